@@ -1,0 +1,1 @@
+"""LaunchDarkly contexts, segments and flags for Django. `featureflags.evaluation` is the facade."""

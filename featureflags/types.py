@@ -1,0 +1,18 @@
+"""The plain values that every layer of featureflags shares. It imports nothing of ours."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TypeAlias
+
+JSONValue: TypeAlias = (
+    "None | bool | int | float | str | list[JSONValue] | dict[str, JSONValue]"
+)
+"""Anything that JSON can say. Numbers are finite."""
+
+Attributes: TypeAlias = Mapping[str, JSONValue]
+"""Attribute name → value, as rules test them and LaunchDarkly sees them."""
+
+MICROSECONDS_PER_SECOND = 1_000_000
+MICROSECONDS_PER_DAY = 86_400 * MICROSECONDS_PER_SECOND
+"""A day is 24 hours, whatever the calendar says."""
