@@ -1,0 +1,94 @@
+"""Run one server as a child and end it when the test run goes away. Standard library only.
+
+Started by `guarded.py` as a script (`python -I -S guard.py …`), so it may import nothing of ours.
+The guard is the server's parent: it alone sends signals, hence never to a recycled pid. It lives
+in a session of its own, so that a Ctrl-C at the terminal reaches the tests but not the servers.
+
+Standard input is the line to the owner. A word on it is a signal to send (`SIGTERM`); its end, or
+a change of the guard's own parent (a forked copy may keep the pipe open), means that the owner is
+gone: then the server is ended and its directory removed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import select
+import shutil
+import signal
+import subprocess
+import sys
+
+OWNER_CHECK_SECONDS = 0.2
+"""How long after the owner's death the server may live on, beside the time it takes to end."""
+
+END_SECONDS = 5.0
+"""How long a server may take to end by itself before it is killed."""
+
+
+def parse(argv: list[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--owner", type=int, required=True, help="pid of the owner, our parent")
+    parser.add_argument("--end", required=True, help="signal that ends the server at once")
+    parser.add_argument("--remove", required=True, help="directory to remove with the owner")
+    parser.add_argument("--user", type=int, help="uid to run the server as")
+    parser.add_argument("--group", type=int, help="gid to run the server as")
+    parser.add_argument("command", nargs="+")
+    return parser.parse_args(argv)
+
+
+def spawn(options: argparse.Namespace) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        options.command,
+        stdin=subprocess.DEVNULL,
+        user=options.user,
+        group=options.group,
+        extra_groups=None if options.user is None else [],
+        cwd=options.remove,
+    )
+
+
+def watch(server: subprocess.Popen[bytes], owner: int, child_ended: int) -> bool:
+    """Pass signals on until the server ended (True) or the owner is gone (False)."""
+    while server.poll() is None:
+        readable, _, _ = select.select([0, child_ended], [], [], OWNER_CHECK_SECONDS)
+        if child_ended in readable:
+            os.read(child_ended, 4096)
+        if 0 in readable:
+            words = os.read(0, 4096).decode("ascii").split()
+            if not words:
+                return False
+            for word in words:
+                server.send_signal(signal.Signals[word])
+        if os.getppid() != owner:
+            return False
+    return True
+
+
+def end(server: subprocess.Popen[bytes], name: str) -> None:
+    server.send_signal(signal.SIGCONT)
+    server.send_signal(signal.Signals[name])
+    try:
+        server.wait(END_SECONDS)
+    except subprocess.TimeoutExpired:
+        server.kill()
+        server.wait()
+
+
+def main(argv: list[str]) -> int:
+    """Run the server to its end; its exit code, or 128 plus the signal that ended it."""
+    options = parse(argv)
+    child_ended, wake = os.pipe()
+    os.set_blocking(wake, False)
+    signal.set_wakeup_fd(wake)
+    signal.signal(signal.SIGCHLD, lambda *_: None)
+    server = spawn(options)
+    if not watch(server, options.owner, child_ended):
+        end(server, options.end)
+        shutil.rmtree(options.remove, ignore_errors=True)
+    code = server.returncode
+    return 128 - code if code < 0 else code
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

