@@ -4,9 +4,10 @@ Started by `guarded.py` as a script (`python -I -S guard.py …`), so it may imp
 The guard is the server's parent: it alone sends signals, hence never to a recycled pid. It lives
 in a session of its own, so that a Ctrl-C at the terminal reaches the tests but not the servers.
 
-Standard input is the line to the owner. A word on it is a signal to send (`SIGTERM`); its end, or
-a change of the guard's own parent (a forked copy may keep the pipe open), means that the owner is
-gone: then the server is ended and its directory removed.
+Standard input is a socket to the owner. A word on it is a signal to send (`SIGTERM`), answered by
+a line once it is sent; its end, or a change of the guard's own parent (a forked copy of the owner
+may keep the socket open), means that the owner is gone: then the server is ended and its directory
+removed.
 """
 
 from __future__ import annotations
@@ -48,6 +49,13 @@ def spawn(options: argparse.Namespace) -> subprocess.Popen[bytes]:
     )
 
 
+def send(server: subprocess.Popen[bytes], number: signal.Signals) -> None:
+    server.send_signal(number)
+    if number is signal.SIGSTOP and hasattr(os, "waitid"):
+        # Frozen from here on, not soon. WNOWAIT leaves an exit for `poll` to find.
+        os.waitid(os.P_PID, server.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
+
+
 def watch(server: subprocess.Popen[bytes], owner: int, child_ended: int) -> bool:
     """Pass signals on until the server ended (True) or the owner is gone (False)."""
     while server.poll() is None:
@@ -59,7 +67,8 @@ def watch(server: subprocess.Popen[bytes], owner: int, child_ended: int) -> bool
             if not words:
                 return False
             for word in words:
-                server.send_signal(signal.Signals[word])
+                send(server, signal.Signals[word])
+            os.write(0, b"sent\n")
         if os.getppid() != owner:
             return False
     return True

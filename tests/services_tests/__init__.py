@@ -1,0 +1,1 @@
+"""Proofs that the servers of the test run do what the tests rely on."""
