@@ -1,0 +1,196 @@
+"""Settings that every environment shares. Servers are chosen by variables; see `.env.example`.
+
+Without any variable the embedded default holds: SQLite, a cache in files, flags from a file,
+and Celery tasks that run in the calling process.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from config.settings.caches import embedded_caches, redis_caches
+from config.settings.databases import database
+from config.settings.environment import BASE_DIR, VAR_DIR, env
+from config.settings.schedule import CELERY_BEAT_SCHEDULE
+
+DEBUG = False
+SECRET_KEY = env.str("SECRET_KEY", default="insecure-development-key")
+ALLOWED_HOSTS: list[str] = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"])
+CSRF_TRUSTED_ORIGINS: list[str] = env.list("CSRF_TRUSTED_ORIGINS", default=[])
+
+INSTALLED_APPS = [
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "whitenoise.runserver_nostatic",
+    "django.contrib.staticfiles",
+    "cachalot",
+    "django_filters",
+    "rest_framework",
+    "rest_framework.authtoken",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
+    "users",
+    "featureflags",
+]
+
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "featureflags.middleware.FeatureFlagsMiddleware",
+    "users.middleware.LastSeenMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+
+ROOT_URLCONF = "config.urls"
+WSGI_APPLICATION = "config.wsgi.application"
+ASGI_APPLICATION = "config.asgi.application"
+
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+        },
+    },
+]
+
+# --- Where things are kept ---------------------------------------------------------------------
+
+DATABASES = {"default": database(env, VAR_DIR)}
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+REDIS_URL = env.str("REDIS_URL", default="")
+CACHES: dict[str, dict[str, Any]] = (
+    redis_caches(REDIS_URL) if REDIS_URL else embedded_caches(VAR_DIR / "cache")
+)
+
+# A session that is in the cache is found without the database: flags answer when it is down.
+SESSION_ENGINE = "django.contrib.sessions.backends.cached_db"
+
+# cachalot serves the segment tables' list queries and nothing else. A reader that races a write
+# can leave old rows in it, hence the short timeout, and compiled rules never come from it.
+CACHALOT_CACHE = "cachalot"
+CACHALOT_TIMEOUT = 60
+CACHALOT_ONLY_CACHABLE_TABLES = ("featureflags_segment", "featureflags_segmentmember")
+# W001 lists the backends cachalot knows by name. Ours is a subclass of one of them.
+SILENCED_SYSTEM_CHECKS = ["cachalot.W001"]
+
+# --- Users -------------------------------------------------------------------------------------
+
+AUTH_USER_MODEL = "users.User"
+AUTHENTICATION_BACKENDS = ["users.backends.EmailBackend"]
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{name}"}
+    for name in (
+        "UserAttributeSimilarityValidator",
+        "MinimumLengthValidator",
+        "CommonPasswordValidator",
+        "NumericPasswordValidator",
+    )
+]
+LOGIN_URL = "admin:login"
+LOGIN_REDIRECT_URL = "home"
+LOGOUT_REDIRECT_URL = "home"
+
+# --- Feature flags -----------------------------------------------------------------------------
+
+FEATUREFLAGS = {
+    # Where the flags of this project are declared: a list of featureflags.flags.Flag.
+    "FLAGS": "config.flags.FLAGS",
+    # Attributes of this project's own: dotted paths to featureflags.attributes.Attribute.
+    "ATTRIBUTES": [],
+    # The cache alias that holds snapshots. It should raise when it fails: we count and survive it.
+    "CACHE": "featureflags",
+    "SNAPSHOT_SECONDS": env.int("SNAPSHOT_SECONDS", default=24 * 3600),
+    "WARM_ACTIVE_DAYS": env.int("WARM_ACTIVE_DAYS", default=7),
+    "PRIVATE_ATTRIBUTES": env.list("LAUNCHDARKLY_PRIVATE_ATTRIBUTES", default=["email", "name"]),
+    # In development an attribute that is not JSON raises; in production it is dropped and counted.
+    "RAISE_INVALID_ATTRIBUTES": False,
+    "SDK_KEY": env.str("LAUNCHDARKLY_SDK_KEY", default=""),
+    "FLAG_FILE": env.str("LAUNCHDARKLY_FLAG_FILE", default=str(VAR_DIR / "flags.json")),
+    "BASE_URI": env.str("LAUNCHDARKLY_BASE_URI", default=""),
+    "STREAM_URI": env.str("LAUNCHDARKLY_STREAM_URI", default=""),
+    "EVENTS_URI": env.str("LAUNCHDARKLY_EVENTS_URI", default=""),
+    "SEND_EVENTS": env.bool("LAUNCHDARKLY_SEND_EVENTS", default=True),
+    "START_WAIT": env.float("LAUNCHDARKLY_START_WAIT", default=2.0),
+}
+
+# --- Celery ------------------------------------------------------------------------------------
+
+CELERY_BROKER_URL = env.str("CELERY_BROKER_URL", default="")
+# No broker: a task runs in the process that calls it, and `run_due_tasks` stands in for beat.
+CELERY_TASK_ALWAYS_EAGER = not CELERY_BROKER_URL
+CELERY_TASK_EAGER_PROPAGATES = True
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_TASK_ACKS_LATE = True
+CELERY_TASK_REJECT_ON_WORKER_LOST = True
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_TIMEZONE = "UTC"
+
+# --- REST --------------------------------------------------------------------------------------
+
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": [
+        "users.api.authentication.SessionAuthentication",
+        "users.api.authentication.TokenAuthentication",
+    ],
+    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "DEFAULT_PAGINATION_CLASS": "config.pagination.PageNumberPagination",
+    "PAGE_SIZE": 50,
+    "DEFAULT_FILTER_BACKENDS": [
+        "django_filters.rest_framework.DjangoFilterBackend",
+        "rest_framework.filters.SearchFilter",
+        "rest_framework.filters.OrderingFilter",
+    ],
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "EXCEPTION_HANDLER": "config.exceptions.exception_handler",
+    "TEST_REQUEST_DEFAULT_FORMAT": "json",
+}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "Guidon",
+    "DESCRIPTION": "LaunchDarkly targeting from your own users.",
+    "VERSION": "1",
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    "REDOC_DIST": "SIDECAR",
+}
+
+# --- Language, time, files, log ----------------------------------------------------------------
+
+LANGUAGE_CODE = "en"
+TIME_ZONE = env.str("TIME_ZONE", default="UTC")
+USE_I18N = True
+USE_TZ = True
+
+STATIC_URL = "static/"
+STATIC_ROOT = BASE_DIR / "staticfiles"
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {
+        "line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"},
+    },
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"handlers": ["console"], "level": env.str("LOG_LEVEL", default="INFO")},
+    "loggers": {
+        # The SDK logs each reconnection; its status is ours to report.
+        "ldclient": {"level": "WARNING"},
+    },
+}

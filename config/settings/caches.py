@@ -1,0 +1,43 @@
+"""The three caches: `default` (sessions and the rest), `featureflags` (snapshots), `cachalot`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+REDIS_TIMEOUT_SECONDS = 0.5
+"""A cache that is slower than the database is none: give up and ask the database."""
+
+
+def embedded_caches(directory: Path) -> dict[str, dict[str, Any]]:
+    """Caches in files, which the web process and the commands share without a server."""
+    return {
+        alias: {
+            "BACKEND": "featureflags.cache.files.SharedFileCache",
+            "LOCATION": str(directory / alias),
+        }
+        for alias in ("default", "featureflags", "cachalot")
+    }
+
+
+def redis_caches(url: str, *, key_prefix: str = "guidon") -> dict[str, dict[str, Any]]:
+    """Caches in Redis. Only `featureflags` raises when Redis is down: our store wants to know."""
+    return {
+        alias: {
+            "BACKEND": "django_redis.cache.RedisCache",
+            "LOCATION": url,
+            "KEY_PREFIX": f"{key_prefix}:{alias}",
+            "OPTIONS": {
+                "CLIENT_CLASS": "django_redis.client.DefaultClient",
+                "IGNORE_EXCEPTIONS": alias != "featureflags",
+                "SOCKET_CONNECT_TIMEOUT": REDIS_TIMEOUT_SECONDS,
+                "SOCKET_TIMEOUT": REDIS_TIMEOUT_SECONDS,
+                # One new try at once heals a connection that Redis dropped; more only wait.
+                "CONNECTION_POOL_KWARGS": {"retry": Retry(NoBackoff(), 1)},
+            },
+        }
+        for alias in ("default", "featureflags", "cachalot")
+    }

@@ -1,0 +1,30 @@
+"""The database that `DATABASE_URL` names, or SQLite in the var folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import environ
+
+# A dead server must not hold a page for the minutes that TCP would wait.
+POSTGRES_OPTIONS = {"connect_timeout": 3}
+
+SQLITE_OPTIONS = {
+    # Two writers wait for each other instead of failing half-way with "database is locked".
+    "transaction_mode": "IMMEDIATE",
+    "timeout": 20,
+    "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
+}
+
+
+def database(env: environ.Env, var_dir: Path) -> dict[str, Any]:
+    """Django's settings for one database. SQLite's folder is made if it is missing."""
+    var_dir.mkdir(parents=True, exist_ok=True)
+    settings: dict[str, Any] = env.db_url("DATABASE_URL", default=f"sqlite:///{var_dir}/db.sqlite3")
+    options = SQLITE_OPTIONS if "sqlite" in settings["ENGINE"] else POSTGRES_OPTIONS
+    settings["OPTIONS"] = {**options, **settings.get("OPTIONS", {})}
+    if "sqlite" not in settings["ENGINE"]:
+        settings["CONN_MAX_AGE"] = env.int("CONN_MAX_AGE", default=60)
+        settings["CONN_HEALTH_CHECKS"] = True
+    return settings

@@ -1,0 +1,22 @@
+"""What runs by the clock. `celery beat` reads it in production, `run_due_tasks` without a broker."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from celery.schedules import crontab
+
+CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
+    "warm-contexts": {
+        "task": "featureflags.tasks.warm_contexts",
+        "schedule": crontab(hour="3", minute="15"),
+    },
+    "sweep-file-caches": {
+        "task": "featureflags.tasks.sweep_file_caches",
+        "schedule": crontab(minute="40"),
+    },
+    "clear-sessions": {
+        "task": "users.tasks.clear_expired_sessions",
+        "schedule": crontab(hour="4", minute="5"),
+    },
+}

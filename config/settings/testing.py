@@ -1,0 +1,29 @@
+"""The settings of the test run: the embedded default, or the servers that the variables name."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+# A developer's .env must not decide what the tests see. Set before the first read.
+os.environ["GUIDON_IGNORE_DOTENV"] = "1"
+WORKER = os.environ.get("PYTEST_XDIST_WORKER", "main")
+# Commands that a test starts get the folder of the test that starts them.
+if "GUIDON_VAR_DIR" not in os.environ:
+    os.environ["GUIDON_VAR_DIR"] = tempfile.mkdtemp(prefix=f"guidon-test-{WORKER}-")
+
+from config.settings.base import *  # noqa: E402 - after the environment is settled
+from config.settings.base import CACHES, DATABASES, FEATUREFLAGS, REDIS_URL  # noqa: E402
+from config.settings.caches import redis_caches  # noqa: E402
+from config.settings.environment import VAR_DIR  # noqa: E402
+
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+FEATUREFLAGS = {**FEATUREFLAGS, "RAISE_INVALID_ATTRIBUTES": True, "SEND_EVENTS": False}
+if REDIS_URL:
+    CACHES = redis_caches(REDIS_URL, key_prefix=f"test-{WORKER}")
+if "sqlite" in DATABASES["default"]["ENGINE"]:
+    # A file, not memory: tests with several processes share it.
+    DATABASES["default"]["TEST"] = {"NAME": str(Path(VAR_DIR) / "test.sqlite3")}
+STATICFILES_DIRS: list[str] = []
+LOGGING_CONFIG = None

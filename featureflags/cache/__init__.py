@@ -1,0 +1,1 @@
+"""Snapshots and ruleset versions in Django's cache framework: never stale, never poisoned."""

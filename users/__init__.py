@@ -1,0 +1,1 @@
+"""The users, their queryset and their snapshots. This app knows nothing of feature flags."""

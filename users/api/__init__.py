@@ -1,0 +1,1 @@
+"""What the REST API of users shares: authentication and serializers."""

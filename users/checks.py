@@ -1,0 +1,26 @@
+"""System checks of the app `users`. Their ids never change meaning."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from django.apps import AppConfig
+from django.conf import settings
+from django.core.checks import CheckMessage, Warning, register  # noqa: A004 - Django's name
+
+
+@register("users")
+def check_last_seen_middleware(
+    app_configs: Sequence[AppConfig] | None, **_: Any
+) -> list[CheckMessage]:
+    """users.W001: without the middleware nobody is ever seen, and no context is ever warmed."""
+    if "users.middleware.LastSeenMiddleware" in settings.MIDDLEWARE:
+        return []
+    return [
+        Warning(
+            "users.middleware.LastSeenMiddleware is not installed, so last_seen_at stays empty.",
+            hint="Add it to MIDDLEWARE, after AuthenticationMiddleware.",
+            id="users.W001",
+        )
+    ]

@@ -1,0 +1,57 @@
+"""Model fields that hold at every door: save, bulk_create, update and bulk_update alike."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from django.core.exceptions import ValidationError
+from django.db import models
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+from users.metadata import find_problem
+
+if TYPE_CHECKING:
+    TextEmailField = models.EmailField[str, str]
+    ObjectField = models.JSONField[Any, Any]
+else:
+    TextEmailField = models.EmailField
+    ObjectField = models.JSONField
+
+
+class LowerCaseEmailField(TextEmailField):
+    """An e-mail address in lower case, whichever way it is written or looked up."""
+
+    def to_python(self, value: Any) -> Any:
+        value = super().to_python(value)
+        return value.lower() if isinstance(value, str) else value
+
+    def get_prep_value(self, value: Any) -> Any:
+        value = super().get_prep_value(value)
+        return value.lower() if isinstance(value, str) else value
+
+    def pre_save(self, model_instance: models.Model, add: bool) -> Any:  # noqa: FBT001 - Django's
+        value = super().pre_save(model_instance, add)
+        if isinstance(value, str):
+            value = value.lower()
+            setattr(model_instance, self.attname, value)
+        return value
+
+
+class MetadataField(ObjectField):
+    """A JSON object within the limits of `users.metadata`; anything else raises ValidationError."""
+
+    def validate(self, value: Any, model_instance: models.Model | None) -> None:
+        _refuse_problem(value)
+        super().validate(value, model_instance)
+
+    def get_db_prep_save(self, value: Any, connection: BaseDatabaseWrapper) -> Any:
+        # Expressions (bulk_update's CASE) come here too; each value inside comes again by itself.
+        if not hasattr(value, "resolve_expression"):
+            _refuse_problem(value)
+        return super().get_db_prep_save(value, connection)
+
+
+def _refuse_problem(value: object) -> None:
+    problem = find_problem(value)
+    if problem is not None:
+        raise ValidationError(problem, code="invalid_metadata")

@@ -1,0 +1,132 @@
+"""The manager and queryset of `User`: they keep every way of writing true to the model's rules.
+
+Hidden SQL: `update` and `bulk_update` first select the keys of the rows that they touch when a
+field of the snapshot changes, so that whoever cached these users can be told.
+"""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from django.contrib.auth.base_user import BaseUserManager
+from django.db import models, transaction
+from django.db.models import Case, F, Q, Value, When
+
+from users.functions import GroupNames
+from users.signals import CHUNK, users_changed, users_seen
+from users.times import to_microseconds
+
+if TYPE_CHECKING:
+    from users.models import User
+
+SNAPSHOT_FIELDS = frozenset(
+    {"email", "email_verified", "name", "role", "is_staff", "is_active", "created_at", "metadata"}
+)
+"""The columns that a snapshot is made from. `last_seen_at` is rewritten in place instead."""
+
+SEEN_EVERY = datetime.timedelta(hours=1)
+"""`last_seen_at` is written at most this often for one user."""
+
+STAND_IN_EMAIL = "deleted-user@guidon.invalid"
+"""No address of anybody: RFC 2606 reserves the domain."""
+
+
+class UserQuerySet(models.QuerySet["User"]):
+    def with_group_names(self) -> UserQuerySet:
+        """Load each user's group names in the same query, as the list `group_names`."""
+        return self.annotate(group_names=GroupNames())
+
+    def update(self, **values: Any) -> int:
+        """As Django's. A changed e-mail clears `email_verified`, row by row."""
+        if "email" in values:
+            values["email_verified"] = _verified_unless_changed(values)
+        snapshot_changes = not SNAPSHOT_FIELDS.isdisjoint(values)
+        if not snapshot_changes and "last_seen_at" not in values:
+            return super().update(**values)
+        with transaction.atomic(using=self.db):
+            # The filter may not find the same rows once they are changed.
+            keys = [str(pk) for pk in self.order_by().values_list("pk", flat=True)]
+            updated = super().update(**values)
+            _announce(keys, None if snapshot_changes else values["last_seen_at"])
+        return updated
+
+    update.alters_data = True  # type: ignore[attr-defined]  # Django's mark for templates
+
+    def bulk_create(  # type: ignore[override]  # the stubs spell every argument out
+        self, objs: Iterable[User], *args: Any, **options: Any
+    ) -> list[User]:
+        """As Django's. It refuses to change e-mails of rows that exist: use `bulk_update`."""
+        if options.get("update_conflicts"):
+            if "email" in (options.get("update_fields") or ()):
+                raise ValueError("bulk_create cannot change the e-mail of users: use bulk_update.")
+            objs = list(objs)
+            with transaction.atomic(using=self.db):
+                created = super().bulk_create(objs, *args, **options)
+                _announce(_keys_in_conflict(self, objs), None)
+            return created
+        return super().bulk_create(objs, *args, **options)
+
+    def seen_within(self, days: float) -> UserQuerySet:
+        """Active accounts that were seen during the last `days` days of 24 hours."""
+        since = datetime.datetime.now(datetime.UTC) - datetime.timedelta(days=days)
+        return self.filter(is_active=True, last_seen_at__gte=since)
+
+    def mark_seen(self, key: str, now: datetime.datetime) -> bool:
+        """Set `last_seen_at` unless that was done within the last hour; say whether it was set."""
+        due = Q(last_seen_at__isnull=True) | Q(last_seen_at__lt=now - SEEN_EVERY)
+        return self.filter(due, pk=key).update(last_seen_at=now) > 0
+
+
+class UserManager(BaseUserManager["User"].from_queryset(UserQuerySet)):  # type: ignore[misc]
+    def create_user(self, email: str, password: str | None = None, **fields: Any) -> User:
+        """A user with that e-mail; without a password nobody can log in as them."""
+        if not email:
+            raise ValueError("A user needs an e-mail address.")
+        user: User = self.model(email=email, **fields)
+        user.set_password(password)
+        user.save(using=self._db)
+        return user
+
+    def create_superuser(self, email: str, password: str | None = None, **fields: Any) -> User:
+        """An administrator who may do everything."""
+        defaults = {"is_staff": True, "is_superuser": True, "role": "admin"}
+        return self.create_user(email, password, **{**defaults, **fields})
+
+    def stand_in_for_deleted(self) -> User:
+        """The inactive account that owns what deleted users wrote into the admin's log."""
+        fields = {"role": "system", "is_active": False, "name": "Deleted user"}
+        user: User = self.get_or_create(email=STAND_IN_EMAIL, defaults=fields)[0]
+        return user
+
+
+def _verified_unless_changed(values: dict[str, Any]) -> Case:
+    kept = values.get("email_verified", F("email_verified"))
+    if isinstance(kept, bool):
+        kept = Value(kept)
+    return Case(
+        When(email=values["email"], then=kept),
+        default=Value(False),  # noqa: FBT003 - SQL's value
+        output_field=models.BooleanField(),
+    )
+
+
+def _keys_in_conflict(queryset: UserQuerySet, users: list[User]) -> list[str]:
+    """Keys of the rows that an upsert wrote, whichever unique column it went by."""
+    rows = queryset.model._default_manager.using(queryset.db).filter(  # noqa: SLF001 - Django's way
+        Q(pk__in=[user.pk for user in users]) | Q(email__in=[user.email for user in users])
+    )
+    return [str(pk) for pk in rows.values_list("pk", flat=True)]
+
+
+def _announce(keys: list[str], last_seen_at: object | None) -> None:
+    """Tell who cares, in chunks. An expression as `last_seen_at` cannot be told: a change."""
+    for start in range(0, len(keys), CHUNK):
+        chunk = keys[start : start + CHUNK]
+        if isinstance(last_seen_at, datetime.datetime):
+            users_seen.send(
+                sender=None, keys=chunk, last_seen_at=to_microseconds(last_seen_at)
+            )
+        else:
+            users_changed.send(sender=None, keys=chunk)

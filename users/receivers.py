@@ -1,0 +1,92 @@
+"""Turns Django's own signals about users and groups into the three of `users.signals`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib.admin.models import LogEntry
+from django.contrib.auth.models import Group
+from django.contrib.contenttypes.models import ContentType
+from django.db.models.signals import m2m_changed, post_delete, post_save, pre_delete
+from django.dispatch import receiver
+
+from users.models import User
+from users.querysets import SNAPSHOT_FIELDS
+from users.signals import CHUNK, users_changed, users_deleted, users_seen
+from users.times import to_microseconds
+
+DELETED_NAME = "(deleted user)"
+
+
+@receiver(post_save, sender=User)
+def announce_saved_user(
+    instance: User, created: bool, update_fields: frozenset[str] | None, raw: bool, **_: Any
+) -> None:
+    """A saved user has changed, unless only columns were written that no snapshot holds."""
+    if created and not raw:
+        return
+    if update_fields is None or not SNAPSHOT_FIELDS.isdisjoint(update_fields):
+        users_changed.send(sender=User, keys=[str(instance.pk)])
+    elif "last_seen_at" in update_fields and instance.last_seen_at is not None:
+        seen = to_microseconds(instance.last_seen_at)
+        users_seen.send(sender=User, keys=[str(instance.pk)], last_seen_at=seen)
+
+
+@receiver(m2m_changed, sender=User.groups.through)
+def announce_changed_groups(
+    instance: User | Group, action: str, pk_set: set[Any] | None, **_: Any
+) -> None:
+    """Groups of a user, or users of a group, were added, removed or cleared."""
+    if action == "pre_clear":
+        # Afterwards nobody knows who was in the group.
+        _announce_members_of(instance)
+    elif action in {"post_add", "post_remove"}:
+        if isinstance(instance, User):
+            _announce_members_of(instance)
+        else:
+            _announce([str(pk) for pk in pk_set or ()])
+
+
+@receiver(post_save, sender=Group)
+def announce_renamed_group(instance: Group, created: bool, **_: Any) -> None:
+    if not created:
+        _announce_members_of(instance)
+
+
+@receiver(pre_delete, sender=Group)
+def announce_deleted_group(instance: Group, **_: Any) -> None:
+    _announce_members_of(instance)
+
+
+@receiver(pre_delete, sender=User)
+def make_history_anonymous(instance: User, **_: Any) -> None:
+    """Keep what the admin's log says, without saying whom it was about or who did it.
+
+    Django would delete the entries that the user wrote: they pass to a stand-in account.
+    """
+    about = LogEntry.objects.filter(
+        content_type=ContentType.objects.get_for_model(User), object_id=str(instance.pk)
+    )
+    about.update(object_repr=DELETED_NAME, object_id=None)
+    written = LogEntry.objects.filter(user=instance)
+    if written.exists():
+        written.update(user=User.objects.stand_in_for_deleted())
+
+
+@receiver(post_delete, sender=User)
+def announce_deleted_user(instance: User, **_: Any) -> None:
+    users_deleted.send(sender=User, keys=[str(instance.pk)])
+
+
+def _announce_members_of(changed: User | Group) -> None:
+    if isinstance(changed, User):
+        changed.__dict__.pop("group_names", None)
+        _announce([str(changed.pk)])
+    else:
+        members = User.objects.filter(groups=changed).order_by()
+        _announce([str(pk) for pk in members.values_list("pk", flat=True)])
+
+
+def _announce(keys: list[str]) -> None:
+    for start in range(0, len(keys), CHUNK):
+        users_changed.send(sender=User, keys=keys[start : start + CHUNK])

@@ -1,0 +1,23 @@
+"""Instants: datetimes at the edge, integer microseconds since the epoch (UTC) inside."""
+
+from __future__ import annotations
+
+import datetime
+import time
+
+EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
+MICROSECOND = datetime.timedelta(microseconds=1)
+
+
+def to_microseconds(instant: datetime.datetime) -> int:
+    """An aware datetime as microseconds since the epoch, exactly."""
+    return (instant - EPOCH) // MICROSECOND
+
+
+def to_datetime(microseconds: int) -> datetime.datetime:
+    """Microseconds since the epoch as an aware datetime in UTC, exactly."""
+    return EPOCH + datetime.timedelta(microseconds=microseconds)
+
+
+def now_in_microseconds() -> int:
+    return time.time_ns() // 1000
