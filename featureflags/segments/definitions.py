@@ -1,0 +1,82 @@
+"""What a segment is: frozen values between the parser, the matcher, the exporter and the SQL.
+
+Imports nothing but the shared JSON types.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from featureflags.types import JSONValue
+
+USER_KIND = "user"
+"""The only context kind that segments can test here."""
+
+SEGMENT_MATCH = "segmentMatch"
+EXISTS = "exists"
+"""Our own operator, which LaunchDarkly lacks: the attribute is there and is not null."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Clause:
+    """One condition of a rule.
+
+    Without a ``context_kind`` the attribute is a literal name; with ``"user"`` one that starts
+    with a slash is a path into objects (``/address/city``), as LaunchDarkly has it.
+    """
+
+    attribute: str
+    op: str
+    values: tuple[JSONValue, ...]
+    negate: bool = False
+    context_kind: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rule:
+    """Clauses that must all hold. A rule without clauses matches nobody."""
+
+    clauses: tuple[Clause, ...]
+    id: str = ""
+    description: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SegmentDefinition:
+    """A whole segment: included beats excluded beats rules, and any rule is enough.
+
+    ``included`` and ``excluded`` map a user's key to the instant (µs since the epoch, UTC) at
+    which the membership ends, or to None if it never does.
+    """
+
+    key: str
+    rules: tuple[Rule, ...] = ()
+    included: Mapping[str, int | None] = field(default_factory=dict)
+    excluded: Mapping[str, int | None] = field(default_factory=dict)
+    version: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Problem:
+    """What is wrong, and where: rules and conditions are counted from 1."""
+
+    code: str
+    message: str
+    rule: int | None = None
+    clause: int | None = None
+
+    def __str__(self) -> str:
+        if self.rule is None:
+            return self.message[:1].upper() + self.message[1:]
+        if self.clause is None:
+            return f"Rule {self.rule}: {self.message}"
+        return f"Rule {self.rule}, condition {self.clause}: {self.message}"
+
+
+class InvalidDefinition(ValueError):  # noqa: N818 - the name says what is invalid
+    """A definition was refused. ``problems`` lists everything that is wrong with it."""
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        super().__init__("; ".join(str(problem) for problem in problems))
+        self.problems = tuple(problems)

@@ -1,0 +1,104 @@
+"""From definitions to LaunchDarkly's segment JSON; the reverse of ``parsing``.
+
+What LaunchDarkly lacks is refused by name unless the export is native, that is, for us alone.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+from featureflags.segments.definitions import EXISTS, Clause, Problem, Rule, SegmentDefinition
+from featureflags.segments.members import format_expiry
+from featureflags.types import JSONValue
+
+
+class NotExportable(ValueError):  # noqa: N818 - the name says what cannot be done
+    """LaunchDarkly has no form for this segment. ``problems`` lists every reason."""
+
+    def __init__(self, segment_key: str, problems: Sequence[Problem]) -> None:
+        reasons = "; ".join(str(problem) for problem in problems)
+        super().__init__(f"{segment_key} cannot be exported to LaunchDarkly: {reasons}")
+        self.segment_key = segment_key
+        self.problems = tuple(problems)
+
+
+def dump_rules(rules: Iterable[Rule]) -> list[JSONValue]:
+    """Rules as JSON. ``parse_rules`` gives back the same rules."""
+    return [_dump_rule(rule) for rule in rules]
+
+
+def _dump_rule(rule: Rule) -> JSONValue:
+    dumped: dict[str, JSONValue] = {"id": rule.id}
+    if rule.description:
+        dumped["description"] = rule.description
+    dumped["clauses"] = [_dump_clause(clause) for clause in rule.clauses]
+    return dumped
+
+
+def _dump_clause(clause: Clause) -> JSONValue:
+    dumped: dict[str, JSONValue] = {
+        "attribute": clause.attribute,
+        "op": clause.op,
+        "values": copy.deepcopy(list(clause.values)),
+        "negate": clause.negate,
+    }
+    if clause.context_kind is not None:
+        dumped["contextKind"] = clause.context_kind
+    return dumped
+
+
+def to_launchdarkly(definition: SegmentDefinition, *, native: bool = False) -> dict[str, JSONValue]:
+    """A segment as LaunchDarkly's SDKs read it, from a file or a stream.
+
+    With ``native`` our own parts (``exists``, members with an expiry) are written as well, for
+    ``parse_definition`` alone. Raises NotExportable for what has no form, naming rule and
+    condition.
+    """
+    problems = list(_not_exportable(definition, native=native))
+    if problems:
+        raise NotExportable(definition.key, problems)
+    dumped: dict[str, JSONValue] = {
+        "key": definition.key,
+        "version": definition.version,
+        "included": _lasting(definition.included),
+        "excluded": _lasting(definition.excluded),
+        "rules": dump_rules(definition.rules),
+        "salt": "",
+    }
+    for name, members in (
+        ("includedUntil", definition.included),
+        ("excludedUntil", definition.excluded),
+    ):
+        expiring = _expiring(members)
+        if expiring:
+            dumped[name] = expiring
+    return dumped
+
+
+def _lasting(members: Mapping[str, int | None]) -> list[JSONValue]:
+    return [*sorted(key for key, until in members.items() if until is None)]
+
+
+def _expiring(members: Mapping[str, int | None]) -> dict[str, JSONValue]:
+    return {
+        key: format_expiry(until) for key, until in sorted(members.items()) if until is not None
+    }
+
+
+def _not_exportable(definition: SegmentDefinition, *, native: bool) -> Iterator[Problem]:
+    for number, rule in enumerate(definition.rules, start=1):
+        if not rule.clauses:
+            message = "it has no condition: here it matches nobody, in LaunchDarkly everybody"
+            yield Problem(code="rule_empty", message=message, rule=number)
+        for position, clause in enumerate(rule.clauses, start=1):
+            if clause.op == EXISTS and not native:
+                message = "LaunchDarkly has no operator 'exists'"
+                yield Problem(code=EXISTS, message=message, rule=number, clause=position)
+    if native:
+        return
+    for members in (definition.included, definition.excluded):
+        for key, until in members.items():
+            if until is not None:
+                message = f"the membership of {key!r} expires, which LaunchDarkly cannot say"
+                yield Problem(code="expires", message=message)

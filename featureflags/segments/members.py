@@ -1,0 +1,92 @@
+"""Users included and excluded by name, in JSON: LaunchDarkly's lists, and ours with an expiry.
+
+``includedUntil`` and ``excludedUntil`` map a user's key to an RFC 3339 instant. LaunchDarkly has
+no such thing, so that only a native export holds them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from featureflags.segments.definitions import Problem
+from featureflags.segments.limits import text_problem
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND: Final = timedelta(microseconds=1)
+
+_FIELDS: Final = {True: ("included", "includedUntil"), False: ("excluded", "excludedUntil")}
+MEMBER_FIELDS: Final = frozenset(name for names in _FIELDS.values() for name in names)
+
+
+def parse_members(
+    raw: Mapping[str, object],
+) -> tuple[dict[bool, dict[str, int | None]], list[Problem]]:
+    """Included (True) and excluded (False) keys with their expiry in µs, and what is wrong."""
+    members: dict[bool, dict[str, int | None]] = {True: {}, False: {}}
+    problems: list[Problem] = []
+    for included, (listed, until) in _FIELDS.items():
+        found = members[included]
+        for key, expiry, problem in (*_listed(raw, listed), *_expiring(raw, until)):
+            if problem is not None:
+                problems.append(Problem(code="members", message=problem))
+            elif key in found:
+                message = f"{listed}: the user {key!r} stands there twice"
+                problems.append(Problem(code="members", message=message))
+            else:
+                found[key] = expiry
+    return members, problems
+
+
+def _listed(raw: Mapping[str, object], name: str) -> Iterator[tuple[str, int | None, str | None]]:
+    value = raw.get(name)
+    if value is None:
+        return
+    if not isinstance(value, list | tuple):
+        yield "", None, f"{name} must be a list of user keys"
+        return
+    # LaunchDarkly reads a set: a key that is listed twice says nothing new.
+    for key in dict.fromkeys(item if isinstance(item, str) else "" for item in value):
+        yield key, None, _key_problem(name, key)
+
+
+def _expiring(raw: Mapping[str, object], name: str) -> Iterator[tuple[str, int | None, str | None]]:
+    value = raw.get(name)
+    if value is None:
+        return
+    if not isinstance(value, dict):
+        yield "", None, f"{name} must map user keys to instants"
+        return
+    for key, text in value.items():
+        expiry = parse_expiry(text)
+        if expiry is None:
+            yield "", None, f"{name}: {text!r} is not an RFC 3339 instant with an offset"
+        else:
+            yield key, expiry, _key_problem(name, key)
+
+
+def _key_problem(name: str, key: object) -> str | None:
+    if not isinstance(key, str) or not key:
+        return f"{name} must hold the keys of users, as text that is not empty"
+    problem = text_problem(key)
+    return None if problem is None else f"{name}: {problem}"
+
+
+def parse_expiry(text: object) -> int | None:
+    """An RFC 3339 instant with an offset as µs since the epoch, or None."""
+    if not isinstance(text, str):
+        return None
+    try:
+        instant = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return None if instant.tzinfo is None else (instant - _EPOCH) // _MICROSECOND
+
+
+def format_expiry(instant: int) -> str:
+    """Microseconds since the epoch as RFC 3339 in UTC.
+
+    Raises OverflowError beyond the years 1 to 9999.
+    """
+    return (_EPOCH + instant * _MICROSECOND).isoformat().replace("+00:00", "Z")

@@ -1,0 +1,256 @@
+"""What each operator does: from a clause's values to a test of one observed value.
+
+Values are parsed here, once, when a clause is compiled. A value that does not fit its operator
+(a string for ``lessThan``) never matches, as in LaunchDarkly. Uses google-re2, and nothing of ours
+but the comparisons.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final, TypeAlias
+
+import re2
+
+from featureflags.segments.values import SemVer, is_number, parse_instant, parse_semver, same
+from featureflags.types import JSONValue
+
+_NUMBERS: Final = (int, float)
+
+Test: TypeAlias = Callable[[object], bool]
+"""Whether one observed value (never a list as a whole, never missing) matches the clause.
+
+Raises OverflowError where an integer beyond a double has to be compared as one: the SDK cannot
+answer there, and we answer no match.
+"""
+
+
+def never(_value: object) -> bool:
+    """The test that nothing passes."""
+    return False
+
+
+def compile_regex(pattern: str) -> re2._Regexp:
+    """RE2, so that no pattern can hang a request. Raises ValueError with RE2's own words."""
+    options = re2.Options()
+    options.log_errors = False
+    try:
+        return re2.compile(pattern, options)
+    except re2.error as error:
+        # RE2 speaks in bytes.
+        [words] = error.args or ("?",)
+        raise ValueError(words.decode() if isinstance(words, bytes) else str(words)) from error
+    except UnicodeEncodeError as error:
+        raise ValueError("it holds half a character (a lone surrogate)") from error
+
+
+def scalar_sets(
+    values: Sequence[JSONValue],
+) -> tuple[frozenset[str | int | float], frozenset[bool], tuple[JSONValue, ...]]:
+    """Values of ``in`` by how they can be looked up: text and numbers, booleans, all others.
+
+    True and 1 share a hash, so they never stand in one set. NaN equals nothing, itself included,
+    but a set would find it by identity: it is left out.
+    """
+    plain: set[str | int | float] = set()
+    booleans: set[bool] = set()
+    others: list[JSONValue] = []
+    for value in values:
+        if isinstance(value, bool):
+            booleans.add(value)
+        elif isinstance(value, str | int | float):
+            if value == value:  # noqa: PLR0124 - this is the test for NaN
+                plain.add(value)
+        else:
+            others.append(value)
+    return frozenset(plain), frozenset(booleans), tuple(others)
+
+
+def _equals(values: Sequence[JSONValue]) -> Test:
+    plain, booleans, others = scalar_sets(values)
+
+    def test(value: object) -> bool:
+        kind = value.__class__
+        if kind is str or kind is int or kind is float:
+            return value in plain
+        if kind is bool:
+            return value in booleans
+        if isinstance(value, str):
+            return str.__str__(value) in plain
+        if isinstance(value, _NUMBERS):
+            return value in plain
+        return any(same(value, other) for other in others)
+
+    return test
+
+
+def _strings(values: Sequence[JSONValue]) -> tuple[str, ...]:
+    return tuple(value for value in values if isinstance(value, str))
+
+
+def _starts_with(values: Sequence[JSONValue]) -> Test:
+    prefixes = _strings(values)
+    return lambda value: isinstance(value, str) and value.startswith(prefixes)
+
+
+def _ends_with(values: Sequence[JSONValue]) -> Test:
+    suffixes = _strings(values)
+    return lambda value: isinstance(value, str) and value.endswith(suffixes)
+
+
+def _contains(values: Sequence[JSONValue]) -> Test:
+    parts = _strings(values)
+    if len(parts) == 1:
+        [part] = parts
+        return lambda value: isinstance(value, str) and part in value
+    return lambda value: isinstance(value, str) and any(part in value for part in parts)
+
+
+def _matches(values: Sequence[JSONValue]) -> Test:
+    patterns = [compile_regex(value) for value in _strings(values)]
+
+    def test(value: object) -> bool:
+        if not isinstance(value, str):
+            return False
+        try:
+            return any(pattern.search(value) is not None for pattern in patterns)
+        except UnicodeEncodeError:
+            # Half a character has no UTF-8, so RE2 cannot see it.
+            return False
+
+    return test
+
+
+def _numbers(values: Sequence[JSONValue]) -> list[float]:
+    return [
+        float(value)
+        for value in values
+        if isinstance(value, _NUMBERS) and is_number(value) and value == value  # noqa: PLR0124
+    ]
+
+
+def _less_than(values: Sequence[JSONValue]) -> Test:
+    limit = max(_numbers(values), default=None)
+    if limit is None:
+        return never
+    return lambda value: (
+        isinstance(value, _NUMBERS) and value.__class__ is not bool and float(value) < limit
+    )
+
+
+def _less_than_or_equal(values: Sequence[JSONValue]) -> Test:
+    limit = max(_numbers(values), default=None)
+    if limit is None:
+        return never
+    return lambda value: (
+        isinstance(value, _NUMBERS) and value.__class__ is not bool and float(value) <= limit
+    )
+
+
+def _greater_than(values: Sequence[JSONValue]) -> Test:
+    limit = min(_numbers(values), default=None)
+    if limit is None:
+        return never
+    return lambda value: (
+        isinstance(value, _NUMBERS) and value.__class__ is not bool and float(value) > limit
+    )
+
+
+def _greater_than_or_equal(values: Sequence[JSONValue]) -> Test:
+    limit = min(_numbers(values), default=None)
+    if limit is None:
+        return never
+    return lambda value: (
+        isinstance(value, _NUMBERS) and value.__class__ is not bool and float(value) >= limit
+    )
+
+
+def _instants(values: Sequence[JSONValue]) -> list[float]:
+    parsed = [parse_instant(value) for value in values]
+    return [
+        instant
+        for instant in parsed
+        if instant is not None and instant == instant  # noqa: PLR0124
+    ]
+
+
+def _before(values: Sequence[JSONValue]) -> Test:
+    limit = max(_instants(values), default=None)
+    if limit is None:
+        return never
+
+    def test(value: object) -> bool:
+        instant = parse_instant(value)
+        return instant is not None and instant < limit
+
+    return test
+
+
+def _after(values: Sequence[JSONValue]) -> Test:
+    limit = min(_instants(values), default=None)
+    if limit is None:
+        return never
+
+    def test(value: object) -> bool:
+        instant = parse_instant(value)
+        return instant is not None and instant > limit
+
+    return test
+
+
+def _versions(values: Sequence[JSONValue]) -> list[SemVer]:
+    parsed = [parse_semver(value) for value in values]
+    return [version for version in parsed if version is not None]
+
+
+def _semver_equal(values: Sequence[JSONValue]) -> Test:
+    versions = frozenset(_versions(values))
+    # What is no version has the sort key None, which is in no set of versions.
+    return lambda value: parse_semver(value) in versions
+
+
+def _semver_less_than(values: Sequence[JSONValue]) -> Test:
+    limit = max(_versions(values), default=None)
+    if limit is None:
+        return never
+
+    def test(value: object) -> bool:
+        version = parse_semver(value)
+        return version is not None and version < limit
+
+    return test
+
+
+def _semver_greater_than(values: Sequence[JSONValue]) -> Test:
+    limit = min(_versions(values), default=None)
+    if limit is None:
+        return never
+
+    def test(value: object) -> bool:
+        version = parse_semver(value)
+        return version is not None and version > limit
+
+    return test
+
+
+VALUE_TESTS: Mapping[str, Callable[[Sequence[JSONValue]], Test]] = {
+    "in": _equals,
+    "startsWith": _starts_with,
+    "endsWith": _ends_with,
+    "contains": _contains,
+    "matches": _matches,
+    "lessThan": _less_than,
+    "lessThanOrEqual": _less_than_or_equal,
+    "greaterThan": _greater_than,
+    "greaterThanOrEqual": _greater_than_or_equal,
+    "before": _before,
+    "after": _after,
+    "semVerEqual": _semver_equal,
+    "semVerLessThan": _semver_less_than,
+    "semVerGreaterThan": _semver_greater_than,
+}
+"""The operators that look at a value. ``exists`` and ``segmentMatch`` stand in ``predicate``.
+
+A builder raises ValueError for values it cannot use at all: a bad expression, a number beyond a
+double (OverflowError).
+"""

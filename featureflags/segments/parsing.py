@@ -1,0 +1,262 @@
+"""From LaunchDarkly's segment JSON to definitions: everything is checked, nothing is dropped.
+
+``parse_rules`` and ``parse_definition`` refuse with all problems at once. ``load_definition`` is
+for stored rows that slipped past validation: it never raises, and what is broken matches nobody.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Collection, Mapping
+from typing import Final
+
+from featureflags.segments.definitions import (
+    EXISTS,
+    SEGMENT_MATCH,
+    USER_KIND,
+    Clause,
+    InvalidDefinition,
+    Problem,
+    Rule,
+    SegmentDefinition,
+)
+from featureflags.segments.limits import json_problem, text_problem, value_problem
+from featureflags.segments.members import MEMBER_FIELDS, parse_members
+from featureflags.segments.references import attribute_path
+from featureflags.segments.wording import OPERATORS
+from featureflags.types import JSONValue
+
+_RULE_FIELDS: Final = {"id", "description", "clauses"}
+_CLAUSE_FIELDS: Final = {"attribute", "op", "values", "negate", "contextKind"}
+_METADATA: Final = {"name", "description", "tags", "salt", "creationDate", "deleted"}
+_DEFINITION_FIELDS: Final = {"key", "version", "rules", *MEMBER_FIELDS, *_METADATA}
+
+_NOT_HERE: Final = {
+    "weight": "percentage rollouts belong into flag rules, not into segments here",
+    "bucketBy": "percentage rollouts belong into flag rules, not into segments here",
+    "rolloutContextKind": "percentage rollouts belong into flag rules, not into segments here",
+    "unbounded": "big segments are not supported",
+    "unboundedContextKind": "big segments are not supported",
+    "generation": "big segments are not supported",
+    "includedContexts": "other context kinds than user are not supported",
+    "excludedContexts": "other context kinds than user are not supported",
+}
+
+
+class _Findings:
+    """The problems found so far, and where the parser stands."""
+
+    def __init__(self) -> None:
+        self.problems: list[Problem] = []
+        self.rule: int | None = None
+        self.clause: int | None = None
+
+    def add(self, code: str, message: str) -> None:
+        self.problems.append(
+            Problem(code=code, message=message, rule=self.rule, clause=self.clause)
+        )
+
+    def text(self, raw: Mapping[object, object], name: str) -> str:
+        """An optional text; absent and null are empty."""
+        value = raw.get(name)
+        if value is None:
+            return ""
+        if not isinstance(value, str):
+            self.add("wrong_type", f"{name} must be text")
+            return ""
+        problem = text_problem(value)
+        if problem is not None:
+            self.add("bad_text", f"{name}: {problem}")
+            return ""
+        return value
+
+    def fields(self, raw: Mapping[object, object], known: Collection[str]) -> None:
+        for name in raw:
+            if name in known:
+                continue
+            reason = _NOT_HERE.get(name) if isinstance(name, str) else None
+            if reason is not None:
+                self.add("unsupported_field", f"{name}: {reason}")
+            else:
+                self.add("unknown_field", f"unknown field {name!r}")
+
+
+def parse_rules(raw: object) -> tuple[Rule, ...]:
+    """Rules from their JSON, a list of objects. Raises InvalidDefinition with every problem."""
+    findings = _Findings()
+    rules = _rules(raw, findings)
+    if findings.problems:
+        raise InvalidDefinition(findings.problems)
+    return rules
+
+
+def parse_definition(raw: object) -> SegmentDefinition:
+    """A segment from its LaunchDarkly JSON, an object with a ``key``.
+
+    Names, tags, salt and the like may stand there and are left out. ``includedUntil`` and
+    ``excludedUntil`` are ours, see ``exporting``. Raises InvalidDefinition with every problem.
+    """
+    findings = _Findings()
+    definition = _definition(raw, findings)
+    if findings.problems:
+        raise InvalidDefinition(findings.problems)
+    return definition
+
+
+def load_rules(raw: object) -> tuple[tuple[Rule, ...], tuple[Problem, ...]]:
+    """Rules as stored, and what is wrong with them. Never raises.
+
+    A rule with a problem keeps its place but has no clauses, so that it matches nobody.
+    """
+    findings = _Findings()
+    rules = _rules(raw, findings)
+    broken = {problem.rule for problem in findings.problems}
+    if None in broken:
+        return (), tuple(findings.problems)
+    kept = tuple(
+        Rule(id=rule.id, description=rule.description, clauses=()) if number in broken else rule
+        for number, rule in enumerate(rules, start=1)
+    )
+    return kept, tuple(findings.problems)
+
+
+def load_definition(raw: object, *, key: str = "") -> tuple[SegmentDefinition, tuple[Problem, ...]]:
+    """A segment as stored, and what is wrong with it. Never raises.
+
+    A broken rule matches nobody, and so does a segment whose frame is broken; ``key`` names it
+    then, if the JSON does not.
+    """
+    findings = _Findings()
+    definition = _definition(raw, findings)
+    problems = tuple(findings.problems)
+    if any(problem.rule is None for problem in problems):
+        return SegmentDefinition(key=definition.key or key), problems
+    rules, _ = load_rules(raw.get("rules") or [] if isinstance(raw, dict) else [])
+    return (
+        SegmentDefinition(
+            key=definition.key,
+            rules=rules,
+            included=definition.included,
+            excluded=definition.excluded,
+            version=definition.version,
+        ),
+        problems,
+    )
+
+
+def _definition(raw: object, findings: _Findings) -> SegmentDefinition:
+    if not isinstance(raw, dict):
+        findings.add("wrong_type", "a segment must be an object")
+        return SegmentDefinition(key="")
+    findings.fields(raw, _DEFINITION_FIELDS)
+    key = findings.text(raw, "key")
+    if not key:
+        findings.add("key_missing", "a segment must have a key")
+    if raw.get("deleted", False) is not False:
+        findings.add("deleted", "a deleted segment cannot be used")
+    version = raw.get("version", 0)
+    if isinstance(version, bool) or not isinstance(version, int):
+        findings.add("wrong_type", "version must be a whole number")
+        version = 0
+    members, member_problems = parse_members(raw)
+    findings.problems.extend(member_problems)
+    rules = raw.get("rules")
+    return SegmentDefinition(
+        key=key,
+        rules=_rules([] if rules is None else rules, findings),
+        included=members[True],
+        excluded=members[False],
+        version=version,
+    )
+
+
+def _rules(raw: object, findings: _Findings) -> tuple[Rule, ...]:
+    if not isinstance(raw, list | tuple):
+        findings.add("wrong_type", "the rules must be a list")
+        return ()
+    seen: set[str] = set()
+    rules = []
+    for findings.rule, item in enumerate(raw, start=1):
+        findings.clause = None
+        rule = _rule(item, findings)
+        findings.clause = None
+        if rule.id and rule.id in seen:
+            findings.add("rule_id_twice", f"its id {rule.id!r} is used by a rule before it")
+        seen.add(rule.id)
+        rules.append(rule)
+    findings.rule = None
+    return tuple(rules)
+
+
+def _rule(raw: object, findings: _Findings) -> Rule:
+    if not isinstance(raw, dict):
+        findings.add("wrong_type", "a rule must be an object")
+        return Rule(clauses=())
+    findings.fields(raw, _RULE_FIELDS)
+    identity, description = findings.text(raw, "id"), findings.text(raw, "description")
+    clauses = raw.get("clauses")
+    if clauses is None or clauses == []:
+        findings.add("rule_empty", "add at least one condition")
+        clauses = []
+    elif not isinstance(clauses, list | tuple):
+        findings.add("wrong_type", "its clauses must be a list")
+        clauses = []
+    parsed = []
+    for findings.clause, item in enumerate(clauses, start=1):
+        parsed.append(_clause(item, findings))
+    return Rule(id=identity, description=description, clauses=tuple(parsed))
+
+
+def _clause(raw: object, findings: _Findings) -> Clause:
+    if not isinstance(raw, dict):
+        findings.add("wrong_type", "a condition must be an object")
+        return Clause(attribute="", op="", values=())
+    findings.fields(raw, _CLAUSE_FIELDS)
+    attribute = findings.text(raw, "attribute")
+    op = findings.text(raw, "op")
+    context_kind = findings.text(raw, "contextKind") or None
+    if context_kind not in {None, USER_KIND}:
+        findings.add("context_kind", f"the context kind {context_kind!r} is not supported")
+    elif op != SEGMENT_MATCH:
+        _check_attribute(attribute, context_kind, findings)
+    negate = raw.get("negate", False)
+    if negate is not None and not isinstance(negate, bool):
+        findings.add("wrong_type", "negate must be true or false")
+    return Clause(
+        attribute=attribute,
+        op=op,
+        values=_values(op, raw.get("values"), findings),
+        negate=negate is True,
+        context_kind=context_kind,
+    )
+
+
+def _check_attribute(attribute: str, context_kind: str | None, findings: _Findings) -> None:
+    try:
+        attribute_path(attribute, context_kind)
+    except ValueError as error:
+        findings.add("attribute", str(error))
+
+
+def _values(op: str, raw: object, findings: _Findings) -> tuple[JSONValue, ...]:
+    info = OPERATORS.get(op)
+    if not op:
+        findings.add("operator_missing", "choose an operator")
+    elif info is None:
+        findings.add("operator_unknown", f"unknown operator {op!r}")
+    if raw is not None and not isinstance(raw, list | tuple):
+        findings.add("wrong_type", "the values must be a list")
+        return ()
+    if not raw:
+        findings.add("values_empty", "add at least one value")
+        return ()
+    suits = True
+    for value in raw:
+        problem = json_problem(value) if info is None else value_problem(info.value_kind, value)
+        if problem is not None:
+            findings.add("value", problem)
+            suits = False
+    if op == EXISTS and len(raw) > 1:
+        findings.add("value", "the values must be [true]")
+    # What is no JSON may not be copied either: it may nest without end.
+    return tuple(copy.deepcopy(value) for value in raw) if suits else ()
