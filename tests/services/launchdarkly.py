@@ -1,0 +1,299 @@
+"""A LaunchDarkly on loopback: a small server that speaks the vendor's real protocol.
+
+v1 stream (`/all`) and poll (`/sdk/latest-all`), v2 stream and poll (`/sdk/stream`, `/sdk/poll`),
+`/bulk` and `/diagnostic`. Tests change flags, break it in the ways that the service breaks, and
+read the events that the SDK sent. The HTTP part is in `launchdarkly_http.py`; what it tells is in
+`flag_environment.py`.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Mapping
+from types import TracebackType
+from typing import Any, Self
+
+from ldclient.config import Config
+
+from tests.services.event_recorder import Delivery, EventRecorder
+from tests.services.flag_environment import (
+    FlagEnvironment,
+    Item,
+    Kind,
+    Message,
+    as_server_sent_events,
+    v1_change,
+    v1_everything,
+    v2_change,
+    v2_since,
+)
+from tests.services.flag_json import (
+    JsonObject,
+    boolean_flag,
+    clause,
+    flag,
+    malformed_flag,
+    prerequisite,
+    rollout,
+    rule,
+    segment,
+    segment_rule,
+    string_flag,
+)
+from tests.services.guarded import HOST, free_port
+from tests.services.launchdarkly_http import Answer, HttpServer, Request, Stream
+from tests.services.waiting import wait_until
+
+__all__ = [
+    "Delivery",
+    "LaunchDarklyServer",
+    "Request",
+    "boolean_flag",
+    "clause",
+    "flag",
+    "malformed_flag",
+    "prerequisite",
+    "rollout",
+    "rule",
+    "segment",
+    "segment_rule",
+    "string_flag",
+]
+
+SDK_KEY = "sdk-loopback-key"
+RECONNECT_SECONDS = 0.05
+"""The SDK's own first pause is 1 s; tests that drop streams wait for it."""
+
+WAIT_SECONDS = 10.0
+PORT_TRIES = 5
+
+
+class LaunchDarklyServer:
+    """One environment of one project, served on one loopback port; a context manager.
+
+    Faults last until `recover`. `stop` and `start` make the whole service go and return, on the
+    same port and with the same flags.
+    """
+
+    def __init__(self, *flags: JsonObject, sdk_key: str = SDK_KEY) -> None:
+        self.sdk_key = sdk_key
+        self.port = free_port()
+        self._environment = FlagEnvironment()
+        self._recorder = EventRecorder()
+        self._lock = threading.Lock()
+        self._streams: list[Stream] = []
+        self._requests: list[Request] = []
+        self._answers: list[Answer] = []
+        self._http: HttpServer | None = None
+        for each in flags:
+            self._environment.put("flag", each)
+
+    # What a client is pointed to
+
+    @property
+    def url(self) -> str:
+        """The base address of streams, polls and events alike, without a slash at its end."""
+        return f"http://{HOST}:{self.port}"
+
+    def sdk_config(self, **options: Any) -> Config:
+        """The SDK's configuration for this server; `options` are `Config`'s and win."""
+        defaults: dict[str, Any] = {
+            "sdk_key": self.sdk_key,
+            "base_uri": self.url,
+            "stream_uri": self.url,
+            "events_uri": self.url,
+            "initial_reconnect_delay": RECONNECT_SECONDS,
+            "diagnostic_opt_out": True,
+        }
+        return Config(**{**defaults, **options})
+
+    # Flags and segments
+
+    def set_flag(self, data: JsonObject) -> int:
+        """Add or replace a flag and tell all streams; its new version."""
+        return self._change(lambda: self._environment.put("flag", data))
+
+    def delete_flag(self, key: str) -> int:
+        return self._change(lambda: self._environment.delete("flag", key))
+
+    def set_segment(self, data: JsonObject) -> int:
+        return self._change(lambda: self._environment.put("segment", data))
+
+    def delete_segment(self, key: str) -> int:
+        return self._change(lambda: self._environment.delete("segment", key))
+
+    def send_malformed_flag(self, key: str = "malformed") -> int:
+        """A flag that no SDK can parse, in this change and in all data from now on.
+
+        `set_flag` or `delete_flag` with the same key heals it.
+        """
+        return self.set_flag(malformed_flag(key))
+
+    def send_raw(self, text: bytes) -> None:
+        """Write bytes into all open streams, valid or not; nothing is remembered."""
+        with self._lock:
+            for stream in self._streams:
+                stream.send(text)
+
+    def data(self, kind: Kind = "flag") -> dict[str, JsonObject]:
+        """The flags, or the segments, as they stand, by key."""
+        with self._lock:
+            held: dict[str, JsonObject] = self._environment.all_data()[f"{kind}s"]
+            return held
+
+    # Faults
+
+    def drop_streams(self, *, clean: bool = False) -> int:
+        """Cut all open streams, in the middle or (`clean`) after a proper end; how many."""
+        with self._lock:
+            for stream in self._streams:
+                stream.end(clean=clean)
+            return len(self._streams)
+
+    def answer(
+        self,
+        status: int,
+        *,
+        headers: Mapping[str, str] | None = None,
+        paths: Iterable[str] = (),
+        times: int | None = None,
+    ) -> None:
+        """Answer new requests with this status: to all paths or these, always or so many times."""
+        self._add(Answer(status=status, headers=headers or {}, paths=tuple(paths), left=times))
+
+    def hang(self, *, paths: Iterable[str] = ()) -> None:
+        """Accept new requests and say nothing. Streams that are open go on."""
+        self._add(Answer(status=None, headers={}, paths=tuple(paths), left=None))
+
+    def recover(self) -> None:
+        """End all faults; requests that hang are answered now."""
+        with self._lock:
+            for each in self._answers:
+                each.ended.set()
+            self._answers.clear()
+
+    def stop(self) -> None:
+        """Go away: open connections are cut, new ones are refused. Flags and events stay."""
+        self.drop_streams()
+        http, self._http = self._http, None
+        if http is not None:
+            http.close()
+
+    def start(self) -> None:
+        """Come (back) on the same port. Raises `OSError` if another process has taken it."""
+        if self._http is not None:
+            raise RuntimeError("the LaunchDarkly server runs already")
+        self._http = HttpServer(self.port, self)
+
+    # What clients did
+
+    def events(self, kind: str | None = None) -> list[JsonObject]:
+        return self._recorder.events(kind)
+
+    def wait_for_events(
+        self, count: int, timeout: float = WAIT_SECONDS, kind: str | None = None
+    ) -> list[JsonObject]:
+        """Wait until `count` events (of one kind) arrived; all so far. Raises `TimeoutError`."""
+        return self._recorder.wait_for(count, timeout, kind)
+
+    def diagnostics(self) -> list[JsonObject]:
+        return self._recorder.events(path="/diagnostic")
+
+    def wait_for_diagnostics(self, count: int, timeout: float = WAIT_SECONDS) -> list[JsonObject]:
+        return self._recorder.wait_for(count, timeout, path="/diagnostic")
+
+    def deliveries(self) -> list[Delivery]:
+        """The requests that brought events, with their text and headers."""
+        return self._recorder.deliveries()
+
+    def clear_events(self) -> None:
+        self._recorder.clear()
+
+    def requests(self, path: str | None = None) -> list[Request]:
+        """All requests that were answered so far, or those to one path, with their status."""
+        with self._lock:
+            return [each for each in self._requests if path in {None, each.path}]
+
+    @property
+    def open_streams(self) -> int:
+        with self._lock:
+            return len(self._streams)
+
+    def wait_for_streams(self, count: int, timeout: float = WAIT_SECONDS) -> None:
+        """Wait until exactly so many streams are open. Raises `TimeoutError`."""
+        wait_until(
+            lambda: self.open_streams == count, timeout=timeout, what=f"{count} open streams"
+        )
+
+    # What the HTTP part asks of its site
+
+    def fault(self, path: str) -> Answer | None:
+        with self._lock:
+            for each in self._answers:
+                if each.takes(path):
+                    return each
+        return None
+
+    def note(self, request: Request) -> None:
+        with self._lock:
+            self._requests.append(request)
+
+    def record_events(self, path: str, headers: Mapping[str, str], body: bytes) -> None:
+        self._recorder.record(path, headers, body)
+
+    def poll_v1(self) -> tuple[int, JsonObject]:
+        """The state, and all data."""
+        with self._lock:
+            return self._environment.state, self._environment.all_data()
+
+    def poll_v2(self, basis: str | None) -> tuple[int, list[Message]]:
+        with self._lock:
+            return self._environment.state, v2_since(self._environment, basis)
+
+    def open_stream(self, stream: Stream, basis: str | None) -> None:
+        """Send what the client lacks; what changes later follows without a gap."""
+        with self._lock:
+            environment = self._environment
+            first = v1_everything(environment) if stream.v1 else v2_since(environment, basis)
+            stream.send(as_server_sent_events(first))
+            self._streams.append(stream)
+
+    def close_stream(self, stream: Stream) -> None:
+        with self._lock:
+            if stream in self._streams:
+                self._streams.remove(stream)
+
+    # Inside
+
+    def _add(self, answer: Answer) -> None:
+        with self._lock:
+            self._answers.append(answer)
+
+    def _change(self, make: Callable[[], Item]) -> int:
+        with self._lock:
+            item = make()
+            for stream in self._streams:
+                messages = v1_change(item) if stream.v1 else v2_change(item)
+                stream.send(as_server_sent_events(messages))
+            return item.version
+
+    def __enter__(self) -> Self:
+        for attempt in range(1, PORT_TRIES + 1):
+            try:
+                self.start()
+            except OSError:
+                if attempt == PORT_TRIES:
+                    raise
+                self.port = free_port()
+            else:
+                break
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.recover()
+        self.stop()
