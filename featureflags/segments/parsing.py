@@ -90,16 +90,18 @@ def parse_rules(raw: object) -> tuple[Rule, ...]:
     return rules
 
 
-def parse_definition(raw: object) -> SegmentDefinition:
+def parse_definition(raw: object, *, tolerate: Collection[str] = ()) -> SegmentDefinition:
     """A segment from its LaunchDarkly JSON, an object with a ``key``.
 
     Names, tags, salt and the like may stand there and are left out. ``includedUntil`` and
-    ``excludedUntil`` are ours, see ``exporting``. Raises InvalidDefinition with every problem.
+    ``excludedUntil`` are ours, see ``members``. Raises InvalidDefinition with every problem whose
+    code is not tolerated; ``rule_empty`` and ``values_empty`` can be.
     """
     findings = _Findings()
     definition = _definition(raw, findings)
-    if findings.problems:
-        raise InvalidDefinition(findings.problems)
+    problems = [problem for problem in findings.problems if problem.code not in tolerate]
+    if problems:
+        raise InvalidDefinition(problems)
     return definition
 
 

@@ -49,6 +49,19 @@ class CompiledClause:
     test: Test | None = None
     broken: Problem | None = None
 
+    def incomparable(self, observed: object) -> bool:
+        """Whether a value holds an integer beyond a double where one is to be compared."""
+        if self.test is None:
+            return False
+        try:
+            if isinstance(observed, _LISTS):
+                _any_element(self.test, observed)
+            else:
+                self.test(observed)
+        except OverflowError:
+            return True
+        return False
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CompiledRule:

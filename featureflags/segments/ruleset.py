@@ -5,7 +5,7 @@ Pure: neither a clock nor a store is asked. ``now`` is always given, in µs sinc
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import TypeAlias
@@ -55,6 +55,15 @@ class CompiledSegment:
             predicates=tuple(found for found in predicates if found is not None),
             names=references(rule.rule for rule in rules if not rule.dead),
         )
+
+    def membership(self, attributes: Attributes, *, now: int) -> bool | None:
+        """True if the user is included by name at ``now``, False if excluded, None if neither."""
+        user_key = attributes.get("key")
+        if not isinstance(user_key, str):
+            return None
+        if _current(self.definition.included, user_key, now):
+            return True
+        return False if _current(self.definition.excluded, user_key, now) else None
 
     def without_cycles(self, leads_back: Collection[str]) -> CompiledSegment:
         """The same, with each clause broken that names a segment leading back to this one."""
@@ -114,6 +123,8 @@ class Ruleset:
     """
 
     __slots__ = (
+        "__weakref__",
+        "_clauses",
         "_members",
         "_order",
         "_segments",
@@ -145,6 +156,7 @@ class Ruleset:
             RuleIndex((key, rule) for key in layer for rule in self._segments[key].rules)
             for layer in layers
         )
+        self._clauses = _clauses_by_attribute(self._segments)
         self._members = _memberships(by_key.values())
         self.problems: Mapping[str, tuple[Problem, ...]] = MappingProxyType(
             {
@@ -195,6 +207,10 @@ class Ruleset:
         """The compiled segment, or None if there is none of that key."""
         return self._segments.get(segment_key)
 
+    def clauses_on(self, attribute: str) -> Sequence[tuple[str, CompiledClause]]:
+        """The clauses that can hold and that look at this attribute, with their segment's key."""
+        return self._clauses.get(attribute, ())
+
     def memberships(self, user_key: str) -> Iterable[Membership]:
         """Where this user is included or excluded by name, expired or not."""
         return self._members.get(user_key, ())
@@ -234,6 +250,18 @@ def _without_cycles(
     return repaired, layers
 
 
+def _clauses_by_attribute(
+    segments: Mapping[str, CompiledSegment],
+) -> dict[str, list[tuple[str, CompiledClause]]]:
+    clauses: dict[str, list[tuple[str, CompiledClause]]] = {}
+    for key, segment in segments.items():
+        for rule in segment.rules:
+            for clause in rule.clauses if not rule.dead else ():
+                if clause.path:
+                    clauses.setdefault(clause.path[0], []).append((key, clause))
+    return clauses
+
+
 def _memberships(definitions: Iterable[SegmentDefinition]) -> dict[str, tuple[Membership, ...]]:
     members: dict[str, list[Membership]] = {}
     for definition in definitions:
@@ -245,13 +273,9 @@ def _memberships(definitions: Iterable[SegmentDefinition]) -> dict[str, tuple[Me
 
 
 def _is_in(segment: CompiledSegment, attributes: Attributes, matched: set[str], now: int) -> bool:
-    definition = segment.definition
-    user_key = attributes.get("key")
-    if isinstance(user_key, str):
-        if _current(definition.included, user_key, now):
-            return True
-        if _current(definition.excluded, user_key, now):
-            return False
+    membership = segment.membership(attributes, now=now)
+    if membership is not None:
+        return membership
     return any(predicate(attributes, matched) for predicate in segment.predicates)
 
 

@@ -1,0 +1,110 @@
+"""Which operators and values suit an attribute: the one table behind validation and the editor.
+
+Pure: the catalogue of attributes is given as a function from name to type.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from enum import StrEnum
+from typing import Final
+
+from featureflags.segments.definitions import EXISTS, SEGMENT_MATCH, Clause, Problem, Rule
+from featureflags.segments.references import attribute_path
+from featureflags.segments.values import is_number, parse_semver
+from featureflags.segments.wording import OPERATORS
+
+
+class AttributeType(StrEnum):
+    """What an attribute holds. A datetime is RFC 3339 text or milliseconds since the epoch."""
+
+    STRING = "string"
+    NUMBER = "number"
+    BOOLEAN = "boolean"
+    DATETIME = "datetime"
+    SEMVER = "semver"
+    LIST = "list"
+    OBJECT = "object"
+    ANY = "any"
+
+
+_TEXT: Final = ("in", "startsWith", "endsWith", "contains", "matches")
+_NUMERIC: Final = ("lessThan", "lessThanOrEqual", "greaterThan", "greaterThanOrEqual")
+_SEMVER: Final = ("semVerEqual", "semVerLessThan", "semVerGreaterThan")
+
+OPERATORS_BY_TYPE: Mapping[AttributeType, tuple[str, ...]] = {
+    AttributeType.STRING: (*_TEXT, EXISTS),
+    AttributeType.NUMBER: ("in", *_NUMERIC, EXISTS),
+    AttributeType.BOOLEAN: ("in", EXISTS),
+    AttributeType.DATETIME: ("before", "after", EXISTS),
+    AttributeType.SEMVER: (*_SEMVER, "in", EXISTS),
+    AttributeType.LIST: (*_TEXT, EXISTS),
+    AttributeType.OBJECT: (EXISTS,),
+    AttributeType.ANY: tuple(op for op in OPERATORS if op != SEGMENT_MATCH),
+}
+"""The operators that make sense for each type, in the order in which a form offers them."""
+
+_IN_VALUES: Mapping[AttributeType, tuple[Callable[[object], bool], str]] = {
+    AttributeType.STRING: (lambda value: isinstance(value, str), "text"),
+    AttributeType.NUMBER: (is_number, "a number"),
+    AttributeType.BOOLEAN: (lambda value: isinstance(value, bool), "true or false"),
+    AttributeType.SEMVER: (lambda value: parse_semver(value) is not None, "a version"),
+    AttributeType.LIST: (lambda value: value is not None, "a value"),
+}
+"""What ``in`` may compare a type with. The other operators fix the type of their values."""
+
+
+def check_types(
+    rules: Iterable[Rule], type_of: Callable[[str], AttributeType | None]
+) -> list[Problem]:
+    """What does not fit the attributes' types, beyond what ``parse_rules`` refuses.
+
+    ``type_of`` gives the type of an attribute by name, or None if there is no such attribute. Of a
+    path (``/address/city``) the first part is the attribute; what lies inside has any type.
+    """
+    return [
+        Problem(code=code, message=message, rule=number, clause=position)
+        for number, rule in enumerate(rules, start=1)
+        for position, clause in enumerate(rule.clauses, start=1)
+        if clause.op != SEGMENT_MATCH
+        for code, message in _check(clause, type_of)
+    ]
+
+
+def _check(
+    clause: Clause, type_of: Callable[[str], AttributeType | None]
+) -> Iterator[tuple[str, str]]:
+    try:
+        name, *parts = attribute_path(clause.attribute, clause.context_kind)
+    except ValueError as error:
+        yield "attribute", str(error)
+        return
+    found = type_of(name)
+    if found is None:
+        yield "attribute_unknown", f"there is no attribute {name!r}"
+        return
+    if parts:
+        if found not in {AttributeType.OBJECT, AttributeType.ANY}:
+            yield "attribute_type", f"{name} is {_a(found)}: it has no parts"
+            return
+        found = AttributeType.ANY
+    if clause.op not in OPERATORS_BY_TYPE[found]:
+        yield "operator_type", f"{name} is {_a(found)}: {_label(clause)!r} does not fit it"
+        return
+    if clause.op == "in" and found in _IN_VALUES:
+        suits, wanted = _IN_VALUES[found]
+        for value in clause.values:
+            if not suits(value):
+                yield "value_type", f"{name} is {_a(found)}: {value!r} is not {wanted}"
+
+
+def _a(attribute_type: AttributeType) -> str:
+    article = "an" if attribute_type[0] in "ao" else "a"
+    return f"{article} {attribute_type.value}"
+
+
+def _label(clause: Clause) -> str:
+    info = OPERATORS.get(clause.op)
+    if info is None:
+        return clause.op
+    return info.negated_label if clause.negate else info.label

@@ -1,0 +1,117 @@
+"""Why a user is in a segment, or not: the verdict, each rule and each condition in words.
+
+Every verdict comes from the compiled predicates themselves, so that an explanation cannot differ
+from the match.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from featureflags.segments.definitions import EXISTS, SEGMENT_MATCH
+from featureflags.segments.explanation import (
+    MISSING,
+    ConditionExplanation,
+    Explanation,
+    RuleExplanation,
+)
+from featureflags.segments.predicate import CompiledClause, CompiledRule, reader
+from featureflags.segments.ruleset import CompiledSegment, Ruleset
+from featureflags.segments.showing import listed, show
+from featureflags.segments.wording import OPERATORS
+from featureflags.types import Attributes
+
+
+def explain(ruleset: Ruleset, segment_key: str, attributes: Attributes, *, now: int) -> Explanation:
+    """Explain one segment for a user with these attributes (``key`` among them) at ``now`` (µs)."""
+    explained: dict[str, Explanation] = {}
+    matched: set[str] = set()
+    if ruleset.segment(segment_key) is None:
+        return Explanation(segment_key=segment_key, verdict=False, decided_by="unknown segment")
+    for segment in ruleset.resting_on(segment_key):
+        key = segment.definition.key
+        explained[key] = _explain(segment, attributes, matched, explained, now)
+        if explained[key].verdict:
+            matched.add(key)
+    return explained[segment_key]
+
+
+def _explain(
+    segment: CompiledSegment,
+    attributes: Attributes,
+    matched: set[str],
+    explained: Mapping[str, Explanation],
+    now: int,
+) -> Explanation:
+    rules = tuple(
+        _explain_rule(rule, number, attributes, matched, explained)
+        for number, rule in enumerate(segment.rules, start=1)
+    )
+    membership = segment.membership(attributes, now=now)
+    if membership is not None:
+        verdict, decided_by = membership, "included" if membership else "excluded"
+    else:
+        number = next((rule.number for rule in rules if rule.matched), None)
+        verdict, decided_by = number is not None, f"rule {number}" if number else "no rule"
+    return Explanation(
+        segment_key=segment.definition.key, verdict=verdict, decided_by=decided_by, rules=rules
+    )
+
+
+def _explain_rule(
+    rule: CompiledRule,
+    number: int,
+    attributes: Attributes,
+    matched: set[str],
+    explained: Mapping[str, Explanation],
+) -> RuleExplanation:
+    conditions = tuple(
+        _explain_clause(clause, attributes, matched, explained) for clause in rule.clauses
+    )
+    return RuleExplanation(
+        number=number,
+        description=rule.rule.description,
+        matched=bool(conditions) and all(condition.held for condition in conditions),
+        conditions=conditions,
+    )
+
+
+def _explain_clause(
+    compiled: CompiledClause,
+    attributes: Attributes,
+    matched: set[str],
+    explained: Mapping[str, Explanation],
+) -> ConditionExplanation:
+    clause = compiled.clause
+    held = compiled.held(attributes, matched)
+    observed: object = MISSING
+    nested: tuple[Explanation, ...] = ()
+    if compiled.broken is not None:
+        why = f"a broken condition never holds: {compiled.broken.message}"
+    elif clause.op == SEGMENT_MATCH:
+        named = [key for key in clause.values if isinstance(key, str)]
+        nested = tuple(explained[key] for key in named if key in explained)
+        within = [key for key in named if key in matched]
+        observed = within
+        why = f"in {', '.join(within)}" if within else f"in none of {', '.join(named)}"
+    else:
+        value = reader(compiled.path)(attributes)
+        observed = MISSING if value is None else value
+        why = _why(compiled, observed, held=held)
+    return ConditionExplanation(clause=clause, observed=observed, held=held, why=why, nested=nested)
+
+
+def _why(compiled: CompiledClause, observed: object, *, held: bool) -> str:
+    clause, name = compiled.clause, compiled.clause.attribute
+    if observed is MISSING:
+        if clause.op == EXISTS:
+            return f"{name} is not known"
+        return f"{name} is not known, and a condition on it never holds, negated or not"
+    if clause.op == EXISTS:
+        return f"{name} is {show(observed)}"
+    if compiled.incomparable(observed):
+        return f"{name} is {show(observed)}, which cannot be compared: no match, negated or not"
+    info = OPERATORS[clause.op]
+    # The label that is true of what was seen, whatever the condition asks for.
+    label = info.label if held is not clause.negate else info.negated_label
+    return f"{name} is {show(observed)}: it {label} {listed(clause)}"

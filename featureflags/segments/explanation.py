@@ -1,0 +1,137 @@
+"""The tree that explains one verdict, as data, as JSON and as lines of text.
+
+Frozen values alone: ``explain`` builds them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import Enum
+from typing import Final
+
+from featureflags.segments.definitions import Clause
+from featureflags.segments.showing import plain, words
+from featureflags.types import JSONValue
+
+MAX_NESTING: Final = 20
+"""How deep a rendering follows segments into segments; the tree itself holds all of them."""
+
+
+class Missing(Enum):
+    """The observed value of an attribute that the user lacks, or that is null."""
+
+    MISSING = "missing"
+
+
+MISSING: Final = Missing.MISSING
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConditionExplanation:
+    """One condition: what was seen, whether it held, and why in words.
+
+    ``nested`` explains each segment that a segmentMatch names and that exists.
+    """
+
+    clause: Clause
+    observed: object
+    held: bool
+    why: str
+    nested: tuple[Explanation, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RuleExplanation:
+    """One rule, by its number from 1: it matched if it has conditions and all of them held."""
+
+    number: int
+    description: str
+    matched: bool
+    conditions: tuple[ConditionExplanation, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Explanation:
+    """The verdict on one user and one segment.
+
+    ``decided_by`` is ``included``, ``excluded``, ``rule 1``, ``no rule`` or ``unknown segment``.
+    The rules are told even where a membership decides.
+    """
+
+    segment_key: str
+    verdict: bool
+    decided_by: str
+    rules: tuple[RuleExplanation, ...] = ()
+
+    def to_dict(self) -> dict[str, JSONValue]:
+        """For JSON. A missing value has no ``observed``.
+
+        A segment that is met again has a verdict, but its rules are told only the first time, so
+        that segments which share others cannot make the answer explode.
+        """
+        return _segment_dict(self, told=set(), depth=0)
+
+    def lines(self) -> list[str]:
+        """For a terminal: one line for the verdict, each rule and each condition, indented."""
+        return list(_segment_lines(self, told=set(), depth=0))
+
+
+def _segment_dict(explanation: Explanation, *, told: set[str], depth: int) -> dict[str, JSONValue]:
+    answer: dict[str, JSONValue] = {
+        "segment": explanation.segment_key,
+        "verdict": explanation.verdict,
+        "decided_by": explanation.decided_by,
+    }
+    if explanation.segment_key not in told and depth < MAX_NESTING:
+        told.add(explanation.segment_key)
+        answer["rules"] = [
+            {
+                "number": rule.number,
+                "description": rule.description,
+                "matched": rule.matched,
+                "conditions": [
+                    _condition_dict(condition, told=told, depth=depth)
+                    for condition in rule.conditions
+                ],
+            }
+            for rule in explanation.rules
+        ]
+    return answer
+
+
+def _condition_dict(
+    condition: ConditionExplanation, *, told: set[str], depth: int
+) -> dict[str, JSONValue]:
+    answer: dict[str, JSONValue] = {
+        "condition": words(condition.clause),
+        "held": condition.held,
+        "why": condition.why,
+    }
+    if condition.observed is not MISSING:
+        answer["observed"] = plain(condition.observed)
+    if condition.nested:
+        answer["nested"] = [
+            _segment_dict(nested, told=told, depth=depth + 1) for nested in condition.nested
+        ]
+    return answer
+
+
+def _segment_lines(explanation: Explanation, *, told: set[str], depth: int) -> Iterator[str]:
+    indent = " " * (8 * depth)
+    verdict = "in" if explanation.verdict else "not in"
+    yield f"{indent}{verdict} {explanation.segment_key}: {explanation.decided_by}"
+    if explanation.segment_key in told or depth >= MAX_NESTING:
+        return
+    told.add(explanation.segment_key)
+    for rule in explanation.rules:
+        title = f" ({rule.description})" if rule.description else ""
+        state = "matches" if rule.matched else "does not match"
+        yield f"{indent}  rule {rule.number}{title} {state}"
+        if not rule.conditions:
+            yield f"{indent}    without a usable condition it matches nobody"
+        for condition in rule.conditions:
+            mark = "yes" if condition.held else "no "
+            yield f"{indent}    {mark} {words(condition.clause)}: {condition.why}"
+            for nested in condition.nested:
+                yield from _segment_lines(nested, told=told, depth=depth + 1)
