@@ -13,6 +13,7 @@ removed.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import select
 import shutil
@@ -32,6 +33,7 @@ def parse(argv: list[str]) -> argparse.Namespace:
     parser.add_argument("--owner", type=int, required=True, help="pid of the owner, our parent")
     parser.add_argument("--end", required=True, help="signal that ends the server at once")
     parser.add_argument("--remove", required=True, help="directory to remove with the owner")
+    parser.add_argument("--folder", required=True, help="where the server runs")
     parser.add_argument("--user", type=int, help="uid to run the server as")
     parser.add_argument("--group", type=int, help="gid to run the server as")
     parser.add_argument("command", nargs="+")
@@ -45,7 +47,8 @@ def spawn(options: argparse.Namespace) -> subprocess.Popen[bytes]:
         user=options.user,
         group=options.group,
         extra_groups=None if options.user is None else [],
-        cwd=options.remove,
+        cwd=options.folder,
+        process_group=0,
     )
 
 
@@ -74,6 +77,15 @@ def watch(server: subprocess.Popen[bytes], owner: int, child_ended: int) -> bool
     return True
 
 
+def owner_outlives(server: subprocess.Popen[bytes], owner: int, child_ended: int) -> bool:
+    """Whether the server ended first. The guard itself must not fail: the server would stray."""
+    try:
+        return watch(server, owner, child_ended)
+    except OSError:
+        # The line broke in the middle of a word: nobody is at its other end.
+        return False
+
+
 def end(server: subprocess.Popen[bytes], name: str) -> None:
     server.send_signal(signal.SIGCONT)
     server.send_signal(signal.Signals[name])
@@ -84,6 +96,12 @@ def end(server: subprocess.Popen[bytes], name: str) -> None:
         server.wait()
 
 
+def sweep(group: int) -> None:
+    """Kill what the server left behind: the workers of a master that was killed."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(group, signal.SIGKILL)
+
+
 def main(argv: list[str]) -> int:
     """Run the server to its end; its exit code, or 128 plus the signal that ended it."""
     options = parse(argv)
@@ -92,8 +110,11 @@ def main(argv: list[str]) -> int:
     signal.set_wakeup_fd(wake)
     signal.signal(signal.SIGCHLD, lambda *_: None)
     server = spawn(options)
-    if not watch(server, options.owner, child_ended):
+    owner_lives = owner_outlives(server, options.owner, child_ended)
+    if not owner_lives:
         end(server, options.end)
+    sweep(server.pid)
+    if not owner_lives:
         shutil.rmtree(options.remove, ignore_errors=True)
     code = server.returncode
     return 128 - code if code < 0 else code

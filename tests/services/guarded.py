@@ -14,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -45,17 +46,21 @@ class Account:
     gid: int
 
 
+def is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((HOST, port))
+        except OSError:
+            return False
+        return True
+
+
 def free_port() -> int:
     """A TCP port on loopback on which nobody listens now."""
-    while True:
-        port = random.choice(PORTS)
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind((HOST, port))
-            except OSError:
-                continue
-            return port
+    while not is_free(port := random.choice(PORTS)):
+        pass
+    return port
 
 
 class GuardedServer(ABC):
@@ -67,6 +72,11 @@ class GuardedServer(ABC):
     name: str
     stop_signal: signal.Signals
     account: Account | None = None
+    environment: Mapping[str, str] | None = None
+    """The whole environment of the server; None stands for our own."""
+
+    folder: Path | None = None
+    """Where it runs; None stands for its own directory."""
 
     def __init__(self) -> None:
         self.directory = Path(tempfile.mkdtemp(prefix=f"guidon-{self.name}-"))
@@ -74,6 +84,8 @@ class GuardedServer(ABC):
         self._guard: subprocess.Popen[bytes] | None = None
         self._line: socket.socket | None = None
         self._port_is_settled = False
+        self.exit_code: int | None = None
+        """Of the last run, as a shell gives it (128 plus a signal); None while it runs."""
 
     @property
     @abstractmethod
@@ -110,9 +122,9 @@ class GuardedServer(ABC):
             try:
                 self._start_once()
             except ServerStartError:
-                if attempt == PORT_TRIES:
+                if attempt == PORT_TRIES or is_free(self.port):
                     raise
-                # Another process may have taken the port between the look and the start.
+                # Another process took the port between the look and the start.
                 self.port = free_port()
             else:
                 self._port_is_settled = True
@@ -128,13 +140,31 @@ class GuardedServer(ABC):
         self.stop()
         self.start()
 
+    def send_signal(self, number: signal.Signals) -> None:
+        """Send it to the server's main process; returns once it is sent. None runs: nothing."""
+        if self._line is None:
+            return
+        try:
+            self._line.sendall(f"{number.name}\n".encode("ascii"))
+            # An answer, or the end of the line: the server ended, and the guard after it.
+            self._line.recv(64)
+        except (BrokenPipeError, ConnectionResetError):
+            # It ended between the look and the signal: there is nothing left to signal.
+            return
+
     def pause(self) -> None:
         """Freeze the process: connections are accepted by the kernel, nothing is answered."""
-        self._signal(signal.SIGSTOP)
+        self.send_signal(signal.SIGSTOP)
 
     def resume(self) -> None:
         """Undo `pause`."""
-        self._signal(signal.SIGCONT)
+        self.send_signal(signal.SIGCONT)
+
+    def wait(self, timeout: float = STOP_SECONDS) -> int:
+        """Wait until the server ends by itself; its exit code. Raises `TimeoutError`."""
+        wait_until(lambda: not self.running, timeout=timeout, what=f"the end of {self.name}")
+        self._forget()
+        return 0 if self.exit_code is None else self.exit_code
 
     def log(self) -> str:
         """What the server wrote so far, over all its starts."""
@@ -164,6 +194,7 @@ class GuardedServer(ABC):
         self.close()
 
     def _start_once(self) -> None:
+        self._forget()
         self._guard = self._spawn()
         try:
             wait_until(self._answers, timeout=START_SECONDS, what=f"{self.name} to answer")
@@ -177,6 +208,7 @@ class GuardedServer(ABC):
         return self.is_ready()
 
     def _spawn(self) -> subprocess.Popen[bytes]:
+        self.exit_code = None
         account = self.account
         run_as = () if account is None else (f"--user={account.uid}", f"--group={account.gid}")
         self._line, theirs = socket.socketpair()
@@ -188,6 +220,7 @@ class GuardedServer(ABC):
                     f"--owner={os.getpid()}",
                     f"--end={self.stop_signal.name}",
                     f"--remove={self.directory}",
+                    f"--folder={self.folder or self.directory}",
                     *run_as,
                     "--",
                     *self.command(),
@@ -195,30 +228,25 @@ class GuardedServer(ABC):
                 stdin=theirs.fileno(),
                 stdout=log,
                 stderr=log,
+                env=None if self.environment is None else dict(self.environment),
                 start_new_session=True,
             )
-
-    def _signal(self, number: signal.Signals) -> None:
-        if self._line is None:
-            return
-        try:
-            self._line.sendall(f"{number.name}\n".encode("ascii"))
-            # An answer, or the end of the line: the server ended, and the guard after it.
-            self._line.recv(64)
-        except (BrokenPipeError, ConnectionResetError):
-            # It ended between the look and the signal: there is nothing left to signal.
-            return
 
     def _end(self, number: signal.Signals) -> None:
         guard = self._guard
         if guard is None:
             return
-        self._signal(number)
+        self.send_signal(number)
         try:
             guard.wait(STOP_SECONDS)
         except subprocess.TimeoutExpired:
-            self._signal(signal.SIGKILL)
+            self.send_signal(signal.SIGKILL)
             guard.wait(STOP_SECONDS)
+        self._forget()
+
+    def _forget(self) -> None:
+        if self._guard is not None:
+            self.exit_code = self._guard.poll()
         if self._line is not None:
             self._line.close()
         self._guard = self._line = None

@@ -1,0 +1,182 @@
+"""Guidon's own processes for tests: a web server, a Celery worker, a command of `manage.py`.
+
+They are started as users start them, from the project's folder, with the environment of the test
+run plus what the test gives. They end with the test run, workers of workers included.
+"""
+
+from __future__ import annotations
+
+import http.client
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Literal
+
+from tests.services.guarded import HOST, GuardedServer
+
+ROOT = Path(__file__).resolve().parents[2]
+PROBE_SECONDS = 5.0
+COMMAND_SECONDS = 120.0
+
+NOT_INHERITED = {
+    # pytest-django's choice is not the process's, and a proxy would be asked for loopback too.
+    *("DJANGO_SETTINGS_MODULE", "http_proxy", "https_proxy", "all_proxy"),
+    *("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"),
+}
+
+WebServer = Literal["dev", "gunicorn", "uvicorn"]
+
+
+def environment_with(changes: Mapping[str, str | None]) -> dict[str, str]:
+    """The environment of the test run with these changes; None takes a variable away."""
+    inherited = {name: text for name, text in os.environ.items() if name not in NOT_INHERITED}
+    # A log that a test waits for must not sit in a buffer.
+    merged: dict[str, str | None] = {**inherited, "PYTHONUNBUFFERED": "1", **changes}
+    return {name: text for name, text in merged.items() if text is not None}
+
+
+def dev_command(port: int, options: Sequence[str]) -> list[str]:
+    return python("manage.py", "runserver", "--noreload", *options, f"{HOST}:{port}")
+
+
+def gunicorn_command(port: int, options: Sequence[str]) -> list[str]:
+    bind = f"--bind={HOST}:{port}"
+    return python("-m", "gunicorn", bind, *options, "config.wsgi:application")
+
+
+def uvicorn_command(port: int, options: Sequence[str]) -> list[str]:
+    address = (f"--host={HOST}", f"--port={port}")
+    return python("-m", "uvicorn", *address, *options, "config.asgi:application")
+
+
+def python(*arguments: str) -> list[str]:
+    return [sys.executable, *arguments]
+
+
+COMMANDS: Mapping[WebServer, Callable[[int, Sequence[str]], list[str]]] = {
+    "dev": dev_command,
+    "gunicorn": gunicorn_command,
+    "uvicorn": uvicorn_command,
+}
+
+
+class GuidonProcess(GuardedServer):
+    """Any process of ours; it is ready when it has written `ready` (at once, if that is empty)."""
+
+    name = "guidon"
+    stop_signal = signal.SIGTERM
+    folder = ROOT
+
+    def __init__(
+        self, command: Sequence[str], env: Mapping[str, str | None], ready: str = ""
+    ) -> None:
+        super().__init__()
+        self._command = list(command)
+        self._ready = ready
+        self._log_before = 0
+        self.environment = environment_with(env)
+
+    @property
+    def url(self) -> str:
+        """Where a web server answers, without a slash at its end."""
+        return f"http://{HOST}:{self.port}"
+
+    def prepare(self) -> None:
+        """Nothing: the project's folder is there."""
+
+    def command(self) -> list[str]:
+        # Asked once for each start: what an earlier run wrote says nothing about this one.
+        self._log_before = len(self.log())
+        return self._command
+
+    def is_ready(self) -> bool:
+        return self._ready in self.log()[self._log_before :]
+
+    def kill(self) -> None:
+        """SIGKILL to the main process, and then to those that it started."""
+        self._end(signal.SIGKILL)
+
+
+class WebProcess(GuidonProcess):
+    """Guidon behind one of the web servers; ready when it answers anything at all."""
+
+    name = "web"
+
+    def __init__(
+        self,
+        env: Mapping[str, str | None],
+        *,
+        port: int | None,
+        server: WebServer,
+        options: Sequence[str],
+        path: str,
+    ) -> None:
+        super().__init__([], env)
+        self.port = port or self.port
+        self._port_is_settled = port is not None
+        self._server = server
+        self._options = options
+        self._path = path
+
+    def command(self) -> list[str]:
+        return COMMANDS[self._server](self.port, self._options)
+
+    def is_ready(self) -> bool:
+        connection = http.client.HTTPConnection(HOST, self.port, timeout=PROBE_SECONDS)
+        try:
+            connection.request("GET", self._path)
+            connection.getresponse().read()
+        except (OSError, http.client.HTTPException):
+            return False
+        finally:
+            connection.close()
+        return True
+
+
+def running_server(
+    env: Mapping[str, str | None],
+    port: int | None = None,
+    *,
+    server: WebServer = "dev",
+    options: Sequence[str] = (),
+    path: str = "/",
+) -> WebProcess:
+    """A context manager: Guidon on `port` (a free one unless told), awaited by asking for `path`.
+
+    `options` are the web server's own (`("--workers=2", "--preload")`). Databases are migrated by
+    the caller, see `manage`.
+    """
+    return WebProcess(env, port=port, server=server, options=options, path=path)
+
+
+def celery_worker(env: Mapping[str, str | None], *options: str) -> GuidonProcess:
+    """A context manager: a Celery worker that takes tasks; `options` such as `--concurrency=2`."""
+    command = python("-m", "celery", "-A", "config", "worker", "--loglevel=INFO", *options)
+    return GuidonProcess(command, env, ready=" ready.")
+
+
+def manage_process(env: Mapping[str, str | None], *arguments: str, ready: str) -> GuidonProcess:
+    """A context manager: a command that goes on; it is awaited until it has written `ready`."""
+    return GuidonProcess(python("manage.py", *arguments), env, ready)
+
+
+def manage(
+    env: Mapping[str, str | None], *arguments: str, timeout: float = COMMAND_SECONDS
+) -> subprocess.CompletedProcess[str]:
+    """Run a command of `manage.py` to its end: exit code, output and errors, for the test to judge.
+
+    Raises `subprocess.TimeoutExpired` after `timeout` seconds; the command is killed then.
+    """
+    return subprocess.run(
+        python("manage.py", *arguments),
+        check=False,
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        env=environment_with(env),
+        stdin=subprocess.DEVNULL,
+        timeout=timeout,
+    )

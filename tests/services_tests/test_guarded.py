@@ -1,0 +1,53 @@
+"""Ports and starts, which all servers of the test run share."""
+
+from __future__ import annotations
+
+import random
+import socket
+
+import pytest
+
+from tests.services.guarded import HOST, PORTS, free_port, is_free
+from tests.services.redis import redis_server
+from tests.services.waiting import wait_until
+
+
+def test_a_free_port_is_below_those_of_outgoing_connections() -> None:
+    port = free_port()
+    assert port in PORTS
+    assert is_free(port)
+
+
+def test_a_port_on_which_somebody_listens_is_not_free() -> None:
+    with socket.socket() as listener:
+        listener.bind((HOST, 0))
+        listener.listen()
+        assert not is_free(listener.getsockname()[1])
+
+
+def test_a_port_that_was_taken_meanwhile_is_left_to_its_owner() -> None:
+    with socket.socket() as listener:
+        listener.bind((HOST, free_port()))
+        listener.listen()
+        taken = listener.getsockname()[1]
+        server = redis_server()
+        server.port = taken
+        with server:
+            assert server.port != taken
+            assert server.running
+
+
+def test_a_taken_port_is_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.socket() as listener:
+        listener.bind((HOST, free_port()))
+        listener.listen()
+        taken = listener.getsockname()[1]
+        answers = iter([taken, taken, free_port()])
+        monkeypatch.setattr(random, "choice", lambda ports: next(answers))
+        assert free_port() != taken
+
+
+def test_waiting_is_bounded_and_says_for_what() -> None:
+    with pytest.raises(TimeoutError, match=r"waited 0\.05 s for godot"):
+        wait_until(lambda: False, timeout=0.05, what="godot")
+    assert wait_until(lambda: "here", timeout=0, what="what is there") == "here"
