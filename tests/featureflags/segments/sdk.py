@@ -1,0 +1,68 @@
+"""The LaunchDarkly SDK's own answer about segments, through its public client and store."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import ldclient
+from ldclient.feature_store import InMemoryFeatureStore
+from ldclient.versioned_data_kind import FEATURES, SEGMENTS
+
+from featureflags.types import JSONValue
+
+# It logs each example that it cannot evaluate, with a traceback.
+logging.getLogger("ldclient").setLevel(logging.CRITICAL)
+
+
+def probe(segment_key: str) -> dict[str, Any]:
+    """A flag that is true for the members of a segment."""
+    clause = {"attribute": "", "op": "segmentMatch", "values": [segment_key]}
+    return {
+        "key": f"probe-{segment_key}",
+        "version": 1,
+        "on": True,
+        "variations": [False, True],
+        "fallthrough": {"variation": 0},
+        "offVariation": 0,
+        "rules": [{"id": "member", "variation": 1, "clauses": [clause]}],
+        "salt": "",
+    }
+
+
+class Sdk:
+    """A client without network, over a store that each question fills anew."""
+
+    def __init__(self) -> None:
+        self._store = InMemoryFeatureStore()
+        self._store.init({FEATURES: {}, SEGMENTS: {}})
+        self._client = ldclient.LDClient(
+            ldclient.Config("sdk-key", feature_store=self._store, use_ldd=True, send_events=False)
+        )
+
+    def close(self) -> None:
+        self._client.close()
+
+    def answer(
+        self,
+        segments: Sequence[Mapping[str, JSONValue]],
+        segment_key: str,
+        context: Mapping[str, JSONValue],
+    ) -> bool | None:
+        """Whether the context is in the segment, or None where the SDK cannot answer."""
+        flag = probe(segment_key)
+        self._store.init(
+            {
+                FEATURES: {flag["key"]: flag},
+                SEGMENTS: {str(segment["key"]): dict(segment) for segment in segments},
+            }
+        )
+        user = ldclient.Context.from_dict(dict(context))
+        assert user.valid, user.error
+        detail = self._client.variation_detail(flag["key"], user, None)
+        if detail.reason["kind"] == "ERROR":
+            assert detail.reason["errorKind"] in {"EXCEPTION", "MALFORMED_FLAG"}, detail.reason
+            return None
+        assert isinstance(detail.value, bool)
+        return detail.value
