@@ -81,6 +81,7 @@ class GuardedServer(ABC):
     def __init__(self) -> None:
         self.directory = Path(tempfile.mkdtemp(prefix=f"guidon-{self.name}-"))
         self.port = free_port()
+        self._owner = os.getpid()
         self._guard: subprocess.Popen[bytes] | None = None
         self._line: socket.socket | None = None
         self._port_is_settled = False
@@ -172,7 +173,9 @@ class GuardedServer(ABC):
         return path.read_text(errors="replace") if path.exists() else ""
 
     def close(self) -> None:
-        """Stop for good and remove the directory."""
+        """Stop for good and remove the directory. A forked copy of the owner leaves both alone."""
+        if os.getpid() != self._owner:
+            return
         self.stop()
         shutil.rmtree(self.directory, ignore_errors=True)
 

@@ -8,6 +8,7 @@ read the events that the SDK sent. The HTTP part is in `launchdarkly_http.py`; w
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from types import TracebackType
@@ -78,6 +79,7 @@ class LaunchDarklyServer:
     def __init__(self, *flags: JsonObject, sdk_key: str = SDK_KEY) -> None:
         self.sdk_key = sdk_key
         self.port = free_port()
+        self._owner = os.getpid()
         self._environment = FlagEnvironment()
         self._recorder = EventRecorder()
         self._lock = threading.Lock()
@@ -295,5 +297,7 @@ class LaunchDarklyServer:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self.recover()
-        self.stop()
+        # A forked child has neither the server's threads nor the right to end it.
+        if os.getpid() == self._owner:
+            self.recover()
+            self.stop()

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import random
+import signal
 import socket
 
 import pytest
 
 from tests.services.guarded import HOST, PORTS, free_port, is_free
+from tests.services.launchdarkly import LaunchDarklyServer
 from tests.services.redis import redis_server
 from tests.services.waiting import wait_until
 
@@ -45,6 +48,40 @@ def test_a_taken_port_is_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
         answers = iter([taken, taken, free_port()])
         monkeypatch.setattr(random, "choice", lambda ports: next(answers))
         assert free_port() != taken
+
+
+def test_a_forked_child_that_leaves_does_not_take_the_servers_along() -> None:
+    with redis_server() as server, LaunchDarklyServer() as launchdarkly:
+        child = os.fork()
+        if child == 0:
+            launchdarkly.__exit__(None, None, None)
+            server.__exit__(None, None, None)
+            os._exit(0)
+        assert os.waitpid(child, 0) == (child, 0)
+        assert server.is_ready()
+        assert server.directory.exists()
+        with socket.create_connection((HOST, launchdarkly.port), timeout=5):
+            pass
+
+
+def test_servers_return_to_their_port_while_a_forked_child_lives() -> None:
+    with redis_server() as server, LaunchDarklyServer() as launchdarkly:
+        child = os.fork()
+        if child == 0:
+            signal.pause()
+            os._exit(0)
+        try:
+            launchdarkly.stop()
+            with pytest.raises(ConnectionRefusedError):
+                socket.create_connection((HOST, launchdarkly.port), timeout=5)
+            launchdarkly.start()
+            with socket.create_connection((HOST, launchdarkly.port), timeout=5):
+                pass
+            server.restart()
+            assert server.is_ready()
+        finally:
+            os.kill(child, signal.SIGKILL)
+            os.waitpid(child, 0)
 
 
 def test_waiting_is_bounded_and_says_for_what() -> None:
