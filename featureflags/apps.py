@@ -9,3 +9,7 @@ class FeatureFlagsConfig(AppConfig):
     name = "featureflags"
     verbose_name = "Feature flags"
     default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        # Receivers and checks register themselves when imported, after the models.
+        from featureflags import receivers  # noqa: F401, PLC0415

@@ -125,8 +125,6 @@ def _announce(keys: list[str], last_seen_at: object | None) -> None:
     for start in range(0, len(keys), CHUNK):
         chunk = keys[start : start + CHUNK]
         if isinstance(last_seen_at, datetime.datetime):
-            users_seen.send(
-                sender=None, keys=chunk, last_seen_at=to_microseconds(last_seen_at)
-            )
+            users_seen.send(sender=None, keys=chunk, last_seen_at=to_microseconds(last_seen_at))
         else:
             users_changed.send(sender=None, keys=chunk)

@@ -21,3 +21,9 @@ def to_datetime(microseconds: int) -> datetime.datetime:
 
 def now_in_microseconds() -> int:
     return time.time_ns() // 1000
+
+
+def to_rfc3339(microseconds: int) -> str:
+    """The instant as LaunchDarkly reads dates: RFC 3339 in UTC, to the microsecond."""
+    instant = to_datetime(microseconds).replace(tzinfo=None)
+    return instant.isoformat(timespec="microseconds" if instant.microsecond else "seconds") + "Z"

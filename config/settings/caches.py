@@ -8,6 +8,8 @@ from typing import Any
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+SERIALIZER = "featureflags.cache.redis.BytesSerializer"
+
 REDIS_TIMEOUT_SECONDS = 0.5
 """A cache that is slower than the database is none: give up and ask the database."""
 
@@ -25,19 +27,29 @@ def embedded_caches(directory: Path) -> dict[str, dict[str, Any]]:
 
 def redis_caches(url: str, *, key_prefix: str = "guidon") -> dict[str, dict[str, Any]]:
     """Caches in Redis. Only `featureflags` raises when Redis is down: our store wants to know."""
+    options = {
+        "CLIENT_CLASS": "django_redis.client.DefaultClient",
+        "SOCKET_CONNECT_TIMEOUT": REDIS_TIMEOUT_SECONDS,
+        "SOCKET_TIMEOUT": REDIS_TIMEOUT_SECONDS,
+        # One new try at once heals a connection that Redis dropped; more only wait.
+        "CONNECTION_POOL_KWARGS": {"retry": Retry(NoBackoff(), 1)},
+    }
+    survives = {"IGNORE_EXCEPTIONS": True}
     return {
-        alias: {
-            "BACKEND": "django_redis.cache.RedisCache",
-            "LOCATION": url,
-            "KEY_PREFIX": f"{key_prefix}:{alias}",
-            "OPTIONS": {
-                "CLIENT_CLASS": "django_redis.client.DefaultClient",
-                "IGNORE_EXCEPTIONS": alias != "featureflags",
-                "SOCKET_CONNECT_TIMEOUT": REDIS_TIMEOUT_SECONDS,
-                "SOCKET_TIMEOUT": REDIS_TIMEOUT_SECONDS,
-                # One new try at once heals a connection that Redis dropped; more only wait.
-                "CONNECTION_POOL_KWARGS": {"retry": Retry(NoBackoff(), 1)},
-            },
-        }
-        for alias in ("default", "featureflags", "cachalot")
+        "default": _redis(url, f"{key_prefix}:default", {**options, **survives}),
+        # django-cachalot knows the backends that it supports by their path.
+        "cachalot": _redis(url, f"{key_prefix}:cachalot", {**options, **survives}),
+        "featureflags": {
+            **_redis(url, f"{key_prefix}:flags", {**options, "SERIALIZER": SERIALIZER}),
+            "BACKEND": "featureflags.cache.redis.SharedRedisCache",
+        },
+    }
+
+
+def _redis(url: str, key_prefix: str, options: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "BACKEND": "django_redis.cache.RedisCache",
+        "LOCATION": url,
+        "KEY_PREFIX": key_prefix,
+        "OPTIONS": options,
     }

@@ -20,7 +20,9 @@ def problems() -> list[str]:
             f"SECRET_KEY is missing, a default, or shorter than {SHORTEST_SECRET_KEY} characters."
         )
     if not env.str("DATABASE_URL", default="").startswith(("postgres://", "postgresql://")):
-        found.append("DATABASE_URL is missing or names no PostgreSQL (postgres://user:…@host/name).")
+        found.append(
+            "DATABASE_URL is missing or names no PostgreSQL (postgres://user:…@host/name)."
+        )
     if not REDIS_URL:
         found.append("REDIS_URL is missing (redis://host:6379/0).")
     if not CELERY_BROKER_URL:
@@ -29,7 +31,9 @@ def problems() -> list[str]:
         found.append("ALLOWED_HOSTS is missing (flags.example.com,…).")
     offline = env.str("LAUNCHDARKLY_FLAG_FILE", default="")
     if FEATUREFLAGS["SDK_KEY"] in INSECURE_SECRETS and not offline:
-        found.append("LAUNCHDARKLY_SDK_KEY is missing or a default (or set LAUNCHDARKLY_FLAG_FILE).")
+        found.append(
+            "LAUNCHDARKLY_SDK_KEY is missing or a default (or set LAUNCHDARKLY_FLAG_FILE)."
+        )
     return found
 
 

@@ -10,39 +10,151 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
     dependencies = [
-        ('auth', '0012_alter_user_first_name_max_length'),
+        ("auth", "0012_alter_user_first_name_max_length"),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='User',
+            name="User",
             fields=[
-                ('password', models.CharField(max_length=128, verbose_name='password')),
-                ('last_login', models.DateTimeField(blank=True, null=True, verbose_name='last login')),
-                ('is_superuser', models.BooleanField(default=False, help_text='Designates that this user has all permissions without explicitly assigning them.', verbose_name='superuser status')),
-                ('id', models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False)),
-                ('email', users.fields.LowerCaseEmailField(error_messages={'unique': 'A user with that e-mail address already exists.'}, max_length=254, unique=True, verbose_name='e-mail address')),
-                ('email_verified', models.BooleanField(default=False, help_text='Cleared whenever the e-mail address changes.', verbose_name='e-mail verified')),
-                ('name', models.CharField(blank=True, max_length=200, verbose_name='name')),
-                ('role', models.CharField(choices=[('admin', 'Administrator'), ('user', 'User'), ('system', 'System')], default='user', max_length=20, verbose_name='role')),
-                ('metadata', users.fields.MetadataField(blank=True, default=dict, help_text='A JSON object. Each key becomes the attribute custom_<key>.', verbose_name='metadata')),
-                ('created_at', models.DateTimeField(default=django.utils.timezone.now, verbose_name='created at')),
-                ('last_seen_at', models.DateTimeField(blank=True, editable=False, null=True, verbose_name='last seen at')),
-                ('is_active', models.BooleanField(default=True, help_text='Clear this instead of deleting the account.', verbose_name='active')),
-                ('is_staff', models.BooleanField(default=False, help_text='May log in to this admin site.', verbose_name='staff')),
-                ('groups', models.ManyToManyField(blank=True, help_text='The groups this user belongs to. A user will get all permissions granted to each of their groups.', related_name='user_set', related_query_name='user', to='auth.group', verbose_name='groups')),
-                ('user_permissions', models.ManyToManyField(blank=True, help_text='Specific permissions for this user.', related_name='user_set', related_query_name='user', to='auth.permission', verbose_name='user permissions')),
+                ("password", models.CharField(max_length=128, verbose_name="password")),
+                (
+                    "last_login",
+                    models.DateTimeField(blank=True, null=True, verbose_name="last login"),
+                ),
+                (
+                    "is_superuser",
+                    models.BooleanField(
+                        default=False,
+                        help_text="Designates that this user has all permissions without explicitly assigning them.",
+                        verbose_name="superuser status",
+                    ),
+                ),
+                (
+                    "id",
+                    models.UUIDField(
+                        default=uuid.uuid4, editable=False, primary_key=True, serialize=False
+                    ),
+                ),
+                (
+                    "email",
+                    users.fields.LowerCaseEmailField(
+                        error_messages={
+                            "unique": "A user with that e-mail address already exists."
+                        },
+                        max_length=254,
+                        unique=True,
+                        verbose_name="e-mail address",
+                    ),
+                ),
+                (
+                    "email_verified",
+                    models.BooleanField(
+                        default=False,
+                        help_text="Cleared whenever the e-mail address changes.",
+                        verbose_name="e-mail verified",
+                    ),
+                ),
+                ("name", models.CharField(blank=True, max_length=200, verbose_name="name")),
+                (
+                    "role",
+                    models.CharField(
+                        choices=[
+                            ("admin", "Administrator"),
+                            ("user", "User"),
+                            ("system", "System"),
+                        ],
+                        default="user",
+                        max_length=20,
+                        verbose_name="role",
+                    ),
+                ),
+                (
+                    "metadata",
+                    users.fields.MetadataField(
+                        blank=True,
+                        default=dict,
+                        help_text="A JSON object. Each key becomes the attribute custom_<key>.",
+                        verbose_name="metadata",
+                    ),
+                ),
+                (
+                    "created_at",
+                    models.DateTimeField(
+                        default=django.utils.timezone.now, verbose_name="created at"
+                    ),
+                ),
+                (
+                    "last_seen_at",
+                    models.DateTimeField(
+                        blank=True, editable=False, null=True, verbose_name="last seen at"
+                    ),
+                ),
+                (
+                    "is_active",
+                    models.BooleanField(
+                        default=True,
+                        help_text="Clear this instead of deleting the account.",
+                        verbose_name="active",
+                    ),
+                ),
+                (
+                    "is_staff",
+                    models.BooleanField(
+                        default=False,
+                        help_text="May log in to this admin site.",
+                        verbose_name="staff",
+                    ),
+                ),
+                (
+                    "groups",
+                    models.ManyToManyField(
+                        blank=True,
+                        help_text="The groups this user belongs to. A user will get all permissions granted to each of their groups.",
+                        related_name="user_set",
+                        related_query_name="user",
+                        to="auth.group",
+                        verbose_name="groups",
+                    ),
+                ),
+                (
+                    "user_permissions",
+                    models.ManyToManyField(
+                        blank=True,
+                        help_text="Specific permissions for this user.",
+                        related_name="user_set",
+                        related_query_name="user",
+                        to="auth.permission",
+                        verbose_name="user permissions",
+                    ),
+                ),
             ],
             options={
-                'verbose_name': 'user',
-                'verbose_name_plural': 'users',
-                'ordering': ['email'],
-                'indexes': [models.Index(fields=['created_at'], name='user_created_at'), models.Index(fields=['last_seen_at'], name='user_last_seen_at'), models.Index(fields=['role'], name='user_role')],
-                'constraints': [models.CheckConstraint(condition=models.Q(('email', django.db.models.functions.text.Lower(models.F('email')))), name='user_email_lower_case'), models.CheckConstraint(condition=django.db.models.lookups.Exact(users.functions.JSONType('metadata'), 'object'), name='user_metadata_is_object')],
+                "verbose_name": "user",
+                "verbose_name_plural": "users",
+                "ordering": ["email"],
+                "indexes": [
+                    models.Index(fields=["created_at"], name="user_created_at"),
+                    models.Index(fields=["last_seen_at"], name="user_last_seen_at"),
+                    models.Index(fields=["role"], name="user_role"),
+                ],
+                "constraints": [
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            ("email", django.db.models.functions.text.Lower(models.F("email")))
+                        ),
+                        name="user_email_lower_case",
+                    ),
+                    models.CheckConstraint(
+                        condition=django.db.models.lookups.Exact(
+                            users.functions.JSONType("metadata"), "object"
+                        ),
+                        name="user_metadata_is_object",
+                    ),
+                ],
             },
         ),
     ]

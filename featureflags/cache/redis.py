@@ -1,0 +1,44 @@
+"""django-redis with the one thing that a coherent cache needs beside it: an atomic replace."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django_redis.cache import RedisCache
+from django_redis.serializers.base import BaseSerializer
+
+REPLACE = """
+if redis.call('GET', KEYS[1]) == ARGV[1] then
+    redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])
+    return 1
+end
+return 0
+"""
+
+
+class SharedRedisCache(RedisCache):  # type: ignore[misc]  # django-redis' base is untyped here
+    """django-redis' backend with `replace`. It raises when Redis is down, if told to."""
+
+    def replace(
+        self, key: str, old: Any, new: Any, timeout: float, version: int | None = None
+    ) -> bool:
+        """Write `new` for `timeout` seconds, but only where `old` stands now. Atomic."""
+        client = self.client
+        redis = client.get_client(write=True)
+        name = client.make_key(key, version=version)
+        milliseconds = max(1, int(timeout * 1000))
+        return bool(
+            redis.eval(REPLACE, 1, name, client.encode(old), client.encode(new), milliseconds)
+        )
+
+
+class BytesSerializer(BaseSerializer):  # type: ignore[misc]  # django-redis' base is untyped here
+    """Bytes as they are: what the snapshot store writes is encoded already."""
+
+    def dumps(self, value: Any) -> bytes:
+        if not isinstance(value, bytes):
+            raise TypeError(f"This cache holds bytes, not {type(value).__name__}.")
+        return value
+
+    def loads(self, value: bytes) -> bytes:
+        return value

@@ -1,0 +1,206 @@
+"""The compiled segments of this process: loaded once for each version, shared by all threads.
+
+Hidden SQL: `current_ruleset` is two or three queries when the version has changed, and one for
+the version where the cache does not know it.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+import msgspec
+from cachalot.api import cachalot_disabled
+from django.core.cache import caches
+from django.db import DatabaseError
+
+from featureflags.cache import store
+from featureflags.conf import app_settings
+from featureflags.models import Segment, SegmentMember
+from featureflags.monitoring import report
+from featureflags.results import Degradation
+from featureflags.segments.definitions import SegmentDefinition
+from featureflags.segments.parsing import load_rules
+from featureflags.segments.ruleset import Ruleset
+from featureflags.versions import RulesetVersion
+from users.times import to_microseconds
+
+logger = logging.getLogger(__name__)
+
+SPARE_KEY = "ruleset-spare"
+SPARE_SECONDS = 7 * 24 * 3600
+MOST_TRIES = 5
+
+
+class SegmentRow(msgspec.Struct, frozen=True, array_like=True):
+    """One segment as it is stored, and as the spare in the cache holds it."""
+
+    key: str
+    version: int
+    is_active: bool
+    rules: object
+    included: dict[str, int | None]
+    """User key → when it ends, in µs, or None."""
+    excluded: dict[str, int | None]
+
+
+class Spare(msgspec.Struct, frozen=True, array_like=True):
+    """The rules for a process that starts while the database is down."""
+
+    version: str
+    rows: list[SegmentRow]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoadedRuleset:
+    """Compiled segments, the version that they are, and why they may not be the ones in force."""
+
+    ruleset: Ruleset
+    version: str
+    degraded: Degradation | None = None
+
+
+NO_RULESET = LoadedRuleset(
+    ruleset=Ruleset(()), version="", degraded=Degradation.SEGMENTS_UNAVAILABLE
+)
+
+_loaded: LoadedRuleset | None = None
+_loading = threading.Lock()
+
+
+def current_ruleset(known: store.CacheRead | None = None) -> LoadedRuleset:
+    """The rules that hold now. Never raises: without a database, the last known ones.
+
+    `known`: what the cache said in a read that the caller has made already.
+    """
+    read = known if known is not None else store.read(())
+    version = read.version
+    loaded = _loaded
+    if version is not None and loaded is not None and loaded.version == version:
+        return loaded
+    try:
+        if version is None:
+            version = _read_version()
+            store.fill_version(read, version)
+            if loaded is not None and loaded.version == version:
+                return loaded
+        with _loading:
+            return _load()
+    except DatabaseError as error:
+        report(
+            logger, "ruleset_unreadable", "The segments are unreadable: %s", type(error).__name__
+        )
+        return _last_known(version)
+
+
+def forget_loaded() -> None:
+    """Drop what this process has compiled; for tests and after a fork."""
+    global _loaded, _loading  # noqa: PLW0603 - the one place that holds it
+    _loaded = None
+    _loading = threading.Lock()
+
+
+def _load() -> LoadedRuleset:
+    """Read and compile, unless another thread has done so. Rows and version are of one moment."""
+    global _loaded  # noqa: PLW0603 - the one place that holds it
+    loaded = _loaded
+    for _ in range(MOST_TRIES):
+        before = _read_version()
+        if loaded is not None and loaded.version == before:
+            return loaded
+        rows = _read_rows()
+        if _read_version() == before:
+            break
+    else:
+        before = ""  # Rows of several moments: use them for now, and read again next time.
+    _loaded = _compile(before, rows, loaded)
+    _keep_spare(before, rows)
+    return _loaded
+
+
+def _compile(version: str, rows: list[SegmentRow], before: LoadedRuleset | None) -> LoadedRuleset:
+    definitions = [_definition(row) for row in rows]
+    ruleset = Ruleset(definitions, previous=before.ruleset if before is not None else None)
+    for key, problems in ruleset.problems.items():
+        for problem in problems:
+            report(logger, f"segment_broken:{key}", "Segment %s is broken: %s", key, problem)
+    return LoadedRuleset(ruleset=ruleset, version=version)
+
+
+def _definition(row: SegmentRow) -> SegmentDefinition:
+    """An inactive segment stays known, to rules that name it, but has no members."""
+    if not row.is_active:
+        return SegmentDefinition(key=row.key, version=row.version)
+    rules, problems = load_rules(row.rules)
+    for problem in problems:
+        report(logger, f"segment_broken:{row.key}", "Segment %s is broken: %s", row.key, problem)
+    return SegmentDefinition(
+        key=row.key,
+        version=row.version,
+        rules=rules,
+        included=row.included,
+        excluded=row.excluded,
+    )
+
+
+def _read_version() -> str:
+    with cachalot_disabled():
+        return RulesetVersion.read()
+
+
+def _read_rows() -> list[SegmentRow]:
+    """All segments and members: two queries, never from cachalot, which may hold old rows."""
+    included: dict[int, dict[str, int | None]] = {}
+    excluded: dict[int, dict[str, int | None]] = {}
+    with cachalot_disabled():
+        members = SegmentMember.objects.order_by().values_list(
+            "segment_id", "user_id", "kind", "expires_at"
+        )
+        for segment, user, kind, expires_at in members:
+            side = included if kind == SegmentMember.Kind.INCLUDE else excluded
+            until = None if expires_at is None else to_microseconds(expires_at)
+            side.setdefault(segment, {})[str(user)] = until
+        segments = Segment.objects.order_by("key").values_list(
+            "pk", "key", "version", "is_active", "rules"
+        )
+        return [
+            SegmentRow(key, version, active, rules, included.get(pk, {}), excluded.get(pk, {}))
+            for pk, key, version, active, rules in segments
+        ]
+
+
+def _keep_spare(version: str, rows: Iterable[SegmentRow]) -> None:
+    try:
+        value = msgspec.msgpack.encode(Spare(version, list(rows)))
+        caches[app_settings().cache].set(SPARE_KEY, value, SPARE_SECONDS)
+    except Exception as error:  # noqa: BLE001 - each backend raises errors of its own
+        name = type(error).__name__
+        report(logger, "cache_spare_failed", "The cache failed to keep the segments: %s", name)
+
+
+def _last_known(version: str | None) -> LoadedRuleset:
+    """What this process has, else the spare; only if its version is not the one in force is it
+    degraded."""
+    global _loaded  # noqa: PLW0603 - the one place that holds it
+    loaded = _loaded
+    if loaded is None or (version is not None and loaded.version != version):
+        spare = _read_spare()
+        if spare is not None and (loaded is None or spare.version == version):
+            loaded = _loaded = _compile(spare.version, spare.rows, loaded)
+    if loaded is None:
+        return NO_RULESET
+    if loaded.version == version:
+        return loaded
+    return replace(loaded, degraded=Degradation.SEGMENTS_STALE)
+
+
+def _read_spare() -> Spare | None:
+    try:
+        value = caches[app_settings().cache].get(SPARE_KEY)
+        return None if value is None else msgspec.msgpack.decode(value, type=Spare)
+    except Exception as error:  # noqa: BLE001 - each backend raises errors of its own
+        name = type(error).__name__
+        report(logger, "cache_spare_failed", "The cache failed to give the segments: %s", name)
+        return None

@@ -1,0 +1,81 @@
+"""Flags that the project declares in one place, so that a typo fails a check, not a customer."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import cache
+
+from django.core.exceptions import ImproperlyConfigured
+from django.core.signals import setting_changed
+from django.utils.module_loading import import_string
+
+from featureflags.conf import app_settings
+from featureflags.types import JSONValue
+
+
+class FlagType(StrEnum):
+    """LaunchDarkly's four kinds of values."""
+
+    BOOLEAN = "boolean"
+    STRING = "string"
+    NUMBER = "number"
+    JSON = "json"
+
+    def holds(self, value: object) -> bool:
+        """Whether a value is of this type. True is no number."""
+        if self is FlagType.BOOLEAN:
+            return isinstance(value, bool)
+        if self is FlagType.STRING:
+            return isinstance(value, str)
+        if self is FlagType.NUMBER:
+            is_number = isinstance(value, int | float) and not isinstance(value, bool)
+            return is_number and (isinstance(value, int) or math.isfinite(value))
+        return True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Flag:
+    """What this project expects of a flag. `default` answers when LaunchDarkly cannot."""
+
+    key: str
+    type: FlagType
+    default: JSONValue
+    description: str
+    owner: str
+    """Who to ask: a team or a person."""
+    client_side: bool = False
+    """Whether browsers may see its value for their own user, through the API."""
+
+    def __str__(self) -> str:
+        return self.key
+
+
+@cache
+def declared_flags() -> Mapping[str, Flag]:
+    """The declared flags by key. Raises ImproperlyConfigured for a list that is not in order."""
+    path = app_settings().flags
+    if not path:
+        return {}
+    flags: dict[str, Flag] = {}
+    for flag in import_string(path):
+        if not isinstance(flag, Flag):
+            raise ImproperlyConfigured(f"{path} holds {flag!r}, which is no Flag.")
+        if flag.key in flags:
+            raise ImproperlyConfigured(f"{path} declares the flag {flag.key!r} twice.")
+        if not flag.type.holds(flag.default):
+            raise ImproperlyConfigured(
+                f"{path}: the default of {flag.key!r} is no {flag.type.value}: {flag.default!r}."
+            )
+        flags[flag.key] = flag
+    return flags
+
+
+def _forget_flags(*, setting: str, **_kwargs: object) -> None:
+    if setting == "FEATUREFLAGS":
+        declared_flags.cache_clear()
+
+
+setting_changed.connect(_forget_flags, dispatch_uid="featureflags.flags")

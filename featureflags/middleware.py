@@ -1,0 +1,44 @@
+"""Makes every request one unit of work, and sets the visitor's cookie if a flag was asked."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import cast
+
+from asgiref.sync import iscoroutinefunction
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
+from django.utils.decorators import sync_and_async_middleware
+
+from featureflags import visitors
+from featureflags.cache.unit import unit_of_work
+
+SyncResponse = Callable[[HttpRequest], HttpResponseBase]
+AsyncResponse = Callable[[HttpRequest], Awaitable[HttpResponseBase]]
+
+
+@sync_and_async_middleware
+def FeatureFlagsMiddleware(  # noqa: N802 - Django's name for a middleware
+    get_response: SyncResponse | AsyncResponse,
+) -> SyncResponse | AsyncResponse:
+    """Place it after AuthenticationMiddleware."""
+    if iscoroutinefunction(get_response):
+        answer_async = cast(AsyncResponse, get_response)
+
+        async def middleware_async(request: HttpRequest) -> HttpResponseBase:
+            with unit_of_work(request):
+                response = await answer_async(request)
+            visitors.finish(request, response)
+            return response
+
+        return middleware_async
+
+    answer = cast(SyncResponse, get_response)
+
+    def middleware(request: HttpRequest) -> HttpResponseBase:
+        with unit_of_work(request):
+            response = answer(request)
+        visitors.finish(request, response)
+        return response
+
+    return middleware

@@ -1,0 +1,182 @@
+"""Segments and their members.
+
+A segment is one row: whoever reads it reads all of it. Every write first raises the ruleset
+version, which locks its single row, and then validates: of two people who save at once the
+second sees what the first has saved, so that no two of them can close a cycle.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection
+from typing import Any
+
+from django.core.exceptions import ValidationError
+from django.core.validators import RegexValidator
+from django.db import models, transaction
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from featureflags.conf import app_settings
+from featureflags.querysets import MemberQuerySet, SegmentQuerySet
+from featureflags.segments.parsing import load_rules
+from featureflags.segments.references import references
+from featureflags.validation import Graph, find_problems
+from featureflags.versions import RulesetVersion
+from users.models import User
+
+KEY = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]*\Z")
+"""What LaunchDarkly accepts as a key."""
+
+
+class Segment(models.Model):
+    """A named set of users. Its key is what LaunchDarkly's rules name."""
+
+    key = models.CharField(
+        _("key"),
+        max_length=100,
+        unique=True,
+        validators=[RegexValidator(KEY, _("Use letters, digits, dots, dashes and underscores."))],
+        help_text=_("What LaunchDarkly rules name. It cannot change once the segment is saved."),
+    )
+    name = models.CharField(_("name"), max_length=200)
+    description = models.TextField(_("description"), blank=True)
+    is_active = models.BooleanField(
+        _("active"), default=True, help_text=_("An inactive segment has no members.")
+    )
+    rules = models.JSONField(
+        _("rules"),
+        default=list,
+        blank=True,
+        help_text=_("A user is in the segment if all conditions of any rule hold."),
+    )
+    version = models.PositiveBigIntegerField(_("version"), default=1, editable=False)
+    created_at = models.DateTimeField(_("created at"), auto_now_add=True)
+    updated_at = models.DateTimeField(_("updated at"), auto_now=True)
+
+    objects = SegmentQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("segment")
+        verbose_name_plural = _("segments")
+        ordering = ["key"]
+
+    def __str__(self) -> str:
+        return self.key
+
+    @classmethod
+    def from_db(
+        cls, db: str | None, field_names: Collection[str], values: Collection[Any]
+    ) -> Segment:
+        segment = super().from_db(db, field_names, values)
+        segment._stored_key = segment.__dict__.get("key")
+        return segment
+
+    def clean(self) -> None:
+        """Refuse a changed key and rules that are not in order, each problem by its place."""
+        errors: dict[str, list[str]] = {}
+        stored = getattr(self, "_stored_key", None)
+        if stored is not None and stored != self.key:
+            errors["key"] = [
+                str(_("The key cannot change: LaunchDarkly rules name “%s”.") % stored)
+            ]
+        problems = find_problems(self.key, self.rules, segment_graph(without=self.pk))
+        if problems:
+            errors["rules"] = [str(problem) for problem in problems]
+        if errors:
+            raise ValidationError(errors)
+
+    def save(self, *args: Any, **options: Any) -> None:
+        """Validate and write, with the ruleset version raised in the same transaction.
+
+        Raises ValidationError; nothing is written then.
+        """
+        with transaction.atomic():
+            RulesetVersion.raise_version()
+            self.full_clean()
+            if not self._state.adding:
+                stored = Segment.objects.filter(pk=self.pk).values_list("version", flat=True)
+                self.version = (stored.first() or 0) + 1
+                if options.get("update_fields") is not None:
+                    options["update_fields"] = {*options["update_fields"], "version", "updated_at"}
+            super().save(*args, **options)
+        self._stored_key: str | None = self.key
+
+    def used_by(self) -> list[str]:
+        """The keys of the segments whose rules name this one: one query."""
+        return sorted(key for key, names in segment_graph().items() if self.key in names)
+
+
+class SegmentMember(models.Model):
+    """A user who is in a segment, or not, whatever its rules say. Included beats excluded."""
+
+    class Kind(models.TextChoices):
+        INCLUDE = "include", _("Include")
+        EXCLUDE = "exclude", _("Exclude")
+
+    segment = models.ForeignKey(
+        Segment, on_delete=models.CASCADE, related_name="members", verbose_name=_("segment")
+    )
+    user = models.ForeignKey(
+        User, on_delete=models.CASCADE, related_name="segment_members", verbose_name=_("user")
+    )
+    kind = models.CharField(_("kind"), max_length=7, choices=Kind, default=Kind.INCLUDE)
+    reason = models.CharField(_("reason"), max_length=200, blank=True)
+    expires_at = models.DateTimeField(
+        _("expires at"), null=True, blank=True, help_text=_("Empty: until it is removed.")
+    )
+    created_at = models.DateTimeField(_("created at"), auto_now_add=True)
+
+    objects = MemberQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("segment member")
+        verbose_name_plural = _("segment members")
+        ordering = ["segment", "kind", "pk"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["segment", "user"],
+                name="segment_member_once",
+                violation_error_message=_("This user is a member of the segment already."),
+            )
+        ]
+
+    def __str__(self) -> str:
+        # The key, not the address: this text ends up in the admin's log.
+        return f"{self.segment}: {self.kind} {self.user_id}"
+
+    def clean(self) -> None:
+        """Refuse an expiry that has passed already, and more members than rules can hold."""
+        if self._state.adding and self.expires_at and self.expires_at <= timezone.now():
+            raise ValidationError({"expires_at": _("This moment has passed already.")})
+        if self._state.adding and self.segment_id is not None:
+            limit = app_settings().max_members
+            if SegmentMember.objects.filter(segment=self.segment_id).count() >= limit:
+                message = _("A segment holds at most %d members: use a rule instead.") % limit
+                raise ValidationError(message, code="too_many_members")
+
+    def save(self, *args: Any, **options: Any) -> None:
+        """Validate and write, with the ruleset version raised in the same transaction."""
+        with transaction.atomic():
+            RulesetVersion.raise_version()
+            self.full_clean()
+            super().save(*args, **options)
+
+
+class ScheduledRun(models.Model):
+    """When a task of the schedule last ran, where no beat keeps that."""
+
+    name = models.CharField(max_length=100, unique=True)
+    last_run_at = models.DateTimeField()
+
+    class Meta:
+        verbose_name = _("scheduled run")
+
+    def __str__(self) -> str:
+        return self.name
+
+
+def segment_graph(*, without: int | None = None) -> Graph:
+    """Which segment names which, over all segments but one: one query, never from a cache."""
+    rows = Segment.objects.exclude(pk=without).values_list("key", "rules")
+    return {key: references(load_rules(rules)[0]) for key, rules in rows}

@@ -1,0 +1,54 @@
+"""What happens when rows change: the caches hear of it at once and again after the commit."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db.models import ProtectedError
+from django.db.models.signals import pre_delete
+from django.dispatch import receiver
+from django.utils.translation import gettext as _
+
+from featureflags.cache import invalidation
+from featureflags.models import Segment, SegmentMember
+from featureflags.signals import ruleset_raised
+from featureflags.versions import RulesetVersion
+from users.signals import users_changed, users_deleted, users_seen
+
+
+@receiver(users_changed)
+def drop_snapshots(keys: list[str], **_kwargs: Any) -> None:
+    invalidation.drop_snapshots(keys)
+
+
+@receiver(users_deleted)
+def forget_users(keys: list[str], **_kwargs: Any) -> None:
+    invalidation.drop_snapshots(keys)
+
+
+@receiver(users_seen)
+def rewrite_last_seen(keys: list[str], last_seen_at: int, **_kwargs: Any) -> None:
+    invalidation.rewrite_last_seen(keys, last_seen_at)
+
+
+@receiver(ruleset_raised)
+def drop_ruleset_version(**_kwargs: Any) -> None:
+    invalidation.drop_ruleset_version()
+
+
+@receiver(pre_delete, sender=Segment)
+def raise_version_for_segment(instance: Segment, **_kwargs: Any) -> None:
+    """Lock the rules before the row goes, and refuse if another segment rests on it."""
+    RulesetVersion.raise_version()
+    users_of_it = instance.used_by()
+    if users_of_it:
+        message = _("The segment “%(key)s” is used by %(names)s.") % {
+            "key": instance.key,
+            "names": ", ".join(users_of_it),
+        }
+        raise ProtectedError(message, set(Segment.objects.filter(key__in=users_of_it)))
+
+
+@receiver(pre_delete, sender=SegmentMember)
+def raise_version_for_member(**_kwargs: Any) -> None:
+    RulesetVersion.raise_version()

@@ -1,0 +1,215 @@
+"""From whomever a flag is asked for to their context, by the first layer that knows them.
+
+A loaded user is used as it is. Otherwise the unit's memo, the shared cache, the database, the
+spare of the cache, and last a bare context with only the user's key. Nothing here raises into a
+page, and nothing that failed is kept.
+"""
+
+from __future__ import annotations
+
+import logging
+import uuid
+from collections.abc import Iterable, Mapping
+
+from django.contrib.auth.models import AnonymousUser
+from django.db import DatabaseError
+from django.http import HttpRequest
+from django.utils.functional import LazyObject
+
+from featureflags.cache import store
+from featureflags.cache.rulesets import LoadedRuleset, current_ruleset
+from featureflags.cache.unit import UnitOfWork, current_unit
+from featureflags.contexts import (
+    UserContext,
+    bare_context,
+    user_context,
+    visitor_context,
+    with_anonymous_key,
+)
+from featureflags.monitoring import report
+from featureflags.results import ContextSource, Degradation
+from featureflags.visitors import known_visitor_key, visitor_key
+from users.models import User
+from users.requests import loaded_user, session_user_key
+from users.selectors import snapshot_of, snapshots_by_key
+from users.snapshots import UserSnapshot
+from users.times import now_in_microseconds
+
+logger = logging.getLogger(__name__)
+
+Subject = User | AnonymousUser | uuid.UUID | str | None
+"""Whom a flag is asked for: a user, the key of one, or nobody."""
+
+
+def resolve(
+    subject: Subject,
+    *,
+    request: HttpRequest | None = None,
+    anonymous_key: str | None = None,
+) -> UserContext:
+    """The context of `subject`; without one, of whoever is behind `request`; else of a visitor.
+
+    Raises TypeError for a subject that is none.
+    """
+    if request is None and isinstance(subject, LazyObject):
+        request = _request_of(subject)
+    if request is not None and (subject is None or isinstance(subject, LazyObject)):
+        return _of_request(request)
+    if subject is None or isinstance(subject, AnonymousUser):
+        key = visitor_key(request) if request is not None else anonymous_key
+        return visitor_context(key)
+    context = _of_known(subject)
+    visitor = known_visitor_key(request) if request is not None else anonymous_key
+    return context if visitor is None else with_anonymous_key(context, visitor)
+
+
+def contexts_for(keys: Iterable[str]) -> dict[str, UserContext]:
+    """The contexts of many users by key: one round trip to the cache, one query for the rest."""
+    wanted = list(dict.fromkeys(canonical_key(key) for key in keys))
+    unit = current_unit()
+    now = now_in_microseconds()
+    found: dict[str, UserContext] = {}
+    if unit is not None:
+        found = {key: known for key in wanted if (known := unit.context(key, now)) is not None}
+    missing = [key for key in wanted if key not in found]
+    if missing:
+        found.update(_fetch(missing, unit))
+    return {key: found[key] for key in wanted}
+
+
+def canonical_key(key: str | uuid.UUID) -> str:
+    """A user's key as it is written everywhere: a UUID in lower case with dashes.
+
+    Raises TypeError for what is no key, ValueError for an empty one.
+    """
+    if isinstance(key, uuid.UUID):
+        return str(key)
+    if not isinstance(key, str):
+        raise TypeError(f"A user, a user's key or None is asked for, not {type(key).__name__}.")
+    if not key:
+        raise ValueError("The key of a user is not empty.")
+    try:
+        return str(uuid.UUID(key))
+    except ValueError:
+        return key
+
+
+def _of_known(subject: User | uuid.UUID | str) -> UserContext:
+    if not isinstance(subject, User):
+        key = canonical_key(subject)
+        return contexts_for([key])[key]
+    key = str(subject.pk)
+    unit = current_unit()
+    now = now_in_microseconds()
+    known = unit.context(key, now) if unit is not None else None
+    if known is not None:
+        return known
+    try:
+        snapshot = snapshot_of(subject)
+    except DatabaseError as error:
+        # The user was loaded without their groups, or with columns left out.
+        _report_database(error)
+        return contexts_for([key])[key]
+    loaded = _ruleset(unit, None)
+    return _keep(unit, _context(snapshot, loaded, ContextSource.LOADED))
+
+
+def _of_request(request: HttpRequest) -> UserContext:
+    user = loaded_user(request)
+    if user is None:
+        try:
+            user = request.user if request.user.is_authenticated else AnonymousUser()
+        except DatabaseError as error:
+            _report_database(error)
+            return _of_session(request)
+    if isinstance(user, User):
+        context = _of_known(user)
+        visitor = known_visitor_key(request)
+        return context if visitor is None else with_anonymous_key(context, visitor)
+    return visitor_context(visitor_key(request))
+
+
+def _of_session(request: HttpRequest) -> UserContext:
+    """The database is down: who it is, on the word of a session that the cache still has."""
+    try:
+        key = session_user_key(request)
+    except DatabaseError:
+        return visitor_context(visitor_key(request), Degradation.SESSION_UNAVAILABLE)
+    if key is None:
+        return visitor_context(visitor_key(request))
+    context = contexts_for([key])[canonical_key(key)]
+    visitor = known_visitor_key(request)
+    return context if visitor is None else with_anonymous_key(context, visitor)
+
+
+def _request_of(subject: LazyObject) -> HttpRequest | None:
+    """The request of this unit, if `subject` is its lazy `request.user`."""
+    unit = current_unit()
+    if unit is None or unit.request is None:
+        return None
+    return unit.request if unit.request.__dict__.get("user") is subject else None
+
+
+def _fetch(keys: list[str], unit: UnitOfWork | None) -> dict[str, UserContext]:
+    read = store.read(keys)
+    loaded = _ruleset(unit, read)
+    contexts = {
+        key: _context(snapshot, loaded, ContextSource.CACHE) for key, snapshot in read.fresh.items()
+    }
+    missing = [key for key in keys if key not in contexts]
+    if missing:
+        contexts.update(_from_database(missing, read, loaded))
+    return {key: _keep(unit, contexts[key]) for key in keys}
+
+
+def _from_database(
+    keys: list[str], read: store.CacheRead, loaded: LoadedRuleset
+) -> dict[str, UserContext]:
+    try:
+        snapshots: Mapping[str, UserSnapshot] = snapshots_by_key(keys)
+    except DatabaseError as error:
+        _report_database(error)
+        return {key: _last_known(key, read, loaded) for key in keys}
+    store.fill(read, snapshots.values())
+    return {
+        key: _context(snapshots[key], loaded, ContextSource.DATABASE)
+        if key in snapshots
+        else bare_context(key)
+        for key in keys
+    }
+
+
+def _last_known(key: str, read: store.CacheRead, loaded: LoadedRuleset) -> UserContext:
+    spare = read.spare.get(key)
+    if spare is None:
+        return bare_context(key, Degradation.USER_UNAVAILABLE)
+    return _context(spare, loaded, ContextSource.SPARE, Degradation.USER_STALE)
+
+
+def _context(
+    snapshot: UserSnapshot, loaded: LoadedRuleset, source: ContextSource, *degraded: Degradation
+) -> UserContext:
+    if loaded.degraded is not None:
+        degraded = (*degraded, loaded.degraded)
+    now = now_in_microseconds()
+    return user_context(snapshot, loaded.ruleset, now, source=source, degraded=degraded)
+
+
+def _ruleset(unit: UnitOfWork | None, read: store.CacheRead | None) -> LoadedRuleset:
+    if unit is None:
+        return current_ruleset(read)
+    if unit.ruleset is None:
+        unit.ruleset = current_ruleset(read)
+    return unit.ruleset
+
+
+def _keep(unit: UnitOfWork | None, context: UserContext) -> UserContext:
+    """Remember for the rest of the unit, unless something failed: that may heal within it."""
+    if unit is not None and not context.degraded:
+        unit.keep(context.context.key, context)
+    return context
+
+
+def _report_database(error: DatabaseError) -> None:
+    name = type(error).__name__
+    report(logger, "database_unavailable", "The database failed under a flag check: %s", name)

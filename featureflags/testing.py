@@ -1,0 +1,34 @@
+"""For the tests of a project: `pytest_plugins = ["featureflags.testing"]` in its conftest.py.
+
+`override_flag` is a context manager and a decorator; the fixture `flag_overrides` sets flags until
+the test ends:
+
+    def test_checkout(client, flag_overrides):
+        flag_overrides("new-checkout", True)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+
+import pytest
+
+from featureflags.flags import Flag
+from featureflags.overrides import override_flag
+from featureflags.types import JSONValue
+
+__all__ = ["FlagOverrides", "flag_overrides", "override_flag"]
+
+FlagOverrides = Callable[[str | Flag, JSONValue], None]
+
+
+@pytest.fixture
+def flag_overrides() -> Iterator[FlagOverrides]:
+    """A function that overrides a flag for the rest of the test."""
+    with ExitStack() as stack:
+
+        def override(flag: str | Flag, value: JSONValue) -> None:
+            stack.enter_context(override_flag(flag, value))
+
+        yield override

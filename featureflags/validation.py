@@ -1,0 +1,98 @@
+"""Whether a segment may be saved: the one validation behind admin, API and import.
+
+It knows the catalogue, but no model: the graph of all other segments is passed in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from featureflags.attributes import is_user_writable, type_of
+from featureflags.segments.definitions import InvalidDefinition, Problem, Rule
+from featureflags.segments.parsing import parse_rules
+from featureflags.segments.references import attribute_path, find_cycle, references
+from featureflags.segments.attribute_types import check_types
+
+Graph = Mapping[str, frozenset[str]]
+"""Segment key → keys of the segments that its rules name."""
+
+
+def find_problems(key: str, raw_rules: object, others: Graph) -> list[Problem]:
+    """All that stands against saving these rules as segment `key`; empty if nothing does."""
+    try:
+        rules = parse_rules(raw_rules)
+    except InvalidDefinition as error:
+        return list(error.problems)
+    problems = check_types(rules, type_of)
+    problems += _unknown_segments(key, rules, others)
+    if not problems:
+        problems += _cycle(key, rules, others)
+    return problems
+
+
+def find_warnings(raw_rules: object) -> list[Problem]:
+    """Rules that rest on what anybody can type at sign-up, and on nothing that was verified."""
+    try:
+        rules = parse_rules(raw_rules)
+    except InvalidDefinition:
+        return []
+    return [
+        Problem(
+            code="unverified",
+            rule=number,
+            message=(
+                "it tests only what users write themselves. Add the condition"
+                " “E-mail verified is any of true” before it grants anything."
+            ),
+        )
+        for number, rule in enumerate(rules, start=1)
+        if _rests_on_user(rule)
+    ]
+
+
+def _rests_on_user(rule: Rule) -> bool:
+    """Whether some clause tests a user-written attribute and none asks for a verified address."""
+    verified = any(
+        clause.attribute == "email_verified" and clause.values == (True,) and not clause.negate
+        for clause in rule.clauses
+    )
+    written = any(
+        is_user_writable(attribute_path(clause.attribute, clause.context_kind)[0])
+        for clause in rule.clauses
+        if clause.attribute
+    )
+    return written and not verified
+
+
+def _unknown_segments(key: str, rules: tuple[Rule, ...], others: Graph) -> list[Problem]:
+    return [
+        Problem(
+            code="segment_unknown",
+            rule=number,
+            clause=position,
+            message=f"there is no segment “{name}”",
+        )
+        for number, rule in enumerate(rules, start=1)
+        for position, clause in enumerate(rule.clauses, start=1)
+        for name in sorted(references([Rule(clauses=(clause,))]))
+        if name != key and name not in others
+    ]
+
+
+def _cycle(key: str, rules: tuple[Rule, ...], others: Graph) -> list[Problem]:
+    cycle = find_cycle({**others, key: references(rules)})
+    if cycle is None:
+        return []
+    for number, rule in enumerate(rules, start=1):
+        for position, clause in enumerate(rule.clauses, start=1):
+            if references([Rule(clauses=(clause,))]) & set(cycle):
+                path = " → ".join(cycle)
+                return [
+                    Problem(
+                        code="cycle",
+                        rule=number,
+                        clause=position,
+                        message=f"these segments rest on each other: {path}",
+                    )
+                ]
+    return [Problem(code="cycle", message="segments rest on each other: " + " → ".join(cycle))]

@@ -1,0 +1,79 @@
+"""What every test shares: caches that are empty, a process that remembers nothing, flag files."""
+
+from __future__ import annotations
+
+import importlib
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.apps import apps
+from django.core.cache import caches
+from django.db import connection
+from django.test import override_settings
+from pytest_django.fixtures import Settings
+
+from featureflags import monitoring
+from featureflags.cache import rulesets, store
+from featureflags.launchdarkly import client
+from featureflags.overrides import forced_flags
+
+pytest_plugins = ["featureflags.testing"]
+
+TRANSACTIONAL = {"transactional_db", "live_server", "django_db_reset_sequences"}
+"""Fixtures that commit for real."""
+
+create_default_segments = importlib.import_module(
+    "featureflags.migrations.0002_default_segments"
+).create
+
+FlagFile = Callable[..., Path]
+
+
+@pytest.fixture(autouse=True)
+def fresh_process(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Empty caches and nothing remembered, as in a process that has just started."""
+    marker = request.node.get_closest_marker("django_db")
+    transactional = bool(TRANSACTIONAL & set(request.fixturenames)) or (
+        marker is not None and marker.kwargs.get("transaction", False)
+    )
+    if transactional:
+        # Its end empties every table, those that migrations filled among them.
+        request.getfixturevalue("transactional_db")
+        create_default_segments(apps, connection.schema_editor())
+    if transactional or marker is not None or "db" in request.fixturenames:
+        for alias in caches:
+            _empty(alias)
+    rulesets.forget_loaded()
+    store.resume()
+    monitoring.forget()
+    forced_flags.cache_clear()
+    yield
+    client.close()
+
+
+def _empty(alias: str) -> None:
+    cache = caches[alias]
+    if hasattr(cache, "delete_pattern"):
+        cache.delete_pattern("*")
+    else:
+        cache.clear()
+
+
+@pytest.fixture
+def flag_file(tmp_path: Path, settings: Settings) -> Callable[..., Path]:
+    """Write flags (LaunchDarkly's JSON, or plain values) to the file that the SDK reads."""
+    path = tmp_path / "flags.json"
+
+    def write(*flags: dict[str, Any], **values: Any) -> Path:
+        document = {"flags": {flag["key"]: flag for flag in flags}, "flagValues": values}
+        aside = path.with_suffix(".new")
+        aside.write_text(json.dumps(document))
+        aside.replace(path)
+        return path
+
+    write()
+    with override_settings(FEATUREFLAGS={**settings.FEATUREFLAGS, "FLAG_FILE": str(path)}):
+        yield write  # type: ignore[misc]  # a generator fixture
