@@ -1,149 +1,97 @@
-"""An equality index over compiled rules, so that most rules are never looked at.
+"""Compiled rules behind tables, so that most rules are never looked at.
 
-A rule that says ``attribute in [values]`` can only match a user who has one of these values: it
-is found by the user's value, and only its other clauses are evaluated. Rules without such a
-clause are evaluated for everybody.
+What a user's values rule out is ruled out for all rules at once, attribute by attribute. Only
+the other clauses (``rest``) of the rules that are left are evaluated one by one.
 """
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Sequence
 from collections.abc import Set as AbstractSet
 from typing import Final, TypeAlias
 
-from featureflags.segments.operators import scalar_sets
+from featureflags.segments.operators import LOWER_BOUNDS, UPPER_BOUNDS
 from featureflags.segments.predicate import (
-    BUILT_IN,
     CompiledClause,
     CompiledRule,
     Predicate,
     conjunction,
 )
+from featureflags.segments.tables import EqualityTable, RangeTable
 from featureflags.types import Attributes
 
-Candidate: TypeAlias = tuple[str, Predicate | None]
-"""A segment's key, and what else must hold for its rule to match; None if nothing else."""
-
-Bucket: TypeAlias = tuple[str, bool, object]
-"""An attribute, whether the value is a boolean, and the value."""
+Table: TypeAlias = EqualityTable | RangeTable
+Place: TypeAlias = tuple[str, str]
+"""An attribute, and what a table for it can hold once for each rule."""
 
 _COSTS: Final = {"before": 1, "after": 1, "matches": 2}
-_PLAIN: Final = (str, int, float)
-_LISTS: Final = (list, tuple)
-
-
-class _Table:
-    """The candidates of one attribute by value. Booleans stand apart, since True equals 1."""
-
-    __slots__ = ("booleans", "name", "plain")
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-        self.plain: dict[str | int | float, list[Candidate]] = {}
-        self.booleans: dict[bool, list[Candidate]] = {}
-
-    def add(self, clause: CompiledClause, candidate: Candidate) -> None:
-        plain, booleans, _ = scalar_sets(clause.clause.values)
-        for value in plain:
-            self.plain.setdefault(value, []).append(candidate)
-        for boolean in booleans:
-            self.booleans.setdefault(boolean, []).append(candidate)
-
-    def find(self, value: object) -> Iterable[Candidate]:
-        """The candidates for a value that is not just a string, or for each element of a list."""
-        if isinstance(value, bool):
-            return self.booleans.get(value, ())
-        if isinstance(value, str):
-            return self.plain.get(str.__str__(value), ())
-        if isinstance(value, _PLAIN):
-            return self.plain.get(value, ())
-        if isinstance(value, _LISTS):
-            return [
-                candidate
-                for element in value
-                if not isinstance(element, _LISTS)
-                for candidate in self.find(element)
-            ]
-        return ()
+_TABLES: Final[tuple[tuple[str, type[Table], AbstractSet[str]], ...]] = (
+    ("equality", EqualityTable, frozenset({"in"})),
+    ("upper", RangeTable, UPPER_BOUNDS),
+    ("lower", RangeTable, LOWER_BOUNDS),
+)
 
 
 class RuleIndex:
     """Rules that rest on no other segment of the same index."""
 
-    __slots__ = ("_scanned", "_tables")
+    __slots__ = ("_all", "_rules", "_tables")
 
     def __init__(self, rules: Iterable[tuple[str, CompiledRule]]) -> None:
         live = [(key, rule) for key, rule in rules if not rule.dead]
-        crowds = _crowds(rule for _, rule in live)
-        tables: dict[str, _Table] = {}
-        scanned: list[tuple[str, Predicate]] = []
-        for key, rule in live:
-            chosen = _most_selective(rule, crowds)
-            rest = _in_order_of_cost(clause for clause in rule.clauses if clause is not chosen)
-            predicate = conjunction([clause.held for clause in rest])
-            if chosen is not None:
-                name = chosen.path[0]
-                tables.setdefault(name, _Table(name)).add(chosen, (key, predicate))
-            elif predicate is not None:
-                scanned.append((key, predicate))
-        self._tables = tuple((table.name, table.plain, table) for table in tables.values())
-        self._scanned = tuple(scanned)
+        held: dict[Place, list[tuple[int, CompiledClause]]] = {}
+        found: list[tuple[str, Predicate | None]] = []
+        for number, (key, rule) in enumerate(live):
+            places = _places(rule)
+            for place, clause in places.items():
+                held.setdefault(place, []).append((1 << number, clause))
+            found.append((key, _rest(rule, list(places.values()))))
+        self._rules = tuple(found)
+        self._all = (1 << len(live)) - 1
+        self._tables = _tables(held, self._all)
 
-    def collect(self, attributes: Attributes, matched: set[str], barred: AbstractSet[str]) -> None:
-        """Add the segments with a rule that matches to ``matched``, but none that is barred."""
-        candidates: Iterable[Candidate]
-        for name, plain, table in self._tables:
-            value: object = attributes.get(name)
-            if value is None:
-                continue
-            candidates = plain.get(value, ()) if value.__class__ is str else table.find(value)
-            for key, rest in candidates:
-                if (
-                    key not in matched
-                    and key not in barred
-                    and (rest is None or rest(attributes, matched))
-                ):
-                    matched.add(key)
-        for key, predicate in self._scanned:
-            if key not in matched and key not in barred and predicate(attributes, matched):
-                matched.add(key)
+    def collect(self, attributes: Attributes, matched: set[str]) -> None:
+        """Add the segments with a rule that matches to ``matched``."""
+        left = self._all
+        for table in self._tables:
+            left &= table.allowed(attributes)
+            if not left:
+                return
+        rules = self._rules
+        # The bits in text, lowest first: finding the next one is a search in C.
+        bits = bin(left)[:1:-1]
+        find, add = bits.find, matched.add
+        number = find("1")
+        while number >= 0:
+            key, rest = rules[number]
+            if rest is None or (key not in matched and rest(attributes, matched)):
+                add(key)
+            number = find("1", number + 1)
 
 
-def _indexable(clause: CompiledClause) -> bool:
-    if clause.clause.op != "in" or clause.clause.negate or len(clause.path) != 1:
-        return False
-    plain, booleans, others = scalar_sets(clause.clause.values)
-    return clause.path[0] not in BUILT_IN and not others and bool(plain or booleans)
+def _places(rule: CompiledRule) -> dict[Place, CompiledClause]:
+    """The clauses of a rule that stand in tables: of each kind and attribute the first."""
+    places: dict[Place, CompiledClause] = {}
+    for clause in rule.clauses:
+        for kind, table, ops in _TABLES:
+            if clause.clause.op in ops and table.takes(clause):
+                places.setdefault((clause.path[0], kind), clause)
+    return places
 
 
-def _buckets(clause: CompiledClause) -> Iterator[Bucket]:
-    plain, booleans, _ = scalar_sets(clause.clause.values)
-    name = clause.path[0]
-    for value in plain:
-        yield name, False, value
-    for boolean in booleans:
-        yield name, True, boolean
+def _rest(rule: CompiledRule, settled: Sequence[CompiledClause]) -> Predicate | None:
+    rest = [clause for clause in rule.clauses if not any(clause is placed for placed in settled)]
+    rest.sort(key=lambda clause: _COSTS.get(clause.clause.op, 0))
+    return conjunction([clause.held for clause in rest])
 
 
-def _crowds(rules: Iterable[CompiledRule]) -> Counter[Bucket]:
-    """How many rules ask for each value: a value that few ask for tells them apart well."""
-    return Counter(
-        bucket
-        for rule in rules
-        for clause in rule.clauses
-        if _indexable(clause)
-        for bucket in _buckets(clause)
-    )
-
-
-def _most_selective(rule: CompiledRule, crowds: Counter[Bucket]) -> CompiledClause | None:
-    return min(
-        (clause for clause in rule.clauses if _indexable(clause)),
-        key=lambda clause: sum(crowds[bucket] for bucket in _buckets(clause)),
-        default=None,
-    )
-
-
-def _in_order_of_cost(clauses: Iterable[CompiledClause]) -> list[CompiledClause]:
-    return sorted(clauses, key=lambda clause: _COSTS.get(clause.clause.op, 0))
+def _tables(
+    held: dict[Place, list[tuple[int, CompiledClause]]], everything: int
+) -> tuple[Table, ...]:
+    classes = {kind: table for kind, table, _ in _TABLES}
+    tables = []
+    for (name, kind), clauses in held.items():
+        bits = sum(bit for bit, _ in clauses)
+        tables.append(classes[kind](name, clauses, everything & ~bits))
+    # First the tables that speak of most rules, so that few are left, or none, early on.
+    return tuple(sorted(tables, key=lambda table: table.free.bit_count()))

@@ -7,6 +7,7 @@ but the comparisons.
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final, TypeAlias
 
@@ -129,40 +130,30 @@ def _numbers(values: Sequence[JSONValue]) -> list[float]:
     ]
 
 
-def _less_than(values: Sequence[JSONValue]) -> Test:
-    limit = max(_numbers(values), default=None)
-    if limit is None:
-        return never
-    return lambda value: (
-        isinstance(value, _NUMBERS) and value.__class__ is not bool and float(value) < limit
-    )
+UPPER_BOUNDS: Final = frozenset({"lessThan", "lessThanOrEqual"})
+LOWER_BOUNDS: Final = frozenset({"greaterThan", "greaterThanOrEqual"})
 
 
-def _less_than_or_equal(values: Sequence[JSONValue]) -> Test:
-    limit = max(_numbers(values), default=None)
-    if limit is None:
-        return never
-    return lambda value: (
-        isinstance(value, _NUMBERS) and value.__class__ is not bool and float(value) <= limit
-    )
+def numeric_limit(op: str, values: Sequence[JSONValue]) -> float | None:
+    """The one limit that decides for all values, since any of them is enough; None for none."""
+    widest = max if op in UPPER_BOUNDS else min
+    return widest(_numbers(values), default=None)
 
 
-def _greater_than(values: Sequence[JSONValue]) -> Test:
-    limit = min(_numbers(values), default=None)
-    if limit is None:
-        return never
-    return lambda value: (
-        isinstance(value, _NUMBERS) and value.__class__ is not bool and float(value) > limit
-    )
+def _comparison(
+    op: str, compare: Callable[[float, float], bool]
+) -> Callable[[Sequence[JSONValue]], Test]:
+    def build(values: Sequence[JSONValue]) -> Test:
+        limit = numeric_limit(op, values)
+        if limit is None:
+            return never
+        return lambda value: (
+            isinstance(value, _NUMBERS)
+            and value.__class__ is not bool
+            and compare(float(value), limit)
+        )
 
-
-def _greater_than_or_equal(values: Sequence[JSONValue]) -> Test:
-    limit = min(_numbers(values), default=None)
-    if limit is None:
-        return never
-    return lambda value: (
-        isinstance(value, _NUMBERS) and value.__class__ is not bool and float(value) >= limit
-    )
+    return build
 
 
 def _instants(values: Sequence[JSONValue]) -> list[float]:
@@ -239,10 +230,10 @@ VALUE_TESTS: Mapping[str, Callable[[Sequence[JSONValue]], Test]] = {
     "endsWith": _ends_with,
     "contains": _contains,
     "matches": _matches,
-    "lessThan": _less_than,
-    "lessThanOrEqual": _less_than_or_equal,
-    "greaterThan": _greater_than,
-    "greaterThanOrEqual": _greater_than_or_equal,
+    "lessThan": _comparison("lessThan", operator.lt),
+    "lessThanOrEqual": _comparison("lessThanOrEqual", operator.le),
+    "greaterThan": _comparison("greaterThan", operator.gt),
+    "greaterThanOrEqual": _comparison("greaterThanOrEqual", operator.ge),
     "before": _before,
     "after": _after,
     "semVerEqual": _semver_equal,

@@ -158,6 +158,8 @@ def _any_element(test: Test, elements: Collection[object]) -> bool:
 def _when(name: str, test: Test) -> Predicate:
     def held(attributes: Attributes, _matched: AbstractSet[str]) -> bool:
         value: object = attributes.get(name)
+        if value.__class__ is str:
+            return test(value)
         if value is None:
             return False
         try:

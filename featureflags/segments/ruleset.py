@@ -182,8 +182,11 @@ class Ruleset:
             for key, included, until in self._members.get(user_key, ()):
                 if until is None or now < until:
                     (matched if included else barred).add(key)
+            barred -= matched
         for stage in self._stages:
-            stage.collect(attributes, matched, barred)
+            stage.collect(attributes, matched)
+            if barred:
+                matched -= barred
         return frozenset(matched)
 
     def matches(self, segment_key: str, attributes: Attributes, *, now: int) -> bool:
