@@ -23,8 +23,8 @@ from django.utils.module_loading import import_string
 from django.utils.translation import gettext_lazy as _
 
 from featureflags.conf import app_settings
-from featureflags.segments.schedule import Clock, ElapsedDays
 from featureflags.segments.attribute_types import AttributeType
+from featureflags.segments.clocks import Clock, ElapsedDays
 from featureflags.types import MICROSECONDS_PER_DAY, JSONValue
 from users.models import Role
 from users.snapshots import UserSnapshot

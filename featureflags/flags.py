@@ -31,8 +31,9 @@ class FlagType(StrEnum):
         if self is FlagType.STRING:
             return isinstance(value, str)
         if self is FlagType.NUMBER:
-            is_number = isinstance(value, int | float) and not isinstance(value, bool)
-            return is_number and (isinstance(value, int) or math.isfinite(value))
+            if isinstance(value, bool) or not isinstance(value, int | float):
+                return False
+            return isinstance(value, int) or math.isfinite(value)
         return True
 
 

@@ -8,7 +8,6 @@ second sees what the first has saved, so that no two of them can close a cycle.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
 from typing import Any
 
 from django.core.exceptions import ValidationError
@@ -65,11 +64,9 @@ class Segment(models.Model):
         return self.key
 
     @classmethod
-    def from_db(
-        cls, db: str | None, field_names: Collection[str], values: Collection[Any]
-    ) -> Segment:
-        segment = super().from_db(db, field_names, values)
-        segment._stored_key = segment.__dict__.get("key")
+    def from_db(cls, *args: Any, **options: Any) -> Segment:
+        segment = super().from_db(*args, **options)
+        segment._stored_key = segment.__dict__.get("key")  # noqa: SLF001 - our own
         return segment
 
     def clean(self) -> None:
@@ -178,5 +175,6 @@ class ScheduledRun(models.Model):
 
 def segment_graph(*, without: int | None = None) -> Graph:
     """Which segment names which, over all segments but one: one query, never from a cache."""
-    rows = Segment.objects.exclude(pk=without).values_list("key", "rules")
+    segments = Segment.objects.all() if without is None else Segment.objects.exclude(pk=without)
+    rows = segments.values_list("key", "rules")
     return {key: references(load_rules(rules)[0]) for key, rules in rows}

@@ -46,9 +46,7 @@ class SegmentQuerySet(RulesetQuerySet["Segment"]):
         values.setdefault("version", models.F("version") + 1)
         return super().update(**values)
 
-    def bulk_create(  # type: ignore[override]  # the stubs spell every argument out
-        self, objs: Iterable[Segment], *_args: Any, **_options: Any
-    ) -> list[Segment]:
+    def bulk_create(self, objs: Iterable[Segment], *_args: Any, **_options: Any) -> list[Segment]:
         """Save each row, validated; all of them or, after a ValidationError, none."""
         rows = list(objs)
         with transaction.atomic(using=self.db):
@@ -58,7 +56,7 @@ class SegmentQuerySet(RulesetQuerySet["Segment"]):
 
 
 class MemberQuerySet(RulesetQuerySet["SegmentMember"]):
-    def bulk_create(  # type: ignore[override]  # the stubs spell every argument out
+    def bulk_create(
         self, objs: Iterable[SegmentMember], *args: Any, **options: Any
     ) -> list[SegmentMember]:
         """As Django's, validated. Raises ValidationError where a segment would hold too many."""

@@ -51,9 +51,9 @@ def resolve(
 
     Raises TypeError for a subject that is none.
     """
-    if request is None and isinstance(subject, LazyObject):
+    if request is None and _is_lazy(subject):
         request = _request_of(subject)
-    if request is not None and (subject is None or isinstance(subject, LazyObject)):
+    if request is not None and (subject is None or _is_lazy(subject)):
         return _of_request(request)
     if subject is None or isinstance(subject, AnonymousUser):
         key = visitor_key(request) if request is not None else anonymous_key
@@ -142,7 +142,12 @@ def _of_session(request: HttpRequest) -> UserContext:
     return context if visitor is None else with_anonymous_key(context, visitor)
 
 
-def _request_of(subject: LazyObject) -> HttpRequest | None:
+def _is_lazy(subject: object) -> bool:
+    """Whether it is Django's `request.user`, which loads the user when it is looked at."""
+    return issubclass(type(subject), LazyObject)
+
+
+def _request_of(subject: object) -> HttpRequest | None:
     """The request of this unit, if `subject` is its lazy `request.user`."""
     unit = current_unit()
     if unit is None or unit.request is None:

@@ -63,7 +63,7 @@ def finish(request: HttpRequest, response: HttpResponseBase) -> None:
 
 def _read_cookie(request: HttpRequest) -> str | None:
     try:
-        key = request.get_signed_cookie(app_settings().visitor_cookie, salt=SALT)
-    except (KeyError, signing.BadSignature):
+        key = request.get_signed_cookie(app_settings().visitor_cookie, "", salt=SALT)
+    except signing.BadSignature:
         return None
-    return key if KEY.fullmatch(key) else None
+    return key if key and KEY.fullmatch(key) else None

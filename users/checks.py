@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
-from django.apps import AppConfig
 from django.conf import settings
 from django.core.checks import CheckMessage, Warning, register  # noqa: A004 - Django's name
 
 
 @register("users")
 def check_last_seen_middleware(
-    app_configs: Sequence[AppConfig] | None, **_: Any
+    **_: Any,
 ) -> list[CheckMessage]:
     """users.W001: without the middleware nobody is ever seen, and no context is ever warmed."""
     if "users.middleware.LastSeenMiddleware" in settings.MIDDLEWARE:

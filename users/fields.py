@@ -29,7 +29,7 @@ class LowerCaseEmailField(TextEmailField):
         value = super().get_prep_value(value)
         return value.lower() if isinstance(value, str) else value
 
-    def pre_save(self, model_instance: models.Model, add: bool) -> Any:  # noqa: FBT001 - Django's
+    def pre_save(self, model_instance: models.Model, add: bool) -> Any:
         value = super().pre_save(model_instance, add)
         if isinstance(value, str):
             value = value.lower()

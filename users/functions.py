@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib.auth.models import Group
+from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import CharField, Func, JSONField, OuterRef, Subquery
 from django.db.models.expressions import F
 from django.db.models.sql.compiler import SQLCompiler
-from django.db.backends.base.base import BaseDatabaseWrapper
 
 
 class GroupNames(Subquery):

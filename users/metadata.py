@@ -14,7 +14,6 @@ MAX_BYTES = 16 * 1024
 """Of the UTF-8 JSON text without blanks."""
 MAX_DEPTH = 5
 """Nested objects and lists, the metadata object itself counted."""
-MAX_FLOAT = int(1.7976931348623157e308)
 
 
 def find_problem(metadata: object) -> str | None:
@@ -39,15 +38,9 @@ def _problems(value: object, place: str, depth: int) -> Iterator[str]:
                 yield from _problems(item, f"{place}[{index}]", depth + 1)
     elif isinstance(value, str):
         yield from _text_problems(value, place)
-    elif value is None or isinstance(value, bool):
-        return
-    elif isinstance(value, int):
-        if abs(value) > MAX_FLOAT:
-            yield f"{place} is a number beyond what a double can hold."
-    elif isinstance(value, float):
-        if not math.isfinite(value):
-            yield f"{place} is {value}, which JSON cannot say."
-    else:
+    elif isinstance(value, int | float):
+        yield from _number_problems(value, place)
+    elif value is not None:
         yield f"{place} is {_name_of(value)}, which is no JSON value."
 
 
@@ -75,6 +68,16 @@ def _text_problems(text: str, place: str) -> Iterator[str]:
         text.encode()
     except UnicodeEncodeError:
         yield f"{place} contains a lone surrogate, which is no Unicode text."
+
+
+def _number_problems(value: float, place: str) -> Iterator[str]:
+    try:
+        finite = math.isfinite(value)
+    except OverflowError:
+        yield f"{place} is a number beyond what a double can hold."
+    else:
+        if not finite:
+            yield f"{place} is {value}, which JSON cannot say."
 
 
 def _shown(key: str) -> str:

@@ -29,7 +29,7 @@ def LastSeenMiddleware(  # noqa: N802 - Django's name for a middleware
     get_response: SyncResponse | AsyncResponse,
 ) -> SyncResponse | AsyncResponse:
     if iscoroutinefunction(get_response):
-        answer_async = cast(AsyncResponse, get_response)
+        answer_async = cast("AsyncResponse", get_response)
 
         async def middleware_async(request: HttpRequest) -> HttpResponseBase:
             response = await answer_async(request)
@@ -38,7 +38,7 @@ def LastSeenMiddleware(  # noqa: N802 - Django's name for a middleware
 
         return middleware_async
 
-    answer = cast(SyncResponse, get_response)
+    answer = cast("SyncResponse", get_response)
 
     def middleware(request: HttpRequest) -> HttpResponseBase:
         response = answer(request)

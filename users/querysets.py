@@ -54,9 +54,7 @@ class UserQuerySet(models.QuerySet["User"]):
 
     update.alters_data = True  # type: ignore[attr-defined]  # Django's mark for templates
 
-    def bulk_create(  # type: ignore[override]  # the stubs spell every argument out
-        self, objs: Iterable[User], *args: Any, **options: Any
-    ) -> list[User]:
+    def bulk_create(self, objs: Iterable[User], *args: Any, **options: Any) -> list[User]:
         """As Django's. It refuses to change e-mails of rows that exist: use `bulk_update`."""
         if options.get("update_conflicts"):
             if "email" in (options.get("update_fields") or ()):
@@ -107,7 +105,7 @@ def _verified_unless_changed(values: dict[str, Any]) -> Case:
         kept = Value(kept)
     return Case(
         When(email=values["email"], then=kept),
-        default=Value(False),  # noqa: FBT003 - SQL's value
+        default=Value(False),
         output_field=models.BooleanField(),
     )
 

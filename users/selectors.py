@@ -64,7 +64,10 @@ def find_user(email_or_id: str) -> User | None:
     """The user with that key or that e-mail in any case; their groups come with the row."""
     users = User.objects.with_group_names()
     key = _as_uuid(email_or_id)
-    return users.filter(pk=key).first() if key else users.filter(email=email_or_id).first()
+    found: User | None = users.filter(
+        **({"email": email_or_id} if key is None else {"pk": key})
+    ).first()
+    return found
 
 
 def _from_row(row: tuple[Any, ...]) -> UserSnapshot:

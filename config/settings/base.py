@@ -11,7 +11,6 @@ from typing import Any
 from config.settings.caches import embedded_caches, redis_caches
 from config.settings.databases import database
 from config.settings.environment import BASE_DIR, VAR_DIR, env
-from config.settings.schedule import CELERY_BEAT_SCHEDULE
 
 DEBUG = False
 SECRET_KEY = env.str("SECRET_KEY", default="insecure-development-key")

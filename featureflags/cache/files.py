@@ -17,10 +17,10 @@ import pickle
 import tempfile
 import time
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from django.core.cache.backends.base import DEFAULT_TIMEOUT
 from django.core.cache.backends.filebased import FileBasedCache
@@ -34,6 +34,10 @@ UNREADABLE = (EOFError, pickle.UnpicklingError, zlib.error, AttributeError, Impo
 class SharedFileCache(FileBasedCache):
     """A cache backend; `LOCATION` is its folder. Entries lie in 256 folders by their hash."""
 
+    # Django's own, which its stubs leave out.
+    _dir: str
+    _write_content: Callable[[IO[bytes], float | None, Any], None]
+
     def get(self, key: str, default: Any = None, version: int | None = None) -> Any:
         try:
             return self._read(Path(self._key_to_file(key, version)))
@@ -44,7 +48,7 @@ class SharedFileCache(FileBasedCache):
         self,
         key: str,
         value: Any,
-        timeout: float | None = DEFAULT_TIMEOUT,  # type: ignore[assignment]  # Django's sentinel
+        timeout: float | None = DEFAULT_TIMEOUT,
         version: int | None = None,
     ) -> None:
         path = Path(self._key_to_file(key, version))
@@ -55,7 +59,7 @@ class SharedFileCache(FileBasedCache):
         self,
         key: str,
         value: Any,
-        timeout: float | None = DEFAULT_TIMEOUT,  # type: ignore[assignment]  # Django's sentinel
+        timeout: float | None = DEFAULT_TIMEOUT,
         version: int | None = None,
     ) -> bool:
         path = Path(self._key_to_file(key, version))
@@ -82,7 +86,7 @@ class SharedFileCache(FileBasedCache):
     def touch(
         self,
         key: str,
-        timeout: float | None = DEFAULT_TIMEOUT,  # type: ignore[assignment]  # Django's sentinel
+        timeout: float | None = DEFAULT_TIMEOUT,
         version: int | None = None,
     ) -> bool:
         path = Path(self._key_to_file(key, version))
@@ -157,7 +161,7 @@ class SharedFileCache(FileBasedCache):
         except (FileNotFoundError, *UNREADABLE):
             return False
 
-    def _has_expired(self, file: Any) -> bool:
+    def _has_expired(self, file: IO[bytes]) -> bool:
         # Unlike Django's, reading removes nothing: what is there may be new by now.
         expiry = pickle.load(file)  # noqa: S301 - our own folder
         return expiry is not None and expiry < time.time()

@@ -106,13 +106,15 @@ def _load() -> LoadedRuleset:
     """Read and compile, unless another thread has done so. Rows and version are of one moment."""
     global _loaded  # noqa: PLW0603 - the one place that holds it
     loaded = _loaded
+    before = _read_version()
+    if loaded is not None and loaded.version == before:
+        return loaded
+    rows = _read_rows()
     for _ in range(MOST_TRIES):
-        before = _read_version()
-        if loaded is not None and loaded.version == before:
-            return loaded
-        rows = _read_rows()
-        if _read_version() == before:
+        after = _read_version()
+        if after == before:
             break
+        before, rows = after, _read_rows()
     else:
         before = ""  # Rows of several moments: use them for now, and read again next time.
     _loaded = _compile(before, rows, loaded)

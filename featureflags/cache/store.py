@@ -192,7 +192,7 @@ def _replace(cache: BaseCache, name: str, old: bytes, new: bytes, fresh_until: i
     if not _can_replace(cache):
         return False
     timeout = _kept_seconds(cache, fresh_until)
-    return cast(Replacing, cache).replace(name, old, new, timeout)
+    return cast("Replacing", cache).replace(name, old, new, timeout)
 
 
 def _kept_seconds(cache: BaseCache, fresh_until: int) -> float:

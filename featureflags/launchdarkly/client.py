@@ -94,7 +94,7 @@ def close() -> None:
     The next use makes a new one. A thread that still closes after that is left behind: it is a
     daemon, and the SDK's `close` can block for ever.
     """
-    global _clients  # noqa: PLW0603 - the one place that holds it
+    global _clients
     with _lock:
         clients, _clients = _clients, None
     if clients is None:
@@ -143,14 +143,13 @@ def _config(settings: FeatureFlagsSettings, store: InMemoryFeatureStore) -> Conf
     }
     if not settings.sdk_key:
         return Config(OFFLINE_KEY, **{**options, **_file_options(settings)})
-    for name, value in (
-        ("base_uri", settings.base_uri),
-        ("stream_uri", settings.stream_uri),
-        ("events_uri", settings.events_uri),
-    ):
-        if value:
-            options[name] = value
-    return Config(settings.sdk_key, **options)
+    addresses = {
+        "base_uri": settings.base_uri,
+        "stream_uri": settings.stream_uri,
+        "events_uri": settings.events_uri,
+    }
+    given: dict[str, Any] = {name: address for name, address in addresses.items() if address}
+    return Config(settings.sdk_key, **options, **given)
 
 
 def _file_options(settings: FeatureFlagsSettings) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from ldclient import Context
 
@@ -41,7 +41,7 @@ def evaluate(flag: str, context: Context, default: JSONValue) -> Answer:
     except Exception as error:  # noqa: BLE001 - whatever the SDK raises must not reach a page
         return _broken(error, default)
     return Answer(
-        value=detail.value,
+        value=cast(JSONValue, detail.value),
         variation=detail.variation_index,
         reason=dict(detail.reason),
         degraded=_degradation(detail.reason),

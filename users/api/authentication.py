@@ -14,7 +14,7 @@ from users.models import User
 class SessionAuthentication(authentication.SessionAuthentication):
     """Django's sessions. It names a scheme, so that a stranger gets 401 and not 403."""
 
-    def authenticate_header(self, request: Request) -> str:
+    def authenticate_header(self, request: Request) -> str:  # noqa: ARG002 - DRF's
         return 'Session realm="api"'
 
 
