@@ -23,7 +23,7 @@ def FeatureFlagsMiddleware(  # noqa: N802 - Django's name for a middleware
 ) -> SyncResponse | AsyncResponse:
     """Place it after AuthenticationMiddleware."""
     if iscoroutinefunction(get_response):
-        answer_async = cast(AsyncResponse, get_response)
+        answer_async = cast("AsyncResponse", get_response)
 
         async def middleware_async(request: HttpRequest) -> HttpResponseBase:
             with unit_of_work(request):
@@ -33,7 +33,7 @@ def FeatureFlagsMiddleware(  # noqa: N802 - Django's name for a middleware
 
         return middleware_async
 
-    answer = cast(SyncResponse, get_response)
+    answer = cast("SyncResponse", get_response)
 
     def middleware(request: HttpRequest) -> HttpResponseBase:
         with unit_of_work(request):

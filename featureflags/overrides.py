@@ -33,7 +33,7 @@ class override_flag(ContextDecorator):  # noqa: N801 - a context manager reads a
     not see it, since they start with a context of their own.
     """
 
-    def __init__(self, flag: str | Flag, value: JSONValue = True) -> None:  # noqa: FBT001, FBT002
+    def __init__(self, flag: str | Flag, value: JSONValue = True) -> None:
         self.flag = str(flag)
         self.value = value
         self._tokens: list[Token[Mapping[str, JSONValue]]] = []
@@ -60,14 +60,14 @@ class override_flag(ContextDecorator):  # noqa: N801 - a context manager reads a
                 with override_flag(self.flag, self.value):
                     return await function(*args, **kwargs)
 
-            return cast(FunctionT, overridden_async)
+            return cast("FunctionT", overridden_async)
 
         @functools.wraps(function)
         def overridden(*args: Any, **kwargs: Any) -> Any:
             with override_flag(self.flag, self.value):
                 return function(*args, **kwargs)
 
-        return cast(FunctionT, overridden)
+        return cast("FunctionT", overridden)
 
 
 def overridden_flags() -> Mapping[str, JSONValue]:

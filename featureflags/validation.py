@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from featureflags.attributes import is_user_writable, type_of
+from featureflags.segments.attribute_types import check_types
 from featureflags.segments.definitions import InvalidDefinition, Problem, Rule
 from featureflags.segments.parsing import parse_rules
 from featureflags.segments.references import attribute_path, find_cycle, references
-from featureflags.segments.attribute_types import check_types
 
 Graph = Mapping[str, frozenset[str]]
 """Segment key → keys of the segments that its rules name."""

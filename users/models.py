@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from typing import Any, ClassVar
+from typing import Any
 
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.auth.models import PermissionsMixin
@@ -60,7 +60,7 @@ class User(AbstractBaseUser, PermissionsMixin):
         _("staff"), default=False, help_text=_("May log in to this admin site.")
     )
 
-    objects: ClassVar[UserManager] = UserManager()
+    objects = UserManager()  # type: ignore[misc]  # the stubs take it for an instance's own
 
     USERNAME_FIELD = "email"
     EMAIL_FIELD = "email"
