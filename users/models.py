@@ -60,11 +60,11 @@ class User(AbstractBaseUser, PermissionsMixin):
         _("staff"), default=False, help_text=_("May log in to this admin site.")
     )
 
-    objects = UserManager()  # type: ignore[misc]  # the stubs take it for an instance's own
+    objects = UserManager()
 
     USERNAME_FIELD = "email"
     EMAIL_FIELD = "email"
-    REQUIRED_FIELDS: list[str] = []
+    REQUIRED_FIELDS = []
 
     class Meta:
         verbose_name = _("user")
@@ -80,7 +80,9 @@ class User(AbstractBaseUser, PermissionsMixin):
                 name="user_email_lower_case", condition=Q(email=Lower(F("email")))
             ),
             models.CheckConstraint(
-                name="user_metadata_is_object", condition=Exact(JSONType("metadata"), "object")
+                name="user_metadata_is_object",
+                condition=Exact(JSONType("metadata"), "object"),
+                violation_error_message=_("Metadata must be a JSON object, not null."),
             ),
         ]
 

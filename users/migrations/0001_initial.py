@@ -155,6 +155,7 @@ class Migration(migrations.Migration):
                             users.functions.JSONType("metadata"), "object"
                         ),
                         name="user_metadata_is_object",
+                        violation_error_message="Metadata must be a JSON object, not null.",
                     ),
                 ],
             },
