@@ -1,0 +1,357 @@
+"""The compiled rules: robust against any value and any broken definition, and reused."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from decimal import Decimal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from featureflags.segments.definitions import Clause, Rule, SegmentDefinition
+from featureflags.segments.explain import explain
+from featureflags.segments.ruleset import Ruleset
+from featureflags.segments.wording import OPERATORS
+from featureflags.types import JSONValue
+from tests.featureflags.segments.proof import PROOF
+from tests.featureflags.segments.strategies import (
+    FAMILIES,
+    Json,
+    attributes_of,
+    clauses,
+    contexts,
+    definition,
+    segments,
+)
+
+NOW = 1_750_000_000_000_000
+
+
+def segment(key: str, *rules: Sequence[Clause], version: int = 1) -> SegmentDefinition:
+    found = tuple(Rule(clauses=tuple(clauses)) for clauses in rules)
+    return SegmentDefinition(key=key, rules=found, version=version)
+
+
+def clause(op: str, *values: JSONValue, attribute: str = "a", **changes: object) -> Clause:
+    negate = changes.get("negate") is True
+    kind = changes.get("context_kind")
+    return Clause(
+        attribute=attribute,
+        op=op,
+        values=values,
+        negate=negate,
+        context_kind=None if kind is None else str(kind),
+    )
+
+
+def in_segments(*keys: str, negate: bool = False) -> Clause:
+    return clause("segmentMatch", *keys, attribute="", negate=negate)
+
+
+IS_ONE = clause("in", 1)
+
+_any_clause = st.one_of(
+    *(clauses(family) for family in FAMILIES.values()),
+    st.builds(
+        lambda keys, negate: {
+            "attribute": "",
+            "op": "segmentMatch",
+            "values": keys,
+            "negate": negate,
+        },
+        st.lists(st.sampled_from(["s0", "s1", "s2", "s3", "unknown"]), max_size=2),
+        st.booleans(),
+    ),
+    st.builds(
+        lambda negate: {"attribute": "a", "op": "exists", "values": [True], "negate": negate},
+        st.booleans(),
+    ),
+)
+_any_observed = st.one_of(*(family.observed for family in FAMILIES.values()))
+
+
+@PROOF
+@given(
+    st.tuples(*(segments(f"s{number}", _any_clause) for number in range(4))),
+    contexts(_any_observed),
+)
+def test_all_at_once_equals_one_at_a_time(found: tuple[Json, ...], context: Json) -> None:
+    """Whatever the tables rule out together, each rule would have refused by itself."""
+    ruleset = Ruleset(definition(raw) for raw in found)
+    attributes = attributes_of(context)
+    matched = ruleset.match(attributes, now=NOW)
+    assert matched == {
+        key for key in ruleset.definitions if ruleset.matches(key, attributes, now=NOW)
+    }
+    assert matched == {
+        key for key in ruleset.definitions if explain(ruleset, key, attributes, now=NOW).verdict
+    }
+
+
+class Hostile:
+    """Nothing that JSON knows."""
+
+    __hash__ = None  # type: ignore[assignment] # this is what makes it hostile
+
+    def __eq__(self, other: object) -> bool:
+        raise RuntimeError("compared")
+
+
+def deep(depth: int = 100_000) -> object:
+    value: object = 1
+    for _ in range(depth):
+        value = [value]
+    return value
+
+
+HOSTILE = [
+    10**400,
+    -(10**400),
+    float("nan"),
+    float("inf"),
+    [float("nan"), 10**400],
+    {"x": float("nan")},
+    {},
+    [],
+    [[]],
+    [{}],
+    {1: 2},
+    {1, 2},
+    b"bytes",
+    Decimal(1),
+    object(),
+    Hostile(),
+    [Hostile()],
+    deep(),
+    [deep()],
+    "\ud800",
+    "\0",
+    "9" * 10_000,
+    ("a", ("b",)),
+    int,
+]
+VALUES: dict[str, tuple[JSONValue, ...]] = {
+    "in": ("x", 1, True, None, [1], {"x": 1}, float("nan"), 10**400),
+    "matches": ("a", "^$"),
+    "segmentMatch": ("other",),
+    "exists": (True,),
+    "lessThan": (5, -5, float("nan")),
+    "before": ("2025-01-01T00:00:00Z", 5),
+    "semVerLessThan": ("2", "9" * 5000),
+}
+
+
+@pytest.mark.parametrize("negate", [False, True])
+@pytest.mark.parametrize("op", sorted(OPERATORS))
+def test_no_observed_value_raises(op: str, *, negate: bool) -> None:
+    values = VALUES.get(op, ("a", 1, "1.0.0", "2025-01-01T00:00:00Z"))
+    paths = (
+        clause(op, *values, negate=negate),
+        clause(op, *values, negate=negate, attribute="/a/x", context_kind="user"),
+    )
+    ruleset = Ruleset([segment("s", *([path] for path in paths))])
+    for observed in HOSTILE:
+        for attributes in ({"a": observed}, {"key": observed}, {"a": {"x": observed}}):
+            matched = ruleset.match(attributes, now=0)  # type: ignore[arg-type] # no JSON
+            assert ruleset.matches("s", attributes, now=0) is ("s" in matched)  # type: ignore[arg-type]
+            told = explain(ruleset, "s", attributes, now=0)  # type: ignore[arg-type]
+            assert told.verdict is ("s" in matched)
+            assert told.lines()
+            assert told.to_dict()
+
+
+def test_nan_is_not_found_by_identity() -> None:
+    nan = float("nan")
+    ruleset = Ruleset([segment("s", [clause("in", nan)]), segment("t", [clause("in", [nan])])])
+    assert ruleset.match({"a": nan}, now=0) == set()
+    assert ruleset.match({"a": [nan]}, now=0) == set()
+    assert ruleset.match({"a": [[nan]]}, now=0) == set()
+
+
+def test_a_boolean_is_no_number_in_the_tables() -> None:
+    ruleset = Ruleset(
+        [
+            segment("one", [clause("in", 1)]),
+            segment("true", [clause("in", True)]),
+            segment("zero", [clause("in", 0, False)]),
+            segment("small", [clause("lessThan", 5)]),
+        ]
+    )
+    assert ruleset.match({"a": True}, now=0) == {"true"}
+    assert ruleset.match({"a": 1}, now=0) == {"one", "small"}
+    assert ruleset.match({"a": [False]}, now=0) == {"zero"}
+
+
+@pytest.mark.parametrize(
+    ("broken", "message"),
+    [
+        (clause("nope", 1), "unknown operator 'nope'"),
+        (clause("nope", 1, negate=True), "unknown operator 'nope'"),
+        (clause("matches", "("), "missing ): ("),
+        (clause("matches", "(", negate=True), "missing ): ("),
+        (clause("in", 1, context_kind="org"), "the context kind 'org' is not supported"),
+        (clause("in", 1, context_kind="org", negate=True), "the context kind 'org'"),
+        (clause("in", 1, attribute=""), "choose an attribute"),
+        (clause("in", 1, attribute="/a//b", context_kind="user"), "the path '/a//b'"),
+        (clause("lessThan", 10**400, negate=True), "int too large"),
+    ],
+)
+def test_what_is_broken_matches_nobody_and_is_named(broken: Clause, message: str) -> None:
+    ruleset = Ruleset([segment("s", [IS_ONE, broken], [clause("in", 2)])])
+    assert ruleset.match({"a": 1}, now=0) == set()
+    assert ruleset.match({"a": 2}, now=0) == {"s"}
+    [problem] = ruleset.problems["s"]
+    assert str(problem).startswith(f"Rule 1, condition 2: {message}")
+    [line] = [line for line in explain(ruleset, "s", {"a": 1}, now=0).lines() if "broken" in line]
+    assert message in line
+
+
+def test_an_empty_rule_matches_nobody_and_is_named() -> None:
+    ruleset = Ruleset([segment("s", [])])
+    assert ruleset.match({"key": "u1"}, now=0) == set()
+    assert [str(problem) for problem in ruleset.problems["s"]] == ["Rule 1: it has no condition"]
+
+
+def test_an_unknown_segment_is_named_and_has_no_members() -> None:
+    ruleset = Ruleset([segment("s", [in_segments("gone")], [in_segments("gone", negate=True)])])
+    assert ruleset.match({"key": "u1"}, now=0) == {"s"}
+    assert [str(problem) for problem in ruleset.problems["s"]] == [
+        "Rule 1, condition 1: there is no segment 'gone'",
+        "Rule 2, condition 1: there is no segment 'gone'",
+    ]
+    assert not ruleset.matches("gone", {"key": "u1"}, now=0)
+    assert explain(ruleset, "gone", {}, now=0).decided_by == "unknown segment"
+
+
+def test_a_cycle_matches_nobody_but_its_other_rules_still_do() -> None:
+    ruleset = Ruleset(
+        [
+            segment("a", [in_segments("b")], [clause("in", 1)]),
+            segment("b", [in_segments("a", negate=True)]),
+            segment("self", [in_segments("self", negate=True)]),
+            segment("user-of-a", [in_segments("a")]),
+        ]
+    )
+    assert ruleset.match({"a": 2}, now=0) == set()
+    assert ruleset.match({"a": 1}, now=0) == {"a", "user-of-a"}
+    assert [str(problem) for problem in ruleset.problems["a"]] == [
+        "Rule 1, condition 1: the segment 'b' leads back to this one"
+    ]
+    assert set(ruleset.problems) == {"a", "b", "self"}
+
+
+def test_a_long_chain_of_segments_does_not_recurse() -> None:
+    chain = [segment("s0", [IS_ONE])]
+    chain += [segment(f"s{number}", [in_segments(f"s{number - 1}")]) for number in range(1, 3000)]
+    ruleset = Ruleset(reversed(chain))
+    assert len(ruleset.match({"a": 1}, now=0)) == 3000
+    assert ruleset.matches("s2999", {"a": 1}, now=0)
+    told = explain(ruleset, "s2999", {"a": 1}, now=0)
+    assert told.verdict
+    assert 20 <= len(told.lines()) < 100
+    assert told.to_dict()["verdict"] is True
+
+
+def test_a_lattice_of_segments_does_not_explode() -> None:
+    lattice = [segment("s0", [IS_ONE])]
+    lattice += [
+        segment(f"s{n}", [in_segments(f"s{n - 1}"), in_segments(f"s{n - 1}")]) for n in range(1, 60)
+    ]
+    ruleset = Ruleset(lattice)
+    assert ruleset.matches("s59", {"a": 1}, now=0)
+    told = explain(ruleset, "s59", {"a": 1}, now=0)
+    assert len(told.lines()) < 1000
+    assert len(str(told.to_dict())) < 100_000
+
+
+def test_no_expression_can_hang() -> None:
+    ruleset = Ruleset([segment("s", [clause("matches", "(a*)*(a|aa)+$")])])
+    assert ruleset.match({"a": "a" * 50_000 + "b"}, now=0) == set()
+
+
+class TestMembers:
+    definition = SegmentDefinition(
+        key="s",
+        rules=(Rule(clauses=(IS_ONE,)),),
+        included={"in": None, "in-until": 100, "both": 100},
+        excluded={"out": None, "out-until": 100, "both": None},
+    )
+
+    @pytest.mark.parametrize(
+        ("user", "now", "plain", "by_rule"),
+        [
+            ("in", 0, True, True),
+            ("in-until", 99, True, True),
+            ("in-until", 100, False, True),
+            ("out", 0, False, False),
+            ("out-until", 99, False, False),
+            ("out-until", 100, False, True),
+            ("both", 99, True, True),
+            ("both", 100, False, False),
+            ("other", 0, False, True),
+        ],
+    )
+    def test_included_beats_excluded_beats_rules_while_they_last(
+        self, user: str, now: int, *, plain: bool, by_rule: bool
+    ) -> None:
+        ruleset = Ruleset([self.definition, segment("nested", [in_segments("s")])])
+        for attribute, expected in ((2, plain), (1, by_rule)):
+            attributes: Json = {"key": user, "a": attribute}
+            matched = ruleset.match(attributes, now=now)
+            assert matched == ({"s", "nested"} if expected else set())
+            for key in ("s", "nested"):
+                assert ruleset.matches(key, attributes, now=now) is expected
+
+    def test_the_explanation_says_who_decided(self) -> None:
+        ruleset = Ruleset([self.definition])
+        decided = {
+            user: explain(ruleset, "s", {"key": user, "a": 1}, now=50).decided_by
+            for user in ("in", "out", "both", "other")
+        }
+        assert decided == {
+            "in": "included",
+            "out": "excluded",
+            "both": "included",
+            "other": "rule 1",
+        }
+
+
+class TestEvolve:
+    def test_what_did_not_change_is_not_compiled_again(self) -> None:
+        first = Ruleset([segment("a", [IS_ONE]), segment("b", [clause("in", 2)])], version=1)
+        second = first.evolve(
+            [segment("a", [IS_ONE]), segment("b", [clause("in", 3)], version=2)], version=2
+        )
+        old, new = first.segment("a"), second.segment("a")
+        assert old is not None
+        assert new is not None
+        assert new.rules is old.rules
+        assert second.version == 2
+        assert second.match({"a": 2}, now=0) == set()
+        assert second.match({"a": 3}, now=0) == {"b"}
+        assert first.match({"a": 2}, now=0) == {"b"}
+
+    def test_a_version_alone_is_not_trusted(self) -> None:
+        first = Ruleset([segment("a", [clause("in", 1)])])
+        assert first.evolve([segment("a", [clause("in", 2)])], version=2).match(
+            {"a": 2}, now=0
+        ) == {"a"}
+
+    def test_members_are_those_of_the_new_definition(self) -> None:
+        first = Ruleset([SegmentDefinition(key="a", included={"u1": None}, version=1)])
+        second = first.evolve(
+            [SegmentDefinition(key="a", included={"u2": None}, version=1)], version=2
+        )
+        assert second.match({"key": "u1"}, now=0) == set()
+        assert second.matches("a", {"key": "u2"}, now=0)
+
+    def test_a_cycle_that_was_mended_matches_again(self) -> None:
+        one, two = segment("a", [in_segments("b")]), segment("b", [in_segments("a")])
+        broken = Ruleset([one, two])
+        mended = broken.evolve([one, segment("b", [IS_ONE], version=2)], version=2)
+        assert mended.match({"a": 1}, now=0) == {"a", "b"}
+        assert not mended.problems
+        broken_again = mended.evolve([one, two], version=3)
+        assert broken_again.match({"a": 1}, now=0) == set()
+        assert set(broken_again.problems) == {"a", "b"}
