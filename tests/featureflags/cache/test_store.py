@@ -1,0 +1,182 @@
+"""The snapshot store: what is kept, what is refused, and that failures stay failures."""
+
+from __future__ import annotations
+
+import logging
+import time
+from typing import Any
+
+import msgspec
+import pytest
+from django.core.cache import caches
+from django.db import transaction
+from pytest_django.fixtures import Settings
+
+from featureflags import monitoring
+from featureflags.cache import store
+from featureflags.conf import app_settings
+from tests.factories import UserFactory
+from users.selectors import snapshot_of
+from users.snapshots import UserSnapshot
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def snapshot() -> UserSnapshot:
+    return snapshot_of(UserFactory.create(metadata={"plan": "pro", "n": 2**60, "x": [1.5, None]}))
+
+
+def change(settings: Settings, **values: Any) -> None:
+    settings.FEATUREFLAGS = {**settings.FEATUREFLAGS, **values}
+
+
+def test_what_is_filled_is_found(snapshot: UserSnapshot) -> None:
+    key = snapshot.key
+    read = store.read([key])
+    assert not read.fresh
+    store.fill(read, [snapshot])
+    assert store.read([key]).fresh == {key: snapshot}
+    assert not store.read([key]).failed
+
+
+def test_a_marker_keeps_fills_out(snapshot: UserSnapshot) -> None:
+    before = store.read([snapshot.key])
+    store.drop([snapshot.key])
+    store.fill(before, [snapshot])
+    store.fill(store.read([snapshot.key]), [snapshot])
+    assert store.read([snapshot.key]).fresh == {}
+
+
+def test_a_fill_after_the_marker_has_gone_is_allowed(
+    snapshot: UserSnapshot, settings: Settings
+) -> None:
+    change(settings, MARKER_SECONDS=1)
+    store.drop([snapshot.key])
+    ends = time.monotonic() + 10
+    while not store.read([snapshot.key]).fresh and time.monotonic() < ends:
+        store.fill(store.read([snapshot.key]), [snapshot])
+        time.sleep(0.05)
+    assert store.read([snapshot.key]).fresh == {snapshot.key: snapshot}
+
+
+def test_a_read_older_than_half_a_marker_fills_nothing(
+    snapshot: UserSnapshot, settings: Settings
+) -> None:
+    read = store.read([snapshot.key])
+    assert not read.failed
+    aged = store.CacheRead(began=read.began - app_settings().marker_seconds / 2 - 0.1)
+    store.fill(aged, [snapshot])
+    store.fill_version(aged, "1-x")
+    assert store.read([snapshot.key]) == store.CacheRead(
+        began=pytest.approx(time.monotonic(), abs=30)
+    )
+
+
+def test_a_fill_never_overwrites(snapshot: UserSnapshot) -> None:
+    read = store.read([snapshot.key])
+    newer = msgspec.structs.replace(snapshot, role="admin")
+    store.fill(store.read([snapshot.key]), [newer])
+    store.fill(read, [snapshot])
+    assert store.read([snapshot.key]).fresh[snapshot.key].role == "admin"
+
+
+def test_what_is_rolled_back_is_never_kept(snapshot: UserSnapshot) -> None:
+    with transaction.atomic():
+        store.fill(store.read([snapshot.key]), [snapshot])
+        store.fill_version(store.read(()), "7-rolledback")
+        transaction.set_rollback(True)
+    assert store.read([snapshot.key]).fresh == {}
+    assert store.read(()).version is None
+
+
+def test_past_its_time_an_entry_is_a_spare_that_a_fill_replaces(
+    snapshot: UserSnapshot, settings: Settings
+) -> None:
+    change(settings, SNAPSHOT_SECONDS=-1)
+    store.fill(store.read([snapshot.key]), [snapshot])
+    read = store.read([snapshot.key])
+    assert read.fresh == {}
+    assert read.spare == {snapshot.key: snapshot}
+    change(settings, SNAPSHOT_SECONDS=60)
+    newer = msgspec.structs.replace(snapshot, role="admin")
+    store.fill(read, [newer])
+    assert store.read([snapshot.key]).fresh == {snapshot.key: newer}
+    store.drop([snapshot.key])
+    store.fill(read, [snapshot])
+    assert store.read([snapshot.key]).fresh == {}, "the spare that was read is there no more"
+
+
+def test_last_seen_is_rewritten_in_place(snapshot: UserSnapshot) -> None:
+    store.fill(store.read([snapshot.key]), [snapshot])
+    store.rewrite_last_seen([snapshot.key], 1_700_000_000_000_000)
+    found = store.read([snapshot.key]).fresh[snapshot.key]
+    assert found == msgspec.structs.replace(snapshot, last_seen_at=1_700_000_000_000_000)
+
+
+def test_last_seen_puts_nothing_in_the_place_of_a_marker_or_a_miss(snapshot: UserSnapshot) -> None:
+    store.rewrite_last_seen([snapshot.key], 1)
+    assert store.read([snapshot.key]).fresh == {}
+    store.fill(store.read([snapshot.key]), [snapshot])
+    store.drop([snapshot.key])
+    store.rewrite_last_seen([snapshot.key], 1)
+    assert store.read([snapshot.key]).fresh == {}
+    store.fill(store.read([snapshot.key]), [snapshot])
+    assert store.read([snapshot.key]).fresh == {}, "the marker still stands"
+
+
+def test_another_release_s_entry_is_a_miss_and_counted(snapshot: UserSnapshot) -> None:
+    cache = caches[app_settings().cache]
+    cache.set(store.snapshot_key(snapshot.key), b"\x93\x01\x02\x03")
+    assert store.read([snapshot.key]).fresh == {}
+    assert monitoring.counts()["cache_undecodable"] == 1
+
+
+def test_no_personal_data_stays_behind_a_drop(snapshot: UserSnapshot) -> None:
+    store.fill(store.read([snapshot.key]), [snapshot])
+    store.drop([snapshot.key])
+    assert caches[app_settings().cache].get(store.snapshot_key(snapshot.key)) == store.MARKER
+
+
+class TestDeadCache:
+    """A backend that raises, as django-redis does when Redis is gone."""
+
+    @pytest.fixture(autouse=True)
+    def dead_redis(self, settings: Settings) -> None:
+        settings.CACHES = {
+            **settings.CACHES,
+            "dead": {
+                "BACKEND": "featureflags.cache.redis.SharedRedisCache",
+                "LOCATION": "redis://127.0.0.1:1/0",
+                "OPTIONS": {"SOCKET_CONNECT_TIMEOUT": 0.2, "SOCKET_TIMEOUT": 0.2},
+            },
+        }
+        change(settings, CACHE="dead")
+
+    def test_everything_is_survived_counted_and_logged_once(
+        self, snapshot: UserSnapshot, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        caplog.set_level(logging.WARNING, "featureflags")
+        caplog.clear()
+        monitoring.forget()
+        for _ in range(3):
+            store.resume()
+            assert store.read([snapshot.key]).failed
+        store.fill(store.CacheRead(began=time.monotonic()), [snapshot])
+        assert store.drop([snapshot.key]) is False
+        store.rewrite_last_seen([snapshot.key], 1)
+        assert monitoring.counts() == {
+            "cache_read_failed": 3,
+            "cache_fill_failed": 1,
+            "cache_drop_failed": 1,
+            "cache_rewrite_failed": 1,
+        }
+        messages = [record.getMessage() for record in caplog.records]
+        assert len(messages) == 4
+        assert not any("@" in message for message in messages)
+
+    def test_a_failure_spares_the_next_readers_the_wait(self, snapshot: UserSnapshot) -> None:
+        monitoring.forget()
+        for _ in range(5):
+            assert store.read([snapshot.key]).failed
+        assert monitoring.counts()["cache_read_failed"] == 1
