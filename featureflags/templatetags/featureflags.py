@@ -1,0 +1,244 @@
+"""Flags in templates. Calls the facade, and nothing else of ours that evaluates.
+
+    {% load featureflags %}
+    {% flag "new-checkout" %}…{% else %}…{% endflag %}
+    {% flag "new-checkout" as is_new %}
+    {% flag "accent-colour" %}                          writes the value: no endflag closes it
+    {% flag_value "accent-colour" "slate" as colour %}  the value, or a default of one's own
+
+The block and `as` ask whether a boolean flag is on. An `{% endflag %}` closes the nearest
+`{% flag %}` that is open in the same block. Each tag takes `user=` (a User, or the key of one) and
+then looks at no request: in an e-mail, or for somebody else than who reads the page. Without it
+the request's user or visitor is asked for; without a request, an anonymous visitor.
+"""
+
+from __future__ import annotations
+
+import logging
+import uuid
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import cast
+
+from django import template
+from django.contrib.auth.models import AnonymousUser
+from django.http import HttpRequest
+from django.template.base import (
+    FilterExpression,
+    Node,
+    NodeList,
+    Parser,
+    Token,
+    TokenType,
+    render_value_in_context,
+)
+from django.template.context import Context
+from django.utils.functional import Promise
+from django.utils.safestring import SafeString, mark_safe
+from django.utils.translation import gettext as _
+
+from featureflags.evaluation import UNSET, is_enabled, variation
+from featureflags.flags import Flag
+from featureflags.monitoring import report
+from featureflags.types import JSONValue
+from users.models import User
+
+logger = logging.getLogger(__name__)
+register = template.Library()
+
+FLAG = "flag"
+END = "end"
+COMMENT = "comment"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """Which flag is asked for, and for whom, as the template says it."""
+
+    flag: FilterExpression
+    user: FilterExpression | None = None
+    default: FilterExpression | None = None
+
+    def is_on(self, context: Context) -> bool:
+        """Whether the flag is on; False where the template names no flag."""
+        flag = _flag_of(self.flag, context)
+        if flag is None:
+            return False
+        user, request = self._subject(context)
+        return is_enabled(flag, user, request=request)
+
+    def value(self, context: Context) -> JSONValue:
+        """The flag's value; the default where the template names no flag."""
+        default: JSONValue | None = None
+        if self.default is not None:
+            default = _plain(self.default.resolve(context, ignore_failures=True))
+        flag = _flag_of(self.flag, context)
+        if flag is None:
+            return default
+        user, request = self._subject(context)
+        fallback = default if self.default is not None else UNSET
+        return variation(flag, user, default=fallback, request=request)
+
+    def _subject(
+        self, context: Context
+    ) -> tuple[User | AnonymousUser | uuid.UUID | str | None, HttpRequest | None]:
+        if self.user is None:
+            return None, _request_of(context)
+        # Nobody, if the variable is empty: never whoever happens to read the page.
+        return self.user.resolve(context, ignore_failures=True) or None, None
+
+
+class FlagBlockNode(Node):
+    """`{% flag "x" %}…{% else %}…{% endflag %}`"""
+
+    child_nodelists = ("nodelist_on", "nodelist_off")
+
+    def __init__(self, question: Question, nodelist_on: NodeList, nodelist_off: NodeList) -> None:
+        self.question = question
+        self.nodelist_on = nodelist_on
+        self.nodelist_off = nodelist_off
+
+    def render(self, context: Context) -> SafeString:
+        is_on = self.question.is_on(context)
+        return (self.nodelist_on if is_on else self.nodelist_off).render(context)
+
+
+class FlagAsNode(Node):
+    """`{% flag "x" as name %}`"""
+
+    def __init__(self, question: Question, name: str) -> None:
+        self.question = question
+        self.name = name
+
+    def render(self, context: Context) -> SafeString:
+        context[self.name] = self.question.is_on(context)
+        return SafeString()
+
+
+class ValueNode(Node):
+    """`{% flag "x" %}` without an end, and `{% flag_value "x" … %}`."""
+
+    def __init__(self, question: Question, name: str | None = None) -> None:
+        self.question = question
+        self.name = name
+
+    def render(self, context: Context) -> SafeString:
+        value = self.question.value(context)
+        if self.name is not None:
+            context[self.name] = value
+            return SafeString()
+        if value is None:
+            return SafeString()
+        # Escaped by render_value_in_context, unless the template turned that off.
+        return mark_safe(render_value_in_context(value, context))  # noqa: S308
+
+
+@register.tag(FLAG)
+def flag(parser: Parser, token: Token) -> Node:
+    """A flag as a block, as a variable, or as its value where no `{% endflag %}` closes it."""
+    arguments, name = _split(token)
+    question = _question(parser, arguments, most=1)
+    if name is not None:
+        return FlagAsNode(question, name)
+    if not _is_closed(parser):
+        return ValueNode(question)
+    nodelist_on = parser.parse(("else", END + FLAG))
+    nodelist_off = NodeList()
+    if parser.next_token().contents == "else":
+        nodelist_off = parser.parse((END + FLAG,))
+        parser.delete_first_token()
+    return FlagBlockNode(question, nodelist_on, nodelist_off)
+
+
+@register.tag
+def flag_value(parser: Parser, token: Token) -> Node:
+    """The value of a flag of any type, with a default of its own."""
+    arguments, name = _split(token)
+    return ValueNode(_question(parser, arguments, most=2), name)
+
+
+def _split(token: Token) -> tuple[list[str], str | None]:
+    """The arguments of a tag, and the name behind `as`."""
+    _tag, *arguments = token.split_contents()
+    if len(arguments) >= 2 and arguments[-2] == "as":
+        return arguments[:-2], arguments[-1]
+    return arguments, None
+
+
+def _question(parser: Parser, arguments: list[str], *, most: int) -> Question:
+    """Raises TemplateSyntaxError unless there is a flag, a default if `most` is 2, and `user=`."""
+    named = [argument for argument in arguments if argument.startswith("user=")]
+    plain = [argument for argument in arguments if argument not in named]
+    if not 1 <= len(plain) <= most or len(named) > 1:
+        raise template.TemplateSyntaxError(
+            _(
+                "Name one flag here, and nobody or one user: {%% flag "
+                '"key" user=somebody %%}. Found: %s'
+            )
+            % (" ".join(arguments) or _("nothing"))
+        )
+    return Question(
+        flag=parser.compile_filter(plain[0]),
+        default=parser.compile_filter(plain[1]) if len(plain) > 1 else None,
+        user=parser.compile_filter(named[0].removeprefix("user=")) if named else None,
+    )
+
+
+def _is_closed(parser: Parser) -> bool:
+    """Whether an `{% endflag %}` ahead closes the tag that was read just now.
+
+    Only the tags ahead can tell, and which of them are blocks is not known before their end is
+    met: so every tag is put on a stack, and an end takes it down to the tag that it ends.
+    """
+    open_tags: list[str] = []
+    for name in _tags_ahead(parser):
+        is_end = name.startswith(END) and name not in parser.tags
+        started = name.removeprefix(END)
+        if not is_end:
+            open_tags.append(name)
+        elif started in open_tags:
+            while open_tags.pop() != started:
+                pass
+        else:
+            # It ends what was open before: this flag, or a block around it.
+            return started == FLAG
+    return False
+
+
+def _tags_ahead(parser: Parser) -> Iterable[str]:
+    """The names of the tags that may open or end something, in the order of the template."""
+    is_comment = False
+    # Django keeps the tokens reversed, to take them from the end.
+    for token in reversed(cast("list[Token]", parser.tokens)):
+        name = token.contents.split(maxsplit=1)[0] if token.contents.strip() else ""
+        if token.token_type is not TokenType.BLOCK or not name:
+            continue
+        if is_comment or name == COMMENT:
+            is_comment = name != END + COMMENT
+        elif name != FLAG or _split(token)[1] is None:
+            yield name
+
+
+def _flag_of(expression: FilterExpression, context: Context) -> Flag | str | None:
+    found = expression.resolve(context, ignore_failures=True)
+    if isinstance(found, Flag):
+        return found
+    if isinstance(found, str) and found:
+        return str(_plain(found))
+    message = "A template asks for a flag by %r, which is no key."
+    report(logger, "template_without_flag", message, str(expression))
+    return None
+
+
+def _plain(value: JSONValue | Promise) -> JSONValue:
+    """Text without Django's mark that it is safe or lazy: LaunchDarkly takes JSON alone."""
+    text = str(value) if isinstance(value, Promise) else value
+    # A slice of a marked string is a plain one; `str()` gives the marked one back.
+    return text[:] if isinstance(text, str) else text
+
+
+def _request_of(context: Context) -> HttpRequest | None:
+    request = getattr(context, "request", None) or context.get("request")
+    # Django REST framework wraps the request.
+    request = getattr(request, "_request", request)
+    return request if isinstance(request, HttpRequest) else None
