@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 from django.apps import apps
-from django.core.cache import caches
+from django.core.cache import CacheHandler, caches
+from django.core.cache.backends.base import BaseCache
 from django.db import connection
 from django.test import override_settings
 from pytest_django.fixtures import Settings
@@ -29,6 +30,18 @@ create_default_segments = importlib.import_module(
     "featureflags.migrations.0002_default_segments"
 ).create
 
+DATABASE = {"db", *TRANSACTIONAL}
+NOT_PURE = {"django_db", "production_stack", "embedded_stack"}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark as `pure` whatever asks for no database: it runs on the embedded stack alone."""
+    for item in items:
+        fixtures = set(getattr(item, "fixturenames", ()))
+        if DATABASE.isdisjoint(fixtures) and not NOT_PURE & {m.name for m in item.iter_markers()}:
+            item.add_marker(pytest.mark.pure)
+
+
 FlagFile = Callable[..., Path]
 
 
@@ -46,12 +59,24 @@ def fresh_process(request: pytest.FixtureRequest) -> Iterator[None]:
     if transactional or marker is not None or "db" in request.fixturenames:
         for alias in caches:
             _empty(alias)
+    if request.node.get_closest_marker("pure") is not None:
+        request.getfixturevalue("no_cache")
     rulesets.forget_loaded()
     store.resume()
     monitoring.forget()
     forced_flags.cache_clear()
     yield
     client.close()
+
+
+@pytest.fixture
+def no_cache(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A pure test that asks for a cache fails: it would be tried on one of the stacks only."""
+
+    def refuse(_handler: CacheHandler, alias: str) -> BaseCache:
+        pytest.fail(f"The cache {alias!r} is used by a test that does not ask for the database.")
+
+    monkeypatch.setattr(CacheHandler, "__getitem__", refuse)
 
 
 def _empty(alias: str) -> None:
@@ -63,7 +88,7 @@ def _empty(alias: str) -> None:
 
 
 @pytest.fixture
-def flag_file(tmp_path: Path, settings: Settings) -> Callable[..., Path]:
+def flag_file(tmp_path: Path, settings: Settings) -> Iterator[FlagFile]:
     """Write flags (LaunchDarkly's JSON, or plain values) to the file that the SDK reads."""
     path = tmp_path / "flags.json"
 
@@ -76,4 +101,4 @@ def flag_file(tmp_path: Path, settings: Settings) -> Callable[..., Path]:
 
     write()
     with override_settings(FEATUREFLAGS={**settings.FEATUREFLAGS, "FLAG_FILE": str(path)}):
-        yield write  # type: ignore[misc]  # a generator fixture
+        yield write
