@@ -70,7 +70,7 @@ def parse_instant(value: object) -> float | None:
     Accepts a number of milliseconds, or an RFC 3339 string with an offset. The strings are those
     of Python's ``datetime.fromisoformat``, as in the SDK (a space for the T, a lower-case z and
     ``+0000`` are accepted; a bare date or a missing offset is not). The result is the SDK's
-    floating-point figure, which tells microseconds apart until 2242. Raises
+    floating-point figure, which tells microseconds apart until 2106. Raises
     OverflowError for an integer beyond a double.
     """
     if isinstance(value, str):

@@ -101,7 +101,7 @@ def definitions(
     ]
 
 
-def flagsmith_context(found: list[SegmentDefinition]) -> dict[str, Any]:
+def flagsmith_context(found: list[SegmentDefinition]) -> Any:
     """The same segments and user in flagsmith-engine's own format."""
     traits = {name: value for name, value in USER.items() if name != "key"}
     return {

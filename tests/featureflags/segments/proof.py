@@ -20,6 +20,9 @@ PROOF = settings(
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
 
+SAMPLE = settings(PROOF, max_examples=EXAMPLES // 4)
+"""For properties beside the proof by operator family."""
+
 
 class Tally:
     """Counts what the examples of one proof held, and refuses one that proves too little."""

@@ -185,7 +185,9 @@ def rules(clause: SearchStrategy[Json]) -> SearchStrategy[list[JSONValue]]:
 
 def segments(key: str, clause: SearchStrategy[Json]) -> SearchStrategy[Json]:
     """LaunchDarkly's JSON of one segment; most users are members by no name."""
-    names = st.one_of(st.just([]), st.just([]), st.just([]), st.lists(st.sampled_from(USERS)))
+    names: SearchStrategy[JSONValue] = st.one_of(
+        st.just([]), st.just([]), st.just([]), st.lists(st.sampled_from(USERS))
+    )
     return st.fixed_dictionaries(
         {
             "key": st.just(key),
@@ -212,16 +214,19 @@ def contexts(observed: SearchStrategy[JSONValue]) -> SearchStrategy[Json]:
 
 def definition(segment: Mapping[str, JSONValue]) -> SegmentDefinition:
     """The definition of a segment's JSON, unchecked, so that odd values reach the engine."""
-    members: dict[str, dict[str, int | None]] = {}
-    for name in ("included", "excluded"):
-        listed = segment.get(name) or []
-        assert isinstance(listed, list)
-        members[name] = {str(key): None for key in listed}
     raw_rules = segment["rules"]
     assert isinstance(raw_rules, list)
     return SegmentDefinition(
-        key=str(segment["key"]), rules=tuple(_rule(rule) for rule in raw_rules), **members
+        key=str(segment["key"]),
+        rules=tuple(_rule(rule) for rule in raw_rules),
+        included=_members(segment.get("included")),
+        excluded=_members(segment.get("excluded")),
     )
+
+
+def _members(listed: JSONValue) -> dict[str, int | None]:
+    assert listed is None or isinstance(listed, list)
+    return {str(key): None for key in listed or []}
 
 
 def _rule(raw: JSONValue) -> Rule:

@@ -81,12 +81,11 @@ def test_nested_segments_answer_as_in_the_sdk(sdk: Sdk) -> None:
     @given(
         segments("s1", plain),
         segments("s2", st.one_of(plain, segment_matches("s1"))),
-        segments("s3", st.one_of(plain, segment_matches("s1", "s2"))),
-        segments("s4", st.one_of(segment_matches("s1", "s2", "s3"), segment_matches("s3"), plain)),
+        segments("s3", st.one_of(segment_matches("s1", "s2"), segment_matches("s2"), plain)),
         contexts(FAMILIES["numeric"].observed),
     )
-    def prove(one: Json, two: Json, three: Json, four: Json, context: Json) -> None:
-        compare(sdk, [four, two, one, three], "s4", context, tally)
+    def prove(one: Json, two: Json, three: Json, context: Json) -> None:
+        compare(sdk, [three, one, two], "s3", context, tally)
 
     prove()
     tally.check(("segmentMatch", "in"))

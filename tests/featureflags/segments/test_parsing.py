@@ -16,7 +16,7 @@ from featureflags.segments.parsing import (
     parse_rules,
 )
 from featureflags.segments.ruleset import Ruleset
-from tests.featureflags.segments.proof import PROOF
+from tests.featureflags.segments.proof import SAMPLE
 
 
 def rule(**changes: object) -> dict[str, object]:
@@ -62,7 +62,7 @@ def test_what_was_read_does_not_change_with_its_source() -> None:
 
 NOT_HERE = "percentage rollouts belong into flag rules, not into segments here"
 
-RULES = [
+RULES: list[tuple[object, str]] = [
     (None, "The rules must be a list"),
     ({}, "The rules must be a list"),
     ("[]", "The rules must be a list"),
@@ -250,7 +250,7 @@ def test_a_stored_row_with_a_broken_rule_keeps_the_others() -> None:
     ]
     assert [len(item.clauses) for item in found.rules] == [0, 1]
     assert Ruleset([found]).match({"plan": "pro"}, now=0) == {"s"}
-    broken, _ = load_rules(raw["rules"][:1])  # type: ignore[index] # it is the list from above
+    broken, _ = load_rules(raw["rules"][:1])
     assert broken == (Rule(clauses=()),)
 
 
@@ -302,7 +302,7 @@ _junk = st.recursive(
 )
 
 
-@PROOF
+@SAMPLE
 @given(_junk)
 def test_no_stored_row_raises(raw: object) -> None:
     found, problems = load_definition(raw, key="s")

@@ -14,7 +14,7 @@ from featureflags.segments.explain import explain
 from featureflags.segments.ruleset import Ruleset
 from featureflags.segments.wording import OPERATORS
 from featureflags.types import JSONValue
-from tests.featureflags.segments.proof import PROOF
+from tests.featureflags.segments.proof import SAMPLE
 from tests.featureflags.segments.strategies import (
     FAMILIES,
     Json,
@@ -71,7 +71,7 @@ _any_clause = st.one_of(
 _any_observed = st.one_of(*(family.observed for family in FAMILIES.values()))
 
 
-@PROOF
+@SAMPLE
 @given(
     st.tuples(*(segments(f"s{number}", _any_clause) for number in range(4))),
     contexts(_any_observed),

@@ -14,17 +14,23 @@ from featureflags.segments.ruleset import Ruleset
 from featureflags.segments.schedule import next_change
 from featureflags.types import MICROSECONDS_PER_DAY as DAY
 from featureflags.types import JSONValue
-from tests.featureflags.segments.proof import PROOF
+from tests.featureflags.segments.proof import SAMPLE
 
 NOW = 1_750_000_000_123_456
 AGE, SEEN, TIME = "account_age_days", "days_since_last_seen", "now"
 
 
 def segment(
-    key: str, *rules: tuple[Clause, ...], **members: Mapping[str, int | None]
+    key: str,
+    *rules: tuple[Clause, ...],
+    included: Mapping[str, int | None] | None = None,
+    excluded: Mapping[str, int | None] | None = None,
 ) -> SegmentDefinition:
     return SegmentDefinition(
-        key=key, rules=tuple(Rule(clauses=clauses) for clauses in rules), **members
+        key=key,
+        rules=tuple(Rule(clauses=clauses) for clauses in rules),
+        included=included or {},
+        excluded=excluded or {},
     )
 
 
@@ -207,7 +213,7 @@ def _segments(key: str, extra: st.SearchStrategy[Clause]) -> st.SearchStrategy[S
     )
 
 
-@PROOF
+@SAMPLE
 @given(
     st.tuples(
         _segments("s1", _clock_clauses),
@@ -227,7 +233,7 @@ def test_before_that_instant_no_answer_changes(
     keys: set[str] | None,
 ) -> None:
     ruleset = Ruleset(found)
-    clocks = {
+    clocks: dict[str, ElapsedDays | CurrentTime] = {
         AGE: ElapsedDays(since=NOW + created),
         SEEN: ElapsedDays(since=NOW + seen),
         TIME: CurrentTime(),

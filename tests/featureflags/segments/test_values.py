@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from ldclient.impl.model import value_parsing
 
 from featureflags.segments.values import parse_instant, parse_semver, same
-from tests.featureflags.segments.proof import PROOF
+from tests.featureflags.segments.proof import SAMPLE
 
 # The SDK offers no public way to its parsers; through a flag they are compared in test_against_sdk.
 
@@ -18,7 +18,7 @@ _version_text = st.one_of(
 )
 
 
-@PROOF
+@SAMPLE
 @given(_version_text, _version_text)
 def test_versions_sort_as_in_the_sdk(one: str, other: str) -> None:
     ours = [parse_semver(text) for text in (one, other)]
@@ -26,6 +26,8 @@ def test_versions_sort_as_in_the_sdk(one: str, other: str) -> None:
     assert [found is None for found in ours] == [found is None for found in theirs]
     if ours[0] is not None and ours[1] is not None:
         order = (ours[0] > ours[1]) - (ours[0] < ours[1])
+        assert theirs[0] is not None
+        assert theirs[1] is not None
         assert order == theirs[0].compare(theirs[1])
 
 
@@ -41,7 +43,7 @@ _instant_text = st.one_of(
 )
 
 
-@PROOF
+@SAMPLE
 @given(_instant_text)
 def test_instants_are_read_as_in_the_sdk(text: str) -> None:
     assert parse_instant(text) == value_parsing.parse_time(text)
@@ -54,7 +56,7 @@ def test_what_is_neither_text_nor_number_is_no_instant(value: object) -> None:
 
 
 def test_instants_tell_microseconds_apart() -> None:
-    texts = [f"2241-12-31T23:59:59.{number:06}Z" for number in range(100)]
+    texts = [f"2105-12-31T23:59:59.{number:06}Z" for number in range(100)]
     found = [parse_instant(text) for text in texts]
     assert len(set(found)) == 100
     assert found == sorted(found, key=lambda instant: instant or 0)
