@@ -1,15 +1,21 @@
-"""How the REST API answers when something behind it fails: 503 with Retry-After, never 500."""
+"""How the REST API answers when something behind it refuses or fails.
+
+A model's own validation is 400, a protected row or a row that changed meanwhile 409, a database
+that is down 503 with Retry-After. None of them is a 500.
+"""
 
 from __future__ import annotations
 
 import logging
 from typing import Any
 
-from django.core.exceptions import ValidationError
-from django.db import InterfaceError, OperationalError
+from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
+from django.db import IntegrityError, InterfaceError, OperationalError
+from django.db.models import ProtectedError
 from rest_framework import exceptions, status
+from rest_framework.fields import get_error_detail
 from rest_framework.response import Response
-from rest_framework.serializers import as_serializer_error
+from rest_framework.settings import api_settings
 from rest_framework.views import exception_handler as rest_exception_handler
 
 logger = logging.getLogger(__name__)
@@ -17,8 +23,14 @@ logger = logging.getLogger(__name__)
 RETRY_AFTER_SECONDS = "5"
 
 
+class Conflict(exceptions.APIException):
+    status_code = status.HTTP_409_CONFLICT
+    default_detail = "This conflicts with what is stored."
+    default_code = "conflict"
+
+
 def exception_handler(error: Exception, context: dict[str, Any]) -> Response | None:
-    """DRF's handler, and: a model's own validation is a 400, a database that is down a 503."""
+    """DRF's handler for whatever else is raised in a view of the API."""
     if isinstance(error, OperationalError | InterfaceError):
         logger.error("The API could not reach the database: %s", type(error).__name__)
         return Response(
@@ -26,6 +38,26 @@ def exception_handler(error: Exception, context: dict[str, Any]) -> Response | N
             status=status.HTTP_503_SERVICE_UNAVAILABLE,
             headers={"Retry-After": RETRY_AFTER_SECONDS},
         )
+    return rest_exception_handler(_as_api_error(error), context)
+
+
+def _as_api_error(error: Exception) -> Exception:
     if isinstance(error, ValidationError):
-        error = exceptions.ValidationError(as_serializer_error(error))
-    return rest_exception_handler(error, context)
+        return exceptions.ValidationError(_validation_detail(error))
+    if isinstance(error, ProtectedError):
+        return Conflict(str(error.args[0]))
+    if isinstance(error, IntegrityError):
+        # Whoever wrote in between won; validation had looked before.
+        logger.warning("A write of the API met a constraint: %s", type(error).__name__)
+        return Conflict("Somebody changed this in the meantime. Look again.")
+    return error
+
+
+def _validation_detail(error: ValidationError) -> dict[str, Any]:
+    """Messages by field; those of no field under DRF's name for them."""
+    detail: Any = get_error_detail(error)
+    if isinstance(detail, list):
+        detail = {NON_FIELD_ERRORS: detail}
+    if NON_FIELD_ERRORS in detail:
+        detail[api_settings.NON_FIELD_ERRORS_KEY] = detail.pop(NON_FIELD_ERRORS)
+    return dict(detail)

@@ -1,0 +1,1 @@
+"""Flags, contexts and segments over REST."""

@@ -1,0 +1,69 @@
+"""Users as LaunchDarkly sees them. Looking: nothing here sends an event."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db.models import QuerySet
+from drf_spectacular.utils import extend_schema
+from rest_framework import generics
+from rest_framework.permissions import IsAuthenticated
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from featureflags.api.pagination import FlagPagination
+from featureflags.api.requests import http_request
+from featureflags.api.serializers import (
+    ContextSerializer,
+    EvaluationSerializer,
+    context_data,
+    evaluation_data,
+)
+from featureflags.evaluation import all_flags, looking
+from featureflags.resolving import resolve
+from users.api.permissions import StaffModelPermissions
+from users.models import User
+
+
+class OwnContextView(APIView):
+    """The context of whoever asks, as flags are evaluated for this very request."""
+
+    permission_classes = [IsAuthenticated]
+
+    @extend_schema(operation_id="users_me_context", responses=ContextSerializer)
+    def get(self, request: Request) -> Response:
+        return Response(context_data(resolve(None, request=http_request(request))))
+
+
+class _UserView(generics.GenericAPIView[User]):
+    """Something about one user, for staff who may view users."""
+
+    permission_classes = [StaffModelPermissions]
+    queryset = User.objects.all()
+    filter_backends: list[Any] = []
+
+    def get_queryset(self) -> QuerySet[User]:
+        users: QuerySet[User] = User.objects.with_group_names()
+        return users
+
+
+class UserContextView(_UserView):
+    """The context of any user."""
+
+    @extend_schema(operation_id="users_context", responses=ContextSerializer)
+    def get(self, _request: Request, **_: Any) -> Response:
+        return Response(context_data(resolve(self.get_object())))
+
+
+class UserFlagsView(_UserView):
+    """Every flag as any user gets it now."""
+
+    @extend_schema(operation_id="users_flags", responses=EvaluationSerializer(many=True))
+    def get(self, request: Request, **_: Any) -> Response:
+        with looking():
+            evaluations = all_flags(self.get_object())
+        shown = [evaluation_data(found, in_full=True) for found in evaluations.values()]
+        paginator = FlagPagination()
+        page = paginator.paginate_queryset(shown, request, view=self)
+        return paginator.get_paginated_response(page)

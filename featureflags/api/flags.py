@@ -1,0 +1,80 @@
+"""The flags of whoever asks: users by session or token, and visitors by their cookie.
+
+Staff see every flag. Everybody else sees those for browsers: declared with `client_side=True`, or
+marked so in LaunchDarkly. Any other key is 404, whether there is such a flag or not.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.http import Http404
+from drf_spectacular.utils import extend_schema
+from rest_framework.permissions import AllowAny
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from featureflags.api.authentication import FlagsSessionAuthentication
+from featureflags.api.pagination import FlagPagination
+from featureflags.api.requests import http_request, is_staff
+from featureflags.api.serializers import EvaluationSerializer, evaluation_data
+from featureflags.contexts import visitor_context
+from featureflags.evaluation import Evaluation, all_flags, variation_detail
+from featureflags.flags import declared_flags
+from featureflags.launchdarkly.evaluator import client_side_flags
+from featureflags.results import Degradation
+from users.api.authentication import TokenAuthentication
+
+AUTH: list[Any] = [{"session": []}, {"tokenAuth": []}, {}]
+"""In the schema: the same as everywhere, and not even needed."""
+
+
+class FlagListView(APIView):
+    """All flags that the caller may see, sorted by key. LaunchDarkly is sent no events."""
+
+    authentication_classes = [FlagsSessionAuthentication, TokenAuthentication]
+    permission_classes = [AllowAny]
+    pagination_class = FlagPagination
+
+    @extend_schema(operation_id="flags_list", auth=AUTH, responses=EvaluationSerializer(many=True))
+    def get(self, request: Request) -> Response:
+        in_full = is_staff(request)
+        evaluations = all_flags(request=http_request(request))
+        visible = evaluations.keys() if in_full else _for_browsers()
+        shown = [
+            evaluation_data(found, in_full=in_full)
+            for key, found in evaluations.items()
+            if key in visible
+        ]
+        paginator = self.pagination_class()
+        page = paginator.paginate_queryset(shown, request, view=self)
+        return paginator.get_paginated_response(page)
+
+
+class FlagView(APIView):
+    """One flag, evaluated for the caller: LaunchDarkly counts it."""
+
+    authentication_classes = [FlagsSessionAuthentication, TokenAuthentication]
+    permission_classes = [AllowAny]
+
+    @extend_schema(operation_id="flags_retrieve", auth=AUTH, responses=EvaluationSerializer)
+    def get(self, request: Request, key: str) -> Response:
+        in_full = is_staff(request)
+        if not in_full and key not in _for_browsers():
+            raise Http404
+        evaluation = variation_detail(key, request=http_request(request))
+        if _is_unknown(evaluation):
+            raise Http404
+        return Response(evaluation_data(evaluation, in_full=in_full))
+
+
+def _for_browsers() -> frozenset[str]:
+    """The keys that anybody may see. LaunchDarkly marks flags, not users: any context will do."""
+    declared = {key for key, flag in declared_flags().items() if flag.client_side}
+    return client_side_flags(visitor_context(None).context) | declared
+
+
+def _is_unknown(evaluation: Evaluation) -> bool:
+    missing = Degradation.FLAG_NOT_FOUND in evaluation.degraded
+    return missing and evaluation.flag not in declared_flags()

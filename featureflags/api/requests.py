@@ -1,0 +1,28 @@
+"""From DRF's request to Django's, which the facade takes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.http import HttpRequest
+from rest_framework.request import Request
+
+from featureflags.api.authentication import UnconfirmedSession
+from users.models import User
+
+
+def http_request(request: Request) -> HttpRequest:
+    """Django's request with DRF's user in it, so that a visitor's cookie reaches the response."""
+    user: object = request.user
+    inner: HttpRequest = request._request  # noqa: SLF001 - DRF has no public name for it
+    if isinstance(user, UnconfirmedSession):
+        # DRF put the stand-in there, which would count as nobody: put back what was.
+        lazy_user: Any = request.auth
+        inner.user = lazy_user
+    return inner
+
+
+def is_staff(request: Request) -> bool:
+    """Whether the caller is a confirmed member of staff."""
+    user: object = request.user
+    return isinstance(user, User) and user.is_active and user.is_staff

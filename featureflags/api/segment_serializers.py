@@ -1,0 +1,94 @@
+"""Segments and members as the REST API takes and shows them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from drf_spectacular.utils import extend_schema_field
+from rest_framework import serializers
+
+from featureflags.models import Segment, SegmentMember
+from featureflags.validation import find_warnings
+from users.api.strict import StrictModelSerializer
+from users.models import User
+
+RULES_SCHEMA = {
+    "type": "array",
+    "items": {
+        "type": "object",
+        "required": ["clauses"],
+        "properties": {
+            "id": {"type": "string"},
+            "description": {"type": "string"},
+            "clauses": {
+                "type": "array",
+                "items": {
+                    "type": "object",
+                    "required": ["attribute", "op", "values"],
+                    "properties": {
+                        "attribute": {"type": "string"},
+                        "op": {"type": "string"},
+                        "values": {"type": "array", "items": {}},
+                        "negate": {"type": "boolean"},
+                    },
+                },
+            },
+        },
+    },
+}
+
+
+@extend_schema_field(RULES_SCHEMA)
+class RulesField(serializers.Field[Any, Any, Any, Any]):
+    """Rules as LaunchDarkly writes them. The model says what is wrong with them, and where."""
+
+    def to_internal_value(self, data: Any) -> Any:
+        return data
+
+    def to_representation(self, value: Any) -> Any:
+        return value
+
+
+class SegmentSerializer(StrictModelSerializer[Segment]):
+    """A segment. `key` cannot change once it is saved."""
+
+    rules = RulesField(required=False)
+    warnings = serializers.SerializerMethodField(
+        help_text="Rules that rest on what users write themselves."
+    )
+
+    class Meta:
+        model = Segment
+        fields = (
+            "key",
+            "name",
+            "description",
+            "is_active",
+            "rules",
+            "version",
+            "warnings",
+            "created_at",
+            "updated_at",
+        )
+        read_only_fields = ("version", "created_at", "updated_at")
+
+    def get_warnings(self, segment: Segment) -> list[str]:
+        return [str(warning) for warning in find_warnings(segment.rules)]
+
+
+class MemberSerializer(StrictModelSerializer[SegmentMember]):
+    """A user who is in the segment, or not, whatever its rules say."""
+
+    user = serializers.PrimaryKeyRelatedField(
+        queryset=User.objects.all(), pk_field=serializers.UUIDField()
+    )
+
+    class Meta:
+        model = SegmentMember
+        fields = ("user", "kind", "reason", "expires_at", "created_at")
+        read_only_fields = ("created_at",)
+
+    def validate_user(self, user: User) -> User:
+        if self.instance is not None and user.pk != self.instance.user_id:
+            raise serializers.ValidationError("The user of a membership cannot change.")
+        return user

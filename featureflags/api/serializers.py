@@ -1,0 +1,82 @@
+"""What the flags and contexts endpoints answer, as the OpenAPI schema tells it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import extend_schema_field
+from rest_framework import serializers
+
+from featureflags.contexts import UserContext
+from featureflags.results import ContextSource, Degradation, Evaluation
+from users.times import to_rfc3339
+
+SOURCES = [source.value for source in ContextSource]
+DEGRADATIONS = [reason.value for reason in Degradation]
+
+PUBLIC_REASONS = frozenset({"kind", "errorKind"})
+"""What anybody may know of a reason. Rules and prerequisites name what is in the dashboard."""
+
+
+@extend_schema_field(OpenApiTypes.ANY)
+class AnyJSONField(serializers.JSONField):
+    """A flag's value: whatever JSON its owner wrote."""
+
+
+class EvaluationSerializer(serializers.Serializer[Any]):
+    """The answer to one flag, and whether it was sure."""
+
+    flag = serializers.CharField()
+    value = AnyJSONField(allow_null=True)
+    variation = serializers.IntegerField(
+        allow_null=True, help_text="LaunchDarkly's index; null for a default or a forced value."
+    )
+    reason = serializers.DictField(help_text="LaunchDarkly's reason. Staff see all of it.")
+    source = serializers.ChoiceField(  # type: ignore[assignment]  # the field's own argument
+        choices=SOURCES, help_text="Where the user behind the answer came from."
+    )
+    degraded = serializers.ListField(
+        child=serializers.ChoiceField(choices=DEGRADATIONS),
+        help_text="Empty: this is the answer. Otherwise why it may not be.",
+    )
+
+
+class ContextSerializer(serializers.Serializer[Any]):
+    """A user as LaunchDarkly sees them."""
+
+    key = serializers.CharField()
+    attributes = serializers.DictField(help_text="All that LaunchDarkly is given, by name.")
+    private_attributes = serializers.ListField(
+        child=serializers.CharField(), help_text="Usable in rules, redacted from events."
+    )
+    segments = serializers.ListField(child=serializers.CharField())
+    source = serializers.ChoiceField(choices=SOURCES)  # type: ignore[assignment]  # as above
+    degraded = serializers.ListField(child=serializers.ChoiceField(choices=DEGRADATIONS))
+    valid_until = serializers.DateTimeField(
+        allow_null=True, help_text="When an attribute or a segment changes by itself; null: never."
+    )
+
+
+def evaluation_data(evaluation: Evaluation, *, in_full: bool) -> dict[str, Any]:
+    """One evaluation in JSON types; unless `in_full`, without what only staff may know."""
+    data = evaluation.to_dict()
+    if not in_full:
+        reason = data["reason"].items()
+        data["reason"] = {name: value for name, value in reason if name in PUBLIC_REASONS}
+    return data
+
+
+def context_data(context: UserContext) -> dict[str, Any]:
+    """One context in JSON types."""
+    attributes = context.context.to_dict()
+    attributes.pop("_meta", None)
+    return {
+        "key": context.context.key,
+        "attributes": attributes,
+        "private_attributes": sorted(context.context.private_attributes or ()),
+        "segments": list(context.segments),
+        "source": context.source.value,
+        "degraded": [reason.value for reason in context.degraded],
+        "valid_until": None if context.valid_until is None else to_rfc3339(context.valid_until),
+    }

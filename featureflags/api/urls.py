@@ -1,0 +1,25 @@
+"""`flags/`, `segments/` and what concerns contexts in the REST API."""
+
+from __future__ import annotations
+
+from django.urls import include, path
+from rest_framework.routers import SimpleRouter
+
+from featureflags.api.contexts import OwnContextView, UserContextView, UserFlagsView
+from featureflags.api.flags import FlagListView, FlagView
+from featureflags.api.segments import KEY_PATTERN, MemberViewSet, SegmentViewSet
+
+router = SimpleRouter()
+router.register("segments", SegmentViewSet, basename="segment")
+router.register(
+    rf"segments/(?P<segment_key>{KEY_PATTERN})/members", MemberViewSet, basename="segment-member"
+)
+
+urlpatterns = [
+    path("flags/", FlagListView.as_view(), name="flag-list"),
+    path("flags/<str:key>/", FlagView.as_view(), name="flag-detail"),
+    path("users/me/context/", OwnContextView.as_view(), name="user-me-context"),
+    path("users/<uuid:pk>/context/", UserContextView.as_view(), name="user-context"),
+    path("users/<uuid:pk>/flags/", UserFlagsView.as_view(), name="user-flags"),
+    path("", include(router.urls)),
+]

@@ -1,0 +1,72 @@
+"""Serializers that take what they are given as it is: nothing is coerced, nothing dropped."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+from django.db import models
+from rest_framework import serializers
+
+ModelT = TypeVar("ModelT", bound=models.Model)
+
+
+class StrictBooleanField(serializers.BooleanField):
+    """true or false. 1 and "true" are neither."""
+
+    def to_internal_value(self, data: Any) -> bool:
+        if not isinstance(data, bool):
+            self.fail("invalid", input=data)
+        return data
+
+
+class StrictCharField(serializers.CharField):
+    """Text. 1 is none."""
+
+    def to_internal_value(self, data: Any) -> str:
+        if not isinstance(data, str):
+            self.fail("invalid")
+        return super().to_internal_value(data)
+
+
+class StrictModelSerializer(serializers.ModelSerializer[ModelT]):
+    """Refuses unknown fields, and read-only ones unless they say what holds anyway.
+
+    An update writes the given columns alone, so that it undoes nobody else's change.
+    """
+
+    serializer_field_mapping = {
+        **serializers.ModelSerializer.serializer_field_mapping,
+        models.BooleanField: StrictBooleanField,
+        models.CharField: StrictCharField,
+        models.TextField: StrictCharField,
+    }
+
+    def to_internal_value(self, data: Any) -> Any:
+        if isinstance(data, Mapping):
+            self._refuse_what_cannot_be_written(data)
+        return super().to_internal_value(data)
+
+    def update(self, instance: ModelT, validated_data: Any) -> ModelT:
+        for name, value in validated_data.items():
+            setattr(instance, name, value)
+        if validated_data:
+            instance.save(update_fields=list(validated_data))
+        return instance
+
+    def _refuse_what_cannot_be_written(self, data: Mapping[str, Any]) -> None:
+        errors = {}
+        stored: Mapping[str, Any] = {}
+        if self.instance is not None and any(self._is_read_only(name) for name in data):
+            stored = self.to_representation(self.instance)
+        for name, value in data.items():
+            if name not in self.fields:
+                errors[name] = ["There is no such field."]
+            elif self._is_read_only(name) and not (name in stored and stored[name] == value):
+                errors[name] = ["This field cannot be written here."]
+        if errors:
+            raise serializers.ValidationError(errors)
+
+    def _is_read_only(self, name: str) -> bool:
+        field = self.fields.get(name)
+        return field is not None and field.read_only
