@@ -83,6 +83,23 @@ class SharedFileCache(FileBasedCache):
             self._write(path, new, timeout)
         return True
 
+    def add_many(
+        self, values: Mapping[str, Any], timeout: float | None, version: int | None = None
+    ) -> int:
+        """Write those that are not there; how many."""
+        return sum(self.add(key, value, timeout, version) for key, value in values.items())
+
+    def replace_many(
+        self,
+        values: Mapping[str, tuple[Any, Any]],
+        timeout: float | None,
+        version: int | None = None,
+    ) -> int:
+        """`replace` for each key (old and new value); how many were written."""
+        return sum(
+            self.replace(key, old, new, timeout, version) for key, (old, new) in values.items()
+        )
+
     def touch(
         self,
         key: str,

@@ -1,7 +1,8 @@
-"""django-redis with the one thing that a coherent cache needs beside it: an atomic replace."""
+"""django-redis with what a coherent cache needs beside it: an atomic replace, and batches."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from django_redis.cache import RedisCache
@@ -30,6 +31,32 @@ class SharedRedisCache(RedisCache):  # type: ignore[misc]  # django-redis' base 
         return bool(
             redis.eval(REPLACE, 1, name, client.encode(old), client.encode(new), milliseconds)
         )
+
+    def add_many(
+        self, values: Mapping[str, Any], timeout: float, version: int | None = None
+    ) -> int:
+        """Write those that are not there, for `timeout` seconds, in one round trip; how many."""
+        client = self.client
+        milliseconds = max(1, int(timeout * 1000))
+        with client.get_client(write=True).pipeline(transaction=False) as pipeline:
+            for key, value in values.items():
+                name = client.make_key(key, version=version)
+                pipeline.set(name, client.encode(value), px=milliseconds, nx=True)
+            return sum(map(bool, pipeline.execute()))
+
+    def replace_many(
+        self, values: Mapping[str, tuple[Any, Any]], timeout: float, version: int | None = None
+    ) -> int:
+        """`replace` for each key (old and new value), in one round trip; how many were written."""
+        client = self.client
+        milliseconds = max(1, int(timeout * 1000))
+        with client.get_client(write=True).pipeline(transaction=False) as pipeline:
+            for key, (old, new) in values.items():
+                name = client.make_key(key, version=version)
+                pipeline.eval(
+                    REPLACE, 1, name, client.encode(old), client.encode(new), milliseconds
+                )
+            return sum(pipeline.execute())
 
 
 class BytesSerializer(BaseSerializer):  # type: ignore[misc]  # django-redis' base is untyped here

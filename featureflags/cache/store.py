@@ -47,6 +47,10 @@ class Replacing(Protocol):
 
     def replace(self, key: str, old: bytes, new: bytes, timeout: float) -> bool: ...
 
+    def add_many(self, values: Mapping[str, bytes], timeout: float) -> int: ...
+
+    def replace_many(self, values: Mapping[str, tuple[bytes, bytes]], timeout: float) -> int: ...
+
 
 class Entry(msgspec.Struct, frozen=True, array_like=True):
     """What is stored for a user: until when it may be used as it is (epoch seconds), and what."""
@@ -65,8 +69,8 @@ class CacheRead:
     version: str | None = None
     fresh: Mapping[str, UserSnapshot] = field(default_factory=dict)
     spare: Mapping[str, UserSnapshot] = field(default_factory=dict)
-    expired: Mapping[str, bytes] = field(default_factory=dict)
-    """The stored bytes of the spares, which a fill replaces."""
+    stored: Mapping[str, bytes] = field(default_factory=dict)
+    """The bytes of what was found: a fill replaces those, and only those."""
 
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -93,7 +97,7 @@ def read(user_keys: Collection[str]) -> CacheRead:
     version = found.pop(VERSION_KEY, None)
     fresh: dict[str, UserSnapshot] = {}
     spare: dict[str, UserSnapshot] = {}
-    expired: dict[str, bytes] = {}
+    stored: dict[str, bytes] = {}
     now = time.time()
     for name, value in found.items():
         entry = _entry(value)
@@ -103,9 +107,9 @@ def read(user_keys: Collection[str]) -> CacheRead:
             fresh[names[name]] = entry.snapshot
         else:
             spare[names[name]] = entry.snapshot
-            expired[names[name]] = value
+        stored[names[name]] = value
     known = version.decode() if isinstance(version, bytes) and version != MARKER else None
-    return CacheRead(began=began, version=known, fresh=fresh, spare=spare, expired=expired)
+    return CacheRead(began=began, version=known, fresh=fresh, spare=spare, stored=stored)
 
 
 def fill(source: CacheRead, snapshots: Iterable[UserSnapshot]) -> None:
@@ -113,6 +117,18 @@ def fill(source: CacheRead, snapshots: Iterable[UserSnapshot]) -> None:
     found = list(snapshots)
     if found and not source.failed:
         transaction.on_commit(partial(_fill, source, found), robust=True)
+
+
+def renew(source: CacheRead, snapshots: Collection[UserSnapshot]) -> int | None:
+    """As `fill`, for snapshots that may be in the cache already: those begin their time anew.
+
+    Not for use within a transaction: what it read may be rolled back. Returns how many were
+    written (an entry that changed since `source` stays as it is), or None if the cache failed or
+    the batch took so long that the rows may be old.
+    """
+    if source.failed:
+        return None
+    return _fill(source, list(snapshots)) if snapshots else 0
 
 
 def fill_version(source: CacheRead, version: str) -> None:
@@ -149,23 +165,31 @@ def rewrite_last_seen(user_keys: Collection[str], last_seen_at: int) -> None:
         _failed("rewrite", error)
 
 
-def _fill(source: CacheRead, snapshots: list[UserSnapshot]) -> None:
+def _fill(source: CacheRead, snapshots: list[UserSnapshot]) -> int | None:
+    """Add what was missing, replace what was found; how many were written, None if it failed."""
     if _too_old(source):
-        return
-    settings = app_settings()
+        return None
     cache = _cache()
-    fresh_until = int(time.time()) + settings.snapshot_seconds
+    fresh_until = int(time.time()) + app_settings().snapshot_seconds
+    timeout = _kept_seconds(cache, fresh_until)
+    missing: dict[str, bytes] = {}
+    known: dict[str, tuple[bytes, bytes]] = {}
+    for snapshot in snapshots:
+        name = snapshot_key(snapshot.key)
+        value = _encode(Entry(fresh_until, snapshot))
+        before = source.stored.get(snapshot.key)
+        if before is None:
+            missing[name] = value
+        else:
+            known[name] = (before, value)
     try:
-        for snapshot in snapshots:
-            name = snapshot_key(snapshot.key)
-            value = _encode(Entry(fresh_until, snapshot))
-            before = source.expired.get(snapshot.key)
-            if before is not None:
-                _replace(cache, name, before, value, fresh_until)
-            else:
-                cache.add(name, value, _kept_seconds(cache, fresh_until))
+        if not _can_replace(cache):
+            return sum(cache.add(name, value, timeout) for name, value in missing.items())
+        ours = cast("Replacing", cache)
+        return ours.add_many(missing, timeout) + ours.replace_many(known, timeout)
     except Exception as error:  # noqa: BLE001 - each backend raises errors of its own
         _failed("fill", error)
+        return None
 
 
 def _fill_version(source: CacheRead, version: str) -> None:

@@ -1,0 +1,152 @@
+"""The schedule without a beat: runs what is overdue, in this process.
+
+When each task ran last stands in `ScheduledRun`. A task is claimed before it runs, under a lock
+on its row, so that two who call this at once do not both run it. A run that fails gives its claim
+back: the next call tries again. A process that is killed while a task runs has had its turn, as
+with beat.
+"""
+
+from __future__ import annotations
+
+import datetime
+import logging
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from celery import current_app
+from celery.schedules import BaseSchedule, maybe_schedule
+from django.db import transaction
+from django.utils import timezone
+
+from featureflags.models import ScheduledRun
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScheduledTask:
+    """One entry of CELERY_BEAT_SCHEDULE."""
+
+    name: str
+    task: str
+    """The name of the Celery task."""
+    schedule: BaseSchedule
+    args: tuple[Any, ...] = ()
+    kwargs: dict[str, Any]
+
+    def is_due(self, last_run_at: datetime.datetime | None) -> bool:
+        """By the schedule's own word; what never ran is due."""
+        return last_run_at is None or bool(self.schedule.is_due(last_run_at).is_due)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Status:
+    """A task of the schedule, when it ran last and whether it should run now."""
+
+    name: str
+    task: str
+    last_run_at: datetime.datetime | None
+    due: bool
+
+    def to_dict(self) -> dict[str, Any]:
+        last = None if self.last_run_at is None else self.last_run_at.isoformat()
+        return {**asdict(self), "last_run_at": last}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """One run. `error` is None if it succeeded."""
+
+    name: str
+    task: str
+    seconds: float
+    error: str | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        return {**asdict(self), "seconds": round(self.seconds, 3)}
+
+
+def scheduled_tasks() -> list[ScheduledTask]:
+    """The schedule of the Celery application, by name."""
+    entries: dict[str, dict[str, Any]] = current_app.conf.beat_schedule or {}
+    return [
+        ScheduledTask(
+            name=name,
+            task=entry["task"],
+            schedule=maybe_schedule(entry["schedule"], app=current_app),
+            args=tuple(entry.get("args", ())),
+            kwargs=dict(entry.get("kwargs", {})),
+        )
+        for name, entry in sorted(entries.items())
+    ]
+
+
+def statuses() -> list[Status]:
+    """Every task of the schedule, nothing run: one query."""
+    runs = dict(ScheduledRun.objects.values_list("name", "last_run_at"))
+    return [
+        Status(
+            name=task.name,
+            task=task.task,
+            last_run_at=runs.get(task.name),
+            due=task.is_due(runs.get(task.name)),
+        )
+        for task in scheduled_tasks()
+    ]
+
+
+def run_due() -> Iterator[Outcome]:
+    """Run what is overdue, one after another, and say how each went. A failure stops no other."""
+    current_app.loader.import_default_modules()
+    for task in scheduled_tasks():
+        claim = _claim(task)
+        if claim is not None:
+            yield _run(task, claim)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Claim:
+    row: int
+    now: datetime.datetime
+    before: datetime.datetime | None
+
+
+def _claim(task: ScheduledTask) -> _Claim | None:
+    """Note that the task runs now; None if it is not due, or if another process was faster."""
+    now = timezone.now()
+    with transaction.atomic():
+        row, created = ScheduledRun.objects.get_or_create(
+            name=task.name, defaults={"last_run_at": now}
+        )
+        if created:
+            return _Claim(row=row.pk, now=now, before=None)
+        locked = ScheduledRun.objects.select_for_update().get(pk=row.pk)
+        before = locked.last_run_at
+        if not task.is_due(before):
+            return None
+        locked.last_run_at = now
+        locked.save(update_fields=["last_run_at"])
+        return _Claim(row=row.pk, now=now, before=before)
+
+
+def _run(task: ScheduledTask, claim: _Claim) -> Outcome:
+    began = time.monotonic()
+    error: str | None = None
+    try:
+        current_app.tasks[task.task].apply(task.args, task.kwargs, throw=True)
+    except Exception as failure:
+        logger.exception("The scheduled task %s failed.", task.name)
+        error = f"{type(failure).__name__}: {failure}"
+        _give_back(claim)
+    return Outcome(name=task.name, task=task.task, seconds=time.monotonic() - began, error=error)
+
+
+def _give_back(claim: _Claim) -> None:
+    """Undo the claim, unless somebody has claimed the task since."""
+    mine = ScheduledRun.objects.filter(pk=claim.row, last_run_at=claim.now)
+    if claim.before is None:
+        mine.delete()
+    else:
+        mine.update(last_run_at=claim.before)
