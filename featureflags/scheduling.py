@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from celery import current_app
-from celery.schedules import BaseSchedule, maybe_schedule
+from celery.schedules import BaseSchedule, schedule
 from django.db import transaction
 from django.utils import timezone
 
@@ -75,12 +75,20 @@ def scheduled_tasks() -> list[ScheduledTask]:
         ScheduledTask(
             name=name,
             task=entry["task"],
-            schedule=maybe_schedule(entry["schedule"], app=current_app),
+            schedule=_as_schedule(entry["schedule"]),
             args=tuple(entry.get("args", ())),
             kwargs=dict(entry.get("kwargs", {})),
         )
         for name, entry in sorted(entries.items())
     ]
+
+
+def _as_schedule(given: BaseSchedule | datetime.timedelta | float) -> BaseSchedule:
+    """A schedule as Celery understands it: a number is seconds."""
+    if isinstance(given, BaseSchedule):
+        return given
+    every = given if isinstance(given, datetime.timedelta) else datetime.timedelta(seconds=given)
+    return schedule(every, app=current_app)
 
 
 def statuses() -> list[Status]:

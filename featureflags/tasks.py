@@ -9,6 +9,7 @@ from celery import shared_task
 from django.conf import settings
 from django.core.cache import caches
 
+from featureflags.cache.files import SharedFileCache
 from featureflags.warming import WarmingFailed, users_to_warm, warm
 
 logger = logging.getLogger(__name__)
@@ -30,8 +31,7 @@ def warm_contexts(days: float | None = None, *, everyone: bool = False) -> dict[
 @shared_task
 def sweep_file_caches() -> int:
     """Remove expired files of every cache that keeps files; how many."""
-    removed = sum(
-        caches[alias].sweep() for alias in settings.CACHES if hasattr(caches[alias], "sweep")
-    )
+    found = [caches[alias] for alias in settings.CACHES]
+    removed = sum(cache.sweep() for cache in found if isinstance(cache, SharedFileCache))
     logger.info("Expired cache files removed: %d", removed)
     return removed

@@ -66,9 +66,10 @@ class WarmingFailed(RuntimeError):  # noqa: N818 - it reads as what happened
 
 def users_to_warm(days: float | None = None, *, everyone: bool = False) -> UserQuerySet:
     """Active users seen within `days` (of 24 hours; None: the setting), or everyone."""
+    users: UserQuerySet = User.objects.all()
     if everyone:
-        return User.objects.all()
-    return User.objects.seen_within(app_settings().warm_active_days if days is None else days)
+        return users
+    return users.seen_within(app_settings().warm_active_days if days is None else days)
 
 
 def warm(users: UserQuerySet, progress: Callable[[int], object] | None = None) -> Warmed:

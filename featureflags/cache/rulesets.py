@@ -102,6 +102,16 @@ def forget_loaded() -> None:
     _loading = threading.Lock()
 
 
+def renew_spare() -> bool:
+    """Keep the rules in force for processes that start while the database is down.
+
+    Loading them does this too, but a spare that nobody renews ends after a week. Returns whether
+    the cache took them. Raises DatabaseError.
+    """
+    version, rows = _read_all(_read_version())
+    return _keep_spare(version, rows)
+
+
 def _load() -> LoadedRuleset:
     """Read and compile, unless another thread has done so. Rows and version are of one moment."""
     global _loaded  # noqa: PLW0603 - the one place that holds it
@@ -109,17 +119,21 @@ def _load() -> LoadedRuleset:
     before = _read_version()
     if loaded is not None and loaded.version == before:
         return loaded
+    version, rows = _read_all(before)
+    _loaded = _compile(version, rows, loaded)
+    _keep_spare(version, rows)
+    return _loaded
+
+
+def _read_all(before: str) -> tuple[str, list[SegmentRow]]:
+    """The rows and their version; `before` is the version that was read just now."""
     rows = _read_rows()
     for _ in range(MOST_TRIES):
         after = _read_version()
         if after == before:
-            break
+            return after, rows
         before, rows = after, _read_rows()
-    else:
-        before = ""  # Rows of several moments: use them for now, and read again next time.
-    _loaded = _compile(before, rows, loaded)
-    _keep_spare(before, rows)
-    return _loaded
+    return "", rows  # Rows of several moments: use them for now, and read again next time.
 
 
 def _compile(version: str, rows: list[SegmentRow], before: LoadedRuleset | None) -> LoadedRuleset:
@@ -173,13 +187,15 @@ def _read_rows() -> list[SegmentRow]:
         ]
 
 
-def _keep_spare(version: str, rows: Iterable[SegmentRow]) -> None:
+def _keep_spare(version: str, rows: Iterable[SegmentRow]) -> bool:
     try:
         value = msgspec.msgpack.encode(Spare(version, list(rows)))
         caches[app_settings().cache].set(SPARE_KEY, value, SPARE_SECONDS)
     except Exception as error:  # noqa: BLE001 - each backend raises errors of its own
         name = type(error).__name__
         report(logger, "cache_spare_failed", "The cache failed to keep the segments: %s", name)
+        return False
+    return True
 
 
 def _last_known(version: str | None) -> LoadedRuleset:
