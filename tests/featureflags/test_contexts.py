@@ -1,0 +1,284 @@
+"""From a snapshot to a LaunchDarkly context: what is in it, and what can never be."""
+
+from __future__ import annotations
+
+import datetime
+import decimal
+import json
+import logging
+import math
+import uuid
+from typing import Any
+
+import pytest
+from django.db.models import QuerySet
+from django.utils.translation import gettext_lazy
+from hypothesis import given
+from hypothesis import strategies as st
+from pytest_django.fixtures import Settings
+
+from featureflags import monitoring
+from featureflags.attributes import attributes_of, catalogue, elapsed_days
+from featureflags.contexts import (
+    InvalidAttribute,
+    bare_context,
+    json_problem,
+    user_context,
+    visitor_context,
+    with_extra,
+)
+from featureflags.results import ContextSource, Degradation
+from featureflags.segments.definitions import Clause, Rule, SegmentDefinition
+from featureflags.segments.ruleset import Ruleset
+from featureflags.types import MICROSECONDS_PER_DAY
+from users.models import User
+from users.snapshots import UserSnapshot
+from users.times import to_microseconds, to_rfc3339
+
+NOW = to_microseconds(datetime.datetime(2026, 5, 6, 7, 8, 9, 123456, tzinfo=datetime.UTC))
+DAY = MICROSECONDS_PER_DAY
+
+
+def snapshot(**fields: Any) -> UserSnapshot:
+    values: dict[str, Any] = {
+        "key": "5f0c954e-9a57-4f1e-8f8e-0a4a3c1c3b52",
+        "email": "ada@agpt.co",
+        "email_verified": True,
+        "name": "Ada",
+        "role": "user",
+        "is_staff": False,
+        "is_active": True,
+        "created_at": NOW - 365 * DAY,
+        "last_seen_at": None,
+        "groups": ("editors",),
+        "metadata": {"role": "admin"},
+    }
+    return UserSnapshot(**{**values, **fields})
+
+
+def segment(key: str, attribute: str, op: str, *values: Any) -> SegmentDefinition:
+    clause = Clause(attribute=attribute, op=op, values=values)
+    return SegmentDefinition(key=key, rules=(Rule(clauses=(clause,)),))
+
+
+RULES = Ruleset(
+    [
+        segment("user", "role", "in", "user"),
+        segment("established_user", "account_age_days", "greaterThan", 30),
+        segment("employee", "email_domain", "in", "agpt.co"),
+        segment("admin", "role", "in", "admin"),
+    ]
+)
+
+
+def context_of(found: UserSnapshot, now: int = NOW) -> dict[str, Any]:
+    return user_context(found, RULES, now, source=ContextSource.LOADED).context.to_dict()
+
+
+def test_the_example_of_the_documentation() -> None:
+    context = context_of(snapshot())
+    del context["_meta"]
+    assert context == {
+        "kind": "user",
+        "key": "5f0c954e-9a57-4f1e-8f8e-0a4a3c1c3b52",
+        "email": "ada@agpt.co",
+        "email_domain": "agpt.co",
+        "email_verified": True,
+        "name": "Ada",
+        "role": "user",
+        "groups": ["editors"],
+        "is_staff": False,
+        "created_at": "2025-05-06T07:08:09.123456Z",
+        "account_age_days": 365,
+        "segments": ["employee", "established_user", "user"],
+        "custom_role": "admin",
+    }
+
+
+def test_email_and_name_are_private() -> None:
+    private = context_of(snapshot())["_meta"]["privateAttributes"]
+    assert sorted(private) == ["email", "name"]
+
+
+def test_settings_name_other_private_attributes(settings: Settings) -> None:
+    settings.FEATUREFLAGS = {**settings.FEATUREFLAGS, "PRIVATE_ATTRIBUTES": ["custom_role"]}
+    private = context_of(snapshot())["_meta"]["privateAttributes"]
+    assert sorted(private) == ["custom_role", "email", "name"]
+
+
+def test_metadata_never_becomes_a_segment_by_itself() -> None:
+    context = context_of(snapshot(metadata={"role": "admin", "segments": ["admin"], "key": "x"}))
+    assert "admin" not in context["segments"]
+    assert context["custom_segments"] == ["admin"]
+    assert context["key"] != "x"
+
+
+def test_what_a_user_does_not_have_is_left_out() -> None:
+    context = context_of(snapshot(name="", metadata={"nothing": None}))
+    assert not {"name", "last_seen_at", "days_since_last_seen", "custom_nothing"} & set(context)
+
+
+def test_last_seen() -> None:
+    context = context_of(snapshot(last_seen_at=NOW - 3 * DAY - 1))
+    assert context["days_since_last_seen"] == 3
+    assert context["last_seen_at"] == to_rfc3339(NOW - 3 * DAY - 1)
+
+
+@pytest.mark.parametrize(
+    ("age", "days"),
+    [(0, 0), (DAY - 1, 0), (DAY, 1), (7 * DAY - 1, 6), (7 * DAY, 7), (-1, 0), (-5 * DAY, 0)],
+)
+def test_a_day_is_24_hours_floored_and_never_negative(age: int, days: int) -> None:
+    assert elapsed_days(NOW - age, NOW) == days
+
+
+def test_every_attribute_is_snake_case_and_json() -> None:
+    attributes = attributes_of(snapshot(last_seen_at=NOW), NOW)
+    assert set(catalogue()) <= set(attributes)
+    assert all(name == name.lower() and name.isidentifier() for name in attributes)
+    assert json.loads(json.dumps(attributes)) == attributes
+
+
+def test_it_holds_until_the_account_s_next_birthday_minute() -> None:
+    created = NOW - 10 * DAY - 5
+    context = user_context(snapshot(created_at=created), RULES, NOW, source=ContextSource.LOADED)
+    assert context.valid_until == created + 11 * DAY
+    before = context_of(snapshot(created_at=created), created + 11 * DAY - 1)
+    after = context_of(snapshot(created_at=created), created + 11 * DAY)
+    assert (before["account_age_days"], after["account_age_days"]) == (10, 11)
+
+
+def test_bare_and_visitor() -> None:
+    assert bare_context("k").context.to_dict() == {"kind": "user", "key": "k"}
+    visitor = visitor_context("abc").context.to_dict()
+    assert visitor == {
+        "kind": "user",
+        "key": "abc",
+        "anonymous": True,
+        "anonymous_key": "abc",
+        "segments": [],
+    }
+    assert visitor_context(None).context.key == "anonymous"
+
+
+class TestExtraAttributes:
+    base = user_context(snapshot(), RULES, NOW, source=ContextSource.LOADED)
+
+    def test_they_apply_to_that_call_alone(self) -> None:
+        before = self.base.context.to_dict()
+        changed = with_extra(self.base, {"role": "admin", "cart": {"total": 3}}).context
+        assert (changed.get("role"), changed.get("cart")) == ("admin", {"total": 3})
+        assert self.base.context.to_dict() == before
+
+    def test_segments_never_see_them(self) -> None:
+        changed = with_extra(self.base, {"role": "admin"})
+        assert changed.segments == ("employee", "established_user", "user")
+        assert changed.context.get("segments") == ["employee", "established_user", "user"]
+
+    def test_a_private_attribute_stays_private(self) -> None:
+        changed = with_extra(self.base, {"email": "x@y.z"}).context.to_dict()
+        assert "email" in changed["_meta"]["privateAttributes"]
+
+    @pytest.mark.parametrize(
+        "name", ["key", "kind", "anonymous", "_meta", "segments", "anonymous_key", "", 5]
+    )
+    def test_reserved_names_are_refused(self, name: Any) -> None:
+        with pytest.raises(InvalidAttribute, match=repr(str(name))):
+            with_extra(self.base, {name: "x"})
+
+    @pytest.mark.parametrize(
+        "value",
+        [
+            datetime.datetime.now(datetime.UTC),
+            decimal.Decimal("1.5"),
+            uuid.uuid4(),
+            gettext_lazy("user"),
+            {1, 2},
+            b"bytes",
+            (1, 2),
+            math.nan,
+            math.inf,
+            10**400,
+            "\ud800",
+            object(),
+            User(),
+            QuerySet(User),
+            {"a": {"b": [datetime.date.today()]}},  # noqa: DTZ011 - any date
+            {1: "a"},
+        ],
+        ids=lambda value: type(value).__name__,
+    )
+    def test_what_is_not_json_is_refused_by_name(self, value: Any, settings: Settings) -> None:
+        with pytest.raises(InvalidAttribute, match="'cart'") as caught:
+            with_extra(self.base, {"cart": value, "fine": 1})
+        assert caught.value.attribute == "cart"
+
+    def test_in_production_it_is_dropped_counted_and_logged_once(
+        self, settings: Settings, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        settings.FEATUREFLAGS = {**settings.FEATUREFLAGS, "RAISE_INVALID_ATTRIBUTES": False}
+        with caplog.at_level(logging.WARNING, "featureflags"):
+            for _ in range(3):
+                changed = with_extra(self.base, {"cart": decimal.Decimal(1), "fine": 1})
+        assert changed.context.get("cart") is None
+        assert changed.context.get("fine") == 1
+        assert changed.degraded == (Degradation.ATTRIBUTE_DROPPED,)
+        assert monitoring.counts()["attribute_dropped:cart"] == 3
+        assert len(caplog.records) == 1
+
+    def test_a_name_must_be_text(self) -> None:
+        with pytest.raises(InvalidAttribute, match="'name'"):
+            with_extra(self.base, {"name": 5})
+
+
+def _hashable(value: Any) -> bool:
+    try:
+        hash(value)
+    except TypeError:
+        return False
+    return True
+
+
+JSON = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**70), 2**70)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(st.characters(exclude_categories=["Cs"])),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.text(st.characters(exclude_categories=["Cs"]), max_size=5), inner, max_size=3
+        )
+    ),
+    max_leaves=8,
+)
+
+
+@given(JSON)
+def test_all_json_passes(value: Any) -> None:
+    assert json_problem(value) is None
+    assert json.loads(json.dumps(value)) == value
+
+
+ODD = st.one_of(
+    JSON,
+    st.datetimes(),
+    st.decimals(),
+    st.uuids(),
+    st.binary(),
+    st.floats(),
+    st.fractions(),
+    st.complex_numbers(),
+    st.sets(st.integers()),
+    st.tuples(JSON),
+    st.text(st.characters(categories=["Cs", "L"])),
+    st.integers(10**300, 10**320),
+    st.builds(object),
+)
+
+
+@given(ODD | st.lists(ODD, max_size=3) | st.dictionaries(ODD.filter(_hashable), ODD, max_size=2))
+def test_whatever_passes_is_json_and_nothing_raises(value: Any) -> None:
+    if json_problem(value) is None:
+        json.dumps(value, allow_nan=False, ensure_ascii=False).encode()
