@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from cachalot.api import cachalot_disabled
+from django.db import transaction
 from django.db.models import QuerySet
 from django.shortcuts import get_object_or_404
 from django_filters import rest_framework as filters
@@ -48,6 +49,11 @@ class SegmentViewSet(viewsets.ModelViewSet[Segment]):
         # A list may be a minute old; what is shown or written by itself may not.
         with cachalot_disabled():
             return super().get_object()
+
+    def perform_destroy(self, instance: Segment) -> None:
+        # A refusal undoes its own writes and nothing of a transaction around it.
+        with transaction.atomic():
+            instance.delete()
 
 
 class MemberFilter(filters.FilterSet):  # type: ignore[misc]  # it has no types

@@ -31,7 +31,7 @@ def by_token() -> Caller:
 
     def call_as(user: User) -> APIClient:
         client = APIClient()
-        token = Token.objects.create(user=user)
+        token, _ = Token.objects.get_or_create(user=user)
         client.credentials(HTTP_AUTHORIZATION=f"Token {token.key}")
         return client
 

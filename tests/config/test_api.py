@@ -1,0 +1,89 @@
+"""The OpenAPI schema, the page that shows it, and what the API says when something fails."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from django.contrib.staticfiles import finders
+from django.core.exceptions import ValidationError
+from django.core.management import call_command
+from django.db import IntegrityError, InterfaceError, OperationalError
+from django.db.models import ProtectedError
+from rest_framework.test import APIClient
+
+from config.exceptions import exception_handler
+from tests.factories import UserFactory
+
+
+def test_the_schema_is_valid_and_complete(tmp_path: Path) -> None:
+    call_command("spectacular", "--validate", "--fail-on-warn", "--file", f"{tmp_path}/schema.yml")
+
+
+@pytest.mark.django_db
+def test_the_schema_is_served_with_every_path() -> None:
+    schema = APIClient().get("/api/v1/schema/", {"format": "json"}).json()
+    assert sorted(schema["paths"]) == [
+        "/api/v1/flags/",
+        "/api/v1/flags/{key}/",
+        "/api/v1/segments/",
+        "/api/v1/segments/{key}/",
+        "/api/v1/segments/{segment_key}/members/",
+        "/api/v1/segments/{segment_key}/members/{user_id}/",
+        "/api/v1/users/",
+        "/api/v1/users/me/",
+        "/api/v1/users/me/context/",
+        "/api/v1/users/{id}/",
+        "/api/v1/users/{id}/context/",
+        "/api/v1/users/{id}/flags/",
+    ]
+    assert set(schema["components"]["securitySchemes"]) == {"session", "tokenAuth"}
+
+
+@pytest.mark.django_db
+def test_the_page_asks_no_other_host() -> None:
+    client = APIClient()
+    client.force_login(UserFactory.create())
+    page = client.get("/api/v1/docs/").content.decode()
+    addresses = re.findall(r"""(?:src|href)=["']([^"']+)""", page)
+    assert re.findall(r"(?:https?:)?//[\w.-]+\.\w+", page) == []
+    local = [address for address in addresses if address.startswith("/static/")]
+    assert len(local) >= 3
+    for address in local:
+        assert finders.find(address.removeprefix("/static/")), address
+
+
+@pytest.mark.parametrize("error", [OperationalError("gone"), InterfaceError("closed")])
+def test_a_database_that_is_down_is_503(error: Exception) -> None:
+    answer = exception_handler(error, {})
+    assert answer is not None
+    assert (answer.status_code, answer.headers["Retry-After"]) == (503, "5")
+    assert "gone" not in str(answer.data)
+
+
+@pytest.mark.parametrize(
+    ("error", "detail"),
+    [
+        (ValidationError({"rules": ["Rule 1: no"]}), {"rules": ["Rule 1: no"]}),
+        (ValidationError({"__all__": ["Twice"]}), {"non_field_errors": ["Twice"]}),
+        (ValidationError("Full"), {"non_field_errors": ["Full"]}),
+        (ValidationError(["A", "B"]), {"non_field_errors": ["A", "B"]}),
+    ],
+)
+def test_what_a_model_refuses_is_400(error: Exception, detail: object) -> None:
+    answer = exception_handler(error, {})
+    assert answer is not None
+    assert (answer.status_code, answer.data) == (400, detail)
+
+
+@pytest.mark.parametrize("error", [ProtectedError("Used by two.", set()), IntegrityError("key=x")])
+def test_what_stands_against_a_write_is_409(error: Exception) -> None:
+    answer = exception_handler(error, {})
+    assert answer is not None
+    assert answer.status_code == 409
+    assert "key=x" not in str(answer.data)
+
+
+def test_a_mistake_of_ours_stays_one() -> None:
+    assert exception_handler(ZeroDivisionError(), {}) is None

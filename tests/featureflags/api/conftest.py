@@ -1,0 +1,6 @@
+"""Callers of the REST API, as for users."""
+
+from __future__ import annotations
+
+from tests.users.api.conftest import by_session as by_session
+from tests.users.api.conftest import by_token as by_token

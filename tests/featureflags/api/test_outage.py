@@ -1,0 +1,176 @@
+"""Servers die under the running web server: flags go on, everything else says 503."""
+
+from __future__ import annotations
+
+import json
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.services.flag_json import boolean_flag, segment_rule
+from tests.services.postgres import PostgresServer, postgres_server
+from tests.services.processes import WebProcess, manage, running_server
+from tests.services.redis import RedisServer, redis_server
+
+pytestmark = pytest.mark.production_stack
+
+SECONDS = 60.0
+
+PEOPLE = """
+import json
+from importlib import import_module
+from django.conf import settings
+from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
+from rest_framework.authtoken.models import Token
+from users.models import User
+sessions = import_module(settings.SESSION_ENGINE)
+people = {}
+for name in ("ada", "root"):
+    user = User.objects.create_user(f"{name}@agpt.co", email_verified=True, is_staff=name == "root",
+        is_superuser=name == "root")
+    session = sessions.SessionStore()
+    session[SESSION_KEY] = str(user.pk)
+    session[BACKEND_SESSION_KEY] = settings.AUTHENTICATION_BACKENDS[0]
+    session[HASH_SESSION_KEY] = user.get_session_auth_hash()
+    session.create()
+    token = Token.objects.create(user=user)
+    people[name] = {"session": session.session_key, "token": token.key}
+print("PEOPLE " + json.dumps(people))
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    status: int
+    headers: dict[str, str]
+    body: Any
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Site:
+    """A running Guidon, the servers behind it, and who has an account."""
+
+    web: WebProcess
+    postgres: PostgresServer
+    redis: RedisServer
+    people: dict[str, dict[str, str]]
+
+    def get(self, path: str, *, session: str = "", token: str = "") -> Answer:
+        """Ask as the person of this name, by session or token; else as a visitor."""
+        headers = {}
+        if session:
+            headers["Cookie"] = f"sessionid={self.people[session]['session']}"
+        if token:
+            headers["Authorization"] = f"Token {self.people[token]['token']}"
+        request = urllib.request.Request(f"{self.web.url}/api/v1/{path}", headers=headers)
+        try:
+            with urllib.request.urlopen(request, timeout=SECONDS) as response:
+                return _answer(response.status, response.headers, response.read())
+        except urllib.error.HTTPError as error:
+            with error:
+                return _answer(error.code, error.headers, error.read())
+
+    def values(self, *, session: str = "") -> dict[str, Any]:
+        answer = self.get("flags/", session=session)
+        assert answer.status == 200, self.web.log()
+        return {item["flag"]: item["value"] for item in answer.body["results"]}
+
+
+def _answer(status: int, headers: Any, body: bytes) -> Answer:
+    is_json = headers.get_content_type() == "application/json"
+    parsed = json.loads(body) if is_json else body.decode(errors="replace")[:2000]
+    return Answer(status=status, headers=dict(headers), body=parsed)
+
+
+@pytest.fixture(params=["gunicorn", "uvicorn"])
+def site(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Site]:
+    flags = {
+        flag["key"]: flag
+        for flag in (
+            boolean_flag("new-checkout", rules=[segment_rule("employee")]),
+            boolean_flag("internal-tools", rules=[segment_rule("employee")]),
+        )
+    }
+    flag_file = tmp_path / "flags.json"
+    flag_file.write_text(json.dumps({"flags": flags}))
+    with postgres_server() as postgres, redis_server() as redis:
+        env = {
+            "DJANGO_SETTINGS_MODULE": "config.settings.development",
+            "GUIDON_IGNORE_DOTENV": "1",
+            "GUIDON_VAR_DIR": str(tmp_path / "var"),
+            "DEBUG": "false",
+            "DATABASE_URL": postgres.url,
+            "REDIS_URL": redis.url,
+            "CELERY_BROKER_URL": None,
+            "LAUNCHDARKLY_FLAG_FILE": str(flag_file),
+        }
+        migrated = manage(env, "migrate", "--verbosity=0")
+        assert migrated.returncode == 0, migrated.stderr
+        made = manage(env, "shell", "--command", PEOPLE)
+        assert "PEOPLE " in made.stdout, made.stderr
+        people = json.loads(made.stdout.partition("PEOPLE ")[2])
+        with running_server(env, server=request.param, path="/api/v1/flags/") as web:
+            yield Site(web=web, postgres=postgres, redis=redis, people=people)
+
+
+def test_flags_answer_while_postgresql_is_down(site: Site) -> None:
+    visitor, own = site.values(), site.values(session="ada")
+    assert (visitor["new-checkout"], own["new-checkout"]) == (False, True)
+    assert site.values(session="root")["internal-tools"] is True
+    assert site.get("users/me/", session="ada").status == 200
+    site.postgres.stop()
+
+    assert site.values(session="ada") == own
+    assert site.values() == visitor
+    one = site.get("flags/new-checkout/", session="ada")
+    assert (one.status, one.body["value"]) == (200, True)
+    assert one.body["source"] in {"cache", "spare"}
+    # Nobody is staff on the word of a session alone.
+    assert "internal-tools" not in site.values(session="root")
+    assert site.get("flags/internal-tools/", session="root").status == 404
+    for path in ("flags/", "flags/new-checkout/", "users/me/", "segments/"):
+        refused = site.get(path, token="root")
+        assert (refused.status, refused.headers["Retry-After"]) == (503, "5"), refused.body
+        both = site.get(path, token="root", session="root")
+        assert both.status == 503, both.body
+    for path in ("users/me/", "users/me/context/", "users/", "segments/", "segments/user/members/"):
+        refused = site.get(path, session="root")
+        assert (refused.status, refused.headers["Retry-After"]) == (503, "5"), refused.body
+
+    site.postgres.start()
+    assert site.get("users/me/", session="ada").status == 200
+    assert site.get("users/me/", token="ada").status == 200
+    assert site.values(session="root")["internal-tools"] is True
+
+
+def test_a_session_that_nobody_can_read_is_said_to_be_so(site: Site) -> None:
+    site.values(session="ada")
+    site.postgres.stop()
+    site.redis.stop()
+    for answer in (
+        site.get("flags/new-checkout/", session="ada"),
+        site.get("flags/", session="ada"),
+    ):
+        assert answer.status == 200, site.web.log()
+        items = answer.body["results"] if "results" in answer.body else [answer.body]
+        assert all("session_unavailable" in item["degraded"] for item in items)
+    assert site.get("flags/", token="ada").status == 503
+
+
+def test_flags_answer_while_redis_is_down(site: Site) -> None:
+    own = site.values(session="ada")
+    assert own["new-checkout"] is True
+    site.redis.stop()
+    assert site.values(session="ada") == own
+    one = site.get("flags/new-checkout/", session="ada")
+    assert (one.status, one.body["value"], one.body["degraded"]) == (200, True, [])
+    assert site.get("flags/", token="ada").status == 200
+    assert site.get("users/me/", session="ada").status == 200
+    assert site.get("segments/", session="root").status == 200
+    site.redis.start()
+    assert site.values(session="ada") == own

@@ -1,0 +1,82 @@
+"""flag_permission: an endpoint that exists for those for whom a flag is on."""
+
+from __future__ import annotations
+
+import pytest
+from django.urls import include, path
+from rest_framework.permissions import AllowAny, IsAdminUser
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.test import APIClient
+from rest_framework.views import APIView
+
+from config.flags import INTERNAL_TOOLS
+from featureflags.api.permissions import flag_permission
+from tests.conftest import FlagFile
+from tests.factories import UserFactory
+from tests.services.flag_json import boolean_flag, segment_rule
+from tests.users.api.conftest import Caller
+
+
+class Hidden(APIView):
+    permission_classes = [AllowAny, flag_permission("internal-tools")]
+
+    def get(self, request: Request) -> Response:
+        return Response("there")
+
+
+class Denied(Hidden):
+    permission_classes = [flag_permission(INTERNAL_TOOLS, hidden=False) | IsAdminUser]
+
+
+class OnByDefault(Hidden):
+    permission_classes = [flag_permission("undeclared", default=True)]
+
+
+urlpatterns = [
+    path("hidden/", Hidden.as_view()),
+    path("denied/", Denied.as_view()),
+    path("on-by-default/", OnByDefault.as_view()),
+    path("api/v1/", include("config.api_urls")),
+]
+
+pytestmark = [pytest.mark.django_db, pytest.mark.urls(__name__)]
+
+
+@pytest.fixture(autouse=True)
+def flags(flag_file: FlagFile) -> None:
+    flag_file(boolean_flag("internal-tools", rules=[segment_rule("employee")]))
+
+
+def test_it_is_there_for_those_who_have_the_flag(by_session: Caller, by_token: Caller) -> None:
+    employee = UserFactory.create(employee=True)
+    for caller in (by_session, by_token):
+        for url in ("/hidden/", "/denied/"):
+            assert caller(employee).get(url).json() == "there"
+
+
+def test_it_is_404_for_everybody_else(by_session: Caller, by_token: Caller) -> None:
+    customer = UserFactory.create()
+    for client in (APIClient(), by_session(customer), by_token(customer)):
+        assert client.get("/hidden/").status_code == 404
+
+
+def test_it_can_deny_instead_and_be_combined(by_session: Caller) -> None:
+    assert APIClient().get("/denied/").status_code == 401
+    assert by_session(UserFactory.create()).get("/denied/").status_code == 403
+    assert by_session(UserFactory.create(is_staff=True)).get("/denied/").status_code == 200
+
+
+def test_a_visitor_gets_their_cookie() -> None:
+    client = APIClient()
+    client.get("/hidden/")
+    assert "guidon_visitor" in client.cookies
+
+
+def test_a_default_answers_for_a_flag_that_is_not_there(flag_file: FlagFile) -> None:
+    assert APIClient().get("/on-by-default/").status_code == 200
+
+
+def test_a_default_does_not_hide_what_launchdarkly_says(flag_file: FlagFile) -> None:
+    flag_file(boolean_flag("undeclared"))
+    assert APIClient().get("/on-by-default/").status_code == 404
