@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import uuid
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
 from django.contrib.auth.models import AnonymousUser
 from django.db import DatabaseError
@@ -28,6 +29,7 @@ from featureflags.contexts import (
 )
 from featureflags.monitoring import report
 from featureflags.results import ContextSource, Degradation
+from featureflags.types import MICROSECONDS_PER_SECOND
 from featureflags.visitors import known_visitor_key, visitor_key
 from users.models import User
 from users.requests import loaded_user, session_user_key
@@ -36,6 +38,10 @@ from users.snapshots import UserSnapshot
 from users.times import now_in_microseconds
 
 logger = logging.getLogger(__name__)
+
+RETRY_AFTER = MICROSECONDS_PER_SECOND
+"""Within a unit, the database is asked again so long after it failed (µs): a page that asks for
+ten flags waits once for a server that hangs."""
 
 Subject = User | AnonymousUser | uuid.UUID | str | None
 """Whom a flag is asked for: a user, the key of one, or nobody."""
@@ -203,15 +209,20 @@ def _context(
 def _ruleset(unit: UnitOfWork | None, read: store.CacheRead | None) -> LoadedRuleset:
     if unit is None:
         return current_ruleset(read)
-    if unit.ruleset is None:
-        unit.ruleset = current_ruleset(read)
-    return unit.ruleset
+    now = now_in_microseconds()
+    loaded = unit.ruleset(now)
+    if loaded is None:
+        loaded = current_ruleset(read)
+        unit.keep_ruleset(loaded, None if loaded.degraded is None else now + RETRY_AFTER)
+    return loaded
 
 
 def _keep(unit: UnitOfWork | None, context: UserContext) -> UserContext:
-    """Remember for the rest of the unit, unless something failed: that may heal within it."""
-    if unit is not None and not context.degraded:
-        unit.keep(context.context.key, context)
+    """Remember for the rest of the unit; what failed only for a second, since it may heal."""
+    if unit is not None:
+        until = now_in_microseconds() + RETRY_AFTER
+        kept = replace(context, valid_until=until) if context.degraded else context
+        unit.keep(context.context.key, kept)
     return context
 
 

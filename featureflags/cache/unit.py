@@ -22,12 +22,23 @@ MAX_CONTEXTS = 10_000
 class UnitOfWork:
     """What one unit knows. `request` is the one that it serves, if it serves one."""
 
-    __slots__ = ("_contexts", "request", "ruleset")
+    __slots__ = ("_contexts", "_ruleset", "_ruleset_until", "request")
 
     def __init__(self, request: HttpRequest | None = None) -> None:
         self.request = request
-        self.ruleset: LoadedRuleset | None = None
+        self._ruleset: LoadedRuleset | None = None
+        self._ruleset_until: int | None = None
         self._contexts: dict[str, UserContext] = {}
+
+    def ruleset(self, now: int) -> LoadedRuleset | None:
+        """The rules that this unit has read, unless they were to hold only until before `now`."""
+        if self._ruleset_until is not None and now >= self._ruleset_until:
+            return None
+        return self._ruleset
+
+    def keep_ruleset(self, loaded: LoadedRuleset, until: int | None) -> None:
+        """Use these rules until the end of the unit, or until an instant (µs)."""
+        self._ruleset, self._ruleset_until = loaded, until
 
     def context(self, user_key: str, now: int) -> UserContext | None:
         """The context of a user, unless it is unknown or may have changed by `now` (µs)."""
@@ -47,7 +58,7 @@ class UnitOfWork:
 
     def forget_ruleset(self) -> None:
         """The rules have changed, and with them every context."""
-        self.ruleset = None
+        self._ruleset = None
         self._contexts.clear()
 
 
