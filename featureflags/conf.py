@@ -45,6 +45,8 @@ class FeatureFlagsSettings:
     """How long the first check of a process may wait for LaunchDarkly. Later ones never wait."""
     close_wait: float = 3.0
     """How long a process that ends may take to deliver its last events."""
+    demo: str = ""
+    """Dotted path to the module with the people and segments that `seed_demo` writes."""
     visitor_cookie: str = "guidon_visitor"
     visitor_cookie_days: int = 365
 

@@ -21,6 +21,7 @@ from featureflags.results import ContextSource, Degradation
 from featureflags.segments.ruleset import Ruleset
 from featureflags.types import JSONValue
 from users.snapshots import UserSnapshot
+from users.times import to_rfc3339
 
 logger = logging.getLogger(__name__)
 
@@ -50,6 +51,20 @@ class UserContext:
     valid_until: int | None = None
     """The instant (µs) at which an attribute or a membership changes by itself; None: never."""
     degraded: tuple[Degradation, ...] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        """The context in JSON types, as commands and the API show it; instants in RFC 3339."""
+        attributes = self.context.to_dict()
+        attributes.pop("_meta", None)
+        return {
+            "key": self.context.key,
+            "attributes": attributes,
+            "private_attributes": sorted(self.context.private_attributes or ()),
+            "segments": list(self.segments),
+            "source": self.source.value,
+            "degraded": [reason.value for reason in self.degraded],
+            "valid_until": None if self.valid_until is None else to_rfc3339(self.valid_until),
+        }
 
 
 def user_context(

@@ -6,6 +6,7 @@ and Celery tasks that run in the calling process.
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from config.settings import schedule
@@ -126,6 +127,7 @@ FEATUREFLAGS = {
     "STREAM_URI": env.str("LAUNCHDARKLY_STREAM_URI", default=""),
     "EVENTS_URI": env.str("LAUNCHDARKLY_EVENTS_URI", default=""),
     "SEND_EVENTS": env.bool("LAUNCHDARKLY_SEND_EVENTS", default=True),
+    "DEMO": "config.demo",
     "START_WAIT": env.float("LAUNCHDARKLY_START_WAIT", default=2.0),
 }
 
@@ -183,7 +185,8 @@ USE_I18N = True
 USE_TZ = True
 
 STATIC_URL = "static/"
-STATIC_ROOT = BASE_DIR / "staticfiles"
+STATIC_ROOT = Path(env.str("STATIC_ROOT", default=str(VAR_DIR / "static")))
+STATIC_ROOT.mkdir(parents=True, exist_ok=True)
 
 LOGGING = {
     "version": 1,

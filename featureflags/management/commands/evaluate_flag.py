@@ -1,0 +1,73 @@
+"""`evaluate_flag`: what a user gets for a flag, and why. It only looks: no event is sent."""
+
+from __future__ import annotations
+
+from argparse import RawDescriptionHelpFormatter
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from featureflags.cache.unit import unit_of_work
+from featureflags.evaluation import Evaluation, looking, variation_detail
+from featureflags.management.reading import (
+    USER_HELP,
+    as_json,
+    in_columns,
+    on_one_line,
+    subject,
+)
+from featureflags.reasons import degradation_in_words, reason_in_words, source_in_words
+from featureflags.resolving import resolve
+
+HELP = """\
+Show what a user gets for a flag, and why. LaunchDarkly is told nothing of it.
+
+  manage.py evaluate_flag new-checkout --user ada@agpt.co
+  manage.py evaluate_flag new-checkout --user 6d0c…-…-…  --json
+  manage.py evaluate_flag new-checkout --user ada@agpt.co --strict || echo "not sure"
+"""
+
+
+class Command(BaseCommand):
+    help = HELP
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.formatter_class = RawDescriptionHelpFormatter
+        parser.add_argument("key", metavar="KEY", help="the flag's key in LaunchDarkly")
+        parser.add_argument("--user", required=True, metavar="EMAIL_OR_ID", help=USER_HELP)
+        parser.add_argument("--json", action="store_true", help="JSON instead of text")
+        parser.add_argument(
+            "--strict",
+            action="store_true",
+            help="exit with 1 if the answer is degraded: a default, or from stale data",
+        )
+
+    def handle(self, *_args: Any, **options: Any) -> None:
+        who = subject(options["user"])
+        with looking(), unit_of_work():
+            evaluation = variation_detail(options["key"], who)
+            segments = resolve(who).segments
+        if options["json"]:
+            data = {**evaluation.to_dict(), "user": _key(who), "segments": list(segments)}
+            self.stdout.write(as_json(data))
+        else:
+            self.stdout.write(f"{evaluation.flag} for {options['user']} ({_key(who)})")
+            self.stdout.write("\n".join(in_columns(_rows(evaluation, segments))))
+        if options["strict"] and evaluation.degraded:
+            why = ", ".join(evaluation.degraded)
+            raise CommandError(f"The answer is degraded: {why}.")
+
+
+def _key(who: Any) -> str:
+    return str(getattr(who, "pk", who))
+
+
+def _rows(evaluation: Evaluation, segments: tuple[str, ...]) -> list[tuple[str, str]]:
+    rows = [
+        ("value", on_one_line(evaluation.value)),
+        ("reason", reason_in_words(evaluation)),
+        ("segments", ", ".join(segments) or "none"),
+        ("source", source_in_words(evaluation.source)),
+    ]
+    rows += [("degraded", degradation_in_words(why)) for why in evaluation.degraded]
+    return rows if evaluation.degraded else [*rows, ("degraded", "no")]

@@ -1,0 +1,60 @@
+"""`invalidate_contexts`: tell the caches of a write that did not go through Django's ORM."""
+
+from __future__ import annotations
+
+from argparse import RawDescriptionHelpFormatter
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import transaction
+
+from featureflags.cache import store
+from featureflags.management.reading import USER_HELP, as_key
+from featureflags.versions import RulesetVersion
+from users.selectors import find_user
+
+HELP = """\
+Forget what the caches hold of users, or of all segments, after somebody wrote to the database past
+Django (psql, an import, another program). Call it when that write has been committed.
+
+  manage.py invalidate_contexts ada@agpt.co 6d0c…-…-…
+  manage.py invalidate_contexts --all-segments
+
+In Python: featureflags.cache.invalidation.drop_snapshots(keys), and
+RulesetVersion.raise_version() in the transaction of the write to segments.
+"""
+
+
+class Command(BaseCommand):
+    help = HELP
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.formatter_class = RawDescriptionHelpFormatter
+        parser.add_argument("users", nargs="*", metavar="EMAIL_OR_ID", help=USER_HELP)
+        parser.add_argument(
+            "--all-segments", action="store_true", help="the compiled rules of every process"
+        )
+
+    def handle(self, *_args: Any, **options: Any) -> None:
+        if not options["users"] and not options["all_segments"]:
+            raise CommandError("Name users, or --all-segments.")
+        keys = [_key_of(user) for user in options["users"]]
+        if not store.drop(keys):
+            raise CommandError("The cache did not take it: its entries stand. Try again.")
+        if options["all_segments"]:
+            with transaction.atomic():
+                RulesetVersion.raise_version()
+            self.stdout.write("Every process reads the segments anew.")
+        if keys:
+            self.stdout.write(f"{len(keys)} users forgotten.")
+
+
+def _key_of(email_or_id: str) -> str:
+    """A key is taken as it is: its row may be gone, and that is a reason to call this."""
+    key = as_key(email_or_id)
+    if key is not None:
+        return key
+    user = find_user(email_or_id)
+    if user is None:
+        raise CommandError(f"There is no user {email_or_id!r}; nothing was forgotten.")
+    return str(user.pk)

@@ -1,0 +1,59 @@
+"""`run_due_tasks`: what the schedule wants done, where no `celery beat` runs."""
+
+from __future__ import annotations
+
+from argparse import RawDescriptionHelpFormatter
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from featureflags.management.reading import as_json
+from featureflags.scheduling import Outcome, Status, run_due, statuses
+
+HELP = """\
+Run the tasks of CELERY_BEAT_SCHEDULE that are overdue, here and now, one after another. For
+machines without a broker: call it from cron, or by hand. Several calls at once do not run a task
+twice. A task that fails stops no other; the exit code is 1 then, and the next call tries again.
+
+  manage.py run_due_tasks
+  manage.py run_due_tasks --list       what is due, and when each task ran last
+"""
+
+
+class Command(BaseCommand):
+    help = HELP
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.formatter_class = RawDescriptionHelpFormatter
+        parser.add_argument("--list", action="store_true", help="run nothing, only tell")
+        parser.add_argument("--json", action="store_true", help="JSON instead of text")
+
+    def handle(self, *_args: Any, **options: Any) -> None:
+        if options["list"]:
+            found = statuses()
+            text = "\n".join(map(_status_in_words, found))
+            as_data = [status.to_dict() for status in found]
+            self.stdout.write(as_json(as_data) if options["json"] else text)
+            return
+        outcomes = []
+        for outcome in run_due():
+            outcomes.append(outcome)
+            if not options["json"]:
+                self.stdout.write(_outcome_in_words(outcome))
+        if options["json"]:
+            self.stdout.write(as_json([outcome.to_dict() for outcome in outcomes]))
+        elif not outcomes:
+            self.stdout.write("No scheduled task is due.")
+        failed = [outcome.name for outcome in outcomes if outcome.error is not None]
+        if failed:
+            raise CommandError(f"Failed: {', '.join(failed)}.")
+
+
+def _status_in_words(status: Status) -> str:
+    last = status.last_run_at.isoformat(" ", "seconds") if status.last_run_at else "never"
+    return f"{status.name} ({status.task}): {'due' if status.due else 'not due'}, last run {last}"
+
+
+def _outcome_in_words(outcome: Outcome) -> str:
+    verdict = "done" if outcome.error is None else f"FAILED: {outcome.error}"
+    return f"{outcome.name}: {verdict} ({outcome.seconds:.1f} s)"

@@ -1,0 +1,54 @@
+"""`show_context`: a user as LaunchDarkly sees them. It only looks: no event is sent."""
+
+from __future__ import annotations
+
+from argparse import RawDescriptionHelpFormatter
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandParser
+
+from featureflags.contexts import UserContext
+from featureflags.management.reading import (
+    USER_HELP,
+    as_json,
+    in_columns,
+    on_one_line,
+    subject,
+)
+from featureflags.reasons import degradation_in_words, source_in_words
+from featureflags.resolving import resolve
+from users.times import to_rfc3339
+
+HELP = """\
+Show a user as LaunchDarkly sees them: attributes, which of them are private, and segments.
+
+  manage.py show_context ada@agpt.co
+  manage.py show_context ada@agpt.co --json | jq .segments
+"""
+
+
+class Command(BaseCommand):
+    help = HELP
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.formatter_class = RawDescriptionHelpFormatter
+        parser.add_argument("user", metavar="EMAIL_OR_ID", help=USER_HELP)
+        parser.add_argument("--json", action="store_true", help="JSON instead of text")
+
+    def handle(self, *_args: Any, **options: Any) -> None:
+        context = resolve(subject(options["user"]))
+        text = as_json(context.to_dict()) if options["json"] else _in_words(context)
+        self.stdout.write(text)
+
+
+def _in_words(context: UserContext) -> str:
+    shown = context.to_dict()
+    private = set(shown["private_attributes"])
+    rows = [
+        (name, on_one_line(value) + ("  (private)" if name in private else ""))
+        for name, value in shown["attributes"].items()
+    ]
+    until = context.valid_until
+    ends = "until a write changes it" if until is None else f"until {to_rfc3339(until)}"
+    lines = [*in_columns(rows), "", source_in_words(context.source), f"It holds {ends}."]
+    return "\n".join(lines + [f"Degraded: {degradation_in_words(why)}" for why in context.degraded])

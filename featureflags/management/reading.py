@@ -1,0 +1,57 @@
+"""What the commands share: whom they are asked about, and how they show JSON."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from typing import Any
+
+from django.core.management.base import CommandError
+from django.db import DatabaseError
+
+from users.models import User
+from users.selectors import find_user
+
+USER_HELP = "e-mail address (in any case) or key (UUID) of the user"
+
+
+def subject(email_or_id: str) -> User | str:
+    """The user; their key alone while the database is down, which the cache may still know.
+
+    Raises CommandError where nobody is found.
+    """
+    try:
+        user = find_user(email_or_id)
+    except DatabaseError as error:
+        key = as_key(email_or_id)
+        if key is None:
+            raise CommandError(
+                "The database does not answer. Name the user by key, and the cache may know them."
+            ) from error
+        return key
+    if user is None:
+        raise CommandError(f"There is no user {email_or_id!r}.")
+    return user
+
+
+def as_key(text: str) -> str | None:
+    """The text as a user's key; None if it is none."""
+    try:
+        return str(uuid.UUID(text))
+    except ValueError:
+        return None
+
+
+def as_json(value: object) -> str:
+    """JSON for people and programs: indented, keys in their order."""
+    return json.dumps(value, indent=2, ensure_ascii=False)
+
+
+def on_one_line(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False)
+
+
+def in_columns(rows: list[tuple[str, str]]) -> list[str]:
+    """Two columns, the second aligned."""
+    width = max((len(name) for name, _ in rows), default=0)
+    return [f"  {name:<{width}}  {text}" for name, text in rows]
