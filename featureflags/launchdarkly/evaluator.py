@@ -55,7 +55,8 @@ def evaluate_all(context: Context) -> Mapping[str, Answer] | None:
     except Exception as error:  # noqa: BLE001 - whatever the SDK raises must not reach a page
         _broken(error, None)
         return None
-    if not state.valid:
+    # The client that only looks takes an empty store for a ready one.
+    if not state.valid or not has_flags():
         return None
     values = state.to_json_dict()
     metadata = values.get("$flagsState", {})

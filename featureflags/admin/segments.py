@@ -1,0 +1,127 @@
+"""Segments in the admin: rules as JSON text, validated by the model, told in words in the list."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+from django.contrib import admin, messages
+from django.db.models import Count, JSONField, QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.urls import URLPattern, path, reverse
+from django.utils.html import format_html
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext
+
+from featureflags.admin.refusals import RefusingModelAdmin
+from featureflags.admin.rules_field import RulesField
+from featureflags.admin.user_context import user_context_view
+from featureflags.models import Segment, segment_graph
+from featureflags.segments.parsing import load_rules
+from featureflags.segments.showing import words
+from featureflags.validation import find_warnings
+
+RULES_IN_LIST = 3
+"""How many rules the list tells in words, before it only counts the others."""
+
+
+@admin.register(Segment)
+class SegmentAdmin(RefusingModelAdmin[Segment]):
+    """Segments. The key is fixed once LaunchDarkly's rules may name it."""
+
+    formfield_overrides = {JSONField: {"form_class": RulesField}}
+    list_display = ("key", "name", "is_active", "in_words", "member_count", "updated_at")
+    list_filter = ("is_active",)
+    search_fields = ("key", "name", "description")
+    ordering = ("key",)
+    readonly_fields = ("version", "created_at", "updated_at")
+    fieldsets = (
+        (None, {"fields": ("key", "name", "description", "is_active")}),
+        (gettext_lazy("Rules"), {"fields": ("rules",)}),
+        (gettext_lazy("History"), {"fields": ("version", "created_at", "updated_at")}),
+    )
+    add_fieldsets = fieldsets[:2]
+
+    class Media:
+        css = {"all": ["featureflags/admin.css"]}
+
+    def get_urls(self) -> list[URLPattern]:
+        """The segment pages, and the page of a user's context, which has no model of its own."""
+        view = partial(user_context_view, site=self.admin_site)
+        context_page = path(
+            "user-context/<uuid:key>/",
+            self.admin_site.admin_view(view),
+            name="featureflags_usercontext",
+        )
+        return [context_page, *super().get_urls()]
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Segment]:
+        """Segments with the number of their members, in the query that reads them."""
+        return super().get_queryset(request).annotate(members_counted=Count("members"))
+
+    def get_fieldsets(self, request: HttpRequest, obj: Segment | None = None) -> Any:
+        return self.add_fieldsets if obj is None else super().get_fieldsets(request, obj)
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Segment | None = None) -> Any:
+        fixed = super().get_readonly_fields(request, obj)
+        return fixed if obj is None else ("key", *fixed)
+
+    def get_deleted_objects(
+        self, objs: Sequence[Segment] | QuerySet[Segment], request: HttpRequest
+    ) -> Any:
+        """As Django's; segments whose rules name one of these stand among the protected."""
+        deleted, counts, perms_needed, protected = super().get_deleted_objects(objs, request)
+        keys = {segment.key for segment in objs}
+        protected = [
+            *protected,
+            *(
+                _("The segment “%(key)s”, whose rules name “%(named)s”")
+                % {"key": key, "named": "”, “".join(sorted(keys & names))}
+                for key, names in sorted(segment_graph().items())
+                if keys & names
+            ),
+        ]
+        return deleted, counts, perms_needed, protected
+
+    def response_add(
+        self, request: HttpRequest, obj: Segment, post_url_continue: str | None = None
+    ) -> HttpResponse:
+        self._warn(request, obj)
+        return super().response_add(request, obj, post_url_continue)
+
+    def response_change(self, request: HttpRequest, obj: Segment) -> HttpResponse:
+        self._warn(request, obj)
+        return super().response_change(request, obj)
+
+    @admin.display(description=gettext_lazy("rules"))
+    def in_words(self, segment: Segment) -> str:
+        """What the rules say, shortened."""
+        return rules_in_words(segment.rules)
+
+    @admin.display(description=gettext_lazy("members"), ordering="members_counted")
+    def member_count(self, segment: Segment) -> str:
+        """How many memberships there are, as a link to them."""
+        address = reverse("admin:featureflags_segmentmember_changelist")
+        count = getattr(segment, "members_counted", 0)
+        return format_html('<a href="{}?segment__id__exact={}">{}</a>', address, segment.pk, count)
+
+    def _warn(self, request: HttpRequest, segment: Segment) -> None:
+        for problem in find_warnings(segment.rules):
+            self.message_user(request, str(problem), messages.WARNING)
+
+
+def rules_in_words(raw_rules: object) -> str:
+    """The first rules as sentences; a broken rule says that it matches nobody. Never raises."""
+    rules, problems = load_rules(raw_rules)
+    if not rules:
+        return _("Broken: %s") % problems[0] if problems else _("No rules")
+    told = [
+        _(" and ").join(words(clause) for clause in rule.clauses) or _("(a broken rule)")
+        for rule in rules[:RULES_IN_LIST]
+    ]
+    text = _("; or ").join(told)
+    more = len(rules) - len(told)
+    if more:
+        text += " " + ngettext("(and %d more rule)", "(and %d more rules)", more) % more
+    return text

@@ -1,0 +1,122 @@
+"""Members of segments in the admin."""
+
+from __future__ import annotations
+
+import datetime
+import json
+from typing import Any
+
+import pytest
+from cachalot.api import cachalot_disabled
+from django.db import connection
+from django.test import Client, override_settings
+from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
+from django.utils import timezone
+from pytest_django.fixtures import Settings
+
+from featureflags.models import Segment, SegmentMember
+from featureflags.versions import RulesetVersion
+from tests.factories import SegmentFactory, SegmentMemberFactory, UserFactory
+
+pytestmark = pytest.mark.django_db
+
+LIST = reverse("admin:featureflags_segmentmember_changelist")
+ADD = reverse("admin:featureflags_segmentmember_add")
+
+
+@pytest.fixture
+def staff(client: Client) -> Client:
+    client.force_login(UserFactory.create(superuser=True, email="staff@example.com"))
+    return client
+
+
+def form(segment: Segment, **fields: Any) -> dict[str, Any]:
+    empty = {"reason": "", "expires_at_0": "", "expires_at_1": ""}
+    return {"segment": segment.pk, "kind": "include", **empty, **fields}
+
+
+def test_a_member_is_added_for_a_time_and_the_rules_hear_of_it(staff: Client) -> None:
+    segment, user = SegmentFactory.create(), UserFactory.create()
+    before = RulesetVersion.read()
+    until = {"expires_at_0": "2999-12-31", "expires_at_1": "12:00:00"}
+    staff.post(ADD, form(segment, user=user.pk, kind="exclude", reason="left", **until))
+    member = SegmentMember.objects.get()
+    assert (member.segment, member.user, member.kind) == (segment, user, "exclude")
+    assert (member.reason, member.expires_at) == (
+        "left",
+        datetime.datetime(2999, 12, 31, 12, tzinfo=datetime.UTC),
+    )
+    assert RulesetVersion.read() != before
+
+
+def test_users_and_segments_are_looked_up_as_they_are_typed(staff: Client) -> None:
+    user, segment = UserFactory.create(email="ada@agpt.co"), SegmentFactory.create(key="beta")
+    for field, term, text in (("user", "ADA@", "ada@agpt.co"), ("segment", "bet", "beta")):
+        which = {"app_label": "featureflags", "model_name": "segmentmember", "field_name": field}
+        found = staff.get(reverse("admin:autocomplete"), {**which, "term": term}).content
+        assert [item["text"] for item in json.loads(found)["results"]] == [text]
+    # A select box with every user would be megabytes.
+    page = staff.get(ADD, {"segment": segment.pk}).content.decode()
+    assert user.email not in page
+    assert f'<option value="{segment.pk}" selected>beta</option>' in page
+
+
+def test_what_the_model_refuses_stands_in_the_form(staff: Client) -> None:
+    member = SegmentMemberFactory.create()
+    twice = staff.post(ADD, form(member.segment, user=member.user.pk))
+    assert "This user is a member of the segment already." in twice.content.decode()
+    past = {"expires_at_0": "2001-01-01", "expires_at_1": "00:00"}
+    late = staff.post(ADD, form(member.segment, user=UserFactory.create().pk, **past))
+    assert "This moment has passed already." in late.content.decode()
+    assert SegmentMember.objects.count() == 1
+
+
+def test_a_full_segment_says_so(staff: Client, settings: Settings) -> None:
+    member = SegmentMemberFactory.create()
+    with override_settings(FEATUREFLAGS={**settings.FEATUREFLAGS, "MAX_MEMBERS": 1}):
+        full = staff.post(ADD, form(member.segment, user=UserFactory.create().pk))
+    assert "A segment holds at most 1 members" in full.content.decode()
+
+
+def test_the_list_filters_and_searches(staff: Client) -> None:
+    one = SegmentMemberFactory.create(user__email="ada@agpt.co")
+    two = SegmentMemberFactory.create(kind="exclude", user__email="nina@example.com")
+    hour = datetime.timedelta(hours=1)
+    SegmentMember.objects.filter(pk=two.pk).update(expires_at=timezone.now() - hour)
+
+    def found(**query: Any) -> list[SegmentMember]:
+        page = staff.get(LIST, query)
+        assert page.status_code == 200
+        return list(page.context["cl"].result_list)
+
+    assert found(q="ADA@agpt") == [one]
+    assert found(q=two.segment.key) == [two]
+    assert found(kind__exact="exclude") == [two]
+    assert found(segment__id__exact=one.segment.pk) == [one]
+    assert 'alt="False"' in staff.get(LIST, {"q": "nina"}).content.decode()
+    assert 'alt="True"' in staff.get(LIST, {"q": "ada"}).content.decode()
+
+
+def test_members_are_deleted_one_by_one_and_together(staff: Client) -> None:
+    members = SegmentMemberFactory.create_batch(3)
+    address = reverse("admin:featureflags_segmentmember_delete", args=[members[0].pk])
+    staff.post(address, {"post": "yes"})
+    chosen = [member.pk for member in members[1:]]
+    action = {"action": "delete_selected", "_selected_action": chosen, "post": "yes"}
+    staff.post(LIST, action)
+    assert not SegmentMember.objects.exists()
+
+
+def test_a_list_of_25_costs_as_much_as_one_of_5(staff: Client) -> None:
+    def queries() -> int:
+        with cachalot_disabled(), CaptureQueriesContext(connection) as captured:
+            assert staff.get(LIST).status_code == 200
+        return len(captured)
+
+    queries()  # The first request of the hour notes that the user was seen.
+    segment = SegmentFactory.create()
+    SegmentMemberFactory.create_batch(5, segment=segment)
+    few = queries()
+    SegmentMemberFactory.create_batch(20, segment=segment)
+    assert queries() == few

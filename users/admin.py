@@ -1,0 +1,96 @@
+"""Accounts in Django's admin. It knows no flags: `featureflags` adds its link by a template."""
+
+from __future__ import annotations
+
+import uuid
+from typing import TYPE_CHECKING, Any
+
+from django.contrib import admin, messages
+from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
+from django.db.models import QuerySet
+from django.forms import ModelForm
+from django.http import HttpRequest
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from users.fields import MetadataField
+from users.forms import JSONTextField, UserCreateForm, UserEditForm
+from users.models import User
+
+if TYPE_CHECKING:
+    BaseUserAdmin = DjangoUserAdmin[User]
+else:
+    BaseUserAdmin = DjangoUserAdmin
+
+
+@admin.register(User)
+class UserAdmin(BaseUserAdmin):
+    """Accounts by e-mail. A search for a key, as LaunchDarkly shows it, finds its account."""
+
+    form = UserEditForm
+    add_form = UserCreateForm
+    formfield_overrides = {MetadataField: {"form_class": JSONTextField, "empty": dict}}
+    list_display = (
+        "email",
+        "name",
+        "role",
+        "email_verified",
+        "is_active",
+        "is_staff",
+        "created_at",
+        "last_seen_at",
+    )
+    list_filter = ("role", "is_active", "is_staff", "email_verified", "created_at")
+    search_fields = ("email", "name")
+    search_help_text = gettext_lazy("E-mail, name, or the whole key of a user.")
+    ordering = ("email",)
+    # A second count of a table that may hold millions, only to say how many there are.
+    show_full_result_count = False
+    readonly_fields = ("id", "last_login", "last_seen_at")
+    fieldsets = (
+        (None, {"fields": ("id", "email", "email_verified", "password")}),
+        (gettext_lazy("Profile"), {"fields": ("name", "role", "metadata")}),
+        (
+            gettext_lazy("Permissions"),
+            {"fields": ("is_active", "is_staff", "is_superuser", "groups", "user_permissions")},
+        ),
+        (gettext_lazy("Dates"), {"fields": ("created_at", "last_login", "last_seen_at")}),
+    )
+    add_fieldsets = (
+        (
+            None,
+            {
+                "classes": ("wide",),
+                "fields": ("email", "name", "role", "usable_password", "password1", "password2"),
+            },
+        ),
+    )
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[User], search_term: str
+    ) -> tuple[QuerySet[User], bool]:
+        """By e-mail and name; a UUID is looked up as the key."""
+        try:
+            key = uuid.UUID(search_term.strip())
+        except ValueError:
+            return super().get_search_results(request, queryset, search_term)
+        return queryset.filter(pk=key), False
+
+    def save_model(
+        self, request: HttpRequest, obj: User, form: ModelForm[User], change: bool
+    ) -> None:
+        """Save, and say so where a changed address is verified no longer."""
+        super().save_model(request, obj, form, change)
+        if change and _lost_verification(obj, form):
+            text = _(
+                "The e-mail address changed, so “e-mail verified” was cleared. "
+                "Set it again once the new address is verified."
+            )
+            self.message_user(request, text, messages.WARNING)
+
+
+def _lost_verification(user: User, form: ModelForm[Any]) -> bool:
+    """Whether the address changed, and was marked as verified before or in the form."""
+    before = str(form.initial.get("email", ""))
+    marked = form.initial.get("email_verified") or form.cleaned_data.get("email_verified")
+    return before.lower() != user.email and bool(marked) and not user.email_verified

@@ -1,0 +1,138 @@
+"""Forms of accounts, and the form field for JSON that the whole admin uses. No request here."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from django import forms
+from django.contrib.auth.forms import AdminUserCreationForm, UserChangeForm
+from django.core.exceptions import ValidationError
+from django.forms.fields import InvalidJSONInput
+from django.utils.translation import gettext as _
+
+from users.metadata import find_problem
+from users.models import User
+
+if TYPE_CHECKING:
+    CreationForm = AdminUserCreationForm[User]
+    ChangeForm = UserChangeForm[User]
+else:
+    CreationForm = AdminUserCreationForm
+    ChangeForm = UserChangeForm
+
+
+class JSONTextarea(forms.Textarea):
+    """A text area for JSON, in a typeface in which brackets line up."""
+
+    class Media:
+        css = {"all": ["users/json-text.css"]}
+
+    def __init__(self, attrs: dict[str, Any] | None = None) -> None:
+        defaults = {"class": "json-text", "rows": 20, "cols": 80, "spellcheck": "false"}
+        super().__init__({**defaults, **(attrs or {})})
+
+
+class JSONTextField(forms.JSONField):
+    """JSON as text: shown indented, kept as it was typed while there is an error in the form.
+
+    Refuses what `json` would let through or drop: NaN, Infinity, and a name that stands twice in
+    one object. Errors name line and column. An empty text is `empty()`.
+    """
+
+    widget = JSONTextarea
+
+    def __init__(self, *, empty: Callable[[], Any], **options: Any) -> None:
+        self.empty = empty
+        # What was there is read from the row: Django would send it along, as text in the page.
+        super().__init__(**{**options, "show_hidden_initial": False})
+
+    def to_python(self, value: Any) -> Any:
+        """The value that the text says. Raises ValidationError with the place of the mistake."""
+        if not isinstance(value, str):
+            return self.empty() if value is None else value
+        if not value.strip():
+            return self.empty()
+        try:
+            return read_json(value)
+        except json.JSONDecodeError as error:
+            place = {"line": error.lineno, "column": error.colno, "problem": error.msg}
+            message = _("This is no JSON: line %(line)d, column %(column)d: %(problem)s.") % place
+        except RecursionError:
+            message = _("This JSON is nested too deeply.")
+        except ValueError as error:
+            message = _("This is no JSON: %s.") % error
+        raise ValidationError(message, code="invalid")
+
+    def bound_data(self, data: Any, initial: Any) -> Any:
+        """What was typed, to the letter."""
+        if self.disabled or data is None:
+            return super().bound_data(data, initial)
+        return InvalidJSONInput(data)
+
+    def prepare_value(self, value: Any) -> Any:
+        """The text to show: typed text as it is, a value indented."""
+        return value if isinstance(value, InvalidJSONInput) else pretty_json(value)
+
+    def has_changed(self, initial: Any, data: Any) -> bool:
+        """Whether the text says something else, however it is laid out."""
+        try:
+            now = self.to_python(data)
+        except ValidationError:
+            return True
+        before = self.empty() if initial is None else initial
+        return json.dumps(before, sort_keys=True) != json.dumps(now, sort_keys=True)
+
+
+class UserCreateForm(CreationForm):
+    """A new account: e-mail, name, role, and a password or none."""
+
+    class Meta:
+        model = User
+        fields = ("email", "name", "role")
+
+
+class UserEditForm(ChangeForm):
+    """An account with everything that staff may change."""
+
+    class Meta:
+        model = User
+        fields = "__all__"
+        field_classes: dict[str, type[forms.Field]] = {}
+
+    def clean_metadata(self) -> Any:
+        """Refuse what no metadata may be, the empty list and null among them."""
+        metadata = self.cleaned_data["metadata"]
+        problem = find_problem(metadata)
+        if problem is not None:
+            raise ValidationError(problem, code="invalid_metadata")
+        return metadata
+
+
+def read_json(text: str) -> Any:
+    """The value of a JSON text. Raises ValueError for what is none, RecursionError if too deep."""
+    return json.loads(text, parse_constant=_refuse_constant, object_pairs_hook=_object)
+
+
+def pretty_json(value: Any) -> str:
+    """A value as indented JSON for people, in characters rather than escapes where UTF-8 can."""
+    text = json.dumps(value, indent=2, ensure_ascii=False)
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return json.dumps(value, indent=2)
+    return text
+
+
+def _refuse_constant(name: str) -> Any:
+    raise ValueError(_("%s is no JSON value") % name)
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for name, value in pairs:
+        if name in found:
+            raise ValueError(_("the name “%s” stands twice in one object") % name)
+        found[name] = value
+    return found
