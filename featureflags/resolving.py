@@ -100,7 +100,7 @@ def canonical_key(key: str | uuid.UUID) -> str:
         return key
 
 
-def _of_known(subject: User | uuid.UUID | str) -> UserContext:
+def _of_known(subject: User | uuid.UUID | str, *, keep_row: bool = False) -> UserContext:
     if not isinstance(subject, User):
         key = canonical_key(subject)
         return contexts_for([key])[key]
@@ -116,8 +116,22 @@ def _of_known(subject: User | uuid.UUID | str) -> UserContext:
         # The user was loaded without their groups, or with columns left out.
         _report_database(error)
         return contexts_for([key])[key]
-    loaded = _ruleset(unit, None)
+    read = store.read([key]) if keep_row else None
+    loaded = _ruleset(unit, read)
+    if read is not None and key not in read.fresh:
+        _keep_row(key, read)
     return _keep(unit, _context(snapshot, loaded, ContextSource.LOADED))
+
+
+def _keep_row(key: str, read: store.CacheRead) -> None:
+    """Put whoever is behind a request into the cache: when the database is down, only the session
+    says who it is. From the row, since a loaded user may carry changes that are never saved."""
+    if read.failed:
+        return
+    try:
+        store.fill(read, snapshots_by_key([key]).values())
+    except DatabaseError as error:
+        _report_database(error)
 
 
 def _of_request(request: HttpRequest) -> UserContext:
@@ -129,7 +143,7 @@ def _of_request(request: HttpRequest) -> UserContext:
             _report_database(error)
             return _of_session(request)
     if isinstance(user, User):
-        context = _of_known(user)
+        context = _of_known(user, keep_row=True)
         visitor = known_visitor_key(request)
         return context if visitor is None else with_anonymous_key(context, visitor)
     return visitor_context(visitor_key(request))

@@ -6,10 +6,15 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from django.test import override_settings
+from django.core.cache import caches
+from django.db import connection
+from django.test import RequestFactory, override_settings
+from django.test.utils import CaptureQueriesContext
 from pytest_django.fixtures import Settings
 from rest_framework.test import APIClient
 
+from featureflags.cache import store
+from featureflags.evaluation import variation_detail
 from featureflags.launchdarkly.client import close
 from tests.conftest import FlagFile
 from tests.factories import UserFactory
@@ -128,6 +133,24 @@ def test_a_prerequisite_is_not_named_to_others(flag_file: FlagFile) -> None:
     client = APIClient()
     assert b"secret-project" not in client.get(URL).content
     assert one(client, "new-checkout")["reason"] == {"kind": "PREREQUISITE_FAILED"}
+
+
+@pytest.mark.django_db(transaction=True)
+def test_who_asks_is_kept_as_stored_for_when_the_database_is_down(by_session: Caller) -> None:
+    user = UserFactory.create(employee=True)
+    key = str(user.pk)
+    client = by_session(user)
+    one(client, "new-checkout")
+    assert store.read([key]).fresh[key].email == user.email
+    request = RequestFactory().get("/")
+    caches["featureflags"].clear()
+    user.email = "never-saved@agpt.co"
+    request.user = user
+    assert variation_detail("new-checkout", request=request).source == "loaded"
+    assert store.read([key]).fresh[key].email != user.email
+    with CaptureQueriesContext(connection) as queries:
+        variation_detail("new-checkout", request=request)
+    assert [query["sql"] for query in queries if 'FROM "users_user" ' in query["sql"]] == []
 
 
 def test_a_wrong_token_is_401() -> None:
