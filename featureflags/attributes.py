@@ -17,7 +17,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.core.signals import setting_changed
 from django.db.models import F, Value
 from django.db.models.expressions import Combinable
-from django.db.models.functions import NullIf, StrIndex, Substr
+from django.db.models.functions import NullIf
 from django.utils.functional import Promise
 from django.utils.module_loading import import_string
 from django.utils.translation import gettext_lazy as _
@@ -26,6 +26,7 @@ from featureflags.conf import app_settings
 from featureflags.segments.attribute_types import AttributeType
 from featureflags.segments.clocks import Clock, ElapsedDays
 from featureflags.types import MICROSECONDS_PER_DAY, JSONValue
+from users.functions import EmailDomain, KeyText
 from users.models import Role
 from users.snapshots import UserSnapshot
 from users.times import to_rfc3339
@@ -51,7 +52,14 @@ class Attribute:
     value: Callable[[UserSnapshot, int], JSONValue]
     """From a snapshot and `now` (µs) to a JSON value. None: this user does not have it."""
     sql: Combinable | None = None
-    """The same in SQL, for attributes that stand still. NULL: this user does not have it."""
+    """The same in SQL, for attributes that stand still. NULL: this user does not have it.
+
+    It yields what `type` says: a text, a number, a boolean, an instant whose value is written by
+    `users.times.to_rfc3339`, and JSON for lists, objects and any type. Without it, conditions on
+    the attribute are finished in Python.
+    """
+    sql_related: tuple[str, str] | None = None
+    """For a list of texts in rows of their own: the user's relation, and the column there."""
     elapsed_days_since: str | None = None
     """For a number of days that have passed: the column that it is counted from."""
     clock: Callable[[UserSnapshot], Clock | None] | None = None
@@ -89,6 +97,7 @@ BUILT_IN = (
         type=AttributeType.STRING,
         label=_("User key"),
         value=lambda snapshot, _now: snapshot.key,
+        sql=KeyText(F("pk")),
     ),
     Attribute(
         name="email",
@@ -104,7 +113,7 @@ BUILT_IN = (
         type=AttributeType.STRING,
         label=_("E-mail domain"),
         value=_email_domain,
-        sql=Substr(F("email"), StrIndex(F("email"), "@") + 1),
+        sql=EmailDomain(F("email")),
         user_writable=True,
     ),
     Attribute(
@@ -136,6 +145,7 @@ BUILT_IN = (
         type=AttributeType.LIST,
         label=_("Groups"),
         value=lambda snapshot, _now: list(snapshot.groups),
+        sql_related=("groups", "name"),
     ),
     Attribute(
         name="is_staff",

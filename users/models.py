@@ -15,7 +15,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from users.fields import LowerCaseEmailField, MetadataField
-from users.functions import JSONType
+from users.functions import EmailDomain, JSONType
 from users.querysets import UserManager
 
 
@@ -74,6 +74,7 @@ class User(AbstractBaseUser, PermissionsMixin):
             models.Index(fields=["created_at"], name="user_created_at"),
             models.Index(fields=["last_seen_at"], name="user_last_seen_at"),
             models.Index(fields=["role"], name="user_role"),
+            models.Index(EmailDomain("email"), name="user_email_domain"),
         ]
         constraints = [
             models.CheckConstraint(

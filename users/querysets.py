@@ -14,6 +14,7 @@ from django.contrib.auth.base_user import BaseUserManager
 from django.db import models, transaction
 from django.db.models import Case, F, Q, Value, When
 
+from users import segmentation
 from users.functions import GroupNames
 from users.signals import CHUNK, users_changed, users_seen
 from users.times import to_microseconds
@@ -65,6 +66,29 @@ class UserQuerySet(models.QuerySet["User"]):
                 _announce(_keys_in_conflict(self, objs), None)
             return created
         return super().bulk_create(objs, *args, **options)
+
+    def in_segment(self, segment: object, *, now: int | None = None) -> UserQuerySet:
+        """Those who are in a segment at `now` (µs; None: this moment).
+
+        `segment` is a key, a definition that need not be saved, or its JSON. An unknown key has
+        no members; InvalidDefinition is raised for JSON that is none. Hidden SQL: the rules are
+        read if they have changed, and where SQL cannot say a rule, users in question are read
+        at once, in batches, and judged in Python; the result is a queryset all the same.
+        """
+        return segmentation.resolver().members(self, segment, now)
+
+    def not_in_segment(self, segment: object, *, now: int | None = None) -> UserQuerySet:
+        """Those who are not in a segment; see `in_segment`. Of an unknown one: everybody."""
+        return segmentation.resolver().others(self, segment, now)
+
+    def segment_bounds(
+        self, segment: object, *, now: int | None = None
+    ) -> tuple[UserQuerySet, UserQuerySet]:
+        """Those who surely are in a segment, and those who can be; see `in_segment`.
+
+        In SQL alone, for speed: the two are the same where SQL can say every rule.
+        """
+        return segmentation.resolver().bounds(self, segment, now)
 
     def seen_within(self, days: float) -> UserQuerySet:
         """Active accounts that were seen during the last `days` days of 24 hours."""

@@ -1,0 +1,111 @@
+"""Who is in a segment, in any queryset of users: SQL where it can say it, else Python over the rest.
+
+Hidden SQL: the rules are read if they have changed. Where SQL cannot say a rule, only those whom
+it leaves in doubt are read, in batches, and the queryset names those of them that are in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Final, TypeAlias
+
+from django.db.models import F, Q
+
+from featureflags.attributes import attributes_of
+from featureflags.cache.rulesets import current_ruleset
+from featureflags.segments.definitions import SegmentDefinition
+from featureflags.segments.parsing import parse_definition
+from featureflags.segments.ruleset import Ruleset
+from featureflags.sql.bounds import Bounds, Condition, all_of, any_of, negation, to_q
+from featureflags.sql.clauses import key_condition
+from featureflags.sql.compiler import SegmentCompiler, compile_segment
+from featureflags.types import JSONValue
+from users.models import User
+from users.querysets import UserQuerySet
+from users.selectors import snapshots
+from users.snapshots import UserSnapshot
+from users.times import now_in_microseconds
+
+BATCH: Final = 2_000
+"""Users that are read at once where Python has to finish."""
+
+SegmentLike: TypeAlias = str | SegmentDefinition | Mapping[str, JSONValue]
+"""The key of a saved segment, a definition that need not be saved, or its LaunchDarkly JSON."""
+
+
+class Resolver:
+    """What `User.objects.in_segment` and its like ask; see `users.segmentation`."""
+
+    def members(self, users: UserQuerySet, segment: object, now: int | None) -> UserQuerySet:
+        """Those who are in the segment."""
+        return users.filter(to_q(_finished(users, segment, now)))
+
+    def others(self, users: UserQuerySet, segment: object, now: int | None) -> UserQuerySet:
+        """Those who are not in the segment."""
+        return users.filter(to_q(negation(_finished(users, segment, now))))
+
+    def bounds(
+        self, users: UserQuerySet, segment: object, now: int | None
+    ) -> tuple[UserQuerySet, UserQuerySet]:
+        """Those who surely are in the segment, and those who can be."""
+        now = now_in_microseconds() if now is None else now
+        ruleset, key = ruleset_with(segment)
+        compiled = compile_segment(ruleset, key, now=now)
+        return users.filter(compiled.lower), users.filter(compiled.upper)
+
+
+def ruleset_with(segment: object) -> tuple[Ruleset, str]:
+    """The rules in force, with this definition among them, and its key.
+
+    Raises InvalidDefinition for JSON that is no definition, and TypeError for anything else.
+    """
+    ruleset = current_ruleset().ruleset
+    if isinstance(segment, str):
+        return ruleset, segment
+    if isinstance(segment, Mapping):
+        segment = parse_definition(dict(segment))
+    if not isinstance(segment, SegmentDefinition):
+        raise TypeError(f"a segment is a key, a definition or its JSON, not {segment!r}")
+    definitions = {**ruleset.definitions, segment.key: segment}
+    return ruleset.evolve(definitions.values(), version=ruleset.version), segment.key
+
+
+def batches(users: UserQuerySet) -> Iterator[list[UserSnapshot]]:
+    """Snapshots of all these users in the order of their keys: one query for each batch."""
+    ordered = users.order_by("pk")
+    batch = snapshots(ordered[:BATCH])
+    while batch:
+        yield batch
+        batch = snapshots(ordered.filter(pk__gt=batch[-1].key)[:BATCH]) if _full(batch) else []
+
+
+def _full(batch: list[UserSnapshot]) -> bool:
+    return len(batch) == BATCH
+
+
+def _finished(users: UserQuerySet, segment: object, now: int | None) -> Condition:
+    now = now_in_microseconds() if now is None else now
+    ruleset, key = ruleset_with(segment)
+    bounds = SegmentCompiler(ruleset, now=now).segment(key)
+    if bounds.exact:
+        return bounds.lower
+    found = [
+        user.key
+        for batch in batches(_same_rows(users).filter(in_doubt(bounds)))
+        for user in batch
+        if ruleset.matches(key, attributes_of(user, now), now=now)
+    ]
+    return any_of([bounds.lower, key_condition(F("pk"), found)])
+
+
+def in_doubt(bounds: Bounds) -> Q:
+    """Those of whom SQL cannot say whether they are in."""
+    return to_q(all_of([bounds.upper, negation(bounds.lower)]))
+
+
+def _same_rows(users: UserQuerySet) -> UserQuerySet:
+    """The users of a queryset, without its columns, its order and whatever else it computes."""
+    everybody = UserQuerySet(User, using=users.db)
+    if not users.query.where:
+        return everybody
+    return everybody.filter(pk__in=users.order_by().values("pk"))

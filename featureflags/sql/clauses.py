@@ -1,0 +1,241 @@
+"""One clause in SQL: what it observes, and the condition under which it holds.
+
+As in `segments.predicate`: an attribute that is missing or null makes a clause false, negated or
+not; a list matches by any of its elements; an integer beyond a double settles a comparison as no
+match.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import singledispatch
+from typing import Any, Final
+
+from django.db.models import DateTimeField, Exists, F, OuterRef, QuerySet, Value
+from django.db.models.lookups import Exact, GreaterThanOrEqual, LessThanOrEqual
+
+from featureflags.segments.definitions import EXISTS, Clause
+from featureflags.segments.members import parse_expiry
+from featureflags.segments.operators import VALUE_TESTS
+from featureflags.segments.values import is_number
+from featureflags.sql.bounds import (
+    Bounds,
+    Condition,
+    all_of,
+    any_of,
+    both,
+    condition,
+    exactly,
+    inverse,
+    negation,
+    unknown,
+)
+from featureflags.sql.expressions import Compare, KeyIn, OneOf, Present, Text, as_keys
+from featureflags.sql.json_clauses import json_bounds, json_present
+from featureflags.sql.operands import (
+    BooleanColumn,
+    Constant,
+    DaysColumn,
+    InstantColumn,
+    JSONColumn,
+    KeyColumn,
+    NumberColumn,
+    Operand,
+    RelatedTexts,
+    Source,
+    TextColumn,
+    Unknown,
+)
+from featureflags.sql.ranges import (
+    FIRST_INSTANT,
+    LAST_INSTANT,
+    Span,
+    days_equal,
+    days_within,
+    instants_within,
+    limit_of,
+)
+from featureflags.sql.texts import text_bounds
+from featureflags.types import JSONValue
+from users.models import User
+from users.times import to_datetime, to_rfc3339
+
+COMPARISONS: Final = frozenset(
+    {"lessThan", "lessThanOrEqual", "greaterThan", "greaterThanOrEqual", "before", "after"}
+)
+LARGEST_INTEGER: Final = 2**63 - 1
+
+
+def clause_bounds(clause: Clause, operand: Operand, source: Source, now: int) -> Bounds:
+    """The condition of a clause that is not broken and not a segmentMatch, at `now` (µs)."""
+    if isinstance(operand, Unknown):
+        return unknown(operand.why)
+    if isinstance(operand, Constant):
+        return exactly(_constant(clause, operand.value))
+    present = _present(operand)
+    if clause.op == EXISTS:
+        return exactly(negation(present) if clause.negate else present)
+    if isinstance(operand, JSONColumn):
+        return json_bounds(clause, operand)
+    passes = _passes(operand, clause.op, clause.values, source, now)
+    return both([exactly(present), inverse(passes) if clause.negate else passes])
+
+
+def _constant(clause: Clause, value: JSONValue) -> bool:
+    if clause.op == EXISTS:
+        return (value is None) is clause.negate
+    if value is None:
+        return False
+    return VALUE_TESTS[clause.op](clause.values)(value) is not clause.negate
+
+
+def _present(operand: Operand) -> Condition:
+    if isinstance(operand, JSONColumn):
+        return json_present(operand)
+    nullable: Any = None
+    if isinstance(operand, TextColumn):
+        nullable = operand.text
+    elif isinstance(operand, BooleanColumn):
+        nullable = operand.boolean
+    elif isinstance(operand, NumberColumn):
+        nullable = operand.number
+    elif isinstance(operand, InstantColumn):
+        nullable = operand.instant
+    elif isinstance(operand, DaysColumn):
+        nullable = operand.since
+    # A key is always there, and so is a list of related rows, be it empty.
+    return True if nullable is None else condition(Present(nullable))
+
+
+@singledispatch
+def _passes(
+    operand: Operand, _op: str, _values: Sequence[JSONValue], _source: Source, _now: int
+) -> Bounds:
+    """Whether a value that is there passes the operator."""
+    raise TypeError(f"no operand: {operand!r}")
+
+
+@_passes.register
+def _text(
+    operand: TextColumn, op: str, values: Sequence[JSONValue], _source: Source, _now: int
+) -> Bounds:
+    return text_bounds(op, values, operand.text)
+
+
+@_passes.register
+def _key(
+    operand: KeyColumn, op: str, values: Sequence[JSONValue], _source: Source, _now: int
+) -> Bounds:
+    if op == "in":
+        return exactly(key_condition(operand.pk, values))
+    return text_bounds(op, values, operand.text)
+
+
+def key_condition(pk: Any, keys: Sequence[object]) -> Condition:
+    """The user's key is one of these."""
+    found = as_keys(keys)
+    return condition(KeyIn(pk, found)) if found else False
+
+
+@_passes.register
+def _boolean(
+    operand: BooleanColumn, op: str, values: Sequence[JSONValue], _source: Source, _now: int
+) -> Bounds:
+    wanted = {value for value in values if isinstance(value, bool)} if op == "in" else set()
+    return exactly(any_of(condition(Exact(operand.boolean, value)) for value in sorted(wanted)))
+
+
+@_passes.register
+def _number(
+    operand: NumberColumn, op: str, values: Sequence[JSONValue], _source: Source, _now: int
+) -> Bounds:
+    if op in COMPARISONS:
+        limit = limit_of(op, values)
+        if limit is None:
+            return exactly(False)
+        return exactly(condition(Compare(operand.number, limit.symbol, limit.number)))
+    if op != "in":
+        return exactly(False)
+    numbers = tuple(
+        value
+        for value in values
+        if isinstance(value, int | float) and is_number(value) and abs(value) <= LARGEST_INTEGER
+    )
+    return exactly(condition(OneOf(operand.number, numbers)) if numbers else False)
+
+
+@_passes.register
+def _instant(
+    operand: InstantColumn, op: str, values: Sequence[JSONValue], _source: Source, _now: int
+) -> Bounds:
+    if op in {"before", "after"}:
+        limit = limit_of(op, values)
+        return exactly(False if limit is None else _within(operand.instant, instants_within(limit)))
+    if op == "in":
+        return exactly(any_of(_within(operand.instant, span) for span in _written(values)))
+    if op in {"startsWith", "endsWith", "contains", "matches"}:
+        return unknown(f"SQL does not read an instant as text ({op})")
+    return exactly(False)
+
+
+def _written(values: Sequence[JSONValue]) -> list[Span]:
+    """The instants that are written in these very texts."""
+    instants = [(value, parse_expiry(value)) for value in values]
+    return [
+        Span(first=instant, last=instant)
+        for value, instant in instants
+        if instant is not None and to_rfc3339(instant) == value
+    ]
+
+
+@_passes.register
+def _days(
+    operand: DaysColumn, op: str, values: Sequence[JSONValue], _source: Source, now: int
+) -> Bounds:
+    if op in COMPARISONS:
+        limit = limit_of(op, values)
+        return exactly(False if limit is None else _within(operand.since, days_within(limit, now)))
+    if op == "in":
+        return exactly(any_of(_within(operand.since, span) for span in days_equal(values, now)))
+    return exactly(False)
+
+
+def _within(instant: Any, span: Span) -> Condition:
+    first, last = span.first, span.last
+    if first > LAST_INSTANT or last < FIRST_INSTANT:
+        return False
+    return all_of(
+        condition(lookup(instant, Value(to_datetime(bound), output_field=DateTimeField())))
+        for lookup, bound, open_end in (
+            (GreaterThanOrEqual, first, FIRST_INSTANT),
+            (LessThanOrEqual, last, LAST_INSTANT),
+        )
+        if (bound > open_end if lookup is GreaterThanOrEqual else bound < open_end)
+    )
+
+
+@_passes.register
+def _related(
+    operand: RelatedTexts, op: str, values: Sequence[JSONValue], source: Source, _now: int
+) -> Bounds:
+    bounds = text_bounds(op, values, Text(F(operand.column)))
+
+    def some(one: Condition) -> Condition:
+        return one if one is False else condition(source.take_rows(_rows(operand, one)))
+
+    return _lifted(bounds, some)
+
+
+def _lifted(bounds: Bounds, lift: Callable[[Condition], Condition]) -> Bounds:
+    lower = lift(bounds.lower)
+    upper = lower if bounds.exact else lift(bounds.upper)
+    return Bounds(lower=lower, upper=upper, reasons=bounds.reasons)
+
+
+def _rows(operand: RelatedTexts, one: Condition) -> Exists:
+    """Whether a user has a related row for which the condition holds."""
+    field: Any = User._meta.get_field(operand.relation)  # noqa: SLF001 - Django's documented API
+    rows: QuerySet[Any] = QuerySet(field.related_model).filter(
+        **{field.related_query_name(): OuterRef("pk")}
+    )
+    return Exists(rows if one is True else rows.filter(one))

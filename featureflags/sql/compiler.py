@@ -1,0 +1,117 @@
+"""Whole segments in SQL: included, excluded, rules, and the segments that they rest on.
+
+Clauses are the engine's compiled ones, so that what is broken there (a bad expression, an unknown
+operator, a cycle) matches nobody here as well.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from django.db.models import F, Q, TextField
+
+from featureflags.segments.definitions import SEGMENT_MATCH
+from featureflags.segments.predicate import CompiledClause
+from featureflags.segments.ruleset import CompiledSegment, Ruleset
+from featureflags.sql.bounds import Bounds, both, either, exactly, inverse, to_q, unknown
+from featureflags.sql.clauses import clause_bounds, key_condition
+from featureflags.sql.operands import Inline, Source, operand_at
+
+MOST_CLAUSES: Final = 1_000
+"""Of one segment's SQL with all that it rests on. Past that nested segments are left to Python."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CompiledQ:
+    """A segment as filters on users, at one moment.
+
+    Who fulfils `lower` is in; who is in fulfils `upper`. They are the same if it is `exact`;
+    otherwise `why_inexact` says what SQL could not.
+    """
+
+    lower: Q
+    upper: Q
+    why_inexact: tuple[str, ...] = ()
+
+    @property
+    def exact(self) -> bool:
+        return not self.why_inexact
+
+
+def compile_segment(ruleset: Ruleset, segment_key: str, *, now: int) -> CompiledQ:
+    """The filters of a segment at `now` (µs). An unknown segment has no members."""
+    bounds = SegmentCompiler(ruleset, now=now).segment(segment_key)
+    lower = to_q(bounds.lower)
+    upper = lower if bounds.exact else to_q(bounds.upper)
+    return CompiledQ(lower=lower, upper=upper, why_inexact=bounds.reasons)
+
+
+class SegmentCompiler:
+    """Compiles segments of one ruleset at one moment (µs), each of them once."""
+
+    def __init__(self, ruleset: Ruleset, *, now: int, source: Source | None = None) -> None:
+        self._ruleset = ruleset
+        self._now = now
+        self._source = source if source is not None else Inline()
+        self._done: dict[str, Bounds] = {}
+
+    def segment(self, key: str) -> Bounds:
+        """The condition of a segment; False for one that is unknown."""
+        if self._ruleset.segment(key) is None:
+            return exactly(False)
+        if key not in self._done:
+            for segment in self._ruleset.resting_on(key):
+                name = segment.definition.key
+                if name not in self._done:
+                    self._done[name] = self._bounds(segment)
+        return self._done[key]
+
+    def clause(self, clause: CompiledClause) -> Bounds:
+        """The condition of one clause."""
+        if clause.broken is not None:
+            return exactly(False)
+        if clause.clause.op == SEGMENT_MATCH:
+            named = either(
+                self._nested(key) for key in clause.clause.values if isinstance(key, str)
+            )
+            return inverse(named) if clause.clause.negate else named
+        operand = operand_at(clause.path, self._source)
+        return clause_bounds(clause.clause, operand, self._source, self._now)
+
+    def _nested(self, key: str) -> Bounds:
+        found = self._done.get(key, exactly(False))
+        if found.size > MOST_CLAUSES:
+            return unknown(f"the segment {key!r} rests on more than SQL should hold")
+        return found
+
+    def _bounds(self, segment: CompiledSegment) -> Bounds:
+        definition = segment.definition
+        rules = either(
+            both(self.clause(clause) for clause in rule.clauses)
+            for rule in segment.rules
+            if not rule.dead
+        )
+        excluded = self._members(definition.excluded)
+        if excluded.lower is not False:
+            rules = both([inverse(excluded), rules])
+        bounds = either([self._members(definition.included), rules])
+        if bounds.size > MOST_CLAUSES and segment.names:
+            return self._without_nested(segment)
+        return bounds
+
+    def _without_nested(self, segment: CompiledSegment) -> Bounds:
+        """No exact SQL of a bearable size: included users are in, excluded ones are not."""
+        definition = segment.definition
+        why = f"the segment {definition.key!r} rests on more than SQL should hold"
+        included = self._members(definition.included)
+        anybody = both([inverse(self._members(definition.excluded)), unknown(why)])
+        return either([included, anybody])
+
+    def _members(self, members: Mapping[str, int | None]) -> Bounds:
+        keys = [key for key, until in members.items() if until is None or self._now < until]
+        if not keys:
+            return exactly(False)
+        pk = self._source.take(F("pk"), TextField())
+        return exactly(key_condition(pk, keys))

@@ -1,0 +1,169 @@
+"""SQL on text, numbers and keys, on SQLite and PostgreSQL alike.
+
+Strings compare by their characters, case and all; Django's own lookups ignore case on SQLite.
+"""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Callable, Collection
+from typing import Any, Final, TypeAlias
+
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.models import BooleanField, Expression, Func, TextField
+from django.db.models.sql.compiler import SQLCompiler
+
+Sql: TypeAlias = tuple[str, list[Any]]
+Part: TypeAlias = Callable[[int], Sql]
+"""The SQL and parameters of a source of an expression, by its place."""
+
+
+class Written(Func):
+    """An expression that writes its own SQL."""
+
+    def as_sql(
+        self,
+        compiler: SQLCompiler,
+        connection: BaseDatabaseWrapper,
+        *_args: Any,
+        **_options: Any,
+    ) -> Any:
+        def part(place: int) -> Sql:
+            sql, params = compiler.compile(self.source_expressions[place])
+            return sql, list(params)
+
+        return self.write(part, sqlite=connection.vendor == "sqlite")
+
+    def write(self, part: Part, *, sqlite: bool) -> Sql:
+        """The SQL, for SQLite or else for PostgreSQL."""
+        raise NotImplementedError
+
+
+class Name(Expression):
+    """A column by its name alone, of a subquery that we have written ourselves."""
+
+    def __init__(self, name: str, output_field: Any) -> None:
+        super().__init__(output_field=output_field)
+        self.name = name
+
+    def as_sql(self, *_args: Any, **_options: Any) -> Any:
+        return self.name, []
+
+
+class Text(Func):
+    """An expression as plain text: no model field prepares (lower-cases, say) what it meets."""
+
+    template = "%(expressions)s"
+    arity = 1
+    output_field = TextField()
+
+
+class Present(Func):
+    """It is not NULL."""
+
+    template = "((%(expressions)s) IS NOT NULL)"
+    arity = 1
+    output_field = BooleanField()
+
+
+class OneOf(Written):
+    """A column is one of these texts, or of these numbers."""
+
+    output_field = BooleanField()
+    arity = 1
+
+    def __init__(self, column: Any, values: tuple[str | int | float, ...], **extra: Any) -> None:
+        super().__init__(column, **extra)
+        self.values = values
+
+    def write(self, part: Part, *, sqlite: bool) -> Sql:
+        del sqlite
+        sql, params = part(0)
+        marks = ", ".join(["%s"] * len(self.values))
+        return f"({sql} IN ({marks}))", [*params, *self.values]
+
+
+class TextPart(Written):
+    """A text begins or ends with another one that is not empty, or contains it."""
+
+    output_field = BooleanField()
+    arity = 1
+
+    sqlite: Final = {
+        "startsWith": "(SUBSTR({text}, 1, {length}) = %s)",
+        "endsWith": "(SUBSTR({text}, -{length}) = %s)",
+        "contains": "(INSTR({text}, %s) > 0)",
+    }
+    postgresql: Final = {
+        "startsWith": "(SUBSTR({text}, 1, {length}) = %s)",
+        "endsWith": "(RIGHT({text}, {length}) = %s)",
+        "contains": "(STRPOS({text}, %s) > 0)",
+    }
+
+    def __init__(self, text: Any, op: str, sought: str, **extra: Any) -> None:
+        super().__init__(text, **extra)
+        self.op = op
+        self.sought = sought
+
+    def write(self, part: Part, *, sqlite: bool) -> Sql:
+        sql, params = part(0)
+        template = (self.sqlite if sqlite else self.postgresql)[self.op]
+        return template.format(text=sql, length=len(self.sought)), [*params, self.sought]
+
+
+class Compare(Written):
+    """A number as a double, against a limit: `<`, `<=`, `>` or `>=`."""
+
+    output_field = BooleanField()
+    arity = 1
+    template_sql: Final = (
+        "(CAST({number} AS DOUBLE PRECISION) {symbol} CAST(%s AS DOUBLE PRECISION))"
+    )
+
+    def __init__(self, number: Any, symbol: str, limit: float, **extra: Any) -> None:
+        super().__init__(number, **extra)
+        if symbol not in {"<", "<=", ">", ">="}:
+            raise ValueError(f"no comparison: {symbol!r}")
+        self.symbol = symbol
+        self.limit = limit
+
+    def write(self, part: Part, *, sqlite: bool) -> Sql:
+        del sqlite
+        sql, params = part(0)
+        return self.template_sql.format(number=sql, symbol=self.symbol), [*params, self.limit]
+
+
+class KeyIn(Written):
+    """The user's key is one of these, however many: they travel as one parameter."""
+
+    output_field = BooleanField()
+    arity = 1
+    sqlite: Final = "({pk} IN (SELECT value FROM JSON_EACH(%s)))"
+    postgresql: Final = "({pk} = ANY(%s::uuid[]))"
+
+    def __init__(self, pk: Any, keys: tuple[uuid.UUID, ...], **extra: Any) -> None:
+        super().__init__(pk, **extra)
+        self.keys = keys
+
+    def write(self, part: Part, *, sqlite: bool) -> Sql:
+        sql, params = part(0)
+        if sqlite:
+            listed = json.dumps([key.hex for key in self.keys])
+            return self.sqlite.format(pk=sql), [*params, listed]
+        return self.postgresql.format(pk=sql), [*params, list(self.keys)]
+
+
+def as_keys(keys: Collection[object]) -> tuple[uuid.UUID, ...]:
+    """Those that are a user's key: a UUID as Python writes it. No other text equals one."""
+    found = set()
+    for key in keys:
+        if not isinstance(key, str):
+            continue
+        try:
+            parsed = uuid.UUID(key)
+        except ValueError:
+            continue
+        if str(parsed) == key:
+            found.add(parsed)
+    return tuple(sorted(found))

@@ -1,0 +1,296 @@
+"""SQL on JSON values, guarded by type: what Django's key lookups confuse stays apart here.
+
+A value is a pair of expressions: its JSON type and the value itself. On PostgreSQL the value is
+a jsonb; on SQLite it is a text or number, and the JSON text of a list or an object. Keys are
+parameters, so that `2024`, `a__b`, `a.b` and quotes are keys as any other.
+
+Where Python reads an integer, PostgreSQL has a numeric without decimals and SQLite the type
+`integer`; everything else is a double to Python, and so it is here.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any, Final, Literal
+
+from django.db.models import BooleanField, FloatField, Func, TextField
+
+from featureflags.sql.expressions import Part, Sql, Written
+
+Kind = Literal["string", "number", "boolean", "object", "array", "null"]
+
+_SQLITE_KINDS: Final[dict[Kind, tuple[str, ...]]] = {
+    "string": ("text",),
+    "number": ("integer", "real"),
+    "boolean": ("true", "false"),
+    "object": ("object",),
+    "array": ("array",),
+    "null": ("null",),
+}
+
+_PLAIN_KEY: Final = re.compile(r"[A-Za-z0-9 _.:@$-]+")
+"""Keys that a path of SQLite reaches; what JSON may write in several ways is not among them."""
+
+_HUGE: Final = "17976931348623158" + "0" * 292
+"""`float()` refuses integers from 2**1024 - 2**970 on; this is the first number of 17 digits there.
+"""
+_TINY: Final = "2.4703282292062328e-324"
+"""Half of the smallest double: below it a number is zero, which PostgreSQL refuses to cast."""
+
+
+class JSONAt(Written):
+    """The value at a path of keys inside an object; NULL where there is none."""
+
+    output_field = TextField()
+    arity = 1
+    functions: Final = {"value": "JSON_EXTRACT", "type": "JSON_TYPE"}
+    step: Final = (
+        "(SELECT CASE type WHEN 'object' THEN value END FROM JSON_EACH({}) WHERE key = %s)"
+    )
+    last: Final = "(SELECT {} FROM JSON_EACH({}) WHERE key = %s)"
+    column: str = "value"
+
+    def __init__(self, document: Any, path: tuple[str, ...], **extra: Any) -> None:
+        super().__init__(document, **extra)
+        self.path = path
+
+    def write(self, part: Part, *, sqlite: bool) -> Sql:
+        sql, params = part(0)
+        return self._sqlite(sql, params) if sqlite else self._postgresql(sql, params)
+
+    def _sqlite(self, sql: str, params: list[Any]) -> Sql:
+        if all(_PLAIN_KEY.fullmatch(key) for key in self.path):
+            path = "$" + "".join(f'."{key}"' for key in self.path)
+            return f"{self.functions[self.column]}({sql}, %s)", [*params, path]
+        for key in self.path[:-1]:
+            sql, params = self.step.format(sql), [*params, key]
+        return self.last.format(self.column, sql), [*params, self.path[-1]]
+
+    def _postgresql(self, sql: str, params: list[Any]) -> Sql:
+        return f"({sql}{' -> %s::text' * len(self.path)})", [*params, *self.path]
+
+
+class JSONTypeAt(JSONAt):
+    """The JSON type of that value, in the database's own word."""
+
+    column = "type"
+
+    def _postgresql(self, sql: str, params: list[Any]) -> Sql:
+        value, params = super()._postgresql(sql, params)
+        return f"JSONB_TYPEOF({value})", params
+
+
+class KindIs(Written):
+    """The type is one of these kinds."""
+
+    output_field = BooleanField()
+    arity = 1
+
+    def __init__(self, kind: Any, kinds: tuple[Kind, ...], **extra: Any) -> None:
+        super().__init__(kind, **extra)
+        self.kinds = kinds
+
+    def write(self, part: Part, *, sqlite: bool) -> Sql:
+        sql, params = part(0)
+        names = [
+            name for kind in self.kinds for name in (_SQLITE_KINDS[kind] if sqlite else (kind,))
+        ]
+        listed = ", ".join(f"'{name}'" for name in names)
+        return f"({sql} IN ({listed}))", params
+
+
+class NotNull(Func):
+    """There is a value, and it is not JSON's null."""
+
+    template = "(%(expressions)s <> 'null')"
+    arity = 1
+    output_field = BooleanField()
+
+
+class _OfPair(Written):
+    """Something about a type and a value."""
+
+    arity = 2
+    sqlite: str
+    postgresql: str
+
+    def write(self, part: Part, *, sqlite: bool) -> Sql:
+        return self._fill(self.sqlite if sqlite else self.postgresql, part)
+
+    @staticmethod
+    def _fill(template: str, part: Part, **words: str) -> Sql:
+        (kind, kind_params), (value, value_params) = part(0), part(1)
+        params: list[Any] = []
+        # The parts of a template may stand in any order, and more than once.
+        for field in re.findall(r"\{(\w+)\}", template):
+            params += {"kind": kind_params, "value": value_params}.get(field, [])
+        return template.format(kind=kind, value=value, **words), params
+
+
+class TextOf(_OfPair):
+    """The value as text; NULL for what is no text."""
+
+    output_field = TextField()
+    sqlite = "CASE WHEN {kind} = 'text' THEN {value} END"
+    postgresql = "CASE WHEN {kind} = 'string' THEN {value} #>> '{{}}' END"
+
+
+class DoubleOf(_OfPair):
+    """The value as a double; NULL for what is no number, and for integers beyond a double."""
+
+    output_field = FloatField()
+    sqlite = (
+        "CASE WHEN {kind} = 'real' THEN {value}"
+        " WHEN {kind} = 'integer' AND {value} BETWEEN -1.7976931348623157e308"
+        " AND 1.7976931348623157e308 THEN CAST({value} AS REAL) END"
+    )
+    postgresql = (
+        "CASE WHEN {kind} = 'number' THEN CASE"
+        f" WHEN ABS({{value}}::numeric) <= {_TINY} THEN 0"
+        f" WHEN ABS({{value}}::numeric) < {_HUGE} THEN {{value}}::float8"
+        " WHEN SCALE({value}::numeric) > 0"
+        " THEN SIGN({value}::numeric)::float8 * 'Infinity'::float8 END END"
+    )
+
+
+class BeyondDouble(_OfPair):
+    """The value is an integer that no double holds: comparing it settles the clause as no match."""
+
+    output_field = BooleanField()
+    sqlite = (
+        "({kind} = 'integer' AND {value} NOT BETWEEN -1.7976931348623157e308"
+        " AND 1.7976931348623157e308)"
+    )
+    postgresql = (
+        "CASE WHEN {kind} = 'number' THEN"
+        f" ABS({{value}}::numeric) >= {_HUGE} AND SCALE({{value}}::numeric) = 0"
+        " ELSE FALSE END"
+    )
+
+
+class IsConstant(_OfPair):
+    """The value is JSON's true or false."""
+
+    output_field = BooleanField()
+    sqlite = "({kind} = '{word}')"
+    postgresql = "({value} = '{word}'::jsonb)"
+
+    def __init__(self, kind: Any, value: Any, constant: bool, **extra: Any) -> None:
+        super().__init__(kind, value, **extra)
+        self.word = "true" if constant else "false"
+
+    def write(self, part: Part, *, sqlite: bool) -> Sql:
+        return self._fill(self.sqlite if sqlite else self.postgresql, part, word=self.word)
+
+
+class NumberIn(_OfPair):
+    """The value is one of these numbers; integers within 64 bits, and finite doubles."""
+
+    output_field = BooleanField()
+    sqlite = (
+        "CASE {kind} WHEN 'integer' THEN {value} IN ({integers})"
+        " WHEN 'real' THEN {value} IN ({doubles}) END"
+    )
+    postgresql = (
+        "CASE WHEN {kind} = 'number' THEN CASE WHEN SCALE({value}::numeric) = 0"
+        " THEN {value}::numeric IN ({integers})"
+        f" ELSE ({DoubleOf.postgresql}) IN ({{doubles}}) END END"
+    )
+
+    def __init__(
+        self,
+        kind: Any,
+        value: Any,
+        integers: tuple[int, ...],
+        doubles: tuple[float, ...],
+        **extra: Any,
+    ) -> None:
+        super().__init__(kind, value, **extra)
+        self.integers = integers
+        self.doubles = doubles
+
+    def write(self, part: Part, *, sqlite: bool) -> Sql:
+        # Python writes these literals itself: digits, a point, an exponent, nothing else.
+        integers = ", ".join(map(str, self.integers)) or "NULL"
+        doubles = ", ".join(f"CAST('{one!r}' AS DOUBLE PRECISION)" for one in self.doubles)
+        template = self.sqlite if sqlite else self.postgresql
+        return self._fill(template, part, integers=integers, doubles=doubles or "NULL")
+
+
+class AnyElement(Written):
+    """A list has an element for which a condition on the columns of `element` holds.
+
+    With a second condition, on those of `earlier`: and no element before that one fulfils it.
+    """
+
+    output_field = BooleanField()
+    sqlite_list: Final = "JSON_EACH(CASE {kind} WHEN 'array' THEN {value} END)"
+    postgresql_list: Final = (
+        "(SELECT item.value, item.key, JSONB_TYPEOF(item.value) AS type FROM"
+        " JSONB_ARRAY_ELEMENTS(CASE WHEN {kind} = 'array' THEN {value} END)"
+        " WITH ORDINALITY AS item(value, key))"
+    )
+    some: Final = "EXISTS(SELECT 1 FROM {items} AS element WHERE {holds}{unless})"
+    unless: Final = (
+        " AND NOT EXISTS(SELECT 1 FROM {items} AS earlier"
+        " WHERE earlier.key < element.key AND {stops})"
+    )
+
+    def write(self, part: Part, *, sqlite: bool) -> Sql:
+        (kind, kind_params), (value, value_params), (holds, hold_params) = map(part, range(3))
+        list_template = self.sqlite_list if sqlite else self.postgresql_list
+        items, item_params = (
+            list_template.format(kind=kind, value=value),
+            [*kind_params, *value_params],
+        )
+        unless, params = "", [*item_params, *hold_params]
+        if len(self.source_expressions) > 3:
+            stops, stop_params = part(3)
+            unless = self.unless.format(items=items, stops=stops)
+            params += [*item_params, *stop_params]
+        return self.some.format(items=items, holds=holds, unless=unless), params
+
+
+class Holds(Written):
+    """A value, or a list of values, holds one of these: on PostgreSQL by containment.
+
+    Sources: the document, if the path starts there, or else the value; and the same condition
+    for SQLite. A GIN index serves it. Containment is exact: at the end of a path a scalar is
+    contained in itself and in a list that has it as an element, of its own type alone.
+    """
+
+    output_field = BooleanField()
+    arity = 2
+
+    def __init__(
+        self,
+        document: Any,
+        otherwise: Any,
+        path: tuple[str, ...],
+        values: tuple[str | bool, ...],
+        **extra: Any,
+    ) -> None:
+        super().__init__(document, otherwise, **extra)
+        self.path = path
+        self.values = values
+
+    def write(self, part: Part, *, sqlite: bool) -> Sql:
+        if sqlite:
+            return part(1)
+        sql, params = part(0)
+        sought = [form for value in self.values for form in self._forms(value)]
+        parts = " OR ".join([f"{sql} @> %s::jsonb"] * len(sought))
+        return f"({parts})", [one for form in sought for one in (*params, form)]
+
+    def _forms(self, value: str | bool) -> list[str]:
+        if not self.path:
+            # A bare scalar is contained in a list as well: PostgreSQL's one exception.
+            return [json.dumps(value)]
+        return [json.dumps(_nested(self.path, form)) for form in (value, [value])]
+
+
+def _nested(path: tuple[str, ...], value: Any) -> Any:
+    for key in reversed(path):
+        value = {key: value}
+    return value

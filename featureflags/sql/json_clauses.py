@@ -1,0 +1,215 @@
+"""Clauses on a JSON value of any type, which may be a list."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+from featureflags.segments.definitions import Clause
+from featureflags.segments.limits import text_problem
+from featureflags.segments.values import is_number
+from featureflags.sql.bounds import (
+    Bounds,
+    Condition,
+    any_of,
+    both,
+    condition,
+    either,
+    exactly,
+    inverse,
+    negation,
+    to_expression,
+    unknown,
+)
+from featureflags.sql.expressions import Compare, OneOf
+from featureflags.sql.json import (
+    AnyElement,
+    BeyondDouble,
+    DoubleOf,
+    Holds,
+    IsConstant,
+    Kind,
+    KindIs,
+    NotNull,
+    NumberIn,
+    TextOf,
+)
+from featureflags.sql.operands import EARLIER, ELEMENT, JSONColumn
+from featureflags.sql.ranges import Limit, limit_of
+from featureflags.sql.texts import text_bounds
+from featureflags.types import JSONValue
+
+_COMPARISONS: Final = frozenset(
+    {"lessThan", "lessThanOrEqual", "greaterThan", "greaterThanOrEqual"}
+)
+_DATES: Final = frozenset({"before", "after"})
+
+_INTEGERS: Final = range(-(2**63), 2**63)
+"""What SQLite holds exactly. Beyond, equality is left to Python."""
+
+MOST_CONTAINED: Final = 8
+"""Values of `in` that PostgreSQL looks for one by one, by containment; more of them as texts."""
+
+
+def json_present(operand: JSONColumn) -> Condition:
+    """There is a value, and it is not null."""
+    return condition(NotNull(operand.kind))
+
+
+def json_bounds(clause: Clause, operand: JSONColumn) -> Bounds:
+    """The condition of a clause on a JSON value."""
+    present = exactly(json_present(operand))
+    if clause.op == "in":
+        passes, settled = _equals(clause.values, operand), None
+    elif clause.op in _COMPARISONS | _DATES:
+        limit = limit_of(clause.op, clause.values)
+        if limit is None:
+            passes, settled = exactly(False), None
+        else:
+            passes, settled = _compares(clause.op, limit, operand), _beyond_double(operand)
+    else:
+        passes, settled = _either_way(operand, lambda at: _texts(clause, at)), None
+    if not clause.negate:
+        return both([present, passes])
+    parts = [present, inverse(passes)]
+    if settled is not None:
+        parts.append(exactly(negation(settled)))
+    return both(parts)
+
+
+def _either_way(operand: JSONColumn, test: Callable[[JSONColumn], Bounds]) -> Bounds:
+    """The value itself passes, or an element of it."""
+    return either([test(operand), _lifted(operand, test(ELEMENT))])
+
+
+def _lifted(operand: JSONColumn, bounds: Bounds, *stops: Condition) -> Bounds:
+    lower = _any_element(operand, bounds.lower, *stops)
+    upper = lower if bounds.exact else _any_element(operand, bounds.upper, *stops)
+    return Bounds(lower=lower, upper=upper, reasons=bounds.reasons)
+
+
+def _any_element(operand: JSONColumn, holds: Condition, *stops: Condition) -> Condition:
+    if holds is False:
+        return False
+    parts = [to_expression(one) for one in (holds, *stops)]
+    return condition(AnyElement(operand.kind, operand.value, *parts))
+
+
+def _is(operand: JSONColumn, *kinds: Kind) -> Condition:
+    return condition(KindIs(operand.kind, kinds)) if kinds else False
+
+
+def _text(operand: JSONColumn) -> Any:
+    return TextOf(operand.kind, operand.value)
+
+
+def _texts(clause: Clause, operand: JSONColumn) -> Bounds:
+    is_text = _is(operand, "string")
+    return text_bounds(clause.op, clause.values, _text(operand), is_text=is_text)
+
+
+# --- Comparisons -------------------------------------------------------------------------------
+
+
+def _compares(op: str, limit: Limit, operand: JSONColumn) -> Bounds:
+    def test(at: JSONColumn) -> Bounds:
+        number = DoubleOf(at.kind, at.value)
+        found = exactly(condition(Compare(number, limit.symbol, limit.number)))
+        if op not in _DATES:
+            return found
+        why = f"SQL cannot read dates in texts ({op})"
+        return either([found, unknown(why, at_most=_is(at, "string"))])
+
+    stops = condition(BeyondDouble(EARLIER.kind, EARLIER.value))
+    return either([test(operand), _lifted(operand, test(ELEMENT), stops)])
+
+
+def _beyond_double(operand: JSONColumn) -> Condition:
+    """The value, or an element of it, is an integer that cannot be compared as a double."""
+    here = condition(BeyondDouble(operand.kind, operand.value))
+    inside = _any_element(operand, condition(BeyondDouble(ELEMENT.kind, ELEMENT.value)))
+    return any_of([here, inside])
+
+
+# --- Equality ----------------------------------------------------------------------------------
+
+
+def _equals(values: Sequence[JSONValue], operand: JSONColumn) -> Bounds:
+    texts = tuple(
+        dict.fromkeys(one for one in values if isinstance(one, str) and text_problem(one) is None)
+    )
+    booleans = tuple(sorted({one for one in values if isinstance(one, bool)}))
+    numbers = [one for one in values if isinstance(one, int | float) and is_number(one)]
+    return either(
+        [
+            exactly(_contained(texts, booleans, operand)),
+            _either_way(operand, lambda at: _one_of_numbers(numbers, at)),
+            _one_of_others(values, operand),
+        ]
+    )
+
+
+def _contained(
+    texts: tuple[str, ...], booleans: tuple[bool, ...], operand: JSONColumn
+) -> Condition:
+    def test(at: JSONColumn) -> Condition:
+        constants = (condition(IsConstant(at.kind, at.value, one)) for one in booleans)
+        return any_of([condition(OneOf(_text(at), texts)) if texts else False, *constants])
+
+    here, inside = test(operand), _any_element(operand, test(ELEMENT))
+    otherwise = any_of([here, inside])
+    sought: tuple[str | bool, ...] = (*texts, *booleans)
+    if otherwise is False or len(sought) > MOST_CONTAINED:
+        return otherwise
+    document = operand.value if operand.document is None else operand.document
+    return condition(Holds(document, to_expression(otherwise), operand.path, sought))
+
+
+def _one_of_numbers(numbers: Sequence[int | float], operand: JSONColumn) -> Bounds:
+    integers = {int(one) for one in numbers if _whole(one) and int(one) in _INTEGERS}
+    doubles = {double for one in numbers if (double := _double(one)) is not None}
+    found: Condition = False
+    if integers or doubles:
+        found = condition(
+            NumberIn(operand.kind, operand.value, tuple(sorted(integers)), tuple(sorted(doubles)))
+        )
+    if all(_exact_in_sql(one) for one in numbers):
+        return exactly(found)
+    why = "SQL does not compare numbers beyond 64 bits exactly (in)"
+    return either([exactly(found), unknown(why, at_most=_is(operand, "number"))])
+
+
+def _whole(number: int | float) -> bool:
+    return isinstance(number, int) or number.is_integer()
+
+
+def _double(number: int | float) -> float | None:
+    """The double that equals the number, if a finite one does."""
+    try:
+        double = float(number)
+    except OverflowError:
+        return None
+    return double if math.isfinite(double) and double == number else None
+
+
+def _exact_in_sql(number: int | float) -> bool:
+    if isinstance(number, float) and not math.isfinite(number):
+        return math.isnan(number)  # It equals nothing.
+    return not _whole(number) or int(number) in _INTEGERS
+
+
+def _one_of_others(values: Sequence[JSONValue], operand: JSONColumn) -> Bounds:
+    """Null equals an element alone; objects and lists are compared by Python."""
+    nulls: Condition = False
+    if any(one is None for one in values):
+        nulls = _any_element(operand, _is(ELEMENT, "null"))
+    why = "SQL does not compare lists and objects (in)"
+    kinds: list[Kind] = []
+    if any(isinstance(one, dict) for one in values):
+        kinds.append("object")
+    here = unknown(why, at_most=_is(operand, *kinds))
+    if any(isinstance(one, list | tuple) for one in values):
+        kinds.append("array")
+    inside = unknown(why, at_most=_any_element(operand, _is(ELEMENT, *kinds)))
+    return either([exactly(nulls), here, inside])

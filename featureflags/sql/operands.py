@@ -1,0 +1,215 @@
+"""What a clause looks at, in SQL: from an attribute of the catalogue to a kind of operand.
+
+Where expressions come from is the `Source`'s affair: in a filter they stand inline, in a count of
+many segments each is computed once in a subquery.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Final, Protocol, TypeAlias
+
+from django.db.models import BooleanField, DateTimeField, Exists, F, Field, TextField
+
+from featureflags.attributes import CUSTOM_PREFIX, Attribute, catalogue
+from featureflags.segments.attribute_types import AttributeType
+from featureflags.segments.definitions import USER_KIND
+from featureflags.segments.predicate import BUILT_IN
+from featureflags.sql.expressions import Name, Text
+from featureflags.sql.json import JSONAt, JSONTypeAt
+from featureflags.types import JSONValue
+
+
+class Source(Protocol):
+    """Where the expressions of a condition come from."""
+
+    def take(self, expression: Any, output_field: Field[Any, Any]) -> Any:
+        """The expression, or what stands for it."""
+        ...
+
+    def take_rows(self, exists: Exists) -> Any:
+        """The same for a question about related rows."""
+        ...
+
+    @property
+    def inline(self) -> bool:
+        """Whether expressions stand for themselves, so that an index on them can serve."""
+        ...
+
+
+class Inline:
+    """Each expression stands where it is needed, as a filter of a queryset wants it."""
+
+    @property
+    def inline(self) -> bool:
+        return True
+
+    @staticmethod
+    def take(expression: Any, output_field: Field[Any, Any]) -> Any:
+        del output_field
+        return expression
+
+    @staticmethod
+    def take_rows(exists: Exists) -> Any:
+        return exists
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Constant:
+    """The same for every user; None: nobody has it."""
+
+    value: JSONValue
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TextColumn:
+    """A text, or NULL."""
+
+    text: Any
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeyColumn:
+    """The user's key: a UUID in the database, its canonical text to rules."""
+
+    pk: Any
+    text: Any
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BooleanColumn:
+    boolean: Any
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NumberColumn:
+    number: Any
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InstantColumn:
+    """A date and time, which rules see as `users.times.to_rfc3339` writes it."""
+
+    instant: Any
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DaysColumn:
+    """The number of whole days since a date and time."""
+
+    since: Any
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JSONColumn:
+    """A JSON value of any type. `document` and `path`: where an index may find it, if inline."""
+
+    kind: Any
+    value: Any
+    document: Any = None
+    path: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RelatedTexts:
+    """A list of texts that stand in rows of their own: the relation and its column."""
+
+    relation: str
+    column: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unknown:
+    """SQL cannot say what it is."""
+
+    why: str
+
+
+Operand: TypeAlias = (
+    Constant
+    | TextColumn
+    | KeyColumn
+    | BooleanColumn
+    | NumberColumn
+    | InstantColumn
+    | DaysColumn
+    | JSONColumn
+    | RelatedTexts
+    | Unknown
+)
+
+_JSON: Final = frozenset({AttributeType.OBJECT, AttributeType.LIST, AttributeType.ANY})
+
+NOBODY_HAS_IT: Final = Constant(value=None)
+
+
+def operand_at(path: tuple[str, ...], source: Source) -> Operand:
+    """The operand for the path of an attribute, as `segments.references.attribute_path` reads it."""
+    name, inside = path[0], path[1:]
+    attribute = catalogue().get(name)
+    if name in BUILT_IN and attribute is None:
+        # LaunchDarkly answers these itself; see `segments.predicate.BUILT_IN`.
+        known: dict[str, JSONValue] = {"kind": USER_KIND, "anonymous": False}
+        return NOBODY_HAS_IT if inside else Constant(value=known.get(name))
+    if name in BUILT_IN:
+        return Unknown(why=f"the attribute {name!r} is LaunchDarkly's own")
+    if attribute is not None:
+        return _of_catalogue(attribute, inside, source)
+    if name.startswith(CUSTOM_PREFIX):
+        return json_operand(F("metadata"), (name.removeprefix(CUSTOM_PREFIX), *inside), source)
+    return NOBODY_HAS_IT
+
+
+def json_operand(document: Any, path: tuple[str, ...], source: Source) -> JSONColumn:
+    """The value at a path of a JSON column; without a path, the column's own."""
+    kind = source.take(JSONTypeAt(document, path), TextField())
+    value = source.take(JSONAt(document, path), TextField())
+    if source.inline and path:
+        return JSONColumn(kind=kind, value=value, document=document, path=path)
+    return JSONColumn(kind=kind, value=value)
+
+
+ELEMENT: Final = JSONColumn(
+    kind=Name("element.type", TextField()), value=Name("element.value", TextField())
+)
+"""An element of a list, inside `json.AnyElement`."""
+
+EARLIER: Final = JSONColumn(
+    kind=Name("earlier.type", TextField()), value=Name("earlier.value", TextField())
+)
+"""An element before it."""
+
+
+def _of_catalogue(attribute: Attribute, inside: tuple[str, ...], source: Source) -> Operand:
+    if attribute.sql is not None and attribute.type in _JSON:
+        return json_operand(attribute.sql, inside, source)
+    if inside:
+        # Texts, numbers and lists have no parts.
+        return NOBODY_HAS_IT if _in_sql(attribute) else _unknown(attribute)
+    if attribute.sql_related is not None:
+        relation, column = attribute.sql_related
+        return RelatedTexts(relation=relation, column=column)
+    if attribute.elapsed_days_since is not None:
+        return DaysColumn(since=source.take(F(attribute.elapsed_days_since), DateTimeField()))
+    return _unknown(attribute) if attribute.sql is None else _column(attribute, source)
+
+
+def _in_sql(attribute: Attribute) -> bool:
+    return bool(attribute.sql or attribute.sql_related or attribute.elapsed_days_since)
+
+
+def _unknown(attribute: Attribute) -> Unknown:
+    return Unknown(why=f"the attribute {attribute.name!r} has no SQL")
+
+
+def _column(attribute: Attribute, source: Source) -> Operand:
+    kind, sql = attribute.type, attribute.sql
+    if attribute.name == "key":
+        return KeyColumn(pk=source.take(F("pk"), TextField()), text=source.take(sql, TextField()))
+    if kind is AttributeType.BOOLEAN:
+        return BooleanColumn(boolean=source.take(sql, BooleanField()))
+    if kind is AttributeType.NUMBER:
+        return NumberColumn(number=source.take(sql, TextField()))
+    if kind is AttributeType.DATETIME:
+        return InstantColumn(instant=source.take(sql, DateTimeField()))
+    return TextColumn(text=source.take(Text(sql), TextField()))

@@ -1,0 +1,70 @@
+"""Clauses on a text: which SQL says exactly, and which it cannot say.
+
+Regular expressions are RE2's, which no database has; but a pattern that is a plain text between
+anchors is a comparison of texts. Dates and versions inside of texts are left to Python.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any, Final
+
+from featureflags.segments.limits import text_problem
+from featureflags.segments.values import parse_semver
+from featureflags.sql.bounds import Bounds, Condition, any_of, condition, either, exactly, unknown
+from featureflags.sql.expressions import OneOf, TextPart
+from featureflags.sql.ranges import limit_of
+from featureflags.types import JSONValue
+
+_LITERAL: Final = re.compile(
+    r"(\^?)((?:[A-Za-z0-9 _@,:;%&=<>!\"'#~/-]|\\[.@/_+*?()|\[\]{}^$-])*)(\$?)"
+)
+"""A pattern without operators: characters that mean themselves, and escaped punctuation."""
+
+_SEMVER: Final = frozenset({"semVerEqual", "semVerLessThan", "semVerGreaterThan"})
+_DATES: Final = frozenset({"before", "after"})
+_PARTS: Final = frozenset({"startsWith", "endsWith", "contains"})
+
+
+def text_bounds(
+    op: str, values: Sequence[JSONValue], text: Any, *, is_text: Condition = True
+) -> Bounds:
+    """Whether a text passes the operator. `is_text` says where the expression is one at all."""
+    texts = tuple(
+        dict.fromkeys(
+            value for value in values if isinstance(value, str) and text_problem(value) is None
+        )
+    )
+    if op == "in":
+        return exactly(condition(OneOf(text, texts)) if texts else False)
+    if op in _PARTS:
+        return exactly(_part(op, texts, text, is_text))
+    if op == "matches":
+        return either(_pattern(pattern, text, is_text) for pattern in texts)
+    if _holds_for_nothing(op, values):
+        return exactly(False)
+    return unknown(f"SQL does not read what a text says ({op})", at_most=is_text)
+
+
+def _holds_for_nothing(op: str, values: Sequence[JSONValue]) -> bool:
+    if op in _SEMVER:
+        return all(parse_semver(value) is None for value in values)
+    return op not in _DATES or limit_of(op, values) is None
+
+
+def _part(op: str, parts: Sequence[str], text: Any, is_text: Condition) -> Condition:
+    # The empty text is a part of every text.
+    return any_of(condition(TextPart(text, op, part)) if part else is_text for part in parts)
+
+
+def _pattern(pattern: str, text: Any, is_text: Condition) -> Bounds:
+    found = _LITERAL.fullmatch(pattern)
+    if found is None:
+        return unknown("SQL has no such regular expressions (matches)", at_most=is_text)
+    start, escaped, end = found.groups()
+    literal = re.sub(r"\\(.)", r"\1", escaped)
+    if start and end:
+        return exactly(condition(OneOf(text, (literal,))))
+    op = "startsWith" if start else "endsWith" if end else "contains"
+    return exactly(_part(op, (literal,), text, is_text))

@@ -1,0 +1,36 @@
+"""Indexes for the usual segment rules: the e-mail domain, and metadata on PostgreSQL."""
+
+from __future__ import annotations
+
+from django.apps.registry import Apps
+from django.db import migrations, models
+from django.db.backends.base.schema import BaseDatabaseSchemaEditor
+
+import users.functions
+
+
+def create_metadata_index(_apps: Apps, schema_editor: BaseDatabaseSchemaEditor) -> None:
+    """For `metadata @> …`, which a condition `is any of` on a text or boolean compiles to."""
+    if schema_editor.connection.vendor == "postgresql":
+        schema_editor.execute(
+            "CREATE INDEX user_metadata ON users_user USING gin (metadata jsonb_path_ops)"
+        )
+
+
+def drop_metadata_index(_apps: Apps, schema_editor: BaseDatabaseSchemaEditor) -> None:
+    if schema_editor.connection.vendor == "postgresql":
+        schema_editor.execute("DROP INDEX IF EXISTS user_metadata")
+
+
+class Migration(migrations.Migration):
+    dependencies = [
+        ("users", "0001_initial"),
+    ]
+
+    operations = [
+        migrations.AddIndex(
+            model_name="user",
+            index=models.Index(users.functions.EmailDomain("email"), name="user_email_domain"),
+        ),
+        migrations.RunPython(create_metadata_index, drop_metadata_index),
+    ]

@@ -1,0 +1,46 @@
+"""Where the app that knows segments registers itself, so that users can be filtered by them.
+
+`users` imports nothing of it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+from django.core.exceptions import ImproperlyConfigured
+
+if TYPE_CHECKING:
+    from users.querysets import UserQuerySet
+
+
+class SegmentResolver(Protocol):
+    """Filters users by a segment: a key, a definition, or its JSON. `now` is in µs."""
+
+    def members(self, users: UserQuerySet, segment: object, now: int | None) -> UserQuerySet:
+        """Those who are in the segment."""
+        ...
+
+    def others(self, users: UserQuerySet, segment: object, now: int | None) -> UserQuerySet:
+        """Those who are not in the segment."""
+        ...
+
+    def bounds(
+        self, users: UserQuerySet, segment: object, now: int | None
+    ) -> tuple[UserQuerySet, UserQuerySet]:
+        """Those who surely are in the segment, and those who can be."""
+        ...
+
+
+_registered: list[SegmentResolver] = []
+
+
+def register(resolver: SegmentResolver) -> None:
+    """Make this resolver the one that querysets ask."""
+    _registered[:] = [resolver]
+
+
+def resolver() -> SegmentResolver:
+    """The resolver to ask. Raises ImproperlyConfigured if no app has registered one."""
+    if not _registered:
+        raise ImproperlyConfigured("No app that knows segments is installed.")
+    return _registered[0]
