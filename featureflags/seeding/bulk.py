@@ -12,7 +12,8 @@ from dataclasses import fields
 from itertools import islice
 
 from django.contrib.auth.hashers import UNUSABLE_PASSWORD_PREFIX
-from django.db import connection, transaction
+from django.db import IntegrityError, connection, transaction
+from django.db.backends.utils import CursorWrapper
 
 from featureflags.seeding.crowd import RandomUser
 from users.models import User
@@ -24,13 +25,14 @@ NO_PASSWORD = UNUSABLE_PASSWORD_PREFIX + "seeded"
 COLUMNS = tuple(field.name for field in fields(RandomUser))
 CONSTANTS = {"password": NO_PASSWORD, "is_superuser": "false", "is_staff": "false"}
 
+TABLE = User._meta.db_table  # noqa: SLF001 - Django's documented API
 ASIDE = "seeded_users"
-CREATE_ASIDE = (
-    f"CREATE TEMPORARY TABLE {ASIDE} (LIKE users_user INCLUDING DEFAULTS) ON COMMIT DELETE ROWS"
-)
-COPY = f"COPY {ASIDE} ({', '.join((*COLUMNS, *CONSTANTS))}) FROM STDIN"
-TAKE_OVER = f"INSERT INTO users_user SELECT * FROM {ASIDE} ON CONFLICT DO NOTHING"  # noqa: S608
-DROP_ASIDE = f"DROP TABLE IF EXISTS {ASIDE}"
+NAMES = ", ".join((*COLUMNS, *CONSTANTS))
+COPY = f"COPY {TABLE} ({NAMES}) FROM STDIN"
+COPY_ASIDE = f"COPY {ASIDE} ({NAMES}) FROM STDIN"
+CREATE_ASIDE = f"CREATE TEMPORARY TABLE {ASIDE} (LIKE {TABLE}) ON COMMIT DROP"
+TAKE_OVER = f"INSERT INTO {TABLE} SELECT * FROM {ASIDE} ON CONFLICT DO NOTHING"  # noqa: S608
+DROP_ASIDE = f"DROP TABLE {ASIDE}"
 """Names of columns and tables alone; every value goes through COPY."""
 
 
@@ -41,11 +43,10 @@ def write_users(
 
     `progress` is called after each batch with the number of its users.
     """
-    if connection.vendor == "postgresql":
-        return _write_by_copy(users, progress)
+    write = _copy if connection.vendor == "postgresql" else _insert
     written = 0
     for batch in _batches(users):
-        written += _insert(batch)
+        written += write(batch)
         if progress is not None:
             progress(len(batch))
     return written
@@ -69,19 +70,25 @@ def _insert(batch: list[RandomUser]) -> int:
     return after - before
 
 
-def _write_by_copy(users: Iterable[RandomUser], progress: Callable[[int], object] | None) -> int:
-    written = 0
+def _copy(batch: list[RandomUser]) -> int:
+    """Straight into the table; by way of a table aside if some of them are there already."""
+    text = "".join(map(_copy_line, batch))
     with connection.cursor() as cursor:
-        cursor.execute(DROP_ASIDE)
+        try:
+            with transaction.atomic(), connection.wrap_database_errors, cursor.copy(COPY) as copy:
+                copy.write(text)
+        except IntegrityError:
+            return _copy_new(cursor, text)
+    return len(batch)
+
+
+def _copy_new(cursor: CursorWrapper, text: str) -> int:
+    with transaction.atomic():
         cursor.execute(CREATE_ASIDE)
-        for batch in _batches(users):
-            with transaction.atomic():
-                with cursor.copy(COPY) as copy:
-                    copy.write("".join(map(_copy_line, batch)))
-                cursor.execute(TAKE_OVER)
-                written += cursor.rowcount
-            if progress is not None:
-                progress(len(batch))
+        with cursor.copy(COPY_ASIDE) as copy:
+            copy.write(text)
+        cursor.execute(TAKE_OVER)
+        written: int = cursor.rowcount
         cursor.execute(DROP_ASIDE)
     return written
 

@@ -18,11 +18,12 @@ BLOCK = 1000
 
 EMPLOYEE_DOMAIN = "agpt.co"
 DOMAINS = ("example.com", "example.org", "example.net", EMPLOYEE_DOMAIN)
-DOMAIN_WEIGHTS = (60, 25, 13, 2)
+DOMAIN_SHARES = (60, 85, 98, 100)
 ROLES = ("user", "admin", "system")
-ROLE_WEIGHTS = (970, 20, 10)
+ROLE_SHARES = (970, 990, 1000)
 PLANS = ("free", "basic", "pro", "team")
-PLAN_WEIGHTS = (60, 20, 15, 5)
+PLAN_SHARES = (60, 80, 95, 100)
+"""Shares are cumulative: what `random.choices` would otherwise add up for each user."""
 COUNTRIES = ("US", "DE", "FR", "GB", "IN", "BR", "JP", "NG", "PL", "ES")
 FIRST_NAMES = ("Ada", "Ben", "Chen", "Dora", "Emeka", "Fatima", "Gita", "Hugo", "Ines", "Jonas")
 LAST_NAMES = ("Abe", "Berg", "Costa", "Diaz", "Eze", "Fox", "Gupta", "Hahn", "Ito", "Jansen")
@@ -64,7 +65,7 @@ def crowd(count: int, now: datetime.datetime) -> Iterator[RandomUser]:
 def _user(source: random.Random, number: int, midnight: datetime.datetime) -> RandomUser:
     # Every user draws the same numbers in the same order, whatever becomes of them.
     chance = source.random
-    domain = source.choices(DOMAINS, DOMAIN_WEIGHTS)[0]
+    domain = source.choices(DOMAINS, cum_weights=DOMAIN_SHARES)[0]
     days = (NEW_DAYS if chance() < NEW_SHARE else OLD_DAYS) * chance()
     seen = days * chance() ** 3
     age = datetime.timedelta(seconds=int(days * SECONDS_PER_DAY))
@@ -75,9 +76,9 @@ def _user(source: random.Random, number: int, midnight: datetime.datetime) -> Ra
         email=f"{first.lower()}.{last.lower()}.{number}@{domain}",
         email_verified=chance() < VERIFIED_SHARE,
         name=f"{first} {last}",
-        role=source.choices(ROLES, ROLE_WEIGHTS)[0],
+        role=source.choices(ROLES, cum_weights=ROLE_SHARES)[0],
         metadata={
-            "plan": source.choices(PLANS, PLAN_WEIGHTS)[0],
+            "plan": source.choices(PLANS, cum_weights=PLAN_SHARES)[0],
             "country": COUNTRIES[int(chance() * len(COUNTRIES))],
             "age": 18 + int(chance() * 63),
         },

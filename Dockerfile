@@ -1,0 +1,30 @@
+# One image for the web server, the Celery worker and the schedule; compose.yaml runs all three.
+FROM python:3.12-slim AS build
+ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1
+RUN python -m venv /venv
+COPY requirements/production.txt /requirements.txt
+RUN /venv/bin/pip install --require-hashes --requirement /requirements.txt
+
+FROM python:3.12-slim
+ENV PATH=/venv/bin:$PATH \
+    PYTHONUNBUFFERED=1 \
+    PYTHONDONTWRITEBYTECODE=1 \
+    DJANGO_SETTINGS_MODULE=config.settings.production \
+    GUIDON_VAR_DIR=/app/var \
+    STATIC_ROOT=/app/staticfiles
+RUN useradd --system --create-home --uid 10001 guidon
+WORKDIR /app
+COPY --from=build /venv /venv
+COPY manage.py ./
+COPY config config
+COPY users users
+COPY featureflags featureflags
+COPY templates templates
+# The files' names get their hashes here. No server is asked, and no secret stays in the image.
+RUN DJANGO_SETTINGS_MODULE=config.settings.static python manage.py collectstatic --noinput \
+    && install --directory --owner=guidon --group=guidon /app/var
+USER guidon
+EXPOSE 8000
+# Flags answer while PostgreSQL or Redis is down: a worker that is slow to connect is no reason to
+# end it. --preload would fork after the SDK has started: the child makes its own client anyway.
+CMD ["gunicorn", "config.wsgi:application", "--bind=0.0.0.0:8000", "--workers=3", "--timeout=30", "--access-logfile=-"]
