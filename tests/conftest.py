@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from django.apps import apps
-from django.core.cache import CacheHandler, caches
+from django.core.cache import CacheHandler
 from django.core.cache.backends.base import BaseCache
 from django.db import connection
 from django.test import override_settings
@@ -20,6 +20,7 @@ from featureflags import monitoring
 from featureflags.cache import rulesets, store
 from featureflags.launchdarkly import client
 from featureflags.overrides import forced_flags
+from tests.emptying import empty_caches
 
 pytest_plugins = ["featureflags.testing"]
 
@@ -57,8 +58,7 @@ def fresh_process(request: pytest.FixtureRequest) -> Iterator[None]:
         request.getfixturevalue("transactional_db")
         create_default_segments(apps, connection.schema_editor())
     if transactional or marker is not None or "db" in request.fixturenames:
-        for alias in caches:
-            _empty(alias)
+        empty_caches()
     if request.node.get_closest_marker("pure") is not None:
         request.getfixturevalue("no_cache")
     rulesets.forget_loaded()
@@ -77,14 +77,6 @@ def no_cache(monkeypatch: pytest.MonkeyPatch) -> None:
         pytest.fail(f"The cache {alias!r} is used by a test that does not ask for the database.")
 
     monkeypatch.setattr(CacheHandler, "__getitem__", refuse)
-
-
-def _empty(alias: str) -> None:
-    cache = caches[alias]
-    if hasattr(cache, "delete_pattern"):
-        cache.delete_pattern("*")
-    else:
-        cache.clear()
 
 
 @pytest.fixture

@@ -2,16 +2,29 @@
 
 from __future__ import annotations
 
+import atexit
 import os
+import shutil
 import tempfile
 from pathlib import Path
 
 # A developer's .env must not decide what the tests see. Set before the first read.
 os.environ["GUIDON_IGNORE_DOTENV"] = "1"
 WORKER = os.environ.get("PYTEST_XDIST_WORKER", "main")
-# Commands that a test starts get the folder of the test that starts them.
-if "GUIDON_VAR_DIR" not in os.environ:
-    os.environ["GUIDON_VAR_DIR"] = tempfile.mkdtemp(prefix=f"guidon-test-{WORKER}-")
+# Each worker of a parallel run has a folder of its own, though it inherits the variables of the
+# process that started it; a command that a test starts gets the folder of its test.
+if os.environ.get("GUIDON_TEST_WORKER") != WORKER:
+    os.environ["GUIDON_TEST_WORKER"] = WORKER
+    _folder = tempfile.mkdtemp(prefix=f"guidon-test-{WORKER}-")
+    _owner = os.getpid()
+    os.environ["GUIDON_VAR_DIR"] = _folder
+
+    @atexit.register
+    def remove_folder() -> None:
+        # A forked child may run its parent's exit handlers.
+        if os.getpid() == _owner:
+            shutil.rmtree(_folder, ignore_errors=True)
+
 
 from config.settings.base import *  # noqa: E402 - after the environment is settled
 from config.settings.base import CACHES, DATABASES, FEATUREFLAGS, REDIS_URL  # noqa: E402

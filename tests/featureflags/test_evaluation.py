@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 from asgiref.sync import sync_to_async
 from django.contrib.auth.models import AnonymousUser
-from django.core.cache import caches
 from django.db import OperationalError, connection
 from pytest_django.fixtures import Settings
 
@@ -38,6 +37,7 @@ from featureflags.resolving import contexts_for, resolve
 from featureflags.results import ContextSource, Degradation
 from featureflags.testing import FlagOverrides
 from tests.conftest import FlagFile
+from tests.emptying import empty_caches
 from tests.factories import UserFactory
 from tests.services.launchdarkly import (
     LaunchDarklyServer,
@@ -120,8 +120,7 @@ class TestSubjects:
         self, flag_file: FlagFile, employee: User, django_assert_num_queries: Callable[[int], Any]
     ) -> None:
         flag_file(TOOLS)
-        for alias in caches:
-            caches[alias].clear()
+        empty_caches()
         key = str(employee.pk)
         assert variation_detail("internal-tools", key).source is ContextSource.DATABASE
         with django_assert_num_queries(0):
@@ -132,8 +131,7 @@ class TestSubjects:
     ) -> None:
         keys = [str(user.pk) for user in UserFactory.create_batch(30)]
         rulesets.current_ruleset()
-        for alias in caches:
-            caches[alias].clear()
+        empty_caches()
         with django_assert_num_queries(2):
             # The version and the users.
             contexts = contexts_for(keys)
@@ -145,8 +143,7 @@ class TestSubjects:
         self, flag_file: FlagFile, employee: User, django_assert_num_queries: Callable[[int], Any]
     ) -> None:
         flag_file(TOOLS)
-        for alias in caches:
-            caches[alias].clear()
+        empty_caches()
         with unit_of_work():
             first = resolve(str(employee.pk))
             with django_assert_num_queries(0):
@@ -338,8 +335,7 @@ class TestDatabaseDown:
         self, flag_file: FlagFile, employee: User, down: Callable[[], Any]
     ) -> None:
         flag_file(TOOLS)
-        for alias in caches:
-            caches[alias].clear()
+        empty_caches()
         resolve(str(employee.pk))
         rulesets.forget_loaded()
         with down():
@@ -355,8 +351,7 @@ class TestDatabaseDown:
             {**boolean_flag("mine"), "targets": [{"values": [str(employee.pk)], "variation": 0}]},
         )
         key = str(employee.pk)
-        for alias in caches:
-            caches[alias].clear()
+        empty_caches()
         with down():
             detail = variation_detail("internal-tools", key)
             assert detail.value is False
@@ -372,8 +367,7 @@ class TestDatabaseDown:
         self, flag_file: FlagFile, employee: User, down: Callable[[], Any]
     ) -> None:
         flag_file(TOOLS)
-        for alias in caches:
-            caches[alias].clear()
+        empty_caches()
         with unit_of_work():
             with down():
                 assert not is_enabled("internal-tools", str(employee.pk))
@@ -387,8 +381,7 @@ class TestDatabaseDown:
         self, flag_file: FlagFile, employee: User, down: Callable[[], Any], settings: Settings
     ) -> None:
         flag_file(TOOLS)
-        for alias in caches:
-            caches[alias].clear()
+        empty_caches()
         settings.FEATUREFLAGS = {**settings.FEATUREFLAGS, "SNAPSHOT_SECONDS": -1}
         resolve(str(employee.pk))
         with down():
@@ -411,8 +404,7 @@ class TestDatabaseDown:
         down: Callable[[], Any],
         caplog: pytest.LogCaptureFixture,
     ) -> None:
-        for alias in caches:
-            caches[alias].clear()
+        empty_caches()
         with caplog.at_level(logging.WARNING), down():
             for _ in range(5):
                 is_enabled("internal-tools", str(employee.pk))

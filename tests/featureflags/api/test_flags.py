@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from django.core.cache import caches
 from django.db import connection
 from django.test import RequestFactory, override_settings
 from django.test.utils import CaptureQueriesContext
@@ -17,6 +16,7 @@ from featureflags.cache import store
 from featureflags.evaluation import variation_detail
 from featureflags.launchdarkly.client import close
 from tests.conftest import FlagFile
+from tests.emptying import empty_caches
 from tests.factories import UserFactory
 from tests.services.flag_json import boolean_flag, prerequisite, segment_rule, string_flag
 from tests.services.launchdarkly import SDK_KEY, LaunchDarklyServer
@@ -143,7 +143,7 @@ def test_who_asks_is_kept_as_stored_for_when_the_database_is_down(by_session: Ca
     one(client, "new-checkout")
     assert store.read([key]).fresh[key].email == user.email
     request = RequestFactory().get("/")
-    caches["featureflags"].clear()
+    empty_caches("featureflags")
     user.email = "never-saved@agpt.co"
     request.user = user
     assert variation_detail("new-checkout", request=request).source == "loaded"

@@ -22,6 +22,7 @@ from featureflags.cache.unit import unit_of_work
 from featureflags.models import SegmentMember
 from featureflags.resolving import contexts_for, resolve
 from featureflags.results import ContextSource
+from tests.emptying import empty_caches
 from tests.factories import SegmentFactory, SegmentMemberFactory, UserFactory, clause, rule
 from users.models import User
 
@@ -49,8 +50,7 @@ def user(group: Group) -> User:
     member = UserFactory.create()
     member.groups.add(group)
     # The markers of the writes above would keep the snapshot out for half a minute.
-    for alias in caches:
-        caches[alias].clear()
+    empty_caches()
     return member
 
 
@@ -157,8 +157,7 @@ def test_a_write_that_is_rolled_back_leaves_no_trace(user: User) -> None:
         assert resolve(key).context.get("role") == "admin", "one's own write is seen"
         transaction.set_rollback(True)
     assert resolve(key).context.get("role") == "user"
-    for alias in caches:
-        caches[alias].clear()
+    empty_caches()
     assert resolve(key).context.get("role") == "user"
     assert resolve(key).source is ContextSource.CACHE
 

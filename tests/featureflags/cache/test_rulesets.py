@@ -9,7 +9,6 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from django.core.cache import caches
 from django.db import OperationalError, connection, transaction
 
 from featureflags import monitoring
@@ -18,6 +17,7 @@ from featureflags.cache.rulesets import current_ruleset
 from featureflags.models import Segment
 from featureflags.results import Degradation
 from featureflags.versions import RulesetVersion
+from tests.emptying import empty_caches
 from tests.factories import SegmentFactory, SegmentMemberFactory, clause, rule
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -192,8 +192,7 @@ class TestDatabaseDown:
 
     def test_when_nothing_is_known_there_are_no_segments_and_that_is_said(self) -> None:
         rulesets.forget_loaded()
-        for alias in caches:
-            caches[alias].clear()
+        empty_caches()
         with database_down():
             loaded = current_ruleset()
         assert loaded.ruleset.match(ATTRIBUTES, now=0) == frozenset()

@@ -1,0 +1,39 @@
+"""Small pages for tests: each asks for a flag in one way."""
+
+from __future__ import annotations
+
+from django.http import HttpRequest, JsonResponse
+from django.urls import path
+
+from featureflags.cache.unit import current_unit
+from featureflags.evaluation import ais_enabled, is_enabled, variation_detail
+from featureflags.resolving import resolve
+
+
+def plain(request: HttpRequest) -> JsonResponse:
+    """Asks for nothing."""
+    return JsonResponse({"unit": current_unit() is not None})
+
+
+def flag(request: HttpRequest) -> JsonResponse:
+    detail = variation_detail("internal-tools", request=request)
+    return JsonResponse(
+        {**detail.to_dict(), "context": resolve(None, request=request).context.to_dict()}
+    )
+
+
+def lazy_user(request: HttpRequest) -> JsonResponse:
+    """Passes `request.user` on, as most code does."""
+    return JsonResponse({"on": is_enabled("internal-tools", request.user)})
+
+
+async def flag_async(request: HttpRequest) -> JsonResponse:
+    return JsonResponse({"on": await ais_enabled("internal-tools", request=request)})
+
+
+urlpatterns = [
+    path("plain/", plain),
+    path("flag/", flag),
+    path("lazy-user/", lazy_user),
+    path("flag-async/", flag_async),
+]
