@@ -11,7 +11,7 @@ import json
 import random
 import uuid
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from django.contrib.auth.models import Group
 from django.db import connection
@@ -19,11 +19,13 @@ from django.db import connection
 from featureflags.types import JSONValue
 from users.models import Role, User
 
+Drawn = TypeVar("Drawn")
+
 NOW: Final = 1_750_000_000_000_000
 INSTANT: Final = datetime.datetime(2025, 6, 15, 15, 6, 40, tzinfo=datetime.UTC)
 """NOW as a datetime."""
 
-PEOPLE: Final = 200
+PEOPLE: Final = 120
 KEYS: Final = tuple(str(uuid.UUID(int=number * 7919 + 1)) for number in range(PEOPLE))
 METADATA_KEYS: Final = ("a", "b", "2024", "a__b", "a.b", "/a", 'q"x', "é", "", "o")
 
@@ -89,12 +91,15 @@ class People:
     def __init__(self, seed: int) -> None:
         self.random = random.Random(seed)
 
-    def one_of(self, values: Sequence[Any]) -> Any:
+    def one_of(self, values: Sequence[Drawn]) -> Drawn:
         return self.random.choice(values)
 
     def scalar(self) -> JSONValue:
-        pool = self.one_of((TEXTS, TEXTS, NUMBERS, NUMBERS, DATES, VERSIONS, (True, False, None)))
-        return HUGE if self.random.random() < 0.02 else self.one_of(pool)
+        pool: Sequence[Any] = self.one_of(
+            (TEXTS, TEXTS, NUMBERS, NUMBERS, DATES, VERSIONS, (True, False, None))
+        )
+        found: JSONValue = HUGE if self.random.random() < 0.02 else self.one_of(pool)
+        return found
 
     def value(self) -> JSONValue:
         kind = self.random.random()
@@ -102,7 +107,8 @@ class People:
             return self.scalar()
         if kind < 0.9:
             return [self.scalar() for _ in range(self.random.randint(0, 3))]
-        return self.one_of(NESTED)
+        nested: JSONValue = self.one_of(NESTED)
+        return nested
 
     def metadata(self) -> dict[str, JSONValue]:
         keys = [key for key in METADATA_KEYS if self.random.random() < 0.6]

@@ -1,0 +1,148 @@
+"""SQL equals Python: for random definitions and odd users, for membership and for counts."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Iterable
+from dataclasses import replace
+
+import pytest
+from hypothesis import event, given
+from hypothesis import strategies as st
+
+from featureflags.attributes import attributes_of
+from featureflags.segments.definitions import SegmentDefinition
+from featureflags.segments.ruleset import Ruleset
+from featureflags.sizes import segment_sizes
+from featureflags.sql.compiler import compile_segment
+from featureflags.types import Attributes
+from tests.featureflags.segments.proof import EXAMPLES, PROOF, SMALLEST_SHARE
+from tests.featureflags.sql.people import NOW, create_people
+from tests.featureflags.sql.strategies import FAMILIES, segment_matches, segments
+from users.models import User
+from users.querysets import UserQuerySet
+from users.selectors import snapshots
+
+COUNTED_AT_ONCE = 20
+FINISHED_EVERY = 20
+"""One example in so many is also asked through the queryset's own methods."""
+
+
+def keys(users: UserQuerySet) -> set[str]:
+    return {str(pk) for pk in users.order_by().values_list("pk", flat=True)}
+
+
+class Proof:
+    """Compares SQL with Python, and keeps account of what was compared."""
+
+    def __init__(self) -> None:
+        create_people()
+        self.people: dict[str, Attributes] = {
+            user.key: attributes_of(user, NOW) for user in snapshots(User.objects.all())
+        }
+        self.examples = 0
+        self.pairs: Counter[bool] = Counter()
+        self.shares: Counter[str] = Counter()
+        self.waiting: list[tuple[SegmentDefinition, int]] = []
+
+    def expected(self, ruleset: Ruleset, key: str) -> set[str]:
+        return {
+            user
+            for user, attributes in self.people.items()
+            if ruleset.matches(key, attributes, now=NOW)
+        }
+
+    def compare(self, definitions: Iterable[SegmentDefinition], key: str) -> set[str]:
+        """Membership; gives the members back."""
+        ruleset = Ruleset(definitions)
+        members = self.expected(ruleset, key)
+        self._record(ruleset, members)
+        compiled = compile_segment(ruleset, key, now=NOW)
+        surely = keys(User.objects.filter(compiled.lower))
+        if compiled.exact:
+            assert surely == members
+        else:
+            assert surely <= members <= keys(User.objects.filter(compiled.upper))
+        return members
+
+    def finish(self, definition: SegmentDefinition, members: set[str]) -> None:
+        """The queryset's own methods; and that nobody is on both sides, or on none."""
+        if self.examples % FINISHED_EVERY == 0:
+            assert keys(User.objects.in_segment(definition, now=NOW)) == members
+            others = keys(User.objects.not_in_segment(definition, now=NOW))
+            assert others == self.people.keys() - members
+
+    def count(self, definition: SegmentDefinition, members: set[str]) -> None:
+        """The one-pass count, of many definitions at once."""
+        named = replace(definition, key=f"s{len(self.waiting):02}")
+        self.waiting.append((named, len(members)))
+        if len(self.waiting) == COUNTED_AT_ONCE:
+            self.count_waiting()
+
+    def count_waiting(self) -> None:
+        ruleset = Ruleset(definition for definition, _ in self.waiting)
+        counted = segment_sizes(now=NOW, ruleset=ruleset, finish=self.examples % 500 == 0)
+        assert counted.users == len(self.people)
+        for size, (definition, expected) in zip(counted.sizes, self.waiting, strict=True):
+            assert size.at_least <= expected <= size.at_most, definition
+            if not size.why_inexact:
+                assert size.count == expected, definition
+        self.waiting.clear()
+
+    def _record(self, ruleset: Ruleset, members: set[str]) -> None:
+        self.examples += 1
+        self.pairs[True] += len(members)
+        self.pairs[False] += len(self.people) - len(members)
+        event("somebody matches" if members else "nobody matches")
+        event("everybody matches" if len(members) == len(self.people) else "somebody does not")
+        clauses = [
+            clause
+            for definition in ruleset.definitions.values()
+            for rule in definition.rules
+            for clause in rule.clauses
+        ]
+        for op in {clause.op for clause in clauses}:
+            event(op)
+            self.shares[op] += 1
+
+    def check(self, ops: Collection[str]) -> None:
+        """Fail unless enough was compared: matches, non-matches and every operator."""
+        assert self.examples >= EXAMPLES
+        assert min(self.pairs[True], self.pairs[False]) / self.pairs.total() >= SMALLEST_SHARE
+        shares = {op: self.shares[op] / self.examples for op in ops}
+        assert min(shares.values()) >= SMALLEST_SHARE, shares
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("name", sorted(FAMILIES))
+def test_a_family_of_operators_gives_the_same_members_and_counts(name: str) -> None:
+    family, proof = FAMILIES[name], Proof()
+
+    @PROOF
+    @given(segments("s", family.clauses()))
+    def prove(definition: SegmentDefinition) -> None:
+        members = proof.compare([definition], "s")
+        proof.finish(definition, members)
+        proof.count(definition, members)
+
+    prove()
+    proof.check(family.ops)
+
+
+@pytest.mark.django_db
+def test_nested_segments_give_the_same_members_and_counts() -> None:
+    proof = Proof()
+    plain = st.one_of(*(FAMILIES[name].clauses() for name in ("equality", "columns", "regex")))
+    nested = st.one_of(segment_matches("s1", "s2", "s3"), segment_matches("s1", "s2"), plain)
+
+    @PROOF
+    @given(segments("s1", plain), segments("s2", nested), segments("s3", nested))
+    def prove(one: SegmentDefinition, two: SegmentDefinition, three: SegmentDefinition) -> None:
+        # s2 and s3 may name each other or themselves: a cycle breaks those conditions.
+        members = proof.compare([three, one, two], "s3")
+        if proof.examples % FINISHED_EVERY == 0:
+            sizes = segment_sizes(now=NOW, ruleset=Ruleset([one, two, three])).sizes
+            assert {size.key: size.count for size in sizes}["s3"] == len(members)
+
+    prove()
+    proof.check(("segmentMatch", "in"))
