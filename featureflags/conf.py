@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from functools import cache
 from typing import Any
 
@@ -37,31 +37,116 @@ class FeatureFlagsSettings:
     sdk_key: str = ""
     flag_file: str = ""
     """Where flags come from while there is no SDK key: LaunchDarkly's JSON, re-read when edited."""
+    source: str = "auto"
+    """How flags reach this project: one of `Source`. `auto` streams if there is an SDK key, else
+    reads the flag file, else is offline."""
+    poll_seconds: float = 30.0
+    """How often `polling` asks. LaunchDarkly allows no less than 30."""
+    daemon_url: str = ""
+    """`daemon`: the Redis (redis://…) that a relay proxy fills."""
+    daemon_prefix: str = "launchdarkly"
+    """`daemon`: the prefix that the relay proxy writes under."""
+    daemon_cache_seconds: float = 15.0
+    """`daemon`: how long a flag that was read from Redis holds."""
+    spare_url: str = ""
+    """A Redis that keeps the last known flags, for a process that starts while LaunchDarkly is
+    away. Empty: none is kept."""
+    spare_save_seconds: float = 5.0
+    """A process saves the spare no more often than this."""
     base_uri: str = ""
     stream_uri: str = ""
     events_uri: str = ""
     send_events: bool = True
+    summary_events_only: bool = False
+    """Tell LaunchDarkly how often each variation was served, and nothing about anybody: no
+    context counts towards the bill, and experiments and `track` have no data."""
+    context_keys_capacity: int = 10_000
+    """How many contexts a process remembers as told. One that is forgotten is told again."""
     start_wait: float = 2.0
     """How long the first check of a process may wait for LaunchDarkly. Later ones never wait."""
     close_wait: float = 3.0
     """How long a process that ends may take to deliver its last events."""
+    api_token: str = field(default="", repr=False)
+    """For LaunchDarkly's REST API: a token of its own, never an SDK key."""
+    api_url: str = "https://app.launchdarkly.com"
+    project: str = ""
+    environment: str = ""
+    """The project and environment, by key, that `sync_segments` writes to."""
+    sync_segments: bool = False
+    """Whether a segment that is created, renamed or activated is written to LaunchDarkly too."""
+    sync_tag: str = "guidon"
+    """What marks a segment of LaunchDarkly as ours. Others are never touched."""
     demo: str = ""
     """Dotted path to the module with the people and segments that `seed_demo` writes."""
+    testers: bool = False
+    """Whether staff may see pages as if a flag were on; see `featureflags.testers`."""
+    tester_cookie: str = "guidon_tester"
+    tester_seconds: int = 8 * 3600
+    """How long such a look lasts at most."""
+    metrics_token: str = ""
+    """A bearer of this token may read the metrics. Empty: staff alone."""
     visitor_cookie: str = "guidon_visitor"
     visitor_cookie_days: int = 365
 
 
+class Source(StrEnum):
+    """Where flags come from: the values of the setting `source`."""
+
+    AUTO = "auto"
+    STREAMING = "streaming"
+    """LaunchDarkly, or a relay proxy where the addresses name one."""
+    POLLING = "polling"
+    DAEMON = "daemon"
+    """A Redis that a relay proxy fills."""
+    FILE = "file"
+    TEST_DATA = "test-data"
+    """What a test puts into `featureflags.testing.test_data()`."""
+    OFFLINE = "offline"
+
+
+_NEEDS = {
+    Source.STREAMING: ("sdk_key", "LAUNCHDARKLY_SDK_KEY"),
+    Source.POLLING: ("sdk_key", "LAUNCHDARKLY_SDK_KEY"),
+    Source.DAEMON: ("daemon_url", "LAUNCHDARKLY_DAEMON_URL"),
+    Source.FILE: ("flag_file", "LAUNCHDARKLY_FLAG_FILE"),
+}
+"""The setting that a source cannot do without, and its usual variable."""
+
+
+def source_of(given: FeatureFlagsSettings) -> Source:
+    """The source in force, never AUTO. Raises ImproperlyConfigured, which names what is missing."""
+    if given.source not in set(Source):
+        known = ", ".join(Source)
+        raise ImproperlyConfigured(
+            f"FEATUREFLAGS['SOURCE'] is {given.source!r}; it is one of: {known}."
+        )
+    source = Source(given.source)
+    if source is Source.AUTO:
+        if given.sdk_key:
+            return Source.STREAMING
+        return Source.FILE if given.flag_file else Source.OFFLINE
+    if source in _NEEDS:
+        name, variable = _NEEDS[source]
+        if not getattr(given, name):
+            raise ImproperlyConfigured(
+                f"The flag source {source.value!r} needs FEATUREFLAGS[{name.upper()!r}] ({variable})."
+            )
+    return source
+
+
 @cache
 def app_settings() -> FeatureFlagsSettings:
-    """The settings in force. Raises ImproperlyConfigured for a name that is not known."""
+    """The settings in force. Raises ImproperlyConfigured where they are not in order."""
     given: Mapping[str, Any] = getattr(settings, "FEATUREFLAGS", {})
-    known = {field.name for field in fields(FeatureFlagsSettings)}
+    known = {each.name for each in fields(FeatureFlagsSettings)}
     values: dict[str, Any] = {}
     for name, value in given.items():
         if name.lower() not in known:
             raise ImproperlyConfigured(f"FEATUREFLAGS has no setting {name!r}.")
         values[name.lower()] = tuple(value) if isinstance(value, list) else value
-    return FeatureFlagsSettings(**values)
+    found = FeatureFlagsSettings(**values)
+    source_of(found)
+    return found
 
 
 def forget_settings(*, setting: str, **_: Any) -> None:

@@ -123,10 +123,28 @@ FEATUREFLAGS = {
     "RAISE_INVALID_ATTRIBUTES": False,
     "SDK_KEY": env.str("LAUNCHDARKLY_SDK_KEY", default=""),
     "FLAG_FILE": env.str("LAUNCHDARKLY_FLAG_FILE", default=str(VAR_DIR / "flags.json")),
+    # auto, streaming, polling, daemon, file, test-data or offline.
+    "SOURCE": env.str("LAUNCHDARKLY_SOURCE", default="auto"),
+    "POLL_SECONDS": env.float("LAUNCHDARKLY_POLL_SECONDS", default=30.0),
+    "DAEMON_URL": env.str("LAUNCHDARKLY_DAEMON_URL", default=""),
+    "DAEMON_PREFIX": env.str("LAUNCHDARKLY_DAEMON_PREFIX", default="launchdarkly"),
+    # The last known flags, for a start without LaunchDarkly.
+    "SPARE_URL": env.str("LAUNCHDARKLY_SPARE_URL", default=REDIS_URL),
+    "SUMMARY_EVENTS_ONLY": env.bool("LAUNCHDARKLY_SUMMARY_EVENTS_ONLY", default=False),
+    "CONTEXT_KEYS_CAPACITY": env.int("LAUNCHDARKLY_CONTEXT_KEYS_CAPACITY", default=10_000),
+    "TESTERS": env.bool("FLAG_TESTERS", default=False),
+    "METRICS_TOKEN": env.str("METRICS_TOKEN", default=""),
     "BASE_URI": env.str("LAUNCHDARKLY_BASE_URI", default=""),
     "STREAM_URI": env.str("LAUNCHDARKLY_STREAM_URI", default=""),
     "EVENTS_URI": env.str("LAUNCHDARKLY_EVENTS_URI", default=""),
     "SEND_EVENTS": env.bool("LAUNCHDARKLY_SEND_EVENTS", default=True),
+    # The REST API, which `sync_segments` writes to.
+    "API_TOKEN": env.str("LAUNCHDARKLY_API_TOKEN", default=""),
+    "API_URL": env.str("LAUNCHDARKLY_API_URL", default="https://app.launchdarkly.com"),
+    "PROJECT": env.str("LAUNCHDARKLY_PROJECT", default=""),
+    "ENVIRONMENT": env.str("LAUNCHDARKLY_ENVIRONMENT", default=""),
+    "SYNC_SEGMENTS": env.bool("LAUNCHDARKLY_SYNC_SEGMENTS", default=False),
+    "SYNC_TAG": env.str("LAUNCHDARKLY_SYNC_TAG", default="guidon"),
     "DEMO": "config.demo",
     "START_WAIT": env.float("LAUNCHDARKLY_START_WAIT", default=2.0),
 }

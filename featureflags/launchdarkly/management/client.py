@@ -1,0 +1,168 @@
+"""The calls of LaunchDarkly's REST API that we make: segments of one environment."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from types import TracebackType
+from typing import Self, TypeVar
+from urllib.parse import quote
+
+import msgspec
+
+from featureflags.conf import app_settings
+from featureflags.launchdarkly.management.errors import (
+    Failure,
+    NotConfiguredError,
+    UnexpectedAnswerError,
+)
+from featureflags.launchdarkly.management.models import (
+    Instruction,
+    NewSegment,
+    RemoteSegment,
+    SegmentPage,
+    SemanticPatch,
+)
+from featureflags.launchdarkly.management.retrying import RetryPolicy
+from featureflags.launchdarkly.management.transport import Secret, Transport
+
+SEMANTIC_PATCH = "application/json; domain-model=launchdarkly.semanticpatch"
+"""https://launchdarkly.com/docs/api#updates-using-semantic-patch"""
+
+PAGE_SIZE = 50
+MOST_PAGES = 1000
+"""A list that has more has no end."""
+
+Shape = TypeVar("Shape")
+
+
+class ManagementClient:
+    """Segments of one environment of one project. A context manager, which closes connections.
+
+    Every call raises a ManagementError, see `errors.py`.
+    """
+
+    __slots__ = ("_transport", "environment", "project")
+
+    def __init__(
+        self,
+        *,
+        token: Secret,
+        url: str,
+        project: str,
+        environment: str,
+        policy: RetryPolicy | None = None,
+    ) -> None:
+        self.project = project
+        self.environment = environment
+        self._transport = Transport(token=token, url=url, policy=policy or RetryPolicy())
+
+    def __repr__(self) -> str:
+        return f"ManagementClient({self.project!r}, {self.environment!r})"
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._transport.close()
+
+    def segments(self) -> Iterator[RemoteSegment]:
+        """All segments, page by page, as the pages become needed. A summary may lack lists."""
+        query: dict[str, str] | None = {"limit": str(PAGE_SIZE), "sort": "creationDate"}
+        path = self._path()
+        seen: set[str] = set()
+        while True:
+            # A link to the next page carries its own query.
+            body = self._transport.call("GET", path, query=query, idempotent=True)
+            page = _decode(body, SegmentPage, f"GET {path}")
+            yield from page.items
+            if page.links.next is None:
+                return
+            path, query = page.links.next.href, None
+            if path in seen or len(seen) >= MOST_PAGES:
+                raise UnexpectedAnswerError("The list of segments does not end.")
+            seen.add(path)
+
+    def segment(self, key: str) -> RemoteSegment:
+        """One segment with all that is known of it. Raises NotFoundError."""
+        path = self._path(key)
+        return _decode(
+            self._transport.call("GET", path, idempotent=True), RemoteSegment, f"GET {path}"
+        )
+
+    def create_segment(self, segment: NewSegment) -> RemoteSegment:
+        """Create it, without rules. Raises ConflictError if the key is taken."""
+        path = self._path()
+        body = msgspec.json.encode(segment)
+        answer = self._transport.call("POST", path, body=body, idempotent=False)
+        return _decode(answer, RemoteSegment, f"POST {path}")
+
+    def patch_segment(
+        self, key: str, instructions: Sequence[Instruction], *, comment: str
+    ) -> RemoteSegment:
+        """Carry out all instructions or none. `comment` is shown in LaunchDarkly's audit log."""
+        path = self._path(key)
+        patch = SemanticPatch(
+            environment_key=self.environment, instructions=tuple(instructions), comment=comment
+        )
+        answer = self._transport.call(
+            "PATCH",
+            path,
+            body=msgspec.json.encode(patch),
+            content_type=SEMANTIC_PATCH,
+            idempotent=all(each.idempotent for each in instructions),
+        )
+        return _decode(answer, RemoteSegment, f"PATCH {path}")
+
+    def delete_segment(self, key: str) -> None:
+        """Delete it for good. Raises NotFoundError, also where a first try that got no answer
+        had deleted it.
+        """
+        self._transport.call("DELETE", self._path(key), idempotent=True)
+
+    def _path(self, *rest: str) -> str:
+        parts = ("api", "v2", "segments", self.project, self.environment, *rest)
+        return "".join(f"/{quote(part, safe='')}" for part in parts)
+
+
+def management_client(
+    *,
+    project: str | None = None,
+    environment: str | None = None,
+    policy: RetryPolicy | None = None,
+) -> ManagementClient:
+    """The client that the settings describe; `project` and `environment` win over them.
+
+    Raises NotConfiguredError, which names every variable that is missing.
+    """
+    settings = app_settings()
+    project = project or settings.project
+    environment = environment or settings.environment
+    chosen = {
+        "LAUNCHDARKLY_API_TOKEN": bool(settings.api_token),
+        "LAUNCHDARKLY_PROJECT": bool(project),
+        "LAUNCHDARKLY_ENVIRONMENT": bool(environment),
+    }
+    missing = [name for name, given in chosen.items() if not given]
+    if missing:
+        raise NotConfiguredError(f"Not set: {', '.join(missing)}.")
+    return ManagementClient(
+        token=Secret(settings.api_token),
+        url=settings.api_url,
+        project=project,
+        environment=environment,
+        policy=policy,
+    )
+
+
+def _decode(body: bytes, shape: type[Shape], call: str) -> Shape:
+    try:
+        return msgspec.json.decode(body, type=shape)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise UnexpectedAnswerError(
+            f"LaunchDarkly answered in another shape: {error}", Failure(call=call)
+        ) from error
