@@ -1,0 +1,122 @@
+"""The catalogue, and how a project adds an attribute of its own in one place."""
+
+from __future__ import annotations
+
+import datetime
+
+import pytest
+from django.core.exceptions import ImproperlyConfigured, ValidationError
+from django.db.models import F
+from django.db.models.functions import Length
+from django.utils import timezone
+from pytest_django.fixtures import Settings
+
+from featureflags.attributes import (
+    Attribute,
+    Privacy,
+    catalogue,
+    is_user_writable,
+    private_names,
+    type_of,
+)
+from featureflags.cache import store
+from featureflags.conf import app_settings
+from featureflags.resolving import resolve
+from featureflags.segments.attribute_types import AttributeType
+from featureflags.validation import find_warnings
+from tests.factories import SegmentFactory, UserFactory, clause, rule
+from users.selectors import snapshot_of
+
+NAME_LENGTH = Attribute(
+    name="name_length",
+    type=AttributeType.NUMBER,
+    label="Length of the name",
+    value=lambda snapshot, _now: len(snapshot.name),
+    sql=Length(F("name")),
+    privacy=Privacy.PRIVATE,
+)
+TAKEN = Attribute(
+    name="email", type=AttributeType.STRING, label="x", value=lambda snapshot, _now: "x"
+)
+NOT_ONE = "text"
+HERE = "tests.featureflags.test_attributes"
+
+
+def declare(settings: Settings, *names: str) -> None:
+    paths = [f"{HERE}.{name}" for name in names]
+    settings.FEATUREFLAGS = {**settings.FEATUREFLAGS, "ATTRIBUTES": paths}
+
+
+@pytest.mark.django_db
+def test_a_project_s_own_attribute_is_in_rules_and_contexts(settings: Settings) -> None:
+    declare(settings, "NAME_LENGTH")
+    SegmentFactory.create(key="short", rules=[rule(clause("name_length", "lessThan", 5))])
+    context = resolve(UserFactory.create(name="Ada"))
+    assert context.context.get("name_length") == 3
+    assert "short" in context.segments
+    assert "name_length" in context.context.to_dict()["_meta"]["privateAttributes"]
+    assert "short" not in resolve(UserFactory.create(name="Augusta")).segments
+
+
+@pytest.mark.django_db
+def test_without_it_such_a_rule_is_refused(settings: Settings) -> None:
+    with pytest.raises(ValidationError, match="name_length"):
+        SegmentFactory.create(rules=[rule(clause("name_length", "lessThan", 5))])
+
+
+@pytest.mark.parametrize("name", ["TAKEN", "NOT_ONE"])
+def test_a_wrong_declaration_is_told(settings: Settings, name: str) -> None:
+    declare(settings, name)
+    with pytest.raises(ImproperlyConfigured, match=name if name == "NOT_ONE" else "taken"):
+        catalogue()
+
+
+def test_types() -> None:
+    assert type_of("email_verified") is AttributeType.BOOLEAN
+    assert type_of("custom_anything") is AttributeType.ANY
+    assert type_of("custom_") is None
+    assert type_of("segments") is None
+
+
+def test_private_by_default() -> None:
+    assert private_names() == {"email", "name"}
+
+
+class TestUserWritten:
+    """What anybody can type at sign-up makes no segment without a word of warning."""
+
+    def test_metadata_is_not_written_by_users(self) -> None:
+        assert not is_user_writable("custom_plan")
+        assert is_user_writable("email_domain")
+        assert is_user_writable("name")
+
+    def test_a_rule_that_rests_on_it_alone_is_warned_about(self) -> None:
+        domain = clause("email_domain", "in", "agpt.co")
+        [warning] = find_warnings([rule(domain)])
+        assert "Rule 1" in str(warning)
+        assert "verified" in str(warning)
+        verified = clause("email_verified", "in", True)
+        assert find_warnings([rule(domain, verified)]) == []
+        assert find_warnings([rule(domain, {**verified, "negate": True})])
+        assert find_warnings([rule(clause("role", "in", "admin"))]) == []
+        assert find_warnings([rule()]) == []
+
+
+def test_an_unknown_setting_is_told(settings: Settings) -> None:
+    settings.FEATUREFLAGS = {"SNAPSHOT_SECOND": 5}
+    with pytest.raises(ImproperlyConfigured, match="SNAPSHOT_SECOND"):
+        app_settings()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_snapshot_is_kept_for_24_hours_under_a_versioned_key() -> None:
+    assert app_settings().snapshot_seconds == 24 * 3600
+    snapshot = snapshot_of(UserFactory.create())
+    store.fill(store.read([snapshot.key]), [snapshot])
+    name = store.snapshot_key(snapshot.key)
+    assert name == f"snapshot:1:{snapshot.key}"
+    from django.core.cache import caches  # noqa: PLC0415 - beside its use
+
+    entry = store._decode(caches["featureflags"].get(name))
+    in_a_day = timezone.now() + datetime.timedelta(days=1)
+    assert abs(entry.fresh_until - in_a_day.timestamp()) < 60
