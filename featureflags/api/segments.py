@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from cachalot.api import cachalot_disabled
 from django.db import transaction
 from django.db.models import QuerySet
 from django.shortcuts import get_object_or_404
@@ -16,6 +15,7 @@ from django_filters import rest_framework as filters
 from rest_framework import serializers, viewsets
 
 from featureflags.api.segment_serializers import MemberSerializer, SegmentSerializer
+from featureflags.cache.bypass import fresh_rows
 from featureflags.models import Segment, SegmentMember
 from users.api.filters import TrueOrFalseFilter
 from users.api.permissions import StaffModelPermissions
@@ -47,7 +47,7 @@ class SegmentViewSet(viewsets.ModelViewSet[Segment]):
 
     def get_object(self) -> Segment:
         # A list may be a minute old; what is shown or written by itself may not.
-        with cachalot_disabled():
+        with fresh_rows():
             return super().get_object()
 
     def perform_destroy(self, instance: Segment) -> None:
@@ -82,12 +82,12 @@ class MemberViewSet(viewsets.ModelViewSet[SegmentMember]):
         return SegmentMember.objects.filter(segment=self._segment())
 
     def get_object(self) -> SegmentMember:
-        with cachalot_disabled():
+        with fresh_rows():
             return super().get_object()
 
     def perform_create(self, serializer: serializers.BaseSerializer[Any]) -> None:
         serializer.save(segment=self._segment())
 
     def _segment(self) -> Segment:
-        with cachalot_disabled():
+        with fresh_rows():
             return get_object_or_404(Segment, key=self.kwargs["segment_key"])

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 from asgiref.sync import sync_to_async
 from django.core.exceptions import ImproperlyConfigured
+from django.db import connections
 from django.http import HttpRequest, HttpResponse
 from django.test import AsyncClient, Client, RequestFactory
 from django.urls import path
@@ -106,7 +108,15 @@ def test_it_is_404_for_everybody_else(view: str) -> None:
     assert client.get(f"/{view}/hello/").status_code == 404
 
 
+@pytest.fixture
+async def closed_connections() -> AsyncIterator[None]:
+    """End the connection of the thread in which async code asks the database."""
+    yield
+    await sync_to_async(connections.close_all)()
+
+
 @pytest.mark.parametrize("view", VIEWS)
+@pytest.mark.usefixtures("closed_connections")
 async def test_under_an_async_server(view: str) -> None:
     client = AsyncClient()
     assert (await client.get(f"/{view}/hello/")).status_code == 404

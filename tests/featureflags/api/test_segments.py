@@ -87,6 +87,22 @@ def test_a_change_writes_what_it_says_alone(root: APIClient) -> None:
     assert '"rules"' not in updates[0]
 
 
+@pytest.mark.django_db(transaction=True)
+def test_a_list_may_be_a_minute_old_but_one_segment_never(root: APIClient) -> None:
+    SegmentFactory.create(key="paying")
+
+    def asked(url: str) -> int:
+        with CaptureQueriesContext(connection) as queries:
+            assert root.get(url).status_code == 200
+        return sum('FROM "featureflags_segment" ' in query["sql"] for query in queries)
+
+    assert asked(URL) > 0
+    assert asked(URL) == 0
+    for _ in range(2):
+        assert asked(f"{URL}paying/") == 1
+        assert asked(f"{URL}paying/members/") >= 1
+
+
 PROBLEMS = {
     "unknown attribute": (
         [rule(clause("email", "in", "a@x.io"), clause("shoe_size", "in", 1))],
