@@ -84,8 +84,13 @@ class Question:
     ) -> tuple[User | AnonymousUser | uuid.UUID | str | None, HttpRequest | None]:
         if self.user is None:
             return None, _request_of(context)
-        # Nobody, if the variable is empty: never whoever happens to read the page.
-        return self.user.resolve(context, ignore_failures=True) or None, None
+        user = self.user.resolve(context, ignore_failures=True)
+        # Only its type may be looked at: `request.user` is read from the database by any question,
+        # and the facade knows what to do where that fails.
+        if type(user) in {str, SafeString} and not user:
+            # Nobody, if the variable is empty: never whoever happens to read the page.
+            user = None
+        return user, None
 
 
 class FlagBlockNode(Node):

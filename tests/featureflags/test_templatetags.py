@@ -10,11 +10,12 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import AnonymousUser
 from django.contrib.sessions.backends.cache import SessionStore
-from django.db import connection
+from django.db import OperationalError, connection
 from django.http import HttpRequest
 from django.template import Context, Engine, RequestContext, Template, TemplateSyntaxError
 from django.test import RequestFactory
 from django.test.utils import CaptureQueriesContext
+from django.utils.functional import SimpleLazyObject
 from rest_framework.request import Request
 
 from config.flags import NEW_CHECKOUT
@@ -24,6 +25,7 @@ from featureflags.testing import FlagOverrides
 from tests.factories import SegmentFactory, UserFactory, clause, rule
 from tests.services import flag_json
 from tests.services.flag_json import boolean_flag, segment_rule
+from users.models import User
 
 LOAD = "{% load featureflags %}"
 FlagFile = Callable[..., Path]
@@ -39,6 +41,10 @@ def request_of(user: Any) -> HttpRequest:
     request.user = user
     request.session = SessionStore()
     return request
+
+
+def fail_to_load() -> User:
+    raise OperationalError("the server has gone")
 
 
 FORMS = [
@@ -248,3 +254,15 @@ def test_the_tags_of_a_unit_load_a_user_once(flag_file: FlagFile) -> None:
         assert render('{% flag "beta" user=key %}' * 10, key=key) == "True" * 10
     users = [query for query in queries if 'FROM "users_user"' in query["sql"]]
     assert len(users) == 1
+
+
+@pytest.mark.django_db
+def test_the_lazy_user_of_a_request_is_not_read_before_the_facade_asks(
+    flag_file: FlagFile,
+) -> None:
+    """Reading it is an error while the database is down; the facade survives that."""
+    flag_file(boolean_flag("beta"))
+    user = SimpleLazyObject(fail_to_load)
+    request = request_of(user)
+    with unit_of_work(request):
+        assert render('{% flag "beta" user=person %}', person=user) == "False"
