@@ -184,7 +184,9 @@ def _written(values: Sequence[JSONValue]) -> list[Span]:
     return [
         Span(first=instant, last=instant)
         for value, instant in instants
-        if instant is not None and to_rfc3339(instant) == value
+        if instant is not None
+        and FIRST_INSTANT <= instant <= LAST_INSTANT
+        and to_rfc3339(instant) == value
     ]
 
 

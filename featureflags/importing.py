@@ -1,0 +1,160 @@
+"""Import of segments: what a document changes, in words and users, and the write of all of it.
+
+All of a document is written, or nothing. Segments that it does not name stay as they are.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+
+from django.core.exceptions import ValidationError
+from django.db import transaction
+
+from featureflags.documents import NotImportable, SegmentDocument, read_document, read_segments
+from featureflags.models import Segment, SegmentMember, segment_graph
+from featureflags.segments.definitions import SegmentDefinition
+from featureflags.segments.exporting import dump_rules
+from featureflags.segments.members import format_expiry
+from featureflags.segments.references import find_cycle, levels, references
+from featureflags.segments.ruleset import Ruleset
+from featureflags.segments.showing import words
+from featureflags.sizes import Movement, movements
+from featureflags.versions import RulesetVersion
+from users.times import now_in_microseconds, to_datetime, to_microseconds
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """What an import does to one segment, in words, and to how many users."""
+
+    key: str
+    lines: tuple[str, ...]
+    movement: Movement
+
+
+def import_segments(raw: object, *, dry_run: bool = False) -> list[Change]:
+    """Write a document and say what changed; with `dry_run`, only say what would.
+
+    Raises NotImportable, and nothing is written.
+    """
+    documents = read_document(raw)
+    with transaction.atomic():
+        # Nobody else may change the rules between the difference and the write.
+        RulesetVersion.raise_version()
+        before = read_segments()
+        changes = _changes(before, documents)
+        _write(documents, {change.key for change in changes})
+        if dry_run:
+            transaction.set_rollback(True)
+    return changes
+
+
+def _changes(
+    before: Mapping[str, SegmentDocument], documents: Mapping[str, SegmentDocument]
+) -> list[Change]:
+    lines = {
+        key: found
+        for key, document in documents.items()
+        if (found := _difference(before.get(key), document))
+    }
+    after = {**before, **documents}
+    old = Ruleset(document.in_force for document in before.values())
+    new = Ruleset(document.in_force for document in after.values())
+    moved = movements(old, new, list(lines), now=now_in_microseconds()) if lines else []
+    return [Change(key=one.key, lines=tuple(lines[one.key]), movement=one) for one in moved]
+
+
+def _difference(old: SegmentDocument | None, new: SegmentDocument) -> list[str]:
+    if old is None:
+        return ["new segment", *(f"+ {line}" for line in _in_words(new))]
+    if _comparable(old) == _comparable(new):
+        return []
+    before, after = _in_words(old), _in_words(new)
+    gone = [f"- {line}" for line in before if line not in after]
+    lines = gone + [f"+ {line}" for line in after if line not in before]
+    return lines or ["details of the rules (identifiers, kinds of values or of attributes)"]
+
+
+def _comparable(document: SegmentDocument) -> object:
+    """Equal where nothing is to be written. As JSON text, True and 1 stay apart."""
+    rules = json.dumps(dump_rules(document.definition.rules))
+    members = (document.definition.included, document.definition.excluded)
+    return rules, members, document.name, document.description, document.is_active
+
+
+def _in_words(document: SegmentDocument) -> list[str]:
+    definition = document.definition
+    lines = [f"name: {document.name}"]
+    lines += [f"description: {document.description}"] if document.description else []
+    lines += [] if document.is_active else ["inactive: it has no members"]
+    for number, rule in enumerate(definition.rules, start=1):
+        conditions = " and ".join(words(clause) for clause in rule.clauses)
+        named = f" ({rule.description})" if rule.description else ""
+        lines.append(f"rule {number}{named}: {conditions}")
+    for word, members in (("included", definition.included), ("excluded", definition.excluded)):
+        for key, until in sorted(members.items()):
+            ends = "" if until is None else f" until {format_expiry(until)}"
+            lines.append(f"{word}: {key}{ends}")
+    return lines
+
+
+def _write(documents: Mapping[str, SegmentDocument], changed: Collection[str]) -> None:
+    problems: list[str] = []
+    for key in _in_order(documents):
+        if key not in changed:
+            continue
+        try:
+            with transaction.atomic():
+                _save(documents[key])
+        except ValidationError as error:
+            problems += [f"{key}: {message}" for message in error.messages]
+    if problems:
+        raise NotImportable(problems)
+
+
+def _in_order(documents: Mapping[str, SegmentDocument]) -> list[str]:
+    """The keys so that each segment comes after those it names. Raises NotImportable on a cycle."""
+    named = {key: references(found.definition.rules) for key, found in documents.items()}
+    graph = {**segment_graph(), **named}
+    layers, left_over = levels(graph)
+    if left_over:
+        path = " → ".join(find_cycle(graph) or sorted(left_over))
+        raise NotImportable([f"these segments rest on each other: {path}"])
+    return [key for layer in layers for key in sorted(layer) if key in documents]
+
+
+def _save(document: SegmentDocument) -> None:
+    definition = document.definition
+    segment = Segment.objects.filter(key=definition.key).first() or Segment(key=definition.key)
+    segment.name, segment.description = document.name, document.description
+    segment.is_active = document.is_active
+    segment.rules = dump_rules(definition.rules)
+    segment.save()
+    _save_members(segment, definition)
+
+
+def _save_members(segment: Segment, definition: SegmentDefinition) -> None:
+    """Members that stay keep their row, and with it the reason that somebody gave."""
+    kinds = SegmentMember.Kind
+    # Included beats excluded, and a user is a member once.
+    wanted = {key: (kinds.EXCLUDE, until) for key, until in definition.excluded.items()}
+    wanted |= {key: (kinds.INCLUDE, until) for key, until in definition.included.items()}
+    stale = []
+    for row in SegmentMember.objects.filter(segment=segment):
+        until = None if row.expires_at is None else to_microseconds(row.expires_at)
+        if wanted.get(str(row.user_id)) == (row.kind, until):
+            del wanted[str(row.user_id)]
+        else:
+            stale.append(row.pk)
+    SegmentMember.objects.filter(pk__in=stale).delete()
+    SegmentMember.objects.bulk_create(
+        SegmentMember(
+            segment=segment,
+            user_id=key,
+            kind=kind,
+            expires_at=None if until is None else to_datetime(until),
+        )
+        for key, (kind, until) in wanted.items()
+    )

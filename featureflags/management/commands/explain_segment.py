@@ -1,0 +1,53 @@
+"""`explain_segment`: why a user is in a segment, or not. It only looks."""
+
+from __future__ import annotations
+
+from argparse import RawDescriptionHelpFormatter
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from featureflags.attributes import attributes_of, clocks_of
+from featureflags.management.reading import USER_HELP, as_json, subject
+from featureflags.management.segments import KEY_HELP, ruleset_with_segment
+from featureflags.segments.explain import explain
+from featureflags.segments.schedule import next_change
+from users.selectors import snapshot_of
+from users.times import now_in_microseconds, to_rfc3339
+
+HELP = """\
+Explain why a user is in a segment, or not: each rule, each condition, and what was seen.
+
+  manage.py explain_segment employee ada@agpt.co
+  manage.py explain_segment employee ada@agpt.co --json | jq .verdict
+"""
+
+
+class Command(BaseCommand):
+    help = HELP
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.formatter_class = RawDescriptionHelpFormatter
+        parser.add_argument("key", metavar="KEY", help=KEY_HELP)
+        parser.add_argument("user", metavar="EMAIL_OR_ID", help=USER_HELP)
+        parser.add_argument("--json", action="store_true", help="JSON instead of text")
+
+    def handle(self, *_args: Any, **options: Any) -> None:
+        user = subject(options["user"])
+        if isinstance(user, str):
+            raise CommandError("The database does not answer.")
+        ruleset = ruleset_with_segment(options["key"])
+        now = now_in_microseconds()
+        snapshot = snapshot_of(user)
+        explanation = explain(ruleset, options["key"], attributes_of(snapshot, now), now=now)
+        changes_at = next_change(
+            ruleset, snapshot.key, clocks_of(snapshot), now=now, segment_keys=[options["key"]]
+        )
+        until = None if changes_at is None else to_rfc3339(changes_at)
+        if options["json"]:
+            self.stdout.write(as_json({**explanation.to_dict(), "next_change": until}))
+            return
+        for line in explanation.lines():
+            self.stdout.write(line)
+        ends = "until a write changes it" if until is None else f"until {until} at least"
+        self.stdout.write(f"It holds {ends}.")

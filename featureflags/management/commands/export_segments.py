@@ -1,0 +1,43 @@
+"""`export_segments`: segments as JSON that LaunchDarkly's file data source reads too."""
+
+from __future__ import annotations
+
+from argparse import RawDescriptionHelpFormatter
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from featureflags.documents import export_segments
+from featureflags.management.reading import as_json
+from featureflags.segments.exporting import NotExportable
+
+HELP = """\
+Write segments as JSON, in the form that LaunchDarkly's file data source reads.
+
+  manage.py export_segments > segments.json
+  manage.py export_segments employee new_user
+  manage.py export_segments --native > backup.json    with all that LaunchDarkly lacks
+"""
+
+
+class Command(BaseCommand):
+    help = HELP
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.formatter_class = RawDescriptionHelpFormatter
+        parser.add_argument("keys", nargs="*", metavar="KEY", help="only these segments")
+        parser.add_argument(
+            "--native",
+            action="store_true",
+            help="for import_segments alone: exists, expiring members, inactive segments",
+        )
+
+    def handle(self, *_args: Any, **options: Any) -> None:
+        try:
+            document = export_segments(options["keys"], native=options["native"])
+        except KeyError as error:
+            raise CommandError(f"There is no segment {error.args[0]!r}.") from error
+        except NotExportable as error:
+            hint = "" if options["native"] else " --native writes it for import_segments."
+            raise CommandError(f"{error}.{hint}") from error
+        self.stdout.write(as_json(document))

@@ -1,0 +1,87 @@
+"""`segment_sizes`: how many users are in each segment, counted in one pass."""
+
+from __future__ import annotations
+
+from argparse import RawDescriptionHelpFormatter
+from dataclasses import asdict
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandParser
+
+from featureflags.cache.rulesets import current_ruleset
+from featureflags.costs import ClauseCost, clause_costs
+from featureflags.management.reading import as_json, in_columns
+from featureflags.sizes import SegmentSize, segment_sizes
+from users.times import now_in_microseconds
+
+MOST_EXPLAINED = 5
+
+HELP = """\
+Count the users in every segment, in one pass over the users.
+
+  manage.py segment_sizes
+  manage.py segment_sizes --estimate     at least and at most, where SQL cannot say a rule
+  manage.py segment_sizes --explain      the slowest conditions, and the index that would help
+"""
+
+
+class Command(BaseCommand):
+    help = HELP
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.formatter_class = RawDescriptionHelpFormatter
+        parser.add_argument("--json", action="store_true", help="JSON instead of text")
+        parser.add_argument(
+            "--estimate",
+            action="store_true",
+            help="never read users into Python: give bounds where SQL alone cannot tell",
+        )
+        parser.add_argument(
+            "--explain", action="store_true", help="also run each condition by itself, and time it"
+        )
+
+    def handle(self, *_args: Any, **options: Any) -> None:
+        now, ruleset = now_in_microseconds(), current_ruleset().ruleset
+        found = segment_sizes(now=now, ruleset=ruleset, finish=not options["estimate"])
+        costs = clause_costs(ruleset, now=now) if options["explain"] else []
+        if options["json"]:
+            answer: dict[str, Any] = {
+                "users": found.users,
+                "segments": {
+                    size.key: {
+                        "count": size.count,
+                        "at_least": size.at_least,
+                        "at_most": size.at_most,
+                        "why_inexact": list(size.why_inexact),
+                    }
+                    for size in found.sizes
+                },
+            }
+            if options["explain"]:
+                answer["costs"] = [asdict(cost) for cost in costs]
+            self.stdout.write(as_json(answer))
+            return
+        rows = [(size.key, _number(size, found.users)) for size in found.sizes]
+        self.stdout.write("\n".join(in_columns([*rows, ("all users", f"{found.users:,}")])))
+        for line in _explained(costs):
+            self.stdout.write(line)
+
+
+def _number(size: SegmentSize, users: int) -> str:
+    if size.count is None:
+        return f"{size.at_least:,} to {size.at_most:,} ({'; '.join(size.why_inexact)})"
+    share = f"  {size.count / users:.1%}" if users else ""
+    return f"{size.count:,}{share}"
+
+
+def _explained(costs: list[ClauseCost]) -> list[str]:
+    lines = []
+    for number, cost in enumerate(costs[:MOST_EXPLAINED], start=1):
+        place = f"{cost.segment_key}, rule {cost.rule}, condition {cost.clause}"
+        lines += [
+            "",
+            f"{'Slowest' if number == 1 else f'{number}.'}: {place} ({cost.milliseconds:,.1f} ms)",
+            f"  {cost.words}",
+            f"  {cost.advice}",
+        ]
+    return lines
