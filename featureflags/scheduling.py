@@ -107,7 +107,7 @@ def statuses() -> list[Status]:
 
 def run_due() -> Iterator[Outcome]:
     """Run what is overdue, one after another, and say how each went. A failure stops no other."""
-    current_app.loader.import_default_modules()
+    current_app.autodiscover_tasks(force=True)
     for task in scheduled_tasks():
         claim = _claim(task)
         if claim is not None:

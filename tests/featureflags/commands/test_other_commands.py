@@ -1,0 +1,134 @@
+"""`run_due_tasks`, `invalidate_contexts` and the help of every command."""
+
+from __future__ import annotations
+
+import json
+import uuid
+
+import pytest
+from celery import current_app
+from django.core.management import get_commands, load_command_class
+from django.db import connection
+from pytest_django.fixtures import Settings
+
+from featureflags.cache import store
+from featureflags.evaluation import is_enabled
+from featureflags.models import ScheduledRun, Segment
+from featureflags.resolving import resolve
+from featureflags.warming import users_to_warm, warm
+from tests.factories import SegmentFactory, UserFactory, clause, rule
+from tests.featureflags.commands.conftest import Call
+from users.models import User
+
+OURS = sorted(name for name, app in get_commands().items() if app == "featureflags")
+
+
+@pytest.fixture
+def broken_schedule() -> object:
+    before = current_app.conf.beat_schedule
+    current_app.conf.beat_schedule = {
+        "sweep": before["sweep-file-caches"],
+        "lost": {"task": "no.such.task", "schedule": 60},
+    }
+    yield
+    current_app.conf.beat_schedule = before
+
+
+@pytest.mark.django_db(transaction=True)
+def test_due_tasks_run_once_and_the_list_runs_nothing(call: Call) -> None:
+    listed = json.loads(call("run_due_tasks", "--list", "--json").out)
+    assert [entry["due"] for entry in listed] == [True, True, True]
+    assert not ScheduledRun.objects.exists()
+    ended = call("run_due_tasks")
+    assert ended.error is None
+    assert [line.split(" (")[0] for line in ended.out.splitlines()] == [
+        "clear-sessions: done",
+        "sweep-file-caches: done",
+        "warm-contexts: done",
+    ]
+    assert call("run_due_tasks").out == "No scheduled task is due.\n"
+    assert json.loads(call("run_due_tasks", "--json").out) == []
+    assert "warm-contexts (featureflags.tasks.warm_contexts): not due" in (
+        call("run_due_tasks", "--list").out
+    )
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.usefixtures("broken_schedule")
+def test_a_failed_task_is_an_error_after_all_others_ran(call: Call) -> None:
+    ended = call("run_due_tasks")
+    assert ended.error == "Failed: lost."
+    assert "sweep: done" in ended.out
+    assert "lost: FAILED: " in ended.out
+
+
+def write_past_the_orm(sql: str, *values: object) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(sql, values)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_write_past_the_orm_is_seen_once_it_is_told(call: Call, settings: Settings) -> None:
+    user, other = UserFactory.create(name="Before"), UserFactory.create(name="Before")
+    warm(users_to_warm(everyone=True))
+    write_past_the_orm("UPDATE users_user SET name = 'After'")
+
+    def name_of(someone: User) -> object:
+        return resolve(str(someone.pk)).context.get("name")
+
+    assert name_of(user) == "Before"
+    assert call("invalidate_contexts", user.email).out == "1 users forgotten.\n"
+    assert (name_of(user), name_of(other)) == ("After", "Before")
+    call("invalidate_contexts", str(other.pk), str(user.pk))
+    assert name_of(other) == "After"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_segments_written_past_the_orm_are_seen_once_it_is_told(call: Call) -> None:
+    user = UserFactory.create(metadata={"plan": "pro"})
+    SegmentFactory.create(key="paying", rules=[rule(clause("custom_plan", "in", "pro"))])
+    assert "paying" in resolve(user).segments
+    write_past_the_orm("UPDATE featureflags_segment SET is_active = %s WHERE key = 'paying'", False)
+    assert "paying" in resolve(user).segments
+    assert call("invalidate_contexts", "--all-segments").error is None
+    assert "paying" not in resolve(user).segments
+    assert not Segment.objects.get(key="paying").is_active
+
+
+@pytest.mark.django_db(transaction=True)
+def test_whom_nobody_knows_cannot_be_forgotten_by_address(call: Call) -> None:
+    user = UserFactory.create()
+    warm(users_to_warm(everyone=True))
+    ended = call("invalidate_contexts", str(user.pk), "nobody@example.com")
+    assert ended.error is not None
+    assert "nothing was forgotten" in ended.error
+    assert store.read([str(user.pk)]).fresh
+    assert call("invalidate_contexts", str(uuid.uuid4())).error is None
+    assert call("invalidate_contexts").error == "Name users, or --all-segments."
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_cache_that_is_down_forgets_nobody_and_says_so(call: Call, settings: Settings) -> None:
+    user = UserFactory.create()
+    dead = {"BACKEND": "django_redis.cache.RedisCache", "LOCATION": "redis://127.0.0.1:1/0"}
+    settings.CACHES = {**settings.CACHES, "featureflags": dead}
+    ended = call("invalidate_contexts", user.email)
+    assert ended.error == "The cache did not take it: its entries stand. Try again."
+    assert is_enabled("new-checkout", user) is False
+
+
+def test_every_command_is_here() -> None:
+    assert OURS == [
+        "evaluate_flag",
+        "invalidate_contexts",
+        "run_due_tasks",
+        "seed_demo",
+        "show_context",
+        "warm_contexts",
+    ]
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_the_help_shows_an_example(name: str) -> None:
+    text = load_command_class("featureflags", name).create_parser("manage.py", name).format_help()
+    assert f"\n  manage.py {name}" in text

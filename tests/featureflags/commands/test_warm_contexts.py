@@ -1,0 +1,85 @@
+"""`warm_contexts`: whom it warms, what it says, when it fails."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import os
+import pty
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from django.core.management.base import CommandError
+from django.utils import timezone
+from pytest_django.fixtures import Settings
+
+from featureflags.cache import store
+from tests.factories import UserFactory
+from tests.featureflags.commands.conftest import Call
+from tests.services.processes import ROOT, environment_with, manage
+from users.models import User
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def seen(days_ago: float) -> User:
+    return UserFactory.create(last_seen_at=timezone.now() - datetime.timedelta(days=days_ago))
+
+
+def is_cached(user: User) -> bool:
+    return bool(store.read([str(user.pk)]).fresh)
+
+
+def test_the_options_say_whom(call: Call) -> None:
+    active, idle, never = seen(1), seen(20), UserFactory.create()
+    assert call("warm_contexts").out.startswith("1 users read, 1 written,")
+    assert [is_cached(user) for user in (active, idle, never)] == [True, False, False]
+    assert json.loads(call("warm_contexts", "--active-within", "30", "--json").out)["read"] == 2
+    data = json.loads(call("warm_contexts", "--all", "--json").out)
+    assert (data["read"], data["written"], data["complete"]) == (3, 3, True)
+    assert is_cached(never)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["--all", "--active-within", "1"], ["--active-within", "0"], ["--active-within", "x"]],
+)
+def test_options_that_make_no_sense_are_refused(call: Call, arguments: list[str]) -> None:
+    ended = call("warm_contexts", *arguments)
+    assert ended.error is not None
+    assert ended.out == ""
+
+
+def test_a_dead_cache_is_a_failure(call: Call, settings: Settings) -> None:
+    dead = {"BACKEND": "django_redis.cache.RedisCache", "LOCATION": "redis://127.0.0.1:1/0"}
+    settings.CACHES = {**settings.CACHES, "featureflags": dead}
+    seen(1)
+    ended = call("warm_contexts")
+    assert "1 failed" in ended.out
+    assert ended.error == "Not all users, or not the rules, are in the cache."
+
+
+@pytest.mark.embedded_stack
+def test_a_bar_is_drawn_on_a_terminal_alone(tmp_path: Path) -> None:
+    env: dict[str, str | None] = {"GUIDON_VAR_DIR": str(tmp_path)}
+    assert manage(env, "migrate", "--verbosity=0").returncode == 0
+    assert manage(env, "seed_demo", "--users=10").returncode == 0
+    piped = manage(env, "warm_contexts", "--all")
+    assert "%|" not in piped.stderr
+    assert "14 users read" in piped.stdout
+    terminal, end = pty.openpty()
+    subprocess.run(
+        [sys.executable, "manage.py", "warm_contexts", "--all"],
+        check=True, cwd=ROOT, env=environment_with(env), stderr=end, stdout=subprocess.PIPE,
+        timeout=60,
+    )  # fmt: skip
+    os.close(end)
+    drawn = os.read(terminal, 65_536).decode()
+    os.close(terminal)
+    assert "100%|" in drawn
+
+
+def test_command_error_is_what_manage_turns_into_exit_code_1() -> None:
+    assert CommandError("x").returncode == 1

@@ -1,0 +1,243 @@
+"""System checks: each id, by a project that has the mistake and one that has not."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from django.core.checks import CheckMessage, run_checks
+from django.core.management import call_command
+from django.core.management.base import SystemCheckError
+from django.db import connection
+from pytest_django.fixtures import Settings
+
+from featureflags import checks
+from featureflags.flags import Flag, FlagType
+from featureflags.models import Segment
+from featureflags.sources import Use, closest, project_uses, uses_in_python, uses_in_template
+from tests.factories import SegmentFactory, clause, rule
+
+HERE = "tests.featureflags.test_checks"
+PATH = Path("views.py")
+
+
+def flag(key: str = "fine", **fields: object) -> Flag:
+    values = {"type": FlagType.BOOLEAN, "default": False, "description": "A flag.", "owner": "us"}
+    return Flag(key=key, **{**values, **fields})  # type: ignore[arg-type]  # by name, as data
+
+
+GOOD = [flag(), flag("colour", type=FlagType.STRING, default="red")]
+TWICE = [flag(), flag()]
+NO_FLAGS = ["new-checkout"]
+WRONG_DEFAULT = [flag(default="yes")]
+BAD_KEY = [flag("new checkout")]
+NO_DESCRIPTION = [flag(description=" ")]
+NO_OWNER = [flag(owner="")]
+NO_JSON = [flag(type=FlagType.JSON, default={"at": float("nan")})]
+A_NUMBER = 7
+
+
+def change(settings: Settings, **values: object) -> None:
+    settings.FEATUREFLAGS = {**settings.FEATUREFLAGS, **values}
+
+
+def ids(messages: list[CheckMessage]) -> list[str]:
+    return [str(message.id) for message in messages]
+
+
+def test_the_project_itself_is_in_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in checks.os.environ:
+        if name.startswith("FORCE_FLAG_"):
+            monkeypatch.delenv(name)
+    messages = [
+        *checks.check_declarations(),
+        *checks.check_forced_flags(),
+        *checks.check_used_flags(),
+        *checks.check_middleware(),
+        *checks.check_cache(),
+    ]
+    assert messages == []
+
+
+@pytest.mark.django_db
+def test_the_checks_are_registered(settings: Settings) -> None:
+    settings.MIDDLEWARE = []
+    change(settings, FLAGS="nowhere.FLAGS")
+    assert {"featureflags.E001", "featureflags.W008"} <= set(ids(run_checks()))
+
+
+@pytest.mark.parametrize("name", ["MISSING", "TWICE", "NO_FLAGS", "WRONG_DEFAULT", "A_NUMBER"])
+def test_e001_flags_that_cannot_be_read(settings: Settings, name: str) -> None:
+    change(settings, FLAGS=f"{HERE}.{name}")
+    (message,) = checks.check_declarations()
+    assert message.id == "featureflags.E001"
+    assert checks.check_used_flags() == []
+
+
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        ("BAD_KEY", "'new checkout' has a key that LaunchDarkly refuses"),
+        ("NO_DESCRIPTION", "has no description"),
+        ("NO_OWNER", "has no owner"),
+        ("NO_JSON", "which JSON cannot say"),
+    ],
+)
+def test_e002_a_flag_that_is_not_in_order(settings: Settings, name: str, why: str) -> None:
+    change(settings, FLAGS=f"{HERE}.{name}")
+    (message,) = checks.check_declarations()
+    assert (message.id, why in str(message.msg)) == ("featureflags.E002", True)
+    change(settings, FLAGS=f"{HERE}.GOOD")
+    assert checks.check_declarations() == []
+
+
+@pytest.mark.parametrize("path", ["nowhere.SIZE", f"{HERE}.A_NUMBER"])
+def test_e003_attributes_that_cannot_be_read(settings: Settings, path: str) -> None:
+    change(settings, ATTRIBUTES=[path])
+    assert ids(checks.check_declarations()) == ["featureflags.E003"]
+
+
+def test_w004_and_w005_forced_flags(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    change(settings, FLAGS=f"{HERE}.GOOD")
+    monkeypatch.setenv("FORCE_FLAG_FINE", "true")
+    assert checks.check_forced_flags() == []
+    monkeypatch.setenv("FORCE_FLAG_FINE", "on")
+    monkeypatch.setenv("FORCE_FLAG_COLOUR", "true")
+    monkeypatch.setenv("FORCE_FLAG_FYNE", "false")
+    found = [
+        (message.id, str(message.msg).split(" ")[0]) for message in checks.check_forced_flags()
+    ]
+    assert found == [
+        ("featureflags.W004", "FORCE_FLAG_FINE"),
+        ("featureflags.W005", "FORCE_FLAG_COLOUR:"),
+        ("featureflags.W005", "FORCE_FLAG_FYNE:"),
+    ]
+
+
+def test_e006_and_w007_flags_that_are_not_declared(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = tmp_path / "mails" / "page.html"
+    page.parent.mkdir()
+    page.write_text("{% load featureflags %}\n{% flag 'fine' %}{% endflag %}\n{% flag 'finee' %}\n")
+    (tmp_path / "notes.txt").write_text('{% flag_value "something-else" 1 as x %}')
+    settings.TEMPLATES = [{**settings.TEMPLATES[0], "DIRS": [tmp_path], "APP_DIRS": False}]
+    change(settings, FLAGS=f"{HERE}.GOOD")
+    mine = [message for message in checks.check_used_flags() if str(tmp_path) in str(message.msg)]
+    assert [(message.id, str(message.msg)) for message in mine] == [
+        ("featureflags.E006", f"{page}:3: there is no flag 'finee'. Did you mean 'fine'?"),
+        (
+            "featureflags.W007",
+            f"{tmp_path / 'notes.txt'}:1: the flag 'something-else' is not declared in "
+            f"{HERE}.GOOD.",
+        ),
+    ]
+
+
+def test_the_projects_own_code_is_read() -> None:
+    paths = {use.path for use in project_uses()}
+    root = Path(checks.__file__).parents[1]
+    assert not any("site-packages" in str(path) or "tests" in path.parts for path in paths)
+    assert all(path.is_relative_to(root) for path in paths)
+
+
+PYTHON = """
+import featureflags.evaluation
+import featureflags.evaluation as flags
+from featureflags import evaluation
+from featureflags.decorators import FlagRequiredMixin, flag_required as needs
+from featureflags.evaluation import ais_enabled, is_enabled, variation
+from somewhere import variation_detail
+
+is_enabled("a")
+variation(flag="b", default=1)
+evaluation.variation_detail("c", user)
+flags.all_flags("not-a-flag")
+featureflags.evaluation.is_enabled("d")
+flags.avariation("e")
+variation_detail("not-ours")
+client.variation("not-ours-either")
+is_enabled(NEW_CHECKOUT)
+
+@needs("f")
+def view(request): ...
+
+class Page(FlagRequiredMixin):
+    flag_required = "g"
+
+async def later():
+    return await ais_enabled("h")
+"""
+
+
+def test_python_uses_are_found_by_what_the_names_stand_for() -> None:
+    found = {use.key: use.line for use in uses_in_python(PYTHON, PATH)}
+    assert sorted(found) == ["a", "b", "c", "d", "e", "f", "g", "h"]
+    assert (found["a"], found["g"]) == (9, 23)
+    assert list(uses_in_python("from featureflags import (", PATH)) == []
+
+
+TEMPLATE = """{% load featureflags %}
+{% flag "a" %}{% endflag %}{%flag 'b' user=ada%}
+{% comment %}
+{% flag "commented" %}
+{% endcomment %}{# {% flag "hidden" %} #}
+{% flag_value "c" "blue" as colour %}{% flag key %}
+{% verbatim %}{% flag "shown" %}{% endverbatim %}
+{% flagged "other" %}
+"""
+
+
+def test_template_uses_are_found_outside_of_comments() -> None:
+    found = [(use.key, use.line) for use in uses_in_template(TEMPLATE, PATH)]
+    assert found == [("a", 2), ("b", 2), ("c", 6)]
+
+
+@pytest.mark.parametrize(
+    ("key", "meant"),
+    [
+        ("new-chekout", "new-checkout"),
+        ("new_checkout", "new-checkout"),
+        ("newcheckout", "new-checkout"),
+        ("old-search", None),
+    ],
+)
+def test_what_counts_as_a_typo(key: str, meant: str | None) -> None:
+    assert closest(key, {"new-checkout", "welcome-tour"}) == meant
+    assert str(Use(key=key, path=PATH, line=3)) == "views.py:3"
+
+
+def test_w008_and_e009_the_middleware(settings: Settings) -> None:
+    ours, users = checks.MIDDLEWARE, checks.AUTHENTICATION
+    assert checks.check_middleware() == []
+    settings.MIDDLEWARE = [users]
+    assert ids(checks.check_middleware()) == ["featureflags.W008"]
+    settings.MIDDLEWARE = [ours, users]
+    assert ids(checks.check_middleware()) == ["featureflags.E009"]
+    settings.MIDDLEWARE = [users, ours]
+    assert checks.check_middleware() == []
+
+
+def test_e010_a_cache_that_does_not_exist(settings: Settings) -> None:
+    change(settings, CACHE="nowhere")
+    (message,) = checks.check_cache()
+    assert message.id == "featureflags.E010"
+    assert "featureflags" in str(message.hint)
+
+
+@pytest.mark.django_db
+def test_e011_a_stored_segment_that_no_longer_validates() -> None:
+    assert checks.check_segments(databases=["default"]) == []
+    segment = SegmentFactory.create(key="odd", rules=[rule(clause("role", "in", "user"))])
+    rules = '[{"id": "1", "clauses": [{"attribute": "shoe_size", "op": "in", "values": [1]}]}]'
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE featureflags_segment SET rules = %s WHERE key = 'odd'", [rules])
+    (message,) = checks.check_segments(databases=["default"])
+    assert message.id == "featureflags.E011"
+    assert "'odd'" in str(message.msg)
+    assert "Rule 1, condition 1" in str(message.msg)
+    assert checks.check_segments(databases=None) == []
+    with pytest.raises(SystemCheckError, match=r"featureflags\.E011"):
+        call_command("check", databases=["default"])
+    Segment.objects.get(pk=segment.pk).delete()
+    assert checks.check_segments(databases=["default"]) == []
