@@ -31,7 +31,13 @@ from featureflags.flags import Flag, FlagType, declared_flags
 from featureflags.launchdarkly import evaluator
 from featureflags.launchdarkly.client import looking
 from featureflags.monitoring import report
-from featureflags.overrides import environment_name, forced_flags, overridden_flags, override_flag
+from featureflags.overrides import (
+    MISSING,
+    environment_name,
+    forced_flags,
+    overridden_flags,
+    override_flag,
+)
 from featureflags.resolving import Subject, resolve
 from featureflags.results import Degradation, Evaluation, FlagUnavailable
 from featureflags.types import JSONValue
@@ -253,7 +259,8 @@ def _evaluate_all(
     if attributes:
         context = with_extra(context, attributes)
     answers = evaluator.evaluate_all(context.context)
-    keys = {*declared_flags(), *overridden_flags(), *(answers or {})}
+    overridden = {key for key, value in overridden_flags().items() if value is not MISSING}
+    keys = {*declared_flags(), *overridden, *(answers or {})}
     return {key: _one_of_all(key, context, answers) for key in sorted(keys)}
 
 
@@ -290,8 +297,11 @@ def _forced(key: str, context: UserContext) -> Evaluation | None:
     """The value that comes before LaunchDarkly's. It is certain, whatever else fails."""
     overrides = overridden_flags()
     if key in overrides:
+        value = overrides[key]
+        if value is MISSING:
+            return None  # the SDK's store has no such flag here
         reason = {"kind": "OVERRIDE"}
-        return Evaluation(flag=key, value=overrides[key], reason=reason, source=context.source)
+        return Evaluation(flag=key, value=value, reason=reason, source=context.source)
     forced = forced_flags()
     if forced and (name := environment_name(key)) in forced:
         reason = {"kind": "FORCED"}

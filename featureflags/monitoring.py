@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import threading
 import time
 from collections import Counter
@@ -41,3 +42,11 @@ def forget() -> None:
     with _lock:
         _counts.clear()
         _logged.clear()
+
+
+def _replace_lock_after_fork() -> None:
+    global _lock  # noqa: PLW0603 - a thread that no longer exists may hold the parent's
+    _lock = threading.Lock()
+
+
+os.register_at_fork(after_in_child=_replace_lock_after_fork)

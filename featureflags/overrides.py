@@ -6,12 +6,14 @@ import functools
 import logging
 import os
 import re
+import threading
 from collections.abc import Callable, Mapping
 from contextlib import ContextDecorator
 from contextvars import ContextVar, Token
+from enum import Enum
 from inspect import iscoroutinefunction
 from types import MappingProxyType
-from typing import Any, TypeVar, cast
+from typing import Any, Final, TypeAlias, TypeVar, cast
 
 from featureflags.flags import Flag
 from featureflags.types import JSONValue
@@ -21,30 +23,66 @@ logger = logging.getLogger(__name__)
 FORCE_PREFIX = "FORCE_FLAG_"
 FunctionT = TypeVar("FunctionT", bound=Callable[..., Any])
 
-_overrides: ContextVar[Mapping[str, JSONValue]] = ContextVar(
-    "featureflags_overrides", default=MappingProxyType({})
-)
+
+class Missing(Enum):
+    """The type of MISSING."""
+
+    MISSING = "missing"
+
+
+MISSING: Final = Missing.MISSING
+"""Stands for a flag that LaunchDarkly is to have no flag of."""
+
+Overrides: TypeAlias = "Mapping[str, JSONValue | Missing]"
+
+NOTHING: Final[Overrides] = MappingProxyType({})
+
+_overrides: ContextVar[Overrides] = ContextVar("featureflags_overrides", default=NOTHING)
+_process_wide: dict[object, tuple[str, JSONValue | Missing]] = {}
+"""What overrides that are in force everywhere set, oldest first, by the override itself."""
+_everywhere: Overrides = NOTHING
+"""The same by flag key; replaced as a whole, so that readers need no lock."""
+_lock = threading.Lock()
 
 
 class override_flag(ContextDecorator):  # noqa: N801 - a context manager reads as a verb
     """Answer `flag` with `value` in this thread or task: a context manager and a decorator.
 
-    Works on sync and async functions, nested (the inner one wins) and on methods. New threads do
-    not see it, since they start with a context of their own.
+    Works on sync and async functions, nested (the inner one wins) and on methods. It is applied
+    where the SDK reads its flags, so that code that calls the SDK itself and flags that have this
+    one as a prerequisite follow it too. `missing` makes LaunchDarkly have no such flag.
+
+    New threads do not see it, since they start with a context of their own. `process_wide` is for
+    tests whose server runs in another thread: every thread sees it, unless it overrides the flag
+    itself.
     """
 
-    def __init__(self, flag: str | Flag, value: JSONValue = True) -> None:
+    def __init__(
+        self,
+        flag: str | Flag,
+        value: JSONValue = True,
+        *,
+        missing: bool = False,
+        process_wide: bool = False,
+    ) -> None:
         self.flag = str(flag)
-        self.value = value
-        self._tokens: list[Token[Mapping[str, JSONValue]]] = []
+        self.value: JSONValue | Missing = MISSING if missing else value
+        self.process_wide = process_wide
+        self._tokens: list[tuple[Token[Overrides], object]] = []
 
     def __enter__(self) -> override_flag:
         changed = {**_overrides.get(), self.flag: self.value}
-        self._tokens.append(_overrides.set(MappingProxyType(changed)))
+        entry = object()
+        if self.process_wide:
+            _change_everywhere(lambda: _process_wide.update({entry: (self.flag, self.value)}))
+        self._tokens.append((_overrides.set(MappingProxyType(changed)), entry))
         return self
 
     def __exit__(self, *_exception: object) -> None:
-        _overrides.reset(self._tokens.pop())
+        token, entry = self._tokens.pop()
+        if self.process_wide:
+            _change_everywhere(lambda: _process_wide.pop(entry, None))
+        _overrides.reset(token)
 
     async def __aenter__(self) -> override_flag:
         return self.__enter__()
@@ -57,22 +95,47 @@ class override_flag(ContextDecorator):  # noqa: N801 - a context manager reads a
 
             @functools.wraps(function)
             async def overridden_async(*args: Any, **kwargs: Any) -> Any:
-                with override_flag(self.flag, self.value):
+                with self._again():
                     return await function(*args, **kwargs)
 
             return cast("FunctionT", overridden_async)
 
         @functools.wraps(function)
         def overridden(*args: Any, **kwargs: Any) -> Any:
-            with override_flag(self.flag, self.value):
+            with self._again():
                 return function(*args, **kwargs)
 
         return cast("FunctionT", overridden)
 
+    def _again(self) -> override_flag:
+        """One of its own for each call: calls may overlap."""
+        again = override_flag(self.flag, process_wide=self.process_wide)
+        again.value = self.value
+        return again
 
-def overridden_flags() -> Mapping[str, JSONValue]:
-    """The values that `override_flag` sets here, by flag key."""
-    return _overrides.get()
+
+def overridden_flags() -> Overrides:
+    """What `override_flag` sets here, by flag key; MISSING for a flag that is not to be there."""
+    here = _overrides.get()
+    everywhere = _everywhere
+    if not everywhere:
+        return here
+    return {**everywhere, **here} if here else everywhere
+
+
+def _change_everywhere(change: Callable[[], object]) -> None:
+    global _everywhere  # noqa: PLW0603 - the one place that holds it
+    with _lock:
+        change()
+        _everywhere = MappingProxyType(dict(_process_wide.values()))
+
+
+def _replace_lock_after_fork() -> None:
+    global _lock  # noqa: PLW0603 - a thread that no longer exists may hold the parent's
+    _lock = threading.Lock()
+
+
+os.register_at_fork(after_in_child=_replace_lock_after_fork)
 
 
 @functools.cache

@@ -32,7 +32,12 @@ from config.settings.caches import redis_caches  # noqa: E402
 from config.settings.environment import VAR_DIR  # noqa: E402
 
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
-FEATUREFLAGS = {**FEATUREFLAGS, "RAISE_INVALID_ATTRIBUTES": True, "SEND_EVENTS": False}
+FEATUREFLAGS = {
+    **FEATUREFLAGS,
+    "RAISE_INVALID_ATTRIBUTES": True,
+    "SEND_EVENTS": False,
+    "SPARE_URL": "",
+}
 if REDIS_URL:
     CACHES = redis_caches(REDIS_URL, key_prefix=f"test-{WORKER}")
 if "sqlite" in DATABASES["default"]["ENGINE"]:

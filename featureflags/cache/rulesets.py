@@ -7,16 +7,17 @@ the version where the cache does not know it.
 from __future__ import annotations
 
 import logging
+import os
 import threading
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 import msgspec
-from cachalot.api import cachalot_disabled
 from django.core.cache import caches
 from django.db import DatabaseError
 
 from featureflags.cache import store
+from featureflags.cache.bypass import fresh_rows
 from featureflags.conf import app_settings
 from featureflags.models import Segment, SegmentMember
 from featureflags.monitoring import report
@@ -96,10 +97,19 @@ def current_ruleset(known: store.CacheRead | None = None) -> LoadedRuleset:
 
 
 def forget_loaded() -> None:
-    """Drop what this process has compiled; for tests and after a fork."""
-    global _loaded, _loading  # noqa: PLW0603 - the one place that holds it
+    """Drop what this process has compiled; for tests."""
+    global _loaded  # noqa: PLW0603 - the one place that holds it
     _loaded = None
+    _replace_lock()
+
+
+def _replace_lock() -> None:
+    global _loading  # noqa: PLW0603 - the one place that holds it
     _loading = threading.Lock()
+
+
+# A thread that does not exist in the child may have held the lock: what is compiled still holds.
+os.register_at_fork(after_in_child=_replace_lock)
 
 
 def renew_spare() -> bool:
@@ -162,7 +172,7 @@ def _definition(row: SegmentRow) -> SegmentDefinition:
 
 
 def _read_version() -> str:
-    with cachalot_disabled():
+    with fresh_rows():
         return RulesetVersion.read()
 
 
@@ -170,7 +180,7 @@ def _read_rows() -> list[SegmentRow]:
     """All segments and members: two queries, never from cachalot, which may hold old rows."""
     included: dict[int, dict[str, int | None]] = {}
     excluded: dict[int, dict[str, int | None]] = {}
-    with cachalot_disabled():
+    with fresh_rows():
         members = SegmentMember.objects.order_by().values_list(
             "segment_id", "user_id", "kind", "expires_at"
         )

@@ -4,61 +4,125 @@ A fork freezes the SDK: the child has the parent's flags but none of its threads
 forgets the client without touching it (its locks may be held by threads that no longer exist)
 and builds its own on the next use.
 
-Two clients share one feature store: `client()` sends events, `looking_client()` never does. Pages
-and commands that only look use the second, since every context that LaunchDarkly sees is billed.
+Two clients share one feature store: the first sends events, the one of `looking()` never does.
+Pages and commands that only look use the second, since every context that LaunchDarkly sees is
+billed.
 """
 
 from __future__ import annotations
 
-import atexit
 import logging
 import os
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from pathlib import Path
-from typing import Any
 
-from ldclient import Config, LDClient
-from ldclient.feature_store import InMemoryFeatureStore
-from ldclient.integrations import Files
+from ldclient import LDClient
+from ldclient.interfaces import DataSourceState, DataSourceStatus
 
-from featureflags.attributes import private_names
-from featureflags.conf import FeatureFlagsSettings, app_settings
+from featureflags.conf import FeatureFlagsSettings, app_settings, source_of
+from featureflags.launchdarkly import exits, logs
+from featureflags.launchdarkly.configuring import (
+    SERVICE_SOURCES,
+    Store,
+    looking_config,
+    make_store,
+    sending_config,
+)
+from featureflags.launchdarkly.spare import Spare
+from featureflags.launchdarkly.store import CopyOnWriteStore
 from featureflags.monitoring import report
+from users.times import now_in_microseconds
 
 logger = logging.getLogger(__name__)
 
-FILE_POLL_SECONDS = 0.5
-"""An edited flag file is seen within a second. Polling: a watcher reloads once for each reader."""
-OFFLINE_KEY = "sdk-offline"
-"""The SDK wants a key, even where no LaunchDarkly is asked."""
+REFUSED = frozenset({401, 403})
 
 
 class Clients:
-    """The two clients of one process, and the store that they share."""
+    """The two clients of one process, the store that they share, and its spare if one is kept.
 
-    __slots__ = ("looking", "sending", "store")
+    Waits for flags for `start_wait` seconds at most, reading the spare included.
+    """
+
+    __slots__ = (
+        "_closed",
+        "_closing",
+        "_refused",
+        "has_spare_flags",
+        "looking",
+        "sending",
+        "spare",
+        "started_at",
+        "store",
+    )
 
     def __init__(self, settings: FeatureFlagsSettings) -> None:
-        self.store = InMemoryFeatureStore()
-        self.sending = LDClient(_config(settings, self.store), start_wait=settings.start_wait)
-        # Daemon mode: reads the store that the first client fills, and connects to nothing.
-        self.looking = LDClient(
-            Config(
-                settings.sdk_key or OFFLINE_KEY,
-                feature_store=self.store,
-                use_ldd=True,
-                send_events=False,
-                diagnostic_opt_out=True,
-            ),
-            start_wait=0,
-        )
+        logs.quieten()
+        begun = time.monotonic()
+        self.started_at = now_in_microseconds()
+        keeps_spare = bool(settings.spare_url) and source_of(settings) in SERVICE_SOURCES
+        self.spare = Spare(settings) if keeps_spare else None
+        self.store: Store = make_store(settings, self.spare.changed if self.spare else None)
+        self.has_spare_flags = self._fill_from_spare()
+        wait = max(0.0, settings.start_wait - (time.monotonic() - begun))
+        self._refused = False
+        self.sending = LDClient(sending_config(settings, self.store), start_wait=wait)
+        self.looking = LDClient(looking_config(settings, self.store), start_wait=0)
+        self._watch_status()
+        self._closing, self._closed = threading.Event(), threading.Event()
+        # Made now: Python 3.12 starts no thread any more while a process ends.
+        threading.Thread(
+            target=self._close_when_told, name="launchdarkly-close", daemon=True
+        ).start()
 
-    def close(self) -> None:
-        self.looking.close()
-        self.sending.close()
+    def close(self, timeout: float) -> bool:
+        """Whether all that was recorded was delivered within `timeout` seconds.
+
+        The SDK's own `close` can block for ever; its thread is a daemon, and is left behind then.
+        """
+        self._closing.set()
+        return self._closed.wait(timeout)
+
+    def _fill_from_spare(self) -> bool:
+        if self.spare is None or not isinstance(self.store, CopyOnWriteStore):
+            return False
+        last_known = self.spare.load()
+        if last_known is not None:
+            self.store.fill(last_known)
+        self.spare.start(self.store.raw)
+        return last_known is not None
+
+    def _close_when_told(self) -> None:
+        self._closing.wait()
+        parts: list[Callable[[], object]] = [self.sending.close, self.looking.close]
+        if self.spare is not None:
+            parts.append(self.spare.close)
+        for close_part in parts:
+            try:
+                close_part()
+            except Exception as error:  # noqa: BLE001 - the next part must be closed too
+                message = "LaunchDarkly's client failed to close: %s"
+                report(logger, "launchdarkly_close_failed", message, type(error).__name__)
+        self._closed.set()
+
+    def _watch_status(self) -> None:
+        provider = self.sending.data_source_status_provider
+        provider.add_listener(self._status_changed)
+        self._status_changed(provider.status)
+
+    def _status_changed(self, status: DataSourceStatus) -> None:
+        """Say once that the SDK key is refused; the SDK's own lines about it are filtered out."""
+        if status.state is DataSourceState.VALID:
+            self._refused = False
+        elif status.error is not None and status.error.status_code in REFUSED and not self._refused:
+            self._refused = True
+            logger.error(
+                "LaunchDarkly refuses the SDK key (HTTP %s). Check LAUNCHDARKLY_SDK_KEY.",
+                status.error.status_code,
+            )
 
 
 _clients: Clients | None = None
@@ -72,10 +136,19 @@ def client() -> LDClient:
     return clients.looking if _only_looking.get() else clients.sending
 
 
+def feature_store() -> Store:
+    """What the SDK holds; `raw()` is all of it as LaunchDarkly wrote it."""
+    return (_clients or _start()).store
+
+
 def has_flags() -> bool:
-    """Whether the SDK has received flags, ever."""
-    clients = _clients or _start()
-    return bool(clients.store.initialized)
+    """Whether there are flags to evaluate: from the source, or last known."""
+    return feature_store().initialized
+
+
+def current_clients(*, start: bool) -> Clients | None:
+    """This process's clients; None if it has none yet and is not to `start` them."""
+    return _clients or (_start() if start else None)
 
 
 @contextmanager
@@ -91,18 +164,12 @@ def looking() -> Iterator[None]:
 def close() -> None:
     """Deliver what was recorded and end the client, within `close_wait` seconds.
 
-    The next use makes a new one. A thread that still closes after that is left behind: it is a
-    daemon, and the SDK's `close` can block for ever.
+    The next use makes a new one.
     """
     global _clients
     with _lock:
         clients, _clients = _clients, None
-    if clients is None:
-        return
-    closing = threading.Thread(target=clients.close, name="launchdarkly-close", daemon=True)
-    closing.start()
-    closing.join(app_settings().close_wait)
-    if closing.is_alive():
+    if clients is not None and not clients.close(app_settings().close_wait):
         report(logger, "launchdarkly_close_failed", "LaunchDarkly's client did not close in time.")
 
 
@@ -111,18 +178,8 @@ def _start() -> Clients:
     with _lock:
         if _clients is None:
             _clients = Clients(app_settings())
-            atexit.register(_close_in(os.getpid()))
+            exits.at_exit(close)
         return _clients
-
-
-def _close_in(pid: int) -> Callable[[], None]:
-    """An exit handler for one process: in a forked child `close` would hang."""
-
-    def close_at_exit() -> None:
-        if os.getpid() == pid:
-            close()
-
-    return close_at_exit
 
 
 def _forget_after_fork() -> None:
@@ -132,39 +189,3 @@ def _forget_after_fork() -> None:
 
 
 os.register_at_fork(after_in_child=_forget_after_fork)
-
-
-def _config(settings: FeatureFlagsSettings, store: InMemoryFeatureStore) -> Config:
-    options: dict[str, Any] = {
-        "feature_store": store,
-        "send_events": settings.send_events,
-        # Each context names its private attributes too; this covers whoever uses the SDK directly.
-        "private_attributes": set(private_names()),
-    }
-    if not settings.sdk_key:
-        return Config(OFFLINE_KEY, **{**options, **_file_options(settings)})
-    addresses = {
-        "base_uri": settings.base_uri,
-        "stream_uri": settings.stream_uri,
-        "events_uri": settings.events_uri,
-    }
-    given: dict[str, Any] = {name: address for name, address in addresses.items() if address}
-    return Config(settings.sdk_key, **options, **given)
-
-
-def _file_options(settings: FeatureFlagsSettings) -> dict[str, Any]:
-    """Flags from a file, which may appear later. Events go only where a place is named."""
-    if not settings.flag_file:
-        return {"offline": True}
-    if not Path(settings.flag_file).is_file():
-        report(logger, "flag_file_missing", "There is no flag file %s.", settings.flag_file)
-    source = Files.new_data_source(
-        paths=[settings.flag_file],
-        auto_update=True,
-        force_polling=True,
-        poll_interval=FILE_POLL_SECONDS,
-    )
-    options: dict[str, Any] = {"update_processor_class": source, "send_events": False}
-    if settings.events_uri:
-        options |= {"events_uri": settings.events_uri, "send_events": settings.send_events}
-    return options

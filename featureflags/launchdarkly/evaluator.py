@@ -41,7 +41,7 @@ def evaluate(flag: str, context: Context, default: JSONValue) -> Answer:
     except Exception as error:  # noqa: BLE001 - whatever the SDK raises must not reach a page
         return _broken(error, default)
     return Answer(
-        value=cast(JSONValue, detail.value),
+        value=cast("JSONValue", detail.value),
         variation=detail.variation_index,
         reason=dict(detail.reason),
         degraded=_degradation(detail.reason),

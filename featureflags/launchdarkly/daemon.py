@@ -1,0 +1,135 @@
+"""Daemon mode: flags from a Redis that a relay proxy fills, through the SDK's own Redis store.
+
+The SDK's store raises when Redis fails, and an evaluation would give the default. Here the last
+known flag is served, and the status says since when Redis fails.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from ldclient.feature_store import CacheConfig
+from ldclient.integrations import Redis
+from ldclient.interfaces import FeatureStore
+from ldclient.versioned_data_kind import FEATURES, SEGMENTS, VersionedDataKind
+
+from featureflags.conf import FeatureFlagsSettings
+from featureflags.launchdarkly.overriding import overridden_everywhere, overridden_flag
+from featureflags.launchdarkly.store import NAMES, RawData
+from featureflags.monitoring import report
+from featureflags.overrides import overridden_flags
+from users.times import now_in_microseconds
+
+logger = logging.getLogger(__name__)
+
+TIMEOUT_SECONDS = 0.5
+"""For Redis to take a connection, and to answer: a page waits for it."""
+
+
+def _same(item: Any) -> Any:
+    return item
+
+
+class DaemonStore(FeatureStore):
+    """Reads Redis, remembers what it read, applies overrides. Never raises, never writes."""
+
+    def __init__(self, settings: FeatureFlagsSettings) -> None:
+        self._redis = Redis.new_feature_store(
+            url=settings.daemon_url,
+            prefix=settings.daemon_prefix,
+            caching=CacheConfig(expiration=settings.daemon_cache_seconds),
+            redis_opts={
+                "socket_timeout": TIMEOUT_SECONDS,
+                "socket_connect_timeout": TIMEOUT_SECONDS,
+            },
+        )
+        self._known: dict[VersionedDataKind, dict[str, Any]] = {FEATURES: {}, SEGMENTS: {}}
+        self.malformed: frozenset[str] = frozenset()
+        self.changed_at: int | None = None
+        """Unknown: Redis does not say when it was filled."""
+        self.failing_since: int | None = None
+        """The instant (µs) since which Redis fails; None while it answers."""
+        self.failure: str = ""
+
+    def get(self, kind: VersionedDataKind, key: str, callback: Callable[[Any], Any] = _same) -> Any:
+        overrides = overridden_flags() if kind is FEATURES else {}
+        item = self._get(kind, key)
+        if key in overrides:
+            item = overridden_flag(key, overrides[key], item)
+        return callback(item)
+
+    def all(self, kind: VersionedDataKind, callback: Callable[[Any], Any] = _same) -> Any:
+        items = self._all(kind)
+        if kind is FEATURES:
+            return callback(overridden_everywhere(items, overridden_flags()))
+        return callback(dict(items))
+
+    @property
+    def initialized(self) -> bool:
+        """Whether the relay proxy has ever filled Redis, as far as is known."""
+        try:
+            filled = bool(self._redis.initialized)
+        except Exception as error:  # noqa: BLE001 - whatever Redis' client raises is an outage
+            self._failed(error)
+            return any(self._known.values())
+        self._answered()
+        return filled
+
+    def raw(self) -> RawData:
+        """Everything as LaunchDarkly wrote it, without overrides."""
+        return {
+            NAMES[kind]: {key: item.to_json_dict() for key, item in self._all(kind).items()}
+            for kind in (FEATURES, SEGMENTS)
+        }
+
+    def init(self, all_data: Mapping[VersionedDataKind, Mapping[str, Any]]) -> None:
+        """Nothing: the relay proxy writes."""
+
+    def upsert(self, kind: VersionedDataKind, item: Any) -> None:
+        """Nothing: the relay proxy writes."""
+
+    def delete(self, kind: VersionedDataKind, key: str, version: int) -> None:
+        """Nothing: the relay proxy writes."""
+
+    def is_monitoring_enabled(self) -> bool:
+        return False
+
+    def is_available(self) -> bool:
+        return self.failing_since is None
+
+    def _get(self, kind: VersionedDataKind, key: str) -> Any:
+        try:
+            item = self._redis.get(kind, key, _same)
+            decoded = None if item is None else kind.decode(item)
+        except Exception as error:  # noqa: BLE001 - whatever Redis' client raises is an outage
+            self._failed(error)
+            return self._known[kind].get(key)
+        self._answered()
+        if decoded is None:
+            self._known[kind].pop(key, None)
+        else:
+            self._known[kind][key] = decoded
+        return decoded
+
+    def _all(self, kind: VersionedDataKind) -> dict[str, Any]:
+        try:
+            items = self._redis.all(kind, _same)
+            decoded = {key: kind.decode(item) for key, item in items.items()}
+        except Exception as error:  # noqa: BLE001 - whatever Redis' client raises is an outage
+            self._failed(error)
+            return dict(self._known[kind])
+        self._answered()
+        self._known[kind] = decoded
+        return decoded
+
+    def _answered(self) -> None:
+        self.failing_since = None
+
+    def _failed(self, error: Exception) -> None:
+        self.failure = type(error).__name__
+        if self.failing_since is None:
+            self.failing_since = now_in_microseconds()
+        message = "The Redis of LaunchDarkly's flags failed: %s"
+        report(logger, "launchdarkly_daemon_failed", message, self.failure)

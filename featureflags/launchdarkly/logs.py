@@ -1,0 +1,51 @@
+"""The SDK's log, so that an outage fills no disk: each message at most once a minute.
+
+While the SDK has no flags it writes a line for every evaluation. A refused SDK key is reported
+once by `featureflags.launchdarkly.client`, in words that say what to do.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+
+LOGGERS = ("ldclient.util", "ldclient.flag")
+EVERY_SECONDS = 60.0
+COMPARED = 48
+"""Messages that begin alike are the same one, about another flag or with another delay."""
+REFUSED = "(invalid SDK key)"
+MOST_KNOWN = 1000
+
+
+class QuietFilter(logging.Filter):
+    """Passes what has not been passed within a minute."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._passed: dict[str, float] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        message = record.getMessage()
+        if REFUSED in message and "events" not in message:
+            return False
+        beginning = f"{record.levelno} {message[:COMPARED]}"
+        now = time.monotonic()
+        if now - self._passed.get(beginning, -EVERY_SECONDS) < EVERY_SECONDS:
+            return False
+        if len(self._passed) >= MOST_KNOWN:
+            self._passed.clear()
+        self._passed[beginning] = now
+        return True
+
+    def forget(self) -> None:
+        self._passed.clear()
+
+
+_filter = QuietFilter()
+
+
+def quieten() -> None:
+    """Filter the SDK's log from now on; what was said before counts no more."""
+    _filter.forget()
+    for name in LOGGERS:
+        logging.getLogger(name).addFilter(_filter)

@@ -1,0 +1,111 @@
+"""The last known flags, in Redis, for a process that starts while LaunchDarkly is away.
+
+Never raises: without Redis there is no spare, which is counted and logged. The SDK's own persistent
+store raises when Redis is down at the start, and asks Redis in the middle of evaluations.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import threading
+from collections.abc import Callable
+
+import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from featureflags.conf import FeatureFlagsSettings
+from featureflags.launchdarkly.store import RawData
+from featureflags.monitoring import report
+
+logger = logging.getLogger(__name__)
+
+TIMEOUT_SECONDS = 0.5
+"""For Redis to take a connection, and to answer."""
+KEPT_SECONDS = 30 * 24 * 3600
+"""Flags that nobody has renewed for so long say nothing any more."""
+
+
+class Spare:
+    """One environment's spare. Saving is done by a thread of its own, and only so often."""
+
+    def __init__(self, settings: FeatureFlagsSettings) -> None:
+        self._redis = redis.Redis.from_url(
+            settings.spare_url,
+            socket_timeout=TIMEOUT_SECONDS,
+            socket_connect_timeout=TIMEOUT_SECONDS,
+            # Each retry would make the first request of a process wait longer.
+            retry=Retry(NoBackoff(), 0),
+        )
+        self._key = spare_key(settings)
+        self._pause = settings.spare_save_seconds
+        self._due = threading.Event()
+        self._ending = threading.Event()
+        self._thread: threading.Thread | None = None
+        self.saves = 0
+        """How often this process has saved it."""
+
+    def load(self) -> RawData | None:
+        """The flags and segments that were saved last; None if there are none or Redis fails."""
+        try:
+            text = self._redis.get(self._key)
+            loaded = json.loads(text) if isinstance(text, bytes) else None
+        except (redis.RedisError, ValueError) as error:
+            self._failed("read", error)
+            return None
+        return loaded if isinstance(loaded, dict) and _is_raw(loaded) else None
+
+    def start(self, read: Callable[[], RawData]) -> None:
+        """From now on `changed` saves what `read` returns."""
+        self._thread = threading.Thread(
+            target=self._run, args=(read,), name="launchdarkly-spare", daemon=True
+        )
+        self._thread.start()
+
+    def changed(self) -> None:
+        """Save it soon. Does not block."""
+        self._due.set()
+
+    def close(self) -> None:
+        """Save what is not saved yet, and end."""
+        self._ending.set()
+        self._due.set()
+        if self._thread is not None:
+            self._thread.join()
+        self._redis.close()
+
+    def _run(self, read: Callable[[], RawData]) -> None:
+        while True:
+            self._due.wait()
+            if self._ending.is_set():
+                break
+            self._due.clear()
+            self._save(read())
+            if self._ending.wait(self._pause):
+                break
+        if self.saves:
+            self._save(read())
+
+    def _save(self, raw: RawData) -> None:
+        try:
+            self._redis.set(self._key, json.dumps(raw), ex=KEPT_SECONDS)
+        except (redis.RedisError, ValueError) as error:
+            self._failed("saved", error)
+        else:
+            self.saves += 1
+
+    def _failed(self, what: str, error: Exception) -> None:
+        message = "The spare of LaunchDarkly's flags could not be %s: %s"
+        report(logger, "launchdarkly_spare_failed", message, what, type(error).__name__)
+
+
+def spare_key(settings: FeatureFlagsSettings) -> str:
+    """One for each environment and service. The SDK key is a secret: its hash alone is shown."""
+    named = "\n".join((settings.sdk_key, settings.base_uri, settings.stream_uri))
+    return f"launchdarkly-spare:{hashlib.sha256(named.encode()).hexdigest()[:32]}"
+
+
+def _is_raw(loaded: dict[str, object]) -> bool:
+    return all(isinstance(loaded.get(name), dict) for name in ("flags", "segments"))

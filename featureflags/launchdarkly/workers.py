@@ -1,0 +1,23 @@
+"""Celery's worker processes end without `atexit`; they close LaunchDarkly's client here.
+
+Connected when the app is ready. Nothing is made when a worker starts: Celery ends a worker process
+that is not up within 4 seconds.
+"""
+
+from __future__ import annotations
+
+from celery.signals import worker_process_shutdown, worker_shutdown
+
+from featureflags.launchdarkly.client import close
+
+UID = "featureflags.launchdarkly.workers"
+
+
+def connect() -> None:
+    """Both kinds: a process of the pool, and the worker itself where tasks run in it."""
+    worker_process_shutdown.connect(_close, dispatch_uid=UID, weak=False)
+    worker_shutdown.connect(_close, dispatch_uid=UID, weak=False)
+
+
+def _close(**_kwargs: object) -> None:
+    close()
