@@ -12,6 +12,7 @@ import msgspec
 from featureflags.conf import app_settings
 from featureflags.launchdarkly.management.errors import (
     Failure,
+    InvalidRequestError,
     NotConfiguredError,
     UnexpectedAnswerError,
 )
@@ -126,6 +127,9 @@ class ManagementClient:
 
     def _path(self, *rest: str) -> str:
         parts = ("api", "v2", "segments", self.project, self.environment, *rest)
+        for part in parts:
+            if not part.strip("."):
+                raise InvalidRequestError(f"{part!r} is no key.")
         return "".join(f"/{quote(part, safe='')}" for part in parts)
 
 

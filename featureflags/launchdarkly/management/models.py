@@ -18,7 +18,7 @@ class Representation(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """Something that the API shows."""
 
 
-class Clause(Representation):
+class Clause(Representation, frozen=True, kw_only=True):
     """One condition of a rule, as it is shown."""
 
     attribute: str
@@ -29,27 +29,27 @@ class Clause(Representation):
     negate: bool = False
 
 
-class Rule(Representation):
+class Rule(Representation, frozen=True, kw_only=True):
     id: str | None = msgspec.field(name="_id", default=None)
     clauses: tuple[Clause, ...] | None = None
     weight: int | None = None
     """In thousandths of a percent, where only a part of the matching contexts is taken."""
 
 
-class Target(Representation):
+class Target(Representation, frozen=True, kw_only=True):
     """Contexts of one kind that were included or excluded by hand."""
 
     context_kind: str | None = None
     values: tuple[str, ...] | None = None
 
 
-class FlagUse(Representation):
+class FlagUse(Representation, frozen=True, kw_only=True):
     """A flag that targets the segment."""
 
     key: str
 
 
-class RemoteSegment(Representation):
+class RemoteSegment(Representation, frozen=True, kw_only=True):
     """A segment of LaunchDarkly. Lists may come as null; a summary may lack some."""
 
     key: str
@@ -65,27 +65,27 @@ class RemoteSegment(Representation):
     flags: tuple[FlagUse, ...] | None = msgspec.field(name="_flags", default=None)
 
 
-class Link(Representation):
+class Link(Representation, frozen=True, kw_only=True):
     href: str
 
 
-class Links(Representation):
+class Links(Representation, frozen=True, kw_only=True):
     next: Link | None = None
 
 
-class SegmentPage(Representation):
+class SegmentPage(Representation, frozen=True, kw_only=True):
     items: tuple[RemoteSegment, ...]
     links: Links = msgspec.field(name="_links", default=Links())
 
 
-class ErrorBody(Representation):
+class ErrorBody(Representation, frozen=True, kw_only=True):
     """How LaunchDarkly says what went wrong."""
 
     message: str
     code: str | None = None
 
 
-class NewSegment(Representation):
+class NewSegment(Representation, frozen=True, kw_only=True):
     """The body that creates a segment. Rules cannot be given: they are added afterwards."""
 
     key: str
@@ -101,7 +101,7 @@ class Instruction(msgspec.Struct, frozen=True, kw_only=True, rename="camel", tag
     """Whether giving it twice is the same as giving it once."""
 
 
-class NewClause(Representation):
+class NewClause(Representation, frozen=True, kw_only=True):
     """One condition of a rule, as it is sent: nothing is left to defaults."""
 
     context_kind: str
@@ -111,7 +111,7 @@ class NewClause(Representation):
     values: tuple[str, ...]
 
 
-class AddRule(Instruction, tag="addRule"):
+class AddRule(Instruction, frozen=True, kw_only=True, tag="addRule"):
     """Each time adds one more rule."""
 
     idempotent: ClassVar[bool] = False
@@ -119,27 +119,27 @@ class AddRule(Instruction, tag="addRule"):
     description: str
 
 
-class RemoveRule(Instruction, tag="removeRule"):
+class RemoveRule(Instruction, frozen=True, kw_only=True, tag="removeRule"):
     """Does nothing if the rule does not exist."""
 
     rule_id: str
 
 
-class UpdateName(Instruction, tag="updateName"):
+class UpdateName(Instruction, frozen=True, kw_only=True, tag="updateName"):
     value: str
 
 
-class RemoveIncludedTargets(Instruction, tag="removeIncludedTargets"):
+class RemoveIncludedTargets(Instruction, frozen=True, kw_only=True, tag="removeIncludedTargets"):
     context_kind: str
     values: tuple[str, ...]
 
 
-class RemoveExcludedTargets(Instruction, tag="removeExcludedTargets"):
+class RemoveExcludedTargets(Instruction, frozen=True, kw_only=True, tag="removeExcludedTargets"):
     context_kind: str
     values: tuple[str, ...]
 
 
-class SemanticPatch(Representation):
+class SemanticPatch(Representation, frozen=True, kw_only=True):
     """The body of a semantic patch."""
 
     environment_key: str

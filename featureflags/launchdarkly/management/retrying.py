@@ -31,6 +31,9 @@ class RetryPolicy:
     (https://launchdarkly.com/docs/api#rate-limiting), so a few tries outlast one.
     """
 
+    connect_within: float = 5.0
+    answer_within: float = 15.0
+    """For each read and each write of one try."""
     attempts: int = 5
     total: float = 90.0
     """No further try once so much time has passed."""

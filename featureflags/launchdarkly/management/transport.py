@@ -30,9 +30,6 @@ API_VERSION = "20240415"
 """Named in each call: without it the version follows the token, not this code.
 https://launchdarkly.com/docs/api#versioning"""
 
-TIMEOUT = httpx.Timeout(15.0, connect=5.0)
-"""In seconds: for each read and write, and for the connection to come about."""
-
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
 NANOSECONDS_PER_MICROSECOND = 1000
@@ -84,7 +81,7 @@ class Transport:
         self._policy = policy
         self._http = httpx.Client(
             auth=TokenAuth(token),
-            timeout=TIMEOUT,
+            timeout=httpx.Timeout(policy.answer_within, connect=policy.connect_within),
             headers={"LD-API-Version": API_VERSION, "User-Agent": "guidon"},
         )
 

@@ -1,0 +1,218 @@
+"""The calls of the REST API, read at the server: what is sent, and what becomes of the answers."""
+
+from __future__ import annotations
+
+import pytest
+
+from featureflags.launchdarkly.management import errors
+from featureflags.launchdarkly.management.client import SEMANTIC_PATCH, ManagementClient
+from featureflags.launchdarkly.management.models import (
+    AddRule,
+    NewClause,
+    NewSegment,
+    RemoveExcludedTargets,
+    RemoveIncludedTargets,
+    RemoveRule,
+    UpdateName,
+)
+from featureflags.launchdarkly.management.transport import Secret
+from tests.services.launchdarkly_api import LaunchDarklyApiServer
+from tests.services.launchdarkly_segments import clause
+
+BETA = NewSegment(key="beta", name="Beta testers", description="Those who dare", tags=("guidon",))
+BETA_CLAUSE = NewClause(
+    context_kind="user", attribute="segments", op="in", negate=False, values=("beta",)
+)
+BETA_RULE = AddRule(clauses=(BETA_CLAUSE,), description="kept")
+
+
+def test_the_token_and_the_version_travel_with_each_call(
+    api: LaunchDarklyApiServer, client: ManagementClient
+) -> None:
+    client.create_segment(BETA)
+    client.segment("beta")
+    client.delete_segment("beta")
+    list(client.segments())
+    assert [each.headers["Authorization"] for each in api.requests()] == [api.token] * 4
+    assert {each.headers["LD-API-Version"] for each in api.requests()} == {"20240415"}
+
+
+def test_a_segment_is_created_with_its_tag(
+    api: LaunchDarklyApiServer, client: ManagementClient
+) -> None:
+    created = client.create_segment(BETA)
+    assert (created.key, created.name, created.tags) == ("beta", "Beta testers", ("guidon",))
+    (request,) = api.requests()
+    assert (request.method, request.path) == ("POST", "/api/v2/segments/default/test")
+    assert request.headers["Content-Type"] == "application/json"
+    assert request.body == {
+        "key": "beta",
+        "name": "Beta testers",
+        "description": "Those who dare",
+        "tags": ["guidon"],
+    }
+
+
+def test_a_semantic_patch_says_that_it_is_one(
+    api: LaunchDarklyApiServer, client: ManagementClient
+) -> None:
+    api.store.put("beta")
+    patched = client.patch_segment("beta", [BETA_RULE, UpdateName(value="New")], comment="why")
+    (request,) = api.requests()
+    assert (request.method, request.path) == ("PATCH", "/api/v2/segments/default/test/beta")
+    assert request.headers["Content-Type"] == SEMANTIC_PATCH
+    assert request.body == {
+        "environmentKey": "test",
+        "comment": "why",
+        "instructions": [
+            {
+                "kind": "addRule",
+                "description": "kept",
+                "clauses": [clause("segments", "in", "beta")],
+            },
+            {"kind": "updateName", "value": "New"},
+        ],
+    }
+    assert patched.name == "New"
+    assert patched.rules is not None
+    (rule,) = patched.rules
+    assert rule.clauses is not None
+    (shown,) = rule.clauses
+    assert (shown.attribute, shown.op, shown.values) == ("segments", "in", ("beta",))
+
+
+def test_rules_and_targets_are_removed(
+    api: LaunchDarklyApiServer, client: ManagementClient
+) -> None:
+    kept = {"contextKind": "org", "values": ["acme"]}
+    api.store.put(
+        "beta",
+        clause("email", "endsWith", ".edu"),
+        included=["ada", "bob"],
+        excluded=["eve"],
+        includedContexts=[kept],
+    )
+    rules = client.segment("beta").rules
+    assert rules is not None
+    assert rules[0].id is not None
+    patched = client.patch_segment(
+        "beta",
+        [
+            RemoveRule(rule_id=rules[0].id),
+            RemoveIncludedTargets(context_kind="user", values=("ada",)),
+            RemoveExcludedTargets(context_kind="user", values=("eve",)),
+        ],
+        comment="",
+    )
+    assert (patched.rules, patched.included, patched.excluded) == ((), ("bob",), ())
+    assert patched.included_contexts is not None
+    assert patched.included_contexts[0].values == ("acme",)
+
+
+def test_all_pages_are_read(api: LaunchDarklyApiServer, client: ManagementClient) -> None:
+    keys = [f"segment-{number:03}" for number in range(120)]
+    for key in keys:
+        api.store.put(key)
+    assert [segment.key for segment in client.segments()] == keys
+    assert [each.query.get("offset") for each in api.requests()] == [None, ["50"], ["100"]]
+
+
+def test_a_link_to_another_server_gets_no_token(
+    api: LaunchDarklyApiServer, client: ManagementClient
+) -> None:
+    for number in range(60):
+        api.store.put(f"segment-{number}")
+    with LaunchDarklyApiServer() as thief:
+        api.next_link = f"{thief.url}/api/v2/segments/default/test?offset=50"
+        with pytest.raises(errors.UnexpectedAnswerError, match="another server"):
+            list(client.segments())
+        assert thief.requests() == []
+
+
+def test_pages_that_lead_in_a_circle_end(
+    api: LaunchDarklyApiServer, client: ManagementClient
+) -> None:
+    for number in range(60):
+        api.store.put(f"segment-{number}")
+    api.next_link = "/api/v2/segments/default/test?limit=50&offset=0"
+    with pytest.raises(errors.UnexpectedAnswerError, match="does not end"):
+        list(client.segments())
+    assert len(api.requests()) == 2
+
+
+@pytest.mark.parametrize("key", ["a/b", "../x", "ü", "a?b", "a b"])
+def test_a_key_stays_one_part_of_the_path(
+    api: LaunchDarklyApiServer, client: ManagementClient, key: str
+) -> None:
+    api.store.put(key)
+    assert client.segment(key).key == key
+
+
+@pytest.mark.parametrize("key", ["", ".", ".."])
+def test_what_is_no_key_is_not_sent(
+    api: LaunchDarklyApiServer, client: ManagementClient, key: str
+) -> None:
+    with pytest.raises(errors.InvalidRequestError, match="is no key"):
+        client.delete_segment(key)
+    assert api.requests() == []
+
+
+def test_a_redirect_is_not_followed(api: LaunchDarklyApiServer, client: ManagementClient) -> None:
+    with LaunchDarklyApiServer() as other:
+        api.answer(302, headers={"Location": f"{other.url}/api/v2/segments/default/test/x"})
+        with pytest.raises(errors.UnexpectedAnswerError):
+            client.segment("x")
+        assert other.requests() == []
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"<html>",
+        b'{"key": 5, "name": "x"}',
+        b'{"name": "x"}',
+        b"[]",
+        b"\xff",
+        b'{"key":"x","name":"x","tags":"guidon"}',
+    ],
+)
+def test_an_answer_of_another_shape_is_an_error_of_ours(
+    api: LaunchDarklyApiServer, client: ManagementClient, body: bytes
+) -> None:
+    api.answer(200, body=body)
+    with pytest.raises(errors.UnexpectedAnswerError, match="another shape"):
+        client.segment("x")
+    assert len(api.requests()) == 1
+
+
+def test_lists_that_come_as_null_are_read(
+    api: LaunchDarklyApiServer, client: ManagementClient
+) -> None:
+    nothing = {"tags": None, "rules": None, "included": None, "excludedContexts": None}
+    api.store.put("beta", **nothing)
+    assert client.segment("beta").rules is None
+    assert [segment.key for segment in client.segments()] == ["beta"]
+
+
+@pytest.mark.parametrize(
+    ("url", "message"),
+    [
+        ("http://app.launchdarkly.com", "unprotected"),
+        ("app.launchdarkly.com", "no address"),
+        ("https://app.launchdarkly.com/api/v2", "without a path"),
+        ("https://user@app.launchdarkly.com", "no address"),
+        ("ftp://127.0.0.1", "unprotected"),
+    ],
+)
+def test_an_address_that_cannot_be_right_is_refused(url: str, message: str) -> None:
+    with pytest.raises(errors.NotConfiguredError, match=message):
+        ManagementClient(token=Secret("api-1"), url=url, project="p", environment="e")
+
+
+@pytest.mark.parametrize("token", ["", "api-1\n", "api 1", "api-ü", "api-1\x00"])
+def test_a_token_that_cannot_be_right_is_refused_and_not_shown(token: str) -> None:
+    with pytest.raises(errors.NotConfiguredError) as caught:
+        ManagementClient(
+            token=Secret(token), url="https://ld.example", project="p", environment="e"
+        )
+    assert not token or token not in str(caught.value)
