@@ -29,7 +29,15 @@ class UserAdmin(BaseUserAdmin):
 
     form = UserEditForm
     add_form = UserCreateForm
-    formfield_overrides = {MetadataField: {"form_class": JSONTextField, "empty": dict}}
+    formfield_overrides = {
+        MetadataField: {
+            "form_class": JSONTextField,
+            "empty": dict,
+            "help_text": gettext_lazy(
+                "A JSON object. Each NAME in it is the attribute custom_NAME."
+            ),
+        }
+    }
     list_display = (
         "email",
         "name",
@@ -46,9 +54,9 @@ class UserAdmin(BaseUserAdmin):
     ordering = ("email",)
     # A second count of a table that may hold millions, only to say how many there are.
     show_full_result_count = False
-    readonly_fields = ("id", "last_login", "last_seen_at")
+    readonly_fields = ("key", "last_login", "last_seen_at")
     fieldsets = (
-        (None, {"fields": ("id", "email", "email_verified", "password")}),
+        (None, {"fields": ("key", "email", "email_verified", "password")}),
         (gettext_lazy("Profile"), {"fields": ("name", "role", "metadata")}),
         (
             gettext_lazy("Permissions"),
@@ -75,6 +83,11 @@ class UserAdmin(BaseUserAdmin):
         except ValueError:
             return super().get_search_results(request, queryset, search_term)
         return queryset.filter(pk=key), False
+
+    @admin.display(description=gettext_lazy("LaunchDarkly key"))
+    def key(self, user: User) -> str:
+        """The primary key as LaunchDarkly writes it."""
+        return str(user.pk)
 
     def save_model(
         self, request: HttpRequest, obj: User, form: ModelForm[User], change: bool

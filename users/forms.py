@@ -30,7 +30,7 @@ class JSONTextarea(forms.Textarea):
         css = {"all": ["users/json-text.css"]}
 
     def __init__(self, attrs: dict[str, Any] | None = None) -> None:
-        defaults = {"class": "json-text", "rows": 20, "cols": 80, "spellcheck": "false"}
+        defaults = {"class": "json-text", "rows": 12, "cols": 80, "spellcheck": "false"}
         super().__init__({**defaults, **(attrs or {})})
 
 

@@ -31,7 +31,7 @@ class SegmentAdmin(RefusingModelAdmin[Segment]):
     """Segments. The key is fixed once LaunchDarkly's rules may name it."""
 
     formfield_overrides = {JSONField: {"form_class": RulesField}}
-    list_display = ("key", "name", "is_active", "in_words", "member_count", "updated_at")
+    list_display = ("key", "name", "is_active", "in_words", "member_count")
     list_filter = ("is_active",)
     search_fields = ("key", "name", "description")
     ordering = ("key",)

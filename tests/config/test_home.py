@@ -88,11 +88,11 @@ def segments(card: str) -> list[str]:
 def test_four_people_see_four_pages(demo: FlagFile, client: Client) -> None:
     page = cards(client)
     assert list(page) == [
-        "You, a visitor",
         "Visitor",
         "New user",
         "Employee",
         "Paying customer",
+        "You, a visitor",
     ]
     assert values(page["Visitor"]) == {**OFF, "accent-colour": "slate"}
     new = {**OFF, "welcome-tour": "on", "accent-colour": "green"}
@@ -180,7 +180,7 @@ def test_missing_people_are_said_with_the_way_to_load_them(
 ) -> None:
     page = client.get(HOME).content.decode()
     assert "manage.py seed_demo" in page
-    assert list(cards(client)) == ["You, a visitor", "Visitor"]
+    assert list(cards(client)) == ["Visitor", "You, a visitor"]
 
 
 def test_flags_that_launchdarkly_lacks_make_the_page_say_so(
