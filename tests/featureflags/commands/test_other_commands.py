@@ -62,7 +62,7 @@ def test_a_failed_task_is_an_error_after_all_others_ran(call: Call) -> None:
     assert "lost: FAILED: " in ended.out
 
 
-def write_past_the_orm(sql: str, *values: object) -> None:
+def write_past_the_orm(sql: str, *values: bool) -> None:
     with connection.cursor() as cursor:
         cursor.execute(sql, values)
 

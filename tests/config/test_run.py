@@ -1,0 +1,194 @@
+"""What `make run` and `make test` do, step by step as the Makefile says it."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import sqlite3
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from tests import run
+from tests.services.guarded import HOST
+from tests.services.processes import ROOT, GuidonProcess, environment_with
+
+MAKE = shutil.which("make")
+NO_SERVERS: Mapping[str, str | None] = {
+    **dict.fromkeys(("DATABASE_URL", "REDIS_URL", "CELERY_BROKER_URL", "LAUNCHDARKLY_SDK_KEY")),
+    "GUIDON_IGNORE_DOTENV": "1",
+}
+
+
+@pytest.fixture
+def venv(tmp_path: Path) -> Path:
+    """A folder in place of .venv, with this very Python and up to date: nothing is installed."""
+    folder = tmp_path / "venv"
+    (folder / "bin").mkdir(parents=True)
+    python = folder / "bin" / "python"
+    python.write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
+    python.chmod(0o755)
+    (folder / ".installed").touch()
+    return folder
+
+
+def served(venv: Path, var_dir: Path) -> GuidonProcess:
+    process = GuidonProcess([], {**NO_SERVERS, "GUIDON_VAR_DIR": str(var_dir)}, "Quit the server")
+    process._command = ["make", "run", f"VENV={venv}", f"PORT={process.port}"]
+    return process
+
+
+@pytest.mark.skipif(MAKE is None, reason="make is not installed")
+def test_make_run_serves_the_demo_and_running_it_again_loses_nothing(
+    venv: Path, tmp_path: Path
+) -> None:
+    var_dir = tmp_path / "var"
+    with served(venv, var_dir) as first:
+        log = first.log()
+        assert f"http://127.0.0.1:{first.port}/" in log
+        assert "ada@agpt.co" in log
+        assert "password: demo" in log
+        assert "warm-contexts: done" in log
+        with urllib.request.urlopen(f"http://{HOST}:{first.port}/") as page:
+            assert page.status == 200
+    before = stored(var_dir)
+    assert len(before["users_user"]) == 4
+    with sqlite3.connect(var_dir / "db.sqlite3") as database:
+        database.execute("UPDATE users_user SET name = 'Edited' WHERE email = 'ada@agpt.co'")
+        database.execute("DELETE FROM users_user WHERE email = 'nina@example.com'")
+    database.close()
+    (var_dir / "flags.json").write_text('{"flags": {}, "flagValues": {"mine": true}}')
+    edited = stored(var_dir)
+    with served(venv, var_dir) as second:
+        assert "No scheduled task is due." in second.log()
+    assert stored(var_dir) == edited
+    assert json.loads((var_dir / "flags.json").read_text())["flagValues"] == {"mine": True}
+
+
+def stored(var_dir: Path) -> dict[str, list[object]]:
+    tables = ("users_user", "featureflags_segment", "featureflags_segmentmember")
+    with sqlite3.connect(var_dir / "db.sqlite3") as database:
+        found = {
+            table: database.execute(f"SELECT * FROM {table} ORDER BY 1").fetchall()
+            for table in tables
+        }
+    database.close()
+    return {table: list(rows) for table, rows in found.items()}
+
+
+@pytest.mark.skipif(MAKE is None, reason="make is not installed")
+def test_without_a_fitting_python_make_says_what_is_needed(tmp_path: Path) -> None:
+    old = tmp_path / "python-of-yore"
+    old.write_text("#!/bin/sh\nexit 1\n")
+    old.chmod(0o755)
+    ended = subprocess.run(
+        ["make", "run", f"PYTHON={old}", f"VENV={tmp_path / 'venv'}"],
+        check=False,
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        timeout=60,
+    )
+    assert ended.returncode != 0
+    assert "needs Python 3.11 or newer" in ended.stderr
+    assert str(old) in ended.stderr
+    assert not (tmp_path / "venv").exists()
+
+
+def test_what_make_test_checks() -> None:
+    assert MAKE is not None
+    plan = subprocess.run(
+        ["make", "--dry-run", "test"], check=True, capture_output=True, text=True, cwd=ROOT
+    ).stdout
+    steps = ("ruff check", "ruff format --check", "mypy", "lint-imports", "makemigrations --check")
+    positions = [plan.index(step) for step in (*steps, "tests.run")]
+    assert positions == sorted(positions)
+    assert "make test" in (ROOT / ".ci" / "run").read_text()
+
+
+def test_the_two_runs_and_what_each_of_them_takes() -> None:
+    environment = {
+        "PATH": "/bin",
+        "DATABASE_URL": "postgres://x",
+        "REDIS_URL": "redis://x",
+        "FORCE_FLAG_X": "true",
+        "LAUNCHDARKLY_SDK_KEY": "sdk-1",
+    }
+    embedded, production = run.runs(environment, ["-x"])
+    assert embedded.environment == {"PATH": "/bin"}
+    assert production.environment == {
+        "PATH": "/bin",
+        "DATABASE_URL": "postgres://x",
+        "REDIS_URL": "redis://x",
+    }
+    assert "not production_stack" in embedded.command
+    assert "not embedded_stack and not pure" in production.command
+    assert "tests.services.stack" in production.command
+    assert embedded.command[-1] == production.command[-1] == "-x"
+
+
+@pytest.fixture
+def two_runs(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Replace both runs by programs that say something and end with these exit codes."""
+    codes = [0, 0]
+
+    def runs(environment: Mapping[str, str], _options: object) -> list[run.Run]:
+        return [
+            run.Run(
+                name=name,
+                command=[sys.executable, "-c", f"print('{name} says'); raise SystemExit({code})"],
+                environment=environment,
+            )
+            for name, code in zip(("first", "second"), codes, strict=True)
+        ]
+
+    monkeypatch.setattr(run, "runs", runs)
+    return codes
+
+
+@pytest.mark.parametrize(
+    ("codes", "expected"), [((0, 0), 0), ((1, 0), 1), ((0, 2), 1), ((5, 0), 1)]
+)
+def test_one_failure_fails_the_whole_and_both_are_told(
+    two_runs: list[int],
+    capsys: pytest.CaptureFixture[str],
+    codes: tuple[int, int],
+    expected: int,
+) -> None:
+    two_runs[:] = codes
+    assert run.main([]) == expected
+    told = capsys.readouterr().out.partition("=== Both runs\n")[2]
+    assert re.findall(r"^(\w+): (ok|FAILED)", told, re.MULTILINE) == [
+        (name, "FAILED" if code else "ok")
+        for name, code in zip(("first", "second"), codes, strict=True)
+    ]
+    assert "first says" in told
+
+
+def test_ci_keeps_nothing_of_the_environment_but_the_way_to_python(tmp_path: Path) -> None:
+    make = tmp_path / "make"
+    make.write_text('#!/bin/sh\nenv > "$HOME/seen"; echo "$@" > "$HOME/asked"; exit 3\n')
+    make.chmod(0o755)
+    env = environment_with(
+        {
+            "PATH": f"{tmp_path}:{os.environ['PATH']}",
+            "HOME": str(tmp_path),
+            "FORCE_FLAG_X": "true",
+            "DATABASE_URL": "postgres://x",
+        }
+    )
+    ended = subprocess.run([ROOT / ".ci" / "run"], check=False, env=env, timeout=60)
+    assert ended.returncode == 3
+    seen = dict(line.split("=", 1) for line in (tmp_path / "seen").read_text().splitlines())
+    assert not {"FORCE_FLAG_X", "DATABASE_URL", "GUIDON_VAR_DIR"} & set(seen)
+    asked = (tmp_path / "asked").read_text().split()
+    assert asked[0] == "test"
+    fresh = Path(asked[1].removeprefix("VENV="))
+    assert fresh.is_absolute()
+    assert not fresh.exists()

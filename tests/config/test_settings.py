@@ -1,0 +1,136 @@
+"""The settings: production refuses what is missing by name, and every variable is described."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from tests.services.processes import ROOT, environment_with, python
+
+COMPLETE: Mapping[str, str | None] = {
+    "DJANGO_SETTINGS_MODULE": "config.settings.production",
+    "GUIDON_IGNORE_DOTENV": "1",
+    "SECRET_KEY": "kT7-uP2.qX9_wM4+zB6=cV1!rL8*nH3?jF5:dS0;gA",
+    "DATABASE_URL": "postgres://guidon:secret@127.0.0.1:5432/guidon",
+    "REDIS_URL": "redis://127.0.0.1:6379/0",
+    "CELERY_BROKER_URL": "redis://127.0.0.1:6379/1",
+    "ALLOWED_HOSTS": "flags.example.com",
+    "LAUNCHDARKLY_SDK_KEY": "sdk-11111111-2222-3333-4444-555555555555",
+    "LAUNCHDARKLY_FLAG_FILE": None,
+    "SECURE_SSL_REDIRECT": None,
+}
+LONG_KEY = "kT7-uP2.qX9_wM4+zB6=cV1!rL8*nH3?jF5:dS0;gA-xY2/bN7#eQ"
+
+
+def manage(
+    var_dir: Path, *arguments: str, **changes: str | None
+) -> subprocess.CompletedProcess[str]:
+    env = {**COMPLETE, "SECRET_KEY": LONG_KEY, "GUIDON_VAR_DIR": str(var_dir), **changes}
+    return subprocess.run(
+        python("manage.py", *arguments),
+        check=False,
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        env=environment_with(env),
+        timeout=60,
+    )
+
+
+def test_a_complete_environment_passes_the_deployment_check(tmp_path: Path) -> None:
+    ended = manage(tmp_path, "check", "--deploy", "--fail-level=INFO")
+    assert ended.returncode == 0, ended.stderr
+    assert "no issues" in ended.stdout
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("SECRET_KEY", None),
+        ("SECRET_KEY", "change-me"),
+        ("SECRET_KEY", "insecure-development-key"),
+        ("SECRET_KEY", COMPLETE["SECRET_KEY"]),
+        ("DATABASE_URL", None),
+        ("DATABASE_URL", "sqlite:///x.sqlite3"),
+        ("REDIS_URL", None),
+        ("CELERY_BROKER_URL", None),
+        ("ALLOWED_HOSTS", None),
+        ("LAUNCHDARKLY_SDK_KEY", None),
+        ("LAUNCHDARKLY_SDK_KEY", "sdk-00000000-0000-0000-0000-000000000000"),
+    ],
+)
+def test_what_is_missing_or_a_default_is_named(
+    tmp_path: Path, variable: str, value: str | None
+) -> None:
+    ended = manage(tmp_path, "check", **{variable: value})
+    assert ended.returncode == 1
+    named = re.findall(r"^- (\w+) is missing", ended.stderr, re.MULTILINE)
+    assert named == [variable]
+    assert value is None or value not in ended.stderr
+
+
+def test_all_that_is_missing_is_named_at_once(tmp_path: Path) -> None:
+    nothing = dict.fromkeys(
+        ("SECRET_KEY", "DATABASE_URL", "REDIS_URL", "CELERY_BROKER_URL", "ALLOWED_HOSTS")
+    )
+    ended = manage(tmp_path, "check", **nothing, LAUNCHDARKLY_SDK_KEY=None)
+    named = re.findall(r"^- (\w+) is missing", ended.stderr, re.MULTILINE)
+    assert named == [*nothing, "LAUNCHDARKLY_SDK_KEY"]
+
+
+def test_a_flag_file_stands_in_for_launchdarkly(tmp_path: Path) -> None:
+    flags = str(tmp_path / "flags.json")
+    ended = manage(tmp_path, "check", LAUNCHDARKLY_SDK_KEY=None, LAUNCHDARKLY_FLAG_FILE=flags)
+    assert ended.returncode == 0, ended.stderr
+
+
+def test_development_needs_nothing(tmp_path: Path) -> None:
+    nothing: dict[str, str | None] = dict.fromkeys(COMPLETE)
+    nothing["GUIDON_IGNORE_DOTENV"] = "1"
+    ended = manage(tmp_path, "check", **nothing)
+    assert ended.returncode == 0, ended.stderr
+    shown = manage(
+        tmp_path,
+        "shell",
+        "--verbosity=0",
+        "--command",
+        "from django.conf import settings as s; print(s.DEBUG, s.DATABASES['default']['ENGINE'], "
+        "s.CACHES['featureflags']['BACKEND'], s.CELERY_TASK_ALWAYS_EAGER)",
+        **nothing,
+    )
+    assert shown.stdout.split() == [
+        "True",
+        "django.db.backends.sqlite3",
+        "featureflags.cache.files.SharedFileCache",
+        "True",
+    ]
+
+
+VARIABLE = re.compile(
+    r"""(?:env\.\w+|environ\.get|os\.environ\.setdefault)\(\s*"([A-Z_]+)"|"([A-Z_]+)" not in os\.environ"""
+)
+OF_THE_TESTS = {"PYTEST_XDIST_WORKER", "GUIDON_TEST_WORKER"}
+
+
+def test_every_variable_is_described_and_no_other() -> None:
+    sources = [*(ROOT / "config").rglob("*.py"), *(ROOT / "featureflags").rglob("*.py")]
+    read = {
+        name
+        for source in (*sources, ROOT / "manage.py")
+        for found in VARIABLE.findall(source.read_text())
+        for name in found
+        if name
+    }
+    example = (ROOT / ".env.example").read_text()
+    described = re.findall(r"^#([A-Z_]+)=\S", example, re.MULTILINE)
+    assert sorted(described) == sorted(read - OF_THE_TESTS)
+    assert "FORCE_FLAG_" in example
+
+
+def test_the_example_changes_nothing_when_it_is_copied_as_it_is() -> None:
+    lines = (ROOT / ".env.example").read_text().splitlines()
+    assert [line for line in lines if line and not line.startswith("#")] == []
