@@ -1,0 +1,70 @@
+"""`check_segments`: the exit code is what CI reads."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.factories import SegmentFactory, clause, rule
+from tests.featureflags.commands.conftest import Call
+
+ENGINE_CASES = Path(__file__).parents[1] / "segments" / "cases"
+
+
+def case(name: str, *, plan: str, expected: bool, **fields: Any) -> dict[str, Any]:
+    context = {"kind": "user", "key": "u1", "custom_plan": plan}
+    return {"name": name, "context": context, "expect": {"paying": expected}, **fields}
+
+
+def write(path: Path, *cases: dict[str, Any]) -> str:
+    path.write_text(json.dumps({"cases": list(cases)}))
+    return str(path)
+
+
+PAYING = {"key": "paying", "rules": [rule(clause("custom_plan", "in", "pro"))]}
+
+
+@pytest.mark.django_db
+def test_the_engines_own_cases_pass(call: Call) -> None:
+    files = [str(path) for path in sorted(ENGINE_CASES.glob("*.json"))]
+    ended = call("check_segments", *files)
+    assert ended.error is None, ended.out
+    assert ended.out.endswith(" passed, 0 failed.\n")
+
+
+@pytest.mark.django_db
+def test_a_failure_is_explained_and_ends_with_an_error(call: Call, tmp_path: Path) -> None:
+    good = case("good", plan="pro", expected=True, segments=[PAYING])
+    bad = case("bad", plan="free", expected=True, segments=[PAYING])
+    ended = call("check_segments", write(tmp_path / "cases.json", good, bad))
+    assert ended.error == "1 expectations do not hold."
+    assert "FAILED  bad: expected the user to be in paying" in ended.out
+    assert 'custom_plan is "free"' in ended.out
+    assert "good" not in ended.out
+    assert "1 passed, 1 failed." in ended.out
+
+
+@pytest.mark.django_db
+def test_live_asks_the_segments_of_the_database(call: Call, tmp_path: Path) -> None:
+    SegmentFactory(key="paying", rules=[rule(clause("custom_plan", "in", "team"))])
+    live = case("live", plan="team", expected=True)
+    path = write(tmp_path / "cases.json", live)
+    assert call("check_segments", path, "--live").error is None
+    assert call("check_segments", path).error is not None
+    stale = case("stale", plan="pro", expected=True, segments=[PAYING])
+    assert call("check_segments", write(tmp_path / "b.json", stale), "--live").error is not None
+
+
+@pytest.mark.django_db
+def test_a_file_that_cannot_be_read_is_named(call: Call, tmp_path: Path) -> None:
+    broken = tmp_path / "broken.json"
+    broken.write_text("{")
+    assert "broken.json is not JSON" in (call("check_segments", str(broken)).error or "")
+    assert "none.json" in (call("check_segments", str(tmp_path / "none.json")).error or "")
+    no_cases = write(tmp_path / "no.json", {"name": "x", "segments": [], "context": {}})
+    assert call("check_segments", no_cases).error == (
+        "1 of the files hold no cases that can be run."
+    )

@@ -1,0 +1,186 @@
+"""`export_segments` and `import_segments`: what goes out comes in again, whole or not at all."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import uuid
+from pathlib import Path
+from typing import Any
+
+import ldclient
+import pytest
+from django.utils import timezone
+from ldclient.integrations import Files
+
+from featureflags.documents import read_segments
+from featureflags.models import Segment, SegmentMember
+from featureflags.versions import RulesetVersion
+from tests.factories import SegmentFactory, SegmentMemberFactory, UserFactory, clause, rule
+from tests.featureflags.commands.conftest import Call
+from tests.featureflags.segments.sdk import probe
+
+UNTIL = timezone.now() + datetime.timedelta(days=9)
+
+
+def write(path: Path, segments: object, **others: Any) -> str:
+    path.write_text(json.dumps({"segments": segments, **others}))
+    return str(path)
+
+
+@pytest.fixture
+def stored(db: None) -> None:
+    Segment.objects.all().delete()
+    beta = SegmentFactory(
+        key="beta", rules=[rule(clause("custom_plan", "in", "pro", 1, True), description="Pro")]
+    )
+    SegmentFactory(key="wide", rules=[rule(clause("", "segmentMatch", "beta"))], description="All")
+    SegmentMemberFactory(segment=beta, user=UserFactory(email="in@example.com"))
+    SegmentMemberFactory(
+        segment=beta, user=UserFactory(email="out@example.com"), kind=SegmentMember.Kind.EXCLUDE
+    )
+
+
+@pytest.fixture
+def native(stored: None) -> None:
+    SegmentFactory(key="known", rules=[rule(clause("custom_x", "exists", True))], is_active=False)
+    SegmentMemberFactory(
+        segment=Segment.objects.get(key="beta"), user=UserFactory(), expires_at=UNTIL
+    )
+
+
+def test_the_sdk_reads_what_was_exported(call: Call, stored: None, tmp_path: Path) -> None:
+    document = json.loads(call("export_segments").out)
+    document["flags"] = {"probe-wide": probe("wide")}
+    path = tmp_path / "flags.json"
+    path.write_text(json.dumps(document))
+    source = Files.new_data_source(paths=[str(path)])
+    config = ldclient.Config("sdk-key", update_processor_class=source, send_events=False)
+    client = ldclient.LDClient(config, start_wait=5)
+    try:
+        keys = {str(row.user_id): row.kind for row in SegmentMember.objects.all()}
+        for key, kind in keys.items():
+            context = ldclient.Context.create(key)
+            assert client.variation("probe-wide", context, None) is (kind == "include")
+        payer = ldclient.Context.builder("somebody").set("custom_plan", "pro").build()
+        assert client.variation("probe-wide", payer, None) is True
+    finally:
+        client.close()
+
+
+@pytest.mark.parametrize("everything", [True, False])
+def test_a_native_export_comes_back_unchanged(
+    call: Call, native: None, tmp_path: Path, everything: bool
+) -> None:
+    before = read_segments()
+    path = tmp_path / "all.json"
+    path.write_text(call("export_segments", "--native").out)
+    if everything:
+        Segment.objects.filter(key="wide").delete()
+        Segment.objects.all().delete()
+    ended = call("import_segments", str(path))
+    assert ended.error is None
+    after = read_segments()
+    assert after.keys() == before.keys()
+    for key, document in before.items():
+        assert after[key].in_force.rules == document.in_force.rules
+        assert after[key].definition.rules == document.definition.rules
+        assert after[key].definition.included == document.definition.included
+        assert after[key].definition.excluded == document.definition.excluded
+        assert (after[key].name, after[key].is_active) == (document.name, document.is_active)
+    if not everything:
+        assert ended.out == "0 of 3 segments changed.\n"
+        assert after == before
+
+
+def test_what_launchdarkly_lacks_is_refused_by_name(call: Call, native: None) -> None:
+    assert "expires" in (call("export_segments", "beta").error or "")
+    Segment.objects.filter(key="known").update(is_active=True)
+    assert "'exists'" in (call("export_segments", "known").error or "")
+    assert call("export_segments", "nope").error == "There is no segment 'nope'."
+    assert list(json.loads(call("export_segments", "wide").out)["segments"]) == ["wide"]
+
+
+def test_the_difference_is_told_in_words_and_users(
+    call: Call, stored: None, tmp_path: Path
+) -> None:
+    payer = UserFactory(metadata={"plan": "pro"})
+    UserFactory(metadata={"plan": "team"})
+    new_rules = [rule(clause("custom_plan", "in", "team"))]
+    member = {"included": [str(payer.pk)], "excluded": []}
+    path = write(
+        tmp_path / "new.json",
+        {"beta": {"name": "Beta", "rules": new_rules, **member}, "none": {"rules": []}},
+        flags={},
+    )
+    before = read_segments()
+    tried = call("import_segments", path, "--dry-run")
+    assert tried.error is None
+    assert read_segments() == before
+    assert tried.out.endswith("2 of 2 segments would change.\n")
+    done = call("import_segments", path)
+    assert done.out.replace("changed", "would change") == tried.out
+    lines = [line.strip() for line in done.out.splitlines()]
+    assert '- rule 1 (Pro): custom_plan is any of "pro" or 1 or true' in lines
+    assert '+ rule 1: custom_plan is any of "team"' in lines
+    assert f"+ included: {payer.pk}" in lines
+    assert "new segment" in lines
+    # In: the one of the team. Out: the one who was included by name.
+    assert lines[lines.index("beta") :].index("users entering: 1, leaving: 1") > 0
+    assert Segment.objects.get(key="beta").rules[0]["clauses"][0]["values"] == ["team"]
+    assert call("import_segments", path).out == "0 of 2 segments changed.\n"
+
+
+BROKEN: dict[str, Any] = {
+    "an unknown operator": {"rules": [rule(clause("role", "like", "x"))]},
+    "an unknown attribute": {"rules": [rule(clause("nope", "in", "x"))]},
+    "an unknown segment": {"rules": [rule(clause("", "segmentMatch", "gone"))]},
+    "itself": {"rules": [rule(clause("", "segmentMatch", "second"))]},
+    "an unknown user": {"included": [str(uuid.uuid4())]},
+    "a key that is no user's": {"excluded": ["alice"]},
+    "another key": {"key": "other"},
+    "a rollout": {"rules": [rule(clause("role", "in", "x"), weight=1)]},
+    "no object": [],
+    "an odd isActive": {"isActive": "no"},
+    "an odd name": {"name": 5},
+}
+
+
+@pytest.mark.parametrize("name", sorted(BROKEN))
+def test_an_import_is_all_or_nothing(call: Call, stored: None, tmp_path: Path, name: str) -> None:
+    before, version = read_segments(), RulesetVersion.read()
+    good = {"rules": [rule(clause("role", "in", "admin"))]}
+    ended = call(
+        "import_segments", write(tmp_path / "f.json", {"beta": good, "second": BROKEN[name]})
+    )
+    assert ended.error is not None
+    assert ended.error.startswith("Nothing was imported:")
+    assert "second" in ended.error
+    assert read_segments() == before
+    assert RulesetVersion.read() == version
+
+
+def test_a_cycle_through_a_stored_segment_is_refused(
+    call: Call, stored: None, tmp_path: Path
+) -> None:
+    path = write(
+        tmp_path / "f.json", {"beta": {"rules": [rule(clause("", "segmentMatch", "wide"))]}}
+    )
+    assert "rest on each other: beta → wide → beta" in (call("import_segments", path).error or "")
+
+
+def test_two_segments_may_swap_which_rests_on_which(
+    call: Call, stored: None, tmp_path: Path
+) -> None:
+    swapped = {
+        "beta": {"rules": [rule(clause("", "segmentMatch", "wide"))]},
+        "wide": {"rules": [rule(clause("role", "in", "admin"))]},
+    }
+    assert call("import_segments", write(tmp_path / "f.json", swapped)).error is None
+
+
+@pytest.mark.django_db
+def test_a_file_that_is_no_document_is_refused(call: Call, tmp_path: Path) -> None:
+    path = tmp_path / "list.json"
+    path.write_text("[]")
+    assert 'an object "segments"' in (call("import_segments", str(path)).error or "")

@@ -1,0 +1,58 @@
+"""`segment_sizes`."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from django.db import connection
+
+from tests.factories import SegmentFactory, UserFactory, clause, rule
+from tests.featureflags.commands.conftest import Call
+
+
+@pytest.fixture
+def populated(db: None) -> None:
+    SegmentFactory(key="paying", rules=[rule(clause("custom_plan", "in", "pro"))])
+    SegmentFactory(key="short", rules=[rule(clause("name", "matches", "^.{1,3}$"))])
+    SegmentFactory(key="paused", is_active=False, rules=[rule(clause("role", "in", "user"))])
+    UserFactory(name="Ann", metadata={"plan": "pro"})
+    UserFactory(name="Bartholomew", metadata={"plan": "pro"})
+    UserFactory(name="Eve")
+    UserFactory(name="")
+
+
+def test_every_segment_is_counted(call: Call, populated: None) -> None:
+    answer = json.loads(call("segment_sizes", "--json").out)
+    counts = {key: size["count"] for key, size in answer["segments"].items()}
+    assert answer["users"] == 4
+    assert counts["paying"] == 2
+    assert counts["short"] == 2
+    assert counts["user"] == 4
+    assert counts["paused"] == 0
+    shown = call("segment_sizes").out
+    assert "paying            2  50.0%" in shown
+    assert "all users         4" in shown
+
+
+def test_an_estimate_reads_no_user(call: Call, populated: None) -> None:
+    answer = json.loads(call("segment_sizes", "--json", "--estimate").out)["segments"]["short"]
+    assert (answer["count"], answer["at_least"], answer["at_most"]) == (None, 0, 3)
+    assert "regular expressions" in answer["why_inexact"][0]
+    assert "0 to 3 (SQL has no such regular expressions" in call("segment_sizes", "--estimate").out
+
+
+def test_it_explains_what_is_slow_and_which_index_would_help(call: Call, populated: None) -> None:
+    answer = json.loads(call("segment_sizes", "--json", "--explain").out)
+    costs = {(cost["segment_key"], cost["words"]): cost for cost in answer["costs"]}
+    times = [cost["milliseconds"] for cost in answer["costs"]]
+    assert times == sorted(times, reverse=True)
+    assert (
+        "Python finishes it" in costs["short", 'name matches the expression "^.{1,3}$"']["advice"]
+    )
+    assert "user_metadata" in costs["paying", 'custom_plan is any of "pro"']["advice"]
+    shown = call("segment_sizes", "--explain").out
+    assert f"Slowest: {answer['costs'][0]['segment_key']}"[:8] in shown
+    if connection.vendor == "sqlite":
+        domain = costs["employee", 'email_domain is any of "agpt.co"']
+        assert domain["indexes"] == ["user_email_domain"]
