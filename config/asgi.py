@@ -6,9 +6,12 @@ import os
 
 from django.core.asgi import get_asgi_application
 
-from featureflags.launchdarkly.lifespan import closing_at_shutdown
-
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings.production")
 
+django_application = get_asgi_application()
+
+# Our models can be imported only once Django is set up, which the line above does.
+from featureflags.launchdarkly.lifespan import closing_at_shutdown  # noqa: E402
+
 # The server says when it ends: what was evaluated is delivered then.
-application = closing_at_shutdown(get_asgi_application())
+application = closing_at_shutdown(django_application)
