@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import urllib.error
+import urllib.parse
 import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -67,13 +68,18 @@ class Site:
             headers["Cookie"] = f"sessionid={self.people[session]['session']}"
         if token:
             headers["Authorization"] = f"Token {self.people[token]['token']}"
-        request = urllib.request.Request(f"{self.web.url}/api/v1/{path}", headers=headers)
+        url = urllib.parse.urljoin(f"{self.web.url}/api/v1/", path)
+        request = urllib.request.Request(url, headers=headers)
         try:
             with urllib.request.urlopen(request, timeout=SECONDS) as response:
                 return _answer(response.status, response.headers, response.read())
         except urllib.error.HTTPError as error:
             with error:
                 return _answer(error.code, error.headers, error.read())
+
+    def home(self, *, session: str = "") -> int:
+        """The status of the home page."""
+        return self.get("../../", session=session).status
 
     def values(self, *, session: str = "") -> dict[str, Any]:
         answer = self.get("flags/", session=session)
@@ -142,6 +148,9 @@ def test_flags_answer_while_postgresql_is_down(site: Site) -> None:
         refused = site.get(path, session="root")
         assert (refused.status, refused.headers["Retry-After"]) == (503, "5"), refused.body
 
+    for session in ("", "ada", "root"):
+        assert site.home(session=session) == 200, site.web.log()
+
     site.postgres.start()
     assert site.get("users/me/", session="ada").status == 200
     assert site.get("users/me/", token="ada").status == 200
@@ -172,5 +181,7 @@ def test_flags_answer_while_redis_is_down(site: Site) -> None:
     assert site.get("flags/", token="ada").status == 200
     assert site.get("users/me/", session="ada").status == 200
     assert site.get("segments/", session="root").status == 200
+    for session in ("", "ada", "root"):
+        assert site.home(session=session) == 200, site.web.log()
     site.redis.start()
     assert site.values(session="ada") == own
