@@ -1,0 +1,345 @@
+"""The store keeps what the SDK expects of a store, in one thread and in many, also beside its own."""
+
+from __future__ import annotations
+
+import copy
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from ldclient import Context, LDClient
+from ldclient.feature_store import InMemoryFeatureStore
+from ldclient.interfaces import FeatureStore
+from ldclient.versioned_data_kind import FEATURES, SEGMENTS, VersionedDataKind
+
+from featureflags import monitoring
+from featureflags.launchdarkly.store import CopyOnWriteStore
+from tests.services.flag_json import (
+    boolean_flag,
+    clause,
+    malformed_flag,
+    prerequisite,
+    rule,
+    segment,
+)
+from tests.services.launchdarkly import LaunchDarklyServer
+from tests.services.waiting import wait_until
+
+USER = Context.create("ada")
+KINDS = {"features": FEATURES, "segments": SEGMENTS}
+STORES: list[Callable[[], FeatureStore]] = [CopyOnWriteStore, InMemoryFeatureStore]
+"""The SDK's own store must pass the same expectations, or they are not the SDK's."""
+
+
+def item(kind: VersionedDataKind, key: str, version: int) -> dict[str, Any]:
+    made = boolean_flag(key) if kind is FEATURES else segment(key)
+    return {**made, "version": version}
+
+
+def version_of(store: FeatureStore, kind: VersionedDataKind, key: str) -> int | None:
+    held = store.get(kind, key, lambda found: found)
+    return None if held is None else held["version"]
+
+
+@pytest.mark.parametrize("make", STORES)
+@pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
+class TestExpectationsOfTheSdk:
+    @pytest.fixture
+    def store(self, make: Callable[[], FeatureStore], kind: VersionedDataKind) -> FeatureStore:
+        store = make()
+        store.init({kind: {"a": item(kind, "a", 10), "b": item(kind, "b", 10)}})
+        return store
+
+    def test_it_is_initialized_by_init_alone(
+        self, make: Callable[[], FeatureStore], kind: VersionedDataKind
+    ) -> None:
+        store = make()
+        assert not store.initialized
+        store.upsert(kind, item(kind, "a", 1))
+        assert not store.initialized
+        store.init({})
+        assert store.initialized
+        assert store.all(kind, lambda found: found) == {}
+
+    def test_init_replaces_everything_whatever_its_version(
+        self, store: FeatureStore, kind: VersionedDataKind
+    ) -> None:
+        store.delete(kind, "b", 20)
+        store.init({kind: {"b": item(kind, "b", 3), "c": item(kind, "c", 1)}})
+        assert version_of(store, kind, "a") is None
+        assert version_of(store, kind, "b") == 3
+        assert version_of(store, kind, "c") == 1
+
+    def test_get_passes_what_it_finds_through_the_callback(
+        self, store: FeatureStore, kind: VersionedDataKind
+    ) -> None:
+        assert store.get(kind, "a", lambda found: found["key"]) == "a"
+        assert store.get(kind, "none", lambda found: ("nothing", found)) == ("nothing", None)
+        assert store.all(kind, sorted) == ["a", "b"]
+
+    @pytest.mark.parametrize(("sent", "held"), [(9, 10), (10, 10), (11, 11)])
+    def test_only_a_newer_version_is_taken(
+        self, store: FeatureStore, kind: VersionedDataKind, sent: int, held: int
+    ) -> None:
+        store.upsert(kind, item(kind, "a", sent))
+        assert version_of(store, kind, "a") == held
+
+    def test_a_new_item_is_added(self, store: FeatureStore, kind: VersionedDataKind) -> None:
+        store.upsert(kind, item(kind, "new", 1))
+        assert version_of(store, kind, "new") == 1
+        assert store.all(kind, sorted) == ["a", "b", "new"]
+
+    @pytest.mark.parametrize(("sent", "held"), [(9, 10), (10, 10), (11, None)])
+    def test_only_a_newer_version_is_deleted(
+        self, store: FeatureStore, kind: VersionedDataKind, sent: int, held: int | None
+    ) -> None:
+        store.delete(kind, "a", sent)
+        assert version_of(store, kind, "a") == held
+        assert ("a" in store.all(kind, lambda found: found)) is (held is not None)
+
+    def test_what_was_deleted_does_not_come_back_with_an_older_version(
+        self, store: FeatureStore, kind: VersionedDataKind
+    ) -> None:
+        store.delete(kind, "a", 20)
+        store.delete(kind, "unknown", 5)
+        for key, version in (("a", 20), ("a", 11), ("unknown", 5), ("unknown", 4)):
+            store.upsert(kind, item(kind, key, version))
+            assert version_of(store, kind, key) is None
+        store.upsert(kind, item(kind, "a", 21))
+        assert version_of(store, kind, "a") == 21
+
+    def test_an_item_that_says_it_is_deleted_is(
+        self, store: FeatureStore, kind: VersionedDataKind
+    ) -> None:
+        store.upsert(kind, {"key": "a", "version": 11, "deleted": True})
+        store.init({kind: {"b": {"key": "b", "version": 1, "deleted": True}}})
+        assert store.all(kind, lambda found: found) == {}
+        assert version_of(store, kind, "b") is None
+
+    def test_a_caller_s_dict_is_its_own(self, store: FeatureStore, kind: VersionedDataKind) -> None:
+        store.all(kind, lambda found: found).clear()
+        assert store.all(kind, sorted) == ["a", "b"]
+
+
+changes = st.lists(
+    st.tuples(
+        st.sampled_from(["upsert", "delete", "init"]),
+        st.sampled_from(["a", "b", "c"]),
+        st.integers(min_value=0, max_value=4),
+    ),
+    max_size=12,
+)
+
+
+@given(changes)
+def test_any_history_ends_as_in_the_sdk_s_own_store(
+    history: list[tuple[str, str, int]],
+) -> None:
+    ours, theirs = CopyOnWriteStore(), InMemoryFeatureStore()
+    for store in (ours, theirs):
+        for change, key, version in history:
+            if change == "upsert":
+                store.upsert(FEATURES, item(FEATURES, key, version))
+            elif change == "delete":
+                store.delete(FEATURES, key, version)
+            else:
+                store.init({FEATURES: {key: item(FEATURES, key, version)}, SEGMENTS: {}})
+    assert ours.all(FEATURES) == theirs.all(FEATURES, lambda found: found)
+    assert ours.initialized == theirs.initialized
+    for key in ("a", "b", "c"):
+        assert version_of(ours, FEATURES, key) == version_of(theirs, FEATURES, key)
+
+
+class TestManyThreads:
+    def test_readers_see_each_change_as_a_whole_and_no_write_is_lost(self) -> None:
+        """Every `init` holds 50 flags of one version: a reader that sees two saw half a change."""
+        store = CopyOnWriteStore()
+        keys = [f"flag-{number}" for number in range(50)]
+        raw = {
+            version: {key: item(FEATURES, key, version) for key in keys} for version in range(40)
+        }
+        store.init({FEATURES: raw[0], SEGMENTS: {}})
+        ended = threading.Event()
+        torn: list[set[int]] = []
+        reads = [0, 0, 0]
+
+        def read(index: int) -> None:
+            while not ended.is_set():
+                seen = {flag["version"] for flag in store.all(FEATURES).values()}
+                reads[index] += 1
+                if len(seen) > 1:
+                    torn.append(seen)
+
+        readers = [threading.Thread(target=read, args=(index,)) for index in range(3)]
+        for reader in readers:
+            reader.start()
+        for version in range(1, 40):
+            store.init({FEATURES: raw[version], SEGMENTS: {}})
+        wait_until(lambda: all(reads), timeout=10, what="each reader to have read")
+        ended.set()
+        for reader in readers:
+            reader.join()
+        assert torn == []
+
+    def test_writers_of_different_flags_lose_nothing_and_the_newest_wins(self) -> None:
+        store = CopyOnWriteStore()
+        store.init({})
+        versions = range(1, 31)
+
+        def write(number: int) -> None:
+            for version in versions:
+                store.upsert(FEATURES, item(FEATURES, f"own-{number}", version))
+                store.upsert(FEATURES, item(FEATURES, "shared", version * 10 + number))
+                store.delete(FEATURES, f"gone-{number}", version)
+
+        writers = [threading.Thread(target=write, args=(number,)) for number in range(6)]
+        for writer in writers:
+            writer.start()
+        for writer in writers:
+            writer.join()
+        held = store.all(FEATURES)
+        assert {key: flag["version"] for key, flag in held.items()} == {
+            **{f"own-{number}": 30 for number in range(6)},
+            "shared": 305,
+        }
+        store.upsert(FEATURES, item(FEATURES, "gone-3", 30))
+        assert "gone-3" not in store.all(FEATURES)
+
+    def test_a_reader_waits_for_no_writer(self) -> None:
+        """A thread that was forked away, or is slow, in the middle of a write blocks nobody."""
+        store = CopyOnWriteStore()
+        store.init({FEATURES: {"a": item(FEATURES, "a", 1)}, SEGMENTS: {}})
+        with store._writing:
+            assert version_of(store, FEATURES, "a") == 1
+            assert sorted(store.all(FEATURES)) == ["a"]
+            assert store.initialized
+
+
+class TestOurs:
+    def test_changes_are_announced_and_dated_and_only_changes(self) -> None:
+        announced: list[int] = []
+        store = CopyOnWriteStore(lambda: announced.append(1))
+        assert store.changed_at is None
+        store.fill({"flags": {"a": item(FEATURES, "a", 1)}, "segments": {}})
+        assert (store.changed_at, announced) == (None, []), "what was last known is no change"
+        store.init({FEATURES: {"a": item(FEATURES, "a", 2)}, SEGMENTS: {}})
+        assert store.changed_at is not None
+        store.upsert(FEATURES, item(FEATURES, "a", 2))
+        store.delete(FEATURES, "a", 1)
+        assert len(announced) == 1
+        store.upsert(FEATURES, item(FEATURES, "a", 3))
+        store.delete(FEATURES, "a", 4)
+        assert len(announced) == 3
+
+    def test_raw_is_what_was_sent(self) -> None:
+        flag, part = item(FEATURES, "a", 1), item(SEGMENTS, "s", 2)
+        store = CopyOnWriteStore()
+        store.init({FEATURES: {"a": copy.deepcopy(flag)}, SEGMENTS: {"s": copy.deepcopy(part)}})
+        assert store.raw() == {"flags": {"a": flag}, "segments": {"s": part}}
+
+    def test_what_was_last_known_never_replaces_what_was_told(self) -> None:
+        store = CopyOnWriteStore()
+        store.init({FEATURES: {}, SEGMENTS: {}})
+        store.fill({"flags": {"a": item(FEATURES, "a", 1)}})
+        assert store.raw()["flags"] == {}
+
+
+class TestMalformed:
+    """A rule without clauses: the SDK raises when it reads it."""
+
+    def test_the_last_good_one_is_held_and_the_others_go_on(
+        self, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        store = CopyOnWriteStore()
+        store.init({FEATURES: {"a": item(FEATURES, "a", 1)}, SEGMENTS: {}})
+        broken = {**malformed_flag("a"), "version": 5}
+        store.init({FEATURES: {"a": broken, "b": item(FEATURES, "b", 1)}, SEGMENTS: {}})
+        assert store.raw()["flags"]["a"]["rules"] == []
+        assert sorted(store.raw()["flags"]) == ["a", "b"]
+        assert store.malformed == {"flags/a"}
+        assert monitoring.counts()["malformed:flags/a"] == 1
+        assert "flags/a" in caplog.text
+        store.upsert(FEATURES, item(FEATURES, "a", 4))
+        assert version_of(store, FEATURES, "a") == 5, "older than the malformed one"
+        store.upsert(FEATURES, item(FEATURES, "a", 6))
+        assert store.malformed == frozenset()
+
+    def test_one_that_was_never_good_is_missing(self) -> None:
+        store = CopyOnWriteStore()
+        broken: dict[str, Any] = {**malformed_flag("a"), "version": 5}
+        store.init({FEATURES: {"a": broken}, SEGMENTS: {"s": {"key": "s", "version": "1"}}})
+        assert store.raw() == {"flags": {}, "segments": {}}
+        assert store.malformed == {"flags/a", "segments/s"}
+        store.upsert(FEATURES, item(FEATURES, "a", 6))
+        assert version_of(store, FEATURES, "a") == 6
+
+    def test_a_malformed_change_keeps_what_worked(self) -> None:
+        store = CopyOnWriteStore()
+        store.init({FEATURES: {"a": item(FEATURES, "a", 1)}, SEGMENTS: {}})
+        store.upsert(FEATURES, {**malformed_flag("a"), "version": 2})
+        assert store.raw()["flags"]["a"]["rules"] == []
+        assert store.malformed == {"flags/a"}
+        store.delete(FEATURES, "a", 3)
+        assert store.malformed == frozenset()
+
+    @pytest.fixture
+    def server(self) -> Iterator[LaunchDarklyServer]:
+        with LaunchDarklyServer(boolean_flag("good", fallthrough=0)) as running:
+            yield running
+
+    @pytest.mark.parametrize("stream", [True, False], ids=["stream", "poll"])
+    def test_the_sdk_starts_on_malformed_data(
+        self, server: LaunchDarklyServer, stream: bool
+    ) -> None:
+        """With its own store it never does."""
+        server.send_malformed_flag("bad")
+        server.set_segment({"key": "part", "version": 1, "rules": [{"id": "no-clauses"}]})
+        config = server.sdk_config(
+            send_events=False, stream=stream, feature_store=CopyOnWriteStore()
+        )
+        with LDClient(config, start_wait=10) as client:
+            assert client.is_initialized()
+            assert client.variation("good", USER, False) is True
+            assert client.variation("bad", USER, "default") == "default"
+
+    def test_a_running_sdk_goes_on_and_hears_of_later_changes(
+        self, server: LaunchDarklyServer
+    ) -> None:
+        server.set_flag(boolean_flag("also", fallthrough=0))
+        store = CopyOnWriteStore()
+        config = server.sdk_config(send_events=False, feature_store=store)
+        with LDClient(config, start_wait=10) as client:
+            server.send_malformed_flag("good")
+            server.set_flag(boolean_flag("also", fallthrough=1))
+            wait_until(
+                lambda: client.variation("also", USER, None) is False, timeout=10, what="a change"
+            )
+            assert client.variation("good", USER, False) is True, "the last good one"
+            assert server.open_streams == 1
+            assert len(server.requests("/all")) == 1, "the stream was never dropped"
+            server.set_flag(boolean_flag("good", fallthrough=1))
+            wait_until(
+                lambda: client.variation("good", USER, None) is False, timeout=10, what="healing"
+            )
+            assert store.malformed == frozenset()
+
+
+def test_the_sdk_evaluates_on_it_as_on_its_own() -> None:
+    flags = {
+        "needs": boolean_flag("needs", fallthrough=0, prerequisites=[prerequisite("base", 0)]),
+        "base": boolean_flag("base", rules=[rule(clause("", "segmentMatch", "part"), variation=0)]),
+    }
+    segments = {"part": segment("part", included=["ada"])}
+    for make in STORES:
+        store = make()
+        store.init({FEATURES: copy.deepcopy(flags), SEGMENTS: copy.deepcopy(segments)})
+        with LaunchDarklyServer() as server:
+            config = server.sdk_config(send_events=False, feature_store=store, use_ldd=True)
+            with LDClient(config) as client:
+                assert client.variation("needs", USER, None) is True
+                assert client.variation("needs", Context.create("bob"), None) is False
+                state = client.all_flags_state(USER).to_values_map()
+                assert state == {"needs": True, "base": True}
