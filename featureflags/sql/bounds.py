@@ -6,11 +6,11 @@ SQL cannot say every clause. What it cannot say is held between two conditions: 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import reduce
 from operator import and_, or_
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from django.db.models import BooleanField, Expression, Func, Q, Value
 
@@ -26,6 +26,18 @@ class IsNotTrue(Func):
     output_field = BooleanField()
 
 
+class Group(Func):
+    """A condition in parentheses of its own, which Django does not merge into the one around."""
+
+    template = "(%(expressions)s)"
+    arity = 1
+    output_field = BooleanField()
+
+
+MOST_IN_A_ROW: Final = 50
+"""SQLite reads `a OR b OR c …` as a tree that is as deep as the row is long: at most 1,000."""
+
+
 def condition(expression: Any) -> Q:
     """A boolean expression as a Q."""
     return Q(expression)
@@ -37,7 +49,7 @@ def all_of(conditions: Iterable[Condition]) -> Condition:
     if any(one is False for one in found):
         return False
     parts = [one for one in found if isinstance(one, Q)]
-    return reduce(and_, parts) if parts else True
+    return _joined_by(and_, parts) if parts else True
 
 
 def any_of(conditions: Iterable[Condition]) -> Condition:
@@ -46,7 +58,14 @@ def any_of(conditions: Iterable[Condition]) -> Condition:
     if any(one is True for one in found):
         return True
     parts = [one for one in found if isinstance(one, Q)]
-    return reduce(or_, parts) if parts else False
+    return _joined_by(or_, parts) if parts else False
+
+
+def _joined_by(join: Callable[[Q, Q], Q], parts: list[Q]) -> Q:
+    while len(parts) > MOST_IN_A_ROW:
+        rows = [parts[at : at + MOST_IN_A_ROW] for at in range(0, len(parts), MOST_IN_A_ROW)]
+        parts = [Q(Group(reduce(join, row))) for row in rows]
+    return reduce(join, parts)
 
 
 def negation(one: Condition) -> Condition:
@@ -116,7 +135,7 @@ def inverse(bounds: Bounds) -> Bounds:
     return Bounds(lower=lower, upper=upper, reasons=bounds.reasons, size=bounds.size)
 
 
-def _joined(parts: list[Bounds], lower: Condition, upper: Any) -> Bounds:
+def _joined(parts: list[Bounds], lower: Condition, upper: Callable[[], Condition]) -> Bounds:
     reasons = tuple(dict.fromkeys(why for part in parts for why in part.reasons))
     size = sum(part.size for part in parts)
     if not reasons:

@@ -223,7 +223,9 @@ def _related(
     bounds = text_bounds(op, values, Text(F(operand.column)))
 
     def some(one: Condition) -> Condition:
-        return one if one is False else condition(source.take_rows(_rows(operand, one)))
+        if one is False:
+            return False
+        return condition(source.take_rows(_rows(operand, one), (operand, one)))
 
     return _lifted(bounds, some)
 

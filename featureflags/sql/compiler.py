@@ -7,7 +7,7 @@ operator, a cycle) matches nobody here as well.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from django.db.models import F, Q, TextField
@@ -19,8 +19,11 @@ from featureflags.sql.bounds import Bounds, both, either, exactly, inverse, to_q
 from featureflags.sql.clauses import clause_bounds, key_condition
 from featureflags.sql.operands import Inline, Source, operand_at
 
-MOST_CLAUSES: Final = 1_000
-"""Of one segment's SQL with all that it rests on. Past that nested segments are left to Python."""
+MOST_CLAUSES: Final = 500
+"""Of one segment's SQL with all that it rests on. Past that, the segment is left to Python."""
+
+MOST_NESTED: Final = 5
+"""Segments within segments. Past that too: SQLite's parser stacks no more than 100 symbols."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +59,7 @@ class SegmentCompiler:
         self._now = now
         self._source = source if source is not None else Inline()
         self._done: dict[str, Bounds] = {}
+        self._depths: dict[str, int] = {}
 
     def segment(self, key: str) -> Bounds:
         """The condition of a segment; False for one that is unknown."""
@@ -74,19 +78,25 @@ class SegmentCompiler:
             return exactly(False)
         if clause.clause.op == SEGMENT_MATCH:
             named = either(
-                self._nested(key) for key in clause.clause.values if isinstance(key, str)
+                self._done.get(key, exactly(False))
+                for key in clause.clause.values
+                if isinstance(key, str)
             )
             return inverse(named) if clause.clause.negate else named
         operand = operand_at(clause.path, self._source)
-        return clause_bounds(clause.clause, operand, self._source, self._now)
-
-    def _nested(self, key: str) -> Bounds:
-        found = self._done.get(key, exactly(False))
-        if found.size > MOST_CLAUSES:
-            return unknown(f"the segment {key!r} rests on more than SQL should hold")
-        return found
+        bounds = clause_bounds(clause.clause, operand, self._source, self._now)
+        return replace(bounds, size=1)
 
     def _bounds(self, segment: CompiledSegment) -> Bounds:
+        definition = segment.definition
+        depth = 1 + max((self._depths.get(name, 0) for name in segment.names), default=0)
+        bounds = self._written_out(segment) if depth <= MOST_NESTED else None
+        if bounds is None or (bounds.size > MOST_CLAUSES and segment.names):
+            depth, bounds = 1, self._without_nested(segment)
+        self._depths[definition.key] = depth
+        return bounds
+
+    def _written_out(self, segment: CompiledSegment) -> Bounds:
         definition = segment.definition
         rules = either(
             both(self.clause(clause) for clause in rule.clauses)
@@ -96,10 +106,7 @@ class SegmentCompiler:
         excluded = self._members(definition.excluded)
         if excluded.lower is not False:
             rules = both([inverse(excluded), rules])
-        bounds = either([self._members(definition.included), rules])
-        if bounds.size > MOST_CLAUSES and segment.names:
-            return self._without_nested(segment)
-        return bounds
+        return either([self._members(definition.included), rules])
 
     def _without_nested(self, segment: CompiledSegment) -> Bounds:
         """No exact SQL of a bearable size: included users are in, excluded ones are not."""

@@ -9,7 +9,7 @@ read the same JSON key once for each that asks for it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from typing import Any, Final
 
 from django.db import connections
@@ -29,7 +29,8 @@ class Columns:
     """A source whose expressions are the columns of a subquery, each of them once."""
 
     def __init__(self) -> None:
-        self._columns: dict[Any, str] = {}
+        self._names: dict[Hashable, str] = {}
+        self._columns: dict[str, Any] = {}
 
     @property
     def inline(self) -> bool:
@@ -38,17 +39,20 @@ class Columns:
 
     def take(self, expression: Any, output_field: Field[Any, Any]) -> Any:
         """The column of an expression."""
-        name = self._columns.setdefault(expression, f"c{len(self._columns)}")
-        return Name(f"people.{name}", output_field)
+        return self._column(expression, expression, output_field)
 
-    def take_rows(self, exists: Exists) -> Any:
+    def take_rows(self, exists: Exists, key: Hashable) -> Any:
         """The column that says whether there is such a row."""
-        return self.take(exists, BooleanField())
+        return self._column(key, exists, BooleanField())
+
+    def _column(self, key: Hashable, expression: Any, output_field: Field[Any, Any]) -> Name:
+        name = self._names.setdefault(key, f"c{len(self._names)}")
+        self._columns.setdefault(name, expression)
+        return Name(f"people.{name}", output_field)
 
     def selected(self, users: UserQuerySet) -> QuerySet[User, Any]:
         """The users with nothing but these columns."""
-        named = {name: expression for expression, name in self._columns.items()}
-        return users.order_by().annotate(**named).values_list(*(named or ("pk",)))
+        return users.order_by().annotate(**self._columns).values_list(*(self._columns or ("pk",)))
 
 
 def count_in_one_pass(

@@ -6,6 +6,7 @@ many segments each is computed once in a subquery.
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from dataclasses import dataclass
 from typing import Any, Final, Protocol, TypeAlias
 
@@ -27,8 +28,8 @@ class Source(Protocol):
         """The expression, or what stands for it."""
         ...
 
-    def take_rows(self, exists: Exists) -> Any:
-        """The same for a question about related rows."""
+    def take_rows(self, exists: Exists, key: Hashable) -> Any:
+        """The same for a question about related rows, which is the same for the same key."""
         ...
 
     @property
@@ -50,7 +51,8 @@ class Inline:
         return expression
 
     @staticmethod
-    def take_rows(exists: Exists) -> Any:
+    def take_rows(exists: Exists, key: Hashable) -> Any:
+        del key
         return exists
 
 

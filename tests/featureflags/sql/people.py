@@ -25,7 +25,7 @@ NOW: Final = 1_750_000_000_000_000
 INSTANT: Final = datetime.datetime(2025, 6, 15, 15, 6, 40, tzinfo=datetime.UTC)
 """NOW as a datetime."""
 
-PEOPLE: Final = 120
+PEOPLE: Final = 80
 KEYS: Final = tuple(str(uuid.UUID(int=number * 7919 + 1)) for number in range(PEOPLE))
 METADATA_KEYS: Final = ("a", "b", "2024", "a__b", "a.b", "/a", 'q"x', "é", "", "o")
 

@@ -1,0 +1,176 @@
+"""`User.objects.in_segment` and its like, in the places where a queryset is used."""
+
+from __future__ import annotations
+
+import datetime
+import uuid
+
+import pytest
+from django.core.exceptions import ImproperlyConfigured
+from django.utils import timezone
+
+from featureflags import membership
+from featureflags.cache.rulesets import current_ruleset
+from featureflags.segments.definitions import Clause, InvalidDefinition, Rule, SegmentDefinition
+from featureflags.sql.compiler import MOST_NESTED, compile_segment
+from tests.factories import SegmentFactory, SegmentMemberFactory, UserFactory, clause, rule
+from users import segmentation
+from users.models import User
+from users.times import to_microseconds
+
+LONG_NAMES = rule(clause("name", "matches", "^.{5,}$"))
+
+
+def emails(users: object) -> list[str]:
+    assert isinstance(users, type(User.objects.all()))
+    return sorted(user.email for user in users)
+
+
+@pytest.fixture
+def four(db: None) -> None:
+    UserFactory(email="a@agpt.co", name="Ann", metadata={"plan": "pro"})
+    UserFactory(email="b@agpt.co", name="Barbara", metadata={"plan": "free"})
+    UserFactory(email="c@example.com", name="Charles", metadata={"plan": "pro"})
+    UserFactory(email="d@example.com", name="", metadata={})
+
+
+def test_a_key_a_definition_and_its_json_are_asked_alike(four: None) -> None:
+    assert emails(User.objects.in_segment("employee")) == ["a@agpt.co", "b@agpt.co"]
+    raw = {"key": "unsaved", "rules": [rule(clause("custom_plan", "in", "pro"))]}
+    definition = SegmentDefinition(
+        key="unsaved",
+        rules=(Rule(clauses=(Clause(attribute="custom_plan", op="in", values=("pro",)),)),),
+    )
+    for segment in (raw, definition):
+        assert emails(User.objects.in_segment(segment)) == ["a@agpt.co", "c@example.com"]
+        assert emails(User.objects.not_in_segment(segment)) == ["b@agpt.co", "d@example.com"]
+
+
+def test_an_unsaved_definition_may_name_saved_segments(four: None) -> None:
+    raw = {"key": "x", "rules": [rule(clause("", "segmentMatch", "employee", negate=True))]}
+    assert emails(User.objects.in_segment(raw)) == ["c@example.com", "d@example.com"]
+    instead = {"key": "employee", "rules": [rule(clause("name", "in", "Charles"))]}
+    assert emails(User.objects.in_segment(instead)) == ["c@example.com"]
+
+
+def test_an_unknown_segment_has_no_members(four: None) -> None:
+    assert not User.objects.in_segment("unheard-of").exists()
+    assert User.objects.not_in_segment("unheard-of").count() == 4
+
+
+def test_what_is_no_segment_raises(db: None) -> None:
+    with pytest.raises(InvalidDefinition):
+        User.objects.in_segment({"key": "x", "rules": [{"clauses": []}]})
+    with pytest.raises(TypeError):
+        User.objects.in_segment(5)
+
+
+def test_it_composes_with_any_queryset(four: None) -> None:
+    users = User.objects.filter(email__contains="agpt").exclude(name="Ann")
+    assert emails(users.in_segment("employee")) == ["b@agpt.co"]
+    payers = {"key": "x", "rules": [rule(clause("custom_plan", "in", "pro"))]}
+    assert emails(User.objects.in_segment("employee").in_segment(payers)) == ["a@agpt.co"]
+    both = User.objects.in_segment("employee") & User.objects.in_segment(payers)
+    assert emails(both) == ["a@agpt.co"]
+    assert User.objects.filter(pk__in=User.objects.in_segment("employee").values("pk")).count() == 2
+    page = User.objects.in_segment("employee").order_by("-email")[:1]
+    assert [user.email for user in page] == ["b@agpt.co"]
+
+
+def test_a_rule_beyond_sql_is_finished_in_python(four: None) -> None:
+    SegmentFactory(key="long", rules=[LONG_NAMES])
+    expected = ["b@agpt.co", "c@example.com"]
+    assert emails(User.objects.in_segment("long")) == expected
+    assert emails(User.objects.not_in_segment("long")) == ["a@agpt.co", "d@example.com"]
+    assert emails(User.objects.filter(name="Barbara").in_segment("long")) == ["b@agpt.co"]
+    annotated = User.objects.filter(pk__in=User.objects.values("pk")).only("email")
+    assert emails(annotated.in_segment("long")) == expected
+
+
+def test_it_is_finished_in_batches(four: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(membership, "BATCH", 1)
+    SegmentFactory(key="long", rules=[LONG_NAMES])
+    assert emails(User.objects.in_segment("long")) == ["b@agpt.co", "c@example.com"]
+
+
+def test_bounds_are_two_querysets_without_python(four: None) -> None:
+    verified = rule(clause("email_domain", "in", "agpt.co"))
+    SegmentFactory(key="long", rules=[LONG_NAMES, verified])
+    lower, upper = User.objects.segment_bounds("long")
+    assert emails(lower) == ["a@agpt.co", "b@agpt.co"]
+    assert emails(upper) == ["a@agpt.co", "b@agpt.co", "c@example.com"]
+    same, again = User.objects.segment_bounds("employee")
+    assert emails(same) == emails(again) == ["a@agpt.co", "b@agpt.co"]
+
+
+def test_members_by_name_count_until_they_expire(four: None) -> None:
+    segment = SegmentFactory(key="beta", rules=[rule(clause("email", "endsWith", "agpt.co"))])
+    out, guest = User.objects.get(name="Ann"), User.objects.get(name="Charles")
+    until = timezone.now() + datetime.timedelta(hours=1)
+    SegmentMemberFactory(segment=segment, user=out, kind="exclude")
+    SegmentMemberFactory(segment=segment, user=guest, expires_at=until)
+    assert emails(User.objects.in_segment("beta")) == ["b@agpt.co", "c@example.com"]
+    last = to_microseconds(until)
+    assert User.objects.in_segment("beta", now=last - 1).filter(pk=guest.pk).exists()
+    assert not User.objects.in_segment("beta", now=last).filter(pk=guest.pk).exists()
+
+
+def test_an_age_is_a_range_to_the_microsecond(db: None) -> None:
+    born = datetime.datetime(2025, 1, 1, 12, tzinfo=datetime.UTC)
+    user = UserFactory(created_at=born)
+    at_seven_days = to_microseconds(born + datetime.timedelta(days=7))
+    assert emails(User.objects.in_segment("new_user", now=at_seven_days - 1)) == [user.email]
+    assert emails(User.objects.in_segment("new_user", now=at_seven_days)) == []
+    assert emails(User.objects.in_segment("recent_user", now=at_seven_days)) == [user.email]
+
+
+def test_segments_that_rest_on_too_many_are_left_to_python(four: None) -> None:
+    """Each level names the one below twice: written out, its SQL would double forty times."""
+    base = Rule(clauses=(Clause(attribute="custom_plan", op="in", values=("pro",)),))
+    levels = [SegmentDefinition(key="l0", rules=(base,))]
+    for number in range(1, 40):
+        below = Clause(attribute="", op="segmentMatch", values=(f"l{number - 1}",))
+        rules = (Rule(clauses=(below,)), Rule(clauses=(below, below)))
+        levels.append(SegmentDefinition(key=f"l{number}", rules=rules))
+    ruleset = current_ruleset().ruleset.evolve(levels, version=1)
+    compiled = compile_segment(ruleset, "l39", now=0)
+    assert not compiled.exact
+    assert "rests on more than SQL should hold" in compiled.why_inexact[0]
+    assert User.objects.filter(compiled.upper).count() == 4
+    assert compile_segment(ruleset, "l3", now=0).exact
+
+
+def test_segments_that_nest_too_deep_are_left_to_python(four: None) -> None:
+    pro = Clause(attribute="custom_plan", op="in", values=("pro",))
+    levels = [SegmentDefinition(key="l0", rules=(Rule(clauses=(pro,)),))]
+    for number in range(1, 500):
+        below = Clause(attribute="", op="segmentMatch", values=(f"l{number - 1}",), negate=True)
+        rules = (Rule(clauses=(below, pro)), Rule(clauses=(pro,)))
+        members = {str(uuid.UUID(int=number)): None}
+        levels.append(
+            SegmentDefinition(key=f"l{number}", rules=rules, included=members, excluded=members)
+        )
+    ruleset = current_ruleset().ruleset.evolve(levels, version=1)
+    compiled = compile_segment(ruleset, "l499", now=0)
+    assert not compiled.exact
+    assert User.objects.filter(compiled.upper).count() == 2
+    deepest = compile_segment(ruleset, f"l{MOST_NESTED - 1}", now=0)
+    assert deepest.exact
+    assert User.objects.filter(deepest.lower).count() == 2
+
+
+def test_a_segment_may_be_as_broad_as_it_likes(four: None) -> None:
+    values = tuple(f"x{n}" for n in range(3_000))
+    texts = [
+        Clause(attribute="name", op="startsWith", values=(*values, "Barb")),
+        Clause(attribute="custom_plan", op="in", values=(*values, "free")),
+    ]
+    rules = [Rule(clauses=(Clause(attribute="name", op="in", values=(x,)),)) for x in values[:1200]]
+    definition = SegmentDefinition(key="x", rules=(*rules, Rule(clauses=tuple(texts))))
+    assert emails(User.objects.in_segment(definition)) == ["b@agpt.co"]
+
+
+def test_users_without_an_app_that_knows_segments_say_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(segmentation, "_registered", [])
+    with pytest.raises(ImproperlyConfigured, match="knows segments"):
+        User.objects.in_segment("employee")
