@@ -140,13 +140,15 @@ def test_blocks_inside_a_flag_take_part_in_inheritance(flag_overrides: FlagOverr
         '{% flag "off" %}{% else %}<{% block b %}{% endblock %}>{% endflag %}'
     )
     child = (
-        '{% extends "base" %}' + LOAD + '{% block a %}child {% flag "on" %}{% endblock %}'
+        '{% extends "base" %}'
+        + LOAD
+        + '{% block a %}{{ block.super }} child {% flag "on" %}{% endblock %}'
         '{% block b %}{% flag "off" %}no{% else %}{{ block.super }}yes{% endflag %}{% endblock %}'
     )
     loaders = [("django.template.loaders.locmem.Loader", {"base": base, "child": child})]
     libraries = {"featureflags": "featureflags.templatetags.featureflags"}
     engine = Engine(loaders=loaders, libraries=libraries)
-    assert engine.get_template("child").render(Context()) == "<child True><yes>"
+    assert engine.get_template("child").render(Context()) == "<base child True><yes>"
 
 
 def test_a_tag_that_only_begins_like_an_end_opens_nothing(flag_overrides: FlagOverrides) -> None:
