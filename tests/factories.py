@@ -5,14 +5,15 @@ from __future__ import annotations
 import datetime
 from typing import Any
 
-import factory
 from django.utils import timezone
+from factory.declarations import LazyAttribute, LazyFunction, Sequence, SubFactory, Trait
+from factory.django import DjangoModelFactory
 
 from featureflags.models import Segment, SegmentMember
 from users.models import Role, User
 
 
-class UserFactory(factory.django.DjangoModelFactory[User]):
+class UserFactory(DjangoModelFactory[User]):
     """A user of a year ago with a verified address outside the company."""
 
     class Meta:
@@ -20,39 +21,39 @@ class UserFactory(factory.django.DjangoModelFactory[User]):
         skip_postgeneration_save = True
 
     class Params:
-        employee = factory.Trait(email=factory.Sequence(lambda n: f"employee{n}@agpt.co"))
-        staff = factory.Trait(is_staff=True)
-        superuser = factory.Trait(is_staff=True, is_superuser=True, role=Role.ADMIN)
+        employee = Trait(email=Sequence(lambda n: f"employee{n}@agpt.co"))
+        staff = Trait(is_staff=True)
+        superuser = Trait(is_staff=True, is_superuser=True, role=Role.ADMIN)
 
-    email = factory.Sequence(lambda n: f"user{n}@example.com")
+    email = Sequence(lambda n: f"user{n}@example.com")
     email_verified = True
-    name = factory.Sequence(lambda n: f"User {n}")
+    name = Sequence(lambda n: f"User {n}")
     role = Role.USER
-    created_at = factory.LazyFunction(lambda: timezone.now() - datetime.timedelta(days=365))
+    created_at = LazyFunction(lambda: timezone.now() - datetime.timedelta(days=365))
 
     @classmethod
-    def _create(cls, model_class: type[User], *args: Any, **fields: Any) -> User:
-        password = fields.pop("password", None)
-        return model_class.objects.create_user(*args, password=password, **fields)
+    def _create(cls, model_class: type[User], *_args: Any, **fields: Any) -> User:
+        email, password = fields.pop("email"), fields.pop("password", None)
+        return model_class.objects.create_user(email, password, **fields)
 
 
-class SegmentFactory(factory.django.DjangoModelFactory[Segment]):
+class SegmentFactory(DjangoModelFactory[Segment]):
     """A segment that nobody is in, unless `rules` say so."""
 
     class Meta:
         model = Segment
 
-    key = factory.Sequence(lambda n: f"segment-{n}")
-    name = factory.LazyAttribute(lambda segment: segment.key.title())
-    rules = factory.LazyFunction(list)
+    key = Sequence(lambda n: f"segment-{n}")
+    name = LazyAttribute(lambda segment: segment.key.title())
+    rules = LazyFunction(list)
 
 
-class SegmentMemberFactory(factory.django.DjangoModelFactory[SegmentMember]):
+class SegmentMemberFactory(DjangoModelFactory[SegmentMember]):
     class Meta:
         model = SegmentMember
 
-    segment = factory.SubFactory(SegmentFactory)
-    user = factory.SubFactory(UserFactory)
+    segment = SubFactory(SegmentFactory)
+    user = SubFactory(UserFactory)
     kind = SegmentMember.Kind.INCLUDE
 
 

@@ -218,8 +218,9 @@ class TestExtraAttributes:
     ) -> None:
         settings.FEATUREFLAGS = {**settings.FEATUREFLAGS, "RAISE_INVALID_ATTRIBUTES": False}
         with caplog.at_level(logging.WARNING, "featureflags"):
-            for _ in range(3):
-                changed = with_extra(self.base, {"cart": decimal.Decimal(1), "fine": 1})
+            for _ in range(2):
+                with_extra(self.base, {"cart": decimal.Decimal(1), "fine": 1})
+            changed = with_extra(self.base, {"cart": decimal.Decimal(1), "fine": 1})
         assert changed.context.get("cart") is None
         assert changed.context.get("fine") == 1
         assert changed.degraded == (Degradation.ATTRIBUTE_DROPPED,)

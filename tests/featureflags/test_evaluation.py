@@ -418,7 +418,7 @@ class TestLaunchDarkly:
         self, launchdarkly: LaunchDarklyServer, stranger: User
     ) -> None:
         assert not is_enabled("internal-tools", stranger)
-        launchdarkly.set_flag(boolean_flag("internal-tools", fallthrough=0))
+        launchdarkly.set_flag(boolean_flag("internal-tools", fallthrough=True))
         wait_until(lambda: is_enabled("internal-tools", stranger), timeout=10, what="the edit")
 
     def test_private_attributes_are_in_no_event(
@@ -489,7 +489,7 @@ class TestFlagFile:
     ) -> None:
         flag_file(TOOLS)
         assert not is_enabled("internal-tools", stranger)
-        flag_file(boolean_flag("internal-tools", fallthrough=0))
+        flag_file(boolean_flag("internal-tools", fallthrough=True))
         wait_until(lambda: is_enabled("internal-tools", stranger), timeout=10, what="the edit")
 
     def test_a_broken_edit_keeps_what_worked(

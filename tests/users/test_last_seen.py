@@ -30,7 +30,9 @@ def user(client: Client) -> User:
 
 
 def last_seen(user: User) -> datetime.datetime | None:
-    return User.objects.values_list("last_seen_at", flat=True).get(pk=user.pk)
+    seen: datetime.datetime | None
+    seen = User.objects.values_list("last_seen_at", flat=True).get(pk=user.pk)
+    return seen
 
 
 def age(user: User, by: datetime.timedelta) -> datetime.datetime:

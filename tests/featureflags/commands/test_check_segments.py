@@ -49,7 +49,7 @@ def test_a_failure_is_explained_and_ends_with_an_error(call: Call, tmp_path: Pat
 
 @pytest.mark.django_db
 def test_live_asks_the_segments_of_the_database(call: Call, tmp_path: Path) -> None:
-    SegmentFactory(key="paying", rules=[rule(clause("custom_plan", "in", "team"))])
+    SegmentFactory.create(key="paying", rules=[rule(clause("custom_plan", "in", "team"))])
     live = case("live", plan="team", expected=True)
     path = write(tmp_path / "cases.json", live)
     assert call("check_segments", path, "--live").error is None

@@ -12,8 +12,8 @@ from tests.featureflags.commands.conftest import Call
 
 @pytest.mark.django_db
 def test_it_tells_each_condition_and_what_was_seen(call: Call) -> None:
-    user = UserFactory(email="ada@example.com", metadata={"plan": "pro"})
-    SegmentFactory(
+    user = UserFactory.create(email="ada@example.com", metadata={"plan": "pro"})
+    SegmentFactory.create(
         key="paying",
         rules=[rule(clause("custom_plan", "in", "pro"), clause("account_age_days", "lessThan", 7))],
     )
@@ -30,16 +30,18 @@ def test_it_tells_each_condition_and_what_was_seen(call: Call) -> None:
 
 @pytest.mark.django_db
 def test_it_tells_until_when_the_verdict_holds(call: Call) -> None:
-    user = UserFactory(email="new@example.com")
-    SegmentFactory(key="veteran", rules=[rule(clause("account_age_days", "greaterThan", 1000))])
+    user = UserFactory.create(email="new@example.com")
+    SegmentFactory.create(
+        key="veteran", rules=[rule(clause("account_age_days", "greaterThan", 1000))]
+    )
     found = json.loads(call("explain_segment", "veteran", "new@example.com", "--json").out)
     assert found["next_change"] > user.created_at.isoformat()
 
 
 @pytest.mark.django_db
 def test_an_unknown_segment_and_an_unknown_user_are_errors(call: Call) -> None:
-    UserFactory(email="ada@example.com")
-    SegmentFactory(key="paying")
+    UserFactory.create(email="ada@example.com")
+    SegmentFactory.create(key="paying")
     ended = call("explain_segment", "payin", "ada@example.com")
     assert ended.error == "There is no segment 'payin'. Did you mean 'paying'?"
     assert call("explain_segment", "paying", "eve@example.com").error is not None

@@ -31,21 +31,27 @@ def write(path: Path, segments: object, **others: Any) -> str:
 @pytest.fixture
 def stored(db: None) -> None:
     Segment.objects.all().delete()
-    beta = SegmentFactory(
+    beta = SegmentFactory.create(
         key="beta", rules=[rule(clause("custom_plan", "in", "pro", 1, True), description="Pro")]
     )
-    SegmentFactory(key="wide", rules=[rule(clause("", "segmentMatch", "beta"))], description="All")
-    SegmentMemberFactory(segment=beta, user=UserFactory(email="in@example.com"))
-    SegmentMemberFactory(
-        segment=beta, user=UserFactory(email="out@example.com"), kind=SegmentMember.Kind.EXCLUDE
+    SegmentFactory.create(
+        key="wide", rules=[rule(clause("", "segmentMatch", "beta"))], description="All"
+    )
+    SegmentMemberFactory.create(segment=beta, user=UserFactory.create(email="in@example.com"))
+    SegmentMemberFactory.create(
+        segment=beta,
+        user=UserFactory.create(email="out@example.com"),
+        kind=SegmentMember.Kind.EXCLUDE,
     )
 
 
 @pytest.fixture
 def native(stored: None) -> None:
-    SegmentFactory(key="known", rules=[rule(clause("custom_x", "exists", True))], is_active=False)
-    SegmentMemberFactory(
-        segment=Segment.objects.get(key="beta"), user=UserFactory(), expires_at=UNTIL
+    SegmentFactory.create(
+        key="known", rules=[rule(clause("custom_x", "exists", True))], is_active=False
+    )
+    SegmentMemberFactory.create(
+        segment=Segment.objects.get(key="beta"), user=UserFactory.create(), expires_at=UNTIL
     )
 
 
@@ -104,8 +110,8 @@ def test_what_launchdarkly_lacks_is_refused_by_name(call: Call, native: None) ->
 def test_the_difference_is_told_in_words_and_users(
     call: Call, stored: None, tmp_path: Path
 ) -> None:
-    payer = UserFactory(metadata={"plan": "pro"})
-    UserFactory(metadata={"plan": "team"})
+    payer = UserFactory.create(metadata={"plan": "pro"})
+    UserFactory.create(metadata={"plan": "team"})
     new_rules = [rule(clause("custom_plan", "in", "team"))]
     member = {"included": [str(payer.pk)], "excluded": []}
     path = write(

@@ -13,11 +13,11 @@ from users.models import User
 
 @pytest.fixture
 def three_members(db: None) -> list[User]:
-    UserFactory(email="z@example.com", metadata={"plan": "free"})
-    SegmentFactory(key="paying", rules=[rule(clause("custom_plan", "in", "pro"))])
+    UserFactory.create(email="z@example.com", metadata={"plan": "free"})
+    SegmentFactory.create(key="paying", rules=[rule(clause("custom_plan", "in", "pro"))])
     names = ("a", "b", "c")
     return [
-        UserFactory(email=f"{name}@example.com", name='Ann, "A"', metadata={"plan": "pro"})
+        UserFactory.create(email=f"{name}@example.com", name='Ann, "A"', metadata={"plan": "pro"})
         for name in names
     ]
 

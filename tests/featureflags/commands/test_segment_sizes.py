@@ -13,13 +13,13 @@ from tests.featureflags.commands.conftest import Call
 
 @pytest.fixture
 def populated(db: None) -> None:
-    SegmentFactory(key="paying", rules=[rule(clause("custom_plan", "in", "pro"))])
-    SegmentFactory(key="short", rules=[rule(clause("name", "matches", "^.{1,3}$"))])
-    SegmentFactory(key="paused", is_active=False, rules=[rule(clause("role", "in", "user"))])
-    UserFactory(name="Ann", metadata={"plan": "pro"})
-    UserFactory(name="Bartholomew", metadata={"plan": "pro"})
-    UserFactory(name="Eve")
-    UserFactory(name="")
+    SegmentFactory.create(key="paying", rules=[rule(clause("custom_plan", "in", "pro"))])
+    SegmentFactory.create(key="short", rules=[rule(clause("name", "matches", "^.{1,3}$"))])
+    SegmentFactory.create(key="paused", is_active=False, rules=[rule(clause("role", "in", "user"))])
+    UserFactory.create(name="Ann", metadata={"plan": "pro"})
+    UserFactory.create(name="Bartholomew", metadata={"plan": "pro"})
+    UserFactory.create(name="Eve")
+    UserFactory.create(name="")
 
 
 def test_every_segment_is_counted(call: Call, populated: None) -> None:
