@@ -5,6 +5,9 @@ the test ends:
 
     def test_checkout(client, flag_overrides):
         flag_overrides("new-checkout", True)
+
+`override_flag(…, process_wide=True)` is for a live server, which answers in another thread. With
+`FEATUREFLAGS["SOURCE"] = "test-data"` flags come from `test_data()`, the SDK's own `TestData`.
 """
 
 from __future__ import annotations
@@ -15,10 +18,11 @@ from contextlib import ExitStack
 import pytest
 
 from featureflags.flags import Flag
+from featureflags.launchdarkly.configuring import test_data
 from featureflags.overrides import override_flag
 from featureflags.types import JSONValue
 
-__all__ = ["FlagOverrides", "flag_overrides", "override_flag"]
+__all__ = ["FlagOverrides", "flag_overrides", "override_flag", "test_data"]
 
 FlagOverrides = Callable[[str | Flag, JSONValue], None]
 

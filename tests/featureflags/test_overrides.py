@@ -25,8 +25,8 @@ from tests.conftest import FlagFile
 from tests.services.launchdarkly import boolean_flag, prerequisite, string_flag
 
 USER = Context.create("ada")
-BASE = boolean_flag("base", fallthrough=1)
-NEEDS_BASE = boolean_flag("needs-base", fallthrough=0, prerequisites=[prerequisite("base", 0)])
+BASE = boolean_flag("base", fallthrough=False)
+NEEDS_BASE = boolean_flag("needs-base", fallthrough=True, prerequisites=[prerequisite("base", 0)])
 COLOUR = string_flag("colour", ["teal", "plum"])
 
 
@@ -97,7 +97,7 @@ class TestMissing:
     def test_the_facade_gives_the_default_and_says_why(
         self, flag_file: FlagFile, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        flag_file(boolean_flag("new-checkout", fallthrough=0), BASE)
+        flag_file(boolean_flag("new-checkout", fallthrough=True), BASE)
         assert is_enabled("new-checkout") is True
         monkeypatch.setenv("FORCE_FLAG_NEW_CHECKOUT", "true")
         forced_flags.cache_clear()
@@ -154,7 +154,8 @@ class TestThreadsAndTasks:
                 await asyncio.sleep(0)
             return asked("colour")
 
-        assert await asyncio.gather(overridden(5), overridden(1)) == ["red", "red"]
+        results = await asyncio.gather(*map(overridden, [5, 1]))
+        assert results == ["red", "red"]
         assert asked("colour") == "teal"
 
 

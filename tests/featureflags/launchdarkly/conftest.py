@@ -1,35 +1,31 @@
-"""A LaunchDarkly REST API on loopback, and a client that does not wait long."""
+"""A LaunchDarkly on loopback that the client is pointed to."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 import pytest
+from pytest_django.fixtures import Settings
 
-from featureflags.launchdarkly.management.client import ManagementClient
-from featureflags.launchdarkly.management.retrying import RetryPolicy
-from featureflags.launchdarkly.management.transport import Secret
-from tests.services.launchdarkly_api import LaunchDarklyApiServer
-
-IMPATIENT = RetryPolicy(attempts=4, first_wait=0.001, longest_wait=0.002, jitter=0.0)
+from tests.services.launchdarkly import LaunchDarklyServer, boolean_flag
 
 
 @pytest.fixture
-def api(monkeypatch: pytest.MonkeyPatch) -> Iterator[LaunchDarklyApiServer]:
-    for name in ("http_proxy", "https_proxy", "all_proxy"):
-        monkeypatch.delenv(name, raising=False)
-        monkeypatch.delenv(name.upper(), raising=False)
-    with LaunchDarklyApiServer() as server:
+def service() -> Iterator[LaunchDarklyServer]:
+    """A LaunchDarkly with one flag, which is on for everybody."""
+    with LaunchDarklyServer(boolean_flag("beta", fallthrough=True)) as server:
         yield server
 
 
 @pytest.fixture
-def client(api: LaunchDarklyApiServer) -> Iterator[ManagementClient]:
-    with ManagementClient(
-        token=Secret(api.token),
-        url=api.url,
-        project=api.project,
-        environment=api.environment,
-        policy=IMPATIENT,
-    ) as client:
-        yield client
+def connected(service: LaunchDarklyServer, settings: Settings) -> LaunchDarklyServer:
+    """The same, which the settings name."""
+    settings.FEATUREFLAGS = {
+        **settings.FEATUREFLAGS,
+        "SDK_KEY": service.sdk_key,
+        "BASE_URI": service.url,
+        "STREAM_URI": service.url,
+        "EVENTS_URI": service.url,
+        "SEND_EVENTS": True,
+    }
+    return service

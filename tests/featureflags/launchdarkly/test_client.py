@@ -1,0 +1,157 @@
+"""One client for a process: lazy, awaited once and not for long, closed with its events delivered."""
+
+from __future__ import annotations
+
+import logging
+import threading
+
+import pytest
+from pytest_django.fixtures import Settings
+
+from featureflags import monitoring
+from featureflags.launchdarkly import client as connection
+from featureflags.launchdarkly.client import close, current_clients, has_flags, looking
+from featureflags.launchdarkly.store import CopyOnWriteStore
+from featureflags.types import JSONValue
+from tests.featureflags.launchdarkly.asking import ARRIVES, USER, ask, wait_for
+from tests.services.launchdarkly import LaunchDarklyServer, boolean_flag
+from tests.services.waiting import wait_until
+
+
+class TestStart:
+    def test_nothing_is_made_before_the_first_use(self, connected: LaunchDarklyServer) -> None:
+        assert current_clients(start=False) is None
+        assert connected.requests() == []
+        assert ask() is True
+        assert current_clients(start=False) is current_clients(start=True)
+
+    def test_threads_that_come_first_at_once_share_one_client(
+        self, connected: LaunchDarklyServer
+    ) -> None:
+        together = threading.Barrier(8)
+        seen: list[object] = []
+
+        def first() -> None:
+            together.wait(10)
+            seen.append((connection.client(), ask()))
+
+        threads = [threading.Thread(target=first) for _ in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert len(set(seen)) == 1
+        assert connected.open_streams == 1
+
+    def test_a_service_that_says_nothing_is_waited_for_once(
+        self, connected: LaunchDarklyServer, settings: Settings
+    ) -> None:
+        """Both threads that come first, and nobody after them."""
+        settings.FEATUREFLAGS = {**settings.FEATUREFLAGS, "START_WAIT": 0.5}
+        connected.hang()
+        answers: list[JSONValue] = []
+        threads = [
+            threading.Thread(target=lambda: answers.append(ask(default="default")))
+            for _ in range(2)
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert answers == ["default", "default"]
+        assert len(connected.requests("/all")) <= 1, "one client"
+        assert not has_flags()
+        connected.recover()
+        wait_for(True)
+
+    def test_the_store_is_ours(self, connected: LaunchDarklyServer) -> None:
+        assert isinstance(connection.feature_store(), CopyOnWriteStore)
+        ask()
+        assert connection.feature_store().raw()["flags"]["beta"]["on"] is True
+
+
+class TestOutage:
+    def test_the_last_values_hold_and_the_next_change_arrives(
+        self, connected: LaunchDarklyServer
+    ) -> None:
+        assert ask() is True
+        connected.stop()
+        assert ask() is True
+        connected.set_flag(boolean_flag("beta", fallthrough=False))
+        connected.start()
+        wait_for(False)
+
+    def test_the_sdk_s_log_is_not_flooded_while_there_are_no_flags(
+        self,
+        connected: LaunchDarklyServer,
+        settings: Settings,
+        caplog: pytest.LogCaptureFixture,
+    ) -> None:
+        settings.FEATUREFLAGS = {**settings.FEATUREFLAGS, "START_WAIT": 0.1}
+        connected.stop()
+        with caplog.at_level(logging.WARNING):
+            for number in range(50):
+                ask(f"flag-{number}")
+        assert caplog.text.count("evaluation attempted before client has initialized") == 1
+
+
+class TestClose:
+    def test_what_was_recorded_is_delivered(self, connected: LaunchDarklyServer) -> None:
+        ask()
+        connection.client().track("bought", USER)
+        close()
+        assert {event["kind"] for event in connected.events()} == {"index", "summary", "custom"}
+        assert current_clients(start=False) is None
+        connected.wait_for_streams(0)
+
+    def test_the_next_use_makes_a_new_client(self, connected: LaunchDarklyServer) -> None:
+        ask()
+        first = connection.client()
+        close()
+        close()
+        assert ask() is True
+        assert connection.client() is not first
+
+    def test_a_service_that_hangs_is_left_behind_in_time(
+        self, connected: LaunchDarklyServer, settings: Settings
+    ) -> None:
+        settings.FEATUREFLAGS = {**settings.FEATUREFLAGS, "CLOSE_WAIT": 0.2}
+        ask()
+        connected.hang(paths=["/bulk"])
+        close()
+        assert connected.events() == []
+        assert monitoring.counts()["launchdarkly_close_failed"] == 1
+
+    def test_looking_is_told_to_nobody(self, connected: LaunchDarklyServer) -> None:
+        with looking():
+            assert ask() is True
+            connection.client().track("bought", USER)
+        close()
+        assert connected.events() == []
+
+
+class TestRefusedKey:
+    def test_it_is_said_once_and_what_to_do(
+        self,
+        connected: LaunchDarklyServer,
+        settings: Settings,
+        caplog: pytest.LogCaptureFixture,
+    ) -> None:
+        settings.FEATUREFLAGS = {
+            **settings.FEATUREFLAGS,
+            "SDK_KEY": "sdk-wrong",
+            "START_WAIT": 0.1,
+            "SEND_EVENTS": False,
+        }
+        with caplog.at_level(logging.DEBUG):
+            ask()
+            wait_until(
+                lambda: "refuses the SDK key" in caplog.text, timeout=ARRIVES, what="the log line"
+            )
+            for _ in range(3):
+                ask()
+        warned = [r.getMessage() for r in caplog.records if r.levelno >= logging.WARNING]
+        assert [message for message in warned if "401" in message or "SDK key" in message] == [
+            "LaunchDarkly refuses the SDK key (HTTP 401). Check LAUNCHDARKLY_SDK_KEY."
+        ]
+        assert "sdk-wrong" not in caplog.text

@@ -1,0 +1,161 @@
+"""The spare in Redis: last known flags at a cold start, and no failure of Redis that is felt."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import redis
+from pytest_django.fixtures import Settings
+
+from featureflags import monitoring
+from featureflags.conf import Source, app_settings
+from featureflags.launchdarkly.client import close, current_clients, has_flags
+from featureflags.launchdarkly.spare import Spare, spare_key
+from featureflags.launchdarkly.status import State, connection_status
+from tests.featureflags.launchdarkly.asking import ARRIVES, ask, wait_for
+from tests.services.launchdarkly import LaunchDarklyServer, boolean_flag, segment
+from tests.services.redis import RedisServer, redis_server
+from tests.services.waiting import wait_until
+
+
+@pytest.fixture(scope="module")
+def redis_of_spares() -> Iterator[RedisServer]:
+    with redis_server() as running:
+        yield running
+
+
+@pytest.fixture
+def server(redis_of_spares: RedisServer) -> Iterator[RedisServer]:
+    with redis.Redis.from_url(redis_of_spares.url) as database:
+        database.flushdb()
+    yield redis_of_spares
+    if not redis_of_spares.is_ready():
+        redis_of_spares.start()
+
+
+@pytest.fixture
+def kept(
+    connected: LaunchDarklyServer, server: RedisServer, settings: Settings
+) -> LaunchDarklyServer:
+    """A LaunchDarkly whose flags are kept in the spare."""
+    settings.FEATUREFLAGS = {
+        **settings.FEATUREFLAGS,
+        "SPARE_URL": server.url,
+        "SPARE_SAVE_SECONDS": 0.05,
+        "START_WAIT": 1.0,
+        "SEND_EVENTS": False,
+    }
+    return connected
+
+
+def saved(server: RedisServer) -> Any:
+    with redis.Redis.from_url(server.url) as database:
+        text = database.get(spare_key(app_settings()))
+    return json.loads(text) if isinstance(text, bytes) else None
+
+
+def test_a_cold_start_without_launchdarkly_serves_the_last_known_flags(
+    kept: LaunchDarklyServer,
+) -> None:
+    kept.set_segment(segment("part", included=["ada"]))
+    assert ask() is True
+    assert connection_status().is_spare is False
+    close()
+    kept.stop()
+    assert ask() is True
+    status = connection_status()
+    assert (status.state, status.flags, status.segments) == (State.INITIALIZING, 1, 1)
+    assert status.is_spare
+    assert status.has_flags
+    assert status.changed_at is None
+    kept.set_flag(boolean_flag("beta", fallthrough=False))
+    kept.start()
+    wait_for(False)
+    assert connection_status().is_spare is False
+
+
+def test_each_change_is_saved(kept: LaunchDarklyServer, server: RedisServer) -> None:
+    ask()
+    wait_until(lambda: saved(server), timeout=ARRIVES, what="the first save")
+    kept.set_flag(boolean_flag("second"))
+    wait_until(lambda: "second" in saved(server)["flags"], timeout=ARRIVES, what="the change")
+
+
+def test_many_changes_are_saved_together(
+    kept: LaunchDarklyServer, server: RedisServer, settings: Settings
+) -> None:
+    """The first at once, the others after a pause; here the pause ends with the process."""
+    settings.FEATUREFLAGS = {**settings.FEATUREFLAGS, "SPARE_SAVE_SECONDS": 600.0}
+    ask()
+    clients = current_clients(start=True)
+    assert clients is not None
+    spare = clients.spare
+    assert spare is not None
+    wait_until(lambda: spare.saves == 1, timeout=ARRIVES, what="the first save")
+    for number in range(50):
+        kept.set_flag(boolean_flag(f"flag-{number}"))
+    wait_until(lambda: ask("flag-49") is False, timeout=ARRIVES, what="the changes")
+    assert spare.saves == 1
+    close()
+    assert spare.saves == 2
+    assert len(saved(server)["flags"]) == 51
+
+
+def test_without_redis_nothing_is_felt(
+    kept: LaunchDarklyServer, server: RedisServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    server.kill()
+    assert ask() is True
+    wait_until(
+        lambda: monitoring.counts().get("launchdarkly_spare_failed", 0) >= 2,
+        timeout=ARRIVES,
+        what="a failed load and a failed save",
+    )
+    assert caplog.text.count("The spare of LaunchDarkly's flags could not be") == 1
+    server.start()
+    kept.set_flag(boolean_flag("beta", fallthrough=False))
+    wait_until(lambda: saved(server), timeout=ARRIVES, what="a save after Redis is back")
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"flags": []}', '{"flags": {}}', "\xff"])
+def test_a_spare_that_is_none_is_ignored(
+    kept: LaunchDarklyServer, server: RedisServer, text: str
+) -> None:
+    with redis.Redis.from_url(server.url) as database:
+        database.set(spare_key(app_settings()), text.encode("latin-1"))
+    assert Spare(app_settings()).load() is None
+    kept.stop()
+    assert ask(default="default") == "default"
+    assert not has_flags()
+
+
+def test_a_malformed_flag_in_it_leaves_the_others(
+    kept: LaunchDarklyServer, server: RedisServer
+) -> None:
+    flags = {"bad": {"key": "bad"}, "beta": boolean_flag("beta", fallthrough=True)}
+    with redis.Redis.from_url(server.url) as database:
+        database.set(spare_key(app_settings()), json.dumps({"flags": flags, "segments": {}}))
+    kept.stop()
+    assert ask() is True
+
+
+def test_each_environment_has_its_own_and_the_key_is_no_secret(
+    kept: LaunchDarklyServer, settings: Settings
+) -> None:
+    ours = spare_key(app_settings())
+    settings.FEATUREFLAGS = {**settings.FEATUREFLAGS, "SDK_KEY": "sdk-other"}
+    assert spare_key(app_settings()) != ours
+    assert "sdk-other" not in spare_key(app_settings())
+
+
+@pytest.mark.parametrize("source", [Source.OFFLINE, Source.TEST_DATA])
+def test_only_what_launchdarkly_tells_is_kept(
+    kept: LaunchDarklyServer, server: RedisServer, settings: Settings, source: Source
+) -> None:
+    settings.FEATUREFLAGS = {**settings.FEATUREFLAGS, "SOURCE": source.value}
+    ask()
+    close()
+    assert saved(server) is None
