@@ -57,6 +57,8 @@ def resolve(
 
     Raises TypeError for a subject that is none.
     """
+    # DRF wraps the request; its memos and the visitor's cookie belong to Django's own.
+    request = getattr(request, "_request", request)
     if request is None and _is_lazy(subject):
         request = _request_of(subject)
     if request is not None and (subject is None or _is_lazy(subject)):

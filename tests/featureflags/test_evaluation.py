@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
 import pytest
 from asgiref.sync import sync_to_async
 from django.contrib.auth.models import AnonymousUser
-from django.db import OperationalError, connection
+from django.db import OperationalError, connection, connections
 from pytest_django.fixtures import Settings
 
 from featureflags import monitoring
@@ -307,6 +307,14 @@ def test_the_fixture_has_ended(flag_file: FlagFile) -> None:
     assert variation("accent-colour") == "slate"
 
 
+@pytest.fixture
+async def closing_connections() -> AsyncIterator[None]:
+    """The thread that runs synchronous code for coroutines has a connection of its own."""
+    yield
+    await sync_to_async(connections.close_all)()
+
+
+@pytest.mark.usefixtures("closing_connections")
 class TestAsync:
     async def test_the_twins_answer_as_the_others(self, flag_file: FlagFile) -> None:
         flag_file(TOOLS)

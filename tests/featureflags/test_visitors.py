@@ -85,6 +85,14 @@ def test_another_signature_is_not_taken(client: Client, flag_file: FlagFile) -> 
     assert client.get("/flag/").json()["context"]["key"] != key
 
 
+def test_a_drf_request_is_as_good(client: Client, flag_file: FlagFile) -> None:
+    response = client.get("/flag-drf/")
+    assert COOKIE in response.cookies
+    assert (
+        client.get("/flag-drf/").json() == response.json() == client.get("/flag/").json()["context"]
+    )
+
+
 def test_it_stays_through_login_as_an_attribute(client: Client, flag_file: FlagFile) -> None:
     flag_file(TOOLS)
     visitor = client.get("/flag/").json()["context"]["key"]

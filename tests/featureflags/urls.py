@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from django.http import HttpRequest, JsonResponse
 from django.urls import path
+from rest_framework.decorators import api_view, permission_classes
+from rest_framework.permissions import AllowAny
+from rest_framework.request import Request
+from rest_framework.response import Response
 
 from featureflags.cache.unit import current_unit
 from featureflags.evaluation import ais_enabled, is_enabled, variation_detail
@@ -31,9 +35,17 @@ async def flag_async(request: HttpRequest) -> JsonResponse:
     return JsonResponse({"on": await ais_enabled("internal-tools", request=request)})
 
 
+@api_view(["GET"])
+@permission_classes([AllowAny])
+def flag_drf(request: Request) -> Response:
+    """Passes DRF's request on, as most code does."""
+    return Response(resolve(None, request=request).context.to_dict())
+
+
 urlpatterns = [
     path("plain/", plain),
     path("flag/", flag),
     path("lazy-user/", lazy_user),
     path("flag-async/", flag_async),
+    path("flag-drf/", flag_drf),
 ]
