@@ -49,7 +49,7 @@ class User(AbstractBaseUser, PermissionsMixin):
         _("metadata"),
         default=dict,
         blank=True,
-        help_text=_("A JSON object. Each key becomes the attribute custom_<key>."),
+        help_text=_("A JSON object. Each key becomes the attribute “custom_” + key."),
     )
     created_at = models.DateTimeField(_("created at"), default=timezone.now)
     last_seen_at = models.DateTimeField(_("last seen at"), null=True, blank=True, editable=False)

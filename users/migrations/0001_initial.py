@@ -79,7 +79,7 @@ class Migration(migrations.Migration):
                     users.fields.MetadataField(
                         blank=True,
                         default=dict,
-                        help_text="A JSON object. Each key becomes the attribute custom_<key>.",
+                        help_text="A JSON object. Each key becomes the attribute “custom_” + key.",
                         verbose_name="metadata",
                     ),
                 ),
