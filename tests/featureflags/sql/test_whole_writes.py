@@ -1,0 +1,80 @@
+"""The write lands whole: whoever reads while another process writes sees one of the two versions."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from urllib.parse import urlsplit
+
+import pytest
+from django.db import connection
+
+from featureflags.attributes import attributes_of
+from featureflags.cache.rulesets import current_ruleset
+from tests.featureflags.sql.versions import ANSWERS, create_users, write_version
+from tests.services.processes import ROOT, environment_with, python
+from users.models import User
+from users.selectors import snapshots
+from users.times import now_in_microseconds
+
+SAVES = 1_000
+READS = 10_000
+ENDS_WITHIN = 120.0
+SQL_EVERY = 20
+"""One read in so many is a queryset; the others ask the compiled rules of this process."""
+
+
+def database_url() -> str:
+    """Where another process finds the database of this test."""
+    name = str(connection.settings_dict["NAME"])
+    if connection.vendor == "sqlite":
+        return f"sqlite:///{name}"
+    return urlsplit(os.environ["DATABASE_URL"])._replace(path=f"/{name}").geturl()
+
+
+@contextmanager
+def writer(key: str, saves: int) -> Iterator[subprocess.Popen[str]]:
+    """Another process, which writes to the database of this test."""
+    code = f"from tests.featureflags.sql.versions import *; write_versions({key!r}, {saves})"
+    environment = environment_with(
+        {"DATABASE_URL": database_url(), "DJANGO_SETTINGS_MODULE": "config.settings.testing"}
+    )
+    command = python("manage.py", "shell", "--no-imports", "-c", code)
+    process = subprocess.Popen(
+        command, env=environment, cwd=ROOT, stdout=subprocess.PIPE, text=True
+    )
+    try:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "writing\n"
+        yield process
+        assert process.wait(ENDS_WITHIN) == 0
+    finally:
+        if process.poll() is None:
+            process.kill()
+            process.wait()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_every_answer_is_one_of_the_two_versions() -> None:
+    create_users()
+    write_version("turning", 1)
+    people = {user.name: attributes_of(user, 0) for user in snapshots(User.objects.all())}
+    in_memory: Counter[frozenset[str]] = Counter()
+    in_sql: Counter[frozenset[str]] = Counter()
+    with writer("turning", SAVES) as process:
+        while process.poll() is None or in_memory.total() + in_sql.total() < READS:
+            if in_memory.total() % SQL_EVERY == 0:
+                members = User.objects.in_segment("turning")
+                in_sql[frozenset(members.values_list("name", flat=True))] += 1
+            ruleset, now = current_ruleset().ruleset, now_in_microseconds()
+            answer = (
+                name
+                for name, attributes in people.items()
+                if ruleset.matches("turning", attributes, now=now)
+            )
+            in_memory[frozenset(answer)] += 1
+    for answers in (in_memory, in_sql):
+        assert set(answers) == set(ANSWERS), answers
