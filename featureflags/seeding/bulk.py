@@ -1,4 +1,7 @@
-"""Writes users by the hundred thousand: COPY on PostgreSQL, the ORM's bulk insert elsewhere.
+"""Writes users by the hundred thousand: COPY on PostgreSQL, prepared inserts on SQLite.
+
+The rows come from `featureflags.seeding.crowd`, which keeps the model's rules: nothing here
+validates them, and a test compares what is stored with what the model would store.
 
 Whoever has the key or the address already stays as they are. Nobody has cached users that did not
 exist, so that no cache needs to be told.
@@ -23,7 +26,11 @@ NO_PASSWORD = UNUSABLE_PASSWORD_PREFIX + "seeded"
 """Nobody can log in with it: Django's own mark, without the random text that resets hang on."""
 
 COLUMNS = tuple(field.name for field in fields(RandomUser))
-CONSTANTS = {"password": NO_PASSWORD, "is_superuser": "false", "is_staff": "false"}
+CONSTANTS: dict[str, str | bool] = {
+    "password": NO_PASSWORD,
+    "is_superuser": False,
+    "is_staff": False,
+}
 
 TABLE = User._meta.db_table  # noqa: SLF001 - Django's documented API
 ASIDE = "seeded_users"
@@ -33,6 +40,10 @@ COPY_ASIDE = f"COPY {ASIDE} ({NAMES}) FROM STDIN"
 CREATE_ASIDE = f"CREATE TEMPORARY TABLE {ASIDE} (LIKE {TABLE}) ON COMMIT DROP"
 TAKE_OVER = f"INSERT INTO {TABLE} SELECT * FROM {ASIDE} ON CONFLICT DO NOTHING"  # noqa: S608
 DROP_ASIDE = f"DROP TABLE {ASIDE}"
+INSERT = (
+    f"INSERT OR IGNORE INTO {TABLE} ({NAMES})"  # noqa: S608
+    f" VALUES ({', '.join(['%s'] * (len(COLUMNS) + len(CONSTANTS)))})"
+)
 """Names of columns and tables alone; every value goes through COPY."""
 
 
@@ -59,15 +70,27 @@ def _batches(users: Iterable[RandomUser]) -> Iterator[list[RandomUser]]:
 
 
 def _insert(batch: list[RandomUser]) -> int:
-    rows = [
-        User(password=NO_PASSWORD, **{name: getattr(user, name) for name in COLUMNS})
-        for user in batch
-    ]
-    with transaction.atomic():
-        before: int = User.objects.count()
-        User.objects.bulk_create(rows, ignore_conflicts=True)
-        after: int = User.objects.count()
-    return after - before
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.executemany(INSERT, list(map(_sqlite_row, batch)))
+        written: int = cursor.rowcount
+    return written
+
+
+def _sqlite_row(user: RandomUser) -> tuple[str | bool | None, ...]:
+    """One row as Django's SQLite backend stores it: keys as hex, instants as naive UTC."""
+    as_stored = connection.ops.adapt_datetimefield_value
+    return (
+        user.id.hex,
+        user.email,
+        user.email_verified,
+        user.name,
+        user.role,
+        json.dumps(user.metadata),
+        as_stored(user.created_at),
+        as_stored(user.last_seen_at),
+        user.is_active,
+        *CONSTANTS.values(),
+    )
 
 
 def _copy(batch: list[RandomUser]) -> int:
@@ -95,17 +118,16 @@ def _copy_new(cursor: CursorWrapper, text: str) -> int:
 
 def _copy_line(user: RandomUser) -> str:
     """One row in COPY's text format, whose columns part at tabs. Null is written as \\N."""
-    seen = "\\N" if user.last_seen_at is None else user.last_seen_at.isoformat()
     values = (
-        str(user.id),
+        user.id,
         user.email,
-        "true" if user.email_verified else "false",
+        user.email_verified,
         user.name,
         user.role,
         json.dumps(user.metadata).replace("\\", "\\\\"),
-        user.created_at.isoformat(),
-        seen,
-        "true" if user.is_active else "false",
+        user.created_at,
+        "\\N" if user.last_seen_at is None else user.last_seen_at,
+        user.is_active,
         *CONSTANTS.values(),
     )
-    return "\t".join(values) + "\n"
+    return "\t".join(map(str, values)) + "\n"

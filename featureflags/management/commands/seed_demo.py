@@ -43,7 +43,7 @@ class Command(BaseCommand):
         demo = load_demo()
         password = options["password"] or (demo.password if settings.DEBUG else None)
         if options["if_empty"] and User.objects.exists():
-            self.stdout.write("There are users already: the demo's people were not loaded.")
+            self.stdout.write("There are users already: no demo is loaded over them.")
         else:
             self._tell(seed(demo, password))
         self._tell_logins(demo, password)
