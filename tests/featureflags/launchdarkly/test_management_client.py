@@ -27,20 +27,20 @@ BETA_RULE = AddRule(clauses=(BETA_CLAUSE,), description="kept")
 
 
 def test_the_token_and_the_version_travel_with_each_call(
-    api: LaunchDarklyApiServer, client: ManagementClient
+    api: LaunchDarklyApiServer, rest: ManagementClient
 ) -> None:
-    client.create_segment(BETA)
-    client.segment("beta")
-    client.delete_segment("beta")
-    list(client.segments())
+    rest.create_segment(BETA)
+    rest.segment("beta")
+    rest.delete_segment("beta")
+    list(rest.segments())
     assert [each.headers["Authorization"] for each in api.requests()] == [api.token] * 4
     assert {each.headers["LD-API-Version"] for each in api.requests()} == {"20240415"}
 
 
 def test_a_segment_is_created_with_its_tag(
-    api: LaunchDarklyApiServer, client: ManagementClient
+    api: LaunchDarklyApiServer, rest: ManagementClient
 ) -> None:
-    created = client.create_segment(BETA)
+    created = rest.create_segment(BETA)
     assert (created.key, created.name, created.tags) == ("beta", "Beta testers", ("guidon",))
     (request,) = api.requests()
     assert (request.method, request.path) == ("POST", "/api/v2/segments/default/test")
@@ -54,10 +54,10 @@ def test_a_segment_is_created_with_its_tag(
 
 
 def test_a_semantic_patch_says_that_it_is_one(
-    api: LaunchDarklyApiServer, client: ManagementClient
+    api: LaunchDarklyApiServer, rest: ManagementClient
 ) -> None:
     api.store.put("beta")
-    patched = client.patch_segment("beta", [BETA_RULE, UpdateName(value="New")], comment="why")
+    patched = rest.patch_segment("beta", [BETA_RULE, UpdateName(value="New")], comment="why")
     (request,) = api.requests()
     assert (request.method, request.path) == ("PATCH", "/api/v2/segments/default/test/beta")
     assert request.headers["Content-Type"] == SEMANTIC_PATCH
@@ -81,9 +81,7 @@ def test_a_semantic_patch_says_that_it_is_one(
     assert (shown.attribute, shown.op, shown.values) == ("segments", "in", ("beta",))
 
 
-def test_rules_and_targets_are_removed(
-    api: LaunchDarklyApiServer, client: ManagementClient
-) -> None:
+def test_rules_and_targets_are_removed(api: LaunchDarklyApiServer, rest: ManagementClient) -> None:
     kept = {"contextKind": "org", "values": ["acme"]}
     api.store.put(
         "beta",
@@ -92,10 +90,10 @@ def test_rules_and_targets_are_removed(
         excluded=["eve"],
         includedContexts=[kept],
     )
-    rules = client.segment("beta").rules
+    rules = rest.segment("beta").rules
     assert rules is not None
     assert rules[0].id is not None
-    patched = client.patch_segment(
+    patched = rest.patch_segment(
         "beta",
         [
             RemoveRule(rule_id=rules[0].id),
@@ -109,59 +107,59 @@ def test_rules_and_targets_are_removed(
     assert patched.included_contexts[0].values == ("acme",)
 
 
-def test_all_pages_are_read(api: LaunchDarklyApiServer, client: ManagementClient) -> None:
+def test_all_pages_are_read(api: LaunchDarklyApiServer, rest: ManagementClient) -> None:
     keys = [f"segment-{number:03}" for number in range(120)]
     for key in keys:
         api.store.put(key)
-    assert [segment.key for segment in client.segments()] == keys
+    assert [segment.key for segment in rest.segments()] == keys
     assert [each.query.get("offset") for each in api.requests()] == [None, ["50"], ["100"]]
 
 
 def test_a_link_to_another_server_gets_no_token(
-    api: LaunchDarklyApiServer, client: ManagementClient
+    api: LaunchDarklyApiServer, rest: ManagementClient
 ) -> None:
     for number in range(60):
         api.store.put(f"segment-{number}")
     with LaunchDarklyApiServer() as thief:
         api.next_link = f"{thief.url}/api/v2/segments/default/test?offset=50"
         with pytest.raises(errors.UnexpectedAnswerError, match="another server"):
-            list(client.segments())
+            list(rest.segments())
         assert thief.requests() == []
 
 
 def test_pages_that_lead_in_a_circle_end(
-    api: LaunchDarklyApiServer, client: ManagementClient
+    api: LaunchDarklyApiServer, rest: ManagementClient
 ) -> None:
     for number in range(60):
         api.store.put(f"segment-{number}")
     api.next_link = "/api/v2/segments/default/test?limit=50&offset=0"
     with pytest.raises(errors.UnexpectedAnswerError, match="does not end"):
-        list(client.segments())
+        list(rest.segments())
     assert len(api.requests()) == 2
 
 
 @pytest.mark.parametrize("key", ["a/b", "../x", "ü", "a?b", "a b"])
 def test_a_key_stays_one_part_of_the_path(
-    api: LaunchDarklyApiServer, client: ManagementClient, key: str
+    api: LaunchDarklyApiServer, rest: ManagementClient, key: str
 ) -> None:
     api.store.put(key)
-    assert client.segment(key).key == key
+    assert rest.segment(key).key == key
 
 
 @pytest.mark.parametrize("key", ["", ".", ".."])
 def test_what_is_no_key_is_not_sent(
-    api: LaunchDarklyApiServer, client: ManagementClient, key: str
+    api: LaunchDarklyApiServer, rest: ManagementClient, key: str
 ) -> None:
     with pytest.raises(errors.InvalidRequestError, match="is no key"):
-        client.delete_segment(key)
+        rest.delete_segment(key)
     assert api.requests() == []
 
 
-def test_a_redirect_is_not_followed(api: LaunchDarklyApiServer, client: ManagementClient) -> None:
+def test_a_redirect_is_not_followed(api: LaunchDarklyApiServer, rest: ManagementClient) -> None:
     with LaunchDarklyApiServer() as other:
         api.answer(302, headers={"Location": f"{other.url}/api/v2/segments/default/test/x"})
         with pytest.raises(errors.UnexpectedAnswerError):
-            client.segment("x")
+            rest.segment("x")
         assert other.requests() == []
 
 
@@ -177,21 +175,21 @@ def test_a_redirect_is_not_followed(api: LaunchDarklyApiServer, client: Manageme
     ],
 )
 def test_an_answer_of_another_shape_is_an_error_of_ours(
-    api: LaunchDarklyApiServer, client: ManagementClient, body: bytes
+    api: LaunchDarklyApiServer, rest: ManagementClient, body: bytes
 ) -> None:
     api.answer(200, body=body)
     with pytest.raises(errors.UnexpectedAnswerError, match="another shape"):
-        client.segment("x")
+        rest.segment("x")
     assert len(api.requests()) == 1
 
 
 def test_lists_that_come_as_null_are_read(
-    api: LaunchDarklyApiServer, client: ManagementClient
+    api: LaunchDarklyApiServer, rest: ManagementClient
 ) -> None:
     nothing = {"tags": None, "rules": None, "included": None, "excludedContexts": None}
     api.store.put("beta", **nothing)
-    assert client.segment("beta").rules is None
-    assert [segment.key for segment in client.segments()] == ["beta"]
+    assert rest.segment("beta").rules is None
+    assert [segment.key for segment in rest.segments()] == ["beta"]
 
 
 @pytest.mark.parametrize(

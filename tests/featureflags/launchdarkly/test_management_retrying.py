@@ -20,7 +20,7 @@ from featureflags.launchdarkly.management.models import (
 from featureflags.launchdarkly.management.retrying import RetryPolicy, backoff, wait_asked
 from featureflags.launchdarkly.management.transport import Secret
 from featureflags.types import MICROSECONDS_PER_SECOND
-from tests.featureflags.launchdarkly.conftest import IMPATIENT
+from tests.featureflags.conftest import IMPATIENT
 from tests.services.launchdarkly_api import LaunchDarklyApiServer
 
 Call = Callable[[ManagementClient], object]
@@ -29,12 +29,12 @@ NEW = NewSegment(key="new", name="New", description="", tags=())
 ADD_RULE = AddRule(clauses=(), description="")
 
 CALLS: dict[str, Call] = {
-    "get": lambda client: client.segment("beta"),
-    "list": lambda client: list(client.segments()),
-    "delete": lambda client: client.delete_segment("beta"),
-    "rename": lambda client: client.patch_segment("beta", [UpdateName(value="B")], comment=""),
-    "create": lambda client: client.create_segment(NEW),
-    "add a rule": lambda client: client.patch_segment(
+    "get": lambda rest: rest.segment("beta"),
+    "list": lambda rest: list(rest.segments()),
+    "delete": lambda rest: rest.delete_segment("beta"),
+    "rename": lambda rest: rest.patch_segment("beta", [UpdateName(value="B")], comment=""),
+    "create": lambda rest: rest.create_segment(NEW),
+    "add a rule": lambda rest: rest.patch_segment(
         "beta", [RemoveRule(rule_id="x"), ADD_RULE], comment=""
     ),
 }
@@ -57,14 +57,14 @@ REFUSALS = [
 @pytest.mark.parametrize(("status", "expected"), REFUSALS)
 def test_a_refusal_is_never_tried_again(
     api: LaunchDarklyApiServer,
-    client: ManagementClient,
+    rest: ManagementClient,
     name: str,
     status: int,
     expected: type[errors.ManagementError],
 ) -> None:
     api.answer(status)
     with pytest.raises(errors.ManagementError) as caught:
-        CALLS[name](client)
+        CALLS[name](rest)
     assert type(caught.value) is expected
     assert caught.value.message == "a fault of the test"
     assert caught.value.failure is not None
@@ -74,33 +74,33 @@ def test_a_refusal_is_never_tried_again(
 
 @pytest.mark.parametrize("name", CALLS)
 def test_too_many_calls_are_tried_again_whatever_was_asked(
-    api: LaunchDarklyApiServer, client: ManagementClient, name: str
+    api: LaunchDarklyApiServer, rest: ManagementClient, name: str
 ) -> None:
     api.answer(429)
     with pytest.raises(errors.RateLimitError):
-        CALLS[name](client)
+        CALLS[name](rest)
     assert len(api.requests()) == IMPATIENT.attempts
 
 
 @pytest.mark.parametrize("status", [500, 502, 503, 504])
 @pytest.mark.parametrize("name", TWICE_IS_ONCE)
 def test_a_failing_server_is_asked_again_where_twice_is_once(
-    api: LaunchDarklyApiServer, client: ManagementClient, name: str, status: int
+    api: LaunchDarklyApiServer, rest: ManagementClient, name: str, status: int
 ) -> None:
     api.answer(status)
     with pytest.raises(errors.ServerError):
-        CALLS[name](client)
+        CALLS[name](rest)
     assert len(api.requests()) == IMPATIENT.attempts
 
 
 @pytest.mark.parametrize("status", [500, 502, 503, 504])
 @pytest.mark.parametrize("name", TWICE_IS_TWICE)
 def test_a_failing_server_is_not_asked_again_where_twice_is_twice(
-    api: LaunchDarklyApiServer, client: ManagementClient, name: str, status: int
+    api: LaunchDarklyApiServer, rest: ManagementClient, name: str, status: int
 ) -> None:
     api.answer(status)
     with pytest.raises(errors.ServerError):
-        CALLS[name](client)
+        CALLS[name](rest)
     assert len(api.requests()) == 1
 
 
@@ -112,11 +112,11 @@ def test_a_failing_server_is_not_asked_again_where_twice_is_twice(
     ],
 )
 def test_a_connection_that_breaks_is_like_a_failing_server(
-    api: LaunchDarklyApiServer, client: ManagementClient, name: str, requests: int
+    api: LaunchDarklyApiServer, rest: ManagementClient, name: str, requests: int
 ) -> None:
     api.drop()
     with pytest.raises(errors.ConnectionLostError) as caught:
-        CALLS[name](client)
+        CALLS[name](rest)
     assert caught.value.failure is not None
     assert caught.value.failure.status is None
     assert len(api.requests()) == requests
@@ -132,40 +132,40 @@ def test_a_server_that_says_nothing_is_given_up(api: LaunchDarklyApiServer) -> N
             project="default",
             environment="test",
             policy=policy,
-        ) as client,
+        ) as rest,
         pytest.raises(errors.ConnectionLostError, match="ReadTimeout"),
     ):
-        client.segment("beta")
+        rest.segment("beta")
     assert len(api.requests()) == 2
 
 
 @pytest.mark.parametrize("name", CALLS)
 def test_a_connection_that_never_came_about_is_tried_again_whatever_was_asked(
-    api: LaunchDarklyApiServer, client: ManagementClient, name: str, tries: list[RetryDetails]
+    api: LaunchDarklyApiServer, rest: ManagementClient, name: str, tries: list[RetryDetails]
 ) -> None:
     api.stop()
     with pytest.raises(errors.NotConnectedError, match="not reached"):
-        CALLS[name](client)
+        CALLS[name](rest)
     assert len(tries) == IMPATIENT.attempts - 1
 
 
 @pytest.mark.parametrize("status", [429, 503])
 def test_a_server_that_recovers_is_answered_with_success(
-    api: LaunchDarklyApiServer, client: ManagementClient, status: int
+    api: LaunchDarklyApiServer, rest: ManagementClient, status: int
 ) -> None:
     api.store.put("beta")
     api.answer(status, times=2)
-    assert client.segment("beta").key == "beta"
+    assert rest.segment("beta").key == "beta"
     assert [each.status for each in api.requests()] == [status, status, 200]
 
 
 def test_a_delete_that_got_no_answer_finds_nothing_left(
-    api: LaunchDarklyApiServer, client: ManagementClient
+    api: LaunchDarklyApiServer, rest: ManagementClient
 ) -> None:
     api.store.put("beta")
     api.drop(times=1, after_work=True)
     with pytest.raises(errors.NotFoundError):
-        client.delete_segment("beta")
+        rest.delete_segment("beta")
     assert api.store.keys() == []
 
 
@@ -184,20 +184,20 @@ def tries() -> Iterator[list[RetryDetails]]:
 
 @pytest.mark.parametrize("status", [429, 503])
 def test_the_client_waits_as_long_as_it_is_asked_to(
-    api: LaunchDarklyApiServer, client: ManagementClient, tries: list[RetryDetails], status: int
+    api: LaunchDarklyApiServer, rest: ManagementClient, tries: list[RetryDetails], status: int
 ) -> None:
     api.store.put("beta")
     api.answer(status, headers={"Retry-After": "1"}, times=1)
-    client.segment("beta")
+    rest.segment("beta")
     assert [each.wait_for for each in tries] == [1.0]
 
 
 def test_a_server_that_asks_for_too_long_is_not_waited_for(
-    api: LaunchDarklyApiServer, client: ManagementClient
+    api: LaunchDarklyApiServer, rest: ManagementClient
 ) -> None:
     api.answer(429, headers={"Retry-After": "3600"})
     with pytest.raises(errors.RateLimitError) as caught:
-        client.segment("beta")
+        rest.segment("beta")
     assert caught.value.failure is not None
     assert caught.value.failure.wait == 3600
     assert len(api.requests()) == 1

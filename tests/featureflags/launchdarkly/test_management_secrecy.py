@@ -69,7 +69,7 @@ def repeat_the_token_in_a_page(api: LaunchDarklyApiServer) -> None:
 )
 def test_no_error_and_no_log_line_holds_the_token(
     api: LaunchDarklyApiServer,
-    client: ManagementClient,
+    rest: ManagementClient,
     caplog: pytest.LogCaptureFixture,
     happen: Callable[[LaunchDarklyApiServer], None],
 ) -> None:
@@ -78,8 +78,8 @@ def test_no_error_and_no_log_line_holds_the_token(
         caplog.set_level(logging.DEBUG, logger=name)
     happen(api)
     calls: list[Callable[[], object]] = [
-        lambda: client.segment("beta"),
-        lambda: client.create_segment(NewSegment(key="b", name="b", description="", tags=())),
+        lambda: rest.segment("beta"),
+        lambda: rest.create_segment(NewSegment(key="b", name="b", description="", tags=())),
     ]
     for call in calls:
         with pytest.raises(errors.ManagementError) as caught:
@@ -106,19 +106,19 @@ def own_frames(error: BaseException) -> TracebackType:
 
 
 def test_an_error_of_ours_does_not_keep_the_one_of_httpx(
-    api: LaunchDarklyApiServer, client: ManagementClient
+    api: LaunchDarklyApiServer, rest: ManagementClient
 ) -> None:
     api.drop()
     with pytest.raises(errors.ConnectionLostError) as caught:
-        client.segment("beta")
+        rest.segment("beta")
     seen: list[BaseException | None] = [caught.value]
     while seen[-1] is not None:
         seen.append(seen[-1].__cause__ or seen[-1].__context__)
     assert not any(type(each).__module__.startswith("http") for each in seen)
 
 
-def test_no_representation_holds_the_token(client: ManagementClient) -> None:
-    shown = [client, Secret(TOKEN), client._transport, client._transport._http]
+def test_no_representation_holds_the_token(rest: ManagementClient) -> None:
+    shown = [rest, Secret(TOKEN), rest._transport, rest._transport._http]
     assert not any(TOKEN in f"{each!r}{each}" for each in shown)
 
 

@@ -1,0 +1,189 @@
+"""What stands in LaunchDarkly against what should stand there. Pure: no call, no database.
+
+A crash may leave a segment without its rule, since LaunchDarkly takes the two in two calls. Such
+a segment is finished. One that somebody edited has drifted: it is only put back on demand.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from featureflags.launchdarkly.management.models import USER_KIND as USER
+from featureflags.launchdarkly.management.models import (
+    AddRule,
+    Instruction,
+    NewClause,
+    RemoteSegment,
+    Rule,
+    UpdateName,
+)
+from featureflags.syncing.drift import edits, rules_of, undo
+
+ATTRIBUTE = "segments"
+"""The attribute that holds the keys of a user's segments."""
+
+RULE_DESCRIPTION = "Decided by the application. Edit the segment there."
+
+
+class Kind(StrEnum):
+    """What a step is."""
+
+    CREATE = "create"
+    FINISH = "finish"
+    """It was created and has no rule yet, or has it twice."""
+    RENAME = "rename"
+    CURRENT = "current"
+    DRIFT = "drift"
+    CONFLICT = "conflict"
+    """Somebody else's segment has the key."""
+    UNUSED = "unused"
+    """It is ours, and no active segment here has its key."""
+
+
+CHANGES = frozenset({Kind.CREATE, Kind.FINISH, Kind.RENAME})
+"""What a run does without being told more."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WantedSegment:
+    """An active segment of the database."""
+
+    key: str
+    name: str
+    description: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """One thing to do, or to leave, with one segment."""
+
+    kind: Kind
+    key: str
+    sentence: str
+    """What it is, for people; without a full stop."""
+    wanted: WantedSegment | None = None
+    instructions: tuple[Instruction, ...] = ()
+    """What a patch has to do. For DRIFT: what a repair has to do; none if it cannot be repaired."""
+    used_by: tuple[str, ...] = ()
+    """The flags of LaunchDarkly that target the segment. Known for UNUSED alone."""
+
+
+def plan(
+    wanted: Iterable[WantedSegment], remote: Iterable[RemoteSegment], *, tag: str
+) -> list[Step]:
+    """The steps, by key. `remote` holds at least what carries `tag` and what has a wanted key."""
+    wanted_by_key = {segment.key: segment for segment in wanted}
+    remote_by_key = {segment.key: segment for segment in remote}
+    steps = []
+    for key in sorted(wanted_by_key | remote_by_key):
+        steps += _steps_for_key(key, wanted_by_key, remote_by_key, tag=tag)
+    return steps
+
+
+def _steps_for_key(
+    key: str,
+    wanted: Mapping[str, WantedSegment],
+    remote: Mapping[str, RemoteSegment],
+    *,
+    tag: str,
+) -> list[Step]:
+    if key not in remote:
+        return [creation(wanted[key])]
+    if key in wanted:
+        return steps_for(wanted[key], remote[key], tag=tag)
+    return [_unused(remote[key])] if is_ours(remote[key], tag) else []
+
+
+def is_ours(segment: RemoteSegment, tag: str) -> bool:
+    """Whether we may touch it."""
+    return tag in (segment.tags or ())
+
+
+def creation(wanted: WantedSegment) -> Step:
+    sentence = f"create “{wanted.name}”, whose rule is: {ATTRIBUTE} in {wanted.key}"
+    return Step(kind=Kind.CREATE, key=wanted.key, sentence=sentence, wanted=wanted)
+
+
+def steps_for(wanted: WantedSegment, remote: RemoteSegment, *, tag: str) -> list[Step]:
+    """What to do with a segment that both sides have: one step, or a new name and a drift."""
+    key = wanted.key
+    if not is_ours(remote, tag):
+        sentence = f"somebody else's: it has no tag “{tag}”"
+        return [Step(kind=Kind.CONFLICT, key=key, sentence=sentence, wanted=wanted)]
+    steps = []
+    if remote.name != wanted.name:
+        sentence = f"rename “{remote.name}” to “{wanted.name}”"
+        patch = (UpdateName(value=wanted.name),)
+        steps.append(
+            Step(kind=Kind.RENAME, key=key, sentence=sentence, wanted=wanted, instructions=patch)
+        )
+    rest = _rest(wanted, remote)
+    if rest.kind is not Kind.CURRENT or not steps:
+        steps.append(rest)
+    return steps
+
+
+def _rest(wanted: WantedSegment, remote: RemoteSegment) -> Step:
+    """All but the name."""
+    key = wanted.key
+    found = edits(remote, lambda rule: is_our_rule(rule, key))
+    rules = rules_of(remote)
+    if found:
+        sentence = f"edited in LaunchDarkly: {', '.join(found)}"
+        patch = () if remote.unbounded else _repair(remote, key)
+        return Step(kind=Kind.DRIFT, key=key, sentence=sentence, wanted=wanted, instructions=patch)
+    if len(rules) == 1:
+        return Step(kind=Kind.CURRENT, key=key, sentence="as it should be", wanted=wanted)
+    sentence = (
+        f"remove its rule's copies ({len(rules) - 1})"
+        if rules
+        else f"finish it: its rule is missing, {ATTRIBUTE} in {key}"
+    )
+    return Step(
+        kind=Kind.FINISH,
+        key=key,
+        sentence=sentence,
+        wanted=wanted,
+        instructions=_repair(remote, key),
+    )
+
+
+def _unused(remote: RemoteSegment) -> Step:
+    flags = tuple(sorted(flag.key for flag in remote.flags or ()))
+    targeted = f"; flags that target it: {', '.join(flags)}" if flags else ""
+    return Step(
+        kind=Kind.UNUSED,
+        key=remote.key,
+        sentence=f"no active segment here has this key{targeted}",
+        used_by=flags,
+    )
+
+
+def is_our_rule(rule: Rule, key: str) -> bool:
+    """Whether it is exactly the rule that we would add."""
+    clauses = rule.clauses or ()
+    if rule.weight is not None or len(clauses) != 1:
+        return False
+    (clause,) = clauses
+    return (
+        clause.attribute in {ATTRIBUTE, f"/{ATTRIBUTE}"}
+        and clause.op == "in"
+        and clause.values == (key,)
+        and not clause.negate
+        and clause.context_kind in {None, USER}
+    )
+
+
+def our_rule(key: str) -> AddRule:
+    """Never `contains`: `user` is a part of `new_user`."""
+    clause = NewClause(context_kind=USER, attribute=ATTRIBUTE, op="in", negate=False, values=(key,))
+    return AddRule(clauses=(clause,), description=RULE_DESCRIPTION)
+
+
+def _repair(remote: RemoteSegment, key: str) -> tuple[Instruction, ...]:
+    """Keep our rule, the first if there are several, or add it; undo everything else."""
+    ours = [rule for rule in rules_of(remote) if is_our_rule(rule, key)]
+    patch = undo(remote, keep=ours[0] if ours else None)
+    return patch if ours else (*patch, our_rule(key))
