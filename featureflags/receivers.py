@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
+from cachalot.api import cachalot_disabled
+from django.db import transaction
 from django.db.models import ProtectedError
-from django.db.models.signals import pre_delete
+from django.db.models.signals import pre_delete, pre_save
 from django.dispatch import receiver
 from django.utils.translation import gettext as _
 
 from featureflags.cache import invalidation
+from featureflags.conf import app_settings
 from featureflags.models import Segment, SegmentMember
 from featureflags.signals import ruleset_raised
+from featureflags.tasks import sync_segment
 from featureflags.versions import RulesetVersion
 from users.signals import users_changed, users_deleted, users_seen
 
@@ -52,3 +56,24 @@ def raise_version_for_segment(instance: Segment, **_kwargs: Any) -> None:
 @receiver(pre_delete, sender=SegmentMember)
 def raise_version_for_member(**_kwargs: Any) -> None:
     RulesetVersion.raise_version()
+
+
+@receiver(pre_save, sender=Segment)
+def sync_segment_after_commit(instance: Segment, **_kwargs: Any) -> None:
+    """Have LaunchDarkly's segment follow one that is created, renamed or activated, if enabled.
+
+    One query, and none while it is disabled. A failure, also of the broker, is logged by Django:
+    the segment is saved all the same.
+    """
+    if not app_settings().sync_segments or not instance.is_active:
+        return
+    with cachalot_disabled():
+        stored = Segment.objects.filter(pk=instance.pk).values_list("name", "is_active").first()
+    if stored != (instance.name, True):
+        key = instance.key
+
+        # A function of its own: Django's log names it, which a `partial` does not allow.
+        def follow() -> None:
+            sync_segment.delay(key)
+
+        transaction.on_commit(follow, robust=True)

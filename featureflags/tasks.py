@@ -10,6 +10,9 @@ from django.conf import settings
 from django.core.cache import caches
 
 from featureflags.cache.files import SharedFileCache
+from featureflags.conf import app_settings
+from featureflags.launchdarkly.management.client import management_client
+from featureflags.syncing.applying import Choices, Status, SyncFailed, sync_one
 from featureflags.warming import WarmingFailed, users_to_warm, warm
 
 logger = logging.getLogger(__name__)
@@ -35,3 +38,21 @@ def sweep_file_caches() -> int:
     removed = sum(cache.sweep() for cache in found if isinstance(cache, SharedFileCache))
     logger.info("Expired cache files removed: %d", removed)
     return removed
+
+
+@shared_task
+def sync_segment(key: str) -> list[str]:
+    """Bring one segment of LaunchDarkly into step with the active segment here; what was done.
+
+    What a person has to decide is logged and left. Raises SyncFailed or a ManagementError where a
+    call failed: the next run, or `sync_segments`, finishes what was begun.
+    """
+    with management_client() as client:
+        outcomes = sync_one(client, key, Choices(tag=app_settings().sync_tag))
+    for outcome in outcomes:
+        if outcome.status is Status.LEFT:
+            logger.warning("Segment %s in LaunchDarkly: %s.", key, outcome.step.sentence)
+    failed = [outcome for outcome in outcomes if outcome.status is Status.FAILED]
+    if failed:
+        raise SyncFailed(f"{key}: {failed[0].error}")
+    return [str(outcome.step.kind) for outcome in outcomes if outcome.status is Status.DONE]
