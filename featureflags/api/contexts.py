@@ -17,7 +17,6 @@ from featureflags.api.requests import http_request
 from featureflags.api.serializers import (
     ContextSerializer,
     EvaluationSerializer,
-    context_data,
     evaluation_data,
 )
 from featureflags.evaluation import all_flags, looking
@@ -33,7 +32,7 @@ class OwnContextView(APIView):
 
     @extend_schema(operation_id="users_me_context", responses=ContextSerializer)
     def get(self, request: Request) -> Response:
-        return Response(context_data(resolve(None, request=http_request(request))))
+        return Response(resolve(None, request=http_request(request)).to_dict())
 
 
 class _UserView(generics.GenericAPIView[User]):
@@ -53,7 +52,7 @@ class UserContextView(_UserView):
 
     @extend_schema(operation_id="users_context", responses=ContextSerializer)
     def get(self, _request: Request, **_: Any) -> Response:
-        return Response(context_data(resolve(self.get_object())))
+        return Response(resolve(self.get_object()).to_dict())
 
 
 class UserFlagsView(_UserView):

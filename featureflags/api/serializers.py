@@ -8,9 +8,7 @@ from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from featureflags.contexts import UserContext
 from featureflags.results import ContextSource, Degradation, Evaluation
-from users.times import to_rfc3339
 
 SOURCES = [source.value for source in ContextSource]
 DEGRADATIONS = [reason.value for reason in Degradation]
@@ -65,18 +63,3 @@ def evaluation_data(evaluation: Evaluation, *, in_full: bool) -> dict[str, Any]:
         reason = data["reason"].items()
         data["reason"] = {name: value for name, value in reason if name in PUBLIC_REASONS}
     return data
-
-
-def context_data(context: UserContext) -> dict[str, Any]:
-    """One context in JSON types."""
-    attributes = context.context.to_dict()
-    attributes.pop("_meta", None)
-    return {
-        "key": context.context.key,
-        "attributes": attributes,
-        "private_attributes": sorted(context.context.private_attributes or ()),
-        "segments": list(context.segments),
-        "source": context.source.value,
-        "degraded": [reason.value for reason in context.degraded],
-        "valid_until": None if context.valid_until is None else to_rfc3339(context.valid_until),
-    }

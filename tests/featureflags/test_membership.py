@@ -28,10 +28,10 @@ def emails(users: object) -> list[str]:
 
 @pytest.fixture
 def four(db: None) -> None:
-    UserFactory(email="a@agpt.co", name="Ann", metadata={"plan": "pro"})
-    UserFactory(email="b@agpt.co", name="Barbara", metadata={"plan": "free"})
-    UserFactory(email="c@example.com", name="Charles", metadata={"plan": "pro"})
-    UserFactory(email="d@example.com", name="", metadata={})
+    UserFactory.create(email="a@agpt.co", name="Ann", metadata={"plan": "pro"})
+    UserFactory.create(email="b@agpt.co", name="Barbara", metadata={"plan": "free"})
+    UserFactory.create(email="c@example.com", name="Charles", metadata={"plan": "pro"})
+    UserFactory.create(email="d@example.com", name="", metadata={})
 
 
 def test_a_key_a_definition_and_its_json_are_asked_alike(four: None) -> None:
@@ -78,7 +78,7 @@ def test_it_composes_with_any_queryset(four: None) -> None:
 
 
 def test_a_rule_beyond_sql_is_finished_in_python(four: None) -> None:
-    SegmentFactory(key="long", rules=[LONG_NAMES])
+    SegmentFactory.create(key="long", rules=[LONG_NAMES])
     expected = ["b@agpt.co", "c@example.com"]
     assert emails(User.objects.in_segment("long")) == expected
     assert emails(User.objects.not_in_segment("long")) == ["a@agpt.co", "d@example.com"]
@@ -89,13 +89,13 @@ def test_a_rule_beyond_sql_is_finished_in_python(four: None) -> None:
 
 def test_it_is_finished_in_batches(four: None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(membership, "BATCH", 1)
-    SegmentFactory(key="long", rules=[LONG_NAMES])
+    SegmentFactory.create(key="long", rules=[LONG_NAMES])
     assert emails(User.objects.in_segment("long")) == ["b@agpt.co", "c@example.com"]
 
 
 def test_bounds_are_two_querysets_without_python(four: None) -> None:
     verified = rule(clause("email_domain", "in", "agpt.co"))
-    SegmentFactory(key="long", rules=[LONG_NAMES, verified])
+    SegmentFactory.create(key="long", rules=[LONG_NAMES, verified])
     lower, upper = User.objects.segment_bounds("long")
     assert emails(lower) == ["a@agpt.co", "b@agpt.co"]
     assert emails(upper) == ["a@agpt.co", "b@agpt.co", "c@example.com"]
@@ -104,11 +104,13 @@ def test_bounds_are_two_querysets_without_python(four: None) -> None:
 
 
 def test_members_by_name_count_until_they_expire(four: None) -> None:
-    segment = SegmentFactory(key="beta", rules=[rule(clause("email", "endsWith", "agpt.co"))])
+    segment = SegmentFactory.create(
+        key="beta", rules=[rule(clause("email", "endsWith", "agpt.co"))]
+    )
     out, guest = User.objects.get(name="Ann"), User.objects.get(name="Charles")
     until = timezone.now() + datetime.timedelta(hours=1)
-    SegmentMemberFactory(segment=segment, user=out, kind="exclude")
-    SegmentMemberFactory(segment=segment, user=guest, expires_at=until)
+    SegmentMemberFactory.create(segment=segment, user=out, kind="exclude")
+    SegmentMemberFactory.create(segment=segment, user=guest, expires_at=until)
     assert emails(User.objects.in_segment("beta")) == ["b@agpt.co", "c@example.com"]
     last = to_microseconds(until)
     assert User.objects.in_segment("beta", now=last - 1).filter(pk=guest.pk).exists()
@@ -117,7 +119,7 @@ def test_members_by_name_count_until_they_expire(four: None) -> None:
 
 def test_an_age_is_a_range_to_the_microsecond(db: None) -> None:
     born = datetime.datetime(2025, 1, 1, 12, tzinfo=datetime.UTC)
-    user = UserFactory(created_at=born)
+    user = UserFactory.create(created_at=born)
     at_seven_days = to_microseconds(born + datetime.timedelta(days=7))
     assert emails(User.objects.in_segment("new_user", now=at_seven_days - 1)) == [user.email]
     assert emails(User.objects.in_segment("new_user", now=at_seven_days)) == []
