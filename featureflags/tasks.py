@@ -5,13 +5,14 @@ from __future__ import annotations
 import logging
 from typing import Any
 
-from celery import shared_task
+from celery import Task, shared_task
 from django.conf import settings
 from django.core.cache import caches
 
 from featureflags.cache.files import SharedFileCache
 from featureflags.conf import app_settings
 from featureflags.launchdarkly.management.client import management_client
+from featureflags.launchdarkly.management.retrying import WHILE_SOMEBODY_WAITS
 from featureflags.syncing.applying import Choices, Status, SyncFailed, sync_one
 from featureflags.warming import WarmingFailed, users_to_warm, warm
 
@@ -40,14 +41,16 @@ def sweep_file_caches() -> int:
     return removed
 
 
-@shared_task
-def sync_segment(key: str) -> list[str]:
+@shared_task(bind=True)
+def sync_segment(self: Task[Any, Any], key: str) -> list[str]:
     """Bring one segment of LaunchDarkly into step with the active segment here; what was done.
 
     What a person has to decide is logged and left. Raises SyncFailed or a ManagementError where a
-    call failed: the next run, or `sync_segments`, finishes what was begun.
+    call failed: the next run, or `sync_segments`, finishes what was begun. Without a broker
+    whoever saves the segment waits for this, so it gives up early.
     """
-    with management_client() as client:
+    policy = WHILE_SOMEBODY_WAITS if self.request.is_eager else None
+    with management_client(policy=policy) as client:
         outcomes = sync_one(client, key, Choices(tag=app_settings().sync_tag))
     for outcome in outcomes:
         if outcome.status is Status.LEFT:

@@ -45,6 +45,18 @@ class RetryPolicy:
     """A server that asks to wait for longer is not waited for: the call fails at once."""
 
 
+WHILE_SOMEBODY_WAITS = RetryPolicy(
+    connect_within=1.0,
+    answer_within=3.0,
+    attempts=2,
+    total=5.0,
+    first_wait=0.2,
+    jitter=0.2,
+    longest_asked=1.0,
+)
+"""For a call within a page: what it cannot do quickly is left to the next run."""
+
+
 def backoff(policy: RetryPolicy, *, idempotent: bool) -> Callable[[Exception], bool | float]:
     """What to do after an error: False (give up), True (the policy's own wait), or seconds."""
 

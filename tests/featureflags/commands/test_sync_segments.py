@@ -14,10 +14,15 @@ from pytest_django.fixtures import Settings
 
 from featureflags.models import Segment
 from tests.factories import SegmentFactory
+from tests.featureflags.syncing.processes import environment
 from tests.services.launchdarkly_api import LaunchDarklyApiServer
 from tests.services.launchdarkly_segments import clause
+from tests.services.processes import manage, manage_process
+from tests.services.waiting import wait_until
 
 pytestmark = pytest.mark.django_db
+
+PROCESS_SECONDS = 60.0
 
 
 @pytest.fixture(autouse=True)
@@ -146,6 +151,31 @@ def test_a_step_that_fails_is_exit_code_1(api: LaunchDarklyApiServer) -> None:
         "beta: create failed: a fault of the test (POST /api/v2/segments/default/test: 403)" in said
     )
     assert json.loads(sync("--json")[1].split("\n}\n")[0] + "}")["steps"][0]["status"] == "failed"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_run_that_is_killed_between_the_two_calls_is_finished_by_the_next(
+    api: LaunchDarklyApiServer,
+) -> None:
+    api.hang(method="PATCH")
+    with manage_process(environment(api), "sync_segments", ready="Plan: 1 create") as process:
+        wait_until(lambda: api.requests("PATCH"), timeout=PROCESS_SECONDS, what="the second call")
+        process.kill()
+    api.recover()
+    assert api.store.raw("beta")["rules"] == []
+    ended = manage(environment(api), "sync_segments")
+    assert ended.returncode == 0, ended.stderr
+    assert "beta: finish it: its rule is missing, segments in beta" in ended.stdout
+    assert len(api.store.raw("beta")["rules"]) == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_shell_sees_the_exit_code(api: LaunchDarklyApiServer) -> None:
+    assert manage(environment(api), "sync_segments", "--dry-run").returncode == 2
+    refused = manage({**environment(api), "LAUNCHDARKLY_API_TOKEN": "api-wrong"}, "sync_segments")
+    assert refused.returncode == 1
+    assert "Invalid access token" in refused.stderr
+    assert "api-wrong" not in refused.stdout + refused.stderr
 
 
 def test_the_options_win_over_the_settings(api: LaunchDarklyApiServer) -> None:

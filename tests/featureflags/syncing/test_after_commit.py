@@ -10,12 +10,15 @@ from django.db import transaction
 from django.test import override_settings
 from pytest_django.fixtures import Settings
 
+from featureflags.launchdarkly.management.retrying import WHILE_SOMEBODY_WAITS
 from featureflags.models import Segment
 from featureflags.syncing.applying import SyncFailed
 from featureflags.tasks import sync_segment
 from tests.factories import SegmentFactory, clause, rule
+from tests.featureflags.syncing.processes import environment
 from tests.services.launchdarkly_api import LaunchDarklyApiServer
 from tests.services.launchdarkly_segments import clause as remote_clause
+from tests.services.processes import manage
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -23,9 +26,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 @pytest.fixture(autouse=True)
 def enabled(settings: Settings, api: LaunchDarklyApiServer) -> Iterator[None]:
     sync = {"SYNC_SEGMENTS": True, **api.settings}
-    with override_settings(
-        FEATUREFLAGS={**settings.FEATUREFLAGS, **sync}, CELERY_TASK_ALWAYS_EAGER=True
-    ):
+    with override_settings(FEATUREFLAGS={**settings.FEATUREFLAGS, **sync}):
         yield
 
 
@@ -94,6 +95,26 @@ def test_a_save_outlives_a_refusal(
     assert Segment.objects.filter(key="beta").exists()
     assert any(record.levelno == logging.ERROR for record in caplog.records)
     assert api.token not in caplog.text
+
+
+def test_whoever_saves_does_not_wait_for_many_tries(api: LaunchDarklyApiServer) -> None:
+    api.answer(503)
+    SegmentFactory.create(key="beta")
+    assert len(api.requests()) == WHILE_SOMEBODY_WAITS.attempts == 2
+
+
+def test_a_save_outlives_a_broker_that_is_gone(api: LaunchDarklyApiServer) -> None:
+    env = {
+        **environment(api),
+        "CELERY_BROKER_URL": "redis://127.0.0.1:1/0",
+        "LAUNCHDARKLY_SYNC_SEGMENTS": "true",
+    }
+    program = "Segment.objects.create(key='beta', name='Beta'); print('saved')"
+    ended = manage(env, "shell", "-c", f"from featureflags.models import Segment; {program}")
+    assert "saved" in ended.stdout, ended.stderr
+    assert "OperationalError" in ended.stderr
+    assert Segment.objects.filter(key="beta").exists()
+    assert api.requests() == []
 
 
 def test_a_save_outlives_missing_settings(
