@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 import pytest
-from django.core.checks import CheckMessage, run_checks
+from django.core.checks import CheckMessage
 from django.core.management import call_command
 from django.core.management.base import SystemCheckError
 from django.db import connection
@@ -17,6 +17,7 @@ from featureflags.flags import Flag, FlagType
 from featureflags.models import Segment
 from featureflags.sources import Use, closest, project_uses, uses_in_python, uses_in_template
 from tests.factories import SegmentFactory, clause, rule
+from tests.services.processes import manage
 
 HERE = "tests.featureflags.test_checks"
 PATH = Path("views.py")
@@ -60,11 +61,11 @@ def test_the_project_itself_is_in_order(monkeypatch: pytest.MonkeyPatch) -> None
     assert messages == []
 
 
-@pytest.mark.django_db
-def test_the_checks_are_registered(settings: Settings) -> None:
-    settings.MIDDLEWARE = []
-    change(settings, FLAGS="nowhere.FLAGS")
-    assert {"featureflags.E001", "featureflags.W008"} <= set(ids(run_checks()))
+def test_the_checks_run_with_every_command(tmp_path: Path) -> None:
+    env = {"FORCE_FLAG_NOBODYS": "true", "GUIDON_VAR_DIR": str(tmp_path)}
+    ended = manage(env, "check")
+    assert ended.returncode == 0
+    assert "(featureflags.W005) FORCE_FLAG_NOBODYS" in ended.stderr
 
 
 @pytest.mark.parametrize("name", ["MISSING", "TWICE", "NO_FLAGS", "WRONG_DEFAULT", "A_NUMBER"])
