@@ -1,12 +1,16 @@
-"""The site: home page, admin, REST API."""
+"""The site: home page, admin, REST API, and what load balancers and Prometheus ask."""
 
 from __future__ import annotations
 
 from django.contrib import admin
 from django.urls import include, path
 
+from featureflags.api.health import health, metrics
+
 urlpatterns = [
     path("", include("config.site_urls")),
     path("admin/", admin.site.urls),
     path("api/v1/", include("config.api_urls")),
+    path("healthz", health, name="health"),
+    path("metrics", metrics, name="metrics"),
 ]

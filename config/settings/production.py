@@ -29,8 +29,9 @@ def problems() -> list[str]:
         found.append("CELERY_BROKER_URL is missing (redis://host:6379/1).")
     if not env.list("ALLOWED_HOSTS", default=[]):
         found.append("ALLOWED_HOSTS is missing (flags.example.com,…).")
-    offline = env.str("LAUNCHDARKLY_FLAG_FILE", default="")
-    if FEATUREFLAGS["SDK_KEY"] in INSECURE_SECRETS and not offline:
+    needs_no_key = FEATUREFLAGS["SOURCE"] in {"daemon", "file", "offline"}
+    has_file = bool(env.str("LAUNCHDARKLY_FLAG_FILE", default=""))
+    if FEATUREFLAGS["SDK_KEY"] in INSECURE_SECRETS and not (needs_no_key or has_file):
         found.append(
             "LAUNCHDARKLY_SDK_KEY is missing or a default (or set LAUNCHDARKLY_FLAG_FILE)."
         )
@@ -42,6 +43,8 @@ if found := problems():
 
 DEBUG = False
 SECURE_SSL_REDIRECT = env.bool("SECURE_SSL_REDIRECT", default=True)
+# A load balancer asks each process itself, without TLS.
+SECURE_REDIRECT_EXEMPT = [r"^healthz$"]
 if env.bool("TRUST_X_FORWARDED_PROTO", default=False):
     # Only behind a proxy that sets it: otherwise a browser could claim to be secure.
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")

@@ -1,0 +1,147 @@
+"""`/healthz` and `/metrics`: for load balancers, operators and Prometheus. No secrets.
+
+Plain views: they must answer while the database is down, which REST framework's authentication
+would ask first.
+"""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import uuid
+from collections.abc import Callable, Iterable
+
+from django.core.cache import caches
+from django.db import DatabaseError, connection
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_safe
+
+from featureflags.conf import app_settings
+from featureflags.launchdarkly.status import (
+    ConnectionStatus,
+    State,
+    connection_status,
+    seconds_since,
+)
+from featureflags.monitoring import counts
+
+logger = logging.getLogger(__name__)
+
+PROMETHEUS = "text/plain; version=0.0.4; charset=utf-8"
+BEARER = "Bearer "
+PROBE_SECONDS = 10
+
+
+@never_cache
+@require_safe
+def health(_request: HttpRequest) -> JsonResponse:
+    """200 if this process can answer, 503 if not; the body says what works.
+
+    It cannot answer without the database, nor before it has any flags. A cache that is down and a
+    LaunchDarkly that is away are survived, and only `degraded`: a load balancer that took away
+    every process for them would turn a small failure into a big one.
+    """
+    status = connection_status(start=True)
+    parts = {
+        "database": _problem(_ask_database),
+        "cache": _problem(_ask_cache),
+        "launchdarkly": _launchdarkly_problem(status),
+    }
+    can_answer = parts["database"] is None and (status.has_flags or status.state is State.OFF)
+    verdict = "failing" if not can_answer else "degraded" if any(parts.values()) else "ok"
+    body = {
+        "status": verdict,
+        **{name: {"ok": problem is None, "problem": problem} for name, problem in parts.items()},
+    }
+    shown = status.to_dict()
+    # An address may stand in the message, which the world need not see.
+    error = shown.pop("error")
+    shown["error"] = None if error is None else error["kind"]
+    body["launchdarkly"] = {**body["launchdarkly"], **shown}  # type: ignore[dict-item]
+    return JsonResponse(body, status=200 if can_answer else 503)
+
+
+@never_cache
+@require_safe
+def metrics(request: HttpRequest) -> HttpResponse:
+    """Prometheus' text format, of this process. For staff, or a bearer of `METRICS_TOKEN`."""
+    if not _may_read(request):
+        return HttpResponse("Forbidden\n", status=403, content_type="text/plain")
+    text = "\n".join(_lines(connection_status())) + "\n"
+    return HttpResponse(text, content_type=PROMETHEUS)
+
+
+def _may_read(request: HttpRequest) -> bool:
+    token = app_settings().metrics_token
+    given = request.headers.get("Authorization", "")
+    if given.startswith(BEARER):
+        sent = given.removeprefix(BEARER).encode()
+        return bool(token) and secrets.compare_digest(sent, token.encode())
+    try:
+        return bool(request.user.is_active and getattr(request.user, "is_staff", False))
+    except DatabaseError:
+        return False
+
+
+def _problem(ask: Callable[[], None]) -> str | None:
+    try:
+        ask()
+    except Exception as error:  # noqa: BLE001 - whatever the backend raises is what is wrong
+        logger.warning("A health check failed: %s", type(error).__name__)
+        return type(error).__name__
+    return None
+
+
+def _ask_database() -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT 1")
+
+
+def _ask_cache() -> None:
+    cache = caches[app_settings().cache]
+    key = f"health-{uuid.uuid4().hex}"
+    cache.set(key, b"1", PROBE_SECONDS)
+    if cache.get(key) != b"1":
+        raise LookupError
+    cache.delete(key)
+
+
+def _launchdarkly_problem(status: ConnectionStatus) -> str | None:
+    if status.state in {State.VALID, State.OFF}:
+        return None
+    return status.state.value
+
+
+def _lines(status: ConnectionStatus) -> Iterable[str]:
+    yield from _family("guidon_events_total", "counter", "What went wrong, by name.")
+    for name, count in sorted(counts().items()):
+        yield f'guidon_events_total{{name="{_escaped(name)}"}} {count}'
+    yield from _family("guidon_launchdarkly_state", "gauge", "1 for the state in force.")
+    for state in State:
+        labels = f'source="{status.source.value}",state="{state.value}"'
+        yield f"guidon_launchdarkly_state{{{labels}}} {int(state is status.state)}"
+    gauges: dict[str, tuple[str, float | None]] = {
+        "state_seconds": ("Seconds since the state changed.", seconds_since(status.since)),
+        "change_age_seconds": (
+            "Seconds since flags last changed.",
+            seconds_since(status.changed_at),
+        ),
+        "flags": ("Flags held.", status.flags),
+        "segments": ("LaunchDarkly's own segments held.", status.segments),
+        "malformed": ("Flags and segments that cannot be parsed.", len(status.malformed)),
+        "spare": ("1 while an earlier process's flags are served.", int(status.is_spare)),
+    }
+    for name, (meaning, value) in gauges.items():
+        if value is not None:
+            yield from _family(f"guidon_launchdarkly_{name}", "gauge", meaning)
+            yield f"guidon_launchdarkly_{name} {value:g}"
+
+
+def _family(name: str, kind: str, meaning: str) -> Iterable[str]:
+    yield f"# HELP {name} {meaning}"
+    yield f"# TYPE {name} {kind}"
+
+
+def _escaped(label: str) -> str:
+    return label.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")

@@ -1,0 +1,151 @@
+"""`/healthz` and `/metrics`: what works, what does not, and who may know."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.db import OperationalError, connection
+from django.test import Client
+from pytest_django.fixtures import Settings
+
+from featureflags import monitoring
+from tests.conftest import FlagFile
+from tests.factories import UserFactory
+from tests.services.launchdarkly import LaunchDarklyServer, boolean_flag
+from tests.services.waiting import wait_until
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+logger = logging.getLogger(__name__)
+
+VALID = 'guidon_launchdarkly_state{source="file",state="valid"} 1'
+
+
+def use(settings: Settings, **given: Any) -> None:
+    settings.FEATUREFLAGS = {**settings.FEATUREFLAGS, **given}
+
+
+@pytest.fixture
+def connected(settings: Settings) -> Iterator[LaunchDarklyServer]:
+    with LaunchDarklyServer(boolean_flag("beta")) as server:
+        addresses = dict.fromkeys(("BASE_URI", "STREAM_URI", "EVENTS_URI"), server.url)
+        use(settings, SDK_KEY=server.sdk_key, START_WAIT=0.5, **addresses)
+        yield server
+
+
+class TestHealth:
+    def test_all_is_well(self, client: Client, flag_file: FlagFile) -> None:
+        flag_file(boolean_flag("beta"))
+        answer = client.get("/healthz")
+        body = answer.json()
+        assert (answer.status_code, body["status"]) == (200, "ok")
+        assert body["database"] == body["cache"] == {"ok": True, "problem": None}
+        shown = body["launchdarkly"]
+        assert (shown["ok"], shown["source"], shown["state"]) == (True, "file", "valid")
+        assert shown["flags"] == 1
+        assert "no-store" in answer.headers["Cache-Control"]
+
+    def test_without_the_database_it_fails(self, client: Client, flag_file: FlagFile) -> None:
+        def fail(*_args: Any) -> None:
+            raise OperationalError("password=secret")
+
+        with connection.execute_wrapper(fail):
+            answer = client.get("/healthz")
+        assert (answer.status_code, answer.json()["status"]) == (503, "failing")
+        assert answer.json()["database"] == {"ok": False, "problem": "OperationalError"}
+        assert b"secret" not in answer.content
+
+    def test_without_the_cache_it_is_degraded(
+        self, client: Client, flag_file: FlagFile, settings: Settings
+    ) -> None:
+        # A folder that is a file: what a broken disk or a wrong path is.
+        broken = {
+            "BACKEND": "featureflags.cache.files.SharedFileCache",
+            "LOCATION": str(Path(__file__) / "cache"),
+        }
+        settings.CACHES = {**settings.CACHES, "broken": broken}
+        use(settings, CACHE="broken")
+        answer = client.get("/healthz")
+        assert (answer.status_code, answer.json()["status"]) == (200, "degraded")
+        assert answer.json()["cache"]["ok"] is False
+
+    def test_launchdarkly_that_went_away_is_survived(
+        self, client: Client, connected: LaunchDarklyServer
+    ) -> None:
+        assert client.get("/healthz").json()["status"] == "ok"
+        connected.stop()
+        wait_until(
+            lambda: client.get("/healthz").json()["status"] == "degraded", timeout=20, what="it"
+        )
+        answer = client.get("/healthz")
+        assert answer.status_code == 200
+        assert answer.json()["launchdarkly"]["state"] == "interrupted"
+
+    def test_launchdarkly_that_was_never_there_is_not(
+        self, client: Client, connected: LaunchDarklyServer, settings: Settings
+    ) -> None:
+        use(settings, SDK_KEY="sdk-wrong", SEND_EVENTS=False)
+        answer = client.get("/healthz")
+        assert (answer.status_code, answer.json()["status"]) == (503, "failing")
+        assert b"sdk-wrong" not in answer.content
+        assert connected.url.encode() not in answer.content
+
+    def test_offline_was_chosen(self, client: Client, settings: Settings) -> None:
+        use(settings, SOURCE="offline")
+        assert client.get("/healthz").json()["status"] == "ok"
+
+    def test_it_only_shows(self, client: Client) -> None:
+        assert client.post("/healthz").status_code == 405
+
+
+class TestMetrics:
+    def test_staff_alone(self, client: Client, flag_file: FlagFile) -> None:
+        assert client.get("/metrics").status_code == 403
+        client.force_login(UserFactory.create())
+        assert client.get("/metrics").status_code == 403
+        client.force_login(UserFactory.create(is_staff=True))
+        assert client.get("/metrics").status_code == 200
+
+    def test_a_token(self, client: Client, flag_file: FlagFile, settings: Settings) -> None:
+        def asked_with(token: str) -> int:
+            status: int = client.get("/metrics", headers={"Authorization": token}).status_code
+            return status
+
+        assert asked_with("Bearer ") == 403, "no token is set"
+        use(settings, METRICS_TOKEN="right")
+        assert asked_with("Bearer right") == 200
+        for wrong in ("Bearer wrong", "Bearer ", "right", "Basic right", "Bearer rïght"):
+            assert asked_with(wrong) == 403
+
+    def test_what_is_told(self, client: Client, flag_file: FlagFile, settings: Settings) -> None:
+        use(settings, METRICS_TOKEN="right")
+        flag_file(boolean_flag("beta"))
+        client.get("/healthz")
+        monitoring.report(logger, 'odd"name\\', "A test.")
+        monitoring.report(logger, 'odd"name\\', "A test.")
+        answer = client.get("/metrics", headers={"Authorization": "Bearer right"})
+        assert answer.headers["Content-Type"].startswith("text/plain; version=0.0.4")
+        lines = answer.content.decode().splitlines()
+        assert 'guidon_events_total{name="odd\\"name\\\\"} 2' in lines
+        assert VALID in lines
+        assert "guidon_launchdarkly_flags 1" in lines
+        assert any(line.startswith("guidon_launchdarkly_change_age_seconds ") for line in lines)
+        for line in lines:
+            assert line.startswith("# ") or len(line.rsplit(" ", 1)) == 2
+
+    def test_without_the_database_a_token_is_enough(
+        self, client: Client, flag_file: FlagFile, settings: Settings
+    ) -> None:
+        def fail(*_args: Any) -> None:
+            raise OperationalError
+
+        use(settings, METRICS_TOKEN="right")
+        client.force_login(UserFactory.create(is_staff=True))
+        with connection.execute_wrapper(fail):
+            told = client.get("/metrics", headers={"Authorization": "Bearer right"})
+            refused = client.get("/metrics")
+        assert (told.status_code, refused.status_code) == (200, 403)

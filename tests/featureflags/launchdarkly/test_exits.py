@@ -1,0 +1,124 @@
+"""However a process ends, what it recorded is delivered, and it ends in time."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import subprocess
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+import pytest
+from celery.signals import worker_process_shutdown, worker_shutdown
+from pytest_django.fixtures import Settings
+
+from config import asgi
+from featureflags.launchdarkly.client import current_clients
+from tests.featureflags.launchdarkly.asking import ask
+from tests.services.guarded import free_port
+from tests.services.launchdarkly import LaunchDarklyServer, flag
+from tests.services.processes import ROOT, GuidonProcess, environment_with, python
+
+PROBES = "tests.featureflags.launchdarkly.probes"
+SECONDS = 60.0
+
+
+@pytest.fixture
+def env(service: LaunchDarklyServer, tmp_path: Path) -> dict[str, str | None]:
+    service.set_flag(flag("counter", [1], on=True, fallthrough=0, off_variation=0))
+    return {
+        "DATABASE_URL": None,
+        "REDIS_URL": None,
+        "CELERY_BROKER_URL": None,
+        "GUIDON_IGNORE_DOTENV": "1",
+        "GUIDON_VAR_DIR": str(tmp_path),
+        "DJANGO_SETTINGS_MODULE": "config.settings.development",
+        "LAUNCHDARKLY_SDK_KEY": service.sdk_key,
+        "LAUNCHDARKLY_BASE_URI": service.url,
+        "LAUNCHDARKLY_STREAM_URI": service.url,
+        "LAUNCHDARKLY_EVENTS_URI": service.url,
+    }
+
+
+def told(server: LaunchDarklyServer) -> list[str]:
+    return [event["context"]["key"] for event in server.events("index")]
+
+
+def run_to_its_end(env: dict[str, str | None]) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        python("-m", f"{PROBES}.ending"),
+        check=False,
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        env=environment_with(env),
+        timeout=SECONDS,
+    )
+
+
+def test_a_command_that_ends(env: dict[str, str | None], service: LaunchDarklyServer) -> None:
+    done = run_to_its_end(env)
+    assert (done.returncode, done.stdout) == (0, "asked 1\n"), done.stderr
+    assert told(service) == ["short"]
+
+
+def test_a_command_that_ends_while_events_are_refused(
+    env: dict[str, str | None], service: LaunchDarklyServer
+) -> None:
+    """The SDK's own close would wait for ever."""
+    service.hang(paths=["/bulk"])
+    done = run_to_its_end(env)
+    assert done.returncode == 0
+    assert "did not close in time" in done.stderr
+
+
+def test_a_command_that_is_told_to_end(
+    env: dict[str, str | None], service: LaunchDarklyServer
+) -> None:
+    command = python("-m", f"{PROBES}.ending", "wait")
+    with GuidonProcess(command, env, ready="asked 1") as process:
+        process.stop()
+        assert process.exit_code == 143, process.log()
+    assert told(service) == ["short"]
+
+
+def test_an_asgi_server_that_is_told_to_end(
+    env: dict[str, str | None], service: LaunchDarklyServer
+) -> None:
+    """uvicorn ends by a signal, after all is said: `atexit` never runs."""
+    port = free_port()
+    command = python(*("-m", "uvicorn", "--host=127.0.0.1", f"--port={port}", f"{PROBES}.web:asgi"))
+    with GuidonProcess(command, env, ready="Uvicorn running on") as server:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}", timeout=30) as response:
+            pid = json.load(response)["pid"]
+        server.stop()
+    assert told(service) == [f"worker-{pid}"]
+
+
+async def test_our_asgi_application_closes_the_client_when_the_server_ends(
+    connected: LaunchDarklyServer,
+) -> None:
+    await asyncio.to_thread(ask)
+    messages: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+    said: list[str] = []
+
+    async def send(message: Any) -> None:
+        said.append(message["type"])
+
+    for kind in ("startup", "shutdown"):
+        messages.put_nowait({"type": f"lifespan.{kind}"})
+    await asgi.application({"type": "lifespan"}, messages.get, send)
+    assert said == ["lifespan.startup.complete", "lifespan.shutdown.complete"]
+    assert current_clients(start=False) is None
+    assert told(connected) == ["ada"]
+
+
+@pytest.mark.parametrize("signal", [worker_process_shutdown, worker_shutdown])
+def test_celery_s_processes_close_it(
+    connected: LaunchDarklyServer, settings: Settings, signal: Any
+) -> None:
+    ask()
+    signal.send(sender=None)
+    assert current_clients(start=False) is None
+    assert told(connected) == ["ada"]

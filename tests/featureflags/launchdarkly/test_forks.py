@@ -1,0 +1,173 @@
+"""Forked processes are as alive as their parents: 30 under load, hundreds in `make test-deep`."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import subprocess
+import threading
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from celery import Celery
+
+from tests.services.launchdarkly import LaunchDarklyServer, flag
+from tests.services.processes import ROOT, GuidonProcess, environment_with, python
+from tests.services.redis import redis_server
+from tests.services.waiting import wait_until
+
+FORKS = {"": 30, "deep": 200}[os.environ.get("HYPOTHESIS_PROFILE", "")]
+"""For each of the two ways to fork."""
+PROBES = "tests.featureflags.launchdarkly.probes"
+CHANGE_SECONDS = 0.02
+WORKERS = 2
+SECONDS = 60.0
+
+
+def counter(number: int) -> dict[str, Any]:
+    return flag("counter", [number], on=True, fallthrough=0, off_variation=0)
+
+
+@pytest.fixture
+def server() -> Iterator[LaunchDarklyServer]:
+    """A LaunchDarkly whose flag `counter` goes on counting."""
+    ended = threading.Event()
+
+    def count(running: LaunchDarklyServer) -> None:
+        for number in itertools.count(1):
+            running.set_flag(counter(number))
+            if ended.wait(CHANGE_SECONDS):
+                return
+
+    with LaunchDarklyServer(counter(0)) as running:
+        counting = threading.Thread(target=count, args=(running,))
+        counting.start()
+        yield running
+        ended.set()
+        counting.join()
+
+
+def environment(server: LaunchDarklyServer, folder: Path, **more: str) -> dict[str, str | None]:
+    return {
+        "DATABASE_URL": None,
+        "REDIS_URL": None,
+        "CELERY_BROKER_URL": None,
+        "GUIDON_IGNORE_DOTENV": "1",
+        "GUIDON_VAR_DIR": str(folder),
+        "DJANGO_SETTINGS_MODULE": "config.settings.development",
+        "LAUNCHDARKLY_SDK_KEY": server.sdk_key,
+        "LAUNCHDARKLY_BASE_URI": server.url,
+        "LAUNCHDARKLY_STREAM_URI": server.url,
+        "LAUNCHDARKLY_EVENTS_URI": server.url,
+        **more,
+    }
+
+
+def told(server: LaunchDarklyServer) -> set[str]:
+    """The contexts that LaunchDarkly was told of."""
+    return {event["context"]["key"] for event in server.events("index")}
+
+
+@pytest.mark.parametrize("way", ["os", "process"])
+def test_forks_under_load_neither_hang_nor_freeze(
+    server: LaunchDarklyServer, tmp_path: Path, way: str
+) -> None:
+    done = subprocess.run(
+        python("-m", f"{PROBES}.forking", str(FORKS), way),
+        check=False,
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        env=environment_with(environment(server, tmp_path)),
+        timeout=SECONDS + 5 * FORKS,
+    )
+    assert done.stdout.splitlines() == ["ok"] * FORKS, done.stderr
+    assert done.returncode == 0
+    assert {f"child-{number}" for number in range(FORKS)} <= told(server), "no event is lost"
+
+
+def answers(url: str) -> dict[int, int]:
+    """What each worker says; asked until all have answered."""
+    seen: dict[int, int] = {}
+
+    def all_answered() -> bool:
+        with urllib.request.urlopen(url, timeout=30) as response:
+            answer = json.load(response)
+        seen[answer["pid"]] = answer["value"]
+        return len(seen) == WORKERS
+
+    wait_until(all_answered, timeout=SECONDS, what="an answer of each worker")
+    return seen
+
+
+@pytest.mark.parametrize("options", [(), ("--preload",)], ids=["plain", "preload"])
+def test_gunicorn_s_workers_are_live_and_lose_no_event(
+    server: LaunchDarklyServer, tmp_path: Path, options: tuple[str, ...]
+) -> None:
+    env = environment(server, tmp_path, PROBE_EARLY="1" if options else "")
+    with Gunicorn(env, options) as web:
+        first = answers(web.url)
+        assert all(isinstance(value, int) for value in first.values())
+        wait_until(
+            lambda: all(value > first[pid] for pid, value in answers(web.url).items()),
+            timeout=SECONDS,
+            what="a live change in each worker",
+        )
+        web.stop()
+        assert web.exit_code == 0, web.log()
+    assert {f"worker-{pid}" for pid in first} <= told(server)
+
+
+class Gunicorn(GuidonProcess):
+    """The probe behind gunicorn; ready when its workers are booted."""
+
+    name = "gunicorn"
+
+    def __init__(self, env: dict[str, str | None], options: tuple[str, ...]) -> None:
+        super().__init__([], env)
+        self._options = options
+
+    def command(self) -> list[str]:
+        self._log_before = len(self.log())
+        return python(
+            *("-m", "gunicorn", f"--bind=127.0.0.1:{self.port}", f"--workers={WORKERS}"),
+            *(*self._options, f"{PROBES}.web:wsgi"),
+        )
+
+    def is_ready(self) -> bool:
+        return self.log()[self._log_before :].count("Booting worker with pid") >= WORKERS
+
+
+def test_celery_s_pool_is_live_and_loses_no_event(
+    server: LaunchDarklyServer, tmp_path: Path
+) -> None:
+    with redis_server() as broker:
+        written = tmp_path / "written"
+        env = environment(
+            server, tmp_path, PROBE_EARLY="1", PROBE_BROKER=broker.url, PROBE_FILE=str(written)
+        )
+        command = python(
+            *("-m", "celery", "-A", f"{PROBES}.tasks", "worker", "--pool=prefork"),
+            *("--concurrency=2", "--loglevel=INFO"),
+        )
+        queue = Celery(broker=broker.url)
+        with GuidonProcess(command, env, ready=" ready.") as worker:
+            seen: dict[str, set[str]] = {}
+
+            def both_saw_a_change() -> bool:
+                queue.send_task("probe.ask")
+                for line in written.read_text().splitlines() if written.exists() else []:
+                    pid, value = line.split()
+                    seen.setdefault(pid, set()).add(value)
+                return len(seen) == WORKERS and all(len(values) > 1 for values in seen.values())
+
+            wait_until(both_saw_a_change, timeout=SECONDS, what="a live change in each process")
+            worker.stop()
+            assert worker.exit_code == 0, worker.log()
+        queue.close()
+    assert not {"None"} & set().union(*seen.values())
+    assert {f"worker-{pid}" for pid in seen} <= told(server)
