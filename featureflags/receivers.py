@@ -62,7 +62,8 @@ def raise_version_for_member(**_kwargs: Any) -> None:
 def sync_segment_after_commit(instance: Segment, **_kwargs: Any) -> None:
     """Have LaunchDarkly's segment follow one that is created, renamed or activated, if enabled.
 
-    One query, and none while it is disabled. A failure, also of the broker, is logged by Django:
+    One query, and none while it is disabled. `QuerySet.update` sends no signal: what it changes is
+    found by the next `sync_segments`. A failure, also of the broker, is logged by Django:
     the segment is saved all the same.
     """
     if not app_settings().sync_segments or not instance.is_active:

@@ -37,6 +37,9 @@ FEATUREFLAGS = {
     "RAISE_INVALID_ATTRIBUTES": True,
     "SEND_EVENTS": False,
     "SPARE_URL": "",
+    # A developer's shell may name a real project: no test may write to it.
+    "SYNC_SEGMENTS": False,
+    "API_TOKEN": "",
 }
 if REDIS_URL:
     CACHES = redis_caches(REDIS_URL, key_prefix=f"test-{WORKER}")

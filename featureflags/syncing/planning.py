@@ -10,8 +10,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from featureflags.launchdarkly.management.models import USER_KIND as USER
 from featureflags.launchdarkly.management.models import (
+    USER_KIND,
     AddRule,
     Instruction,
     NewClause,
@@ -172,13 +172,15 @@ def is_our_rule(rule: Rule, key: str) -> bool:
         and clause.op == "in"
         and clause.values == (key,)
         and not clause.negate
-        and clause.context_kind in {None, USER}
+        and clause.context_kind in {None, USER_KIND}
     )
 
 
 def our_rule(key: str) -> AddRule:
     """Never `contains`: `user` is a part of `new_user`."""
-    clause = NewClause(context_kind=USER, attribute=ATTRIBUTE, op="in", negate=False, values=(key,))
+    clause = NewClause(
+        context_kind=USER_KIND, attribute=ATTRIBUTE, op="in", negate=False, values=(key,)
+    )
     return AddRule(clauses=(clause,), description=RULE_DESCRIPTION)
 
 

@@ -18,9 +18,13 @@ from tests.factories import SegmentFactory, clause, rule
 from tests.featureflags.syncing.processes import environment
 from tests.services.launchdarkly_api import LaunchDarklyApiServer
 from tests.services.launchdarkly_segments import clause as remote_clause
-from tests.services.processes import manage
+from tests.services.processes import celery_worker, manage
+from tests.services.redis import redis_server
+from tests.services.waiting import wait_until
 
 pytestmark = pytest.mark.django_db(transaction=True)
+
+WORKER_SECONDS = 60.0
 
 
 @pytest.fixture(autouse=True)
@@ -101,6 +105,29 @@ def test_whoever_saves_does_not_wait_for_many_tries(api: LaunchDarklyApiServer) 
     api.answer(503)
     SegmentFactory.create(key="beta")
     assert len(api.requests()) == WHILE_SOMEBODY_WAITS.attempts == 2
+
+
+@pytest.mark.production_stack
+def test_a_worker_follows_what_is_sent_through_the_broker(api: LaunchDarklyApiServer) -> None:
+    program = "Segment.objects.create(key='beta', name='Beta')"
+    with redis_server() as broker:
+        env = {
+            **environment(api),
+            "CELERY_BROKER_URL": broker.url,
+            "LAUNCHDARKLY_SYNC_SEGMENTS": "true",
+        }
+        with celery_worker(env, "--concurrency=1") as worker:
+            ended = manage(
+                env, "shell", "-c", f"from featureflags.models import Segment; {program}"
+            )
+            assert ended.returncode == 0, ended.stderr
+            wait_until(
+                lambda: api.requests("PATCH") or "Traceback" in worker.log(),
+                timeout=WORKER_SECONDS,
+                what="the worker",
+            )
+            assert api.changes() == [("POST", "beta", []), ("PATCH", "beta", ["addRule"])]
+            assert api.token not in worker.log()
 
 
 def test_a_save_outlives_a_broker_that_is_gone(api: LaunchDarklyApiServer) -> None:
