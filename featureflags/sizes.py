@@ -150,10 +150,13 @@ Answer = tuple[int, int, tuple[str, ...]]
 def _count(
     users: UserQuerySet, questions: Sequence[_Question], *, now: int, finish: bool
 ) -> tuple[int, list[Answer]]:
-    columns = Columns()
-    bounds = [question.bounds(columns) for question in questions]
-    conditions = [one for found in bounds for one in _parts(found)]
-    total, *counted = count_in_one_pass(users, conditions, columns)
+    bounds: list[Bounds] = []
+
+    def conditions(columns: Columns) -> list[Condition]:
+        bounds[:] = [question.bounds(columns) for question in questions]
+        return [one for found in bounds for one in _parts(found)]
+
+    total, *counted = count_in_one_pass(users, conditions)
     counts, answers = iter(counted), []
     for question, found in zip(questions, bounds, strict=True):
         numbers = [next(counts) for _ in _parts(found)]

@@ -78,7 +78,11 @@ def clause_bounds(clause: Clause, operand: Operand, source: Source, now: int) ->
     if isinstance(operand, JSONColumn):
         return json_bounds(clause, operand)
     passes = _passes(operand, clause.op, clause.values, source, now)
-    return both([exactly(present), inverse(passes) if clause.negate else passes])
+    if clause.negate:
+        return both([exactly(present), inverse(passes)])
+    # What is NULL passes nothing, unless everything passes.
+    everything = passes.lower is True or passes.upper is True
+    return both([exactly(present), passes]) if everything else passes
 
 
 def _constant(clause: Clause, value: JSONValue) -> bool:

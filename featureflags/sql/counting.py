@@ -1,83 +1,163 @@
 """Many conditions counted in one pass over the users, each extraction computed once for each.
 
     SELECT COUNT(*) FILTER (WHERE c1), COUNT(*) FILTER (WHERE c2), …
-    FROM (SELECT what the conditions look at FROM users OFFSET 0)
+    FROM (SELECT *, what is derived FROM (SELECT what the conditions look at FROM users))
 
-Without `OFFSET 0` databases would copy the expressions of the subquery into each condition, and
-read the same JSON key once for each that asks for it.
+Databases would copy the expressions of such subqueries into each condition, and look a JSON key
+up once for each that asks for it, were it not for a fence: `OFFSET 0` on SQLite, and on
+PostgreSQL a `UNION ALL` with nothing, which unlike `OFFSET 0` lets workers share the pass.
 """
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from typing import Any, Final
 
 from django.db import connections
-from django.db.models import BooleanField, Exists, Field, Q, QuerySet
+from django.db.models import BooleanField, Exists, Field, TextField
 
-from featureflags.sql.bounds import Condition
-from featureflags.sql.expressions import Name
-from users.models import User
+from featureflags.sql.bounds import Condition, any_of, condition
+from featureflags.sql.expressions import Name, Present
+from featureflags.sql.json import JSONAt, JSONTypeAt, TypeOf
 from users.querysets import UserQuerySet
 
-_FENCE: Final = {"sqlite": "LIMIT -1 OFFSET 0", "postgresql": "OFFSET 0"}
-_STATEMENT: Final = "SELECT {counts} FROM ({users} {fence}) AS people"
+_SQLITE: Final = "SELECT {columns} FROM ({source}) AS {name} LIMIT -1 OFFSET 0"
+_POSTGRESQL: Final = (
+    "SELECT {columns} FROM ({source}) AS {name}"
+    " UNION ALL SELECT {columns} FROM ({source}) AS {name} WHERE FALSE"
+)
+_STATEMENT: Final = "SELECT {counts} FROM ({source}) AS people"
 _COUNT: Final = "COUNT(*) FILTER (WHERE {})"
 
 
 class Columns:
-    """A source whose expressions are the columns of a subquery, each of them once."""
+    """A source whose expressions are the columns of a subquery, each of them once.
 
-    def __init__(self) -> None:
-        self._names: dict[Hashable, str] = {}
-        self._columns: dict[str, Any] = {}
+    What is derived from them (the text of a JSON value, say) are columns of a second one around
+    it, so that a JSON key is looked up once for each user.
 
-    @property
-    def inline(self) -> bool:
-        """No: they are columns."""
-        return False
+    Metadata seldom hold lists, and PostgreSQL does not share a pass among workers if conditions
+    ask for the elements of one. So a pass is first tried as if there were none (`lists` is
+    False), and counts those that there are.
+    """
+
+    def __init__(self, users: UserQuerySet, *, lists: bool) -> None:
+        self._users = users
+        self._lists = lists
+        self._taken_for_none: dict[str, Condition] = {}
+        self._sqlite = connections[users.db].vendor == "sqlite"
+        self._taken = _Named("c")
+        self._derived = _Named("d")
 
     def take(self, expression: Any, output_field: Field[Any, Any]) -> Any:
         """The column of an expression."""
-        return self._column(expression, expression, output_field)
+        return self._taken.name(expression, expression, output_field)
 
     def take_rows(self, exists: Exists, key: Hashable) -> Any:
         """The column that says whether there is such a row."""
-        return self._column(key, exists, BooleanField())
+        return self._taken.name(key, exists, BooleanField())
 
-    def _column(self, key: Hashable, expression: Any, output_field: Field[Any, Any]) -> Name:
-        name = self._names.setdefault(key, f"c{len(self._names)}")
-        self._columns.setdefault(name, expression)
-        return Name(f"people.{name}", output_field)
+    def take_json(self, document: Any, path: tuple[str, ...]) -> tuple[Any, Any]:
+        """The type and the value at a path."""
+        value = self.take(JSONAt(document, path), TextField())
+        if self._sqlite:
+            return self.take(JSONTypeAt(document, path), TextField()), value
+        return TypeOf(value), value
 
-    def selected(self, users: UserQuerySet) -> QuerySet[User, Any]:
-        """The users with nothing but these columns."""
-        return users.order_by().annotate(**self._columns).values_list(*(self._columns or ("pk",)))
+    def derive(self, expression: Any, output_field: Field[Any, Any]) -> Any:
+        """The column of an expression on other columns."""
+        if isinstance(expression, Name):
+            return expression
+        return self._derived.name(expression, expression, output_field)
+
+    def may_be_list(self, listed: Any) -> bool:
+        """Whether the pass looks into lists; if not, it counts the users who have one here."""
+        if not self._lists:
+            self._taken_for_none[listed.name] = condition(Present(listed))
+        return self._lists
+
+    @property
+    def has_list(self) -> Condition:
+        """A user has a list where the conditions were told that there is none."""
+        return any_of(self._taken_for_none.values())
+
+    def statement(self, conditions: Sequence[Condition]) -> tuple[str, list[Any]]:
+        """How many users there are, and for how many each condition on the columns holds."""
+        counts: list[str] = ["COUNT(*)"]
+        params: list[Any] = []
+        for one in conditions:
+            sql, one_params = self._compiled(one)
+            counts.append(_COUNT.format(sql))
+            params += one_params
+        taken = self._taken.expressions
+        users = self._users.order_by().annotate(**taken).values_list(*(taken or ("pk",)))
+        inner, inner_params = users.query.sql_with_params()
+        source, source_params = self._fenced("*", [], inner, list(inner_params), "taken")
+        derived, derived_params = self._derivations()
+        source, source_params = self._fenced(
+            derived, derived_params, source, source_params, "found"
+        )
+        sql = _STATEMENT.format(counts=", ".join(counts), source=source)
+        return sql, [*params, *source_params]
+
+    def _fenced(
+        self, columns: str, params: list[Any], source: str, source_params: list[Any], name: str
+    ) -> tuple[str, list[Any]]:
+        """A subquery whose columns no planner copies into the conditions that use them."""
+        template = _SQLITE if self._sqlite else _POSTGRESQL
+        sql = template.format(columns=columns, source=source, name=name)
+        every = [*params, *source_params]
+        return sql, every if self._sqlite else every * 2
+
+    def _derivations(self) -> tuple[str, list[Any]]:
+        columns: list[str] = ["*"]
+        params: list[Any] = []
+        for name, expression in self._derived.expressions.items():
+            sql, its_params = self._compiled(expression)
+            columns.append(f"{sql} AS {name}")
+            params += its_params
+        return ", ".join(columns), params
+
+    def _compiled(self, part: Any) -> tuple[str, Sequence[Any]]:
+        if isinstance(part, bool):
+            return ("TRUE" if part else "FALSE"), []
+        query = self._users.query.clone()
+        sql, params = query.get_compiler(self._users.db).compile(part.resolve_expression(query))
+        return sql, params
+
+
+class _Named:
+    """Expressions under short names, each of them once."""
+
+    def __init__(self, prefix: str) -> None:
+        self._prefix = prefix
+        self._names: dict[Hashable, str] = {}
+        self.expressions: dict[str, Any] = {}
+
+    def name(self, key: Hashable, expression: Any, output_field: Field[Any, Any]) -> Name:
+        name = self._names.setdefault(key, f"{self._prefix}{len(self._names)}")
+        self.expressions.setdefault(name, expression)
+        return Name(name, output_field)
 
 
 def count_in_one_pass(
-    users: UserQuerySet, conditions: Sequence[Condition], columns: Columns
+    users: UserQuerySet, conditions: Callable[[Columns], Sequence[Condition]]
 ) -> list[int]:
-    """How many users there are, and for how many each condition on the columns holds."""
-    sql, params = _statement(users, conditions, columns)
+    """How many users there are, and for how many each condition on the columns holds.
+
+    `conditions` builds them for the columns that it is given. It is asked again, and the pass is
+    made again, where a user turns out to have a list.
+    """
+    columns = Columns(users, lists=False)
+    built = conditions(columns)
+    *counts, lists = _fetched(users, columns.statement([*built, columns.has_list]))
+    if lists == 0:
+        return counts
+    columns = Columns(users, lists=True)
+    return _fetched(users, columns.statement(conditions(columns)))
+
+
+def _fetched(users: UserQuerySet, statement: tuple[str, list[Any]]) -> list[int]:
     with connections[users.db].cursor() as cursor:
-        cursor.execute(sql, params)
+        cursor.execute(*statement)
         return list(cursor.fetchone())
-
-
-def _statement(
-    users: UserQuerySet, conditions: Sequence[Condition], columns: Columns
-) -> tuple[str, list[Any]]:
-    compiler = users.query.get_compiler(users.db)
-    counts, params = ["COUNT(*)"], []
-    for one in conditions:
-        if isinstance(one, Q):
-            part, part_params = compiler.compile(one.resolve_expression(users.query.clone()))
-            counts.append(_COUNT.format(part))
-            params += part_params
-        else:
-            counts.append("COUNT(*)" if one else "0")
-    inner, inner_params = columns.selected(users).query.sql_with_params()
-    fence = _FENCE[connections[users.db].vendor]
-    sql = _STATEMENT.format(counts=", ".join(counts), users=inner, fence=fence)
-    return sql, [*params, *inner_params]

@@ -81,6 +81,14 @@ class JSONTypeAt(JSONAt):
         return f"JSONB_TYPEOF({value})", params
 
 
+class TypeOf(Func):
+    """The JSON type of a jsonb of PostgreSQL."""
+
+    function = "JSONB_TYPEOF"
+    arity = 1
+    output_field = TextField()
+
+
 class KindIs(Written):
     """The type is one of these kinds."""
 
@@ -136,6 +144,14 @@ class TextOf(_OfPair):
     postgresql = "CASE WHEN {kind} = 'string' THEN {value} #>> '{{}}' END"
 
 
+class ListOf(_OfPair):
+    """The value if it is a list; NULL for what is none."""
+
+    output_field = TextField()
+    sqlite = "CASE WHEN {kind} = 'array' THEN {value} END"
+    postgresql = sqlite
+
+
 class DoubleOf(_OfPair):
     """The value as a double; NULL for what is no number, and for integers beyond a double."""
 
@@ -147,6 +163,9 @@ class DoubleOf(_OfPair):
     )
     postgresql = (
         "CASE WHEN {kind} = 'number' THEN CASE"
+        # Most numbers are settled here; the rest is for those that no double comes near.
+        " WHEN {value}::numeric BETWEEN -1e15 AND 1e15 AND SCALE({value}::numeric) < 100"
+        " THEN {value}::float8"
         f" WHEN ABS({{value}}::numeric) <= {_TINY} THEN 0"
         f" WHEN ABS({{value}}::numeric) < {_HUGE} THEN {{value}}::float8"
         " WHEN SCALE({value}::numeric) > 0"
@@ -225,38 +244,37 @@ class AnyElement(Written):
     """
 
     output_field = BooleanField()
-    sqlite_list: Final = "JSON_EACH(CASE {kind} WHEN 'array' THEN {value} END)"
-    postgresql_list: Final = (
+    sqlite_items: Final = "JSON_EACH({listed})"
+    postgresql_items: Final = (
         "(SELECT item.value, item.key, JSONB_TYPEOF(item.value) AS type FROM"
-        " JSONB_ARRAY_ELEMENTS(CASE WHEN {kind} = 'array' THEN {value} END)"
-        " WITH ORDINALITY AS item(value, key))"
+        " JSONB_ARRAY_ELEMENTS({listed}) WITH ORDINALITY AS item(value, key))"
     )
-    some: Final = "EXISTS(SELECT 1 FROM {items} AS element WHERE {holds}{unless})"
+    # Most values are no list, and the subquery costs far more than this test.
+    some: Final = (
+        "({listed} IS NOT NULL AND EXISTS(SELECT 1 FROM {items} AS element WHERE {holds}{unless}))"
+    )
     unless: Final = (
         " AND NOT EXISTS(SELECT 1 FROM {items} AS earlier"
         " WHERE earlier.key < element.key AND {stops})"
     )
 
     def write(self, part: Part, *, sqlite: bool) -> Sql:
-        (kind, kind_params), (value, value_params), (holds, hold_params) = map(part, range(3))
-        list_template = self.sqlite_list if sqlite else self.postgresql_list
-        items, item_params = (
-            list_template.format(kind=kind, value=value),
-            [*kind_params, *value_params],
-        )
-        unless, params = "", [*item_params, *hold_params]
-        if len(self.source_expressions) > 3:
-            stops, stop_params = part(3)
+        (listed, list_params), (holds, hold_params) = part(0), part(1)
+        items = (self.sqlite_items if sqlite else self.postgresql_items).format(listed=listed)
+        unless, params = "", [*list_params, *list_params, *hold_params]
+        if len(self.source_expressions) > 2:
+            stops, stop_params = part(2)
             unless = self.unless.format(items=items, stops=stops)
-            params += [*item_params, *stop_params]
-        return self.some.format(items=items, holds=holds, unless=unless), params
+            params += [*list_params, *stop_params]
+        sql = self.some.format(listed=listed, items=items, holds=holds, unless=unless)
+        return sql, params
 
 
 class Holds(Written):
     """A value, or a list of values, holds one of these: on PostgreSQL by containment.
 
-    Sources: the document, if the path starts there, or else the value; and the same condition
-    for SQLite. A GIN index serves it. Containment is exact: at the end of a path a scalar is
+    Sources: the document that the path starts at; and the same condition for SQLite. A GIN index
+    serves it. Containment is exact: at the end of a path a scalar is
     contained in itself and in a list that has it as an element, of its own type alone.
     """
 
@@ -284,9 +302,6 @@ class Holds(Written):
         return f"({parts})", [one for form in sought for one in (*params, form)]
 
     def _forms(self, value: str | bool) -> list[str]:
-        if not self.path:
-            # A bare scalar is contained in a list as well: PostgreSQL's one exception.
-            return [json.dumps(value)]
         return [json.dumps(_nested(self.path, form)) for form in (value, [value])]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Any, Final
+from typing import Final
 
 from featureflags.segments.definitions import Clause
 from featureflags.segments.limits import text_problem
@@ -26,14 +26,12 @@ from featureflags.sql.expressions import Compare, OneOf
 from featureflags.sql.json import (
     AnyElement,
     BeyondDouble,
-    DoubleOf,
     Holds,
     IsConstant,
     Kind,
     KindIs,
     NotNull,
     NumberIn,
-    TextOf,
 )
 from featureflags.sql.operands import EARLIER, ELEMENT, JSONColumn
 from featureflags.sql.ranges import Limit, limit_of
@@ -71,7 +69,8 @@ def json_bounds(clause: Clause, operand: JSONColumn) -> Bounds:
     else:
         passes, settled = _either_way(operand, lambda at: _texts(clause, at)), None
     if not clause.negate:
-        return both([present, passes])
+        # Whatever passes is there.
+        return passes
     parts = [present, inverse(passes)]
     if settled is not None:
         parts.append(exactly(negation(settled)))
@@ -90,23 +89,19 @@ def _lifted(operand: JSONColumn, bounds: Bounds, *stops: Condition) -> Bounds:
 
 
 def _any_element(operand: JSONColumn, holds: Condition, *stops: Condition) -> Condition:
-    if holds is False:
+    if holds is False or not operand.source.may_be_list(operand.list):
         return False
     parts = [to_expression(one) for one in (holds, *stops)]
-    return condition(AnyElement(operand.kind, operand.value, *parts))
+    return condition(AnyElement(operand.list, *parts))
 
 
 def _is(operand: JSONColumn, *kinds: Kind) -> Condition:
     return condition(KindIs(operand.kind, kinds)) if kinds else False
 
 
-def _text(operand: JSONColumn) -> Any:
-    return TextOf(operand.kind, operand.value)
-
-
 def _texts(clause: Clause, operand: JSONColumn) -> Bounds:
     is_text = _is(operand, "string")
-    return text_bounds(clause.op, clause.values, _text(operand), is_text=is_text)
+    return text_bounds(clause.op, clause.values, operand.text, is_text=is_text)
 
 
 # --- Comparisons -------------------------------------------------------------------------------
@@ -114,21 +109,20 @@ def _texts(clause: Clause, operand: JSONColumn) -> Bounds:
 
 def _compares(op: str, limit: Limit, operand: JSONColumn) -> Bounds:
     def test(at: JSONColumn) -> Bounds:
-        number = DoubleOf(at.kind, at.value)
-        found = exactly(condition(Compare(number, limit.symbol, limit.number)))
+        found = exactly(condition(Compare(at.double, limit.symbol, limit.number)))
         if op not in _DATES:
             return found
         why = f"SQL cannot read dates in texts ({op})"
         return either([found, unknown(why, at_most=_is(at, "string"))])
 
-    stops = condition(BeyondDouble(EARLIER.kind, EARLIER.value))
+    stops = condition(BeyondDouble(EARLIER.type_sql, EARLIER.value))
     return either([test(operand), _lifted(operand, test(ELEMENT), stops)])
 
 
 def _beyond_double(operand: JSONColumn) -> Condition:
     """The value, or an element of it, is an integer that cannot be compared as a double."""
     here = condition(BeyondDouble(operand.kind, operand.value))
-    inside = _any_element(operand, condition(BeyondDouble(ELEMENT.kind, ELEMENT.value)))
+    inside = _any_element(operand, condition(BeyondDouble(ELEMENT.type_sql, ELEMENT.value)))
     return any_of([here, inside])
 
 
@@ -155,15 +149,14 @@ def _contained(
 ) -> Condition:
     def test(at: JSONColumn) -> Condition:
         constants = (condition(IsConstant(at.kind, at.value, one)) for one in booleans)
-        return any_of([condition(OneOf(_text(at), texts)) if texts else False, *constants])
+        return any_of([condition(OneOf(at.text, texts)) if texts else False, *constants])
 
     here, inside = test(operand), _any_element(operand, test(ELEMENT))
     otherwise = any_of([here, inside])
     sought: tuple[str | bool, ...] = (*texts, *booleans)
-    if otherwise is False or len(sought) > MOST_CONTAINED:
+    if otherwise is False or operand.document is None or len(sought) > MOST_CONTAINED:
         return otherwise
-    document = operand.value if operand.document is None else operand.document
-    return condition(Holds(document, to_expression(otherwise), operand.path, sought))
+    return condition(Holds(operand.document, to_expression(otherwise), operand.path, sought))
 
 
 def _one_of_numbers(numbers: Sequence[int | float], operand: JSONColumn) -> Bounds:

@@ -7,17 +7,17 @@ many segments each is computed once in a subquery.
 from __future__ import annotations
 
 from collections.abc import Hashable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final, Protocol, TypeAlias
 
-from django.db.models import BooleanField, DateTimeField, Exists, F, Field, TextField
+from django.db.models import BooleanField, DateTimeField, Exists, F, Field, FloatField, TextField
 
 from featureflags.attributes import CUSTOM_PREFIX, Attribute, catalogue
 from featureflags.segments.attribute_types import AttributeType
 from featureflags.segments.definitions import USER_KIND
 from featureflags.segments.predicate import BUILT_IN
 from featureflags.sql.expressions import Name, Text
-from featureflags.sql.json import JSONAt, JSONTypeAt
+from featureflags.sql.json import DoubleOf, JSONAt, JSONTypeAt, ListOf, TextOf
 from featureflags.types import JSONValue
 
 
@@ -25,25 +25,28 @@ class Source(Protocol):
     """Where the expressions of a condition come from."""
 
     def take(self, expression: Any, output_field: Field[Any, Any]) -> Any:
-        """The expression, or what stands for it."""
+        """An expression on users, or what stands for it."""
         ...
 
     def take_rows(self, exists: Exists, key: Hashable) -> Any:
         """The same for a question about related rows, which is the same for the same key."""
         ...
 
-    @property
-    def inline(self) -> bool:
-        """Whether expressions stand for themselves, so that an index on them can serve."""
+    def take_json(self, document: Any, path: tuple[str, ...]) -> tuple[Any, Any]:
+        """The type and the value at a path of a JSON column."""
+        ...
+
+    def derive(self, expression: Any, output_field: Field[Any, Any]) -> Any:
+        """An expression on what was taken before, or what stands for it."""
+        ...
+
+    def may_be_list(self, listed: Any) -> bool:
+        """Whether to ask for the elements of a list; if not, the caller sees to it that none is."""
         ...
 
 
 class Inline:
     """Each expression stands where it is needed, as a filter of a queryset wants it."""
-
-    @property
-    def inline(self) -> bool:
-        return True
 
     @staticmethod
     def take(expression: Any, output_field: Field[Any, Any]) -> Any:
@@ -54,6 +57,17 @@ class Inline:
     def take_rows(exists: Exists, key: Hashable) -> Any:
         del key
         return exists
+
+    @staticmethod
+    def take_json(document: Any, path: tuple[str, ...]) -> tuple[Any, Any]:
+        return JSONTypeAt(document, path), JSONAt(document, path)
+
+    derive = take
+
+    @staticmethod
+    def may_be_list(listed: Any) -> bool:
+        del listed
+        return True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,10 +120,31 @@ class DaysColumn:
 class JSONColumn:
     """A JSON value of any type. `document` and `path`: where an index may find it, if inline."""
 
-    kind: Any
+    type_sql: Any
     value: Any
+    source: Source = field(default_factory=Inline)
     document: Any = None
     path: tuple[str, ...] = ()
+
+    @property
+    def kind(self) -> Any:
+        """Its JSON type; NULL where there is no value."""
+        return self.source.derive(self.type_sql, TextField())
+
+    @property
+    def text(self) -> Any:
+        """The value if it is a text, else NULL."""
+        return self.source.derive(TextOf(self.type_sql, self.value), TextField())
+
+    @property
+    def double(self) -> Any:
+        """The value if it is a number that a double holds, else NULL."""
+        return self.source.derive(DoubleOf(self.type_sql, self.value), FloatField())
+
+    @property
+    def list(self) -> Any:
+        """The value if it is a list, else NULL."""
+        return self.source.derive(ListOf(self.type_sql, self.value), TextField())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -164,20 +199,19 @@ def operand_at(path: tuple[str, ...], source: Source) -> Operand:
 
 def json_operand(document: Any, path: tuple[str, ...], source: Source) -> JSONColumn:
     """The value at a path of a JSON column; without a path, the column's own."""
-    kind = source.take(JSONTypeAt(document, path), TextField())
-    value = source.take(JSONAt(document, path), TextField())
-    if source.inline and path:
-        return JSONColumn(kind=kind, value=value, document=document, path=path)
-    return JSONColumn(kind=kind, value=value)
+    type_sql, value = source.take_json(document, path)
+    if path and isinstance(source, Inline):
+        return JSONColumn(type_sql=type_sql, value=value, document=document, path=path)
+    return JSONColumn(type_sql=type_sql, value=value, source=source)
 
 
 ELEMENT: Final = JSONColumn(
-    kind=Name("element.type", TextField()), value=Name("element.value", TextField())
+    type_sql=Name("element.type", TextField()), value=Name("element.value", TextField())
 )
 """An element of a list, inside `json.AnyElement`."""
 
 EARLIER: Final = JSONColumn(
-    kind=Name("earlier.type", TextField()), value=Name("earlier.value", TextField())
+    type_sql=Name("earlier.type", TextField()), value=Name("earlier.value", TextField())
 )
 """An element before it."""
 

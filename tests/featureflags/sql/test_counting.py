@@ -35,10 +35,15 @@ def test_many_segments_are_one_statement_that_extracts_once() -> None:
         connection,
     ) as captured:
         found = segment_sizes(now=NOW, ruleset=ruleset)
-    [statement] = [query["sql"] for query in captured]
-    domain = "SPLIT_PART(" if connection.vendor == "postgresql" else "RTRIM("
-    assert statement.count(domain) == 1
-    assert statement.count("EXISTS(SELECT 1 AS") == 1
+    # The first one finds that there are lists in metadata, the second one looks into them.
+    postgresql = connection.vendor == "postgresql"
+    statements = [query["sql"] for query in captured]
+    assert len(statements) == 2
+    for statement in statements:
+        # What stands behind UNION ALL is never executed: it fences off what stands before.
+        executed = statement.split("UNION ALL")[0]
+        assert executed.count("SPLIT_PART(" if postgresql else "RTRIM(") == 1
+        assert executed.count("EXISTS(SELECT 1 AS") == 1
     sizes = {size.key: size.count for size in found.sizes}
     assert sizes["d0"] == User.objects.in_segment(ruleset.definitions["d0"], now=NOW).count() > 0
     assert len(sizes) == 30
