@@ -72,7 +72,9 @@ class MemberQuerySet(RulesetQuerySet["SegmentMember"]):
     def _refuse_too_many(self, segments: set[int]) -> None:
         limit = app_settings().max_members
         counts = self.model.objects.filter(segment__in=segments).values("segment__key")
-        crowded = counts.order_by("segment__key").annotate(n=Count("pk")).filter(n__gt=limit).first()
+        crowded = (
+            counts.order_by("segment__key").annotate(n=Count("pk")).filter(n__gt=limit).first()
+        )
         if crowded is not None:
             raise ValidationError(
                 _("The segment “%(key)s” would have %(n)d members; %(limit)d are allowed.")
