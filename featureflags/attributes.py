@@ -35,11 +35,13 @@ CUSTOM_PREFIX = "custom_"
 
 
 class Privacy(StrEnum):
-    """What LaunchDarkly does with an attribute."""
+    """What LaunchDarkly may have of an attribute; `featureflags.privacy` applies it."""
 
     PUBLIC = "public"
     PRIVATE = "private"
     """Usable in LaunchDarkly's rules, and redacted from every event."""
+    WITHHELD = "withheld"
+    """Never leaves Django: usable in segments alone."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -33,6 +33,13 @@ class FeatureFlagsSettings:
     max_members: int = 10_000
     """Of one segment: members are part of the compiled rules that each process holds."""
     private_attributes: tuple[str, ...] = ("email", "name")
+    launchdarkly_attributes: tuple[str, ...] = ("*",)
+    """The names of the attributes that may be sent; `*` stands for all that the catalogue and the
+    rules of `featureflags.privacy` let through. Empty: the user's key alone."""
+    max_attribute_bytes: int = 16 * 1024
+    """Of one attribute as JSON. A user's metadata as a whole is no larger."""
+    max_context_bytes: int = 32 * 1024
+    """Of a whole context as JSON: the largest attributes are left out first."""
     raise_invalid_attributes: bool = False
     """Whether an attribute that is not JSON raises (development) or is dropped and counted."""
     sdk_key: str = ""

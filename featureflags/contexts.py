@@ -1,22 +1,24 @@
 """From a snapshot and the rules to a valid LaunchDarkly Context. Only JSON passes this boundary.
 
-One value that is no JSON makes the SDK drop a whole batch of events, other users' among them, so
-that every value from outside the catalogue is looked at here.
+What the catalogue and the settings withhold goes no further than here, see `privacy`. What is sent
+is JSON, see `boundary`, and no larger than the settings allow.
 """
 
 from __future__ import annotations
 
 import logging
-import math
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, cast
 
 from ldclient import Context
 
-from featureflags.attributes import attributes_of, clocks_of, private_names
+from featureflags.attributes import attributes_of, clocks_of
+from featureflags.boundary import copied, json_size, text_problem
+from featureflags.boundary import json_problem as json_problem
 from featureflags.conf import app_settings
 from featureflags.monitoring import report
+from featureflags.privacy import disclose
 from featureflags.results import ContextSource, Degradation
 from featureflags.segments.ruleset import Ruleset
 from featureflags.types import JSONValue
@@ -25,9 +27,13 @@ from users.times import to_rfc3339
 
 logger = logging.getLogger(__name__)
 
-MAX_DEPTH = 20
 RESERVED = frozenset({"kind", "key", "anonymous", "_meta", "segments", "anonymous_key"})
 """What no extra attribute may be called: it would make the context somebody else's."""
+
+NEVER_TOO_LARGE = frozenset({"kind", "key", "anonymous", "segments"})
+"""Without these a context is somebody else's, or no rule finds it: no limit leaves them out."""
+
+_CONTAINERS = frozenset({list, dict})
 
 ANONYMOUS = "anonymous"
 """The key of a visitor of whom nothing is known, not even a cookie."""
@@ -51,6 +57,8 @@ class UserContext:
     valid_until: int | None = None
     """The instant (µs) at which an attribute or a membership changes by itself; None: never."""
     degraded: tuple[Degradation, ...] = ()
+    withheld: tuple[str, ...] = ()
+    """Names of attributes that this user has and LaunchDarkly is not given."""
 
     def to_dict(self) -> dict[str, Any]:
         """The context in JSON types, as commands and the API show it; instants in RFC 3339."""
@@ -75,147 +83,188 @@ def user_context(
     source: ContextSource,
     degraded: tuple[Degradation, ...] = (),
 ) -> UserContext:
-    """The context of a user at `now` (µs)."""
+    """The context of a user at `now` (µs). Segments see every attribute, LaunchDarkly what it may.
+
+    Raises InvalidAttribute if the settings say so; otherwise what cannot be sent is left out,
+    counted, and said in `degraded`.
+    """
     attributes = attributes_of(snapshot, now)
     segments = tuple(sorted(ruleset.match(attributes, now=now)))
-    _drop_foreign(attributes)
     attributes["segments"] = list(segments)
-    return UserContext(
-        context=_build(attributes),
-        source=source,
-        segments=segments,
-        valid_until=_valid_until(snapshot, ruleset, now),
-        degraded=degraded,
+    return _told(
+        _only_json(attributes),
+        UserContext(
+            context=_ANYBODY,
+            source=source,
+            segments=segments,
+            valid_until=_valid_until(snapshot, ruleset, now),
+            degraded=degraded,
+        ),
     )
 
 
 def bare_context(key: str, *degraded: Degradation) -> UserContext:
     """The context of a user of whom nothing but the key is known. It claims no segment."""
-    context = Context.from_dict({"kind": "user", "key": key})
+    context = Context.from_dict({"kind": "user", "key": _sayable(key)})
     return UserContext(context=context, source=ContextSource.BARE, degraded=degraded)
 
 
 def visitor_context(key: str | None, *degraded: Degradation) -> UserContext:
     """The context of somebody who is not logged in, by the random key of their cookie."""
-    attributes: dict[str, Any] = {
-        "kind": "user",
-        "key": key or ANONYMOUS,
+    attributes: dict[str, JSONValue] = {
+        "key": _sayable(key) if key else ANONYMOUS,
         "anonymous": True,
         "segments": [],
     }
     if key:
-        attributes["anonymous_key"] = key
-    context = Context.from_dict(attributes)
-    return UserContext(context=context, source=ContextSource.VISITOR, degraded=degraded)
+        attributes["anonymous_key"] = attributes["key"]
+    visitor = UserContext(context=_ANYBODY, source=ContextSource.VISITOR, degraded=degraded)
+    return _told(_Checked(attributes=attributes), visitor)
 
 
 def with_extra(base: UserContext, extra: Mapping[str, object]) -> UserContext:
     """The same user with attributes for one call alone; `base` stays what it was.
 
     Segments are decided by the stored user alone. Raises InvalidAttribute if the settings say so;
-    otherwise what is not JSON is left out, counted, and said in `degraded`.
+    otherwise what is not JSON is left out, counted, and said in `degraded`. What is withheld is
+    left out, and said in `withheld`.
     """
-    attributes = base.context.to_dict()
-    degraded = base.degraded
-    for name, value in extra.items():
-        why = _refusal(name, value)
-        if why is None:
-            attributes[name] = value
-        elif app_settings().raise_invalid_attributes:
-            raise InvalidAttribute(str(name), why)
-        else:
-            message = "The attribute %r %s. It was left out."
-            report(logger, f"attribute_dropped:{name!s:.40}", message, name, why)
-            degraded = (*degraded, Degradation.ATTRIBUTE_DROPPED)
-    return UserContext(
-        context=_from_dict(attributes),
-        source=base.source,
-        segments=base.segments,
-        valid_until=base.valid_until,
-        degraded=degraded,
-    )
+    checked = _only_json(extra, _refusal)
+    return _told(replace(checked, attributes={**_of(base), **checked.attributes}), base)
 
 
 def with_anonymous_key(base: UserContext, key: str) -> UserContext:
     """The same user with the key of the visitor they were: a rollout by it need not flip."""
-    attributes = {**base.context.to_dict(), "anonymous_key": key}
-    return UserContext(
-        context=_from_dict(attributes),
-        source=base.source,
-        segments=base.segments,
-        valid_until=base.valid_until,
-        degraded=base.degraded,
-    )
+    return _told(_Checked(attributes={**_of(base), "anonymous_key": _sayable(key)}), base)
 
 
-def json_problem(value: object, depth: int = 0) -> str | None:
-    """Why a value is no JSON for LaunchDarkly, as the end of a sentence; None if it is."""
-    # Exact types: a lazy string or an enum behaves like text until an event is written.
-    kind = type(value)
-    if value is None or kind is bool:
-        return None
-    if kind is str:
-        return None if _is_unicode(str(value)) else "contains a lone surrogate"
-    if kind is int or kind is float:
-        return _number_problem(value)
-    if kind is list or kind is dict:
-        return _container_problem(value, depth)
-    return f"is {_article(kind.__name__)}, which is no JSON value"
+def event_data(data: object, metric_value: object) -> tuple[JSONValue, float | None]:
+    """What may be told with an event: JSON, and a finite number, in lists and dicts of our own.
+
+    Raises InvalidAttribute if the settings say so; otherwise what cannot be told is left out and
+    counted.
+    """
+    checked = _only_json({"data": data})
+    kind = type(metric_value)
+    if metric_value is not None:
+        why = json_problem(metric_value) if kind in {int, float} else "must be a number"
+        if why is not None:
+            _refuse("metric_value", why)
+            metric_value = None
+    told = checked.attributes.get("data")
+    if told is not None and json_size(told) > app_settings().max_context_bytes:
+        _refuse("data", _too_large(json_size(told), app_settings().max_context_bytes))
+        told = None
+    return told, cast("float | None", metric_value)
 
 
-def _number_problem(value: Any) -> str | None:
-    try:
-        return None if math.isfinite(value) else f"is {value}, which JSON cannot say"
-    except OverflowError:
-        return "is a number beyond what a double can hold"
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Checked:
+    """Attributes that are JSON, and whether others were left out."""
 
-
-def _container_problem(value: Any, depth: int) -> str | None:
-    if depth >= MAX_DEPTH:
-        return f"is nested deeper than {MAX_DEPTH} levels"
-    if isinstance(value, dict):
-        for key in value:
-            if type(key) is not str:
-                return f"has the key {key!r:.40}, which is no text"
-    items: Collection[object] = value.values() if isinstance(value, dict) else value
-    return next((why for item in items if (why := json_problem(item, depth + 1))), None)
+    attributes: dict[str, JSONValue]
+    is_whole: bool = True
 
 
 def _refusal(name: object, value: object) -> str | None:
+    """Why an extra attribute cannot be passed; None if it can."""
     if type(name) is not str or not name:
         return "needs a name that is text"
     if name in RESERVED:
         return "is decided by the user and cannot be passed"
     if name == "name" and type(value) is not str:
         return "must be text"
+    return _problem(name, value)
+
+
+def _problem(name: str, value: object) -> str | None:
+    if not name.isascii() and text_problem(name) is not None:
+        return "has a name that is no Unicode text"
     return json_problem(value)
 
 
-def _drop_foreign(attributes: dict[str, JSONValue]) -> None:
-    """Leave out what the catalogue of a project, or a row written past it, let through."""
-    for name, value in list(attributes.items()):
-        why = json_problem(value)
-        if why is not None:
-            if app_settings().raise_invalid_attributes:
-                raise InvalidAttribute(name, why)
-            del attributes[name]
-            message = "The attribute %r %s. It was left out."
-            report(logger, f"attribute_dropped:{name}", message, name, why)
+def _only_json(
+    given: Mapping[str, object], refusal: Callable[[str, object], str | None] = _problem
+) -> _Checked:
+    """What can be sent, in lists and dicts of its own; the rest is refused by name."""
+    found: dict[str, JSONValue] = {}
+    for name, value in given.items():
+        why = refusal(name, value)
+        if why is None:
+            found[name] = copied(value) if type(value) in _CONTAINERS else value  # type: ignore[assignment,arg-type]  # JSON: there is no problem
+        else:
+            _refuse(name, why)
+    return _Checked(attributes=found, is_whole=len(found) == len(given))
 
 
-def _build(attributes: dict[str, JSONValue]) -> Context:
-    attributes["kind"] = "user"
-    private = [name for name in private_names() if name in attributes]
-    if private:
-        attributes["_meta"] = {"privateAttributes": list(private)}
-    return _from_dict(attributes)
+def _refuse(name: object, why: str) -> None:
+    """Raise, or count and log once a minute, as the settings say. Only the name is told."""
+    shown = name if type(name) is str else f"({type(name).__name__})"
+    if app_settings().raise_invalid_attributes:
+        raise InvalidAttribute(shown, why)
+    message = "The attribute %r %s. It was left out."
+    report(logger, f"attribute_dropped:{shown:.40}", message, shown, why)
 
 
-def _from_dict(attributes: dict[str, Any]) -> Context:
+def _told(checked: _Checked, base: UserContext) -> UserContext:
+    """`base` with these attributes for LaunchDarkly, as far as it may have them."""
+    disclosed = disclose(checked.attributes)
+    attributes: dict[str, Any] = {**disclosed.sent, "kind": "user"}
+    private = {*disclosed.private, *(base.context.private_attributes or ())}
+    is_whole = checked.is_whole & _shrink(attributes)
+    if named := [name for name in attributes if name in private]:
+        attributes["_meta"] = {"privateAttributes": named}
     context = Context.from_dict(attributes)
     if not context.valid:
         raise InvalidAttribute(str(attributes.get("key")), f"makes no context: {context.error}")
-    return context
+    degraded = base.degraded if is_whole else (*base.degraded, Degradation.ATTRIBUTE_DROPPED)
+    withheld = tuple(dict.fromkeys((*base.withheld, *disclosed.withheld)))
+    return replace(base, context=context, degraded=degraded, withheld=withheld)
+
+
+def _shrink(attributes: dict[str, Any]) -> bool:
+    """Leave out what is larger than the settings allow; say whether nothing was."""
+    settings = app_settings()
+    total = json_size(attributes)
+    if total <= min(settings.max_attribute_bytes, settings.max_context_bytes):
+        return True
+    sizes = {
+        name: json_size({name: value})
+        for name, value in attributes.items()
+        if name not in NEVER_TOO_LARGE
+    }
+    is_whole = True
+    for name, size in sorted(sizes.items(), key=lambda each: (-each[1], each[0])):
+        if size > settings.max_attribute_bytes:
+            why = _too_large(size, settings.max_attribute_bytes)
+        elif total > settings.max_context_bytes:
+            why = f"makes the context too large: {_too_large(total, settings.max_context_bytes)}"
+        else:
+            break
+        _refuse(name, why)
+        del attributes[name]
+        total -= size
+        is_whole = False
+    return is_whole
+
+
+def _too_large(size: int, most: int) -> str:
+    return f"takes {size:,} bytes as JSON; {most:,} are allowed"
+
+
+def _of(base: UserContext) -> dict[str, JSONValue]:
+    attributes = base.context.to_dict()
+    attributes.pop("_meta", None)
+    return attributes
+
+
+def _sayable(key: str) -> str:
+    """A key that can be written: half a character would cost the events of others."""
+    return key if text_problem(key) is None else key.encode(errors="backslashreplace").decode()
+
+
+_ANYBODY = Context.create(ANONYMOUS)
+"""In the place of a context that is yet to be built."""
 
 
 def _valid_until(snapshot: UserSnapshot, ruleset: Ruleset, now: int) -> int | None:
@@ -223,15 +272,3 @@ def _valid_until(snapshot: UserSnapshot, ruleset: Ruleset, now: int) -> int | No
     instants = [clock.next_change(now) for clock in clocks_of(snapshot).values()]
     instants += [until for _, _, until in ruleset.memberships(snapshot.key)]
     return min((at for at in instants if at is not None and at > now), default=None)
-
-
-def _is_unicode(text: str) -> bool:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
-def _article(name: str) -> str:
-    return f"{'an' if name[:1].lower() in 'aeiou' else 'a'} {name}"

@@ -26,7 +26,7 @@ from typing import Final, TypeAlias
 from asgiref.sync import sync_to_async
 from django.http import HttpRequest
 
-from featureflags.contexts import InvalidAttribute, UserContext, with_extra
+from featureflags.contexts import InvalidAttribute, UserContext, event_data, with_extra
 from featureflags.flags import Flag, FlagType, declared_flags
 from featureflags.launchdarkly import evaluator
 from featureflags.launchdarkly.client import looking
@@ -145,7 +145,7 @@ def track(
 ) -> None:
     """Tell LaunchDarkly that this user did something, for its experiments."""
     context = resolve(user, request=request, anonymous_key=anonymous_key)
-    evaluator.track(event, context.context, data, metric_value)
+    _track(event, context, data, metric_value)
 
 
 async def ais_enabled(
@@ -215,10 +215,15 @@ async def atrack(
 ) -> None:
     """As `track`."""
     context = await _aresolve(user, request=request, anonymous_key=anonymous_key)
-    evaluator.track(event, context.context, data, metric_value)
+    _track(event, context, data, metric_value)
 
 
 _aresolve = sync_to_async(resolve)
+
+
+def _track(event: str, context: UserContext, data: JSONValue, metric_value: float | None) -> None:
+    told, metric = event_data(data, metric_value)
+    evaluator.track(str(event), context.context, told, metric)
 
 
 def _boolean(

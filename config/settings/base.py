@@ -119,6 +119,8 @@ FEATUREFLAGS = {
     "SNAPSHOT_SECONDS": env.int("SNAPSHOT_SECONDS", default=24 * 3600),
     "WARM_ACTIVE_DAYS": env.int("WARM_ACTIVE_DAYS", default=7),
     "PRIVATE_ATTRIBUTES": env.list("LAUNCHDARKLY_PRIVATE_ATTRIBUTES", default=["email", "name"]),
+    # What is sent at all; * stands for everything that is not withheld.
+    "LAUNCHDARKLY_ATTRIBUTES": env.list("LAUNCHDARKLY_ATTRIBUTES", default=["*"]),
     # In development an attribute that is not JSON raises; in production it is dropped and counted.
     "RAISE_INVALID_ATTRIBUTES": False,
     "SDK_KEY": env.str("LAUNCHDARKLY_SDK_KEY", default=""),

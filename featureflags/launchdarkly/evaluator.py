@@ -9,6 +9,7 @@ from typing import Any, cast
 
 from ldclient import Context
 
+from featureflags.boundary import json_problem
 from featureflags.launchdarkly.client import client, has_flags
 from featureflags.monitoring import report
 from featureflags.results import Degradation
@@ -36,12 +37,14 @@ class Answer:
 
 def evaluate(flag: str, context: Context, default: JSONValue) -> Answer:
     """The value of a flag for a context, or the default and why. Never raises."""
+    # Events tell of the default too, and one that is no JSON would cost those of others.
+    sayable = default if json_problem(default) is None else None
     try:
-        detail = client().variation_detail(flag, context, default)
+        detail = client().variation_detail(flag, context, sayable)
     except Exception as error:  # noqa: BLE001 - whatever the SDK raises must not reach a page
         return _broken(error, default)
     return Answer(
-        value=cast("JSONValue", detail.value),
+        value=default if detail.is_default_value() else cast("JSONValue", detail.value),
         variation=detail.variation_index,
         reason=dict(detail.reason),
         degraded=_degradation(detail.reason),

@@ -1,7 +1,8 @@
 """The SDK's log, so that an outage fills no disk: each message at most once a minute.
 
 While the SDK has no flags it writes a line for every evaluation. A refused SDK key is reported
-once by `featureflags.launchdarkly.client`, in words that say what to do.
+once by `featureflags.launchdarkly.client`, in words that say what to do. Nothing about a user is
+passed on, at any level.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ EVERY_SECONDS = 60.0
 COMPARED = 48
 """Messages that begin alike are the same one, about another flag or with another delay."""
 REFUSED = "(invalid SDK key)"
+PAYLOAD = "Sending events payload: "
+"""What the SDK writes at DEBUG: whole events, with the public attributes of users. Never passed."""
 MOST_KNOWN = 1000
 
 
@@ -26,6 +29,8 @@ class QuietFilter(logging.Filter):
 
     def filter(self, record: logging.LogRecord) -> bool:
         message = record.getMessage()
+        if message.startswith(PAYLOAD):
+            return False
         if REFUSED in message and "events" not in message:
             return False
         beginning = f"{record.levelno} {message[:COMPARED]}"

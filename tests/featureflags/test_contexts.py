@@ -180,11 +180,16 @@ class TestExtraAttributes:
         assert "email" in changed["_meta"]["privateAttributes"]
 
     @pytest.mark.parametrize(
-        "name", ["key", "kind", "anonymous", "_meta", "segments", "anonymous_key", "", 5]
+        "name", ["key", "kind", "anonymous", "_meta", "segments", "anonymous_key", ""]
     )
-    def test_reserved_names_are_refused(self, name: Any) -> None:
-        with pytest.raises(InvalidAttribute, match=repr(str(name))):
+    def test_reserved_names_are_refused(self, name: str) -> None:
+        with pytest.raises(InvalidAttribute, match=repr(name)):
             with_extra(self.base, {name: "x"})
+
+    def test_a_name_that_is_no_text_is_refused_by_its_type(self) -> None:
+        odd: Any = 5
+        with pytest.raises(InvalidAttribute, match="int"):
+            with_extra(self.base, {odd: "x"})
 
     @pytest.mark.parametrize(
         "value",

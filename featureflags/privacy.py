@@ -1,0 +1,209 @@
+"""Which attributes leave Django for LaunchDarkly, and which of those events may never carry.
+
+The catalogue says it for each attribute: public, private or withheld. The setting
+`LAUNCHDARKLY_ATTRIBUTES` narrows that: it is a list of the names that may be sent, in which `*`
+stands for all that the catalogue lets through. Segments see everything, whatever is sent.
+
+Metadata has no catalogue, so rules stand here. Unless its name is in that list, `custom_<key>` is
+withheld
+
+- if a word of its key, at any depth, is one of IP_WORDS or TEXT_WORDS;
+- if a text in it holds an IP address;
+- if a text in it is free text: more than MAX_CHARACTERS, more than MAX_WORDS, or a line break;
+
+and it is private if a word of its key is one of ADDRESS_WORDS or a text in it is an e-mail address.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cache, lru_cache
+from typing import Final
+
+from django.core.signals import setting_changed
+
+from featureflags.attributes import CUSTOM_PREFIX, Privacy, catalogue, private_names
+from featureflags.conf import app_settings
+from featureflags.types import JSONValue
+
+EVERYTHING: Final = "*"
+IDENTITY: Final = frozenset({"kind", "key", "anonymous"})
+"""A context cannot be without these."""
+
+MAX_CHARACTERS: Final = 64
+MAX_WORDS: Final = 4
+"""“United States of America” is a value to target; a longer text is something that people wrote."""
+IP_WORDS: Final = frozenset(
+    {"ip", "ips", "ipv4", "ipv6", "ipaddr", "ipaddress", "addr", "remoteaddr", "xff"}
+)
+TEXT_WORDS: Final = frozenset(
+    {"about", "bio", "biography", "comment", "comments", "feedback", "message", "messages"}
+    | {"note", "notes", "remark", "remarks"}
+)
+TELLING_WORDS: Final = IP_WORDS | TEXT_WORDS
+ADDRESS_WORDS: Final = frozenset({"email", "emails", "mail"})
+
+_NAMES_KEPT: Final = 4096
+_SEPARATORS = re.compile(r"[^A-Za-z0-9]+")
+_CAMEL = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z0-9]+|[0-9]+")
+_IPV4 = re.compile(r"(?<!\d)(?<!\d\.)(?:\d{1,3}\.){3}\d{1,3}(?!\.?\d)")
+_IPV6 = re.compile(r"(?<![\w:.])[0-9A-Fa-f:.]*:[0-9A-Fa-f.]*:[0-9A-Fa-f:.]*(?![\w:.])")
+_ADDRESS = re.compile(r"[^\s@]@[^\s@]+\.[^\s@]")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Disclosure:
+    """Attributes, sorted by what LaunchDarkly may do with them."""
+
+    sent: dict[str, JSONValue]
+    private: tuple[str, ...]
+    """Names of those that are sent, and redacted from every event."""
+    withheld: tuple[str, ...]
+    """Names of those that never leave Django."""
+
+
+def disclose(attributes: Mapping[str, JSONValue]) -> Disclosure:
+    """Sort the attributes of one user."""
+    sent: dict[str, JSONValue] = {}
+    private: list[str] = []
+    withheld: list[str] = []
+    is_public, is_private = Privacy.PUBLIC, Privacy.PRIVATE
+    for name, value in attributes.items():
+        decision = _by_name(name)
+        privacy = decision.privacy
+        if decision.asks_value:
+            privacy = _by_value(decision, value)
+        if privacy is is_public:
+            sent[name] = value
+        elif privacy is is_private:
+            sent[name] = value
+            private.append(name)
+        else:
+            withheld.append(name)
+    return Disclosure(sent=sent, private=tuple(private), withheld=tuple(withheld))
+
+
+def unknown_names() -> dict[str, str]:
+    """What `LAUNCHDARKLY_ATTRIBUTES` lists to no end: the name, and why as the end of a sentence."""
+    found: dict[str, str] = {}
+    known = {*catalogue(), *IDENTITY, "segments", "anonymous_key"}
+    for name in sorted(_listed() - {EVERYTHING}):
+        attribute = catalogue().get(name)
+        if attribute is not None and attribute.privacy is Privacy.WITHHELD:
+            found[name] = "is withheld by the catalogue, which wins"
+        elif name not in known and not name.startswith(CUSTOM_PREFIX):
+            found[name] = "is no attribute of the catalogue"
+    return found
+
+
+def sends_segments() -> bool:
+    """Whether LaunchDarkly is told of segments at all: without them no rule can target one."""
+    return not _listed().isdisjoint({EVERYTHING, "segments"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Decision:
+    """What a name decides."""
+
+    privacy: Privacy
+    asks_value: bool = False
+    """Whether it is metadata, which may be more private by what is in it."""
+    is_listed: bool = False
+
+
+@lru_cache(_NAMES_KEPT)
+def _by_name(name: str) -> _Decision:
+    listed, attribute = _listed(), catalogue().get(name)
+    if name in IDENTITY:
+        return _Decision(privacy=Privacy.PUBLIC)
+    if (attribute is not None and attribute.privacy is Privacy.WITHHELD) or listed.isdisjoint(
+        {EVERYTHING, name}
+    ):
+        return _Decision(privacy=Privacy.WITHHELD)
+    marked = Privacy.PRIVATE if name in private_names() else Privacy.PUBLIC
+    if not name.startswith(CUSTOM_PREFIX):
+        return _Decision(privacy=marked)
+    key: JSONValue = {name[len(CUSTOM_PREFIX) :]: None}
+    if name not in listed and _holds(key, _is_telling, TELLING_WORDS):
+        return _Decision(privacy=Privacy.WITHHELD)
+    if _holds(key, _is_address, ADDRESS_WORDS):
+        marked = Privacy.PRIVATE
+    return _Decision(privacy=marked, asks_value=True, is_listed=name in listed)
+
+
+def _by_value(decision: _Decision, value: JSONValue) -> Privacy:
+    """What may become of metadata that its name does not withhold."""
+    if not decision.is_listed and _holds(value, _is_telling, TELLING_WORDS):
+        return Privacy.WITHHELD
+    if decision.privacy is Privacy.PUBLIC and _holds(value, _is_address, ADDRESS_WORDS):
+        return Privacy.PRIVATE
+    return decision.privacy
+
+
+def _holds(value: JSONValue, test: Callable[[str], bool], words: frozenset[str]) -> bool:
+    """Whether a text in the value passes the test, or a key in it has one of the words."""
+    if isinstance(value, str):
+        return test(value)
+    if isinstance(value, list):
+        return any(_holds(item, test, words) for item in value)
+    if isinstance(value, dict):
+        return any(
+            not _words(key).isdisjoint(words) or test(key) or _holds(item, test, words)
+            for key, item in value.items()
+        )
+    return False
+
+
+def _is_telling(text: str) -> bool:
+    return _is_free_text(text) or _holds_ip(text)
+
+
+def _is_address(text: str) -> bool:
+    return "@" in text and _ADDRESS.search(text) is not None
+
+
+def _is_free_text(text: str) -> bool:
+    if len(text) > MAX_CHARACTERS:
+        return True
+    return not text.isalnum() and (len(text.split()) > MAX_WORDS or len(text.splitlines()) > 1)
+
+
+def _holds_ip(text: str) -> bool:
+    if "." in text and any(_is_ip(found) for found in _IPV4.findall(text)):
+        return True
+    return ":" in text and any(_is_ip(found) for found in _IPV6.findall(text))
+
+
+def _is_ip(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        # Python refuses leading zeros, which people write all the same.
+        parts = text.split(".")
+        return len(parts) == 4 and all(part.isdigit() and int(part) < 256 for part in parts)
+    return True
+
+
+@lru_cache(_NAMES_KEPT)
+def _words(key: str) -> frozenset[str]:
+    """The words of a key: `lastIP`, `last_ip` and `last-ip` all hold `ip`."""
+    parts = [part for part in _SEPARATORS.split(key) if part]
+    camel = [word for part in parts for word in _CAMEL.findall(part)]
+    return frozenset(word.lower() for word in [*parts, *camel])
+
+
+@cache
+def _listed() -> frozenset[str]:
+    return frozenset(app_settings().launchdarkly_attributes)
+
+
+def _forget_list(*, setting: str, **_kwargs: object) -> None:
+    if setting == "FEATUREFLAGS":
+        _listed.cache_clear()
+        _by_name.cache_clear()
+
+
+setting_changed.connect(_forget_list, dispatch_uid="featureflags.privacy")
