@@ -53,7 +53,7 @@ class Segment(models.Model):
     created_at = models.DateTimeField(_("created at"), auto_now_add=True)
     updated_at = models.DateTimeField(_("updated at"), auto_now=True)
 
-    objects = SegmentQuerySet.as_manager()
+    objects = SegmentQuerySet["Segment"].as_manager()
 
     class Meta:
         verbose_name = _("segment")
@@ -124,7 +124,7 @@ class SegmentMember(models.Model):
     )
     created_at = models.DateTimeField(_("created at"), auto_now_add=True)
 
-    objects = MemberQuerySet.as_manager()
+    objects = MemberQuerySet["SegmentMember"].as_manager()
 
     class Meta:
         verbose_name = _("segment member")

@@ -6,7 +6,7 @@ Deletions raise it through Django's signals, see `featureflags.receivers`.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 from django.core.exceptions import ValidationError
 from django.db import models, transaction
@@ -15,9 +15,6 @@ from django.utils.translation import gettext as _
 
 from featureflags.conf import app_settings
 from featureflags.versions import RulesetVersion
-
-if TYPE_CHECKING:
-    from featureflags.models import Segment, SegmentMember
 
 ModelT = TypeVar("ModelT", bound=models.Model)
 
@@ -36,7 +33,7 @@ class RulesetQuerySet(models.QuerySet[ModelT]):
     update.alters_data = True  # type: ignore[attr-defined]  # Django's mark for templates
 
 
-class SegmentQuerySet(RulesetQuerySet["Segment"]):
+class SegmentQuerySet(RulesetQuerySet[ModelT]):
     def update(self, **values: Any) -> int:
         """As Django's. Raises ValueError for `key` and `rules`, which only `save` validates."""
         forbidden = sorted(VALIDATED_ONE_BY_ONE & values.keys())
@@ -46,7 +43,7 @@ class SegmentQuerySet(RulesetQuerySet["Segment"]):
         values.setdefault("version", models.F("version") + 1)
         return super().update(**values)
 
-    def bulk_create(self, objs: Iterable[Segment], *_args: Any, **_options: Any) -> list[Segment]:
+    def bulk_create(self, objs: Iterable[ModelT], *_args: Any, **_options: Any) -> list[ModelT]:
         """Save each row, validated; all of them or, after a ValidationError, none."""
         rows = list(objs)
         with transaction.atomic(using=self.db):
@@ -55,10 +52,8 @@ class SegmentQuerySet(RulesetQuerySet["Segment"]):
         return rows
 
 
-class MemberQuerySet(RulesetQuerySet["SegmentMember"]):
-    def bulk_create(
-        self, objs: Iterable[SegmentMember], *args: Any, **options: Any
-    ) -> list[SegmentMember]:
+class MemberQuerySet(RulesetQuerySet[ModelT]):
+    def bulk_create(self, objs: Iterable[ModelT], *args: Any, **options: Any) -> list[ModelT]:
         """As Django's, validated. Raises ValidationError where a segment would hold too many."""
         rows = list(objs)
         for row in rows:
@@ -66,12 +61,13 @@ class MemberQuerySet(RulesetQuerySet["SegmentMember"]):
         with transaction.atomic(using=self.db):
             RulesetVersion.raise_version()
             created = super().bulk_create(rows, *args, **options)
-            self._refuse_too_many({row.segment_id for row in rows})
+            self._refuse_too_many({row.serializable_value("segment") for row in rows})
         return created
 
     def _refuse_too_many(self, segments: set[int]) -> None:
         limit = app_settings().max_members
-        counts = self.model.objects.filter(segment__in=segments).values("segment__key")
+        members = self.model._default_manager.filter(segment__in=segments)  # noqa: SLF001 - Django's way
+        counts = members.values("segment__key")
         crowded = (
             counts.order_by("segment__key").annotate(n=Count("pk")).filter(n__gt=limit).first()
         )
