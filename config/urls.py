@@ -5,10 +5,12 @@ from __future__ import annotations
 from django.contrib import admin
 from django.urls import include, path
 
+from featureflags.admin.testers import choose_flags
 from featureflags.api.health import health, metrics
 
 urlpatterns = [
     path("", include("config.site_urls")),
+    path("admin/feature-flags/testing/", admin.site.admin_view(choose_flags), name="tester_flags"),
     path("admin/", admin.site.urls),
     path("api/v1/", include("config.api_urls")),
     path("healthz", health, name="health"),

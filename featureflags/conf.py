@@ -108,7 +108,7 @@ class Source(StrEnum):
     """A Redis that a relay proxy fills."""
     FILE = "file"
     TEST_DATA = "test-data"
-    """What a test puts into `featureflags.testing.test_data()`."""
+    """What a test puts into `featureflags.testing.sdk_test_data()`."""
     OFFLINE = "offline"
 
 

@@ -1,16 +1,19 @@
-"""Makes every request one unit of work, and sets the visitor's cookie if a flag was asked."""
+"""Makes every request one unit of work, and sets the visitor's cookie if a flag was asked.
+
+A tester's own values hold within the request, and the page says so.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from typing import cast
 
-from asgiref.sync import iscoroutinefunction
+from asgiref.sync import iscoroutinefunction, sync_to_async
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.utils.decorators import sync_and_async_middleware
 
-from featureflags import visitors
+from featureflags import testers, visitors
 from featureflags.cache.unit import unit_of_work
 
 SyncResponse = Callable[[HttpRequest], HttpResponseBase]
@@ -27,8 +30,14 @@ def FeatureFlagsMiddleware(  # noqa: N802 - Django's name for a middleware
 
         async def middleware_async(request: HttpRequest) -> HttpResponseBase:
             with unit_of_work(request):
-                response = await answer_async(request)
+                # Loading the user is for a thread; without the cookie there is nothing to load.
+                has_cookie = testers.has_cookie(request)
+                look = await sync_to_async(testers.look_of)(request) if has_cookie else None
+                with testers.seeing(look):
+                    response = await answer_async(request)
             visitors.finish(request, response)
+            if look is not None:
+                await sync_to_async(testers.finish)(request, response, look)
             return response
 
         return middleware_async
@@ -37,8 +46,12 @@ def FeatureFlagsMiddleware(  # noqa: N802 - Django's name for a middleware
 
     def middleware(request: HttpRequest) -> HttpResponseBase:
         with unit_of_work(request):
-            response = answer(request)
+            look = testers.look_of(request)
+            with testers.seeing(look):
+                response = answer(request)
         visitors.finish(request, response)
+        if look is not None:
+            testers.finish(request, response, look)
         return response
 
     return middleware

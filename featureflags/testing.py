@@ -7,7 +7,7 @@ the test ends:
         flag_overrides("new-checkout", True)
 
 `override_flag(…, process_wide=True)` is for a live server, which answers in another thread. With
-`FEATUREFLAGS["SOURCE"] = "test-data"` flags come from `test_data()`, the SDK's own `TestData`.
+`FEATUREFLAGS["SOURCE"] = "test-data"` flags come from `sdk_test_data()`, the SDK's own `TestData`.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from contextlib import ExitStack
 import pytest
 
 from featureflags.flags import Flag
-from featureflags.launchdarkly.configuring import test_data
+from featureflags.launchdarkly.configuring import sdk_test_data
 from featureflags.overrides import override_flag
 from featureflags.types import JSONValue
 
-__all__ = ["FlagOverrides", "flag_overrides", "override_flag", "test_data"]
+__all__ = ["FlagOverrides", "flag_overrides", "override_flag", "sdk_test_data"]
 
 FlagOverrides = Callable[[str | Flag, JSONValue], None]
 

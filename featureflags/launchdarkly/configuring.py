@@ -34,7 +34,7 @@ SERVICE_SOURCES = frozenset({Source.STREAMING, Source.POLLING})
 _test_data = TestData.data_source()
 
 
-def test_data() -> TestData:
+def sdk_test_data() -> TestData:
     """What the source `test-data` serves in this process; see the SDK's `TestData`."""
     return _test_data
 

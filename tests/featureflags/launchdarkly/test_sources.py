@@ -21,7 +21,7 @@ from featureflags.launchdarkly.configuring import sending_config
 from featureflags.launchdarkly.status import State, connection_status
 from featureflags.launchdarkly.store import CopyOnWriteStore
 from featureflags.overrides import override_flag
-from featureflags.testing import test_data as launchdarkly_test_data
+from featureflags.testing import sdk_test_data
 from tests.featureflags.launchdarkly.asking import ask, wait_for
 from tests.services.launchdarkly import LaunchDarklyServer, boolean_flag
 from tests.services.redis import RedisServer, redis_server
@@ -102,7 +102,7 @@ class TestFile:
 class TestTestData:
     def test_a_test_puts_its_flags_there(self, settings: Settings) -> None:
         use(settings, SOURCE="test-data")
-        data = launchdarkly_test_data()
+        data = sdk_test_data()
         data.update(data.flag("beta").variation_for_all(True))
         assert ask() is True
         data.update(data.flag("beta").variation_for_all(False))

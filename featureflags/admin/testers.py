@@ -1,0 +1,148 @@
+"""The page where a member of staff chooses which flags they see with other values, and ends it.
+
+Each choice is written to the admin's log. There is no such page unless the setting is on.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from django import forms
+from django.contrib import admin, messages
+from django.contrib.admin.models import CHANGE, LogEntry
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import render
+from django.urls import reverse
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from featureflags import testers
+from featureflags.conf import app_settings
+from featureflags.flags import Flag, FlagType, declared_flags
+from featureflags.types import JSONValue
+from users.models import User
+
+logger = logging.getLogger(__name__)
+
+TEMPLATE = "admin/featureflags/testers.html"
+PREFIX = "flag:"
+BOOLEANS = [
+    ("", gettext_lazy("As everybody")),
+    ("true", gettext_lazy("On")),
+    ("false", gettext_lazy("Off")),
+]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Nothing:
+    """No value was chosen: None is one."""
+
+
+NOTHING = _Nothing()
+
+
+class FlagField(forms.CharField):
+    """A flag's value: the words of a string flag as they are, JSON for every other type."""
+
+    def __init__(self, flag: Flag) -> None:
+        is_boolean = flag.type is FlagType.BOOLEAN
+        widget = forms.Select(choices=BOOLEANS) if is_boolean else forms.TextInput()
+        super().__init__(required=False, label=flag.key, help_text=flag.description, widget=widget)
+        self._flag = flag
+
+    def clean(self, value: Any) -> JSONValue | _Nothing:
+        text = super().clean(value)
+        if not text:
+            return NOTHING
+        if self._flag.type is FlagType.STRING:
+            return str(text)
+        try:
+            parsed: JSONValue = json.loads(text)
+        except ValueError as error:
+            raise forms.ValidationError(_("This is no JSON.")) from error
+        if not self._flag.type.holds(parsed):
+            raise forms.ValidationError(_("This is no %(type)s.") % {"type": self._flag.type.value})
+        return parsed
+
+
+class TesterForm(forms.Form):
+    """One field for each declared flag."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for key, flag in declared_flags().items():
+            self.fields[PREFIX + key] = FlagField(flag)
+
+    def chosen(self) -> dict[str, JSONValue]:
+        return {
+            name.removeprefix(PREFIX): value
+            for name, value in self.cleaned_data.items()
+            if value is not NOTHING
+        }
+
+
+def choose_flags(request: HttpRequest) -> HttpResponse:
+    """Choose and end. Wrapped in `admin_view`: staff alone reach it."""
+    if not app_settings().testers or not isinstance(request.user, User):
+        raise Http404
+    look = testers.look_of(request)
+    if request.method != "POST":
+        return _page(request, TesterForm(initial=_initial(look)), look)
+    if "end" in request.POST:
+        return _ended(request.user, request)
+    form = TesterForm(request.POST)
+    if not form.is_valid():
+        return _page(request, form, look)
+    return _started(request.user, request, form)
+
+
+def _started(user: User, request: HttpRequest, form: TesterForm) -> HttpResponse:
+    flags = form.chosen()
+    if not flags:
+        return _ended(user, request)
+    response = HttpResponseRedirect(reverse("tester_flags"))
+    try:
+        testers.start(response, testers.new_look(user, flags))
+    except testers.LookTooLong:
+        form.add_error(None, _("This is more than a cookie holds. Choose fewer flags."))
+        return _page(request, form, testers.look_of(request))
+    _write_down(user, "Sees pages with these flags: " + json.dumps(flags, sort_keys=True))
+    messages.success(request, _("You see pages with these flags now. Nobody else does."))
+    return response
+
+
+def _ended(user: User, request: HttpRequest) -> HttpResponse:
+    response = HttpResponseRedirect(reverse("tester_flags"))
+    testers.end(response)
+    _write_down(user, "Sees pages as everybody does.")
+    messages.success(request, _("You see pages as everybody does."))
+    return response
+
+
+def _write_down(user: User, what: str) -> None:
+    LogEntry.objects.log_actions(
+        user.pk, User.objects.filter(pk=user.pk), CHANGE, change_message=what, single_object=True
+    )
+    logger.info("Tester %s: %s", user.pk, what)
+
+
+def _page(request: HttpRequest, form: TesterForm, look: testers.Look | None) -> HttpResponse:
+    context: dict[str, Any] = {
+        **admin.site.each_context(request),
+        "title": _("See pages with other flags"),
+        "form": form,
+        "look": look,
+    }
+    return render(request, TEMPLATE, context)
+
+
+def _initial(look: testers.Look | None) -> Mapping[str, str]:
+    flags = look.flags if look is not None else {}
+    return {
+        PREFIX + key: value if isinstance(value, str) else json.dumps(value)
+        for key, value in flags.items()
+    }
