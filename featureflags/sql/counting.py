@@ -17,8 +17,9 @@ from django.db import connections
 from django.db.models import BooleanField, Exists, Field, TextField
 
 from featureflags.sql.bounds import Condition, any_of, condition
-from featureflags.sql.expressions import Name, Present
-from featureflags.sql.json import JSONAt, JSONTypeAt, TypeOf
+from featureflags.sql.expressions import Name, Present, TextPart
+from featureflags.sql.json import JSONAt, JSONTextAt, JSONTypeAt, TypeOf
+from featureflags.sql.operands import JSONColumn
 from users.querysets import UserQuerySet
 
 _SQLITE: Final = "SELECT {columns} FROM ({source}) AS {name} LIMIT -1 OFFSET 0"
@@ -70,15 +71,25 @@ class Columns:
             return expression
         return self._derived.name(expression, expression, output_field)
 
-    def may_be_list(self, listed: Any) -> bool:
-        """Whether the pass looks into lists; if not, it counts the users who have one here."""
-        if not self._lists:
-            self._taken_for_none[listed.name] = condition(Present(listed))
-        return self._lists
+    def take_written(self, document: Any, path: tuple[str, ...]) -> Any:
+        """The value as text, on PostgreSQL."""
+        return None if self._sqlite else self.take(JSONTextAt(document, path), TextField())
+
+    def may_be_list(self, operand: JSONColumn) -> bool:
+        """Whether the pass looks into lists; if not, it counts the users who may have one here."""
+        if self._lists:
+            return True
+        if operand.written is None:
+            sign = condition(Present(operand.list))
+        else:
+            # A text may begin so as well: then the second pass was not needed, and does no harm.
+            sign = condition(TextPart(operand.written, "startsWith", "["))
+        self._taken_for_none[operand.value.name] = sign
+        return False
 
     @property
     def has_list(self) -> Condition:
-        """A user has a list where the conditions were told that there is none."""
+        """A user may have a list where the conditions were told that there is none."""
         return any_of(self._taken_for_none.values())
 
     def statement(self, conditions: Sequence[Condition]) -> tuple[str, list[Any]]:

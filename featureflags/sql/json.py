@@ -81,6 +81,21 @@ class JSONTypeAt(JSONAt):
         return f"JSONB_TYPEOF({value})", params
 
 
+class JSONTextAt(JSONAt):
+    """The value at a path as PostgreSQL writes it: a text as it is, anything else as JSON."""
+
+    def _postgresql(self, sql: str, params: list[Any]) -> Sql:
+        return f"({sql}{' -> %s::text' * (len(self.path) - 1)} ->> %s::text)", [*params, *self.path]
+
+
+_MAY_BE_JSON: Final = re.compile(r"true|false|[-0-9\[{].*", re.DOTALL)
+
+
+def means_text(text: str) -> bool:
+    """Whether nothing but this very text is written so: no number, boolean, list or object is."""
+    return _MAY_BE_JSON.fullmatch(text) is None
+
+
 class TypeOf(Func):
     """The JSON type of a jsonb of PostgreSQL."""
 
@@ -164,8 +179,7 @@ class DoubleOf(_OfPair):
     postgresql = (
         "CASE WHEN {kind} = 'number' THEN CASE"
         # Most numbers are settled here; the rest is for those that no double comes near.
-        " WHEN {value}::numeric BETWEEN -1e15 AND 1e15 AND SCALE({value}::numeric) < 100"
-        " THEN {value}::float8"
+        " WHEN LENGTH({value} #>> '{{}}') < 16 THEN ({value} #>> '{{}}')::float8"
         f" WHEN ABS({{value}}::numeric) <= {_TINY} THEN 0"
         f" WHEN ABS({{value}}::numeric) < {_HUGE} THEN {{value}}::float8"
         " WHEN SCALE({value}::numeric) > 0"

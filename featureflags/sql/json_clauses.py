@@ -89,7 +89,7 @@ def _lifted(operand: JSONColumn, bounds: Bounds, *stops: Condition) -> Bounds:
 
 
 def _any_element(operand: JSONColumn, holds: Condition, *stops: Condition) -> Condition:
-    if holds is False or not operand.source.may_be_list(operand.list):
+    if holds is False or not operand.source.may_be_list(operand):
         return False
     parts = [to_expression(one) for one in (holds, *stops)]
     return condition(AnyElement(operand.list, *parts))
@@ -149,7 +149,9 @@ def _contained(
 ) -> Condition:
     def test(at: JSONColumn) -> Condition:
         constants = (condition(IsConstant(at.kind, at.value, one)) for one in booleans)
-        return any_of([condition(OneOf(at.text, texts)) if texts else False, *constants])
+        return any_of(
+            [condition(OneOf(at.text_among(texts), texts)) if texts else False, *constants]
+        )
 
     here, inside = test(operand), _any_element(operand, test(ELEMENT))
     otherwise = any_of([here, inside])

@@ -6,7 +6,7 @@ many segments each is computed once in a subquery.
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Collection, Hashable
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol, TypeAlias
 
@@ -17,7 +17,7 @@ from featureflags.segments.attribute_types import AttributeType
 from featureflags.segments.definitions import USER_KIND
 from featureflags.segments.predicate import BUILT_IN
 from featureflags.sql.expressions import Name, Text
-from featureflags.sql.json import DoubleOf, JSONAt, JSONTypeAt, ListOf, TextOf
+from featureflags.sql.json import DoubleOf, JSONAt, JSONTypeAt, ListOf, TextOf, means_text
 from featureflags.types import JSONValue
 
 
@@ -40,7 +40,11 @@ class Source(Protocol):
         """An expression on what was taken before, or what stands for it."""
         ...
 
-    def may_be_list(self, listed: Any) -> bool:
+    def take_written(self, document: Any, path: tuple[str, ...]) -> Any:
+        """The value as text whatever it is; None where that saves nothing."""
+        ...
+
+    def may_be_list(self, operand: JSONColumn) -> bool:
         """Whether to ask for the elements of a list; if not, the caller sees to it that none is."""
         ...
 
@@ -65,8 +69,12 @@ class Inline:
     derive = take
 
     @staticmethod
-    def may_be_list(listed: Any) -> bool:
-        del listed
+    def take_written(document: Any, path: tuple[str, ...]) -> Any:
+        del document, path
+
+    @staticmethod
+    def may_be_list(operand: JSONColumn) -> bool:
+        del operand
         return True
 
 
@@ -125,6 +133,8 @@ class JSONColumn:
     source: Source = field(default_factory=Inline)
     document: Any = None
     path: tuple[str, ...] = ()
+    written: Any = None
+    """The value as text whatever it is, where that costs less than `text`."""
 
     @property
     def kind(self) -> Any:
@@ -135,6 +145,12 @@ class JSONColumn:
     def text(self) -> Any:
         """The value if it is a text, else NULL."""
         return self.source.derive(TextOf(self.type_sql, self.value), TextField())
+
+    def text_among(self, texts: Collection[str]) -> Any:
+        """As `text`, or an expression that equals one of these texts exactly where that does."""
+        if self.written is not None and all(means_text(text) for text in texts):
+            return self.written
+        return self.text
 
     @property
     def double(self) -> Any:
@@ -202,7 +218,8 @@ def json_operand(document: Any, path: tuple[str, ...], source: Source) -> JSONCo
     type_sql, value = source.take_json(document, path)
     if path and isinstance(source, Inline):
         return JSONColumn(type_sql=type_sql, value=value, document=document, path=path)
-    return JSONColumn(type_sql=type_sql, value=value, source=source)
+    written = source.take_written(document, path) if path else None
+    return JSONColumn(type_sql=type_sql, value=value, source=source, written=written)
 
 
 ELEMENT: Final = JSONColumn(
