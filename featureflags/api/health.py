@@ -30,6 +30,8 @@ logger = logging.getLogger(__name__)
 
 PROMETHEUS = "text/plain; version=0.0.4; charset=utf-8"
 BEARER = "Bearer "
+PROBE = b"up"
+"""Bytes, as the snapshot cache holds nothing else; no digits, which django-redis reads as a number."""
 PROBE_SECONDS = 10
 
 
@@ -101,8 +103,8 @@ def _ask_database() -> None:
 def _ask_cache() -> None:
     cache = caches[app_settings().cache]
     key = f"health-{uuid.uuid4().hex}"
-    cache.set(key, b"1", PROBE_SECONDS)
-    if cache.get(key) != b"1":
+    cache.set(key, PROBE, PROBE_SECONDS)
+    if cache.get(key) != PROBE:
         raise LookupError
     cache.delete(key)
 
