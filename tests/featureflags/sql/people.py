@@ -84,12 +84,15 @@ NESTED: Final[tuple[Any, ...]] = (
     *({}, [], [None], [[]], {"x": 1}, {"x": [1, 2]}, [["a"]], [{"x": True}], {"x": {"y": "a"}}),
 )
 
+NO_LISTS: Final[tuple[Any, ...]] = ({}, {"x": 1}, {"x": {"y": "a"}}, None)
+
 
 class People:
     """Draws values for users, from one seed."""
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, *, lists: bool) -> None:
         self.random = random.Random(seed)
+        self.lists = lists
 
     def one_of(self, values: Sequence[Drawn]) -> Drawn:
         return self.random.choice(values)
@@ -105,6 +108,9 @@ class People:
         kind = self.random.random()
         if kind < 0.7:
             return self.scalar()
+        if not self.lists:
+            without: JSONValue = self.one_of(NO_LISTS)
+            return without
         if kind < 0.9:
             return [self.scalar() for _ in range(self.random.randint(0, 3))]
         nested: JSONValue = self.one_of(NESTED)
@@ -141,9 +147,9 @@ class People:
         )
 
 
-def create_people(seed: int = 1) -> None:
-    """Fill the tables of users and groups."""
-    people = People(seed)
+def create_people(seed: int = 1, *, lists: bool = True) -> None:
+    """Fill the tables of users and groups; without `lists` no metadata hold one."""
+    people = People(seed, lists=lists)
     users = User.objects.bulk_create(people.user(number) for number in range(PEOPLE))
     groups = Group.objects.bulk_create(
         Group(name=name) for name in ("a", "ab", "é", "2025-01-31T12:00:00Z")
