@@ -26,10 +26,11 @@ from typing import Final, TypeAlias
 from asgiref.sync import sync_to_async
 from django.http import HttpRequest
 
+from featureflags.cache import usage
 from featureflags.contexts import InvalidAttribute, UserContext, event_data, with_extra
 from featureflags.flags import Flag, FlagType, declared_flags
 from featureflags.launchdarkly import evaluator
-from featureflags.launchdarkly.client import looking
+from featureflags.launchdarkly.client import is_looking, looking
 from featureflags.monitoring import report
 from featureflags.overrides import (
     MISSING,
@@ -218,7 +219,15 @@ async def atrack(
     _track(event, context, data, metric_value)
 
 
-_aresolve = sync_to_async(resolve)
+def _connect_and_resolve(
+    user: Subject, *, request: HttpRequest | None, anonymous_key: str | None
+) -> UserContext:
+    """What may wait: the first check of a process for LaunchDarkly, and each for the database."""
+    evaluator.connect()
+    return resolve(user, request=request, anonymous_key=anonymous_key)
+
+
+_aresolve = sync_to_async(_connect_and_resolve)
 
 
 def _track(event: str, context: UserContext, data: JSONValue, metric_value: float | None) -> None:
@@ -248,6 +257,20 @@ def _evaluate(
     attributes: ExtraAttributes | None,
 ) -> Evaluation:
     key = str(flag)
+    evaluation = _one(key, context, default, attributes)
+    # A key that nobody knows may be anything that a visitor typed.
+    is_known = Degradation.FLAG_NOT_FOUND not in evaluation.degraded or key in declared_flags()
+    if is_known and not is_looking():
+        usage.count(key)
+    return evaluation
+
+
+def _one(
+    key: str,
+    context: UserContext,
+    default: JSONValue | _Unset,
+    attributes: ExtraAttributes | None,
+) -> Evaluation:
     fallback = _default_of(key, default, if_unknown=None)
     forced = _forced(key, context)
     if forced is not None:

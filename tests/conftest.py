@@ -17,7 +17,7 @@ from django.test import override_settings
 from pytest_django.fixtures import Settings
 
 from featureflags import monitoring
-from featureflags.cache import rulesets, store
+from featureflags.cache import rulesets, store, usage
 from featureflags.launchdarkly import client
 from featureflags.overrides import forced_flags
 from tests.emptying import empty_caches
@@ -64,6 +64,7 @@ def fresh_process(request: pytest.FixtureRequest) -> Iterator[None]:
     rulesets.forget_loaded()
     store.resume()
     monitoring.forget()
+    usage.forget()
     forced_flags.cache_clear()
     yield
     client.close()

@@ -12,6 +12,7 @@ from contextvars import ContextVar
 
 from django.http import HttpRequest
 
+from featureflags.cache import usage
 from featureflags.cache.rulesets import LoadedRuleset
 from featureflags.contexts import UserContext
 
@@ -81,3 +82,4 @@ def unit_of_work(request: HttpRequest | None = None) -> Iterator[UnitOfWork]:
         yield unit
     finally:
         _unit.reset(token)
+        usage.flush_if_due()

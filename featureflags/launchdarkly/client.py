@@ -69,8 +69,13 @@ class Clients:
         self.has_spare_flags = self._fill_from_spare()
         wait = max(0.0, settings.start_wait - (time.monotonic() - begun))
         self._refused = False
-        self.sending = LDClient(sending_config(settings, self.store), start_wait=wait)
-        self.looking = LDClient(looking_config(settings, self.store), start_wait=0)
+        try:
+            self.sending = LDClient(sending_config(settings, self.store), start_wait=wait)
+            self.looking = LDClient(looking_config(settings, self.store), start_wait=0)
+        except BaseException:
+            if self.spare is not None:
+                self.spare.close()
+            raise
         self._watch_status()
         self._closing, self._closed = threading.Event(), threading.Event()
         # Made now: Python 3.12 starts no thread any more while a process ends.
@@ -159,6 +164,11 @@ def looking() -> Iterator[None]:
         yield
     finally:
         _only_looking.reset(token)
+
+
+def is_looking() -> bool:
+    """Whether this is within `looking()`."""
+    return _only_looking.get()
 
 
 def close() -> None:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Mapping
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from tests.services.guarded import HOST
 from tests.services.launchdarkly_api_http import ApiHttpServer, ApiRequest, Fault
@@ -31,6 +31,8 @@ class LaunchDarklyApiServer:
         self.environment = environment
         self.token = token
         self.store = SegmentStore(environment)
+        self.flags: dict[str, dict[str, Any]] = {}
+        """What is answered for a flag, by key."""
         self.next_link: str | None = None
         """A link to give in place of the right one."""
         self.lock = threading.Lock()

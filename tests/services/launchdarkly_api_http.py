@@ -67,6 +67,7 @@ class ApiSite(Protocol):
     token: str
     store: SegmentStore
     lock: threading.Lock
+    flags: dict[str, JsonObject]
     next_link: str | None
 
     def fault(self, method: str) -> Fault | None: ...
@@ -161,6 +162,10 @@ class Handler(BaseHTTPRequestHandler):
                 if (project, environment) != (site.project, site.environment):
                     raise Refused(404, "not_found", "Unknown project or environment key")
                 return self._segments(method, rest, body)
+            case "GET", ["", "api", "v2", "flags", project, key]:
+                if project != site.project or key not in site.flags:
+                    raise Refused(404, "not_found", "Unknown project or flag key")
+                return 200, site.flags[key]
             case _:
                 raise Refused(404, "not_found", "Not found")
 

@@ -1,4 +1,4 @@
-"""The calls of LaunchDarkly's REST API that we make: segments of one environment."""
+"""The calls of LaunchDarkly's REST API that we make: segments of one environment, and flags."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from featureflags.launchdarkly.management.errors import (
 from featureflags.launchdarkly.management.models import (
     Instruction,
     NewSegment,
+    RemoteFlag,
     RemoteSegment,
     SegmentPage,
     SemanticPatch,
@@ -37,7 +38,7 @@ Shape = TypeVar("Shape")
 
 
 class ManagementClient:
-    """Segments of one environment of one project. A context manager, which closes connections.
+    """Segments of one environment of one project, and its flags. A context manager, which closes connections.
 
     Every call raises a ManagementError, see `errors.py`.
     """
@@ -125,12 +126,18 @@ class ManagementClient:
         """
         self._transport.call("DELETE", self._path(key), idempotent=True)
 
+    def flag(self, key: str) -> RemoteFlag:
+        """One flag of the project, archived or not. Raises NotFoundError.
+
+        https://launchdarkly.com/docs/api/feature-flags/get-feature-flag
+        """
+        path = _joined("flags", self.project, key)
+        return _decode(
+            self._transport.call("GET", path, idempotent=True), RemoteFlag, f"GET {path}"
+        )
+
     def _path(self, *rest: str) -> str:
-        parts = ("api", "v2", "segments", self.project, self.environment, *rest)
-        for part in parts:
-            if not part.strip("."):
-                raise InvalidRequestError(f"{part!r} is no key.")
-        return "".join(f"/{quote(part, safe='')}" for part in parts)
+        return _joined("segments", self.project, self.environment, *rest)
 
 
 def management_client(
@@ -161,6 +168,13 @@ def management_client(
         environment=environment,
         policy=policy,
     )
+
+
+def _joined(*parts: str) -> str:
+    for part in parts:
+        if not part.strip("."):
+            raise InvalidRequestError(f"{part!r} is no key.")
+    return "/api/v2" + "".join(f"/{quote(part, safe='')}" for part in parts)
 
 
 def _decode(body: bytes, shape: type[Shape], call: str) -> Shape:

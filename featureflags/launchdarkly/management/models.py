@@ -65,6 +65,13 @@ class RemoteSegment(Representation, frozen=True, kw_only=True):
     flags: tuple[FlagUse, ...] | None = msgspec.field(name="_flags", default=None)
 
 
+class RemoteFlag(Representation, frozen=True, kw_only=True):
+    """A flag of a project, also one that no SDK is given."""
+
+    key: str
+    archived: bool = False
+
+
 class Link(Representation, frozen=True, kw_only=True):
     href: str
 

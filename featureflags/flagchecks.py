@@ -1,0 +1,171 @@
+"""Whether the flags of the code, of LaunchDarkly and of Django's segments fit: behind `check_flags`.
+
+`find_problems` is a plain function of what is passed in. `archived` asks LaunchDarkly's REST API,
+since the SDK is not told of flags that are archived or deleted.
+"""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from featureflags.cache.usage import Usage
+from featureflags.conf import app_settings
+from featureflags.flags import Flag
+from featureflags.inspection.reading import FlagView, RawData, flags
+from featureflags.inspection.targeting import named_segments
+from featureflags.launchdarkly.management.client import management_client
+from featureflags.launchdarkly.management.errors import ManagementError, NotFoundError
+from featureflags.segments.showing import show
+
+
+class Kind(StrEnum):
+    """What may be wrong with a flag."""
+
+    MISSING = "missing"
+    """Declared here, and LaunchDarkly does not serve it."""
+    ARCHIVED = "archived"
+    """Declared here, and archived there."""
+    WRONG_TYPE = "wrong-type"
+    UNDECLARED = "undeclared"
+    """Served by LaunchDarkly, and not declared here."""
+    NOT_EVALUATED = "not-evaluated"
+    UNKNOWN_SEGMENT = "unknown-segment"
+    """Targets a segment that Django does not have: nobody is in it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One thing that is wrong."""
+
+    kind: Kind
+    flag: str
+    words: str
+
+    def to_dict(self) -> dict[str, Any]:
+        return {"kind": self.kind.value, "flag": self.flag, "words": self.words}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """What the flags are compared with."""
+
+    declared: Mapping[str, Flag]
+    segments: Collection[str]
+    """Keys of the segments in Django."""
+    archived: Collection[str] = ()
+    usage: Usage
+    today: datetime.date
+    """In UTC."""
+    days: int
+    """A flag that was not evaluated for so many days is named."""
+
+    @property
+    def counts_long_enough(self) -> bool:
+        """Whether evaluations have been counted for all of these days."""
+        since = self.usage.since
+        return since is not None and since <= self.today - datetime.timedelta(days=self.days)
+
+
+def find_problems(data: RawData, facts: Facts) -> list[Finding]:
+    """All that is wrong, by flag."""
+    served = {flag.key: flag for flag in flags(data)}
+    found = [
+        *_missing(served, facts),
+        *_of_wrong_type(served, facts),
+        *_undeclared(served, facts),
+        *_not_evaluated(served, facts),
+        *_unknown_segments(data, facts),
+    ]
+    return sorted(found, key=lambda finding: (finding.flag, finding.kind))
+
+
+def archived(keys: Iterable[str]) -> tuple[frozenset[str], str | None]:
+    """Which of these flags are archived in LaunchDarkly, and why that cannot be told if so.
+
+    One call for each key: ask for those alone that the SDK is not given.
+    """
+    wanted = sorted(keys)
+    if not wanted:
+        return frozenset(), None
+    if not app_settings().api_token:
+        return frozenset(), (
+            "Without LAUNCHDARKLY_API_TOKEN a flag that is archived cannot be told from one that"
+            " was never there."
+        )
+    found = set()
+    try:
+        with management_client() as client:
+            for key in wanted:
+                try:
+                    if client.flag(key).archived:
+                        found.add(key)
+                except NotFoundError:
+                    continue
+    except ManagementError as error:
+        return frozenset(found), f"LaunchDarkly could not be asked for archived flags: {error}"
+    return frozenset(found), None
+
+
+def _missing(served: Mapping[str, FlagView], facts: Facts) -> Iterator[Finding]:
+    for key, flag in facts.declared.items():
+        if key in served:
+            continue
+        default = f"everybody gets the default, {show(flag.default)}. Ask {flag.owner}."
+        if key in facts.archived:
+            words = f"is archived in LaunchDarkly, and still declared here: {default}"
+            yield Finding(kind=Kind.ARCHIVED, flag=key, words=words)
+        else:
+            words = f"is declared here, and LaunchDarkly does not have it: {default}"
+            yield Finding(kind=Kind.MISSING, flag=key, words=words)
+
+
+def _of_wrong_type(served: Mapping[str, FlagView], facts: Facts) -> Iterator[Finding]:
+    for key, flag in facts.declared.items():
+        wrong = [
+            show(value)
+            for value in (served[key].variations if key in served else ())
+            if not flag.type.holds(value)
+        ]
+        if wrong:
+            values = ", ".join(wrong)
+            words = f"is declared as {flag.type.value}, and LaunchDarkly may serve {values}."
+            yield Finding(kind=Kind.WRONG_TYPE, flag=key, words=words)
+
+
+def _undeclared(served: Mapping[str, FlagView], facts: Facts) -> Iterator[Finding]:
+    for key in served:
+        if key not in facts.declared:
+            last = facts.usage.last.get(key)
+            used = "" if last is None else f" It was last evaluated on {last}."
+            words = f"is in LaunchDarkly, and not declared here.{used}"
+            yield Finding(kind=Kind.UNDECLARED, flag=key, words=words)
+
+
+def _not_evaluated(served: Mapping[str, FlagView], facts: Facts) -> Iterator[Finding]:
+    """Of flags that browsers evaluate nothing is known here."""
+    if not facts.counts_long_enough:
+        return
+    oldest = facts.today - datetime.timedelta(days=facts.days)
+    for key, flag in facts.declared.items():
+        last = facts.usage.last.get(key)
+        is_used = last is not None and last > oldest
+        if key not in served or is_used or flag.client_side or served[key].client_side:
+            continue
+        when = (
+            f"since {facts.usage.since}, when counting began" if last is None else f"since {last}"
+        )
+        words = f"was not evaluated {when}. Ask {flag.owner} whether it can go."
+        yield Finding(kind=Kind.NOT_EVALUATED, flag=key, words=words)
+
+
+def _unknown_segments(data: RawData, facts: Facts) -> Iterator[Finding]:
+    for segment, uses in named_segments(data).items():
+        if segment in facts.segments:
+            continue
+        for use in uses:
+            words = f"targets the segment “{segment}”, which Django does not have: {use.words}."
+            yield Finding(kind=Kind.UNKNOWN_SEGMENT, flag=use.flag, words=words)

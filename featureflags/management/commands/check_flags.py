@@ -1,0 +1,109 @@
+"""`check_flags`: whether the flags of the code and of LaunchDarkly fit, for CI. It only looks."""
+
+from __future__ import annotations
+
+import datetime
+from argparse import ArgumentTypeError, RawDescriptionHelpFormatter
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import DatabaseError
+
+from featureflags.cache import usage
+from featureflags.flagchecks import Facts, Finding, Kind, archived, find_problems
+from featureflags.flags import declared_flags
+from featureflags.inspection.reading import RawData
+from featureflags.management.flags import CANNOT_TELL, launchdarkly_data
+from featureflags.management.reading import as_json
+from featureflags.models import Segment
+
+HELP = """\
+Compare the flags that the code declares with those that LaunchDarkly serves. LaunchDarkly is told
+nothing of anybody.
+
+  missing           declared here, and LaunchDarkly does not have it
+  archived          declared here, and archived there (asks the REST API, if a token is set)
+  wrong-type        a variation is not of the declared type
+  undeclared        in LaunchDarkly, and not declared here
+  not-evaluated     declared, and not evaluated on the server for --days
+  unknown-segment   targets a segment that Django does not have
+
+  manage.py check_flags
+  manage.py check_flags --days 90 --ignore undeclared --json
+
+Exits with 0 if all fits, with 1 if something does not, and with 2 if that cannot be told.
+"""
+
+DAYS = 30
+
+
+def _days(text: str) -> int:
+    most = usage.KEPT_DAYS - 1
+    if not text.isdecimal() or not 1 <= int(text) <= most:
+        raise ArgumentTypeError(f"a number of days from 1 to {most}")
+    return int(text)
+
+
+class Command(BaseCommand):
+    help = HELP
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.formatter_class = RawDescriptionHelpFormatter
+        parser.add_argument(
+            "--days", type=_days, default=DAYS, metavar="N", help=f"for not-evaluated ({DAYS})"
+        )
+        parser.add_argument(
+            "--ignore",
+            action="append",
+            default=[],
+            choices=[kind.value for kind in Kind],
+            help="leave out one kind of problem; may be repeated",
+        )
+        parser.add_argument("--json", action="store_true", help="JSON instead of text")
+
+    def handle(self, *_args: Any, **options: Any) -> None:
+        data = launchdarkly_data()
+        facts, notes = _facts(data, options["days"])
+        found = [each for each in find_problems(data, facts) if each.kind not in options["ignore"]]
+        if options["json"]:
+            document = {"problems": [each.to_dict() for each in found], "notes": notes}
+            self.stdout.write(as_json(document))
+        else:
+            self._tell(found, notes)
+        if found:
+            raise CommandError(f"{len(found)} problems with flags.", returncode=1)
+
+    def _tell(self, found: list[Finding], notes: list[str]) -> None:
+        for each in found:
+            self.stdout.write(f"{each.flag} {each.words} [{each.kind.value}]")
+        for note in notes:
+            self.stdout.write(f"Note: {note}")
+        if not found:
+            self.stdout.write("All flags fit.")
+
+
+def _facts(data: RawData, days: int) -> tuple[Facts, list[str]]:
+    """What to compare with, and what of it is not known. Raises CommandError without a database."""
+    declared = declared_flags()
+    gone, note = archived(key for key in declared if key not in data.get("flags", {}))
+    try:
+        segments = frozenset(Segment.objects.values_list("key", flat=True))
+    except DatabaseError as error:
+        why = "The database does not answer: the segments are not known."
+        raise CommandError(why, returncode=CANNOT_TELL) from error
+    facts = Facts(
+        declared=declared,
+        segments=segments,
+        archived=gone,
+        usage=usage.read(),
+        today=datetime.datetime.now(datetime.UTC).date(),
+        days=days,
+    )
+    notes = [] if note is None else [note]
+    if facts.usage.failed:
+        notes.append("The cache does not answer: which flags are evaluated is not known.")
+    elif not facts.counts_long_enough:
+        since = facts.usage.since
+        began = "nothing was counted yet" if since is None else f"counting began on {since}"
+        notes.append(f"Which flags were not evaluated for {days} days is not known: {began}.")
+    return facts, notes

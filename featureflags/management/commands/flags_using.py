@@ -1,0 +1,57 @@
+"""`flags_using`: which flags of LaunchDarkly target a segment, and on which way. It only looks."""
+
+from __future__ import annotations
+
+from argparse import RawDescriptionHelpFormatter
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandParser
+
+from featureflags.inspection.targeting import Use, uses_of
+from featureflags.management.flags import launchdarkly_data
+from featureflags.management.reading import as_json
+from featureflags.management.segments import KEY_HELP, ruleset_with_segment
+
+HELP = """\
+Show which flags target a segment: by a rule of their own, through segments of LaunchDarkly, or
+through flags that they need first. LaunchDarkly is told nothing.
+
+  manage.py flags_using employee
+  manage.py flags_using employee --json
+
+A segment that Django does not have can be asked for too, if a flag names it. Exits with 1 if
+nobody knows the segment, and with 2 if LaunchDarkly has not sent any flags.
+"""
+
+
+class Command(BaseCommand):
+    help = HELP
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.formatter_class = RawDescriptionHelpFormatter
+        parser.add_argument("segment", metavar="SEGMENT", help=KEY_HELP)
+        parser.add_argument("--json", action="store_true", help="JSON instead of text")
+
+    def handle(self, *_args: Any, **options: Any) -> None:
+        key = options["segment"]
+        uses = uses_of(key, launchdarkly_data())
+        if not any(use.by_name for use in uses):
+            ruleset_with_segment(key)
+        if options["json"]:
+            flags = sorted({use.flag for use in uses})
+            uses_json = [use.to_dict() for use in uses]
+            self.stdout.write(as_json({"segment": key, "flags": flags, "uses": uses_json}))
+            return
+        for use in uses:
+            self.stdout.write(f"{use.flag}: {use.words}{_remarks(use)}")
+        if not uses:
+            self.stdout.write(f"No flag targets the segment {key!r}.")
+
+
+def _remarks(use: Use) -> str:
+    remarks = []
+    if use.negated:
+        remarks.append("those who are not in it")
+    if not use.by_name:
+        remarks.append("by a part of its key: “in” with the whole key is what you want")
+    return f"  ({'; '.join(remarks)})" if remarks else ""

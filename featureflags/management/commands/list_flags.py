@@ -1,0 +1,67 @@
+"""`list_flags`: the flags and segments that LaunchDarkly serves. It only looks."""
+
+from __future__ import annotations
+
+from argparse import RawDescriptionHelpFormatter
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandParser
+
+from featureflags.flags import declared_flags
+from featureflags.inspection.reading import RuleView, flag_in_words, flags, segments
+from featureflags.management.flags import launchdarkly_data
+from featureflags.management.reading import as_json
+
+HELP = """\
+List the flags that LaunchDarkly serves to this project, with their rules in words, and its own
+segments. LaunchDarkly is told nothing.
+
+  manage.py list_flags
+  manage.py list_flags --json | jq '.flags[] | select(.on) | .key'
+
+Exits with 2 if LaunchDarkly has not sent any flags.
+"""
+
+
+class Command(BaseCommand):
+    help = HELP
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.formatter_class = RawDescriptionHelpFormatter
+        parser.add_argument("--json", action="store_true", help="JSON instead of text")
+
+    def handle(self, *_args: Any, **options: Any) -> None:
+        data = launchdarkly_data()
+        declared = declared_flags()
+        if options["json"]:
+            document = {
+                "flags": [
+                    {**flag.to_dict(), "declared": flag.key in declared} for flag in flags(data)
+                ],
+                "segments": [segment.to_dict() for segment in segments(data)],
+            }
+            self.stdout.write(as_json(document))
+            return
+        for flag in flags(data):
+            known = "" if flag.key in declared else "  (not declared)"
+            self.stdout.write(f"{flag.key}: {flag_in_words(flag)}{known}")
+            for key in flag.prerequisites:
+                self.stdout.write(f"  needs {key} first")
+            self._write(_lines(flag.rules))
+        for segment in segments(data):
+            self.stdout.write(
+                f"LaunchDarkly's segment {segment.key}: {segment.included} included, "
+                f"{segment.excluded} excluded"
+            )
+            self._write(_lines(segment.rules))
+
+    def _write(self, lines: Iterable[str]) -> None:
+        for line in lines:
+            self.stdout.write(line)
+
+
+def _lines(rules: Iterable[RuleView]) -> Iterator[str]:
+    for rule in rules:
+        name = f" ({rule.description})" if rule.description else ""
+        yield f"  rule {rule.number}{name}: {rule.words}"
