@@ -35,6 +35,14 @@ class Answer:
     degraded: Degradation | None = None
 
 
+def connect() -> None:
+    """Make the client now, if there is none, and wait for its flags. Never raises."""
+    try:
+        client()
+    except Exception as error:  # noqa: BLE001 - the evaluation that follows answers for it
+        _broken(error, None)
+
+
 def evaluate(flag: str, context: Context, default: JSONValue) -> Answer:
     """The value of a flag for a context, or the default and why. Never raises."""
     # Events tell of the default too, and one that is no JSON would cost those of others.

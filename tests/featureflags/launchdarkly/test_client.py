@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import threading
 
@@ -9,6 +10,7 @@ import pytest
 from pytest_django.fixtures import Settings
 
 from featureflags import monitoring
+from featureflags.evaluation import avariation
 from featureflags.launchdarkly import client as connection
 from featureflags.launchdarkly.client import close, current_clients, has_flags, looking
 from featureflags.launchdarkly.store import CopyOnWriteStore
@@ -155,3 +157,24 @@ class TestRefusedKey:
             "LaunchDarkly refuses the SDK key (HTTP 401). Check LAUNCHDARKLY_SDK_KEY."
         ]
         assert "sdk-wrong" not in caplog.text
+
+
+@pytest.mark.django_db(transaction=True)
+async def test_the_event_loop_goes_on_while_the_first_check_waits(
+    connected: LaunchDarklyServer, settings: Settings
+) -> None:
+    settings.FEATUREFLAGS = {**settings.FEATUREFLAGS, "START_WAIT": 1.0, "SEND_EVENTS": False}
+    connected.hang()
+    steps = 0
+
+    async def go_on(asking: asyncio.Task[object]) -> None:
+        nonlocal steps
+        while not asking.done():
+            steps += 1
+            await asyncio.sleep(0.01)
+
+    asking: asyncio.Task[object] = asyncio.create_task(avariation("beta", default="default"))
+    await go_on(asking)
+    assert await asking == "default"
+    assert steps > 20, "a loop that waits itself makes a few, until the context is there"
+    connected.recover()
