@@ -10,7 +10,6 @@ Where Python reads an integer, PostgreSQL has a numeric without decimals and SQL
 
 from __future__ import annotations
 
-import json
 import re
 from typing import Any, Final, Literal
 
@@ -249,77 +248,3 @@ class NumberIn(_OfPair):
         doubles = ", ".join(f"CAST('{one!r}' AS DOUBLE PRECISION)" for one in self.doubles)
         template = self.sqlite if sqlite else self.postgresql
         return self._fill(template, part, integers=integers, doubles=doubles or "NULL")
-
-
-class AnyElement(Written):
-    """A list has an element for which a condition on the columns of `element` holds.
-
-    With a second condition, on those of `earlier`: and no element before that one fulfils it.
-    """
-
-    output_field = BooleanField()
-    sqlite_items: Final = "JSON_EACH({listed})"
-    postgresql_items: Final = (
-        "(SELECT item.value, item.key, JSONB_TYPEOF(item.value) AS type FROM"
-        " JSONB_ARRAY_ELEMENTS({listed}) WITH ORDINALITY AS item(value, key))"
-    )
-    # Most values are no list, and the subquery costs far more than this test.
-    some: Final = (
-        "({listed} IS NOT NULL AND EXISTS(SELECT 1 FROM {items} AS element WHERE {holds}{unless}))"
-    )
-    unless: Final = (
-        " AND NOT EXISTS(SELECT 1 FROM {items} AS earlier"
-        " WHERE earlier.key < element.key AND {stops})"
-    )
-
-    def write(self, part: Part, *, sqlite: bool) -> Sql:
-        (listed, list_params), (holds, hold_params) = part(0), part(1)
-        items = (self.sqlite_items if sqlite else self.postgresql_items).format(listed=listed)
-        unless, params = "", [*list_params, *list_params, *hold_params]
-        if len(self.source_expressions) > 2:
-            stops, stop_params = part(2)
-            unless = self.unless.format(items=items, stops=stops)
-            params += [*list_params, *stop_params]
-        sql = self.some.format(listed=listed, items=items, holds=holds, unless=unless)
-        return sql, params
-
-
-class Holds(Written):
-    """A value, or a list of values, holds one of these: on PostgreSQL by containment.
-
-    Sources: the document that the path starts at; and the same condition for SQLite. A GIN index
-    serves it. Containment is exact: at the end of a path a scalar is
-    contained in itself and in a list that has it as an element, of its own type alone.
-    """
-
-    output_field = BooleanField()
-    arity = 2
-
-    def __init__(
-        self,
-        document: Any,
-        otherwise: Any,
-        path: tuple[str, ...],
-        values: tuple[str | bool, ...],
-        **extra: Any,
-    ) -> None:
-        super().__init__(document, otherwise, **extra)
-        self.path = path
-        self.values = values
-
-    def write(self, part: Part, *, sqlite: bool) -> Sql:
-        if sqlite:
-            return part(1)
-        sql, params = part(0)
-        sought = [form for value in self.values for form in self._forms(value)]
-        parts = " OR ".join([f"{sql} @> %s::jsonb"] * len(sought))
-        return f"({parts})", [one for form in sought for one in (*params, form)]
-
-    def _forms(self, value: str | bool) -> list[str]:
-        return [json.dumps(_nested(self.path, form)) for form in (value, [value])]
-
-
-def _nested(path: tuple[str, ...], value: Any) -> Any:
-    for key in reversed(path):
-        value = {key: value}
-    return value

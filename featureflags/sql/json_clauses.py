@@ -24,15 +24,14 @@ from featureflags.sql.bounds import (
 )
 from featureflags.sql.expressions import Compare, OneOf
 from featureflags.sql.json import (
-    AnyElement,
     BeyondDouble,
-    Holds,
     IsConstant,
     Kind,
     KindIs,
     NotNull,
     NumberIn,
 )
+from featureflags.sql.lists import AnyElement, Holds
 from featureflags.sql.operands import EARLIER, ELEMENT, JSONColumn
 from featureflags.sql.ranges import Limit, limit_of
 from featureflags.sql.texts import text_bounds

@@ -225,7 +225,7 @@ def json_operand(document: Any, path: tuple[str, ...], source: Source) -> JSONCo
 ELEMENT: Final = JSONColumn(
     type_sql=Name("element.type", TextField()), value=Name("element.value", TextField())
 )
-"""An element of a list, inside `json.AnyElement`."""
+"""An element of a list, inside `lists.AnyElement`."""
 
 EARLIER: Final = JSONColumn(
     type_sql=Name("earlier.type", TextField()), value=Name("earlier.value", TextField())
