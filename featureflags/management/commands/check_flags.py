@@ -71,7 +71,7 @@ class Command(BaseCommand):
         else:
             self._tell(found, notes)
         if found:
-            raise CommandError(f"{len(found)} problems with flags.", returncode=1)
+            raise CommandError(f"Problems with flags: {len(found)}.", returncode=1)
 
     def _tell(self, found: list[Finding], notes: list[str]) -> None:
         for each in found:
