@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from django.core.cache import CacheHandler
 from django.core.cache.backends.base import BaseCache
 from django.db import connection
 from django.test import override_settings
+from hypothesis import settings as hypothesis_settings
 from pytest_django.fixtures import Settings
 
 from featureflags import monitoring
@@ -21,6 +23,12 @@ from featureflags.cache import rulesets, store, usage
 from featureflags.launchdarkly import client
 from featureflags.overrides import forced_flags
 from tests.emptying import empty_caches
+
+# No test is timed, and `make test` tries the same examples each time: what is found by chance
+# belongs into a deep run (HYPOTHESIS_PROFILE=deep), and from there into a case.
+hypothesis_settings.register_profile("same", deadline=None, derandomize=True)
+hypothesis_settings.register_profile("deep", deadline=None)
+hypothesis_settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "same"))
 
 pytest_plugins = ["featureflags.testing"]
 
