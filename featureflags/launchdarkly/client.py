@@ -179,8 +179,11 @@ def close() -> None:
     global _clients
     with _lock:
         clients, _clients = _clients, None
-    if clients is not None and not clients.close(app_settings().close_wait):
+    if clients is None:
+        return
+    if not clients.close(app_settings().close_wait):
         report(logger, "launchdarkly_close_failed", "LaunchDarkly's client did not close in time.")
+    logs.restore()
 
 
 def _start() -> Clients:

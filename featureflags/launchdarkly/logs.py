@@ -54,3 +54,9 @@ def quieten() -> None:
     _filter.forget()
     for name in LOGGERS:
         logging.getLogger(name).addFilter(_filter)
+
+
+def restore() -> None:
+    """Let everything pass again: there is no client of ours any more."""
+    for name in LOGGERS:
+        logging.getLogger(name).removeFilter(_filter)

@@ -88,6 +88,18 @@ def test_a_flag_file_stands_in_for_launchdarkly(tmp_path: Path) -> None:
     assert ended.returncode == 0, ended.stderr
 
 
+@pytest.mark.parametrize("source", ["daemon", "offline"])
+def test_a_source_that_needs_no_key_stands_in_for_one(tmp_path: Path, source: str) -> None:
+    ended = manage(
+        tmp_path,
+        "check",
+        LAUNCHDARKLY_SDK_KEY=None,
+        LAUNCHDARKLY_SOURCE=source,
+        LAUNCHDARKLY_DAEMON_URL="redis://localhost:6379/0",
+    )
+    assert ended.returncode == 0, ended.stderr
+
+
 def test_development_needs_nothing(tmp_path: Path) -> None:
     nothing: dict[str, str | None] = dict.fromkeys(COMPLETE)
     nothing["GUIDON_IGNORE_DOTENV"] = "1"

@@ -12,6 +12,7 @@ from pytest_django.fixtures import Settings
 from featureflags import monitoring
 from featureflags.evaluation import avariation
 from featureflags.launchdarkly import client as connection
+from featureflags.launchdarkly import logs
 from featureflags.launchdarkly.client import close, current_clients, has_flags, looking
 from featureflags.launchdarkly.store import CopyOnWriteStore
 from featureflags.types import JSONValue
@@ -95,6 +96,12 @@ class TestOutage:
             for number in range(50):
                 ask(f"flag-{number}")
         assert caplog.text.count("evaluation attempted before client has initialized") == 1
+
+    def test_the_log_of_other_clients_is_left_alone(self, connected: LaunchDarklyServer) -> None:
+        """A project may have clients of its own, or none of ours any more."""
+        ask()
+        close()
+        assert all(not logging.getLogger(name).filters for name in logs.LOGGERS)
 
 
 class TestClose:
