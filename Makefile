@@ -20,7 +20,7 @@ help:
 	@echo 'make run           serve the demo at http://127.0.0.1:$(PORT)/ (PORT=… for another port)'
 	@echo 'make test          every check, and pytest on SQLite and files, then PostgreSQL and Redis'
 	@echo 'make lint          the checks alone'
-	@echo 'make bench         measure'
+	@echo 'make bench         measure, as ratios (ARGS="matching --json FILE" to choose)'
 	@echo 'make format        let ruff lay out the code'
 	@echo 'make requirements  compile requirements/*.in into pinned *.txt'
 	@echo 'make hooks         run the quick checks before each commit'
@@ -55,7 +55,7 @@ test: lint
 	$(BIN)/python -m tests.run
 
 bench: $(STAMP)
-	$(BIN)/python -m tests.benchmarks
+	$(BIN)/python -m tests.benchmarks $(ARGS)
 
 format: $(STAMP)
 	$(BIN)/ruff check --fix .

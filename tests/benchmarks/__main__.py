@@ -1,0 +1,52 @@
+"""All benchmarks, one after another: `make bench`, or `python -m tests.benchmarks [NAME…]`.
+
+Each compares both sides within one run of its own, in a process of its own. What counts is the
+ratio; absolute figures belong to the machine.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+BENCHMARKS = {
+    "matching": "one user against many segments, beside flagsmith-engine",
+    "counting": "all users against 20 segments in PostgreSQL, beside SQL written by hand",
+    "store": "one evaluation by the SDK, on its own store and on ours",
+}
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
+    parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(BENCHMARKS))
+    parser.add_argument("--json", type=Path, help="also write all figures to this file")
+    parser.add_argument("--users", type=int, help="for counting (default 1,000,000)")
+    chosen = parser.parse_args()
+    unknown = sorted(set(chosen.names) - BENCHMARKS.keys())
+    if unknown:
+        parser.error(f"no such benchmark: {', '.join(unknown)}; there are {', '.join(BENCHMARKS)}")
+    figures: dict[str, object] = {}
+    failed = False
+    with tempfile.TemporaryDirectory() as folder:
+        for name in chosen.names or BENCHMARKS:
+            print(f"\n== {name}: {BENCHMARKS[name]}", flush=True)
+            written = Path(folder) / f"{name}.json"
+            extra = ["--users", str(chosen.users)] if chosen.users and name == "counting" else []
+            command = [sys.executable, "-m", f"tests.benchmarks.{name}", "--json", str(written)]
+            failed |= subprocess.run([*command, *extra], check=False).returncode != 0
+            if written.exists():
+                figures[name] = json.loads(written.read_text())
+    if chosen.json is not None:
+        machine = {"python": platform.python_version(), "cores": os.cpu_count()}
+        chosen.json.write_text(json.dumps({"machine": machine, **figures}, indent=2) + "\n")
+    return int(failed)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
