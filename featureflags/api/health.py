@@ -57,9 +57,10 @@ def health(_request: HttpRequest) -> JsonResponse:
         **{name: {"ok": problem is None, "problem": problem} for name, problem in parts.items()},
     }
     shown = status.to_dict()
-    # An address may stand in the message, which the world need not see.
+    # Anybody may ask: an address may stand in the message, and flags have names.
     error = shown.pop("error")
     shown["error"] = None if error is None else error["kind"]
+    shown["malformed"] = len(status.malformed)
     body["launchdarkly"] = {**body["launchdarkly"], **shown}  # type: ignore[dict-item]
     return JsonResponse(body, status=200 if can_answer else 503)
 

@@ -15,7 +15,7 @@ from pytest_django.fixtures import Settings
 from featureflags import monitoring
 from tests.conftest import FlagFile
 from tests.factories import UserFactory
-from tests.services.launchdarkly import LaunchDarklyServer, boolean_flag
+from tests.services.launchdarkly import LaunchDarklyServer, boolean_flag, malformed_flag
 from tests.services.waiting import wait_until
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -93,6 +93,12 @@ class TestHealth:
         assert (answer.status_code, answer.json()["status"]) == (503, "failing")
         assert b"sdk-wrong" not in answer.content
         assert connected.url.encode() not in answer.content
+
+    def test_flags_are_not_named(self, client: Client, flag_file: FlagFile) -> None:
+        flag_file(boolean_flag("beta"), malformed_flag("secret-launch"))
+        answer = client.get("/healthz")
+        assert answer.json()["launchdarkly"]["malformed"] == 1
+        assert b"secret-launch" not in answer.content
 
     def test_offline_was_chosen(self, client: Client, settings: Settings) -> None:
         use(settings, SOURCE="offline")
