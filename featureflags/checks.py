@@ -23,6 +23,7 @@ from featureflags.contexts import json_problem
 from featureflags.flags import Flag, FlagType, declared_flags
 from featureflags.models import KEY, Segment, segment_graph
 from featureflags.overrides import FORCE_PREFIX, environment_name, read_forced
+from featureflags.privacy import sends_segments, useless_names
 from featureflags.sources import closest, project_uses
 from featureflags.validation import find_problems
 
@@ -135,6 +136,29 @@ def check_middleware(**_: Any) -> list[CheckMessage]:
             )
         ]
     return []
+
+
+@register("featureflags")
+def check_sent_attributes(**_: Any) -> list[CheckMessage]:
+    """W012: LAUNCHDARKLY_ATTRIBUTES names what does not exist or is withheld. W013: it leaves out
+    `segments`."""
+    try:
+        useless = useless_names()
+    except UNREADABLE:
+        return []  # E003 tells
+    messages: list[CheckMessage] = [
+        Warning(f"LAUNCHDARKLY_ATTRIBUTES: {name!r} {why}.", id="featureflags.W012")
+        for name, why in useless.items()
+    ]
+    if not sends_segments():
+        messages.append(
+            Warning(
+                "LAUNCHDARKLY_ATTRIBUTES leaves out segments: no rule in LaunchDarkly can target one.",
+                hint="Add segments to the list.",
+                id="featureflags.W013",
+            )
+        )
+    return messages
 
 
 @register("featureflags", Tags.caches)

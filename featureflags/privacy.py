@@ -86,7 +86,7 @@ def disclose(attributes: Mapping[str, JSONValue]) -> Disclosure:
     return Disclosure(sent=sent, private=tuple(private), withheld=tuple(withheld))
 
 
-def unknown_names() -> dict[str, str]:
+def useless_names() -> dict[str, str]:
     """What `LAUNCHDARKLY_ATTRIBUTES` lists to no end: the name, and why as the end of a sentence."""
     found: dict[str, str] = {}
     known = {*catalogue(), *IDENTITY, "segments", "anonymous_key"}

@@ -55,6 +55,7 @@ def test_the_project_itself_is_in_order(monkeypatch: pytest.MonkeyPatch) -> None
         *checks.check_declarations(),
         *checks.check_forced_flags(),
         *checks.check_used_flags(),
+        *checks.check_sent_attributes(),
         *checks.check_middleware(),
         *checks.check_cache(),
     ]
@@ -218,6 +219,31 @@ def test_w008_and_e009_the_middleware(settings: Settings) -> None:
     assert ids(checks.check_middleware()) == ["featureflags.E009"]
     settings.MIDDLEWARE = [users, ours]
     assert checks.check_middleware() == []
+
+
+def test_what_may_be_sent(settings: Settings) -> None:
+    def sent(*names: str) -> list[tuple[str, str]]:
+        settings.FEATUREFLAGS = {
+            **settings.FEATUREFLAGS,
+            "LAUNCHDARKLY_ATTRIBUTES": list(names),
+            "ATTRIBUTES": ["tests.featureflags.test_privacy.BADGE"],
+        }
+        return [(str(found.id), str(found.msg)) for found in checks.check_sent_attributes()]
+
+    assert sent("*") == sent("segments", "email", "custom_anything", "anonymous_key") == []
+    assert sent("*", "emial", "badge") == [
+        (
+            "featureflags.W012",
+            "LAUNCHDARKLY_ATTRIBUTES: 'badge' is withheld by the catalogue, which wins.",
+        ),
+        (
+            "featureflags.W012",
+            "LAUNCHDARKLY_ATTRIBUTES: 'emial' is no attribute of the catalogue.",
+        ),
+    ]
+    assert (
+        [code for code, _ in sent("email")] == [code for code, _ in sent()] == ["featureflags.W013"]
+    )
 
 
 def test_e010_a_cache_that_does_not_exist(settings: Settings) -> None:

@@ -9,9 +9,11 @@ import logging
 import math
 import uuid
 from collections.abc import Iterator
+from io import StringIO
 from typing import Any
 
 import pytest
+from django.core.management import call_command
 from django.utils import timezone
 from django.utils.translation import gettext_lazy
 from hypothesis import HealthCheck, given
@@ -379,6 +381,17 @@ class TestWhatIsSent:
         narrow(settings, "custom_bio")
         only = resolve(ada).context.to_dict()
         assert set(only) == {"kind", "key", "custom_bio"}
+
+    def test_show_context_names_what_is_withheld(
+        self, launchdarkly: LaunchDarklyServer, ada: User
+    ) -> None:
+        out = StringIO()
+        call_command("show_context", EMAIL, stdout=out)
+        assert "Not sent, usable in segments: badge, custom_answer," in out.getvalue()
+        assert SECRET not in out.getvalue()
+        out = StringIO()
+        call_command("show_context", EMAIL, "--json", stdout=out)
+        assert "custom_last_ip" in json.loads(out.getvalue())["withheld_attributes"]
 
     def test_an_empty_list_leaves_the_key(
         self, launchdarkly: LaunchDarklyServer, settings: Settings, ada: User

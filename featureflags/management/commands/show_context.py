@@ -37,8 +37,11 @@ class Command(BaseCommand):
 
     def handle(self, *_args: Any, **options: Any) -> None:
         context = resolve(subject(options["user"]))
-        text = as_json(context.to_dict()) if options["json"] else _in_words(context)
-        self.stdout.write(text)
+        if options["json"]:
+            document = {**context.to_dict(), "withheld_attributes": sorted(context.withheld)}
+            self.stdout.write(as_json(document))
+        else:
+            self.stdout.write(_in_words(context))
 
 
 def _in_words(context: UserContext) -> str:
@@ -51,4 +54,6 @@ def _in_words(context: UserContext) -> str:
     until = context.valid_until
     ends = "until a write changes it" if until is None else f"until {to_rfc3339(until)}"
     lines = [*in_columns(rows), "", source_in_words(context.source), f"It holds {ends}."]
+    if context.withheld:
+        lines.append(f"Not sent, usable in segments: {', '.join(sorted(context.withheld))}.")
     return "\n".join(lines + [f"Degraded: {degradation_in_words(why)}" for why in context.degraded])
