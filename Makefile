@@ -13,12 +13,13 @@ FITS := import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))
 PYTHON ?= $(shell for python in python3.12 python3.11 python3.13 python3.14 python3 python; do \
 	$$python -c '$(FITS)' >/dev/null 2>&1 && { echo $$python; break; }; done)
 
-.PHONY: help run test lint bench format requirements hooks
+.PHONY: help run test test-deep lint bench format requirements hooks
 .DEFAULT_GOAL := help
 
 help:
 	@echo 'make run           serve the demo at http://127.0.0.1:$(PORT)/ (PORT=… for another port)'
 	@echo 'make test          every check, and pytest on SQLite and files, then PostgreSQL and Redis'
+	@echo 'make test-deep     the same with ten times the examples, chosen at random, and more forks'
 	@echo 'make lint          the checks alone'
 	@echo 'make bench         measure, as ratios (ARGS="matching --json FILE" to choose)'
 	@echo 'make format        let ruff lay out the code'
@@ -53,6 +54,9 @@ lint: $(STAMP)
 
 test: lint
 	$(BIN)/python -m tests.run
+
+test-deep: lint
+	HYPOTHESIS_PROFILE=deep $(BIN)/python -m tests.run
 
 bench: $(STAMP)
 	$(BIN)/python -m tests.benchmarks $(ARGS)

@@ -12,6 +12,7 @@ from rest_framework.request import Request
 from rest_framework.views import APIView
 
 from users.models import Role, User
+from users.querysets import UserQuerySet
 
 TRUE_OR_FALSE = (("true", "true"), ("false", "false"))
 
@@ -25,6 +26,9 @@ class TrueOrFalseFilter(filters.TypedChoiceFilter):  # type: ignore[misc]  # it 
 
 class UserFilter(filters.FilterSet):  # type: ignore[misc]  # django-filter has no types
     role = filters.ChoiceFilter(choices=Role.choices)
+    segment = filters.CharFilter(
+        method="in_segment", help_text="The key of a segment. An unknown one has no members."
+    )
     email_verified = TrueOrFalseFilter()
     is_active = TrueOrFalseFilter()
     is_staff = TrueOrFalseFilter()
@@ -32,6 +36,9 @@ class UserFilter(filters.FilterSet):  # type: ignore[misc]  # django-filter has 
     class Meta:
         model = User
         fields = ["role", "email_verified", "is_active", "is_staff"]
+
+    def in_segment(self, users: UserQuerySet, _name: str, segment: str) -> UserQuerySet:
+        return users.in_segment(segment)
 
 
 class StableOrderingFilter(OrderingFilter):

@@ -89,6 +89,9 @@ def test_filters(by_session: Caller) -> None:
     assert emails(client, email_verified="false") == ["new@x.io"]
     assert emails(client, is_active="false") == ["gone@x.io"]
     assert emails(client, is_staff="true") == ["root@agpt.co"]
+    assert emails(client, segment="system") == ["robot@x.io"]
+    assert emails(client, segment="employee") == ["root@agpt.co"]
+    assert emails(client, segment="nowhere") == []
     assert emails(client, search="marv") == ["robot@x.io"]
     assert emails(client, search="x.io", is_active="true") == ["new@x.io", "robot@x.io"]
 
