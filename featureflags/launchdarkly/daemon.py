@@ -7,6 +7,7 @@ known flag is served, and the status says since when Redis fails.
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -26,6 +27,8 @@ logger = logging.getLogger(__name__)
 
 TIMEOUT_SECONDS = 0.5
 """For Redis to take a connection, and to answer: a page waits for it."""
+RETRY_SECONDS = 1.0
+"""After a failure Redis is left alone so long: a page asks for many flags, and waits once."""
 
 
 def _same(item: Any) -> Any:
@@ -52,6 +55,7 @@ class DaemonStore(FeatureStore):
         self.failing_since: int | None = None
         """The instant (µs) since which Redis fails; None while it answers."""
         self.failure: str = ""
+        self._retry_at = 0.0
 
     def get(self, kind: VersionedDataKind, key: str, callback: Callable[[Any], Any] = _same) -> Any:
         overrides = overridden_flags() if kind is FEATURES else {}
@@ -69,6 +73,8 @@ class DaemonStore(FeatureStore):
     @property
     def initialized(self) -> bool:
         """Whether the relay proxy has ever filled Redis, as far as is known."""
+        if self._is_left_alone():
+            return any(self._known.values())
         try:
             filled = bool(self._redis.initialized)
         except Exception as error:  # noqa: BLE001 - whatever Redis' client raises is an outage
@@ -100,6 +106,8 @@ class DaemonStore(FeatureStore):
         return self.failing_since is None
 
     def _get(self, kind: VersionedDataKind, key: str) -> Any:
+        if self._is_left_alone():
+            return self._known[kind].get(key)
         try:
             item = self._redis.get(kind, key, _same)
             decoded = None if item is None else kind.decode(item)
@@ -114,6 +122,8 @@ class DaemonStore(FeatureStore):
         return decoded
 
     def _all(self, kind: VersionedDataKind) -> dict[str, Any]:
+        if self._is_left_alone():
+            return dict(self._known[kind])
         try:
             items = self._redis.all(kind, _same)
             decoded = {key: kind.decode(item) for key, item in items.items()}
@@ -124,11 +134,15 @@ class DaemonStore(FeatureStore):
         self._known[kind] = decoded
         return decoded
 
+    def _is_left_alone(self) -> bool:
+        return self.failing_since is not None and time.monotonic() < self._retry_at
+
     def _answered(self) -> None:
         self.failing_since = None
 
     def _failed(self, error: Exception) -> None:
         self.failure = type(error).__name__
+        self._retry_at = time.monotonic() + RETRY_SECONDS
         if self.failing_since is None:
             self.failing_since = now_in_microseconds()
         message = "The Redis of LaunchDarkly's flags failed: %s"
