@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from pytest_django.fixtures import Settings
 
 from featureflags import monitoring
-from featureflags.attributes import attributes_of, catalogue, elapsed_days
+from featureflags.attributes import Attribute, attributes_of, catalogue, elapsed_days
 from featureflags.contexts import (
     InvalidAttribute,
     bare_context,
@@ -28,6 +28,7 @@ from featureflags.contexts import (
     with_extra,
 )
 from featureflags.results import ContextSource, Degradation
+from featureflags.segments.attribute_types import AttributeType
 from featureflags.segments.definitions import Clause, Rule, SegmentDefinition
 from featureflags.segments.ruleset import Ruleset
 from featureflags.types import MICROSECONDS_PER_DAY
@@ -288,3 +289,46 @@ ODD = st.one_of(
 def test_whatever_passes_is_json_and_nothing_raises(value: Any) -> None:
     if json_problem(value) is None:
         json.dumps(value, allow_nan=False, ensure_ascii=False).encode()
+
+
+@given(ODD | st.lists(ODD, max_size=3))
+def test_an_extra_attribute_makes_a_valid_context_or_an_error_that_names_it(value: Any) -> None:
+    if json_problem(value) is None:
+        found = with_extra(TestExtraAttributes.base, {"cart": value})
+        assert found.context.valid
+        assert json.loads(json.dumps(found.context.to_dict(), allow_nan=False))
+    else:
+        with pytest.raises(InvalidAttribute, match="'cart'"):
+            with_extra(TestExtraAttributes.base, {"cart": value})
+
+
+ODD_ONE = Attribute(
+    name="odd_one",
+    type=AttributeType.ANY,
+    label="Odd",
+    value=lambda _snapshot, _now: decimal.Decimal("1.5"),  # type: ignore[arg-type,return-value]
+)
+
+
+class TestAnAttributeOfTheProjectThatIsNoJson:
+    @pytest.fixture(autouse=True)
+    def declared(self, settings: Settings) -> None:
+        path = "tests.featureflags.test_contexts.ODD_ONE"
+        settings.FEATUREFLAGS = {**settings.FEATUREFLAGS, "ATTRIBUTES": [path]}
+
+    def test_in_development_it_raises(self) -> None:
+        with pytest.raises(InvalidAttribute, match="'odd_one' is a Decimal"):
+            context_of(snapshot())
+
+    def test_in_production_it_is_left_out_and_the_answer_says_so(self, settings: Settings) -> None:
+        settings.FEATUREFLAGS = {**settings.FEATUREFLAGS, "RAISE_INVALID_ATTRIBUTES": False}
+        found = user_context(snapshot(), RULES, NOW, source=ContextSource.LOADED)
+        assert found.degraded == (Degradation.ATTRIBUTE_DROPPED,)
+        assert found.context.get("odd_one") is None
+        assert found.context.get("role") == "user"
+        assert monitoring.counts()["attribute_dropped:odd_one"] == 1
+
+
+def test_a_key_with_half_a_character_is_written_out() -> None:
+    assert bare_context("a\ud800").context.key == "a\\ud800"
+    assert visitor_context("a\ud800").context.get("anonymous_key") == "a\\ud800"

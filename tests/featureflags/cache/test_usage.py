@@ -5,8 +5,11 @@ from __future__ import annotations
 import datetime
 import multiprocessing
 import os
+import subprocess
+import sys
 import threading
 import time
+from pathlib import Path
 
 import pytest
 from django.core.cache import caches
@@ -170,3 +173,13 @@ def test_a_forked_child_starts_at_nothing() -> None:
     process.join(20)
     assert os.getpid() != process.pid
     assert usage._pending == {"beta": 1}
+
+
+def test_a_process_that_ends_merges_its_counts() -> None:
+    code = (
+        "import django; django.setup(); from featureflags.cache import usage; "
+        "usage.count('beta'); usage.count('beta')"
+    )
+    root = Path(__file__).parents[3]
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=root, timeout=120)
+    assert usage.read().total == {"beta": 2}
