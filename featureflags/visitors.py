@@ -10,7 +10,6 @@ import re
 import uuid
 
 from django.conf import settings
-from django.core import signing
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.utils.cache import patch_vary_headers
@@ -62,8 +61,6 @@ def finish(request: HttpRequest, response: HttpResponseBase) -> None:
 
 
 def _read_cookie(request: HttpRequest) -> str | None:
-    try:
-        key = request.get_signed_cookie(app_settings().visitor_cookie, "", salt=SALT)
-    except signing.BadSignature:
-        return None
+    # With a default, a cookie that is missing or not ours is no error.
+    key = request.get_signed_cookie(app_settings().visitor_cookie, "", salt=SALT)
     return key if key and KEY.fullmatch(key) else None

@@ -68,6 +68,14 @@ def test_a_page_that_does_not_look_at_its_user_costs_no_query(
         client.get("/plain/")
 
 
+def test_within_the_hour_a_page_costs_its_user_alone(
+    client: Client, user: User, django_assert_num_queries: Callable[[int], Any]
+) -> None:
+    client.get("/user/")
+    with django_assert_num_queries(1):
+        client.get("/user/")
+
+
 def test_nobody_s_request_notes_nothing(client: Client) -> None:
     other = UserFactory.create()
     client.get("/user/")
