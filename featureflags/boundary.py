@@ -26,6 +26,8 @@ def json_problem(value: object) -> str | None:
     The sentence never shows the value itself: it is logged, and the value may be private.
     """
     kind = type(value)
+    if isinstance(value, str) and kind is str:  # by far the most frequent
+        return None if value.isascii() else text_problem(value)
     return _inner_problem(value) if kind in _CONTAINERS else _scalar_problem(value, kind)
 
 

@@ -209,7 +209,8 @@ def _refuse(name: object, why: str) -> None:
 def _told(checked: _Checked, base: UserContext) -> UserContext:
     """`base` with these attributes for LaunchDarkly, as far as it may have them."""
     disclosed = disclose(checked.attributes)
-    attributes: dict[str, Any] = {**disclosed.sent, "kind": "user"}
+    attributes: dict[str, Any] = disclosed.sent
+    attributes["kind"] = "user"
     private = {*disclosed.private, *(base.context.private_attributes or ())}
     is_whole = checked.is_whole & _shrink(attributes)
     if named := [name for name in attributes if name in private]:
@@ -218,8 +219,14 @@ def _told(checked: _Checked, base: UserContext) -> UserContext:
     if not context.valid:
         raise InvalidAttribute(str(attributes.get("key")), f"makes no context: {context.error}")
     degraded = base.degraded if is_whole else (*base.degraded, Degradation.ATTRIBUTE_DROPPED)
-    withheld = tuple(dict.fromkeys((*base.withheld, *disclosed.withheld)))
-    return replace(base, context=context, degraded=degraded, withheld=withheld)
+    return UserContext(
+        context=context,
+        source=base.source,
+        segments=base.segments,
+        valid_until=base.valid_until,
+        degraded=degraded,
+        withheld=tuple(dict.fromkeys((*base.withheld, *disclosed.withheld))),
+    )
 
 
 def _shrink(attributes: dict[str, Any]) -> bool:
