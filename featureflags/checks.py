@@ -21,6 +21,7 @@ from featureflags.attributes import catalogue
 from featureflags.conf import app_settings
 from featureflags.contexts import json_problem
 from featureflags.flags import Flag, FlagType, declared_flags
+from featureflags.launchdarkly.management.client import missing_variables
 from featureflags.models import KEY, Segment, segment_graph
 from featureflags.overrides import FORCE_PREFIX, environment_name, read_forced
 from featureflags.privacy import sends_segments, useless_names
@@ -159,6 +160,25 @@ def check_sent_attributes(**_: Any) -> list[CheckMessage]:
             )
         )
     return messages
+
+
+@register("featureflags")
+def check_syncing(**_: Any) -> list[CheckMessage]:
+    """W014: SYNC_SEGMENTS is on, and what its calls need is not set: each save only logs that."""
+    given = app_settings()
+    if not given.sync_segments:
+        return []
+    missing = missing_variables(project=given.project, environment=given.environment)
+    if not missing:
+        return []
+    return [
+        Warning(
+            "LAUNCHDARKLY_SYNC_SEGMENTS is on, but no segment can be written to LaunchDarkly. "
+            f"Not set: {', '.join(missing)}.",
+            hint="Set them, or switch it off.",
+            id="featureflags.W014",
+        )
+    ]
 
 
 @register("featureflags", Tags.caches)

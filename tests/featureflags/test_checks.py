@@ -56,6 +56,7 @@ def test_the_project_itself_is_in_order(monkeypatch: pytest.MonkeyPatch) -> None
         *checks.check_forced_flags(),
         *checks.check_used_flags(),
         *checks.check_sent_attributes(),
+        *checks.check_syncing(),
         *checks.check_middleware(),
         *checks.check_cache(),
     ]
@@ -244,6 +245,31 @@ def test_what_may_be_sent(settings: Settings) -> None:
     assert (
         [code for code, _ in sent("email")] == [code for code, _ in sent()] == ["featureflags.W013"]
     )
+
+
+TOLD = {"API_TOKEN": "api-1", "PROJECT": "default", "ENVIRONMENT": "test"}
+
+
+@pytest.mark.parametrize("name", TOLD)
+def test_w014_syncing_that_cannot_be(settings: Settings, name: str) -> None:
+    change(settings, SYNC_SEGMENTS=True, **{**TOLD, name: ""})
+    (message,) = checks.check_syncing()
+    assert message.id == "featureflags.W014"
+    assert str(message.msg).endswith(f"Not set: LAUNCHDARKLY_{name}.")
+    change(settings, SYNC_SEGMENTS=False)
+    assert checks.check_syncing() == []
+    change(settings, SYNC_SEGMENTS=True, **TOLD)
+    assert checks.check_syncing() == []
+
+
+def test_w014_is_said_with_every_command(tmp_path: Path) -> None:
+    env = {"LAUNCHDARKLY_SYNC_SEGMENTS": "true", "GUIDON_VAR_DIR": str(tmp_path)}
+    unset = dict.fromkeys(
+        ("LAUNCHDARKLY_API_TOKEN", "LAUNCHDARKLY_PROJECT", "LAUNCHDARKLY_ENVIRONMENT")
+    )
+    ended = manage({**env, **unset}, "check")
+    assert "(featureflags.W014)" in ended.stderr
+    assert "LAUNCHDARKLY_API_TOKEN, LAUNCHDARKLY_PROJECT" in ended.stderr
 
 
 def test_e010_a_cache_that_does_not_exist(settings: Settings) -> None:

@@ -153,12 +153,7 @@ def management_client(
     settings = app_settings()
     project = project or settings.project
     environment = environment or settings.environment
-    chosen = {
-        "LAUNCHDARKLY_API_TOKEN": bool(settings.api_token),
-        "LAUNCHDARKLY_PROJECT": bool(project),
-        "LAUNCHDARKLY_ENVIRONMENT": bool(environment),
-    }
-    missing = [name for name, given in chosen.items() if not given]
+    missing = missing_variables(project=project, environment=environment)
     if missing:
         raise NotConfiguredError(f"Not set: {', '.join(missing)}.")
     return ManagementClient(
@@ -168,6 +163,16 @@ def management_client(
         environment=environment,
         policy=policy,
     )
+
+
+def missing_variables(*, project: str, environment: str) -> list[str]:
+    """The variables without which no client can be made: the token's, and those of two keys."""
+    chosen = {
+        "LAUNCHDARKLY_API_TOKEN": bool(app_settings().api_token),
+        "LAUNCHDARKLY_PROJECT": bool(project),
+        "LAUNCHDARKLY_ENVIRONMENT": bool(environment),
+    }
+    return [name for name, given in chosen.items() if not given]
 
 
 def _joined(*parts: str) -> str:
