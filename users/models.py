@@ -99,16 +99,21 @@ class User(AbstractBaseUser, PermissionsMixin):
     def refresh_from_db(self, *args: Any, **options: Any) -> None:
         super().refresh_from_db(*args, **options)
         self.__dict__.pop("group_names", None)
-        self._remember_email()
+        fields = options.get("fields", args[1] if len(args) > 1 else None)
+        # A deferred column comes this way too, and says nothing about an address set before.
+        if fields is None or "email" in fields:
+            self._remember_email()
 
     def save(self, *args: Any, **options: Any) -> None:
         fields = options.get("update_fields")
-        if self._email_changed() and (fields is None or "email" in fields):
+        writes_email = fields is None or "email" in fields
+        if writes_email and self._email_changed():
             self.email_verified = False
             if fields is not None:
                 options["update_fields"] = {*fields, "email_verified"}
         super().save(*args, **options)
-        self._remember_email()
+        if writes_email:
+            self._remember_email()
 
     def get_full_name(self) -> str:
         return self.name or self.email

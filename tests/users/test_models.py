@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -71,6 +72,33 @@ class TestVerifiedEmail:
         user.email = "eve@agpt.co"
         user.save(update_fields=["email"])
         assert not User.objects.get(pk=user.pk).email_verified
+
+    @pytest.mark.parametrize(
+        "between",
+        [
+            lambda user: user.save(update_fields=["last_login"]),
+            lambda user: user.refresh_from_db(fields=["name"]),
+            lambda user: user.refresh_from_db(None, ["name"]),
+            lambda user: user.metadata,
+        ],
+        ids=["save of another field", "refresh", "refresh by position", "deferred column"],
+    )
+    def test_what_comes_between_the_change_and_its_save_does_not_hide_it(
+        self, between: Callable[[User], object]
+    ) -> None:
+        key = UserFactory.create(email="eve@evil.org").pk
+        user = User.objects.defer("metadata").get(pk=key)
+        user.email = "eve@agpt.co"
+        between(user)
+        user.save()
+        user.refresh_from_db()
+        assert (user.email, user.email_verified) == ("eve@agpt.co", False)
+
+    def test_a_deferred_address_that_was_read_is_known(self) -> None:
+        user = User.objects.only("name").get(pk=UserFactory.create(email="ada@agpt.co").pk)
+        assert user.email == "ada@agpt.co"
+        user.save()
+        assert User.objects.get(pk=user.pk).email_verified
 
     def test_another_spelling_of_the_same_address_keeps_it(self) -> None:
         user = UserFactory.create(email="ada@agpt.co")
