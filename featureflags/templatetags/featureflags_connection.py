@@ -1,0 +1,42 @@
+"""What the admin's index says about LaunchDarkly: how flags arrive, and the page of testers."""
+
+from __future__ import annotations
+
+import datetime
+from typing import Any
+
+from django import template
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
+
+from featureflags.conf import app_settings
+from featureflags.launchdarkly.evaluator import connect
+from featureflags.launchdarkly.status import State, connection_status
+from users.times import to_datetime
+
+register = template.Library()
+
+STATES: dict[State, Promise] = {
+    State.NOT_STARTED: _("The client could not be made."),
+    State.INITIALIZING: _("No answer yet."),
+    State.VALID: _("Flags arrive."),
+    State.INTERRUPTED: _("Interrupted: the last values are served."),
+    State.OFF: _("Off."),
+}
+
+
+@register.inclusion_tag("admin/featureflags/connection.html")
+def launchdarkly_connection() -> dict[str, Any]:
+    """The status of this process's client, which is made if there is none yet. Never raises.
+
+    The first page of a process waits for it as any check of a flag does.
+    """
+    connect()
+    status = connection_status()
+    return {"status": status, "state": STATES[status.state], "testers": app_settings().testers}
+
+
+@register.filter
+def as_instant(microseconds: int) -> datetime.datetime:
+    """A moment (µs) for Django's filter `date`."""
+    return to_datetime(microseconds)
