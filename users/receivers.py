@@ -6,7 +6,8 @@ from typing import Any
 
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import Group
-from django.contrib.contenttypes.models import ContentType
+from django.db.models import Value
+from django.db.models.functions import Replace
 from django.db.models.signals import m2m_changed, post_delete, post_save, pre_delete
 from django.dispatch import receiver
 
@@ -62,12 +63,13 @@ def announce_deleted_group(instance: Group, **_: Any) -> None:
 def make_history_anonymous(instance: User, **_: Any) -> None:
     """Keep what the admin's log says, without saying whom it was about or who did it.
 
-    Django would delete the entries that the user wrote: they pass to a stand-in account.
+    Other objects are named after the user's key too: memberships by their text, tokens by their
+    id. Django would delete the entries that the user wrote: they pass to a stand-in account.
     """
-    about = LogEntry.objects.filter(
-        content_type=ContentType.objects.get_for_model(User), object_id=str(instance.pk)
-    )
-    about.update(object_repr=DELETED_NAME, object_id=None)
+    key = str(instance.pk)
+    LogEntry.objects.filter(object_id=key).update(object_repr=DELETED_NAME, object_id=None)
+    without_key = Replace("object_repr", Value(key), Value(DELETED_NAME))
+    LogEntry.objects.filter(object_repr__contains=key).update(object_repr=without_key)
     written = LogEntry.objects.filter(user=instance)
     if written.exists():
         written.update(user=User.objects.stand_in_for_deleted())

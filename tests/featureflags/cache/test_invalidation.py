@@ -14,7 +14,7 @@ from django.core.cache import caches
 from django.db import connection, transaction
 from django.db.models import F
 from django.utils import timezone
-from rest_framework.authtoken.models import Token
+from rest_framework.authtoken.models import Token, TokenProxy
 
 from featureflags.cache import invalidation, store
 from featureflags.cache.unit import unit_of_work
@@ -204,13 +204,17 @@ def test_deleting_a_user_leaves_nothing_of_them_behind() -> None:
     admin = UserFactory.create(superuser=True)
     user = UserFactory.create(email="ada.leaves@agpt.co", name="Ada Leaves", staff=True)
     key = str(user.pk)
-    SegmentMemberFactory.create(user=user)
-    Token.objects.create(user=user)
+    member = SegmentMemberFactory.create(segment=SegmentFactory.create(key="beta"), user=user)
+    token = Token.objects.create(user=user)
     user.groups.add(Group.objects.create(name="g"))
-    users, segments = (ContentType.objects.get_for_model(model) for model in (User, SegmentMember))
+    users, members, tokens = (
+        ContentType.objects.get_for_model(model) for model in (User, SegmentMember, TokenProxy)
+    )
     for author, about, content_type, text in (
         (admin, key, users, "ada.leaves@agpt.co"),
-        (user, "1", segments, "what they did themselves"),
+        (admin, str(member.pk), members, str(member)),
+        (admin, str(TokenProxy.objects.get(user=user).pk), tokens, str(token)),
+        (user, "1", members, "what they did themselves"),
     ):
         LogEntry.objects.create(
             user=author,
@@ -225,10 +229,12 @@ def test_deleting_a_user_leaves_nothing_of_them_behind() -> None:
 
     assert list(LogEntry.objects.values_list("object_repr", flat=True).order_by("pk")) == [
         "(deleted user)",
+        "beta: include (deleted user)",
+        "(deleted user)",
         "what they did themselves",
     ], "the history is kept"
     stored = everything_stored()
-    for needle in (key, key.replace("-", ""), "ada.leaves", "Ada Leaves"):
+    for needle in (key, key.replace("-", ""), token.key, "ada.leaves", "Ada Leaves"):
         assert needle not in stored
     assert caches["featureflags"].get(store.snapshot_key(key)) == store.MARKER
     found = store.read([key])
