@@ -73,6 +73,9 @@ class Segment(models.Model):
         """Refuse a changed key and rules that are not in order, each problem by its place."""
         errors: dict[str, list[str]] = {}
         stored = getattr(self, "_stored_key", None)
+        if stored is None and not self._state.adding:
+            # The row was loaded without its key.
+            stored = Segment.objects.values_list("key", flat=True).filter(pk=self.pk).first()
         if stored is not None and stored != self.key:
             errors["key"] = [
                 str(_("The key cannot change: LaunchDarkly rules name “%s”.") % stored)

@@ -88,6 +88,13 @@ class TestValidation:
             segment.save()
         assert "key" in caught.value.message_dict
 
+    def test_nor_the_key_of_a_row_that_was_loaded_without_it(self) -> None:
+        segment = Segment.objects.defer("key").get(pk=SegmentFactory.create(key="old").pk)
+        segment.key = "new"
+        with pytest.raises(ValidationError, match="cannot change"):
+            segment.save()
+        assert Segment.objects.get(pk=segment.pk).key == "old"
+
     @pytest.mark.parametrize("key", ["", "with space", "ü", "a/b", "-a", "x" * 101, "a\n"])
     def test_a_key_that_launchdarkly_refuses_is_refused(self, key: str) -> None:
         with pytest.raises(ValidationError):
