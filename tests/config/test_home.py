@@ -139,6 +139,20 @@ def test_an_edited_segment_changes_the_page_at_the_next_reload(
     assert values(cards(client)["Paying customer"])["new-checkout"] == "off"
 
 
+def test_so_does_one_that_is_edited_in_the_admin(demo: FlagFile, client: Client) -> None:
+    assert values(cards(client)["Paying customer"])["new-checkout"] == "on"
+    segment = Segment.objects.get(key="paying_customer")
+    segment.rules[0]["clauses"][0]["values"] = ["team"]
+    admin = Client()
+    admin.force_login(User.objects.get(email="admin@example.com"))
+    saved = admin.post(
+        reverse("admin:featureflags_segment_change", args=[segment.pk]),
+        {"name": segment.name, "is_active": "on", "rules": json.dumps(segment.rules)},
+    )
+    assert saved.status_code == 302
+    assert values(cards(client)["Paying customer"])["new-checkout"] == "off"
+
+
 def test_the_page_is_about_you_when_you_are_logged_in(demo: FlagFile, client: Client) -> None:
     client.force_login(User.objects.get(email="paula@example.org"))
     page = client.get(HOME).content.decode()

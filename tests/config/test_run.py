@@ -18,6 +18,7 @@ import pytest
 from tests import run
 from tests.services.guarded import HOST
 from tests.services.processes import ROOT, GuidonProcess, environment_with
+from tests.services.waiting import wait_until
 
 MAKE = shutil.which("make")
 NO_SERVERS: Mapping[str, str | None] = {
@@ -55,8 +56,11 @@ def test_make_run_serves_the_demo_and_running_it_again_loses_nothing(
         assert "ada@agpt.co" in log
         assert "password: demo" in log
         assert "warm-contexts: done" in log
-        with urllib.request.urlopen(f"http://{HOST}:{first.port}/") as page:
-            assert page.status == 200
+        url = f"http://{HOST}:{first.port}/"
+        assert {"slate", "green", "violet", "amber"} <= accents(url)
+        flags = var_dir / "flags.json"
+        flags.write_text(flags.read_text().replace('"amber"', '"crimson"'))
+        wait_until(lambda: "crimson" in accents(url), timeout=20, what="the edited flag file")
     before = stored(var_dir)
     assert len(before["users_user"]) == 4
     with sqlite3.connect(var_dir / "db.sqlite3") as database:
@@ -69,6 +73,12 @@ def test_make_run_serves_the_demo_and_running_it_again_loses_nothing(
         assert "No scheduled task is due." in second.log()
     assert stored(var_dir) == edited
     assert json.loads((var_dir / "flags.json").read_text())["flagValues"] == {"mine": True}
+
+
+def accents(url: str) -> set[str]:
+    """The values of the flag `accent-colour` on the home page, of all people who are shown."""
+    with urllib.request.urlopen(url) as page:
+        return set(re.findall(r'data-accent="(\w+)"', page.read().decode()))
 
 
 def stored(var_dir: Path) -> dict[str, list[object]]:

@@ -32,6 +32,7 @@ from featureflags.evaluation import (
     variation,
     variation_detail,
 )
+from featureflags.launchdarkly.configuring import FILE_POLL_SECONDS
 from featureflags.overrides import forced_flags, read_forced
 from featureflags.resolving import contexts_for, resolve
 from featureflags.results import ContextSource, Degradation
@@ -328,7 +329,16 @@ class TestAsync:
             assert (await aall_flags(asked))["internal-tools"].value is True
         with pytest.raises(FlagUnavailable):
             await ais_enabled("unknown", user, strict=True)
-        await atrack("bought", user)
+
+    async def test_what_is_tracked_is_told(self, launchdarkly: LaunchDarklyServer) -> None:
+        from featureflags.launchdarkly import client  # noqa: PLC0415 - beside its use
+
+        user = await sync_to_async(UserFactory.create)()
+        await atrack("bought", user, data={"sum": 3}, metric_value=3.0)
+        await sync_to_async(client.close)()
+        [event] = launchdarkly.events("custom")
+        assert (event["key"], event["data"], event["metricValue"]) == ("bought", {"sum": 3}, 3.0)
+        assert str(user.pk) in str(event)
 
 
 class TestDatabaseDown:
@@ -401,9 +411,15 @@ class TestDatabaseDown:
         self, flag_file: FlagFile, employee: User, down: Callable[[], Any]
     ) -> None:
         flag_file(TOOLS)
+        empty_caches()
         with down():
-            detail = variation_detail("internal-tools", User(pk=employee.pk))
-        assert detail.source in {ContextSource.LOADED, ContextSource.BARE, ContextSource.CACHE}
+            detail = variation_detail("internal-tools", employee)
+        assert (detail.value, detail.source) == (False, ContextSource.BARE)
+        assert Degradation.USER_UNAVAILABLE in detail.degraded
+        resolve(str(employee.pk))
+        with down():
+            detail = variation_detail("internal-tools", employee)
+        assert (detail.value, detail.source) == (True, ContextSource.CACHE)
 
     def test_it_is_logged_once_without_an_address(
         self,
@@ -495,6 +511,7 @@ class TestFlagFile:
     def test_an_edit_is_seen_within_a_second_or_so(
         self, flag_file: FlagFile, stranger: User
     ) -> None:
+        assert FILE_POLL_SECONDS < 1, "between two looks at the file"
         flag_file(TOOLS)
         assert not is_enabled("internal-tools", stranger)
         flag_file(boolean_flag("internal-tools", fallthrough=True))

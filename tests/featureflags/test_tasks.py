@@ -85,6 +85,16 @@ def test_every_task_of_the_schedule_exists() -> None:
     assert {"featureflags.tasks.warm_contexts", "users.tasks.clear_expired_sessions"} <= tasks
 
 
+def test_contexts_are_warmed_once_each_night() -> None:
+    often = django_settings.CELERY_BEAT_SCHEDULE["warm-contexts"]["schedule"]
+    [hour] = often.hour
+    assert hour < 6
+    assert len(often.minute) == 1
+    assert len(often.day_of_week) == 7
+    assert len(often.day_of_month) == 31
+    assert len(often.month_of_year) == 12
+
+
 @pytest.mark.production_stack
 @pytest.mark.django_db(transaction=True)
 def test_a_worker_warms_what_is_sent_through_the_broker() -> None:
