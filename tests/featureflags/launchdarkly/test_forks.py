@@ -16,11 +16,11 @@ import pytest
 from celery import Celery
 
 from tests.services.launchdarkly import LaunchDarklyServer, flag
-from tests.services.processes import ROOT, GuidonProcess, environment_with, python
+from tests.services.processes import ROOT, GuidonProcess, environment_with, manage, python
 from tests.services.redis import redis_server
 from tests.services.waiting import wait_until
 
-FORKS = {"": 30, "deep": 200}[os.environ.get("HYPOTHESIS_PROFILE", "")]
+FORKS = 200 if os.environ.get("HYPOTHESIS_PROFILE") == "deep" else 30
 """For each of the two ways to fork."""
 PROBES = "tests.featureflags.launchdarkly.probes"
 CHANGE_SECONDS = 0.02
@@ -76,13 +76,15 @@ def told(server: LaunchDarklyServer) -> set[str]:
 def test_forks_under_load_neither_hang_nor_freeze(
     server: LaunchDarklyServer, tmp_path: Path, way: str
 ) -> None:
+    env = environment(server, tmp_path)
+    manage(env, "migrate", "--verbosity=0").check_returncode()
     done = subprocess.run(
         python("-m", f"{PROBES}.forking", str(FORKS), way),
         check=False,
         capture_output=True,
         text=True,
         cwd=ROOT,
-        env=environment_with(environment(server, tmp_path)),
+        env=environment_with(env),
         timeout=SECONDS + 5 * FORKS,
     )
     assert done.stdout.splitlines() == ["ok"] * FORKS, done.stderr

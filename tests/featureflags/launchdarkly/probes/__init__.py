@@ -7,13 +7,15 @@ load: a fork then happens while other threads hold whatever locks there are.
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 
 import django
 from ldclient import Context
 
 django.setup()
 
-from featureflags.launchdarkly.client import client  # noqa: E402 - after Django is set up
+from featureflags.evaluation import variation  # noqa: E402 - after Django is set up
+from featureflags.launchdarkly.client import client  # noqa: E402
 from featureflags.monitoring import counts  # noqa: E402
 from featureflags.overrides import override_flag  # noqa: E402
 
@@ -25,8 +27,13 @@ def value(key: str, who: str = "ada") -> object:
     return client().variation(key, Context.create(who), None)
 
 
-def loading() -> None:
-    """Evaluate in threads until the process ends. A forked child has none of them."""
+def facade_value(key: str) -> object:
+    """What a page of the project gets, for a visitor."""
+    return variation(key, anonymous_key="visitor")
+
+
+def loading(*more: Callable[[], object]) -> None:
+    """Evaluate in threads, and call `more`, until the process ends. A forked child has none."""
 
     def evaluate() -> None:
         while True:
@@ -34,6 +41,8 @@ def loading() -> None:
             client().all_flags_state(LOADER)
             with override_flag("other", 1, process_wide=True):
                 counts()
+            for each in more:
+                each()
 
     for _ in range(LOAD_THREADS):
         threading.Thread(target=evaluate, daemon=True).start()

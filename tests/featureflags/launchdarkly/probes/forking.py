@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable
 
 from featureflags.launchdarkly.client import close, current_clients
-from tests.featureflags.launchdarkly.probes import loading, value
+from tests.featureflags.launchdarkly.probes import facade_value, loading, value
 from tests.services.waiting import wait_until
 
 CHILD_SECONDS = 60
@@ -29,6 +29,9 @@ def child(number: int) -> None:
     if not isinstance(first, int):
         raise TypeError(f"no value: {first!r}")
     wait_until(lambda: value("counter") != first, timeout=CHILD_SECONDS / 2, what="a live change")
+    seen = facade_value("counter")
+    if not isinstance(seen, int) or seen <= first:
+        raise TypeError(f"an old value, or none, of the facade: {seen!r} after {first}")
 
 
 def child_of_os(number: int) -> None:
@@ -76,7 +79,7 @@ FORKS = {"os": fork_by_os, "process": fork_by_multiprocessing}
 
 def main(count: int, way: str) -> int:
     value("counter")
-    loading()
+    loading(lambda: facade_value("counter"))
     failures = 0
     for start in range(0, count, AT_ONCE):
         waits = []

@@ -1,0 +1,56 @@
+"""Nothing is asked of LaunchDarkly while a worker starts: it answers first, and connects when used."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.services.launchdarkly import LaunchDarklyServer
+from tests.services.processes import WebServer, celery_worker, running_server
+from tests.services.redis import redis_server
+
+WITHOUT_FLAGS = "/metrics"
+"""A page that asks for no flag."""
+
+
+@pytest.fixture
+def env(service: LaunchDarklyServer, tmp_path: Path) -> dict[str, str | None]:
+    service.hang()
+    return {
+        "DATABASE_URL": None,
+        "REDIS_URL": None,
+        "CELERY_BROKER_URL": None,
+        "GUIDON_IGNORE_DOTENV": "1",
+        "GUIDON_VAR_DIR": str(tmp_path),
+        "DJANGO_SETTINGS_MODULE": "config.settings.development",
+        "LAUNCHDARKLY_SDK_KEY": service.sdk_key,
+        "LAUNCHDARKLY_BASE_URI": service.url,
+        "LAUNCHDARKLY_STREAM_URI": service.url,
+        "LAUNCHDARKLY_EVENTS_URI": service.url,
+    }
+
+
+@pytest.mark.parametrize(
+    ("server", "options"),
+    [("gunicorn", ()), ("gunicorn", ("--preload",)), ("uvicorn", ())],
+    ids=["gunicorn", "preload", "uvicorn"],
+)
+def test_a_web_worker(
+    env: dict[str, str | None],
+    service: LaunchDarklyServer,
+    server: WebServer,
+    options: tuple[str, ...],
+) -> None:
+    with running_server(env, server=server, options=options, path=WITHOUT_FLAGS):
+        assert service.requests() == []
+    assert service.requests() == [], "nor when it ends"
+
+
+def test_a_celery_worker(env: dict[str, str | None], service: LaunchDarklyServer) -> None:
+    with (
+        redis_server() as broker,
+        celery_worker({**env, "CELERY_BROKER_URL": broker.url}, "--concurrency=2"),
+    ):
+        assert service.requests() == []
+    assert service.requests() == [], "nor when it ends"
