@@ -16,6 +16,7 @@ from django.db import models, transaction
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from featureflags.bypass import fresh_rows
 from featureflags.conf import app_settings
 from featureflags.querysets import MemberQuerySet, SegmentQuerySet
 from featureflags.segments.parsing import load_rules
@@ -93,10 +94,12 @@ class Segment(models.Model):
         """
         with transaction.atomic():
             RulesetVersion.raise_version()
-            self.full_clean()
-            if not self._state.adding:
+            with fresh_rows():
+                self.full_clean()
                 stored = Segment.objects.filter(pk=self.pk).values_list("version", flat=True)
-                self.version = (stored.first() or 0) + 1
+                before = None if self._state.adding else stored.first() or 0
+            if before is not None:
+                self.version = before + 1
                 if options.get("update_fields") is not None:
                     options["update_fields"] = {*options["update_fields"], "version", "updated_at"}
             super().save(*args, **options)
@@ -159,7 +162,8 @@ class SegmentMember(models.Model):
         """Validate and write, with the ruleset version raised in the same transaction."""
         with transaction.atomic():
             RulesetVersion.raise_version()
-            self.full_clean()
+            with fresh_rows():
+                self.full_clean()
             super().save(*args, **options)
 
 
@@ -179,5 +183,6 @@ class ScheduledRun(models.Model):
 def segment_graph(*, without: int | None = None) -> Graph:
     """Which segment names which, over all segments but one: one query, never from a cache."""
     segments = Segment.objects.all() if without is None else Segment.objects.exclude(pk=without)
-    rows = segments.values_list("key", "rules")
+    with fresh_rows():
+        rows = list(segments.values_list("key", "rules"))
     return {key: references(load_rules(rules)[0]) for key, rules in rows}

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from cachalot.api import cachalot_disabled
 from django.db import transaction
 from django.db.models import ProtectedError
 from django.db.models.signals import pre_delete, pre_save
 from django.dispatch import receiver
 from django.utils.translation import gettext as _
 
+from featureflags.bypass import fresh_rows
 from featureflags.cache import invalidation
 from featureflags.conf import app_settings
 from featureflags.models import Segment, SegmentMember
@@ -68,7 +68,7 @@ def sync_segment_after_commit(instance: Segment, **_kwargs: Any) -> None:
     """
     if not app_settings().sync_segments or not instance.is_active:
         return
-    with cachalot_disabled():
+    with fresh_rows():
         stored = Segment.objects.filter(pk=instance.pk).values_list("name", "is_active").first()
     if stored != (instance.name, True):
         key = instance.key

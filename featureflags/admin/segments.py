@@ -17,6 +17,7 @@ from django.utils.translation import gettext_lazy, ngettext
 from featureflags.admin.refusals import RefusingModelAdmin
 from featureflags.admin.rules_field import RulesField
 from featureflags.admin.user_context import user_context_view
+from featureflags.bypass import fresh_rows
 from featureflags.models import Segment, segment_graph
 from featureflags.segments.parsing import load_rules
 from featureflags.segments.showing import words
@@ -59,6 +60,13 @@ class SegmentAdmin(RefusingModelAdmin[Segment]):
     def get_queryset(self, request: HttpRequest) -> QuerySet[Segment]:
         """Segments with the number of their members, in the query that reads them."""
         return super().get_queryset(request).annotate(members_counted=Count("members"))
+
+    def get_object(
+        self, request: HttpRequest, object_id: str, from_field: str | None = None
+    ) -> Segment | None:
+        """As Django's, never from cachalot: what a form shows is what it saves."""
+        with fresh_rows():
+            return super().get_object(request, object_id, from_field)
 
     def get_fieldsets(self, request: HttpRequest, obj: Segment | None = None) -> Any:
         return self.add_fieldsets if obj is None else super().get_fieldsets(request, obj)

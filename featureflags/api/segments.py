@@ -15,7 +15,7 @@ from django_filters import rest_framework as filters
 from rest_framework import serializers, viewsets
 
 from featureflags.api.segment_serializers import MemberSerializer, SegmentSerializer
-from featureflags.cache.bypass import fresh_rows
+from featureflags.bypass import fresh_rows
 from featureflags.models import Segment, SegmentMember
 from users.api.filters import TrueOrFalseFilter
 from users.api.permissions import StaffModelPermissions

@@ -16,8 +16,8 @@ import msgspec
 from django.core.cache import caches
 from django.db import DatabaseError
 
+from featureflags.bypass import fresh_rows
 from featureflags.cache import store
-from featureflags.cache.bypass import fresh_rows
 from featureflags.conf import app_settings
 from featureflags.models import Segment, SegmentMember
 from featureflags.monitoring import report

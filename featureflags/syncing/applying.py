@@ -9,8 +9,7 @@ from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
-from cachalot.api import cachalot_disabled
-
+from featureflags.bypass import fresh_rows
 from featureflags.launchdarkly.management.client import ManagementClient
 from featureflags.launchdarkly.management.errors import (
     ConflictError,
@@ -76,7 +75,7 @@ def wanted_segments(keys: Collection[str] | None = None) -> list[WantedSegment]:
     rows = Segment.objects.filter(is_active=True).order_by("key")
     if keys is not None:
         rows = rows.filter(key__in=keys)
-    with cachalot_disabled():
+    with fresh_rows():
         return [
             WantedSegment(key=key, name=name, description=description)
             for key, name, description in rows.values_list("key", "name", "description")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import threading
 from collections.abc import Callable, Iterator
@@ -9,7 +10,9 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
+from django.core.exceptions import ValidationError
 from django.db import OperationalError, connection, transaction
+from django.db.models import ProtectedError
 
 from featureflags import monitoring
 from featureflags.cache import rulesets, store
@@ -87,15 +90,27 @@ def test_an_inactive_segment_has_no_members_but_stays_known() -> None:
     assert current_ruleset().ruleset.problems == {}
 
 
-def test_a_broken_row_matches_nobody_and_is_told(caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.parametrize(
+    ("rules", "problem"),
+    [
+        ({"not": "a list"}, "The rules must be a list"),
+        ([rule(clause("role", "sounds like", "x"))], "Rule 1, condition 1: unknown operator"),
+        ([rule(clause("role", "matches", "("))], "Rule 1, condition 1: '(' is not a valid"),
+        ([rule(clause("", "segmentMatch", "gone"))], "Rule 1, condition 1: there is no segment"),
+        (
+            [rule(clause("", "segmentMatch", "broken", negate=True))],
+            "Rule 1, condition 1: the segment 'broken' leads back",
+        ),
+    ],
+)
+def test_a_broken_row_matches_nobody_and_is_told(
+    caplog: pytest.LogCaptureFixture, rules: Any, problem: str
+) -> None:
     segment = SegmentFactory.create(key="broken", rules=ROLE_USER)
     with connection.cursor() as cursor:
         cursor.execute(
             "UPDATE featureflags_segment SET rules = %s WHERE id = %s",
-            [
-                '[{"clauses": [{"attribute": "role", "op": "sounds like", "values": ["x"]}]}]',
-                segment.pk,
-            ],
+            [json.dumps(rules), segment.pk],
         )
     RulesetVersion.raise_version()
     with caplog.at_level(logging.WARNING, "featureflags"):
@@ -103,7 +118,7 @@ def test_a_broken_row_matches_nobody_and_is_told(caplog: pytest.LogCaptureFixtur
             assert not matches("broken")
             assert matches("user"), "the others still work"
     assert monitoring.counts()["segment_broken:broken"] >= 1
-    assert len([r for r in caplog.records if "Rule 1, condition 1" in r.getMessage()]) == 1
+    assert len([r for r in caplog.records if problem in r.getMessage()]) == 1
 
 
 def test_rolled_back_rules_do_not_stay_in_the_process() -> None:
@@ -159,6 +174,65 @@ def test_old_rows_in_cachalot_do_not_reach_the_rules() -> None:
     rulesets.forget_loaded()
     assert not matches("raced-in-a-list")
     assert not matches("raced-in-the-rules")
+
+
+@contextmanager
+def saved_while_read(key: str, rules: list[dict[str, Any]]) -> Iterator[None]:
+    """A save of `key` that commits while a reader of the segments still holds the old rows."""
+
+    def save() -> None:
+        segment = Segment.objects.get(key=key)
+        segment.rules = rules
+        segment.save()
+        connection.close()
+
+    done: list[bool] = []
+
+    def write_before_the_reader_is_done(execute: Any, sql: str, *rest: Any) -> Any:
+        result = execute(sql, *rest)
+        if 'FROM "featureflags_segment"' in sql and not done:
+            done.append(True)
+            writer = threading.Thread(target=save)
+            writer.start()
+            writer.join(timeout=30)
+        return result
+
+    with connection.execute_wrapper(write_before_the_reader_is_done):
+        yield
+
+
+def test_old_rows_in_cachalot_do_not_hide_a_cycle() -> None:
+    first, second = (SegmentFactory.create(key=key) for key in ("a", "b"))
+    others = Segment.objects.exclude(pk=first.pk).values_list("key", "rules")
+    with saved_while_read("b", [rule(clause("", "segmentMatch", "a"))]):
+        list(others.all())
+    assert ("b", second.rules) in list(others.all()), "cachalot keeps the old rules of b"
+    first.rules = [rule(clause("", "segmentMatch", "b"))]
+    with pytest.raises(ValidationError, match="rest on each other"):
+        first.save()
+
+
+def test_old_rows_in_cachalot_do_not_hide_who_rests_on_a_segment() -> None:
+    base = SegmentFactory.create(key="a")
+    SegmentFactory.create(key="b")
+    everybody = Segment.objects.values_list("key", "rules")
+    with saved_while_read("b", [rule(clause("", "segmentMatch", "a"))]):
+        list(everybody.all())
+    with pytest.raises(ProtectedError):
+        base.delete()
+
+
+def test_old_rows_in_cachalot_do_not_keep_a_segment_s_version() -> None:
+    """Rules of the same version are not compiled again."""
+    segment = SegmentFactory.create(key="a")
+    versions = Segment.objects.filter(pk=segment.pk).values_list("version", flat=True)
+    with saved_while_read("a", ROLE_USER):
+        versions.first()
+    assert matches("a")
+    segment.rules = []
+    segment.save()
+    assert segment.version == 3
+    assert not matches("a")
 
 
 def test_cachalot_serves_the_list_queries_of_the_segment_tables_alone(
