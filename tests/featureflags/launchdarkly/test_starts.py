@@ -16,7 +16,6 @@ WITHOUT_FLAGS = "/metrics"
 
 @pytest.fixture
 def env(service: LaunchDarklyServer, tmp_path: Path) -> dict[str, str | None]:
-    service.hang()
     return {
         "DATABASE_URL": None,
         "REDIS_URL": None,
