@@ -14,7 +14,7 @@ from django.core.checks import (
     Warning,  # noqa: A004 - Django's name
     register,
 )
-from django.core.exceptions import ImproperlyConfigured
+from django.core.exceptions import FieldDoesNotExist, FieldError, ImproperlyConfigured
 from django.db import connections
 
 from featureflags.attributes import catalogue
@@ -25,8 +25,14 @@ from featureflags.launchdarkly.management.client import missing_variables
 from featureflags.models import KEY, Segment, segment_graph
 from featureflags.overrides import FORCE_PREFIX, environment_name, read_forced
 from featureflags.privacy import sends_segments, useless_names
+from featureflags.segments.definitions import Problem, SegmentDefinition
+from featureflags.segments.parsing import load_rules
+from featureflags.segments.ruleset import Ruleset
 from featureflags.sources import closest, project_uses
+from featureflags.sql.bounds import to_q
+from featureflags.sql.compiler import SegmentCompiler
 from featureflags.validation import find_problems
+from users.models import User
 
 MIDDLEWARE = "featureflags.middleware.FeatureFlagsMiddleware"
 AUTHENTICATION = "django.contrib.auth.middleware.AuthenticationMiddleware"
@@ -199,7 +205,8 @@ def check_cache(**_: Any) -> list[CheckMessage]:
 
 @register("featureflags", Tags.database)
 def check_segments(databases: Collection[str] | None = None, **_: Any) -> list[CheckMessage]:
-    """E011: a stored segment no longer validates, after the catalogue changed or a write past us.
+    """E011: a stored segment no longer validates, after the catalogue or the user model changed
+    or a write past us.
 
     Only with `manage.py check --database default`: two queries.
     """
@@ -210,16 +217,37 @@ def check_segments(databases: Collection[str] | None = None, **_: Any) -> list[C
     return messages
 
 
+_NO_MATCH = "Until it is mended, nobody is in it by that rule."
+_NO_SQL = "Until it is mended, querysets and counts of its members raise an error."
+
+
 def _broken_segments(alias: str) -> Iterable[CheckMessage]:
     graph = segment_graph()
     for key, rules in Segment.objects.using(alias).values_list("key", "rules"):
         others = {name: names for name, names in graph.items() if name != key}
-        for problem in find_problems(key, rules, others):
+        for problem in find_problems(key, rules, others) or _without_columns(key, rules):
             yield Error(
                 f"The segment {key!r} no longer validates. {problem}",
-                hint="Until it is mended, nobody is in it by that rule.",
+                hint=_NO_SQL if problem.code == "sql" else _NO_MATCH,
                 id="featureflags.E011",
             )
+
+
+def _without_columns(key: str, raw_rules: object) -> list[Problem]:
+    """Conditions on attributes whose SQL names what the user model does not have (any more)."""
+    ruleset = Ruleset([SegmentDefinition(key=key, rules=load_rules(raw_rules)[0])])
+    segment = ruleset.segment(key)
+    compiler = SegmentCompiler(ruleset, now=0)
+    problems = []
+    for number, rule in enumerate(segment.rules if segment is not None else (), start=1):
+        for position, clause in enumerate(rule.clauses, start=1):
+            try:
+                bounds = compiler.clause(clause)
+                User.objects.filter(to_q(bounds.lower)).filter(to_q(bounds.upper))
+            except (FieldDoesNotExist, FieldError) as error:
+                message = f"the SQL of {clause.clause.attribute!r} does not fit the model: {error}"
+                problems.append(Problem(code="sql", message=message, rule=number, clause=position))
+    return problems
 
 
 def _declared() -> dict[str, Flag]:

@@ -11,7 +11,7 @@ from featureflags.attributes import is_user_writable, type_of
 from featureflags.segments.attribute_types import check_types
 from featureflags.segments.definitions import InvalidDefinition, Problem, Rule
 from featureflags.segments.parsing import parse_rules
-from featureflags.segments.references import attribute_path, find_cycle, references
+from featureflags.segments.references import attribute_path, find_cycle, reachable, references
 
 Graph = Mapping[str, frozenset[str]]
 """Segment key → keys of the segments that its rules name."""
@@ -80,7 +80,10 @@ def _unknown_segments(key: str, rules: tuple[Rule, ...], others: Graph) -> list[
 
 
 def _cycle(key: str, rules: tuple[Rule, ...], others: Graph) -> list[Problem]:
-    cycle = find_cycle({**others, key: references(rules)})
+    graph = {**others, key: references(rules)}
+    # A cycle among segments that this one does not rest on is not its fault.
+    below = reachable(lambda name: graph.get(name, ()), [key])
+    cycle = find_cycle({name: graph[name] for name in below & graph.keys()})
     if cycle is None:
         return []
     for number, rule in enumerate(rules, start=1):

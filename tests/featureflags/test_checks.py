@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import json
 import os
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from django.core.checks import CheckMessage
 from django.core.management import call_command
 from django.core.management.base import SystemCheckError
 from django.db import connection
+from django.db.models import F
 from pytest_django.fixtures import Settings
 
 from featureflags import checks
+from featureflags.attributes import Attribute
 from featureflags.flags import Flag, FlagType
 from featureflags.models import Segment
+from featureflags.segments.attribute_types import AttributeType
 from featureflags.sources import Use, closest, project_uses, uses_in_python, uses_in_template
 from tests.factories import SegmentFactory, clause, rule
 from tests.services.processes import manage
@@ -37,6 +43,17 @@ NO_DESCRIPTION = [flag(description=" ")]
 NO_OWNER = [flag(owner="")]
 NO_JSON = [flag(type=FlagType.JSON, default={"at": float("nan")})]
 A_NUMBER = 7
+SHOE_SIZE = Attribute(
+    name="shoe_size",
+    type=AttributeType.NUMBER,
+    label="Shoe size",
+    value=lambda _snapshot, _now: 42,
+)
+OF_NO_COLUMN = replace(SHOE_SIZE, sql=F("shoe_size"))
+DAYS_OF_NO_COLUMN = replace(SHOE_SIZE, elapsed_days_since="measured_at")
+OF_NO_RELATION = replace(
+    SHOE_SIZE, type=AttributeType.LIST, value=lambda _snapshot, _now: [], sql_related=("feet", "x")
+)
 
 
 def change(settings: Settings, **values: object) -> None:
@@ -295,3 +312,60 @@ def test_e011_a_stored_segment_that_no_longer_validates() -> None:
         call_command("check", databases=["default"])
     Segment.objects.get(pk=segment.pk).delete()
     assert checks.check_segments(databases=["default"]) == []
+
+
+SLIPPED: list[tuple[Any, str]] = [
+    (None, "The rules must be a list"),
+    ([rule(clause("role", "in", "user")), 5], "Rule 2: a rule must be an object"),
+    ([rule(clause("role", "sounds like", "x"))], "Rule 1, condition 1: unknown operator"),
+    ([rule(clause("role", "matches", "("))], "Rule 1, condition 1: '(' is not a valid expression"),
+    ([rule(clause("", "segmentMatch", "gone"))], "Rule 1, condition 1: there is no segment “gone”"),
+    ([rule(clause("", "segmentMatch", "odd"))], "Rule 1, condition 1: these segments rest on each"),
+]
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(("rules", "problem"), SLIPPED)
+def test_e011_whatever_slipped_past_validation_is_named(rules: Any, problem: str) -> None:
+    SegmentFactory.create(key="odd")
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "UPDATE featureflags_segment SET rules = %s WHERE key = 'odd'", [json.dumps(rules)]
+        )
+    (message,) = checks.check_segments(databases=["default"])
+    assert message.id == "featureflags.E011"
+    assert f"The segment 'odd' no longer validates. {problem}" in str(message.msg)
+
+
+@pytest.mark.django_db
+def test_e011_an_attribute_that_left_the_catalogue(settings: Settings) -> None:
+    change(settings, ATTRIBUTES=[f"{HERE}.SHOE_SIZE"])
+    rules = [rule(clause("role", "in", "user"), clause("shoe_size", "lessThan", 40))]
+    SegmentFactory.create(key="odd", rules=rules)
+    assert checks.check_segments(databases=["default"]) == []
+    change(settings, ATTRIBUTES=[])
+    (message,) = checks.check_segments(databases=["default"])
+    assert "'odd' no longer validates. Rule 1, condition 2: there is no" in str(message.msg)
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("name", "op", "value", "missing"),
+    [
+        ("OF_NO_COLUMN", "lessThan", 40, "'shoe_size'"),
+        ("DAYS_OF_NO_COLUMN", "lessThan", 40, "'measured_at'"),
+        ("OF_NO_RELATION", "in", "left", "'feet'"),
+    ],
+)
+def test_e011_a_column_that_left_the_model(
+    settings: Settings, name: str, op: str, value: object, missing: str
+) -> None:
+    change(settings, ATTRIBUTES=[f"{HERE}.{name}"])
+    rules = [rule(clause("role", "in", "user"), clause("shoe_size", op, value, negate=True))]
+    SegmentFactory.create(key="odd", rules=rules)
+    (message,) = checks.check_segments(databases=["default"])
+    assert message.id == "featureflags.E011"
+    assert "'odd' no longer validates. Rule 1, condition 2: the SQL of" in str(message.msg)
+    assert missing in str(message.msg)
+    with pytest.raises(SystemCheckError, match=r"featureflags\.E011"):
+        call_command("check", databases=["default"])
