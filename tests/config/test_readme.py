@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
+import re
 from pathlib import Path
 
 import pytest
 from django.core.management import get_commands
 
 from featureflags.segments.wording import OPERATORS
+from featureflags.validation import find_problems
 from tests.conftest import create_default_segments
 
 README = (Path(__file__).parent.parent.parent / "README.md").read_text()
@@ -19,9 +22,23 @@ def test_every_operator_has_an_entry_with_an_example(op: str) -> None:
     assert f"{op} `[" in row, "the example"
 
 
-def test_every_default_segment_has_an_entry() -> None:
-    for key, *_ in create_default_segments.__globals__["SEGMENTS"]:
-        assert f"\n| `{key}` |" in README
+@pytest.mark.parametrize("op", OPERATORS)
+def test_the_example_of_an_operator_is_a_rule_that_can_be_saved(op: str) -> None:
+    [row] = [line for line in README.splitlines() if line.startswith(f"| `{op}` |")]
+    example = re.fullmatch(r"(?:`(\w+)` )?(\w+) `(\[.*\])`", row.split(" | ")[-1].rstrip(" |"))
+    assert example is not None
+    attribute, named, values = example.groups()
+    assert named == op
+    clause = {"attribute": attribute or "", "op": op, "values": json.loads(values)}
+    assert find_problems("mine", [{"clauses": [clause]}], {"employee": frozenset()}) == []
+
+
+def test_every_default_segment_has_an_entry_that_tells_its_rule() -> None:
+    for key, _, _, clauses in create_default_segments.__globals__["SEGMENTS"]:
+        [row] = [line for line in README.splitlines() if line.startswith(f"| `{key}` |")]
+        for clause in clauses:
+            assert f"{clause['op']} `{json.dumps(clause['values'])}`" in row
+            assert f"`{clause['attribute']}`" in row
 
 
 def test_every_command_has_an_entry() -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from tests.factories import SegmentFactory, clause, rule
 from tests.featureflags.commands.conftest import Call
+from tests.services.processes import manage
 
 ENGINE_CASES = Path(__file__).parents[1] / "segments" / "cases"
 
@@ -68,3 +69,14 @@ def test_a_file_that_cannot_be_read_is_named(call: Call, tmp_path: Path) -> None
     assert call("check_segments", no_cases).error == (
         "1 of the files hold no cases that can be run."
     )
+
+
+def test_cases_need_no_database_and_the_exit_code_tells(tmp_path: Path) -> None:
+    nowhere = {"DATABASE_URL": "postgres://127.0.0.1:1/none", "GUIDON_VAR_DIR": str(tmp_path)}
+    good = case("good", plan="pro", expected=True, segments=[PAYING])
+    bad = case("bad", plan="pro", expected=False, segments=[PAYING])
+    ended = manage(nowhere, "check_segments", write(tmp_path / "good.json", good))
+    assert (ended.returncode, ended.stdout) == (0, "1 passed, 0 failed.\n")
+    ended = manage(nowhere, "check_segments", write(tmp_path / "bad.json", good, bad))
+    assert ended.returncode == 1
+    assert "FAILED  bad: expected the user to be not in paying" in ended.stdout

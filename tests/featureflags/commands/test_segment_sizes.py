@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 from django.db import connection
@@ -51,8 +52,20 @@ def test_it_explains_what_is_slow_and_which_index_would_help(call: Call, populat
         "Python finishes it" in costs["short", 'name matches the expression "^.{1,3}$"']["advice"]
     )
     assert "user_metadata" in costs["paying", 'custom_plan is any of "pro"']["advice"]
-    shown = call("segment_sizes", "--explain").out
-    assert f"Slowest: {answer['costs'][0]['segment_key']}"[:8] in shown
+    shown = call("segment_sizes", "--explain").out.split("\n\n")[1:]
+    heads = [re.search(r": (\w+), rule (\d), condition (\d) \(([\d,.]+) ms\)\n", s) for s in shown]
+    assert len(heads) == 5
+    assert all(shown[number].startswith(f"{number + 1}.: ") for number in range(1, 5))
+    assert shown[0].startswith("Slowest: ")
+    told = [head.groups() for head in heads if head is not None]
+    assert told == sorted(told, key=lambda one: -float(one[3].replace(",", "")))
+    for (key, *place, _), text in zip(told, shown, strict=True):
+        [cost] = [
+            cost
+            for cost in answer["costs"]
+            if [cost["segment_key"], str(cost["rule"]), str(cost["clause"])] == [key, *place]
+        ]
+        assert text.rstrip().endswith(f"\n  {cost['words']}\n  {cost['advice']}")
     if connection.vendor == "sqlite":
         domain = costs["employee", 'email_domain is any of "agpt.co"']
         assert domain["indexes"] == ["user_email_domain"]

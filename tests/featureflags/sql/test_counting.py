@@ -44,6 +44,9 @@ def test_many_segments_are_one_statement_that_extracts_once() -> None:
         executed = statement.split("UNION ALL")[0]
         assert executed.count("SPLIT_PART(" if postgresql else "RTRIM(") == 1
         assert executed.count("EXISTS(SELECT 1 AS") == 1
+        # The value of a JSON key and its text, or its type.
+        for extraction in ("-> 'a'", "->> 'a'") if postgresql else ("JSON_EXTRACT(", "JSON_TYPE("):
+            assert executed.count(extraction) == 1
     sizes = {size.key: size.count for size in found.sizes}
     assert sizes["d0"] == User.objects.in_segment(ruleset.definitions["d0"], now=NOW).count() > 0
     assert len(sizes) == 30
