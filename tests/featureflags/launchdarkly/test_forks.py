@@ -16,7 +16,7 @@ import pytest
 from celery import Celery
 
 from tests.services.launchdarkly import LaunchDarklyServer, flag
-from tests.services.processes import ROOT, GuidonProcess, environment_with, manage, python
+from tests.services.processes import ROOT, GuidonProcess, environment_with, python
 from tests.services.redis import redis_server
 from tests.services.waiting import wait_until
 
@@ -76,15 +76,13 @@ def told(server: LaunchDarklyServer) -> set[str]:
 def test_forks_under_load_neither_hang_nor_freeze(
     server: LaunchDarklyServer, tmp_path: Path, way: str
 ) -> None:
-    env = environment(server, tmp_path)
-    manage(env, "migrate", "--verbosity=0").check_returncode()
     done = subprocess.run(
         python("-m", f"{PROBES}.forking", str(FORKS), way),
         check=False,
         capture_output=True,
         text=True,
         cwd=ROOT,
-        env=environment_with(env),
+        env=environment_with(environment(server, tmp_path)),
         timeout=SECONDS + 5 * FORKS,
     )
     assert done.stdout.splitlines() == ["ok"] * FORKS, done.stderr
