@@ -4,9 +4,15 @@ from __future__ import annotations
 
 import datetime
 import uuid
+from typing import Any
 
 import pytest
+from celery import current_app
+from django.contrib import admin
 from django.core.exceptions import ImproperlyConfigured
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.test import RequestFactory
 from django.utils import timezone
 
 from featureflags import membership
@@ -15,7 +21,9 @@ from featureflags.segments.definitions import Clause, InvalidDefinition, Rule, S
 from featureflags.sql.compiler import MOST_NESTED, compile_segment
 from tests.factories import SegmentFactory, SegmentMemberFactory, UserFactory, clause, rule
 from users import segmentation
+from users.admin import UserAdmin
 from users.models import User
+from users.querysets import UserQuerySet
 from users.times import to_microseconds
 
 LONG_NAMES = rule(clause("name", "matches", "^.{5,}$"))
@@ -75,6 +83,50 @@ def test_it_composes_with_any_queryset(four: None) -> None:
     assert User.objects.filter(pk__in=User.objects.in_segment("employee").values("pk")).count() == 2
     page = User.objects.in_segment("employee").order_by("-email")[:1]
     assert [user.email for user in page] == ["b@agpt.co"]
+
+
+class InSegment(admin.SimpleListFilter):
+    """As a project would write one."""
+
+    title = "segment"
+    parameter_name = "segment"
+
+    def lookups(self, *_args: Any) -> list[tuple[str, str]]:
+        return [("employee", "Employees"), ("long", "Long names")]
+
+    def queryset(self, _request: HttpRequest, users: QuerySet[User]) -> QuerySet[User]:
+        assert isinstance(users, UserQuerySet)
+        return users.in_segment(self.value()) if self.value() else users
+
+
+@pytest.mark.parametrize(
+    ("key", "expected"), [("employee", ["a@agpt.co"]), ("long", ["c@example.com"])]
+)
+def test_it_serves_a_filter_of_the_admin(
+    four: None, rf: RequestFactory, key: str, expected: list[str]
+) -> None:
+    SegmentFactory.create(key="long", rules=[LONG_NAMES])
+
+    class Users(UserAdmin):
+        def get_list_filter(self, request: HttpRequest) -> list[type[admin.ListFilter] | Any]:
+            return [InSegment]
+
+    request = rf.get("/", {"segment": key, "q": expected[0][:2]})
+    request.user = UserFactory.create(superuser=True)
+    changes = Users(User, admin.site).get_changelist_instance(request)
+    assert emails(changes.get_queryset(request)) == expected
+
+
+def test_it_serves_a_task(four: None) -> None:
+    @current_app.task(name="tests.members_of")
+    def members_of(key: str) -> list[str]:
+        return emails(User.objects.in_segment(key))
+
+    try:
+        done = members_of.apply(args=("employee",))
+        assert done.get() == ["a@agpt.co", "b@agpt.co"]
+    finally:
+        current_app.tasks.unregister("tests.members_of")
 
 
 def test_a_rule_beyond_sql_is_finished_in_python(four: None) -> None:
