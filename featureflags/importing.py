@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from django.core.exceptions import ValidationError
 from django.db import transaction
 
-from featureflags.bypass import fresh_rows
 from featureflags.documents import NotImportable, SegmentDocument, read_document, read_segments
 from featureflags.models import Segment, SegmentMember, segment_graph
 from featureflags.segments.definitions import SegmentDefinition
@@ -128,9 +127,7 @@ def _in_order(documents: Mapping[str, SegmentDocument]) -> list[str]:
 
 def _save(document: SegmentDocument) -> None:
     definition = document.definition
-    with fresh_rows():
-        stored = Segment.objects.filter(key=definition.key).first()
-    segment = stored or Segment(key=definition.key)
+    segment = Segment.objects.filter(key=definition.key).first() or Segment(key=definition.key)
     segment.name, segment.description = document.name, document.description
     segment.is_active = document.is_active
     segment.rules = dump_rules(definition.rules)
@@ -145,9 +142,7 @@ def _save_members(segment: Segment, definition: SegmentDefinition) -> None:
     wanted = {key: (kinds.EXCLUDE, until) for key, until in definition.excluded.items()}
     wanted |= {key: (kinds.INCLUDE, until) for key, until in definition.included.items()}
     stale = []
-    with fresh_rows():
-        rows = list(SegmentMember.objects.filter(segment=segment))
-    for row in rows:
+    for row in SegmentMember.objects.filter(segment=segment):
         until = None if row.expires_at is None else to_microseconds(row.expires_at)
         if wanted.get(str(row.user_id)) == (row.kind, until):
             del wanted[str(row.user_id)]
