@@ -8,6 +8,7 @@ import os
 import pty
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -69,16 +70,22 @@ def test_a_bar_is_drawn_on_a_terminal_alone(tmp_path: Path) -> None:
     piped = manage(env, "warm_contexts", "--all")
     assert "%|" not in piped.stderr
     assert "14 users read" in piped.stdout
+    for command in (["warm_contexts", "--all"], ["seed_demo", "--users=20"]):
+        assert "100%|" in drawn(env, command)
+
+
+def drawn(env: Mapping[str, str | None], command: list[str]) -> str:
+    """What a command writes on a terminal."""
     terminal, end = pty.openpty()
     subprocess.run(
-        [sys.executable, "manage.py", "warm_contexts", "--all"],
+        [sys.executable, "manage.py", *command],
         check=True, cwd=ROOT, env=environment_with(env), stderr=end, stdout=subprocess.PIPE,
         timeout=60,
     )  # fmt: skip
     os.close(end)
-    drawn = os.read(terminal, 65_536).decode()
+    seen = os.read(terminal, 65_536).decode()
     os.close(terminal)
-    assert "100%|" in drawn
+    return seen
 
 
 def test_command_error_is_what_manage_turns_into_exit_code_1() -> None:
