@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
+from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.db import OperationalError, connection, transaction
 from django.db.models import ProtectedError
@@ -22,6 +23,7 @@ from featureflags.results import Degradation
 from featureflags.versions import RulesetVersion
 from tests.emptying import empty_caches
 from tests.factories import SegmentFactory, SegmentMemberFactory, clause, rule
+from users.models import User
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -245,6 +247,15 @@ def test_cachalot_serves_the_list_queries_of_the_segment_tables_alone(
     RulesetVersion.objects.first()
     with django_assert_num_queries(1):
         RulesetVersion.objects.first()
+    list(User.objects.all())
+    with django_assert_num_queries(1):
+        list(User.objects.all())
+
+
+def test_cachalot_forgets_within_a_minute_and_has_a_cache_of_its_own() -> None:
+    assert settings.CACHALOT_TIMEOUT == 60
+    others = {"default", settings.FEATUREFLAGS["CACHE"]}
+    assert settings.CACHALOT_CACHE in set(settings.CACHES) - others
 
 
 class TestDatabaseDown:
