@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from featureflags.launchdarkly.lifespan import closing_at_shutdown
-from tests.featureflags.launchdarkly.probes import loading, value
+from tests.featureflags.launchdarkly.probes import facade_value, loading, value
 
 if os.environ.get("PROBE_EARLY"):
     value("counter", "master")
@@ -28,6 +28,12 @@ def answer() -> bytes:
 def wsgi(_environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
     start_response("200 OK", [("Content-Type", "application/json")])
     return [answer()]
+
+
+def page(_environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+    """What the facade says, for the benchmark of flips."""
+    start_response("200 OK", [("Content-Type", "application/json")])
+    return [json.dumps(facade_value("counter")).encode()]
 
 
 @closing_at_shutdown
