@@ -11,11 +11,13 @@ import pytest
 import redis
 from django.core.exceptions import ImproperlyConfigured
 from ldclient.integrations import Redis
+from ldclient.integrations.test_data import TestData
 from ldclient.versioned_data_kind import FEATURES, SEGMENTS
 from pytest_django.fixtures import Settings
 
 from featureflags import monitoring
 from featureflags.conf import FeatureFlagsSettings, Source, app_settings, source_of
+from featureflags.launchdarkly import configuring
 from featureflags.launchdarkly.client import close, feature_store, has_flags
 from featureflags.launchdarkly.configuring import sending_config
 from featureflags.launchdarkly.status import State, connection_status
@@ -101,7 +103,11 @@ class TestFile:
 
 
 class TestTestData:
-    def test_a_test_puts_its_flags_there(self, settings: Settings) -> None:
+    def test_a_test_puts_its_flags_there(
+        self, settings: Settings, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        # The SDK's test data cannot be emptied: what stays would be seen by other tests.
+        monkeypatch.setattr(configuring, "_test_data", TestData.data_source())
         use(settings, SOURCE="test-data")
         data = sdk_test_data()
         data.update(data.flag("beta").variation_for_all(True))
