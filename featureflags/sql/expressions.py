@@ -96,7 +96,7 @@ class TextPart(Written):
         "contains": "(INSTR({text}, %s) > 0)",
     }
     postgresql: Final = {
-        "startsWith": "(SUBSTR({text}, 1, {length}) = %s)",
+        "startsWith": "({text} ^@ %s)",
         "endsWith": "(RIGHT({text}, {length}) = %s)",
         "contains": "(STRPOS({text}, %s) > 0)",
     }

@@ -133,7 +133,7 @@ class NotNull(Func):
 class _OfPair(Written):
     """Something about a type and a value."""
 
-    arity = 2
+    arity: int | None = 2
     sqlite: str
     postgresql: str
 
@@ -142,12 +142,14 @@ class _OfPair(Written):
 
     @staticmethod
     def _fill(template: str, part: Part, **words: str) -> Sql:
-        (kind, kind_params), (value, value_params) = part(0), part(1)
+        found = {"kind": part(0), "value": part(1)}
+        if "{text}" in template:
+            found["text"] = part(2)
         params: list[Any] = []
         # The parts of a template may stand in any order, and more than once.
         for field in re.findall(r"\{(\w+)\}", template):
-            params += {"kind": kind_params, "value": value_params}.get(field, [])
-        return template.format(kind=kind, value=value, **words), params
+            params += found[field][1] if field in found else []
+        return template.format(**{name: sql for name, (sql, _) in found.items()}, **words), params
 
 
 class TextOf(_OfPair):
@@ -167,23 +169,33 @@ class ListOf(_OfPair):
 
 
 class DoubleOf(_OfPair):
-    """The value as a double; NULL for what is no number, and for integers beyond a double."""
+    """The value as a double; NULL for what is no number, and for integers beyond a double.
+
+    A third source, on PostgreSQL: the value as text, where that is at hand.
+    """
 
     output_field = FloatField()
+    arity = None
     sqlite = (
         "CASE WHEN {kind} = 'real' THEN {value}"
         " WHEN {kind} = 'integer' AND {value} BETWEEN -1.7976931348623157e308"
         " AND 1.7976931348623157e308 THEN CAST({value} AS REAL) END"
     )
-    postgresql = (
+    written: Final = (
         "CASE WHEN {kind} = 'number' THEN CASE"
         # Most numbers are settled here; the rest is for those that no double comes near.
-        " WHEN LENGTH({value} #>> '{{}}') < 16 THEN ({value} #>> '{{}}')::float8"
+        " WHEN LENGTH({text}) < 16 THEN ({text})::float8"
         f" WHEN ABS({{value}}::numeric) <= {_TINY} THEN 0"
         f" WHEN ABS({{value}}::numeric) < {_HUGE} THEN {{value}}::float8"
         " WHEN SCALE({value}::numeric) > 0"
         " THEN SIGN({value}::numeric)::float8 * 'Infinity'::float8 END END"
     )
+    postgresql = written.replace("{text}", "{value} #>> '{{}}'")
+
+    def write(self, part: Part, *, sqlite: bool) -> Sql:
+        if sqlite or len(self.source_expressions) < 3:
+            return super().write(part, sqlite=sqlite)
+        return self._fill(self.written, part)
 
 
 class BeyondDouble(_OfPair):

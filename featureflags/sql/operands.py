@@ -134,7 +134,7 @@ class JSONColumn:
     document: Any = None
     path: tuple[str, ...] = ()
     written: Any = None
-    """The value as text whatever it is, where that costs less than `text`."""
+    """The value as text whatever it is, where that costs less than to make it of `value`."""
 
     @property
     def kind(self) -> Any:
@@ -155,7 +155,8 @@ class JSONColumn:
     @property
     def double(self) -> Any:
         """The value if it is a number that a double holds, else NULL."""
-        return self.source.derive(DoubleOf(self.type_sql, self.value), FloatField())
+        written = [] if self.written is None else [self.written]
+        return self.source.derive(DoubleOf(self.type_sql, self.value, *written), FloatField())
 
     @property
     def list(self) -> Any:
