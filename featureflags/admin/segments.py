@@ -10,7 +10,7 @@ from django.contrib import admin, messages
 from django.db.models import Count, JSONField, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.urls import URLPattern, path, reverse
-from django.utils.html import format_html
+from django.utils.html import format_html, format_html_join
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
@@ -18,6 +18,9 @@ from featureflags.admin.refusals import RefusingModelAdmin
 from featureflags.admin.rules_field import RulesField
 from featureflags.admin.user_context import user_context_view
 from featureflags.bypass import fresh_rows
+from featureflags.evaluation import looking
+from featureflags.inspection.targeting import uses_of
+from featureflags.launchdarkly.client import feature_store, has_flags
 from featureflags.models import Segment, segment_graph
 from featureflags.segments.parsing import load_rules
 from featureflags.segments.showing import words
@@ -36,10 +39,11 @@ class SegmentAdmin(RefusingModelAdmin[Segment]):
     list_filter = ("is_active",)
     search_fields = ("key", "name", "description")
     ordering = ("key",)
-    readonly_fields = ("version", "created_at", "updated_at")
+    readonly_fields = ("used_by_flags", "version", "created_at", "updated_at")
     fieldsets = (
         (None, {"fields": ("key", "name", "description", "is_active")}),
         (gettext_lazy("Rules"), {"fields": ("rules",)}),
+        (gettext_lazy("Flags"), {"fields": ("used_by_flags",)}),
         (gettext_lazy("History"), {"fields": ("version", "created_at", "updated_at")}),
     )
     add_fieldsets = fieldsets[:2]
@@ -101,6 +105,17 @@ class SegmentAdmin(RefusingModelAdmin[Segment]):
     def response_change(self, request: HttpRequest, obj: Segment) -> HttpResponse:
         self._warn(request, obj)
         return super().response_change(request, obj)
+
+    @admin.display(description=gettext_lazy("used by"))
+    def used_by_flags(self, segment: Segment) -> str:
+        """Which flags target the segment, and on which way. LaunchDarkly is told nothing."""
+        with looking():
+            if not has_flags():
+                return _("LaunchDarkly has not sent any flags.")
+            uses = uses_of(segment.key, feature_store().raw())
+        told = ((use.flag, use.words) for use in uses)
+        items = format_html_join("", "<li><strong>{}</strong>: {}</li>", told)
+        return format_html("<ul>{}</ul>", items) if uses else _("No flag targets it.")
 
     @admin.display(description=gettext_lazy("rules"))
     def in_words(self, segment: Segment) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +16,9 @@ from django.utils.translation import gettext as _
 from featureflags.contexts import UserContext
 from featureflags.evaluation import all_flags, looking
 from featureflags.flags import declared_flags
+from featureflags.inspection.deciding import decision
+from featureflags.inspection.reading import Raw
+from featureflags.launchdarkly.client import feature_store
 from featureflags.reasons import degradation_in_words, reason_in_words, source_in_words
 from featureflags.resolving import resolve
 from featureflags.results import Evaluation
@@ -46,6 +50,8 @@ class FlagRow:
     description: str
     value: str
     reason: str
+    rule: str
+    """The conditions of the rule that decided, in words; empty where none did."""
     degraded: tuple[str, ...]
 
 
@@ -59,6 +65,7 @@ def user_context_view(request: HttpRequest, key: uuid.UUID, *, site: AdminSite) 
     with looking():
         found = resolve(user)
         flags = all_flags(user)
+        raw = feature_store().raw()["flags"]
     page = {
         **site.each_context(request),
         **_shown(found),
@@ -66,7 +73,7 @@ def user_context_view(request: HttpRequest, key: uuid.UUID, *, site: AdminSite) 
         "subtitle": str(user),
         "person": user,
         "opts": User._meta,  # noqa: SLF001 - Django's documented API
-        "flags": [_flag_row(evaluation) for evaluation in flags.values()],
+        "flags": [_flag_row(each, raw, found.segments) for each in flags.values()],
     }
     request.current_app = site.name
     return render(request, TEMPLATE, page)
@@ -88,18 +95,22 @@ def _shown(found: UserContext) -> dict[str, Any]:
         "attributes": attribute_rows(context),
         "context_json": pretty_json(context),
         "segments": found.segments,
+        "withheld": found.withheld,
         "source": source_in_words(found.source),
         "degraded": [degradation_in_words(reason) for reason in found.degraded],
         "valid_until": None if found.valid_until is None else to_datetime(found.valid_until),
     }
 
 
-def _flag_row(evaluation: Evaluation) -> FlagRow:
+def _flag_row(evaluation: Evaluation, raw: Mapping[str, Raw], segments: tuple[str, ...]) -> FlagRow:
     declared = declared_flags().get(evaluation.flag)
+    flag = raw.get(evaluation.flag, {})
+    decided = decision(evaluation.flag, flag, evaluation.reason, segments)
     return FlagRow(
         key=evaluation.flag,
         description=_("Not declared in this project.") if not declared else declared.description,
         value=show(evaluation.value),
         reason=reason_in_words(evaluation),
+        rule="" if decided is None else decided.words,
         degraded=tuple(degradation_in_words(reason) for reason in evaluation.degraded),
     )

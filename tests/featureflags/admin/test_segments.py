@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import threading
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,6 +22,7 @@ from featureflags.admin.segments import SegmentAdmin, rules_in_words
 from featureflags.models import Segment
 from featureflags.versions import RulesetVersion
 from tests.factories import SegmentFactory, SegmentMemberFactory, UserFactory, clause, rule
+from tests.services.flag_json import boolean_flag, segment_rule
 
 pytestmark = pytest.mark.django_db
 
@@ -223,6 +226,17 @@ def test_a_save_that_somebody_else_made_wrong_shows_the_form_again(
     assert response.context["adminform"].form["rules"].value() == typed
     first.refresh_from_db()
     assert first.rules == []
+
+
+def test_the_page_tells_which_flags_target_the_segment(
+    staff: Client, flag_file: Callable[..., Path]
+) -> None:
+    flag_file(boolean_flag("internal-tools", rules=[segment_rule("germans")]))
+    page = staff.get(change(SegmentFactory.create(key="germans"))).content.decode()
+    assert "<strong>internal-tools</strong>" in page
+    page = staff.get(change(SegmentFactory.create(key="others"))).content.decode()
+    assert "<strong>internal-tools</strong>" not in page
+    assert "No flag targets it." in page
 
 
 def test_the_list_tells_rules_in_words_and_counts_members(staff: Client) -> None:

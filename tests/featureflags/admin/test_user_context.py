@@ -63,6 +63,26 @@ def test_the_page_shows_context_segments_and_flags(staff: Client, flag_file: Fla
     assert "<pro>" not in page
 
 
+def test_the_rule_that_decided_is_told_in_words(staff: Client, flag_file: FlagFile) -> None:
+    flag_file(boolean_flag("internal-tools", rules=[segment_rule("employee")]))
+    response = staff.get(address(ada()))
+    rows = {row.key: row for row in response.context["flags"]}
+    assert rows["internal-tools"].rule == 'Rule 1: segments is any of "employee".'
+    assert rows["welcome-tour"].rule == ""
+    assert "segments is any of &quot;employee&quot;" in response.content.decode()
+
+
+def test_what_is_withheld_is_named_and_its_value_is_not_shown(
+    staff: Client, flag_file: FlagFile
+) -> None:
+    user = UserFactory.create(metadata={"last_ip": "203.0.113.9"})
+    response = staff.get(address(user))
+    assert response.context["withheld"] == ("custom_last_ip",)
+    page = response.content.decode()
+    assert "custom_last_ip" in page
+    assert "203.0.113.9" not in page
+
+
 def test_private_attributes_are_marked(staff: Client, flag_file: FlagFile) -> None:
     rows = staff.get(address(ada())).context["attributes"]
     assert {row.name for row in rows if row.is_private} == {"email", "name"}
