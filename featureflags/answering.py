@@ -132,10 +132,16 @@ def _forced(key: str, context: UserContext) -> Evaluation | None:
         reason = {"kind": "OVERRIDE"}
         return Evaluation(flag=key, value=value, reason=reason, source=context.source)
     forced = forced_flags()
-    if forced and (name := environment_name(key)) in forced:
+    if forced and (name := environment_name(key)) in forced and _is_boolean(key):
         reason = {"kind": "FORCED"}
         return Evaluation(flag=key, value=forced[name], reason=reason, source=context.source)
     return None
+
+
+def _is_boolean(key: str) -> bool:
+    """Whether true or false can be its value: a flag that is declared as text stays text."""
+    declared = declared_flags().get(key)
+    return declared is None or declared.type is FlagType.BOOLEAN
 
 
 def _default_of(key: str, default: JSONValue | Unset, *, if_unknown: JSONValue) -> JSONValue:

@@ -245,6 +245,15 @@ class TestPrecedence:
             assert all_flags(employee)["internal-tools"].value is True
         assert not is_enabled("internal-tools", employee)
 
+    def test_a_flag_that_is_declared_as_text_stays_text(
+        self, flag_file: FlagFile, stranger: User, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("FORCE_FLAG_ACCENT_COLOUR", "true")
+        monkeypatch.setenv("FORCE_FLAG_NOT_DECLARED", "true")
+        forced_flags.cache_clear()
+        assert variation("accent-colour", stranger) == "slate"
+        assert variation("not-declared", stranger) is True
+
     def test_what_forces_nothing(self) -> None:
         forced, unreadable = read_forced(
             {"FORCE_FLAG_A": "true", "FORCE_FLAG_B": "0", "FORCE_FLAG_C": "", "OTHER": "true"}
