@@ -12,8 +12,7 @@ from ldclient.versioned_data_kind import FEATURES, SEGMENTS
 
 from featureflags.types import JSONValue
 
-# It logs each example that it cannot evaluate, with a traceback.
-logging.getLogger("ldclient").setLevel(logging.CRITICAL)
+LOGGER = logging.getLogger("ldclient")
 
 
 def probe(segment_key: str) -> dict[str, Any]:
@@ -32,9 +31,14 @@ def probe(segment_key: str) -> dict[str, Any]:
 
 
 class Sdk:
-    """A client without network, over a store that each question fills anew."""
+    """A client without network, over a store that each question fills anew.
+
+    Until it is closed the SDK is silent: it logs each example that it cannot evaluate.
+    """
 
     def __init__(self) -> None:
+        self._level = LOGGER.level
+        LOGGER.setLevel(logging.CRITICAL)
         self._store = InMemoryFeatureStore()
         self._store.init({FEATURES: {}, SEGMENTS: {}})
         self._client = ldclient.LDClient(
@@ -43,6 +47,7 @@ class Sdk:
 
     def close(self) -> None:
         self._client.close()
+        LOGGER.setLevel(self._level)
 
     def answer(
         self,
