@@ -154,7 +154,7 @@ def test_celery_s_pool_is_live_and_loses_no_event(
             *("-m", "celery", "-A", f"{PROBES}.tasks", "worker", "--pool=prefork"),
             *("--concurrency=2", "--loglevel=INFO"),
         )
-        queue = Celery(broker=broker.url)
+        queue = Celery(broker=broker.url, set_as_current=False)
         with GuidonProcess(command, env, ready=" ready.") as worker:
             seen: dict[str, set[str]] = {}
 
