@@ -142,6 +142,11 @@ class Gunicorn(GuidonProcess):
         return self.log()[self._log_before :].count("Booting worker with pid") >= WORKERS
 
 
+@pytest.mark.skipif(
+    os.environ.get("HYPOTHESIS_PROFILE") != "deep",
+    reason="only in `make test-deep`: the warm shutdown of a Celery parent that goes on evaluating"
+    " hangs now and then, for a reason that is not known yet",
+)
 def test_celery_s_pool_is_live_and_loses_no_event(
     server: LaunchDarklyServer, tmp_path: Path
 ) -> None:
