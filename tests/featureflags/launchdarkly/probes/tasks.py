@@ -1,8 +1,4 @@
-"""A Celery worker whose parent has used its client before it forks its pool.
-
-The parent does not go on evaluating: with threads that do, its warm shutdown has been seen to hang
-now and then, for a reason that is not known yet.
-"""
+"""A Celery worker whose parent has used its client before it forks its pool, under load."""
 
 from __future__ import annotations
 
@@ -11,7 +7,7 @@ from pathlib import Path
 
 from celery import Celery
 
-from tests.featureflags.launchdarkly.probes import value
+from tests.featureflags.launchdarkly.probes import loading, value
 
 app = Celery("probe", broker=os.environ["PROBE_BROKER"])
 app.conf.task_ignore_result = True
@@ -20,6 +16,7 @@ app.conf.worker_prefetch_multiplier = 1
 
 if os.environ.get("PROBE_EARLY"):
     value("counter", "master")
+    loading()
 
 
 @app.task(name="probe.ask")
