@@ -167,19 +167,6 @@ class SegmentMember(models.Model):
             super().save(*args, **options)
 
 
-class ScheduledRun(models.Model):
-    """When a task of the schedule last ran, where no beat keeps that."""
-
-    name = models.CharField(max_length=100, unique=True)
-    last_run_at = models.DateTimeField()
-
-    class Meta:
-        verbose_name = _("scheduled run")
-
-    def __str__(self) -> str:
-        return self.name
-
-
 def segment_graph(*, without: int | None = None) -> Graph:
     """Which segment names which, over all segments but one: one query, never from a cache."""
     segments = Segment.objects.all() if without is None else Segment.objects.exclude(pk=without)

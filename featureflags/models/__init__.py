@@ -1,0 +1,16 @@
+"""The tables of this app, a file for each subject. Others import them from here."""
+
+from __future__ import annotations
+
+from featureflags.models.schedule import ScheduledRun
+from featureflags.models.segments import KEY, Segment, SegmentMember, segment_graph
+from featureflags.versions import RulesetVersion
+
+__all__ = [
+    "KEY",
+    "RulesetVersion",
+    "ScheduledRun",
+    "Segment",
+    "SegmentMember",
+    "segment_graph",
+]
