@@ -12,9 +12,10 @@ from dataclasses import dataclass
 
 from django.contrib.auth.models import AnonymousUser
 from django.db import DatabaseError
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.template.loader import render_to_string
+from django.templatetags.static import static
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
@@ -64,6 +65,12 @@ def home(request: HttpRequest) -> HttpResponse:
         "are_people_missing": people is not None and len(people) < len(_shown_people()),
     }
     return render(request, "home/index.html", page)
+
+
+@require_safe
+def favicon(_request: HttpRequest) -> HttpResponse:
+    """Where browsers look for an icon on pages that name none: the admin, errors, the API."""
+    return HttpResponseRedirect(static("featureflags/guidon.svg"))
 
 
 def _shown_people() -> list[DemoPerson]:

@@ -22,6 +22,7 @@ from featureflags import monitoring
 from featureflags.cache import rulesets, store, usage
 from featureflags.launchdarkly import client
 from featureflags.overrides import forced_flags
+from tests.browser.chromium import MISSING
 from tests.emptying import empty_caches
 
 # No test is timed, and `make test` tries the same examples each time: what is found by chance
@@ -49,6 +50,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         fixtures = set(getattr(item, "fixturenames", ()))
         if DATABASE.isdisjoint(fixtures) and not NOT_PURE & {m.name for m in item.iter_markers()}:
             item.add_marker(pytest.mark.pure)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say loudly that the browser tests were skipped: among many lines nobody would see it."""
+    skipped = [report.longrepr for report in terminalreporter.stats.get("skipped", ())]
+    number = sum(MISSING in str(longrepr) for longrepr in skipped)
+    if number:
+        terminalreporter.write_line(f"{MISSING}; {number} skipped.", red=True, bold=True)
 
 
 FlagFile = Callable[..., Path]

@@ -1,7 +1,8 @@
 """Both test runs of `make test`, and one line about each: `python -m tests.run [PYTEST OPTIONS]`.
 
 First on the embedded default (SQLite and files), then on real PostgreSQL and Redis. Tests that
-touch neither database nor cache run in the first alone. Whatever fails in either fails the whole.
+touch neither database nor cache run in the first alone, those in a browser in the second alone.
+Whatever fails in either fails the whole.
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+
+from tests.browser.chromium import MISSING, find_chromium
 
 WORKERS = ("-n", "2")
 PYTEST = (sys.executable, "-m", "pytest", "-q", *WORKERS)
@@ -54,7 +57,7 @@ def runs(environment: Mapping[str, str], options: Sequence[str]) -> list[Run]:
     return [
         Run(
             name="embedded (SQLite, files)",
-            command=[*PYTEST, "-m", "not production_stack", *options],
+            command=[*PYTEST, "-m", "not production_stack and not browser", *options],
             environment=without_servers,
         ),
         Run(
@@ -85,6 +88,8 @@ def main(options: Sequence[str]) -> int:
     print("\n=== Both runs")
     for outcome in outcomes:
         print(outcome)
+    if find_chromium() is None:
+        print(MISSING)
     return 1 if any(outcome.exit_code for outcome in outcomes) else 0
 
 

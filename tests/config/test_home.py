@@ -267,3 +267,9 @@ def test_the_flag_file_of_the_demo_holds_the_declared_flags() -> None:
         assert all(flag.type.holds(value) for value in file["variations"])
         assert file["variations"][file["offVariation"]] == flag.default
         assert file["clientSideAvailability"]["usingEnvironmentId"] is flag.client_side
+
+
+def test_pages_without_an_icon_of_their_own_find_the_site_s(client: Client) -> None:
+    response = client.get("/favicon.ico")
+    assert response.status_code == 302
+    assert response["Location"].endswith("featureflags/guidon.svg")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import shutil
 import sqlite3
@@ -16,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from tests import run
+from tests.browser.chromium import MISSING, PATH_VARIABLE, REQUIRED_VARIABLE
 from tests.services.guarded import HOST
 from tests.services.processes import ROOT, GuidonProcess, environment_with
 from tests.services.waiting import wait_until
@@ -137,7 +137,7 @@ def test_the_two_runs_and_what_each_of_them_takes() -> None:
         "DATABASE_URL": "postgres://x",
         "REDIS_URL": "redis://x",
     }
-    assert "not production_stack" in embedded.command
+    assert "not production_stack and not browser" in embedded.command
     assert "not embedded_stack and not pure" in production.command
     assert "tests.services.stack" in production.command
     assert embedded.command[-1] == production.command[-1] == "-x"
@@ -181,24 +181,78 @@ def test_one_failure_fails_the_whole_and_both_are_told(
     assert "first says" in told
 
 
-def test_ci_keeps_nothing_of_the_environment_but_the_way_to_python(tmp_path: Path) -> None:
-    make = tmp_path / "make"
-    make.write_text('#!/bin/sh\nenv > "$HOME/seen"; echo "$@" > "$HOME/asked"; exit 3\n')
-    make.chmod(0o755)
+def ci_run(folder: Path, *programs: str) -> tuple[int, dict[str, str], list[list[str]]]:
+    """`.ci/run` with these programs replaced by ones that only note how they were called: its exit
+    code, the environment that `make` saw, and the calls in their order."""
+    note = '#!/bin/sh\necho "$(basename "$0") $*" >> "$HOME/calls"\n'
+    for name in ("make", *programs):
+        extra = 'env > "$HOME/seen"; exit 3\n' if name == "make" else ""
+        (folder / name).write_text(note + extra)
+        (folder / name).chmod(0o755)
+    # Real programs but Chromium: whether this machine has it must not matter.
+    for name in ("bash", "env", "sh", "basename", "dirname", "mktemp", "rm"):
+        (folder / name).symlink_to(shutil.which(name) or name)
     env = environment_with(
         {
-            "PATH": f"{tmp_path}:{os.environ['PATH']}",
-            "HOME": str(tmp_path),
+            "PATH": str(folder),
+            "HOME": str(folder),
             "FORCE_FLAG_X": "true",
             "DATABASE_URL": "postgres://x",
         }
     )
     ended = subprocess.run([ROOT / ".ci" / "run"], check=False, env=env, timeout=60)
-    assert ended.returncode == 3
-    seen = dict(line.split("=", 1) for line in (tmp_path / "seen").read_text().splitlines())
+    seen = dict(line.split("=", 1) for line in (folder / "seen").read_text().splitlines())
+    calls = [line.split() for line in (folder / "calls").read_text().splitlines()]
+    return ended.returncode, seen, calls
+
+
+def test_ci_keeps_nothing_of_the_environment_but_the_way_to_python(tmp_path: Path) -> None:
+    code, seen, calls = ci_run(tmp_path, "chromium")
+    assert code == 3
     assert not {"FORCE_FLAG_X", "DATABASE_URL", "GUIDON_VAR_DIR"} & set(seen)
-    asked = (tmp_path / "asked").read_text().split()
-    assert asked[0] == "test"
-    fresh = Path(asked[1].removeprefix("VENV="))
+    [(program, target, venv)] = calls
+    assert (program, target) == ("make", "test")
+    fresh = Path(venv.removeprefix("VENV="))
     assert fresh.is_absolute()
     assert not fresh.exists()
+
+
+def test_ci_installs_a_browser_and_fails_without_one(tmp_path: Path) -> None:
+    (tmp_path / "id").write_text("#!/bin/sh\necho 0\n")
+    (tmp_path / "id").chmod(0o755)
+    _, seen, calls = ci_run(tmp_path, "apt-get")
+    assert [call[:2] for call in calls[:2]] == [["apt-get", "update"], ["apt-get", "install"]]
+    assert "chromium" in calls[1]
+    assert calls[2][:2] == ["make", "test"]
+    assert seen[REQUIRED_VARIABLE]
+
+
+@pytest.mark.parametrize("is_required", [False, True])
+def test_without_a_browser_the_run_says_so_and_fails_where_it_is_required(
+    is_required: bool,
+) -> None:
+    changes = {
+        PATH_VARIABLE: "/there/is/no/chromium",
+        REQUIRED_VARIABLE: "1" if is_required else None,
+        "GUIDON_TEST_WORKER": None,
+    }
+    ended = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "tests/browser/test_watching.py", "-k", "expected"],
+        check=False,
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        env=environment_with(changes),
+        timeout=120,
+    )
+    assert (ended.returncode != 0) == is_required, ended.stdout
+    assert MISSING in ended.stdout
+    assert ("1 skipped" in ended.stdout) != is_required
+
+
+def test_the_summary_of_both_runs_says_it_too(
+    two_runs: list[int], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(PATH_VARIABLE, "/there/is/no/chromium")
+    assert run.main([]) == 0
+    assert capsys.readouterr().out.splitlines()[-1] == MISSING
