@@ -120,12 +120,12 @@ def flag_view(key: str, raw: Raw) -> FlagView:
 
 def rules_of(raw: Raw) -> Iterator[RuleView]:
     """The rules of a flag or a segment, in their order."""
-    for number, rule in enumerate(_objects(raw, "rules"), start=1):
+    for number, rule in enumerate(objects(raw, "rules"), start=1):
         yield RuleView(
             number=number,
             id=_text(rule.get("id")),
             description=_text(rule.get("description")),
-            clauses=tuple(clause_of(clause) for clause in _objects(rule, "clauses")),
+            clauses=tuple(clause_of(clause) for clause in objects(rule, "clauses")),
         )
 
 
@@ -143,7 +143,7 @@ def clause_of(raw: Raw) -> Clause:
 
 def prerequisites_of(raw: Raw) -> Iterator[str]:
     """The keys of the flags that a flag needs first."""
-    for each in _objects(raw, "prerequisites"):
+    for each in objects(raw, "prerequisites"):
         if key := _text(each.get("key")):
             yield key
 
@@ -181,7 +181,7 @@ def _segment_view(key: str, raw: Raw) -> SegmentView:
 
 
 def _targets(raw: Raw, keys: str, contexts: str) -> int:
-    others = sum(len(_list(target, "values")) for target in _objects(raw, contexts))
+    others = sum(len(_list(target, "values")) for target in objects(raw, contexts))
     return len(_list(raw, keys)) + others
 
 
@@ -197,7 +197,8 @@ def _list(raw: Raw, name: str) -> list[Any]:
     return found if isinstance(found, list) else []
 
 
-def _objects(raw: Raw, name: str) -> list[Raw]:
+def objects(raw: Raw, name: str) -> list[Raw]:
+    """The objects of a list; none where it holds others, or is no list."""
     return [item for item in _list(raw, name) if isinstance(item, Mapping)]
 
 

@@ -123,7 +123,7 @@ def named_segments(data: RawData) -> dict[str, list[Use]]:
     found: dict[str, list[Use]] = {}
     for key in sorted(data.get("flags", {})):
         for path, clause in _conditions(key, data):
-            for segment in _names(clause):
+            for segment in names_of(clause):
                 use = Use(flag=key, segment=segment, path=path, by_name=True)
                 found.setdefault(segment, []).append(use)
     return dict(sorted(found.items()))
@@ -213,8 +213,8 @@ def is_about_segments(clause: Clause) -> bool:
     return path == (ATTRIBUTE,) or (len(path) == 2 and path[0] == PATH)
 
 
-def _names(clause: Clause) -> list[str]:
-    """The segments that a clause names for sure."""
+def names_of(clause: Clause) -> list[str]:
+    """The segments of ours that a clause names for sure."""
     path = _path(clause)
     if len(path) == 2:
         return [path[1]]
@@ -225,7 +225,7 @@ def _names(clause: Clause) -> list[str]:
 
 def target_of(clause: Clause, segment: str) -> str | None:
     """The segment's key if the clause names it, "" if it only matches it, None if neither."""
-    if segment in _names(clause):
+    if segment in names_of(clause):
         return segment
     like = _LIKE.get(clause.op)
     if like is None or _path(clause) != (ATTRIBUTE,):

@@ -97,11 +97,12 @@ def _explain_clause(
     else:
         value = reader(compiled.path)(attributes)
         observed = MISSING if value is None else value
-        why = _why(compiled, observed, held=held)
+        why = observed_in_words(compiled, observed, held=held)
     return ConditionExplanation(clause=clause, observed=observed, held=held, why=why, nested=nested)
 
 
-def _why(compiled: CompiledClause, observed: object, *, held: bool) -> str:
+def observed_in_words(compiled: CompiledClause, observed: object, *, held: bool) -> str:
+    """What a clause saw (MISSING: nothing) and what follows: ``role is "user": it is not any …``."""
     clause, name = compiled.clause, compiled.clause.attribute
     if observed is MISSING:
         if clause.op == EXISTS:

@@ -56,18 +56,26 @@ class Sdk:
         context: Mapping[str, JSONValue],
     ) -> bool | None:
         """Whether the context is in the segment, or None where the SDK cannot answer."""
-        flag = probe(segment_key)
-        self._store.init(
-            {
-                FEATURES: {flag["key"]: flag},
-                SEGMENTS: {str(segment["key"]): dict(segment) for segment in segments},
-            }
-        )
-        user = ldclient.Context.from_dict(dict(context))
-        assert user.valid, user.error
-        detail = self._client.variation_detail(flag["key"], user, None)
+        detail = self.detail(probe(segment_key), segments, context)
         if detail.reason["kind"] == "ERROR":
             assert detail.reason["errorKind"] in {"EXCEPTION", "MALFORMED_FLAG"}, detail.reason
             return None
         assert isinstance(detail.value, bool)
         return detail.value
+
+    def detail(
+        self,
+        flag: Mapping[str, Any],
+        segments: Sequence[Mapping[str, JSONValue]],
+        context: Mapping[str, JSONValue],
+    ) -> ldclient.evaluation.EvaluationDetail:
+        """What the SDK answers for a flag beside these segments, with its reason."""
+        self._store.init(
+            {
+                FEATURES: {flag["key"]: dict(flag)},
+                SEGMENTS: {str(segment["key"]): dict(segment) for segment in segments},
+            }
+        )
+        user = ldclient.Context.from_dict(dict(context))
+        assert user.valid, user.error
+        return self._client.variation_detail(flag["key"], user, None)
