@@ -10,9 +10,8 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from featureflags.inspection.clauses import targets_among
 from featureflags.inspection.reading import Raw, RuleView, rules_of
-from featureflags.inspection.targeting import target_of
-from featureflags.segments.definitions import Clause
 from featureflags.segments.showing import words
 
 
@@ -90,10 +89,10 @@ def decision(
 
 def _clause_views(rule: RuleView, segments: Collection[str]) -> list[ClauseView]:
     return [
-        ClauseView(number=number, words=words(clause), segments=_matched(clause, segments))
+        ClauseView(
+            number=number,
+            words=words(clause),
+            segments=tuple(sorted(targets_among(clause, segments))),
+        )
         for number, clause in enumerate(rule.clauses, start=1)
     ]
-
-
-def _matched(clause: Clause, segments: Collection[str]) -> tuple[str, ...]:
-    return tuple(key for key in sorted(segments) if target_of(clause, key) is not None)

@@ -13,10 +13,18 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from featureflags.inspection.clauses import names_of, targets_among
 from featureflags.inspection.deciding import decision
-from featureflags.inspection.reading import Raw, RawData, RuleView, objects, rules_of
+from featureflags.inspection.reading import Prerequisite as Prerequisite
+from featureflags.inspection.reading import (
+    Raw,
+    RawData,
+    RuleView,
+    prerequisites_in,
+    rules_of,
+)
 from featureflags.inspection.serving import WHOLE, Serving, bucket, serving_of, variation_of
-from featureflags.inspection.targeting import names_of, target_of
+from featureflags.inspection.shapes import objects
 from featureflags.segments.definitions import SEGMENT_MATCH, USER_KIND, Clause
 from featureflags.segments.explain import observed_in_words
 from featureflags.segments.explanation import MISSING
@@ -83,16 +91,6 @@ class SegmentTrace:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Prerequisite:
-    """A flag that another one needs first, and what that must serve."""
-
-    flag: str
-    wanted: Serving
-    exists: bool
-    on: bool
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class FlagExplanation:
     """Why a flag has its value for one context."""
 
@@ -150,22 +148,11 @@ def explain_flag(
         has_changed=decided is not None and decided.has_changed,
         rules=rules,
         segments=tracer.segments,
-        prerequisites=tuple(_prerequisites(raw, data)),
+        prerequisites=tuple(prerequisites_in(raw, data)),
         fallthrough=serving_of(raw.get("fallthrough"), raw, context=context),
         off=variation_of(raw, raw.get("offVariation")),
         agrees=_agrees(rules, number, reason),
     )
-
-
-def _prerequisites(raw: Raw, data: RawData) -> Iterable[Prerequisite]:
-    for each in objects(raw, "prerequisites"):
-        key = each.get("key")
-        if isinstance(key, str) and key:
-            needed = data.get("flags", {}).get(key)
-            exists = isinstance(needed, Mapping)
-            flag = needed if isinstance(needed, Mapping) else {}
-            wanted = variation_of(flag, each.get("variation"))
-            yield Prerequisite(flag=key, wanted=wanted, exists=exists, on=flag.get("on") is True)
 
 
 def _agrees(rules: Sequence[RuleTrace], number: int | None, reason: Mapping[str, Any]) -> bool:
@@ -214,7 +201,7 @@ class _Tracer:
         if clause.op == SEGMENT_MATCH:
             return self._segment_match(clause, number)
         held, observed, why = self._judged(clause)
-        matched = [key for key in self.ours if target_of(clause, key) is not None]
+        matched = targets_among(clause, self.ours)
         return ClauseTrace(
             number=number,
             clause=clause,

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any
 
+from featureflags.inspection.serving import (
+    WHOLE,
+    Serving,
+    Target,
+    serving_of,
+    targets_of,
+    variation_of,
+)
+from featureflags.inspection.shapes import Raw as Raw
+from featureflags.inspection.shapes import RawData as RawData
+from featureflags.inspection.shapes import items, objects, text, whole
 from featureflags.segments.definitions import Clause
 from featureflags.segments.showing import show, words
 from featureflags.types import JSONValue
-
-Raw: TypeAlias = Mapping[str, Any]
-"""One flag, segment, rule or clause in LaunchDarkly's JSON."""
-
-RawData: TypeAlias = Mapping[str, Mapping[str, Raw]]
-"""All of them by key, under `flags` and `segments`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,17 +31,59 @@ class RuleView:
     id: str
     description: str
     clauses: tuple[Clause, ...]
+    serving: Serving | None = None
+    """What those whom it matches are given; None for the rule of a segment."""
+    weight: int = WHOLE
+    """How many of them are in the segment, in thousandths of a percent; all for a flag's rule."""
 
     @property
     def words(self) -> str:
         """All conditions as a sentence."""
-        return " and ".join(words(clause) for clause in self.clauses) or "everybody"
+        told = " and ".join(words(clause) for clause in self.clauses) or "everybody"
+        return told if self.weight == WHOLE else f"{self.weight / 1000:g} % of those: {told}"
+
+    @property
+    def name(self) -> str:
+        """``rule 2 (Staff first)``."""
+        return (
+            f"rule {self.number} ({self.description})"
+            if self.description
+            else f"rule {self.number}"
+        )
 
     def to_dict(self) -> dict[str, Any]:
         return {
             "number": self.number,
             "id": self.id,
             "description": self.description,
+            "words": self.words,
+            "serving": None if self.serving is None else self.serving.to_dict(),
+            "weight": self.weight,
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prerequisite:
+    """A flag that another one needs first, and what that must serve."""
+
+    flag: str
+    wanted: Serving
+    exists: bool
+    on: bool
+
+    @property
+    def words(self) -> str:
+        if not self.exists:
+            return f"the flag “{self.flag}”, which there is not"
+        state = "" if self.on else ", which is off,"
+        return f"the flag “{self.flag}”{state} to serve {self.wanted.words}"
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "flag": self.flag,
+            "wanted": self.wanted.to_dict(),
+            "exists": self.exists,
+            "on": self.on,
             "words": self.words,
         }
 
@@ -52,10 +99,30 @@ class FlagView:
     """The type that all variations share: boolean, string, number or json. None: they share none,
     or there are none."""
     variations: tuple[JSONValue, ...]
+    prerequisites: tuple[Prerequisite, ...]
+    """Those it needs first. If one fails, everybody gets what `off` says."""
+    targets: tuple[Target, ...]
+    """Single keys. They come before the rules."""
     rules: tuple[RuleView, ...]
-    prerequisites: tuple[str, ...]
-    """Keys of the flags that this one needs first."""
+    fallthrough: Serving
+    """What everybody else gets."""
+    off: Serving
+    """What everybody gets while the flag is off."""
     client_side: bool
+
+    @property
+    def targeting(self) -> tuple[str, ...]:
+        """Whom it serves what while it is on, in LaunchDarkly's order, a sentence each."""
+        return (
+            *(f"needs {each.words}, else {self.off.words}" for each in self.prerequisites),
+            *(f"{each.words} → {each.serving.words}" for each in self.targets),
+            *(
+                f"{rule.name}: {rule.words} → {rule.serving.words}"
+                for rule in self.rules
+                if rule.serving is not None
+            ),
+            f"everybody else → {self.fallthrough.words}",
+        )
 
     def to_dict(self) -> dict[str, Any]:
         return {
@@ -64,8 +131,12 @@ class FlagView:
             "on": self.on,
             "type": self.type,
             "variations": list(self.variations),
+            "prerequisites": [each.to_dict() for each in self.prerequisites],
+            "targets": [target.to_dict() for target in self.targets],
             "rules": [rule.to_dict() for rule in self.rules],
-            "prerequisites": list(self.prerequisites),
+            "fallthrough": self.fallthrough.to_dict(),
+            "off": self.off.to_dict(),
+            "targeting": list(self.targeting),
             "client_side": self.client_side,
         }
 
@@ -96,7 +167,13 @@ class SegmentView:
 
 def flags(data: RawData) -> list[FlagView]:
     """All flags, by key."""
-    return [flag_view(key, raw) for key, raw in sorted(data.get("flags", {}).items())]
+    return [_flag_view(key, raw, data) for key, raw in sorted(data.get("flags", {}).items())]
+
+
+def flag_view(key: str, data: RawData) -> FlagView | None:
+    """One flag; None if LaunchDarkly serves none of this key."""
+    raw = data.get("flags", {}).get(key)
+    return None if raw is None else _flag_view(key, raw, data)
 
 
 def segments(data: RawData) -> list[SegmentView]:
@@ -104,38 +181,32 @@ def segments(data: RawData) -> list[SegmentView]:
     return [_segment_view(key, raw) for key, raw in sorted(data.get("segments", {}).items())]
 
 
-def flag_view(key: str, raw: Raw) -> FlagView:
-    variations = tuple(_list(raw, "variations"))
-    return FlagView(
-        key=key,
-        version=_whole(raw.get("version")),
-        on=raw.get("on") is True,
-        type=type_of(variations),
-        variations=variations,
-        rules=tuple(rules_of(raw)),
-        prerequisites=tuple(prerequisites_of(raw)),
-        client_side=_is_client_side(raw),
-    )
-
-
 def rules_of(raw: Raw) -> Iterator[RuleView]:
     """The rules of a flag or a segment, in their order."""
     for number, rule in enumerate(objects(raw, "rules"), start=1):
-        yield RuleView(
-            number=number,
-            id=_text(rule.get("id")),
-            description=_text(rule.get("description")),
-            clauses=tuple(clause_of(clause) for clause in objects(rule, "clauses")),
-        )
+        yield rule_of(number, rule)
+
+
+def rule_of(number: int, raw: Raw, serving: Serving | None = None) -> RuleView:
+    """One rule, counted from 1."""
+    weight = raw.get("weight")
+    return RuleView(
+        number=number,
+        id=text(raw.get("id")),
+        description=text(raw.get("description")),
+        clauses=tuple(clause_of(clause) for clause in objects(raw, "clauses")),
+        serving=serving,
+        weight=WHOLE if weight is None else whole(weight),
+    )
 
 
 def clause_of(raw: Raw) -> Clause:
     """One condition. What is missing is empty."""
     kind = raw.get("contextKind")
     return Clause(
-        attribute=_text(raw.get("attribute")),
-        op=_text(raw.get("op")),
-        values=tuple(_list(raw, "values")),
+        attribute=text(raw.get("attribute")),
+        op=text(raw.get("op")),
+        values=tuple(items(raw, "values")),
         negate=raw.get("negate") is True,
         context_kind=kind if isinstance(kind, str) else None,
     )
@@ -144,8 +215,22 @@ def clause_of(raw: Raw) -> Clause:
 def prerequisites_of(raw: Raw) -> Iterator[str]:
     """The keys of the flags that a flag needs first."""
     for each in objects(raw, "prerequisites"):
-        if key := _text(each.get("key")):
+        if key := text(each.get("key")):
             yield key
+
+
+def prerequisites_in(raw: Raw, data: RawData) -> Iterator[Prerequisite]:
+    """The flags that a flag needs first, as they are in `data`."""
+    for each in objects(raw, "prerequisites"):
+        if key := text(each.get("key")):
+            needed = data.get("flags", {}).get(key)
+            flag = needed if isinstance(needed, Mapping) else {}
+            yield Prerequisite(
+                flag=key,
+                wanted=variation_of(flag, each.get("variation")),
+                exists=isinstance(needed, Mapping),
+                on=flag.get("on") is True,
+            )
 
 
 def type_of(variations: tuple[JSONValue, ...]) -> str | None:
@@ -169,10 +254,30 @@ def _type_of_one(value: JSONValue) -> str:
     return "number" if isinstance(value, int | float) else "json"
 
 
+def _flag_view(key: str, raw: Raw, data: RawData) -> FlagView:
+    variations = tuple(items(raw, "variations"))
+    return FlagView(
+        key=key,
+        version=whole(raw.get("version")),
+        on=raw.get("on") is True,
+        type=type_of(variations),
+        variations=variations,
+        prerequisites=tuple(prerequisites_in(raw, data)),
+        targets=tuple(targets_of(raw)),
+        rules=tuple(
+            rule_of(number, rule, serving_of(rule, raw))
+            for number, rule in enumerate(objects(raw, "rules"), start=1)
+        ),
+        fallthrough=serving_of(raw.get("fallthrough"), raw),
+        off=variation_of(raw, raw.get("offVariation")),
+        client_side=_is_client_side(raw),
+    )
+
+
 def _segment_view(key: str, raw: Raw) -> SegmentView:
     return SegmentView(
         key=key,
-        version=_whole(raw.get("version")),
+        version=whole(raw.get("version")),
         rules=tuple(rules_of(raw)),
         included=_targets(raw, "included", "includedContexts"),
         excluded=_targets(raw, "excluded", "excludedContexts"),
@@ -181,8 +286,8 @@ def _segment_view(key: str, raw: Raw) -> SegmentView:
 
 
 def _targets(raw: Raw, keys: str, contexts: str) -> int:
-    others = sum(len(_list(target, "values")) for target in objects(raw, contexts))
-    return len(_list(raw, keys)) + others
+    others = sum(len(items(target, "values")) for target in objects(raw, contexts))
+    return len(items(raw, keys)) + others
 
 
 def _is_client_side(raw: Raw) -> bool:
@@ -190,21 +295,3 @@ def _is_client_side(raw: Raw) -> bool:
     if isinstance(shown, Mapping):
         return shown.get("usingEnvironmentId") is True
     return raw.get("clientSide") is True
-
-
-def _list(raw: Raw, name: str) -> list[Any]:
-    found = raw.get(name)
-    return found if isinstance(found, list) else []
-
-
-def objects(raw: Raw, name: str) -> list[Raw]:
-    """The objects of a list; none where it holds others, or is no list."""
-    return [item for item in _list(raw, name) if isinstance(item, Mapping)]
-
-
-def _text(value: object) -> str:
-    return value if isinstance(value, str) else ""
-
-
-def _whole(value: object) -> int:
-    return value if isinstance(value, int) and not isinstance(value, bool) else 0

@@ -13,10 +13,11 @@ from dataclasses import dataclass
 from itertools import accumulate
 from typing import Any, Final, TypeGuard
 
-from featureflags.inspection.reading import Raw, objects
+from featureflags.inspection.shapes import Raw, items, objects, text
 from featureflags.segments.definitions import USER_KIND
 from featureflags.segments.predicate import reader
 from featureflags.segments.references import attribute_path
+from featureflags.segments.showing import show
 from featureflags.types import Attributes, JSONValue
 
 WHOLE: Final = 100_000
@@ -52,6 +53,54 @@ class Serving:
     """Where this context falls, from 0 to 1. None: there are no shares, or nobody was asked for."""
     is_experiment: bool = False
 
+    @property
+    def words(self) -> str:
+        """``true``, or ``25 % "red", 75 % "blue", by key``."""
+        if self.shares:
+            parts = ", ".join(
+                f"{share.percent:g} % {show(share.value)}" for share in self.shares if share.weight
+            )
+            kind = "an experiment: " if self.is_experiment else ""
+            return f"{kind}{parts or 'nothing'}, by {self.bucket_by}"
+        return "the default in the code" if self.variation is None else show(self.value)
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "words": self.words,
+            "variation": self.variation,
+            "value": self.value,
+            "shares": [
+                {"variation": share.variation, "value": share.value, "weight": share.weight}
+                for share in self.shares
+            ],
+            "bucket_by": self.bucket_by,
+            "is_experiment": self.is_experiment,
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """Contexts that are given a variation by their key. The keys themselves are not repeated."""
+
+    context_kind: str
+    keys: int
+    """How many."""
+    serving: Serving
+
+    @property
+    def words(self) -> str:
+        many = "" if self.keys == 1 else "s"
+        if self.context_kind == USER_KIND:
+            return f"{self.keys} user{many} by key"
+        return f"{self.keys} context{many} of the kind {self.context_kind} by key"
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "context_kind": self.context_kind,
+            "keys": self.keys,
+            "serving": self.serving.to_dict(),
+        }
+
 
 def serving_of(
     raw: Raw | None,
@@ -60,9 +109,7 @@ def serving_of(
     context: Attributes | None = None,
 ) -> Serving:
     """What a rule or the fallthrough of a flag serves, to this context if one is given."""
-    variations: Sequence[JSONValue] = flag.get("variations") or ()
-    if not isinstance(variations, list):
-        variations = ()
+    variations = items(flag, "variations")
     raw = raw if isinstance(raw, Mapping) else {}
     rollout = raw.get("rollout")
     if _is_whole(raw.get("variation")) or not isinstance(rollout, Mapping):
@@ -87,8 +134,17 @@ def serving_of(
 
 def variation_of(flag: Raw, index: object) -> Serving:
     """The variation of this index, as `offVariation` and targets name it."""
-    found = flag.get("variations")
-    return _fixed(index, found if isinstance(found, list) else ())
+    return _fixed(index, items(flag, "variations"))
+
+
+def targets_of(flag: Raw) -> Iterator[Target]:
+    """Who is targeted by key. Those of users stand in `targets`, those of others beside them."""
+    for name in ("targets", "contextTargets"):
+        for target in objects(flag, name):
+            if keys := len(items(target, "values")):
+                kind = text(target.get("contextKind")) or USER_KIND
+                serving = variation_of(flag, target.get("variation"))
+                yield Target(context_kind=kind, keys=keys, serving=serving)
 
 
 def bucket(context: Attributes, prefix: str, by: str, context_kind: object) -> float:

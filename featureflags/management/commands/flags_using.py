@@ -49,7 +49,7 @@ class Command(BaseCommand):
 
 
 def _remarks(use: Use) -> str:
-    remarks = []
+    remarks = [] if use.live else ["off now"]
     if use.negated:
         remarks.append("those who are not in it")
     if not use.by_name:

@@ -46,9 +46,8 @@ class Command(BaseCommand):
         for flag in flags(data):
             known = "" if flag.key in declared else "  (not declared)"
             self.stdout.write(f"{flag.key}: {flag_in_words(flag)}{known}")
-            for key in flag.prerequisites:
-                self.stdout.write(f"  needs {key} first")
-            self._write(_lines(flag.rules))
+            self._write(f"  {line}" for line in flag.targeting)
+            self._write([f"  while it is off → {flag.off.words}"])
         for segment in segments(data):
             self.stdout.write(
                 f"LaunchDarkly's segment {segment.key}: {segment.included} included, "
@@ -63,5 +62,4 @@ class Command(BaseCommand):
 
 def _lines(rules: Iterable[RuleView]) -> Iterator[str]:
     for rule in rules:
-        name = f" ({rule.description})" if rule.description else ""
-        yield f"  rule {rule.number}{name}: {rule.words}"
+        yield f"  {rule.name}: {rule.words}"

@@ -26,6 +26,7 @@ def flags(flag_file: FlagFile) -> None:
         boolean_flag("later", prerequisites=[prerequisite("direct")]),
         boolean_flag("negated", rules=[segment_rule("employee", "x", negate=True)]),
         boolean_flag("loose", rules=[rule(clause("segments", "contains", "user"))]),
+        boolean_flag("dark", on=False, rules=[segment_rule("admin")]),
         boolean_flag("lost", rules=[segment_rule("not-in-django")]),
     )
 
@@ -55,8 +56,12 @@ def test_json(call: Call) -> None:
 
 
 def test_none(call: Call) -> None:
-    ended = call("flags_using", "admin")
-    assert (ended.out, ended.error) == ("No flag targets the segment 'admin'.\n", None)
+    ended = call("flags_using", "system")
+    assert (ended.out, ended.error) == ("No flag targets the segment 'system'.\n", None)
+
+
+def test_a_flag_that_is_off_is_said_to_be(call: Call) -> None:
+    assert call("flags_using", "admin").out.endswith("(off now)\n")
 
 
 def test_a_segment_that_only_flags_know(call: Call) -> None:

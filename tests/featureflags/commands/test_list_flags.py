@@ -32,9 +32,13 @@ def test_in_words(call: Call, flag_file: FlagFile) -> None:
     flag_file(CHECKOUT, string_flag("gate", on=False))
     assert call("list_flags").out.splitlines() == [
         'gate: off, string, "control" | "treatment"  (not declared)',
+        '  everybody else → "control"',
+        '  while it is off → "control"',
         "new-checkout: on, boolean, true | false",
-        "  needs gate first",
-        '  rule 1: segments is any of "employee"',
+        '  needs the flag “gate”, which is off, to serve "control", else false',
+        '  rule 1: segments is any of "employee" → true',
+        "  everybody else → false",
+        "  while it is off → false",
     ]
 
 

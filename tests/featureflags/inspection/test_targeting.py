@@ -1,48 +1,25 @@
-"""Who targets a segment, and what decided: from LaunchDarkly's JSON alone, then from a real client."""
+"""Which flags target a Django segment, from LaunchDarkly's JSON alone, then from a real client."""
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from pytest_django.fixtures import Settings
 
-from featureflags.evaluation import looking, override_flag, variation_detail
-from featureflags.inspection.deciding import decision
-from featureflags.inspection.reading import flag_in_words, flag_view, flags, segments
-from featureflags.inspection.targeting import named_segments, uses_of
+from featureflags.evaluation import looking, override_flag
+from featureflags.inspection.targeting import named_segments, uses_by_flag, uses_of, uses_of_each
 from featureflags.launchdarkly.client import close, feature_store
-from featureflags.resolving import resolve
-from tests.conftest import FlagFile
-from tests.factories import UserFactory
+from tests.featureflags.inspection.building import data, on
 from tests.services.launchdarkly import (
     LaunchDarklyServer,
     boolean_flag,
     clause,
-    flag,
     prerequisite,
     rule,
     segment,
     segment_rule,
-    string_flag,
 )
-
-Data = dict[str, dict[str, Any]]
-
-
-def data(*flags_: dict[str, Any], segments_: tuple[dict[str, Any], ...] = ()) -> Data:
-    return {
-        "flags": {each["key"]: each for each in flags_},
-        "segments": {each["key"]: each for each in segments_},
-    }
-
-
-def on(*clauses: dict[str, Any], key: str = "beta") -> dict[str, Any]:
-    return boolean_flag(key, rules=[rule(*clauses, rule_id="r1")])
-
 
 STAFF = segment("staff", rules=[[clause("segments", "in", "employee")]])
 NOT_STAFF = segment("others", rules=[[clause("", "segmentMatch", "staff", negate=True)]])
@@ -70,6 +47,7 @@ TARGETING: list[tuple[str, dict[str, Any], bool]] = [
     ),
     ("a path that is none", clause("/segments//", "in", "new_user"), False),
     ("an operator of numbers", clause("segments", "lessThan", "new_user"), False),
+    ("a path into something else", clause("/custom_plan/new_user", "in", True), False),
 ]
 
 
@@ -149,9 +127,28 @@ class TestWays:
             "the flag “a” needs the flag “b” first, the flag “b” needs the flag “c” first, rule 1"
         )
 
-    def test_a_flag_that_is_off_counts(self) -> None:
+    def test_a_flag_that_is_off_counts_and_is_not_live(self) -> None:
         off = boolean_flag("beta", on=False, rules=[segment_rule("employee")])
-        assert uses_of("employee", data(off))
+        on_too = boolean_flag("gamma", rules=[segment_rule("employee")])
+        found = uses_of("employee", data(off, on_too))
+        assert [(use.flag, use.live) for use in found] == [("beta", False), ("gamma", True)]
+
+    def test_what_is_behind_a_flag_that_is_off_is_not_live(self) -> None:
+        """The SDK gives the off variation if a prerequisite is off, and looks no further."""
+        needs = boolean_flag("needs", prerequisites=[prerequisite("beta")])
+        off = boolean_flag("beta", on=False, rules=[segment_rule("employee")])
+        assert [use.live for use in uses_of("employee", data(needs, off))] == [False, False]
+
+    def test_a_live_way_is_not_hidden_behind_a_shorter_one_that_is_not(self) -> None:
+        staff = clause("", "segmentMatch", "staff")
+        found = data(
+            boolean_flag("a", prerequisites=[prerequisite("off"), prerequisite("on")]),
+            {**on(staff, key="off"), "on": False},
+            on(staff, key="on"),
+            segments_=(STAFF,),
+        )
+        lives = [use.live for use in uses_of("employee", found) if use.flag == "a"]
+        assert lives == [False, True]
 
     def test_cycles_end(self) -> None:
         one = segment("one", rules=[[clause("", "segmentMatch", "two", negate=True)]])
@@ -178,6 +175,27 @@ class TestWays:
         lost = {**on(clause("", "segmentMatch", "gone")), "prerequisites": [prerequisite("gone")]}
         assert uses_of("x", data(lost)) == []
 
+    def test_many_segments_at_once_are_as_one_by_one(self) -> None:
+        found = data(
+            on(clause("segments", "in", "employee", "x"), key="a"),
+            on(clause("segments", "contains", "user"), key="b"),
+            on(clause("", "segmentMatch", "others"), key="c"),
+            segments_=(STAFF, NOT_STAFF),
+        )
+        keys = ["employee", "new_user", "user", "nowhere"]
+        assert uses_of_each(keys, found) == {key: uses_of(key, found) for key in keys}
+        assert uses_of_each(keys, found)["nowhere"] == []
+
+    def test_by_flag_with_the_flags_that_use_none(self) -> None:
+        found = data(
+            on(clause("segments", "in", "employee", "x"), key="a"),
+            on(clause("segments", "contains", "user"), key="b"),
+            on(clause("", "segmentMatch", "staff"), clause("role", "in", "admin"), key="c"),
+            segments_=(STAFF,),
+        )
+        used = {key: [use.segment for use in uses] for key, uses in uses_by_flag(found).items()}
+        assert used == {"a": ["employee", "x"], "b": [], "c": ["employee"]}
+
     def test_json(self) -> None:
         (use,) = uses_of("employee", data(on(clause("segments", "in", "employee"))))
         assert use.to_dict() == {
@@ -186,6 +204,7 @@ class TestWays:
             "negated": False,
             "direct": True,
             "by_name": True,
+            "live": True,
             "words": use.words,
             "path": [
                 {
@@ -201,141 +220,8 @@ class TestWays:
         }
 
 
-class TestReading:
-    def test_flags(self) -> None:
-        colour = string_flag("colour", ("red", "blue"), client_side=True, on=False)
-        beta, shown = flags(data(colour, on(clause("segments", "in", "x"))))
-        assert (beta.key, beta.type, beta.client_side, beta.rules[0].id) == (
-            "beta",
-            "boolean",
-            False,
-            "r1",
-        )
-        assert (shown.type, shown.variations, shown.client_side) == (
-            "string",
-            ("red", "blue"),
-            True,
-        )
-        assert flag_in_words(shown) == 'off, string, "red" | "blue"'
-
-    @pytest.mark.parametrize(
-        ("variations", "expected"),
-        [
-            ([1, 2.5], "number"),
-            ([True, 1], None),
-            ([{"a": 1}, [1], None], "json"),
-            ([], None),
-            (["a", {}], None),
-        ],
-    )
-    def test_types(self, variations: list[Any], expected: str | None) -> None:
-        mixed = flag("x", variations, on=True, fallthrough=0, off_variation=0)
-        assert flag_view("x", mixed).type == expected
-
-    def test_segments(self) -> None:
-        raw = {
-            **segment("s", included=["a", "b"], excluded=["c"]),
-            "includedContexts": [{"contextKind": "org", "values": ["d"]}],
-        }
-        (found,) = segments(data(segments_=(raw,)))
-        assert (found.included, found.excluded, found.unbounded) == (3, 1, False)
-
-
-JSON: st.SearchStrategy[Any] = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.text(max_size=3),
-    lambda inner: (
-        st.lists(inner, max_size=3)
-        | st.dictionaries(
-            st.sampled_from(
-                ["rules", "clauses", "values", "prerequisites", "op", "key", "included"]
-            ),
-            inner,
-            max_size=4,
-        )
-    ),
-    max_leaves=12,
-)
-
-
-@given(st.dictionaries(st.text(max_size=2), JSON.filter(lambda raw: isinstance(raw, dict))))
-def test_json_of_another_shape_raises_nothing(raw: Any) -> None:
-    odd = {"flags": raw, "segments": raw}
-    json.dumps([each.to_dict() for each in flags(odd)])
-    json.dumps([each.to_dict() for each in segments(odd)])
-    uses_of("x", odd)
-    named_segments(odd)
-    for key, one in raw.items():
-        decision(key, one, {"kind": "RULE_MATCH", "ruleIndex": 0, "ruleId": "x"})
-
-
-RULES = [
-    rule(clause("role", "in", "admin"), rule_id="first"),
-    {
-        **rule(
-            clause("segments", "in", "employee", "x"),
-            clause("segments", "in", "new_user", negate=True),
-            rule_id="second",
-        ),
-        "description": "Staff",
-    },
-]
-BETA = boolean_flag("beta", rules=RULES)
-
-
-class TestDeciding:
-    reason = {"kind": "RULE_MATCH", "ruleIndex": 1, "ruleId": "second"}
-
-    def test_the_rule_and_its_conditions(self) -> None:
-        found = decision("beta", BETA, self.reason, ["employee", "user"])
-        assert found is not None
-        assert (found.rule, found.rule_id, found.has_changed) == (2, "second", False)
-        assert [clause.segments for clause in found.clauses] == [("employee",), ()]
-        assert found.words == (
-            'Rule 2 (Staff): segments is any of "employee" or "x"'
-            ' and segments is not any of "new_user".'
-        )
-        assert found.to_dict()["clauses"][0]["segments"] == ["employee"]
-
-    def test_a_rule_that_has_moved_is_found_by_its_id(self) -> None:
-        moved = boolean_flag("beta", rules=list(reversed(RULES)))
-        found = decision("beta", moved, self.reason)
-        assert found is not None
-        assert (found.rule, found.rule_id, found.has_changed) == (1, "second", True)
-
-    def test_a_rule_that_is_gone_is_not_guessed(self) -> None:
-        changed = boolean_flag("beta", rules=[RULES[0], {**RULES[1], "id": "third"}])
-        found = decision("beta", changed, self.reason)
-        assert found is not None
-        assert (found.rule, found.clauses, found.has_changed) == (None, (), True)
-        assert found.words == "A rule that the flag “beta” no longer has."
-
-    @pytest.mark.parametrize("index", [2, -1, None, "1", True])
-    def test_an_index_that_is_none(self, index: Any) -> None:
-        found = decision("beta", BETA, {"kind": "RULE_MATCH", "ruleIndex": index})
-        assert found is not None
-        assert found.rule is None
-
-    @pytest.mark.parametrize("kind", ["OFF", "FALLTHROUGH", "TARGET_MATCH", "ERROR", None])
-    def test_other_reasons_have_no_rule(self, kind: str | None) -> None:
-        assert decision("beta", BETA, {"kind": kind, "ruleIndex": 1}) is None
-
-
 @pytest.mark.django_db
 class TestRealClient:
-    def test_what_the_sdk_says_leads_to_the_rule(self, flag_file: FlagFile) -> None:
-        flag_file(boolean_flag("beta", rules=[*RULES]))
-        employee = UserFactory.create(employee=True)
-        with looking():
-            answer = variation_detail("beta", employee)
-            raw = feature_store().raw()
-            found = decision(
-                "beta", raw["flags"]["beta"], answer.reason, resolve(employee).segments
-            )
-        assert answer.value is True
-        assert found is not None
-        assert (found.rule, found.has_changed) == (2, False)
-        assert found.clauses[0].segments == ("employee",)
-
     def test_the_store_holds_flags_and_segments_without_overrides(self, settings: Settings) -> None:
         with LaunchDarklyServer(on(clause("", "segmentMatch", "staff"))) as server:
             server.set_segment(STAFF)

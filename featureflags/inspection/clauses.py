@@ -1,0 +1,79 @@
+"""What one condition of a flag says about Django's segments, or about LaunchDarkly's.
+
+Only `in` names a segment for sure. With the other text operators a clause counts if it matches
+the key: `contains "user"` targets `new_user` too, which is rarely meant.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Collection, Mapping
+from typing import Final
+
+from featureflags.segments.definitions import USER_KIND, Clause
+from featureflags.segments.references import attribute_path
+
+ATTRIBUTE: Final = "segments"
+"""The attribute of our contexts that lists the keys of a user's segments."""
+PATH: Final = "segment"
+"""The object in `/segment/X`."""
+
+
+def _matches(pattern: str, key: str) -> bool:
+    try:
+        return re.search(pattern, key) is not None
+    except re.error:
+        return False
+
+
+_LIKE: Mapping[str, Callable[[str, str], bool]] = {
+    "contains": lambda value, key: value in key,
+    "startsWith": lambda value, key: key.startswith(value),
+    "endsWith": lambda value, key: key.endswith(value),
+    "matches": _matches,
+}
+"""Operators that match a segment's key without naming it."""
+
+
+def launchdarkly_segments(clause: Clause) -> list[str]:
+    """LaunchDarkly's segments that a segmentMatch names."""
+    return [value for value in clause.values if isinstance(value, str)]
+
+
+def _path(clause: Clause) -> tuple[str, ...]:
+    """The attribute's path; none for another kind of context, or a path that is not valid."""
+    if clause.context_kind not in {None, USER_KIND}:
+        return ()
+    try:
+        # Old rules name no kind. No attribute of ours begins with a slash, so it is a path there.
+        return attribute_path(clause.attribute, USER_KIND)
+    except ValueError:
+        return ()
+
+
+def is_about_segments(clause: Clause) -> bool:
+    """Whether a condition tests our segments, and none of LaunchDarkly's."""
+    path = _path(clause)
+    return path == (ATTRIBUTE,) or (len(path) == 2 and path[0] == PATH)
+
+
+def names_of(clause: Clause) -> list[str]:
+    """The segments that a clause names for sure; none if it tests another attribute."""
+    path = _path(clause)
+    if len(path) == 2 and path[0] == PATH:
+        return [path[1]]
+    if clause.op != "in" or path != (ATTRIBUTE,):
+        return []
+    return list(dict.fromkeys(value for value in clause.values if isinstance(value, str)))
+
+
+def targets_among(clause: Clause, segments: Collection[str]) -> dict[str, bool]:
+    """Which of these segments a clause targets: True where it names the key, else it matches it."""
+    named = names_of(clause)
+    found = {key: True for key in named if key in segments}
+    like = _LIKE.get(clause.op)
+    if like is not None and _path(clause) == (ATTRIBUTE,):
+        texts = [value for value in clause.values if isinstance(value, str)]
+        matched = (key for key in segments if any(like(value, key) for value in texts))
+        found |= dict.fromkeys(matched, False)
+    return found
