@@ -6,8 +6,16 @@ from typing import Any
 
 from django.contrib.auth.models import Group
 from django.db.backends.base.base import BaseDatabaseWrapper
-from django.db.models import CharField, Func, JSONField, OuterRef, Subquery
-from django.db.models.expressions import F
+from django.db.models import (
+    BigIntegerField,
+    CharField,
+    Func,
+    JSONField,
+    OuterRef,
+    Subquery,
+    TextField,
+)
+from django.db.models.expressions import BaseExpression, F
 from django.db.models.sql.compiler import SQLCompiler
 
 
@@ -94,6 +102,66 @@ class KeyText(Func):
         self, compiler: SQLCompiler, connection: BaseDatabaseWrapper, **extra: Any
     ) -> Any:
         return self.as_sql(compiler, connection, template="(%(expressions)s)::text", **extra)
+
+
+class Plain(Func):
+    """A column as the driver gives it, past the field's own conversion of each value.
+
+    Booleans are 0 and 1 on SQLite.
+    """
+
+    template = "%(expressions)s"
+    output_field = TextField()
+    arity = 1
+
+
+class JSONText(Func):
+    """A JSON value as text."""
+
+    output_field = TextField()
+    arity = 1
+
+    def __init__(self, value: str | BaseExpression, **extra: Any) -> None:
+        super().__init__(value, **extra)
+
+    def as_sqlite(
+        self, compiler: SQLCompiler, connection: BaseDatabaseWrapper, **extra: Any
+    ) -> Any:
+        # It is stored, and made, as text.
+        return self.as_sql(compiler, connection, template="%(expressions)s", **extra)
+
+    def as_postgresql(
+        self, compiler: SQLCompiler, connection: BaseDatabaseWrapper, **extra: Any
+    ) -> Any:
+        return self.as_sql(compiler, connection, template="(%(expressions)s)::text", **extra)
+
+
+class Microseconds(Func):
+    """An instant as microseconds since the epoch, exactly, as `users.times.to_microseconds`."""
+
+    output_field = BigIntegerField()
+    arity = 1
+
+    def get_db_converters(self, _connection: BaseDatabaseWrapper) -> list[Any]:
+        """None: both drivers give an int. Django would call int() for each."""
+        return []
+
+    def as_sqlite(
+        self, compiler: SQLCompiler, connection: BaseDatabaseWrapper, **extra: Any
+    ) -> Any:
+        # Text in UTC, with or without a fraction, which STRFTIME would round to milliseconds.
+        template = (
+            "(CAST(STRFTIME('%%%%s', SUBSTR(%(expressions)s, 1, 19)) AS INTEGER) * 1000000"
+            " + CAST(SUBSTR(SUBSTR(%(expressions)s, 21, 6) || '000000', 1, 6) AS INTEGER))"
+        )
+        return self.as_sql(compiler, connection, template=template, **extra)
+
+    def as_postgresql(
+        self, compiler: SQLCompiler, connection: BaseDatabaseWrapper, **extra: Any
+    ) -> Any:
+        # EXTRACT gives a numeric here: no digit is lost.
+        template = "(EXTRACT(EPOCH FROM %(expressions)s) * 1000000)::bigint"
+        return self.as_sql(compiler, connection, template=template, **extra)
 
 
 _UUID_PARTS = ((1, 8), (9, 4), (13, 4), (17, 4), (21, 12))
