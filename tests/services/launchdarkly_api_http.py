@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Protocol
-from urllib.parse import parse_qs, unquote, urlsplit
+from urllib.parse import parse_qs, unquote, urlencode, urlsplit
 
 from tests.services.guarded import HOST
 from tests.services.launchdarkly_http import ACCEPT_POLL_SECONDS, CLOSE_SECONDS, cut
@@ -166,6 +166,10 @@ class Handler(BaseHTTPRequestHandler):
                 if project != site.project or key not in site.flags:
                     raise Refused(404, "not_found", "Unknown project or flag key")
                 return 200, site.flags[key]
+            case "GET", ["", "api", "v2", "flags", project]:
+                if project != site.project:
+                    raise Refused(404, "not_found", "Unknown project key")
+                return 200, self._page(self._flags())
             case _:
                 raise Refused(404, "not_found", "Not found")
 
@@ -175,7 +179,7 @@ class Handler(BaseHTTPRequestHandler):
         store = self.server.site.store
         match method, rest:
             case "GET", []:
-                return 200, self._page()
+                return 200, self._page(store.summaries())
             case "POST", []:
                 return 201, store.create(body)
             case "GET", [key]:
@@ -191,20 +195,32 @@ class Handler(BaseHTTPRequestHandler):
             case _:
                 raise Refused(405, "method_not_allowed", "Method not allowed")
 
-    def _page(self) -> JsonObject:
+    def _flags(self) -> list[JsonObject]:
+        """The flags that are not archived, with the environments that were asked for."""
+        asked = parse_qs(urlsplit(self.path).query).get("env", [])
+        found = []
+        for flag in self.server.site.flags.values():
+            environments = flag.get("environments", {})
+            shown = {key: environments[key] for key in asked if key in environments}
+            if not flag.get("archived"):
+                found.append({**flag, "environments": shown})
+        return found
+
+    def _page(self, everything: Sequence[JsonObject]) -> JsonObject:
         url = urlsplit(self.path)
         query = parse_qs(url.query)
         limit = int(query.get("limit", [str(DEFAULT_LIMIT)])[0])
         offset = int(query.get("offset", ["0"])[0])
         if not 1 <= limit <= LARGEST_LIMIT or offset < 0:
             raise Refused(400, "invalid_request", "Invalid limit or offset")
-        everything = self.server.site.store.summaries()
         links: JsonObject = {"self": {"href": self.path, "type": "application/json"}}
         if offset + limit < len(everything):
-            href = f"{url.path}?limit={limit}&offset={offset + limit}"
+            kept = {name: each for name, each in query.items() if name not in {"limit", "offset"}}
+            following = urlencode({**kept, "limit": limit, "offset": offset + limit}, doseq=True)
+            href = f"{url.path}?{following}"
             href = self.server.site.next_link or href
             links["next"] = {"href": href, "type": "application/json"}
-        items = everything[offset : offset + limit]
+        items = list(everything[offset : offset + limit])
         return {"items": items, "_links": links, "totalCount": len(everything)}
 
     def _reply(

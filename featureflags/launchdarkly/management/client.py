@@ -17,6 +17,7 @@ from featureflags.launchdarkly.management.errors import (
     UnexpectedAnswerError,
 )
 from featureflags.launchdarkly.management.models import (
+    FlagPage,
     Instruction,
     NewSegment,
     RemoteFlag,
@@ -35,6 +36,7 @@ MOST_PAGES = 1000
 """A list that has more has no end."""
 
 Shape = TypeVar("Shape")
+Page = TypeVar("Page", SegmentPage, FlagPage)
 
 
 class ManagementClient:
@@ -74,20 +76,8 @@ class ManagementClient:
 
     def segments(self) -> Iterator[RemoteSegment]:
         """All segments, page by page, as the pages become needed. A summary may lack lists."""
-        query: dict[str, str] | None = {"limit": str(PAGE_SIZE), "sort": "creationDate"}
-        path = self._path()
-        seen: set[str] = set()
-        while True:
-            # A link to the next page carries its own query.
-            body = self._transport.call("GET", path, query=query, idempotent=True)
-            page = _decode(body, SegmentPage, f"GET {path}")
+        for page in self._pages(self._path(), SegmentPage, {"sort": "creationDate"}):
             yield from page.items
-            if page.links.next is None:
-                return
-            path, query = page.links.next.href, None
-            if path in seen or len(seen) >= MOST_PAGES:
-                raise UnexpectedAnswerError("The list of segments does not end.")
-            seen.add(path)
 
     def segment(self, key: str) -> RemoteSegment:
         """One segment with all that is known of it. Raises NotFoundError."""
@@ -135,6 +125,31 @@ class ManagementClient:
         return _decode(
             self._transport.call("GET", path, idempotent=True), RemoteFlag, f"GET {path}"
         )
+
+    def flags(self) -> Iterator[RemoteFlag]:
+        """All flags of the project that are not archived, with what they are in the environment.
+
+        https://launchdarkly.com/docs/api/feature-flags/get-feature-flags
+        """
+        query = {"env": self.environment, "sort": "creationDate"}
+        for page in self._pages(_joined("flags", self.project), FlagPage, query):
+            yield from page.items
+
+    def _pages(self, path: str, shape: type[Page], query: dict[str, str]) -> Iterator[Page]:
+        """The pages of a list, each asked for when it becomes needed."""
+        asked: dict[str, str] | None = {"limit": str(PAGE_SIZE), **query}
+        seen: set[str] = set()
+        while True:
+            body = self._transport.call("GET", path, query=asked, idempotent=True)
+            page = _decode(body, shape, f"GET {path}")
+            yield page
+            if page.links.next is None:
+                return
+            # A link to the next page carries its own query.
+            path, asked = page.links.next.href, None
+            if path in seen or len(seen) >= MOST_PAGES:
+                raise UnexpectedAnswerError("A list does not end.")
+            seen.add(path)
 
     def _path(self, *rest: str) -> str:
         return _joined("segments", self.project, self.environment, *rest)

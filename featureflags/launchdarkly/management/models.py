@@ -65,11 +65,23 @@ class RemoteSegment(Representation, frozen=True, kw_only=True):
     flags: tuple[FlagUse, ...] | None = msgspec.field(name="_flags", default=None)
 
 
+class FlagEnvironment(Representation, frozen=True, kw_only=True):
+    """A flag as it is in one environment."""
+
+    version: int | None = None
+    last_modified: int | None = None
+    """Milliseconds since the epoch."""
+
+
 class RemoteFlag(Representation, frozen=True, kw_only=True):
     """A flag of a project, also one that no SDK is given."""
 
     key: str
     archived: bool = False
+    creation_date: int | None = None
+    """Milliseconds since the epoch."""
+    environments: dict[str, FlagEnvironment] | None = None
+    """By key; those that were asked for."""
 
 
 class Link(Representation, frozen=True, kw_only=True):
@@ -82,6 +94,11 @@ class Links(Representation, frozen=True, kw_only=True):
 
 class SegmentPage(Representation, frozen=True, kw_only=True):
     items: tuple[RemoteSegment, ...]
+    links: Links = msgspec.field(name="_links", default=Links())
+
+
+class FlagPage(Representation, frozen=True, kw_only=True):
+    items: tuple[RemoteFlag, ...]
     links: Links = msgspec.field(name="_links", default=Links())
 
 

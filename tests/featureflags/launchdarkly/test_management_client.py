@@ -8,6 +8,7 @@ from featureflags.launchdarkly.management import errors
 from featureflags.launchdarkly.management.client import SEMANTIC_PATCH, ManagementClient
 from featureflags.launchdarkly.management.models import (
     AddRule,
+    FlagEnvironment,
     NewClause,
     NewSegment,
     RemoveExcludedTargets,
@@ -113,6 +114,24 @@ def test_all_pages_are_read(api: LaunchDarklyApiServer, rest: ManagementClient) 
         api.store.put(key)
     assert [segment.key for segment in rest.segments()] == keys
     assert [each.query.get("offset") for each in api.requests()] == [None, ["50"], ["100"]]
+
+
+def test_flags_come_page_by_page_with_their_dates_in_the_environment(
+    api: LaunchDarklyApiServer, rest: ManagementClient
+) -> None:
+    for number in range(60):
+        environments = {name: {"version": number, "lastModified": 7} for name in ("test", "prod")}
+        api.flags[f"flag-{number:02}"] = {
+            "key": f"flag-{number:02}",
+            "archived": number == 3,
+            "creationDate": 5,
+            "environments": environments,
+        }
+    found = list(rest.flags())
+    assert [flag.key for flag in found] == [f"flag-{n:02}" for n in range(60) if n != 3]
+    environment = FlagEnvironment(version=59, last_modified=7)
+    assert (found[-1].creation_date, found[-1].environments) == (5, {"test": environment})
+    assert [each.query.get("env") for each in api.requests()] == [["test"], ["test"]]
 
 
 def test_a_link_to_another_server_gets_no_token(

@@ -1,0 +1,106 @@
+"""When flags were made and last changed: LaunchDarkly's SDK is not told, its REST API says it.
+
+For pages: asked for at most once in KEPT_SECONDS by all processes together, where there is an API
+token, and a page waits for it only so long. What failed is not asked for again meanwhile either.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import Final
+
+import msgspec
+from django.core.cache import caches
+
+from featureflags.conf import app_settings
+from featureflags.launchdarkly.management.client import ManagementClient, management_client
+from featureflags.launchdarkly.management.errors import ManagementError, NotConfiguredError
+from featureflags.launchdarkly.management.models import RemoteFlag
+from featureflags.launchdarkly.management.retrying import WHILE_SOMEBODY_WAITS
+from featureflags.monitoring import report
+
+logger = logging.getLogger(__name__)
+
+KEPT_SECONDS: Final = 60
+MICROSECONDS_PER_MILLISECOND: Final = 1000
+
+
+class FlagDates(msgspec.Struct, frozen=True, kw_only=True):
+    """Instants in µs; None where LaunchDarkly does not say."""
+
+    created_at: int | None
+    changed_at: int | None
+    """In this environment."""
+    version: int | None
+    """The version that was changed then. If what the SDK has is newer, so is its change."""
+
+
+class KnownDates(msgspec.Struct, frozen=True, kw_only=True):
+    """The dates of flags by key, or why there are none."""
+
+    flags: dict[str, FlagDates] = {}
+    problem: str = ""
+    """What the REST API said, or which variables are not set; empty if all is well."""
+
+
+_decode = msgspec.msgpack.Decoder(KnownDates).decode
+
+
+def flag_dates() -> KnownDates:
+    """The dates of all flags that are not archived. Never raises."""
+    try:
+        client = management_client(policy=WHILE_SOMEBODY_WAITS)
+    except NotConfiguredError as error:
+        return KnownDates(problem=error.message)
+    with client:
+        name = f"flag-dates:{client.project}:{client.environment}"
+        found = _cached(name)
+        if found is None:
+            found = _asked(client)
+            _keep(name, found)
+    return found
+
+
+def _asked(client: ManagementClient) -> KnownDates:
+    try:
+        return KnownDates(
+            flags={flag.key: _dates(flag, client.environment) for flag in client.flags()}
+        )
+    except ManagementError as error:
+        message = "LaunchDarkly could not be asked for the dates of flags: %s"
+        report(logger, "flag_dates_failed", message, error)
+        return KnownDates(problem=str(error))
+
+
+def _dates(flag: RemoteFlag, environment: str) -> FlagDates:
+    here = (flag.environments or {}).get(environment)
+    return FlagDates(
+        created_at=_microseconds(flag.creation_date),
+        changed_at=None if here is None else _microseconds(here.last_modified),
+        version=None if here is None else here.version,
+    )
+
+
+def _microseconds(milliseconds: int | None) -> int | None:
+    return None if milliseconds is None else milliseconds * MICROSECONDS_PER_MILLISECOND
+
+
+def _cached(name: str) -> KnownDates | None:
+    try:
+        kept = caches[app_settings().cache].get(name)
+        return _decode(kept) if isinstance(kept, bytes) else None
+    except Exception as error:  # noqa: BLE001 - each backend raises errors of its own
+        _report_cache(error)
+        return None
+
+
+def _keep(name: str, found: KnownDates) -> None:
+    try:
+        caches[app_settings().cache].set(name, msgspec.msgpack.encode(found), KEPT_SECONDS)
+    except Exception as error:  # noqa: BLE001 - each backend raises errors of its own
+        _report_cache(error)
+
+
+def _report_cache(error: Exception) -> None:
+    message = "The cache failed to keep the dates of flags: %s"
+    report(logger, "flag_dates_cache_failed", message, type(error).__name__)
