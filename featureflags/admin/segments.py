@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
 from typing import Any
 
 from django.contrib import admin, messages
 from django.db.models import Count, JSONField, QuerySet
 from django.http import HttpRequest, HttpResponse
-from django.urls import URLPattern, path, reverse
+from django.urls import URLPattern, reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from featureflags.admin.refusals import RefusingModelAdmin
 from featureflags.admin.rules_field import RulesField
-from featureflags.admin.user_context import user_context_view
+from featureflags.admin.urls import page_urls
 from featureflags.bypass import fresh_rows
 from featureflags.evaluation import looking
 from featureflags.inspection.targeting import uses_of
@@ -52,14 +51,8 @@ class SegmentAdmin(RefusingModelAdmin[Segment]):
         css = {"all": ["featureflags/admin.css"]}
 
     def get_urls(self) -> list[URLPattern]:
-        """The segment pages, and the page of a user's context, which has no model of its own."""
-        view = partial(user_context_view, site=self.admin_site)
-        context_page = path(
-            "user-context/<uuid:key>/",
-            self.admin_site.admin_view(view),
-            name="featureflags_usercontext",
-        )
-        return [context_page, *super().get_urls()]
+        """The segment pages, and those that have no model of their own."""
+        return [*page_urls(self.admin_site), *super().get_urls()]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Segment]:
         """Segments with the number of their members, in the query that reads them."""

@@ -86,8 +86,9 @@ def _explain_clause(
     held = compiled.held(attributes, matched)
     observed: object = MISSING
     nested: tuple[Explanation, ...] = ()
+    obstacle = ""
     if compiled.broken is not None:
-        why = f"a broken condition never holds: {compiled.broken.message}"
+        why = obstacle = f"a broken condition never holds: {compiled.broken.message}"
     elif clause.op == SEGMENT_MATCH:
         named = [key for key in clause.values if isinstance(key, str)]
         nested = tuple(explained[key] for key in named if key in explained)
@@ -98,7 +99,11 @@ def _explain_clause(
         value = reader(compiled.path)(attributes)
         observed = MISSING if value is None else value
         why = observed_in_words(compiled, observed, held=held)
-    return ConditionExplanation(clause=clause, observed=observed, held=held, why=why, nested=nested)
+        if observed is not MISSING and compiled.incomparable(observed):
+            obstacle = why
+    return ConditionExplanation(
+        clause=clause, observed=observed, held=held, why=why, nested=nested, obstacle=obstacle
+    )
 
 
 def observed_in_words(compiled: CompiledClause, observed: object, *, held: bool) -> str:

@@ -31,7 +31,8 @@ MISSING: Final = Missing.MISSING
 class ConditionExplanation:
     """One condition: what was seen, whether it held, and why in words.
 
-    ``nested`` explains each segment that a segmentMatch names and that exists.
+    ``nested`` explains each segment that a segmentMatch names and that exists. ``obstacle`` says
+    what kept it from being judged: it is broken, or what was seen cannot be compared.
     """
 
     clause: Clause
@@ -39,6 +40,7 @@ class ConditionExplanation:
     held: bool
     why: str
     nested: tuple[Explanation, ...] = ()
+    obstacle: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

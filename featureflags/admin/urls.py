@@ -1,0 +1,29 @@
+"""The addresses of the pages beside Django's own. `SegmentAdmin` hangs them below its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+from django.contrib.admin import AdminSite
+from django.http import HttpResponse
+from django.urls import URLPattern, path
+
+from featureflags.admin.user_page import user_page
+from featureflags.admin.why import why_flag, why_search, why_segment
+
+PAGES: tuple[tuple[str, Callable[..., HttpResponse], str], ...] = (
+    ("user-context/<uuid:key>/", user_page, "usercontext"),
+    ("why/", why_search, "why"),
+    ("why/segment/<str:segment>/<uuid:key>/", why_segment, "why_segment"),
+    ("why/flag/<path:flag>/<uuid:key>/", why_flag, "why_flag"),
+)
+"""Address, view, and what follows `featureflags_` in its name."""
+
+
+def page_urls(site: AdminSite) -> list[URLPattern]:
+    """For staff alone; each view asks for the permissions that it needs."""
+    return [
+        path(address, site.admin_view(partial(view, site=site)), name=f"featureflags_{name}")
+        for address, view, name in PAGES
+    ]

@@ -1,0 +1,53 @@
+"""What the admin's pages say of values, moments and what a flag serves."""
+
+from __future__ import annotations
+
+import datetime
+
+from django.utils import formats, timezone
+from django.utils.translation import gettext as _
+
+from featureflags.attributes import catalogue
+from featureflags.inspection.serving import Serving
+from featureflags.segments.attribute_types import AttributeType
+from featureflags.segments.explanation import MISSING
+from featureflags.segments.members import parse_expiry
+from featureflags.segments.showing import show
+from users.times import to_datetime
+
+
+def moment_in_words(moment: datetime.datetime | int) -> str:
+    """A moment (aware, or µs) in the site's time zone, which is named."""
+    if isinstance(moment, int):
+        moment = to_datetime(moment)
+    local = timezone.localtime(moment)
+    text = formats.date_format(local, "DATETIME_FORMAT")
+    return f"{text} ({timezone.get_current_timezone_name()})"
+
+
+def observed_in_words(attribute: str, observed: object) -> str:
+    """What a user has of an attribute, under its label: `E-mail verified: false`."""
+    known = catalogue().get(attribute)
+    label = attribute if known is None else str(known.label)
+    if observed is MISSING:
+        return _("%s: not known") % label
+    text = f"{label}: {show(observed)}"
+    if known is not None and known.type is AttributeType.DATETIME:
+        instant = parse_expiry(observed)
+        if instant is not None:
+            text += f", {moment_in_words(instant)}"
+    return text
+
+
+def bucket_in_words(serving: Serving) -> str:
+    """Where the user falls in a percentage rollout; empty where there is none."""
+    if serving.bucket is None:
+        return ""
+    if serving.bucket < 0:
+        return _("The user has no context of the kind that it goes by: the first share.")
+    if serving.bucket == 0:
+        return _("%s cannot be divided into shares: everybody gets the first.") % serving.bucket_by
+    return _("This user falls at %(place).3f %%: %(value)s.") % {
+        "place": serving.bucket * 100,
+        "value": show(serving.value),
+    }
