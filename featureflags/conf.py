@@ -32,6 +32,8 @@ class FeatureFlagsSettings:
     warm_batch: int = 1000
     max_members: int = 10_000
     """Of one segment: members are part of the compiled rules that each process holds."""
+    impact_seconds: float = 1.0
+    """How long a preview of a segment may count users. Past that its numbers are lower bounds."""
     private_attributes: tuple[str, ...] = ("email", "name")
     launchdarkly_attributes: tuple[str, ...] = ("*",)
     """The names of the attributes that may be sent; `*` stands for all that the catalogue and the

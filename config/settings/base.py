@@ -118,6 +118,7 @@ FEATUREFLAGS = {
     "CACHE": "featureflags",
     "SNAPSHOT_SECONDS": env.int("SNAPSHOT_SECONDS", default=24 * 3600),
     "WARM_ACTIVE_DAYS": env.int("WARM_ACTIVE_DAYS", default=7),
+    "IMPACT_SECONDS": env.float("IMPACT_SECONDS", default=1.0),
     "PRIVATE_ATTRIBUTES": env.list("LAUNCHDARKLY_PRIVATE_ATTRIBUTES", default=["email", "name"]),
     # What is sent at all; * stands for everything that is not withheld.
     "LAUNCHDARKLY_ATTRIBUTES": env.list("LAUNCHDARKLY_ATTRIBUTES", default=["*"]),

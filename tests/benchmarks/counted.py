@@ -13,16 +13,14 @@ import django
 django.setup()
 
 # ruff: noqa: E402 - models can be imported only now
-from django.core.management import call_command
 from django.db import connection
 
-from featureflags.seeding.bulk import write_users
-from featureflags.seeding.crowd import crowd
 from featureflags.segments.definitions import Clause, Rule, SegmentDefinition
 from featureflags.segments.ruleset import Ruleset
 from featureflags.sizes import segment_sizes
 from featureflags.sql.compiler import compile_segment
 from featureflags.types import JSONValue
+from tests.benchmarks.filling import fill
 from users.models import User
 from users.times import now_in_microseconds, to_datetime
 
@@ -161,16 +159,6 @@ class Ways:
             with connection.cursor() as cursor:
                 for kind in INDEX_SCANS:
                     cursor.execute(f"RESET {kind}")
-
-
-def fill(count: int) -> float:
-    """Create that many users; in seconds."""
-    started = time.perf_counter()
-    call_command("migrate", verbosity=0)
-    write_users(crowd(count, to_datetime(now_in_microseconds())))
-    with connection.cursor() as cursor:
-        cursor.execute("VACUUM ANALYZE")
-    return time.perf_counter() - started
 
 
 def best(ways: dict[str, Callable[[], list[int]]]) -> dict[str, float]:
