@@ -6,7 +6,7 @@ from typing import Any
 
 from django.db import transaction
 from django.db.models import ProtectedError
-from django.db.models.signals import pre_delete, pre_save
+from django.db.models.signals import post_delete, pre_delete, pre_save
 from django.dispatch import receiver
 from django.utils.translation import gettext as _
 
@@ -14,8 +14,9 @@ from featureflags.bypass import fresh_rows
 from featureflags.cache import invalidation
 from featureflags.conf import app_settings
 from featureflags.models import Segment, SegmentMember
+from featureflags.recounting import forget_segment
 from featureflags.signals import ruleset_raised
-from featureflags.tasks import sync_segment
+from featureflags.tasks import count_changed_segments, sync_segment
 from featureflags.versions import RulesetVersion
 from users.signals import users_changed, users_deleted, users_seen
 
@@ -78,3 +79,23 @@ def sync_segment_after_commit(instance: Segment, **_kwargs: Any) -> None:
             sync_segment.delay(key)
 
         transaction.on_commit(follow, robust=True)
+
+
+@receiver(ruleset_raised)
+def count_segments_after_commit(**_kwargs: Any) -> None:
+    """Have the segments that change counted once, however many writes the transaction makes.
+
+    A failure, also of the broker, is logged by Django: the hourly count makes up for it.
+    """
+    connection = transaction.get_connection()
+    if not any(function is _count_changed for _, function, _ in connection.run_on_commit):
+        transaction.on_commit(_count_changed, robust=True)
+
+
+def _count_changed() -> None:
+    count_changed_segments.delay()
+
+
+@receiver(post_delete, sender=Segment)
+def forget_counts(instance: Segment, **_kwargs: Any) -> None:
+    forget_segment(instance.key)

@@ -69,22 +69,23 @@ def segment_sizes(
     now: int | None = None,
     ruleset: Ruleset | None = None,
     users: UserQuerySet | None = None,
+    keys: Collection[str] | None = None,
     finish: bool = True,
 ) -> SegmentSizes:
     """The size of every segment, by default of the rules in force, among all users, now (µs).
 
-    With `finish=False` nothing but the one statement is run, and what SQL cannot say is bounds.
+    `keys` are those of some segments alone. With `finish=False` nothing but the one statement is run, and what SQL cannot say is bounds.
     """
     now = now_in_microseconds() if now is None else now
     ruleset = current_ruleset().ruleset if ruleset is None else ruleset
     users = User.objects.all() if users is None else users
     compilers = _Compilers(now)
-    keys = sorted(ruleset.definitions)
-    questions = [_is_in(ruleset, key, compilers) for key in keys]
+    asked = sorted(ruleset.definitions if keys is None else keys)
+    questions = [_is_in(ruleset, key, compilers) for key in asked]
     total, answers = _count(users, questions, now=now, finish=finish)
     sizes = (
         SegmentSize(key=key, at_least=least, at_most=most, why_inexact=why)
-        for key, (least, most, why) in zip(keys, answers, strict=True)
+        for key, (least, most, why) in zip(asked, answers, strict=True)
     )
     return SegmentSizes(users=total, sizes=tuple(sizes))
 

@@ -9,6 +9,7 @@ from celery import Task, shared_task
 from django.conf import settings
 from django.core.cache import caches
 
+from featureflags import recounting
 from featureflags.cache.files import SharedFileCache
 from featureflags.conf import app_settings
 from featureflags.launchdarkly.management.client import management_client
@@ -39,6 +40,28 @@ def sweep_file_caches() -> int:
     removed = sum(cache.sweep() for cache in found if isinstance(cache, SharedFileCache))
     logger.info("Expired cache files removed: %d", removed)
     return removed
+
+
+@shared_task
+def count_segments() -> dict[str, Any]:
+    """Count all users and the members of all segments, and store the numbers for the pages."""
+    counted = recounting.count_everything()
+    logger.info("Segments counted: %d", len(counted.segments))
+    return counted.to_dict()
+
+
+@shared_task(bind=True)
+def count_changed_segments(self: Task[Any, Any]) -> dict[str, Any]:
+    """Count the segments that have changed since they were counted.
+
+    Without a broker whoever saves a segment waits for this, so it gives up after `impact_seconds`:
+    `count_segments` makes up for it.
+    """
+    seconds = app_settings().impact_seconds if self.request.is_eager else None
+    counted = recounting.count_changed(seconds)
+    if counted.late:
+        logger.info("No time to count segments: %s", ", ".join(counted.late))
+    return counted.to_dict()
 
 
 @shared_task(bind=True)

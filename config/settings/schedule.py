@@ -11,6 +11,10 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
         "task": "featureflags.tasks.warm_contexts",
         "schedule": crontab(hour="3", minute="15"),
     },
+    "count-segments": {
+        "task": "featureflags.tasks.count_segments",
+        "schedule": crontab(minute="5"),
+    },
     "sweep-file-caches": {
         "task": "featureflags.tasks.sweep_file_caches",
         "schedule": crontab(minute="40"),

@@ -15,6 +15,7 @@ from django.utils.translation import gettext_lazy, ngettext
 
 from featureflags.admin.refusals import RefusingModelAdmin
 from featureflags.admin.rules_field import RulesField
+from featureflags.admin.sizes import SizeColumns
 from featureflags.admin.urls import page_urls
 from featureflags.bypass import fresh_rows
 from featureflags.evaluation import looking
@@ -30,11 +31,12 @@ RULES_IN_LIST = 3
 
 
 @admin.register(Segment)
-class SegmentAdmin(RefusingModelAdmin[Segment]):
+class SegmentAdmin(SizeColumns, RefusingModelAdmin[Segment]):
     """Segments. The key is fixed once LaunchDarkly's rules may name it."""
 
     formfield_overrides = {JSONField: {"form_class": RulesField}}
-    list_display = ("key", "name", "is_active", "in_words", "member_count")
+    list_display = ("key", "name", "size_in_words", "in_words", "is_active", "member_count")
+    list_select_related = ("size",)
     list_filter = ("is_active",)
     search_fields = ("key", "name", "description")
     ordering = ("key",)
@@ -115,7 +117,7 @@ class SegmentAdmin(RefusingModelAdmin[Segment]):
         """What the rules say, shortened."""
         return rules_in_words(segment.rules)
 
-    @admin.display(description=gettext_lazy("members"), ordering="members_counted")
+    @admin.display(description=gettext_lazy("by name"), ordering="members_counted")
     def member_count(self, segment: Segment) -> str:
         """How many memberships there are, as a link to them."""
         address = reverse("admin:featureflags_segmentmember_changelist")

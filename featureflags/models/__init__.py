@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from featureflags.models.schedule import ScheduledRun
 from featureflags.models.segments import KEY, Segment, SegmentMember, segment_graph
+from featureflags.models.sizes import SegmentCount, SegmentSize, UserCount
 from featureflags.versions import RulesetVersion
 
 __all__ = [
@@ -11,6 +12,9 @@ __all__ = [
     "RulesetVersion",
     "ScheduledRun",
     "Segment",
+    "SegmentCount",
     "SegmentMember",
+    "SegmentSize",
+    "UserCount",
     "segment_graph",
 ]

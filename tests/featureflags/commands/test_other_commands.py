@@ -37,12 +37,13 @@ def broken_schedule() -> object:
 @pytest.mark.django_db(transaction=True)
 def test_due_tasks_run_once_and_the_list_runs_nothing(call: Call) -> None:
     listed = json.loads(call("run_due_tasks", "--list", "--json").out)
-    assert [entry["due"] for entry in listed] == [True, True, True]
+    assert [entry["due"] for entry in listed] == [True, True, True, True]
     assert not ScheduledRun.objects.exists()
     ended = call("run_due_tasks")
     assert ended.error is None
     assert [line.split(" (")[0] for line in ended.out.splitlines()] == [
         "clear-sessions: done",
+        "count-segments: done",
         "sweep-file-caches: done",
         "warm-contexts: done",
     ]

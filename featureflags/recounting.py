@@ -1,0 +1,163 @@
+"""Counts users and segments, and stores the numbers: pages show these, and count nobody.
+
+Hidden SQL: one pass over the users for all segments together, and one statement for each table
+that is written. Where SQL cannot say a rule, the users in doubt are read and judged in Python,
+unless there is a time limit: then the size lies between two bounds.
+"""
+
+from __future__ import annotations
+
+import datetime
+import hashlib
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from typing import Final
+
+from django.db.models import Count, Q
+from django.utils import timezone
+
+from featureflags.bypass import fresh_rows
+from featureflags.cache.rulesets import current_ruleset
+from featureflags.models import Segment, SegmentCount, SegmentSize, UserCount
+from featureflags.segments.ruleset import Ruleset
+from featureflags.sizes import SegmentSizes, segment_sizes
+from featureflags.sql.timing import TimeIsUp, TimeLimit
+from users.models import User
+from users.times import now_in_microseconds
+
+KEPT_DAYS: Final = 90
+"""Daily counts are kept so long."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recounted:
+    """What was counted."""
+
+    segments: tuple[str, ...]
+    """Keys."""
+    late: tuple[str, ...] = ()
+    """Keys of those for which there was no time. Their size is marked as outdated."""
+
+    def to_dict(self) -> dict[str, list[str]]:
+        return {"segments": list(self.segments), "late": list(self.late)}
+
+
+def count_everything() -> Recounted:
+    """Count all users and all segments, and forget daily counts that are too old."""
+    ruleset = current_ruleset().ruleset
+    _store_users()
+    recounted = _count(ruleset, list(ruleset.definitions))
+    oldest = timezone.localdate() - datetime.timedelta(days=KEPT_DAYS)
+    SegmentCount.objects.filter(day__lt=oldest).delete()
+    UserCount.objects.filter(day__lt=oldest).delete()
+    return recounted
+
+
+def count_changed(seconds: float | None = None) -> Recounted:
+    """Count the segments whose rules or members, or those of one they rest on, have changed.
+
+    With a time limit (`seconds`) sizes that SQL cannot say are bounds.
+    """
+    ruleset = current_ruleset().ruleset
+    counted = dict(SegmentSize.objects.values_list("segment__key", "fingerprint"))
+    changed = [key for key in ruleset.definitions if counted.get(key) != fingerprint(ruleset, key)]
+    return _count(ruleset, changed, seconds) if changed else Recounted(segments=())
+
+
+def fingerprint(ruleset: Ruleset, key: str) -> str:
+    """What decides who is in a segment, but for the users and the time: SHA-256, in hex."""
+    parts = [
+        (
+            definition.key,
+            definition.rules,
+            sorted(definition.included.items()),
+            sorted(definition.excluded.items()),
+        )
+        for segment in ruleset.resting_on(key)
+        for definition in [segment.definition]
+    ]
+    return hashlib.sha256(repr(parts).encode(errors="backslashreplace")).hexdigest()
+
+
+def _count(ruleset: Ruleset, keys: Collection[str], seconds: float | None = None) -> Recounted:
+    now = now_in_microseconds()
+    if seconds is None:
+        found = segment_sizes(now=now, ruleset=ruleset, keys=keys)
+    else:
+        try:
+            with TimeLimit(User.objects.db, seconds).statements():
+                found = segment_sizes(now=now, ruleset=ruleset, keys=keys, finish=False)
+        except TimeIsUp:
+            SegmentSize.objects.filter(segment__key__in=keys).update(fingerprint="")
+            return Recounted(segments=(), late=tuple(sorted(keys)))
+    _store(found, {key: fingerprint(ruleset, key) for key in keys})
+    return Recounted(segments=tuple(sorted(keys)))
+
+
+def _store(found: SegmentSizes, fingerprints: dict[str, str]) -> None:
+    with fresh_rows():
+        ids = dict(Segment.objects.filter(key__in=fingerprints).values_list("key", "pk"))
+    # A segment may be gone by now.
+    sizes = [size for size in found.sizes if size.key in ids]
+    counted_at = timezone.now()
+    SegmentSize.objects.bulk_create(
+        [
+            SegmentSize(
+                segment_id=ids[size.key],
+                at_least=size.at_least,
+                at_most=size.at_most,
+                users=found.users,
+                fingerprint=fingerprints[size.key],
+                counted_at=counted_at,
+            )
+            for size in sizes
+        ],
+        update_conflicts=True,
+        unique_fields=["segment"],
+        update_fields=["at_least", "at_most", "users", "fingerprint", "counted_at"],
+    )
+    today = timezone.localdate()
+    SegmentCount.objects.bulk_create(
+        [
+            SegmentCount(
+                segment_key=size.key, day=today, at_least=size.at_least, at_most=size.at_most
+            )
+            for size in sizes
+        ],
+        update_conflicts=True,
+        unique_fields=["segment_key", "day"],
+        update_fields=["at_least", "at_most"],
+    )
+
+
+def _store_users() -> None:
+    now = timezone.now()
+
+    def seen(days: int) -> Count:
+        since = now - datetime.timedelta(days=days)
+        return Count("pk", filter=Q(is_active=True, last_seen_at__gte=since))
+
+    counts = User.objects.order_by().aggregate(
+        users=Count("pk"),
+        seen_today=seen(1),
+        seen_within_7_days=seen(7),
+        seen_within_30_days=seen(30),
+    )
+    UserCount.objects.update_or_create(
+        day=timezone.localdate(now), defaults={**counts, "counted_at": now}
+    )
+
+
+def forget_segment(key: str) -> None:
+    """Forget the daily counts of a segment that is gone: another one may get its key."""
+    SegmentCount.objects.filter(segment_key=key).delete()
+
+
+def history(keys: Iterable[str], *, days: int = KEPT_DAYS) -> dict[str, list[SegmentCount]]:
+    """The daily counts of some segments, oldest first; one query."""
+    since = timezone.localdate() - datetime.timedelta(days=days)
+    found: dict[str, list[SegmentCount]] = {key: [] for key in keys}
+    rows = SegmentCount.objects.filter(segment_key__in=list(found), day__gt=since)
+    for row in rows.order_by("day"):
+        found[row.segment_key].append(row)
+    return found

@@ -1,0 +1,265 @@
+"""Stored sizes: counted by the hour, and after each write to rules or members, never by a page."""
+
+from __future__ import annotations
+
+import datetime
+import os
+from collections.abc import Callable
+
+import pytest
+from django.db import connection, transaction
+from django.utils import timezone
+from pytest_django import DjangoCaptureOnCommitCallbacks
+
+from featureflags import recounting
+from featureflags.cache.rulesets import current_ruleset
+from featureflags.models import Segment, SegmentCount, SegmentMember, SegmentSize, UserCount
+from featureflags.recounting import count_changed, count_everything, fingerprint, history
+from featureflags.scheduling import scheduled_tasks
+from featureflags.sizes import segment_sizes
+from featureflags.sql.timing import TimeIsUp
+from featureflags.tasks import count_segments
+from tests.factories import SegmentFactory, SegmentMemberFactory, UserFactory, clause, rule
+from tests.services.processes import celery_worker, manage
+from tests.services.redis import redis_server
+from tests.services.waiting import wait_until
+
+WORKER_SECONDS = 60.0
+GERMANS = [rule(clause("custom_country", "in", "DE"))]
+# SQL cannot read this expression: Python finishes the count.
+IN_DOUBT = [rule(clause("name", "matches", "^A(?i)da$"))]
+
+
+def size(key: str) -> int | None:
+    found = SegmentSize.objects.filter(segment__key=key).first()
+    return None if found is None else found.at_least
+
+
+def german(**fields: object) -> None:
+    UserFactory.create(metadata={"country": "DE"}, **fields)
+
+
+@pytest.mark.django_db
+class TestCounting:
+    def test_all_segments_and_users(self) -> None:
+        SegmentFactory.create(key="germans", rules=GERMANS)
+        german(last_seen_at=timezone.now() - datetime.timedelta(hours=2))
+        german(last_seen_at=timezone.now() - datetime.timedelta(days=3))
+        UserFactory.create(last_seen_at=timezone.now() - datetime.timedelta(days=20))
+        UserFactory.create(last_seen_at=timezone.now(), is_active=False)
+        result = count_segments.delay().get()
+        assert "germans" in result["segments"]
+        found = SegmentSize.objects.get(segment__key="germans")
+        assert (found.at_least, found.at_most, found.users, str(found)) == (2, 2, 4, "2")
+        assert size("user") == 4
+        assert not found.is_outdated
+        users = UserCount.objects.get()
+        assert (users.users, users.seen_today) == (4, 1)
+        assert (users.seen_within_7_days, users.seen_within_30_days) == (2, 3)
+        assert users.day == timezone.localdate()
+
+    def test_the_last_count_of_a_day_stands(self) -> None:
+        SegmentFactory.create(key="germans", rules=GERMANS)
+        count_everything()
+        german()
+        count_everything()
+        [row] = history(["germans"])["germans"]
+        assert (row.day, row.at_least) == (timezone.localdate(), 1)
+        assert UserCount.objects.get().users == 1
+
+    def test_what_sql_cannot_say_is_finished(self) -> None:
+        SegmentFactory.create(key="adas", rules=IN_DOUBT)
+        UserFactory.create(name="Ada")
+        UserFactory.create(name="Bob")
+        assert current_ruleset().ruleset.definitions["adas"].rules
+        count_everything()
+        found = SegmentSize.objects.get(segment__key="adas")
+        assert found.is_exact
+
+    def test_days_that_are_too_old_are_forgotten(self) -> None:
+        today = timezone.localdate()
+        for days in (1, 90, 91):
+            day = today - datetime.timedelta(days=days)
+            SegmentCount.objects.create(segment_key="user", day=day, at_least=1, at_most=1)
+            UserCount.objects.create(
+                day=day,
+                users=1,
+                seen_today=0,
+                seen_within_7_days=0,
+                seen_within_30_days=0,
+                counted_at=timezone.now(),
+            )
+        count_everything()
+        kept = {today, today - datetime.timedelta(days=1), today - datetime.timedelta(days=90)}
+        assert (
+            set(SegmentCount.objects.filter(segment_key="user").values_list("day", flat=True))
+            == kept
+        )
+        assert set(UserCount.objects.values_list("day", flat=True)) == kept
+
+    def test_it_is_in_the_schedule(self) -> None:
+        [task] = [each for each in scheduled_tasks() if each.task == count_segments.name]
+        assert task.is_due(timezone.now() - datetime.timedelta(hours=1))
+
+
+@pytest.mark.django_db
+class TestWhatHasChanged:
+    def test_it_alone_and_what_rests_on_it(self) -> None:
+        germans = SegmentFactory.create(key="germans", rules=GERMANS)
+        SegmentFactory.create(key="payers", rules=[rule(clause("", "segmentMatch", "germans"))])
+        count_everything()
+        assert count_changed().segments == ()
+        germans.rules = [rule(clause("custom_country", "in", "DE", "AT"))]
+        germans.save()
+        assert count_changed().segments == ("germans", "payers")
+        assert count_changed().segments == ()
+
+    @pytest.mark.parametrize(
+        "write",
+        [
+            lambda segment, user: SegmentMemberFactory.create(segment=segment, user=user),
+            lambda segment, user: SegmentMember.objects.bulk_create(
+                [SegmentMember(segment=segment, user=user)]
+            ),
+            lambda segment, user: Segment.objects.filter(pk=segment.pk).update(is_active=False),
+        ],
+    )
+    def test_whichever_way_it_is_written(self, write: Callable[[Segment, object], object]) -> None:
+        segment = SegmentFactory.create(key="germans", rules=GERMANS)
+        count_everything()
+        write(segment, UserFactory.create())
+        assert count_changed().segments == ("germans",)
+
+    def test_a_new_name_changes_nothing(self) -> None:
+        segment = SegmentFactory.create(key="germans", rules=GERMANS)
+        count_everything()
+        segment.name = "Germany"
+        segment.save()
+        assert count_changed().segments == ()
+
+    def test_a_fingerprint_is_the_same_in_every_process(self) -> None:
+        SegmentFactory.create(key="germans", rules=GERMANS)
+        before = fingerprint(current_ruleset().ruleset, "germans")
+        assert len(before) == 64
+        assert fingerprint(current_ruleset().ruleset, "user") != before
+
+    def test_where_time_is_up_the_size_is_marked(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        segment = SegmentFactory.create(key="germans", rules=GERMANS)
+        german()
+        count_everything()
+        segment.rules = []
+        segment.save()
+
+        def late(**_options: object) -> None:
+            raise TimeIsUp
+
+        with monkeypatch.context() as patch:
+            patch.setattr(recounting, "segment_sizes", late)
+            counted = count_changed(0.1)
+        assert (counted.segments, counted.late) == ((), ("germans",))
+        found = SegmentSize.objects.get(segment__key="germans")
+        assert (found.at_least, found.is_outdated) == (1, True)
+        assert count_changed().segments == ("germans",)
+        assert size("germans") == 0
+
+    def test_with_a_time_limit_it_may_be_between_two_bounds(self) -> None:
+        SegmentFactory.create(key="adas", rules=[rule(clause("custom_v", "semVerEqual", "1.0"))])
+        UserFactory.create(metadata={"v": "1"})
+        counted = count_changed(30)
+        assert "adas" in counted.segments
+        found = SegmentSize.objects.get(segment__key="adas")
+        assert found.at_least <= 1 <= found.at_most
+
+    def test_a_segment_that_is_gone_meanwhile(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        SegmentFactory.create(key="germans", rules=GERMANS)
+
+        def counted_too_late(**options: object) -> object:
+            found = segment_sizes(**options)  # type: ignore[arg-type]
+            Segment.objects.filter(key="germans").delete()
+            return found
+
+        monkeypatch.setattr(recounting, "segment_sizes", counted_too_late)
+        count_everything()
+        assert size("germans") is None
+        assert not SegmentCount.objects.filter(segment_key="germans").exists()
+
+
+@pytest.mark.django_db
+def test_a_segment_takes_its_counts_along() -> None:
+    segment = SegmentFactory.create(key="germans", rules=GERMANS)
+    count_everything()
+    segment.delete()
+    assert not SegmentCount.objects.filter(segment_key="germans").exists()
+    assert size("germans") is None
+
+
+@pytest.mark.django_db
+def test_one_transaction_is_counted_once(
+    django_capture_on_commit_callbacks: DjangoCaptureOnCommitCallbacks,
+) -> None:
+    count_everything()
+    with django_capture_on_commit_callbacks(execute=True) as callbacks, transaction.atomic():
+        SegmentFactory.create_batch(3)
+        SegmentMemberFactory.create(segment__key="four")
+    mine = [each for each in callbacks if each.__module__ == "featureflags.receivers"]
+    assert len([each for each in mine if "count" in each.__name__]) == 1
+    assert size("four") == 1
+
+
+@pytest.mark.django_db(transaction=True)
+class TestAfterCommit:
+    def test_without_a_broker_whoever_saves_counts(self) -> None:
+        german()
+        segment = SegmentFactory.create(key="germans", rules=GERMANS)
+        assert size("germans") == 1
+        SegmentMemberFactory.create(segment=segment)
+        assert size("germans") == 2
+        segment.members.all().delete()
+        assert size("germans") == 1
+
+    def test_a_rollback_counts_nothing(self) -> None:
+        with transaction.atomic():
+            SegmentFactory.create(key="germans", rules=GERMANS)
+            transaction.set_rollback(True)
+        assert size("germans") is None
+
+    def test_a_failing_count_does_not_fail_the_save(
+        self, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        def fail(**_options: object) -> None:
+            raise OSError("no count today")
+
+        monkeypatch.setattr(recounting, "segment_sizes", fail)
+        SegmentFactory.create(key="germans", rules=GERMANS)
+        assert Segment.objects.filter(key="germans").exists()
+        assert "no count today" in caplog.text
+
+
+SAVE = """
+from featureflags.models import Segment
+clause = {"attribute": "custom_country", "op": "in", "values": ["DE"], "negate": False}
+Segment.objects.create(key="germans", name="Germans", rules=[{"clauses": [clause]}])
+"""
+
+
+@pytest.mark.production_stack
+@pytest.mark.django_db(transaction=True)
+def test_with_a_broker_a_worker_counts_what_was_saved() -> None:
+    german()
+    database = os.environ["DATABASE_URL"].rpartition("/")[0]
+    with redis_server() as broker:
+        env = {
+            "DATABASE_URL": f"{database}/{connection.settings_dict['NAME']}",
+            "CELERY_BROKER_URL": broker.url,
+            "DJANGO_SETTINGS_MODULE": "config.settings.testing",
+        }
+        saved = manage(env, "shell", "-c", SAVE)
+        assert saved.returncode == 0, saved.stderr
+        assert size("germans") is None
+        with celery_worker(env, "--concurrency=1") as worker:
+            wait_until(
+                lambda: size("germans") == 1 or "Traceback" in worker.log(),
+                timeout=WORKER_SECONDS,
+                what="the count",
+            )
+            assert size("germans") == 1, worker.log()
