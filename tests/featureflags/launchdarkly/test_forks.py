@@ -142,14 +142,13 @@ class Gunicorn(GuidonProcess):
         return self.log()[self._log_before :].count("Booting worker with pid") >= WORKERS
 
 
-@pytest.mark.skipif(
-    os.environ.get("HYPOTHESIS_PROFILE") != "deep",
-    reason="only in `make test-deep`: the warm shutdown of a Celery parent that goes on evaluating"
-    " hangs now and then, for a reason that is not known yet",
-)
 def test_celery_s_pool_is_live_and_loses_no_event(
     server: LaunchDarklyServer, tmp_path: Path
 ) -> None:
+    """Stopped when it is idle. Celery forgets a task whose start it has not read yet when it stops;
+    the process that did it then waits for half a minute (billiard's `_ensure_messages_consumed`)
+    before it ends, with or without LaunchDarkly.
+    """
     with redis_server() as broker:
         written = tmp_path / "written"
         env = environment(
@@ -162,17 +161,31 @@ def test_celery_s_pool_is_live_and_loses_no_event(
         queue = Celery(broker=broker.url, set_as_current=False)
         with GuidonProcess(command, env, ready=" ready.") as worker:
             seen: dict[str, set[str]] = {}
+            sent: list[str] = []
+
+            def lines() -> list[str]:
+                return written.read_text().splitlines() if written.exists() else []
 
             def both_saw_a_change() -> bool:
-                queue.send_task("probe.ask")
-                for line in written.read_text().splitlines() if written.exists() else []:
+                sent.append(queue.send_task("probe.ask").id)
+                for line in lines():
                     pid, value = line.split()
                     seen.setdefault(pid, set()).add(value)
                 return len(seen) == WORKERS and all(len(values) > 1 for values in seen.values())
 
             wait_until(both_saw_a_change, timeout=SECONDS, what="a live change in each process")
+            all_done = f"all of {len(sent)} tasks to be done"
+            wait_until(lambda: len(lines()) == len(sent), timeout=SECONDS, what=all_done)
+            wait_until(lambda: is_idle(queue), timeout=SECONDS, what="Celery to know it")
             worker.stop()
             assert worker.exit_code == 0, worker.log()
         queue.close()
     assert not {"None"} & set().union(*seen.values())
     assert {f"worker-{pid}" for pid in seen} <= told(server)
+
+
+def is_idle(queue: Celery) -> bool:
+    """Whether the one worker says that it has no task left, neither waiting nor under way."""
+    worker = queue.control.inspect(timeout=SECONDS, limit=1)
+    answers = [worker.reserved(), worker.active()]
+    return all(answer and not any(answer.values()) for answer in answers)
