@@ -36,6 +36,8 @@ from users.models import User
 
 MIDDLEWARE = "featureflags.middleware.FeatureFlagsMiddleware"
 AUTHENTICATION = "django.contrib.auth.middleware.AuthenticationMiddleware"
+REDIS_SCHEMES = ("redis://", "rediss://", "unix://")
+HTTP_SCHEMES = ("http://", "https://")
 UNREADABLE = (ImproperlyConfigured, ImportError, TypeError)
 """What a list raises that cannot be imported, or holds what it should not."""
 
@@ -184,6 +186,30 @@ def check_syncing(**_: Any) -> list[CheckMessage]:
             hint="Set them, or switch it off.",
             id="featureflags.W014",
         )
+    ]
+
+
+@register("featureflags")
+def check_addresses(**_: Any) -> list[CheckMessage]:
+    """E015: an address cannot be right, and what it is for would not work. It is not shown: it may
+    hold a password.
+    """
+    given = app_settings()
+    wanted = {
+        "SPARE_URL": (given.spare_url, REDIS_SCHEMES),
+        "DAEMON_URL": (given.daemon_url, REDIS_SCHEMES),
+        "BASE_URI": (given.base_uri, HTTP_SCHEMES),
+        "STREAM_URI": (given.stream_uri, HTTP_SCHEMES),
+        "EVENTS_URI": (given.events_uri, HTTP_SCHEMES),
+    }
+    return [
+        Error(
+            f"FEATUREFLAGS[{name!r}] (LAUNCHDARKLY_{name}) is no address.",
+            hint=f"It begins with {' or '.join(schemes)}.",
+            id="featureflags.E015",
+        )
+        for name, (address, schemes) in wanted.items()
+        if address and not address.startswith(schemes)
     ]
 
 

@@ -124,6 +124,13 @@ def _lines(status: ConnectionStatus) -> Iterable[str]:
     for state in State:
         labels = f'source="{status.source.value}",state="{state.value}"'
         yield f"guidon_launchdarkly_state{{{labels}}} {int(state is status.state)}"
+    if status.error is not None:
+        yield from _family(
+            "guidon_launchdarkly_error", "gauge", "1 for the last error, over or not."
+        )
+        http_status = status.error.http_status or ""
+        labels = f'kind="{_escaped(status.error.kind)}",http_status="{http_status}"'
+        yield f"guidon_launchdarkly_error{{{labels}}} 1"
     gauges: dict[str, tuple[str, float | None]] = {
         "state_seconds": ("Seconds since the state changed.", seconds_since(status.since)),
         "change_age_seconds": (

@@ -63,8 +63,7 @@ class Clients:
         logs.quieten()
         begun = time.monotonic()
         self.started_at = now_in_microseconds()
-        keeps_spare = bool(settings.spare_url) and source_of(settings) in SERVICE_SOURCES
-        self.spare = Spare(settings) if keeps_spare else None
+        self.spare = _spare(settings)
         self.store: Store = make_store(settings, self.spare.changed if self.spare else None)
         self.has_spare_flags = self._fill_from_spare()
         wait = max(0.0, settings.start_wait - (time.monotonic() - begun))
@@ -122,12 +121,26 @@ class Clients:
         """Say once that the SDK key is refused; the SDK's own lines about it are filtered out."""
         if status.state is DataSourceState.VALID:
             self._refused = False
+            logs.refusal_is_said(said=False)
         elif status.error is not None and status.error.status_code in REFUSED and not self._refused:
             self._refused = True
+            logs.refusal_is_said(said=True)
             logger.error(
                 "LaunchDarkly refuses the SDK key (HTTP %s). Check LAUNCHDARKLY_SDK_KEY.",
                 status.error.status_code,
             )
+
+
+def _spare(settings: FeatureFlagsSettings) -> Spare | None:
+    """None where none is kept, and where its address cannot be right: E015 names that."""
+    if not settings.spare_url or source_of(settings) not in SERVICE_SOURCES:
+        return None
+    try:
+        return Spare(settings)
+    except ValueError as error:
+        message = "There is no spare of LaunchDarkly's flags: its address is wrong (%s)."
+        report(logger, "launchdarkly_spare_failed", message, type(error).__name__)
+        return None
 
 
 _clients: Clients | None = None

@@ -26,12 +26,15 @@ class QuietFilter(logging.Filter):
     def __init__(self) -> None:
         super().__init__()
         self._passed: dict[str, float] = {}
+        self.knows_of_refusal = False
+        """Whether we have said that the SDK key is refused. What the events service says of it is
+        news only where the source of flags takes the key: behind a relay proxy, say."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         message = record.getMessage()
         if message.startswith(PAYLOAD):
             return False
-        if REFUSED in message and "events" not in message:
+        if REFUSED in message and (self.knows_of_refusal or "events" not in message):
             return False
         beginning = f"{record.levelno} {message[:COMPARED]}"
         now = time.monotonic()
@@ -44,6 +47,7 @@ class QuietFilter(logging.Filter):
 
     def forget(self) -> None:
         self._passed.clear()
+        self.knows_of_refusal = False
 
 
 _filter = QuietFilter()
@@ -54,6 +58,11 @@ def quieten() -> None:
     _filter.forget()
     for name in LOGGERS:
         logging.getLogger(name).addFilter(_filter)
+
+
+def refusal_is_said(*, said: bool) -> None:
+    """Whether the log already says that LaunchDarkly refuses the SDK key."""
+    _filter.knows_of_refusal = said
 
 
 def restore() -> None:

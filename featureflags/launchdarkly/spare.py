@@ -1,6 +1,6 @@
 """The last known flags, in Redis, for a process that starts while LaunchDarkly is away.
 
-Never raises: without Redis there is no spare, which is counted and logged. The SDK's own persistent
+Loading and saving never raise: without Redis there is no spare, which is counted and logged. The SDK's own persistent
 store raises when Redis is down at the start, and asks Redis in the middle of evaluations.
 """
 
@@ -32,6 +32,7 @@ class Spare:
     """One environment's spare. Saving is done by a thread of its own, and only so often."""
 
     def __init__(self, settings: FeatureFlagsSettings) -> None:
+        """Connects to nothing yet. Raises ValueError for an address that cannot be right."""
         self._redis = redis.Redis.from_url(
             settings.spare_url,
             socket_timeout=TIMEOUT_SECONDS,
@@ -52,7 +53,7 @@ class Spare:
         try:
             text = self._redis.get(self._key)
             loaded = json.loads(text) if isinstance(text, bytes) else None
-        except (redis.RedisError, ValueError) as error:
+        except Exception as error:  # noqa: BLE001 - whatever somebody wrote there, or Redis' client raises
             self._failed("read", error)
             return None
         return loaded if isinstance(loaded, dict) and _is_raw(loaded) else None
@@ -82,16 +83,16 @@ class Spare:
             if self._ending.is_set():
                 break
             self._due.clear()
-            self._save(read())
+            self._save(read)
             if self._ending.wait(self._pause):
                 break
         if self.saves:
-            self._save(read())
+            self._save(read)
 
-    def _save(self, raw: RawData) -> None:
+    def _save(self, read: Callable[[], RawData]) -> None:
         try:
-            self._redis.set(self._key, json.dumps(raw), ex=KEPT_SECONDS)
-        except (redis.RedisError, ValueError) as error:
+            self._redis.set(self._key, json.dumps(read()), ex=KEPT_SECONDS)
+        except Exception as error:  # noqa: BLE001 - the thread must live to save the next change
             self._failed("saved", error)
         else:
             self.saves += 1

@@ -369,3 +369,17 @@ def test_e011_a_column_that_left_the_model(
     assert missing in str(message.msg)
     with pytest.raises(SystemCheckError, match=r"featureflags\.E011"):
         call_command("check", databases=["default"])
+
+
+@pytest.mark.parametrize(
+    "name", ["SPARE_URL", "DAEMON_URL", "BASE_URI", "STREAM_URI", "EVENTS_URI"]
+)
+def test_e015_an_address_that_cannot_be_right(settings: Settings, name: str) -> None:
+    change(settings, **{name: "user:secret@localhost:6379"})
+    (message,) = checks.check_addresses()
+    assert message.id == "featureflags.E015"
+    assert f"LAUNCHDARKLY_{name}" in str(message.msg)
+    assert "secret" not in f"{message.msg} {message.hint}"
+    right = "https://relay.example" if name.endswith("URI") else "rediss://localhost:6379/0"
+    change(settings, **{name: right})
+    assert checks.check_addresses() == []

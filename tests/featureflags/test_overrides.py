@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 from django.http import HttpRequest, HttpResponse
+from django.template import Context as TemplateContext
+from django.template import Template
 from django.test import override_settings
 from django.urls import path
 from ldclient import Context
@@ -110,6 +112,25 @@ class TestMissing:
             assert "base" not in flags
             with override_flag("new-checkout", True):
                 assert is_enabled("new-checkout", strict=True)
+
+
+@pytest.mark.django_db
+def test_templates_follow_also_through_prerequisites(flag_file: FlagFile) -> None:
+    flag_file(BASE, NEEDS_BASE, COLOUR)
+    template = Template(
+        '{% load featureflags %}{% flag "needs-base" %}on{% else %}off{% endflag %}'
+        ' {% flag_value "colour" "slate" %}'
+    )
+
+    def page() -> str:
+        return template.render(TemplateContext())
+
+    assert page() == "off teal"
+    with override_flag("base", True), override_flag("colour", "plum"):
+        assert page() == "on plum"
+        with override_flag("colour", missing=True), override_flag("needs-base", missing=True):
+            assert page() == "off slate"
+    assert page() == "off teal"
 
 
 class TestThreadsAndTasks:

@@ -107,7 +107,8 @@ def narrow(settings: Settings, *names: str) -> None:
 def sent(server: LaunchDarklyServer) -> str:
     """Everything that was told, after the client has delivered it."""
     close()
-    return "".join(json.dumps(d.events, ensure_ascii=False) + d.text for d in server.deliveries())
+    told = [*server.deliveries(), *server.deliveries("/diagnostic")]
+    return "".join(json.dumps(d.events, ensure_ascii=False) + d.text for d in told)
 
 
 @pytest.mark.django_db
@@ -123,6 +124,8 @@ class TestEvents:
             track("bought", ada, data={"sum": 3}, metric_value=3.0)
             client().identify(resolve(ada).context)
             text = sent(launchdarkly)
+        assert [event["kind"] for event in launchdarkly.diagnostics()] == ["diagnostic-init"]
+        assert str(ada.pk) not in json.dumps(launchdarkly.diagnostics())
         kinds = {event["kind"] for event in launchdarkly.events()}
         assert kinds == {"index", "feature", "debug", "summary", "custom", "identify"}
         logged = "".join(caplog.messages) + caplog.text

@@ -204,9 +204,9 @@ class LaunchDarklyServer:
     def wait_for_diagnostics(self, count: int, timeout: float = WAIT_SECONDS) -> list[JsonObject]:
         return self._recorder.wait_for(count, timeout, path="/diagnostic")
 
-    def deliveries(self) -> list[Delivery]:
-        """The requests that brought events, with their text and headers."""
-        return self._recorder.deliveries()
+    def deliveries(self, path: str = "/bulk") -> list[Delivery]:
+        """The requests that brought events (or diagnostics), with their text and headers."""
+        return self._recorder.deliveries(path)
 
     def clear_events(self) -> None:
         self._recorder.clear()

@@ -143,6 +143,16 @@ class TestMetrics:
         for line in lines:
             assert line.startswith("# ") or len(line.rsplit(" ", 1)) == 2
 
+    def test_the_last_error_of_the_source(
+        self, client: Client, connected: LaunchDarklyServer, settings: Settings
+    ) -> None:
+        use(settings, METRICS_TOKEN="right", SDK_KEY="sdk-wrong", SEND_EVENTS=False)
+        client.get("/healthz")
+        answer = client.get("/metrics", headers={"Authorization": "Bearer right"})
+        told = 'guidon_launchdarkly_error{kind="error_response",http_status="401"} 1'
+        assert told in answer.content.decode().splitlines()
+        assert b"sdk-wrong" not in answer.content
+
     def test_without_the_database_a_token_is_enough(
         self, client: Client, flag_file: FlagFile, settings: Settings
     ) -> None:

@@ -140,18 +140,25 @@ class TestClose:
 
 
 class TestRefusedKey:
+    """With events, which are refused too, each with a line of the SDK's own about the key."""
+
+    SAID = "LaunchDarkly refuses the SDK key (HTTP {}). Check LAUNCHDARKLY_SDK_KEY."
+
+    @staticmethod
+    def about_the_key(caplog: pytest.LogCaptureFixture) -> list[str]:
+        warned = [r.getMessage() for r in caplog.records if r.levelno >= logging.WARNING]
+        return [message for message in warned if "40" in message or "SDK key" in message]
+
+    @pytest.mark.parametrize("status", [401, 403])
     def test_it_is_said_once_and_what_to_do(
         self,
         connected: LaunchDarklyServer,
         settings: Settings,
         caplog: pytest.LogCaptureFixture,
+        status: int,
     ) -> None:
-        settings.FEATUREFLAGS = {
-            **settings.FEATUREFLAGS,
-            "SDK_KEY": "sdk-wrong",
-            "START_WAIT": 0.1,
-            "SEND_EVENTS": False,
-        }
+        settings.FEATUREFLAGS = {**settings.FEATUREFLAGS, "START_WAIT": 0.1}
+        connected.answer(status)
         with caplog.at_level(logging.DEBUG):
             ask()
             wait_until(
@@ -159,11 +166,20 @@ class TestRefusedKey:
             )
             for _ in range(3):
                 ask()
-        warned = [r.getMessage() for r in caplog.records if r.levelno >= logging.WARNING]
-        assert [message for message in warned if "401" in message or "SDK key" in message] == [
-            "LaunchDarkly refuses the SDK key (HTTP 401). Check LAUNCHDARKLY_SDK_KEY."
-        ]
-        assert "sdk-wrong" not in caplog.text
+            close()
+        assert connected.requests("/bulk")
+        assert self.about_the_key(caplog) == [self.SAID.format(status)]
+        assert connected.sdk_key not in caplog.text
+
+    def test_where_events_alone_are_refused_the_sdk_says_it(
+        self, connected: LaunchDarklyServer, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        connected.answer(401, paths=["/bulk"])
+        with caplog.at_level(logging.WARNING):
+            assert ask() is True
+            close()
+        (said,) = self.about_the_key(caplog)
+        assert "events" in said
 
 
 @pytest.mark.django_db(transaction=True)

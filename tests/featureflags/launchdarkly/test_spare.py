@@ -120,7 +120,11 @@ def test_without_redis_nothing_is_felt(
     wait_until(lambda: saved(server), timeout=ARRIVES, what="a save after Redis is back")
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", '{"flags": []}', '{"flags": {}}', "\xff"])
+@pytest.mark.parametrize(
+    "text",
+    ["", "{", "[]", '{"flags": []}', '{"flags": {}}', "\xff", "[" * 100_000],
+    ids=["empty", "half", "a list", "a list of flags", "no segments", "no text", "too deep"],
+)
 def test_a_spare_that_is_none_is_ignored(
     kept: LaunchDarklyServer, server: RedisServer, text: str
 ) -> None:
@@ -130,6 +134,31 @@ def test_a_spare_that_is_none_is_ignored(
     kept.stop()
     assert ask(default="default") == "default"
     assert not has_flags()
+
+
+def test_an_address_that_cannot_be_right_costs_the_spare_alone(
+    kept: LaunchDarklyServer, settings: Settings, caplog: pytest.LogCaptureFixture
+) -> None:
+    settings.FEATUREFLAGS = {**settings.FEATUREFLAGS, "SPARE_URL": "user:secret@localhost"}
+    assert ask() is True
+    assert monitoring.counts()["launchdarkly_spare_failed"] == 1
+    assert "secret" not in caplog.text
+
+
+def test_the_thread_outlives_what_cannot_be_saved(
+    kept: LaunchDarklyServer, server: RedisServer
+) -> None:
+    odd: list[object] = [{"flags": {1: object()}, "segments": {}}]
+    spare = Spare(app_settings())
+    spare.start(lambda: odd.pop() if odd else {"flags": {}, "segments": {}})  # type: ignore[arg-type,return-value]  # what no source sends
+    spare.changed()
+    wait_until(
+        lambda: monitoring.counts().get("launchdarkly_spare_failed"), timeout=ARRIVES, what="it"
+    )
+    spare.changed()
+    wait_until(lambda: spare.saves, timeout=ARRIVES, what="the next save")
+    spare.close()
+    assert saved(server) == {"flags": {}, "segments": {}}
 
 
 def test_a_malformed_flag_in_it_leaves_the_others(
