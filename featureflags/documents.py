@@ -11,6 +11,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from featureflags.changing import MemberState, SegmentState
 from featureflags.models import Segment, SegmentMember
 from featureflags.segments.definitions import InvalidDefinition, Problem, SegmentDefinition
 from featureflags.segments.exporting import NotExportable, to_launchdarkly
@@ -73,33 +74,69 @@ def _dump(document: SegmentDocument, *, native: bool) -> dict[str, JSONValue]:
     return {**dumped, ACTIVE: document.is_active} if native else dumped
 
 
-def read_segments() -> dict[str, SegmentDocument]:
-    """Every stored segment by its key: two queries, never from a cache."""
-    members: dict[tuple[int, bool], dict[str, int | None]] = {}
-    for row in SegmentMember.objects.order_by("pk"):
-        until = None if row.expires_at is None else to_microseconds(row.expires_at)
-        place = (row.segment_id, row.kind == SegmentMember.Kind.INCLUDE)
-        members.setdefault(place, {})[str(row.user_id)] = until
-    return {row.key: _stored(row, members) for row in Segment.objects.order_by("key")}
+def read_segments(keys: Collection[str] | None = None) -> dict[str, SegmentDocument]:
+    """Every stored segment by its key, or those of them that are asked for: two queries, never
+    from a cache."""
+    segments = Segment.objects.all() if keys is None else Segment.objects.filter(key__in=keys)
+    members = SegmentMember.objects.all()
+    if keys is not None:
+        members = members.filter(segment__key__in=keys)
+    listed: dict[int, dict[str, MemberState]] = {}
+    for (segment, user), state in members.states().items():
+        listed.setdefault(segment, {})[str(user)] = state
+    documents = {
+        pk: document_of(state, listed.get(pk, {})) for pk, state in segments.states().items()
+    }
+    by_key = {document.definition.key: document for document in documents.values()}
+    return dict(sorted(by_key.items()))
 
 
-def _stored(
-    row: Segment, members: Mapping[tuple[int, bool], dict[str, int | None]]
+def document_of(
+    state: SegmentState, members: Mapping[str, MemberState] | None = None
 ) -> SegmentDocument:
-    rules, problems = load_rules(row.rules)
+    """The document of a row with its members by user key. Rules that are broken match nobody."""
+    rules, problems = load_rules(state.rules)
+    ends: dict[str, dict[str, int | None]] = {SegmentMember.Kind.INCLUDE: {}}
+    for user, member in (members or {}).items():
+        until = None if member.expires_at is None else to_microseconds(member.expires_at)
+        ends.setdefault(member.kind, {})[user] = until
     definition = SegmentDefinition(
-        key=row.key,
-        version=row.version,
+        key=state.key,
+        version=state.version,
         rules=rules,
-        included=members.get((row.pk, True), {}),
-        excluded=members.get((row.pk, False), {}),
+        included=ends[SegmentMember.Kind.INCLUDE],
+        excluded=ends.get(SegmentMember.Kind.EXCLUDE, {}),
     )
     return SegmentDocument(
         definition=definition,
-        name=row.name,
-        description=row.description,
-        is_active=row.is_active,
+        name=state.name,
+        description=state.description,
+        is_active=state.is_active,
         problems=problems,
+    )
+
+
+def dump_state(state: SegmentState) -> dict[str, JSONValue]:
+    """A row as the native document has it, with its rules as they are stored, without members."""
+    return {
+        "key": state.key,
+        "version": state.version,
+        "name": state.name,
+        "description": state.description,
+        ACTIVE: state.is_active,
+        "rules": state.rules,
+    }
+
+
+def load_state(dumped: Mapping[str, Any]) -> SegmentState:
+    """What `dump_state` has written."""
+    return SegmentState(
+        key=dumped["key"],
+        version=dumped["version"],
+        name=dumped["name"],
+        description=dumped["description"],
+        is_active=dumped[ACTIVE],
+        rules=dumped["rules"],
     )
 
 

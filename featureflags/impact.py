@@ -7,7 +7,7 @@ in Python. All of it keeps to a time limit, past which numbers are lower bounds.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -15,7 +15,7 @@ from featureflags.attributes import attributes_of
 from featureflags.bypass import fresh_rows
 from featureflags.cache.rulesets import current_ruleset
 from featureflags.conf import app_settings
-from featureflags.membership import batches
+from featureflags.membership import BATCH, batches
 from featureflags.models import SegmentMember
 from featureflags.segments.definitions import SegmentDefinition
 from featureflags.segments.parsing import parse_rules
@@ -26,6 +26,7 @@ from featureflags.sql.counting import count_in_one_pass
 from featureflags.sql.operands import Inline, Source
 from featureflags.sql.timing import TimeIsUp, TimeLimit
 from users.models import User
+from users.selectors import snapshots_by_key
 from users.snapshots import UserSnapshot
 from users.times import now_in_microseconds, to_microseconds
 
@@ -115,17 +116,26 @@ def impact_of(
     is the time limit, by default the setting `impact_seconds`. To see a segment go, give a
     definition with nothing but a key.
     """
-    now = now_in_microseconds() if now is None else now
-    before = current_ruleset().ruleset if before is None else before
-    definitions = {**before.definitions, after.key: after}
-    change = _Change(
-        key=after.key,
-        before=before,
-        after=before.evolve(definitions.values(), version=before.version),
-        now=now,
-    )
     seconds = app_settings().impact_seconds if seconds is None else seconds
+    change = _Change.to(after, before, now)
     return _Measured(change, TimeLimit(User.objects.db, seconds)).impact()
+
+
+def impact_on(
+    after: SegmentDefinition,
+    user_keys: Collection[str],
+    *,
+    before: Ruleset | None = None,
+    now: int | None = None,
+) -> Impact:
+    """The same among these users alone, exactly: for a change that moves nobody else, as one of
+    memberships does. One query for each `membership.BATCH` of them."""
+    change = _Change.to(after, before, now)
+    measured = _Measured(change, TimeLimit(User.objects.db, 0))
+    keys = sorted(set(user_keys))
+    for start in range(0, len(keys), BATCH):
+        measured.look_at(snapshots_by_key(keys[start : start + BATCH]).values())
+    return measured.result(is_exact=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,6 +156,17 @@ class _Change:
     before: Ruleset
     after: Ruleset
     now: int
+
+    @classmethod
+    def to(cls, after: SegmentDefinition, before: Ruleset | None, now: int | None) -> _Change:
+        before = current_ruleset().ruleset if before is None else before
+        definitions = {**before.definitions, after.key: after}
+        return cls(
+            key=after.key,
+            before=before,
+            after=before.evolve(definitions.values(), version=before.version),
+            now=now_in_microseconds() if now is None else now,
+        )
 
     def conditions(self, source: Source) -> _Conditions:
         old, new = (
@@ -207,6 +228,16 @@ class _Measured:
         else:
             self._read_samples(self._matching, inline.matching, is_exact)
             self._matching.number = max(self._matching.number, self._entering.number)
+        return self.result(is_exact=is_exact)
+
+    def look_at(self, users: Iterable[UserSnapshot]) -> None:
+        """Add these users, each judged by itself."""
+        for user in users:
+            self._users += 1
+            self._add(user)
+
+    def result(self, *, is_exact: bool) -> Impact:
+        """What is known so far."""
         return Impact(
             key=self._change.key,
             users=Part(at_least=self._users, is_exact=is_exact),

@@ -5,24 +5,32 @@ All of a document is written, or nothing. Segments that it does not name stay as
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from django.core.exceptions import ValidationError
 from django.db import transaction
 
+from featureflags.changing import Moved, segment_change
+from featureflags.differences import (
+    differences,
+    member_groups,
+    members_between,
+    members_in_words,
+    members_of,
+)
 from featureflags.documents import NotImportable, SegmentDocument, read_document, read_segments
 from featureflags.models import Segment, SegmentMember, segment_graph
 from featureflags.segments.definitions import SegmentDefinition
 from featureflags.segments.exporting import dump_rules
-from featureflags.segments.members import format_expiry
 from featureflags.segments.references import find_cycle, levels, references
 from featureflags.segments.ruleset import Ruleset
-from featureflags.segments.showing import words
 from featureflags.sizes import Movement, movements
 from featureflags.versions import RulesetVersion
 from users.times import now_in_microseconds, to_datetime, to_microseconds
+
+SOURCE = "import_segments"
+"""What the history says about the way on which an import came."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,14 +49,20 @@ def import_segments(raw: object, *, dry_run: bool = False) -> list[Change]:
     """
     documents = read_document(raw)
     with transaction.atomic():
-        # Nobody else may change the rules between the difference and the write.
-        RulesetVersion.raise_version()
-        before = read_segments()
-        changes = _changes(before, documents)
-        _write(documents, {change.key for change in changes})
+        with segment_change(source=SOURCE) as written:
+            # Nobody else may change the rules between the difference and the write.
+            RulesetVersion.raise_version()
+            before = read_segments()
+            changes = _changes(before, documents)
+            written.moved |= {change.key: _moved(change.movement) for change in changes}
+            _write(documents, {change.key for change in changes})
         if dry_run:
             transaction.set_rollback(True)
     return changes
+
+
+def _moved(movement: Movement) -> Moved:
+    return Moved(entering=movement.entering, leaving=movement.leaving)
 
 
 def _changes(
@@ -67,37 +81,8 @@ def _changes(
 
 
 def _difference(old: SegmentDocument | None, new: SegmentDocument) -> list[str]:
-    if old is None:
-        return ["new segment", *(f"+ {line}" for line in _in_words(new))]
-    if _comparable(old) == _comparable(new):
-        return []
-    before, after = _in_words(old), _in_words(new)
-    gone = [f"- {line}" for line in before if line not in after]
-    lines = gone + [f"+ {line}" for line in after if line not in before]
-    return lines or ["details of the rules (identifiers, kinds of values or of attributes)"]
-
-
-def _comparable(document: SegmentDocument) -> object:
-    """Equal where nothing is to be written. As JSON text, True and 1 stay apart."""
-    rules = json.dumps(dump_rules(document.definition.rules))
-    members = (document.definition.included, document.definition.excluded)
-    return rules, members, document.name, document.description, document.is_active
-
-
-def _in_words(document: SegmentDocument) -> list[str]:
-    definition = document.definition
-    lines = [f"name: {document.name}"]
-    lines += [f"description: {document.description}"] if document.description else []
-    lines += [] if document.is_active else ["inactive: it has no members"]
-    for number, rule in enumerate(definition.rules, start=1):
-        conditions = " and ".join(words(clause) for clause in rule.clauses)
-        named = f" ({rule.description})" if rule.description else ""
-        lines.append(f"rule {number}{named}: {conditions}")
-    for word, members in (("included", definition.included), ("excluded", definition.excluded)):
-        for key, until in sorted(members.items()):
-            ends = "" if until is None else f" until {format_expiry(until)}"
-            lines.append(f"{word}: {key}{ends}")
-    return lines
+    members = member_groups(members_between(members_of(old), members_of(new)))
+    return [*differences(old, new), *members_in_words(members)]
 
 
 def _write(documents: Mapping[str, SegmentDocument], changed: Collection[str]) -> None:

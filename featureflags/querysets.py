@@ -1,11 +1,12 @@
-"""Managers of the segment tables: every write raises the ruleset version, whichever way it goes.
+"""Managers of the segment tables: every write raises the ruleset version, whichever way it goes,
+and is part of a change, which says what was stored before.
 
 Deletions raise it through Django's signals, see `featureflags.receivers`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any, TypeVar
 
 from django.core.exceptions import ValidationError
@@ -13,56 +14,150 @@ from django.db import models, transaction
 from django.db.models import Count
 from django.utils.translation import gettext as _
 
+from featureflags.bypass import fresh_rows
+from featureflags.changing import MemberState, Place, SegmentState, segment_change
 from featureflags.conf import app_settings
 from featureflags.versions import RulesetVersion
+from users.models import User
 
 ModelT = TypeVar("ModelT", bound=models.Model)
 
 VALIDATED_ONE_BY_ONE = frozenset({"key", "rules"})
 
+READ_AT_ONCE = 500
+"""Memberships that one statement asks for by their user: databases limit its parameters."""
 
-class RulesetQuerySet(models.QuerySet[ModelT]):
-    """The queryset of models that the compiled rules are made from."""
+
+class SegmentQuerySet(models.QuerySet[ModelT]):
+    def states(self) -> dict[int, SegmentState]:
+        """The rows as they are in the database now, by id: one query."""
+        columns = ("pk", "key", "name", "description", "is_active", "rules", "version")
+        with fresh_rows():
+            rows = list(self.order_by().values_list(*columns))
+        return {
+            pk: SegmentState(
+                key=key,
+                name=name,
+                description=description,
+                is_active=is_active,
+                rules=rules,
+                version=version,
+            )
+            for pk, key, name, description, is_active, rules, version in rows
+        }
 
     def update(self, **values: Any) -> int:
-        """As Django's, with the ruleset version raised in the same transaction."""
-        with transaction.atomic(using=self.db):
-            RulesetVersion.raise_version()
-            return super().update(**values)
+        """As Django's, with the ruleset version raised in the same transaction.
 
-    update.alters_data = True  # type: ignore[attr-defined]  # Django's mark for templates
-
-
-class SegmentQuerySet(RulesetQuerySet[ModelT]):
-    def update(self, **values: Any) -> int:
-        """As Django's. Raises ValueError for `key` and `rules`, which only `save` validates."""
+        Raises ValueError for `key` and `rules`, which only `save` validates.
+        """
         forbidden = sorted(VALIDATED_ONE_BY_ONE & values.keys())
         if forbidden:
             raise ValueError(f"Save segments one by one to change {' and '.join(forbidden)}.")
         # The compiled rules of a segment are kept for as long as its version stays.
         values.setdefault("version", models.F("version") + 1)
-        return super().update(**values)
+        with segment_change() as change, transaction.atomic(using=self.db):
+            RulesetVersion.raise_version()
+            for pk, state in self.states().items():
+                change.saw_segment(pk, state)
+            return super().update(**values)
+
+    update.alters_data = True  # type: ignore[attr-defined]  # Django's mark for templates
 
     def bulk_create(self, objs: Iterable[ModelT], *_args: Any, **_options: Any) -> list[ModelT]:
         """Save each row, validated; all of them or, after a ValidationError, none."""
         rows = list(objs)
-        with transaction.atomic(using=self.db):
+        with segment_change(), transaction.atomic(using=self.db):
             for row in rows:
                 row.save(using=self.db)
         return rows
 
+    def delete(self) -> tuple[int, dict[str, int]]:
+        """As Django's, as one change."""
+        with segment_change():
+            return super().delete()
 
-class MemberQuerySet(RulesetQuerySet[ModelT]):
+    delete.alters_data = True  # type: ignore[attr-defined]  # Django's marks: not for templates,
+    delete.queryset_only = True  # type: ignore[attr-defined]  # and not on the manager
+
+
+class MemberQuerySet(models.QuerySet[ModelT]):
+    def states(self) -> dict[Place, MemberState]:
+        """The rows as they are in the database now, by segment and user: one query."""
+        columns = ("segment_id", "user_id", "kind", "reason", "expires_at")
+        with fresh_rows():
+            rows = list(self.order_by().values_list(*columns))
+        return {
+            (segment, user): MemberState(kind=kind, reason=reason, expires_at=expires_at)
+            for segment, user, kind, reason, expires_at in rows
+        }
+
+    def states_at(self, places: Collection[Place]) -> dict[Place, MemberState | None]:
+        """What is stored at each of these places; None where there is no membership."""
+        found: dict[Place, MemberState | None] = dict.fromkeys(places)
+        users: dict[int, list[Any]] = {}
+        for segment, user in places:
+            users.setdefault(segment, []).append(user)
+        for segment, keys in users.items():
+            for start in range(0, len(keys), READ_AT_ONCE):
+                some = keys[start : start + READ_AT_ONCE]
+                found |= self.filter(segment=segment, user__in=some).states()
+        return found
+
+    def update(self, **values: Any) -> int:
+        """As Django's, with the ruleset version raised in the same transaction."""
+        with segment_change() as change, transaction.atomic(using=self.db):
+            RulesetVersion.raise_version()
+            change.saw_members(self.states())
+            keys = list(self.order_by().values_list("pk", flat=True))
+            updated = super().update(**values)
+            if {"segment", "segment_id", "user", "user_id"} & values.keys():
+                # A place that a membership has moved to was empty: a user is a member once.
+                every: MemberQuerySet[ModelT] = MemberQuerySet(self.model, using=self.db)
+                change.saw_members(dict.fromkeys(every.filter(pk__in=keys).states()))
+            return updated
+
+    update.alters_data = True  # type: ignore[attr-defined]  # Django's mark for templates
+
     def bulk_create(self, objs: Iterable[ModelT], *args: Any, **options: Any) -> list[ModelT]:
         """As Django's, validated. Raises ValidationError where a segment would hold too many."""
         rows = list(objs)
         for row in rows:
             row.clean_fields(exclude={"segment", "user"})
-        with transaction.atomic(using=self.db):
+        with segment_change() as change, transaction.atomic(using=self.db):
             RulesetVersion.raise_version()
+            change.saw_members(self._before(rows))
             created = super().bulk_create(rows, *args, **options)
             self._refuse_too_many({row.serializable_value("segment") for row in rows})
         return created
+
+    def bulk_update(self, objs: Iterable[ModelT], *args: Any, **options: Any) -> int:
+        """As Django's, as one change."""
+        with segment_change():
+            return super().bulk_update(objs, *args, **options)
+
+    def delete(self) -> tuple[int, dict[str, int]]:
+        """As Django's, as one change, with the version raised once for all of them."""
+        with segment_change() as change, transaction.atomic(using=self.db):
+            RulesetVersion.raise_version()
+            before: Mapping[Place, MemberState] = self.states()
+            change.saw_members(before)
+            change.going |= before.keys()
+            try:
+                return super().delete()
+            finally:
+                change.going -= before.keys()
+
+    delete.alters_data = True  # type: ignore[attr-defined]  # Django's marks: not for templates,
+    delete.queryset_only = True  # type: ignore[attr-defined]  # and not on the manager
+
+    def _before(self, rows: Iterable[ModelT]) -> dict[Place, MemberState | None]:
+        as_key = User._meta.pk.to_python  # noqa: SLF001 - Django's documented API
+        places = [
+            (row.serializable_value("segment"), as_key(row.serializable_value("user")))
+            for row in rows
+        ]
+        return MemberQuerySet(self.model, using=self.db).states_at(places)
 
     def _refuse_too_many(self, segments: set[int]) -> None:
         limit = app_settings().max_members

@@ -5,19 +5,22 @@ from __future__ import annotations
 from typing import Any
 
 from django.db import transaction
-from django.db.models import ProtectedError
+from django.db.models import Model, ProtectedError, QuerySet
 from django.db.models.signals import post_delete, pre_delete, pre_save
 from django.dispatch import receiver
 from django.utils.translation import gettext as _
 
 from featureflags.bypass import fresh_rows
 from featureflags.cache import invalidation
+from featureflags.changing import OpenChange, segment_change
 from featureflags.conf import app_settings
-from featureflags.models import Segment, SegmentMember
+from featureflags.history import recording
+from featureflags.models import MemberChange, Segment, SegmentChange, SegmentMember
 from featureflags.recounting import forget_segment
-from featureflags.signals import ruleset_raised
+from featureflags.signals import ruleset_raised, segments_changed
 from featureflags.tasks import count_changed_segments, sync_segment
 from featureflags.versions import RulesetVersion
+from users.models import User
 from users.signals import users_changed, users_deleted, users_seen
 
 
@@ -41,8 +44,13 @@ def drop_ruleset_version(**_kwargs: Any) -> None:
     invalidation.drop_ruleset_version()
 
 
+@receiver(segments_changed)
+def write_history(change: OpenChange, **_kwargs: Any) -> None:
+    recording.record(change)
+
+
 @receiver(pre_delete, sender=Segment)
-def raise_version_for_segment(instance: Segment, **_kwargs: Any) -> None:
+def note_segment_before_it_goes(instance: Segment, **_kwargs: Any) -> None:
     """Lock the rules before the row goes, and refuse if another segment rests on it."""
     RulesetVersion.raise_version()
     users_of_it = instance.used_by()
@@ -52,11 +60,46 @@ def raise_version_for_segment(instance: Segment, **_kwargs: Any) -> None:
             "names": ", ".join(users_of_it),
         }
         raise ProtectedError(message, set(Segment.objects.filter(key__in=users_of_it)))
+    with segment_change() as change:
+        members = SegmentMember.objects.filter(segment=instance.pk).states()
+        change.saw_segment(instance.pk, instance.stored_state())
+        change.saw_members(members)
+        change.going |= members.keys()
 
 
 @receiver(pre_delete, sender=SegmentMember)
-def raise_version_for_member(**_kwargs: Any) -> None:
-    RulesetVersion.raise_version()
+def note_member_before_it_goes(
+    instance: SegmentMember, origin: Model | QuerySet[Model] | None = None, **_kwargs: Any
+) -> None:
+    """Raise the version, once for those that are deleted together.
+
+    A membership also goes with its account. That is a change of its own, unless one is open: all
+    that is deleted by one call is told together.
+    """
+    place = (instance.segment_id, instance.user_id)
+    with segment_change() as change:
+        if place in change.going:
+            return
+        RulesetVersion.raise_version()
+        change.saw_members(SegmentMember.objects.filter(pk=instance.pk).states())
+        if _goes_with_account(origin):
+            change.deleted_accounts.add(instance.user_id)
+
+
+def _goes_with_account(origin: Model | QuerySet[Model] | None) -> bool:
+    return isinstance(origin, User) or (isinstance(origin, QuerySet) and origin.model is User)
+
+
+@receiver(pre_delete, sender=User)
+def make_history_of_segments_anonymous(instance: User, **_kwargs: Any) -> None:
+    """Forget whom a change was about, and pass what the user did to the stand-in for the deleted.
+
+    What staff wrote into rules and notes stays as they wrote it.
+    """
+    MemberChange.objects.filter(user=instance).forget(user=None, reason_before="", reason_after="")
+    done = SegmentChange.objects.filter(actor=instance)
+    if done.exists():
+        done.forget(actor=User.objects.stand_in_for_deleted())
 
 
 @receiver(pre_save, sender=Segment)

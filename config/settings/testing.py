@@ -37,6 +37,8 @@ FEATUREFLAGS = {
     "RAISE_INVALID_ATTRIBUTES": True,
     "SEND_EVENTS": False,
     "SPARE_URL": "",
+    # No test depends on how fast the machine is.
+    "IMPACT_SECONDS": 60.0,
     # A developer's shell may name a real project: no test may write to it.
     "SYNC_SEGMENTS": False,
     "API_TOKEN": "",

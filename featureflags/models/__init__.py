@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from featureflags.models.history import AppendOnly, MemberChange, SegmentChange
 from featureflags.models.schedule import ScheduledRun
 from featureflags.models.segments import KEY, Segment, SegmentMember, segment_graph
 from featureflags.models.sizes import SegmentCount, SegmentSize, UserCount
@@ -9,9 +10,12 @@ from featureflags.versions import RulesetVersion
 
 __all__ = [
     "KEY",
+    "AppendOnly",
+    "MemberChange",
     "RulesetVersion",
     "ScheduledRun",
     "Segment",
+    "SegmentChange",
     "SegmentCount",
     "SegmentMember",
     "SegmentSize",

@@ -12,12 +12,14 @@ from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.core.validators import RegexValidator
-from django.db import models, transaction
+from django.db import models
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from featureflags.bypass import fresh_rows
+from featureflags.changing import MemberState, Place, SegmentState, segment_change
 from featureflags.conf import app_settings
+from featureflags.models.history import SegmentChange
 from featureflags.querysets import MemberQuerySet, SegmentQuerySet
 from featureflags.segments.parsing import load_rules
 from featureflags.segments.references import references
@@ -27,6 +29,16 @@ from users.models import User
 
 KEY = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]*\Z")
 """What LaunchDarkly accepts as a key."""
+
+
+class StaleSegment(ValidationError):  # noqa: N818 - the name says what is stale
+    """Somebody else has saved, or deleted, the segment since whoever saves now has read it."""
+
+    def __init__(self, key: str, expected_version: int) -> None:
+        message = _("The segment “%(key)s” was changed in the meantime. Look at it again.")
+        super().__init__(message % {"key": key}, code="stale")
+        self.key = key
+        self.expected_version = expected_version
 
 
 class Segment(models.Model):
@@ -87,23 +99,41 @@ class Segment(models.Model):
         if errors:
             raise ValidationError(errors)
 
-    def save(self, *args: Any, **options: Any) -> None:
+    def save(self, *args: Any, expected_version: int | None = None, **options: Any) -> None:
         """Validate and write, with the ruleset version raised in the same transaction.
 
-        Raises ValidationError; nothing is written then.
+        Raises ValidationError, and StaleSegment where the stored version is not the one expected
+        (None: whatever it is). Nothing is written then.
         """
-        with transaction.atomic():
+        with segment_change() as change:
             RulesetVersion.raise_version()
+            before = None if self._state.adding else self.stored_state()
+            if expected_version is not None and (
+                before is None or before.version != expected_version
+            ):
+                raise StaleSegment(self.key, expected_version)
             with fresh_rows():
                 self.full_clean()
-                stored = Segment.objects.filter(pk=self.pk).values_list("version", flat=True)
-                before = None if self._state.adding else stored.first() or 0
-            if before is not None:
-                self.version = before + 1
-                if options.get("update_fields") is not None:
-                    options["update_fields"] = {*options["update_fields"], "version", "updated_at"}
+            self.version = 1 + (self._last_version() if before is None else before.version)
+            if options.get("update_fields") is not None:
+                options["update_fields"] = {*options["update_fields"], "version", "updated_at"}
             super().save(*args, **options)
+            change.saw_segment(self.pk, before)
         self._stored_key: str | None = self.key
+
+    def delete(self, *args: Any, **options: Any) -> tuple[int, dict[str, int]]:
+        """As Django's, as one change. Raises ProtectedError if another segment rests on it."""
+        with segment_change():
+            return super().delete(*args, **options)
+
+    def stored_state(self) -> SegmentState | None:
+        """The row as it is in the database now, never from a cache: one query."""
+        return Segment.objects.filter(pk=self.pk).states().get(self.pk)
+
+    def _last_version(self) -> int:
+        """Of the segment that had this key before: one that is created again goes on counting."""
+        changes = SegmentChange.objects.filter(segment_key=self.key)
+        return changes.aggregate(last=models.Max("version"))["last"] or 0
 
     def used_by(self) -> list[str]:
         """The keys of the segments whose rules name this one: one query."""
@@ -160,11 +190,24 @@ class SegmentMember(models.Model):
 
     def save(self, *args: Any, **options: Any) -> None:
         """Validate and write, with the ruleset version raised in the same transaction."""
-        with transaction.atomic():
+        with segment_change() as change:
             RulesetVersion.raise_version()
             with fresh_rows():
                 self.full_clean()
+            change.saw_members(self._before())
             super().save(*args, **options)
+
+    def delete(self, *args: Any, **options: Any) -> tuple[int, dict[str, int]]:
+        """As Django's, as one change."""
+        with segment_change():
+            return super().delete(*args, **options)
+
+    def _before(self) -> dict[Place, MemberState | None]:
+        """What is stored of this row, and where it will be."""
+        before: dict[Place, MemberState | None] = {(self.segment_id, self.user_id): None}
+        if not self._state.adding:
+            before |= SegmentMember.objects.filter(pk=self.pk).states()
+        return before
 
 
 def segment_graph(*, without: int | None = None) -> Graph:

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from featureflags.attributes import attributes_of
-from featureflags.impact import SAMPLES, Impact, Part, impact_of, unsaved_segment
+from featureflags.impact import SAMPLES, Impact, Part, impact_of, impact_on, unsaved_segment
 from featureflags.models import Segment, SegmentMember
 from featureflags.segments.definitions import InvalidDefinition, SegmentDefinition
 from featureflags.segments.ruleset import Ruleset
@@ -113,6 +113,27 @@ def test_what_sql_cannot_say_is_finished_in_python(five: None) -> None:
     assert sampled(impact.matching) == ["b@agpt.co", "c@example.com", "d@example.com"]
     assert sampled(impact.entering) == ["d@example.com"]
     assert sampled(ask("s", PRO).leaving) == ["b@agpt.co", "c@example.com"]
+
+
+def test_named_users_are_judged_by_themselves(five: None) -> None:
+    """As for a change of memberships, which moves nobody else."""
+    SegmentFactory.create(key="paying", rules=[PRO])
+    by_email = {user.email[0]: str(user.pk) for user in User.objects.all()}
+    after = SegmentDefinition(
+        key="paying",
+        rules=unsaved_segment("paying", [PRO]).rules,
+        included={by_email["a"]: None, by_email["b"]: None},
+        excluded={by_email["e"]: None},
+    )
+    named = [by_email[name] for name in "abde"]
+    impact = impact_on(after, [*named, *named, "nobody"])
+    assert (impact.users.at_least, impact.is_exact) == (4, True)
+    assert numbers(impact) == (2, 1, 1)
+    assert (sampled(impact.entering), sampled(impact.leaving)) == (
+        ["b@agpt.co"],
+        ["e@example.com"],
+    )
+    assert impact_on(after, [by_email["c"]]).moved == 0
 
 
 def test_no_more_than_a_few_users_are_shown(db: None) -> None:

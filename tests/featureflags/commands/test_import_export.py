@@ -125,12 +125,12 @@ def test_the_difference_is_told_in_words_and_users(
     assert read_segments() == before
     assert tried.out.endswith("2 of 2 segments would change.\n")
     done = call("import_segments", path)
-    assert done.out.replace("changed", "would change") == tried.out
+    assert done.out.replace("segments changed", "segments would change") == tried.out
     lines = [line.strip() for line in done.out.splitlines()]
-    assert '- rule 1 (Pro): custom_plan is any of "pro" or 1 or true' in lines
-    assert '+ rule 1: custom_plan is any of "team"' in lines
-    assert f"+ included: {payer.pk}" in lines
-    assert "new segment" in lines
+    was, now = 'custom_plan is any of "pro" or 1 or true', 'custom_plan is any of "team"'
+    assert f"Rule 1: changed condition: {was} → {now}" in lines
+    assert f"Included 1 user: {payer.pk}" in lines
+    assert "Created as “none”" in lines
     # In: the one of the team. Out: the one who was included by name.
     assert lines[lines.index("beta") :].index("users entering: 1, leaving: 1") > 0
     assert Segment.objects.get(key="beta").rules[0]["clauses"][0]["values"] == ["team"]

@@ -1,0 +1,1 @@
+"""What happened to segments: written with every change, told in words, restored."""

@@ -1,0 +1,1 @@
+"""The history of segments: written, told, restored."""

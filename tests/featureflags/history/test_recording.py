@@ -1,0 +1,443 @@
+"""Each way to write a segment or its members leaves who, when, what and how many."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.core.exceptions import ValidationError
+from django.core.management import call_command
+from django.db import connection, transaction
+from django.db.models import F
+from django.test import Client, RequestFactory
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+from pytest_django.fixtures import Settings
+
+from featureflags.cache.unit import unit_of_work
+from featureflags.changing import Moved, segment_change
+from featureflags.models import AppendOnly, MemberChange, Segment, SegmentChange, SegmentMember
+from tests.factories import SegmentFactory, SegmentMemberFactory, UserFactory, clause, rule
+from users.models import User
+from users.querysets import STAND_IN_EMAIL
+
+pytestmark = pytest.mark.django_db
+
+PRO = [rule(clause("custom_plan", "in", "pro"))]
+TEAM = [rule(clause("custom_plan", "in", "team"))]
+SOON = timezone.now() + datetime.timedelta(days=9)
+
+Kind = SegmentChange.Kind
+
+
+def since(pk: int) -> list[SegmentChange]:
+    return list(SegmentChange.objects.filter(pk__gt=pk).order_by("pk"))
+
+
+@pytest.fixture
+def member() -> SegmentMember:
+    return SegmentMemberFactory.create(segment=SegmentFactory.create(key="beta", rules=PRO))
+
+
+def changed_rules(segment: Segment, _member: SegmentMember) -> None:
+    segment.rules = TEAM
+    segment.save()
+
+
+def other_kind(_segment: Segment, member: SegmentMember) -> None:
+    member.kind = SegmentMember.Kind.EXCLUDE
+    member.save()
+
+
+def bulk_reason(_segment: Segment, member: SegmentMember) -> None:
+    member.reason = "x"
+    SegmentMember.objects.bulk_update([member], ["reason"])
+
+
+def bulk_name(segment: Segment, _member: SegmentMember) -> None:
+    segment.name = "x"
+    Segment.objects.bulk_update([segment], ["name"])
+
+
+def members_of(segment: Segment, _member: SegmentMember) -> None:
+    users = UserFactory.create_batch(3)
+    SegmentMember.objects.bulk_create(SegmentMember(segment=segment, user=user) for user in users)
+
+
+def upsert(segment: Segment, member: SegmentMember) -> None:
+    rows = [
+        SegmentMember(segment=segment, user=member.user, reason="again"),
+        SegmentMember(segment=segment, user=UserFactory.create()),
+    ]
+    SegmentMember.objects.bulk_create(
+        rows,
+        update_conflicts=True,
+        unique_fields=["segment", "user"],
+        update_fields=["reason"],
+    )
+
+
+WRITES: dict[str, tuple[Callable[[Segment, SegmentMember], Any], Kind, int]] = {
+    "save": (changed_rules, Kind.CHANGED, 0),
+    "create": (lambda s, m: Segment.objects.create(key="n", name="n"), Kind.CREATED, 0),
+    "get_or_create": (
+        lambda s, m: Segment.objects.get_or_create(key="n", defaults={"name": "n"}),
+        Kind.CREATED,
+        0,
+    ),
+    "update": (lambda s, m: Segment.objects.filter(pk=s.pk).update(name="x"), Kind.CHANGED, 0),
+    "bulk_create": (
+        lambda s, m: Segment.objects.bulk_create([Segment(key="n", name="n")]),
+        Kind.CREATED,
+        0,
+    ),
+    "bulk_update": (bulk_name, Kind.CHANGED, 0),
+    "delete": (lambda s, m: s.delete(), Kind.DELETED, 1),
+    "queryset delete": (lambda s, m: Segment.objects.filter(pk=s.pk).delete(), Kind.DELETED, 1),
+    "member save": (other_kind, Kind.CHANGED, 1),
+    "member create": (lambda s, m: SegmentMemberFactory.create(segment=s), Kind.CHANGED, 1),
+    "member expiry": (
+        lambda s, m: SegmentMember.objects.update(expires_at=SOON),
+        Kind.CHANGED,
+        1,
+    ),
+    "member bulk_create": (members_of, Kind.CHANGED, 3),
+    "member upsert": (upsert, Kind.CHANGED, 2),
+    "member bulk_update": (bulk_reason, Kind.CHANGED, 1),
+    "member delete": (lambda s, m: m.delete(), Kind.CHANGED, 1),
+    "members delete": (lambda s, m: s.members.all().delete(), Kind.CHANGED, 1),
+    "account delete": (lambda s, m: m.user.delete(), Kind.CHANGED, 1),
+    "accounts delete": (lambda s, m: User.objects.filter(pk=m.user_id).delete(), Kind.CHANGED, 1),
+}
+
+
+@pytest.mark.parametrize("way", WRITES)
+def test_every_way_to_write_leaves_one_entry(member: SegmentMember, way: str) -> None:
+    write, kind, members = WRITES[way]
+    before = SegmentChange.objects.latest("pk").pk
+    write(member.segment, member)
+    (entry,) = since(before)
+    assert (entry.kind, entry.actor, entry.source) == (kind, None, "")
+    assert entry.member_changes.count() == members
+    assert (entry.before is None) == (kind == Kind.CREATED)
+    assert (entry.after is None) == (kind == Kind.DELETED)
+
+
+def test_an_entry_holds_the_definition_before_and_after(member: SegmentMember) -> None:
+    payer = UserFactory.create(metadata={"plan": "pro"})
+    UserFactory.create_batch(2, metadata={"plan": "team"})
+    changed_rules(member.segment, member)
+    entry = SegmentChange.objects.latest("pk")
+    assert entry.before is not None
+    assert entry.after is not None
+    assert (entry.before["rules"], entry.after["rules"]) == (PRO, TEAM)
+    assert (entry.before["version"], entry.after["version"], entry.version) == (1, 2, 2)
+    assert (entry.segment_key, entry.after["isActive"]) == ("beta", True)
+    assert (entry.entering, entry.leaving, entry.at_least) == (2, 1, False)
+    assert abs(entry.at - timezone.now()) < datetime.timedelta(minutes=1)
+    assert str(payer.pk) not in str(entry.__dict__)
+
+
+def test_a_membership_that_is_added_and_ends_moves_its_user_alone(member: SegmentMember) -> None:
+    UserFactory.create_batch(2, metadata={"plan": "pro"})
+    other = UserFactory.create()
+    SegmentMember.objects.create(segment=member.segment, user=other, reason="VIP")
+    entry = SegmentChange.objects.latest("pk")
+    assert (entry.entering, entry.leaving) == (1, 0)
+    row = entry.member_changes.get()
+    assert (row.user, row.kind_before, row.kind_after) == (other, "", "include")
+    assert (row.reason_before, row.reason_after) == ("", "VIP")
+    ended = timezone.now() - datetime.timedelta(seconds=1)
+    SegmentMember.objects.filter(user=other).update(expires_at=ended)
+    entry = SegmentChange.objects.latest("pk")
+    assert (entry.entering, entry.leaving) == (0, 1)
+    row = entry.member_changes.get()
+    assert (row.expires_before, row.expires_after) == (None, ended)
+
+
+def test_a_payer_who_is_included_too_enters_nothing(member: SegmentMember) -> None:
+    payer = UserFactory.create(metadata={"plan": "pro"})
+    SegmentMember.objects.create(segment=member.segment, user=payer)
+    entry = SegmentChange.objects.latest("pk")
+    assert (entry.entering, entry.leaving) == (0, 0)
+
+
+def test_whoever_passes_through_another_segment_is_counted(member: SegmentMember) -> None:
+    UserFactory.create(metadata={"plan": "pro"})
+    SegmentFactory.create(key="wide", rules=[rule(clause("", "segmentMatch", "beta"))])
+    entry = SegmentChange.objects.latest("pk")
+    # The payer by rule, the member by name.
+    assert (entry.entering, entry.leaving) == (2, 0)
+    Segment.objects.get(key="wide").delete()
+    entry = SegmentChange.objects.latest("pk")
+    assert (entry.entering, entry.leaving) == (0, 2)
+
+
+def test_a_save_that_changes_nothing_leaves_nothing(member: SegmentMember) -> None:
+    before = SegmentChange.objects.latest("pk").pk
+    member.segment.save()
+    member.save()
+    SegmentMember.objects.update(reason=F("reason"))
+    SegmentMember.objects.none().update(reason="x")
+    assert since(before) == []
+
+
+def test_one_is_not_true(member: SegmentMember) -> None:
+    """In Python 1 equals True; to a rule it does not."""
+    segment = SegmentFactory.create(rules=[rule(clause("custom_plan", "in", 1))])
+    segment.rules = [rule(clause("custom_plan", "in", True))]
+    segment.save()
+    entry = SegmentChange.objects.latest("pk")
+    assert entry.kind == Kind.CHANGED
+    assert entry.after is not None
+    assert entry.after["rules"][0]["clauses"][0]["values"][0] is True
+
+
+def test_what_fails_or_is_undone_leaves_nothing(member: SegmentMember) -> None:
+    before = SegmentChange.objects.latest("pk").pk
+    member.segment.rules = [rule()]
+    with pytest.raises(ValidationError):
+        member.segment.save()
+    with segment_change():
+        Segment.objects.update(name="x")
+        with transaction.atomic():
+            Segment.objects.filter(key="beta").update(is_active=False)
+            transaction.set_rollback(True)
+        Segment.objects.filter(key="beta").update(name=member.segment.name)
+    assert "beta" not in {entry.segment_key for entry in since(before)}
+
+
+def test_what_is_written_together_is_one_entry(member: SegmentMember) -> None:
+    before = SegmentChange.objects.latest("pk").pk
+    segment, users = member.segment, UserFactory.create_batch(20)
+    with segment_change(note="Launch", source="script"):
+        changed_rules(segment, member)
+        for user in users:
+            SegmentMember.objects.create(segment=segment, user=user)
+        member.delete()
+    (entry,) = since(before)
+    assert (entry.note, entry.source, entry.member_changes.count()) == ("Launch", "script", 21)
+    assert (entry.entering, entry.leaving) == (20, 1)
+
+
+def test_each_segment_of_a_change_has_its_own_entry(member: SegmentMember) -> None:
+    SegmentFactory.create(key="other")
+    before = SegmentChange.objects.latest("pk").pk
+    with segment_change(note="Both"):
+        Segment.objects.filter(key__in=["beta", "other"]).update(is_active=False)
+    assert {(entry.segment_key, entry.note) for entry in since(before)} == {
+        ("beta", "Both"),
+        ("other", "Both"),
+    }
+
+
+def test_a_segment_that_came_and_went_in_one_change_was_never_there() -> None:
+    before = SegmentChange.objects.latest("pk").pk
+    with segment_change():
+        SegmentMemberFactory.create().segment.delete()
+    assert since(before) == []
+
+
+def test_a_membership_that_moves_is_told_of_both_segments(member: SegmentMember) -> None:
+    other = SegmentFactory.create(key="other")
+    before = SegmentChange.objects.latest("pk").pk
+    SegmentMember.objects.filter(pk=member.pk).update(segment=other)
+    told = {
+        (entry.segment_key, row.kind_before, row.kind_after)
+        for entry in since(before)
+        for row in entry.member_changes.all()
+    }
+    assert told == {("beta", "include", ""), ("other", "", "include")}
+    member.refresh_from_db()
+    member.segment = Segment.objects.get(key="beta")
+    member.save()
+    assert {entry.segment_key for entry in since(before)[2:]} == {"beta", "other"}
+
+
+class TestWho:
+    def test_nobody_but_the_system(self) -> None:
+        SegmentFactory.create()
+        assert SegmentChange.objects.latest("pk").actor is None
+
+    def test_the_user_of_the_request(self, rf: RequestFactory) -> None:
+        request = rf.get("/")
+        request.user = UserFactory.create()
+        with unit_of_work(request):
+            SegmentFactory.create()
+        assert SegmentChange.objects.latest("pk").actor == request.user
+
+    def test_whoever_is_named_even_as_the_system(self, rf: RequestFactory) -> None:
+        request = rf.get("/")
+        request.user, named = UserFactory.create(), UserFactory.create()
+        with unit_of_work(request):
+            with segment_change(actor=named):
+                SegmentFactory.create()
+            assert SegmentChange.objects.latest("pk").actor == named
+            with segment_change(actor=None):
+                SegmentFactory.create()
+            assert SegmentChange.objects.latest("pk").actor is None
+
+    def test_an_inner_change_fills_in_what_the_outer_one_leaves_open(self) -> None:
+        named = UserFactory.create()
+        with segment_change(note="outer"), segment_change(actor=named, note="in", source="api"):
+            SegmentFactory.create()
+        entry = SegmentChange.objects.latest("pk")
+        assert (entry.actor, entry.note, entry.source) == (named, "outer", "api")
+
+    def test_the_admin_and_a_visitor(self, client: Client) -> None:
+        user = UserFactory.create(superuser=True)
+        client.force_login(user)
+        client.post(
+            "/admin/featureflags/segment/add/",
+            {"key": "k", "name": "K", "rules": "[]", "is_active": "on"},
+        )
+        entry = SegmentChange.objects.latest("pk")
+        assert (entry.segment_key, entry.actor) == ("k", user)
+
+
+class TestNumbers:
+    def test_what_is_known_is_not_counted_again(self, member: SegmentMember) -> None:
+        moved = {"beta": Moved(entering=700, leaving=3, at_least=True)}
+        with CaptureQueriesContext(connection) as queries, segment_change(moved=moved):
+            changed_rules(member.segment, member)
+        assert not any("COUNT(*) FILTER" in query["sql"] for query in queries)
+        entry = SegmentChange.objects.latest("pk")
+        assert (entry.entering, entry.leaving, entry.at_least) == (700, 3, True)
+
+    def test_a_new_name_moves_nobody_and_nobody_is_asked(self, member: SegmentMember) -> None:
+        member.segment.name = "Other"
+        with CaptureQueriesContext(connection) as queries:
+            member.segment.save()
+        assert not any('FROM "users_user"' in query["sql"] for query in queries)
+        entry = SegmentChange.objects.latest("pk")
+        assert (entry.entering, entry.leaving) == (0, 0)
+
+    def test_a_count_without_time_says_at_least_or_nothing(
+        self, member: SegmentMember, settings: Settings
+    ) -> None:
+        UserFactory.create(metadata={"plan": "team"})
+        settings.FEATUREFLAGS = {**settings.FEATUREFLAGS, "IMPACT_SECONDS": 0.001}
+        changed_rules(member.segment, member)
+        entry = SegmentChange.objects.latest("pk")
+        assert (entry.entering, entry.at_least) in {(0, True), (1, True), (1, False), (None, False)}
+        settings.FEATUREFLAGS = {**settings.FEATUREFLAGS, "IMPACT_SECONDS": 0}
+        Segment.objects.filter(key="beta").update(is_active=False)
+        entry = SegmentChange.objects.latest("pk")
+        assert (entry.entering, entry.leaving, entry.at_least) == (None, None, False)
+        assert not Segment.objects.get(key="beta").is_active
+
+    def test_a_count_that_fails_fails_no_save(
+        self, member: SegmentMember, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def broken(*_args: Any, **_options: Any) -> None:
+            with connection.cursor() as cursor:
+                cursor.execute("SELECT * FROM nowhere")
+
+        monkeypatch.setattr("featureflags.history.counting.impact_of", broken)
+        changed_rules(member.segment, member)
+        entry = SegmentChange.objects.latest("pk")
+        assert (entry.entering, entry.leaving) == (None, None)
+        member.segment.refresh_from_db()
+        assert member.segment.rules == TEAM
+
+
+class TestAppendOnly:
+    def test_nothing_changes_and_nothing_goes(self, member: SegmentMember) -> None:
+        entry, row = SegmentChange.objects.latest("pk"), MemberChange.objects.latest("pk")
+        for thing in (entry, row):
+            for attempt in (
+                thing.save,
+                thing.delete,
+                lambda thing=thing: type(thing).objects.all().delete(),
+                lambda thing=thing: type(thing).objects.update(pk=1),
+            ):
+                with pytest.raises(AppendOnly):
+                    attempt()
+
+    def test_it_outlives_the_segment(self, member: SegmentMember) -> None:
+        member.segment.delete()
+        kinds = SegmentChange.objects.filter(segment_key="beta").values_list("kind", flat=True)
+        assert list(kinds) == ["deleted", "changed", "created"]
+
+    def test_a_segment_that_is_created_again_goes_on_counting(self) -> None:
+        segment = SegmentFactory.create(key="beta")
+        segment.save()
+        segment.delete()
+        assert SegmentFactory.create(key="beta").version == 3
+
+
+class TestDeletedAccounts:
+    def test_the_key_goes_and_the_number_stays(self, member: SegmentMember) -> None:
+        member.reason = "Ada's sister"
+        member.save()
+        key = member.user_id
+        member.user.delete()
+        assert not MemberChange.objects.filter(user=key).exists()
+        rows = MemberChange.objects.filter(change__segment_key="beta")
+        assert [(row.user, row.reason_before, row.reason_after) for row in rows] == [
+            (None, "", "")
+        ] * 3
+        entry = SegmentChange.objects.latest("pk")
+        assert entry.member_changes.get().kind_before == "include"
+        # There is nobody left to count.
+        assert (entry.entering, entry.leaving) == (None, None)
+
+    def test_what_they_did_passes_to_the_stand_in(self) -> None:
+        staff, segment = UserFactory.create(), SegmentFactory.create()
+        with segment_change(actor=staff):
+            segment.delete()
+        staff.delete()
+        actor = SegmentChange.objects.latest("pk").actor
+        assert actor is not None
+        assert actor.email == STAND_IN_EMAIL
+
+    def test_nobody_is_made_up_for_whoever_did_nothing(self) -> None:
+        UserFactory.create().delete()
+        assert not User.objects.filter(email=STAND_IN_EMAIL).exists()
+
+    def test_whoever_deletes_their_own_account(
+        self, rf: RequestFactory, member: SegmentMember
+    ) -> None:
+        request = rf.get("/")
+        request.user = User.objects.get(pk=member.user_id)
+        with unit_of_work(request):
+            member.user.delete()
+        connection.check_constraints()
+        entry = SegmentChange.objects.latest("pk")
+        assert entry.member_changes.get().kind_before == "include"
+
+    def test_many_at_once_within_a_change(self, member: SegmentMember) -> None:
+        SegmentMemberFactory.create_batch(4, segment=member.segment)
+        before = SegmentChange.objects.latest("pk").pk
+        with segment_change(note="Asked to be forgotten"):
+            User.objects.filter(segment_members__segment=member.segment).delete()
+        connection.check_constraints()
+        (entry,) = since(before)
+        assert entry.member_changes.filter(user=None, kind_before="include").count() == 5
+
+
+def test_five_thousand_members_cost_few_queries(settings: Settings) -> None:
+    segment = SegmentFactory.create()
+    users = User.objects.bulk_create(
+        User(email=f"m{number}@example.com") for number in range(5_000)
+    )
+    with CaptureQueriesContext(connection) as queries:
+        SegmentMember.objects.bulk_create(
+            SegmentMember(segment=segment, user=user) for user in users
+        )
+    few = len(queries)
+    assert few < 120
+    entry = SegmentChange.objects.latest("pk")
+    assert (entry.member_changes.count(), entry.entering) == (5_000, 5_000)
+    with CaptureQueriesContext(connection) as queries:
+        segment.members.all().delete()
+    assert len(queries) < 200
+    assert SegmentChange.objects.latest("pk").leaving == 5_000
+
+
+def test_the_demo_leaves_its_entries() -> None:
+    call_command("seed_demo")
+    entry = SegmentChange.objects.get(segment_key="paying_customer")
+    assert (entry.kind, entry.actor, entry.source) == (Kind.CREATED, None, "")
