@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from csp.constants import SELF
+from csp.decorators import csp_update
 from django.urls import include, path
-from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
+from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
 app_name = "api"
 
+swagger = SpectacularSwaggerSplitView.as_view(url_name="api:schema", template_name="api/docs.html")
+# Swagger UI draws its icons from data: URLs and styles what it draws in place.
+docs = csp_update({"img-src": [SELF, "data:"]})(swagger)
+
 urlpatterns = [
     path("schema/", SpectacularAPIView.as_view(), name="schema"),
-    path("docs/", SpectacularSwaggerView.as_view(url_name="api:schema"), name="docs"),
+    path("docs/", docs, name="docs"),
     path("", include("featureflags.api.urls")),
     path("", include("users.api.urls")),
 ]

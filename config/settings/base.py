@@ -9,6 +9,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from csp.constants import NONE, SELF
+
 from config.settings import schedule
 from config.settings.caches import embedded_caches, redis_caches
 from config.settings.databases import database
@@ -21,12 +23,14 @@ CSRF_TRUSTED_ORIGINS: list[str] = env.list("CSRF_TRUSTED_ORIGINS", default=[])
 
 INSTALLED_APPS = [
     "django.contrib.admin",
+    "django.forms",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
     "django.contrib.messages",
     "whitenoise.runserver_nostatic",
     "django.contrib.staticfiles",
+    "csp",
     "cachalot",
     "django_filters",
     "rest_framework",
@@ -39,6 +43,7 @@ INSTALLED_APPS = [
 
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
+    "csp.middleware.CSPMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
@@ -69,6 +74,9 @@ TEMPLATES = [
     },
 ]
 
+# So that a widget's template in `templates` takes the place of Django's.
+FORM_RENDERER = "django.forms.renderers.TemplatesSetting"
+
 # --- Where things are kept ---------------------------------------------------------------------
 
 DATABASES = {"default": database(env, VAR_DIR)}
@@ -89,6 +97,20 @@ CACHALOT_TIMEOUT = 60
 CACHALOT_ONLY_CACHABLE_TABLES = ("featureflags_segment", "featureflags_segmentmember")
 # W001 lists the backends cachalot knows by name. Ours is a subclass of one of them.
 SILENCED_SYSTEM_CHECKS = ["cachalot.W001"]
+
+# --- What a page may do in a browser -----------------------------------------------------------
+
+# Scripts and styles are files of ours, never inline: nothing that somebody typed can become one.
+# The API's documentation has a policy of its own; see `config.api_urls`.
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": [SELF],
+        "base-uri": [NONE],
+        "form-action": [SELF],
+        "frame-ancestors": [NONE],
+        "object-src": [NONE],
+    }
+}
 
 # --- Users -------------------------------------------------------------------------------------
 

@@ -1,0 +1,112 @@
+"""Every page of the admin keeps to the Content-Security-Policy, and axe-core finds nothing wrong.
+
+The pages are those that the admin's URLs name, whoever adds one. A page with a new parameter
+needs a sample of it in `samples`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+import pytest
+from django.contrib import admin
+from django.contrib.auth.models import Group
+from django.db.models import Model
+from django.urls import URLPattern, URLResolver, get_resolver, reverse
+from playwright.sync_api import Page
+from rest_framework.authtoken.models import Token
+
+from featureflags.models import Segment
+from tests.browser.conftest import CheckAccessibility
+from tests.conftest import FlagFile
+from tests.factories import SegmentMemberFactory, UserFactory, clause, rule
+from tests.services.flag_json import boolean_flag, segment_rule
+
+NO_PAGES = {
+    # Answers for scripts, and addresses that only lead elsewhere.
+    *("autocomplete", "jsi18n", "view_on_site", "logout", None),
+    # As the user's own, for whoever is logged in.
+    "password_change_done",
+}
+
+
+@pytest.fixture
+def samples(transactional_db: None, flag_file: FlagFile) -> Mapping[str, object]:
+    """A value for each parameter of a page that is not the key of its own model's row."""
+    flag_file(boolean_flag("new-checkout", rules=[segment_rule("rich")]))
+    person = UserFactory.create(name="Ann", metadata={"plan": "pro"})
+    segment = Segment.objects.get(key="employee")
+    SegmentMemberFactory.create(segment=segment, user=person, reason="Asked for it")
+    Group.objects.create(name="Editors")
+    Token.objects.create(user=person)
+    Segment.objects.create(
+        key="rich", name="Rich", rules=[rule(clause("custom_plan", "in", "pro", "team"))]
+    )
+    return {
+        "key": person.pk,
+        "id": person.pk,
+        "app_label": "featureflags",
+        "segment": "rich",
+        "flag": "new-checkout",
+    }
+
+
+def admin_pages(samples: Mapping[str, object]) -> Iterator[str]:
+    """The addresses of all pages of the admin, with a row of their model where they want one."""
+    for pattern, parents in patterns(get_resolver("config.urls"), ()):
+        if "admin" in parents and pattern.name not in NO_PAGES:
+            values = dict(parameters(pattern, samples))
+            if None not in values.values():
+                yield reverse(f"admin:{pattern.name}", kwargs=values)
+
+
+def patterns(
+    resolver: URLResolver, parents: tuple[str, ...]
+) -> Iterator[tuple[URLPattern, tuple[str, ...]]]:
+    for each in resolver.url_patterns:
+        if isinstance(each, URLResolver):
+            inside = (each.namespace,) if each.namespace else ()
+            yield from patterns(each, (*parents, *inside))
+        else:
+            yield each, parents
+
+
+def parameters(pattern: URLPattern, samples: Mapping[str, object]) -> Iterator[tuple[str, object]]:
+    """The parameters of a page; None for one that there is no row for."""
+    for name in (*pattern.pattern.converters, *pattern.pattern.regex.groupindex):
+        if name == "object_id":
+            row = model_of(str(pattern.name))._default_manager.order_by("pk").first()
+            yield name, None if row is None else row.pk
+        else:
+            assert name in samples, f"{pattern}: say in `samples` what {name!r} may be"
+            yield name, samples[name]
+
+
+def model_of(page: str) -> type[Model]:
+    """The model whose row a page shows, by the name that the admin gives to pages."""
+    [found] = [
+        model
+        for model in admin.site._registry
+        if page.startswith(f"{model._meta.app_label}_{model._meta.model_name}_")
+    ]
+    return found
+
+
+def test_every_page_keeps_to_the_policy_and_is_accessible(
+    samples: Mapping[str, object], superuser_page: Page, check_accessibility: CheckAccessibility
+) -> None:
+    addresses = sorted(set(admin_pages(samples)))
+    assert len(addresses) >= 30
+    for address in addresses:
+        answer = superuser_page.goto(address)
+        assert answer is not None
+        assert (address, answer.status) == (address, 200)
+        policy = answer.headers["content-security-policy"]
+        assert "default-src 'self'" in policy
+        assert "unsafe" not in policy
+        # After the scripts that wait until the page has loaded.
+        superuser_page.evaluate("() => new Promise(done => setTimeout(done))")
+        try:
+            check_accessibility(superuser_page)
+        except AssertionError as error:
+            raise AssertionError(f"{address}: {error}") from error
