@@ -30,6 +30,18 @@ class FeatureFlagsSettings:
     """How long after a write nobody may put the user back into the cache."""
     warm_active_days: int = 7
     warm_batch: int = 1000
+    """Users that are read and written in one go."""
+    warm_range: int = 10_000
+    """Users that a worker takes at a time."""
+    warm_renew_seconds: int = 12 * 3600
+    """An entry that is good is left alone if it stays fresh for so long."""
+    warm_at_once: int = 0
+    """How many Celery workers may warm at the same time. 0: as many as are free."""
+    warm_users_per_second: int = 0
+    """How many users a warming may read in a second, on average, over all workers. 0: no limit."""
+    warm_lease_seconds: float = 30.0
+    """A worker that has not been heard of for so long is taken for dead, and its range is done by
+    another one."""
     max_members: int = 10_000
     """Of one segment: members are part of the compiled rules that each process holds."""
     impact_seconds: float = 1.0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from typing import Any
 
-from celery import Task, shared_task
+from celery import Task, current_app, shared_task
 from django.conf import settings
 from django.core.cache import caches
 
@@ -15,22 +15,72 @@ from featureflags.conf import app_settings
 from featureflags.launchdarkly.management.client import management_client
 from featureflags.launchdarkly.management.retrying import WHILE_SOMEBODY_WAITS
 from featureflags.syncing.applying import Choices, Status, SyncFailed, sync_one
-from featureflags.warming import WarmingFailed, users_to_warm, warm
+from featureflags.warming.aims import aim_for
+from featureflags.warming.claims import claim, to_send
+from featureflags.warming.reports import report
+from featureflags.warming.runs import begin, give_up_stalled, settle, under_way
+from featureflags.warming.working import WarmingFailed, warm, work
 
 logger = logging.getLogger(__name__)
 
 
 @shared_task
-def warm_contexts(days: float | None = None, *, everyone: bool = False) -> dict[str, Any]:
-    """Warm the users seen within `days` (None: WARM_ACTIVE_DAYS), or everyone; what was done.
+def warm_contexts(
+    days: float | None = None, *, everyone: bool = False, force: bool = False
+) -> dict[str, Any]:
+    """Warm the users seen within `days` (None: WARM_ACTIVE_DAYS), or everyone; how far it is.
 
-    On demand: `warm_contexts.delay(days=30)`. Raises WarmingFailed if not all are in the cache.
+    On demand: `warm_contexts.delay(days=30)`. With a broker it only begins, or joins, a run, whose
+    ranges are tasks of their own. Without one it does them all, and raises WarmingFailed if some
+    were not done. Raises AnotherRun while a run with another aim is under way.
     """
-    warmed = warm(users_to_warm(days, everyone=everyone))
-    if not warmed.succeeded:
-        raise WarmingFailed(str(warmed))
-    logger.info("Contexts warmed: %s", warmed)
-    return warmed.to_dict()
+    aim = aim_for(days, everyone=everyone, force=force)
+    if has_broker():
+        begun = begin(aim)
+        send_due(begun.run)
+        return report(begun.run).to_dict()
+    ended = warm(aim)
+    if not ended.succeeded:
+        raise WarmingFailed(str(ended))
+    logger.info("Contexts warmed: %s", ended)
+    return ended.to_dict()
+
+
+@shared_task(acks_late=True, reject_on_worker_lost=True)
+def warm_range(run: int, number: int) -> None:
+    """Warm one range of a run, if it is still due, and have others go on with the next.
+
+    A message may come twice, or an hour late from a worker that was killed: the claim decides.
+    """
+    claimed = claim(run, number)
+    if claimed is not None:
+        send_due(run)
+        work(claimed)
+    if not settle(run):
+        send_due(run)
+
+
+@shared_task
+def tend_warm_runs() -> int:
+    """Have a run go on whose workers were killed, and end one that nobody works on.
+
+    Returns how many ranges were sent. Without a broker the next warming takes such a run over.
+    """
+    give_up_stalled()
+    return sum(send_due(run) for run in under_way() if not settle(run)) if has_broker() else 0
+
+
+def send_due(run: int) -> int:
+    """Put the ranges that are due into the queue; how many. Raises OperationalError of kombu."""
+    numbers = to_send(run)
+    for number in numbers:
+        warm_range.delay(run, number)
+    return len(numbers)
+
+
+def has_broker() -> bool:
+    """Whether tasks run in workers. Without a broker they run in the process that calls them."""
+    return not current_app.conf.task_always_eager
 
 
 @shared_task

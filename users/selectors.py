@@ -12,15 +12,15 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final, TypeAlias
 
 import msgspec
-from django.db.models import Expression
+from django.db.models.expressions import Combinable
 
-from users.functions import GroupNames, JSONText, KeyText, Microseconds, Plain
+from users.functions import GroupNamesText, JSONText, KeyText, Microseconds, Plain
 from users.models import User
 from users.querysets import UserQuerySet
 from users.snapshots import UserSnapshot
 from users.times import to_microseconds
 
-COLUMNS: Final[Mapping[str, str | Expression]] = {
+COLUMNS: Final[Mapping[str, str | Combinable]] = {
     "key": KeyText("pk"),
     "email": "email",
     "email_verified": Plain("email_verified"),
@@ -30,13 +30,16 @@ COLUMNS: Final[Mapping[str, str | Expression]] = {
     "is_active": Plain("is_active"),
     "created_at": Microseconds("created_at"),
     "last_seen_at": Microseconds("last_seen_at"),
-    "groups": JSONText(GroupNames()),
+    "groups": GroupNamesText(),
     "metadata": JSONText("metadata"),
 }
 """How each field of a snapshot is read, in their order, cast in SQL: a datetime, a UUID and a JSON
 value for each row would cost Django more than everything else."""
 
 _decode_object = msgspec.json.Decoder(dict[str, Any]).decode
+_decode_names = msgspec.json.Decoder(list[str]).decode
+
+NO_GROUPS: Final = frozenset({None, "[]"})
 
 Values: TypeAlias = tuple[
     str, str, bool, str, str, bool, bool, int, int | None, tuple[str, ...], dict[str, Any]
@@ -88,9 +91,14 @@ def snapshot_values(users: UserQuerySet) -> Iterator[Values]:
             bool(active),
             created,
             seen,
-            () if groups == "[]" else tuple(sorted(json.loads(groups))),
+            () if groups in NO_GROUPS else tuple(sorted(_decode_names(groups))),
             _as_object(metadata),
         )
+
+
+def user_keys(users: UserQuerySet) -> list[str]:
+    """The keys of all users of a queryset, in the order of the key column; one query."""
+    return list(users.order_by("pk").values_list(KeyText("pk"), flat=True))
 
 
 def find_user(email_or_id: str) -> User | None:

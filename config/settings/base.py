@@ -141,6 +141,9 @@ FEATUREFLAGS = {
     "SNAPSHOT_SECONDS": env.int("SNAPSHOT_SECONDS", default=24 * 3600),
     "WARM_ACTIVE_DAYS": env.int("WARM_ACTIVE_DAYS", default=7),
     "IMPACT_SECONDS": env.float("IMPACT_SECONDS", default=1.0),
+    "WARM_RENEW_SECONDS": env.int("WARM_RENEW_SECONDS", default=12 * 3600),
+    "WARM_AT_ONCE": env.int("WARM_AT_ONCE", default=0),
+    "WARM_USERS_PER_SECOND": env.int("WARM_USERS_PER_SECOND", default=0),
     "PRIVATE_ATTRIBUTES": env.list("LAUNCHDARKLY_PRIVATE_ATTRIBUTES", default=["email", "name"]),
     # What is sent at all; * stands for everything that is not withheld.
     "LAUNCHDARKLY_ATTRIBUTES": env.list("LAUNCHDARKLY_ATTRIBUTES", default=["*"]),
@@ -186,7 +189,10 @@ CELERY_TASK_REJECT_ON_WORKER_LOST = True
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_TIMEZONE = "UTC"
-CELERY_BEAT_SCHEDULE = schedule.CELERY_BEAT_SCHEDULE
+CELERY_BEAT_SCHEDULE = {
+    **schedule.CELERY_BEAT_SCHEDULE,
+    **(schedule.WITH_A_BROKER if CELERY_BROKER_URL else {}),
+}
 
 # --- REST --------------------------------------------------------------------------------------
 

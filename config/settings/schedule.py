@@ -24,3 +24,11 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
         "schedule": crontab(hour="4", minute="5"),
     },
 }
+
+WITH_A_BROKER: dict[str, dict[str, Any]] = {
+    "tend-warm-runs": {
+        "task": "featureflags.tasks.tend_warm_runs",
+        "schedule": crontab(),
+    },
+}
+"""What looks after workers: without a broker there are none."""

@@ -1,4 +1,4 @@
-"""Segments, their members, and the context of a user, in Django's admin.
+"""Segments, their members, the pages about a user, and warmings, in Django's admin.
 
 Django imports this package to register them.
 """
@@ -7,5 +7,6 @@ from __future__ import annotations
 
 from featureflags.admin.members import SegmentMemberAdmin
 from featureflags.admin.segments import SegmentAdmin
+from featureflags.admin.warming import WarmRunAdmin
 
-__all__ = ["SegmentAdmin", "SegmentMemberAdmin"]
+__all__ = ["SegmentAdmin", "SegmentMemberAdmin", "WarmRunAdmin"]

@@ -6,6 +6,7 @@ from featureflags.models.history import AppendOnly, MemberChange, SegmentChange
 from featureflags.models.schedule import ScheduledRun
 from featureflags.models.segments import KEY, Segment, SegmentMember, segment_graph
 from featureflags.models.sizes import SegmentCount, SegmentSize, UserCount
+from featureflags.models.warming import WarmRange, WarmRun
 from featureflags.versions import RulesetVersion
 
 __all__ = [
@@ -20,5 +21,7 @@ __all__ = [
     "SegmentMember",
     "SegmentSize",
     "UserCount",
+    "WarmRange",
+    "WarmRun",
     "segment_graph",
 ]

@@ -13,8 +13,11 @@ WRITER_SECONDS = 30.0
 
 
 @contextmanager
-def committed_while_read(table: str, write: Callable[[], object]) -> Iterator[None]:
-    """`write` commits, in another thread, while the first reader of `table` holds the old rows."""
+def committed_while_read(
+    table: str, write: Callable[[], object], *, column: str = ""
+) -> Iterator[None]:
+    """`write` commits, in another thread, while the first reader of `table` (of one of its
+    columns, if that is given) holds the old rows."""
     began: list[bool] = []
 
     def commit() -> None:
@@ -25,7 +28,7 @@ def committed_while_read(table: str, write: Callable[[], object]) -> Iterator[No
 
     def write_before_the_reader_is_done(execute: Any, sql: str, *rest: Any) -> Any:
         result = execute(sql, *rest)
-        if f'FROM "{table}"' in sql and not began:
+        if f'FROM "{table}"' in sql and column in sql and not began:
             began.append(True)
             writer = threading.Thread(target=commit)
             writer.start()

@@ -2,26 +2,40 @@
 
 from __future__ import annotations
 
+import time
 from argparse import RawDescriptionHelpFormatter
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import DatabaseError
+from kombu.exceptions import OperationalError as BrokerDown
 from tqdm import tqdm
 
 from featureflags.conf import app_settings
 from featureflags.management.reading import as_json
-from featureflags.warming import users_to_warm, warm
+from featureflags.tasks import has_broker, send_due
+from featureflags.warming.aims import Aim, aim_for
+from featureflags.warming.reports import Report, report
+from featureflags.warming.runs import AnotherRun, begin, cancel, settle, under_way
+from featureflags.warming.working import work_on
 
 HELP = """\
 Put the users who were seen lately into the cache, so that their next flag asks no database, and
-the rules, so that a process can start without one. Users who are there begin their time anew.
-Exits with 1 if the cache did not take all of them.
+the rules, so that a process can start without one. Only entries that are missing, differ from the
+database or end soon are written. A warming that is under way is joined if it does what is wanted,
+whoever began it. Exits with 1 if not all users are in the cache.
 
   manage.py warm_contexts                     those of the last WARM_ACTIVE_DAYS days
   manage.py warm_contexts --active-within 30
   manage.py warm_contexts --all --json
+  manage.py warm_contexts --celery            by the workers, followed from here
+  manage.py warm_contexts --cancel            end the one that is under way
 """
+
+LOOK_SECONDS = 0.5
+HINT_SECONDS = 30
+INTERRUPTED = 130
+"""The exit code of a command that Ctrl-C has ended, as shells have it."""
 
 
 class Command(BaseCommand):
@@ -37,19 +51,98 @@ class Command(BaseCommand):
             help=f"active users seen within DAYS of 24 hours (now {app_settings().warm_active_days})",
         )
         whom.add_argument("--all", action="store_true", help="every user, inactive ones included")
+        whom.add_argument("--cancel", action="store_true", help="end the warming under way")
+        parser.add_argument("--force", action="store_true", help="write good entries too")
+        parser.add_argument("--celery", action="store_true", help="let the workers do it")
+        parser.add_argument(
+            "--give-up-after",
+            type=float,
+            default=300.0,
+            metavar="SECONDS",
+            help="with --celery: end with 1 if nothing happens for so long (%(default)g); the run"
+            " goes on as soon as there are workers",
+        )
         parser.add_argument("--json", action="store_true", help="JSON instead of text")
 
     def handle(self, *_args: Any, **options: Any) -> None:
-        users = users_to_warm(options["active_within"], everyone=options["all"])
+        if options["cancel"]:
+            self._cancel()
+            return
+        aim = aim_for(options["active_within"], everyone=options["all"], force=options["force"])
         try:
-            # `disable=None`: a bar on a terminal, and nothing anywhere else.
-            with tqdm(total=users.count(), unit=" users", disable=None, file=self.stderr) as bar:
-                warmed = warm(users, bar.update)
+            ended = self._run(aim, celery=options["celery"], patience=options["give_up_after"])
+        except AnotherRun as error:
+            raise CommandError(str(error)) from error
         except DatabaseError as error:
             raise CommandError(f"The database failed: {type(error).__name__}.") from error
-        self.stdout.write(as_json(warmed.to_dict()) if options["json"] else str(warmed))
-        if not warmed.succeeded:
+        self.stdout.write(as_json(ended.to_dict()) if options["json"] else _in_words(ended))
+        if not ended.succeeded:
             raise CommandError("Not all users, or not the rules, are in the cache.")
+
+    def _cancel(self) -> None:
+        cancelled = [run for run in under_way() if cancel(run)]
+        if not cancelled:
+            raise CommandError("No warming is under way.")
+        self.stdout.write(f"Warming {cancelled[0]} is cancelled.")
+
+    def _run(self, aim: Aim, *, celery: bool, patience: float) -> Report:
+        if celery and not has_broker():
+            raise CommandError(
+                "There is no broker (CELERY_BROKER_URL): leave --celery out to warm from here."
+            )
+        begun = begin(aim)
+        if begun.joined:
+            self.stderr.write(f"Warming {begun.run} is under way already: joined.")
+        try:
+            # `disable=None`: a bar on a terminal, and nothing anywhere else.
+            with tqdm(unit=" users", disable=None, file=self.stderr) as bar:
+                _show(bar, report(begun.run))
+                if celery:
+                    return self._follow(begun.run, bar, patience)
+                work_on(begun, bar.update)
+            return report(begun.run)
+        except KeyboardInterrupt:
+            goes_on = celery or begun.joined
+            raise CommandError(
+                f"Warming {begun.run} goes on. To end it: manage.py warm_contexts --cancel."
+                if goes_on
+                else f"Warming {begun.run} is cancelled.",
+                returncode=INTERRUPTED,
+            ) from None
+
+    def _follow(self, run: int, bar: tqdm[Any], patience: float) -> Report:
+        hints = {
+            "idle": "Nothing has happened for a while. Is a Celery worker running?",
+            "broker": "The broker does not answer. Trying again.",
+        }
+        while True:
+            ended = settle(run)
+            try:
+                if not ended:
+                    # Also what a killed worker has left.
+                    send_due(run)
+            except BrokerDown:
+                self._hint(hints.pop("broker", ""))
+            now = report(run)
+            _show(bar, now)
+            if ended or now.idle_seconds > patience:
+                return now
+            if now.idle_seconds > HINT_SECONDS:
+                self._hint(hints.pop("idle", ""))
+            time.sleep(LOOK_SECONDS)
+
+    def _hint(self, text: str) -> None:
+        if text:
+            self.stderr.write(text)
+
+
+def _show(bar: tqdm[Any], now: Report) -> None:
+    bar.total = now.users
+    bar.update(now.read - bar.n)
+
+
+def _in_words(ended: Report) -> str:
+    return "\n".join([str(ended), *(f"  {each}" for each in ended.unfinished)])
 
 
 def _days(text: str) -> float:

@@ -6,9 +6,12 @@ import datetime
 import json
 import os
 import pty
+import signal
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Mapping
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -17,12 +20,19 @@ from django.utils import timezone
 from pytest_django.fixtures import Settings
 
 from featureflags.cache import store
+from featureflags.models import WarmRun
+from featureflags.warming.aims import Aim
+from featureflags.warming.reports import report
+from featureflags.warming.runs import begin
 from tests.factories import UserFactory
 from tests.featureflags.commands.conftest import Call
-from tests.services.processes import ROOT, environment_with, manage
+from tests.services.processes import ROOT, environment_with, manage, python
+from tests.services.waiting import wait_until
 from users.models import User
 
 pytestmark = pytest.mark.django_db(transaction=True)
+
+SECONDS = 60.0
 
 
 def seen(days_ago: float) -> User:
@@ -39,13 +49,20 @@ def test_the_options_say_whom(call: Call) -> None:
     assert [is_cached(user) for user in (active, idle, never)] == [True, False, False]
     assert json.loads(call("warm_contexts", "--active-within", "30", "--json").out)["read"] == 2
     data = json.loads(call("warm_contexts", "--all", "--json").out)
-    assert (data["read"], data["written"], data["complete"]) == (3, 3, True)
+    assert (data["read"], data["written"], data["kept"], data["state"]) == (3, 1, 2, "done")
+    assert (data["ranges"], data["ranges_done"], data["unfinished"]) == (1, 1, [])
     assert is_cached(never)
+    assert json.loads(call("warm_contexts", "--all", "--force", "--json").out)["written"] == 3
 
 
 @pytest.mark.parametrize(
     "arguments",
-    [["--all", "--active-within", "1"], ["--active-within", "0"], ["--active-within", "x"]],
+    [
+        ["--all", "--active-within", "1"],
+        ["--active-within", "0"],
+        ["--active-within", "x"],
+        ["--all", "--cancel"],
+    ],
 )
 def test_options_that_make_no_sense_are_refused(call: Call, arguments: list[str]) -> None:
     ended = call("warm_contexts", *arguments)
@@ -60,6 +77,53 @@ def test_a_dead_cache_is_a_failure(call: Call, settings: Settings) -> None:
     ended = call("warm_contexts")
     assert "1 failed" in ended.out
     assert ended.error == "Not all users, or not the rules, are in the cache."
+
+
+def test_a_run_that_is_under_way_is_joined_or_refused_or_cancelled(call: Call) -> None:
+    seen(1)
+    run = begin(Aim(days=7)).run
+    ended = call("warm_contexts", "--all")
+    assert ended.error is not None
+    assert f"number {run}, users seen within 7 days" in ended.error
+    assert call("warm_contexts", "--active-within", "3").error is None
+    assert WarmRun.objects.get().state == WarmRun.State.DONE
+    run = begin(Aim(days=7)).run
+    assert call("warm_contexts", "--cancel").out == f"Warming {run} is cancelled.\n"
+    assert call("warm_contexts", "--cancel").error == "No warming is under way."
+    assert report(run).state == "cancelled"
+
+
+def test_workers_need_a_broker(call: Call) -> None:
+    ended = call("warm_contexts", "--celery")
+    assert ended.error is not None
+    assert "CELERY_BROKER_URL" in ended.error
+    assert not WarmRun.objects.exists()
+
+
+@pytest.mark.embedded_stack
+def test_ctrl_c_cancels_the_run_that_it_began(tmp_path: Path) -> None:
+    env: dict[str, str | None] = {"GUIDON_VAR_DIR": str(tmp_path), "WARM_USERS_PER_SECOND": "2"}
+    assert manage(env, "migrate", "--verbosity=0").returncode == 0
+    assert manage(env, "seed_demo", "--users=10").returncode == 0
+    process = subprocess.Popen(
+        python("manage.py", "warm_contexts", "--all"),
+        cwd=ROOT, env=environment_with(env), stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        text=True,
+    )  # fmt: skip
+    wait_until(lambda: "running" in asked(env, "range"), timeout=SECONDS, what="a range")
+    process.send_signal(signal.SIGINT)
+    _, told = process.communicate(timeout=SECONDS)
+    assert process.returncode == 130
+    assert "Warming 1 is cancelled." in told
+    assert "Traceback" not in told
+    assert "cancelled" in asked(env, "run")
+
+
+def asked(env: Mapping[str, str | None], what: str) -> str:
+    """The states of the runs, or ranges, in the database of another process."""
+    path = Path(str(env["GUIDON_VAR_DIR"])) / "db.sqlite3"
+    with closing(sqlite3.connect(path)) as database:
+        return str(database.execute(f"SELECT state FROM featureflags_warm{what}").fetchall())
 
 
 @pytest.mark.embedded_stack

@@ -1,0 +1,95 @@
+"""How far a warming of the cache is: one row for the run, and one for each range of users.
+
+The rows are what the workers share. A range is claimed for a while (`lease_until`), which its
+worker prolongs; whoever is killed holds it no longer than that, and the range is done anew. Doing
+one twice changes nothing.
+"""
+
+from __future__ import annotations
+
+from django.db import models
+from django.db.models import Q
+from django.utils.translation import gettext_lazy as _
+
+
+class WarmRun(models.Model):
+    """One warming: whom it is about, how far it is, and how it ended."""
+
+    class State(models.TextChoices):
+        RUNNING = "running", _("Under way")
+        DONE = "done", _("Done")
+        FAILED = "failed", _("Failed")
+        CANCELLED = "cancelled", _("Cancelled")
+
+    state = models.CharField(_("state"), max_length=9, choices=State, default=State.RUNNING)
+    days = models.FloatField(
+        _("seen within days"), null=True, help_text=_("Empty: everybody, inactive users included.")
+    )
+    seen_since = models.DateTimeField(_("seen since"), null=True)
+    """`days` before the start: whoever was seen later is in it for as long as the run goes on."""
+    force = models.BooleanField(
+        _("all written"), default=False, help_text=_("Entries that were good are written too.")
+    )
+    snapshot_version = models.PositiveIntegerField(_("version of the snapshots"))
+    ranges_planned = models.PositiveIntegerField(_("ranges"))
+    users_planned = models.PositiveBigIntegerField(_("users"))
+    spare = models.BooleanField(_("segments kept"))
+    started_at = models.DateTimeField(_("started at"), auto_now_add=True)
+    progressed_at = models.DateTimeField(_("last progress at"), auto_now_add=True)
+    finished_at = models.DateTimeField(_("finished at"), null=True)
+    paced_until = models.DateTimeField(null=True)
+    """Until when the users that were taken so far are enough, by the limit of users per second."""
+    error = models.TextField(_("error"), blank=True)
+
+    class Meta:
+        verbose_name = _("warming of the cache")
+        verbose_name_plural = _("warmings of the cache")
+        ordering = ["-pk"]
+        constraints = [
+            models.UniqueConstraint(
+                name="warm_run_one_at_once",
+                fields=["snapshot_version"],
+                condition=Q(state="running"),
+            )
+        ]
+
+    def __str__(self) -> str:
+        return str(_("Warming %d") % self.pk)
+
+
+class WarmRange(models.Model):
+    """Some thousand users of a run, by a range of their key: `first` to before `until`."""
+
+    class State(models.TextChoices):
+        WAITING = "waiting", _("Waiting")
+        RUNNING = "running", _("Under way")
+        DONE = "done", _("Done")
+        FAILED = "failed", _("Failed")
+
+    run = models.ForeignKey(WarmRun, on_delete=models.CASCADE, related_name="ranges")
+    number = models.PositiveIntegerField(_("number"))
+    first = models.UUIDField(_("from key"), null=True)
+    """Empty: from the lowest key there is."""
+    until = models.UUIDField(_("to before key"), null=True)
+    """Empty: to the highest key there is."""
+    users_planned = models.PositiveIntegerField(_("users"))
+    state = models.CharField(_("state"), max_length=7, choices=State, default=State.WAITING)
+    attempts = models.PositiveSmallIntegerField(_("attempts"), default=0)
+    claim = models.UUIDField(null=True)
+    """Whose it is while it runs: a worker that lost its lease is not taken for the one after it."""
+    lease_until = models.DateTimeField(_("claimed until"), null=True)
+    sent_at = models.DateTimeField(_("sent at"), null=True)
+    """When a message for it was last put into the queue."""
+    users_read = models.PositiveIntegerField(default=0)
+    users_written = models.PositiveIntegerField(default=0)
+    users_kept = models.PositiveIntegerField(default=0)
+    users_failed = models.PositiveIntegerField(default=0)
+    error = models.TextField(_("error"), blank=True)
+
+    class Meta:
+        verbose_name = _("range of a warming")
+        ordering = ["number"]
+        indexes = [models.Index(fields=["run", "state", "number"], name="warm_range_by_state")]
+
+    def __str__(self) -> str:
+        return str(_("Range %d") % self.number)

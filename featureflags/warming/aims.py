@@ -1,0 +1,46 @@
+"""Whom a warming is about."""
+
+from __future__ import annotations
+
+import datetime
+from dataclasses import dataclass
+
+from featureflags.conf import app_settings
+from users.models import User
+from users.querysets import UserQuerySet
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Aim:
+    """Active users seen within `days` of 24 hours, or everybody if that is None."""
+
+    days: float | None
+    force: bool = False
+    """Write entries that are good, too."""
+
+    def covers(self, other: Aim) -> bool:
+        """Whether reaching this aim reaches the other one too."""
+        if other.force and not self.force:
+            return False
+        return self.days is None or (other.days is not None and self.days >= other.days)
+
+    def seen_since(self, now: datetime.datetime) -> datetime.datetime | None:
+        """When users must have been seen last; None: whenever, and if never."""
+        return None if self.days is None else now - datetime.timedelta(days=self.days)
+
+    def __str__(self) -> str:
+        whom = "everybody" if self.days is None else f"users seen within {self.days:g} days"
+        return f"{whom}, all written" if self.force else whom
+
+
+def aim_for(days: float | None, *, everyone: bool = False, force: bool = False) -> Aim:
+    """`days` None: what the setting says."""
+    if everyone:
+        return Aim(days=None, force=force)
+    return Aim(days=app_settings().warm_active_days if days is None else days, force=force)
+
+
+def users_seen_since(since: datetime.datetime | None) -> UserQuerySet:
+    """Active users seen since then; None: everybody, inactive users included."""
+    users: UserQuerySet = User.objects.order_by()
+    return users if since is None else users.filter(is_active=True, last_seen_at__gte=since)

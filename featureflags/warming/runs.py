@@ -1,0 +1,186 @@
+"""The life of a run: begun or joined, cancelled, settled when nothing is left, or given up.
+
+Every step locks the run's row first, then ranges: nobody waits in a circle. Each is a transaction
+of its own, and none stays open while users are read.
+"""
+
+from __future__ import annotations
+
+import datetime
+import logging
+from dataclasses import dataclass
+from functools import partial
+
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+from django.utils.translation import gettext_noop
+
+from featureflags.cache.rulesets import renew_spare
+from featureflags.conf import app_settings
+from featureflags.models import WarmRange, WarmRun
+from featureflags.warming.aims import Aim, users_seen_since
+from featureflags.warming.planning import Bounds, plan
+from users.snapshots import SNAPSHOT_VERSION
+
+logger = logging.getLogger(__name__)
+
+KEPT_RUNS = 20
+"""Older ones are removed when another one begins."""
+GIVEN_UP_AFTER = datetime.timedelta(hours=1)
+"""A run without any progress for so long stands in nobody's way: what it has done grows old."""
+GIVEN_UP = gettext_noop("Nobody worked on it any more.")
+
+
+class AnotherRun(RuntimeError):  # noqa: N818 - it reads as what happened
+    """A run with another aim is under way. The message says which, and how to end it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Begun:
+    run: int
+    joined: bool
+    """It was under way already."""
+
+
+def begin(aim: Aim) -> Begun:
+    """Plan a run, or join the one that is under way if it does what is wanted.
+
+    Nobody works on it yet, see `working` and `featureflags.tasks`. The rules are put into the
+    cache too, for processes that start without a database. Raises AnotherRun, DatabaseError, and
+    TransactionManagementError within a transaction, whose rows may never be committed.
+    """
+    if transaction.get_connection().in_atomic_block:
+        raise transaction.TransactionManagementError(
+            "Warm the cache outside of a transaction, or after it: transaction.on_commit."
+        )
+    give_up_stalled()
+    joined = _under_way(aim)
+    if joined is not None:
+        return joined
+    spare = renew_spare()
+    since = aim.seen_since(timezone.now())
+    bounds = list(plan(users_seen_since(since), _range_size()))
+    try:
+        run = _create(aim, since, bounds, spare=spare)
+    except IntegrityError:
+        # Somebody else was faster.
+        joined = _under_way(aim)
+        if joined is None:
+            return begin(aim)
+        return joined
+    settle(run.pk)
+    return Begun(run=run.pk, joined=False)
+
+
+def cancel(run: int) -> bool:
+    """End a run: who works on it stops within a second or so. False if it had ended already."""
+    return _end(run, WarmRun.State.CANCELLED)
+
+
+def give_up(run: int, why: str) -> bool:
+    """End a run as failed, with what is not done left as it is."""
+    return _end(run, WarmRun.State.FAILED, why)
+
+
+def give_up_stalled() -> int:
+    """End the runs, of other releases too, that nobody works on any more; how many."""
+    before = timezone.now() - GIVEN_UP_AFTER
+    stalled = WarmRun.objects.filter(state=WarmRun.State.RUNNING, progressed_at__lt=before)
+    return sum(give_up(run, GIVEN_UP) for run in stalled.values_list("pk", flat=True))
+
+
+def settle(run: int) -> bool:
+    """End a run whose ranges have all been done, or have failed for good; whether it has ended."""
+    with transaction.atomic():
+        row = locked(run)
+        if row is None:
+            return True
+        unsettled = {WarmRange.State.WAITING, WarmRange.State.RUNNING}
+        states = set(row.ranges.order_by().values_list("state", flat=True).distinct())
+        if not states.isdisjoint(unsettled):
+            return False
+        failed = WarmRange.State.FAILED in states or not row.spare
+        row.state = WarmRun.State.FAILED if failed else WarmRun.State.DONE
+        row.finished_at = row.progressed_at = timezone.now()
+        row.save(update_fields=["state", "finished_at", "progressed_at"])
+    if failed:
+        logger.error("Warming %d failed: see it in the admin.", run)
+    else:
+        logger.info("Warming %d is done.", run)
+    return True
+
+
+def under_way() -> list[int]:
+    """The runs of this release that have not ended: one at most."""
+    runs = WarmRun.objects.filter(state=WarmRun.State.RUNNING, snapshot_version=SNAPSHOT_VERSION)
+    return list(runs.values_list("pk", flat=True))
+
+
+def locked(run: int) -> WarmRun | None:
+    """The run's row, locked until the end of the transaction at hand; None if it has ended."""
+    rows = WarmRun.objects.select_for_update().filter(pk=run)
+    return rows.filter(state=WarmRun.State.RUNNING).first()
+
+
+def aim_of(run: WarmRun) -> Aim:
+    return Aim(days=run.days, force=run.force)
+
+
+def _under_way(aim: Aim) -> Begun | None:
+    runs = WarmRun.objects.filter(state=WarmRun.State.RUNNING, snapshot_version=SNAPSHOT_VERSION)
+    run = runs.first()
+    if run is None:
+        return None
+    if not aim_of(run).covers(aim):
+        raise AnotherRun(
+            f"Another warming is under way: number {run.pk}, {aim_of(run)}. Wait for its end, or"
+            " cancel it: manage.py warm_contexts --cancel."
+        )
+    return Begun(run=run.pk, joined=True)
+
+
+def _range_size() -> int:
+    """Users of one range; no more than a limit allows in a second, so that its pace is even."""
+    settings = app_settings()
+    limit = settings.warm_users_per_second
+    return min(settings.warm_range, max(limit, 1)) if limit else settings.warm_range
+
+
+def _create(
+    aim: Aim, since: datetime.datetime | None, bounds: list[Bounds], *, spare: bool
+) -> WarmRun:
+    with transaction.atomic():
+        run = WarmRun.objects.create(
+            days=aim.days,
+            seen_since=since,
+            force=aim.force,
+            snapshot_version=SNAPSHOT_VERSION,
+            ranges_planned=len(bounds),
+            users_planned=sum(each.users for each in bounds),
+            spare=spare,
+        )
+        as_row = partial(WarmRange, run=run)
+        WarmRange.objects.bulk_create(
+            (
+                as_row(number=number, first=each.first, until=each.until, users_planned=each.users)
+                for number, each in enumerate(bounds, start=1)
+            ),
+            batch_size=1000,
+        )
+        kept = WarmRun.objects.order_by("-pk").values_list("pk", flat=True)[:KEPT_RUNS]
+        WarmRun.objects.exclude(pk__in=list(kept)).exclude(state=WarmRun.State.RUNNING).delete()
+    return run
+
+
+def _end(run: int, state: WarmRun.State, error: str = "") -> bool:
+    with transaction.atomic():
+        row = locked(run)
+        if row is None:
+            return False
+        row.state, row.error, row.finished_at = state, error, timezone.now()
+        row.save(update_fields=["state", "error", "finished_at"])
+        running = row.ranges.filter(state=WarmRange.State.RUNNING)
+        running.update(state=WarmRange.State.WAITING, claim=None, lease_until=None)
+    if error:
+        logger.error("Warming %d was given up: %s", run, error)
+    return True

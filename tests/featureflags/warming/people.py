@@ -1,0 +1,62 @@
+"""Users to warm, and what the cache has of them."""
+
+from __future__ import annotations
+
+import datetime
+import uuid
+from typing import Any
+
+import msgspec
+from django.utils import timezone
+from pytest_django.fixtures import Settings
+
+from featureflags.cache import store
+from featureflags.warming.aims import Aim
+from tests.factories import UserFactory
+from users.models import User
+from users.selectors import snapshot_of
+from users.snapshots import UserSnapshot
+
+EVERYBODY = Aim(days=None)
+LAST_WEEK = Aim(days=7)
+
+
+def seen(days_ago: float, **fields: Any) -> User:
+    """A user who was here so many days ago."""
+    return UserFactory.create(
+        last_seen_at=timezone.now() - datetime.timedelta(days=days_ago), **fields
+    )
+
+
+def crowd(count: int, **fields: Any) -> list[User]:
+    """Users whose keys are 1 to `count`."""
+    users = [
+        User(id=uuid.UUID(int=number), email=f"crowd{number}@example.com", **fields)
+        for number in range(1, count + 1)
+    ]
+    User.objects.bulk_create(users)
+    return users
+
+
+def cached(*users: User) -> dict[str, UserSnapshot]:
+    """What a reader would find, by key."""
+    return dict(store.read([str(user.pk) for user in users]).fresh)
+
+
+def stored(user: User) -> bytes:
+    return store.read([str(user.pk)]).stored[str(user.pk)]
+
+
+def ends_at(user: User) -> int:
+    """Until when the entry of a user may be used, in seconds since the epoch."""
+    return msgspec.msgpack.decode(stored(user), type=store.Entry).fresh_until
+
+
+def as_stored(*users: User) -> dict[str, UserSnapshot]:
+    """What a reader should find."""
+    rows = User.objects.filter(pk__in=[user.pk for user in users])
+    return {str(user.pk): snapshot_of(user) for user in rows}
+
+
+def change(settings: Settings, **values: Any) -> None:
+    settings.FEATUREFLAGS = {**settings.FEATUREFLAGS, **values}

@@ -1,0 +1,227 @@
+"""Warming by real workers through a real broker: shared, killed, healed, joined, cancelled."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import signal
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import redis
+from celery import current_app
+from django.db import connection
+from django.utils import timezone
+
+from featureflags.models import WarmRange, WarmRun
+from featureflags.warming.aims import users_seen_since
+from featureflags.warming.planning import within
+from featureflags.warming.reports import Report, report
+from tests.featureflags.warming.people import as_stored, cached, crowd
+from tests.services.processes import (
+    ROOT,
+    GuidonProcess,
+    celery_worker,
+    environment_with,
+    manage,
+    python,
+)
+from tests.services.redis import RedisServer, redis_server
+from tests.services.waiting import wait_until
+
+pytestmark = [pytest.mark.production_stack, pytest.mark.django_db(transaction=True)]
+
+SECONDS = 90.0
+SLOWLY: dict[str, str | None] = {"WARM_USERS_PER_SECOND": "20"}
+"""Ranges of 20 users, one each second: time enough to kill a worker in the midst of it."""
+
+Environment = dict[str, str | None]
+
+
+@pytest.fixture(scope="module")
+def broker() -> Iterator[RedisServer]:
+    with redis_server() as server:
+        yield server
+
+
+@pytest.fixture
+def env(broker: RedisServer) -> Environment:
+    """For processes that share the database and the cache of this test, and an empty queue."""
+    with redis.Redis.from_url(broker.url) as client:
+        client.flushall()
+    database = os.environ["DATABASE_URL"].rpartition("/")[0]
+    return {
+        "DATABASE_URL": f"{database}/{connection.settings_dict['NAME']}",
+        "CELERY_BROKER_URL": broker.url,
+        "DJANGO_SETTINGS_MODULE": "tests.featureflags.warming.impatient",
+    }
+
+
+def worker(env: Environment) -> GuidonProcess:
+    return celery_worker(env, "--concurrency=1")
+
+
+@contextmanager
+def follower(env: Environment, *arguments: str) -> Iterator[subprocess.Popen[str]]:
+    """`warm_contexts --celery`, under way."""
+    process = subprocess.Popen(
+        python("manage.py", "warm_contexts", "--all", "--celery", "--json", *arguments),
+        cwd=ROOT, env=environment_with(env), text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def told(process: subprocess.Popen[str]) -> dict[str, Any]:
+    """What a follower says when the run has ended well."""
+    out, error = process.communicate(timeout=SECONDS)
+    assert process.returncode == 0, error
+    found: dict[str, Any] = json.loads(out)
+    return found
+
+
+def the_run() -> Report | None:
+    run = WarmRun.objects.order_by("pk").last()
+    return None if run is None else report(run.pk)
+
+
+def await_midst(users: int) -> Report:
+    """Until some ranges are done, one is under way, and some are left."""
+
+    def midst() -> Report | None:
+        now = the_run()
+        halfway = now is not None and 0 < now.ranges_done < users // 20 - 1
+        return now if halfway and now is not None and now.ranges_running else None
+
+    found = wait_until(midst, timeout=SECONDS, what="the midst of the run")
+    assert found is not None
+    return found
+
+
+def send(env: Environment, name: str, **arguments: object) -> None:
+    """A task, as beat sends it."""
+    with current_app.connection_for_write(env["CELERY_BROKER_URL"]) as link:
+        current_app.send_task(f"featureflags.tasks.{name}", kwargs=arguments, connection=link)
+
+
+def pool_process(pidfile: Path) -> int:
+    """The process that runs the tasks of a worker with one."""
+    main = pidfile.read_text().strip()
+    [child] = Path(f"/proc/{main}/task/{main}/children").read_text().split()
+    return int(child)
+
+
+def test_workers_share_a_run_which_the_command_follows_with_a_bar(env: Environment) -> None:
+    users = crowd(2000)
+    terminal, end = pty.openpty()
+    with worker(env) as one, worker(env) as other:
+        ended = subprocess.run(
+            python("manage.py", "warm_contexts", "--all", "--celery", "--json"),
+            check=True, cwd=ROOT, env=environment_with(env), text=True, timeout=SECONDS,
+            stdout=subprocess.PIPE, stderr=end,
+        )  # fmt: skip
+        for each in (one, other):
+            assert "featureflags.tasks.warm_range" in each.log().partition(" ready.")[2]
+    os.close(end)
+    assert "100%|" in os.read(terminal, 1 << 20).decode()
+    os.close(terminal)
+    data = json.loads(ended.stdout)
+    assert (data["state"], data["ranges"], data["ranges_done"]) == ("done", 100, 100)
+    assert (data["read"], data["written"], data["failed"]) == (2000, 2000, 0)
+    assert cached(*users) == as_stored(*users)
+
+
+@pytest.mark.parametrize("killed", ["worker", "pool process"])
+def test_kill_9_in_the_midst_of_a_run_loses_nothing(
+    env: Environment, tmp_path: Path, killed: str
+) -> None:
+    users = crowd(140)
+    pidfile = tmp_path / "pid"
+    slowly = {**env, **SLOWLY}
+    first = celery_worker(slowly, "--concurrency=1", f"--pidfile={pidfile}")
+    with first, follower(slowly) as process:
+        await_midst(140)
+        if killed == "worker":
+            first.kill()
+            with worker(slowly):
+                data = told(process)
+        else:
+            os.kill(pool_process(pidfile), signal.SIGKILL)
+            data = told(process)
+    assert (data["state"], data["ranges_done"], data["read"]) == ("done", 7, 140)
+    assert max(WarmRange.objects.values_list("attempts", flat=True)) == 2, "one was interrupted"
+    assert cached(*users) == as_stored(*users)
+
+
+def test_a_run_that_nobody_follows_goes_on_after_its_worker_was_killed(env: Environment) -> None:
+    """As at night: the task of the schedule begins it, and another one looks after it."""
+    users = crowd(140, last_seen_at=timezone.now())
+    slowly = {**env, **SLOWLY}
+    with worker(slowly) as first:
+        send(env, "warm_contexts")
+        await_midst(140)
+        first.kill()
+    with worker(slowly):
+
+        def has_ended() -> bool:
+            send(env, "tend_warm_runs")
+            now = the_run()
+            return now is not None and now.ended
+
+        wait_until(has_ended, timeout=SECONDS, what="the end of the run")
+    ended = the_run()
+    assert ended is not None
+    assert ended.succeeded
+    assert cached(*users) == as_stored(*users)
+
+
+def test_a_run_is_joined_by_whoever_wants_the_same_and_can_be_cancelled(env: Environment) -> None:
+    users = crowd(400)
+    slowly = {**env, **SLOWLY}
+    with worker(slowly), follower(slowly) as first, follower(slowly) as second:
+        await_midst(400)
+        refused = manage(slowly, "warm_contexts", "--all", "--force", "--celery")
+        assert "Another warming is under way" in refused.stderr
+        done = manage(slowly, "warm_contexts", "--cancel")
+        assert done.returncode == 0, done.stderr
+        ends = [process.communicate(timeout=SECONDS) for process in (first, second)]
+        assert [first.returncode, second.returncode] == [1, 1]
+    data = [json.loads(out) for out, _ in ends]
+    assert [each["state"] for each in data] == ["cancelled", "cancelled"]
+    assert data[0]["run"] == data[1]["run"]
+    assert "joined" in ends[0][1] + ends[1][1]
+    assert 0 < data[0]["ranges_done"] < 20
+    assert WarmRun.objects.count() == 1
+    warm = cached(*users).keys()
+    assert warm == {str(pk) for pk in keys_of_done()}, "it stopped where it stood"
+
+
+def keys_of_done() -> list[Any]:
+    """The keys of the users whose range was done."""
+    found: list[Any] = []
+    for row in WarmRange.objects.filter(state=WarmRange.State.DONE):
+        users = within(users_seen_since(None), row.first, row.until)
+        found += users.values_list("pk", flat=True)
+    return found
+
+
+def test_the_follower_says_what_is_left_when_nobody_works(env: Environment) -> None:
+    crowd(40)
+    with follower(env, "--give-up-after", "1") as process:
+        out, error = process.communicate(timeout=SECONDS)
+    data = json.loads(out)
+    assert process.returncode == 1
+    assert data["state"] == "running"
+    assert [each["number"] for each in data["unfinished"]] == [1, 2]
+    assert "Not all users" in error
+    with worker(env):
+        wait_until(lambda: (now := the_run()) and now.ended, timeout=SECONDS, what="the end")
