@@ -1,7 +1,7 @@
 """Whether the flags of the code, of LaunchDarkly and of Django's segments fit: behind `check_flags`.
 
-`find_problems` is a plain function of what is passed in. `archived` asks LaunchDarkly's REST API,
-since the SDK is not told of flags that are archived or deleted.
+`find_problems` is a plain function of what is passed in and of the catalogue. `archived` asks
+LaunchDarkly's REST API, since the SDK is not told of flags that are archived or deleted.
 """
 
 from __future__ import annotations
@@ -12,14 +12,22 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from featureflags.attributes import catalogue
 from featureflags.cache.usage import Usage
 from featureflags.conf import app_settings
 from featureflags.flags import Flag
+from featureflags.inspection.clauses import ATTRIBUTE, PATH
 from featureflags.inspection.reading import FlagView, RawData, flags
 from featureflags.inspection.targeting import named_segments
+from featureflags.inspection.traps import find_traps
 from featureflags.launchdarkly.management.client import management_client
 from featureflags.launchdarkly.management.errors import ManagementError, NotFoundError
+from featureflags.privacy import is_withheld
+from featureflags.segments.attribute_types import AttributeType
 from featureflags.segments.showing import show
+
+INDIVISIBLE = frozenset({AttributeType.LIST, AttributeType.OBJECT, AttributeType.BOOLEAN})
+SEGMENT_ATTRIBUTES = frozenset({ATTRIBUTE, PATH})
 
 
 class Kind(StrEnum):
@@ -35,6 +43,8 @@ class Kind(StrEnum):
     NOT_EVALUATED = "not-evaluated"
     UNKNOWN_SEGMENT = "unknown-segment"
     """Targets a segment that Django does not have: nobody is in it."""
+    MISLEADING = "misleading"
+    """A rule does something else than it seems to, see `inspection.traps`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,6 +89,7 @@ def find_problems(data: RawData, facts: Facts) -> list[Finding]:
         *_undeclared(served, facts),
         *_not_evaluated(served, facts),
         *_unknown_segments(data, facts),
+        *_misleading(data),
     ]
     return sorted(found, key=lambda finding: (finding.flag, finding.kind))
 
@@ -169,3 +180,14 @@ def _unknown_segments(data: RawData, facts: Facts) -> Iterator[Finding]:
         for use in uses:
             words = f"targets the segment “{segment}”, which Django does not have: {use.words}."
             yield Finding(kind=Kind.UNKNOWN_SEGMENT, flag=use.flag, words=words)
+
+
+def _misleading(data: RawData) -> Iterator[Finding]:
+    for trap in find_traps(data, is_indivisible=_is_indivisible, is_withheld=is_withheld):
+        yield Finding(kind=Kind.MISLEADING, flag=trap.flag, words=f"{trap.words}.")
+
+
+def _is_indivisible(name: str) -> bool:
+    """Whether LaunchDarkly's rollouts, which go by texts and whole numbers, cannot go by it."""
+    attribute = catalogue().get(name)
+    return name in SEGMENT_ATTRIBUTES or (attribute is not None and attribute.type in INDIVISIBLE)

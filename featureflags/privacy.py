@@ -104,6 +104,11 @@ def sends_segments() -> bool:
     return not _listed().isdisjoint({EVERYTHING, "segments"})
 
 
+def is_withheld(name: str) -> bool:
+    """Whether LaunchDarkly is never told of an attribute of this name, whatever its value."""
+    return _by_name(name).privacy is Privacy.WITHHELD
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Decision:
     """What a name decides."""

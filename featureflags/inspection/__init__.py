@@ -6,5 +6,6 @@ cannot be read is skipped.
 
 `reading.py` turns JSON into values and words, `serving.py` what is given to whom, `clauses.py` says
 what a condition has to do with segments, `ways.py` leads from a flag to such conditions,
-`targeting.py` finds which flags use a segment of ours, `deciding.py` the rule behind an answer.
+`targeting.py` finds which flags use a segment of ours, `traps.py` rules that mislead, `deciding.py`
+and `explaining.py` the rule behind an answer.
 """

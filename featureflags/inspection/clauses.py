@@ -40,7 +40,7 @@ def launchdarkly_segments(clause: Clause) -> list[str]:
     return [value for value in clause.values if isinstance(value, str)]
 
 
-def _path(clause: Clause) -> tuple[str, ...]:
+def path_of(clause: Clause) -> tuple[str, ...]:
     """The attribute's path; none for another kind of context, or a path that is not valid."""
     if clause.context_kind not in {None, USER_KIND}:
         return ()
@@ -53,13 +53,13 @@ def _path(clause: Clause) -> tuple[str, ...]:
 
 def is_about_segments(clause: Clause) -> bool:
     """Whether a condition tests our segments, and none of LaunchDarkly's."""
-    path = _path(clause)
+    path = path_of(clause)
     return path == (ATTRIBUTE,) or (len(path) == 2 and path[0] == PATH)
 
 
 def names_of(clause: Clause) -> list[str]:
     """The segments that a clause names for sure; none if it tests another attribute."""
-    path = _path(clause)
+    path = path_of(clause)
     if len(path) == 2 and path[0] == PATH:
         return [path[1]]
     if clause.op != "in" or path != (ATTRIBUTE,):
@@ -72,7 +72,7 @@ def targets_among(clause: Clause, segments: Collection[str]) -> dict[str, bool]:
     named = names_of(clause)
     found = {key: True for key in named if key in segments}
     like = _LIKE.get(clause.op)
-    if like is not None and _path(clause) == (ATTRIBUTE,):
+    if like is not None and path_of(clause) == (ATTRIBUTE,):
         texts = [value for value in clause.values if isinstance(value, str)]
         matched = (key for key in segments if any(like(value, key) for value in texts))
         found |= dict.fromkeys(matched, False)

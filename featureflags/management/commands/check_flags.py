@@ -27,6 +27,8 @@ nothing of anybody.
   undeclared        in LaunchDarkly, and not declared here
   not-evaluated     declared, and not evaluated on the server for --days
   unknown-segment   targets a segment that Django does not have
+  misleading        a rule does something else than it seems to: it goes by a part of a segment's
+                    key, shares out by a list, or tests what LaunchDarkly is never told
 
   manage.py check_flags
   manage.py check_flags --days 90 --ignore undeclared --json

@@ -19,7 +19,14 @@ from featureflags.conf import app_settings
 from featureflags.evaluation import is_enabled
 from featureflags.launchdarkly.client import close
 from tests.conftest import FlagFile
-from tests.services.launchdarkly import boolean_flag, segment_rule, string_flag
+from tests.services.launchdarkly import (
+    boolean_flag,
+    clause,
+    rollout,
+    rule,
+    segment_rule,
+    string_flag,
+)
 from tests.services.launchdarkly_api import LaunchDarklyApiServer
 
 pytestmark = pytest.mark.django_db
@@ -186,6 +193,27 @@ def test_a_segment_that_django_does_not_have(flag_file: FlagFile) -> None:
         "targets the segment “emploee”, which Django does not have: rule 1, condition 1 of the"
         ' flag “internal-tools”: segments is any of "employee" or "emploee".'
     )
+
+
+@pytest.mark.parametrize(
+    ("rules", "share_by", "why"),
+    [
+        ([rule(clause("segments", "contains", "user"))], "key", "every segment with such a key"),
+        ([], "groups", "gives everybody the first variation, since groups"),
+        ([], "is_staff", "gives everybody the first variation, since is_staff"),
+        ([rule(clause("custom_last_ip", "in", "::1"))], "key", "is not told of this"),
+    ],
+    ids=["part of a key", "by a list", "by a truth value", "withheld"],
+)
+def test_a_rule_that_misleads(
+    flag_file: FlagFile, rules: list[dict[str, Any]], share_by: str, why: str
+) -> None:
+    shares = rollout(10_000, 90_000, bucket_by=share_by)
+    flag_file(boolean_flag("internal-tools", rules=rules, fallthrough=shares), COLOUR)
+    code, document = run()
+    assert (code, kinds(document)) == (1, [("internal-tools", "misleading")])
+    assert why in document["problems"][0]["words"]
+    assert run("--ignore", "misleading")[0] == 0
 
 
 def test_in_words(capsys: pytest.CaptureFixture[str], flag_file: FlagFile) -> None:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from featureflags.inspection.deciding import decision
 from featureflags.inspection.reading import flag_in_words, flag_view, flags, segments
 from featureflags.inspection.targeting import named_segments, uses_of
+from featureflags.inspection.traps import find_traps
 from tests.featureflags.inspection.building import data, on
 from tests.services.launchdarkly import (
     boolean_flag,
@@ -146,5 +147,6 @@ def test_json_of_another_shape_raises_nothing(raw: Any) -> None:
     json.dumps([each.to_dict() for each in segments(odd)])
     uses_of("x", odd)
     named_segments(odd)
+    find_traps(odd, is_indivisible=lambda _: True, is_withheld=lambda _: True)
     for key, one in raw.items():
         decision(key, one, {"kind": "RULE_MATCH", "ruleIndex": 0, "ruleId": "x"})

@@ -184,6 +184,16 @@ class TestManyThreads:
             reader.join()
         assert torn == []
 
+    def test_what_a_reader_goes_through_does_not_change_under_it(self) -> None:
+        """As `raw` does: a dict that grows meanwhile would raise."""
+        store = CopyOnWriteStore()
+        store.init({FEATURES: {"a": item(FEATURES, "a", 1)}, SEGMENTS: {}})
+        reading = iter(store._items[FEATURES].living.items())
+        store.upsert(FEATURES, item(FEATURES, "b", 1))
+        store.delete(FEATURES, "a", 2)
+        assert [key for key, _ in reading] == ["a"]
+        assert list(store.raw()["flags"]) == ["b"]
+
     def test_writers_of_different_flags_lose_nothing_and_the_newest_wins(self) -> None:
         store = CopyOnWriteStore()
         store.init({})

@@ -1,0 +1,103 @@
+"""Rules that do something else than they seem to: all valid JSON, and all met in practice.
+
+- A condition on `segments` with another text operator than `in`: `contains "user"` matches
+  `new_user` too.
+- A negated condition on `/segment/X`: who is not in X has no such attribute, and LaunchDarkly
+  matches nobody on an attribute that is not there, negated or not.
+- A percentage rollout by an attribute that is a list, an object or a truth value: LaunchDarkly
+  cannot tell people apart by it, and gives everybody the first variation.
+- A condition on an attribute that LaunchDarkly is never told: it matches nobody.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from featureflags.inspection.clauses import PATH, is_about_segments, launchdarkly_segments, path_of
+from featureflags.inspection.reading import FlagView, RawData, RuleView, flags, segments
+from featureflags.inspection.serving import Serving
+from featureflags.segments.definitions import SEGMENT_MATCH, Clause
+from featureflags.segments.references import reachable
+from featureflags.segments.showing import words
+
+Names = Callable[[str], bool]
+"""Whether something is true of the attribute of this name."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trap:
+    """One rule that does not do what it seems to."""
+
+    flag: str
+    """The flag; for a rule of a LaunchDarkly segment, the first that rests on it."""
+    words: str
+
+
+def find_traps(data: RawData, *, is_indivisible: Names, is_withheld: Names) -> list[Trap]:
+    """All of them, by flag. A LaunchDarkly segment on which no flag rests has none.
+
+    `is_indivisible` says whether an attribute cannot tell people apart, `is_withheld` whether
+    LaunchDarkly is never told of it.
+    """
+    found: list[Trap] = []
+    theirs = {segment.key: segment for segment in segments(data)}
+    named = {key: _named(segment.rules) for key, segment in theirs.items()}
+    seen: set[str] = set()
+    for flag in flags(data):
+        told = [*_in_rules(flag.rules, is_withheld), *_in_rollouts(flag, is_indivisible)]
+        resting_on = reachable(lambda key: named.get(key, ()), _named(flag.rules))
+        for key in sorted((resting_on & theirs.keys()) - seen):
+            whose = f" of LaunchDarkly's segment “{key}”"
+            told += [f"{each}{whose}" for each in _in_rules(theirs[key].rules, is_withheld)]
+        seen |= resting_on
+        found += [Trap(flag=flag.key, words=each) for each in told]
+    return found
+
+
+def _named(rules: tuple[RuleView, ...]) -> list[str]:
+    """LaunchDarkly's segments that these rules ask for."""
+    return [
+        key
+        for rule in rules
+        for clause in rule.clauses
+        if clause.op == SEGMENT_MATCH
+        for key in launchdarkly_segments(clause)
+    ]
+
+
+def _in_rules(rules: tuple[RuleView, ...], is_withheld: Names) -> Iterator[str]:
+    for rule in rules:
+        for number, clause in enumerate(rule.clauses, start=1):
+            why = _trap_in(clause, is_withheld)
+            if why is not None:
+                yield f"{why}: {words(clause)}, in {rule.name}, condition {number}"
+
+
+def _trap_in(clause: Clause, is_withheld: Names) -> str | None:
+    path = path_of(clause)
+    if not path or clause.op == SEGMENT_MATCH:
+        return None
+    if is_about_segments(clause):
+        if path[0] == PATH:
+            return (
+                "matches nobody, since only members have this attribute" if clause.negate else None
+            )
+        return None if clause.op == "in" else "matches every segment with such a key"
+    return (
+        "matches nobody, since LaunchDarkly is not told of this" if is_withheld(path[0]) else None
+    )
+
+
+def _in_rollouts(flag: FlagView, is_indivisible: Names) -> Iterator[str]:
+    servings: list[tuple[str, Serving | None]] = [(rule.name, rule.serving) for rule in flag.rules]
+    for name, serving in [*servings, ("the default rule", flag.fallthrough)]:
+        if serving is not None and serving.shares and is_indivisible(_root(serving.bucket_by)):
+            yield (
+                f"gives everybody the first variation, since {serving.bucket_by} does not tell"
+                f" people apart: {serving.words}, in {name}"
+            )
+
+
+def _root(attribute: str) -> str:
+    return attribute.lstrip("/").split("/", 1)[0]
