@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from django.contrib import admin
 from django.contrib.admin.views.main import ChangeList
 from django.http import HttpRequest
+from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
@@ -57,7 +58,8 @@ class SizeColumns(BaseModelAdmin):
         if size is None:
             return _("not counted yet")
         return format_html(
-            '<span title="{}">{}</span>{}',
+            '<a href="{}" title="{}">{}</a>{}',
+            reverse("admin:featureflags_segment_members", args=[segment.key]),
             counted_in_words(size),
             number_in_words(size),
             _trend(segment),

@@ -6,13 +6,16 @@ from collections.abc import Callable
 from functools import partial
 
 from django.contrib.admin import AdminSite
-from django.http import HttpResponse
+from django.http.response import HttpResponseBase
 from django.urls import URLPattern, path
 
+from featureflags.admin.segment_members import export_segment_members, segment_members
 from featureflags.admin.user_page import user_page
 from featureflags.admin.why import why_flag, why_search, why_segment
 
-PAGES: tuple[tuple[str, Callable[..., HttpResponse], str], ...] = (
+PAGES: tuple[tuple[str, Callable[..., HttpResponseBase], str], ...] = (
+    ("members/<str:segment>/", segment_members, "segment_members"),
+    ("members/<str:segment>/export/", export_segment_members, "segment_export"),
     ("user-context/<uuid:key>/", user_page, "usercontext"),
     ("why/", why_search, "why"),
     ("why/segment/<str:segment>/<uuid:key>/", why_segment, "why_segment"),

@@ -19,6 +19,7 @@ BENCHMARKS = {
     "matching": "one user against many segments, beside flagsmith-engine",
     "counting": "all users against 20 segments in PostgreSQL, beside SQL written by hand",
     "impact": "the preview of a changed segment in PostgreSQL, beside a query for each number",
+    "members": "a page of a segment's members in PostgreSQL, beside a count and an OFFSET",
     "store": "one evaluation by the SDK, on its own store and on ours",
 }
 
@@ -27,7 +28,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(BENCHMARKS))
     parser.add_argument("--json", type=Path, help="also write all figures to this file")
-    parser.add_argument("--users", type=int, help="for counting and impact (default 1,000,000)")
+    parser.add_argument("--users", type=int, help="for those in PostgreSQL (default 1,000,000)")
     chosen = parser.parse_args()
     unknown = sorted(set(chosen.names) - BENCHMARKS.keys())
     if unknown:
@@ -38,7 +39,7 @@ def main() -> int:
         for name in chosen.names or BENCHMARKS:
             print(f"\n== {name}: {BENCHMARKS[name]}", flush=True)
             written = Path(folder) / f"{name}.json"
-            wants_users = chosen.users and name in {"counting", "impact"}
+            wants_users = chosen.users and name in {"counting", "impact", "members"}
             extra = ["--users", str(chosen.users)] if wants_users else []
             command = [sys.executable, "-m", f"tests.benchmarks.{name}", "--json", str(written)]
             failed |= subprocess.run([*command, *extra], check=False).returncode != 0

@@ -39,7 +39,7 @@ def test_the_number_when_it_was_counted_and_how_it_went(staff: Client) -> None:
     day = timezone.localdate() - datetime.timedelta(days=7)
     SegmentCount.objects.create(segment_key="beta", day=day, at_least=5, at_most=5)
     shown = page(staff, q="beta")
-    assert ">3</span>" in shown
+    assert ">3</a>" in shown
     assert 'title="Counted ' in shown
     assert "(UTC)" in shown
     assert "-2 in 7 days" in shown
