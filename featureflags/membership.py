@@ -13,6 +13,7 @@ from django.db.models import F, Q
 
 from featureflags.attributes import attributes_of
 from featureflags.cache.rulesets import current_ruleset
+from featureflags.models import Segment
 from featureflags.segments.definitions import SegmentDefinition
 from featureflags.segments.parsing import parse_definition
 from featureflags.segments.ruleset import Ruleset
@@ -52,6 +53,16 @@ class Resolver:
         ruleset, key = ruleset_with(segment)
         compiled = compile_segment(ruleset, key, now=now)
         return users.filter(compiled.lower), users.filter(compiled.upper)
+
+    def choices(self, viewer: object) -> list[tuple[str, str]]:
+        """Keys and names of all segments, for whoever may see them."""
+        if not isinstance(viewer, User):
+            return []
+        permissions = ("featureflags.view_segment", "featureflags.change_segment")
+        if not any(viewer.has_perm(permission) for permission in permissions):
+            return []
+        rows = Segment.objects.order_by("key").values_list("key", "name")
+        return [(key, f"{name} ({key})") for key, name in rows]
 
 
 def ruleset_with(segment: object) -> tuple[Ruleset, str]:

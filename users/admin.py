@@ -13,6 +13,7 @@ from django.http import HttpRequest
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from users.admin_filters import LastSeenFilter, SegmentFilter
 from users.fields import MetadataField
 from users.forms import JSONTextField, UserCreateForm, UserEditForm
 from users.models import User
@@ -43,12 +44,22 @@ class UserAdmin(BaseUserAdmin):
         "name",
         "role",
         "email_verified",
+        "last_seen_at",
+        "created_at",
         "is_active",
         "is_staff",
-        "created_at",
-        "last_seen_at",
     )
-    list_filter = ("role", "is_active", "is_staff", "email_verified", "created_at")
+    list_filter = (
+        SegmentFilter,
+        "role",
+        "email_verified",
+        LastSeenFilter,
+        "created_at",
+        "is_active",
+        "is_staff",
+    )
+    # Numbers beside the choices would take a look at each user for each of them.
+    show_facets = admin.ShowFacets.NEVER
     search_fields = ("email", "name")
     search_help_text = gettext_lazy("E-mail, name, or the whole key of a user.")
     ordering = ("email",)

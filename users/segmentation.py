@@ -30,6 +30,10 @@ class SegmentResolver(Protocol):
         """Those who surely are in the segment, and those who can be."""
         ...
 
+    def choices(self, viewer: object) -> list[tuple[str, str]]:
+        """Keys and names of the segments that a member of staff may see; one query at most."""
+        ...
+
 
 _registered: list[SegmentResolver] = []
 
@@ -44,3 +48,8 @@ def resolver() -> SegmentResolver:
     if not _registered:
         raise ImproperlyConfigured("No app that knows segments is installed.")
     return _registered[0]
+
+
+def choices(viewer: object) -> list[tuple[str, str]]:
+    """Keys and names of the segments that `viewer` may see; none if no app knows segments."""
+    return _registered[0].choices(viewer) if _registered else []

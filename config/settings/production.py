@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.core.exceptions import ImproperlyConfigured
 
 from config.settings.base import *
-from config.settings.base import CELERY_BROKER_URL, FEATUREFLAGS, REDIS_URL, SECRET_KEY
+from config.settings.base import BROKER_URL, FEATUREFLAGS, REDIS_URL, SECRET_KEY
 from config.settings.environment import INSECURE_SECRETS, env
 
 SHORTEST_SECRET_KEY = 50
@@ -25,7 +25,7 @@ def problems() -> list[str]:
         )
     if not REDIS_URL:
         found.append("REDIS_URL is missing (redis://host:6379/0).")
-    if not CELERY_BROKER_URL:
+    if not BROKER_URL:
         found.append("CELERY_BROKER_URL is missing (redis://host:6379/1).")
     if not env.list("ALLOWED_HOSTS", default=[]):
         found.append("ALLOWED_HOSTS is missing (flags.example.com,…).")

@@ -14,6 +14,7 @@ from featureflags.models import Segment
 from featureflags.recounting import count_everything
 from tests.browser.conftest import PHONE, VIEWER, CheckAccessibility, OpenPage, Shot, person_with
 from tests.factories import SegmentFactory, SegmentMemberFactory, UserFactory, clause, rule
+from users.models import User
 
 LIST = "/admin/featureflags/segment/members/pro/"
 
@@ -120,4 +121,24 @@ def test_on_a_phone(
     page = open_page(person_with(*VIEWER), viewport=PHONE, color_scheme=scheme)
     page.goto(f"{LIST}?entered=30")
     assert page.evaluate("document.documentElement.scrollWidth") == PHONE["width"]
+    check_accessibility(page)
+
+
+def test_users_are_filtered_by_segment_and_by_when_they_were_seen(
+    viewer_page: Page, pro: Segment, expect: Expect, check_accessibility: CheckAccessibility
+) -> None:
+    User.objects.filter(email="user03@example.com").update(last_seen_at=timezone.now())
+    page = viewer_page
+    page.goto("/admin/users/user/")
+    page.get_by_role("link", name="Pros (pro)").click()
+    rows = page.locator("#result_list tbody tr")
+    expect(rows).to_have_count(61)
+    page.get_by_role("link", name="Past 7 days").first.click()
+    expect(rows).to_have_count(1)
+    expect(rows).to_contain_text("user03@example.com")
+    SegmentFactory.create_batch(20)
+    page.reload()
+    page.get_by_label("By segment").select_option("system")
+    page.get_by_role("button", name="Show").click()
+    expect(page.get_by_text("0 users")).to_be_visible()
     check_accessibility(page)
