@@ -25,8 +25,8 @@ from tests.services.flag_json import boolean_flag, segment_rule
 NO_PAGES = {
     # Answers for scripts, and addresses that only lead elsewhere.
     *("autocomplete", "jsi18n", "view_on_site", "logout", None),
-    # Answers to a form.
-    "featureflags_warmrun_cancel",
+    # Nobody adds a warming there, and cancelling one answers to a form.
+    *("featureflags_warmrun_add", "featureflags_warmrun_cancel"),
     # Files to keep.
     "featureflags_segment_export",
     # As the user's own, for whoever is logged in.
