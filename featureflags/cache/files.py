@@ -195,6 +195,11 @@ class SharedFileCache(FileBasedCache):
         descriptor = os.open(path.parent / ".lock", os.O_RDWR | os.O_CREAT, 0o600)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX)
-            yield
+            try:
+                yield
+            finally:
+                # A process that is forked meanwhile holds the descriptor too: closing ours alone
+                # would leave the lock to it, for as long as it lives.
+                fcntl.flock(descriptor, fcntl.LOCK_UN)
         finally:
             os.close(descriptor)

@@ -9,7 +9,7 @@ import math
 from collections.abc import Callable, Iterator, Mapping
 from typing import Final
 
-from featureflags.segments.operators import compile_regex
+from featureflags.segments.regexes import Regex
 from featureflags.segments.values import is_number, parse_instant, parse_semver
 from featureflags.segments.wording import ValueKind
 
@@ -73,7 +73,7 @@ def _regex(value: object) -> str | None:
     if not isinstance(value, str):
         return _string(value)
     try:
-        compile_regex(value)
+        Regex(value)
     except ValueError as error:
         return f"{_shown(value)} is not a valid expression: {error}"
     return None

@@ -1,8 +1,8 @@
 """What each operator does: from a clause's values to a test of one observed value.
 
 Values are parsed here, once, when a clause is compiled. A value that does not fit its operator
-(a string for ``lessThan``) never matches, as in LaunchDarkly. Uses google-re2, and nothing of ours
-but the comparisons.
+(a string for ``lessThan``) never matches, as in LaunchDarkly. Uses nothing of ours but the
+comparisons and the regular expressions.
 """
 
 from __future__ import annotations
@@ -11,8 +11,7 @@ import operator
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final, TypeAlias
 
-import re2
-
+from featureflags.segments.regexes import Regex
 from featureflags.segments.values import SemVer, is_number, parse_instant, parse_semver, same
 from featureflags.types import JSONValue
 
@@ -29,20 +28,6 @@ answer there, and we answer no match.
 def never(_value: object) -> bool:
     """The test that nothing passes."""
     return False
-
-
-def compile_regex(pattern: str) -> re2._Regexp:
-    """RE2, so that no pattern can hang a request. Raises ValueError with RE2's own words."""
-    options = re2.Options()
-    options.log_errors = False
-    try:
-        return re2.compile(pattern, options)
-    except re2.error as error:
-        # RE2 speaks in bytes.
-        [words] = error.args or ("?",)
-        raise ValueError(words.decode() if isinstance(words, bytes) else str(words)) from error
-    except UnicodeEncodeError as error:
-        raise ValueError("it holds half a character (a lone surrogate)") from error
 
 
 def scalar_sets(
@@ -108,13 +93,13 @@ def _contains(values: Sequence[JSONValue]) -> Test:
 
 
 def _matches(values: Sequence[JSONValue]) -> Test:
-    patterns = [compile_regex(value) for value in _strings(values)]
+    patterns = [Regex(value) for value in _strings(values)]
 
     def test(value: object) -> bool:
         if not isinstance(value, str):
             return False
         try:
-            return any(pattern.search(value) is not None for pattern in patterns)
+            return any(pattern.found_in(value) for pattern in patterns)
         except UnicodeEncodeError:
             # Half a character has no UTF-8, so RE2 cannot see it.
             return False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import multiprocessing
 import os
 import threading
@@ -162,3 +163,26 @@ class TestBetweenProcesses:
         for reader in readers:
             reader.join()
         assert seen == set(values)
+
+
+def test_a_process_that_is_forked_in_the_middle_of_a_write_keeps_no_lock(
+    cache: SharedFileCache,
+) -> None:
+    """It inherits the descriptor: without care nobody could write there for as long as it lives."""
+    path = Path(cache._key_to_file("a"))
+    reading, writing = os.pipe()
+    with cache._locked(path):
+        pid = os.fork()
+        if pid == 0:
+            os.close(writing)
+            os.read(reading, 1)
+            os._exit(0)
+    try:
+        with (path.parent / ".lock").open("r+b") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        cache.set("a", 1)
+    finally:
+        os.close(writing)
+        os.waitpid(pid, 0)
+        os.close(reading)
+    assert cache.get("a") == 1
