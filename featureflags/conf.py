@@ -46,6 +46,10 @@ class FeatureFlagsSettings:
     """Of one segment: members are part of the compiled rules that each process holds."""
     impact_seconds: float = 1.0
     """How long a preview of a segment may count users. Past that its numbers are lower bounds."""
+    confirm_percent: float = 10.0
+    confirm_users: int = 1000
+    """A change that moves more than this share of all users, or more users than that, whichever is
+    less, is saved only once it is confirmed. So is each that a flag which is on rests on."""
     private_attributes: tuple[str, ...] = ("email", "name")
     launchdarkly_attributes: tuple[str, ...] = ("*",)
     """The names of the attributes that may be sent; `*` stands for all that the catalogue and the

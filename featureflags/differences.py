@@ -7,20 +7,18 @@ one, and not as a rule that went and another that came.
 
 from __future__ import annotations
 
-import datetime
 import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from django.utils.formats import date_format
-from django.utils.timezone import localtime
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext, ngettext_lazy
 
 from featureflags.changing import MemberState
 from featureflags.documents import SegmentDocument
+from featureflags.moments import moment_in_words
 from featureflags.segments.definitions import Clause, Rule
 from featureflags.segments.exporting import dump_rules
 from featureflags.segments.showing import words
@@ -76,7 +74,7 @@ class MemberDifference:
     """What changed about one user; None: no membership."""
 
     user: str | None
-    """The key; None: the account is deleted."""
+    """The key, or what the reader may know them by; None: the account is deleted."""
     before: MemberState | None
     after: MemberState | None
 
@@ -108,6 +106,11 @@ def differences(old: SegmentDocument | None, new: SegmentDocument | None) -> lis
     assert old is not None  # noqa: S101 - for the type checker
     assert new is not None  # noqa: S101
     return [*_about(old, new), *_rules(old.definition.rules, new.definition.rules)]
+
+
+def rules_in_words(document: SegmentDocument) -> list[str]:
+    """Each rule of a segment, as one sentence."""
+    return [f"{_named(rule, number)}: {_all(rule)}" for number, rule in _numbered(document)]
 
 
 def member_groups(found: Iterable[MemberDifference]) -> list[MemberGroup]:
@@ -146,11 +149,6 @@ def members_in_words(
 ) -> list[str]:
     """One sentence for each group. `name_of` a user's key: whom the reader may know by name."""
     return [_group_in_words(group, name_of) for group in groups]
-
-
-def moment_in_words(moment: datetime.datetime) -> str:
-    """An instant in the site's time zone, which is named."""
-    return date_format(localtime(moment), "Y-m-d H:i T")
 
 
 def _state(kind: str, until: int | None) -> MemberState:

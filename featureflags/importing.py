@@ -6,12 +6,12 @@ All of a document is written, or nothing. Segments that it does not name stay as
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from django.core.exceptions import ValidationError
 from django.db import transaction
 
-from featureflags.changing import Moved, segment_change
+from featureflags.changing import MemberState, Moved, segment_change
 from featureflags.differences import (
     differences,
     member_groups,
@@ -20,14 +20,14 @@ from featureflags.differences import (
     members_of,
 )
 from featureflags.documents import NotImportable, SegmentDocument, read_document, read_segments
-from featureflags.models import Segment, SegmentMember, segment_graph
-from featureflags.segments.definitions import SegmentDefinition
+from featureflags.memberlists import replace_members, stored_members
+from featureflags.models import Segment, segment_graph
 from featureflags.segments.exporting import dump_rules
 from featureflags.segments.references import find_cycle, levels, references
 from featureflags.segments.ruleset import Ruleset
 from featureflags.sizes import Movement, movements
 from featureflags.versions import RulesetVersion
-from users.times import now_in_microseconds, to_datetime, to_microseconds
+from users.times import now_in_microseconds
 
 SOURCE = "import_segments"
 """What the history says about the way on which an import came."""
@@ -117,29 +117,19 @@ def _save(document: SegmentDocument) -> None:
     segment.is_active = document.is_active
     segment.rules = dump_rules(definition.rules)
     segment.save()
-    _save_members(segment, definition)
+    replace_members(segment, _with_reasons(segment, members_of(document)))
 
 
-def _save_members(segment: Segment, definition: SegmentDefinition) -> None:
-    """Members that stay keep their row, and with it the reason that somebody gave."""
-    kinds = SegmentMember.Kind
-    # Included beats excluded, and a user is a member once.
-    wanted = {key: (kinds.EXCLUDE, until) for key, until in definition.excluded.items()}
-    wanted |= {key: (kinds.INCLUDE, until) for key, until in definition.included.items()}
-    stale = []
-    for row in SegmentMember.objects.filter(segment=segment):
-        until = None if row.expires_at is None else to_microseconds(row.expires_at)
-        if wanted.get(str(row.user_id)) == (row.kind, until):
-            del wanted[str(row.user_id)]
-        else:
-            stale.append(row.pk)
-    SegmentMember.objects.filter(pk__in=stale).delete()
-    SegmentMember.objects.bulk_create(
-        SegmentMember(
-            segment=segment,
-            user_id=key,
-            kind=kind,
-            expires_at=None if until is None else to_datetime(until),
-        )
-        for key, (kind, until) in wanted.items()
-    )
+def _with_reasons(segment: Segment, wanted: Mapping[str, MemberState]) -> dict[str, MemberState]:
+    """Members that stay keep the reason that somebody gave: a document knows none."""
+    stored = stored_members(segment.pk)
+    return {
+        user: replace(state, reason=stored[user].reason)
+        if user in stored and _same_but_reason(stored[user], state)
+        else state
+        for user, state in wanted.items()
+    }
+
+
+def _same_but_reason(stored: MemberState, wanted: MemberState) -> bool:
+    return (stored.kind, stored.expires_at) == (wanted.kind, wanted.expires_at)

@@ -144,6 +144,8 @@ FEATUREFLAGS = {
     "WARM_RENEW_SECONDS": env.int("WARM_RENEW_SECONDS", default=12 * 3600),
     "WARM_AT_ONCE": env.int("WARM_AT_ONCE", default=0),
     "WARM_USERS_PER_SECOND": env.int("WARM_USERS_PER_SECOND", default=0),
+    "CONFIRM_PERCENT": env.float("CONFIRM_PERCENT", default=10.0),
+    "CONFIRM_USERS": env.int("CONFIRM_USERS", default=1000),
     "PRIVATE_ATTRIBUTES": env.list("LAUNCHDARKLY_PRIVATE_ATTRIBUTES", default=["email", "name"]),
     # What is sent at all; * stands for everything that is not withheld.
     "LAUNCHDARKLY_ATTRIBUTES": env.list("LAUNCHDARKLY_ATTRIBUTES", default=["*"]),

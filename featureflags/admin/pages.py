@@ -72,6 +72,11 @@ def segments_link() -> Link:
     return Link(text=_("Segments"), href=reverse("admin:featureflags_segment_changelist"))
 
 
+def change_link(pk: int | str, key: str) -> Link:
+    """To the page on which a segment is changed."""
+    return Link(text=key, href=reverse("admin:featureflags_segment_change", args=[pk]))
+
+
 def users_link() -> Link:
     return Link(text=_("Users"), href=reverse("admin:users_user_changelist"))
 

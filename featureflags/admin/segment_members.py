@@ -24,7 +24,14 @@ from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_POST
 
 from featureflags.admin.downloads import csv_response
-from featureflags.admin.pages import SEGMENT, USER, Link, require, respond, segments_link
+from featureflags.admin.pages import (
+    SEGMENT,
+    USER,
+    change_link,
+    require,
+    respond,
+    segments_link,
+)
 from featureflags.admin.sizes import counted_in_words, number_in_words, size_of
 from featureflags.admin.wording import moment_in_words
 from featureflags.cache.rulesets import LoadedRuleset, current_ruleset
@@ -111,7 +118,7 @@ def segment_members(request: HttpRequest, segment: str, *, site: AdminSite) -> H
         site,
         "admin/featureflags/segment_members.html",
         title=_("Who is in %s") % segment,
-        trail=[segments_link(), _change_link(stored)],
+        trail=[segments_link(), change_link(stored.pk, stored.key)],
         segment=stored,
         form=form,
         rows=[_row(member, definition, stored) for member in found.members],
@@ -207,11 +214,6 @@ def _key(text: str | None) -> uuid.UUID | None:
         return uuid.UUID(text) if text else None
     except ValueError:
         return None
-
-
-def _change_link(segment: Segment) -> Link:
-    address = reverse("admin:featureflags_segment_change", args=[segment.pk])
-    return Link(text=segment.key, href=address)
 
 
 def _write_down(request: HttpRequest, segment: Segment) -> None:

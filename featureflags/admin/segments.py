@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 from django.contrib import admin, messages
+from django.contrib.admin.utils import unquote
 from django.db.models import Count, JSONField, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.urls import URLPattern, reverse
@@ -13,15 +13,17 @@ from django.utils.html import format_html, format_html_join
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
-from featureflags.admin.refusals import RefusingModelAdmin
+from featureflags.admin.deleting import DeletingSegmentAdmin
+from featureflags.admin.history import segment_changes
 from featureflags.admin.rules_field import RulesField
+from featureflags.admin.saving import GuardedSegmentAdmin
 from featureflags.admin.sizes import SizeColumns
 from featureflags.admin.urls import page_urls
 from featureflags.bypass import fresh_rows
 from featureflags.evaluation import looking
 from featureflags.inspection.targeting import uses_of
 from featureflags.launchdarkly.client import feature_store, has_flags
-from featureflags.models import Segment, segment_graph
+from featureflags.models import Segment
 from featureflags.segments.parsing import load_rules
 from featureflags.segments.showing import words
 from featureflags.validation import find_warnings
@@ -31,7 +33,7 @@ RULES_IN_LIST = 3
 
 
 @admin.register(Segment)
-class SegmentAdmin(SizeColumns, RefusingModelAdmin[Segment]):
+class SegmentAdmin(SizeColumns, GuardedSegmentAdmin, DeletingSegmentAdmin):
     """Segments. The key is fixed once LaunchDarkly's rules may name it."""
 
     formfield_overrides = {JSONField: {"form_class": RulesField}}
@@ -68,28 +70,24 @@ class SegmentAdmin(SizeColumns, RefusingModelAdmin[Segment]):
             return super().get_object(request, object_id, from_field)
 
     def get_fieldsets(self, request: HttpRequest, obj: Segment | None = None) -> Any:
-        return self.add_fieldsets if obj is None else super().get_fieldsets(request, obj)
+        given = self.add_fieldsets if obj is None else super().get_fieldsets(request, obj)
+        return self.with_note(request, given)
 
     def get_readonly_fields(self, request: HttpRequest, obj: Segment | None = None) -> Any:
         fixed = super().get_readonly_fields(request, obj)
         return fixed if obj is None else ("key", *fixed)
 
-    def get_deleted_objects(
-        self, objs: Sequence[Segment] | QuerySet[Segment], request: HttpRequest
-    ) -> Any:
-        """As Django's; segments whose rules name one of these stand among the protected."""
-        deleted, counts, perms_needed, protected = super().get_deleted_objects(objs, request)
-        keys = {segment.key for segment in objs}
-        protected = [
-            *protected,
-            *(
-                _("The segment “%(key)s”, whose rules name “%(named)s”")
-                % {"key": key, "named": "”, “".join(sorted(keys & names))}
-                for key, names in sorted(segment_graph().items())
-                if keys & names
-            ),
-        ]
-        return deleted, counts, perms_needed, protected
+    def history_view(
+        self,
+        request: HttpRequest,
+        object_id: str,
+        extra_context: dict[str, Any] | None = None,  # noqa: ARG002 - Django's signature
+    ) -> HttpResponse:
+        """The segment's own history rather than Django's, which knows no rules and no members."""
+        segment = self.get_object(request, unquote(object_id))
+        if segment is None:
+            return super().history_view(request, object_id)
+        return segment_changes(request, segment.key, site=self.admin_site)
 
     def response_add(
         self, request: HttpRequest, obj: Segment, post_url_continue: str | None = None

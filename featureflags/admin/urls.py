@@ -9,11 +9,21 @@ from django.contrib.admin import AdminSite
 from django.http.response import HttpResponseBase
 from django.urls import URLPattern, path
 
+from featureflags.admin.history import (
+    compare_changes,
+    deleted_segments,
+    restore_change,
+    segment_changes,
+)
 from featureflags.admin.segment_members import export_segment_members, segment_members
 from featureflags.admin.user_page import user_page
 from featureflags.admin.why import why_flag, why_search, why_segment
 
 PAGES: tuple[tuple[str, Callable[..., HttpResponseBase], str], ...] = (
+    ("history/<str:segment>/", segment_changes, "segment_changes"),
+    ("history/<str:segment>/compare/", compare_changes, "segment_compare"),
+    ("deleted/", deleted_segments, "deleted_segments"),
+    ("restore/<int:change>/", restore_change, "segment_restore"),
     ("members/<str:segment>/", segment_members, "segment_members"),
     ("members/<str:segment>/export/", export_segment_members, "segment_export"),
     ("user-context/<uuid:key>/", user_page, "usercontext"),

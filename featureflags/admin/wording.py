@@ -2,27 +2,15 @@
 
 from __future__ import annotations
 
-import datetime
-
-from django.utils import formats, timezone
 from django.utils.translation import gettext as _
 
 from featureflags.attributes import catalogue
 from featureflags.inspection.serving import Serving
+from featureflags.moments import moment_in_words as moment_in_words
 from featureflags.segments.attribute_types import AttributeType
 from featureflags.segments.explanation import MISSING
 from featureflags.segments.members import parse_expiry
 from featureflags.segments.showing import show
-from users.times import to_datetime
-
-
-def moment_in_words(moment: datetime.datetime | int) -> str:
-    """A moment (aware, or µs) in the site's time zone, which is named."""
-    if isinstance(moment, int):
-        moment = to_datetime(moment)
-    local = timezone.localtime(moment)
-    text = formats.date_format(local, "DATETIME_FORMAT")
-    return f"{text} ({timezone.get_current_timezone_name()})"
 
 
 def observed_in_words(attribute: str, observed: object) -> str:

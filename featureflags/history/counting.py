@@ -17,8 +17,8 @@ from django.db import transaction
 
 from featureflags.changing import MemberState, Moved
 from featureflags.conf import app_settings
+from featureflags.deltas import SegmentDelta
 from featureflags.documents import SegmentDocument, document_of, read_segments
-from featureflags.history.deltas import SegmentDelta
 from featureflags.impact import Impact, impact_of, impact_on
 from featureflags.models import SegmentMember
 from featureflags.monitoring import report
@@ -50,14 +50,22 @@ def _counted(pk: int, delta: SegmentDelta, seconds: float) -> Moved | None:
     try:
         # What fails in here is undone, and nothing around it.
         with transaction.atomic():
-            before, after = _ruleset_before(pk, delta), _definition_after(pk, delta)
-            if delta.moves_by_rules:
-                return moved_by(impact_of(after, before=before, seconds=seconds))
-            return moved_by(impact_on(after, users, before=before))
+            return moved_by(impact_of_delta(pk, delta, seconds=seconds))
     except Exception as error:  # noqa: BLE001 - whatever it is, the change is what matters
         message = "It could not be counted whom a change of a segment moves: %s"
         report(logger, "impact_uncounted", message, type(error).__name__)
         return None
+
+
+def impact_of_delta(pk: int | None, delta: SegmentDelta, *, seconds: float) -> Impact:
+    """Whom a change of the segment with this id moves, whether or not it is made already.
+
+    Where rules move nobody, the numbers are of those whose membership differs alone, and exact.
+    """
+    before, after = _ruleset_before(pk, delta), _definition_after(pk, delta)
+    if delta.moves_by_rules:
+        return impact_of(after, before=before, seconds=seconds)
+    return impact_on(after, [str(user) for user in delta.members], before=before)
 
 
 def moved_by(impact: Impact) -> Moved:
@@ -69,7 +77,7 @@ def moved_by(impact: Impact) -> Moved:
     )
 
 
-def _ruleset_before(pk: int, delta: SegmentDelta) -> Ruleset:
+def _ruleset_before(pk: int | None, delta: SegmentDelta) -> Ruleset:
     """The segment as it was, among those that its rules name before or after."""
     before = None if delta.before is None else document_of(delta.before, _members(pk, delta)[0])
     after = None if delta.after is None else document_of(delta.after)
@@ -80,7 +88,7 @@ def _ruleset_before(pk: int, delta: SegmentDelta) -> Ruleset:
     return Ruleset(document.in_force for document in documents.values())
 
 
-def _definition_after(pk: int, delta: SegmentDelta) -> SegmentDefinition:
+def _definition_after(pk: int | None, delta: SegmentDelta) -> SegmentDefinition:
     if delta.after is None:
         return SegmentDefinition(key=delta.state.key)
     return document_of(delta.after, _members(pk, delta)[1]).in_force
@@ -99,10 +107,12 @@ def named_by(documents: Collection[SegmentDocument]) -> dict[str, SegmentDocumen
     return found
 
 
-def _members(pk: int, delta: SegmentDelta) -> tuple[dict[str, MemberState], dict[str, MemberState]]:
+def _members(
+    pk: int | None, delta: SegmentDelta
+) -> tuple[dict[str, MemberState], dict[str, MemberState]]:
     """The members before and after; where rules move nobody, those who differ are enough."""
     stays: dict[str, MemberState] = {}
-    if delta.moves_by_rules and delta.after is not None:
+    if delta.moves_by_rules and delta.after is not None and pk is not None:
         members = SegmentMember.objects.filter(segment=pk).states()
         stays = {
             str(user): state for (_, user), state in members.items() if user not in delta.members

@@ -11,9 +11,9 @@ from collections.abc import Iterator, Mapping
 
 from featureflags.cache.unit import current_unit
 from featureflags.changing import Moved, OpenChange, Place
+from featureflags.deltas import MemberDelta, SegmentDelta
 from featureflags.documents import dump_state
 from featureflags.history.counting import count_moved
-from featureflags.history.deltas import MemberDelta, SegmentDelta
 from featureflags.models import MemberChange, Segment, SegmentChange, SegmentMember
 from users.models import User
 

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from featureflags.models.history import AppendOnly, MemberChange, SegmentChange
 from featureflags.models.schedule import ScheduledRun
-from featureflags.models.segments import KEY, Segment, SegmentMember, segment_graph
+from featureflags.models.segments import (
+    KEY,
+    Segment,
+    SegmentMember,
+    StaleSegment,
+    segment_graph,
+)
 from featureflags.models.sizes import SegmentCount, SegmentSize, UserCount
 from featureflags.models.warming import WarmRange, WarmRun
 from featureflags.versions import RulesetVersion
@@ -20,6 +26,7 @@ __all__ = [
     "SegmentCount",
     "SegmentMember",
     "SegmentSize",
+    "StaleSegment",
     "UserCount",
     "WarmRange",
     "WarmRun",

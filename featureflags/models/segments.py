@@ -126,6 +126,17 @@ class Segment(models.Model):
         with segment_change():
             return super().delete(*args, **options)
 
+    def as_state(self) -> SegmentState:
+        """What this object says, whether or not it is saved."""
+        return SegmentState(
+            key=self.key,
+            name=self.name,
+            description=self.description,
+            is_active=self.is_active,
+            rules=self.rules,
+            version=self.version,
+        )
+
     def stored_state(self) -> SegmentState | None:
         """The row as it is in the database now, never from a cache: one query."""
         return Segment.objects.filter(pk=self.pk).states().get(self.pk)

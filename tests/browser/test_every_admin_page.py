@@ -16,7 +16,7 @@ from django.urls import URLPattern, URLResolver, get_resolver, reverse
 from playwright.sync_api import Page
 from rest_framework.authtoken.models import Token
 
-from featureflags.models import Segment
+from featureflags.models import Segment, SegmentChange
 from tests.browser.conftest import CheckAccessibility
 from tests.conftest import FlagFile
 from tests.factories import SegmentMemberFactory, UserFactory, clause, rule
@@ -46,7 +46,11 @@ def samples(transactional_db: None, flag_file: FlagFile) -> Mapping[str, object]
     Segment.objects.create(
         key="rich", name="Rich", rules=[rule(clause("custom_plan", "in", "pro", "team"))]
     )
+    renamed = Segment.objects.get(key="employee")
+    renamed.name = "Colleagues"
+    renamed.save()
     return {
+        "change": SegmentChange.objects.filter(segment_key="employee").earliest("pk").pk,
         "key": person.pk,
         "id": person.pk,
         "app_label": "featureflags",

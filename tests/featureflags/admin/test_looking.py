@@ -9,6 +9,7 @@ from pytest_django.fixtures import Settings
 
 from featureflags.evaluation import is_enabled
 from featureflags.launchdarkly.client import close
+from featureflags.models import Segment, SegmentChange
 from tests.factories import UserFactory
 from tests.services.flag_json import boolean_flag, rollout, segment_rule
 from tests.services.launchdarkly import LaunchDarklyServer
@@ -19,6 +20,11 @@ pytestmark = pytest.mark.django_db
 
 def pages(user: User) -> dict[str, str]:
     """Every page beside Django's own, with a text that shows that it evaluated."""
+    employee = Segment.objects.get(key="employee")
+    employee.is_active = True
+    employee.description = "Changed"
+    employee.save()
+    changes = SegmentChange.objects.filter(segment_key="employee")
     return {
         reverse(
             "admin:featureflags_usercontext", args=[user.pk]
@@ -27,6 +33,9 @@ def pages(user: User) -> dict[str, str]:
         reverse("admin:featureflags_why_segment", args=["employee", user.pk]): "rule 1 matches",
         reverse("admin:featureflags_why"): "flag:beta",
         reverse("admin:index"): "Flags arrive.",
+        reverse("admin:featureflags_segment_delete", args=[employee.pk]): "beta</strong>",
+        reverse("admin:featureflags_segment_history", args=[employee.pk]): "Added rule 1",
+        reverse("admin:featureflags_segment_restore", args=[changes.last().pk]): "beta</strong>",
     }
 
 

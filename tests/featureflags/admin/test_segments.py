@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from cachalot.api import cachalot_disabled
+from django.contrib.admin import ModelAdmin
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import Permission
 from django.core.exceptions import ValidationError
@@ -64,8 +65,9 @@ def test_a_segment_is_added_changed_and_its_history_told(staff: Client) -> None:
     staff.post(change(segment), form(name="Germans", rules=[]))
     segment.refresh_from_db()
     assert (segment.name, segment.rules) == ("Germans", [])
+    assert LogEntry.objects.latest("pk").get_change_message() == "Changed Name and Rules."
     history = staff.get(reverse("admin:featureflags_segment_history", args=[segment.pk]))
-    assert "Changed Name and Rules." in history.content.decode()
+    assert "Name changed from “Name” to “Germans”" in history.content.decode()
 
 
 def test_every_save_raises_the_version_that_the_page_shows(staff: Client) -> None:
@@ -160,22 +162,25 @@ def test_a_segment_that_another_names_is_not_deleted(staff: Client) -> None:
     assert not LogEntry.objects.exists()
 
 
-def test_segments_are_deleted_by_page_and_by_action(staff: Client) -> None:
+def test_segments_are_deleted_by_page_and_by_action(
+    staff: Client, flag_file: Callable[..., Path]
+) -> None:
     one, two = SegmentFactory.create(), SegmentFactory.create()
     SegmentMemberFactory.create(segment=one)
+    UserFactory.create_batch(20)
     staff.post(reverse("admin:featureflags_segment_delete", args=[one.pk]), {"post": "yes"})
     staff.post(LIST, {"action": "delete_selected", "_selected_action": [two.pk], "post": "yes"})
     assert not Segment.objects.filter(pk__in=[one.pk, two.pk]).exists()
 
 
 def test_a_deletion_that_is_refused_late_is_a_message_and_leaves_no_log(
-    staff: Client, monkeypatch: pytest.MonkeyPatch
+    staff: Client, monkeypatch: pytest.MonkeyPatch, flag_file: Callable[..., Path]
 ) -> None:
     """As if the other segment had been saved after the page had looked."""
     base = SegmentFactory.create(key="base")
     SegmentFactory.create(key="above", rules=[rule(clause("", "segmentMatch", "base"))])
     # Django's own look at what is protected, which does not know rules.
-    monkeypatch.delattr(SegmentAdmin, "get_deleted_objects")
+    monkeypatch.setattr(SegmentAdmin, "get_deleted_objects", ModelAdmin.get_deleted_objects)
     address = reverse("admin:featureflags_segment_delete", args=[base.pk])
     action = {"action": "delete_selected", "_selected_action": [base.pk], "post": "yes"}
     for response in (

@@ -18,6 +18,15 @@ class MemberDelta:
     after: MemberState | None
     account_deleted: bool = False
 
+    @property
+    def moves(self) -> bool:
+        """Whether more than the reason differs."""
+        return _in_force(self.before) != _in_force(self.after)
+
+
+def _in_force(state: MemberState | None) -> object:
+    return None if state is None else (state.kind, state.expires_at)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SegmentDelta:
@@ -55,3 +64,13 @@ class SegmentDelta:
             return True
         same_activity = self.before.is_active == self.after.is_active
         return not (same_activity and self.before.same_rules(self.after))
+
+    @property
+    def moves_by_name(self) -> bool:
+        """Whether a membership changes by more than its reason."""
+        return any(one.moves for one in self.members.values())
+
+    @property
+    def is_inactive(self) -> bool:
+        """Whether nobody is in the segment, before or after."""
+        return not any(state is not None and state.is_active for state in (self.before, self.after))

@@ -1,0 +1,54 @@
+"""Lists of members, written as a whole: what an import, an upload and a restored version do.
+
+Hidden SQL: the members of the segment are read; then one statement deletes and a few insert.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping
+
+from featureflags.changing import MemberState, segment_change
+from featureflags.deltas import MemberDelta
+from featureflags.models import Segment, SegmentMember
+
+
+def stored_members(segment_pk: int | None) -> dict[str, MemberState]:
+    """The members of a segment by user key, never from a cache: one query."""
+    if segment_pk is None:
+        return {}
+    members = SegmentMember.objects.filter(segment=segment_pk).states()
+    return {str(user): state for (_, user), state in members.items()}
+
+
+def member_deltas(
+    before: Mapping[str, MemberState], after: Mapping[str, MemberState]
+) -> dict[uuid.UUID, MemberDelta]:
+    """What becomes of each user whose membership differs."""
+    return {
+        uuid.UUID(user): MemberDelta(before=before.get(user), after=after.get(user))
+        for user in sorted(before.keys() | after.keys())
+        if before.get(user) != after.get(user)
+    }
+
+
+def replace_members(segment: Segment, wanted: Mapping[str, MemberState]) -> None:
+    """Make these the members of the segment, by user key. Those who stay keep their row.
+
+    Raises ValidationError where there are too many.
+    """
+    with segment_change():
+        stored = stored_members(segment.pk)
+        stale = [uuid.UUID(user) for user, state in stored.items() if wanted.get(user) != state]
+        SegmentMember.objects.filter(segment=segment, user__in=stale).delete()
+        SegmentMember.objects.bulk_create(
+            SegmentMember(
+                segment=segment,
+                user_id=user,
+                kind=state.kind,
+                reason=state.reason,
+                expires_at=state.expires_at,
+            )
+            for user, state in wanted.items()
+            if stored.get(user) != state
+        )

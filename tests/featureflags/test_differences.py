@@ -1,0 +1,229 @@
+"""What differs between two definitions, in sentences: cases as data."""
+
+from __future__ import annotations
+
+import datetime
+from typing import Any
+
+import pytest
+from django.test import override_settings
+from hypothesis import given
+from hypothesis import strategies as st
+
+from featureflags.changing import MemberState, SegmentState
+from featureflags.differences import (
+    MemberDifference,
+    differences,
+    member_groups,
+    members_in_words,
+)
+from featureflags.documents import SegmentDocument, document_of
+from tests.factories import clause, rule
+
+PRO = clause("custom_plan", "in", "pro")
+BOTH = clause("custom_plan", "in", "pro", "team")
+GERMAN = clause("custom_country", "in", "DE")
+INTERN = clause("name", "contains", "(intern)", negate=True)
+
+
+def document(*rules: dict[str, Any], **fields: Any) -> SegmentDocument:
+    given = {"name": "Beta", "description": "", "is_active": True, **fields}
+    return document_of(SegmentState(key="beta", version=1, rules=list(rules), **given))
+
+
+WORDS = 'custom_plan is any of "pro"'
+CASES: list[tuple[str, SegmentDocument | None, SegmentDocument | None, list[str]]] = [
+    ("nothing", document(rule(PRO)), document(rule(PRO)), []),
+    ("created", None, document(rule(PRO)), ["Created as “Beta”", f"Added rule 1: {WORDS}"]),
+    (
+        "created inactive",
+        None,
+        document(is_active=False),
+        ["Created as “Beta”", "Inactive: nobody is in it"],
+    ),
+    ("deleted", document(rule(PRO)), None, ["Deleted “Beta”", f"Removed rule 1: {WORDS}"]),
+    ("neither", None, None, []),
+    ("name", document(), document(name="B"), ["Name changed from “Beta” to “B”"]),
+    ("description", document(), document(description="x\n y"), ["Description changed to “x y”"]),
+    ("no description", document(description="x"), document(), ["Description removed"]),
+    ("off", document(), document(is_active=False), ["Deactivated: nobody is in it now"]),
+    ("on", document(is_active=False), document(), ["Activated"]),
+    (
+        "condition added",
+        document(rule(PRO)),
+        document(rule(PRO, GERMAN)),
+        ['Rule 1: added condition: custom_country is any of "DE"'],
+    ),
+    (
+        "condition removed",
+        document(rule(PRO, INTERN)),
+        document(rule(PRO)),
+        ['Rule 1: removed condition: name does not contain "(intern)"'],
+    ),
+    (
+        "condition changed",
+        document(rule(PRO, description="Paying")),
+        document(rule(BOTH, description="Paying")),
+        [f'Rule 1 (Paying): changed condition: {WORDS} → {WORDS} or "team"'],
+    ),
+    (
+        "rule described",
+        document(rule(PRO)),
+        document(rule(PRO, description="Paying")),
+        ["Rule 1 (Paying): description changed to “Paying”"],
+    ),
+    (
+        "rule no longer described",
+        document(rule(PRO, description="Paying")),
+        document(rule(PRO)),
+        ["Rule 1: description removed"],
+    ),
+    (
+        "rule added in front",
+        document(rule(PRO)),
+        document(rule(GERMAN), rule(PRO)),
+        ['Added rule 1: custom_country is any of "DE"'],
+    ),
+    (
+        "rule removed in front",
+        document(rule(GERMAN), rule(PRO)),
+        document(rule(PRO)),
+        ['Removed rule 1: custom_country is any of "DE"'],
+    ),
+    (
+        "another rule altogether",
+        document(rule(PRO)),
+        document(rule(GERMAN)),
+        [f"Removed rule 1: {WORDS}", 'Added rule 1: custom_country is any of "DE"'],
+    ),
+    (
+        "the same rule by its id, with another condition",
+        document(rule(PRO, id="a")),
+        document(rule(GERMAN, id="a")),
+        [
+            f"Rule 1: removed condition: {WORDS}",
+            'Rule 1: added condition: custom_country is any of "DE"',
+        ],
+    ),
+    (
+        "the most alike is the same",
+        document(rule(PRO), rule(GERMAN, INTERN)),
+        document(rule(GERMAN, INTERN, BOTH)),
+        [
+            f"Removed rule 1: {WORDS}",
+            f'Rule 1: added condition: {WORDS} or "team"',
+        ],
+    ),
+    (
+        "order",
+        document(rule(PRO), rule(GERMAN)),
+        document(rule(GERMAN), rule(PRO)),
+        ["The order of the rules changed, which changes nothing else"],
+    ),
+    (
+        "identifiers",
+        document(rule(PRO, id="a")),
+        document(rule(PRO, id="b")),
+        ["Identifiers in the rules changed, which changes nothing else"],
+    ),
+    (
+        "one is not true",
+        document(rule(clause("custom_x", "in", 1))),
+        document(rule(clause("custom_x", "in", True))),
+        ["Rule 1: changed condition: custom_x is any of 1 → custom_x is any of true"],
+    ),
+    (
+        "what words do not show",
+        document(rule(PRO)),
+        document(rule({**PRO, "contextKind": "user"})),
+        [f"Rule 1: changed details of the condition {WORDS}"],
+    ),
+    (
+        "a condition twice",
+        document(rule(PRO, PRO)),
+        document(rule(PRO)),
+        [f"Rule 1: removed condition: {WORDS}"],
+    ),
+]
+
+
+@pytest.mark.parametrize(("name", "old", "new", "expected"), CASES, ids=[c[0] for c in CASES])
+def test_what_differs_is_said(
+    name: str, old: SegmentDocument | None, new: SegmentDocument | None, expected: list[str]
+) -> None:
+    assert differences(old, new) == expected
+
+
+def test_rules_that_are_broken_are_told_of_too() -> None:
+    broken = document({"clauses": "none"})
+    assert differences(document(rule(PRO)), broken)
+    assert differences(None, document(rule()))[-1] == "Added rule 1: (no condition)"
+
+
+CLAUSES = st.sampled_from([PRO, BOTH, GERMAN, INTERN])
+RULES = st.lists(
+    st.tuples(st.lists(CLAUSES, min_size=1, max_size=3), st.sampled_from(["a", "b", "c", "d"])),
+    max_size=4,
+    unique_by=lambda pair: pair[1],
+).map(lambda pairs: [rule(*clauses, id=name) for clauses, name in pairs])
+
+
+@given(RULES, RULES)
+def test_something_is_said_if_and_only_if_something_differs(
+    old: list[dict[str, Any]], new: list[dict[str, Any]]
+) -> None:
+    assert bool(differences(document(*old), document(*new))) == (old != new)
+
+
+def test_three_hundred_rules_that_all_change_are_paired() -> None:
+    old = [rule(clause("custom_plan", "in", n), GERMAN) for n in range(300)]
+    new = [rule(clause("custom_plan", "in", -n), GERMAN) for n in range(1, 301)]
+    found = differences(document(*old), document(*new))
+    assert len(found) == 300
+    assert all("changed condition" in line for line in found)
+
+
+UNTIL = datetime.datetime(2027, 1, 1, 11, tzinfo=datetime.UTC)
+INCLUDED = MemberState(kind="include", reason="", expires_at=None)
+EXCLUDED = MemberState(kind="exclude", reason="", expires_at=None)
+FOR_A_WHILE = MemberState(kind="include", reason="VIP", expires_at=UNTIL)
+
+MEMBERS: list[tuple[MemberState | None, MemberState | None, list[str]]] = [
+    (None, INCLUDED, ["Included 1 user: ada"]),
+    (None, EXCLUDED, ["Excluded 1 user: ada"]),
+    (INCLUDED, None, ["No longer includes 1 user: ada"]),
+    (EXCLUDED, None, ["No longer excludes 1 user: ada"]),
+    (EXCLUDED, INCLUDED, ["Included 1 user who was excluded: ada"]),
+    (INCLUDED, EXCLUDED, ["Excluded 1 user who was included: ada"]),
+    (INCLUDED, INCLUDED, []),
+    (
+        INCLUDED,
+        FOR_A_WHILE,
+        [
+            "Changed expiry or reason of 1 user: ada (until Jan. 1, 2027, noon "
+            "(Europe/Berlin), “VIP”)"
+        ],
+    ),
+]
+
+
+@pytest.mark.parametrize(("before", "after", "expected"), MEMBERS)
+@override_settings(TIME_ZONE="Europe/Berlin")
+def test_what_happened_to_a_member_is_said(
+    before: MemberState | None, after: MemberState | None, expected: list[str]
+) -> None:
+    one = MemberDifference(user="ada", before=before, after=after)
+    assert members_in_words(member_groups([one])) == expected
+
+
+def test_many_are_counted_and_a_few_named() -> None:
+    many = [
+        MemberDifference(user=f"u{number:04}", before=None, after=INCLUDED)
+        for number in range(5_000)
+    ]
+    gone = MemberDifference(user=None, before=EXCLUDED, after=None)
+    names = ", ".join(f"u{number:04}" for number in range(5))
+    assert members_in_words(member_groups([*many, gone]), lambda user: user) == [
+        f"Included 5,000 users: {names}, 4,995 more",
+        "No longer excludes 1 user: (deleted user)",
+    ]
