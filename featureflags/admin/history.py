@@ -181,11 +181,12 @@ class Row:
 
 
 def compare_changes(request: HttpRequest, segment: str, *, site: AdminSite) -> HttpResponse:
-    """Two versions side by side, by the ids of their changes: `old`, and `new` or now."""
+    """Two versions side by side, by the ids of their changes: `old`, by default the one before the
+    last, and `new`, or what is there now."""
     require(request, SEGMENT)
     stored = Segment.objects.filter(key=segment).first()
     changes = changes_of(segment)
-    old = _chosen(changes, request.GET.get("old"))
+    old = _chosen(changes, request.GET.get("old", _last_but_one(changes)))
     new = None if request.GET.get("new", NOW) == NOW else _chosen(changes, request.GET.get("new"))
     listed = list(changes[:MOST_CHOICES])
     listed += [each for each in (old, new) if each is not None and each not in listed]
@@ -211,6 +212,11 @@ def compare_changes(request: HttpRequest, segment: str, *, site: AdminSite) -> H
         new_label=_("what is there now") if new is None else _version(new),
         may_restore=_may_restore(request, stored is not None),
     )
+
+
+def _last_but_one(changes: QuerySet[SegmentChange]) -> str:
+    newest = list(changes.values_list("pk", flat=True)[:2])
+    return str(newest[-1]) if newest else ""
 
 
 def _chosen(changes: QuerySet[SegmentChange], text: str | None) -> SegmentChange:
