@@ -38,9 +38,9 @@ def no_flags(flag_file: FlagFile) -> FlagFile:
 
 
 def people(count: int, **metadata: Any) -> list[User]:
-    return User.objects.bulk_create(
-        User(email=f"{uuid.uuid4()}@example.com", metadata=metadata) for _ in range(count)
-    )
+    users = [User(email=f"{uuid.uuid4()}@example.com", metadata=metadata) for _ in range(count)]
+    User.objects.bulk_create(users)
+    return users
 
 
 @pytest.fixture

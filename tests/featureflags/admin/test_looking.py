@@ -24,7 +24,7 @@ def pages(user: User) -> dict[str, str]:
     employee.is_active = True
     employee.description = "Changed"
     employee.save()
-    changes = SegmentChange.objects.filter(segment_key="employee")
+    first = SegmentChange.objects.filter(segment_key="employee").earliest("pk")
     return {
         reverse(
             "admin:featureflags_usercontext", args=[user.pk]
@@ -35,7 +35,7 @@ def pages(user: User) -> dict[str, str]:
         reverse("admin:index"): "Flags arrive.",
         reverse("admin:featureflags_segment_delete", args=[employee.pk]): "beta</strong>",
         reverse("admin:featureflags_segment_history", args=[employee.pk]): "Added rule 1",
-        reverse("admin:featureflags_segment_restore", args=[changes.last().pk]): "beta</strong>",
+        reverse("admin:featureflags_segment_restore", args=[first.pk]): "beta</strong>",
     }
 
 
