@@ -13,6 +13,16 @@ from django.core.exceptions import ImproperlyConfigured
 from django.core.signals import setting_changed
 
 
+class SegmentsAs(StrEnum):
+    """How a user's segments stand in a context: the values of the setting `segments_as`."""
+
+    LIST = "list"
+    """`segments`: a list of keys, for `segments` `in` KEY."""
+    OBJECT = "object"
+    """`segment`: an object, for `/segment/KEY` `in` true, which costs the same for any number."""
+    BOTH = "both"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FeatureFlagsSettings:
     """Every key of `settings.FEATUREFLAGS`, in lower case. Times are in seconds unless named."""
@@ -28,6 +38,9 @@ class FeatureFlagsSettings:
     """How long a snapshot past its time is kept for the hour when the database is down."""
     marker_seconds: int = 30
     """How long after a write nobody may put the user back into the cache."""
+    stale_seconds: float = 0.0
+    """For so long after a process has asked which rules hold, its checks for loaded users need not
+    ask again: they save a round trip, and may miss an edit of a segment for as long. 0: never."""
     warm_active_days: int = 7
     warm_batch: int = 1000
     """Users that are read and written in one go."""
@@ -54,6 +67,8 @@ class FeatureFlagsSettings:
     launchdarkly_attributes: tuple[str, ...] = ("*",)
     """The names of the attributes that may be sent; `*` stands for all that the catalogue and the
     rules of `featureflags.privacy` let through. Empty: the user's key alone."""
+    segments_as: SegmentsAs = SegmentsAs.BOTH
+    """How LaunchDarkly is told of segments: `list`, `object` or `both`."""
     max_attribute_bytes: int = 16 * 1024
     """Of one attribute as JSON. A user's metadata as a whole is no larger."""
     max_context_bytes: int = 32 * 1024
@@ -170,9 +185,21 @@ def app_settings() -> FeatureFlagsSettings:
         if name.lower() not in known:
             raise ImproperlyConfigured(f"FEATUREFLAGS has no setting {name!r}.")
         values[name.lower()] = tuple(value) if isinstance(value, list) else value
+    if "segments_as" in values:
+        values["segments_as"] = _segments_as(values["segments_as"])
     found = FeatureFlagsSettings(**values)
     source_of(found)
     return found
+
+
+def _segments_as(value: object) -> SegmentsAs:
+    try:
+        return SegmentsAs(str(value))
+    except ValueError:
+        known = ", ".join(SegmentsAs)
+        raise ImproperlyConfigured(
+            f"FEATUREFLAGS['SEGMENTS_AS'] is {value!r}; it is one of: {known}."
+        ) from None
 
 
 def forget_settings(*, setting: str, **_: Any) -> None:

@@ -21,7 +21,23 @@ from featureflags.signals import ruleset_raised, segments_changed
 from featureflags.tasks import count_changed_segments, sync_segment
 from featureflags.versions import RulesetVersion
 from users.models import User
-from users.signals import users_changed, users_deleted, users_seen
+from users.signals import (
+    users_changed,
+    users_changing,
+    users_created,
+    users_deleted,
+    users_seen,
+)
+
+
+@receiver(users_changing)
+def announce_drop(keys: list[str], **_kwargs: Any) -> None:
+    invalidation.announce_drop(keys)
+
+
+@receiver(users_created)
+def forget_that_they_were_missing(keys: list[str], **_kwargs: Any) -> None:
+    invalidation.forget_in_unit(keys)
 
 
 @receiver(users_changed)

@@ -7,18 +7,20 @@ page, and nothing that failed is kept.
 
 from __future__ import annotations
 
-import logging
 import uuid
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass
 
+import msgspec
 from django.contrib.auth.models import AnonymousUser
-from django.db import DatabaseError
+from django.db import DatabaseError, transaction
 from django.http import HttpRequest
 from django.utils.functional import LazyObject
 
-from featureflags.cache import store
-from featureflags.cache.rulesets import LoadedRuleset, current_ruleset
+from featureflags.cache import coherence, store
+from featureflags.cache.rulesets import LoadedRuleset, current_ruleset, recent_ruleset
+from featureflags.cache.store import CacheRead
+from featureflags.cache.turns import Turns
 from featureflags.cache.unit import UnitOfWork, current_unit
 from featureflags.contexts import (
     UserContext,
@@ -27,7 +29,6 @@ from featureflags.contexts import (
     visitor_context,
     with_anonymous_key,
 )
-from featureflags.monitoring import report
 from featureflags.results import ContextSource, Degradation
 from featureflags.types import MICROSECONDS_PER_SECOND
 from featureflags.visitors import known_visitor_key, visitor_key
@@ -36,8 +37,6 @@ from users.requests import loaded_user, session_user_key
 from users.selectors import snapshot_of, snapshots_by_key
 from users.snapshots import UserSnapshot
 from users.times import now_in_microseconds
-
-logger = logging.getLogger(__name__)
 
 RETRY_AFTER = MICROSECONDS_PER_SECOND
 """Within a unit, the database is asked again so long after it failed (µs): a page that asks for
@@ -57,6 +56,10 @@ def resolve(
 
     Raises TypeError for a subject that is none.
     """
+    if request is None and anonymous_key is None and (unit := current_unit()) is not None:
+        known = unit.recall(subject)
+        if known is not None:
+            return known
     # DRF wraps the request; its memos and the visitor's cookie belong to Django's own.
     request = getattr(request, "_request", request)
     if request is None and _is_lazy(subject):
@@ -66,19 +69,17 @@ def resolve(
     if subject is None or isinstance(subject, AnonymousUser):
         key = visitor_key(request) if request is not None else anonymous_key
         return visitor_context(key)
-    context = _of_known(subject)
     visitor = known_visitor_key(request) if request is not None else anonymous_key
-    return context if visitor is None else with_anonymous_key(context, visitor)
+    return _visited(_of_known(subject), visitor)
 
 
 def contexts_for(keys: Iterable[str]) -> dict[str, UserContext]:
     """The contexts of many users by key: one round trip to the cache, one query for the rest."""
     wanted = list(dict.fromkeys(canonical_key(key) for key in keys))
     unit = current_unit()
-    now = now_in_microseconds()
     found: dict[str, UserContext] = {}
     if unit is not None:
-        found = {key: known for key in wanted if (known := unit.context(key, now)) is not None}
+        found = {key: known for key in wanted if (known := unit.recall(key)) is not None}
     missing = [key for key in wanted if key not in found]
     if missing:
         found.update(_fetch(missing, unit))
@@ -106,34 +107,44 @@ def _of_known(subject: User | uuid.UUID | str, *, keep_row: bool = False) -> Use
     if not isinstance(subject, User):
         key = canonical_key(subject)
         return contexts_for([key])[key]
-    key = str(subject.pk)
     unit = current_unit()
-    now = now_in_microseconds()
-    known = unit.context(key, now) if unit is not None else None
+    known = unit.recall(subject) if unit is not None else None
     if known is not None:
         return known
+    key = str(subject.pk)
+    known = unit.recall(key) if unit is not None else None
+    if known is None:
+        known = _of_loaded(subject, key, unit, keep_row=keep_row)
+    if unit is not None and not known.degraded:
+        unit.keep(key, known, primary_key=subject.pk)
+    return known
+
+
+def _of_loaded(user: User, key: str, unit: UnitOfWork | None, *, keep_row: bool) -> UserContext:
+    """From the row that the caller has loaded, as it is."""
     try:
-        snapshot = snapshot_of(subject)
+        snapshot = snapshot_of(user)
     except DatabaseError as error:
         # The user was loaded without their groups, or with columns left out.
-        _report_database(error)
+        coherence.report_database(error)
         return contexts_for([key])[key]
-    read = store.read([key]) if keep_row else None
-    loaded = _ruleset(unit, read)
-    if read is not None and key not in read.fresh:
-        _keep_row(key, read)
+    loaded = unit.ruleset(now_in_microseconds()) if unit is not None else None
+    if loaded is None and (recent := recent_ruleset()) is not None:
+        # Whoever saves the read of the version saves that of the row too.
+        loaded, keep_row = recent, False
+    if loaded is None or keep_row:
+        read = coherence.read([key] if keep_row else ())
+        if keep_row and key not in read.fresh:
+            _keep_row(key, read)
+        loaded = _ruleset(unit, read)
     return _keep(unit, _context(snapshot, loaded, ContextSource.LOADED))
 
 
 def _keep_row(key: str, read: store.CacheRead) -> None:
     """Put whoever is behind a request into the cache: when the database is down, only the session
     says who it is. From the row, since a loaded user may carry changes that are never saved."""
-    if read.failed:
-        return
-    try:
-        store.fill(read, snapshots_by_key([key]).values())
-    except DatabaseError as error:
-        _report_database(error)
+    if not read.failed:
+        _read_and_fill([key], read)
 
 
 def _of_request(request: HttpRequest) -> UserContext:
@@ -142,12 +153,10 @@ def _of_request(request: HttpRequest) -> UserContext:
         try:
             user = request.user if request.user.is_authenticated else AnonymousUser()
         except DatabaseError as error:
-            _report_database(error)
+            coherence.report_database(error)
             return _of_session(request)
     if isinstance(user, User):
-        context = _of_known(user, keep_row=True)
-        visitor = known_visitor_key(request)
-        return context if visitor is None else with_anonymous_key(context, visitor)
+        return _visited(_of_known(user, keep_row=True), known_visitor_key(request))
     return visitor_context(visitor_key(request))
 
 
@@ -159,9 +168,20 @@ def _of_session(request: HttpRequest) -> UserContext:
         return visitor_context(visitor_key(request), Degradation.SESSION_UNAVAILABLE)
     if key is None:
         return visitor_context(visitor_key(request))
-    context = contexts_for([key])[canonical_key(key)]
-    visitor = known_visitor_key(request)
-    return context if visitor is None else with_anonymous_key(context, visitor)
+    return _visited(contexts_for([key])[canonical_key(key)], known_visitor_key(request))
+
+
+def _visited(context: UserContext, visitor: str | None) -> UserContext:
+    """The same user with the key of the visitor they were, if they were one."""
+    if visitor is None:
+        return context
+    unit, key = current_unit(), context.context.key
+    known = unit.recall_visited(key, visitor) if unit is not None else None
+    if known is None:
+        known = with_anonymous_key(context, visitor)
+        if unit is not None and not known.degraded:
+            unit.keep_visited(key, visitor, known)
+    return known
 
 
 def _is_lazy(subject: object) -> bool:
@@ -178,7 +198,7 @@ def _request_of(subject: object) -> HttpRequest | None:
 
 
 def _fetch(keys: list[str], unit: UnitOfWork | None) -> dict[str, UserContext]:
-    read = store.read(keys)
+    read = coherence.read(keys)
     loaded = _ruleset(unit, read)
     contexts = {
         key: _context(snapshot, loaded, ContextSource.CACHE) for key, snapshot in read.fresh.items()
@@ -190,20 +210,59 @@ def _fetch(keys: list[str], unit: UnitOfWork | None) -> dict[str, UserContext]:
 
 
 def _from_database(
-    keys: list[str], read: store.CacheRead, loaded: LoadedRuleset
+    keys: list[str], read: CacheRead, loaded: LoadedRuleset
 ) -> dict[str, UserContext]:
-    try:
-        snapshots: Mapping[str, UserSnapshot] = snapshots_by_key(keys)
-    except DatabaseError as error:
-        _report_database(error)
+    found = _read_rows(keys, read)
+    if found is None:
         return {key: _last_known(key, read, loaded) for key in keys}
-    store.fill(read, snapshots.values())
     return {
-        key: _context(snapshots[key], loaded, ContextSource.DATABASE)
-        if key in snapshots
+        key: _context(found.snapshots[key], loaded, found.source)
+        if key in found.snapshots
         else bare_context(key)
         for key in keys
     }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Found:
+    """The snapshots of those who exist, by key, and where they were read."""
+
+    snapshots: Mapping[str, UserSnapshot]
+    source: ContextSource
+
+
+_turns: Turns[_Found | None] = Turns()
+
+
+def _read_rows(keys: list[str], read: CacheRead) -> _Found | None:
+    """The rows of these users, into the cache too; None if the database failed.
+
+    Threads that ask for one cold user at once ask the database once.
+    """
+    if len(keys) > 1 or transaction.get_connection().in_atomic_block:
+        # What a transaction reads, its own writes among it, is for nobody else.
+        return _read_and_fill(keys, read)
+
+    def in_turn(waited: bool) -> _Found | None:
+        # Whoever was before us has left it in the cache.
+        now = coherence.read(keys) if waited else read
+        if now.fresh:
+            return _Found(snapshots=now.fresh, source=ContextSource.CACHE)
+        return _read_and_fill(keys, now)
+
+    return _turns.read(keys[0], in_turn)
+
+
+def _read_and_fill(keys: list[str], read: CacheRead) -> _Found | None:
+    if read.database_failed:
+        return None
+    try:
+        snapshots = snapshots_by_key(keys)
+    except DatabaseError as error:
+        coherence.report_database(error)
+        return None
+    store.fill(read, snapshots.values())
+    return _Found(snapshots=snapshots, source=ContextSource.DATABASE)
 
 
 def _last_known(key: str, read: store.CacheRead, loaded: LoadedRuleset) -> UserContext:
@@ -222,7 +281,7 @@ def _context(
     return user_context(snapshot, loaded.ruleset, now, source=source, degraded=degraded)
 
 
-def _ruleset(unit: UnitOfWork | None, read: store.CacheRead | None) -> LoadedRuleset:
+def _ruleset(unit: UnitOfWork | None, read: CacheRead) -> LoadedRuleset:
     if unit is None:
         return current_ruleset(read)
     now = now_in_microseconds()
@@ -237,11 +296,6 @@ def _keep(unit: UnitOfWork | None, context: UserContext) -> UserContext:
     """Remember for the rest of the unit; what failed only for a second, since it may heal."""
     if unit is not None:
         until = now_in_microseconds() + RETRY_AFTER
-        kept = replace(context, valid_until=until) if context.degraded else context
+        kept = msgspec.structs.replace(context, valid_until=until) if context.degraded else context
         unit.keep(context.context.key, kept)
     return context
-
-
-def _report_database(error: DatabaseError) -> None:
-    name = type(error).__name__
-    report(logger, "database_unavailable", "The database failed under a flag check: %s", name)

@@ -16,7 +16,7 @@ from django.db.models import Case, F, Q, Value, When
 
 from users import segmentation
 from users.functions import GroupNames
-from users.signals import CHUNK, users_changed, users_seen
+from users.signals import in_chunks, users_changed, users_created, users_seen
 from users.times import to_microseconds
 
 if TYPE_CHECKING:
@@ -65,7 +65,10 @@ class UserQuerySet(models.QuerySet["User"]):
                 created = super().bulk_create(objs, *args, **options)
                 _announce(_keys_in_conflict(self, objs), None)
             return created
-        return super().bulk_create(objs, *args, **options)
+        created = super().bulk_create(objs, *args, **options)
+        for keys in in_chunks([str(user.pk) for user in created]):
+            users_created.send(sender=None, keys=keys)
+        return created
 
     def in_segment(self, segment: object, *, now: int | None = None) -> UserQuerySet:
         """Those who are in a segment at `now` (µs; None: this moment).
@@ -144,8 +147,7 @@ def _keys_in_conflict(queryset: UserQuerySet, users: list[User]) -> list[str]:
 
 def _announce(keys: list[str], last_seen_at: object | None) -> None:
     """Tell who cares, in chunks. An expression as `last_seen_at` cannot be told: a change."""
-    for start in range(0, len(keys), CHUNK):
-        chunk = keys[start : start + CHUNK]
+    for chunk in in_chunks(keys):
         if isinstance(last_seen_at, datetime.datetime):
             users_seen.send(sender=None, keys=chunk, last_seen_at=to_microseconds(last_seen_at))
         else:

@@ -1,4 +1,4 @@
-"""Turns Django's own signals about users and groups into the three of `users.signals`."""
+"""Turns Django's own signals about users and groups into those of `users.signals`."""
 
 from __future__ import annotations
 
@@ -8,12 +8,20 @@ from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import Group
 from django.db.models import Value
 from django.db.models.functions import Replace
-from django.db.models.signals import m2m_changed, post_delete, post_save, pre_delete
+from django.db.models.signals import m2m_changed, post_delete, post_save, pre_delete, pre_save
 from django.dispatch import receiver
 
+from users.groups import keys_of_members
 from users.models import User
 from users.querysets import SNAPSHOT_FIELDS
-from users.signals import CHUNK, users_changed, users_deleted, users_seen
+from users.signals import (
+    in_chunks,
+    users_changed,
+    users_changing,
+    users_created,
+    users_deleted,
+    users_seen,
+)
 from users.times import to_microseconds
 
 DELETED_NAME = "(deleted user)"
@@ -25,6 +33,7 @@ def announce_saved_user(
 ) -> None:
     """A saved user has changed, unless only columns were written that no snapshot holds."""
     if created and not raw:
+        users_created.send(sender=User, keys=[str(instance.pk)])
         return
     if update_fields is None or not SNAPSHOT_FIELDS.isdisjoint(update_fields):
         users_changed.send(sender=User, keys=[str(instance.pk)])
@@ -46,6 +55,14 @@ def announce_changed_groups(
             _announce_members_of(instance)
         else:
             _announce([str(pk) for pk in pk_set or ()])
+
+
+@receiver(pre_save, sender=Group)
+def announce_group_to_be_saved(instance: Group, **_: Any) -> None:
+    """Groups are Django's own: `save` has no transaction unless the caller has one."""
+    if not instance._state.adding:  # noqa: SLF001 - Django's documented state
+        for keys in in_chunks(keys_of_members([instance.pk])):
+            users_changing.send(sender=Group, keys=keys)
 
 
 @receiver(post_save, sender=Group)
@@ -85,10 +102,9 @@ def _announce_members_of(changed: User | Group) -> None:
         changed.__dict__.pop("group_names", None)
         _announce([str(changed.pk)])
     else:
-        members = User.objects.filter(groups=changed).order_by()
-        _announce([str(pk) for pk in members.values_list("pk", flat=True)])
+        _announce(keys_of_members([changed.pk]))
 
 
 def _announce(keys: list[str]) -> None:
-    for start in range(0, len(keys), CHUNK):
-        users_changed.send(sender=User, keys=keys[start : start + CHUNK])
+    for chunk in in_chunks(keys):
+        users_changed.send(sender=User, keys=chunk)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import time
+from functools import lru_cache
 
 EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
 MICROSECOND = datetime.timedelta(microseconds=1)
@@ -23,6 +24,7 @@ def now_in_microseconds() -> int:
     return time.time_ns() // 1000
 
 
+@lru_cache(4096)
 def to_rfc3339(microseconds: int) -> str:
     """The instant as LaunchDarkly reads dates: RFC 3339 in UTC, to the microsecond."""
     instant = to_datetime(microseconds).replace(tzinfo=None)

@@ -17,7 +17,7 @@ import pickle
 import tempfile
 import time
 import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
@@ -82,6 +82,10 @@ class SharedFileCache(FileBasedCache):
                 return False
             self._write(path, new, timeout)
         return True
+
+    def read_many(self, keys: Collection[str]) -> dict[str, Any]:
+        """The values of those that are there, by key."""
+        return self.get_many(keys)
 
     def add_many(
         self, values: Mapping[str, Any], timeout: float | None, version: int | None = None

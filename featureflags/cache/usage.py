@@ -37,7 +37,9 @@ MAX_FLAGS = 2_000
 TRIES = 5
 """Other processes add to the same entry."""
 
-_pending: dict[str, int] = {}
+pending: dict[str, int] = {}
+"""What this process has counted and not merged yet. Always the same dict: whoever counts may keep
+it, and add to what stands in it; a new flag comes in by `count`."""
 _flush_at = time.monotonic() + FLUSH_SECONDS
 _decode = msgspec.msgpack.Decoder(dict[str, int]).decode
 
@@ -57,11 +59,8 @@ class Usage:
 
 def count(flag: str) -> None:
     """Count one evaluation."""
-    pending = _pending
-    if flag in pending:
-        pending[flag] += 1
-    elif len(pending) < MAX_FLAGS:
-        pending[flag] = 1
+    if flag in pending or len(pending) < MAX_FLAGS:
+        pending[flag] = pending.get(flag, 0) + 1
 
 
 def flush_if_due() -> None:
@@ -70,15 +69,14 @@ def flush_if_due() -> None:
     now = time.monotonic()
     if now >= _flush_at:
         _flush_at = now + FLUSH_SECONDS
-        if _pending:
+        if pending:
             threading.Thread(target=flush, name="flag-usage", daemon=True).start()
 
 
 def flush() -> bool:
     """Add what was counted to the entry of today; say whether the cache took it."""
-    global _pending
-    # A thread that counts meanwhile adds to the old dict or to the new one.
-    counts, _pending = _pending, {}
+    # Taken one by one: what a thread counts meanwhile stays, or goes along.
+    counts = {flag: times for flag in list(pending) if (times := pending.pop(flag, 0))}
     if not counts:
         return True
     try:
@@ -89,7 +87,7 @@ def flush() -> bool:
         merged = False
     if not merged:
         for flag, times in list(counts.items()):
-            _pending[flag] = _pending.get(flag, 0) + times
+            pending[flag] = pending.get(flag, 0) + times
     return merged
 
 
@@ -114,8 +112,8 @@ def read() -> Usage:
 
 def forget() -> None:
     """Start again from nothing; after a fork, and for tests."""
-    global _pending, _flush_at  # noqa: PLW0603 - the one place that holds them
-    _pending = {}
+    global _flush_at  # noqa: PLW0603 - the one place that holds it
+    pending.clear()
     _flush_at = time.monotonic() + FLUSH_SECONDS
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from featureflags.models.history import AppendOnly, MemberChange, SegmentChange
+from featureflags.models.pending import PendingInvalidation
 from featureflags.models.schedule import ScheduledRun
 from featureflags.models.segments import (
     KEY,
@@ -19,6 +20,7 @@ __all__ = [
     "KEY",
     "AppendOnly",
     "MemberChange",
+    "PendingInvalidation",
     "RulesetVersion",
     "ScheduledRun",
     "Segment",

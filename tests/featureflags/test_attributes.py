@@ -19,7 +19,7 @@ from featureflags.attributes import (
     private_names,
     type_of,
 )
-from featureflags.cache import store
+from featureflags.cache import entries, store
 from featureflags.conf import app_settings
 from featureflags.resolving import resolve
 from featureflags.segments.attribute_types import AttributeType
@@ -113,10 +113,10 @@ def test_a_snapshot_is_kept_for_24_hours_under_a_versioned_key() -> None:
     assert app_settings().snapshot_seconds == 24 * 3600
     snapshot = snapshot_of(UserFactory.create())
     store.fill(store.read([snapshot.key]), [snapshot])
-    name = store.snapshot_key(snapshot.key)
+    name = entries.snapshot_key(snapshot.key)
     assert name == f"snapshot:1:{snapshot.key}"
     from django.core.cache import caches  # noqa: PLC0415 - beside its use
 
-    entry = store._decode(caches["featureflags"].get(name))
+    entry = entries.decode(caches["featureflags"].get(name))
     in_a_day = timezone.now() + datetime.timedelta(days=1)
     assert abs(entry.fresh_until - in_a_day.timestamp()) < 60

@@ -13,7 +13,7 @@ from django.db import transaction
 from pytest_django.fixtures import Settings
 
 from featureflags import monitoring
-from featureflags.cache import store
+from featureflags.cache import entries, store
 from featureflags.conf import app_settings
 from tests.factories import UserFactory
 from users.selectors import snapshot_of
@@ -40,19 +40,37 @@ def test_what_is_filled_is_found(snapshot: UserSnapshot) -> None:
     assert not store.read([key]).failed
 
 
-def test_a_marker_keeps_fills_out(snapshot: UserSnapshot) -> None:
+def test_a_write_that_is_under_way_keeps_every_fill_out(snapshot: UserSnapshot) -> None:
     before = store.read([snapshot.key])
-    store.drop([snapshot.key])
+    store.mark_open([snapshot.key])
     store.fill(before, [snapshot])
     store.fill(store.read([snapshot.key]), [snapshot])
     assert store.read([snapshot.key]).fresh == {}
+
+
+def test_a_write_that_has_committed_keeps_out_who_read_before_it(snapshot: UserSnapshot) -> None:
+    store.fill(store.read([snapshot.key]), [snapshot])
+    missed = store.CacheRead(began=time.monotonic())
+    found = store.read([snapshot.key])
+    store.drop([snapshot.key])
+    between = store.read([snapshot.key])
+    store.drop([snapshot.key])
+    for before in (missed, found, between):
+        store.fill(before, [snapshot])
+        assert store.read([snapshot.key]).fresh == {}
+
+
+def test_who_saw_that_a_write_has_committed_may_fill(snapshot: UserSnapshot) -> None:
+    store.drop([snapshot.key])
+    store.fill(store.read([snapshot.key]), [snapshot])
+    assert store.read([snapshot.key]).fresh == {snapshot.key: snapshot}
 
 
 def test_a_fill_after_the_marker_has_gone_is_allowed(
     snapshot: UserSnapshot, settings: Settings
 ) -> None:
     change(settings, MARKER_SECONDS=1)
-    store.drop([snapshot.key])
+    store.mark_open([snapshot.key])
     ends = time.monotonic() + 10
     while not store.read([snapshot.key]).fresh and time.monotonic() < ends:
         store.fill(store.read([snapshot.key]), [snapshot])
@@ -69,7 +87,7 @@ def test_a_read_older_than_half_a_marker_fills_nothing(
     store.fill(aged, [snapshot])
     store.fill_version(aged, "1-x")
     found = store.read([snapshot.key])
-    assert found == store.CacheRead(began=found.began)
+    assert (found.version, found.stored) == (None, {})
 
 
 def test_a_fill_never_overwrites(snapshot: UserSnapshot) -> None:
@@ -113,20 +131,21 @@ def test_last_seen_is_rewritten_in_place(snapshot: UserSnapshot) -> None:
     assert found == msgspec.structs.replace(snapshot, last_seen_at=1_700_000_000_000_000)
 
 
-def test_last_seen_puts_nothing_in_the_place_of_a_marker_or_a_miss(snapshot: UserSnapshot) -> None:
+@pytest.mark.parametrize("stands", ["nothing", "a marker"])
+def test_who_read_before_last_seen_was_set_fills_nothing(
+    snapshot: UserSnapshot, stands: str
+) -> None:
+    if stands == "a marker":
+        store.drop([snapshot.key])
+    before = store.read([snapshot.key])
     store.rewrite_last_seen([snapshot.key], 1)
+    store.fill(before, [snapshot])
     assert store.read([snapshot.key]).fresh == {}
-    store.fill(store.read([snapshot.key]), [snapshot])
-    store.drop([snapshot.key])
-    store.rewrite_last_seen([snapshot.key], 1)
-    assert store.read([snapshot.key]).fresh == {}
-    store.fill(store.read([snapshot.key]), [snapshot])
-    assert store.read([snapshot.key]).fresh == {}, "the marker still stands"
 
 
 def test_another_release_s_entry_is_a_miss_and_counted(snapshot: UserSnapshot) -> None:
     cache = caches[app_settings().cache]
-    cache.set(store.snapshot_key(snapshot.key), b"\x93\x01\x02\x03")
+    cache.set(entries.snapshot_key(snapshot.key), b"\x93\x01\x02\x03")
     assert store.read([snapshot.key]).fresh == {}
     assert monitoring.counts()["cache_undecodable"] == 1
 
@@ -134,7 +153,9 @@ def test_another_release_s_entry_is_a_miss_and_counted(snapshot: UserSnapshot) -
 def test_no_personal_data_stays_behind_a_drop(snapshot: UserSnapshot) -> None:
     store.fill(store.read([snapshot.key]), [snapshot])
     store.drop([snapshot.key])
-    assert caches[app_settings().cache].get(store.snapshot_key(snapshot.key)) == store.MARKER
+    left = caches[app_settings().cache].get(entries.snapshot_key(snapshot.key))
+    assert left.startswith(entries.COMMITTED)
+    assert len(left) == len(entries.committed_marker())
 
 
 class TestDeadCache:
@@ -163,15 +184,18 @@ class TestDeadCache:
             assert store.read([snapshot.key]).failed
         store.fill(store.CacheRead(began=time.monotonic()), [snapshot])
         assert store.drop([snapshot.key]) is False
-        store.rewrite_last_seen([snapshot.key], 1)
+        assert store.mark_open([snapshot.key]) is False
+        assert store.rewrite_last_seen([snapshot.key], 1) is False
+        assert store.publish_version("2-x") is False
         assert monitoring.counts() == {
             "cache_read_failed": 3,
             "cache_fill_failed": 1,
-            "cache_drop_failed": 1,
+            "cache_drop_failed": 2,
             "cache_rewrite_failed": 1,
+            "cache_publish_failed": 1,
         }
         messages = [record.getMessage() for record in caplog.records]
-        assert len(messages) == 4
+        assert len(messages) == 5
         assert not any("@" in message for message in messages)
 
     def test_a_failure_spares_the_next_readers_the_wait(self, snapshot: UserSnapshot) -> None:

@@ -61,7 +61,7 @@ async def test_the_async_twins_count_too(flag_file: FlagFile) -> None:
     await ais_enabled("beta", "ada")
     # The thread that runs synchronous code for coroutines has a connection of its own.
     await sync_to_async(connections.close_all)()
-    assert usage._pending == {"beta": 1}
+    assert usage.pending == {"beta": 1}
 
 
 def test_looking_and_lists_do_not_count(flag_file: FlagFile) -> None:
@@ -158,9 +158,9 @@ def test_an_entry_of_somebody_else_is_replaced() -> None:
 def test_made_up_keys_do_not_fill_the_memory() -> None:
     for number in range(usage.MAX_FLAGS + 50):
         usage.count(f"flag-{number}")
-    assert len(usage._pending) == usage.MAX_FLAGS
+    assert len(usage.pending) == usage.MAX_FLAGS
     usage.count("flag-0")
-    assert usage._pending["flag-0"] == 2
+    assert usage.pending["flag-0"] == 2
 
 
 def test_a_forked_child_starts_at_nothing() -> None:
@@ -169,14 +169,14 @@ def test_a_forked_child_starts_at_nothing() -> None:
     queue: multiprocessing.Queue[int] = fork.Queue()
 
     def child() -> None:
-        queue.put(len(usage._pending))
+        queue.put(len(usage.pending))
 
     process = fork.Process(target=child)
     process.start()
     assert queue.get(timeout=20) == 0
     process.join(20)
     assert os.getpid() != process.pid
-    assert usage._pending == {"beta": 1}
+    assert usage.pending == {"beta": 1}
 
 
 def test_a_process_that_ends_merges_its_counts() -> None:

@@ -1,0 +1,120 @@
+"""Two processes: what one has written, the next unit of work of the other sees."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from django.contrib.auth.models import Group
+
+from featureflags.models import Segment
+from tests.factories import SegmentFactory, UserFactory, clause, rule
+from tests.featureflags.cache.probing import Probe
+from tests.services.waiting import wait_until
+from users.models import User
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+TIMES = 1_000
+SECONDS = 60.0
+
+
+@pytest.fixture
+def other(transactional_db: None) -> Iterator[Probe]:
+    with Probe() as probe:
+        yield probe
+
+
+def test_the_unit_after_a_write_sees_it_a_thousand_times(other: Probe) -> None:
+    user = UserFactory.create()
+    key = str(user.pk)
+    segment = SegmentFactory.create(key="chosen")
+    rules = {
+        role: [rule(clause("role", "in", role))]  # who has the role is in the segment
+        for role in ("user", "admin")
+    }
+    wrong = []
+    for number in range(TIMES // 2):
+        role = ("admin", "user")[number % 2]
+        User.objects.filter(pk=key).update(role=role)
+        if other.do("ask", key)["role"] != role:
+            wrong.append(f"write {number} of the user")
+        segment.rules = rules[("user", "admin")[number // 2 % 2]]
+        segment.save()
+        expected = segment.rules == rules[role]
+        if ("chosen" in other.do("ask", key)["segments"]) != expected:
+            wrong.append(f"write {number} of the segment")
+    assert wrong == []
+
+
+def test_what_the_cache_holds_is_used(other: Probe) -> None:
+    """Without this the test above would say nothing about the cache."""
+    key = str(UserFactory.create().pk)
+    assert other.do("ask", key)["source"] == "database"
+    assert other.do("ask", key)["source"] == "cache"
+    User.objects.filter(pk=key).update(role="admin")
+    assert other.do("ask", key)["source"] == "database"
+    assert other.do("ask", key)["source"] == "cache"
+
+
+def test_a_renamed_group_is_seen(other: Probe) -> None:
+    user = UserFactory.create()
+    user.groups.add(Group.objects.create(name="writers"))
+    assert other.do("ask", str(user.pk))["groups"] == ["writers"]
+    Group.objects.update(name="authors")
+    assert other.do("ask", str(user.pk))["groups"] == ["authors"]
+
+
+class TestKilledBehindTheCommit:
+    """A process that dies between its commit and what was to follow: others make up for it."""
+
+    @pytest.fixture
+    def key(self, other: Probe) -> str:
+        user = UserFactory.create()
+        SegmentFactory.create(key="chosen")
+        key = str(user.pk)
+        other.do("ask", key)
+        assert other.do("ask", key)["source"] == "cache"
+        return key
+
+    def test_a_user(self, other: Probe, key: str) -> None:
+        with Probe() as writer:
+            writer.dies("die_behind_commit", "set_role", key, "admin")
+        assert other.do("ask", key)["role"] == "admin"
+
+    def test_a_user_behind_a_long_transaction(self, other: Probe, key: str) -> None:
+        """The marker has gone, and a reader has put the old row back, before the commit."""
+        old = other.do("ask", key)
+        with Probe() as writer:
+            writer.do("change_settings", MARKER_SECONDS=1)
+            writer.tell("die_behind_a_long_transaction", 4, "set_role", key, "admin")
+            wait_until(
+                lambda: other.do("ask", key)["source"] == "database",
+                timeout=SECONDS,
+                what="the marker of the write",
+            )
+            wait_until(
+                lambda: other.do("ask", key) == old, timeout=SECONDS, what="the old entry again"
+            )
+            writer.has_died()
+        wait_until(
+            lambda: other.do("ask", key)["role"] == "admin", timeout=SECONDS, what="the new role"
+        )
+        assert not other.do("pending")
+
+    def test_a_deleted_user(self, other: Probe, key: str) -> None:
+        with Probe() as writer:
+            writer.dies("die_behind_commit", "delete", key)
+        assert other.do("ask", key)["role"] is None
+
+    def test_a_member(self, other: Probe, key: str) -> None:
+        with Probe() as writer:
+            writer.dies("die_behind_commit", "add_member", "chosen", key)
+        assert "chosen" in other.do("ask", key)["segments"]
+
+    def test_a_segment(self, other: Probe, key: str) -> None:
+        everybody = [rule(clause("role", "in", "user"))]
+        with Probe() as writer:
+            writer.dies("die_behind_commit", "edit_segment", "chosen", "Chosen", everybody)
+        assert "chosen" in other.do("ask", key)["segments"]
+        assert Segment.objects.get(key="chosen").rules == everybody
