@@ -32,6 +32,10 @@ from users.snapshots import UserSnapshot
 from users.times import to_rfc3339
 
 CUSTOM_PREFIX = "custom_"
+SEGMENT_NAMES = frozenset({"segments", "segment"})
+"""How a user's segments are called in a context: the list, and the object."""
+RESERVED_NAMES = frozenset({"kind", "anonymous", "_meta", "anonymous_key"}) | SEGMENT_NAMES
+"""Names in a context that mean something else: no attribute may have them."""
 
 
 class Privacy(StrEnum):
@@ -200,7 +204,8 @@ def catalogue() -> Mapping[str, Attribute]:
         attribute = import_string(path)
         if not isinstance(attribute, Attribute):
             raise ImproperlyConfigured(f"FEATUREFLAGS['ATTRIBUTES']: {path} is no Attribute.")
-        if attribute.name in attributes or attribute.name.startswith(CUSTOM_PREFIX):
+        is_taken = attribute.name in attributes or attribute.name in RESERVED_NAMES
+        if is_taken or attribute.name.startswith(CUSTOM_PREFIX):
             raise ImproperlyConfigured(f"The attribute name {attribute.name!r} ({path}) is taken.")
         attributes[attribute.name] = attribute
     return attributes
@@ -234,8 +239,8 @@ def attributes_of(snapshot: UserSnapshot, now: int) -> dict[str, JSONValue]:
     The values inside metadata are the snapshot's own: do not change them.
     """
     attributes: dict[str, JSONValue] = {}
-    for name, attribute in catalogue().items():
-        value = attribute.value(snapshot, now)
+    for name, value_of in _values():
+        value = value_of(snapshot, now)
         if value is not None:
             attributes[name] = value
     for key, value in snapshot.metadata.items():
@@ -247,16 +252,28 @@ def attributes_of(snapshot: UserSnapshot, now: int) -> dict[str, JSONValue]:
 def clocks_of(snapshot: UserSnapshot) -> dict[str, Clock]:
     """The attributes of this user that change by themselves, and when."""
     return {
-        name: clock
-        for name, attribute in catalogue().items()
-        if attribute.clock is not None and (clock := attribute.clock(snapshot)) is not None
+        name: clock for name, clock_of in _clocks() if (clock := clock_of(snapshot)) is not None
     }
+
+
+@cache
+def _values() -> tuple[tuple[str, Callable[[UserSnapshot, int], JSONValue]], ...]:
+    return tuple((name, attribute.value) for name, attribute in catalogue().items())
+
+
+@cache
+def _clocks() -> tuple[tuple[str, Callable[[UserSnapshot], Clock | None]], ...]:
+    return tuple(
+        (name, attribute.clock)
+        for name, attribute in catalogue().items()
+        if attribute.clock is not None
+    )
 
 
 def _forget_catalogue(*, setting: str, **_kwargs: object) -> None:
     if setting == "FEATUREFLAGS":
-        catalogue.cache_clear()
-        private_names.cache_clear()
+        for cached in (catalogue, private_names, _values, _clocks):
+            cached.cache_clear()
 
 
 setting_changed.connect(_forget_catalogue, dispatch_uid="featureflags.attributes")

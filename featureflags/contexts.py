@@ -7,16 +7,17 @@ is JSON, see `boundary`, and no larger than the settings allow.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
 from typing import Any, cast
 
+import msgspec
 from ldclient import Context
 
-from featureflags.attributes import attributes_of, clocks_of
+from featureflags.attributes import RESERVED_NAMES, SEGMENT_NAMES, attributes_of, clocks_of
 from featureflags.boundary import copied, json_size, text_problem
 from featureflags.boundary import json_problem as json_problem
-from featureflags.conf import app_settings
+from featureflags.conf import SegmentsAs, app_settings
 from featureflags.monitoring import report
 from featureflags.privacy import disclose
 from featureflags.results import ContextSource, Degradation
@@ -27,10 +28,10 @@ from users.times import to_rfc3339
 
 logger = logging.getLogger(__name__)
 
-RESERVED = frozenset({"kind", "key", "anonymous", "_meta", "segments", "anonymous_key"})
+RESERVED = RESERVED_NAMES | {"key"}
 """What no extra attribute may be called: it would make the context somebody else's."""
 
-NEVER_TOO_LARGE = frozenset({"kind", "key", "anonymous", "segments"})
+NEVER_TOO_LARGE = frozenset({"kind", "key", "anonymous", *SEGMENT_NAMES})
 """Without these a context is somebody else's, or no rule finds it: no limit leaves them out."""
 
 _CONTAINERS = frozenset({list, dict})
@@ -47,9 +48,8 @@ class InvalidAttribute(ValueError):  # noqa: N818 - the name says what is invali
         self.attribute = attribute
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class UserContext:
-    """A context, where it comes from, and until when it holds."""
+class UserContext(msgspec.Struct, frozen=True, kw_only=True):
+    """A context, where it comes from, and until when it holds. A struct: made for each user."""
 
     context: Context
     source: ContextSource
@@ -90,9 +90,9 @@ def user_context(
     """
     attributes = attributes_of(snapshot, now)
     segments = tuple(sorted(ruleset.match(attributes, now=now)))
-    attributes["segments"] = list(segments)
+    attributes.update(_as_attributes(segments))
     return _told(
-        _only_json(attributes),
+        attributes,
         UserContext(
             context=_ANYBODY,
             source=source,
@@ -114,12 +114,12 @@ def visitor_context(key: str | None, *degraded: Degradation) -> UserContext:
     attributes: dict[str, JSONValue] = {
         "key": _sayable(key) if key else ANONYMOUS,
         "anonymous": True,
-        "segments": [],
+        **_as_attributes(()),
     }
     if key:
         attributes["anonymous_key"] = attributes["key"]
     visitor = UserContext(context=_ANYBODY, source=ContextSource.VISITOR, degraded=degraded)
-    return _told(_Checked(attributes=attributes), visitor)
+    return _told(attributes, visitor)
 
 
 def with_extra(base: UserContext, extra: Mapping[str, object]) -> UserContext:
@@ -130,12 +130,12 @@ def with_extra(base: UserContext, extra: Mapping[str, object]) -> UserContext:
     left out, and said in `withheld`.
     """
     checked = _only_json(extra, _refusal)
-    return _told(replace(checked, attributes={**_of(base), **checked.attributes}), base)
+    return _told({**_of(base), **checked.attributes}, base, is_whole=checked.is_whole)
 
 
 def with_anonymous_key(base: UserContext, key: str) -> UserContext:
     """The same user with the key of the visitor they were: a rollout by it need not flip."""
-    return _told(_Checked(attributes={**_of(base), "anonymous_key": _sayable(key)}), base)
+    return _told({**_of(base), "anonymous_key": _sayable(key)}, base)
 
 
 def event_data(data: object, metric_value: object) -> tuple[JSONValue, float | None]:
@@ -178,6 +178,8 @@ def _refusal(name: object, value: object) -> str | None:
 
 
 def _problem(name: str, value: object) -> str | None:
+    if type(value) is str and value.isascii() and name.isascii():  # by far the most frequent
+        return None
     if not name.isascii() and text_problem(name) is not None:
         return "has a name that is no Unicode text"
     return json_problem(value)
@@ -189,11 +191,12 @@ def _only_json(
     """What can be sent, in lists and dicts of its own; the rest is refused by name."""
     found: dict[str, JSONValue] = {}
     for name, value in given.items():
-        why = refusal(name, value)
-        if why is None:
-            found[name] = copied(value) if type(value) in _CONTAINERS else value  # type: ignore[assignment,arg-type]  # JSON: there is no problem
-        else:
+        if (why := refusal(name, value)) is not None:
             _refuse(name, why)
+        elif type(value) in _CONTAINERS:
+            found[name] = copied(value)  # type: ignore[arg-type]  # JSON: there is no problem
+        else:
+            found[name] = value  # type: ignore[assignment]  # the same
     return _Checked(attributes=found, is_whole=len(found) == len(given))
 
 
@@ -206,27 +209,44 @@ def _refuse(name: object, why: str) -> None:
     report(logger, f"attribute_dropped:{shown:.40}", message, shown, why)
 
 
-def _told(checked: _Checked, base: UserContext) -> UserContext:
+def _told(
+    attributes: Mapping[str, object], base: UserContext, *, is_whole: bool = True
+) -> UserContext:
     """`base` with these attributes for LaunchDarkly, as far as it may have them."""
+    checked = _only_json(attributes)
     disclosed = disclose(checked.attributes)
-    attributes: dict[str, Any] = disclosed.sent
-    attributes["kind"] = "user"
+    sent: dict[str, Any] = disclosed.sent
+    sent["kind"] = "user"
+    is_whole &= checked.is_whole & _shrink(sent)
     private = {*disclosed.private, *(base.context.private_attributes or ())}
-    is_whole = checked.is_whole & _shrink(attributes)
-    if named := [name for name in attributes if name in private]:
-        attributes["_meta"] = {"privateAttributes": named}
-    context = Context.from_dict(attributes)
+    if named := [name for name in sent if name in private]:
+        sent["_meta"] = {"privateAttributes": named}
+    context = Context.from_dict(sent)
     if not context.valid:
-        raise InvalidAttribute(str(attributes.get("key")), f"makes no context: {context.error}")
-    degraded = base.degraded if is_whole else (*base.degraded, Degradation.ATTRIBUTE_DROPPED)
+        raise InvalidAttribute(str(sent.get("key")), f"makes no context: {context.error}")
     return UserContext(
         context=context,
         source=base.source,
         segments=base.segments,
         valid_until=base.valid_until,
-        degraded=degraded,
+        degraded=base.degraded if is_whole else (*base.degraded, Degradation.ATTRIBUTE_DROPPED),
         withheld=tuple(dict.fromkeys((*base.withheld, *disclosed.withheld))),
     )
+
+
+def _as_attributes(segments: Collection[str]) -> dict[str, JSONValue]:
+    """The segments as a list, as an object, or as both, as the settings say.
+
+    A clause on a list costs LaunchDarkly's evaluator as many steps as the list is long, one on
+    `/segment/KEY` a single look-up.
+    """
+    shape = app_settings().segments_as
+    found: dict[str, JSONValue] = {}
+    if shape is not SegmentsAs.OBJECT:
+        found["segments"] = list(segments)
+    if shape is not SegmentsAs.LIST:
+        found["segment"] = dict.fromkeys(segments, True)
+    return found
 
 
 def _shrink(attributes: dict[str, Any]) -> bool:
@@ -276,6 +296,12 @@ _ANYBODY = Context.create(ANONYMOUS)
 
 def _valid_until(snapshot: UserSnapshot, ruleset: Ruleset, now: int) -> int | None:
     """When the first attribute ticks or the first membership ends."""
-    instants = [clock.next_change(now) for clock in clocks_of(snapshot).values()]
-    instants += [until for _, _, until in ruleset.memberships(snapshot.key)]
-    return min((at for at in instants if at is not None and at > now), default=None)
+    found: int | None = None
+    for clock in clocks_of(snapshot).values():
+        at = clock.next_change(now)
+        if at is not None and at > now and (found is None or at < found):
+            found = at
+    for _, _, until in ruleset.memberships(snapshot.key):
+        if until is not None and until > now and (found is None or until < found):
+            found = until
+    return found

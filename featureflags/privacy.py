@@ -25,7 +25,13 @@ from typing import Final
 
 from django.core.signals import setting_changed
 
-from featureflags.attributes import CUSTOM_PREFIX, Privacy, catalogue, private_names
+from featureflags.attributes import (
+    CUSTOM_PREFIX,
+    SEGMENT_NAMES,
+    Privacy,
+    catalogue,
+    private_names,
+)
 from featureflags.conf import app_settings
 from featureflags.types import JSONValue
 
@@ -75,7 +81,10 @@ def disclose(attributes: Mapping[str, JSONValue]) -> Disclosure:
         decision = _by_name(name)
         privacy = decision.privacy
         if decision.asks_value:
-            privacy = _by_value(decision, value)
+            if isinstance(value, str) and len(value) <= MAX_CHARACTERS:
+                privacy = _by_text(decision, value)
+            else:
+                privacy = _by_value(decision, value)
         if privacy is is_public:
             sent[name] = value
         elif privacy is is_private:
@@ -89,7 +98,7 @@ def disclose(attributes: Mapping[str, JSONValue]) -> Disclosure:
 def useless_names() -> dict[str, str]:
     """What `LAUNCHDARKLY_ATTRIBUTES` lists to no end: the name, and why as the end of a sentence."""
     found: dict[str, str] = {}
-    known = {*catalogue(), *IDENTITY, "segments", "anonymous_key"}
+    known = {*catalogue(), *IDENTITY, *SEGMENT_NAMES, "anonymous_key"}
     for name in sorted(_listed() - {EVERYTHING}):
         attribute = catalogue().get(name)
         if attribute is not None and attribute.privacy is Privacy.WITHHELD:
@@ -121,6 +130,8 @@ class _Decision:
 
 @lru_cache(_NAMES_KEPT)
 def _by_name(name: str) -> _Decision:
+    # One that may be told of the list of segments may be told of the object too.
+    name = "segments" if name in SEGMENT_NAMES else name
     listed, attribute = _listed(), catalogue().get(name)
     if name in IDENTITY:
         return _Decision(privacy=Privacy.PUBLIC)
@@ -137,6 +148,12 @@ def _by_name(name: str) -> _Decision:
     if _holds(key, _is_address, ADDRESS_WORDS):
         marked = Privacy.PRIVATE
     return _Decision(privacy=marked, asks_value=True, is_listed=name in listed)
+
+
+@lru_cache(_NAMES_KEPT)
+def _by_text(decision: _Decision, text: str) -> Privacy:
+    """As `_by_value`: plans, countries and the like are the same for many users."""
+    return _by_value(decision, text)
 
 
 def _by_value(decision: _Decision, value: JSONValue) -> Privacy:

@@ -11,6 +11,7 @@ import uuid
 from typing import Any
 
 import pytest
+from django.core.exceptions import ImproperlyConfigured
 from django.db.models import QuerySet
 from django.utils.translation import gettext_lazy
 from hypothesis import given
@@ -92,6 +93,7 @@ def test_the_example_of_the_documentation() -> None:
         "created_at": "2025-05-06T07:08:09.123456Z",
         "account_age_days": 365,
         "segments": ["employee", "established_user", "user"],
+        "segment": {"employee": True, "established_user": True, "user": True},
         "custom_role": "admin",
     }
 
@@ -158,6 +160,7 @@ def test_bare_and_visitor() -> None:
         "anonymous": True,
         "anonymous_key": "abc",
         "segments": [],
+        "segment": {},
     }
     assert visitor_context(None).context.key == "anonymous"
 
@@ -332,3 +335,26 @@ class TestAnAttributeOfTheProjectThatIsNoJson:
 def test_a_key_with_half_a_character_is_written_out() -> None:
     assert bare_context("a\ud800").context.key == "a\\ud800"
     assert visitor_context("a\ud800").context.get("anonymous_key") == "a\\ud800"
+
+
+@pytest.mark.parametrize(
+    ("shape", "expected"),
+    [
+        ("list", {"segments": ["user"]}),
+        ("object", {"segment": {"user": True}}),
+        ("both", {"segments": ["user"], "segment": {"user": True}}),
+    ],
+)
+def test_segments_stand_in_a_context_as_the_settings_say(
+    settings: Settings, shape: str, expected: dict[str, Any]
+) -> None:
+    settings.FEATUREFLAGS = {**settings.FEATUREFLAGS, "SEGMENTS_AS": shape}
+    shown = context_of(snapshot(email="ada@example.com", created_at=NOW))
+    names = ("segments", "segment")
+    assert {name: shown[name] for name in names if name in shown} == expected
+
+
+def test_another_shape_of_segments_is_refused_by_name(settings: Settings) -> None:
+    settings.FEATUREFLAGS = {**settings.FEATUREFLAGS, "SEGMENTS_AS": "tuple"}
+    with pytest.raises(ImproperlyConfigured, match=r"SEGMENTS_AS.*'tuple'.*list, object, both"):
+        context_of(snapshot())

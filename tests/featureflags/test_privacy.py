@@ -155,10 +155,14 @@ class TestEvents:
         assert not is_enabled("beta", anonymous_key="visitor-1")
         sent(launchdarkly)
         contexts = [event["context"] for event in launchdarkly.events("index")]
-        assert {"kind": "user", "key": str(ada.pk), "segments": ["badged", *OWN]} in [
-            {**context, "segments": sorted(context["segments"])} for context in contexts
-        ]
-        assert {"kind": "user", "key": "visitor-1", "anonymous": True, "segments": []} in contexts
+        assert {
+            "kind": "user",
+            "key": str(ada.pk),
+            "segments": ["badged", *OWN],
+            "segment": dict.fromkeys(["badged", *OWN], True),
+        } in [{**context, "segments": sorted(context["segments"])} for context in contexts]
+        visitor = {"kind": "user", "key": "visitor-1", "anonymous": True}
+        assert {**visitor, "segments": [], "segment": {}} in contexts
 
     def test_an_event_of_another_user_survives_every_odd_value(
         self, launchdarkly: LaunchDarklyServer, ada: User

@@ -56,6 +56,7 @@ def test_it_is_what_launchdarkly_sees(ada: User, by_session: Caller) -> None:
         "account_age_days": 365,
         "custom_role": "admin",
         "segments": ["employee", "established_user", "user"],
+        "segment": {"employee": True, "established_user": True, "user": True},
     }
     assert body["key"] == str(ada.pk)
     assert body["private_attributes"] == ["email", "name"]
