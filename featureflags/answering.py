@@ -11,13 +11,23 @@ from dataclasses import replace
 from enum import Enum
 from typing import Final, TypeAlias
 
+import msgspec
+
 from featureflags.cache import usage
+from featureflags.cache.usage import pending
 from featureflags.contexts import UserContext, with_extra
 from featureflags.flags import Flag, FlagType, declared_flags
 from featureflags.launchdarkly import evaluator
 from featureflags.launchdarkly.client import is_looking
+from featureflags.launchdarkly.evaluator import Answer
 from featureflags.monitoring import report
-from featureflags.overrides import MISSING, environment_name, forced_flags, overridden_flags
+from featureflags.overrides import (
+    MISSING,
+    environment_name,
+    forced_flags,
+    in_force,
+    overridden_flags,
+)
 from featureflags.results import Degradation, Evaluation, FlagUnavailable
 from featureflags.types import JSONValue
 
@@ -44,8 +54,27 @@ def evaluate_boolean(
     strict: bool,
 ) -> bool:
     """Whether a flag is on; a value that is no boolean gives the default and a warning."""
-    fallback = _default_of(str(flag), default, if_unknown=False)
-    evaluation = evaluate_one(flag, context, fallback, attributes)
+    key = flag if type(flag) is str else str(flag)
+    if attributes:
+        context = with_extra(context, attributes)
+    declared = declared_flags().get(key)
+    fallback: JSONValue = False if declared is None else declared.default
+    if default is not UNSET:
+        fallback = default
+    if context.degraded or in_force or forced_flags():
+        answer = _ask(key, context, fallback)
+    else:
+        detail = evaluator.detail_of(key, context.context, fallback)
+        value = detail.value
+        is_told = value is not fallback or detail.variation_index is not None
+        is_boolean = value is True or value is False
+        if is_told and is_boolean and (declared is None or declared.type is FlagType.BOOLEAN):
+            # The way of nearly every check: nothing more is made of it.
+            if not is_looking():
+                pending[key] = pending.get(key, 0) + 1
+            return value is True
+        answer = _counted(key, evaluator.answer_of(detail, fallback))
+    evaluation = _evaluation(key, context, answer, fallback)
     if not isinstance(evaluation.value, bool):
         evaluation = _wrong_type(evaluation, FlagType.BOOLEAN, fallback is True)
     return checked(evaluation, strict=strict).value is True
@@ -58,29 +87,11 @@ def evaluate_one(
     attributes: ExtraAttributes | None,
 ) -> Evaluation:
     """The answer to one flag, counted if it is one."""
-    key = str(flag)
-    evaluation = _one(key, context, default, attributes)
-    # A key that nobody knows may be anything that a visitor typed.
-    is_known = Degradation.FLAG_NOT_FOUND not in evaluation.degraded or key in declared_flags()
-    if is_known and not is_looking():
-        usage.count(key)
-    return evaluation
-
-
-def _one(
-    key: str,
-    context: UserContext,
-    default: JSONValue | Unset,
-    attributes: ExtraAttributes | None,
-) -> Evaluation:
-    fallback = _default_of(key, default, if_unknown=None)
-    forced = _forced(key, context)
-    if forced is not None:
-        return forced
+    key = flag if type(flag) is str else str(flag)
     if attributes:
         context = with_extra(context, attributes)
-    answer = evaluator.evaluate(key, context.context, fallback)
-    return _in_declared_type(_evaluation(key, context, answer), fallback)
+    fallback = _default_of(key, default)
+    return _evaluation(key, context, _ask(key, context, fallback), fallback)
 
 
 def evaluate_all(context: UserContext, attributes: ExtraAttributes | None) -> dict[str, Evaluation]:
@@ -93,48 +104,67 @@ def evaluate_all(context: UserContext, attributes: ExtraAttributes | None) -> di
     return {key: _one_of_all(key, context, answers) for key in sorted(keys)}
 
 
-def _one_of_all(
-    key: str, context: UserContext, answers: Mapping[str, evaluator.Answer] | None
-) -> Evaluation:
-    forced = _forced(key, context)
-    if forced is not None:
-        return forced
-    fallback = _default_of(key, UNSET, if_unknown=None)
-    answer = answers.get(key) if answers is not None else None
+def _ask(key: str, context: UserContext, fallback: JSONValue) -> Answer:
+    """What is forced, else what LaunchDarkly says; counted, if such a flag is known."""
+    answer = _forced(key) if in_force or forced_flags() else None
+    if answer is None:
+        detail = evaluator.detail_of(key, context.context, fallback)
+        answer = evaluator.answer_of(detail, fallback)
+    return _counted(key, answer)
+
+
+def _counted(key: str, answer: Answer) -> Answer:
+    # A key that nobody knows may be anything that a visitor typed.
+    if answer.degraded is not Degradation.FLAG_NOT_FOUND or key in declared_flags():
+        _count(key)
+    return answer
+
+
+def _count(key: str) -> None:
+    if not is_looking():
+        usage.count(key)
+
+
+def _one_of_all(key: str, context: UserContext, answers: Mapping[str, Answer] | None) -> Evaluation:
+    fallback = _default_of(key, UNSET)
+    answer = _forced(key) or (answers.get(key) if answers is not None else None)
     if answer is None:
         answer = evaluator.absent(fallback, is_connected=answers is not None)
-    elif answer.degraded is not None or answer.value is None:
-        answer = replace(answer, value=fallback)
-    return _in_declared_type(_evaluation(key, context, answer), fallback)
+    elif answer.degraded is not None or (answer.value is None and not answer.is_forced):
+        answer = msgspec.structs.replace(answer, value=fallback)
+    return _evaluation(key, context, answer, fallback)
 
 
-def _evaluation(key: str, context: UserContext, answer: evaluator.Answer) -> Evaluation:
-    degraded = context.degraded
+def _evaluation(key: str, context: UserContext, answer: Answer, fallback: JSONValue) -> Evaluation:
+    """The answer as it is told; the fallback where it is not of the declared type.
+
+    What is forced is certain, whatever else fails.
+    """
+    degraded = () if answer.is_forced else context.degraded
     if answer.degraded is not None:
         degraded = (*degraded, answer.degraded)
-    return Evaluation(
+    evaluation = Evaluation(
         flag=key,
         value=answer.value,
         variation=answer.variation,
-        reason=answer.reason,
+        reason=dict(answer.reason),
         source=context.source,
         degraded=degraded,
     )
+    return evaluation if answer.is_forced else _in_declared_type(evaluation, fallback)
 
 
-def _forced(key: str, context: UserContext) -> Evaluation | None:
-    """The value that comes before LaunchDarkly's. It is certain, whatever else fails."""
+def _forced(key: str) -> Answer | None:
+    """The value that comes before LaunchDarkly's."""
     overrides = overridden_flags()
     if key in overrides:
         value = overrides[key]
         if value is MISSING:
             return None  # the SDK's store has no such flag here
-        reason = {"kind": "OVERRIDE"}
-        return Evaluation(flag=key, value=value, reason=reason, source=context.source)
+        return Answer(value=value, variation=None, reason={"kind": "OVERRIDE"}, is_forced=True)
     forced = forced_flags()
     if forced and (name := environment_name(key)) in forced and _is_boolean(key):
-        reason = {"kind": "FORCED"}
-        return Evaluation(flag=key, value=forced[name], reason=reason, source=context.source)
+        return Answer(value=forced[name], variation=None, reason={"kind": "FORCED"}, is_forced=True)
     return None
 
 
@@ -144,11 +174,11 @@ def _is_boolean(key: str) -> bool:
     return declared is None or declared.type is FlagType.BOOLEAN
 
 
-def _default_of(key: str, default: JSONValue | Unset, *, if_unknown: JSONValue) -> JSONValue:
+def _default_of(key: str, default: JSONValue | Unset) -> JSONValue:
     if not isinstance(default, Unset):
         return default
     declared = declared_flags().get(key)
-    return declared.default if declared is not None else if_unknown
+    return declared.default if declared is not None else None
 
 
 def _in_declared_type(evaluation: Evaluation, fallback: JSONValue) -> Evaluation:

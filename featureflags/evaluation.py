@@ -30,6 +30,7 @@ from featureflags.answering import (
     evaluate_boolean,
     evaluate_one,
 )
+from featureflags.cache.unit import current_unit
 from featureflags.contexts import InvalidAttribute, UserContext, event_data
 from featureflags.launchdarkly import evaluator
 from featureflags.launchdarkly.client import looking
@@ -73,7 +74,12 @@ def is_enabled(
     Raises FlagUnavailable if `strict` and the answer is degraded, and InvalidAttribute where the
     settings want it.
     """
-    context = resolve(user, request=request, anonymous_key=anonymous_key)
+    # Every later check of a unit comes this way: as little as possible stands before the answer.
+    context = None
+    if request is None and anonymous_key is None and (unit := current_unit()) is not None:
+        context = unit.recall(user)
+    if context is None:
+        context = resolve(user, request=request, anonymous_key=anonymous_key)
     return evaluate_boolean(flag, context, default, attributes, strict=strict)
 
 

@@ -42,6 +42,9 @@ _process_wide: dict[object, tuple[str, JSONValue | Missing]] = {}
 """What overrides that are in force everywhere set, oldest first, by the override itself."""
 _everywhere: Overrides = NOTHING
 """The same by flag key; replaced as a whole, so that readers need no lock."""
+in_force: Final[dict[object, str]] = {}
+"""Every override that is in force somewhere in this process, whoever sees it. Nearly always empty,
+and then nobody need look further."""
 _lock = threading.Lock()
 
 
@@ -73,6 +76,7 @@ class override_flag(ContextDecorator):  # noqa: N801 - a context manager reads a
     def __enter__(self) -> override_flag:
         changed = {**_overrides.get(), self.flag: self.value}
         entry = object()
+        in_force[entry] = self.flag
         if self.process_wide:
             _change_everywhere(lambda: _process_wide.update({entry: (self.flag, self.value)}))
         self._tokens.append((_overrides.set(MappingProxyType(changed)), entry))
@@ -83,6 +87,7 @@ class override_flag(ContextDecorator):  # noqa: N801 - a context manager reads a
         if self.process_wide:
             _change_everywhere(lambda: _process_wide.pop(entry, None))
         _overrides.reset(token)
+        in_force.pop(entry, None)
 
     async def __aenter__(self) -> override_flag:
         return self.__enter__()

@@ -179,9 +179,8 @@ def looking() -> Iterator[None]:
         _only_looking.reset(token)
 
 
-def is_looking() -> bool:
-    """Whether this is within `looking()`."""
-    return _only_looking.get()
+is_looking = _only_looking.get
+"""Whether this is within `looking()`."""
 
 
 def close() -> None:

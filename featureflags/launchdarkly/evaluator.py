@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, cast
 
+import msgspec
 from ldclient import Context
+from ldclient.evaluation import EvaluationDetail
 
 from featureflags.boundary import json_problem
 from featureflags.launchdarkly.client import client, has_flags
@@ -24,15 +25,19 @@ _BY_ERROR = {
 }
 """By the SDK's `errorKind`; every other kind means that the evaluation failed."""
 
+_EXCEPTION = {"kind": "ERROR", "errorKind": "EXCEPTION"}
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
-    """LaunchDarkly's answer, or a default and why."""
+
+class Answer(msgspec.Struct, frozen=True, kw_only=True):
+    """LaunchDarkly's answer, or a default and why. A struct: one is made for each check."""
 
     value: JSONValue
     variation: int | None
-    reason: dict[str, Any]
+    reason: Mapping[str, Any]
+    """Perhaps the SDK's own: not to be changed, or given away."""
     degraded: Degradation | None = None
+    is_forced: bool = False
+    """LaunchDarkly was not asked: an override, or the environment, says so."""
 
 
 def connect() -> None:
@@ -40,22 +45,29 @@ def connect() -> None:
     try:
         client()
     except Exception as error:  # noqa: BLE001 - the evaluation that follows answers for it
-        _broken(error, None)
+        _report(error)
 
 
-def evaluate(flag: str, context: Context, default: JSONValue) -> Answer:
-    """The value of a flag for a context, or the default and why. Never raises."""
+def detail_of(flag: str, context: Context, default: JSONValue) -> EvaluationDetail:
+    """What the SDK says of a flag for a context. Never raises."""
     # Events tell of the default too, and one that is no JSON would cost those of others.
-    sayable = default if json_problem(default) is None else None
+    if default is not None and default is not True and default is not False:
+        default = default if json_problem(default) is None else None
     try:
-        detail = client().variation_detail(flag, context, sayable)
+        return client().variation_detail(flag, context, default)
     except Exception as error:  # noqa: BLE001 - whatever the SDK raises must not reach a page
-        return _broken(error, default)
+        _report(error)
+        return EvaluationDetail(None, None, dict(_EXCEPTION))
+
+
+def answer_of(detail: EvaluationDetail, default: JSONValue) -> Answer:
+    """What such a detail means: the value, or the default and why."""
+    index, reason = detail.variation_index, detail.reason
     return Answer(
-        value=default if detail.is_default_value() else cast("JSONValue", detail.value),
-        variation=detail.variation_index,
-        reason=dict(detail.reason),
-        degraded=_degradation(detail.reason),
+        value=default if index is None else cast("JSONValue", detail.value),
+        variation=index,
+        reason=reason,
+        degraded=_degradation(reason),
     )
 
 
@@ -64,7 +76,7 @@ def evaluate_all(context: Context) -> Mapping[str, Answer] | None:
     try:
         state = client().all_flags_state(context, with_reasons=True)
     except Exception as error:  # noqa: BLE001 - whatever the SDK raises must not reach a page
-        _broken(error, None)
+        _report(error)
         return None
     # The client that only looks takes an empty store for a ready one.
     if not state.valid or not has_flags():
@@ -90,7 +102,7 @@ def client_side_flags(context: Context) -> frozenset[str]:
     try:
         state = client().all_flags_state(context, client_side_only=True)
     except Exception as error:  # noqa: BLE001 - whatever the SDK raises must not reach a page
-        _broken(error, None)
+        _report(error)
         return frozenset()
     return frozenset(state.to_values_map())
 
@@ -100,11 +112,11 @@ def track(event: str, context: Context, data: JSONValue, metric_value: float | N
     try:
         client().track(event, context, data, metric_value)
     except Exception as error:  # noqa: BLE001 - whatever the SDK raises must not reach a page
-        _broken(error, None)
+        _report(error)
 
 
 def _answer(value: JSONValue, metadata: Mapping[str, Any]) -> Answer:
-    reason = dict(metadata.get("reason") or {"kind": "UNKNOWN"})
+    reason = metadata.get("reason") or {"kind": "UNKNOWN"}
     return Answer(
         value=value,
         variation=metadata.get("variation"),
@@ -123,10 +135,6 @@ def _degradation(reason: Mapping[str, Any]) -> Degradation | None:
     return _BY_ERROR.get(kind, Degradation.EVALUATION_FAILED)
 
 
-def _broken(error: Exception, default: JSONValue) -> Answer:
+def _report(error: Exception) -> None:
     name = type(error).__name__
     report(logger, "launchdarkly_failed", "LaunchDarkly's client failed: %s", name)
-    reason = {"kind": "ERROR", "errorKind": "EXCEPTION"}
-    return Answer(
-        value=default, variation=None, reason=reason, degraded=Degradation.EVALUATION_FAILED
-    )

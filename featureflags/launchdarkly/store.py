@@ -22,7 +22,7 @@ from ldclient.versioned_data_kind import FEATURES, SEGMENTS, VersionedDataKind
 
 from featureflags.launchdarkly.overriding import overridden_everywhere, overridden_flag
 from featureflags.monitoring import report
-from featureflags.overrides import overridden_flags
+from featureflags.overrides import in_force, overridden_flags
 from users.times import now_in_microseconds
 
 logger = logging.getLogger(__name__)
@@ -76,10 +76,8 @@ class CopyOnWriteStore(FeatureStore, DiagnosticDescription):
     def get(self, kind: VersionedDataKind, key: str, callback: Callable[[Any], Any] = _same) -> Any:
         """The flag or segment, through the callback; the callback of None if there is none."""
         item = self._items[kind].living.get(key)
-        if kind is FEATURES:
-            overrides = overridden_flags()
-            if overrides and key in overrides:
-                item = overridden_flag(key, overrides[key], item)
+        if in_force and kind is FEATURES and key in (overrides := overridden_flags()):
+            item = overridden_flag(key, overrides[key], item)
         return callback(item)
 
     def all(self, kind: VersionedDataKind, callback: Callable[[Any], Any] = _same) -> Any:
