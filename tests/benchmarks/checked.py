@@ -1,0 +1,333 @@
+"""What `checks` runs once it has its servers: it fills them, and measures."""
+
+from __future__ import annotations
+
+import gc
+import json
+import random
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import django
+
+django.setup()
+
+# ruff: noqa: E402 - models can be imported only now
+from cachetools import TTLCache
+from django.conf import settings
+from django.contrib.auth.models import Group
+from django.core.cache import caches
+from django.core.management import call_command
+from django.test import override_settings
+from flags.models import FlagState
+from flags.state import flag_enabled
+from ldclient import Config, Context, LDClient
+from ldclient.feature_store import InMemoryFeatureStore
+from ldclient.integrations import Files
+from waffle import get_waffle_flag_model
+
+from featureflags import evaluation
+from featureflags.cache import entries, rulesets
+from featureflags.cache.unit import unit_of_work
+from featureflags.conf import app_settings
+from featureflags.contexts import user_context
+from featureflags.launchdarkly import client as clients
+from featureflags.models import Segment
+from featureflags.resolving import contexts_for
+from featureflags.results import ContextSource
+from tests.benchmarks.matching import general
+from tests.services.launchdarkly import boolean_flag, segment_rule
+from users.models import User
+from users.selectors import find_user, snapshot_of
+from users.times import now_in_microseconds
+
+KEY = "benchmark"
+FLAG = boolean_flag(KEY, rules=[segment_rule("employee")])
+RUNS = 150
+SECONDS = 0.004
+"""About how long one run of one step takes: many short ones, so that the best was undisturbed."""
+DAY = 86_400
+BATCH = 1_000
+REPEATS = 50
+"""Later checks within one unit are timed so many at once."""
+SIZES = (20, 100, 1000)
+AIMS = {
+    "a later check, the SDK's own store": 1.1,
+    "a later check": 1.0,
+    "first check, loaded user, 20 segments": 6.0,
+    "of which computing the context, 20 segments": 2.0,
+    "first check by id, 20 segments": 10.0,
+}
+
+Step = Callable[[], object]
+WaffleFlag: Any = get_waffle_flag_model()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Figure:
+    """µs for one call, and how many raw calls of the SDK that is, measured beside it."""
+
+    us: float
+    ratio: float
+
+
+class Timer:
+    """The best time of each step, in turns with the raw call that it is compared with."""
+
+    def __init__(self, raw: Step) -> None:
+        self._raw = repeated(raw)
+
+    def best(self, steps: dict[str, Step], per: int = 1) -> dict[str, Figure]:
+        """Time these steps in turns; each does its work `per` times in one call."""
+        counts = {name: _count(step) for name, step in steps.items()}
+        raw, found = float("inf"), dict.fromkeys(steps, float("inf"))
+        for _ in range(RUNS):
+            raw = min(raw, _timed(self._raw, 1) / REPEATS)
+            for name, step in steps.items():
+                found[name] = min(found[name], _timed(step, counts[name]) / per)
+        return {
+            name: Figure(us=round(took * 1e6, 2), ratio=round(took / raw, 3))
+            for name, took in found.items()
+        }
+
+
+def _timed(step: Step, count: int) -> float:
+    started = time.perf_counter()
+    for _ in range(count):
+        step()
+    return (time.perf_counter() - started) / count
+
+
+def _count(step: Step) -> int:
+    step()
+    return max(1, int(SECONDS / max(1e-7, min(_timed(step, 3) for _ in range(3)))))
+
+
+def repeated(step: Step) -> Step:
+    def work() -> None:
+        for _ in range(REPEATS):
+            step()
+
+    return work
+
+
+def fill_segments(count: int) -> None:
+    """That many segments: `employee`, which the flag asks for, and some of every kind."""
+    Segment.objects.all().delete()
+    domain = {"attribute": "email_domain", "op": "in", "values": ["agpt.co"]}
+    Segment.objects.create(key="employee", name="employee", rules=[{"clauses": [domain]}])
+    chance = random.Random(count)
+    names = {"plan": "custom_plan", "country": "custom_country", "seats": "custom_seats"}
+    for number in range(count - 1):
+        clauses = [
+            {
+                "attribute": names.get(each.attribute, each.attribute),
+                "op": each.op,
+                "values": list(each.values),
+            }
+            for each in general(number, chance)
+        ]
+        Segment.objects.create(
+            key=f"segment-{number}", name=f"{number}", rules=[{"clauses": clauses}]
+        )
+
+
+def new_user(number: int) -> User:
+    user = User.objects.create_user(
+        f"ada.{number}@agpt.co",
+        name="Ada Lovelace",
+        email_verified=True,
+        metadata={"plan": "plan-7", "country": "country-3", "seats": 12, "locale": "en-GB"},
+    )
+    user.groups.add(Group.objects.get_or_create(name="staff")[0])
+    found = find_user(str(user.pk))
+    assert found is not None
+    return found
+
+
+def default_client(flag_file: Path) -> LDClient:
+    """The SDK as it comes: its own store, the same flags, no events."""
+    source = Files.new_data_source(paths=[str(flag_file)])
+    return LDClient(
+        Config(
+            "sdk-key",
+            feature_store=InMemoryFeatureStore(),
+            update_processor_class=source,
+            send_events=False,
+        )
+    )
+
+
+class Benchmark:
+    """One user, one flag, and each way to ask for it."""
+
+    def __init__(self, flag_file: Path) -> None:
+        self.timer = Timer(self.raw)
+        self.user = new_user(0)
+        self.key = str(self.user.pk)
+        self.sdk = default_client(flag_file)
+        self.context = contexts_for([self.key])[self.key].context
+        for way in (self.raw, self.loaded, self.by_id):
+            if way() is not True:
+                raise SystemExit("the flag is not on: nothing was measured")
+
+    def raw(self) -> object:
+        return self.sdk.variation(KEY, self.context, False)
+
+    def loaded(self) -> object:
+        return evaluation.is_enabled(KEY, self.user)
+
+    def by_id(self) -> object:
+        return evaluation.is_enabled(KEY, self.key)
+
+    @contextmanager
+    def on_the_sdk_s_store(self) -> Iterator[None]:
+        ours = clients.current_clients(start=True)
+        assert ours is not None
+        kept, ours.sending = ours.sending, self.sdk
+        try:
+            yield
+        finally:
+            ours.sending = kept
+
+    def later(self) -> dict[str, Figure]:
+        """A later check in a unit, on the SDK's own store and on ours, and the raw call."""
+
+        def on_default() -> None:
+            with self.on_the_sdk_s_store():
+                repeated(self.loaded)()
+
+        with unit_of_work():
+            self.loaded()
+            return self.timer.best(
+                {
+                    "raw": repeated(self.raw),
+                    "a later check, the SDK's own store": on_default,
+                    "a later check": repeated(self.loaded),
+                    "a later check by id": repeated(self.by_id),
+                },
+                per=REPEATS,
+            )
+
+    def first(self, segments: int) -> dict[str, Figure]:
+        """The first check of a unit, and the part of it that is not the cache's."""
+        fill_segments(segments)
+        ruleset = rulesets.current_ruleset().ruleset
+
+        def compute() -> object:
+            snapshot = snapshot_of(self.user)
+            now = now_in_microseconds()
+            return user_context(snapshot, ruleset, now, source=ContextSource.LOADED)
+
+        def in_a_unit(check: Step) -> Step:
+            def work() -> None:
+                with unit_of_work():
+                    check()
+
+            return work
+
+        suffix = f", {segments} segments"
+        return self.timer.best(
+            {
+                f"first check, loaded user{suffix}": in_a_unit(self.loaded),
+                f"of which computing the context{suffix}": compute,
+                f"first check by id{suffix}": in_a_unit(self.by_id),
+            }
+        )
+
+    def cold(self) -> dict[str, Figure]:
+        """By id where the cache knows nothing: one query, and the write into the cache."""
+        name, cache = entries.snapshot_key(self.key), caches[app_settings().cache]
+
+        def check() -> None:
+            cache.delete(name)
+            with unit_of_work():
+                self.by_id()
+
+        return self.timer.best({"first check by id, cold: one query (and a delete)": check})
+
+    def batch(self) -> dict[str, Figure]:
+        keys = [str(new_user(number).pk) for number in range(1, BATCH + 1)]
+
+        def ask() -> None:
+            with unit_of_work():
+                contexts_for(keys)
+
+        return self.timer.best({"one context of a batch of 1,000 by id": ask}, per=BATCH)
+
+    def peers(self) -> dict[str, Figure]:
+        """The same question, asked of others: is this flag on for this user, an employee?"""
+        cached: TTLCache[str, Context] = TTLCache(maxsize=1_000, ttl=DAY)
+        cached[self.key] = self.context
+
+        def autogpt() -> object:
+            return self.sdk.variation(KEY, cached[self.key], False)
+
+        WaffleFlag.objects.create(name="by-user").users.add(self.user)
+        WaffleFlag.objects.create(name="by-group").groups.add(*self.user.groups.all())
+        FlagState.objects.create(name=KEY, condition="user", value=self.user.email)
+
+        class Request:
+            user = self.user
+
+        def django_flags() -> object:
+            return flag_enabled(KEY, request=Request())
+
+        steps: dict[str, Step] = {"AutoGPT-style TTL cache, stale for 24 h": autogpt}
+        found = self.timer.best(steps)
+        for cache, where in (("locmem", "memory"), ("stock-redis", "Django's Redis")):
+            with override_settings(WAFFLE_CACHE_NAME=cache):
+                found |= self.timer.best(
+                    {
+                        f"django-waffle, by users, {where}": lambda: self._waffle("by-user"),
+                        f"django-waffle, by group, {where}": lambda: self._waffle("by-group"),
+                    }
+                )
+        return found | self.timer.best({"django-flags, in the database": django_flags})
+
+    def _waffle(self, name: str) -> None:
+        if WaffleFlag.get(name).is_active_for_user(self.user) is not True:
+            raise SystemExit("waffle's flag is not on: nothing was measured")
+
+
+def measured(flag_file: Path) -> dict[str, Figure]:
+    """By step."""
+    call_command("migrate", verbosity=0)
+    fill_segments(SIZES[0])
+    benchmark = Benchmark(flag_file)
+    gc.disable()
+    figures = benchmark.later()
+    for size in SIZES:
+        figures |= benchmark.first(size)
+    fill_segments(SIZES[0])
+    figures |= benchmark.cold() | benchmark.batch() | benchmark.peers()
+    gc.enable()
+    benchmark.sdk.close()
+    clients.close()
+    return figures
+
+
+def main(file: str) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        flag_file = Path(folder) / "flags.json"
+        flag_file.write_text(json.dumps({"flags": {KEY: FLAG}}))
+        own = {**settings.FEATUREFLAGS, "FLAG_FILE": str(flag_file)}
+        with override_settings(FEATUREFLAGS=own):
+            figures = measured(flag_file)
+    print(f"{'':<50} {'µs':>9} {'× raw':>8}  aim")
+    for name, figure in figures.items():
+        aim = f"at most {AIMS[name]:g}" if name in AIMS else ""
+        print(f"{name:<50} {figure.us:>9.1f} {figure.ratio:>8.2f}  {aim}")
+    if file:
+        document = {name: asdict(figure) for name, figure in figures.items()}
+        Path(file).write_text(json.dumps(document, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])
