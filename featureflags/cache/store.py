@@ -48,7 +48,7 @@ VERSION_KEY: Final = "ruleset-version"
 VERSION_SECONDS: Final = 4
 """The version is read from the database so often at least, and with it what the cache has missed:
 within 5 seconds a cache that was cut off is told."""
-PAUSE_SECONDS: Final = 1.0
+PAUSE_SECONDS = 1.0
 """After a failure nobody reads the cache for this long: a hanging server costs its time-out once."""
 TRIES: Final = 5
 """Other processes publish their versions at the same time."""

@@ -18,12 +18,11 @@ from dataclasses import dataclass, fields
 import msgspec
 
 from featureflags.cache import store
+from featureflags.cache.entries import Entry, decode, is_entry
 from featureflags.conf import app_settings
 from users.querysets import UserQuerySet
 from users.selectors import snapshots, user_keys
 from users.snapshots import UserSnapshot
-
-_decode = msgspec.msgpack.Decoder(store.Entry).decode
 
 
 class CacheDown(RuntimeError):  # noqa: N818 - it reads as what happened
@@ -89,8 +88,8 @@ def _to_write(
     ]
 
 
-def _entry(stored: bytes | None) -> store.Entry | None:
+def _entry(stored: bytes | None) -> Entry | None:
     try:
-        return None if stored is None else _decode(stored)
+        return decode(stored) if stored is not None and is_entry(stored) else None
     except msgspec.DecodeError:
         return None

@@ -6,11 +6,10 @@ import datetime
 import uuid
 from typing import Any
 
-import msgspec
 from django.utils import timezone
 from pytest_django.fixtures import Settings
 
-from featureflags.cache import store
+from featureflags.cache import entries, store
 from featureflags.warming.aims import Aim
 from tests.factories import UserFactory
 from users.models import User
@@ -49,7 +48,7 @@ def stored(user: User) -> bytes:
 
 def ends_at(user: User) -> int:
     """Until when the entry of a user may be used, in seconds since the epoch."""
-    return msgspec.msgpack.decode(stored(user), type=store.Entry).fresh_until
+    return entries.decode(stored(user)).fresh_until
 
 
 def as_stored(*users: User) -> dict[str, UserSnapshot]:

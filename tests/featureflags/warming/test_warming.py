@@ -12,7 +12,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from pytest_django.fixtures import Settings
 
-from featureflags.cache import rulesets, store
+from featureflags.cache import entries, rulesets, store
 from featureflags.conf import app_settings
 from featureflags.models import WarmRange, WarmRun
 from featureflags.warming.aims import Aim, aim_for
@@ -88,7 +88,7 @@ def test_what_is_good_is_left_alone() -> None:
 def test_what_is_missing_or_differs_is_written() -> None:
     missing, different, good = crowd(3)
     warm(EVERYBODY)
-    caches[app_settings().cache].delete(store.snapshot_key(str(missing.pk)))
+    caches[app_settings().cache].delete(entries.snapshot_key(str(missing.pk)))
     write_past_the_orm("UPDATE users_user SET name = 'New' WHERE id = %s", different.pk)
     before = stored(good)
     again = warm(EVERYBODY)
