@@ -91,9 +91,10 @@ CACHES: dict[str, dict[str, Any]] = (
 SESSION_ENGINE = "django.contrib.sessions.backends.cached_db"
 
 # cachalot serves the segment tables' list queries and nothing else. A reader that races a write
-# can leave old rows in it, hence the short timeout, and compiled rules never come from it.
+# can leave old rows in it, and a Redis that was cut off has missed writes: hence a timeout that
+# keeps all within 5 seconds, and compiled rules never come from it.
 CACHALOT_CACHE = "cachalot"
-CACHALOT_TIMEOUT = 60
+CACHALOT_TIMEOUT = 4
 CACHALOT_ONLY_CACHABLE_TABLES = ("featureflags_segment", "featureflags_segmentmember")
 # W001 lists the backends cachalot knows by name. Ours is a subclass of one of them.
 SILENCED_SYSTEM_CHECKS = ["cachalot.W001"]
