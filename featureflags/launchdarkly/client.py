@@ -65,7 +65,7 @@ class Clients:
         self.started_at = now_in_microseconds()
         self.spare = _spare(settings)
         self.store: Store = make_store(settings, self.spare.changed if self.spare else None)
-        self.has_spare_flags = self._fill_from_spare()
+        self.has_spare_flags = self._fill_from_spare(settings.start_wait)
         wait = max(0.0, settings.start_wait - (time.monotonic() - begun))
         self._refused = False
         try:
@@ -90,10 +90,10 @@ class Clients:
         self._closing.set()
         return self._closed.wait(timeout)
 
-    def _fill_from_spare(self) -> bool:
+    def _fill_from_spare(self, within: float) -> bool:
         if self.spare is None or not isinstance(self.store, CopyOnWriteStore):
             return False
-        last_known = self.spare.load()
+        last_known = self.spare.load(within)
         if last_known is not None:
             self.store.fill(last_known)
         self.spare.start(self.store.raw)

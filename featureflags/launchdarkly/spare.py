@@ -48,8 +48,21 @@ class Spare:
         self.saves = 0
         """How often this process has saved it."""
 
-    def load(self) -> RawData | None:
-        """The flags and segments that were saved last; None if there are none or Redis fails."""
+    def load(self, within: float) -> RawData | None:
+        """The flags and segments that were saved last; None if there are none, if Redis fails, or
+        if all that takes longer than `within` seconds: a name that nobody resolves, say.
+        """
+        found: list[RawData | None] = []
+        loading = threading.Thread(
+            target=lambda: found.append(self._load()), name="launchdarkly-spare-load", daemon=True
+        )
+        loading.start()
+        loading.join(within)
+        if not found:
+            self._failed("read", TimeoutError())
+        return found[0] if found else None
+
+    def _load(self) -> RawData | None:
         try:
             text = self._redis.get(self._key)
             loaded = json.loads(text) if isinstance(text, bytes) else None

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import socket
+import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -130,7 +132,7 @@ def test_a_spare_that_is_none_is_ignored(
 ) -> None:
     with redis.Redis.from_url(server.url) as database:
         database.set(spare_key(app_settings()), text.encode("latin-1"))
-    assert Spare(app_settings()).load() is None
+    assert Spare(app_settings()).load(ARRIVES) is None
     kept.stop()
     assert ask(default="default") == "default"
     assert not has_flags()
@@ -143,6 +145,34 @@ def test_an_address_that_cannot_be_right_costs_the_spare_alone(
     assert ask() is True
     assert monitoring.counts()["launchdarkly_spare_failed"] == 1
     assert "secret" not in caplog.text
+
+
+def test_a_name_that_nobody_resolves_is_not_waited_for(
+    kept: LaunchDarklyServer, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No time limit of a socket holds for that: the start of a process would wait for it."""
+    resolve = socket.getaddrinfo
+    ended, gave_up = threading.Event(), threading.Event()
+
+    def slow(host: Any, *args: Any, **kwargs: Any) -> Any:
+        if host == "redis.invalid":
+            ended.wait(ARRIVES)
+            gave_up.set()
+        return resolve(host, *args, **kwargs)
+
+    monkeypatch.setattr(socket, "getaddrinfo", slow)
+    settings.FEATUREFLAGS = {
+        **settings.FEATUREFLAGS,
+        "SPARE_URL": "redis://redis.invalid/0",
+        "START_WAIT": 0.2,
+    }
+    try:
+        ask()
+        assert not gave_up.is_set()
+        assert monitoring.counts()["launchdarkly_spare_failed"] == 1
+        wait_for(True)
+    finally:
+        ended.set()
 
 
 def test_the_thread_outlives_what_cannot_be_saved(
