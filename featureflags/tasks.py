@@ -9,7 +9,7 @@ from celery import Task, current_app, shared_task
 from django.conf import settings
 from django.core.cache import caches
 
-from featureflags import recounting
+from featureflags import flagcounts, recounting
 from featureflags.cache.files import SharedFileCache
 from featureflags.conf import app_settings
 from featureflags.launchdarkly.management.client import management_client
@@ -112,6 +112,25 @@ def count_changed_segments(self: Task[Any, Any]) -> dict[str, Any]:
     if counted.late:
         logger.info("No time to count segments: %s", ", ".join(counted.late))
     return counted.to_dict()
+
+
+@shared_task(bind=True, acks_late=True, reject_on_worker_lost=True)
+def count_flag(self: Task[Any, Any], pk: int) -> None:
+    """Go on with a count of who gets which value of a flag; see `flagcounts`.
+
+    Without a broker whoever asks waits for this, so it stops after a while: the page goes on.
+    """
+    seconds = flagcounts.SECONDS_WAITED if self.request.is_eager else None
+    flagcounts.work(pk, seconds=seconds)
+
+
+@shared_task
+def tend_flag_counts() -> int:
+    """Have counts go on whose workers were killed; how many."""
+    found = flagcounts.abandoned()
+    for pk in found:
+        count_flag.delay(pk)
+    return len(found)
 
 
 @shared_task(bind=True)

@@ -30,5 +30,9 @@ WITH_A_BROKER: dict[str, dict[str, Any]] = {
         "task": "featureflags.tasks.tend_warm_runs",
         "schedule": crontab(),
     },
+    "tend-flag-counts": {
+        "task": "featureflags.tasks.tend_flag_counts",
+        "schedule": crontab(),
+    },
 }
 """What looks after workers: without a broker there are none."""

@@ -52,7 +52,7 @@ class SegmentAdmin(SizeColumns, GuardedSegmentAdmin, DeletingSegmentAdmin):
     add_fieldsets = fieldsets[:2]
 
     class Media:
-        css = {"all": ["featureflags/admin.css"]}
+        css = {"all": ["featureflags/charts.css", "featureflags/admin.css"]}
 
     def get_urls(self) -> list[URLPattern]:
         """The segment pages, and those that have no model of their own."""

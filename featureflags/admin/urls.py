@@ -9,6 +9,8 @@ from django.contrib.admin import AdminSite
 from django.http.response import HttpResponseBase
 from django.urls import URLPattern, path
 
+from featureflags.admin.flag_page import count_users, flag_page
+from featureflags.admin.flags import flag_list
 from featureflags.admin.history import (
     compare_changes,
     deleted_segments,
@@ -24,6 +26,9 @@ PAGES: tuple[tuple[str, Callable[..., HttpResponseBase], str], ...] = (
     ("history/<str:segment>/compare/", compare_changes, "segment_compare"),
     ("deleted/", deleted_segments, "deleted_segments"),
     ("restore/<int:change>/", restore_change, "segment_restore"),
+    ("flags/", flag_list, "flags"),
+    ("flags/<str:flag>/", flag_page, "flag"),
+    ("flags/<str:flag>/count/", count_users, "flag_count"),
     ("members/<str:segment>/", segment_members, "segment_members"),
     ("members/<str:segment>/export/", export_segment_members, "segment_export"),
     ("user-context/<uuid:key>/", user_page, "usercontext"),

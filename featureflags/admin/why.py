@@ -20,6 +20,7 @@ from featureflags.admin.flag_explanations import (
     reason_sentences,
     rule_rows,
 )
+from featureflags.admin.flags import flag_link
 from featureflags.admin.pages import (
     SEGMENT,
     USER,
@@ -113,6 +114,7 @@ def why_flag(request: HttpRequest, flag: str, key: uuid.UUID, *, site: AdminSite
         % {"user": user.get_full_name(), "flag": flag, "value": show(evaluation.value)},
         trail=[users_link(), user_link(user)],
         flag=flag,
+        flag_address=flag_link(flag).href,
         person=user,
         value=show(evaluation.value),
         sentences=reason_sentences(evaluation, explanation),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from featureflags.models.flag_counts import FlagCount
 from featureflags.models.history import AppendOnly, MemberChange, SegmentChange
 from featureflags.models.pending import PendingInvalidation
 from featureflags.models.schedule import ScheduledRun
@@ -19,6 +20,7 @@ from featureflags.versions import RulesetVersion
 __all__ = [
     "KEY",
     "AppendOnly",
+    "FlagCount",
     "MemberChange",
     "PendingInvalidation",
     "RulesetVersion",

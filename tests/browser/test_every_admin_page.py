@@ -27,8 +27,8 @@ NO_PAGES = {
     *("autocomplete", "jsi18n", "view_on_site", "logout", None),
     # Nobody adds a warming there, and cancelling one answers to a form.
     *("featureflags_warmrun_add", "featureflags_warmrun_cancel"),
-    # Files to keep.
-    "featureflags_segment_export",
+    # Files to keep, and a form's buttons.
+    *("featureflags_segment_export", "featureflags_flag_count"),
     # As the user's own, for whoever is logged in.
     "password_change_done",
 }

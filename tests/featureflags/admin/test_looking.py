@@ -9,7 +9,7 @@ from pytest_django.fixtures import Settings
 
 from featureflags.evaluation import is_enabled
 from featureflags.launchdarkly.client import close
-from featureflags.models import Segment, SegmentChange
+from featureflags.models import FlagCount, Segment, SegmentChange
 from tests.factories import UserFactory
 from tests.services.flag_json import boolean_flag, rollout, segment_rule
 from tests.services.launchdarkly import LaunchDarklyServer
@@ -32,6 +32,9 @@ def pages(user: User) -> dict[str, str]:
         reverse("admin:featureflags_why_flag", args=["beta", user.pk]): "Rule 1 (rule-employee)",
         reverse("admin:featureflags_why_segment", args=["employee", user.pk]): "rule 1 matches",
         reverse("admin:featureflags_why"): "flag:beta",
+        reverse("admin:featureflags_flags"): "rule 1: segments is any of",
+        reverse("admin:featureflags_flag", args=["beta"]): "rule 1: segments is any of",
+        reverse("admin:featureflags_segment_members", args=["employee"]): "Rule 1",
         reverse("admin:index"): "Flags arrive.",
         reverse("admin:featureflags_segment_delete", args=[employee.pk]): "beta</strong>",
         reverse("admin:featureflags_segment_history", args=[employee.pk]): "Added rule 1",
@@ -56,6 +59,8 @@ def test_no_page_sends_an_event(client: Client, settings: Settings) -> None:
         client.force_login(staff)
         for address, shown in pages(ada).items():
             assert shown in client.get(address).content.decode(), address
+        client.post(reverse("admin:featureflags_flag_count", args=["beta"]), {"how": "sample"})
+        assert FlagCount.objects.get().users_counted == 2
         # A real evaluation, so that the events of this client are seen to arrive.
         assert is_enabled("beta", anonymous_key="somebody") in {True, False}
         close()

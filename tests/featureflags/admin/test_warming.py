@@ -86,7 +86,7 @@ def test_a_run_that_ended_is_told_as_such(viewer: Client) -> None:
     assert ">Done</h2>" in page
     assert "Seen within 7 days, all entries written" in page
     assert "All ranges are done." in page
-    assert "warm_run.js" not in page, "nothing is renewed any more"
+    assert "live.js" not in page, "nothing is renewed any more"
 
 
 def test_the_list_costs_the_same_for_many_runs(viewer: Client) -> None:

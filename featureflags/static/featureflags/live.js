@@ -1,22 +1,22 @@
-/* Renews what the page says of a warming while one looks at it, and loads it anew when it has ended.
-   Without scripts the page shows how far the warming was when it was asked for. */
+/* Renews what a page says of work under way while one looks: each element with `data-live` and an
+   id. When the one with `data-ended` says "true", the page is loaded anew.
+   Without scripts the page shows how far the work was when it was asked for. */
 "use strict";
 
 {
     const EVERY_MILLISECONDS = 2000;
-    const LIVE = ["warm-run", "warm-unfinished"];
 
     const look = async () => {
         try {
             const response = await fetch(location.href, { credentials: "same-origin" });
             if (response.ok && !response.redirected) {
                 const page = new DOMParser().parseFromString(await response.text(), "text/html");
-                if (page.getElementById("warm-run").dataset.ended === "true") {
+                if (page.querySelector("[data-ended]")?.dataset.ended !== "false") {
                     location.reload();
                     return;
                 }
-                for (const id of LIVE) {
-                    document.getElementById(id).replaceWith(page.getElementById(id));
+                for (const shown of document.querySelectorAll("[data-live]")) {
+                    shown.replaceWith(page.getElementById(shown.id));
                 }
             }
         } catch {

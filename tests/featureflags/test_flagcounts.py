@@ -1,0 +1,410 @@
+"""How many users get each value of a flag: by the real SDK, nobody twice, whoever is killed."""
+
+from __future__ import annotations
+
+import datetime
+import os
+from typing import Any
+
+import pytest
+from celery import current_app
+from django.db import DatabaseError, connection
+from django.utils import timezone
+from hypothesis import given
+from hypothesis import strategies as st
+from pytest_django.fixtures import Settings
+
+from config.settings.schedule import WITH_A_BROKER
+from featureflags import flagcounts
+from featureflags.answering import evaluate_one
+from featureflags.evaluation import is_enabled, override_flag
+from featureflags.flagcounts import (
+    AlreadyCounting,
+    Outcome,
+    abandoned,
+    begin,
+    cancel,
+    count_sample,
+    interval,
+    outcomes,
+    work,
+)
+from featureflags.launchdarkly.client import close
+from featureflags.models import FlagCount
+from featureflags.tasks import count_flag, tend_flag_counts
+from tests.conftest import FlagFile
+from tests.factories import SegmentFactory, UserFactory, clause, rule
+from tests.services.flag_json import (
+    boolean_flag,
+    prerequisite,
+    rollout,
+    segment_rule,
+    string_flag,
+)
+from tests.services.launchdarkly import LaunchDarklyServer
+from tests.services.processes import celery_worker
+from tests.services.redis import redis_server
+from tests.services.waiting import wait_until
+from users.models import User
+
+WORKER_SECONDS = 60.0
+State = FlagCount.State
+
+
+@pytest.fixture
+def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(flagcounts, "BATCH", 3)
+
+
+def told(count: FlagCount) -> dict[tuple[object, str, int | None], int]:
+    count.refresh_from_db()
+    return {(each.value, each.reason, each.rule): each.users for each in outcomes(count)}
+
+
+def counted(flag: str) -> FlagCount:
+    count = begin(flag)
+    work(count.pk)
+    count.refresh_from_db()
+    return count
+
+
+@pytest.mark.django_db
+@pytest.mark.usefixtures("small_batches")
+class TestEverybody:
+    def test_by_value_and_way(self, flag_file: FlagFile) -> None:
+        flag_file(boolean_flag("beta", rules=[segment_rule("admin"), segment_rule("employee")]))
+        UserFactory.create_batch(4)
+        UserFactory.create_batch(2, employee=True)
+        UserFactory.create(role="admin")
+        count = counted("beta")
+        assert told(count) == {
+            (False, "FALLTHROUGH", None): 4,
+            (True, "RULE_MATCH", 2): 2,
+            (True, "RULE_MATCH", 1): 1,
+        }
+        assert (count.state, count.users_counted, count.users_planned) == (State.DONE, 7, 7)
+        assert not count.is_sample
+        assert count.finished_at is not None
+        assert [each.users for each in outcomes(count)] == [4, 2, 1]
+
+    def test_it_is_what_the_sdk_says_of_each(self, flag_file: FlagFile) -> None:
+        flag_file(boolean_flag("beta", fallthrough=rollout(30_000, 70_000)))
+        users = UserFactory.create_batch(20)
+        expected = sum(is_enabled("beta", user) for user in users)
+        found = told(counted("beta"))
+        assert found.get((True, "FALLTHROUGH", None), 0) == expected
+        assert sum(found.values()) == 20
+
+    def test_every_kind_of_reason(self, flag_file: FlagFile) -> None:
+        user = UserFactory.create()
+        flag_file(
+            boolean_flag("off", on=False),
+            {**boolean_flag("target"), "targets": [{"values": [str(user.pk)], "variation": 0}]},
+            boolean_flag("needs", prerequisites=[prerequisite("off", 1)]),
+            string_flag("colour", ("red", "blue")),
+        )
+        assert told(counted("off")) == {(False, "OFF", None): 1}
+        assert told(counted("target")) == {(True, "TARGET_MATCH", None): 1}
+        assert told(counted("needs")) == {(False, "PREREQUISITE_FAILED", None): 1}
+        assert told(counted("colour")) == {("red", "FALLTHROUGH", None): 1}
+        assert told(counted("welcome-tour")) == {(False, "ERROR:FLAG_NOT_FOUND", None): 1}
+        with override_flag("colour", "green"):
+            assert told(counted("colour")) == {("green", "OVERRIDE", None): 1}
+
+    def test_true_and_1_are_two_values(self) -> None:
+        one, true = (
+            Outcome(variation=None, value=value, reason="FORCED", rule=None, users=1)
+            for value in (1, True)
+        )
+        assert one.what != true.what
+
+    def test_nobody(self, flag_file: FlagFile) -> None:
+        flag_file(boolean_flag("beta"))
+        count = counted("beta")
+        assert (count.state, count.users_counted, count.tally) == (State.DONE, 0, [])
+
+    def test_a_batch_that_is_just_full_is_not_the_last(self, flag_file: FlagFile) -> None:
+        flag_file(boolean_flag("beta"))
+        UserFactory.create_batch(6)
+        assert counted("beta").users_counted == 6
+
+    def test_it_stops_when_its_time_is_up_and_goes_on_where_it_was(
+        self, flag_file: FlagFile
+    ) -> None:
+        flag_file(boolean_flag("beta"))
+        UserFactory.create_batch(7)
+        count = begin("beta")
+        work(count.pk, seconds=0.0)
+        count.refresh_from_db()
+        assert (count.state, count.users_counted) == (State.RUNNING, 3)
+        assert abandoned() == [count.pk]
+        work(count.pk)
+        assert told(count) == {(False, "FALLTHROUGH", None): 7}
+        assert (count.state, abandoned()) == (State.DONE, [])
+
+    def test_a_change_meanwhile_is_said(self, flag_file: FlagFile) -> None:
+        flag_file(boolean_flag("beta"))
+        UserFactory.create_batch(7)
+        count = begin("beta")
+        work(count.pk, seconds=0.0)
+        SegmentFactory.create(key="new", rules=[rule(clause("role", "in", "user"))])
+        work(count.pk)
+        count.refresh_from_db()
+        assert count.has_changed
+        assert not counted("beta").has_changed
+
+    def test_who_cancels_is_heard(self, flag_file: FlagFile) -> None:
+        flag_file(boolean_flag("beta"))
+        UserFactory.create_batch(7)
+        count = begin("beta")
+        work(count.pk, seconds=0.0)
+        assert cancel(count.pk)
+        work(count.pk)
+        count.refresh_from_db()
+        assert (count.state, count.users_counted) == (State.CANCELLED, 3)
+        assert not cancel(count.pk)
+
+    def test_without_flags_it_fails_honestly(self, settings: Settings) -> None:
+        settings.FEATUREFLAGS = {**settings.FEATUREFLAGS, "FLAG_FILE": "/nowhere.json"}
+        count = counted("beta")
+        assert (count.state, count.error) == (
+            State.FAILED,
+            "LaunchDarkly has not sent any flags.",
+        )
+
+    def test_what_fails_is_told_by_its_type_alone(
+        self, flag_file: FlagFile, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        flag_file(boolean_flag("beta"))
+
+        def fail(*_args: object) -> None:
+            raise ValueError("ada@agpt.co")
+
+        monkeypatch.setattr(flagcounts, "evaluate_one", fail)
+        UserFactory.create()
+        count = counted("beta")
+        assert (count.state, count.error) == (State.FAILED, "ValueError")
+
+
+@pytest.mark.django_db
+@pytest.mark.usefixtures("small_batches")
+class TestLeases:
+    @pytest.fixture(autouse=True)
+    def seven(self, flag_file: FlagFile) -> None:
+        flag_file(boolean_flag("beta"))
+        UserFactory.create_batch(7)
+
+    def test_two_do_not_count_one_flag(self) -> None:
+        count = begin("beta")
+        with pytest.raises(AlreadyCounting):
+            begin("beta")
+        with pytest.raises(AlreadyCounting):
+            count_sample("beta")
+        begin("other")
+        work(count.pk)
+        begin("beta")
+
+    def test_whoever_comes_while_another_one_counts_does_nothing(self) -> None:
+        count = begin("beta")
+        FlagCount.objects.update(lease_until=timezone.now() + datetime.timedelta(minutes=1))
+        work(count.pk)
+        count.refresh_from_db()
+        assert (count.users_counted, abandoned()) == (0, [])
+
+    def test_a_database_that_goes_away_leaves_the_count_to_others(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        count = begin("beta")
+        work(count.pk, seconds=0.0)
+        with monkeypatch.context() as patch:
+
+            def gone(*_args: object) -> None:
+                raise DatabaseError
+
+            patch.setattr(flagcounts, "snapshots", gone)
+            with pytest.raises(DatabaseError):
+                work(count.pk)
+        assert abandoned() == []
+        FlagCount.objects.update(lease_until=timezone.now() - datetime.timedelta(seconds=1))
+        work(count.pk)
+        assert told(count) == {(False, "FALLTHROUGH", None): 7}
+
+    def test_a_batch_of_one_who_lost_the_lease_is_not_kept(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """A worker that slept for an hour wakes up after another one has taken over."""
+        count = begin("beta")
+        begun: list[None] = []
+
+        def slept(*args: Any) -> Any:
+            if not begun:
+                begun.append(None)
+                FlagCount.objects.update(lease_until=None)
+                work(count.pk)
+            return evaluate_one(*args)
+
+        monkeypatch.setattr(flagcounts, "evaluate_one", slept)
+        work(count.pk)
+        assert told(count) == {(False, "FALLTHROUGH", None): 7}
+        assert count.users_counted == 7
+
+    def test_one_that_kills_its_worker_each_time_ends(self) -> None:
+        count = begin("beta")
+        for _ in range(flagcounts.MOST_ATTEMPTS):
+            assert flagcounts._claim(count.pk) is not None
+            FlagCount.objects.update(lease_until=None)
+        work(count.pk)
+        count.refresh_from_db()
+        assert (count.state, count.error) == (State.FAILED, "Its worker died.")
+
+    def test_old_counts_are_forgotten(self) -> None:
+        for _ in range(flagcounts.KEPT + 2):
+            counted("beta")
+        counted("other")
+        assert FlagCount.objects.filter(flag="beta").count() == flagcounts.KEPT
+        assert FlagCount.objects.filter(flag="other").count() == 1
+
+    def test_a_user_who_is_deleted_leaves_the_count_they_began(self) -> None:
+        starter = UserFactory.create()
+        begin("beta", by=starter)
+        starter.delete()
+        assert FlagCount.objects.get().started_by is None
+
+    def test_abandoned_ones_are_tended(self) -> None:
+        count = begin("beta")
+        assert tend_flag_counts.delay().get() == 1
+        count.refresh_from_db()
+        assert (count.state, count.users_counted) == (State.DONE, 7)
+        assert tend_flag_counts.delay().get() == 0
+
+
+def test_with_a_broker_they_are_tended_each_minute() -> None:
+    tasks = {entry["task"] for entry in WITH_A_BROKER.values()}
+    assert tend_flag_counts.name in tasks
+
+
+@pytest.mark.django_db
+class TestSample:
+    def test_a_few_users_are_all_counted(self, flag_file: FlagFile) -> None:
+        flag_file(boolean_flag("beta"))
+        UserFactory.create_batch(5)
+        count = count_sample("beta")
+        assert (count.is_sample, count.users_counted, count.state) == (False, 5, State.DONE)
+
+    def test_of_many_some_at_random_and_nobody_twice(
+        self, flag_file: FlagFile, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(flagcounts, "SAMPLE_WINDOWS", 4)
+        monkeypatch.setattr(flagcounts, "SAMPLE_WINDOW", 3)
+        monkeypatch.setattr(flagcounts, "SAMPLE", 12)
+        flag_file(boolean_flag("beta"))
+        UserFactory.create_batch(30)
+        sizes = set()
+        for _ in range(5):
+            users, is_sample = flagcounts._sample()
+            assert is_sample
+            assert len({user.key for user in users}) == len(users) <= 12
+            sizes.add(tuple(user.key for user in users))
+        assert len(sizes) > 1
+        count = count_sample("beta")
+        assert count.is_sample
+        assert 3 <= count.users_counted <= 12
+
+    def test_near_the_end_of_the_keys_it_goes_on_at_the_beginning(
+        self, flag_file: FlagFile, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(flagcounts, "SAMPLE", 2)
+        monkeypatch.setattr(flagcounts, "SAMPLE_WINDOW", 3)
+        low = "00000000-0000-4000-8000-00000000000"
+        for number in range(4):
+            UserFactory.create(id=f"{low}{number}")
+        users, _ = flagcounts._sample()
+        assert [user.key for user in users] == [f"{low}{number}" for number in range(3)]
+
+
+@given(share=st.floats(0, 1), among=st.integers(1, 5_000))
+def test_an_interval_holds_the_share_and_narrows(share: float, among: int) -> None:
+    users = round(share * among)
+    low, high = interval(users, among)
+    assert 0 <= low <= users / among <= high <= 1
+    wider = interval(users, among)
+    narrower = interval(users * 100, among * 100)
+    assert narrower[1] - narrower[0] < wider[1] - wider[0]
+
+
+def test_an_interval_as_in_the_literature() -> None:
+    """10 of 50: 0.112 to 0.330 (Newcombe 1998, method 3)."""
+    assert interval(10, 50) == pytest.approx((0.1124, 0.3304), abs=5e-4)
+    assert interval(0, 0) == (0.0, 1.0)
+
+
+@pytest.mark.django_db
+def test_counting_tells_launchdarkly_of_nobody(settings: Settings) -> None:
+    with LaunchDarklyServer(boolean_flag("beta", track_events=True)) as server:
+        urls = dict.fromkeys(("BASE_URI", "STREAM_URI", "EVENTS_URI"), server.url)
+        settings.FEATUREFLAGS = {
+            **settings.FEATUREFLAGS,
+            "SDK_KEY": server.sdk_key,
+            "SEND_EVENTS": True,
+            "START_WAIT": 10.0,
+            **urls,
+        }
+        UserFactory.create_batch(3)
+        is_enabled("beta", anonymous_key="somebody")
+        assert counted("beta").users_counted == 3
+        assert count_sample("beta").users_counted == 3
+        close()
+        assert {event["context"]["key"] for event in server.events("index")} == {"somebody"}
+
+
+def send(task: str, broker: str, *args: object) -> None:
+    """Put a message into the queue, as a process with a broker does."""
+    with current_app.connection_for_write(broker) as link:
+        current_app.send_task(task, args=args, connection=link)
+
+
+@pytest.mark.production_stack
+@pytest.mark.django_db(transaction=True)
+def test_a_worker_that_is_killed_is_replaced_and_counts_nobody_twice(
+    flag_file: FlagFile,
+) -> None:
+    """A real worker, killed in the middle; the next one goes on, and the sum is right."""
+    path = flag_file(boolean_flag("beta", fallthrough=rollout(30_000, 70_000)))
+    User.objects.bulk_create(
+        [User(email=f"user{number}@example.com", password="!") for number in range(20_000)]
+    )
+    database = os.environ["DATABASE_URL"].rpartition("/")[0]
+    count = begin("beta")
+
+    def users_counted() -> int:
+        count.refresh_from_db()
+        return count.users_counted
+
+    with redis_server() as broker:
+        env = {
+            "DATABASE_URL": f"{database}/{connection.settings_dict['NAME']}",
+            "CELERY_BROKER_URL": broker.url,
+            "LAUNCHDARKLY_FLAG_FILE": str(path),
+            "DJANGO_SETTINGS_MODULE": "config.settings.testing",
+        }
+        with celery_worker(env, "--concurrency=1") as worker:
+            send(count_flag.name, broker.url, count.pk)
+            wait_until(
+                lambda: users_counted() > 0 or "Traceback" in worker.log(),
+                timeout=WORKER_SECONDS,
+                what="the first batch",
+            )
+            worker.kill()
+            assert users_counted() < 20_000, worker.log()
+        # Beat sends this each minute. It takes over what nobody holds any more.
+        FlagCount.objects.update(lease_until=timezone.now())
+        with celery_worker(env, "--concurrency=1") as worker:
+            send(tend_flag_counts.name, broker.url)
+            wait_until(
+                lambda: users_counted() == 20_000 and count.state == State.DONE,
+                timeout=WORKER_SECONDS,
+                what="the rest",
+            )
+    assert sum(each.users for each in outcomes(count)) == 20_000
+    shares = {each.value: each.users / 20_000 for each in outcomes(count)}
+    assert shares[True] == pytest.approx(0.3, abs=0.02)
