@@ -18,6 +18,8 @@ from rest_framework.response import Response
 from rest_framework.settings import api_settings
 from rest_framework.views import exception_handler as rest_exception_handler
 
+from featureflags.models import StaleSegment
+
 logger = logging.getLogger(__name__)
 
 RETRY_AFTER_SECONDS = "5"
@@ -42,6 +44,8 @@ def exception_handler(error: Exception, context: dict[str, Any]) -> Response | N
 
 
 def _as_api_error(error: Exception) -> Exception:
+    if isinstance(error, StaleSegment):
+        return Conflict(error.messages[0])
     if isinstance(error, ValidationError):
         return exceptions.ValidationError(_validation_detail(error))
     if isinstance(error, ProtectedError):

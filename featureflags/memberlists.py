@@ -9,7 +9,7 @@ import uuid
 from collections.abc import Mapping
 
 from featureflags.changing import MemberState, segment_change
-from featureflags.deltas import MemberDelta
+from featureflags.deltas import MemberDelta, SegmentDelta
 from featureflags.models import Segment, SegmentMember
 
 
@@ -30,6 +30,19 @@ def member_deltas(
         for user in sorted(before.keys() | after.keys())
         if before.get(user) != after.get(user)
     }
+
+
+def membership_of(segment: Segment, members: Mapping[uuid.UUID, MemberDelta]) -> SegmentDelta:
+    """A change of these memberships alone."""
+    state = segment.stored_state() or segment.as_state()
+    return SegmentDelta(before=state, after=state, members=members)
+
+
+def deletion_of(segment: Segment) -> SegmentDelta:
+    """The deletion of a segment, with all its members."""
+    members = member_deltas(stored_members(segment.pk), {})
+    before = segment.stored_state() or segment.as_state()
+    return SegmentDelta(before=before, after=None, members=members)
 
 
 def replace_members(segment: Segment, wanted: Mapping[str, MemberState]) -> None:

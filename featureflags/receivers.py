@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from django.db import transaction
-from django.db.models import Model, ProtectedError, QuerySet
+from django.db.models import Model, QuerySet
 from django.db.models.signals import post_delete, pre_delete, pre_save
 from django.dispatch import receiver
-from django.utils.translation import gettext as _
 
 from featureflags.bypass import fresh_rows
 from featureflags.cache import invalidation
@@ -69,13 +68,7 @@ def write_history(change: OpenChange, **_kwargs: Any) -> None:
 def note_segment_before_it_goes(instance: Segment, **_kwargs: Any) -> None:
     """Lock the rules before the row goes, and refuse if another segment rests on it."""
     RulesetVersion.raise_version()
-    users_of_it = instance.used_by()
-    if users_of_it:
-        message = _("The segment “%(key)s” is used by %(names)s.") % {
-            "key": instance.key,
-            "names": ", ".join(users_of_it),
-        }
-        raise ProtectedError(message, set(Segment.objects.filter(key__in=users_of_it)))
+    instance.refuse_if_named()
     with segment_change() as change:
         members = SegmentMember.objects.filter(segment=instance.pk).states()
         change.saw_segment(instance.pk, instance.stored_state())

@@ -21,9 +21,8 @@ from featureflags.admin.confirming import (
 from featureflags.admin.pages import change_link, segments_link
 from featureflags.admin.refusals import RefusingModelAdmin
 from featureflags.changing import segment_change
-from featureflags.deltas import SegmentDelta
 from featureflags.guards import Examination, examine
-from featureflags.memberlists import member_deltas, stored_members
+from featureflags.memberlists import deletion_of
 from featureflags.models import Segment, SegmentMember, segment_graph
 
 SOURCE: Final = "admin"
@@ -116,13 +115,7 @@ class DeletingSegmentAdmin(RefusingModelAdmin[Segment]):
 
 def _gone(segment: Segment) -> Examination:
     """What becomes of users and flags when the segment is deleted."""
-    members = stored_members(segment.pk)
-    delta = SegmentDelta(
-        before=segment.stored_state() or segment.as_state(),
-        after=None,
-        members=member_deltas(members, {}),
-    )
-    return examine(segment.pk, delta)
+    return examine(segment.pk, deletion_of(segment))
 
 
 def _undecided(response: HttpResponse, name: str) -> Any:

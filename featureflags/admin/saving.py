@@ -40,8 +40,7 @@ from featureflags.history.reading import (
     changes_of,
     definition_lines,
     entries,
-    state_after,
-    state_before,
+    state_at,
 )
 from featureflags.models import Segment
 from users.forms import pretty_json
@@ -149,12 +148,6 @@ def _refuse_stale(request: HttpRequest, mine: SegmentState, stored: SegmentState
 def _posted_version(request: HttpRequest) -> int | None:
     text = request.POST.get(VERSION, "")
     return int(text) if text.isdecimal() else None
-
-
-def state_at(key: str, version: int) -> SegmentState | None:
-    """The segment as it was in this version; None if the history does not know."""
-    change = changes_of(key).filter(version__lte=version).first()
-    return None if change is None else state_after(change) or state_before(change)
 
 
 def merged(data: QueryDict, stale: Stale) -> tuple[QueryDict, list[str]]:

@@ -7,9 +7,10 @@ from typing import Any
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
+from featureflags.api.guarding import LONGEST_NOTE, ConfirmField
 from featureflags.models import Segment, SegmentMember
 from featureflags.validation import find_warnings
-from users.api.strict import StrictModelSerializer
+from users.api.strict import StrictCharField, StrictModelSerializer
 from users.models import User
 
 RULES_SCHEMA = {
@@ -53,6 +54,14 @@ class SegmentSerializer(StrictModelSerializer[Segment]):
     """A segment. `key` cannot change once it is saved."""
 
     rules = RulesField(required=False)
+    note = StrictCharField(
+        write_only=True,
+        required=False,
+        allow_blank=True,
+        max_length=LONGEST_NOTE,
+        help_text="Why it is changed, for the history.",
+    )
+    confirm = ConfirmField(help_text="Where a change is refused until it is confirmed.")
     warnings = serializers.SerializerMethodField(
         help_text="Rules that rest on what users write themselves."
     )
@@ -66,11 +75,25 @@ class SegmentSerializer(StrictModelSerializer[Segment]):
             "is_active",
             "rules",
             "version",
+            "note",
+            "confirm",
             "warnings",
             "created_at",
             "updated_at",
         )
         read_only_fields = ("version", "created_at", "updated_at")
+
+    def update(self, instance: Segment, validated_data: Any) -> Segment:
+        """As for any other model. Raises StaleSegment if `expected_version` of the context is given
+        and is not what is stored."""
+        for name, value in validated_data.items():
+            setattr(instance, name, value)
+        if validated_data:
+            instance.save(
+                update_fields=list(validated_data),
+                expected_version=self.context.get("expected_version"),
+            )
+        return instance
 
     def get_warnings(self, segment: Segment) -> list[str]:
         return [str(warning) for warning in find_warnings(segment.rules)]
@@ -83,9 +106,18 @@ class MemberSerializer(StrictModelSerializer[SegmentMember]):
         queryset=User.objects.all(), pk_field=serializers.UUIDField()
     )
 
+    note = StrictCharField(
+        write_only=True,
+        required=False,
+        allow_blank=True,
+        max_length=LONGEST_NOTE,
+        help_text="Why it is changed, for the history.",
+    )
+    confirm = ConfirmField(help_text="Where a change is refused until it is confirmed.")
+
     class Meta:
         model = SegmentMember
-        fields = ("user", "kind", "reason", "expires_at", "created_at")
+        fields = ("user", "kind", "reason", "expires_at", "note", "confirm", "created_at")
         read_only_fields = ("created_at",)
 
     def validate_user(self, user: User) -> User:

@@ -6,16 +6,30 @@ another segment stands against is 409.
 
 from __future__ import annotations
 
+from copy import copy
 from typing import Any
 
-from django.db import transaction
 from django.db.models import QuerySet
 from django.shortcuts import get_object_or_404
 from django_filters import rest_framework as filters
 from rest_framework import serializers, viewsets
+from rest_framework.request import Request
+from rest_framework.response import Response
 
+from featureflags.api.guarding import (
+    SOURCE,
+    confirm_of,
+    etag,
+    note_of,
+    require_confirmed,
+    require_version,
+)
 from featureflags.api.segment_serializers import MemberSerializer, SegmentSerializer
 from featureflags.bypass import fresh_rows
+from featureflags.changing import MemberState, Moved, segment_change
+from featureflags.deltas import MemberDelta, SegmentDelta
+from featureflags.guards import examine
+from featureflags.memberlists import deletion_of, membership_of
 from featureflags.models import Segment, SegmentMember
 from users.api.filters import TrueOrFalseFilter
 from users.api.permissions import StaffModelPermissions
@@ -50,10 +64,66 @@ class SegmentViewSet(viewsets.ModelViewSet[Segment]):
         with fresh_rows():
             return super().get_object()
 
+    _expected_version: int | None = None
+
+    def get_serializer_context(self) -> dict[str, Any]:
+        return {**super().get_serializer_context(), "expected_version": self._expected_version}
+
+    def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:
+        """The version of a single segment is its `ETag`, for `If-Match`."""
+        data = getattr(response, "data", None)
+        if isinstance(data, dict) and response.status_code < 300 and "version" in data:
+            response["ETag"] = etag(data["version"])
+        return super().finalize_response(request, response, *args, **kwargs)
+
+    def perform_create(self, serializer: serializers.BaseSerializer[Any]) -> None:
+        confirm, note = _taken(serializer)
+        segment = Segment(**serializer.validated_data)
+        segment.full_clean()
+        delta = SegmentDelta(before=None, after=segment.as_state())
+        moved = self._examined(None, delta, confirm)
+        with segment_change(note=note, source=SOURCE, moved=moved):
+            serializer.save()
+
+    def update(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        """Refuses a version that is not the stored one any more."""
+        segment = self.get_object()
+        self._expected_version = require_version(request, segment)
+        data: Any = request.data
+        if self._expected_version is not None and isinstance(data, dict):
+            # An older version that says the same is as good; what else was read with it is old too.
+            if data.get("version", segment.version) != segment.version:
+                data.pop("version")
+                data.pop("updated_at", None)
+        return super().update(request, *args, **kwargs)
+
+    def perform_update(self, serializer: serializers.BaseSerializer[Any]) -> None:
+        confirm, note = _taken(serializer)
+        segment: Segment = copy(serializer.instance)  # type: ignore[assignment]  # an update has one
+        stored = segment.stored_state()
+        for name, value in serializer.validated_data.items():
+            setattr(segment, name, value)
+        with fresh_rows():
+            segment.full_clean()
+        delta = SegmentDelta(before=stored, after=segment.as_state())
+        moved = {} if delta.is_nothing else self._examined(segment.pk, delta, confirm)
+        with segment_change(note=note, source=SOURCE, moved=moved):
+            serializer.save()
+
     def perform_destroy(self, instance: Segment) -> None:
+        require_version(self.request, instance)
+        instance.refuse_if_named()
+        delta = deletion_of(instance)
+        moved = self._examined(instance.pk, delta, confirm_of(self.request))
         # A refusal undoes its own writes and nothing of a transaction around it.
-        with transaction.atomic():
+        with segment_change(note=note_of(self.request), source=SOURCE, moved=moved):
             instance.delete()
+
+    def _examined(self, pk: int | None, delta: SegmentDelta, confirm: object) -> dict[str, Moved]:
+        """The numbers that are known now. Raises Refused."""
+        examination = examine(pk, delta)
+        require_confirmed(self.request, examination, confirm)
+        return {examination.key: examination.moved}
 
 
 class MemberFilter(filters.FilterSet):  # type: ignore[misc]  # it has no types
@@ -86,8 +156,54 @@ class MemberViewSet(viewsets.ModelViewSet[SegmentMember]):
             return super().get_object()
 
     def perform_create(self, serializer: serializers.BaseSerializer[Any]) -> None:
-        serializer.save(segment=self._segment())
+        confirm, note = _taken(serializer)
+        segment = self._segment()
+        member = SegmentMember(segment=segment, **serializer.validated_data)
+        with fresh_rows():
+            member.full_clean()
+        moved = self._examined(segment, member, None, member.as_state(), confirm)
+        with segment_change(note=note, source=SOURCE, moved=moved):
+            serializer.save(segment=segment)
+
+    def perform_update(self, serializer: serializers.BaseSerializer[Any]) -> None:
+        confirm, note = _taken(serializer)
+        member: SegmentMember = copy(serializer.instance)  # type: ignore[assignment]  # as above
+        before = member.as_state()
+        for name, value in serializer.validated_data.items():
+            setattr(member, name, value)
+        with fresh_rows():
+            member.full_clean()
+        segment = self._segment()
+        moved = self._examined(segment, member, before, member.as_state(), confirm)
+        with segment_change(note=note, source=SOURCE, moved=moved):
+            serializer.save()
+
+    def perform_destroy(self, instance: SegmentMember) -> None:
+        segment, confirm = self._segment(), confirm_of(self.request)
+        moved = self._examined(segment, instance, instance.as_state(), None, confirm)
+        with segment_change(note=note_of(self.request), source=SOURCE, moved=moved):
+            instance.delete()
+
+    def _examined(
+        self,
+        segment: Segment,
+        member: SegmentMember,
+        before: MemberState | None,
+        after: MemberState | None,
+        confirm: object,
+    ) -> dict[str, Moved]:
+        """The numbers that are known now. Raises Refused."""
+        delta = membership_of(segment, {member.user_id: MemberDelta(before=before, after=after)})
+        examination = examine(segment.pk, delta)
+        require_confirmed(self.request, examination, confirm)
+        return {examination.key: examination.moved}
 
     def _segment(self) -> Segment:
         with fresh_rows():
             return get_object_or_404(Segment, key=self.kwargs["segment_key"])
+
+
+def _taken(serializer: serializers.BaseSerializer[Any]) -> tuple[object, str]:
+    """`confirm` and `note`, taken out of what is written into the row."""
+    data: dict[str, Any] = serializer.validated_data
+    return data.pop("confirm", ""), data.pop("note", "")

@@ -7,6 +7,7 @@ from rest_framework.routers import SimpleRouter
 
 from featureflags.api.contexts import OwnContextView, UserContextView, UserFlagsView
 from featureflags.api.flags import FlagListView, FlagView
+from featureflags.api.history import ChangeListView, RestoreView
 from featureflags.api.segments import KEY_PATTERN, MemberViewSet, SegmentViewSet
 
 router = SimpleRouter()
@@ -21,5 +22,7 @@ urlpatterns = [
     path("users/me/context/", OwnContextView.as_view(), name="user-me-context"),
     path("users/<uuid:pk>/context/", UserContextView.as_view(), name="user-context"),
     path("users/<uuid:pk>/flags/", UserFlagsView.as_view(), name="user-flags"),
+    path("segments/<str:key>/changes/", ChangeListView.as_view(), name="segment-changes"),
+    path("segments/<str:key>/restore/", RestoreView.as_view(), name="segment-restore"),
     path("", include(router.urls)),
 ]

@@ -94,6 +94,12 @@ def state_after(change: SegmentChange) -> SegmentState | None:
     return None if change.after is None else load_state(change.after)
 
 
+def state_at(key: str, version: int) -> SegmentState | None:
+    """The segment as it was in this version; None if the history does not know."""
+    change = changes_of(key).filter(version__lte=version).first()
+    return None if change is None else state_after(change) or state_before(change)
+
+
 def definition_lines(old: SegmentState | None, new: SegmentState | None) -> list[str]:
     """What differs between two rows, in sentences."""
     lines = differences(_document(old), _document(new))

@@ -13,6 +13,7 @@ from typing import Any
 from django.core.exceptions import ValidationError
 from django.core.validators import RegexValidator
 from django.db import models
+from django.db.models import ProtectedError
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
@@ -146,6 +147,14 @@ class Segment(models.Model):
         changes = SegmentChange.objects.filter(segment_key=self.key)
         return changes.aggregate(last=models.Max("version"))["last"] or 0
 
+    def refuse_if_named(self) -> None:
+        """Raises ProtectedError if another segment's rules name this one: one query."""
+        names = self.used_by()
+        if names:
+            told = {"key": self.key, "names": ", ".join(names)}
+            message = _("The segment “%(key)s” is used by %(names)s.") % told
+            raise ProtectedError(message, set(Segment.objects.filter(key__in=names)))
+
     def used_by(self) -> list[str]:
         """The keys of the segments whose rules name this one: one query."""
         return sorted(key for key, names in segment_graph().items() if self.key in names)
@@ -212,6 +221,10 @@ class SegmentMember(models.Model):
         """As Django's, as one change."""
         with segment_change():
             return super().delete(*args, **options)
+
+    def as_state(self) -> MemberState:
+        """What this object says, whether or not it is saved."""
+        return MemberState(kind=self.kind, reason=self.reason, expires_at=self.expires_at)
 
     def _before(self) -> dict[Place, MemberState | None]:
         """What is stored of this row, and where it will be."""

@@ -29,6 +29,8 @@ def test_the_schema_is_served_with_every_path() -> None:
         "/api/v1/flags/{key}/",
         "/api/v1/segments/",
         "/api/v1/segments/{key}/",
+        "/api/v1/segments/{key}/changes/",
+        "/api/v1/segments/{key}/restore/",
         "/api/v1/segments/{segment_key}/members/",
         "/api/v1/segments/{segment_key}/members/{user_id}/",
         "/api/v1/users/",

@@ -15,6 +15,7 @@ from rest_framework.test import APIClient
 
 from featureflags.models import Segment, SegmentMember
 from featureflags.resolving import contexts_for
+from tests.conftest import FlagFile
 from tests.factories import SegmentFactory, SegmentMemberFactory, UserFactory, clause, rule
 from tests.users.api.conftest import Caller
 from users.models import User
@@ -23,6 +24,12 @@ URL = "/api/v1/segments/"
 PAYING = [rule(clause("custom_plan", "in", "pro"), description="Paying")]
 
 pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(autouse=True)
+def a_quiet_site(flag_file: FlagFile) -> None:
+    """No flag targets anything, and one user more or less is no tenth of all."""
+    User.objects.bulk_create(User(email=f"crowd{n}@example.com") for n in range(300))
 
 
 def staff_with(*permissions: str) -> User:

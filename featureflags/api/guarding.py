@@ -1,0 +1,168 @@
+"""What the REST API refuses until it is confirmed, or until the caller has looked again.
+
+409 with whom a change moves and which flags rest on it, unless `confirm` is sent: `true`, or the
+`confirm` of that answer, which holds for just what it told. To delete or deactivate a segment that
+flags target, `confirm` is the segment's key. 409 (or 412 for `If-Match`) with what others have
+changed, where the caller's version is not the stored one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from django.utils.http import parse_etags
+from django.utils.translation import gettext as _
+from drf_spectacular.utils import extend_schema_field
+from rest_framework import serializers, status
+from rest_framework.exceptions import APIException
+from rest_framework.request import Request
+
+from featureflags.changing import SegmentState
+from featureflags.guards import Examination, are_confirmed, sign
+from featureflags.history.reading import changes_of, delta_lines, entries, state_at
+from featureflags.impact import Part
+from featureflags.models import Segment
+from users.models import User
+from users.times import to_microseconds, to_rfc3339
+
+SOURCE: Final = "api"
+MOST_ENTRIES: Final = 20
+LONGEST_NOTE: Final = 1000
+
+
+class Refused(APIException):
+    """Nothing was written. `body` is the answer as it is."""
+
+    def __init__(self, body: dict[str, Any], code: int = status.HTTP_409_CONFLICT) -> None:
+        super().__init__()
+        self.status_code = code
+        self.detail: Any = body
+
+
+@extend_schema_field({"oneOf": [{"type": "boolean"}, {"type": "string"}]})
+class ConfirmField(serializers.Field[Any, Any, Any, Any]):
+    """`true`, the `confirm` of an answer, or the key of a segment."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**{"write_only": True, "required": False, **options})
+
+    def to_internal_value(self, data: Any) -> bool | str:
+        if not isinstance(data, bool | str):
+            raise serializers.ValidationError(_("Send true, or the text that was asked for."))
+        return data
+
+
+def confirm_of(request: Request) -> object:
+    """What a caller sends to confirm a deletion: in the body, or as a parameter."""
+    data = request.data if isinstance(request.data, Mapping) else {}
+    return data.get("confirm", request.query_params.get("confirm", ""))
+
+
+def note_of(request: Request) -> str:
+    """The note for the history of a deletion: in the body, or as a parameter."""
+    data = request.data if isinstance(request.data, Mapping) else {}
+    return str(data.get("note", request.query_params.get("note", "")))[:LONGEST_NOTE]
+
+
+def require_confirmed(request: Request, one: Examination, confirm: object) -> None:
+    """Raises Refused (409) for a change that has to be confirmed and is not."""
+    if not one.needs_confirmation or confirm == one.key:
+        return
+    actor = request.user
+    if not isinstance(actor, User):
+        raise TypeError("who may write is a user")
+    if not one.needs_key and confirm is True:
+        return
+    if not one.needs_key and isinstance(confirm, str) and are_confirmed([one], confirm, actor):
+        return
+    raise Refused(_told(one, actor))
+
+
+def _told(one: Examination, actor: User) -> dict[str, Any]:
+    may_see = _may_see(actor)
+    if one.needs_key:
+        text = _("To do this, send the segment's key as “confirm”.")
+    else:
+        text = _(
+            "To do this, send “confirm”: true, or the text that stands here, which holds for"
+            " just this."
+        )
+    return {
+        "detail": f"{_('Nothing is written yet.')} {text}",
+        "reasons": [str(reason) for reason in one.reasons],
+        "changes": delta_lines(one.delta, with_addresses=may_see),
+        "entering": _part(one.impact.entering, may_see=may_see),
+        "leaving": _part(one.impact.leaving, may_see=may_see),
+        "flags_known": one.flags_known,
+        "flags": [use.to_dict() for use in one.uses],
+        "confirm": None if one.needs_key else sign([one], actor),
+    }
+
+
+def _part(part: Part, *, may_see: bool) -> dict[str, Any]:
+    told: dict[str, Any] = {"at_least": part.at_least, "exact": part.is_exact}
+    if may_see:
+        told["sample"] = [{"key": user.key, "email": user.email} for user in part.samples]
+    return told
+
+
+def sees_people(request: Request) -> bool:
+    """Whether whoever asks may see who users are."""
+    return isinstance(request.user, User) and _may_see(request.user)
+
+
+def _may_see(actor: User) -> bool:
+    return actor.has_perm("users.view_user") or actor.has_perm("users.change_user")
+
+
+def require_version(request: Request, segment: Segment) -> int | None:
+    """The version that must still be stored when the change is written; None: any.
+
+    Raises Refused: 412 where `If-Match` names another version, 409 where the body does, and
+    others have changed something since.
+    """
+    stored = segment.as_state()
+    tags = parse_etags(request.headers.get("If-Match", ""))
+    if tags and tags != ["*"] and etag(segment.version) not in tags:
+        raise Refused(_changed(request, stored, _oldest(tags)), status.HTTP_412_PRECONDITION_FAILED)
+    given = request.data.get("version") if isinstance(request.data, Mapping) else None
+    if isinstance(given, bool):
+        # Python holds True for 1.
+        raise serializers.ValidationError({"version": [_("A version is a number.")]})
+    if not isinstance(given, int):
+        return stored.version if tags and tags != ["*"] else None
+    if given != stored.version:
+        base = state_at(segment.key, given)
+        if base is None or not base.says_the_same(stored):
+            raise Refused(_changed(request, stored, given))
+    return stored.version
+
+
+def etag(version: int) -> str:
+    """A version as HTTP has it."""
+    return f'"{version}"'
+
+
+def _oldest(tags: list[str]) -> int:
+    versions = [tag.strip('"') for tag in tags]
+    return min((int(text) for text in versions if text.isdecimal()), default=0)
+
+
+def _changed(request: Request, stored: SegmentState, since: int) -> dict[str, Any]:
+    """What others have changed since a version."""
+    found = changes_of(stored.key).filter(version__gt=since).select_related("actor", "restored")
+    return {
+        "detail": _("Somebody has changed this segment since version %d.") % since,
+        "version": stored.version,
+        "changed": [
+            {
+                "version": entry.version,
+                "at": to_rfc3339(to_microseconds(entry.at)),
+                "who": entry.who,
+                "note": entry.note,
+                "changes": list(entry.lines),
+            }
+            for entry in entries(found[:MOST_ENTRIES], with_addresses=sees_people(request))
+        ],
+    }
