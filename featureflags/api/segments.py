@@ -90,11 +90,11 @@ class SegmentViewSet(viewsets.ModelViewSet[Segment]):
         segment = self.get_object()
         self._expected_version = require_version(request, segment)
         data: Any = request.data
-        if self._expected_version is not None and isinstance(data, dict):
+        given = data.get("version") if isinstance(data, dict) else None
+        if self._expected_version is not None and given not in {None, segment.version}:
             # An older version that says the same is as good; what else was read with it is old too.
-            if data.get("version", segment.version) != segment.version:
-                data.pop("version")
-                data.pop("updated_at", None)
+            data.pop("version")
+            data.pop("updated_at", None)
         return super().update(request, *args, **kwargs)
 
     def perform_update(self, serializer: serializers.BaseSerializer[Any]) -> None:
