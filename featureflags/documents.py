@@ -14,7 +14,7 @@ from typing import Any, Final
 from featureflags.changing import MemberState, SegmentState
 from featureflags.models import Segment, SegmentMember
 from featureflags.segments.definitions import InvalidDefinition, Problem, SegmentDefinition
-from featureflags.segments.exporting import NotExportable, to_launchdarkly
+from featureflags.segments.exporting import NotExportable, dump_rules, to_launchdarkly
 from featureflags.segments.parsing import load_rules, parse_definition
 from featureflags.sql.expressions import as_keys
 from featureflags.types import JSONValue
@@ -113,6 +113,18 @@ def document_of(
         description=state.description,
         is_active=state.is_active,
         problems=problems,
+    )
+
+
+def state_of(document: SegmentDocument) -> SegmentState:
+    """The row that a document stands for, without its members."""
+    return SegmentState(
+        key=document.definition.key,
+        name=document.name,
+        description=document.description,
+        is_active=document.is_active,
+        rules=dump_rules(document.definition.rules),
+        version=document.definition.version,
     )
 
 

@@ -20,6 +20,8 @@ from enum import StrEnum
 from typing import Any, Final
 
 from django.core import signing
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from featureflags.changing import MemberState, Moved
 from featureflags.conf import app_settings
@@ -115,7 +117,11 @@ class Examination:
 def examine(pk: int | None, delta: SegmentDelta, *, seconds: float | None = None) -> Examination:
     """What a change of the segment with this id (None: a new one) would do."""
     seconds = app_settings().impact_seconds if seconds is None else seconds
-    impact = impact_of_delta(pk, delta, seconds=seconds)
+    return judge(delta, impact_of_delta(pk, delta, seconds=seconds))
+
+
+def judge(delta: SegmentDelta, impact: Impact) -> Examination:
+    """The same where it is known whom the change moves."""
     found = flag_uses(delta.state.key)
     uses = () if found is None else tuple(found)
     reasons = _reasons(delta, impact, uses, flags_known=found is not None)
@@ -184,6 +190,40 @@ def flag_uses(key: str) -> list[FlagUse] | None:
     return sorted(found, key=lambda use: (not use.live, use.flag, use.through))
 
 
+def why_in_words(one: Examination) -> Iterator[str]:
+    """Why a change has to be confirmed, in sentences."""
+    settings = app_settings()
+    if Reason.DISAPPEARS in one.reasons:
+        yield _disappears(one)
+    if Reason.MANY in one.reasons:
+        told = {"percent": f"{settings.confirm_percent:g}", "users": f"{settings.confirm_users:,}"}
+        yield _("It moves more than %(percent)s %% of all users, or more than %(users)s.") % told
+    if Reason.UNCOUNTED in one.reasons:
+        yield _("There was no time to count all users: it may move more of them than are shown.")
+    if Reason.FLAGS in one.reasons:
+        live = one.live_flags
+        text = ngettext(
+            "A flag that is on rests on this segment: %s.",
+            "Flags that are on rest on this segment: %s.",
+            len(live),
+        )
+        yield text % ", ".join(live)
+
+
+def _disappears(one: Examination) -> str:
+    if not one.flags_known:
+        return _(
+            "LaunchDarkly has not sent any flags, so nobody can tell which target this segment."
+        )
+    what = _("deactivated") if one.delta.after is not None else _("deleted")
+    text = ngettext(
+        "A flag targets this segment, and will find nobody in it once it is %(what)s: %(flags)s.",
+        "Flags target this segment, and will find nobody in it once it is %(what)s: %(flags)s.",
+        len(one.flags),
+    )
+    return text % {"what": what, "flags": ", ".join(one.flags)}
+
+
 def _flag_use(use: Use, through: str) -> FlagUse:
     return FlagUse(flag=use.flag, live=use.live, words=use.words, through=through)
 
@@ -199,7 +239,7 @@ def _named_by(graph: Mapping[str, Collection[str]]) -> Callable[[str], list[str]
 
 def sign(examinations: Iterable[Examination], actor: User) -> str:
     """What this person sends back to confirm what they were shown."""
-    shown = [[_fingerprint(one), *_numbers(one)] for one in examinations]
+    shown = [[fingerprint(one), *_numbers(one)] for one in examinations]
     return signing.dumps([shown, str(actor.pk)], salt=SALT)
 
 
@@ -217,10 +257,8 @@ def are_confirmed(examinations: Sequence[Examination], token: str, actor: User) 
     )
 
 
-def _is_as_shown(
-    one: Examination, fingerprint: str, entering: int, leaving: int, at_least: bool
-) -> bool:
-    if (fingerprint, at_least) != (_fingerprint(one), one.moved.at_least):
+def _is_as_shown(one: Examination, said: str, entering: int, leaving: int, at_least: bool) -> bool:
+    if (said, at_least) != (fingerprint(one), one.moved.at_least):
         return False
     # A count that is cut off ends somewhere else each time.
     return at_least or (_near(one.moved.entering, entering) and _near(one.moved.leaving, leaving))
@@ -234,7 +272,8 @@ def _near(number: int, shown: int) -> bool:
     return abs(number - shown) <= shown // TOLERANCE
 
 
-def _fingerprint(examination: Examination) -> str:
+def fingerprint(examination: Examination) -> str:
+    """Stands for what a change says, and for the flags that rest on it; not for the numbers."""
     delta = examination.delta
     members = [
         [str(user), _member(one.before), _member(one.after)]

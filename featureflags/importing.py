@@ -10,8 +10,10 @@ from dataclasses import dataclass, replace
 
 from django.core.exceptions import ValidationError
 from django.db import transaction
+from django.utils.translation import gettext as _
 
 from featureflags.changing import MemberState, Moved, segment_change
+from featureflags.deltas import SegmentDelta
 from featureflags.differences import (
     differences,
     member_groups,
@@ -19,14 +21,23 @@ from featureflags.differences import (
     members_in_words,
     members_of,
 )
-from featureflags.documents import NotImportable, SegmentDocument, read_document, read_segments
-from featureflags.memberlists import replace_members, stored_members
+from featureflags.documents import (
+    NotImportable,
+    SegmentDocument,
+    read_document,
+    read_segments,
+    state_of,
+)
+from featureflags.guards import Examination, fingerprint, judge
+from featureflags.impact import Impact, Part
+from featureflags.memberlists import member_deltas, replace_members, stored_members
 from featureflags.models import Segment, segment_graph
 from featureflags.segments.exporting import dump_rules
 from featureflags.segments.references import find_cycle, levels, references
 from featureflags.segments.ruleset import Ruleset
 from featureflags.sizes import Movement, movements
 from featureflags.versions import RulesetVersion
+from users.models import User
 from users.times import now_in_microseconds
 
 SOURCE = "import_segments"
@@ -39,30 +50,44 @@ class Change:
 
     key: str
     lines: tuple[str, ...]
-    movement: Movement
+    examination: Examination
+
+    @property
+    def moved(self) -> Moved:
+        return self.examination.moved
 
 
-def import_segments(raw: object, *, dry_run: bool = False) -> list[Change]:
-    """Write a document and say what changed; with `dry_run`, only say what would.
+def import_segments(
+    raw: object,
+    *,
+    dry_run: bool = False,
+    note: str = "",
+    expected: Collection[Change] | None = None,
+) -> list[Change]:
+    """Write a document and say what changed; with `dry_run`, only say what would. Whether that has
+    to be confirmed stands in each change, and is for the caller to heed.
 
-    Raises NotImportable, and nothing is written.
+    Raises NotImportable where the document is not in order, or where it would not do just what is
+    `expected`; nothing is written then.
     """
     documents = read_document(raw)
     with transaction.atomic():
-        with segment_change(source=SOURCE) as written:
+        with segment_change(source=SOURCE, note=note) as written:
             # Nobody else may change the rules between the difference and the write.
             RulesetVersion.raise_version()
             before = read_segments()
             changes = _changes(before, documents)
-            written.moved |= {change.key: _moved(change.movement) for change in changes}
+            if expected is not None and _shown(changes) != _shown(expected):
+                raise NotImportable([_("Something has changed since you were asked. Look again.")])
+            written.moved |= {change.key: change.moved for change in changes}
             _write(documents, {change.key for change in changes})
         if dry_run:
             transaction.set_rollback(True)
     return changes
 
 
-def _moved(movement: Movement) -> Moved:
-    return Moved(entering=movement.entering, leaving=movement.leaving)
+def _shown(changes: Collection[Change]) -> list[tuple[str, Moved]]:
+    return [(fingerprint(change.examination), change.moved) for change in changes]
 
 
 def _changes(
@@ -77,7 +102,38 @@ def _changes(
     old = Ruleset(document.in_force for document in before.values())
     new = Ruleset(document.in_force for document in after.values())
     moved = movements(old, new, list(lines), now=now_in_microseconds()) if lines else []
-    return [Change(key=one.key, lines=tuple(lines[one.key]), movement=one) for one in moved]
+    users = User.objects.count() if lines else 0
+    return [
+        Change(
+            key=one.key,
+            lines=tuple(lines[one.key]),
+            examination=judge(_delta(before.get(one.key), after[one.key]), _impact(one, users)),
+        )
+        for one in moved
+    ]
+
+
+def _delta(old: SegmentDocument | None, new: SegmentDocument) -> SegmentDelta:
+    return SegmentDelta(
+        before=None if old is None else state_of(old),
+        after=state_of(new),
+        members=member_deltas(members_of(old), members_of(new)),
+    )
+
+
+def _impact(moved: Movement, users: int) -> Impact:
+    """What is known of an import: the numbers, and nobody as an example."""
+
+    def part(number: int) -> Part:
+        return Part(at_least=number, is_exact=True)
+
+    return Impact(
+        key=moved.key,
+        users=part(users),
+        matching=Part(at_least=0, is_exact=False),
+        entering=part(moved.entering),
+        leaving=part(moved.leaving),
+    )
 
 
 def _difference(old: SegmentDocument | None, new: SegmentDocument) -> list[str]:

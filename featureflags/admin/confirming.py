@@ -7,7 +7,7 @@ what it showed. “Back” shows the form again as it was typed.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -15,11 +15,9 @@ from django.contrib.admin import AdminSite
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.utils.translation import gettext as _
-from django.utils.translation import ngettext
 
 from featureflags.admin.pages import USER, Link, may_see, respond
-from featureflags.conf import app_settings
-from featureflags.guards import Examination, FlagUse, Reason, are_confirmed, sign
+from featureflags.guards import Examination, FlagUse, are_confirmed, sign, why_in_words
 from featureflags.history.reading import delta_lines
 from featureflags.impact import Part, SampleUser
 from users.models import User
@@ -148,7 +146,7 @@ def _shown(request: HttpRequest, one: Examination) -> Shown:
     sees_people = may_see(request, USER)
     return Shown(
         key=one.key,
-        why=tuple(_why(one)),
+        why=tuple(why_in_words(one)),
         lines=tuple(delta_lines(one.delta, with_addresses=sees_people)),
         moving=(
             _moving(_("Entering"), "+", one.impact.entering, sees_people=sees_people),
@@ -170,37 +168,3 @@ def _moving(title: str, mark: str, part: Part, *, sees_people: bool) -> Moving:
         people=people,
         more=_("and %s more") % f"{more:,}" if people and more > 0 else "",
     )
-
-
-def _why(one: Examination) -> Iterator[str]:
-    """Why somebody is asked, in sentences."""
-    settings = app_settings()
-    if Reason.DISAPPEARS in one.reasons:
-        yield _disappears(one)
-    if Reason.MANY in one.reasons:
-        told = {"percent": f"{settings.confirm_percent:g}", "users": f"{settings.confirm_users:,}"}
-        yield _("It moves more than %(percent)s %% of all users, or more than %(users)s.") % told
-    if Reason.UNCOUNTED in one.reasons:
-        yield _("There was no time to count all users: it may move more of them than are shown.")
-    if Reason.FLAGS in one.reasons:
-        live = one.live_flags
-        text = ngettext(
-            "A flag that is on rests on this segment: %s.",
-            "Flags that are on rest on this segment: %s.",
-            len(live),
-        )
-        yield text % ", ".join(live)
-
-
-def _disappears(one: Examination) -> str:
-    if not one.flags_known:
-        return _(
-            "LaunchDarkly has not sent any flags, so nobody can tell which target this segment."
-        )
-    what = _("deactivated") if one.delta.after is not None else _("deleted")
-    text = ngettext(
-        "A flag targets this segment, and will find nobody in it once it is %(what)s: %(flags)s.",
-        "Flags target this segment, and will find nobody in it once it is %(what)s: %(flags)s.",
-        len(one.flags),
-    )
-    return text % {"what": what, "flags": ", ".join(one.flags)}

@@ -7,11 +7,10 @@ to restore one that to change it, or to add it again.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
-from django import forms
 from django.contrib import messages
 from django.contrib.admin import AdminSite
 from django.contrib.admin.models import ADDITION, CHANGE, LogEntry
@@ -22,7 +21,7 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404
 from django.urls import reverse
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy, ngettext
+from django.utils.translation import ngettext
 
 from featureflags.admin.confirming import (
     NOTE,
@@ -41,28 +40,18 @@ from featureflags.admin.pages import (
     respond,
     segments_link,
 )
-from featureflags.changing import SegmentState
-from featureflags.deltas import SegmentDelta
-from featureflags.differences import rules_in_words
-from featureflags.documents import document_of
 from featureflags.guards import Examination, examine
 from featureflags.history.reading import (
     Entry,
     changes_of,
-    delta_lines,
     entries,
-    members_at,
-    state_after,
 )
 from featureflags.history.restoring import Restoration, restoration, restore
-from featureflags.memberlists import member_deltas
 from featureflags.models import Segment, SegmentChange
 from featureflags.moments import moment_in_words
 
 SOURCE: Final = "admin"
 PAGE_SIZE: Final = 25
-MOST_CHOICES: Final = 100
-"""Versions that can be chosen to be compared; older ones by the link beside them."""
 
 MEMBER_PERMISSIONS: Final = ("add", "change", "delete")
 
@@ -81,25 +70,25 @@ def segment_changes(request: HttpRequest, segment: str, *, site: AdminSite) -> H
         site,
         "admin/featureflags/history.html",
         title=_("History of %s") % segment,
-        trail=_trail(segment, stored),
+        trail=trail_of(segment, stored),
         segment=segment,
         stored=stored,
         page=page,
         pages=paginator.get_elided_page_range(page.number),
         entries=entries(page.object_list, with_addresses=may_see(request, USER)),
         newest=None if stored is None else changes.values_list("pk", flat=True).first(),
-        may_restore=_may_restore(request, stored is not None),
+        may_restore=may_restore_here(request, stored is not None),
     )
 
 
-def _trail(key: str, stored: Segment | None) -> list[Link]:
+def trail_of(key: str, stored: Segment | None) -> list[Link]:
     if stored is not None:
         return [segments_link(), change_link(stored.pk, key)]
     deleted = Link(text=_("Deleted segments"), href=reverse("admin:featureflags_deleted_segments"))
     return [segments_link(), deleted]
 
 
-def _may_restore(request: HttpRequest, exists: bool) -> bool:
+def may_restore_here(request: HttpRequest, exists: bool) -> bool:
     verb = "change" if exists else "add"
     return request.user.has_perm(f"featureflags.{verb}_segment")
 
@@ -130,7 +119,7 @@ def deleted_segments(request: HttpRequest, *, site: AdminSite) -> HttpResponse:
         segments=[
             DeletedSegment(entry=entry, name=name) for entry, name in zip(told, names, strict=True)
         ],
-        may_restore=_may_restore(request, exists=False),
+        may_restore=may_restore_here(request, exists=False),
     )
 
 
@@ -142,120 +131,14 @@ def _last_deletions() -> QuerySet[SegmentChange]:
     return deletions.filter(~Exists(there), ~Exists(later)).order_by("-pk")
 
 
-NOW: Final = "now"
-
-
-class CompareForm(forms.Form):
-    """Which two versions to compare."""
-
-    old = forms.ChoiceField(label=gettext_lazy("Compare"))
-    new = forms.ChoiceField(label=gettext_lazy("with"))
-
-    def __init__(self, *args: Any, changes: Sequence[SegmentChange], **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        listed = [(str(change.pk), _version(change)) for change in changes]
-        for name in ("old", "new"):
-            field = self.fields[name]
-            assert isinstance(field, forms.ChoiceField)  # noqa: S101 - for the type checker
-            field.choices = listed if name == "old" else [(NOW, _("what is there now")), *listed]
-
-
-def _version(change: SegmentChange) -> str:
+def version_in_words(change: SegmentChange) -> str:
     told = {"version": change.version, "when": moment_in_words(change.at)}
     if change.after is None:
         return _("deleted, %(when)s") % told
     return _("version %(version)d, %(when)s") % told
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
-    """One field of two versions, side by side."""
-
-    label: str
-    old: tuple[str, ...]
-    new: tuple[str, ...]
-
-    @property
-    def differs(self) -> bool:
-        return self.old != self.new
-
-
-def compare_changes(request: HttpRequest, segment: str, *, site: AdminSite) -> HttpResponse:
-    """Two versions side by side, by the ids of their changes: `old`, by default the one before the
-    last, and `new`, or what is there now."""
-    require(request, SEGMENT)
-    stored = Segment.objects.filter(key=segment).first()
-    changes = changes_of(segment)
-    old = _chosen(changes, request.GET.get("old", _last_but_one(changes)))
-    new = None if request.GET.get("new", NOW) == NOW else _chosen(changes, request.GET.get("new"))
-    listed = list(changes[:MOST_CHOICES])
-    listed += [each for each in (old, new) if each is not None and each not in listed]
-    chosen = {"old": str(old.pk), "new": NOW if new is None else str(new.pk)}
-    delta = SegmentDelta(
-        before=state_after(old),
-        after=_state_of(new, stored),
-        members=member_deltas(members_at(old), _members_of(new, changes)),
-    )
-    known = delta.before is not None or delta.after is not None
-    return respond(
-        request,
-        site,
-        "admin/featureflags/compare.html",
-        title=_("Compare versions of %s") % segment,
-        trail=[*_trail(segment, stored), _history_link(segment)],
-        segment=segment,
-        form=CompareForm(initial=chosen, changes=listed),
-        lines=delta_lines(delta, with_addresses=may_see(request, USER)) if known else [],
-        rows=_side_by_side(delta.before, delta.after),
-        old=old,
-        old_label=_version(old),
-        new_label=_("what is there now") if new is None else _version(new),
-        may_restore=_may_restore(request, stored is not None),
-    )
-
-
-def _last_but_one(changes: QuerySet[SegmentChange]) -> str:
-    newest = list(changes.values_list("pk", flat=True)[:2])
-    return str(newest[-1]) if newest else ""
-
-
-def _chosen(changes: QuerySet[SegmentChange], text: str | None) -> SegmentChange:
-    """Raises Http404."""
-    if text is None or not text.isdecimal():
-        raise Http404
-    return get_object_or_404(changes, pk=int(text))
-
-
-def _state_of(change: SegmentChange | None, stored: Segment | None) -> SegmentState | None:
-    if change is not None:
-        return state_after(change)
-    return None if stored is None else stored.stored_state()
-
-
-def _members_of(change: SegmentChange | None, changes: QuerySet[SegmentChange]) -> dict[str, Any]:
-    last = change or changes.first()
-    return {} if last is None else members_at(last)
-
-
-def _side_by_side(old: SegmentState | None, new: SegmentState | None) -> list[Row]:
-    labels = (_("Name"), _("Description"), _("Active"), _("Rules"))
-    return [
-        Row(label=label, old=tuple(before), new=tuple(after))
-        for label, before, after in zip(labels, _cells(old), _cells(new), strict=True)
-    ]
-
-
-def _cells(state: SegmentState | None) -> Iterator[list[str]]:
-    if state is None:
-        yield from ([_("(no segment)")], [], [], [])
-        return
-    yield [state.name]
-    yield [state.description] if state.description else []
-    yield [_("Yes") if state.is_active else _("No")]
-    yield rules_in_words(document_of(state)) or [_("No rules")]
-
-
-def _history_link(key: str) -> Link:
+def history_link(key: str) -> Link:
     return Link(text=_("History"), href=history_address(key))
 
 
@@ -281,7 +164,7 @@ def restore_change(request: HttpRequest, change: int, *, site: AdminSite) -> Htt
         examinations=[examination],
         title=_("Restore %(segment)s to %(version)s?")
         % {"segment": found.segment_key, "version": _version_wanted(found)},
-        trail=[*_trail(found.segment_key, stored), _history_link(found.segment_key)],
+        trail=[*trail_of(found.segment_key, stored), history_link(found.segment_key)],
         back=history_address(found.segment_key),
         remarks=list(_remarks(planned)),
         verb=_("Restore"),
@@ -292,7 +175,7 @@ def restore_change(request: HttpRequest, change: int, *, site: AdminSite) -> Htt
 def _version_wanted(change: SegmentChange) -> str:
     if change.after is None:
         return _("what it was before it was deleted")
-    return _version(change)
+    return version_in_words(change)
 
 
 def _remarks(planned: Restoration) -> Iterator[str]:
@@ -311,7 +194,7 @@ def _remarks(planned: Restoration) -> Iterator[str]:
 
 def _require_to_write(request: HttpRequest, planned: Restoration) -> None:
     """Raises PermissionDenied."""
-    if not _may_restore(request, planned.segment_pk is not None):
+    if not may_restore_here(request, planned.segment_pk is not None):
         raise PermissionDenied
     verbs = MEMBER_PERMISSIONS if planned.delta.members else ()
     if not request.user.has_perms([f"featureflags.{verb}_segmentmember" for verb in verbs]):

@@ -9,10 +9,10 @@ from django.contrib.admin import AdminSite
 from django.http.response import HttpResponseBase
 from django.urls import URLPattern, path
 
+from featureflags.admin.comparing import compare_changes
 from featureflags.admin.flag_page import count_users, flag_page
 from featureflags.admin.flags import flag_list
 from featureflags.admin.history import (
-    compare_changes,
     deleted_segments,
     restore_change,
     segment_changes,

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import sys
 from argparse import RawDescriptionHelpFormatter
+from collections.abc import Collection
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from featureflags.documents import NotImportable
-from featureflags.importing import import_segments
+from featureflags.guards import Examination, why_in_words
+from featureflags.importing import Change, import_segments
 from featureflags.management.segments import read_json
 
 HELP = """\
@@ -18,6 +21,11 @@ not name stay. It says what changes, and how many users enter and leave.
 
   manage.py import_segments segments.json --dry-run
   manage.py import_segments segments.json
+  manage.py import_segments segments.json --confirm --confirm-key beta --note "End of the beta"
+
+What moves many users (CONFIRM_PERCENT, CONFIRM_USERS), or flags that are on rest on, is written
+only with --confirm; to deactivate a segment that a flag targets takes --confirm-key with its key.
+On a terminal you are asked instead.
 """
 
 
@@ -28,22 +36,76 @@ class Command(BaseCommand):
         parser.formatter_class = RawDescriptionHelpFormatter
         parser.add_argument("file", metavar="FILE", help="JSON with an object “segments”")
         parser.add_argument("--dry-run", action="store_true", help="write nothing")
+        parser.add_argument(
+            "--confirm", action="store_true", help="write what has to be confirmed, unasked"
+        )
+        parser.add_argument(
+            "--confirm-key",
+            action="append",
+            default=[],
+            metavar="KEY",
+            help="a segment that may be deactivated while flags target it; may be repeated",
+        )
+        parser.add_argument("--note", default="", help="why, for the history")
+        parser.add_argument(
+            "--no-input", "--noinput", action="store_true", help="ask nothing, refuse instead"
+        )
 
     def handle(self, *_args: Any, **options: Any) -> None:
         document = read_json(options["file"])
+        planned = self._import(document, dry_run=True)
+        for change in planned:
+            self._tell(change)
+        written = options["dry_run"] or not planned or self._write(document, planned, options)
+        done = "would change" if options["dry_run"] else "changed"
+        if written:
+            self.stdout.write(f"{len(planned)} of {_number_in(document)} segments {done}.")
+
+    def _write(self, document: object, planned: list[Change], options: dict[str, Any]) -> bool:
+        """Whether it was written; False if somebody said no. Raises CommandError."""
+        asking = [each.examination for each in planned if each.examination.needs_confirmation]
+        left = _unconfirmed(asking, confirm=options["confirm"], keys=options["confirm_key"])
+        if left and (options["no_input"] or not sys.stdin.isatty()):
+            raise CommandError(_refusal(left))
+        if not all(self._ask(one) for one in left):
+            self.stdout.write("Nothing was imported.")
+            return False
+        self._import(document, note=options["note"], expected=planned)
+        return True
+
+    def _import(self, document: object, **options: Any) -> list[Change]:
         try:
-            changes = import_segments(document, dry_run=options["dry_run"])
+            return import_segments(document, **options)
         except NotImportable as error:
             lines = "".join(f"\n  {problem}" for problem in error.problems)
             raise CommandError(f"Nothing was imported:{lines}") from error
-        for change in changes:
-            self.stdout.write(change.key)
-            for line in change.lines:
-                self.stdout.write(f"  {line}")
-            moved = change.movement
-            self.stdout.write(f"  users entering: {moved.entering:,}, leaving: {moved.leaving:,}")
-        done = "would change" if options["dry_run"] else "changed"
-        self.stdout.write(f"{len(changes)} of {_number_in(document)} segments {done}.")
+
+    def _tell(self, change: Change) -> None:
+        self.stdout.write(change.key)
+        for line in change.lines:
+            self.stdout.write(f"  {line}")
+        moved = change.moved
+        self.stdout.write(f"  users entering: {moved.entering:,}, leaving: {moved.leaving:,}")
+        for sentence in why_in_words(change.examination):
+            self.stdout.write(f"  ! {sentence}")
+
+    def _ask(self, one: Examination) -> bool:
+        if one.needs_key:
+            return input(f"Type the key of the segment to deactivate it ({one.key}): ") == one.key
+        return input(f"Change {one.key}? Type yes: ").strip().lower() == "yes"
+
+
+def _unconfirmed(
+    asking: Collection[Examination], *, confirm: bool, keys: Collection[str]
+) -> list[Examination]:
+    return [one for one in asking if not (one.key in keys if one.needs_key else confirm)]
+
+
+def _refusal(left: Collection[Examination]) -> str:
+    lines = [f"\n  {one.key}: {sentence}" for one in left for sentence in why_in_words(one)]
+    wanted = ["--confirm"] if any(not one.needs_key for one in left) else []
+    wanted += [f"--confirm-key {one.key}" for one in left if one.needs_key]
+    return f"Nothing was imported. To import it all the same: {' '.join(wanted)}{''.join(lines)}"
 
 
 def _number_in(document: object) -> int:

@@ -6,6 +6,7 @@ import datetime
 import json
 import uuid
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import ldclient
@@ -13,12 +14,14 @@ import pytest
 from django.utils import timezone
 from ldclient.integrations import Files
 
-from featureflags.documents import read_segments
-from featureflags.models import Segment, SegmentMember
+from featureflags.documents import export_segments, read_segments
+from featureflags.models import Segment, SegmentChange, SegmentMember
 from featureflags.versions import RulesetVersion
+from tests.conftest import FlagFile
 from tests.factories import SegmentFactory, SegmentMemberFactory, UserFactory, clause, rule
 from tests.featureflags.commands.conftest import Call
 from tests.featureflags.segments.sdk import probe
+from tests.services.flag_json import boolean_flag, segment_rule
 
 UNTIL = timezone.now() + datetime.timedelta(days=9)
 
@@ -84,7 +87,7 @@ def test_a_native_export_comes_back_unchanged(
     if everything:
         Segment.objects.filter(key="wide").delete()
         Segment.objects.all().delete()
-    ended = call("import_segments", str(path))
+    ended = call("import_segments", str(path), "--confirm")
     assert ended.error is None
     after = read_segments()
     assert after.keys() == before.keys()
@@ -124,7 +127,7 @@ def test_the_difference_is_told_in_words_and_users(
     assert tried.error is None
     assert read_segments() == before
     assert tried.out.endswith("2 of 2 segments would change.\n")
-    done = call("import_segments", path)
+    done = call("import_segments", path, "--confirm")
     assert done.out.replace("segments changed", "segments would change") == tried.out
     lines = [line.strip() for line in done.out.splitlines()]
     was, now = 'custom_plan is any of "pro" or 1 or true', 'custom_plan is any of "team"'
@@ -182,7 +185,115 @@ def test_two_segments_may_swap_which_rests_on_which(
         "beta": {"rules": [rule(clause("", "segmentMatch", "wide"))]},
         "wide": {"rules": [rule(clause("role", "in", "admin"))]},
     }
-    assert call("import_segments", write(tmp_path / "f.json", swapped)).error is None
+    path = write(tmp_path / "f.json", swapped)
+    assert call("import_segments", path, "--confirm").error is None
+
+
+class TestGuards:
+    """What has to be confirmed is refused with its numbers, or asked about on a terminal."""
+
+    @pytest.fixture(autouse=True)
+    def flags(self, stored: None, flag_file: FlagFile) -> None:
+        flag_file(boolean_flag("new-checkout", rules=[segment_rule("beta")]))
+        UserFactory.create_batch(3, metadata={"plan": "team"})
+        UserFactory.create_batch(50)
+
+    @pytest.fixture
+    def teams(self, tmp_path: Path) -> str:
+        """It moves three of sixty, and a flag that is on rests on it."""
+        rules = [rule(clause("custom_plan", "in", "pro", "team"))]
+        return write(tmp_path / "teams.json", self.beta(rules=rules))
+
+    def beta(self, **fields: Any) -> dict[str, Any]:
+        """The segment as it is, but for these."""
+        native: Any = export_segments(["beta"], native=True)["segments"]
+        return {"beta": {**native["beta"], "description": "New", **fields}}
+
+    @pytest.fixture
+    def inactive(self, tmp_path: Path) -> str:
+        return write(tmp_path / "off.json", self.beta(isActive=False))
+
+    def test_it_refuses_with_numbers_and_flags(self, call: Call, teams: str) -> None:
+        before = read_segments()
+        ended = call("import_segments", teams)
+        assert ended.error is not None
+        assert "To import it all the same: --confirm\n" in ended.error
+        assert "beta: A flag that is on rests on this segment: new-checkout." in ended.error
+        assert "users entering: 3, leaving: 0" in ended.out
+        assert read_segments() == before
+        done = call("import_segments", teams, "--confirm", "--note", "Teams pay")
+        assert done.out.endswith("1 of 1 segments changed.\n")
+        entry = SegmentChange.objects.latest("pk")
+        assert (entry.source, entry.note) == ("import_segments", "Teams pay")
+        assert (entry.entering, entry.leaving, entry.actor) == (3, 0, None)
+
+    def test_what_moves_more_than_a_tenth(self, call: Call, tmp_path: Path) -> None:
+        path = write(
+            tmp_path / "f.json", {"known": {"rules": [rule(clause("key", "exists", True))]}}
+        )
+        ended = call("import_segments", path)
+        assert "known: It moves more than 10 % of all users" in (ended.error or "")
+        assert not Segment.objects.filter(key="known").exists()
+
+    def test_what_moves_nobody_needs_nothing(self, call: Call, tmp_path: Path) -> None:
+        path = write(tmp_path / "f.json", self.beta())
+        assert call("import_segments", path).error is None
+
+    def test_to_deactivate_takes_the_key(self, call: Call, inactive: str) -> None:
+        ended = call("import_segments", inactive, "--confirm")
+        assert "To import it all the same: --confirm-key beta\n" in (ended.error or "")
+        assert call("import_segments", inactive, "--confirm-key", "wide").error is not None
+        assert Segment.objects.get(key="beta").is_active
+        assert call("import_segments", inactive, "--confirm-key", "beta").error is None
+        assert not Segment.objects.get(key="beta").is_active
+
+    @pytest.mark.parametrize(
+        ("typed", "written"), [("beta", True), ("bet", False), ("yes", False), ("", False)]
+    )
+    def test_a_terminal_is_asked_for_the_key(
+        self, call: Call, inactive: str, typed: str, written: bool, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        self.on_a_terminal(monkeypatch, typed)
+        ended = call("import_segments", inactive)
+        assert ended.out.endswith("1 segments changed.\n" if written else "Nothing was imported.\n")
+        assert Segment.objects.get(key="beta").is_active is not written
+
+    @pytest.mark.parametrize(("typed", "written"), [("yes", True), ("no", False), ("", False)])
+    def test_a_terminal_is_asked_for_a_yes(
+        self, call: Call, teams: str, typed: str, written: bool, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        self.on_a_terminal(monkeypatch, typed)
+        call("import_segments", teams)
+        assert ("team" in str(Segment.objects.get(key="beta").rules)) is written
+
+    def test_a_terminal_is_not_asked_with_no_input(
+        self, call: Call, teams: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        self.on_a_terminal(monkeypatch, "yes")
+        assert call("import_segments", teams, "--no-input").error is not None
+
+    def test_what_has_changed_while_somebody_thought_is_not_written(
+        self, call: Call, teams: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def type_yes(_prompt: str) -> str:
+            UserFactory.create(metadata={"plan": "team"})
+            return "yes"
+
+        self.on_a_terminal(monkeypatch, "")
+        monkeypatch.setattr("builtins.input", type_yes)
+        before = read_segments()
+        ended = call("import_segments", teams)
+        assert "Something has changed since you were asked." in (ended.error or "")
+        assert read_segments() == before
+
+    def test_a_dry_run_says_what_would_be_asked(self, call: Call, teams: str) -> None:
+        ended = call("import_segments", teams, "--dry-run")
+        assert ended.error is None
+        assert "  ! " in ended.out
+
+    def on_a_terminal(self, monkeypatch: pytest.MonkeyPatch, typed: str) -> None:
+        monkeypatch.setattr("sys.stdin", SimpleNamespace(isatty=lambda: True))
+        monkeypatch.setattr("builtins.input", lambda _prompt: typed)
 
 
 @pytest.mark.django_db
