@@ -5,7 +5,7 @@ It knows the catalogue, but no model: the graph of all other segments is passed 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from featureflags.attributes import is_user_writable, type_of
 from featureflags.segments.attribute_types import check_types
@@ -17,12 +17,22 @@ Graph = Mapping[str, frozenset[str]]
 """Segment key → keys of the segments that its rules name."""
 
 
+_COMES_FIRST: Mapping[str, tuple[str, ...]] = {
+    "operator_missing": ("attribute_missing",),
+    "values_empty": ("attribute_missing", "operator_missing"),
+}
+"""Problems by their codes, and those of the same condition that they follow from."""
+
+
 def find_problems(key: str, raw_rules: object, others: Graph) -> list[Problem]:
-    """All that stands against saving these rules as segment `key`; empty if nothing does."""
+    """All that stands against saving these rules as segment `key`; empty if nothing does.
+
+    Of a condition that is not begun yet it says what is to be done first.
+    """
     try:
         rules = parse_rules(raw_rules)
     except InvalidDefinition as error:
-        return list(error.problems)
+        return _without_what_follows(error.problems)
     problems = check_types(rules, type_of)
     problems += _unknown_segments(key, rules, others)
     if not problems:
@@ -47,6 +57,19 @@ def find_warnings(raw_rules: object) -> list[Problem]:
         )
         for number, rule in enumerate(rules, start=1)
         if _rests_on_user(rule)
+    ]
+
+
+def _without_what_follows(problems: Sequence[Problem]) -> list[Problem]:
+    """Whoever has chosen no attribute yet cannot choose an operator, nor without one a value."""
+    missing = {(problem.rule, problem.clause, problem.code) for problem in problems}
+    return [
+        problem
+        for problem in problems
+        if not any(
+            (problem.rule, problem.clause, code) in missing
+            for code in _COMES_FIRST.get(problem.code, ())
+        )
     ]
 
 

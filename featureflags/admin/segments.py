@@ -6,7 +6,8 @@ from typing import Any
 
 from django.contrib import admin, messages
 from django.contrib.admin.utils import unquote
-from django.db.models import Count, JSONField, QuerySet
+from django.contrib.admin.widgets import AdminTextareaWidget
+from django.db.models import Count, JSONField, QuerySet, TextField
 from django.http import HttpRequest, HttpResponse
 from django.urls import URLPattern, reverse
 from django.utils.html import format_html, format_html_join
@@ -16,6 +17,7 @@ from django.utils.translation import gettext_lazy, ngettext
 from featureflags.admin.deleting import DeletingSegmentAdmin
 from featureflags.admin.history import segment_changes
 from featureflags.admin.rules_field import RulesField
+from featureflags.admin.rules_told import rules_told
 from featureflags.admin.saving import GuardedSegmentAdmin
 from featureflags.admin.sizes import SizeColumns
 from featureflags.admin.urls import page_urls
@@ -36,13 +38,16 @@ RULES_IN_LIST = 3
 class SegmentAdmin(SizeColumns, GuardedSegmentAdmin, DeletingSegmentAdmin):
     """Segments. The key is fixed once LaunchDarkly's rules may name it."""
 
-    formfield_overrides = {JSONField: {"form_class": RulesField}}
+    formfield_overrides = {
+        JSONField: {"form_class": RulesField},
+        TextField: {"widget": AdminTextareaWidget(attrs={"rows": 3})},
+    }
     list_display = ("key", "name", "size_in_words", "in_words", "is_active", "member_count")
     list_select_related = ("size",)
     list_filter = ("is_active",)
     search_fields = ("key", "name", "description")
     ordering = ("key",)
-    readonly_fields = ("used_by_flags", "version", "created_at", "updated_at")
+    readonly_fields = ("rules_told", "used_by_flags", "version", "created_at", "updated_at")
     fieldsets = (
         (None, {"fields": ("key", "name", "description", "is_active")}),
         (gettext_lazy("Rules"), {"fields": ("rules",)}),
@@ -52,7 +57,9 @@ class SegmentAdmin(SizeColumns, GuardedSegmentAdmin, DeletingSegmentAdmin):
     add_fieldsets = fieldsets[:2]
 
     class Media:
-        css = {"all": ["featureflags/charts.css", "featureflags/admin.css"]}
+        css = {
+            "all": ["featureflags/charts.css", "featureflags/admin.css", "featureflags/rules.css"]
+        }
 
     def get_urls(self) -> list[URLPattern]:
         """The segment pages, and those that have no model of their own."""
@@ -70,7 +77,11 @@ class SegmentAdmin(SizeColumns, GuardedSegmentAdmin, DeletingSegmentAdmin):
             return super().get_object(request, object_id, from_field)
 
     def get_fieldsets(self, request: HttpRequest, obj: Segment | None = None) -> Any:
-        given = self.add_fieldsets if obj is None else super().get_fieldsets(request, obj)
+        """Rules as sentences for whoever may not change them."""
+        given: Any = self.add_fieldsets if obj is None else super().get_fieldsets(request, obj)
+        if obj is not None and not self.has_change_permission(request, obj):
+            told = (gettext_lazy("Rules"), {"fields": ("rules_told",)})
+            given = [told if "rules" in each["fields"] else (name, each) for name, each in given]
         return self.with_note(request, given)
 
     def get_readonly_fields(self, request: HttpRequest, obj: Segment | None = None) -> Any:
@@ -98,6 +109,11 @@ class SegmentAdmin(SizeColumns, GuardedSegmentAdmin, DeletingSegmentAdmin):
     def response_change(self, request: HttpRequest, obj: Segment) -> HttpResponse:
         self._warn(request, obj)
         return super().response_change(request, obj)
+
+    @admin.display(description=gettext_lazy("rules"))
+    def rules_told(self, segment: Segment) -> str:
+        """The rules as sentences, and the preview."""
+        return rules_told(segment)
 
     @admin.display(description=gettext_lazy("used by"))
     def used_by_flags(self, segment: Segment) -> str:

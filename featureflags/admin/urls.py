@@ -17,6 +17,7 @@ from featureflags.admin.history import (
     restore_change,
     segment_changes,
 )
+from featureflags.admin.preview import preview
 from featureflags.admin.segment_members import export_segment_members, segment_members
 from featureflags.admin.user_page import user_page
 from featureflags.admin.why import why_flag, why_search, why_segment
@@ -32,6 +33,7 @@ PAGES: tuple[tuple[str, Callable[..., HttpResponseBase], str], ...] = (
     ("members/<str:segment>/", segment_members, "segment_members"),
     ("members/<str:segment>/export/", export_segment_members, "segment_export"),
     ("user-context/<uuid:key>/", user_page, "usercontext"),
+    ("preview/", preview, "preview"),
     ("why/", why_search, "why"),
     ("why/segment/<str:segment>/<uuid:key>/", why_segment, "why_segment"),
     ("why/flag/<path:flag>/<uuid:key>/", why_flag, "why_flag"),

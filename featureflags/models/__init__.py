@@ -8,6 +8,7 @@ from featureflags.models.pending import PendingInvalidation
 from featureflags.models.schedule import ScheduledRun
 from featureflags.models.segments import (
     KEY,
+    RuleProblem,
     Segment,
     SegmentMember,
     StaleSegment,
@@ -23,6 +24,7 @@ __all__ = [
     "FlagCount",
     "MemberChange",
     "PendingInvalidation",
+    "RuleProblem",
     "RulesetVersion",
     "ScheduledRun",
     "Segment",

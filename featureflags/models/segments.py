@@ -8,6 +8,7 @@ second sees what the first has saved, so that no two of them can close a cycle.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Any
 
 from django.core.exceptions import ValidationError
@@ -22,6 +23,7 @@ from featureflags.changing import MemberState, Place, SegmentState, segment_chan
 from featureflags.conf import app_settings
 from featureflags.models.history import SegmentChange
 from featureflags.querysets import MemberQuerySet, SegmentQuerySet
+from featureflags.segments.definitions import Problem
 from featureflags.segments.parsing import load_rules
 from featureflags.segments.references import references
 from featureflags.validation import Graph, find_problems
@@ -40,6 +42,14 @@ class StaleSegment(ValidationError):  # noqa: N818 - the name says what is stale
         super().__init__(message % {"key": key}, code="stale")
         self.key = key
         self.expected_version = expected_version
+
+
+class RuleProblem(ValidationError):  # noqa: N818 - it says what is wrong, and where
+    """One problem of a segment's rules, with its place."""
+
+    def __init__(self, problem: Problem) -> None:
+        super().__init__(str(problem), code=problem.code)
+        self.problem = problem
 
 
 class Segment(models.Model):
@@ -85,7 +95,7 @@ class Segment(models.Model):
 
     def clean(self) -> None:
         """Refuse a changed key and rules that are not in order, each problem by its place."""
-        errors: dict[str, list[str]] = {}
+        errors: dict[str, Sequence[ValidationError | str]] = {}
         stored = getattr(self, "_stored_key", None)
         if stored is None and not self._state.adding:
             # The row was loaded without its key.
@@ -96,7 +106,7 @@ class Segment(models.Model):
             ]
         problems = find_problems(self.key, self.rules, segment_graph(without=self.pk))
         if problems:
-            errors["rules"] = [str(problem) for problem in problems]
+            errors["rules"] = [RuleProblem(problem) for problem in problems]
         if errors:
             raise ValidationError(errors)
 

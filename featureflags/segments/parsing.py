@@ -237,7 +237,7 @@ def _check_attribute(attribute: str, context_kind: str | None, findings: _Findin
     try:
         attribute_path(attribute, context_kind)
     except ValueError as error:
-        findings.add("attribute", str(error))
+        findings.add("attribute" if attribute else "attribute_missing", str(error))
 
 
 def _values(op: str, raw: object, findings: _Findings) -> tuple[JSONValue, ...]:

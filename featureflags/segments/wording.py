@@ -32,28 +32,43 @@ class OperatorInfo:
     value_kind: ValueKind
 
 
+def _(text: str) -> str:
+    """Marks a text for `makemessages`. Whoever shows it to people translates it."""
+    return text
+
+
 def _info(label: str, negated_label: str, value_kind: ValueKind) -> OperatorInfo:
     return OperatorInfo(label=label, negated_label=negated_label, value_kind=value_kind)
 
 
 OPERATORS: Mapping[str, OperatorInfo] = {
-    "in": _info("is any of", "is not any of", ValueKind.ANY),
-    "startsWith": _info("starts with", "does not start with", ValueKind.STRING),
-    "endsWith": _info("ends with", "does not end with", ValueKind.STRING),
-    "contains": _info("contains", "does not contain", ValueKind.STRING),
-    "matches": _info("matches the expression", "does not match the expression", ValueKind.REGEX),
-    "lessThan": _info("is less than", "is not less than", ValueKind.NUMBER),
-    "lessThanOrEqual": _info("is at most", "is not at most", ValueKind.NUMBER),
-    "greaterThan": _info("is more than", "is not more than", ValueKind.NUMBER),
-    "greaterThanOrEqual": _info("is at least", "is not at least", ValueKind.NUMBER),
-    "before": _info("is before", "is not before", ValueKind.INSTANT),
-    "after": _info("is after", "is not after", ValueKind.INSTANT),
-    "semVerEqual": _info("is version", "is not version", ValueKind.SEMVER),
-    "semVerLessThan": _info("is older than version", "is not older than version", ValueKind.SEMVER),
-    "semVerGreaterThan": _info(
-        "is newer than version", "is not newer than version", ValueKind.SEMVER
+    "in": _info(_("is any of"), _("is not any of"), ValueKind.ANY),
+    "startsWith": _info(_("starts with"), _("does not start with"), ValueKind.STRING),
+    "endsWith": _info(_("ends with"), _("does not end with"), ValueKind.STRING),
+    "contains": _info(_("contains"), _("does not contain"), ValueKind.STRING),
+    "matches": _info(
+        _("matches the expression"), _("does not match the expression"), ValueKind.REGEX
     ),
-    "segmentMatch": _info("is in segment", "is not in segment", ValueKind.SEGMENT),
-    "exists": _info("is known", "is not known", ValueKind.NOTHING),
+    "lessThan": _info(_("is less than"), _("is not less than"), ValueKind.NUMBER),
+    "lessThanOrEqual": _info(_("is at most"), _("is not at most"), ValueKind.NUMBER),
+    "greaterThan": _info(_("is more than"), _("is not more than"), ValueKind.NUMBER),
+    "greaterThanOrEqual": _info(_("is at least"), _("is not at least"), ValueKind.NUMBER),
+    "before": _info(_("is before"), _("is not before"), ValueKind.INSTANT),
+    "after": _info(_("is after"), _("is not after"), ValueKind.INSTANT),
+    "semVerEqual": _info(_("is version"), _("is not version"), ValueKind.SEMVER),
+    "semVerLessThan": _info(
+        _("is older than version"), _("is not older than version"), ValueKind.SEMVER
+    ),
+    "semVerGreaterThan": _info(
+        _("is newer than version"), _("is not newer than version"), ValueKind.SEMVER
+    ),
+    "segmentMatch": _info(_("is in segment"), _("is not in segment"), ValueKind.SEGMENT),
+    "exists": _info(_("is known"), _("is not known"), ValueKind.NOTHING),
 }
 """Every operator that a rule may use: LaunchDarkly's, segmentMatch, and our own ``exists``."""
+
+ONE_VALUE = frozenset(
+    {"lessThan", "lessThanOrEqual", "greaterThan", "greaterThanOrEqual", "before", "after"}
+    | {"semVerLessThan", "semVerGreaterThan"}
+)
+"""Operators to which a second value adds nothing: the widest one decides."""

@@ -224,3 +224,13 @@ def check_accessibility() -> CheckAccessibility:
         assert results.violations_count == 0, results.generate_report()
 
     return check
+
+
+@pytest.fixture
+def watch_status() -> Callable[[Page], str]:
+    """What the editor of rules last told a screen reader."""
+
+    def told(page: Page) -> str:
+        return page.locator(".rule-status").text_content() or ""
+
+    return told

@@ -23,6 +23,8 @@ from tests.factories import SegmentMemberFactory, UserFactory, clause, rule
 from tests.services.flag_json import boolean_flag, segment_rule
 
 NO_PAGES = {
+    # Takes POST alone.
+    "featureflags_preview",
     # Answers for scripts, and addresses that only lead elsewhere.
     *("autocomplete", "jsi18n", "view_on_site", "logout", None),
     # Nobody adds a warming there, and cancelling one answers to a form.

@@ -34,9 +34,9 @@ def address(page: str, *parameters: object) -> str:
 
 
 def type_rules(page: Page, rules: object) -> None:
-    """Into the field itself, whatever stands in front of it."""
-    fill = "(field, text) => { field.value = text }"
-    page.locator("[name=rules]").evaluate(fill, json.dumps(rules))
+    """As JSON, past the form of the editor."""
+    page.get_by_role("button", name="Edit as JSON").click()
+    page.get_by_role("textbox", name="Rules").fill(json.dumps(rules))
 
 
 def save(page: Page) -> None:

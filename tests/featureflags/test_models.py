@@ -13,7 +13,7 @@ from django.utils import timezone
 from pytest_django.fixtures import Settings
 
 from featureflags.cache.rulesets import current_ruleset
-from featureflags.models import Segment, SegmentMember
+from featureflags.models import RuleProblem, Segment, SegmentMember
 from featureflags.resolving import resolve
 from featureflags.versions import RulesetVersion
 from tests.factories import (
@@ -64,6 +64,27 @@ class TestValidation:
                 rules=[rule(clause("nope", "in", "x")), rule(), rule(clause("role", "in"))]
             )
         assert len(caught.value.message_dict["rules"]) >= 2
+
+    @pytest.mark.parametrize(
+        ("clause", "told"),
+        [
+            ({}, "choose an attribute"),
+            ({"attribute": "role"}, "choose an operator"),
+            ({"attribute": "role", "op": "in"}, "add at least one value"),
+            ({"attribute": "/a//b", "contextKind": "user", "op": "in"}, "the path '/a//b' has"),
+        ],
+    )
+    def test_of_a_condition_that_is_begun_it_tells_what_is_next(
+        self, clause: dict[str, Any], told: str
+    ) -> None:
+        with pytest.raises(ValidationError) as refused:
+            SegmentFactory.create(rules=[{"clauses": [clause]}])
+        problems = refused.value.error_dict["rules"]
+        assert problems[0].messages[0].startswith(f"Rule 1, condition 1: {told}")
+        assert len(problems) == (2 if "contextKind" in clause else 1)
+        first = problems[0]
+        assert isinstance(first, RuleProblem)
+        assert (first.problem.rule, first.problem.clause) == (1, 1)
 
     def test_a_change_that_is_refused_leaves_the_row_as_it_was(self) -> None:
         segment = SegmentFactory.create(rules=[rule(GOOD)])

@@ -1,0 +1,314 @@
+/* The editor of rules: <rule-builder>, around the text area of the one field that is saved. */
+'use strict';
+{
+    const { element, button, option, fill, isObject, Part, Condition, parts } = guidon;
+    const NEW_CONDITION = { attribute: '', op: '', values: [], negate: false };
+
+    class Rule extends Part {
+        constructor(builder, raw) {
+            super(builder);
+            const { texts } = builder;
+            this.raw = raw;
+            this.or = element('span', { className: 'rule-or' }, texts.or);
+            this.title = element('h3', { className: 'rule-title' });
+            this.description = element('input', {
+                type: 'text', className: 'rule-description', autocomplete: 'off',
+                value: raw.description ?? '', placeholder: texts.ruleDescription,
+                'aria-label': texts.ruleDescription,
+            });
+            this.description.addEventListener('input', () => builder.changed());
+            this.up = button('↑', { className: 'rule-tool' });
+            this.down = button('↓', { className: 'rule-tool' });
+            this.copy = button(texts.duplicateRule, { className: 'rule-tool' });
+            this.close = button(texts.removeRule, { className: 'rule-tool' });
+            this.up.addEventListener('click', () => builder.move(this, -1, this.up));
+            this.down.addEventListener('click', () => builder.move(this, 1, this.down));
+            this.copy.addEventListener('click', () => builder.duplicate(this));
+            this.close.addEventListener('click', () => this.remove(texts.ruleRemoved));
+            this.list = element('div', { className: 'rule-conditions' });
+            this.empty = element('p', { className: 'rule-note' }, texts.noConditions);
+            this.add = button(`+ ${texts.addCondition}`, { className: 'rule-link' });
+            this.add.addEventListener('click', () => this.append(NEW_CONDITION).focus());
+            const tools = [this.up, this.down, this.copy, this.close];
+            this.element = element(
+                'section', { className: 'rule', role: 'group' }, this.or,
+                element(
+                    'div', { className: 'rule-card' },
+                    element('div', { className: 'rule-head' }, this.title, this.description,
+                            element('div', { className: 'rule-tools' }, ...tools)),
+                    this.errors, this.list, this.empty, this.add,
+                ),
+            );
+            parts.set(this.element, this);
+            (raw.clauses ?? []).forEach(clause => this.list.append(
+                new Condition(builder, clause).element));
+        }
+
+        get conditions() {
+            return [...this.list.children].map(child => parts.get(child)).filter(Boolean);
+        }
+
+        append(raw) {
+            const made = new Condition(this.builder, raw);
+            made.isTouched = true;
+            this.list.append(made.element);
+            this.builder.changed();
+            return made;
+        }
+
+        place(rule, isLast) {
+            const { texts } = this.builder;
+            this.element.id = `rule-${rule}`;
+            this.title.textContent = fill(texts.rule, { rule });
+            this.element.setAttribute('aria-label', this.title.textContent);
+            this.or.hidden = rule === 1;
+            this.up.disabled = rule === 1;
+            this.down.disabled = isLast;
+            const labels = [[this.up, texts.moveUp], [this.down, texts.moveDown],
+                            [this.copy, texts.duplicateRuleLabel], [this.close, texts.removeRuleLabel]];
+            for (const [tool, text] of labels) {
+                tool.setAttribute('aria-label', fill(text, { rule }));
+                tool.title = fill(text, { rule });
+            }
+            const { conditions } = this;
+            conditions.forEach((condition, at) => condition.place(rule, at + 1));
+            this.empty.hidden = conditions.length > 0;
+        }
+
+        focus() {
+            (this.conditions[0] ?? this.add).focus?.();
+        }
+
+        value() {
+            const description = this.description.value;
+            const told = description === (this.raw.description ?? '') ? {} : { description };
+            return { ...this.raw, ...told, clauses: this.conditions.map(each => each.value()) };
+        }
+    }
+
+    class RuleBuilder extends HTMLElement {
+        connectedCallback() {
+            // Where this script stands before the element, its children are not parsed yet.
+            if (document.readyState === 'loading') {
+                document.addEventListener('DOMContentLoaded', () => this.start(), { once: true });
+            } else {
+                this.start();
+            }
+        }
+
+        start() {
+            if (this.list) {
+                return;
+            }
+            this.area = this.querySelector('textarea');
+            this.vocabulary = JSON.parse(document.getElementById('rules-vocabulary').textContent);
+            this.texts = this.vocabulary.texts;
+            this.build();
+            if (this.read()) {
+                this.place(JSON.parse(document.getElementById('rules-problems').textContent));
+                this.write();
+            } else {
+                this.showJson(true);
+            }
+            this.toggleAttribute('ready', true);
+            this.dispatchEvent(new CustomEvent('rules:ready', { bubbles: true }));
+        }
+
+        build() {
+            const { texts } = this;
+            this.list = element('div', { className: 'rule-list' });
+            this.empty = element('p', { className: 'rule-empty' }, texts.noRules);
+            this.status = element('p', { className: 'rule-status', role: 'status' });
+            this.errors = element('p', { className: 'rule-refusal', role: 'alert' });
+            const add = button(`+ ${texts.addRule}`, { className: 'rule-add' });
+            add.addEventListener('click', () => {
+                const rule = new Rule(this, { clauses: [NEW_CONDITION] });
+                this.list.append(rule.element);
+                this.changed();
+                rule.focus();
+            });
+            this.toJson = button(texts.editAsJson, { className: 'rule-link' });
+            this.toJson.addEventListener('click', () => {
+                this.write();
+                this.showJson(true);
+                this.area.focus();
+            });
+            this.toForm = button(texts.backToForm, { className: 'rule-link' });
+            this.toForm.addEventListener('click', () => {
+                if (this.read()) {
+                    this.showJson(false);
+                    this.changed();
+                    this.toJson.focus();
+                } else {
+                    this.errors.textContent = texts.notRules;
+                }
+            });
+            const help = element(
+                'p', { className: 'rule-help' }, `${texts.valuesHelp} ${texts.moveHint}`);
+            this.form = element(
+                'div', { className: 'rule-form', role: 'group', 'aria-label': texts.rules },
+                this.empty, this.list,
+                element('div', { className: 'rule-foot' }, add, this.toJson), help);
+            this.append(this.form, this.toForm, this.errors, this.status);
+            this.area.setAttribute('aria-label', texts.rules);
+            this.area.addEventListener('input', () => this.tell());
+            this.addEventListener('keydown', event => this.keyPressed(event));
+            this.area.form.addEventListener('submit', event => this.submitted(event));
+        }
+
+        /** Whether the form shows the rules, rather than the text area. */
+        get isForm() {
+            return !this.form.hidden;
+        }
+
+        showJson(isJson) {
+            this.form.hidden = isJson;
+            this.area.hidden = !isJson;
+            this.toForm.hidden = !isJson;
+            this.errors.textContent = '';
+        }
+
+        /** Build the form from the text; false if it is none of rules. */
+        read() {
+            let raw;
+            try {
+                raw = JSON.parse(this.area.value.trim() || '[]');
+            } catch {
+                return false;
+            }
+            const isRule = rule => isObject(rule) && Array.isArray(rule.clauses ?? [])
+                && typeof (rule.description ?? '') === 'string';
+            if (!Array.isArray(raw) || !raw.every(isRule)) {
+                return false;
+            }
+            this.list.replaceChildren(...raw.map(rule => new Rule(this, rule).element));
+            this.number();
+            this.showJson(false);
+            return true;
+        }
+
+        /** Write what the form says into the text that is saved. */
+        write() {
+            if (this.isForm) {
+                this.area.value = JSON.stringify(this.rules.map(rule => rule.value()), null, 2);
+            }
+        }
+
+        get rules() {
+            return [...this.list.children].map(child => parts.get(child)).filter(Boolean);
+        }
+
+        number() {
+            const { rules } = this;
+            rules.forEach((rule, at) => rule.place(at + 1, at + 1 === rules.length));
+            this.empty.hidden = rules.length > 0;
+        }
+
+        changed() {
+            this.number();
+            this.write();
+            this.tell();
+        }
+
+        tell() {
+            this.dispatchEvent(new CustomEvent('rules:changed', { bubbles: true }));
+        }
+
+        announce(text) {
+            this.status.textContent = text;
+        }
+
+        /** Problems to their places: `{rule, clause, message}`, counted from 1. */
+        place(problems) {
+            const places = new Map();
+            for (const { rule, clause, message } of problems) {
+                const found = this.rules[rule - 1];
+                const part = found?.conditions[clause - 1] ?? found;
+                if (part) {
+                    places.set(part, [...places.get(part) ?? [], message]);
+                }
+            }
+            places.forEach((messages, part) => part.show(messages));
+        }
+
+        /** Everything that is marked as wrong: `{element, text}`, in the order of the page. */
+        get wrong() {
+            const all = this.isForm ? this.rules.flatMap(rule => [rule, ...rule.conditions]) : [];
+            return all.flatMap(part => part.problems.map(message => ({
+                part, text: `${part.element.getAttribute('aria-label')}: ${message}`,
+            })));
+        }
+
+        submitted(event) {
+            this.write();
+            if (!this.isForm || event.submitter?.formNoValidate) {
+                return;
+            }
+            const conditions = this.rules.flatMap(rule => rule.conditions);
+            const unfinished = conditions.filter(condition => condition.problem() !== '');
+            unfinished.forEach(condition => condition.show([condition.problem()]));
+            if (unfinished.length) {
+                event.preventDefault();
+                unfinished[0].input.focus();
+                this.dispatchEvent(new CustomEvent('rules:refused', { bubbles: true }));
+            }
+        }
+
+        keyPressed(event) {
+            if (event.key === 'Enter' && event.target.matches('input')) {
+                // Enter ends a value; nobody wants to save by it.
+                event.preventDefault();
+            }
+            const step = { ArrowUp: -1, ArrowDown: 1 }[event.key];
+            if (step && event.altKey && this.isForm) {
+                const inside = event.target.closest('.rule-condition') ?? event.target.closest('.rule');
+                const part = inside && parts.get(inside);
+                if (part) {
+                    event.preventDefault();
+                    this.move(part, step, event.target);
+                }
+            }
+        }
+
+        /** Past its neighbour that is not removed. The focus stays where it was. */
+        move(part, step, focused) {
+            const siblings = [...part.element.parentElement.children].filter(each => parts.has(each));
+            const other = siblings[siblings.indexOf(part.element) + step];
+            if (!other) {
+                return;
+            }
+            other[step < 0 ? 'before' : 'after'](part.element);
+            this.changed();
+            const place = part.element.getAttribute('aria-label');
+            (focused.disabled ? part.element.querySelector('.rule-tool:enabled') : focused).focus();
+            this.announce(fill(this.texts.moved, { place }));
+        }
+
+        duplicate(rule) {
+            const copy = structuredClone(rule.value());
+            // An identifier names one rule.
+            delete copy.id;
+            const made = new Rule(this, copy);
+            rule.element.after(made.element);
+            this.changed();
+            made.focus();
+        }
+
+        /** A new list of all attributes, grouped. */
+        attributeSelect() {
+            const { vocabulary, texts } = this;
+            const group = (label, ...options) => element('optgroup', { label }, ...options);
+            const options = list => list.map(({ name, label }) => option(name, label));
+            return element(
+                'select', { className: 'rule-attribute', 'aria-label': texts.attribute },
+                option('', texts.chooseAttribute),
+                group(texts.groupUser, ...options(vocabulary.attributes)),
+                group(texts.groupMetadata, ...options(vocabulary.metadata),
+                      option(vocabulary.customPrefix, texts.otherMetadata)),
+                group(texts.groupSegments, option(vocabulary.segmentMatch, texts.theUser)),
+            );
+        }
+    }
+
+    customElements.define('rule-builder', RuleBuilder);
+}

@@ -1,0 +1,138 @@
+/* The page around the editor of rules: what to correct, the preview, and changes not yet saved. */
+'use strict';
+{
+    const { element } = guidon;
+    const PAUSE = 350;
+
+    /** A list of links to everything that is wrong, on top of the form. */
+    const listErrors = (form, builder) => {
+        const { texts } = builder;
+        const link = (text, focus) => {
+            const made = element('a', { href: '#' }, text);
+            made.addEventListener('click', event => {
+                event.preventDefault();
+                focus();
+            });
+            return element('li', {}, made);
+        };
+        const fields = [...form.querySelectorAll('.form-row.errors')]
+            .filter(row => !(builder.isForm && row.contains(builder)))
+            .flatMap(row => [...row.querySelectorAll('.errorlist > li')].map(item => {
+                const control = row.querySelector('input, select, textarea:not([hidden])');
+                const label = row.querySelector('label')?.textContent.trim() ?? '';
+                return link(`${label} ${item.textContent}`, () => control.focus());
+            }));
+        const items = [
+            ...fields, ...builder.wrong.map(({ part, text }) => link(text, () => part.focus())),
+        ];
+        form.querySelector('.rule-summary')?.remove();
+        if (items.length === 0) {
+            return;
+        }
+        const summary = element(
+            'div', { className: 'rule-summary', role: 'alert', tabIndex: -1 },
+            element('h2', {}, texts.correct), element('ul', {}, ...items),
+        );
+        (form.querySelector('.errornote') ?? form.firstElementChild).after(summary);
+    };
+
+    /** What the server says of the rules as they are, a moment after the last change. Without
+        rules it says it of those that are saved. */
+    const preview = (form, panel, rules = null) => {
+        const shown = panel.querySelector('.impact-shown');
+        const status = panel.querySelector('.impact-status');
+        let waiting = null;
+        let running = null;
+
+        const say = text => {
+            shown.replaceChildren(element('p', {}, text));
+            status.textContent = text;
+        };
+        const fields = () => {
+            const body = new FormData();
+            body.set('segment', panel.dataset.segment);
+            if (rules) {
+                body.set('rules', rules());
+                body.set('is_active', form.elements.is_active?.checked ? 'on' : '');
+            }
+            return body;
+        };
+        const show = async mine => {
+            const answer = await fetch(panel.dataset.url, {
+                method: 'POST', body: fields(), redirect: 'manual', signal: mine.signal,
+                headers: { 'X-CSRFToken': form.elements.csrfmiddlewaretoken.value },
+            });
+            if (!answer.ok) {
+                const isElsewhere = answer.type === 'opaqueredirect';
+                say(isElsewhere ? panel.dataset.loggedOut : panel.dataset.failed);
+                return;
+            }
+            // Made by our own template, which escapes whatever anybody typed.
+            shown.innerHTML = await answer.text();
+            status.textContent = shown.querySelector('[data-summary]')?.dataset.summary ?? '';
+        };
+        const ask = async () => {
+            running?.abort();
+            const mine = running = new AbortController();
+            panel.setAttribute('aria-busy', 'true');
+            try {
+                await show(mine);
+            } catch {
+                if (!mine.signal.aborted) {
+                    say(panel.dataset.failed);
+                }
+            }
+            if (running === mine) {
+                panel.removeAttribute('aria-busy');
+            }
+        };
+        panel.hidden = false;
+        ask();
+        return () => {
+            clearTimeout(waiting);
+            waiting = setTimeout(ask, PAUSE);
+        };
+    };
+
+    /** A question before leaving a form with changes. */
+    const warn = (form, isUnsaved) => {
+        const state = () => JSON.stringify([...new FormData(form)].map(
+            ([name, value]) => [name, typeof value === 'string' ? value : value.name]));
+        const saved = isUnsaved ? null : state();
+        let isSent = false;
+        form.addEventListener('submit', event => {
+            isSent = !event.defaultPrevented;
+        });
+        window.addEventListener('beforeunload', event => {
+            if (!isSent && state() !== saved) {
+                event.preventDefault();
+            }
+        });
+    };
+
+    document.addEventListener('rules:ready', ({ target: builder }) => {
+        const { form } = builder.area;
+        const panel = form.querySelector('.impact');
+        const soon = preview(form, panel, () => builder.area.value);
+        form.elements.is_active?.addEventListener('change', soon);
+        let wrong = builder.wrong.length;
+        listErrors(form, builder);
+        builder.addEventListener('rules:refused', () => listErrors(form, builder));
+        builder.addEventListener('rules:changed', () => {
+            soon();
+            if (builder.wrong.length < wrong) {
+                listErrors(form, builder);
+            }
+            wrong = builder.wrong.length;
+        });
+        warn(form, builder.hasAttribute('unsaved'));
+    });
+
+    // Whoever may only look has no editor.
+    document.addEventListener('DOMContentLoaded', () => {
+        const panel = document.querySelector('.impact');
+        if (panel && !document.querySelector('rule-builder')) {
+            preview(panel.closest('form'), panel);
+        }
+    });
+}

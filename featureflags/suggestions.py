@@ -1,0 +1,95 @@
+"""What users have in their attributes, as suggestions for whoever writes a rule.
+
+A sample of the newest users tells which keys their metadata have, of which types, and which values
+occur often. What is private or withheld is not suggested, nor a value that only one of them has.
+Hidden SQL: one query for the sample, once in ten minutes.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from typing import Final
+
+import msgspec
+from django.core.cache import caches
+
+from featureflags.attributes import CUSTOM_PREFIX, attributes_of
+from featureflags.privacy import disclose
+from featureflags.types import JSONValue
+from users.models import User
+from users.selectors import snapshots
+from users.times import now_in_microseconds
+
+SAMPLED: Final = 1_000
+MOST_KEYS: Final = 100
+"""Keys of metadata, the most frequent ones."""
+MOST_VALUES: Final = 20
+"""Of each attribute, the most frequent ones."""
+LONGEST_VALUE: Final = 64
+SEEN_BY: Final = 2
+"""A value that fewer users have may say who they are."""
+
+CACHE_KEY: Final = "attribute-suggestions"
+CACHE_SECONDS: Final = 600
+
+TYPE_NAMES: Final = {str: "string", bool: "boolean", int: "number", float: "number"}
+
+
+class Suggestion(msgspec.Struct, frozen=True, kw_only=True):
+    """What is known of one attribute."""
+
+    types: tuple[str, ...] = ()
+    """Of its values: `string`, `number`, `boolean` or `other`, the most frequent one first."""
+    values: tuple[str, ...] = ()
+    """Texts that users have, the most frequent one first."""
+
+
+def suggestions() -> Mapping[str, Suggestion]:
+    """Suggestions by the name of the attribute; at most ten minutes old."""
+    cache = caches["default"]
+    kept = cache.get(CACHE_KEY)
+    if isinstance(kept, bytes):
+        return msgspec.json.decode(kept, type=dict[str, Suggestion])
+    found = _suggestions(_sample())
+    cache.set(CACHE_KEY, msgspec.json.encode(found), CACHE_SECONDS)
+    return found
+
+
+def _sample() -> Iterator[tuple[Mapping[str, JSONValue], Collection[str]]]:
+    """The attributes of the newest users, and the names of those whose values may be shown."""
+    now = now_in_microseconds()
+    for snapshot in snapshots(User.objects.order_by("-created_at")[:SAMPLED]):
+        attributes = attributes_of(snapshot, now)
+        disclosed = disclose(attributes)
+        yield attributes, disclosed.sent.keys() - {*disclosed.private, "key"}
+
+
+def _suggestions(
+    sample: Iterable[tuple[Mapping[str, JSONValue], Collection[str]]],
+) -> dict[str, Suggestion]:
+    types: dict[str, Counter[str]] = {}
+    values: dict[str, Counter[str]] = {}
+    for attributes, shown in sample:
+        for name, value in attributes.items():
+            types.setdefault(name, Counter())[TYPE_NAMES.get(type(value), "other")] += 1
+            values.setdefault(name, Counter()).update(_texts(value) if name in shown else ())
+    metadata = (name for name in types if name.startswith(CUSTOM_PREFIX))
+    frequent = sorted(metadata, key=lambda name: (-types[name].total(), name))[:MOST_KEYS]
+    known = [name for name in types if not name.startswith(CUSTOM_PREFIX)]
+    return {
+        name: Suggestion(
+            types=tuple(kind for kind, _ in types[name].most_common()),
+            values=tuple(
+                text for text, seen in values[name].most_common(MOST_VALUES) if seen >= SEEN_BY
+            ),
+        )
+        for name in (*known, *frequent)
+    }
+
+
+def _texts(value: JSONValue) -> Iterator[str]:
+    """The texts that a rule could name: the value itself, or the elements of a list."""
+    for text in value if isinstance(value, list) else [value]:
+        if isinstance(text, str) and 0 < len(text) <= LONGEST_VALUE:
+            yield text

@@ -1,0 +1,406 @@
+"""The editor of rules: build, change, undo, and what is wrong said where it is wrong."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+
+import pytest
+from playwright.sync_api import Dialog, Expect, Page
+
+from featureflags.attributes import catalogue
+from featureflags.models import Segment
+from featureflags.segments.attribute_types import OPERATORS_BY_TYPE
+from featureflags.segments.wording import OPERATORS
+from tests.browser.conftest import PHONE, CheckAccessibility, OpenPage, Shot, person_with
+from tests.browser.editing import Editor, stored, stored_clauses
+from tests.factories import SegmentFactory, UserFactory, clause, rule
+
+PLAN = {"attribute": "custom_plan", "op": "in", "values": ["pro"], "negate": False}
+
+
+@pytest.fixture
+def editor(editor_page: Page) -> Editor:
+    """The editor of somebody who may change segments, with some metadata to suggest."""
+    for number in range(3):
+        UserFactory.create(name=f"Payer {number}", metadata={"plan": "pro", "seats": number})
+    return Editor(editor_page)
+
+
+def test_a_segment_is_built_by_keyboard_alone(editor: Editor, expect: Expect) -> None:
+    page, keys = editor.add().page, editor.page.keyboard
+    expect(page.get_by_label("Key:")).to_be_focused()
+    keys.type("payers")
+    keys.press("Tab")
+    keys.type("Payers")
+    for _ in range(3):
+        keys.press("Tab")
+    expect(page.get_by_role("button", name="Add a rule")).to_be_focused()
+    keys.press("Enter")
+    expect(editor.condition(1, 1).get_by_label("Attribute", exact=True)).to_be_focused()
+    keys.type("plan")
+    keys.press("Tab")
+    keys.type("is any")
+    keys.press("Tab")
+    keys.type("pro, team")
+    keys.press("Enter")
+    assert editor.chips(editor.condition(1, 1)) == ["pro", "team"]
+    add = editor.rule(1).get_by_role("button", name="Add a condition")
+    for _ in range(10):
+        keys.press("Tab")
+        if add.evaluate("button => button === document.activeElement"):
+            break
+    keys.press("Enter")
+    keys.type("role")
+    keys.press("Tab")
+    keys.press("Tab")
+    keys.press("Space")
+    save = page.get_by_role("button", name="Save", exact=True)
+    for _ in range(20):
+        keys.press("Tab")
+        if save.evaluate("button => button === document.activeElement"):
+            break
+    with page.expect_navigation():
+        keys.press("Enter")
+    assert stored_clauses("payers") == [
+        {**PLAN, "values": ["pro", "team"]},
+        {"attribute": "role", "op": "in", "values": ["admin"], "negate": False},
+    ]
+
+
+def test_rules_read_as_sentences(editor: Editor, expect: Expect) -> None:
+    rules = [
+        rule(clause("custom_plan", "in", "pro"), clause("email_verified", "in", True)),
+        rule(clause("role", "in", "admin"), description="The administrators"),
+    ]
+    editor.open(SegmentFactory.create(rules=rules))
+    words = editor.page.locator(".rule-word:visible, .rule-or:visible")
+    expect(words).to_have_text(["If", "and", "or", "If"])
+    second = editor.condition(1, 2)
+    expect(second.get_by_label("Attribute", exact=True).locator(":checked")).to_have_text(
+        "E-mail verified"
+    )
+    expect(second.get_by_label("Value").locator(":checked")).to_have_text("true")
+    expect(editor.rule(2).get_by_label("What this rule is for")).to_have_value("The administrators")
+    expect(editor.condition(2, 1).get_by_label("Administrator")).to_be_checked()
+
+
+def test_each_attribute_offers_what_fits_its_type_and_the_negation_of_it(editor: Editor) -> None:
+    editor.add().add_rule()
+    condition = editor.condition(1, 1)
+    attributes = condition.get_by_label("Attribute", exact=True)
+    for attribute in catalogue().values():
+        attributes.select_option(label=str(attribute.label))
+        offered = condition.get_by_label("Comparison").locator("option").all_text_contents()
+        infos = [OPERATORS[op] for op in OPERATORS_BY_TYPE[attribute.type]]
+        assert offered == [label for info in infos for label in (info.label, info.negated_label)]
+    assert condition.get_by_role("checkbox").filter(has_text="egate").count() == 0
+
+
+def test_a_rule_is_duplicated_moved_removed_and_brought_back(
+    editor: Editor, expect: Expect, watch_status: Callable[[Page], str]
+) -> None:
+    rules = [rule(PLAN, id="first", description="One"), rule(clause("role", "in", "admin"))]
+    segment = SegmentFactory.create(rules=rules)
+    page = editor.open(segment).page
+    page.get_by_role("button", name="Duplicate rule 1").click()
+    expect(editor.condition(2, 1).get_by_label("Attribute", exact=True)).to_be_focused()
+    page.get_by_role("button", name="Move rule 3 up").focus()
+    page.keyboard.press("Enter")
+    assert watch_status(page) == "Moved: it is now Rule 2."
+    expect(page.get_by_role("button", name="Move rule 2 up")).to_be_focused()
+    page.keyboard.press("Enter")
+    # It is the first now and cannot go further up.
+    expect(page.get_by_role("button", name="Move rule 1 down")).to_be_focused()
+    page.get_by_role("button", name="Remove rule 3").click()
+    undo = page.get_by_role("button", name="Undo")
+    expect(undo).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(editor.condition(3, 1).get_by_label("Attribute", exact=True)).to_be_focused()
+    editor.save()
+    role, original, copy = stored(segment.key)
+    assert role["clauses"][0]["attribute"] == "role"
+    assert original == rules[0]
+    assert copy == {"description": "One", "clauses": [PLAN]}
+
+
+def test_a_condition_is_moved_removed_and_brought_back_with_what_was_typed(
+    editor: Editor, expect: Expect
+) -> None:
+    page = editor.add("typed").page
+    editor.add_rule()
+    editor.values(editor.say(1, 1, "Name", "contains")).fill("half typed")
+    editor.add_condition(1)
+    editor.say(1, 2, "Role").get_by_label("User", exact=True).check()
+    page.keyboard.press("Alt+ArrowUp")
+    expect(editor.condition(1, 1).get_by_label("User", exact=True)).to_be_focused()
+    page.get_by_role("button", name="Remove condition 2 of rule 1").click()
+    expect(editor.conditions).to_have_count(1)
+    page.get_by_role("button", name="Undo").click()
+    expect(editor.values(editor.condition(1, 2))).to_have_value("half typed")
+    editor.save()
+    assert [each["values"] for each in stored_clauses("typed")] == [["user"], ["half typed"]]
+
+
+def test_another_attribute_and_back_finds_the_values_again(editor: Editor) -> None:
+    editor.add("back").add_rule()
+    condition = editor.say(1, 1, "Name", "starts with")
+    editor.values(condition).fill("Ann")
+    editor.say(1, 1, "E-mail")
+    assert condition.get_by_label("Comparison").input_value() == "startsWith"
+    assert editor.chips(condition) == ["Ann"]
+    editor.say(1, 1, "Account age in days")
+    editor.say(1, 1, "Name", "starts with")
+    editor.save()
+    assert stored_clauses("back")[0]["values"] == ["Ann"]
+
+
+def test_what_the_form_cannot_show_is_kept_to_the_letter(editor: Editor, expect: Expect) -> None:
+    odd = [
+        {"attribute": "/custom_address/city", "op": "in", "values": ["Ulm"], "contextKind": "user"},
+        {"attribute": "custom_plan", "op": "in", "values": ["pro", 1], "negate": False},
+        {"attribute": "custom_size", "op": "in", "values": [{"w": 1}]},
+        {"attribute": "created_at", "op": "after", "values": [0, "2026-01-01T00:00:00Z"]},
+    ]
+    segment = SegmentFactory.create(rules=[{"id": "odd", "clauses": [*odd, PLAN]}])
+    editor.open(segment)
+    expect(editor.page.get_by_text("It is kept as it is.")).to_have_count(len(odd))
+    expect(editor.condition(1, 1)).to_contain_text('"/custom_address/city"')
+    editor.values(editor.condition(1, 5)).fill("team")
+    editor.save()
+    [saved] = stored(segment.key)
+    assert saved == {"id": "odd", "clauses": [*odd, {**PLAN, "values": ["pro", "team"]}]}
+
+
+def test_an_unchanged_form_saves_the_very_same_rules(editor: Editor) -> None:
+    rules = [
+        rule(
+            {"attribute": "created_at", "op": "before", "values": ["2026-01-01T00:00:00.000123Z"]},
+            {"attribute": "last_seen_at", "op": "after", "values": [1767225600000]},
+            {"attribute": "name", "op": "matches", "values": ["a{1,2}", "b"], "negate": None},
+            clause("", "segmentMatch", "employee", negate=True),
+            clause("custom_plan", "exists", True),
+        )
+    ]
+    segment = SegmentFactory.create(rules=rules)
+    editor.open(segment)
+    editor.page.get_by_label("Name:").fill("Renamed")
+    editor.save()
+    segment.refresh_from_db()
+    assert (segment.name, segment.rules) == ("Renamed", rules)
+
+
+def test_the_rules_are_edited_as_json_and_shown_in_the_form_again(
+    editor: Editor, expect: Expect
+) -> None:
+    page = editor.add("text").page
+    page.get_by_role("button", name="Edit as JSON").click()
+    area = page.get_by_role("textbox", name="Rules")
+    area.fill("[{")
+    page.get_by_role("button", name="Back to the form").click()
+    expect(page.get_by_role("alert").filter(has_text="The form cannot show")).to_be_visible()
+    expect(area).to_have_value("[{")
+    area.fill(json.dumps([{"clauses": [PLAN]}]))
+    page.get_by_role("button", name="Back to the form").click()
+    assert editor.chips(editor.condition(1, 1)) == ["pro"]
+    editor.save()
+    assert stored("text") == [{"clauses": [PLAN]}]
+
+
+def test_problems_are_linked_from_the_top_and_stand_beside_their_condition(
+    editor: Editor, expect: Expect, shot: Shot, check_accessibility: CheckAccessibility
+) -> None:
+    Segment.objects.create(key="taken", name="Taken")
+    page = editor.add("taken").page
+    page.get_by_label("Name:").fill("")
+    editor.add_rule()
+    editor.values(editor.say(1, 1, "Name", "matches the expression")).fill("(")
+    editor.add_condition(1)
+    editor.add_rule()
+    editor.values(editor.say(2, 1, "plan", "is any of")).fill("pro")
+    editor.save()
+    shot(page, "editor-errors")
+    expect(editor.summary.get_by_role("listitem")).to_have_text(
+        [
+            "Key: Segment with this Key already exists.",
+            "Name: This field is required.",
+            re.compile(r"Rule 1, condition 1: '\(' is not a valid expression"),
+            "Rule 1, condition 2: choose an attribute",
+        ]
+    )
+    expect(editor.condition(1, 2).get_by_role("listitem")).to_have_text("choose an attribute")
+    expect(editor.condition(2, 1).locator(".errorlist")).to_be_hidden()
+    check_accessibility(page)
+    page.get_by_role("link", name="Rule 1, condition 2: choose an attribute").click()
+    expect(editor.condition(1, 2).get_by_label("Attribute", exact=True)).to_be_focused()
+    # Nothing that was typed is lost, and what is mended is no longer called wrong.
+    assert editor.chips(editor.condition(1, 1)) == ["("]
+    assert editor.chips(editor.condition(2, 1)) == ["pro"]
+    editor.say(1, 2, "Staff").get_by_label("Value").select_option("true")
+    expect(editor.summary.get_by_role("listitem")).to_have_count(3)
+    page.get_by_label("Key:").fill("free")
+    page.get_by_label("Name:").fill("Free")
+    page.get_by_role("button", name="Remove (").click()
+    editor.values(editor.condition(1, 1)).fill("(x)")
+    editor.save()
+    assert stored("free")[0]["clauses"][0]["values"] == ["(x)"]
+
+
+def test_a_number_that_is_none_and_half_a_date_are_not_sent(editor: Editor, expect: Expect) -> None:
+    page = editor.add("numbers").page
+    editor.add_rule()
+    number = editor.say(1, 1, "Account age in days", "is less than")
+    number.get_by_label("Value").fill("a week")
+    editor.add_condition(1)
+    date = editor.say(1, 2, "Account created", "is after")
+    date.get_by_label("Value: Date").press_sequentially("01")
+    page.get_by_role("button", name="Save", exact=True).click()
+    expect(number.get_by_role("listitem")).to_have_text("“a week” is not a number.")
+    expect(date.get_by_role("listitem")).to_have_text("Finish this date, or clear it.")
+    expect(editor.summary.get_by_role("listitem")).to_have_count(2)
+    number.get_by_label("Value").fill("7")
+    date.get_by_label("Value: Date").fill("2026-01-01")
+    editor.save()
+    assert stored_clauses("numbers")[0]["values"] == [7]
+
+
+def test_leaving_with_changes_asks_first(editor: Editor, expect: Expect) -> None:
+    asked: list[str] = []
+
+    def stay(dialog: Dialog) -> None:
+        asked.append(dialog.type)
+        dialog.dismiss()
+
+    segment = SegmentFactory.create(rules=[{"clauses": [PLAN]}])
+    page = editor.open(segment).page
+    page.on("dialog", stay)
+    page.get_by_role("link", name="Home").click()
+    expect(page).to_have_title(re.compile("Site administration"))
+    assert asked == []
+    editor.open(segment)
+    editor.values(editor.condition(1, 1)).fill("team")
+    page.get_by_role("link", name="Home").click()
+    expect(editor.values(editor.condition(1, 1))).to_have_value("team")
+    assert asked == ["beforeunload"]
+    editor.save("Save and continue editing")
+    page.get_by_role("link", name="Home").click()
+    expect(page).to_have_title(re.compile("Site administration"))
+    assert asked == ["beforeunload"]
+
+
+def test_what_came_back_with_errors_is_not_saved_yet(editor: Editor, expect: Expect) -> None:
+    asked: list[str] = []
+
+    def stay(dialog: Dialog) -> None:
+        asked.append(dialog.type)
+        dialog.dismiss()
+
+    page = editor.add("unsaved").page
+    editor.add_rule()
+    editor.save()
+    page.on("dialog", stay)
+    page.get_by_role("link", name="Home").click()
+    expect(page.get_by_label("Key:")).to_have_value("unsaved")
+    assert asked == ["beforeunload"]
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_form_is_accessible_in_the_light_and_in_the_dark(
+    open_page: OpenPage,
+    expect: Expect,
+    check_accessibility: CheckAccessibility,
+    shot: Shot,
+    scheme: str,
+) -> None:
+    for number in range(3):
+        UserFactory.create(name=f"Payer {number}", metadata={"plan": "pro"})
+    rules = [
+        rule(
+            clause("custom_plan", "in", "pro", "team"),
+            clause("created_at", "after", "2026-01-01T00:00:00Z"),
+            clause("name", "contains", "intern", negate=True),
+            description="Paying",
+        ),
+        rule(
+            clause("role", "in", "admin"),
+            clause("", "segmentMatch", "employee"),
+            clause("email_verified", "in", True),
+            {"attribute": "/custom_a/b", "op": "in", "values": [1], "contextKind": "user"},
+        ),
+    ]
+    segment = SegmentFactory.create(key="all-inputs", rules=rules)
+    editor = Editor(open_page(UserFactory.create(superuser=True), color_scheme=scheme))
+    page = editor.open(segment).page
+    page.get_by_role("button", name="Duplicate rule 2").click()
+    page.get_by_role("button", name="Remove rule 3").click()
+    expect(editor.impact).to_contain_text("Nobody enters or leaves")
+    check_accessibility(page)
+    shot(page, f"editor-{scheme}")
+
+
+def test_the_form_is_usable_on_a_phone(
+    open_page: OpenPage, expect: Expect, check_accessibility: CheckAccessibility, shot: Shot
+) -> None:
+    page = open_page(UserFactory.create(superuser=True), viewport=PHONE)
+    editor = Editor(page).add("phone")
+    editor.add_rule()
+    editor.values(editor.say(1, 1, "Name", "does not match the expression")).fill("x" * 60)
+    editor.add_condition(1)
+    editor.say(1, 2, "Account created", "is not after")
+    editor.condition(1, 2).get_by_label("Value: Date").fill("2026-01-01")
+    editor.add_condition(1)
+    editor.say(1, 3, "Another metadata field…").get_by_label("Name of the metadata field").fill("a")
+    editor.values(editor.condition(1, 3)).fill("one, two, three")
+    editor.values(editor.condition(1, 3)).press("Enter")
+    expect(editor.impact).to_contain_text("0 users match")
+    assert page.evaluate("() => document.documentElement.scrollWidth") == PHONE["width"]
+    check_accessibility(page)
+    shot(page, "editor-390px")
+    editor.save()
+    assert [each["attribute"] for each in stored_clauses("phone")] == [
+        "name",
+        "created_at",
+        "custom_a",
+    ]
+
+
+def test_without_javascript_the_field_is_a_text_area_with_the_same_validation(
+    open_page: OpenPage, expect: Expect
+) -> None:
+    user = UserFactory.create(superuser=True)
+    page = open_page(user, java_script_enabled=False)
+    editor = Editor(page).add("plain")
+    area = page.get_by_label("Rules:")
+    area.fill('[{"clauses": [{"attribute": "role", "op": "in"}]}]')
+    editor.save()
+    expect(page.locator(".field-rules .errorlist li")).to_have_text(
+        "Rule 1, condition 1: add at least one value"
+    )
+    expect(area).to_have_value('[{"clauses": [{"attribute": "role", "op": "in"}]}]')
+    expect(page.locator(".impact")).to_be_hidden()
+    area.fill(json.dumps([{"clauses": [PLAN]}]))
+    editor.save()
+    assert stored("plain") == [{"clauses": [PLAN]}]
+
+
+def test_who_may_only_look_reads_sentences_and_sees_the_preview(
+    open_page: OpenPage, expect: Expect, shot: Shot, check_accessibility: CheckAccessibility
+) -> None:
+    UserFactory.create(name="Paula", metadata={"plan": "pro"})
+    rules = [rule(PLAN, clause("name", "contains", "Ann", negate=True)), rule({**PLAN})]
+    segment = SegmentFactory.create(rules=rules)
+    page = open_page(person_with("view_segment", "view_user"))
+    editor = Editor(page).open(segment)
+    expect(page.locator(".rule-told")).to_have_text(
+        [
+            'If plan is any of "pro"',
+            'and Name does not contain "Ann"',
+            'If plan is any of "pro"',
+        ]
+    )
+    expect(editor.impact).to_contain_text("1 user matches")
+    expect(editor.impact.get_by_role("link", name="Paula")).to_be_visible()
+    expect(page.get_by_role("button", name="Save", exact=True)).to_have_count(0)
+    check_accessibility(page)
+    shot(page, "segment-of-a-viewer")

@@ -1,0 +1,64 @@
+"""What users have, as suggestions: keys, types, and values that do not tell who somebody is."""
+
+from __future__ import annotations
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+
+from featureflags import suggestions as module
+from featureflags.suggestions import suggestions
+from tests.emptying import empty_caches
+from tests.factories import UserFactory
+
+pytestmark = pytest.mark.django_db
+
+
+def test_keys_types_and_frequent_values_of_metadata() -> None:
+    for number in range(3):
+        UserFactory.create(
+            metadata={"plan": "pro", "seats": number, "trial": True, "tags": ["a", "b"], "f": 1.5}
+        )
+    UserFactory.create(metadata={"plan": "team", "seats": "many", "trial": None})
+    found = suggestions()
+    assert found["custom_plan"].types == ("string",)
+    assert found["custom_plan"].values == ("pro",)
+    assert found["custom_seats"].types == ("number", "string")
+    assert found["custom_trial"].types == ("boolean",)
+    assert found["custom_f"].types == ("number",)
+    assert (found["custom_tags"].types, found["custom_tags"].values) == (("other",), ("a", "b"))
+    assert set(found["email_domain"].values) == {"example.com"}
+
+
+def test_what_is_private_or_withheld_is_no_suggestion() -> None:
+    for _ in range(3):
+        UserFactory.create(
+            name="Same name",
+            metadata={"email": "a@b.example", "bio": "text", "ip": "10.0.0.1", "note": "x" * 65},
+        )
+    found = suggestions()
+    for name in ("name", "email", "key", "custom_email", "custom_bio", "custom_ip", "custom_note"):
+        assert found[name].values == (), name
+    assert "custom_bio" in found
+
+
+def test_they_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MOST_KEYS", 2)
+    monkeypatch.setattr(module, "MOST_VALUES", 3)
+    monkeypatch.setattr(module, "SAMPLED", 10)
+    for number in range(12):
+        UserFactory.create(metadata={"a": str(number % 5), "b": 1, f"key{number}": "x" * 200})
+    found = suggestions()
+    assert [name for name in found if name.startswith("custom_")] == ["custom_a", "custom_b"]
+    assert len(found["custom_a"].values) == 3
+
+
+def test_they_are_read_once_in_a_while() -> None:
+    UserFactory.create(metadata={"plan": "pro"})
+    first = suggestions()
+    UserFactory.create(metadata={"other": "pro"})
+    with CaptureQueriesContext(connection) as captured:
+        assert suggestions() == first
+    assert len(captured) == 0
+    empty_caches("default")
+    assert "custom_other" in suggestions()
