@@ -10,6 +10,7 @@ from django.core.management.base import BaseCommand, CommandParser
 
 from featureflags.flags import declared_flags
 from featureflags.inspection.reading import RuleView, flag_in_words, flags, segments
+from featureflags.inspection.targeting import uses_by_flag
 from featureflags.management.flags import launchdarkly_data
 from featureflags.management.reading import as_json
 
@@ -35,9 +36,15 @@ class Command(BaseCommand):
         data = launchdarkly_data()
         declared = declared_flags()
         if options["json"]:
+            uses = uses_by_flag(data)
             document = {
                 "flags": [
-                    {**flag.to_dict(), "declared": flag.key in declared} for flag in flags(data)
+                    {
+                        **flag.to_dict(),
+                        "declared": flag.key in declared,
+                        "django_segments": sorted({use.segment for use in uses[flag.key]}),
+                    }
+                    for flag in flags(data)
                 ],
                 "segments": [segment.to_dict() for segment in segments(data)],
             }

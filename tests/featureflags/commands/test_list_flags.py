@@ -63,6 +63,8 @@ def test_json_with_launchdarkly_s_own_segments(call: Call, settings: Settings) -
         True,
     )
     assert found["rules"][0]["words"] == 'segments is any of "employee"'
+    assert found["rules"][0]["serving"]["words"] == "true"
+    assert found["django_segments"] == ["employee"]
     (vip,) = document["segments"]
     assert (vip["key"], vip["included"], vip["rules"][0]["words"]) == (
         "vip",

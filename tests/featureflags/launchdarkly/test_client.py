@@ -84,6 +84,26 @@ class TestOutage:
         connected.start()
         wait_for(False)
 
+    @pytest.mark.parametrize(
+        ("event", "data"),
+        [
+            ("patch", "{"),
+            ("patch", '{"path": "/flags/beta", "data": 5}'),
+            ("delete", '{"path": "/flags/beta"}'),
+            ("put", '{"path": "/", "data": {"flags": 5, "segments": null}}'),
+            ("put", '{"path": "/", "data": {"flags": {"beta": null}, "segments": {}}}'),
+        ],
+        ids=["no JSON", "no flag", "no version", "no flags", "one is none"],
+    )
+    def test_a_message_that_makes_no_sense_takes_nothing_away(
+        self, connected: LaunchDarklyServer, event: str, data: str
+    ) -> None:
+        assert ask() is True
+        connected.send_raw(f"event: {event}\ndata: {data}\n\n".encode())
+        connected.set_flag(boolean_flag("second", fallthrough=True))
+        wait_until(lambda: ask("second"), timeout=ARRIVES, what="the next change")
+        assert ask() is True
+
     def test_the_sdk_s_log_is_not_flooded_while_there_are_no_flags(
         self,
         connected: LaunchDarklyServer,
