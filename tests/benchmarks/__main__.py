@@ -20,6 +20,7 @@ BENCHMARKS = {
     "counting": "all users against 20 segments in PostgreSQL, beside SQL written by hand",
     "impact": "the preview of a changed segment in PostgreSQL, beside a query for each number",
     "members": "a page of a segment's members in PostgreSQL, beside a count and an OFFSET",
+    "warming": "users put into the cache, beside the naive loop and a pipeline written by hand",
     "store": "one evaluation by the SDK, on its own store and on ours",
 }
 
@@ -28,7 +29,11 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(BENCHMARKS))
     parser.add_argument("--json", type=Path, help="also write all figures to this file")
-    parser.add_argument("--users", type=int, help="for those in PostgreSQL (default 1,000,000)")
+    parser.add_argument(
+        "--users",
+        type=int,
+        help="for those in PostgreSQL (default 1,000,000; warming 100,000)",
+    )
     chosen = parser.parse_args()
     unknown = sorted(set(chosen.names) - BENCHMARKS.keys())
     if unknown:
@@ -39,7 +44,7 @@ def main() -> int:
         for name in chosen.names or BENCHMARKS:
             print(f"\n== {name}: {BENCHMARKS[name]}", flush=True)
             written = Path(folder) / f"{name}.json"
-            wants_users = chosen.users and name in {"counting", "impact", "members"}
+            wants_users = chosen.users and name in {"counting", "impact", "members", "warming"}
             extra = ["--users", str(chosen.users)] if wants_users else []
             command = [sys.executable, "-m", f"tests.benchmarks.{name}", "--json", str(written)]
             failed |= subprocess.run([*command, *extra], check=False).returncode != 0

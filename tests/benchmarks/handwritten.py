@@ -1,0 +1,156 @@
+"""What somebody would write by hand who knows PostgreSQL and Redis well, and needs nothing else.
+
+psycopg without Django, the protocol of Redis on a socket, and the same work: groups, the segments
+and their members as a spare, reading the cache before the rows, comparing, and writing only what
+nobody has changed meanwhile. There are no runs, ranges, leases or reports, and one process does it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import socket
+import time
+from itertools import islice
+from typing import Any
+from urllib.parse import urlsplit
+
+import hiredis
+import msgspec
+import psycopg
+
+BATCH = 5_000
+PREFIX = b"guidon:flags:1:"
+RENEW_SECONDS = 12 * 3600
+SPARE_SECONDS = 7 * 24 * 3600
+
+KEYS = "SELECT id::text FROM users_user WHERE id > %s ORDER BY id LIMIT %s"
+ROWS = """\
+SELECT id::text, email, email_verified, name, role, is_staff, is_active,
+    (EXTRACT(EPOCH FROM created_at) * 1000000)::bigint,
+    (EXTRACT(EPOCH FROM last_seen_at) * 1000000)::bigint,
+    (SELECT JSON_AGG(g.name)::text FROM auth_group g
+        JOIN users_user_groups m ON m.group_id = g.id WHERE m.user_id = u.id),
+    metadata::text
+FROM users_user u WHERE id >= %s AND id <= %s"""
+VERSION = "SELECT number, token FROM featureflags_rulesetversion"
+SEGMENTS = "SELECT id, key, version, is_active, rules FROM featureflags_segment ORDER BY key"
+MEMBERS = "SELECT segment_id, user_id::text, kind, expires_at FROM featureflags_segmentmember"
+
+ADD = """
+local n = 0
+for i, key in ipairs(KEYS) do
+    if redis.call('SET', key, ARGV[1 + i], 'NX', 'PX', ARGV[1]) then n = n + 1 end
+end
+return n
+"""
+REPLACE = """
+local n = 0
+for i, key in ipairs(KEYS) do
+    if redis.call('GET', key) == ARGV[1 + i] then
+        redis.call('SET', key, ARGV[1 + #KEYS + i], 'PX', ARGV[1])
+        n = n + 1
+    end
+end
+return n
+"""
+AT_ONCE = 500
+
+
+class Wire:
+    """Redis by its protocol."""
+
+    def __init__(self, url: str) -> None:
+        parts = urlsplit(url)
+        self._socket = socket.create_connection((parts.hostname, parts.port))
+        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._reader = hiredis.Reader()
+        self.call(b"SELECT", parts.path.strip("/").encode() or b"0")
+        for script in (ADD, REPLACE):
+            self.call(b"SCRIPT", b"LOAD", script.encode())
+
+    def call(self, *words: bytes) -> Any:
+        self._socket.sendall(hiredis.pack_command(words))  # type: ignore[arg-type]  # of any length
+        while (answer := self._reader.gets()) is False:
+            self._reader.feed(self._socket.recv(1 << 20))
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    def run(self, script: str, keys: list[bytes], *arguments: bytes) -> int:
+        digest = hashlib.sha1(script.encode(), usedforsecurity=False).hexdigest().encode()
+        found: int = self.call(b"EVALSHA", digest, str(len(keys)).encode(), *keys, *arguments)
+        return found
+
+
+class Handwritten:
+    """Warms everybody, from lowest to highest key."""
+
+    def __init__(self) -> None:
+        self.database = psycopg.connect(os.environ["DATABASE_URL"], autocommit=True)
+        self.redis = Wire(os.environ["REDIS_URL"])
+        self.seconds = int(os.environ.get("SNAPSHOT_SECONDS", "86400"))
+        self.encode = msgspec.msgpack.Encoder().encode
+        self.decode = msgspec.json.Decoder(dict[str, Any]).decode
+        self.names = msgspec.json.Decoder(list[str]).decode
+
+    def __call__(self) -> int:
+        """How many were written."""
+        self.keep_segments()
+        last, written = "00000000-0000-0000-0000-000000000000", 0
+        while keys := [key for (key,) in self.database.execute(KEYS, (last, BATCH))]:
+            written += self.warm(keys)
+            last = keys[-1]
+        return written
+
+    def keep_segments(self) -> None:
+        ((number, token),) = self.database.execute(VERSION)
+        included: dict[int, dict[str, int | None]] = {}
+        excluded: dict[int, dict[str, int | None]] = {}
+        for segment, user, kind, until in self.database.execute(MEMBERS):
+            side = included if kind == "include" else excluded
+            ends = None if until is None else round(until.timestamp() * 1e6)
+            side.setdefault(segment, {})[user] = ends
+        rows = [
+            (key, version, active, rules, included.get(pk, {}), excluded.get(pk, {}))
+            for pk, key, version, active, rules in self.database.execute(SEGMENTS)
+        ]
+        spare = self.encode((f"{number}-{token.hex[:8]}", rows))
+        milliseconds = str(SPARE_SECONDS * 1000).encode()
+        self.redis.call(b"SET", PREFIX + b"ruleset-spare", spare, b"PX", milliseconds)
+
+    def warm(self, keys: list[str]) -> int:
+        names = [b"%bsnapshot:1:%b" % (PREFIX, key.encode()) for key in keys]
+        values = self.redis.call(b"MGET", *names)
+        stored = dict(zip(keys, zip(names, values, strict=True), strict=True))
+        now = int(time.time())
+        header = b"\x92\xce" + (now + self.seconds).to_bytes(4, "big")
+        missing: list[tuple[bytes, bytes]] = []
+        known: list[tuple[bytes, bytes, bytes]] = []
+        with self.database.cursor(binary=True) as cursor:
+            for row in cursor.execute(ROWS, (keys[0], keys[-1])):
+                if row[0] not in stored:
+                    continue
+                name, before = stored[row[0]]
+                groups = tuple(sorted(self.names(row[9]))) if row[9] else ()
+                body = self.encode((*row[:9], groups, self.decode(row[10])))
+                if before is None:
+                    missing.append((name, header + body))
+                elif before[6:] != body or int.from_bytes(before[2:6], "big") < now + RENEW_SECONDS:
+                    known.append((name, before, header + body))
+        return self.write(missing, known)
+
+    def write(
+        self, missing: list[tuple[bytes, bytes]], known: list[tuple[bytes, bytes, bytes]]
+    ) -> int:
+        kept = str((self.seconds + SPARE_SECONDS) * 1000).encode()
+        written = 0
+        adding = iter(missing)
+        while chunk := list(islice(adding, AT_ONCE)):
+            names, values = zip(*chunk, strict=True)
+            written += self.redis.run(ADD, list(names), kept, *values)
+        replacing = iter(known)
+        while changes := list(islice(replacing, AT_ONCE)):
+            names, before, after = zip(*changes, strict=True)
+            written += self.redis.run(REPLACE, list(names), kept, *before, *after)
+        return written

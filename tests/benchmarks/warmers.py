@@ -1,0 +1,89 @@
+"""One process that warms in one way: `python -m tests.benchmarks.warmers WAY`.
+
+It says `ready` when it has imported everything, warms for each line that it is given, and answers
+with JSON: users read and written, and its peak of memory.
+"""
+
+from __future__ import annotations
+
+import json
+import resource
+import sys
+from collections.abc import Callable
+from functools import partial
+
+import django
+
+django.setup()
+
+# ruff: noqa: E402 - models can be imported only now
+import msgspec
+from django.conf import settings
+from django.core.cache import caches
+
+from featureflags.cache import store
+from featureflags.warming.aims import Aim
+from featureflags.warming.reports import report
+from featureflags.warming.runs import begin
+from featureflags.warming.working import work_on
+from tests.benchmarks.handwritten import Handwritten
+from users.models import User
+from users.selectors import snapshot_of
+
+NAIVE_USERS = 5_000
+EVERYBODY = Aim(days=None)
+STOCK = {
+    "BACKEND": "django.core.cache.backends.redis.RedisCache",
+    "LOCATION": settings.CACHES["featureflags"]["LOCATION"],
+}
+Done = tuple[int, int]
+
+
+def naive(alias: str) -> Callable[[], Done]:
+    """Users as instances, with their groups, and a `cache.set` for each: the first thousands."""
+    settings.CACHES["stock"] = STOCK
+    cache = caches[alias]
+
+    def warm() -> Done:
+        count = 0
+        users = User.objects.with_group_names().order_by("pk")[:NAIVE_USERS]
+        for user in users.iterator(chunk_size=2_000):
+            value = msgspec.msgpack.encode(store.Entry(0, snapshot_of(user)))
+            cache.set(store.snapshot_key(str(user.pk)), value, 86_400)
+            count += 1
+        return count, count
+
+    return warm
+
+
+def ours() -> Done:
+    """As `warm_contexts --all`, joined by the other process where there are two."""
+    begun = begin(EVERYBODY)
+    work_on(begun)
+    ended = report(begun.run)
+    if not ended.succeeded:
+        raise SystemExit(str(ended))
+    return ended.read, ended.written
+
+
+def by_hand() -> Callable[[], Done]:
+    warm = Handwritten()
+    return lambda: (0, warm())
+
+
+def main(way: str) -> None:
+    ways: dict[str, Callable[[], Callable[[], Done]]] = {
+        "naive": partial(naive, "stock"),
+        "by hand": by_hand,
+        "ours": lambda: ours,
+    }
+    warm = ways[way]()
+    print("ready", flush=True)
+    for _ in sys.stdin:
+        read, written = warm()
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        print(json.dumps({"read": read, "written": written, "peak_kib": peak}), flush=True)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

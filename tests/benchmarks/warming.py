@@ -1,0 +1,57 @@
+"""Warming the cache: ours beside the naive loop and a pipeline written by hand.
+
+    python -m tests.benchmarks.warming [--users N] [--json FILE]
+
+Runs on a PostgreSQL and a Redis of its own, which are gone afterwards. Each way is a process of its
+own, and warms all users in turns with the others; the best of several runs counts. The naive loop
+(instances, and a `set` of Django's own Redis backend for each) is given the first 5,000 alone.
+What is written by hand does the same work (groups, segments with their members, comparing before
+writing, no older row over a newer write) and writes the same bytes, or nothing is measured.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+import tempfile
+
+from tests.services.postgres import postgres_server
+from tests.services.redis import redis_server
+
+USERS = 100_000
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument(
+        "--users",
+        type=int,
+        default=USERS,
+        help=f"how many at most (default {USERS:,}): it begins with fewer, to show the growth",
+    )
+    parser.add_argument("--json", default="", help="also write the figures to this file")
+    chosen = parser.parse_args()
+    command = [sys.executable, "-m", "tests.benchmarks.warmed", str(chosen.users), chosen.json]
+    with (
+        postgres_server() as database,
+        redis_server() as cache,
+        tempfile.TemporaryDirectory() as folder,
+    ):
+        environment = {
+            **os.environ,
+            "DATABASE_URL": database.url,
+            "REDIS_URL": cache.url,
+            "GUIDON_IGNORE_DOTENV": "1",
+            "GUIDON_VAR_DIR": folder,
+            "DJANGO_SETTINGS_MODULE": "config.settings.development",
+            # Or Django would keep the queries of each process.
+            "DEBUG": "false",
+            "LOG_LEVEL": "WARNING",
+        }
+        return subprocess.run(command, env=environment, check=False).returncode
+
+
+if __name__ == "__main__":
+    sys.exit(main())
