@@ -1,0 +1,108 @@
+"""A deploy that changes the snapshots' version: the new one warms while the old one serves."""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+from django.db import connection
+
+from featureflags.cache import store
+from featureflags.models import WarmRun
+from featureflags.warming.runs import begin
+from featureflags.warming.working import warm
+from tests.featureflags.warming.people import EVERYBODY, as_stored, cached, crowd, stored
+from tests.services.processes import manage
+from users.models import User
+from users.snapshots import SNAPSHOT_VERSION
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+NEXT = SNAPSHOT_VERSION + 1
+
+
+def next_release(*arguments: str) -> Any:
+    """A command of the next release, on the database and the cache of this test."""
+    name = str(connection.settings_dict["NAME"])
+    url = (
+        f"sqlite:///{name}"
+        if connection.vendor == "sqlite"
+        else urlsplit(os.environ["DATABASE_URL"])._replace(path=f"/{name}").geturl()
+    )
+    env: dict[str, str | None] = {
+        "DATABASE_URL": url,
+        "DJANGO_SETTINGS_MODULE": "tests.featureflags.warming.next_release",
+    }
+    ended = manage(env, *arguments)
+    assert ended.returncode == 0, ended.stderr
+    return json.loads(ended.stdout)
+
+
+@contextmanager
+def readers_of_this_release(users: list[User]) -> Iterator[list[int]]:
+    """Somebody reads the cache all the while; how many users they found, each time."""
+    found: list[int] = []
+    ended = threading.Event()
+
+    def read() -> None:
+        while not ended.is_set():
+            found.append(len(cached(*users)))
+        connection.close()
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    try:
+        yield found
+    finally:
+        ended.set()
+        reader.join()
+
+
+def test_the_next_release_warms_its_own_while_this_one_serves() -> None:
+    users = crowd(30)
+    warm(EVERYBODY)
+    before = {user.pk: stored(user) for user in users}
+    with readers_of_this_release(users) as found:
+        first = next_release("warm_contexts", "--all", "--json")
+        second = next_release("warm_contexts", "--all", "--json")
+    assert (first["written"], first["kept"]) == (30, 0), "nothing of ours is of use to it"
+    assert (second["written"], second["kept"]) == (0, 30), "and now all of it is there"
+    assert set(found) == {30}, "nobody here has missed anything"
+    assert {user.pk: stored(user) for user in users} == before
+    assert cached(*users) == as_stored(*users)
+    assert set(WarmRun.objects.values_list("snapshot_version", flat=True)) == {
+        SNAPSHOT_VERSION,
+        NEXT,
+    }
+
+
+def test_a_run_of_this_release_stands_in_the_next_one_s_way_no_more_than_the_other_way_round() -> (
+    None
+):
+    crowd(3)
+    ours = begin(EVERYBODY)
+    theirs = next_release("warm_contexts", "--all", "--force", "--json")
+    assert (theirs["state"], theirs["run"] != ours.run) == ("done", True)
+    assert WarmRun.objects.get(pk=ours.run).state == WarmRun.State.RUNNING
+    assert warm(EVERYBODY).run == ours.run
+
+
+def test_what_this_release_writes_the_next_one_sees() -> None:
+    """Both serve for a while: neither may keep what the other has replaced."""
+    user, *_ = crowd(2)
+    key = str(user.pk)
+    next_release("warm_contexts", "--all", "--json")
+
+    def role() -> object:
+        return next_release("show_context", key, "--json")["context"]["role"]
+
+    assert role() == "user"
+    User.objects.filter(pk=key).update(role="admin")
+    assert role() == "admin"
+    assert not store.read([key]).failed
