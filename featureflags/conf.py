@@ -42,7 +42,7 @@ class FeatureFlagsSettings:
     """For so long after a process has asked which rules hold, its checks for loaded users need not
     ask again: they save a round trip, and may miss an edit of a segment for as long. 0: never."""
     warm_active_days: int = 7
-    warm_batch: int = 1000
+    warm_batch: int = 2000
     """Users that are read and written in one go."""
     warm_range: int = 10_000
     """Users that a worker takes at a time."""

@@ -29,9 +29,59 @@ class Entry(msgspec.Struct, frozen=True, array_like=True):
     snapshot: UserSnapshot
 
 
-encode = msgspec.msgpack.Encoder().encode
-decode = msgspec.msgpack.Decoder(Entry).decode
+BIG: Final = 1
+"""MessagePack's own integers have 64 bits. Metadata may hold others, which travel as text in an
+extension of this code."""
+PAIR: Final = b"\x92"
+HEAD: Final = 6
+"""Bytes before the snapshot: an array of two, and an instant of the years 1970 to 2106."""
+
+_encode = msgspec.msgpack.Encoder().encode
+
+
+def encode(value: object) -> bytes:
+    """An entry, or the fields of a snapshot in their order, as MessagePack."""
+    try:
+        return _encode(value)
+    except OverflowError:
+        return _encode(_with_big_numbers(value))
+
+
+def _with_big_numbers(value: object) -> object:
+    if isinstance(value, int) and not -(2**63) <= value < 2**64:
+        return msgspec.msgpack.Ext(BIG, str(value).encode())
+    if isinstance(value, msgspec.Struct):
+        value = msgspec.structs.astuple(value)
+    if isinstance(value, list | tuple):
+        return [_with_big_numbers(item) for item in value]
+    if isinstance(value, dict):
+        return {key: _with_big_numbers(item) for key, item in value.items()}
+    return value
+
+
+def _big_number(code: int, data: memoryview) -> int:
+    if code != BIG:
+        raise msgspec.ValidationError(f"no extension of ours: {code}")
+    return int(bytes(data))
+
+
+decode = msgspec.msgpack.Decoder(Entry, ext_hook=_big_number).decode
 """Raises msgspec.DecodeError for what is no entry, or one of another release."""
+
+
+def head(fresh_until: int) -> bytes:
+    """What stands before an encoded snapshot: together they are an entry."""
+    return PAIR + _encode(fresh_until)
+
+
+def fresh_until_if_same(stored: bytes, snapshot: bytes) -> int:
+    """Until when a stored entry may be used if it holds this very (encoded) snapshot; else 0.
+
+    Nothing is decoded. An entry that was written in another order of metadata counts as another.
+    """
+    if stored[HEAD:] != snapshot or not stored.startswith(PAIR + b"\xce"):
+        return 0
+    return int.from_bytes(stored[2:HEAD], "big")
 
 
 def snapshot_key(user_key: str) -> str:

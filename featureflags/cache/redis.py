@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterator, Mapping
 from itertools import islice
 from typing import Any, TypeVar
 
+from django.core.cache.backends.base import default_key_func
 from django_redis.cache import RedisCache
 from django_redis.serializers.base import BaseSerializer
 from redis import ConnectionPool, Redis
@@ -68,7 +69,7 @@ class SharedRedisCache(RedisCache):  # type: ignore[misc]  # django-redis' base 
         Raises redis.RedisError.
         """
         redis = _connection_of_this_thread(self.client.get_client(write=True))
-        values = redis.mget([self.client.make_key(key) for key in keys])
+        values = redis.mget(self._names(keys))
         found = zip(keys, values, strict=True)
         return {key: value for key, value in found if isinstance(value, bytes)}
 
@@ -85,44 +86,42 @@ class SharedRedisCache(RedisCache):  # type: ignore[misc]  # django-redis' base 
         )
 
     def add_many(
-        self, values: Mapping[str, Any], timeout: float, version: int | None = None
+        self, values: Mapping[str, bytes], timeout: float, version: int | None = None
     ) -> int:
         """Write those that are not there, for `timeout` seconds; how many.
 
-        One round trip for each `AT_ONCE` keys. Each write is atomic, all of them are not.
+        Bytes are written as they are: the cache's serializer is `BytesSerializer`. One round trip
+        for each `AT_ONCE` keys. Each write is atomic, all of them are not.
         """
-        encode = self.client.encode
-        return sum(
-            self._run(ADD_MANY, names, [_milliseconds(timeout), *map(encode, found)])
-            for names, found in self._chunks(values, version)
-        )
+        kept = _milliseconds(timeout)
+        written = 0
+        for chunk in _chunks(values):
+            names = self._names([key for key, _ in chunk], version)
+            written += self._run(ADD_MANY, names, [kept, *(value for _, value in chunk)])
+        return written
 
     def replace_many(
-        self, values: Mapping[str, tuple[Any, Any]], timeout: float, version: int | None = None
+        self,
+        values: Mapping[str, tuple[bytes, bytes]],
+        timeout: float,
+        version: int | None = None,
     ) -> int:
         """`replace` for each key (old and new value); how many were written. As `add_many`."""
-        encode = self.client.encode
-        return sum(
-            self._run(
-                REPLACE_MANY,
-                names,
-                [
-                    _milliseconds(timeout),
-                    *(encode(old) for old, _ in found),
-                    *(encode(new) for _, new in found),
-                ],
-            )
-            for names, found in self._chunks(values, version)
-        )
+        kept = _milliseconds(timeout)
+        written = 0
+        for chunk in _chunks(values):
+            names = self._names([key for key, _ in chunk], version)
+            old, new = [pair[0] for _, pair in chunk], [pair[1] for _, pair in chunk]
+            written += self._run(REPLACE_MANY, names, [kept, *old, *new])
+        return written
 
-    def _chunks(
-        self, values: Mapping[str, Value], version: int | None
-    ) -> Iterator[tuple[list[str], list[Value]]]:
-        """Names in Redis and values, `AT_ONCE` at a time."""
+    def _names(self, keys: Collection[str], version: int | None = None) -> list[str]:
+        """What Redis knows these keys by: `make_key` for each, at a tenth of its price."""
         make_key = self.client.make_key
-        items = iter(values.items())
-        while chunk := list(islice(items, AT_ONCE)):
-            yield [make_key(key, version=version) for key, _ in chunk], [each for _, each in chunk]
+        if self.key_func is not default_key_func:
+            return [make_key(key, version=version) for key in keys]
+        prefix = str(make_key("", version=version))
+        return [prefix + key for key in keys]
 
     def _run(self, script: Script, names: list[str], arguments: list[Any]) -> int:
         """Run a script by its digest: its text travels only where Redis does not know it."""
@@ -131,6 +130,13 @@ class SharedRedisCache(RedisCache):  # type: ignore[misc]  # django-redis' base 
             return int(redis.evalsha(script.digest, len(names), *names, *arguments))
         except NoScriptError:
             return int(redis.eval(script.text, len(names), *names, *arguments))
+
+
+def _chunks(values: Mapping[str, Value]) -> Iterator[list[tuple[str, Value]]]:
+    """Keys and values, `AT_ONCE` at a time."""
+    items = iter(values.items())
+    while chunk := list(islice(items, AT_ONCE)):
+        yield chunk
 
 
 def _milliseconds(seconds: float) -> int:

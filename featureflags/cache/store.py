@@ -155,15 +155,21 @@ def fill(source: CacheRead, snapshots: Iterable[UserSnapshot]) -> None:
         transaction.on_commit(partial(_fill, source, found), robust=True)
 
 
-def renew(source: CacheRead, snapshots: Collection[UserSnapshot]) -> int | None:
-    """As `fill`, at once. Not for use within a transaction: what it read may be rolled back.
+def renew(source: CacheRead, entries: Mapping[str, bytes], fresh_until: int) -> int | None:
+    """As `fill`, at once, for entries that are encoded already, by user key.
 
-    Returns how many were written (an entry that changed since `source` stays as it is), or None if
-    the cache failed or the batch took so long that the rows may be old.
+    Not for use within a transaction: what it read may be rolled back. Returns how many were
+    written (an entry that changed since `source` stays as it is), or None if the cache failed or
+    the batch took so long that the rows may be old.
     """
     if source.failed:
         return None
-    return _fill(source, list(snapshots)) if snapshots else 0
+    return _write(source, entries, fresh_until) if entries else 0
+
+
+def fresh_until_now() -> int:
+    """Until when an entry that is written now may be used, in seconds since the epoch."""
+    return int(time.time()) + app_settings().snapshot_seconds
 
 
 def fill_version(source: CacheRead, version: str) -> None:
@@ -248,22 +254,25 @@ def resume() -> None:
 
 
 def _fill(source: CacheRead, snapshots: list[UserSnapshot]) -> int | None:
+    fresh_until = fresh_until_now()
+    entries = {each.key: encode(Entry(fresh_until, each)) for each in snapshots}
+    return _write(source, entries, fresh_until)
+
+
+def _write(source: CacheRead, entries: Mapping[str, bytes], fresh_until: int) -> int | None:
     """Add what was missing, replace what was found; how many were written, None if it failed."""
     if _too_old(source):
         return None
     cache = _cache()
-    fresh_until = int(time.time()) + app_settings().snapshot_seconds
     timeout = _kept_seconds(cache, fresh_until)
     missing: dict[str, bytes] = {}
     known: dict[str, tuple[bytes, bytes]] = {}
-    for snapshot in snapshots:
-        name = snapshot_key(snapshot.key)
-        value = encode(Entry(fresh_until, snapshot))
-        before = source.stored.get(snapshot.key)
+    for key, value in entries.items():
+        before = source.stored.get(key)
         if before is None:
-            missing[name] = value
+            missing[snapshot_key(key)] = value
         else:
-            known[name] = (before, value)
+            known[snapshot_key(key)] = (before, value)
     try:
         if not _can_replace(cache):
             return sum(cache.add(name, value, timeout) for name, value in missing.items())

@@ -12,17 +12,13 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, fields
 
-import msgspec
-
-from featureflags.cache import store
-from featureflags.cache.entries import Entry, decode, is_entry
+from featureflags.cache import entries, store
 from featureflags.conf import app_settings
 from users.querysets import UserQuerySet
-from users.selectors import snapshots, user_keys
-from users.snapshots import UserSnapshot
+from users.selectors import snapshot_values, user_keys
 
 
 class CacheDown(RuntimeError):  # noqa: N818 - it reads as what happened
@@ -63,33 +59,24 @@ def warm_users(users: UserQuerySet, *, force: bool) -> Iterator[Counts]:
 def _warm_batch(users: UserQuerySet, keys: list[str], *, force: bool) -> Counts:
     # The cache first: an entry that changes after this is not overwritten with older rows.
     source = store.read(keys)
+    if source.failed:
+        return Counts(read=len(keys), failed=len(keys))
     known = frozenset(keys)
+    fresh_until = store.fresh_until_now()
+    good_until = int(time.time()) + app_settings().warm_renew_seconds
+    head, stored = entries.head(fresh_until), source.stored
+    read, to_write = 0, dict[str, bytes]()
     in_batch = users.filter(pk__gte=uuid.UUID(keys[0]), pk__lte=uuid.UUID(keys[-1]))
-    # Of whoever was created meanwhile we do not know what the cache holds.
-    rows = {row.key: row for row in snapshots(in_batch) if row.key in known}
-    written = store.renew(source, _to_write(source, rows, force=force))
+    for values in snapshot_values(in_batch):
+        key = values[0]
+        if key not in known:
+            # Created meanwhile: we do not know what the cache holds of them.
+            continue
+        read += 1
+        snapshot, before = entries.encode(values), stored.get(key)
+        if before is None or force or entries.fresh_until_if_same(before, snapshot) < good_until:
+            to_write[key] = head + snapshot
+    written = store.renew(source, to_write, fresh_until)
     if written is None:
-        return Counts(read=len(rows), failed=len(rows))
-    return Counts(read=len(rows), written=written, kept=len(rows) - written)
-
-
-def _to_write(
-    source: store.CacheRead, rows: Mapping[str, UserSnapshot], *, force: bool
-) -> list[UserSnapshot]:
-    """Those whose entry is missing, ends soon, or differs."""
-    ends_soon = time.time() + app_settings().warm_renew_seconds
-    return [
-        row
-        for key, row in rows.items()
-        if force
-        or (entry := _entry(source.stored.get(key))) is None
-        or entry.fresh_until < ends_soon
-        or entry.snapshot != row
-    ]
-
-
-def _entry(stored: bytes | None) -> Entry | None:
-    try:
-        return decode(stored) if stored is not None and is_entry(stored) else None
-    except msgspec.DecodeError:
-        return None
+        return Counts(read=read, failed=read)
+    return Counts(read=read, written=written, kept=read - written)

@@ -17,12 +17,11 @@ import django
 django.setup()
 
 # ruff: noqa: E402 - models can be imported only now
-import msgspec
 import redis
 from django.contrib.auth.models import Group
 from django.db import connection
 
-from featureflags.cache.store import Entry
+from featureflags.cache.entries import decode
 from featureflags.models import Segment
 from tests.benchmarks.filling import fill
 from users.models import User
@@ -173,8 +172,8 @@ def check_that_both_write_the_same(users: int) -> None:
         warmer.close()
         names = sorted(CLIENT.scan_iter(match="guidon:flags:1:snapshot:*", count=10_000))
         values: list[Any] = CLIENT.mget(names)
-        entries = map(msgspec.msgpack.Decoder(Entry).decode, values)
-        found.append({name: entry.snapshot for name, entry in zip(names, entries, strict=True)})
+        snapshots = [decode(value).snapshot for value in values]
+        found.append(dict(zip(names, snapshots, strict=True)))
     if found[0] != found[1] or len(found[0]) != users:
         raise SystemExit("what is written by hand is not the same as ours")
 

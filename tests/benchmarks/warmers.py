@@ -17,11 +17,10 @@ import django
 django.setup()
 
 # ruff: noqa: E402 - models can be imported only now
-import msgspec
 from django.conf import settings
 from django.core.cache import caches
 
-from featureflags.cache import store
+from featureflags.cache.entries import Entry, encode, snapshot_key
 from featureflags.warming.aims import Aim
 from featureflags.warming.reports import report
 from featureflags.warming.runs import begin
@@ -48,8 +47,8 @@ def naive(alias: str) -> Callable[[], Done]:
         count = 0
         users = User.objects.with_group_names().order_by("pk")[:NAIVE_USERS]
         for user in users.iterator(chunk_size=2_000):
-            value = msgspec.msgpack.encode(store.Entry(0, snapshot_of(user)))
-            cache.set(store.snapshot_key(str(user.pk)), value, 86_400)
+            value = encode(Entry(0, snapshot_of(user)))
+            cache.set(snapshot_key(str(user.pk)), value, 86_400)
             count += 1
         return count, count
 

@@ -133,12 +133,23 @@ def test_a_spare_past_its_time_is_written_anew(settings: Settings) -> None:
     assert cached(user) == as_stored(user)
 
 
+def test_numbers_of_any_size_are_kept(settings: Settings) -> None:
+    change(settings, WARM_RANGE=2)
+    big = {"n": 2**64, "deep": [{"x": -(10**300)}], "near": 2**64 - 1}
+    users = [*crowd(1, metadata=big), seen(1)]
+    assert warm(EVERYBODY).written == 2
+    assert cached(*users) == as_stored(*users)
+    assert cached(*users)[str(users[0].pk)].metadata == big
+    assert warm(EVERYBODY).kept == 2
+
+
 def test_the_marker_of_an_open_write_is_never_overwritten() -> None:
-    changed, other = crowd(2)
+    changing, changed, other = crowd(3)
+    store.mark_open([str(changing.pk)])
     store.drop([str(changed.pk)])
     warmed = warm(FORCED)
-    assert (warmed.written, warmed.kept, warmed.succeeded) == (1, 1, True)
-    assert cached(changed, other) == as_stored(other)
+    assert (warmed.written, warmed.kept, warmed.succeeded) == (2, 1, True)
+    assert cached(changing, changed, other) == as_stored(changed, other)
 
 
 @pytest.mark.parametrize("before", ["warm", "cold"])
@@ -168,7 +179,9 @@ def test_an_entry_that_changed_meanwhile_stays_as_it_is() -> None:
     User.objects.filter(pk=key).update(last_seen_at=timezone.now())
     rewritten = cached(user)[key]
     assert rewritten != old
-    assert store.renew(source, [old]) == 0
+    until = store.fresh_until_now()
+    older = entries.encode(entries.Entry(until, old))
+    assert store.renew(source, {key: older}, until) == 0
     assert cached(user)[key] == rewritten
 
 
