@@ -9,8 +9,9 @@ from typing import Any
 
 import msgspec
 
-SNAPSHOT_VERSION = 1
-"""Raise it whenever the fields below change: caches hold snapshots as arrays, by position."""
+SNAPSHOT_VERSION = 2
+"""Raise it by one whenever the fields below change: caches hold snapshots as arrays, by position.
+During a deploy a write tells the releases of the next lower and higher version too."""
 
 
 class UserSnapshot(msgspec.Struct, frozen=True, kw_only=True, array_like=True):

@@ -11,7 +11,7 @@ Two kinds of markers keep a reader from putting back what a write has replaced:
 from __future__ import annotations
 
 import os
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
@@ -39,19 +39,26 @@ HEAD: Final = 6
 _encode = msgspec.msgpack.Encoder().encode
 
 
-def encode(value: object) -> bytes:
-    """An entry, or the fields of a snapshot in their order, as MessagePack."""
+def encode(fresh_until: int, snapshot: UserSnapshot) -> bytes:
+    """An entry as it is stored."""
+    return head(fresh_until) + encode_fields(msgspec.structs.astuple(snapshot))
+
+
+def encode_fields(fields: tuple[Any, ...]) -> bytes:
+    """The fields of a snapshot, in their order, as MessagePack.
+
+    The user's key is left out: it is what the entry lies under, and would be a third of it.
+    """
+    stored = ("", *fields[1:])
     try:
-        return _encode(value)
+        return _encode(stored)
     except OverflowError:
-        return _encode(_with_big_numbers(value))
+        return _encode(_with_big_numbers(stored))
 
 
 def _with_big_numbers(value: object) -> object:
     if isinstance(value, int) and not -(2**63) <= value < 2**64:
         return msgspec.msgpack.Ext(BIG, str(value).encode())
-    if isinstance(value, msgspec.Struct):
-        value = msgspec.structs.astuple(value)
     if isinstance(value, list | tuple):
         return [_with_big_numbers(item) for item in value]
     if isinstance(value, dict):
@@ -65,8 +72,15 @@ def _big_number(code: int, data: memoryview) -> int:
     return int(bytes(data))
 
 
-decode = msgspec.msgpack.Decoder(Entry, ext_hook=_big_number).decode
-"""Raises msgspec.DecodeError for what is no entry, or one of another release."""
+_decode = msgspec.msgpack.Decoder(Entry, ext_hook=_big_number).decode
+
+
+def decode(user_key: str, stored: bytes) -> Entry:
+    """The entry of a user. Raises msgspec.DecodeError for what is none, or another release's."""
+    entry = _decode(stored)
+    # Frozen for whoever gets it; nobody has it yet.
+    msgspec.structs.force_setattr(entry.snapshot, "key", user_key)
+    return entry
 
 
 def head(fresh_until: int) -> bytes:
@@ -87,6 +101,15 @@ def fresh_until_if_same(stored: bytes, snapshot: bytes) -> int:
 def snapshot_key(user_key: str) -> str:
     """Where a user's snapshot lies. The version lets two releases run side by side."""
     return f"snapshot:{SNAPSHOT_VERSION}:{user_key}"
+
+
+def marked_keys(user_key: str) -> list[str]:
+    """Where a write leaves its markers: also for the releases before and after this one.
+
+    During a deploy both serve, each from entries of its own version; a write by one of them is a
+    write for the other one too.
+    """
+    return [f"snapshot:{SNAPSHOT_VERSION + step}:{user_key}" for step in (0, -1, 1)]
 
 
 def committed_marker() -> bytes:

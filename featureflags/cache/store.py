@@ -21,6 +21,7 @@ import logging
 import time
 from collections.abc import Collection, Iterable, Mapping
 from functools import cached_property, partial
+from itertools import chain
 from typing import Final, Protocol, cast
 
 import msgspec
@@ -36,6 +37,7 @@ from featureflags.cache.entries import (
     encode,
     is_entry,
     is_replaceable,
+    marked_keys,
     snapshot_key,
 )
 from featureflags.conf import app_settings
@@ -113,7 +115,7 @@ class CacheRead:
         spare: dict[str, UserSnapshot] = {}
         now = time.time()
         for key, value in self.stored.items():
-            entry = entry_of(value)
+            entry = entry_of(key, value)
             if entry is not None:
                 (fresh if now < entry.fresh_until else spare)[key] = entry.snapshot
         return fresh, spare
@@ -180,13 +182,13 @@ def fill_version(source: CacheRead, version: str) -> None:
 
 def mark_open(user_keys: Iterable[str]) -> bool:
     """Keep everybody from filling until the write at hand has committed; whether the cache took it."""
-    return _set_many(dict.fromkeys(map(snapshot_key, user_keys), OPEN))
+    return _set_many(dict.fromkeys(_marked(user_keys), OPEN))
 
 
 def drop(user_keys: Iterable[str]) -> bool:
     """Put markers in the place of snapshots that a committed write has made old; say whether the
     cache took them."""
-    return _set_many({snapshot_key(key): committed_marker() for key in user_keys})
+    return _set_many({name: committed_marker() for name in _marked(user_keys)})
 
 
 def mark_version_open() -> bool:
@@ -219,29 +221,27 @@ def rewrite_last_seen(user_keys: Collection[str], last_seen_at: int) -> bool:
     try:
         cache = _cache()
         found = cache.get_many([snapshot_key(key) for key in user_keys])
-        changes: dict[str, tuple[bytes, bytes]] = {}
-        for name, value in found.items():
-            if (entry := entry_of(value)) is not None:
-                seen = msgspec.structs.replace(entry.snapshot, last_seen_at=last_seen_at)
-                changes[name] = (value, encode(Entry(entry.fresh_until, seen)))
-        others = [key for key in user_keys if snapshot_key(key) not in changes]
-        others += [
-            key
+        rewritten = {
+            snapshot_key(key)
             for key in user_keys
-            if (change := changes.get(snapshot_key(key))) and not _rewrite(cache, key, *change)
-        ]
+            if (before := found.get(snapshot_key(key))) is not None
+            and (entry := entry_of(key, before)) is not None
+            and _rewrite(cache, key, before, entry, last_seen_at)
+        }
     except Exception as error:  # noqa: BLE001 - each backend raises errors of its own
         _failed("rewrite", error)
         return False
-    return drop(others)
+    return _set_many(
+        {name: committed_marker() for name in _marked(user_keys) if name not in rewritten}
+    )
 
 
-def entry_of(value: object) -> Entry | None:
-    """A stored entry; None for a marker and for what another release may have written."""
+def entry_of(user_key: str, value: object) -> Entry | None:
+    """A stored entry of a user; None for a marker and for what another release may have written."""
     if not is_entry(value):
         return None
     try:
-        return decode(cast("bytes", value))
+        return decode(user_key, cast("bytes", value))
     except msgspec.DecodeError as error:
         report(logger, "cache_undecodable", "An entry of the cache is not ours: %s", error)
         return None
@@ -255,7 +255,7 @@ def resume() -> None:
 
 def _fill(source: CacheRead, snapshots: list[UserSnapshot]) -> int | None:
     fresh_until = fresh_until_now()
-    entries = {each.key: encode(Entry(fresh_until, each)) for each in snapshots}
+    entries = {each.key: encode(fresh_until, each) for each in snapshots}
     return _write(source, entries, fresh_until)
 
 
@@ -317,12 +317,17 @@ def _set_many(values: dict[str, bytes]) -> bool:
         return False
 
 
-def _rewrite(cache: BaseCache, key: str, old: bytes, new: bytes) -> bool:
+def _rewrite(cache: BaseCache, key: str, before: bytes, entry: Entry, last_seen_at: int) -> bool:
     if not _can_replace(cache):
         return False
-    entry = decode(new)
+    seen = msgspec.structs.replace(entry.snapshot, last_seen_at=last_seen_at)
+    after = encode(entry.fresh_until, seen)
     timeout = _kept_seconds(cache, entry.fresh_until)
-    return cast("Replacing", cache).replace(snapshot_key(key), old, new, timeout)
+    return cast("Replacing", cache).replace(snapshot_key(key), before, after, timeout)
+
+
+def _marked(user_keys: Iterable[str]) -> Iterable[str]:
+    return chain.from_iterable(map(marked_keys, user_keys))
 
 
 def _kept_seconds(cache: BaseCache, fresh_until: int) -> float:

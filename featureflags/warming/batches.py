@@ -73,7 +73,7 @@ def _warm_batch(users: UserQuerySet, keys: list[str], *, force: bool) -> Counts:
             # Created meanwhile: we do not know what the cache holds of them.
             continue
         read += 1
-        snapshot, before = entries.encode(values), stored.get(key)
+        snapshot, before = entries.encode_fields(values), stored.get(key)
         if before is None or force or entries.fresh_until_if_same(before, snapshot) < good_until:
             to_write[key] = head + snapshot
     written = store.renew(source, to_write, fresh_until)

@@ -19,6 +19,8 @@ import hiredis
 import msgspec
 import psycopg
 
+from users.snapshots import SNAPSHOT_VERSION
+
 BATCH = 5_000
 PREFIX = b"guidon:flags:1:"
 RENEW_SECONDS = 12 * 3600
@@ -120,7 +122,7 @@ class Handwritten:
         self.redis.call(b"SET", PREFIX + b"ruleset-spare", spare, b"PX", milliseconds)
 
     def warm(self, keys: list[str]) -> int:
-        names = [b"%bsnapshot:1:%b" % (PREFIX, key.encode()) for key in keys]
+        names = [b"%bsnapshot:%d:%b" % (PREFIX, SNAPSHOT_VERSION, key.encode()) for key in keys]
         values = self.redis.call(b"MGET", *names)
         stored = dict(zip(keys, zip(names, values, strict=True), strict=True))
         now = int(time.time())
@@ -133,7 +135,7 @@ class Handwritten:
                     continue
                 name, before = stored[row[0]]
                 groups = tuple(sorted(self.names(row[9]))) if row[9] else ()
-                body = self.encode((*row[:9], groups, self.decode(row[10])))
+                body = self.encode(("", *row[1:9], groups, self.decode(row[10])))
                 if before is None:
                     missing.append((name, header + body))
                 elif before[6:] != body or int.from_bytes(before[2:6], "big") < now + RENEW_SECONDS:

@@ -20,7 +20,7 @@ django.setup()
 from django.conf import settings
 from django.core.cache import caches
 
-from featureflags.cache.entries import Entry, encode, snapshot_key
+from featureflags.cache.entries import encode, snapshot_key
 from featureflags.warming.aims import Aim
 from featureflags.warming.reports import report
 from featureflags.warming.runs import begin
@@ -47,7 +47,7 @@ def naive(alias: str) -> Callable[[], Done]:
         count = 0
         users = User.objects.with_group_names().order_by("pk")[:NAIVE_USERS]
         for user in users.iterator(chunk_size=2_000):
-            value = encode(Entry(0, snapshot_of(user)))
+            value = encode(0, snapshot_of(user))
             cache.set(snapshot_key(str(user.pk)), value, 86_400)
             count += 1
         return count, count

@@ -26,6 +26,7 @@ from featureflags.segments.attribute_types import AttributeType
 from featureflags.validation import find_warnings
 from tests.factories import SegmentFactory, UserFactory, clause, rule
 from users.selectors import snapshot_of
+from users.snapshots import SNAPSHOT_VERSION
 
 NAME_LENGTH = Attribute(
     name="name_length",
@@ -114,9 +115,9 @@ def test_a_snapshot_is_kept_for_24_hours_under_a_versioned_key() -> None:
     snapshot = snapshot_of(UserFactory.create())
     store.fill(store.read([snapshot.key]), [snapshot])
     name = entries.snapshot_key(snapshot.key)
-    assert name == f"snapshot:1:{snapshot.key}"
+    assert name == f"snapshot:{SNAPSHOT_VERSION}:{snapshot.key}"
     from django.core.cache import caches  # noqa: PLC0415 - beside its use
 
-    entry = entries.decode(caches["featureflags"].get(name))
+    entry = entries.decode(snapshot.key, caches["featureflags"].get(name))
     in_a_day = timezone.now() + datetime.timedelta(days=1)
     assert abs(entry.fresh_until - in_a_day.timestamp()) < 60

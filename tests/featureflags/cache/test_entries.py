@@ -15,6 +15,7 @@ from featureflags.cache.entries import (
     committed_marker,
     decode,
     encode,
+    encode_fields,
     fresh_until_if_same,
     head,
 )
@@ -40,15 +41,15 @@ def snapshot(**metadata: Any) -> UserSnapshot:
 
 
 def fields(of: UserSnapshot) -> bytes:
-    return encode(msgspec.structs.astuple(of))
+    return encode_fields(msgspec.structs.astuple(of))
 
 
 @given(st.dictionaries(st.text(), st.integers(-(10**30), 10**30) | st.floats(allow_nan=False)))
 def test_a_head_and_the_fields_are_an_entry(metadata: dict[str, Any]) -> None:
     found = snapshot(**metadata) if all(map(str.isidentifier, metadata)) else snapshot(x=metadata)
     whole = head(UNTIL) + fields(found)
-    assert whole == encode(Entry(UNTIL, found))
-    assert decode(whole) == Entry(UNTIL, found)
+    assert whole == encode(UNTIL, found)
+    assert decode(found.key, whole) == Entry(UNTIL, found)
     assert fresh_until_if_same(whole, fields(found)) == UNTIL
 
 
@@ -57,7 +58,7 @@ def test_a_head_and_the_fields_are_an_entry(metadata: dict[str, Any]) -> None:
 )
 def test_numbers_beyond_64_bits_come_back_as_they_were(number: int) -> None:
     deep = snapshot(n=number, deep=[{"x": [number, 1.5, "é", None, True]}])
-    back = decode(encode(Entry(UNTIL, deep))).snapshot
+    back = decode(deep.key, encode(UNTIL, deep)).snapshot
     assert back == deep
     assert type(back.metadata["n"]) is int
 
@@ -65,9 +66,9 @@ def test_numbers_beyond_64_bits_come_back_as_they_were(number: int) -> None:
 def test_another_snapshot_a_marker_or_no_entry_is_not_the_same() -> None:
     ours = fields(snapshot(plan="pro"))
     others = [
-        encode(Entry(UNTIL, snapshot(plan="free"))),
-        encode(Entry(UNTIL, snapshot(plan="prof"))),
-        encode(Entry(UNTIL, snapshot())),
+        encode(UNTIL, snapshot(plan="free")),
+        encode(UNTIL, snapshot(plan="prof")),
+        encode(UNTIL, snapshot()),
         OPEN,
         committed_marker(),
         b"",
@@ -81,4 +82,4 @@ def test_another_snapshot_a_marker_or_no_entry_is_not_the_same() -> None:
 def test_what_is_of_another_release_is_no_entry() -> None:
     foreign = msgspec.msgpack.encode((UNTIL, [msgspec.msgpack.Ext(9, b"1")]))
     with pytest.raises(msgspec.DecodeError):
-        decode(foreign)
+        decode("x", foreign)

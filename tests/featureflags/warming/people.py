@@ -48,7 +48,7 @@ def stored(user: User) -> bytes:
 
 def ends_at(user: User) -> int:
     """Until when the entry of a user may be used, in seconds since the epoch."""
-    return entries.decode(stored(user)).fresh_until
+    return entries.decode(str(user.pk), stored(user)).fresh_until
 
 
 def as_stored(*users: User) -> dict[str, UserSnapshot]:

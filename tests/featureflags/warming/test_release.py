@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import json
 import os
 import threading
@@ -13,7 +14,6 @@ from urllib.parse import urlsplit
 import pytest
 from django.db import connection
 
-from featureflags.cache import store
 from featureflags.models import WarmRun
 from featureflags.warming.runs import begin
 from featureflags.warming.working import warm
@@ -93,16 +93,31 @@ def test_a_run_of_this_release_stands_in_the_next_one_s_way_no_more_than_the_oth
     assert warm(EVERYBODY).run == ours.run
 
 
+ASK = """\
+import json
+from featureflags.resolving import resolve
+print(json.dumps(resolve({key!r}).to_dict()))
+"""
+
+
+def as_the_next_release_sees(user: User) -> Any:
+    """What a page of it knows of a user by key: from its cache, if that has them."""
+    return next_release("shell", "--no-imports", "-c", ASK.format(key=str(user.pk)))
+
+
 def test_what_this_release_writes_the_next_one_sees() -> None:
     """Both serve for a while: neither may keep what the other has replaced."""
     user, *_ = crowd(2)
-    key = str(user.pk)
     next_release("warm_contexts", "--all", "--json")
+    before = as_the_next_release_sees(user)
+    assert (before["attributes"]["role"], before["source"]) == ("user", "cache")
+    User.objects.filter(pk=user.pk).update(role="admin")
+    assert as_the_next_release_sees(user)["attributes"]["role"] == "admin"
 
-    def role() -> object:
-        return next_release("show_context", key, "--json")["context"]["role"]
 
-    assert role() == "user"
-    User.objects.filter(pk=key).update(role="admin")
-    assert role() == "admin"
-    assert not store.read([key]).failed
+def test_when_somebody_was_seen_last_is_told_to_the_next_release_too() -> None:
+    user, *_ = crowd(1)
+    next_release("warm_contexts", "--all", "--json")
+    User.objects.mark_seen(str(user.pk), datetime.datetime(2026, 1, 2, tzinfo=datetime.UTC))
+    after = as_the_next_release_sees(user)["attributes"]
+    assert after["last_seen_at"] == "2026-01-02T00:00:00Z"

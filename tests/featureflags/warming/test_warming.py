@@ -180,7 +180,7 @@ def test_an_entry_that_changed_meanwhile_stays_as_it_is() -> None:
     rewritten = cached(user)[key]
     assert rewritten != old
     until = store.fresh_until_now()
-    older = entries.encode(entries.Entry(until, old))
+    older = entries.encode(until, old)
     assert store.renew(source, {key: older}, until) == 0
     assert cached(user)[key] == rewritten
 
