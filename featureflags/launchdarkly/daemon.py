@@ -1,7 +1,9 @@
 """Daemon mode: flags from a Redis that a relay proxy fills, through the SDK's own Redis store.
 
 The SDK's store raises when Redis fails, and an evaluation would give the default. Here the last
-known flag is served, and the status says since when Redis fails.
+known flag is served, and the status says since when Redis fails. The SDK's store also raises for
+all flags if it cannot parse one of them. Here the last good version of that flag is served, or that
+flag alone is missing.
 """
 
 from __future__ import annotations
@@ -9,7 +11,8 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Mapping
-from typing import Any
+from types import MappingProxyType
+from typing import Any, Final
 
 from ldclient.feature_store import CacheConfig
 from ldclient.integrations import Redis
@@ -31,8 +34,33 @@ RETRY_SECONDS = 1.0
 """After a failure Redis is left alone so long: a page asks for many flags, and waits once."""
 
 
+MALFORMED: Final[Mapping[str, bool]] = MappingProxyType({"malformed": True})
+"""In the place of what the SDK cannot parse. Its store asks whether it is deleted."""
+
+
+def _forgiving(kind: VersionedDataKind) -> VersionedDataKind:
+    """The same kind for the SDK's store, whose `all` would raise for one that is malformed."""
+
+    def decoded(item: Any) -> Any:
+        try:
+            return kind.decode(item)
+        except Exception as error:  # noqa: BLE001 - whatever one item is, the others must hold
+            name = _named(kind, item.get("key") if isinstance(item, dict) else None)
+            why = f"{type(error).__name__}: {error}"
+            report(logger, f"malformed:{name}", "Redis holds malformed %s: %s", name, why)
+            return MALFORMED
+
+    return VersionedDataKind(
+        kind.namespace, kind.request_api_path, kind.stream_api_path, decoder=decoded
+    )
+
+
 def _same(item: Any) -> Any:
     return item
+
+
+def _named(kind: VersionedDataKind, key: object) -> str:
+    return f"{NAMES[kind]}/{key}"
 
 
 class DaemonStore(FeatureStore):
@@ -49,7 +77,11 @@ class DaemonStore(FeatureStore):
             },
         )
         self._known: dict[VersionedDataKind, dict[str, Any]] = {FEATURES: {}, SEGMENTS: {}}
+        self._kinds: dict[VersionedDataKind, VersionedDataKind] = {
+            kind: _forgiving(kind) for kind in (FEATURES, SEGMENTS)
+        }
         self.malformed: frozenset[str] = frozenset()
+        """What the SDK could not parse when it was last read, as `flags/KEY`."""
         self.changed_at: int | None = None
         """Unknown: Redis does not say when it was filled."""
         self.failing_since: int | None = None
@@ -109,30 +141,43 @@ class DaemonStore(FeatureStore):
         if self._is_left_alone():
             return self._known[kind].get(key)
         try:
-            item = self._redis.get(kind, key, _same)
-            decoded = None if item is None else kind.decode(item)
+            item = self._redis.get(self._kinds[kind], key, _same)
         except Exception as error:  # noqa: BLE001 - whatever Redis' client raises is an outage
             self._failed(error)
             return self._known[kind].get(key)
         self._answered()
-        if decoded is None:
+        self._note(kind, {key: item})
+        if item is None:
             self._known[kind].pop(key, None)
-        else:
-            self._known[kind][key] = decoded
-        return decoded
+        elif item is not MALFORMED:
+            self._known[kind][key] = item
+        return self._known[kind].get(key)
 
     def _all(self, kind: VersionedDataKind) -> dict[str, Any]:
+        """In a dict of the caller's own: other threads go on reading meanwhile."""
         if self._is_left_alone():
             return dict(self._known[kind])
         try:
-            items = self._redis.all(kind, _same)
-            decoded = {key: kind.decode(item) for key, item in items.items()}
+            items = self._redis.all(self._kinds[kind], _same)
         except Exception as error:  # noqa: BLE001 - whatever Redis' client raises is an outage
             self._failed(error)
             return dict(self._known[kind])
         self._answered()
-        self._known[kind] = decoded
-        return decoded
+        known = self._known[kind]
+        self._note(kind, {**dict.fromkeys(known), **items})
+        self._known[kind] = {
+            key: known[key] if item is MALFORMED else item
+            for key, item in items.items()
+            if item is not MALFORMED or key in known
+        }
+        return dict(self._known[kind])
+
+    def _note(self, kind: VersionedDataKind, items: Mapping[str, Any]) -> None:
+        """What was read: whether it is malformed. None: it is not there."""
+        broken = {_named(kind, key) for key, item in items.items() if item is MALFORMED}
+        gone = self.malformed & {_named(kind, key) for key in items} - broken
+        if broken or gone:
+            self.malformed = (self.malformed - gone) | broken
 
     def _is_left_alone(self) -> bool:
         return self.failing_since is not None and time.monotonic() < self._retry_at

@@ -25,7 +25,7 @@ from featureflags.launchdarkly.store import CopyOnWriteStore
 from featureflags.overrides import override_flag
 from featureflags.testing import sdk_test_data
 from tests.featureflags.launchdarkly.asking import ARRIVES, ask, wait_for
-from tests.services.launchdarkly import LaunchDarklyServer, boolean_flag
+from tests.services.launchdarkly import LaunchDarklyServer, boolean_flag, malformed_flag
 from tests.services.redis import RedisServer, redis_server
 from tests.services.waiting import wait_until
 
@@ -166,6 +166,42 @@ class TestDaemon:
         with override_flag("beta", True):
             assert ask() is True
         assert feature_store().raw() == {"flags": {}, "segments": {}}
+
+    def test_one_that_is_malformed_takes_no_other_down(
+        self, relay: Any, server: RedisServer
+    ) -> None:
+        def write(**changed: Any) -> None:
+            """As it is: the SDK's own store would refuse it."""
+            with redis.Redis.from_url(server.url) as database:
+                for key, text in changed.items():
+                    database.hset("relay:features", key, json.dumps(text))
+
+        flags = {key: boolean_flag(key, fallthrough=True) for key in ("bad", "beta", "gamma")}
+        relay.init({FEATURES: flags, SEGMENTS: {}})
+        write(bad=malformed_flag("bad"))
+        assert ask("bad", default="default") == "default"
+        assert [ask(key) for key in ("beta", "gamma")] == [True, True]
+        status = connection_status()
+        assert (status.state, status.flags, status.malformed) == (State.VALID, 2, ("flags/bad",))
+        write(bad=flags["bad"])
+        assert ask("bad") is True
+        assert connection_status().malformed == ()
+        write(bad=malformed_flag("bad"))
+        assert connection_status().malformed == ("flags/bad",)
+        assert ask("bad") is True, "the last good one"
+        assert connection_status().flags == 3
+        relay.init({FEATURES: {"beta": flags["beta"]}, SEGMENTS: {}})
+        assert ask("bad", default="gone") == "gone"
+        status = connection_status()
+        assert (status.flags, status.malformed) == (1, ())
+
+    def test_what_was_read_does_not_change_under_its_reader(self, relay: Any) -> None:
+        relay.init({FEATURES: {"beta": boolean_flag("beta")}, SEGMENTS: {}})
+        ask()
+        reading = feature_store().all(FEATURES)
+        relay.upsert(FEATURES, boolean_flag("gamma"))
+        ask("gamma")
+        assert list(reading) == ["beta"]
 
     def test_without_redis_the_last_known_flags_hold(self, relay: Any, server: RedisServer) -> None:
         relay.init({FEATURES: {"beta": boolean_flag("beta", fallthrough=True)}, SEGMENTS: {}})
