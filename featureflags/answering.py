@@ -13,7 +13,7 @@ from typing import Final, TypeAlias
 
 import msgspec
 
-from featureflags.cache import usage
+from featureflags.cache import tallies, usage
 from featureflags.cache.usage import pending
 from featureflags.contexts import UserContext, with_extra
 from featureflags.flags import Flag, FlagType, declared_flags
@@ -77,7 +77,7 @@ def evaluate_boolean(
     evaluation = _evaluation(key, context, answer, fallback)
     if not isinstance(evaluation.value, bool):
         evaluation = _wrong_type(evaluation, FlagType.BOOLEAN, fallback is True)
-    return checked(evaluation, strict=strict).value is True
+    return checked(_noted(evaluation), strict=strict).value is True
 
 
 def evaluate_one(
@@ -91,7 +91,7 @@ def evaluate_one(
     if attributes:
         context = with_extra(context, attributes)
     fallback = _default_of(key, default)
-    return _evaluation(key, context, _ask(key, context, fallback), fallback)
+    return _noted(_evaluation(key, context, _ask(key, context, fallback), fallback))
 
 
 def evaluate_all(context: UserContext, attributes: ExtraAttributes | None) -> dict[str, Evaluation]:
@@ -123,6 +123,16 @@ def _counted(key: str, answer: Answer) -> Answer:
 def _count(key: str) -> None:
     if not is_looking():
         usage.count(key)
+
+
+def _noted(evaluation: Evaluation) -> Evaluation:
+    """The same; counted by its reasons if it is degraded."""
+    reasons = evaluation.degraded
+    if reasons and not is_looking():
+        is_known = Degradation.FLAG_NOT_FOUND not in reasons or evaluation.flag in declared_flags()
+        if is_known:
+            tallies.count_degraded(reasons)
+    return evaluation
 
 
 def _one_of_all(key: str, context: UserContext, answers: Mapping[str, Answer] | None) -> Evaluation:

@@ -17,7 +17,7 @@ from django.db import DatabaseError, transaction
 from django.http import HttpRequest
 from django.utils.functional import LazyObject
 
-from featureflags.cache import coherence, store
+from featureflags.cache import coherence, store, tallies
 from featureflags.cache.rulesets import LoadedRuleset, current_ruleset, recent_ruleset
 from featureflags.cache.store import CacheRead
 from featureflags.cache.turns import Turns
@@ -29,6 +29,7 @@ from featureflags.contexts import (
     visitor_context,
     with_anonymous_key,
 )
+from featureflags.launchdarkly.client import is_looking
 from featureflags.results import ContextSource, Degradation
 from featureflags.types import MICROSECONDS_PER_SECOND
 from featureflags.visitors import known_visitor_key, visitor_key
@@ -206,6 +207,8 @@ def _fetch(keys: list[str], unit: UnitOfWork | None) -> dict[str, UserContext]:
     missing = [key for key in keys if key not in contexts]
     if missing:
         contexts.update(_from_database(missing, read, loaded))
+    if not is_looking():
+        tallies.count_found(context.source for context in contexts.values())
     return {key: _keep(unit, contexts[key]) for key in keys}
 
 

@@ -11,48 +11,36 @@ from __future__ import annotations
 
 import atexit
 import datetime
-import logging
 import os
 import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import cast
 
-import msgspec
-from django.core.cache import caches
-from django.core.cache.backends.base import BaseCache
+from featureflags.cache import daily, tallies
 
-from featureflags.cache.store import Replacing
-from featureflags.conf import app_settings
-from featureflags.monitoring import report
-
-logger = logging.getLogger(__name__)
-
+PREFIX = "flag-usage"
 FLUSH_SECONDS = 60.0
-KEPT_DAYS = 100
-KEPT_SECONDS = KEPT_DAYS * 86_400
 MAX_FLAGS = 2_000
 """More keys than this in one minute are made up, not flags."""
-TRIES = 5
-"""Other processes add to the same entry."""
 
 pending: dict[str, int] = {}
 """What this process has counted and not merged yet. Always the same dict: whoever counts may keep
 it, and add to what stands in it; a new flag comes in by `count`."""
 _flush_at = time.monotonic() + FLUSH_SECONDS
-_decode = msgspec.msgpack.Decoder(dict[str, int]).decode
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Usage:
-    """What the cache knows of the last KEPT_DAYS."""
+    """What the cache knows of the last `daily.KEPT_DAYS`."""
 
     since: datetime.date | None = None
     """The first day (UTC) on which anything was counted. None: nothing was."""
     last: Mapping[str, datetime.date] = field(default_factory=dict)
     """The last day on which each flag was evaluated."""
     total: Mapping[str, int] = field(default_factory=dict)
+    days: Mapping[datetime.date, int] = field(default_factory=dict)
+    """Evaluations of all flags, by day."""
     failed: bool = False
     """The cache did not answer."""
 
@@ -69,89 +57,45 @@ def flush_if_due() -> None:
     now = time.monotonic()
     if now >= _flush_at:
         _flush_at = now + FLUSH_SECONDS
-        if pending:
+        if pending or tallies.pending:
             threading.Thread(target=flush, name="flag-usage", daemon=True).start()
 
 
 def flush() -> bool:
-    """Add what was counted to the entry of today; say whether the cache took it."""
+    """Add what was counted to the entry of today, with the tallies; whether the cache took it."""
+    tallies_are_merged = tallies.flush()
     # Taken one by one: what a thread counts meanwhile stays, or goes along.
     counts = {flag: times for flag in list(pending) if (times := pending.pop(flag, 0))}
-    if not counts:
-        return True
-    try:
-        merged = _merge(caches[app_settings().cache], _name(_today()), counts)
-    except Exception as error:  # noqa: BLE001 - each backend raises errors of its own
-        name = type(error).__name__
-        report(logger, "usage_flush_failed", "The cache failed to count evaluations: %s", name)
-        merged = False
-    if not merged:
-        for flag, times in list(counts.items()):
-            pending[flag] = pending.get(flag, 0) + times
-    return merged
+    if not counts or daily.merge(PREFIX, counts):
+        return tallies_are_merged
+    for flag, times in counts.items():
+        pending[flag] = pending.get(flag, 0) + times
+    return False
 
 
 def read() -> Usage:
     """The counts of all processes that have merged theirs."""
-    today = _today()
-    days = {_name(day): day for day in (today - datetime.timedelta(n) for n in range(KEPT_DAYS))}
-    try:
-        found = caches[app_settings().cache].get_many(days)
-    except Exception as error:  # noqa: BLE001 - each backend raises errors of its own
-        name = type(error).__name__
-        report(logger, "usage_read_failed", "The counts of evaluations are unreadable: %s", name)
+    days = daily.read(PREFIX)
+    if days is None:
         return Usage(failed=True)
     last: dict[str, datetime.date] = {}
-    total: dict[str, int] = {}
-    for name, value in found.items():
-        for flag, times in _counts(value).items():
-            last[flag] = max(days[name], last.get(flag, days[name]))
-            total[flag] = total.get(flag, 0) + times
-    return Usage(since=min((days[name] for name in found), default=None), last=last, total=total)
+    for day, counts in days.items():
+        for flag in counts:
+            last[flag] = max(day, last.get(flag, day))
+    return Usage(
+        since=min(days, default=None),
+        last=last,
+        total=tallies.sum_of(days),
+        days={day: sum(counts.values()) for day, counts in days.items()},
+    )
 
 
 def forget() -> None:
     """Start again from nothing; after a fork, and for tests."""
     global _flush_at  # noqa: PLW0603 - the one place that holds it
     pending.clear()
+    tallies.forget()
     _flush_at = time.monotonic() + FLUSH_SECONDS
-
-
-def _merge(cache: BaseCache, name: str, counts: Mapping[str, int]) -> bool:
-    for _ in range(TRIES):
-        stored = cache.get(name)
-        merged = dict(counts)
-        for flag, times in _counts(stored).items():
-            merged[flag] = merged.get(flag, 0) + times
-        value = msgspec.msgpack.encode(merged)
-        if stored is None:
-            if cache.add(name, value, KEPT_SECONDS):
-                return True
-        elif not hasattr(cache, "replace"):
-            cache.set(name, value, KEPT_SECONDS)
-            return True
-        elif cast("Replacing", cache).replace(name, stored, value, KEPT_SECONDS):
-            return True
-    return False
-
-
-def _counts(stored: object) -> dict[str, int]:
-    """The counts of a day; none where another release, or somebody else, wrote the entry."""
-    if not isinstance(stored, bytes):
-        return {}
-    try:
-        return _decode(stored)
-    except msgspec.DecodeError as error:
-        report(logger, "usage_undecodable", "Counts of evaluations are not ours: %s", error)
-        return {}
-
-
-def _name(day: datetime.date) -> str:
-    return f"flag-usage:{day.isoformat()}"
-
-
-def _today() -> datetime.date:
-    return datetime.datetime.now(datetime.UTC).date()
 
 
 # The parent merges its own counts: a child starts at nothing.

@@ -6,6 +6,7 @@ import datetime
 from typing import Any
 
 from django import template
+from django.utils import timezone
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
@@ -33,7 +34,12 @@ def launchdarkly_connection() -> dict[str, Any]:
     """
     connect()
     status = connection_status()
-    return {"status": status, "state": STATES[status.state], "testers": app_settings().testers}
+    return {
+        "status": status,
+        "state": STATES[status.state],
+        "testers": app_settings().testers,
+        "zone": timezone.get_current_timezone_name(),
+    }
 
 
 @register.filter

@@ -9,7 +9,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import DatabaseError
 
-from featureflags.cache import usage
+from featureflags.cache import daily, usage
 from featureflags.flagchecks import Facts, Finding, Kind, archived, find_problems
 from featureflags.flags import declared_flags
 from featureflags.inspection.reading import RawData
@@ -40,7 +40,7 @@ DAYS = 30
 
 
 def _days(text: str) -> int:
-    most = usage.KEPT_DAYS - 1
+    most = daily.KEPT_DAYS - 1
     if not text.isdecimal() or not 1 <= int(text) <= most:
         raise ArgumentTypeError(f"a number of days from 1 to {most}")
     return int(text)

@@ -19,7 +19,7 @@ from django.test import override_settings
 
 from config.settings.caches import redis_caches
 from featureflags import monitoring
-from featureflags.cache import usage
+from featureflags.cache import daily, usage
 from featureflags.cache.unit import unit_of_work
 from featureflags.evaluation import (
     ais_enabled,
@@ -92,7 +92,7 @@ def test_counts_of_processes_are_added(flag_file: FlagFile) -> None:
 def test_processes_that_merge_at_once_lose_nothing() -> None:
     def merge() -> None:
         counts = {"beta": 1}
-        while not usage._merge(caches["featureflags"], "flag-usage:2026-01-01", counts):
+        while not daily.merge_into(caches["featureflags"], "flag-usage:2026-01-01", counts):
             time.sleep(0)
 
     threads = [threading.Thread(target=merge) for _ in range(16)]
@@ -101,7 +101,7 @@ def test_processes_that_merge_at_once_lose_nothing() -> None:
     for thread in threads:
         thread.join()
     stored = caches["featureflags"].get("flag-usage:2026-01-01")
-    assert usage._counts(stored) == {"beta": 16}
+    assert daily.counts_in(stored) == {"beta": 16}
 
 
 def test_a_unit_merges_once_a_minute_and_its_page_does_not_wait(
@@ -150,7 +150,7 @@ def test_a_cache_without_replace_is_enough() -> None:
 
 
 def test_an_entry_of_somebody_else_is_replaced() -> None:
-    caches["featureflags"].set(usage._name(TODAY()), b"\xff", 60)
+    caches["featureflags"].set(daily.entry_name(usage.PREFIX, TODAY()), b"\xff", 60)
     usage.count("beta")
     assert counted() == {"beta": 1}
 
