@@ -52,7 +52,7 @@ def find_warnings(raw_rules: object) -> list[Problem]:
             rule=number,
             message=(
                 "it tests only what users write themselves. Add the condition"
-                " “E-mail verified is any of true” before it grants anything."
+                " “E-mail verified is true” before it grants anything."
             ),
         )
         for number, rule in enumerate(rules, start=1)

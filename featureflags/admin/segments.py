@@ -33,6 +33,11 @@ from featureflags.validation import find_warnings
 RULES_IN_LIST = 3
 """How many rules the list tells in words, before it only counts the others."""
 
+PRECEDENCE = gettext_lazy(
+    "A user is in the segment if all conditions of any rule hold. Who is included by name is in,"
+    " and who is excluded by name is out, whatever the rules say; included beats excluded."
+)
+
 
 @admin.register(Segment)
 class SegmentAdmin(SizeColumns, GuardedSegmentAdmin, DeletingSegmentAdmin):
@@ -50,7 +55,7 @@ class SegmentAdmin(SizeColumns, GuardedSegmentAdmin, DeletingSegmentAdmin):
     readonly_fields = ("rules_told", "used_by_flags", "version", "created_at", "updated_at")
     fieldsets = (
         (None, {"fields": ("key", "name", "description", "is_active")}),
-        (gettext_lazy("Rules"), {"fields": ("rules",)}),
+        (gettext_lazy("Rules"), {"fields": ("rules",), "description": PRECEDENCE}),
         (gettext_lazy("Flags"), {"fields": ("used_by_flags",)}),
         (gettext_lazy("History"), {"fields": ("version", "created_at", "updated_at")}),
     )
@@ -80,8 +85,8 @@ class SegmentAdmin(SizeColumns, GuardedSegmentAdmin, DeletingSegmentAdmin):
         """Rules as sentences for whoever may not change them."""
         given: Any = self.add_fieldsets if obj is None else super().get_fieldsets(request, obj)
         if obj is not None and not self.has_change_permission(request, obj):
-            told = (gettext_lazy("Rules"), {"fields": ("rules_told",)})
-            given = [told if "rules" in each["fields"] else (name, each) for name, each in given]
+            told = {"fields": ("rules_told",), "description": PRECEDENCE}
+            given = [(name, told if "rules" in each["fields"] else each) for name, each in given]
         return self.with_note(request, given)
 
     def get_readonly_fields(self, request: HttpRequest, obj: Segment | None = None) -> Any:

@@ -17,7 +17,7 @@ from featureflags.bypass import fresh_rows
 from featureflags.models import Segment
 from featureflags.segments.attribute_types import OPERATORS_BY_TYPE, AttributeType
 from featureflags.segments.definitions import SEGMENT_MATCH
-from featureflags.segments.wording import ONE_VALUE, OPERATORS, ValueKind
+from featureflags.segments.wording import IS, ONE_VALUE, OPERATORS, ValueKind
 from featureflags.suggestions import Suggestion, suggestions
 from featureflags.types import JSONValue
 
@@ -72,6 +72,7 @@ def vocabulary(own_key: str) -> dict[str, JSONValue]:
             }
             for op, info in OPERATORS.items()
         },
+        "booleanLabels": {"label": _(IS.label), "negated": _(IS.negated_label)},
         "segmentMatch": SEGMENT_MATCH,
         "segments": _segments(own_key),
         "zone": timezone.get_current_timezone_name(),

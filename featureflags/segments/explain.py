@@ -18,7 +18,7 @@ from featureflags.segments.explanation import (
 from featureflags.segments.predicate import CompiledClause, CompiledRule, reader
 from featureflags.segments.ruleset import CompiledSegment, Ruleset
 from featureflags.segments.showing import listed, show
-from featureflags.segments.wording import OPERATORS
+from featureflags.segments.wording import OPERATORS, wording
 from featureflags.types import Attributes
 
 
@@ -117,7 +117,7 @@ def observed_in_words(compiled: CompiledClause, observed: object, *, held: bool)
         return f"{name} is {show(observed)}"
     if compiled.incomparable(observed):
         return f"{name} is {show(observed)}, which cannot be compared: no match, negated or not"
-    info = OPERATORS[clause.op]
+    info = wording(clause.op, clause.values) or OPERATORS[clause.op]
     # The label that is true of what was seen, whatever the condition asks for.
     label = info.label if held is not clause.negate else info.negated_label
     return f"{name} is {show(observed)}: it {label} {listed(clause)}"

@@ -9,7 +9,7 @@ import json
 from typing import Final
 
 from featureflags.segments.definitions import EXISTS, SEGMENT_MATCH, Clause
-from featureflags.segments.wording import OPERATORS
+from featureflags.segments.wording import wording
 from featureflags.types import JSONValue
 
 _LONGEST: Final = 120
@@ -48,8 +48,8 @@ def _plain_number(value: int | float) -> JSONValue:
 
 
 def words(clause: Clause) -> str:
-    """A condition as a sentence: ``email_domain is any of "agpt.co"``."""
-    info = OPERATORS.get(clause.op)
+    """A condition as a sentence: ``email_domain is any of "agpt.co"``, ``email_verified is true``."""
+    info = wording(clause.op, clause.values)
     label = clause.op if info is None else info.negated_label if clause.negate else info.label
     if clause.op == EXISTS:
         return f"{clause.attribute} {label}"

@@ -5,7 +5,7 @@ Data only: what an operator does stands in ``operators``.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -66,6 +66,16 @@ OPERATORS: Mapping[str, OperatorInfo] = {
     "exists": _info(_("is known"), _("is not known"), ValueKind.NOTHING),
 }
 """Every operator that a rule may use: LaunchDarkly's, segmentMatch, and our own ``exists``."""
+
+IS = _info(_("is"), _("is not"), ValueKind.ANY)
+"""What ``in`` says of one boolean, which would hardly be “any of” something."""
+
+
+def wording(op: str, values: Sequence[object]) -> OperatorInfo | None:
+    """The words of an operator for these values; None for one that is unknown."""
+    is_boolean = op == "in" and len(values) == 1 and isinstance(values[0], bool)
+    return IS if is_boolean else OPERATORS.get(op)
+
 
 ONE_VALUE = frozenset(
     {"lessThan", "lessThanOrEqual", "greaterThan", "greaterThanOrEqual", "before", "after"}

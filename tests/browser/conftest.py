@@ -17,7 +17,7 @@ from django.conf import settings
 from django.contrib.auth.models import Permission
 from django.db import connections
 from django.test import Client
-from playwright.sync_api import BrowserContext, Expect, Page
+from playwright.sync_api import BrowserContext, Expect, Page, ViewportSize
 from pytest_django.live_server_helper import LiveServer
 
 from tests.browser.chromium import MISSING, find_chromium, is_required
@@ -31,8 +31,8 @@ ARTEFACTS: Final = Path(__file__).resolve().parents[2] / "artefacts"
 AWAY: Final = "Asia/Kolkata"
 """Where the browser is. Not where the site is: its times are the site's, wherever one looks."""
 
-DESKTOP: Final = {"width": 1280, "height": 900}
-PHONE: Final = {"width": 390, "height": 844}
+DESKTOP: Final = ViewportSize(width=1280, height=900)
+PHONE: Final = ViewportSize(width=390, height=844)
 
 AXE_OPTIONS: Final = {
     "resultTypes": ["violations"],
@@ -212,15 +212,19 @@ def shot() -> Shot:
     return keep
 
 
-CheckAccessibility = Callable[[Page], None]
+class CheckAccessibility(Protocol):
+    def __call__(self, page: Page, only: str | None = None) -> None:
+        """Fail for any violation that axe-core finds, or for those of one of its rules."""
+        ...
 
 
 @pytest.fixture
 def check_accessibility() -> CheckAccessibility:
-    """Fail for any violation that axe-core finds in a page, best practice included."""
+    """See `CheckAccessibility`. Best practice is included."""
 
-    def check(page: Page) -> None:
-        results = Axe().run(page, options=AXE_OPTIONS)
+    def check(page: Page, only: str | None = None) -> None:
+        options = AXE_OPTIONS if only is None else {**AXE_OPTIONS, "runOnly": [only]}
+        results = Axe().run(page, options=options)
         assert results.violations_count == 0, results.generate_report()
 
     return check

@@ -17,7 +17,7 @@ from playwright.sync_api import Page
 from rest_framework.authtoken.models import Token
 
 from featureflags.models import Segment, SegmentChange
-from tests.browser.conftest import CheckAccessibility
+from tests.browser.conftest import DESKTOP, PHONE, CheckAccessibility
 from tests.conftest import FlagFile
 from tests.factories import SegmentMemberFactory, UserFactory, clause, rule
 from tests.services.flag_json import boolean_flag, segment_rule
@@ -102,21 +102,36 @@ def model_of(page: str) -> type[Model]:
     return found
 
 
+@pytest.mark.parametrize("half", [0, 1])
 def test_every_page_keeps_to_the_policy_and_is_accessible(
-    samples: Mapping[str, object], superuser_page: Page, check_accessibility: CheckAccessibility
+    samples: Mapping[str, object],
+    superuser_page: Page,
+    check_accessibility: CheckAccessibility,
+    half: int,
 ) -> None:
-    addresses = sorted(set(admin_pages(samples)))
+    """In the light and in the dark, on a desk and on a phone."""
+    page, addresses = superuser_page, sorted(set(admin_pages(samples)))
     assert len(addresses) >= 30
-    for address in addresses:
-        answer = superuser_page.goto(address)
+    wrong = []
+    for address in addresses[half::2]:
+        answer = page.goto(address)
         assert answer is not None
         assert (address, answer.status) == (address, 200)
         policy = answer.headers["content-security-policy"]
         assert "default-src 'self'" in policy
         assert "unsafe" not in policy
         # After the scripts that wait until the page has loaded.
-        superuser_page.evaluate("() => new Promise(done => setTimeout(done))")
+        page.evaluate("() => new Promise(done => setTimeout(done))")
         try:
-            check_accessibility(superuser_page)
+            check_accessibility(page)
+            page.emulate_media(color_scheme="dark")
+            check_accessibility(page, only="color-contrast")
         except AssertionError as error:
-            raise AssertionError(f"{address}: {error}") from error
+            wrong.append(f"{address}: {error}")
+        page.set_viewport_size(PHONE)
+        width = page.evaluate("() => document.documentElement.scrollWidth")
+        if width > PHONE["width"]:
+            wrong.append(f"{address}: {width} pixels wide on a phone of {PHONE['width']}")
+        page.set_viewport_size(DESKTOP)
+        page.emulate_media(color_scheme="light")
+    assert not wrong, "\n".join(wrong)

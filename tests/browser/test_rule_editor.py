@@ -11,8 +11,8 @@ from playwright.sync_api import Dialog, Expect, Page
 
 from featureflags.attributes import catalogue
 from featureflags.models import Segment
-from featureflags.segments.attribute_types import OPERATORS_BY_TYPE
-from featureflags.segments.wording import OPERATORS
+from featureflags.segments.attribute_types import OPERATORS_BY_TYPE, AttributeType
+from featureflags.segments.wording import wording
 from tests.browser.conftest import PHONE, CheckAccessibility, OpenPage, Shot, person_with
 from tests.browser.editing import Editor, stored, stored_clauses
 from tests.factories import SegmentFactory, UserFactory, clause, rule
@@ -93,8 +93,14 @@ def test_each_attribute_offers_what_fits_its_type_and_the_negation_of_it(editor:
     for attribute in catalogue().values():
         attributes.select_option(label=str(attribute.label))
         offered = condition.get_by_label("Comparison").locator("option").all_text_contents()
-        infos = [OPERATORS[op] for op in OPERATORS_BY_TYPE[attribute.type]]
-        assert offered == [label for info in infos for label in (info.label, info.negated_label)]
+        values = [True] if attribute.type is AttributeType.BOOLEAN else []
+        infos = [wording(op, values) for op in OPERATORS_BY_TYPE[attribute.type]]
+        assert offered == [
+            label
+            for info in infos
+            if info is not None
+            for label in (info.label, info.negated_label)
+        ]
     assert condition.get_by_role("checkbox").filter(has_text="egate").count() == 0
 
 

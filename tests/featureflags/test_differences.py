@@ -130,7 +130,7 @@ CASES: list[tuple[str, SegmentDocument | None, SegmentDocument | None, list[str]
         "one is not true",
         document(rule(clause("custom_x", "in", 1))),
         document(rule(clause("custom_x", "in", True))),
-        ["Rule 1: changed condition: custom_x is any of 1 → custom_x is any of true"],
+        ["Rule 1: changed condition: custom_x is any of 1 → custom_x is true"],
     ),
     (
         "what words do not show",

@@ -82,7 +82,7 @@ class TestSegment:
         [only] = section.rules
         assert [(row.words, row.held, row.observed) for row in only.conditions] == [
             ('email_domain is any of "agpt.co"', True, 'E-mail domain: "agpt.co"'),
-            ("email_verified is any of true", True, "E-mail verified: true"),
+            ("email_verified is true", True, "E-mail verified: true"),
         ]
         page = response.content.decode()
         assert "Why is Ada in employee?" in page

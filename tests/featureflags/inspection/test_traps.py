@@ -56,7 +56,7 @@ def test_nobody_is_outside_of_a_path(sdk: Sdk) -> None:
     assert [sdk.detail(alone, [], who).value for who in (NEW_USER, STRANGER)] == [False, False]
     assert traps(outside) == [
         "beta matches nobody, since only members have this attribute: /segment/new_user is not"
-        " any of true, in rule 1, condition 2"
+        " true, in rule 1, condition 2"
     ]
 
 

@@ -37,7 +37,7 @@ def condition(found: Clause, attributes: dict[str, JSONValue]) -> ConditionExpla
         (clause("lessThan", 7, negate=True), 3, False, "age is 3: it is less than 7"),
         (clause("lessThan", 7, negate=True), 8, True, "age is 8: it is not less than 7"),
         (clause("in", "a", "b"), ["b", 1], True, 'age is ["b", 1]: it is any of "a" or "b"'),
-        (clause("in", True), 1, False, "age is 1: it is not any of true"),
+        (clause("in", True), 1, False, "age is 1: it is not true"),
         (clause("exists", True), 0, True, "age is 0"),
         (clause("exists", True, negate=True), 0, False, "age is 0"),
         (

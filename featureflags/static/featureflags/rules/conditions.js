@@ -173,14 +173,16 @@
 
         /** Offer the operators of the attribute; the one that was chosen stays, if it is offered. */
         offer(op, negate) {
-            const { operators, customPrefix } = this.builder.vocabulary;
+            const { operators, booleanLabels, customPrefix } = this.builder.vocabulary;
             const isChosen = this.select.value !== '';
             this.key.hidden = this.select.value !== customPrefix;
             this.operator.hidden = !isChosen;
-            const ops = isChosen ? Object.keys(this.offered) : [];
-            this.operator.replaceChildren(...ops.flatMap(each => [
-                option(each, operators[each].label), option(`!${each}`, operators[each].negated),
-            ]));
+            const offered = isChosen ? this.offered : {};
+            const ops = Object.keys(offered);
+            this.operator.replaceChildren(...ops.flatMap(each => {
+                const words = offered[each] === 'boolean' ? booleanLabels : operators[each];
+                return [option(each, words.label), option(`!${each}`, words.negated)];
+            }));
             const wanted = ops.includes(op) ? op : ops[0];
             this.operator.value = isChosen ? `${negate ? '!' : ''}${wanted}` : '';
         }
