@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import os
 import pty
+import random
 import signal
 import subprocess
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -36,7 +38,9 @@ from tests.services.waiting import wait_until
 
 pytestmark = [pytest.mark.production_stack, pytest.mark.django_db(transaction=True)]
 
-SECONDS = 90.0
+DEEP = os.environ.get("HYPOTHESIS_PROFILE") == "deep"
+MOST_KILLS = 12
+SECONDS = 240.0 if DEEP else 90.0
 SLOWLY: dict[str, str | None] = {"WARM_USERS_PER_SECOND": "20"}
 """Ranges of 20 users, one each second: time enough to kill a worker in the midst of it."""
 
@@ -144,6 +148,7 @@ def test_workers_share_a_run_which_the_command_follows_with_a_bar(env: Environme
 def test_kill_9_in_the_midst_of_a_run_loses_nothing(
     env: Environment, tmp_path: Path, killed: str
 ) -> None:
+    """The command that follows sends the lost range again, long before Redis would."""
     users = crowd(140)
     pidfile = tmp_path / "pid"
     slowly = {**env, **SLOWLY}
@@ -159,6 +164,25 @@ def test_kill_9_in_the_midst_of_a_run_loses_nothing(
             data = told(process)
     assert (data["state"], data["ranges_done"], data["read"]) == ("done", 7, 140)
     assert max(WarmRange.objects.values_list("attempts", flat=True)) == 2, "one was interrupted"
+    assert cached(*users) == as_stored(*users)
+
+
+@pytest.mark.skipif(not DEEP, reason="only in `make test-deep`")
+def test_workers_killed_at_any_moment_lose_nothing(env: Environment) -> None:
+    users = crowd(1200)
+    chance = random.Random(9)
+    slowly = {**env, **SLOWLY}
+    kills = 0
+    with worker(slowly) as one, worker(slowly) as other, follower(slowly) as process:
+        while process.poll() is None and kills < MOST_KILLS:
+            time.sleep(chance.uniform(0.1, 4))
+            victim = chance.choice([one, other])
+            victim.kill()
+            kills += 1
+            victim.start()
+        data = told(process)
+    assert kills >= 3
+    assert (data["state"], data["read"]) == ("done", 1200)
     assert cached(*users) == as_stored(*users)
 
 
