@@ -21,6 +21,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from featureflags.admin.pages import SEGMENT, Link, require, respond
+from featureflags.admin.used_by import flag_address
 from featureflags.admin.wording import moment_in_words
 from featureflags.cache import usage
 from featureflags.cache.usage import Usage
@@ -192,7 +193,7 @@ def has_known_flags() -> bool:
 
 
 def flag_link(key: str) -> Link:
-    return Link(text=key, href=reverse("admin:featureflags_flag", args=[key]))
+    return Link(text=key, href=flag_address(key))
 
 
 def flags_link() -> Link:

@@ -10,7 +10,7 @@ from django.contrib.admin.widgets import AdminTextareaWidget
 from django.db.models import Count, JSONField, QuerySet, TextField
 from django.http import HttpRequest, HttpResponse
 from django.urls import URLPattern, reverse
-from django.utils.html import format_html, format_html_join
+from django.utils.html import format_html
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
@@ -21,10 +21,8 @@ from featureflags.admin.rules_told import rules_told
 from featureflags.admin.saving import GuardedSegmentAdmin
 from featureflags.admin.sizes import SizeColumns
 from featureflags.admin.urls import page_urls
+from featureflags.admin.used_by import told_with_ways
 from featureflags.bypass import fresh_rows
-from featureflags.evaluation import looking
-from featureflags.inspection.targeting import uses_of
-from featureflags.launchdarkly.client import feature_store, has_flags
 from featureflags.models import Segment
 from featureflags.segments.parsing import load_rules
 from featureflags.segments.showing import words
@@ -47,7 +45,15 @@ class SegmentAdmin(SizeColumns, GuardedSegmentAdmin, DeletingSegmentAdmin):
         JSONField: {"form_class": RulesField},
         TextField: {"widget": AdminTextareaWidget(attrs={"rows": 3})},
     }
-    list_display = ("key", "name", "size_in_words", "in_words", "is_active", "member_count")
+    list_display = (
+        "key",
+        "name",
+        "size_in_words",
+        "flags",
+        "in_words",
+        "is_active",
+        "member_count",
+    )
     list_select_related = ("size",)
     list_filter = ("is_active",)
     search_fields = ("key", "name", "description")
@@ -123,13 +129,7 @@ class SegmentAdmin(SizeColumns, GuardedSegmentAdmin, DeletingSegmentAdmin):
     @admin.display(description=gettext_lazy("used by"))
     def used_by_flags(self, segment: Segment) -> str:
         """Which flags target the segment, and on which way. LaunchDarkly is told nothing."""
-        with looking():
-            if not has_flags():
-                return _("LaunchDarkly has not sent any flags.")
-            uses = uses_of(segment.key, feature_store().raw())
-        told = ((use.flag, use.words) for use in uses)
-        items = format_html_join("", "<li><strong>{}</strong>: {}</li>", told)
-        return format_html("<ul>{}</ul>", items) if uses else _("No flag targets it.")
+        return told_with_ways(segment.key)
 
     @admin.display(description=gettext_lazy("rules"))
     def in_words(self, segment: Segment) -> str:

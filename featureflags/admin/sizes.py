@@ -1,4 +1,4 @@
-"""Columns of the list of segments: stored sizes and their trend. No page counts users.
+"""Columns of the list of segments: stored sizes, their trend, and flags. No page counts users.
 
 Hidden SQL: one query for the daily counts of all segments on the page.
 """
@@ -15,6 +15,7 @@ from django.utils.html import format_html
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
+from featureflags.admin.used_by import told_in_short, uses_by_segment
 from featureflags.admin.wording import moment_in_words
 from featureflags.charts import sparkline
 from featureflags.models import Segment, SegmentCount, SegmentSize
@@ -24,13 +25,15 @@ TREND_DAYS = 30
 
 
 class SegmentChangeList(ChangeList):
-    """As Django's; each segment of the page comes with its daily counts."""
+    """As Django's; each segment of the page comes with its daily counts, and with its flags."""
 
     def get_results(self, request: HttpRequest) -> None:
         super().get_results(request)
         segments: list[Segment] = list(self.result_list)
-        found = history([segment.key for segment in segments], days=TREND_DAYS)
+        keys = [segment.key for segment in segments]
+        found, uses = history(keys, days=TREND_DAYS), uses_by_segment(keys) or {}
         for segment in segments:
+            segment.flag_uses = uses.get(segment.key)  # type: ignore[attr-defined]  # ours
             segment.daily_counts = found[segment.key]  # type: ignore[attr-defined]  # ours
         self.result_list = segments
 
@@ -64,6 +67,11 @@ class SizeColumns(BaseModelAdmin):
             number_in_words(size),
             _trend(segment),
         )
+
+    @admin.display(description=gettext_lazy("flags"))
+    def flags(self, segment: Segment) -> str:
+        """The flags that target it."""
+        return told_in_short(getattr(segment, "flag_uses", None))
 
 
 def _trend(segment: Segment) -> str:

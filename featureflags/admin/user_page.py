@@ -26,6 +26,7 @@ from featureflags.admin.pages import (
     user_or_404,
     users_link,
 )
+from featureflags.admin.used_by import flag_address
 from featureflags.admin.wording import moment_in_words
 from featureflags.answering import evaluate_all
 from featureflags.attributes import attributes_of, catalogue
@@ -85,6 +86,8 @@ class FlagRow:
     rule: str
     """The conditions of the rule that decided, in words; empty where none did."""
     degraded: tuple[str, ...]
+    page: str
+    """The flag's own; empty as `why` is."""
     why: str
 
 
@@ -210,6 +213,7 @@ class _Page:
             reason=reason_in_words(evaluation),
             rule="" if decided is None else decided.words,
             degraded=tuple(degradation_in_words(reason) for reason in evaluation.degraded),
+            page=flag_address(evaluation.flag) if self.may_explain else "",
             why=self._why("flag", evaluation.flag),
         )
 

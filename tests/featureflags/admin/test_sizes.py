@@ -11,10 +11,13 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
+from pytest_django.fixtures import Settings
 
 from featureflags.models import SegmentCount, SegmentSize
 from featureflags.recounting import count_everything
+from tests.conftest import FlagFile
 from tests.factories import SegmentFactory, SegmentMemberFactory, UserFactory
+from tests.services.flag_json import boolean_flag, segment_rule
 
 pytestmark = pytest.mark.django_db
 
@@ -78,3 +81,38 @@ def test_sizes_and_trends_cost_one_query_for_any_number_of_segments(staff: Clien
     few = queries()
     SegmentFactory.create_batch(20)
     assert queries() == few
+
+
+class TestFlags:
+    def test_the_list_names_the_flags_of_each_segment(
+        self, staff: Client, flag_file: FlagFile
+    ) -> None:
+        SegmentFactory.create(key="crew")
+        flag_file(
+            *(boolean_flag(f"flag-{n}", rules=[segment_rule("crew")]) for n in range(5)),
+            boolean_flag("asleep", on=False, rules=[segment_rule("employee")]),
+        )
+        shown = page(staff, q="crew")
+        address = reverse("admin:featureflags_flag", args=["flag-0"])
+        assert f'<a href="{address}">flag-0</a>' in shown
+        assert "flag-2</a> and 2 more" in shown
+        assert "flag-3" not in shown
+        assert "asleep" in page(staff, q="employee")
+
+    def test_without_flags_the_list_is_there(self, staff: Client, settings: Settings) -> None:
+        settings.FEATUREFLAGS = {**settings.FEATUREFLAGS, "FLAG_FILE": "/nowhere.json"}
+        assert "new_user" in page(staff)
+
+    def test_the_segment_says_which_of_them_decide_nobody_now(
+        self, staff: Client, flag_file: FlagFile
+    ) -> None:
+        segment = SegmentFactory.create(key="crew")
+        flag_file(
+            boolean_flag("awake", rules=[segment_rule("crew")]),
+            boolean_flag("asleep", on=False, rules=[segment_rule("crew")]),
+        )
+        shown = staff.get(reverse("admin:featureflags_segment_change", args=[segment.pk]))
+        asleep, awake = shown.content.decode().split('<ul class="used-by">')[1].split("</li>")[:2]
+        assert "Nobody is decided by it now" in asleep
+        assert "Nobody is decided by it now" not in awake
+        assert reverse("admin:featureflags_flag", args=["awake"]) in awake
