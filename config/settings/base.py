@@ -186,7 +186,7 @@ BROKER_URL = env.str("CELERY_BROKER_URL", default="")
 # No broker: a task runs in the process that calls it, and `run_due_tasks` stands in for beat.
 CELERY_TASK_ALWAYS_EAGER = not BROKER_URL
 # Nothing goes through it then, but without any address Celery warns that it takes localhost.
-CELERY_BROKER_URL = BROKER_URL or "memory://"
+CELERY_BROKER_URL = BROKER_URL or "memory://localhost/"
 CELERY_TASK_EAGER_PROPAGATES = True
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_ACKS_LATE = True

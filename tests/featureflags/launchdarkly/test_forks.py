@@ -104,11 +104,13 @@ def answers(url: str) -> dict[int, int]:
     return seen
 
 
-@pytest.mark.parametrize("options", [(), ("--preload",)], ids=["plain", "preload"])
+@pytest.mark.parametrize(
+    "options", [(), ("--threads=2",), ("--preload",)], ids=["plain", "threads", "preload"]
+)
 def test_gunicorn_s_workers_are_live_and_lose_no_event(
     server: LaunchDarklyServer, tmp_path: Path, options: tuple[str, ...]
 ) -> None:
-    env = environment(server, tmp_path, PROBE_EARLY="1" if options else "")
+    env = environment(server, tmp_path, PROBE_EARLY="1" if "--preload" in options else "")
     with Gunicorn(env, options) as web:
         first = answers(web.url)
         assert all(isinstance(value, int) for value in first.values())
