@@ -13,7 +13,7 @@ FITS := import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))
 PYTHON ?= $(shell for python in python3.12 python3.11 python3.13 python3.14 python3 python; do \
 	$$python -c '$(FITS)' >/dev/null 2>&1 && { echo $$python; break; }; done)
 
-.PHONY: help run test test-deep lint bench format requirements hooks
+.PHONY: help run test test-deep lint bench screenshots format requirements hooks
 .DEFAULT_GOAL := help
 
 help:
@@ -22,6 +22,7 @@ help:
 	@echo 'make test-deep     the same with ten times the examples, chosen at random, and more forks'
 	@echo 'make lint          the checks alone'
 	@echo 'make bench         measure, as ratios (ARGS="matching --json FILE" to choose)'
+	@echo 'make screenshots   take the pictures of the README anew (needs chromium)'
 	@echo 'make format        let ruff lay out the code'
 	@echo 'make requirements  compile requirements/*.in into pinned *.txt'
 	@echo 'make hooks         run the quick checks before each commit'
@@ -60,6 +61,9 @@ test-deep: lint
 
 bench: $(STAMP)
 	$(BIN)/python -m tests.benchmarks $(ARGS)
+
+screenshots: $(STAMP)
+	$(BIN)/python -m tests.browser.pictures
 
 format: $(STAMP)
 	$(BIN)/ruff check --fix .

@@ -74,6 +74,9 @@ class Attribute:
     user_writable: bool = False
     """Whether users choose the value themselves, so that no rule may rest on it alone."""
     choices: tuple[tuple[str, str | Promise], ...] = ()
+    always_known: bool = False
+    """Whether every user has it. Who lacks an attribute matches no condition on it, negated or
+    not, which the editor says of all others."""
 
 
 def elapsed_days(since: int, now: int) -> int:
@@ -104,6 +107,7 @@ BUILT_IN = (
         label=_("User key"),
         value=lambda snapshot, _now: snapshot.key,
         sql=KeyText(F("pk")),
+        always_known=True,
     ),
     Attribute(
         name="email",
@@ -113,6 +117,7 @@ BUILT_IN = (
         sql=F("email"),
         privacy=Privacy.PRIVATE,
         user_writable=True,
+        always_known=True,
     ),
     Attribute(
         name="email_domain",
@@ -128,6 +133,7 @@ BUILT_IN = (
         label=_("E-mail verified"),
         value=lambda snapshot, _now: snapshot.email_verified,
         sql=F("email_verified"),
+        always_known=True,
     ),
     Attribute(
         name="name",
@@ -145,6 +151,7 @@ BUILT_IN = (
         value=lambda snapshot, _now: snapshot.role,
         sql=F("role"),
         choices=tuple(Role.choices),
+        always_known=True,
     ),
     Attribute(
         name="groups",
@@ -152,6 +159,7 @@ BUILT_IN = (
         label=_("Groups"),
         value=lambda snapshot, _now: list(snapshot.groups),
         sql_related=("groups", "name"),
+        always_known=True,
     ),
     Attribute(
         name="is_staff",
@@ -159,6 +167,7 @@ BUILT_IN = (
         label=_("Staff"),
         value=lambda snapshot, _now: snapshot.is_staff,
         sql=F("is_staff"),
+        always_known=True,
     ),
     Attribute(
         name="created_at",
@@ -166,6 +175,7 @@ BUILT_IN = (
         label=_("Account created"),
         value=lambda snapshot, _now: to_rfc3339(snapshot.created_at),
         sql=F("created_at"),
+        always_known=True,
     ),
     Attribute(
         name="account_age_days",
@@ -174,6 +184,7 @@ BUILT_IN = (
         value=lambda snapshot, now: elapsed_days(snapshot.created_at, now),
         elapsed_days_since="created_at",
         clock=lambda snapshot: ElapsedDays(since=snapshot.created_at),
+        always_known=True,
     ),
     Attribute(
         name="last_seen_at",

@@ -173,4 +173,7 @@ def _share_in_words(impact: Impact) -> str:
     digits = 0 if percent >= 10 or percent == 0 else 1 if percent >= 1 else 2
     total = impact.users.at_least
     text = ngettext("%(percent)s %% of %(users)s user", "%(percent)s %% of %(users)s users", total)
-    return text % {"percent": formats.number_format(percent, digits), "users": _number(total)}
+    return text % {
+        "percent": formats.number_format(round(percent, digits), digits),
+        "users": _number(total),
+    }

@@ -86,8 +86,11 @@ def _attribute(attribute: Attribute, known: Suggestion) -> JSONValue:
         "name": attribute.name,
         "label": str(attribute.label),
         "type": attribute.type.value,
+        "isAlwaysKnown": attribute.always_known,
         "choices": [[value, str(label)] for value, label in attribute.choices],
         "suggestions": list(known.values) if is_text else [],
+        # Rows of texts hold nothing else.
+        "inputs": {"in": "text"} if attribute.sql_related is not None else {},
     }
 
 

@@ -95,6 +95,10 @@ def test_a_negated_condition_says_who_is_left_out(editor: Editor, expect: Expect
     expect(condition).not_to_contain_text("do not match")
     editor.say(1, 1, "The user", "is not in segment")
     expect(condition).not_to_contain_text("do not match")
+    # Every user has these, if only an empty list.
+    for attribute in ("Groups", "Role"):
+        editor.say(1, 1, attribute, "is not any of")
+        expect(condition).not_to_contain_text("do not match")
 
 
 def test_metadata_is_suggested_and_any_other_field_may_be_typed(

@@ -11,6 +11,7 @@ from django.core.management import get_commands
 
 from featureflags.segments.wording import OPERATORS
 from featureflags.validation import find_problems
+from tests.browser.pictures import FOLDER, PICTURES
 from tests.conftest import create_default_segments
 
 README = (Path(__file__).parent.parent.parent / "README.md").read_text()
@@ -45,3 +46,9 @@ def test_every_command_has_an_entry() -> None:
     ours = {name for name, app in get_commands().items() if app == "featureflags"}
     assert ours
     assert not {name for name in ours if f"`{name}" not in README}
+
+
+def test_the_pictures_of_the_tour_are_there_and_no_others() -> None:
+    named = re.findall(r"!\[[^\]]+\]\((docs/[^)]+)\)", README)
+    taken = [f"docs/pictures/{path.name}" for path in FOLDER.glob("*.png")]
+    assert sorted(named) == sorted(taken) == sorted(f"docs/pictures/{one}.png" for one in PICTURES)

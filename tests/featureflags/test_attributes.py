@@ -14,6 +14,7 @@ from pytest_django.fixtures import Settings
 from featureflags.attributes import (
     Attribute,
     Privacy,
+    attributes_of,
     catalogue,
     is_user_writable,
     private_names,
@@ -121,3 +122,13 @@ def test_a_snapshot_is_kept_for_24_hours_under_a_versioned_key() -> None:
     entry = entries.decode(snapshot.key, caches["featureflags"].get(name))
     in_a_day = timezone.now() + datetime.timedelta(days=1)
     assert abs(entry.fresh_until - in_a_day.timestamp()) < 60
+
+
+@pytest.mark.django_db
+def test_what_is_always_known_even_the_barest_account_has() -> None:
+    bare = snapshot_of(UserFactory.create(name="", email="a@b.example", metadata={}))
+    known = attributes_of(bare, bare.created_at)
+    always = {name for name, attribute in catalogue().items() if attribute.always_known}
+    assert always <= known.keys()
+    assert catalogue().keys() - known.keys() == {"name", "last_seen_at", "days_since_last_seen"}
+    assert {"groups", "email", "created_at"} <= always

@@ -211,7 +211,7 @@
         tell() {
             const { texts, vocabulary } = this.builder;
             const isMissed = this.isNegated && this.op !== vocabulary.segmentMatch
-                && this.inputName !== 'nothing';
+                && this.inputName !== 'nothing' && !this.attribute.isAlwaysKnown;
             this.note.textContent = isMissed
                 ? fill(texts.missing, { attribute: this.attribute.label }) : '';
         }
