@@ -1,0 +1,171 @@
+"""One of several processes that read, write and warm the same few users until they are told to stop.
+
+`python -m tests.featureflags.cache.stress ROLE SEED PROTECTED` works from one line of its standard
+input to the next, then says how many rounds it has done, and so on until the input ends.
+Between the read of a row and what follows it lies a pause, so that races that are rare become
+frequent. Without protection a write deletes the entry, and a fill writes what it has: as a cache is
+used by whoever does not know better.
+"""
+
+from __future__ import annotations
+
+import queue
+import random
+import sys
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+import django
+
+django.setup()
+
+# ruff: noqa: E402 - models can be imported only now
+from django.contrib.auth.models import Group
+from django.core.cache import caches
+from django.db import transaction
+from django.utils import timezone
+
+from featureflags import resolving
+from featureflags.cache import entries, store
+from featureflags.cache.unit import unit_of_work
+from featureflags.conf import app_settings
+from featureflags.resolving import contexts_for, resolve
+from featureflags.warming import batches
+from users.models import User
+
+PAUSE_SECONDS = 0.02
+
+chance = random.Random()
+
+
+def paused(read: Callable[..., Any]) -> Callable[..., Any]:
+    def read_and_pause(*arguments: Any) -> Any:
+        found = read(*arguments)
+        time.sleep(chance.random() * PAUSE_SECONDS)
+        return found
+
+    return read_and_pause
+
+
+def read_some(keys: list[str]) -> None:
+    with unit_of_work():
+        if chance.random() < 0.8:
+            resolve(chance.choice(keys))
+        else:
+            contexts_for(chance.sample(keys, 2))
+
+
+def change_role(user: User) -> None:
+    User.objects.filter(pk=user.pk).update(role=chance.choice(["user", "admin", "system"]))
+
+
+def change_name(user: User) -> None:
+    user.name = f"User {chance.random()}"
+    user.save()
+
+
+def change_metadata(user: User) -> None:
+    user.metadata = {"plan": chance.random()}
+    with transaction.atomic():
+        User.objects.bulk_update([user], ["metadata"])
+        time.sleep(chance.random() * PAUSE_SECONDS)
+
+
+def change_groups(user: User) -> None:
+    groups = list(Group.objects.all())
+    user.groups.set(chance.sample(groups, chance.randrange(len(groups))))
+
+
+def rename_group(_user: User) -> None:
+    group = chance.choice(list(Group.objects.all()))
+    group.name = f"{group.pk}-{chance.random()}"
+    group.save()
+
+
+def see(user: User) -> None:
+    User.objects.filter(pk=user.pk).update(last_seen_at=timezone.now())
+
+
+def change_and_think_better_of_it(user: User) -> None:
+    with transaction.atomic():
+        change_role(user)
+        transaction.set_rollback(True)
+
+
+WRITES = (
+    *(change_role, change_name, change_metadata, change_groups, rename_group, see),
+    change_and_think_better_of_it,
+)
+
+
+def write_some(keys: list[str]) -> None:
+    user = User.objects.filter(pk=chance.choice(keys)).first()
+    if user is not None:
+        chance.choice(WRITES)(user)
+    time.sleep(chance.random() * PAUSE_SECONDS)
+
+
+def warm_some(_keys: list[str]) -> None:
+    for _ in batches.warm_users(User.objects.all(), force=chance.random() < 0.5):
+        pass
+
+
+ROLES: dict[str, Callable[[list[str]], None]] = {
+    "reader": read_some,
+    "writer": write_some,
+    "warmer": warm_some,
+}
+
+
+def take_protection_away() -> None:
+    """Delete where a marker would stand, and write over whatever is there."""
+
+    def fill(_source: store.CacheRead, snapshots: list[Any]) -> int:
+        ends = int(time.time()) + app_settings().snapshot_seconds
+        values = {
+            entries.snapshot_key(each.key): entries.encode(entries.Entry(ends, each))
+            for each in snapshots
+        }
+        caches[app_settings().cache].set_many(values, app_settings().snapshot_seconds)
+        return len(values)
+
+    def drop(keys: Any) -> bool:
+        caches[app_settings().cache].delete_many([entries.snapshot_key(key) for key in keys])
+        return True
+
+    replacing: Any = store
+    replacing._fill = fill
+    replacing.drop = drop
+    replacing.mark_open = lambda _keys: True
+
+
+def lines_of(lines: queue.Queue[str]) -> None:
+    for line in sys.stdin:
+        lines.put(line)
+    lines.put("")
+
+
+def main(role: str, seed: str, protected: str) -> None:
+    chance.seed(int(seed))
+    resolving.snapshots_by_key = paused(resolving.snapshots_by_key)  # type: ignore[attr-defined]
+    batches.snapshots = paused(batches.snapshots)  # type: ignore[attr-defined]
+    if protected == "no":
+        take_protection_away()
+    lines: queue.Queue[str] = queue.Queue()
+    threading.Thread(target=lines_of, args=(lines,), daemon=True).start()
+    keys = [str(pk) for pk in User.objects.order_by("pk").values_list("pk", flat=True)]
+    print("ready", flush=True)
+    while lines.get():
+        rounds = 0
+        while lines.empty():
+            ROLES[role](keys)
+            rounds += 1
+        if not lines.get():
+            return
+        print(rounds, flush=True)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
