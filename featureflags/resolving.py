@@ -246,9 +246,9 @@ def _read_rows(keys: list[str], read: CacheRead) -> _Found | None:
         # What a transaction reads, its own writes among it, is for nobody else.
         return _read_and_fill(keys, read)
 
-    def in_turn(waited: bool) -> _Found | None:
-        # Whoever was before us has left it in the cache.
-        now = coherence.read(keys) if waited else read
+    def in_turn() -> _Found | None:
+        # Whoever was before us, perhaps since `read`, has left it in the cache.
+        now = read if read.failed or read.database_failed else coherence.read(keys)
         if now.fresh:
             return _Found(snapshots=now.fresh, source=ContextSource.CACHE)
         return _read_and_fill(keys, now)

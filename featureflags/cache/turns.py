@@ -37,23 +37,19 @@ class Turns(Generic[ValueT]):
         self._lock = threading.Lock()
         os.register_at_fork(after_in_child=self._forget)
 
-    def read(self, key: str, read: Callable[[bool], ValueT]) -> ValueT:
-        """What `read` returns, or what it returned for another thread that began after this call.
-
-        It is given whether it waited for another one: then the cache may know by now.
-        """
+    def read(self, key: str, read: Callable[[], ValueT]) -> ValueT:
+        """What `read` returns, or what it returned for another thread that began after this call."""
         with self._lock:
             turn = self._turns.setdefault(key, _Turn())
             turn.waiting += 1
             seen = turn.started
-        waited = not turn.lock.acquire(blocking=False)
-        acquired = not waited or turn.lock.acquire(timeout=WAIT_SECONDS)
+        acquired = turn.lock.acquire(timeout=WAIT_SECONDS)
         try:
             if acquired and turn.last is not None and turn.last[0] > seen:
                 return turn.last[1]
             turn.started += 1
             number = turn.started
-            value = read(waited)
+            value = read()
             if acquired:
                 turn.last = (number, value)
             return value

@@ -1,0 +1,294 @@
+"""A unit of work: what it asks for once, for whom it keeps it, and when it ends."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime
+import threading
+import uuid
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from celery import shared_task
+from django.contrib.auth.models import Group
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+from pytest_django.fixtures import Settings
+
+from featureflags.cache import rulesets, store
+from featureflags.cache.unit import UnitOfWork, current_unit, unit_of_work
+from featureflags.contexts import UserContext, bare_context
+from featureflags.evaluation import ais_enabled, is_enabled
+from featureflags.resolving import contexts_for, resolve
+from featureflags.results import ContextSource
+from tests.factories import SegmentFactory, SegmentMemberFactory, UserFactory, clause, rule
+from tests.featureflags.cache.probing import Probe
+from users.models import User
+from users.selectors import find_user
+from users.times import now_in_microseconds
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+Queries = Callable[[int], Any]
+
+
+class RoundTrips:
+    """How often the cache was read."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.count = 0
+        read = store.read
+
+        def counted(keys: Any) -> store.CacheRead:
+            self.count += 1
+            return read(keys)
+
+        monkeypatch.setattr(store, "read", counted)
+
+    def __call__(self) -> int:
+        """Since the last time."""
+        count, self.count = self.count, 0
+        return count
+
+
+@pytest.fixture
+def round_trips(monkeypatch: pytest.MonkeyPatch) -> RoundTrips:
+    return RoundTrips(monkeypatch)
+
+
+@pytest.fixture
+def user() -> User:
+    """Loaded as the login backend does it, in groups, included here and excluded there."""
+    user = UserFactory.create()
+    user.groups.set([Group.objects.create(name=name) for name in ("a", "b")])
+    SegmentMemberFactory.create(segment=SegmentFactory.create(key="in"), user=user)
+    everybody = [rule(clause("role", "in", "user"))]
+    excluded = SegmentFactory.create(key="out", rules=everybody)
+    SegmentMemberFactory.create(segment=excluded, user=user, kind="exclude")
+    found = find_user(str(user.pk))
+    assert found is not None
+    rulesets.current_ruleset()
+    return found
+
+
+class TestWhatACheckCosts:
+    def test_a_loaded_user_costs_no_query_and_one_round_trip(
+        self, user: User, round_trips: RoundTrips, django_assert_num_queries: Queries
+    ) -> None:
+        with django_assert_num_queries(0), unit_of_work():
+            context = resolve(user)
+            assert round_trips() == 1
+            assert resolve(user) is context
+            assert resolve(str(user.pk)) is context
+            assert resolve(user.pk) is context
+            assert round_trips() == 0
+        assert context.context.get("groups") == ["a", "b"]
+        assert "in" in context.segments
+        assert "out" not in context.segments
+
+    def test_by_id_costs_one_round_trip_with_the_version(
+        self, user: User, round_trips: RoundTrips, django_assert_num_queries: Queries
+    ) -> None:
+        resolve(str(user.pk))
+        round_trips()
+        with django_assert_num_queries(0), unit_of_work():
+            assert resolve(str(user.pk)).source is ContextSource.CACHE
+            assert is_enabled("x", str(user.pk)) is False
+            assert is_enabled("x", user) is False
+        assert round_trips() == 1
+
+    def test_a_batch_costs_one_round_trip_and_one_query_for_the_cold(
+        self, user: User, round_trips: RoundTrips, django_assert_num_queries: Queries
+    ) -> None:
+        keys = [str(each.pk) for each in UserFactory.create_batch(30)]
+        contexts_for(keys[:10])
+        round_trips()
+        with django_assert_num_queries(1), unit_of_work():
+            sources = [context.source for context in contexts_for(keys).values()]
+        assert round_trips() == 1
+        assert sources == [ContextSource.CACHE] * 10 + [ContextSource.DATABASE] * 20
+
+    def test_a_cold_user_costs_one_query(
+        self, user: User, django_assert_num_queries: Queries
+    ) -> None:
+        store.drop([str(user.pk)])
+        with django_assert_num_queries(1), unit_of_work():
+            assert resolve(str(user.pk)).source is ContextSource.DATABASE
+
+
+class TestWhoSeesIt:
+    def test_nothing_is_kept_outside(self, user: User, round_trips: RoundTrips) -> None:
+        for _ in range(3):
+            resolve(user)
+        assert round_trips() == 3
+
+    def test_a_unit_within_a_unit_is_a_new_one(self, user: User, round_trips: RoundTrips) -> None:
+        with unit_of_work():
+            outer = resolve(user)
+            with unit_of_work():
+                assert resolve(user) is not outer
+            assert resolve(user) is outer
+        assert round_trips() == 2
+        assert current_unit() is None
+
+    def test_another_thread_has_none(self) -> None:
+        seen: list[UnitOfWork | None] = []
+        with unit_of_work():
+            thread = threading.Thread(target=lambda: seen.append(current_unit()))
+            thread.start()
+            thread.join()
+        assert seen == [None]
+
+    async def test_tasks_of_one_loop_have_one_each(self, user: User) -> None:
+        units: list[UnitOfWork | None] = []
+
+        async def work() -> None:
+            with unit_of_work() as unit:
+                await ais_enabled("x", user)
+                await asyncio.sleep(0)
+                assert unit.recall(user) is not None
+                units.append(current_unit())
+
+        await asyncio.gather(*(work() for _ in range(5)))
+        assert len({id(unit) for unit in units}) == 5
+        assert current_unit() is None
+
+    def test_each_run_of_a_celery_task_is_one(self, user: User, round_trips: RoundTrips) -> None:
+        resolve(str(user.pk))
+        round_trips()
+        with unit_of_work() as outer:
+            asked.delay(str(user.pk)).get()
+            assert round_trips() == 1, "three checks in the task, one read"
+            asked.delay(str(user.pk)).get()
+            assert round_trips() == 1, "the next run asks anew"
+            assert current_unit() is outer
+        with pytest.raises(ZeroDivisionError):
+            failing.delay().get()
+        assert current_unit() is None
+
+
+@shared_task
+def asked(key: str) -> None:
+    for _ in range(3):
+        resolve(key)
+
+
+@shared_task
+def failing() -> None:
+    assert current_unit() is not None
+    raise ZeroDivisionError
+
+
+def wait_while_it_is_kept(subject: User | str, before: UserContext) -> None:
+    """Ask again and again: it is kept until the instant at which it ends, and no longer."""
+    assert before.valid_until is not None
+    while True:
+        asked_at = now_in_microseconds()
+        if resolve(subject) is not before:
+            break
+        assert asked_at < before.valid_until
+    assert now_in_microseconds() >= before.valid_until
+
+
+class TestWhenItIsOver:
+    def test_a_context_is_kept_until_an_attribute_changes_by_itself(self) -> None:
+        """An account's age ticks at the very instant at which a day is full."""
+        full = timezone.now() - datetime.timedelta(days=3) + datetime.timedelta(seconds=1)
+        user = UserFactory.create(created_at=full)
+        with unit_of_work():
+            before = resolve(user)
+            assert before.context.get("account_age_days") == 2
+            assert resolve(user) is before
+            assert before.valid_until is not None
+            assert 0 < before.valid_until - now_in_microseconds() <= 1_000_000
+            wait_while_it_is_kept(user, before)
+            assert resolve(user).context.get("account_age_days") == 3
+
+    def test_and_no_longer_than_a_membership(self) -> None:
+        ends = timezone.now() + datetime.timedelta(seconds=1)
+        member = SegmentMemberFactory.create(segment__key="short", expires_at=ends)
+        key = str(member.user_id)
+        with unit_of_work():
+            before = resolve(key)
+            assert "short" in before.segments
+            wait_while_it_is_kept(key, before)
+            assert "short" not in resolve(key).segments
+
+    def test_a_full_memo_begins_again(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("featureflags.cache.unit.MAX_CONTEXTS", 10)
+        unit = UnitOfWork()
+        for number in range(25):
+            unit.keep(str(number), bare_context(str(number)))
+        assert unit.recall("24") is not None
+        assert unit.recall("1") is None
+
+    def test_who_was_not_there_is_found_once_created(self) -> None:
+        key = uuid.uuid4()
+        with unit_of_work():
+            assert resolve(key).context.get("role") is None
+            UserFactory.create(id=key, role="admin")
+            assert resolve(key).context.get("role") == "admin"
+            other = User(id=uuid.uuid4(), email="other@example.com")
+            assert resolve(other.pk).context.get("role") is None
+            User.objects.bulk_create([other])
+            assert resolve(str(other.pk)).context.get("role") == "user"
+
+
+class TestBoundedStaleness:
+    """Off by default. Who sets it saves the read, and may be as late as that in another process."""
+
+    @pytest.fixture
+    def late(self, settings: Settings) -> Iterator[None]:
+        settings.FEATUREFLAGS = {**settings.FEATUREFLAGS, "STALE_SECONDS": 60.0}
+        yield
+        rulesets.forget_recent()
+
+    @pytest.mark.usefixtures("late")
+    def test_a_loaded_user_costs_nothing_meanwhile(
+        self, user: User, round_trips: RoundTrips, django_assert_num_queries: Queries
+    ) -> None:
+        resolve(user)
+        round_trips()
+        with django_assert_num_queries(0):
+            for _ in range(3):
+                with unit_of_work():
+                    resolve(user)
+        assert round_trips() == 0
+
+    @pytest.mark.usefixtures("late")
+    def test_one_s_own_write_is_seen_at_once_another_s_later(self, user: User) -> None:
+        everybody = [rule(clause("role", "in", "user"))]
+        SegmentFactory.create(key="own", rules=everybody)
+        assert "own" in resolve(user).segments
+        SegmentFactory.create(key="late")
+        resolve(user)
+        with Probe() as other:
+            other.do("edit_segment", "late", "Late", everybody)
+        assert "late" not in resolve(user).segments
+        rulesets.forget_recent()
+        assert "late" in resolve(user).segments
+
+    def test_without_it_another_s_write_is_seen_at_once(self, user: User) -> None:
+        SegmentFactory.create(key="late")
+        resolve(user)
+        with Probe() as other:
+            other.do("edit_segment", "late", "Late", [rule(clause("role", "in", "user"))])
+        assert "late" in resolve(user).segments
+
+
+def test_ten_thousand_warm_users_are_not_read_again_for_an_edit() -> None:
+    users = User.objects.bulk_create(
+        User(email=f"user{number}@example.com") for number in range(10_000)
+    )
+    keys = [str(user.pk) for user in users]
+    segment = SegmentFactory.create(key="edited")
+    contexts_for(keys)
+    segment.rules = [rule(clause("role", "in", "user"))]
+    segment.save()
+    with CaptureQueriesContext(connection) as captured, unit_of_work():
+        contexts = contexts_for(keys)
+    assert [query["sql"] for query in captured if "users_user" in query["sql"]] == []
+    assert {context.source for context in contexts.values()} == {ContextSource.CACHE}
+    assert all("edited" in context.segments for context in contexts.values())
