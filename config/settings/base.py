@@ -140,6 +140,7 @@ FEATUREFLAGS = {
     # The cache alias that holds snapshots. It should raise when it fails: we count and survive it.
     "CACHE": "featureflags",
     "SNAPSHOT_SECONDS": env.int("SNAPSHOT_SECONDS", default=24 * 3600),
+    "STALE_SECONDS": env.float("STALE_SECONDS", default=0.0),
     "WARM_ACTIVE_DAYS": env.int("WARM_ACTIVE_DAYS", default=7),
     "IMPACT_SECONDS": env.float("IMPACT_SECONDS", default=1.0),
     "WARM_RENEW_SECONDS": env.int("WARM_RENEW_SECONDS", default=12 * 3600),
@@ -150,6 +151,7 @@ FEATUREFLAGS = {
     "PRIVATE_ATTRIBUTES": env.list("LAUNCHDARKLY_PRIVATE_ATTRIBUTES", default=["email", "name"]),
     # What is sent at all; * stands for everything that is not withheld.
     "LAUNCHDARKLY_ATTRIBUTES": env.list("LAUNCHDARKLY_ATTRIBUTES", default=["*"]),
+    "SEGMENTS_AS": env.str("LAUNCHDARKLY_SEGMENTS_AS", default="both"),
     # In development an attribute that is not JSON raises; in production it is dropped and counted.
     "RAISE_INVALID_ATTRIBUTES": False,
     "SDK_KEY": env.str("LAUNCHDARKLY_SDK_KEY", default=""),

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +43,7 @@ from featureflags.models import Segment
 from featureflags.resolving import contexts_for
 from featureflags.results import ContextSource
 from tests.benchmarks.matching import general
-from tests.services.launchdarkly import boolean_flag, segment_rule
+from tests.services.launchdarkly import LaunchDarklyServer, boolean_flag, segment_rule
 from users.models import User
 from users.selectors import find_user, snapshot_of
 from users.times import now_in_microseconds
@@ -164,6 +165,12 @@ def default_client(flag_file: Path) -> LDClient:
     )
 
 
+def object_rule(segment: str) -> dict[str, Any]:
+    """A rule that is true of those whose object `segment` has this key."""
+    clause = {"attribute": f"/segment/{segment}", "op": "in", "values": [True]}
+    return {"variation": 1, "id": segment, "clauses": [{**clause, "contextKind": "user"}]}
+
+
 class Benchmark:
     """One user, one flag, and each way to ask for it."""
 
@@ -241,6 +248,31 @@ class Benchmark:
             }
         )
 
+    def shapes(self) -> dict[str, Figure]:
+        """What LaunchDarkly's own evaluator makes of 100 segments and ten rules, none of which holds."""
+        keys = [f"segment-{number}" for number in range(100)]
+        asked = [f"other-{number}" for number in range(10)]
+        context = (
+            Context.builder("ada")
+            .set("segments", keys)
+            .set("segment", dict.fromkeys(keys, True))
+            .build()
+        )
+        rules = {
+            "list": [segment_rule(key) for key in asked],
+            "object": [object_rule(key) for key in asked],
+        }
+        flags = [boolean_flag(name, rules=found) for name, found in rules.items()]
+        with LaunchDarklyServer(*flags) as server, LDClient(server.sdk_config()) as sdk:
+            return self.timer.best(
+                {
+                    f"the SDK, 100 segments x 10 rules, {name}": partial(
+                        sdk.variation, name, context, False
+                    )
+                    for name in rules
+                }
+            )
+
     def cold(self) -> dict[str, Figure]:
         """By id where the cache knows nothing: one query, and the write into the cache."""
         name, cache = entries.snapshot_key(self.key), caches[app_settings().cache]
@@ -306,6 +338,7 @@ def measured(flag_file: Path) -> dict[str, Figure]:
     for size in SIZES:
         figures |= benchmark.first(size)
     fill_segments(SIZES[0])
+    figures |= benchmark.shapes()
     figures |= benchmark.cold() | benchmark.batch() | benchmark.peers()
     gc.enable()
     benchmark.sdk.close()
