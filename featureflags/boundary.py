@@ -17,6 +17,8 @@ MAX_DEPTH: Final = 20
 MAX_ITEMS: Final = 50_000
 """Values within one value. A list that holds itself many times over would take for ever."""
 
+FEW: Final = 1_000
+_TEXTS: Final = frozenset({str})
 _CONTAINERS: Final = frozenset({list, dict})
 
 
@@ -28,6 +30,15 @@ def json_problem(value: object) -> str | None:
     kind = type(value)
     if isinstance(value, str) and kind is str:  # by far the most frequent
         return None if value.isascii() else text_problem(value)
+    if (
+        isinstance(value, list)
+        and kind is list
+        and len(value) <= FEW
+        and _TEXTS.issuperset(map(type, value))
+    ):
+        return text_problem(
+            "".join(cast("list[str]", value))
+        )  # a short list of texts: groups and the like
     return _inner_problem(value) if kind in _CONTAINERS else _scalar_problem(value, kind)
 
 

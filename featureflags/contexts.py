@@ -9,17 +9,24 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, cast
 
 import msgspec
 from ldclient import Context
 
-from featureflags.attributes import RESERVED_NAMES, SEGMENT_NAMES, attributes_of, clocks_of
+from featureflags.attributes import (
+    RESERVED_NAMES,
+    SEGMENT_NAMES,
+    Privacy,
+    attributes_of,
+    clocks_of,
+)
 from featureflags.boundary import copied, json_size, text_problem
 from featureflags.boundary import json_problem as json_problem
 from featureflags.conf import SegmentsAs, app_settings
 from featureflags.monitoring import report
-from featureflags.privacy import disclose
+from featureflags.privacy import decided_by_name, privacy_of
 from featureflags.results import ContextSource, Degradation
 from featureflags.segments.ruleset import Ruleset
 from featureflags.types import JSONValue
@@ -35,6 +42,8 @@ NEVER_TOO_LARGE = frozenset({"kind", "key", "anonymous", *SEGMENT_NAMES})
 """Without these a context is somebody else's, or no rule finds it: no limit leaves them out."""
 
 _CONTAINERS = frozenset({list, dict})
+
+NOTHING: Mapping[str, JSONValue] = MappingProxyType({})
 
 ANONYMOUS = "anonymous"
 """The key of a visitor of whom nothing is known, not even a cookie."""
@@ -90,7 +99,6 @@ def user_context(
     """
     attributes = attributes_of(snapshot, now)
     segments = tuple(sorted(ruleset.match(attributes, now=now)))
-    attributes.update(_as_attributes(segments))
     return _told(
         attributes,
         UserContext(
@@ -100,6 +108,7 @@ def user_context(
             valid_until=_valid_until(snapshot, ruleset, now),
             degraded=degraded,
         ),
+        own=_as_attributes(segments),
     )
 
 
@@ -210,16 +219,26 @@ def _refuse(name: object, why: str) -> None:
 
 
 def _told(
-    attributes: Mapping[str, object], base: UserContext, *, is_whole: bool = True
+    attributes: Mapping[str, object],
+    base: UserContext,
+    *,
+    own: Mapping[str, JSONValue] = NOTHING,
+    is_whole: bool = True,
 ) -> UserContext:
-    """`base` with these attributes for LaunchDarkly, as far as it may have them."""
-    checked = _only_json(attributes)
-    disclosed = disclose(checked.attributes)
-    sent: dict[str, Any] = disclosed.sent
-    sent["kind"] = "user"
-    is_whole &= checked.is_whole & _shrink(sent)
-    private = {*disclosed.private, *(base.context.private_attributes or ())}
-    if named := [name for name in sent if name in private]:
+    """`base` with these attributes for LaunchDarkly, as far as it may have them.
+
+    Those that are our `own` making are known to be JSON, and nobody else's to change.
+    """
+    sorted_out = _sorted_out(attributes)
+    sent, private = sorted_out.sent, [*(base.context.private_attributes or ()), *sorted_out.private]
+    withheld = [*base.withheld, *sorted_out.withheld]
+    for name, value in own.items():
+        if privacy_of(name, value) is Privacy.WITHHELD:
+            withheld.append(name)
+        else:
+            sent[name] = value
+    is_whole = _shrink(sent) and sorted_out.is_whole and is_whole
+    if private and (named := [name for name in dict.fromkeys(private) if name in sent]):
         sent["_meta"] = {"privateAttributes": named}
     context = Context.from_dict(sent)
     if not context.valid:
@@ -230,8 +249,43 @@ def _told(
         segments=base.segments,
         valid_until=base.valid_until,
         degraded=base.degraded if is_whole else (*base.degraded, Degradation.ATTRIBUTE_DROPPED),
-        withheld=tuple(dict.fromkeys((*base.withheld, *disclosed.withheld))),
+        withheld=tuple(dict.fromkeys(withheld)) if withheld else (),
     )
+
+
+class _SortedOut(msgspec.Struct, frozen=True, kw_only=True):
+    """Attributes by what LaunchDarkly may do with them."""
+
+    sent: dict[str, Any]
+    private: list[str]
+    """Names of those that are sent, and redacted from every event."""
+    withheld: list[str]
+    is_whole: bool
+    """Whether all of them are JSON."""
+
+
+def _sorted_out(attributes: Mapping[str, Any]) -> _SortedOut:
+    """One look at each attribute: this is most of what a context costs."""
+    sent: dict[str, Any] = {"kind": "user"}
+    private: list[str] = []
+    withheld: list[str] = []
+    is_whole = True
+    decided, is_private, is_withheld = decided_by_name, Privacy.PRIVATE, Privacy.WITHHELD
+    for name, value in attributes.items():
+        kind = type(value)
+        is_plain = kind is bool or (kind is str and value.isascii())
+        if not (is_plain and name.isascii()) and (why := _problem(name, value)) is not None:
+            _refuse(name, why)
+            is_whole = False
+            continue
+        privacy = decided.get(name) or privacy_of(name, value)
+        if privacy is is_withheld:
+            withheld.append(name)
+            continue
+        if privacy is is_private:
+            private.append(name)
+        sent[name] = copied(value) if kind in _CONTAINERS else value
+    return _SortedOut(sent=sent, private=private, withheld=withheld, is_whole=is_whole)
 
 
 def _as_attributes(segments: Collection[str]) -> dict[str, JSONValue]:

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from typing import Final
@@ -53,6 +53,9 @@ TELLING_WORDS: Final = IP_WORDS | TEXT_WORDS
 ADDRESS_WORDS: Final = frozenset({"email", "emails", "mail"})
 
 _NAMES_KEPT: Final = 4096
+decided_by_name: dict[str, Privacy] = {}
+"""What a name decides alone, of those that `privacy_of` was asked for. To be read by whoever asks for
+each attribute of each user, and wants no call for it; a name that is not there proves nothing."""
 _SEPARATORS = re.compile(r"[^A-Za-z0-9]+")
 _CAMEL = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z0-9]+|[0-9]+")
 _IPV4 = re.compile(r"(?<!\d)(?<!\d\.)(?:\d{1,3}\.){3}\d{1,3}(?!\.?\d)")
@@ -60,39 +63,19 @@ _IPV6 = re.compile(r"(?<![\w:.])[0-9A-Fa-f:.]*:[0-9A-Fa-f.]*:[0-9A-Fa-f:.]*(?![\
 _ADDRESS = re.compile(r"[^\s@]@[^\s@]+\.[^\s@]")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Disclosure:
-    """Attributes, sorted by what LaunchDarkly may do with them."""
-
-    sent: dict[str, JSONValue]
-    private: tuple[str, ...]
-    """Names of those that are sent, and redacted from every event."""
-    withheld: tuple[str, ...]
-    """Names of those that never leave Django."""
-
-
-def disclose(attributes: Mapping[str, JSONValue]) -> Disclosure:
-    """Sort the attributes of one user."""
-    sent: dict[str, JSONValue] = {}
-    private: list[str] = []
-    withheld: list[str] = []
-    is_public, is_private = Privacy.PUBLIC, Privacy.PRIVATE
-    for name, value in attributes.items():
-        decision = _by_name(name)
-        privacy = decision.privacy
-        if decision.asks_value:
-            if isinstance(value, str) and len(value) <= MAX_CHARACTERS:
-                privacy = _by_text(decision, value)
-            else:
-                privacy = _by_value(decision, value)
-        if privacy is is_public:
-            sent[name] = value
-        elif privacy is is_private:
-            sent[name] = value
-            private.append(name)
-        else:
-            withheld.append(name)
-    return Disclosure(sent=sent, private=tuple(private), withheld=tuple(withheld))
+def privacy_of(name: str, value: JSONValue) -> Privacy:
+    """What LaunchDarkly may do with one attribute of a user."""
+    privacy = decided_by_name.get(name)
+    if privacy is not None:
+        return privacy
+    decision = _by_name(name)
+    if not decision.asks_value:
+        if len(decided_by_name) < _NAMES_KEPT:
+            decided_by_name[name] = decision.privacy
+        return decision.privacy
+    if isinstance(value, str) and len(value) <= MAX_CHARACTERS:
+        return _by_text(decision, value)
+    return _by_value(decision, value)
 
 
 def useless_names() -> dict[str, str]:
@@ -225,6 +208,7 @@ def _listed() -> frozenset[str]:
 def _forget_list(*, setting: str, **_kwargs: object) -> None:
     if setting == "FEATUREFLAGS":
         _listed.cache_clear()
+        decided_by_name.clear()
         _by_name.cache_clear()
 
 

@@ -14,8 +14,8 @@ from typing import Final
 import msgspec
 from django.core.cache import caches
 
-from featureflags.attributes import CUSTOM_PREFIX, attributes_of
-from featureflags.privacy import disclose
+from featureflags.attributes import CUSTOM_PREFIX, Privacy, attributes_of
+from featureflags.privacy import privacy_of
 from featureflags.types import JSONValue
 from users.models import User
 from users.selectors import snapshots
@@ -61,8 +61,12 @@ def _sample() -> Iterator[tuple[Mapping[str, JSONValue], Collection[str]]]:
     now = now_in_microseconds()
     for snapshot in snapshots(User.objects.order_by("-created_at")[:SAMPLED]):
         attributes = attributes_of(snapshot, now)
-        disclosed = disclose(attributes)
-        yield attributes, disclosed.sent.keys() - {*disclosed.private, "key"}
+        public = {
+            name
+            for name, value in attributes.items()
+            if name != "key" and privacy_of(name, value) is Privacy.PUBLIC
+        }
+        yield attributes, public
 
 
 def _suggestions(

@@ -25,7 +25,7 @@ from featureflags.attributes import Attribute, Privacy
 from featureflags.contexts import InvalidAttribute, with_extra
 from featureflags.evaluation import is_enabled, track, variation, variation_detail
 from featureflags.launchdarkly.client import client, close
-from featureflags.privacy import disclose
+from featureflags.privacy import privacy_of
 from featureflags.resolving import resolve
 from featureflags.results import Degradation
 from featureflags.segments.attribute_types import AttributeType
@@ -449,14 +449,6 @@ METADATA_CASES = [
     ("who", "ada@agpt.co", Privacy.PRIVATE),
     ("who", ["ok", {"mail": 3}], Privacy.PRIVATE),
 ]
-
-
-def privacy_of(name: str, value: Any) -> Privacy:
-    found = disclose({name: value})
-    if found.withheld:
-        return Privacy.WITHHELD
-    assert found.sent == {name: value}
-    return Privacy.PRIVATE if found.private else Privacy.PUBLIC
 
 
 @pytest.mark.parametrize(("key", "value", "expected"), METADATA_CASES)

@@ -124,10 +124,7 @@ def take_protection_away() -> None:
 
     def fill(_source: store.CacheRead, snapshots: list[Any]) -> int:
         ends = int(time.time()) + app_settings().snapshot_seconds
-        values = {
-            entries.snapshot_key(each.key): entries.encode(entries.Entry(ends, each))
-            for each in snapshots
-        }
+        values = {entries.snapshot_key(each.key): entries.encode(ends, each) for each in snapshots}
         caches[app_settings().cache].set_many(values, app_settings().snapshot_seconds)
         return len(values)
 
