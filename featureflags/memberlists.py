@@ -7,10 +7,15 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Mapping
+from typing import Final
 
+from featureflags.bypass import fresh_rows
 from featureflags.changing import MemberState, segment_change
 from featureflags.deltas import MemberDelta, SegmentDelta
 from featureflags.models import Segment, SegmentMember
+
+BATCH: Final = 500
+"""Rows that one statement updates."""
 
 
 def stored_members(segment_pk: int | None) -> dict[str, MemberState]:
@@ -65,3 +70,33 @@ def replace_members(segment: Segment, wanted: Mapping[str, MemberState]) -> None
             for user, state in wanted.items()
             if stored.get(user) != state
         )
+
+
+def change_members(segment: Segment, wanted: Mapping[str, MemberState | None]) -> None:
+    """Write these memberships, by user key, and leave all others; None: there is to be none.
+
+    Raises ValidationError where there would be too many.
+    """
+    users = [uuid.UUID(user) for user in wanted]
+    with segment_change():
+        rows = SegmentMember.objects.filter(segment=segment, user__in=users)
+        with fresh_rows():
+            stored = {str(row.user_id): row for row in rows}
+        gone = [row.pk for user, row in stored.items() if wanted[user] is None]
+        SegmentMember.objects.filter(pk__in=gone).delete()
+        changed: list[SegmentMember] = []
+        new: list[SegmentMember] = []
+        for user, state in wanted.items():
+            row = stored.get(user)
+            if state is None or (row is not None and row.as_state() == state):
+                continue
+            (new if row is None else changed).append(
+                _filled(row or SegmentMember(segment=segment, user_id=user), state)
+            )
+        SegmentMember.objects.bulk_update(changed, ["kind", "reason", "expires_at"], BATCH)
+        SegmentMember.objects.bulk_create(new)
+
+
+def _filled(row: SegmentMember, state: MemberState) -> SegmentMember:
+    row.kind, row.reason, row.expires_at = state.kind, state.reason, state.expires_at
+    return row
