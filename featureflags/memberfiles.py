@@ -72,13 +72,23 @@ class Entry:
     """Whether the list has a column for the expiry, so that an empty cell means never."""
 
 
+@dataclass(frozen=True, slots=True, order=True)
+class Remark:
+    """What is to be said of a line."""
+
+    line: int
+    text: str
+
+    def __str__(self) -> str:
+        return _("Line %(line)d: %(text)s") % {"line": self.line, "text": self.text}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReadList:
     """What a list says, and what of it cannot be read."""
 
     entries: tuple[Entry, ...]
-    problems: tuple[str, ...]
-    """Each with its line."""
+    problems: tuple[Remark, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,10 +97,10 @@ class FoundList:
 
     members: Mapping[str, MemberState]
     """By user key, as the list has them."""
-    problems: tuple[str, ...]
-    """Nobody has such an address or key; each with its line."""
-    repeated: tuple[str, ...]
-    """Users who stand there more than once; each with its line."""
+    problems: tuple[Remark, ...]
+    """Nobody has such an address or key, or the membership would have ended."""
+    repeated: tuple[Remark, ...]
+    """Users who stand there more than once."""
 
 
 def decode(data: bytes) -> str:
@@ -120,7 +130,7 @@ def read_list(text: str) -> ReadList:
     rows = _rows(text.removeprefix("\ufeff"))
     header = _header(rows[0][1]) if rows else {}
     entries: list[Entry] = []
-    problems: list[str] = []
+    problems: list[Remark] = []
     for number, (line, cells) in enumerate(rows[1:] if header else rows):
         found = _named(line, cells, header) if header else _unnamed(line, cells)
         for each in found:
@@ -141,30 +151,31 @@ def find_users(read: ReadList, default: MemberState) -> FoundList:
     """Whom the entries name; what the list says nothing about is as `default` says."""
     emails = {each.text for each in read.entries if "@" in each.text}
     keys = {each.text for each in read.entries} - emails
+    now = timezone.now()
     by_text = {**_by_email(sorted(emails)), **_by_key(sorted(keys))}
     members: dict[str, MemberState] = {}
     lines: dict[str, int] = {}
-    problems: list[str] = []
-    repeated: list[str] = []
+    problems: list[Remark] = []
+    repeated: list[Remark] = []
     for entry in read.entries:
-        user = by_text.get(entry.text)
+        user, state = by_text.get(entry.text), _state(entry, default)
         if user is None:
             problems.append(_nobody(entry))
-            continue
-        state = _state(entry, default)
-        if user in lines:
-            told = {"line": entry.line, "text": entry.text, "first": lines[user]}
-            if members[user] == state:
-                repeated.append(_("Line %(line)d: %(text)s stands in line %(first)d too.") % told)
-            else:
-                text = _(
-                    "Line %(line)d: %(text)s stands in line %(first)d too, and says otherwise."
-                )
-                problems.append(text % told)
-            continue
-        lines[user] = entry.line
-        members[user] = state
+        elif state.expires_at is not None and state.expires_at <= now:
+            text = _("the time of %s has ended already.") % entry.text
+            problems.append(Remark(entry.line, text))
+        elif user not in lines:
+            lines[user], members[user] = entry.line, state
+        elif members[user] == state:
+            repeated.append(_twice(entry, lines[user], _("%(text)s stands in line %(line)d too.")))
+        else:
+            text = _("%(text)s stands in line %(line)d too, and says otherwise.")
+            problems.append(_twice(entry, lines[user], text))
     return FoundList(members=members, problems=tuple(problems), repeated=tuple(repeated))
+
+
+def _twice(entry: Entry, line: int, text: str) -> Remark:
+    return Remark(entry.line, text % {"text": entry.text, "line": line})
 
 
 def _rows(text: str) -> list[tuple[int, list[str]]]:
@@ -194,7 +205,7 @@ def _header(cells: Sequence[str]) -> dict[str, int]:
     return found if EMAIL in found or KEY in found else {}
 
 
-def _named(line: int, cells: Sequence[str], header: Mapping[str, int]) -> Iterator[Entry | str]:
+def _named(line: int, cells: Sequence[str], header: Mapping[str, int]) -> Iterator[Entry | Remark]:
     """The entry of a row below a header, or what is wrong with it."""
 
     def cell(name: str) -> str:
@@ -206,16 +217,12 @@ def _named(line: int, cells: Sequence[str], header: Mapping[str, int]) -> Iterat
     kind = cell("kind").lower()
     expires_at = _as_moment(cell("expires_at"))
     if text is None:
-        yield _("Line %(line)d: there is no e-mail and no key in “%(text)s”.") % {
-            "line": line,
-            "text": _short(" ".join(filter(None, cells))),
-        }
+        yield Remark(line, _nobody_in(cells))
     elif kind and kind not in SegmentMember.Kind.values:
-        told = {"line": line, "kind": _short(kind)}
-        yield _("Line %(line)d: the kind is include or exclude, not “%(kind)s”.") % told
+        yield Remark(line, _("the kind is include or exclude, not “%s”.") % _short(kind))
     elif cell("expires_at") and expires_at is None:
-        told = {"line": line, "text": _short(cell("expires_at"))}
-        yield _("Line %(line)d: “%(text)s” is no moment. Write 2027-01-31T12:00:00Z.") % told
+        text = _("“%s” is no moment. Write 2027-01-31T12:00:00Z.") % _short(cell("expires_at"))
+        yield Remark(line, text)
     else:
         yield Entry(
             line=line,
@@ -227,7 +234,7 @@ def _named(line: int, cells: Sequence[str], header: Mapping[str, int]) -> Iterat
         )
 
 
-def _unnamed(line: int, cells: Sequence[str]) -> Iterator[Entry | str]:
+def _unnamed(line: int, cells: Sequence[str]) -> Iterator[Entry | Remark]:
     """Every address and key of a row without a header, or what is wrong with it."""
     found = [
         text
@@ -236,10 +243,13 @@ def _unnamed(line: int, cells: Sequence[str]) -> Iterator[Entry | str]:
         if (text := _as_key(word) or _as_email(word)) is not None
     ]
     if not found:
-        told = {"line": line, "text": _short(" ".join(filter(None, cells)))}
-        yield _("Line %(line)d: there is no e-mail and no key in “%(text)s”.") % told
+        yield Remark(line, _nobody_in(cells))
     for text in found:
         yield Entry(line=line, text=text)
+
+
+def _nobody_in(cells: Sequence[str]) -> str:
+    return _("there is no e-mail and no key in “%s”.") % _short(" ".join(filter(None, cells)))
 
 
 def _as_key(cell: str) -> str | None:
@@ -274,11 +284,9 @@ def _state(entry: Entry, default: MemberState) -> MemberState:
     )
 
 
-def _nobody(entry: Entry) -> str:
-    told = {"line": entry.line, "text": _short(entry.text)}
-    if "@" in entry.text:
-        return _("Line %(line)d: nobody has the e-mail %(text)s.") % told
-    return _("Line %(line)d: nobody has the key %(text)s.") % told
+def _nobody(entry: Entry) -> Remark:
+    text = _("nobody has the e-mail %s.") if "@" in entry.text else _("nobody has the key %s.")
+    return Remark(entry.line, text % _short(entry.text))
 
 
 def _by_email(emails: Sequence[str]) -> dict[str, str]:

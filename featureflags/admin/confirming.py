@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+from django import forms
 from django.contrib.admin import AdminSite
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
@@ -39,6 +40,15 @@ class NeedsConfirmation(Exception):  # noqa: N818 - the name says what it takes
     def __init__(self, examinations: Sequence[Examination]) -> None:
         super().__init__("; ".join(each.key for each in examinations))
         self.examinations = tuple(examinations)
+
+
+class HeldForm(forms.BaseForm):
+    """A form that can be shown as it was typed, and saves nothing then."""
+
+    is_held = False
+
+    def is_valid(self) -> bool:
+        return super().is_valid() and not self.is_held
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

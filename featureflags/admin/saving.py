@@ -23,6 +23,7 @@ from django.utils.translation import gettext_lazy
 from featureflags.admin.confirming import (
     BACK,
     NOTE,
+    HeldForm,
     NeedsConfirmation,
     Question,
     confirmation_page,
@@ -65,11 +66,8 @@ else:
     SegmentModelForm = forms.ModelForm
 
 
-class SegmentForm(SegmentModelForm):
+class SegmentForm(HeldForm, SegmentModelForm):
     """A segment, with a note for its history."""
-
-    is_held = False
-    """Show the form as it was typed, and save nothing."""
 
     note = forms.CharField(
         label=gettext_lazy("Note for the history"),
@@ -78,9 +76,6 @@ class SegmentForm(SegmentModelForm):
         widget=forms.Textarea(attrs={"rows": 2, "class": "vLargeTextField"}),
         help_text=gettext_lazy("Why you change it. May be empty."),
     )
-
-    def is_valid(self) -> bool:
-        return super().is_valid() and not self.is_held
 
     @cached_property
     def changed_data(self) -> list[str]:

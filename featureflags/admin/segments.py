@@ -9,11 +9,12 @@ from django.contrib.admin.utils import unquote
 from django.contrib.admin.widgets import AdminTextareaWidget
 from django.db.models import Count, JSONField, QuerySet, TextField
 from django.http import HttpRequest, HttpResponse
-from django.urls import URLPattern, reverse
+from django.urls import URLPattern
 from django.utils.html import format_html
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
+from featureflags.admin.by_name import ByNameAdmin, list_address
 from featureflags.admin.deleting import DeletingSegmentAdmin
 from featureflags.admin.history import segment_changes
 from featureflags.admin.rules_field import RulesField
@@ -38,7 +39,7 @@ PRECEDENCE = gettext_lazy(
 
 
 @admin.register(Segment)
-class SegmentAdmin(SizeColumns, GuardedSegmentAdmin, DeletingSegmentAdmin):
+class SegmentAdmin(SizeColumns, ByNameAdmin, GuardedSegmentAdmin, DeletingSegmentAdmin):
     """Segments. The key is fixed once LaunchDarkly's rules may name it."""
 
     formfield_overrides = {
@@ -139,9 +140,8 @@ class SegmentAdmin(SizeColumns, GuardedSegmentAdmin, DeletingSegmentAdmin):
     @admin.display(description=gettext_lazy("by name"), ordering="members_counted")
     def member_count(self, segment: Segment) -> str:
         """How many memberships there are, as a link to them."""
-        address = reverse("admin:featureflags_segmentmember_changelist")
         count = getattr(segment, "members_counted", 0)
-        return format_html('<a href="{}?segment__id__exact={}">{}</a>', address, segment.pk, count)
+        return format_html('<a href="{}">{}</a>', list_address(segment), count)
 
     def _warn(self, request: HttpRequest, segment: Segment) -> None:
         for problem in find_warnings(segment.rules):

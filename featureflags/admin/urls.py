@@ -17,12 +17,17 @@ from featureflags.admin.history import (
     restore_change,
     segment_changes,
 )
+from featureflags.admin.member_imports import import_members
+from featureflags.admin.member_lists import export_by_name, segment_by_name
 from featureflags.admin.preview import preview
 from featureflags.admin.segment_members import export_segment_members, segment_members
 from featureflags.admin.user_page import user_page
 from featureflags.admin.why import why_flag, why_search, why_segment
 
 PAGES: tuple[tuple[str, Callable[..., HttpResponseBase], str], ...] = (
+    ("by-name/<str:segment>/", segment_by_name, "segment_by_name"),
+    ("by-name/<str:segment>/import/", import_members, "segment_by_name_import"),
+    ("by-name/<str:segment>/export/", export_by_name, "segment_by_name_export"),
     ("history/<str:segment>/", segment_changes, "segment_changes"),
     ("history/<str:segment>/compare/", compare_changes, "segment_compare"),
     ("deleted/", deleted_segments, "deleted_segments"),

@@ -30,7 +30,8 @@ NO_PAGES = {
     # Nobody adds a warming there, and cancelling one answers to a form.
     *("featureflags_warmrun_add", "featureflags_warmrun_cancel"),
     # Files to keep, and a form's buttons.
-    *("featureflags_segment_export", "featureflags_flag_count"),
+    *("featureflags_segment_export", "featureflags_segment_by_name_export"),
+    "featureflags_flag_count",
     # As the user's own, for whoever is logged in.
     "password_change_done",
 }

@@ -15,9 +15,13 @@ from django.urls import reverse
 from django.utils import timezone
 from pytest_django.fixtures import Settings
 
-from featureflags.models import Segment, SegmentMember
+from featureflags.models import Segment, SegmentChange, SegmentMember
 from featureflags.versions import RulesetVersion
+from tests.conftest import FlagFile
 from tests.factories import SegmentFactory, SegmentMemberFactory, UserFactory
+from tests.featureflags.admin.asking import answer, is_asked, reasons
+from tests.services.flag_json import boolean_flag, segment_rule
+from users.models import User
 
 pytestmark = pytest.mark.django_db
 
@@ -98,7 +102,13 @@ def test_the_list_filters_and_searches(staff: Client) -> None:
     assert 'alt="True"' in staff.get(LIST, {"q": "ada"}).content.decode()
 
 
-def test_members_are_deleted_one_by_one_and_together(staff: Client) -> None:
+@pytest.fixture
+def crowd() -> None:
+    """One user more or less is no tenth of all."""
+    User.objects.bulk_create(User(email=f"crowd{n}@example.com") for n in range(300))
+
+
+def test_members_are_deleted_one_by_one_and_together(staff: Client, crowd: None) -> None:
     members = SegmentMemberFactory.create_batch(3)
     address = reverse("admin:featureflags_segmentmember_delete", args=[members[0].pk])
     staff.post(address, {"post": "yes"})
@@ -106,6 +116,73 @@ def test_members_are_deleted_one_by_one_and_together(staff: Client) -> None:
     action = {"action": "delete_selected", "_selected_action": chosen, "post": "yes"}
     staff.post(LIST, action)
     assert not SegmentMember.objects.exists()
+
+
+class TestGuards:
+    """Each write of a membership asks where one of a segment would."""
+
+    @pytest.fixture(autouse=True)
+    def flags(self, flag_file: FlagFile, crowd: None) -> None:
+        flag_file(boolean_flag("new-checkout", rules=[segment_rule("beta")]))
+
+    @pytest.fixture
+    def member(self) -> SegmentMember:
+        segment = SegmentFactory.create(key="beta")
+        member: SegmentMember = SegmentMemberFactory.create(segment=segment)
+        return member
+
+    def change(self, member: SegmentMember) -> str:
+        return reverse("admin:featureflags_segmentmember_change", args=[member.pk])
+
+    def test_to_add_one(self, staff: Client, member: SegmentMember) -> None:
+        user = UserFactory.create(email="ada@agpt.co")
+        asked = staff.post(ADD, form(member.segment, user=user.pk, reason="VIP"))
+        assert "new-checkout" in reasons(asked)
+        assert "Included 1 user: ada@agpt.co (“VIP”)" in asked.content.decode()
+        back = answer(staff, asked, _back="1")
+        assert back.context["adminform"].form["reason"].value() == "VIP"
+        assert not SegmentMember.objects.filter(user=user).exists()
+        answer(staff, asked, note="Asked for it")
+        assert SegmentMember.objects.get(user=user).reason == "VIP"
+        entry = SegmentChange.objects.latest("pk")
+        assert (entry.entering, entry.note, entry.source) == (1, "Asked for it", "admin")
+
+    def test_to_change_one(self, staff: Client, member: SegmentMember) -> None:
+        told = form(member.segment, user=member.user.pk, reason="Tells nobody in or out")
+        assert staff.post(self.change(member), told).status_code == 302
+        out = form(member.segment, user=member.user.pk, kind="exclude")
+        asked = staff.post(self.change(member), out)
+        assert is_asked(asked)
+        answer(staff, asked)
+        member.refresh_from_db()
+        assert member.kind == "exclude"
+
+    def test_to_move_one_to_another_segment(self, staff: Client, member: SegmentMember) -> None:
+        other = SegmentFactory.create(key="other")
+        asked = staff.post(self.change(member), form(other, user=member.user.pk))
+        assert [one.key for one in asked.context["shown"]] == ["beta"]
+        answer(staff, asked)
+        member.refresh_from_db()
+        assert member.segment == other
+
+    def test_to_delete_one_and_many(self, staff: Client, member: SegmentMember) -> None:
+        second = SegmentMemberFactory.create(segment=member.segment)
+        address = reverse("admin:featureflags_segmentmember_delete", args=[member.pk])
+        asked = staff.post(address, {"post": "yes"})
+        assert is_asked(asked)
+        assert SegmentMember.objects.count() == 2
+        answer(staff, asked)
+        quiet = SegmentMemberFactory.create()
+        chosen = [second.pk, quiet.pk]
+        action = {"action": "delete_selected", "_selected_action": chosen, "post": "yes"}
+        asked = staff.post(LIST, action)
+        assert is_asked(asked)
+        answer(staff, asked)
+        assert not SegmentMember.objects.exists()
+
+    @override_settings(TIME_ZONE="Europe/Berlin")
+    def test_the_expiry_says_whose_time_it_is(self, staff: Client) -> None:
+        assert "In the time zone Europe/Berlin." in staff.get(ADD).content.decode()
 
 
 def test_a_list_of_25_costs_as_much_as_one_of_5(staff: Client) -> None:

@@ -1,0 +1,184 @@
+"""Forms for who is included in a segment, or excluded, by name: one user, or a list of them."""
+
+from __future__ import annotations
+
+import datetime
+import uuid
+from collections.abc import Sequence
+from typing import Any
+
+from django import forms
+from django.contrib import admin
+from django.contrib.admin.widgets import AdminSplitDateTime, AutocompleteSelect
+from django.core.exceptions import ValidationError
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext
+
+from featureflags.changing import MemberState
+from featureflags.memberfiles import (
+    LARGEST,
+    FoundList,
+    Remark,
+    UnreadableFile,
+    decode,
+    find_users,
+    read_list,
+    too_large,
+)
+from featureflags.models import SegmentMember
+from users.models import User
+
+ALL, FOUND = "all", "found"
+
+
+class MembershipForm(forms.Form):
+    """What holds for whoever is named: in or out, why, and until when."""
+
+    class Media:
+        # The calendar rests on it and does not say so.
+        js = ["admin/js/core.js"]
+
+    kind = forms.ChoiceField(
+        label=gettext_lazy("In or out"),
+        choices=[
+            (SegmentMember.Kind.INCLUDE, gettext_lazy("Included, whatever the rules say")),
+            (SegmentMember.Kind.EXCLUDE, gettext_lazy("Excluded, whatever the rules say")),
+        ],
+    )
+    reason = forms.CharField(
+        label=gettext_lazy("Reason"),
+        required=False,
+        max_length=200,
+        widget=forms.TextInput(attrs={"class": "vTextField"}),
+    )
+    expires_at = forms.SplitDateTimeField(
+        label=gettext_lazy("Until"), required=False, widget=AdminSplitDateTime()
+    )
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["expires_at"].help_text = expiry_help()
+
+    def clean_expires_at(self) -> datetime.datetime | None:
+        """Refuse a moment that has passed."""
+        moment: datetime.datetime | None = self.cleaned_data["expires_at"]
+        if moment is not None and moment <= timezone.now():
+            raise ValidationError(_("This moment has passed already."))
+        return moment
+
+    def state(self) -> MemberState:
+        """The membership that the form describes."""
+        found = self.cleaned_data
+        return MemberState(
+            kind=found["kind"], reason=found["reason"], expires_at=found["expires_at"]
+        )
+
+
+def expiry_help() -> str:
+    """Whose time an expiry is, and what none means."""
+    zone = timezone.get_current_timezone_name()
+    return _("In the time zone %s. Empty: until somebody removes it.") % zone
+
+
+class UserSelect(AutocompleteSelect):
+    """As Django's; what is no key of anybody selects nobody, rather than break the page."""
+
+    def optgroups(self, name: str, value: Sequence[str], attrs: Any = None) -> Any:
+        return super().optgroups(name, [key for key in value if is_key(key)], attrs)
+
+
+def is_key(text: str) -> bool:
+    """Whether a text can be the key of a user."""
+    try:
+        uuid.UUID(text)
+    except ValueError:
+        return False
+    return True
+
+
+class MemberForm(MembershipForm):
+    """One user, found as their address or name is typed."""
+
+    user = forms.ModelChoiceField(
+        label=gettext_lazy("User"),
+        queryset=User.objects.all(),
+        widget=UserSelect(
+            SegmentMember._meta.get_field("user"),  # noqa: SLF001 - Django's documented API
+            admin.site,
+        ),
+    )
+    field_order = ["user", "kind", "reason", "expires_at"]
+
+
+class ImportForm(MembershipForm):
+    """A list of users, pasted or uploaded. `found` and `problems` hold what became of it."""
+
+    text = forms.CharField(
+        label=gettext_lazy("Paste a list"),
+        required=False,
+        widget=forms.Textarea(attrs={"rows": 8, "class": "vLargeTextField", "spellcheck": "false"}),
+        help_text=gettext_lazy(
+            "E-mails or keys of users, one per line or with commas between, or a whole CSV. Columns"
+            " called kind, reason and expires_at, as in an export, beat what is chosen below."
+        ),
+    )
+    file = forms.FileField(
+        label=gettext_lazy("Or upload a CSV"),
+        required=False,
+        widget=forms.FileInput(attrs={"accept": ".csv,.txt,text/csv,text/plain"}),
+        help_text=gettext_lazy("UTF-8, 2 MB at most."),
+    )
+    missing = forms.ChoiceField(
+        label=gettext_lazy("If somebody is not found"),
+        choices=[
+            (ALL, gettext_lazy("Import nobody, and say who")),
+            (FOUND, gettext_lazy("Import those who are found")),
+        ],
+        initial=ALL,
+        widget=forms.RadioSelect,
+    )
+    field_order = ["text", "file", "kind", "reason", "expires_at", "missing"]
+
+    found: FoundList | None = None
+    problems: tuple[Remark, ...] = ()
+
+    def clean(self) -> dict[str, Any]:
+        """Find the users. Raises ValidationError if nobody is to be imported."""
+        super().clean()
+        cleaned = self.cleaned_data
+        text = cleaned.get("text") or ""
+        if text.strip() and cleaned.get("file"):
+            raise ValidationError(_("Paste a list or upload a file, not both."))
+        if cleaned.get("file"):
+            text = self.text_of_file()
+        if not text.strip():
+            raise ValidationError(_("Paste a list of users, or choose a file."))
+        if not self.errors:
+            self._find(text)
+        return cleaned
+
+    def text_of_file(self) -> str:
+        """What stands in the file. Raises ValidationError."""
+        uploaded = self.cleaned_data["file"]
+        if uploaded.size > LARGEST:
+            raise ValidationError(too_large())
+        uploaded.seek(0)
+        try:
+            return decode(uploaded.read())
+        except UnreadableFile as error:
+            raise ValidationError(str(error)) from error
+
+    def _find(self, text: str) -> None:
+        try:
+            read = read_list(text)
+        except UnreadableFile as error:
+            raise ValidationError(str(error)) from error
+        self.found = find_users(read, self.state())
+        self.problems = tuple(sorted((*read.problems, *self.found.problems)))
+        if not self.found.members:
+            raise ValidationError(_("Nobody of the list is found."))
+        if self.problems and self.cleaned_data["missing"] == ALL:
+            count = len(self.problems)
+            text = ngettext("%d line is in the way.", "%d lines are in the way.", count)
+            raise ValidationError(f"{text % count} {_('Nobody is imported.')}")
