@@ -18,7 +18,7 @@ from featureflags.syncing.applying import Choices, Status, SyncFailed, sync_one
 from featureflags.warming.aims import aim_for
 from featureflags.warming.claims import claim, to_send
 from featureflags.warming.reports import report
-from featureflags.warming.runs import begin, give_up_stalled, settle, under_way
+from featureflags.warming.runs import begin, for_workers, give_up_stalled, settle
 from featureflags.warming.working import WarmingFailed, warm, work
 
 logger = logging.getLogger(__name__)
@@ -36,7 +36,7 @@ def warm_contexts(
     """
     aim = aim_for(days, everyone=everyone, force=force)
     if has_broker():
-        begun = begin(aim)
+        begun = begin(aim, by_workers=True)
         send_due(begun.run)
         return report(begun.run).to_dict()
     ended = warm(aim)
@@ -67,7 +67,7 @@ def tend_warm_runs() -> int:
     Returns how many ranges were sent. Without a broker the next warming takes such a run over.
     """
     give_up_stalled()
-    return sum(send_due(run) for run in under_way() if not settle(run)) if has_broker() else 0
+    return sum(send_due(run) for run in for_workers() if not settle(run)) if has_broker() else 0
 
 
 def send_due(run: int) -> int:

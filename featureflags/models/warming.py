@@ -30,6 +30,11 @@ class WarmRun(models.Model):
     force = models.BooleanField(
         _("all written"), default=False, help_text=_("Entries that were good are written too.")
     )
+    by_workers = models.BooleanField(
+        _("by workers"),
+        default=False,
+        help_text=_("Otherwise the process that began it does it, and workers if that is killed."),
+    )
     snapshot_version = models.PositiveIntegerField(_("version of the snapshots"))
     ranges_planned = models.PositiveIntegerField(_("ranges"))
     users_planned = models.PositiveBigIntegerField(_("users"))

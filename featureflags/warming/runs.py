@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from django.db import IntegrityError, transaction
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext_noop
 
@@ -42,10 +43,10 @@ class Begun:
     """It was under way already."""
 
 
-def begin(aim: Aim) -> Begun:
+def begin(aim: Aim, *, by_workers: bool = False) -> Begun:
     """Plan a run, or join the one that is under way if it does what is wanted.
 
-    Nobody works on it yet, see `working` and `featureflags.tasks`. The rules are put into the
+    `by_workers`: Celery's workers are to do it, whoever began it. Nobody works on it yet, see `working` and `featureflags.tasks`. The rules are put into the
     cache too, for processes that start without a database. Raises AnotherRun, DatabaseError, and
     TransactionManagementError within a transaction, whose rows may never be committed.
     """
@@ -54,20 +55,17 @@ def begin(aim: Aim) -> Begun:
             "Warm the cache outside of a transaction, or after it: transaction.on_commit."
         )
     give_up_stalled()
-    joined = _under_way(aim)
+    joined = _joined(aim, by_workers=by_workers)
     if joined is not None:
         return joined
     spare = renew_spare()
     since = aim.seen_since(timezone.now())
     bounds = list(plan(users_seen_since(since), _range_size()))
     try:
-        run = _create(aim, since, bounds, spare=spare)
+        run = _create(aim, since, bounds, spare=spare, by_workers=by_workers)
     except IntegrityError:
         # Somebody else was faster.
-        joined = _under_way(aim)
-        if joined is None:
-            return begin(aim)
-        return joined
+        return begin(aim, by_workers=by_workers)
     settle(run.pk)
     return Begun(run=run.pk, joined=False)
 
@@ -112,8 +110,14 @@ def settle(run: int) -> bool:
 
 def under_way() -> list[int]:
     """The runs of this release that have not ended: one at most."""
-    runs = WarmRun.objects.filter(state=WarmRun.State.RUNNING, snapshot_version=SNAPSHOT_VERSION)
-    return list(runs.values_list("pk", flat=True))
+    return list(_running().values_list("pk", flat=True))
+
+
+def for_workers() -> list[int]:
+    """Those that workers are to do: also what a process has left that was killed."""
+    silent = timezone.now() - datetime.timedelta(seconds=2 * app_settings().warm_lease_seconds)
+    theirs = Q(by_workers=True) | Q(progressed_at__lt=silent)
+    return list(_running().filter(theirs).values_list("pk", flat=True))
 
 
 def locked(run: int) -> WarmRun | None:
@@ -126,9 +130,15 @@ def aim_of(run: WarmRun) -> Aim:
     return Aim(days=run.days, force=run.force)
 
 
-def _under_way(aim: Aim) -> Begun | None:
-    runs = WarmRun.objects.filter(state=WarmRun.State.RUNNING, snapshot_version=SNAPSHOT_VERSION)
-    run = runs.first()
+def _running() -> QuerySet[WarmRun]:
+    return WarmRun.objects.filter(
+        state=WarmRun.State.RUNNING, snapshot_version=SNAPSHOT_VERSION
+    ).order_by("pk")
+
+
+def _joined(aim: Aim, *, by_workers: bool) -> Begun | None:
+    """The run that is under way; None if there is none. Raises AnotherRun."""
+    run = _running().first()
     if run is None:
         return None
     if not aim_of(run).covers(aim):
@@ -136,6 +146,8 @@ def _under_way(aim: Aim) -> Begun | None:
             f"Another warming is under way: number {run.pk}, {aim_of(run)}. Wait for its end, or"
             " cancel it: manage.py warm_contexts --cancel."
         )
+    if by_workers:
+        _running().filter(pk=run.pk).update(by_workers=True)
     return Begun(run=run.pk, joined=True)
 
 
@@ -147,13 +159,19 @@ def _range_size() -> int:
 
 
 def _create(
-    aim: Aim, since: datetime.datetime | None, bounds: list[Bounds], *, spare: bool
+    aim: Aim,
+    since: datetime.datetime | None,
+    bounds: list[Bounds],
+    *,
+    spare: bool,
+    by_workers: bool,
 ) -> WarmRun:
     with transaction.atomic():
         run = WarmRun.objects.create(
             days=aim.days,
             seen_since=since,
             force=aim.force,
+            by_workers=by_workers,
             snapshot_version=SNAPSHOT_VERSION,
             ranges_planned=len(bounds),
             users_planned=sum(each.users for each in bounds),

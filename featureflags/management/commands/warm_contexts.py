@@ -90,7 +90,7 @@ class Command(BaseCommand):
             raise CommandError(
                 "There is no broker (CELERY_BROKER_URL): leave --celery out to warm from here."
             )
-        begun = begin(aim)
+        begun = begin(aim, by_workers=celery)
         if begun.joined:
             self.stderr.write(f"Warming {begun.run} is under way already: joined.")
         try:

@@ -19,6 +19,7 @@ from featureflags.warming.runs import (
     AnotherRun,
     Begun,
     begin,
+    for_workers,
     give_up_stalled,
     settle,
     under_way,
@@ -112,6 +113,21 @@ def test_a_run_that_nobody_works_on_is_given_up() -> None:
 def age(run: int, *, minutes: float) -> None:
     then = timezone.now() - datetime.timedelta(minutes=minutes)
     WarmRun.objects.filter(pk=run).update(progressed_at=then)
+
+
+def test_workers_take_what_is_theirs_and_what_a_killed_process_has_left() -> None:
+    crowd(2)
+    run = begin(EVERYBODY).run
+    assert for_workers() == [], "the process that began it is at it"
+    age(run, minutes=2)
+    assert for_workers() == [run], "it has not been heard of for two leases"
+    WarmRun.objects.update(progressed_at=timezone.now())
+    assert begin(EVERYBODY, by_workers=True) == Begun(run=run, joined=True)
+    assert for_workers() == [run], "somebody asked for workers"
+    warm(EVERYBODY)
+    assert for_workers() == []
+    second = begin(EVERYBODY, by_workers=True).run
+    assert for_workers() == under_way() == [second]
 
 
 def test_another_release_runs_beside_ours() -> None:
