@@ -8,9 +8,10 @@ import pty
 import random
 import signal
 import subprocess
+import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -124,10 +125,31 @@ def pool_process(pidfile: Path) -> int:
     return int(child)
 
 
+@contextmanager
+def a_terminal() -> Iterator[tuple[int, list[bytes]]]:
+    """One end of a terminal, and what is written to it, which is read all the while."""
+    ours, theirs = pty.openpty()
+    seen: list[bytes] = []
+
+    def read() -> None:
+        # The end of the last writer is an error to Linux.
+        with suppress(OSError):
+            while found := os.read(ours, 1 << 16):
+                seen.append(found)
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    try:
+        yield theirs, seen
+    finally:
+        os.close(theirs)
+        reader.join()
+        os.close(ours)
+
+
 def test_workers_share_a_run_which_the_command_follows_with_a_bar(env: Environment) -> None:
     users = crowd(2000)
-    terminal, end = pty.openpty()
-    with worker(env) as one, worker(env) as other:
+    with worker(env) as one, worker(env) as other, a_terminal() as (end, seen):
         ended = subprocess.run(
             python("manage.py", "warm_contexts", "--all", "--celery", "--json"),
             check=True, cwd=ROOT, env=environment_with(env), text=True, timeout=SECONDS,
@@ -135,9 +157,7 @@ def test_workers_share_a_run_which_the_command_follows_with_a_bar(env: Environme
         )  # fmt: skip
         for each in (one, other):
             assert "featureflags.tasks.warm_range" in each.log().partition(" ready.")[2]
-    os.close(end)
-    assert "100%|" in os.read(terminal, 1 << 20).decode()
-    os.close(terminal)
+    assert "100%|" in b"".join(seen).decode()
     data = json.loads(ended.stdout)
     assert (data["state"], data["ranges"], data["ranges_done"]) == ("done", 100, 100)
     assert (data["read"], data["written"], data["failed"]) == (2000, 2000, 0)
@@ -209,10 +229,10 @@ def test_a_run_that_nobody_follows_goes_on_after_its_worker_was_killed(env: Envi
 
 
 def test_a_run_is_joined_by_whoever_wants_the_same_and_can_be_cancelled(env: Environment) -> None:
-    users = crowd(400)
+    users = crowd(2000)
     slowly = {**env, **SLOWLY}
     with worker(slowly), follower(slowly) as first, follower(slowly) as second:
-        await_midst(400)
+        await_midst(2000)
         refused = manage(slowly, "warm_contexts", "--all", "--force", "--celery")
         assert "Another warming is under way" in refused.stderr
         done = manage(slowly, "warm_contexts", "--cancel")
@@ -223,10 +243,11 @@ def test_a_run_is_joined_by_whoever_wants_the_same_and_can_be_cancelled(env: Env
     assert [each["state"] for each in data] == ["cancelled", "cancelled"]
     assert data[0]["run"] == data[1]["run"]
     assert "joined" in ends[0][1] + ends[1][1]
-    assert 0 < data[0]["ranges_done"] < 20
+    assert 0 < data[0]["ranges_done"] < 100
     assert WarmRun.objects.count() == 1
-    warm = cached(*users).keys()
-    assert warm == {str(pk) for pk in keys_of_done()}, "it stopped where it stood"
+    found, written = cached(*users).keys(), {str(pk) for pk in keys_of_done()}
+    assert written <= found, "what is warm stays so"
+    assert len(found) <= len(written) + 20, "the range in hand may have been written"
 
 
 def keys_of_done() -> list[Any]:
