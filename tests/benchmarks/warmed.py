@@ -31,7 +31,7 @@ SIZES = (10_000, 100_000, 1_000_000)
 SHORT_LIVED = {"SNAPSHOT_SECONDS": "3600"}
 """Entries that end soon after they were written: each run writes all of them anew."""
 AIM_NAIVE, AIM_BY_HAND, AIM_BYTES = 15, 0.4, 300
-CLIENT = redis.Redis.from_url(os.environ["REDIS_URL"])
+CLIENT = redis.Redis.from_url(os.environ["REDIS_URL"], socket_timeout=300)
 GROUPS = ("editors", "testers", "writers")
 JOIN_GROUPS = """\
 INSERT INTO users_user_groups (user_id, group_id)
