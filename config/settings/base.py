@@ -198,7 +198,7 @@ CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_TIMEZONE = "UTC"
 CELERY_BEAT_SCHEDULE = {
     **schedule.CELERY_BEAT_SCHEDULE,
-    **(schedule.WITH_A_BROKER if CELERY_BROKER_URL else {}),
+    **(schedule.WITH_A_BROKER if BROKER_URL else {}),
 }
 
 # --- REST --------------------------------------------------------------------------------------
