@@ -20,6 +20,7 @@ from featureflags.conf import FeatureFlagsSettings, Source, app_settings, source
 from featureflags.launchdarkly import configuring
 from featureflags.launchdarkly.client import close, feature_store, has_flags
 from featureflags.launchdarkly.configuring import sending_config
+from featureflags.launchdarkly.daemon import DaemonStore
 from featureflags.launchdarkly.status import State, connection_status
 from featureflags.launchdarkly.store import CopyOnWriteStore
 from featureflags.overrides import override_flag
@@ -197,8 +198,9 @@ class TestDaemon:
 
     def test_what_was_read_does_not_change_under_its_reader(self, relay: Any) -> None:
         relay.init({FEATURES: {"beta": boolean_flag("beta")}, SEGMENTS: {}})
-        ask()
-        reading = feature_store().all(FEATURES)
+        store = feature_store()
+        assert isinstance(store, DaemonStore)
+        reading = store._all(FEATURES)
         relay.upsert(FEATURES, boolean_flag("gamma"))
         ask("gamma")
         assert list(reading) == ["beta"]
