@@ -12,7 +12,7 @@ class FeatureFlagsConfig(AppConfig):
 
     def ready(self) -> None:
         # Receivers and checks register themselves when imported, after the models.
-        from featureflags import checks, forks, membership, receivers  # noqa: F401, PLC0415
+        from featureflags import checks, forks, membership, preloading, receivers  # noqa: F401, PLC0415
         from featureflags.cache import task_units  # noqa: PLC0415
         from featureflags.launchdarkly import workers  # noqa: PLC0415
         from users import segmentation  # noqa: PLC0415
@@ -21,3 +21,4 @@ class FeatureFlagsConfig(AppConfig):
         task_units.connect()
         workers.connect()
         forks.register()
+        preloading.preload()
