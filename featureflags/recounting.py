@@ -13,6 +13,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import Final
 
+from django.db import IntegrityError, transaction
 from django.db.models import Count, Q
 from django.utils import timezone
 
@@ -27,6 +28,10 @@ from users.times import now_in_microseconds
 
 KEPT_DAYS: Final = 90
 """Daily counts are kept so long."""
+LOOKS: Final = 3
+"""How often a count looks whether segments have changed since. The next hour makes up for more."""
+TRIES: Final = 3
+"""To store sizes, while others delete segments."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,12 +61,24 @@ def count_everything() -> Recounted:
 def count_changed(seconds: float | None = None) -> Recounted:
     """Count the segments whose rules or members, or those of one they rest on, have changed.
 
-    With a time limit (`seconds`) sizes that SQL cannot say are bounds.
+    With a time limit (`seconds`) sizes that SQL cannot say are bounds. Without one it looks again
+    afterwards: somebody may have saved meanwhile, and two who count at once may store the older
+    number last.
     """
-    ruleset = current_ruleset().ruleset
-    counted = dict(SegmentSize.objects.values_list("segment__key", "fingerprint"))
-    changed = [key for key in ruleset.definitions if counted.get(key) != fingerprint(ruleset, key)]
-    return _count(ruleset, changed, seconds) if changed else Recounted(segments=())
+    counted: set[str] = set()
+    late: set[str] = set()
+    for _ in range(1 if seconds is not None else LOOKS):
+        ruleset = current_ruleset().ruleset
+        known = dict(SegmentSize.objects.values_list("segment__key", "fingerprint"))
+        changed = [
+            key for key in ruleset.definitions if known.get(key) != fingerprint(ruleset, key)
+        ]
+        if not changed:
+            break
+        found = _count(ruleset, changed, seconds)
+        counted |= set(found.segments)
+        late |= set(found.late)
+    return Recounted(segments=tuple(sorted(counted)), late=tuple(sorted(late)))
 
 
 def fingerprint(ruleset: Ruleset, key: str) -> str:
@@ -95,6 +112,19 @@ def _count(ruleset: Ruleset, keys: Collection[str], seconds: float | None = None
 
 
 def _store(found: SegmentSizes, fingerprints: dict[str, str]) -> None:
+    for tried in range(1, TRIES + 1):
+        try:
+            with transaction.atomic():
+                _store_once(found, fingerprints)
+        except IntegrityError:
+            # A segment was deleted after we had looked which there are.
+            if tried == TRIES:
+                raise
+        else:
+            return
+
+
+def _store_once(found: SegmentSizes, fingerprints: dict[str, str]) -> None:
     with fresh_rows():
         ids = dict(Segment.objects.filter(key__in=fingerprints).values_list("key", "pk"))
     # A segment may be gone by now.

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import datetime
 import os
+import threading
 from collections.abc import Callable
+from typing import Any
 
 import pytest
-from django.db import connection, transaction
+from django.db import connection, connections, transaction
 from django.utils import timezone
 from pytest_django import DjangoCaptureOnCommitCallbacks
 
@@ -170,6 +172,30 @@ class TestWhatHasChanged:
         found = SegmentSize.objects.get(segment__key="adas")
         assert found.at_least <= 1 <= found.at_most
 
+    def test_who_stores_an_older_number_last_looks_again(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """While one counts, another saves and counts: the first one stores its number last."""
+        segment = SegmentFactory.create(key="germans")
+        german()
+        raced: list[None] = []
+
+        def slow(**options: Any) -> object:
+            found = segment_sizes(**options)
+            if not raced:
+                raced.append(None)
+                segment.rules = GERMANS
+                segment.save()
+                count_changed()
+                assert size("germans") == 1
+            return found
+
+        monkeypatch.setattr(recounting, "segment_sizes", slow)
+        count_changed()
+        assert raced
+        assert size("germans") == 1
+        assert count_changed().segments == ()
+
     def test_a_segment_that_is_gone_meanwhile(self, monkeypatch: pytest.MonkeyPatch) -> None:
         SegmentFactory.create(key="germans", rules=GERMANS)
 
@@ -182,6 +208,38 @@ class TestWhatHasChanged:
         count_everything()
         assert size("germans") is None
         assert not SegmentCount.objects.filter(segment_key="germans").exists()
+
+
+@pytest.mark.production_stack
+@pytest.mark.django_db(transaction=True)
+def test_a_segment_that_is_deleted_while_sizes_are_stored(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """PostgreSQL says so only when the writer commits."""
+    SegmentFactory.create(key="germans", rules=GERMANS)
+    # Rows that there are would make whoever deletes wait for the one who counts.
+    SegmentSize.objects.filter(segment__key="germans").delete()
+    SegmentCount.objects.filter(segment_key="germans").delete()
+    store_once = recounting._store_once
+    raced: list[None] = []
+
+    def raced_once(*args: Any) -> None:
+        store_once(*args)
+        if not raced:
+            raced.append(None)
+            thread = threading.Thread(target=delete)
+            thread.start()
+            thread.join()
+
+    def delete() -> None:
+        Segment.objects.get(key="germans").delete()
+        connections.close_all()
+
+    monkeypatch.setattr(recounting, "_store_once", raced_once)
+    count_everything()
+    assert raced
+    assert size("germans") is None
+    assert size("user") == 0
 
 
 @pytest.mark.django_db
