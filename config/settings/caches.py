@@ -40,7 +40,8 @@ def redis_caches(url: str, *, key_prefix: str = "guidon") -> dict[str, dict[str,
         # django-cachalot knows the backends that it supports by their path.
         "cachalot": _redis(url, f"{key_prefix}:cachalot", {**options, **survives}),
         "featureflags": {
-            **_redis(url, f"{key_prefix}:flags", {**options, "SERIALIZER": SERIALIZER}),
+            # Each user's name begins with it: a letter is a byte for everybody.
+            **_redis(url, f"{key_prefix}:f", {**options, "SERIALIZER": SERIALIZER}),
             "BACKEND": "featureflags.cache.redis.SharedRedisCache",
         },
     }

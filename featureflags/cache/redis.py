@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import threading
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from itertools import islice
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar, cast
 
 from django.core.cache.backends.base import default_key_func
 from django_redis.cache import RedisCache
 from django_redis.serializers.base import BaseSerializer
 from redis import ConnectionPool, Redis
-from redis.exceptions import NoScriptError
 
 REPLACE = """
 if redis.call('GET', KEYS[1]) == ARGV[1] then
@@ -24,18 +22,10 @@ return 0
 """
 
 
-class Script:
-    """Lua, and the digest by which Redis knows it once it has run it."""
-
-    def __init__(self, text: str) -> None:
-        self.text = text
-        self.digest = hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
-
-
 AT_ONCE = 500
 """Keys of one call of a script, which Redis does without a pause: others wait for 2 ms."""
 
-ADD_MANY = Script("""
+ADD_MANY = """
 local written = 0
 for i, key in ipairs(KEYS) do
     if redis.call('SET', key, ARGV[1 + i], 'NX', 'PX', ARGV[1]) then
@@ -43,9 +33,9 @@ for i, key in ipairs(KEYS) do
     end
 end
 return written
-""")
+"""
 
-REPLACE_MANY = Script("""
+REPLACE_MANY = """
 local written = 0
 for i, key in ipairs(KEYS) do
     if redis.call('GET', key) == ARGV[1 + i] then
@@ -54,9 +44,10 @@ for i, key in ipairs(KEYS) do
     end
 end
 return written
-""")
+"""
 
 Value = TypeVar("Value")
+Answer = TypeVar("Answer")
 
 
 class SharedRedisCache(RedisCache):  # type: ignore[misc]  # django-redis' base is untyped here
@@ -85,35 +76,50 @@ class SharedRedisCache(RedisCache):  # type: ignore[misc]  # django-redis' base 
             redis.eval(REPLACE, 1, name, client.encode(old), client.encode(new), milliseconds)
         )
 
-    def add_many(
-        self, values: Mapping[str, bytes], timeout: float, version: int | None = None
-    ) -> int:
+    def add_many(self, values: Mapping[str, bytes], timeout: float) -> int:
         """Write those that are not there, for `timeout` seconds; how many.
 
-        Bytes are written as they are: the cache's serializer is `BytesSerializer`. One round trip
-        for each `AT_ONCE` keys. Each write is atomic, all of them are not.
+        Bytes are written as they are: the cache's serializer is `BytesSerializer`. One round trip.
+        Each write is atomic, all of them are not.
         """
-        kept = _milliseconds(timeout)
-        written = 0
-        for chunk in _chunks(values):
-            names = self._names([key for key, _ in chunk], version)
-            written += self._run(ADD_MANY, names, [kept, *(value for _, value in chunk)])
-        return written
+        return self.send_writes(values, {}, timeout).result()
 
-    def replace_many(
-        self,
-        values: Mapping[str, tuple[bytes, bytes]],
-        timeout: float,
-        version: int | None = None,
-    ) -> int:
+    def replace_many(self, values: Mapping[str, tuple[bytes, bytes]], timeout: float) -> int:
         """`replace` for each key (old and new value); how many were written. As `add_many`."""
-        kept = _milliseconds(timeout)
-        written = 0
-        for chunk in _chunks(values):
-            names = self._names([key for key, _ in chunk], version)
-            old, new = [pair[0] for _, pair in chunk], [pair[1] for _, pair in chunk]
-            written += self._run(REPLACE_MANY, names, [kept, *old, *new])
-        return written
+        return self.send_writes({}, values, timeout).result()
+
+    def send_reads(self, keys: Collection[str]) -> Sent[dict[str, bytes]]:
+        """`read_many`, whose answer is awaited later. Raises redis.RedisError, as all here."""
+        wanted = list(keys)
+
+        def as_found(answers: list[Any]) -> dict[str, bytes]:
+            found = zip(wanted, answers[0], strict=True)
+            return {key: value for key, value in found if isinstance(value, bytes)}
+
+        return Sent(self._pool(), [["MGET", *self._names(wanted)]], as_found)
+
+    def send_writes(
+        self,
+        missing: Mapping[str, bytes],
+        known: Mapping[str, tuple[bytes, bytes]],
+        timeout: float,
+    ) -> Sent[int]:
+        """`add_many` and `replace_many`, whose answer, the sum of both, is awaited later."""
+        kept = max(1, int(timeout * 1000))
+        calls: list[list[Any]] = []
+        for added in _chunks(missing):
+            names = self._names([key for key, _ in added])
+            values = [value for _, value in added]
+            calls.append(["EVAL", ADD_MANY, len(names), *names, kept, *values])
+        for replaced in _chunks(known):
+            names = self._names([key for key, _ in replaced])
+            old, new = [pair[0] for _, pair in replaced], [pair[1] for _, pair in replaced]
+            calls.append(["EVAL", REPLACE_MANY, len(names), *names, kept, *old, *new])
+        return Sent(self._pool(), calls, sum)
+
+    def _pool(self) -> ConnectionPool:
+        pool: ConnectionPool = self.client.get_client(write=True).connection_pool
+        return pool
 
     def _names(self, keys: Collection[str], version: int | None = None) -> list[str]:
         """What Redis knows these keys by: `make_key` for each, at a tenth of its price."""
@@ -123,13 +129,46 @@ class SharedRedisCache(RedisCache):  # type: ignore[misc]  # django-redis' base 
         prefix = str(make_key("", version=version))
         return [prefix + key for key in keys]
 
-    def _run(self, script: Script, names: list[str], arguments: list[Any]) -> int:
-        """Run a script by its digest: its text travels only where Redis does not know it."""
-        redis = self.client.get_client(write=True)
+
+class Sent(Generic[Answer]):
+    """Commands that Redis is at, on a connection of their own until `result` or `close`."""
+
+    def __init__(
+        self,
+        pool: ConnectionPool,
+        calls: Sequence[Sequence[Any]],
+        as_answer: Callable[[list[Any]], Answer],
+    ) -> None:
+        self._pool = pool
+        self._awaited = len(calls)
+        self._as_answer = as_answer
+        self._connection = cast("Any", pool.get_connection())
         try:
-            return int(redis.evalsha(script.digest, len(names), *names, *arguments))
-        except NoScriptError:
-            return int(redis.eval(script.text, len(names), *names, *arguments))
+            for call in calls:
+                # One command at a time: none of them is packed while Redis has nothing to do.
+                self._connection.send_command(*call)
+        except BaseException:
+            self.close()
+            raise
+
+    def result(self) -> Answer:
+        """Wait for the answers. Raises redis.RedisError."""
+        try:
+            answers = [self._connection.read_response() for _ in range(self._awaited)]
+        except BaseException:
+            self.close()
+            raise
+        self._pool.release(self._connection)
+        self._connection = None
+        return self._as_answer(answers)
+
+    def close(self) -> None:
+        """Want no answer any more; after `result`: nothing."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            # What it would say next is not for whoever takes it next.
+            connection.disconnect()
+            self._pool.release(connection)
 
 
 def _chunks(values: Mapping[str, Value]) -> Iterator[list[tuple[str, Value]]]:
@@ -137,10 +176,6 @@ def _chunks(values: Mapping[str, Value]) -> Iterator[list[tuple[str, Value]]]:
     items = iter(values.items())
     while chunk := list(islice(items, AT_ONCE)):
         yield chunk
-
-
-def _milliseconds(seconds: float) -> int:
-    return max(1, int(seconds * 1000))
 
 
 _held = threading.local()

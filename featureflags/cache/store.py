@@ -127,19 +127,24 @@ _paused_until = 0.0
 def read(user_keys: Collection[str]) -> CacheRead:
     """The ruleset version and the snapshots of these users, in one round trip."""
     began = time.monotonic()
-    if began < _paused_until:
+    if is_paused(began):
         return CacheRead(began=began, failed=True)
     names = [VERSION_KEY, *map(snapshot_key, user_keys)]
     try:
-        cache = _cache()
+        cache = backend()
         found = (
             cast("Replacing", cache).read_many(names)
-            if _can_replace(cache)
+            if can_replace(cache)
             else cache.get_many(names)
         )
     except Exception as error:  # noqa: BLE001 - each backend raises errors of its own
-        _failed("read", error)
+        report_failure("read", error)
         return CacheRead(began=began, failed=True)
+    return as_read(began, user_keys, found)
+
+
+def as_read(began: float, user_keys: Collection[str], found: Mapping[str, bytes]) -> CacheRead:
+    """What was found under the version's key and those of these users."""
     version = found.get(VERSION_KEY)
     stored = {
         key: value
@@ -155,18 +160,6 @@ def fill(source: CacheRead, snapshots: Iterable[UserSnapshot]) -> None:
     found = list(snapshots)
     if found and not source.failed:
         transaction.on_commit(partial(_fill, source, found), robust=True)
-
-
-def renew(source: CacheRead, entries: Mapping[str, bytes], fresh_until: int) -> int | None:
-    """As `fill`, at once, for entries that are encoded already, by user key.
-
-    Not for use within a transaction: what it read may be rolled back. Returns how many were
-    written (an entry that changed since `source` stays as it is), or None if the cache failed or
-    the batch took so long that the rows may be old.
-    """
-    if source.failed:
-        return None
-    return _write(source, entries, fresh_until) if entries else 0
 
 
 def fresh_until_now() -> int:
@@ -203,13 +196,13 @@ def publish_version(version: str) -> bool:
     """
     new = version.encode()
     try:
-        cache = _cache()
-        if not _can_replace(cache):
+        cache = backend()
+        if not can_replace(cache):
             cache.delete(VERSION_KEY)
             return True
         return any(_published(cache, new) for _ in range(TRIES))
     except Exception as error:  # noqa: BLE001 - each backend raises errors of its own
-        _failed("publish", error)
+        report_failure("publish", error)
         return False
 
 
@@ -219,7 +212,7 @@ def rewrite_last_seen(user_keys: Collection[str], last_seen_at: int) -> bool:
     Where a marker or nothing stands, or somebody else writes meanwhile, a marker is left.
     """
     try:
-        cache = _cache()
+        cache = backend()
         found = cache.get_many([snapshot_key(key) for key in user_keys])
         rewritten = {
             snapshot_key(key)
@@ -229,7 +222,7 @@ def rewrite_last_seen(user_keys: Collection[str], last_seen_at: int) -> bool:
             and _rewrite(cache, key, before, entry, last_seen_at)
         }
     except Exception as error:  # noqa: BLE001 - each backend raises errors of its own
-        _failed("rewrite", error)
+        report_failure("rewrite", error)
         return False
     return _set_many(
         {name: committed_marker() for name in _marked(user_keys) if name not in rewritten}
@@ -256,15 +249,30 @@ def resume() -> None:
 def _fill(source: CacheRead, snapshots: list[UserSnapshot]) -> int | None:
     fresh_until = fresh_until_now()
     entries = {each.key: encode(fresh_until, each) for each in snapshots}
-    return _write(source, entries, fresh_until)
+    return write(source, entries, fresh_until)
 
 
-def _write(source: CacheRead, entries: Mapping[str, bytes], fresh_until: int) -> int | None:
+def write(source: CacheRead, entries: Mapping[str, bytes], fresh_until: int) -> int | None:
     """Add what was missing, replace what was found; how many were written, None if it failed."""
-    if _too_old(source):
+    if is_too_old(source):
         return None
-    cache = _cache()
-    timeout = _kept_seconds(cache, fresh_until)
+    cache = backend()
+    timeout = kept_seconds(cache, fresh_until)
+    missing, known = missing_and_known(source, entries)
+    try:
+        if not can_replace(cache):
+            return sum(cache.add(name, value, timeout) for name, value in missing.items())
+        ours = cast("Replacing", cache)
+        return ours.add_many(missing, timeout) + ours.replace_many(known, timeout)
+    except Exception as error:  # noqa: BLE001 - each backend raises errors of its own
+        report_failure("fill", error)
+        return None
+
+
+def missing_and_known(
+    source: CacheRead, entries: Mapping[str, bytes]
+) -> tuple[dict[str, bytes], dict[str, tuple[bytes, bytes]]]:
+    """What is to be added, and what is to take the place of what `source` has seen, by name."""
     missing: dict[str, bytes] = {}
     known: dict[str, tuple[bytes, bytes]] = {}
     for key, value in entries.items():
@@ -273,14 +281,7 @@ def _write(source: CacheRead, entries: Mapping[str, bytes], fresh_until: int) ->
             missing[snapshot_key(key)] = value
         else:
             known[snapshot_key(key)] = (before, value)
-    try:
-        if not _can_replace(cache):
-            return sum(cache.add(name, value, timeout) for name, value in missing.items())
-        ours = cast("Replacing", cache)
-        return ours.add_many(missing, timeout) + ours.replace_many(known, timeout)
-    except Exception as error:  # noqa: BLE001 - each backend raises errors of its own
-        _failed("fill", error)
-        return None
+    return missing, known
 
 
 def _fill_version(source: CacheRead, version: str) -> None:
@@ -288,9 +289,9 @@ def _fill_version(source: CacheRead, version: str) -> None:
     if time.monotonic() - source.began > VERSION_SECONDS / 2:
         return
     try:
-        _cache().add(VERSION_KEY, version.encode(), VERSION_SECONDS)
+        backend().add(VERSION_KEY, version.encode(), VERSION_SECONDS)
     except Exception as error:  # noqa: BLE001 - each backend raises errors of its own
-        _failed("fill", error)
+        report_failure("fill", error)
 
 
 def _published(cache: BaseCache, new: bytes) -> bool:
@@ -311,18 +312,18 @@ def _set_many(values: dict[str, bytes]) -> bool:
     if not values:
         return True
     try:
-        return not _cache().set_many(values, app_settings().marker_seconds)
+        return not backend().set_many(values, app_settings().marker_seconds)
     except Exception as error:  # noqa: BLE001 - each backend raises errors of its own
-        _failed("drop", error)
+        report_failure("drop", error)
         return False
 
 
 def _rewrite(cache: BaseCache, key: str, before: bytes, entry: Entry, last_seen_at: int) -> bool:
-    if not _can_replace(cache):
+    if not can_replace(cache):
         return False
     seen = msgspec.structs.replace(entry.snapshot, last_seen_at=last_seen_at)
     after = encode(entry.fresh_until, seen)
-    timeout = _kept_seconds(cache, entry.fresh_until)
+    timeout = kept_seconds(cache, entry.fresh_until)
     return cast("Replacing", cache).replace(snapshot_key(key), before, after, timeout)
 
 
@@ -330,26 +331,31 @@ def _marked(user_keys: Iterable[str]) -> Iterable[str]:
     return chain.from_iterable(map(marked_keys, user_keys))
 
 
-def _kept_seconds(cache: BaseCache, fresh_until: int) -> float:
+def kept_seconds(cache: BaseCache, fresh_until: int) -> float:
     """How long an entry stays: its spare time only where a fill can replace it atomically."""
-    spare = app_settings().spare_seconds if _can_replace(cache) else 0
+    spare = app_settings().spare_seconds if can_replace(cache) else 0
     return max(1.0, fresh_until - time.time() + spare)
 
 
-def _can_replace(cache: BaseCache) -> bool:
+def can_replace(cache: BaseCache) -> bool:
     return hasattr(cache, "replace")
 
 
-def _too_old(source: CacheRead) -> bool:
+def is_too_old(source: CacheRead) -> bool:
     return time.monotonic() - source.began > app_settings().marker_seconds / 2
 
 
-def _failed(what: str, error: Exception) -> None:
+def is_paused(now: float) -> bool:
+    """Whether a failure is so fresh that the cache is not to be read."""
+    return now < _paused_until
+
+
+def report_failure(what: str, error: Exception) -> None:
     global _paused_until  # noqa: PLW0603 - one float for the process; a race only pauses longer
     _paused_until = time.monotonic() + PAUSE_SECONDS
     name = type(error).__name__
     report(logger, f"cache_{what}_failed", "The cache failed to %s: %s", what, name)
 
 
-def _cache() -> BaseCache:
+def backend() -> BaseCache:
     return caches[app_settings().cache]

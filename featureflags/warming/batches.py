@@ -5,7 +5,7 @@ way of the older row that we have (see `featureflags.cache.store`). Of what the 
 which equals the row and does not end soon stays as it is.
 
 Hidden SQL: one query for the keys of a range, and one for each batch of `warm_batch` users. Memory
-is that of one batch and the keys of one range.
+is that of three batches and the keys of one range.
 """
 
 from __future__ import annotations
@@ -14,8 +14,11 @@ import time
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
+from itertools import zip_longest
 
 from featureflags.cache import entries, store
+from featureflags.cache.ahead import Ahead, begin_read, begin_write
+from featureflags.cache.store import CacheRead
 from featureflags.conf import app_settings
 from users.querysets import UserQuerySet
 from users.selectors import snapshot_values, user_keys
@@ -41,30 +44,63 @@ class Counts:
             setattr(self, each.name, getattr(self, each.name) + getattr(other, each.name))
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Writing:
+    """A batch whose rows were read, and whose entries are on their way."""
+
+    read: int
+    written: Ahead[int | None]
+
+    def counts(self) -> Counts:
+        written = self.written.result()
+        if written is None:
+            return Counts(read=self.read, failed=self.read)
+        return Counts(read=self.read, written=written, kept=self.read - written)
+
+
 def warm_users(users: UserQuerySet, *, force: bool) -> Iterator[Counts]:
     """Warm these users, batch by batch; what each batch did.
 
-    Raises CacheDown after the counts of the batch that failed, and DatabaseError.
+    While the rows of a batch are read, the cache is at the batch before and at the one after it.
+    Raises CacheDown after the counts of a batch that failed, and DatabaseError.
     """
-    keys = user_keys(users)
-    size = app_settings().warm_batch
-    for start in range(0, len(keys), size):
-        batch = keys[start : start + size]
-        done = _warm_batch(users, batch, force=force)
-        yield done
-        if done.failed:
-            raise CacheDown
+    keys, size = user_keys(users), app_settings().warm_batch
+    batches = [keys[start : start + size] for start in range(0, len(keys), size)]
+    reading = begin_read(batches[0]) if batches else None
+    writing: Writing | None = None
+    try:
+        for batch, following in zip_longest(batches, batches[1:]):
+            source = begin_read(batch).result() if reading is None else reading.result()
+            reading = begin_read(following) if following else None
+            before, writing = writing, _begin(users, batch, source, force=force)
+            if before is not None:
+                yield from _ended(before)
+        if writing is not None:
+            yield from _ended(writing)
+    finally:
+        if reading is not None:
+            reading.close()
+        if writing is not None:
+            writing.written.close()
 
 
-def _warm_batch(users: UserQuerySet, keys: list[str], *, force: bool) -> Counts:
-    # The cache first: an entry that changes after this is not overwritten with older rows.
-    source = store.read(keys)
-    if source.failed:
-        return Counts(read=len(keys), failed=len(keys))
-    known = frozenset(keys)
+def _ended(writing: Writing) -> Iterator[Counts]:
+    counts = writing.counts()
+    yield counts
+    if counts.failed:
+        raise CacheDown
+
+
+def _begin(users: UserQuerySet, keys: list[str], source: CacheRead, *, force: bool) -> Writing:
+    """Read the rows, and begin to write what is missing, ends soon or differs.
+
+    The cache was read before the rows: an entry that changes after that is not overwritten with
+    older ones.
+    """
+    known, stored = frozenset(keys), source.stored
     fresh_until = store.fresh_until_now()
     good_until = int(time.time()) + app_settings().warm_renew_seconds
-    head, stored = entries.head(fresh_until), source.stored
+    head = entries.head(fresh_until)
     read, to_write = 0, dict[str, bytes]()
     in_batch = users.filter(pk__gte=uuid.UUID(keys[0]), pk__lte=uuid.UUID(keys[-1]))
     for values in snapshot_values(in_batch):
@@ -76,7 +112,4 @@ def _warm_batch(users: UserQuerySet, keys: list[str], *, force: bool) -> Counts:
         snapshot, before = entries.encode_fields(values), stored.get(key)
         if before is None or force or entries.fresh_until_if_same(before, snapshot) < good_until:
             to_write[key] = head + snapshot
-    written = store.renew(source, to_write, fresh_until)
-    if written is None:
-        return Counts(read=read, failed=read)
-    return Counts(read=read, written=written, kept=read - written)
+    return Writing(read=read, written=begin_write(source, to_write, fresh_until))

@@ -23,7 +23,7 @@ logger = logging.getLogger(__name__)
 BEATS_IN_LEASE = 6
 MOST_SECONDS_BETWEEN_BEATS = 1.0
 """Within which somebody who cancels is heard, and progress is seen."""
-LOOK_SECONDS = 0.5
+LOOK_SECONDS = 0.1
 """Between two looks at ranges that others have."""
 CACHE_DOWN = gettext_noop("The cache does not answer.")
 

@@ -170,7 +170,7 @@ def check_that_both_write_the_same(users: int) -> None:
         warmer.begin()
         warmer.end()
         warmer.close()
-        names = sorted(CLIENT.scan_iter(match="guidon:flags:1:snapshot:*", count=10_000))
+        names = sorted(CLIENT.scan_iter(match="guidon:f:1:u*", count=10_000))
         values: list[Any] = CLIENT.mget(names)
         found.append({name: value[HEAD:] for name, value in zip(names, values, strict=True)})
     if found[0] != found[1] or len(found[0]) != users:

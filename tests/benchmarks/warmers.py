@@ -29,7 +29,7 @@ from tests.benchmarks.handwritten import Handwritten
 from users.models import User
 from users.selectors import snapshot_of
 
-NAIVE_USERS = 2_000
+NAIVE_USERS = 10_000
 EVERYBODY = Aim(days=None)
 STOCK = {
     "BACKEND": "django.core.cache.backends.redis.RedisCache",

@@ -4,7 +4,7 @@
 
 Runs on a PostgreSQL and a Redis of its own, which are gone afterwards. Each way is a process of its
 own, and warms all users in turns with the others; the best of several runs counts. The naive loop
-(instances, and a `set` of Django's own Redis backend for each) is given the first 2,000 alone.
+(instances, and a `set` of Django's own Redis backend for each) is given the first 10,000 alone.
 What is written by hand does the same work (groups, segments with their members, comparing before
 writing, no older row over a newer write) and writes the same bytes, or nothing is measured.
 """

@@ -116,7 +116,7 @@ def test_a_snapshot_is_kept_for_24_hours_under_a_versioned_key() -> None:
     snapshot = snapshot_of(UserFactory.create())
     store.fill(store.read([snapshot.key]), [snapshot])
     name = entries.snapshot_key(snapshot.key)
-    assert name == f"snapshot:{SNAPSHOT_VERSION}:{snapshot.key}"
+    assert name == f"u{SNAPSHOT_VERSION}:{snapshot.key}"
     from django.core.cache import caches  # noqa: PLC0415 - beside its use
 
     entry = entries.decode(snapshot.key, caches["featureflags"].get(name))

@@ -14,7 +14,7 @@ import random
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import django
@@ -29,6 +29,7 @@ from django.utils import timezone
 
 from featureflags import resolving
 from featureflags.cache import entries, store
+from featureflags.cache.ahead import Ahead, Steps
 from featureflags.cache.unit import unit_of_work
 from featureflags.conf import app_settings
 from featureflags.resolving import contexts_for, resolve
@@ -122,20 +123,28 @@ ROLES: dict[str, Callable[[list[str]], None]] = {
 def take_protection_away() -> None:
     """Delete where a marker would stand, and write over whatever is there."""
 
-    def fill(_source: store.CacheRead, snapshots: list[Any]) -> int:
-        ends = int(time.time()) + app_settings().snapshot_seconds
-        values = {entries.snapshot_key(each.key): entries.encode(ends, each) for each in snapshots}
+    def write(_source: store.CacheRead, found: Mapping[str, bytes], _fresh_until: int) -> int:
+        values = {entries.snapshot_key(key): value for key, value in found.items()}
         caches[app_settings().cache].set_many(values, app_settings().snapshot_seconds)
         return len(values)
+
+    def begin_write(*written: Any) -> Ahead[int | None]:
+        def at_once() -> Steps[int | None]:
+            yield from ()
+            return write(*written)
+
+        return Ahead(at_once())
 
     def drop(keys: Any) -> bool:
         caches[app_settings().cache].delete_many([entries.snapshot_key(key) for key in keys])
         return True
 
     replacing: Any = store
-    replacing._fill = fill
+    replacing.write = write
     replacing.drop = drop
     replacing.mark_open = lambda _keys: True
+    warming: Any = batches
+    warming.begin_write = begin_write
 
 
 def lines_of(lines: queue.Queue[str]) -> None:
@@ -147,7 +156,8 @@ def lines_of(lines: queue.Queue[str]) -> None:
 def main(role: str, seed: str, protected: str) -> None:
     chance.seed(int(seed))
     resolving.snapshots_by_key = paused(resolving.snapshots_by_key)  # type: ignore[attr-defined]
-    batches.snapshots = paused(batches.snapshots)  # type: ignore[attr-defined]
+    rows = batches.snapshot_values  # type: ignore[attr-defined]
+    batches.snapshot_values = paused(lambda users: list(rows(users)))  # type: ignore[attr-defined]
     if protected == "no":
         take_protection_away()
     lines: queue.Queue[str] = queue.Queue()

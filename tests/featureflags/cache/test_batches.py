@@ -7,8 +7,9 @@ from typing import cast
 import pytest
 from django.core.cache import caches
 from django_redis import get_redis_connection
+from redis.exceptions import ResponseError
 
-from featureflags.cache.redis import AT_ONCE
+from featureflags.cache.redis import AT_ONCE, SharedRedisCache
 from featureflags.cache.store import Replacing
 from featureflags.conf import app_settings
 from tests.services.waiting import wait_until
@@ -63,13 +64,24 @@ def test_entries_end_after_their_time(way: str) -> None:
     assert backend().add_many({"a": b"v3"}, 60) == 1
 
 
+def redis_backend() -> SharedRedisCache:
+    return cast("SharedRedisCache", caches[app_settings().cache])
+
+
 @pytest.mark.production_stack
-def test_a_redis_that_has_forgotten_the_scripts_is_told_them_again() -> None:
-    redis = get_redis_connection(app_settings().cache)
-    for round_ in range(2):
-        redis.script_flush()
-        key = str(round_)
-        assert backend().add_many({key: b"v1"}, 60) == 1
-        redis.script_flush()
-        assert backend().replace_many({key: (b"v1", b"v2")}, 60) == 1
-        assert get(key) == {key: b"v2"}
+def test_an_answer_that_nobody_wants_any_more_is_not_given_to_the_next() -> None:
+    redis_backend().add_many({"a": b"v1", "b": b"v1"}, 60)
+    redis_backend().send_reads(["a"]).close()
+    redis_backend().send_writes({}, {"a": (b"v1", b"v2")}, 60).close()
+    assert redis_backend().send_reads(["b", "c"]).result() == {"b": b"v1"}
+    assert redis_backend().add_many({"c": b"v1"}, 60) == 1
+
+
+@pytest.mark.production_stack
+def test_a_refused_batch_raises_and_what_follows_is_answered() -> None:
+    name = redis_backend().make_key("a")
+    get_redis_connection(app_settings().cache).lpush(name, "a list")
+    sent = redis_backend().send_writes({"b": b"v1"}, {"a": (b"v1", b"v2")}, 60)
+    with pytest.raises(ResponseError):
+        sent.result()
+    assert redis_backend().send_reads(["b"]).result() == {"b": b"v1"}
