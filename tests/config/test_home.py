@@ -25,6 +25,7 @@ from config.settings.environment import BASE_DIR
 from featureflags.launchdarkly.client import close
 from featureflags.models import Segment
 from tests.factories import SegmentFactory, UserFactory
+from tests.featureflags.admin.asking import answer
 from tests.services.flag_json import boolean_flag, segment_rule
 from tests.services.launchdarkly import LaunchDarklyServer
 from users.models import User
@@ -124,7 +125,7 @@ def test_cards_show_segments_and_context(demo: FlagFile, client: Client) -> None
     assert "Degraded" not in client.get(HOME).content.decode()
 
 
-def test_the_employee_of_the_issue_is_no_admin_by_her_own_word(demo: FlagFile) -> None:
+def test_an_employee_is_no_admin_by_her_own_word(demo: FlagFile) -> None:
     assert User.objects.get(email="ada@agpt.co").metadata == {"role": "admin"}
     assert "admin" not in segments(cards(Client())["Employee"])
 
@@ -145,11 +146,12 @@ def test_so_does_one_that_is_edited_in_the_admin(demo: FlagFile, client: Client)
     segment.rules[0]["clauses"][0]["values"] = ["team"]
     admin = Client()
     admin.force_login(User.objects.get(email="admin@example.com"))
-    saved = admin.post(
+    asked = admin.post(
         reverse("admin:featureflags_segment_change", args=[segment.pk]),
         {"name": segment.name, "is_active": "on", "rules": json.dumps(segment.rules)},
     )
-    assert saved.status_code == 302
+    assert values(cards(client)["Paying customer"])["new-checkout"] == "on"
+    assert answer(admin, asked).status_code == 302
     assert values(cards(client)["Paying customer"])["new-checkout"] == "off"
 
 
