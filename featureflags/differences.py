@@ -21,7 +21,7 @@ from featureflags.documents import SegmentDocument
 from featureflags.moments import moment_in_words
 from featureflags.segments.definitions import Clause, Rule
 from featureflags.segments.exporting import dump_rules
-from featureflags.segments.showing import words
+from featureflags.sentences import condition_in_words
 from users.times import to_datetime
 
 LONGEST: Final = 120
@@ -249,11 +249,11 @@ def _rule(old: Rule, new: Rule, number: int) -> list[str]:
     for before in gone:
         after = next((each for each in came if each.attribute == before.attribute), None)
         if after is None:
-            found.append(_("removed condition: %s") % words(before))
+            found.append(_("removed condition: %s") % condition_in_words(before))
         else:
             came.remove(after)
-            found.append(_condition(words(before), words(after)))
-    found += [_("added condition: %s") % words(each) for each in came]
+            found.append(_condition(condition_in_words(before), condition_in_words(after)))
+    found += [_("added condition: %s") % condition_in_words(each) for each in came]
     return [f"{where}: {one}" for one in found]
 
 
@@ -286,7 +286,9 @@ def _removed(rule: Rule, number: int) -> str:
 
 
 def _all(rule: Rule) -> str:
-    return _(" and ").join(words(clause) for clause in rule.clauses) or _("(no condition)")
+    return _(" and ").join(condition_in_words(clause) for clause in rule.clauses) or _(
+        "(no condition)"
+    )
 
 
 def _named(rule: Rule, number: int) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import uuid
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +11,7 @@ from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.db.models import QuerySet
 from django.forms import ModelForm
 from django.http import HttpRequest
+from django.utils import formats, timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
@@ -44,10 +46,9 @@ class UserAdmin(BaseUserAdmin):
         "name",
         "role",
         "email_verified",
-        "last_seen_at",
-        "created_at",
+        "last_seen_on",
+        "created_on",
         "is_active",
-        "is_staff",
     )
     list_filter = (
         SegmentFilter,
@@ -95,6 +96,15 @@ class UserAdmin(BaseUserAdmin):
             return super().get_search_results(request, queryset, search_term)
         return queryset.filter(pk=key), False
 
+    @admin.display(description=gettext_lazy("last seen"), ordering="last_seen_at")
+    def last_seen_on(self, user: User) -> str:
+        """The day alone: the moment stands on the user's page."""
+        return _("Never") if user.last_seen_at is None else _day(user.last_seen_at)
+
+    @admin.display(description=gettext_lazy("created"), ordering="created_at")
+    def created_on(self, user: User) -> str:
+        return _day(user.created_at)
+
     @admin.display(description=gettext_lazy("LaunchDarkly key"))
     def key(self, user: User) -> str:
         """The primary key as LaunchDarkly writes it."""
@@ -118,3 +128,7 @@ def _lost_verification(user: User, form: ModelForm[Any]) -> bool:
     before = str(form.initial.get("email", ""))
     marked = form.initial.get("email_verified") or form.cleaned_data.get("email_verified")
     return before.lower() != user.email and bool(marked) and not user.email_verified
+
+
+def _day(moment: datetime.datetime) -> str:
+    return formats.date_format(timezone.localdate(moment), "SHORT_DATE_FORMAT")

@@ -24,7 +24,7 @@ from featureflags.segments.explanation import (
     Explanation,
     RuleExplanation,
 )
-from featureflags.segments.showing import words
+from featureflags.sentences import condition_in_words
 from users.models import User
 
 
@@ -214,7 +214,7 @@ def _condition(condition: ConditionExplanation) -> ConditionRow:
     if not note and condition.observed is MISSING and not condition.held:
         note = _("A user without it never matches, whichever way the condition asks.")
     return ConditionRow(
-        words=words(clause),
+        words=condition_in_words(clause),
         held=condition.held,
         observed=observed_in_words(clause.attribute, condition.observed),
         note=note,
@@ -227,7 +227,7 @@ def _segment_condition(condition: ConditionExplanation) -> ConditionRow:
     within = ", ".join(key for key in named if verdicts.get(key))
     outside = _("Not in it") if len(named) == 1 else _("In none of them")
     return ConditionRow(
-        words=words(condition.clause),
+        words=condition_in_words(condition.clause),
         held=condition.held,
         observed=_("In %s") % within if within else outside,
         note=condition.obstacle,

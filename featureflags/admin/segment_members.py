@@ -122,6 +122,7 @@ def segment_members(request: HttpRequest, segment: str, *, site: AdminSite) -> H
         segment=stored,
         form=form,
         rows=[_row(member, definition, stored) for member in found.members],
+        size_counted=0 if size is None else size.at_least,
         size="" if size is None else number_in_words(size),
         counted="" if size is None else counted_in_words(size),
         is_filtered=wanted != Wanted(),

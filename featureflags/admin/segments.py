@@ -11,6 +11,7 @@ from django.db.models import Count, JSONField, QuerySet, TextField
 from django.http import HttpRequest, HttpResponse
 from django.urls import URLPattern
 from django.utils.html import format_html
+from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
@@ -26,7 +27,7 @@ from featureflags.admin.used_by import told_with_ways
 from featureflags.bypass import fresh_rows
 from featureflags.models import Segment
 from featureflags.segments.parsing import load_rules
-from featureflags.segments.showing import words
+from featureflags.sentences import condition_in_words
 from featureflags.validation import find_warnings
 
 RULES_IN_LIST = 3
@@ -47,13 +48,12 @@ class SegmentAdmin(SizeColumns, ByNameAdmin, GuardedSegmentAdmin, DeletingSegmen
         TextField: {"widget": AdminTextareaWidget(attrs={"rows": 3})},
     }
     list_display = (
-        "key",
-        "name",
+        "key_and_name",
+        "is_active",
         "size_in_words",
         "flags",
-        "in_words",
-        "is_active",
         "member_count",
+        "in_words",
     )
     list_select_related = ("size",)
     list_filter = ("is_active",)
@@ -132,6 +132,11 @@ class SegmentAdmin(SizeColumns, ByNameAdmin, GuardedSegmentAdmin, DeletingSegmen
         """Which flags target the segment, and on which way. LaunchDarkly is told nothing."""
         return told_with_ways(segment.key)
 
+    @admin.display(description=gettext_lazy("segment"), ordering="key")
+    def key_and_name(self, segment: Segment) -> SafeString:
+        """Both in one column: the rules need the room."""
+        return format_html('{}<span class="under">{}</span>', segment.key, segment.name)
+
     @admin.display(description=gettext_lazy("rules"))
     def in_words(self, segment: Segment) -> str:
         """What the rules say, shortened."""
@@ -154,7 +159,8 @@ def rules_in_words(raw_rules: object) -> str:
     if not rules:
         return _("Broken: %s") % problems[0] if problems else _("No rules")
     told = [
-        _(" and ").join(words(clause) for clause in rule.clauses) or _("(a broken rule)")
+        _(" and ").join(condition_in_words(clause) for clause in rule.clauses)
+        or _("(a broken rule)")
         for rule in rules[:RULES_IN_LIST]
     ]
     text = _("; or ").join(told)

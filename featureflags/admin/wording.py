@@ -11,12 +11,12 @@ from featureflags.segments.attribute_types import AttributeType
 from featureflags.segments.explanation import MISSING
 from featureflags.segments.members import parse_expiry
 from featureflags.segments.showing import show
+from featureflags.sentences import label_of
 
 
 def observed_in_words(attribute: str, observed: object) -> str:
     """What a user has of an attribute, under its label: `E-mail verified: false`."""
-    known = catalogue().get(attribute)
-    label = attribute if known is None else str(known.label)
+    known, label = catalogue().get(attribute), label_of(attribute)
     if observed is MISSING:
         return _("%s: not known") % label
     text = f"{label}: {show(observed)}"

@@ -31,7 +31,7 @@ def document(*rules: dict[str, Any], **fields: Any) -> SegmentDocument:
     return document_of(SegmentState(key="beta", version=1, rules=list(rules), **given))
 
 
-WORDS = 'custom_plan is any of "pro"'
+WORDS = 'plan is any of "pro"'
 CASES: list[tuple[str, SegmentDocument | None, SegmentDocument | None, list[str]]] = [
     ("nothing", document(rule(PRO)), document(rule(PRO)), []),
     ("created", None, document(rule(PRO)), ["Created as “Beta”", f"Added rule 1: {WORDS}"]),
@@ -52,13 +52,13 @@ CASES: list[tuple[str, SegmentDocument | None, SegmentDocument | None, list[str]
         "condition added",
         document(rule(PRO)),
         document(rule(PRO, GERMAN)),
-        ['Rule 1: added condition: custom_country is any of "DE"'],
+        ['Rule 1: added condition: country is any of "DE"'],
     ),
     (
         "condition removed",
         document(rule(PRO, INTERN)),
         document(rule(PRO)),
-        ['Rule 1: removed condition: name does not contain "(intern)"'],
+        ['Rule 1: removed condition: Name does not contain "(intern)"'],
     ),
     (
         "condition changed",
@@ -82,19 +82,19 @@ CASES: list[tuple[str, SegmentDocument | None, SegmentDocument | None, list[str]
         "rule added in front",
         document(rule(PRO)),
         document(rule(GERMAN), rule(PRO)),
-        ['Added rule 1: custom_country is any of "DE"'],
+        ['Added rule 1: country is any of "DE"'],
     ),
     (
         "rule removed in front",
         document(rule(GERMAN), rule(PRO)),
         document(rule(PRO)),
-        ['Removed rule 1: custom_country is any of "DE"'],
+        ['Removed rule 1: country is any of "DE"'],
     ),
     (
         "another rule altogether",
         document(rule(PRO)),
         document(rule(GERMAN)),
-        [f"Removed rule 1: {WORDS}", 'Added rule 1: custom_country is any of "DE"'],
+        [f"Removed rule 1: {WORDS}", 'Added rule 1: country is any of "DE"'],
     ),
     (
         "the same rule by its id, with another condition",
@@ -102,7 +102,7 @@ CASES: list[tuple[str, SegmentDocument | None, SegmentDocument | None, list[str]
         document(rule(GERMAN, id="a")),
         [
             f"Rule 1: removed condition: {WORDS}",
-            'Rule 1: added condition: custom_country is any of "DE"',
+            'Rule 1: added condition: country is any of "DE"',
         ],
     ),
     (
@@ -130,7 +130,7 @@ CASES: list[tuple[str, SegmentDocument | None, SegmentDocument | None, list[str]
         "one is not true",
         document(rule(clause("custom_x", "in", 1))),
         document(rule(clause("custom_x", "in", True))),
-        ["Rule 1: changed condition: custom_x is any of 1 → custom_x is true"],
+        ["Rule 1: changed condition: x is any of 1 → x is true"],
     ),
     (
         "what words do not show",

@@ -163,7 +163,7 @@ def test_the_numbers_are_those_of_python_user_by_user() -> None:
     any_clause = st.one_of(plain, plain, segment_matches("other"))
     moved = 0
 
-    @settings(PROOF, max_examples=EXAMPLES // 20)
+    @settings(PROOF, max_examples=EXAMPLES // 10)
     @given(segments("s", any_clause), segments("s", any_clause), segments("other", plain))
     def prove(
         saved: SegmentDefinition, changed: SegmentDefinition, other: SegmentDefinition

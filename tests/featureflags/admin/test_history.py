@@ -102,8 +102,8 @@ class TestHistory:
         newest, changed, created = page.context["entries"]
         assert newest.lines == (f"Included 1 user: {member.user.email}",)
         assert changed.lines == (
-            'Rule 1 (Paying): changed condition: custom_plan is any of "pro"'
-            ' → custom_plan is any of "pro" or "team"',
+            'Rule 1 (Paying): changed condition: plan is any of "pro"'
+            ' → plan is any of "pro" or "team"',
         )
         assert (changed.who, changed.numbers) == ("the system", "+1, \u22120")
         assert (created.who, created.source, created.note) == (
@@ -237,8 +237,8 @@ class TestCompare:
         page = staff.get(compare("paying", old=with_member, new="now"))
         assert page.context["lines"] == [
             "Description changed to “More”",
-            'Rule 1 (Paying): changed condition: custom_plan is any of "pro"'
-            ' → custom_plan is any of "pro" or "team"',
+            'Rule 1 (Paying): changed condition: plan is any of "pro"'
+            ' → plan is any of "pro" or "team"',
             "No longer includes 1 user: vip@example.com",
         ]
         differs = {row.label: row.differs for row in page.context["rows"]}

@@ -89,7 +89,7 @@ class TestList:
         member("ada")
         count_everything()
         member("bob")
-        assert "<strong>1</strong> users. Counted" in viewer.get(LIST).content.decode()
+        assert "<strong>1</strong> user. Counted" in viewer.get(LIST).content.decode()
 
     def test_pages_are_turned_by_keys(
         self, viewer: Client, pro: Segment, monkeypatch: pytest.MonkeyPatch

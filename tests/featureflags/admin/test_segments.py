@@ -248,7 +248,7 @@ def test_the_list_tells_rules_in_words_and_counts_members(staff: Client) -> None
     segment = SegmentFactory.create(key="germans", rules=GERMANS)
     SegmentMemberFactory.create_batch(3, segment=segment)
     page = staff.get(LIST, {"q": "germans"}).content.decode()
-    assert "custom_country is any of &quot;DE&quot;" in page
+    assert "country is any of &quot;DE&quot;" in page
     link = reverse("admin:featureflags_segment_by_name", args=["germans"])
     assert f'<a href="{link}">3</a>' in page
     assert f'<a href="{link}">Members by name</a>' in staff.get(change(segment)).content.decode()
@@ -259,7 +259,7 @@ def test_rules_in_words() -> None:
     assert rules_in_words([]) == "No rules"
     assert rules_in_words({}) == "Broken: The rules must be a list"
     assert rules_in_words([{"clauses": []}]) == "(a broken rule)"
-    expected = 'role is any of "user" and name does not contain "x"'
+    expected = 'Role is any of "user" and Name does not contain "x"'
     assert rules_in_words([two]) == expected
     assert rules_in_words([two, *GERMANS * 4]).endswith('is any of "DE" (and 2 more rules)')
 

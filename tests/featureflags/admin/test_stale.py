@@ -129,7 +129,7 @@ def test_theirs_can_be_taken_field_by_field(staff: Client, paying: Segment, ada:
     response = staff.post(change(paying), data)
     conflict, _values = shown(response)
     assert [one.field for one in conflict.both] == ["name", "rules"]
-    assert conflict.both[1].theirs == ('Rule 1: custom_plan is any of "pro" or "team"',)
+    assert conflict.both[1].theirs == ('Rule 1: plan is any of "pro" or "team"',)
     data = {**sent_again(response), "_take_theirs": "rules"}
     taken = staff.post(change(paying), data)
     form_shown = taken.context["adminform"].form

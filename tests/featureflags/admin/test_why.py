@@ -81,8 +81,8 @@ class TestSegment:
         assert section.headline == "Ada is in “employee”: rule 1 matches."
         [only] = section.rules
         assert [(row.words, row.held, row.observed) for row in only.conditions] == [
-            ('email_domain is any of "agpt.co"', True, 'E-mail domain: "agpt.co"'),
-            ("email_verified is true", True, "E-mail verified: true"),
+            ('E-mail domain is any of "agpt.co"', True, 'E-mail domain: "agpt.co"'),
+            ("E-mail verified is true", True, "E-mail verified: true"),
         ]
         page = response.content.decode()
         assert "Why is Ada in employee?" in page
@@ -103,7 +103,7 @@ class TestSegment:
             key="payers", rules=[rule(clause("custom_plan", "in", "free", negate=True))]
         )
         [only] = viewer.get(why_segment("payers", ada())).context["section"].rules
-        assert only.conditions[0].observed == "custom_plan: not known"
+        assert only.conditions[0].observed == "plan: not known"
         assert only.conditions[0].note.startswith("A user without it never matches")
 
     def test_a_date_in_the_zone_of_the_site(self, viewer: Client, settings: Settings) -> None:

@@ -69,7 +69,7 @@ class TestSaving:
         body = refused.json()
         assert body["reasons"] == ["many", "flags"]
         assert body["changes"] == [
-            'Rule 1: changed condition: custom_plan is any of "pro" → custom_plan is any of "team"'
+            'Rule 1: changed condition: plan is any of "pro" → plan is any of "team"'
         ]
         assert (body["entering"]["at_least"], body["entering"]["exact"]) == (3, True)
         assert {user["email"] for user in body["leaving"]["sample"]} == {

@@ -130,7 +130,7 @@ def test_the_difference_is_told_in_words_and_users(
     done = call("import_segments", path, "--confirm")
     assert done.out.replace("segments changed", "segments would change") == tried.out
     lines = [line.strip() for line in done.out.splitlines()]
-    was, now = 'custom_plan is any of "pro" or 1 or true', 'custom_plan is any of "team"'
+    was, now = 'plan is any of "pro" or 1 or true', 'plan is any of "team"'
     assert f"Rule 1: changed condition: {was} → {now}" in lines
     assert f"Included 1 user: {payer.pk}" in lines
     assert "Created as “none”" in lines

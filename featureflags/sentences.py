@@ -1,0 +1,39 @@
+"""Conditions as sentences for people: attributes under their labels, dates in the site's time zone.
+
+As the editor says it, in the page's language. What machines and terminals are told names the
+attribute itself: see `segments.showing.words`.
+"""
+
+from __future__ import annotations
+
+from django.utils.translation import gettext as _
+
+from featureflags.attributes import CUSTOM_PREFIX, catalogue
+from featureflags.moments import moment_in_words
+from featureflags.segments.definitions import EXISTS, SEGMENT_MATCH, Clause
+from featureflags.segments.members import parse_expiry
+from featureflags.segments.showing import show
+from featureflags.segments.wording import ValueKind, wording
+
+
+def label_of(attribute: str) -> str:
+    """`Account age in days` for `account_age_days`, `plan` for `custom_plan`."""
+    known = catalogue().get(attribute)
+    return attribute.removeprefix(CUSTOM_PREFIX) if known is None else str(known.label)
+
+
+def condition_in_words(clause: Clause) -> str:
+    """`plan is any of "pro" or "team"`, `E-mail verified is true`. Never raises."""
+    info = wording(clause.op, clause.values)
+    label = clause.op if info is None else _(info.negated_label if clause.negate else info.label)
+    subject = _("the user") if clause.op == SEGMENT_MATCH else label_of(clause.attribute)
+    if clause.op == EXISTS:
+        return f"{subject} {label}"
+    is_date = info is not None and info.value_kind is ValueKind.INSTANT
+    values = [_moment(value) if is_date else show(value) for value in clause.values]
+    return f"{subject} {label} {_(' or ').join(values) or _('nothing')}"
+
+
+def _moment(value: object) -> str:
+    instant = parse_expiry(value)
+    return show(value) if instant is None else moment_in_words(instant)
