@@ -16,6 +16,7 @@ import tempfile
 from pathlib import Path
 
 BENCHMARKS = {
+    "checks": "one flag check, step by step, beside the raw SDK, django-waffle and django-flags",
     "matching": "one user against many segments, beside flagsmith-engine",
     "counting": "all users against 20 segments in PostgreSQL, beside SQL written by hand",
     "impact": "the preview of a changed segment in PostgreSQL, beside a query for each number",
@@ -23,6 +24,16 @@ BENCHMARKS = {
     "warming": "users put into the cache, beside the naive loop and a pipeline written by hand",
     "store": "one evaluation by the SDK, on its own store and on ours",
 }
+
+
+def processor() -> str:
+    """Its model as Linux names it; elsewhere its architecture."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        lines = []
+    named = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(named, platform.machine())
 
 
 def main() -> int:
@@ -51,7 +62,11 @@ def main() -> int:
             if written.exists():
                 figures[name] = json.loads(written.read_text())
     if chosen.json is not None:
-        machine = {"python": platform.python_version(), "cores": os.cpu_count()}
+        machine = {
+            "python": platform.python_version(),
+            "cores": os.cpu_count(),
+            "processor": processor(),
+        }
         chosen.json.write_text(json.dumps({"machine": machine, **figures}, indent=2) + "\n")
     return int(failed)
 

@@ -57,7 +57,8 @@ DAY = 86_400
 BATCH = 1_000
 REPEATS = 50
 """Later checks within one unit are timed so many at once."""
-SIZES = (20, 100, 1000)
+TYPICAL = 20
+SIZES = (10, TYPICAL, 100, 1000)
 AIMS = {
     "a later check, the SDK's own store": 1.1,
     "a later check": 1.0,
@@ -331,13 +332,13 @@ class Benchmark:
 def measured(flag_file: Path) -> dict[str, Figure]:
     """By step."""
     call_command("migrate", verbosity=0)
-    fill_segments(SIZES[0])
+    fill_segments(TYPICAL)
     benchmark = Benchmark(flag_file)
     gc.disable()
     figures = benchmark.later()
     for size in SIZES:
         figures |= benchmark.first(size)
-    fill_segments(SIZES[0])
+    fill_segments(TYPICAL)
     figures |= benchmark.shapes()
     figures |= benchmark.cold() | benchmark.batch() | benchmark.peers()
     gc.enable()
