@@ -111,7 +111,7 @@ def test_why_somebody_is_missing(viewer_page: Page, pro: Segment, expect: Expect
     page.get_by_label("Somebody is missing?").fill("Missing@example.com")
     page.get_by_role("button", name="Why?").click()
     expect(page.get_by_role("heading", level=1)).to_have_text("Why is Missing not in pro?")
-    expect(page.get_by_text('custom_plan: "free"')).to_be_visible()
+    expect(page.get_by_text('plan: "free"')).to_be_visible()
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
