@@ -50,7 +50,6 @@ def evaluate_boolean(
     context: UserContext,
     default: bool | Unset,
     attributes: ExtraAttributes | None,
-    *,
     strict: bool,
 ) -> bool:
     """Whether a flag is on; a value that is no boolean gives the default and a warning."""
@@ -66,12 +65,17 @@ def evaluate_boolean(
     else:
         detail = evaluator.detail_of(key, context.context, fallback)
         value = detail.value
-        is_told = value is not fallback or detail.variation_index is not None
-        is_boolean = value is True or value is False
-        if is_told and is_boolean and (declared is None or declared.type is FlagType.BOOLEAN):
+        if (
+            (value is True or value is False)
+            and (value is not fallback or detail.variation_index is not None)
+            and (declared is None or declared.type is FlagType.BOOLEAN)
+        ):
             # The way of nearly every check: nothing more is made of it.
             if not is_looking():
-                pending[key] = pending.get(key, 0) + 1
+                try:
+                    pending[key] += 1
+                except KeyError:
+                    usage.count(key)
             return value is True
         answer = _counted(key, evaluator.answer_of(detail, fallback))
     evaluation = _evaluation(key, context, answer, fallback)

@@ -80,7 +80,7 @@ def is_enabled(
         context = unit.recall(user)
     if context is None:
         context = resolve(user, request=request, anonymous_key=anonymous_key)
-    return evaluate_boolean(flag, context, default, attributes, strict=strict)
+    return evaluate_boolean(flag, context, default, attributes, strict)
 
 
 def variation(
@@ -150,7 +150,7 @@ async def ais_enabled(
 ) -> bool:
     """As `is_enabled`."""
     context = await _aresolve(user, request=request, anonymous_key=anonymous_key)
-    return evaluate_boolean(flag, context, default, attributes, strict=strict)
+    return evaluate_boolean(flag, context, default, attributes, strict)
 
 
 async def avariation(

@@ -17,8 +17,13 @@ from django.db import DatabaseError, transaction
 from django.http import HttpRequest
 from django.utils.functional import LazyObject
 
-from featureflags.cache import coherence, store, tallies
-from featureflags.cache.rulesets import LoadedRuleset, current_ruleset, recent_ruleset
+from featureflags.cache import coherence, computed, store, tallies
+from featureflags.cache.rulesets import (
+    LoadedRuleset,
+    current_ruleset,
+    last_ruleset,
+    recent_ruleset,
+)
 from featureflags.cache.store import CacheRead
 from featureflags.cache.turns import Turns
 from featureflags.cache.unit import UnitOfWork, current_unit
@@ -134,11 +139,30 @@ def _of_loaded(user: User, key: str, unit: UnitOfWork | None, *, keep_row: bool)
         # Whoever saves the read of the version saves that of the row too.
         loaded, keep_row = recent, False
     if loaded is None or keep_row:
-        read = coherence.read([key] if keep_row else ())
-        if keep_row and key not in read.fresh:
-            _keep_row(key, read)
-        loaded = _ruleset(unit, read)
-    return _keep(unit, _context(snapshot, loaded, ContextSource.LOADED))
+        return _keep(unit, _asking(snapshot, unit, loaded, keep_row=keep_row))
+    return _keep(unit, _single_context(snapshot, loaded, ContextSource.LOADED))
+
+
+def _asking(
+    snapshot: UserSnapshot, unit: UnitOfWork | None, known: LoadedRuleset | None, *, keep_row: bool
+) -> UserContext:
+    """The context by the rules in force. While the cache says which these are, it is made by the
+    last ones, which they nearly always are; where they are not, it is made again."""
+    reading = coherence.CoherentRead([snapshot.key] if keep_row else ())
+    try:
+        guessed = last_ruleset() if known is None else known
+        context = None
+        if guessed is not None:
+            context = _single_context(snapshot, guessed, ContextSource.LOADED)
+        read = reading.result()
+    finally:
+        reading.close()
+    if keep_row and snapshot.key not in read.fresh:
+        _keep_row(snapshot.key, read)
+    loaded = _ruleset(unit, read)
+    if context is None or loaded is not guessed:
+        context = _single_context(snapshot, loaded, ContextSource.LOADED)
+    return context
 
 
 def _keep_row(key: str, read: store.CacheRead) -> None:
@@ -201,8 +225,10 @@ def _request_of(subject: object) -> HttpRequest | None:
 def _fetch(keys: list[str], unit: UnitOfWork | None) -> dict[str, UserContext]:
     read = coherence.read(keys)
     loaded = _ruleset(unit, read)
+    # A batch would only push out whoever comes back.
+    make = _single_context if len(keys) == 1 else _context
     contexts = {
-        key: _context(snapshot, loaded, ContextSource.CACHE) for key, snapshot in read.fresh.items()
+        key: make(snapshot, loaded, ContextSource.CACHE) for key, snapshot in read.fresh.items()
     }
     missing = [key for key in keys if key not in contexts]
     if missing:
@@ -282,6 +308,21 @@ def _context(
         degraded = (*degraded, loaded.degraded)
     now = now_in_microseconds()
     return user_context(snapshot, loaded.ruleset, now, source=source, degraded=degraded)
+
+
+def _single_context(
+    snapshot: UserSnapshot, loaded: LoadedRuleset, source: ContextSource
+) -> UserContext:
+    """As `_context`; computed only where this process has not just done so."""
+    if loaded.degraded is not None:
+        return _context(snapshot, loaded, source)
+    context = computed.recall(snapshot, loaded.ruleset)
+    if context is None:
+        context = _context(snapshot, loaded, source)
+        computed.keep(snapshot, loaded.ruleset, context)
+    elif context.source is not source:
+        context = msgspec.structs.replace(context, source=source)
+    return context
 
 
 def _ruleset(unit: UnitOfWork | None, read: CacheRead) -> LoadedRuleset:

@@ -8,8 +8,8 @@ would wait for Python's lock longer than for Redis.
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Generator, Mapping
-from typing import Generic, Protocol, TypeVar, cast
+from collections.abc import Collection, Mapping
+from typing import Protocol, TypeVar, cast
 
 from django.core.cache.backends.base import BaseCache
 
@@ -17,9 +17,7 @@ from featureflags.cache import store
 from featureflags.cache.entries import snapshot_key
 from featureflags.cache.store import CacheRead
 
-Found = TypeVar("Found")
 Answer_co = TypeVar("Answer_co", covariant=True)
-Steps = Generator[None, None, Found]
 
 
 class Sent(Protocol[Answer_co]):
@@ -43,85 +41,99 @@ class Sending(Protocol):
     ) -> Sent[int]: ...
 
 
-class Ahead(Generic[Found]):
-    """Something that was begun, and is ended by `result`, once, or given up by `close`."""
+class ReadAhead:
+    """As `store.read`, begun: what the cache holds when it is told, not when it is asked."""
 
-    def __init__(self, steps: Steps[Found]) -> None:
-        self._steps = steps
-        self._found: list[Found] = []
-        self._go_on()
+    __slots__ = ("_began", "_read", "_sent", "_user_keys")
 
-    def result(self) -> Found:
-        if not self._found:
-            self._go_on()
-        return self._found[0]
+    def __init__(self, user_keys: Collection[str]) -> None:
+        self._user_keys = user_keys
+        self._began = began = time.monotonic()
+        self._sent: Sent[dict[str, bytes]] | None = None
+        self._read: CacheRead | None = None
+        cache = store.backend()
+        if not _can_send(cache):
+            self._read = store.read(user_keys)
+        elif store.is_paused(began):
+            self._read = CacheRead(began=began, failed=True)
+        else:
+            try:
+                names = [store.VERSION_KEY, *map(snapshot_key, user_keys)]
+                self._sent = cast("Sending", cache).send_reads(names)
+            except Exception as error:  # noqa: BLE001 - each backend raises errors of its own
+                self._read = self._failed(error)
+
+    def result(self) -> CacheRead:
+        """What was there; the same for whoever asks again."""
+        if self._read is None and self._sent is not None:
+            try:
+                found = self._sent.result()
+                self._read = store.as_read(self._began, self._user_keys, found)
+            except Exception as error:  # noqa: BLE001 - each backend raises errors of its own
+                self._read = self._failed(error)
+        return cast("CacheRead", self._read)
 
     def close(self) -> None:
-        self._steps.close()
+        """Want no result any more; after `result`: nothing."""
+        if self._sent is not None:
+            self._sent.close()
 
-    def _go_on(self) -> None:
-        try:
-            next(self._steps)
-        except StopIteration as ended:
-            self._found.append(ended.value)
-
-
-def begin_read(user_keys: Collection[str]) -> Ahead[CacheRead]:
-    """As `store.read`: what the cache holds when it is told, not when it is asked for the result."""
-    return Ahead(_read(user_keys))
-
-
-def begin_write(
-    source: CacheRead, entries: Mapping[str, bytes], fresh_until: int
-) -> Ahead[int | None]:
-    """Keep encoded entries, by user key, that were read from the database after `source`.
-
-    The result is how many were written (what changed since `source` stays as it is), or None if
-    the cache failed or `source` is so old that the rows may be. Not for use within a transaction:
-    what it read may be rolled back.
-    """
-    return Ahead(_write(source, entries, fresh_until))
-
-
-def _read(user_keys: Collection[str]) -> Steps[CacheRead]:
-    cache = store.backend()
-    if not _can_send(cache):
-        return store.read(user_keys)
-    began = time.monotonic()
-    if store.is_paused(began):
-        return CacheRead(began=began, failed=True)
-    try:
-        names = [store.VERSION_KEY, *map(snapshot_key, user_keys)]
-        found = yield from _sent(cast("Sending", cache).send_reads(names))
-    except Exception as error:  # noqa: BLE001 - each backend raises errors of its own
+    def _failed(self, error: Exception) -> CacheRead:
         store.report_failure("read", error)
-        return CacheRead(began=began, failed=True)
-    return store.as_read(began, user_keys, found)
+        return CacheRead(began=self._began, failed=True)
 
 
-def _write(source: CacheRead, entries: Mapping[str, bytes], fresh_until: int) -> Steps[int | None]:
-    if source.failed:
-        return None
-    cache = store.backend()
-    if not entries or not _can_send(cache):
-        return store.write(source, entries, fresh_until) if entries else 0
-    if store.is_too_old(source):
-        return None
-    missing, known = store.missing_and_known(source, entries)
-    timeout = store.kept_seconds(cache, fresh_until)
-    try:
-        return (yield from _sent(cast("Sending", cache).send_writes(missing, known, timeout)))
-    except Exception as error:  # noqa: BLE001 - each backend raises errors of its own
+class WriteAhead:
+    """Encoded entries, by user key, that were read from the database after `source`: on their way.
+
+    Not for use within a transaction: what it read may be rolled back.
+    """
+
+    __slots__ = ("_sent", "_written")
+
+    def __init__(self, source: CacheRead, entries: Mapping[str, bytes], fresh_until: int) -> None:
+        self._sent: Sent[int] | None = None
+        self._written: int | None = 0
+        if source.failed:
+            self._written = None
+        elif entries:
+            cache = store.backend()
+            if not _can_send(cache):
+                self._written = store.write(source, entries, fresh_until)
+            elif store.is_too_old(source):
+                self._written = None
+            else:
+                self._send(cast("Sending", cache), source, entries, fresh_until)
+
+    def result(self) -> int | None:
+        """How many were written (what changed since `source` stays as it is). None: the cache
+        failed, or `source` is so old that the rows may be."""
+        sent, self._sent = self._sent, None
+        if sent is not None:
+            try:
+                self._written = sent.result()
+            except Exception as error:  # noqa: BLE001 - each backend raises errors of its own
+                self._fail(error)
+        return self._written
+
+    def close(self) -> None:
+        """Want no result any more; after `result`: nothing."""
+        if self._sent is not None:
+            self._sent.close()
+
+    def _send(
+        self, cache: Sending, source: CacheRead, entries: Mapping[str, bytes], fresh_until: int
+    ) -> None:
+        missing, known = store.missing_and_known(source, entries)
+        timeout = store.kept_seconds(store.backend(), fresh_until)
+        try:
+            self._sent = cache.send_writes(missing, known, timeout)
+        except Exception as error:  # noqa: BLE001 - each backend raises errors of its own
+            self._fail(error)
+
+    def _fail(self, error: Exception) -> None:
         store.report_failure("fill", error)
-        return None
-
-
-def _sent(sent: Sent[Found]) -> Steps[Found]:
-    try:
-        yield
-        return sent.result()
-    finally:
-        sent.close()
+        self._written = None
 
 
 def _can_send(cache: BaseCache) -> bool:

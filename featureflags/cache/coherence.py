@@ -19,6 +19,7 @@ from django.db.models import Exists
 
 from featureflags.bypass import fresh_rows
 from featureflags.cache import store
+from featureflags.cache.ahead import ReadAhead
 from featureflags.cache.store import CacheRead
 from featureflags.models import PendingInvalidation
 from featureflags.monitoring import report
@@ -44,7 +45,19 @@ def read(user_keys: Collection[str]) -> CacheRead:
     Hidden SQL: one query every `store.VERSION_SECONDS`, or where the cache does not answer. Never
     raises: `database_failed` says that the database did not answer.
     """
-    found = store.read(user_keys)
+    return _coherent(user_keys, store.read(user_keys))
+
+
+class CoherentRead(ReadAhead):
+    """As `read`, begun: of the moment at which this was, or later."""
+
+    __slots__ = ()
+
+    def result(self) -> CacheRead:
+        return _coherent(self._user_keys, super().result())
+
+
+def _coherent(user_keys: Collection[str], found: CacheRead) -> CacheRead:
     if found.version is not None:
         return found
     try:

@@ -107,6 +107,12 @@ def recent_ruleset() -> LoadedRuleset | None:
     return loaded if time.monotonic() - _checked_at < seconds else None
 
 
+def last_ruleset() -> LoadedRuleset | None:
+    """What this process used last, which may be in force no more: whoever starts with it asks
+    `current_ruleset` before they use what they made of it."""
+    return _loaded
+
+
 def forget_recent() -> None:
     """Look again at the next check: this process has written."""
     global _checked_at  # noqa: PLW0603 - the one place that holds it

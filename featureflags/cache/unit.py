@@ -6,11 +6,11 @@ it, no other does. Outside of a unit nothing is kept, and each call asks anew.
 
 from __future__ import annotations
 
-import time
 import uuid
 from collections.abc import Hashable, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from time import time_ns
 
 from django.http import HttpRequest
 
@@ -59,7 +59,7 @@ class UnitOfWork:
         if found is None:
             return None
         until = found.valid_until
-        if until is not None and time.time_ns() >= until * 1000:
+        if until is not None and time_ns() >= until * 1000:
             return None
         return found
 
@@ -97,7 +97,7 @@ class UnitOfWork:
 def _is_over(context: UserContext) -> bool:
     """Whether an attribute or a membership may have changed by itself by now."""
     until = context.valid_until
-    return until is not None and time.time_ns() >= until * 1000
+    return until is not None and time_ns() >= until * 1000
 
 
 _unit: ContextVar[UnitOfWork | None] = ContextVar("featureflags_unit", default=None)

@@ -51,7 +51,7 @@ def connect() -> None:
 def detail_of(flag: str, context: Context, default: JSONValue) -> EvaluationDetail:
     """What the SDK says of a flag for a context. Never raises."""
     # Events tell of the default too, and one that is no JSON would cost those of others.
-    if default is not None and default is not True and default is not False:
+    if default is not False and default is not True and default is not None:
         default = default if json_problem(default) is None else None
     try:
         return client().variation_detail(flag, context, default)

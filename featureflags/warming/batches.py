@@ -17,7 +17,7 @@ from dataclasses import dataclass, fields
 from itertools import zip_longest
 
 from featureflags.cache import entries, store
-from featureflags.cache.ahead import Ahead, begin_read, begin_write
+from featureflags.cache.ahead import ReadAhead, WriteAhead
 from featureflags.cache.store import CacheRead
 from featureflags.conf import app_settings
 from users.querysets import UserQuerySet
@@ -49,7 +49,7 @@ class Writing:
     """A batch whose rows were read, and whose entries are on their way."""
 
     read: int
-    written: Ahead[int | None]
+    written: WriteAhead
 
     def counts(self) -> Counts:
         written = self.written.result()
@@ -66,12 +66,12 @@ def warm_users(users: UserQuerySet, *, force: bool) -> Iterator[Counts]:
     """
     keys, size = user_keys(users), app_settings().warm_batch
     batches = [keys[start : start + size] for start in range(0, len(keys), size)]
-    reading = begin_read(batches[0]) if batches else None
+    reading = ReadAhead(batches[0]) if batches else None
     writing: Writing | None = None
     try:
         for batch, following in zip_longest(batches, batches[1:]):
-            source = begin_read(batch).result() if reading is None else reading.result()
-            reading = begin_read(following) if following else None
+            source = ReadAhead(batch).result() if reading is None else reading.result()
+            reading = ReadAhead(following) if following else None
             before, writing = writing, _begin(users, batch, source, force=force)
             if before is not None:
                 yield from _ended(before)
@@ -112,4 +112,4 @@ def _begin(users: UserQuerySet, keys: list[str], source: CacheRead, *, force: bo
         snapshot, before = entries.encode_fields(values), stored.get(key)
         if before is None or force or entries.fresh_until_if_same(before, snapshot) < good_until:
             to_write[key] = head + snapshot
-    return Writing(read=read, written=begin_write(source, to_write, fresh_until))
+    return Writing(read=read, written=WriteAhead(source, to_write, fresh_until))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import json
+import os
 import random
 import sys
 import tempfile
@@ -34,7 +35,7 @@ from ldclient.integrations import Files
 from waffle import get_waffle_flag_model
 
 from featureflags import evaluation
-from featureflags.cache import entries, rulesets
+from featureflags.cache import computed, entries, rulesets
 from featureflags.cache.unit import unit_of_work
 from featureflags.conf import app_settings
 from featureflags.contexts import user_context
@@ -55,7 +56,7 @@ SECONDS = 0.004
 """About how long one run of one step takes: many short ones, so that the best was undisturbed."""
 DAY = 86_400
 BATCH = 1_000
-REPEATS = 50
+REPEATS = 100
 """Later checks within one unit are timed so many at once."""
 TYPICAL = 20
 SIZES = (10, TYPICAL, 100, 1000)
@@ -63,7 +64,7 @@ AIMS = {
     "a later check, the SDK's own store": 1.1,
     "a later check": 1.0,
     "first check, loaded user, 20 segments": 6.0,
-    "of which computing the context, 20 segments": 2.0,
+    "computing the context, 20 segments": 2.0,
     "first check by id, 20 segments": 10.0,
 }
 
@@ -166,6 +167,14 @@ def default_client(flag_file: Path) -> LDClient:
     )
 
 
+def in_a_unit(check: Step) -> Step:
+    def work() -> None:
+        with unit_of_work():
+            check()
+
+    return work
+
+
 def object_rule(segment: str) -> dict[str, Any]:
     """A rule that is true of those whose object `segment` has this key."""
     clause = {"attribute": f"/segment/{segment}", "op": "in", "values": [True]}
@@ -207,9 +216,11 @@ class Benchmark:
     def later(self) -> dict[str, Figure]:
         """A later check in a unit, on the SDK's own store and on ours, and the raw call."""
 
+        many = repeated(self.loaded)
+
         def on_default() -> None:
             with self.on_the_sdk_s_store():
-                repeated(self.loaded)()
+                many()
 
         with unit_of_work():
             self.loaded()
@@ -233,21 +244,40 @@ class Benchmark:
             now = now_in_microseconds()
             return user_context(snapshot, ruleset, now, source=ContextSource.LOADED)
 
-        def in_a_unit(check: Step) -> Step:
-            def work() -> None:
-                with unit_of_work():
-                    check()
-
-            return work
+        def new_here() -> None:
+            computed.forget()
+            with unit_of_work():
+                self.loaded()
 
         suffix = f", {segments} segments"
         return self.timer.best(
             {
                 f"first check, loaded user{suffix}": in_a_unit(self.loaded),
-                f"of which computing the context{suffix}": compute,
+                f"the same, a user new to the process{suffix}": new_here,
+                f"computing the context{suffix}": compute,
                 f"first check by id{suffix}": in_a_unit(self.by_id),
             }
         )
+
+    def by_tcp(self, suffix: str) -> dict[str, Figure]:
+        """The first check where Redis is not at the end of a Unix socket."""
+        own = {**settings.FEATUREFLAGS, "CACHE": "tcp"}
+        with override_settings(FEATUREFLAGS=own):
+            return self.timer.best(
+                {
+                    f"first check, loaded user, Redis by TCP{suffix}": in_a_unit(self.loaded),
+                    f"first check by id, Redis by TCP{suffix}": in_a_unit(self.by_id),
+                }
+            )
+
+    def across_cores(self) -> dict[str, Figure]:
+        """The same, and Redis runs on another core."""
+        own, others = os.sched_getaffinity(0), set(range(os.cpu_count() or 1))
+        os.sched_setaffinity(0, {max(others)})
+        try:
+            return self.by_tcp(" on another core") if {max(others)} != own else {}
+        finally:
+            os.sched_setaffinity(0, own)
 
     def shapes(self) -> dict[str, Figure]:
         """What LaunchDarkly's own evaluator makes of 100 segments and ten rules, none of which holds."""
@@ -339,6 +369,7 @@ def measured(flag_file: Path) -> dict[str, Figure]:
     for size in SIZES:
         figures |= benchmark.first(size)
     fill_segments(TYPICAL)
+    figures |= benchmark.by_tcp("") | benchmark.across_cores()
     figures |= benchmark.shapes()
     figures |= benchmark.cold() | benchmark.batch() | benchmark.peers()
     gc.enable()

@@ -15,6 +15,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import django
@@ -29,7 +30,6 @@ from django.utils import timezone
 
 from featureflags import resolving
 from featureflags.cache import entries, store
-from featureflags.cache.ahead import Ahead, Steps
 from featureflags.cache.unit import unit_of_work
 from featureflags.conf import app_settings
 from featureflags.resolving import contexts_for, resolve
@@ -128,12 +128,14 @@ def take_protection_away() -> None:
         caches[app_settings().cache].set_many(values, app_settings().snapshot_seconds)
         return len(values)
 
-    def begin_write(*written: Any) -> Ahead[int | None]:
-        def at_once() -> Steps[int | None]:
-            yield from ()
-            return write(*written)
+    class Unprotected:
+        """In the place of `WriteAhead`."""
 
-        return Ahead(at_once())
+        def __init__(self, *written: Any) -> None:
+            self.result = partial(write, *written)
+
+        def close(self) -> None:
+            """It was never begun."""
 
     def drop(keys: Any) -> bool:
         caches[app_settings().cache].delete_many([entries.snapshot_key(key) for key in keys])
@@ -144,7 +146,7 @@ def take_protection_away() -> None:
     replacing.drop = drop
     replacing.mark_open = lambda _keys: True
     warming: Any = batches
-    warming.begin_write = begin_write
+    warming.WriteAhead = Unprotected
 
 
 def lines_of(lines: queue.Queue[str]) -> None:

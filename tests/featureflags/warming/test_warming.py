@@ -13,7 +13,7 @@ from django.utils import timezone
 from pytest_django.fixtures import Settings
 
 from featureflags.cache import entries, rulesets, store
-from featureflags.cache.ahead import begin_write
+from featureflags.cache.ahead import WriteAhead
 from featureflags.conf import app_settings
 from featureflags.models import WarmRange, WarmRun
 from featureflags.warming.aims import Aim, aim_for
@@ -182,7 +182,7 @@ def test_an_entry_that_changed_meanwhile_stays_as_it_is() -> None:
     assert rewritten != old
     until = store.fresh_until_now()
     older = entries.encode(until, old)
-    assert begin_write(source, {key: older}, until).result() == 0
+    assert WriteAhead(source, {key: older}, until).result() == 0
     assert cached(user)[key] == rewritten
 
 

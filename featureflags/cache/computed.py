@@ -1,0 +1,104 @@
+"""Contexts that this process has computed, for as long as computing them would give the same again.
+
+A context follows from a snapshot, the rules, the settings and the clock. It is kept with the first
+two, and used only for whoever holds an equal snapshot (in type and value) and the same rules, before
+the instant at which it changes by itself. So nothing is saved but the computing: the version of the
+rules and the user's row, or their entry in the shared cache, have been read when this is asked.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import msgspec
+from django.core.signals import setting_changed
+
+from featureflags.contexts import UserContext
+from featureflags.segments.ruleset import Ruleset
+from users.snapshots import UserSnapshot
+
+MOST = 1_000
+"""Contexts of 3 to 5 KB. Whoever was here a moment ago is found, which is what counts."""
+
+
+class _Computed:
+    """All that was computed by one ruleset."""
+
+    __slots__ = ("contexts", "ruleset")
+
+    def __init__(self, ruleset: Ruleset | None) -> None:
+        self.ruleset = ruleset
+        self.contexts: dict[str, tuple[tuple[Any, ...], UserContext]] = {}
+
+
+_computed = _Computed(None)
+
+
+def recall(snapshot: UserSnapshot, ruleset: Ruleset) -> UserContext | None:
+    """What was computed of an equal snapshot by these rules, if it still holds."""
+    if _computed.ruleset is not ruleset:
+        return None
+    found = _computed.contexts.get(snapshot.key)
+    if found is None:
+        return None
+    fields, context = found
+    until = context.valid_until
+    if until is not None and time.time_ns() >= until * 1000:
+        return None
+    return context if _is_same(fields, msgspec.structs.astuple(snapshot)) else None
+
+
+def keep(snapshot: UserSnapshot, ruleset: Ruleset, context: UserContext) -> None:
+    """Remember a context that is not degraded: what has failed is tried, and told, again."""
+    global _computed  # noqa: PLW0603 - replaced as a whole: a race only computes once more
+    if context.degraded:
+        return
+    computed = _computed
+    if computed.ruleset is not ruleset:
+        computed = _computed = _Computed(ruleset)
+    if len(computed.contexts) >= MOST:
+        computed.contexts.clear()
+    fields = _copied(msgspec.structs.astuple(snapshot))
+    computed.contexts[snapshot.key] = (fields, context)
+
+
+def forget(**_: Any) -> None:
+    """Start again from nothing."""
+    global _computed  # noqa: PLW0603 - the one place that holds it
+    _computed = _Computed(None)
+
+
+setting_changed.connect(forget, dispatch_uid="featureflags.cache.computed")
+
+
+def _is_same(kept: tuple[Any, ...], asked: tuple[Any, ...]) -> bool:
+    """Whether the fields of two snapshots are the same JSON: 1, 1.0 and true are not."""
+    # Equality tells nearly all apart, in C; of those that it calls equal the types are compared.
+    return (
+        kept == asked
+        and tuple(map(type, kept)) == tuple(map(type, asked))
+        and _are_alike(kept[-1], asked[-1])
+    )
+
+
+def _are_alike(kept: Any, asked: Any) -> bool:
+    """Whether all within two equal JSON values is of the same types."""
+    kind = type(kept)
+    if kind is not type(asked):
+        return False
+    if kind is dict:
+        return all(_are_alike(value, asked[key]) for key, value in kept.items())
+    if kind is list or kind is tuple:
+        return all(map(_are_alike, kept, asked))
+    return True
+
+
+def _copied(value: Any) -> Any:
+    """In containers of its own: the metadata of a loaded user may be changed in place."""
+    kind = type(value)
+    if kind is dict:
+        return {key: _copied(item) for key, item in value.items()}
+    if kind is list or kind is tuple:
+        return kind(_copied(item) for item in value)
+    return value

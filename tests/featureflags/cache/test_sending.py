@@ -1,0 +1,86 @@
+"""Redis is told at once and answers later; whatever happens in between, nobody gets another's answer."""
+
+from __future__ import annotations
+
+import threading
+from typing import cast
+
+import pytest
+from django.core.cache import caches
+from django_redis import get_redis_connection
+
+from featureflags.cache.redis import SharedRedisCache
+from featureflags.cache.sending import Kept, lease_for_reads
+from featureflags.conf import app_settings
+
+pytestmark = [pytest.mark.django_db, pytest.mark.production_stack]
+
+
+def backend() -> SharedRedisCache:
+    return cast("SharedRedisCache", caches[app_settings().cache])
+
+
+@pytest.fixture(autouse=True)
+def stored(db: None) -> None:
+    backend().add_many({"a": b"1", "b": b"2"}, 60)
+
+
+def end_all_connections() -> None:
+    """As a Redis that was restarted, or one that ends what is idle."""
+    get_redis_connection(app_settings().cache).client_kill_filter(_type="normal", skipme=True)
+
+
+def test_two_that_wait_have_a_connection_each() -> None:
+    first, second = backend().send_reads(["a"]), backend().send_reads(["b"])
+    assert backend().read_many(["a", "b"]) == {"a": b"1", "b": b"2"}
+    assert second.result() == {"b": b"2"}
+    assert first.result() == {"a": b"1"}
+
+
+def test_a_thread_reads_on_over_its_own_connection() -> None:
+    client = backend().client.get_client(write=True)
+    lease = lease_for_reads(client)
+    assert isinstance(lease, Kept)
+    lease.release()
+    again = lease_for_reads(client)
+    again.release()
+    assert again is lease
+
+
+def test_another_thread_has_another_one() -> None:
+    client = backend().client.get_client(write=True)
+    leases = [lease_for_reads(client)]
+    thread = threading.Thread(target=lambda: leases.append(lease_for_reads(client)))
+    thread.start()
+    thread.join()
+    mine, theirs = leases
+    mine.release()
+    assert isinstance(theirs, Kept)
+    assert theirs.connection is not mine.connection
+
+
+def test_what_was_given_up_is_not_read_by_the_next() -> None:
+    backend().send_reads(["a"]).close()
+    assert backend().read_many(["b"]) == {"b": b"2"}
+
+
+def test_a_connection_that_was_closed_while_idle_is_made_again() -> None:
+    assert backend().read_many(["a"]) == {"a": b"1"}
+    end_all_connections()
+    assert backend().read_many(["a"]) == {"a": b"1"}
+
+
+def test_one_that_is_closed_while_it_waits_asks_again() -> None:
+    sent = backend().send_reads(["a"])
+    end_all_connections()
+    assert sent.result() == {"a": b"1"}
+    assert backend().read_many(["b"]) == {"b": b"2"}
+
+
+def test_closing_twice_or_after_the_result_does_nothing() -> None:
+    sent = backend().send_reads(["a"])
+    assert sent.result() == {"a": b"1"}
+    sent.close()
+    other = backend().send_reads(["b"])
+    sent.close()
+    assert other.result() == {"b": b"2"}
