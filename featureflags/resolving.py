@@ -8,16 +8,16 @@ page, and nothing that failed is kept.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable
 
 import msgspec
 from django.contrib.auth.models import AnonymousUser
-from django.db import DatabaseError, transaction
+from django.db import DatabaseError
 from django.http import HttpRequest
 from django.utils.functional import LazyObject
 
 from featureflags.cache import coherence, computed, store, tallies
+from featureflags.cache.rows import read_and_fill, read_rows
 from featureflags.cache.rulesets import (
     LoadedRuleset,
     current_ruleset,
@@ -25,7 +25,6 @@ from featureflags.cache.rulesets import (
     recent_ruleset,
 )
 from featureflags.cache.store import CacheRead
-from featureflags.cache.turns import Turns
 from featureflags.cache.unit import UnitOfWork, current_unit
 from featureflags.contexts import (
     UserContext,
@@ -40,7 +39,7 @@ from featureflags.types import MICROSECONDS_PER_SECOND
 from featureflags.visitors import known_visitor_key, visitor_key
 from users.models import User
 from users.requests import loaded_user, session_user_key
-from users.selectors import snapshot_of, snapshots_by_key
+from users.selectors import snapshot_of
 from users.snapshots import UserSnapshot
 from users.times import now_in_microseconds
 
@@ -169,7 +168,7 @@ def _keep_row(key: str, read: store.CacheRead) -> None:
     """Put whoever is behind a request into the cache: when the database is down, only the session
     says who it is. From the row, since a loaded user may carry changes that are never saved."""
     if not read.failed:
-        _read_and_fill([key], read)
+        read_and_fill([key], read)
 
 
 def _of_request(request: HttpRequest) -> UserContext:
@@ -241,7 +240,7 @@ def _fetch(keys: list[str], unit: UnitOfWork | None) -> dict[str, UserContext]:
 def _from_database(
     keys: list[str], read: CacheRead, loaded: LoadedRuleset
 ) -> dict[str, UserContext]:
-    found = _read_rows(keys, read)
+    found = read_rows(keys, read)
     if found is None:
         return {key: _last_known(key, read, loaded) for key in keys}
     return {
@@ -250,48 +249,6 @@ def _from_database(
         else bare_context(key)
         for key in keys
     }
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Found:
-    """The snapshots of those who exist, by key, and where they were read."""
-
-    snapshots: Mapping[str, UserSnapshot]
-    source: ContextSource
-
-
-_turns: Turns[_Found | None] = Turns()
-
-
-def _read_rows(keys: list[str], read: CacheRead) -> _Found | None:
-    """The rows of these users, into the cache too; None if the database failed.
-
-    Threads that ask for one cold user at once ask the database once.
-    """
-    if len(keys) > 1 or transaction.get_connection().in_atomic_block:
-        # What a transaction reads, its own writes among it, is for nobody else.
-        return _read_and_fill(keys, read)
-
-    def in_turn() -> _Found | None:
-        # Whoever was before us, perhaps since `read`, has left it in the cache.
-        now = read if read.failed or read.database_failed else coherence.read(keys)
-        if now.fresh:
-            return _Found(snapshots=now.fresh, source=ContextSource.CACHE)
-        return _read_and_fill(keys, now)
-
-    return _turns.read(keys[0], in_turn)
-
-
-def _read_and_fill(keys: list[str], read: CacheRead) -> _Found | None:
-    if read.database_failed:
-        return None
-    try:
-        snapshots = snapshots_by_key(keys)
-    except DatabaseError as error:
-        coherence.report_database(error)
-        return None
-    store.fill(read, snapshots.values())
-    return _Found(snapshots=snapshots, source=ContextSource.DATABASE)
 
 
 def _last_known(key: str, read: store.CacheRead, loaded: LoadedRuleset) -> UserContext:

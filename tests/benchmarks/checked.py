@@ -8,10 +8,9 @@ import os
 import random
 import sys
 import tempfile
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -44,6 +43,7 @@ from featureflags.models import Segment
 from featureflags.resolving import contexts_for
 from featureflags.results import ContextSource
 from tests.benchmarks.matching import general
+from tests.benchmarks.timing import REPEATS, Figure, Step, Timer, repeated
 from tests.services.launchdarkly import LaunchDarklyServer, boolean_flag, segment_rule
 from users.models import User
 from users.selectors import find_user, snapshot_of
@@ -51,13 +51,8 @@ from users.times import now_in_microseconds
 
 KEY = "benchmark"
 FLAG = boolean_flag(KEY, rules=[segment_rule("employee")])
-RUNS = 150
-SECONDS = 0.004
-"""About how long one run of one step takes: many short ones, so that the best was undisturbed."""
 DAY = 86_400
 BATCH = 1_000
-REPEATS = 100
-"""Later checks within one unit are timed so many at once."""
 TYPICAL = 20
 SIZES = (10, TYPICAL, 100, 1000)
 AIMS = {
@@ -68,56 +63,7 @@ AIMS = {
     "first check by id, 20 segments": 10.0,
 }
 
-Step = Callable[[], object]
 WaffleFlag: Any = get_waffle_flag_model()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Figure:
-    """µs for one call, and how many raw calls of the SDK that is, measured beside it."""
-
-    us: float
-    ratio: float
-
-
-class Timer:
-    """The best time of each step, in turns with the raw call that it is compared with."""
-
-    def __init__(self, raw: Step) -> None:
-        self._raw = repeated(raw)
-
-    def best(self, steps: dict[str, Step], per: int = 1) -> dict[str, Figure]:
-        """Time these steps in turns; each does its work `per` times in one call."""
-        counts = {name: _count(step) for name, step in steps.items()}
-        raw, found = float("inf"), dict.fromkeys(steps, float("inf"))
-        for _ in range(RUNS):
-            raw = min(raw, _timed(self._raw, 1) / REPEATS)
-            for name, step in steps.items():
-                found[name] = min(found[name], _timed(step, counts[name]) / per)
-        return {
-            name: Figure(us=round(took * 1e6, 2), ratio=round(took / raw, 3))
-            for name, took in found.items()
-        }
-
-
-def _timed(step: Step, count: int) -> float:
-    started = time.perf_counter()
-    for _ in range(count):
-        step()
-    return (time.perf_counter() - started) / count
-
-
-def _count(step: Step) -> int:
-    step()
-    return max(1, int(SECONDS / max(1e-7, min(_timed(step, 3) for _ in range(3)))))
-
-
-def repeated(step: Step) -> Step:
-    def work() -> None:
-        for _ in range(REPEATS):
-            step()
-
-    return work
 
 
 def fill_segments(count: int) -> None:

@@ -28,8 +28,7 @@ from django.core.cache import caches
 from django.db import transaction
 from django.utils import timezone
 
-from featureflags import resolving
-from featureflags.cache import entries, store
+from featureflags.cache import entries, rows, store
 from featureflags.cache.unit import unit_of_work
 from featureflags.conf import app_settings
 from featureflags.resolving import contexts_for, resolve
@@ -157,9 +156,9 @@ def lines_of(lines: queue.Queue[str]) -> None:
 
 def main(role: str, seed: str, protected: str) -> None:
     chance.seed(int(seed))
-    resolving.snapshots_by_key = paused(resolving.snapshots_by_key)  # type: ignore[attr-defined]
-    rows = batches.snapshot_values  # type: ignore[attr-defined]
-    batches.snapshot_values = paused(lambda users: list(rows(users)))  # type: ignore[attr-defined]
+    rows.snapshots_by_key = paused(rows.snapshots_by_key)  # type: ignore[attr-defined]
+    values_of = batches.snapshot_values  # type: ignore[attr-defined]
+    batches.snapshot_values = paused(lambda users: list(values_of(users)))  # type: ignore[attr-defined]
     if protected == "no":
         take_protection_away()
     lines: queue.Queue[str] = queue.Queue()
