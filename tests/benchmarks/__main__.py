@@ -43,7 +43,7 @@ def main() -> int:
     parser.add_argument(
         "--users",
         type=int,
-        help="for those in PostgreSQL (default 1,000,000; warming 100,000)",
+        help="for those in PostgreSQL (default 1,000,000)",
     )
     chosen = parser.parse_args()
     unknown = sorted(set(chosen.names) - BENCHMARKS.keys())

@@ -20,7 +20,7 @@ import tempfile
 from tests.services.postgres import postgres_server
 from tests.services.redis import redis_server
 
-USERS = 100_000
+USERS = 1_000_000
 
 
 def main() -> int:
