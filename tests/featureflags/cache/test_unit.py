@@ -39,13 +39,16 @@ class RoundTrips:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.count = 0
-        read = store.read
+        backend = type(store.backend())
+        # In Redis one is made of the other.
+        name = "send_reads" if hasattr(backend, "send_reads") else "read_many"
+        read = getattr(backend, name)
 
-        def counted(keys: Any) -> store.CacheRead:
+        def counted(*arguments: Any) -> Any:
             self.count += 1
-            return read(keys)
+            return read(*arguments)
 
-        monkeypatch.setattr(store, "read", counted)
+        monkeypatch.setattr(backend, name, counted)
 
     def __call__(self) -> int:
         """Since the last time."""
@@ -130,9 +133,9 @@ class TestWhoSeesIt:
             assert round_trips() == 1
             with unit_of_work():
                 resolve(user)
-            assert round_trips() == 2
+            assert round_trips() == 1
             assert resolve(user) is outer
-        assert round_trips() == 2
+        assert round_trips() == 0
         assert current_unit() is None
 
     def test_another_thread_has_none(self) -> None:
