@@ -61,7 +61,7 @@ def test_a_renamed_group_is_seen(other: Probe) -> None:
     user = UserFactory.create()
     user.groups.add(Group.objects.create(name="writers"))
     assert other.do("ask", str(user.pk))["groups"] == ["writers"]
-    Group.objects.update(name="authors")
+    Group.objects.filter(name="writers").update(name="authors")
     assert other.do("ask", str(user.pk))["groups"] == ["authors"]
 
 
