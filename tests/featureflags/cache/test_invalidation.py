@@ -82,7 +82,7 @@ WRITES: dict[str, Callable[[User, Group], Any]] = {
     "group.user_set.clear": lambda user, group: group.user_set.clear(),
     "group.user_set.add": lambda user, group: Group.objects.create(name="x").user_set.add(user),
     "group renamed": lambda user, group: rename(group),
-    "group update": lambda user, group: Group.objects.update(name="authors"),
+    "group update": lambda user, group: Group.objects.filter(pk=group.pk).update(name="authors"),
     "group bulk_update": lambda user, group: Group.objects.bulk_update(
         [Group(pk=group.pk, name="authors")], ["name"]
     ),
