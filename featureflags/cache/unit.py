@@ -6,6 +6,7 @@ it, no other does. Outside of a unit nothing is kept, and each call asks anew.
 
 from __future__ import annotations
 
+import sys
 import uuid
 from collections.abc import Hashable, Iterable, Iterator
 from contextlib import contextmanager
@@ -32,7 +33,8 @@ class UnitOfWork:
         self.request = request
         self._ruleset: LoadedRuleset | None = None
         self._ruleset_until: int | None = None
-        self._contexts: dict[Hashable, UserContext] = {}
+        self._contexts: dict[Hashable, tuple[UserContext, int]] = {}
+        """With the instant (ns) until which each may be used."""
 
     def ruleset(self, now: int) -> LoadedRuleset | None:
         """The rules that this unit has read, unless they were to hold only until before `now`."""
@@ -58,15 +60,13 @@ class UnitOfWork:
         found = self._contexts.get(subject)
         if found is None:
             return None
-        until = found.valid_until
-        if until is not None and time_ns() >= until * 1000:
-            return None
-        return found
+        context, until = found
+        return context if time_ns() < until else None
 
     def recall_visited(self, user_key: str, visitor: str) -> UserContext | None:
         """The context of a user with the key of the visitor they were, as `recall`."""
         found = self._contexts.get((user_key, visitor))
-        return None if found is None or _is_over(found) else found
+        return found[0] if found is not None and time_ns() < found[1] else None
 
     def keep(
         self, user_key: str, context: UserContext, *, primary_key: uuid.UUID | None = None
@@ -74,17 +74,17 @@ class UnitOfWork:
         """Remember the context of a user, by the primary key of the row too if there is one."""
         if len(self._contexts) >= MAX_CONTEXTS:
             self._contexts.clear()
-        self._contexts[user_key] = context
+        kept = self._contexts[user_key] = (context, _until(context))
         if primary_key is not None:
-            self._contexts[primary_key.int] = context
+            self._contexts[primary_key.int] = kept
 
     def keep_visited(self, user_key: str, visitor: str, context: UserContext) -> None:
         """Remember the context of a user with the key of the visitor they were."""
-        self._contexts[user_key, visitor] = context
+        self._contexts[user_key, visitor] = (context, _until(context))
 
     def forget_users(self, user_keys: Iterable[str]) -> None:
         keys = set(user_keys)
-        for name, context in list(self._contexts.items()):
+        for name, (context, _) in list(self._contexts.items()):
             if context.context.key in keys:
                 del self._contexts[name]
 
@@ -94,10 +94,10 @@ class UnitOfWork:
         self._contexts.clear()
 
 
-def _is_over(context: UserContext) -> bool:
-    """Whether an attribute or a membership may have changed by itself by now."""
+def _until(context: UserContext) -> int:
+    """When an attribute or a membership may change by itself, in ns; ages away if none does."""
     until = context.valid_until
-    return until is not None and time_ns() >= until * 1000
+    return sys.maxsize if until is None else until * 1000
 
 
 _unit: ContextVar[UnitOfWork | None] = ContextVar("featureflags_unit", default=None)
