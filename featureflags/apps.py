@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from django.apps import AppConfig
+from django.utils.translation import gettext, ngettext
+
+from featureflags import texts
 
 
 class FeatureFlagsConfig(AppConfig):
@@ -17,6 +20,7 @@ class FeatureFlagsConfig(AppConfig):
         from featureflags.launchdarkly import workers  # noqa: PLC0415
         from users import segmentation  # noqa: PLC0415
 
+        texts.translate_with(gettext, ngettext)
         segmentation.register(membership.Resolver())
         task_units.connect()
         workers.connect()

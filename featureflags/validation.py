@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from django.utils.translation import gettext
+
 from featureflags.attributes import is_user_writable, type_of
 from featureflags.segments.attribute_types import check_types
 from featureflags.segments.definitions import InvalidDefinition, Problem, Rule
@@ -50,7 +52,7 @@ def find_warnings(raw_rules: object) -> list[Problem]:
         Problem(
             code="unverified",
             rule=number,
-            message=(
+            message=gettext(
                 "it tests only what users write themselves. Add the condition"
                 " “E-mail verified is true” before it grants anything."
             ),
@@ -93,7 +95,7 @@ def _unknown_segments(key: str, rules: tuple[Rule, ...], others: Graph) -> list[
             code="segment_unknown",
             rule=number,
             clause=position,
-            message=f"there is no segment “{name}”",
+            message=gettext("there is no segment “%(name)s”") % {"name": name},
         )
         for number, rule in enumerate(rules, start=1)
         for position, clause in enumerate(rule.clauses, start=1)
@@ -118,7 +120,9 @@ def _cycle(key: str, rules: tuple[Rule, ...], others: Graph) -> list[Problem]:
                         code="cycle",
                         rule=number,
                         clause=position,
-                        message=f"these segments rest on each other: {path}",
+                        message=gettext("these segments rest on each other: %(path)s")
+                        % {"path": path},
                     )
                 ]
-    return [Problem(code="cycle", message="segments rest on each other: " + " → ".join(cycle))]
+    message = gettext("segments rest on each other: %(path)s") % {"path": " → ".join(cycle)}
+    return [Problem(code="cycle", message=message)]

@@ -13,6 +13,7 @@ from typing import Any
 from featureflags.inspection.clauses import targets_among
 from featureflags.inspection.reading import Raw, RuleView, rules_of
 from featureflags.segments.showing import words
+from featureflags.texts import gettext
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,10 +46,14 @@ class Decision:
     @property
     def words(self) -> str:
         if self.rule is None:
-            return f"A rule that the flag “{self.flag}” no longer has."
+            return gettext("A rule that the flag “%(flag)s” no longer has.") % {"flag": self.flag}
         name = f" ({self.description})" if self.description else ""
-        conditions = " and ".join(clause.words for clause in self.clauses)
-        return f"Rule {self.rule}{name}: {conditions or 'everybody'}."
+        conditions = gettext(" and ").join(clause.words for clause in self.clauses)
+        return gettext("Rule %(rule)s%(name)s: %(conditions)s.") % {
+            "rule": self.rule,
+            "name": name,
+            "conditions": conditions or gettext("everybody"),
+        }
 
     def to_dict(self) -> dict[str, Any]:
         return {

@@ -32,6 +32,7 @@ from featureflags.segments.operators import VALUE_TESTS
 from featureflags.segments.predicate import compile_clause, reader
 from featureflags.segments.references import attribute_path
 from featureflags.segments.showing import show, words
+from featureflags.texts import gettext
 from featureflags.types import Attributes
 
 MOST_NESTED: Final = 50
@@ -215,14 +216,25 @@ class _Tracer:
         """Whether a condition holds (None: not to be told), what it saw, and why in words."""
         if clause.context_kind not in {None, USER_KIND}:
             if clause.attribute.strip("/") == "kind":
-                return None, MISSING, "what kinds of contexts there are is not looked into here"
-            why = f"there is no context of the kind {show(clause.context_kind)}: no match"
+                return (
+                    None,
+                    MISSING,
+                    gettext("what kinds of contexts there are is not looked into here"),
+                )
+            why = gettext("there is no context of the kind %(context_kind)s: no match") % {
+                "context_kind": show(clause.context_kind)
+            }
             return False, MISSING, why
         if clause.op not in VALUE_TESTS:
             return self._unknown_operator(clause)
         compiled = compile_clause(clause, rule=1, number=1)
         if compiled.broken is not None:
-            return None, MISSING, f"it cannot be told here: {compiled.broken.message}"
+            return (
+                None,
+                MISSING,
+                gettext("it cannot be told here: %(message)s")
+                % {"message": compiled.broken.message},
+            )
         value = reader(compiled.path)(self.context)
         observed = MISSING if value is None else value
         held: bool | None = compiled.held(self.context, frozenset())
@@ -232,11 +244,13 @@ class _Tracer:
 
     def _unknown_operator(self, clause: Clause) -> tuple[bool | None, object, str]:
         """LaunchDarkly takes it for False, hence True when negated."""
-        why = f"LaunchDarkly has no operator {show(clause.op)}: no match, unless negated"
+        why = gettext("LaunchDarkly has no operator %(op)s: no match, unless negated") % {
+            "op": show(clause.op)
+        }
         try:
             value = reader(attribute_path(clause.attribute, clause.context_kind))(self.context)
         except ValueError as error:
-            return None, MISSING, f"it cannot be told here: {error}"
+            return None, MISSING, gettext("it cannot be told here: %(error)s") % {"error": error}
         if value is None:
             return False, MISSING, why
         return clause.negate, value, why
@@ -245,14 +259,18 @@ class _Tracer:
         keys = tuple(dict.fromkeys(key for key in clause.values if isinstance(key, str)))
         traces = [self._segment(key) for key in keys]
         within = [trace.key for trace in traces if trace.verdict]
-        listed = ", ".join(keys) or "no segment"
+        listed = ", ".join(keys) or gettext("no segment")
         held: bool | None
         if within:
-            held, why = not clause.negate, f"in {', '.join(within)}"
+            held, why = not clause.negate, gettext("in %(within)s") % {"within": ", ".join(within)}
         elif any(trace.verdict is None for trace in traces):
-            held, why = None, f"whether the user is in {listed} cannot be told here"
+            held, why = (
+                None,
+                gettext("whether the user is in %(listed)s cannot be told here")
+                % {"listed": listed},
+            )
         else:
-            held, why = clause.negate, f"in none of {listed}"
+            held, why = clause.negate, gettext("in none of %(listed)s") % {"listed": listed}
         return ClauseTrace(
             number=number,
             clause=clause,
@@ -295,11 +313,17 @@ class _Tracer:
         for rule in rules:
             if rule.matched is None:
                 return SegmentTrace(
-                    key=key, verdict=None, decided_by=f"rule {rule.number}", rules=rules
+                    key=key,
+                    verdict=None,
+                    decided_by=f"rule {rule.number}",
+                    rules=rules,
                 )
             if rule.matched:
                 return SegmentTrace(
-                    key=key, verdict=True, decided_by=f"rule {rule.number}", rules=rules
+                    key=key,
+                    verdict=True,
+                    decided_by=f"rule {rule.number}",
+                    rules=rules,
                 )
         return SegmentTrace(key=key, verdict=False, decided_by="no rule", rules=rules)
 

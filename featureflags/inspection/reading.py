@@ -19,6 +19,7 @@ from featureflags.inspection.shapes import RawData as RawData
 from featureflags.inspection.shapes import items, objects, text, whole
 from featureflags.segments.definitions import Clause
 from featureflags.segments.showing import show, words
+from featureflags.texts import gettext
 from featureflags.types import JSONValue
 
 
@@ -40,15 +41,21 @@ class RuleView:
     def words(self) -> str:
         """All conditions as a sentence."""
         told = " and ".join(words(clause) for clause in self.clauses) or "everybody"
-        return told if self.weight == WHOLE else f"{self.weight / 1000:g} % of those: {told}"
+        return (
+            told
+            if self.weight == WHOLE
+            else gettext("%(weight)g %% of those: %(told)s")
+            % {"weight": self.weight / 1000, "told": told}
+        )
 
     @property
     def name(self) -> str:
         """``rule 2 (Staff first)``."""
         return (
-            f"rule {self.number} ({self.description})"
+            gettext("rule %(number)s (%(description)s)")
+            % {"number": self.number, "description": self.description}
             if self.description
-            else f"rule {self.number}"
+            else gettext("rule %(number)s") % {"number": self.number}
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -74,9 +81,13 @@ class Prerequisite:
     @property
     def words(self) -> str:
         if not self.exists:
-            return f"the flag “{self.flag}”, which there is not"
-        state = "" if self.on else ", which is off,"
-        return f"the flag “{self.flag}”{state} to serve {self.wanted.words}"
+            return gettext("the flag “%(flag)s”, which there is not") % {"flag": self.flag}
+        state = "" if self.on else gettext(", which is off,")
+        return gettext("the flag “%(flag)s”%(state)s to serve %(words)s") % {
+            "flag": self.flag,
+            "state": state,
+            "words": self.wanted.words,
+        }
 
     def to_dict(self) -> dict[str, Any]:
         return {
@@ -114,14 +125,18 @@ class FlagView:
     def targeting(self) -> tuple[str, ...]:
         """Whom it serves what while it is on, in LaunchDarkly's order, a sentence each."""
         return (
-            *(f"needs {each.words}, else {self.off.words}" for each in self.prerequisites),
+            *(
+                gettext("needs %(words)s, else %(off)s")
+                % {"words": each.words, "off": self.off.words}
+                for each in self.prerequisites
+            ),
             *(f"{each.words} → {each.serving.words}" for each in self.targets),
             *(
                 f"{rule.name}: {rule.words} → {rule.serving.words}"
                 for rule in self.rules
                 if rule.serving is not None
             ),
-            f"everybody else → {self.fallthrough.words}",
+            gettext("everybody else → %(words)s") % {"words": self.fallthrough.words},
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -241,9 +256,9 @@ def type_of(variations: tuple[JSONValue, ...]) -> str | None:
 
 def flag_in_words(flag: FlagView) -> str:
     """A flag on one line, without its key."""
-    state = "on" if flag.on else "off"
-    values = " | ".join(show(value) for value in flag.variations)
-    return f"{state}, {flag.type or 'of several types'}, {values or 'no variations'}"
+    state = gettext("on") if flag.on else gettext("off")
+    values = " | ".join(show(value) for value in flag.variations) or gettext("no variations")
+    return f"{state}, {flag.type or gettext('of several types')}, {values}"
 
 
 def _type_of_one(value: JSONValue) -> str:

@@ -18,6 +18,7 @@ from featureflags.segments.definitions import USER_KIND
 from featureflags.segments.predicate import reader
 from featureflags.segments.references import attribute_path
 from featureflags.segments.showing import show
+from featureflags.texts import gettext, ngettext
 from featureflags.types import Attributes, JSONValue
 
 WHOLE: Final = 100_000
@@ -60,9 +61,13 @@ class Serving:
             parts = ", ".join(
                 f"{share.percent:g} % {show(share.value)}" for share in self.shares if share.weight
             )
-            kind = "an experiment: " if self.is_experiment else ""
-            return f"{kind}{parts or 'nothing'}, by {self.bucket_by}"
-        return "the default in the code" if self.variation is None else show(self.value)
+            kind = gettext("an experiment: ") if self.is_experiment else ""
+            return gettext("%(kind)s%(parts)s, by %(bucket_by)s") % {
+                "kind": kind,
+                "parts": parts or gettext("nothing"),
+                "bucket_by": self.bucket_by,
+            }
+        return gettext("the default in the code") if self.variation is None else show(self.value)
 
     def to_dict(self) -> dict[str, Any]:
         return {
@@ -89,10 +94,15 @@ class Target:
 
     @property
     def words(self) -> str:
-        many = "" if self.keys == 1 else "s"
         if self.context_kind == USER_KIND:
-            return f"{self.keys} user{many} by key"
-        return f"{self.keys} context{many} of the kind {self.context_kind} by key"
+            told = ngettext("%(keys)s user by key", "%(keys)s users by key", self.keys)
+            return told % {"keys": self.keys}
+        told = ngettext(
+            "%(keys)s context of the kind %(context_kind)s by key",
+            "%(keys)s contexts of the kind %(context_kind)s by key",
+            self.keys,
+        )
+        return told % {"keys": self.keys, "context_kind": self.context_kind}
 
     def to_dict(self) -> dict[str, Any]:
         return {

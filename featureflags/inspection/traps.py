@@ -20,6 +20,7 @@ from featureflags.inspection.serving import Serving
 from featureflags.segments.definitions import SEGMENT_MATCH, Clause
 from featureflags.segments.references import reachable
 from featureflags.segments.showing import words
+from featureflags.texts import gettext
 
 Names = Callable[[str], bool]
 """Whether something is true of the attribute of this name."""
@@ -48,7 +49,7 @@ def find_traps(data: RawData, *, is_indivisible: Names, is_withheld: Names) -> l
         told = [*_in_rules(flag.rules, is_withheld), *_in_rollouts(flag, is_indivisible)]
         resting_on = reachable(lambda key: named.get(key, ()), _named(flag.rules))
         for key in sorted((resting_on & theirs.keys()) - seen):
-            whose = f" of LaunchDarkly's segment “{key}”"
+            whose = gettext(" of LaunchDarkly's segment “%(key)s”") % {"key": key}
             told += [f"{each}{whose}" for each in _in_rules(theirs[key].rules, is_withheld)]
         seen |= resting_on
         found += [Trap(flag=flag.key, words=each) for each in told]
@@ -71,7 +72,12 @@ def _in_rules(rules: tuple[RuleView, ...], is_withheld: Names) -> Iterator[str]:
         for number, clause in enumerate(rule.clauses, start=1):
             why = _trap_in(clause, is_withheld)
             if why is not None:
-                yield f"{why}: {words(clause)}, in {rule.name}, condition {number}"
+                yield gettext("%(why)s: %(clause)s, in %(name)s, condition %(number)s") % {
+                    "why": why,
+                    "clause": words(clause),
+                    "name": rule.name,
+                    "number": number,
+                }
 
 
 def _trap_in(clause: Clause, is_withheld: Names) -> str | None:
@@ -81,21 +87,28 @@ def _trap_in(clause: Clause, is_withheld: Names) -> str | None:
     if is_about_segments(clause):
         if path[0] == PATH:
             return (
-                "matches nobody, since only members have this attribute" if clause.negate else None
+                gettext("matches nobody, since only members have this attribute")
+                if clause.negate
+                else None
             )
-        return None if clause.op == "in" else "matches every segment with such a key"
+        return None if clause.op == "in" else gettext("matches every segment with such a key")
     return (
-        "matches nobody, since LaunchDarkly is not told of this" if is_withheld(path[0]) else None
+        gettext("matches nobody, since LaunchDarkly is not told of this")
+        if is_withheld(path[0])
+        else None
     )
 
 
 def _in_rollouts(flag: FlagView, is_indivisible: Names) -> Iterator[str]:
     servings: list[tuple[str, Serving | None]] = [(rule.name, rule.serving) for rule in flag.rules]
-    for name, serving in [*servings, ("the default rule", flag.fallthrough)]:
+    for name, serving in [*servings, (gettext("the default rule"), flag.fallthrough)]:
         if serving is not None and serving.shares and is_indivisible(_root(serving.bucket_by)):
             yield (
-                f"gives everybody the first variation, since {serving.bucket_by} does not tell"
-                f" people apart: {serving.words}, in {name}"
+                gettext(
+                    "gives everybody the first variation, since %(bucket_by)s does not tell"
+                    " people apart: %(words)s, in %(name)s"
+                )
+                % {"bucket_by": serving.bucket_by, "words": serving.words, "name": name}
             )
 
 

@@ -18,6 +18,7 @@ from featureflags.inspection.reading import (
 from featureflags.inspection.shapes import objects, text
 from featureflags.segments.definitions import SEGMENT_MATCH, Clause
 from featureflags.segments.showing import words
+from featureflags.texts import gettext
 
 FLAG: Final = "flag"
 SEGMENT: Final = "segment"
@@ -46,9 +47,17 @@ class Step:
     def words(self) -> str:
         condition = self._condition
         if self.rule is None or condition is None:
-            return f"the flag “{self.key}” needs the flag “{self.needs}” first"
-        whose = "the flag" if self.kind == FLAG else "LaunchDarkly's segment"
-        where = f"{self.rule.name}, condition {self.clause} of {whose} “{self.key}”"
+            return gettext("the flag “%(key)s” needs the flag “%(needs)s” first") % {
+                "key": self.key,
+                "needs": self.needs,
+            }
+        whose = gettext("the flag") if self.kind == FLAG else gettext("LaunchDarkly's segment")
+        where = gettext("%(name)s, condition %(clause)s of %(whose)s “%(key)s”") % {
+            "name": self.rule.name,
+            "clause": self.clause,
+            "whose": whose,
+            "key": self.key,
+        }
         return f"{where}: {words(condition)}"
 
     def to_dict(self) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from featureflags.segments.definitions import EXISTS, SEGMENT_MATCH, Clause, Pro
 from featureflags.segments.references import attribute_path
 from featureflags.segments.values import is_number, parse_semver
 from featureflags.segments.wording import OPERATORS
+from featureflags.texts import gettext, gettext_noop
 
 
 class AttributeType(StrEnum):
@@ -45,11 +46,14 @@ OPERATORS_BY_TYPE: Mapping[AttributeType, tuple[str, ...]] = {
 """The operators that make sense for each type, in the order in which a form offers them."""
 
 _IN_VALUES: Mapping[AttributeType, tuple[Callable[[object], bool], str]] = {
-    AttributeType.STRING: (lambda value: isinstance(value, str), "text"),
-    AttributeType.NUMBER: (is_number, "a number"),
-    AttributeType.BOOLEAN: (lambda value: isinstance(value, bool), "true or false"),
-    AttributeType.SEMVER: (lambda value: parse_semver(value) is not None, "a version"),
-    AttributeType.LIST: (lambda value: value is not None, "a value"),
+    AttributeType.STRING: (lambda value: isinstance(value, str), gettext_noop("text")),
+    AttributeType.NUMBER: (is_number, gettext_noop("a number")),
+    AttributeType.BOOLEAN: (lambda value: isinstance(value, bool), gettext_noop("true or false")),
+    AttributeType.SEMVER: (
+        lambda value: parse_semver(value) is not None,
+        gettext_noop("a version"),
+    ),
+    AttributeType.LIST: (lambda value: value is not None, gettext_noop("a value")),
 }
 """What ``in`` may compare a type with. The other operators fix the type of their values."""
 
@@ -81,26 +85,49 @@ def _check(
         return
     found = type_of(name)
     if found is None:
-        yield "attribute_unknown", f"there is no attribute {name!r}"
+        yield "attribute_unknown", gettext("there is no attribute %(name)r") % {"name": name}
         return
     if parts:
         if found not in {AttributeType.OBJECT, AttributeType.ANY}:
-            yield "attribute_type", f"{name} is {_a(found)}: it has no parts"
+            yield (
+                "attribute_type",
+                gettext("%(name)s is %(found)s: it has no parts")
+                % {"name": name, "found": _a(found)},
+            )
             return
         found = AttributeType.ANY
     if clause.op not in OPERATORS_BY_TYPE[found]:
-        yield "operator_type", f"{name} is {_a(found)}: {_label(clause)!r} does not fit it"
+        yield (
+            "operator_type",
+            gettext("%(name)s is %(found)s: %(clause)r does not fit it")
+            % {"name": name, "found": _a(found), "clause": _label(clause)},
+        )
         return
     if clause.op == "in" and found in _IN_VALUES:
         suits, wanted = _IN_VALUES[found]
         for value in clause.values:
             if not suits(value):
-                yield "value_type", f"{name} is {_a(found)}: {value!r} is not {wanted}"
+                yield (
+                    "value_type",
+                    gettext("%(name)s is %(found)s: %(value)r is not %(wanted)s")
+                    % {"name": name, "found": _a(found), "value": value, "wanted": gettext(wanted)},
+                )
+
+
+_A_TYPE: Mapping[AttributeType, str] = {
+    AttributeType.STRING: gettext_noop("a string"),
+    AttributeType.NUMBER: gettext_noop("a number"),
+    AttributeType.BOOLEAN: gettext_noop("a boolean"),
+    AttributeType.DATETIME: gettext_noop("a datetime"),
+    AttributeType.SEMVER: gettext_noop("a semver"),
+    AttributeType.LIST: gettext_noop("a list"),
+    AttributeType.OBJECT: gettext_noop("an object"),
+    AttributeType.ANY: gettext_noop("an any"),
+}
 
 
 def _a(attribute_type: AttributeType) -> str:
-    article = "an" if attribute_type[0] in "ao" else "a"
-    return f"{article} {attribute_type.value}"
+    return gettext(_A_TYPE[attribute_type])
 
 
 def _label(clause: Clause) -> str:

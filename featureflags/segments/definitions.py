@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from featureflags.texts import gettext
 from featureflags.types import JSONValue
 
 USER_KIND = "user"
@@ -70,8 +71,15 @@ class Problem:
         if self.rule is None:
             return self.message[:1].upper() + self.message[1:]
         if self.clause is None:
-            return f"Rule {self.rule}: {self.message}"
-        return f"Rule {self.rule}, condition {self.clause}: {self.message}"
+            return gettext("Rule %(rule)s: %(message)s") % {
+                "rule": self.rule,
+                "message": self.message,
+            }
+        return gettext("Rule %(rule)s, condition %(clause)s: %(message)s") % {
+            "rule": self.rule,
+            "clause": self.clause,
+            "message": self.message,
+        }
 
 
 class InvalidDefinition(ValueError):  # noqa: N818 - the name says what is invalid

@@ -19,6 +19,7 @@ from featureflags.segments.predicate import CompiledClause, CompiledRule, reader
 from featureflags.segments.ruleset import CompiledSegment, Ruleset
 from featureflags.segments.showing import listed, show
 from featureflags.segments.wording import OPERATORS, wording
+from featureflags.texts import gettext
 from featureflags.types import Attributes
 
 
@@ -52,7 +53,10 @@ def _explain(
         verdict, decided_by = membership, "included" if membership else "excluded"
     else:
         number = next((rule.number for rule in rules if rule.matched), None)
-        verdict, decided_by = number is not None, f"rule {number}" if number else "no rule"
+        verdict, decided_by = (
+            number is not None,
+            f"rule {number}" if number else "no rule",
+        )
     return Explanation(
         segment_key=segment.definition.key, verdict=verdict, decided_by=decided_by, rules=rules
     )
@@ -88,13 +92,19 @@ def _explain_clause(
     nested: tuple[Explanation, ...] = ()
     obstacle = ""
     if compiled.broken is not None:
-        why = obstacle = f"a broken condition never holds: {compiled.broken.message}"
+        why = obstacle = gettext("a broken condition never holds: %(message)s") % {
+            "message": compiled.broken.message
+        }
     elif clause.op == SEGMENT_MATCH:
         named = [key for key in clause.values if isinstance(key, str)]
         nested = tuple(explained[key] for key in named if key in explained)
         within = [key for key in named if key in matched]
         observed = within
-        why = f"in {', '.join(within)}" if within else f"in none of {', '.join(named)}"
+        why = (
+            gettext("in %(within)s") % {"within": ", ".join(within)}
+            if within
+            else gettext("in none of %(named)s") % {"named": ", ".join(named)}
+        )
     else:
         value = reader(compiled.path)(attributes)
         observed = MISSING if value is None else value
@@ -111,13 +121,22 @@ def observed_in_words(compiled: CompiledClause, observed: object, *, held: bool)
     clause, name = compiled.clause, compiled.clause.attribute
     if observed is MISSING:
         if clause.op == EXISTS:
-            return f"{name} is not known"
-        return f"{name} is not known, and a condition on it never holds, negated or not"
+            return gettext("%(name)s is not known") % {"name": name}
+        return gettext(
+            "%(name)s is not known, and a condition on it never holds, negated or not"
+        ) % {"name": name}
     if clause.op == EXISTS:
-        return f"{name} is {show(observed)}"
+        return gettext("%(name)s is %(observed)s") % {"name": name, "observed": show(observed)}
     if compiled.incomparable(observed):
-        return f"{name} is {show(observed)}, which cannot be compared: no match, negated or not"
+        return gettext(
+            "%(name)s is %(observed)s, which cannot be compared: no match, negated or not"
+        ) % {"name": name, "observed": show(observed)}
     info = wording(clause.op, clause.values) or OPERATORS[clause.op]
     # The label that is true of what was seen, whatever the condition asks for.
     label = info.label if held is not clause.negate else info.negated_label
-    return f"{name} is {show(observed)}: it {label} {listed(clause)}"
+    return gettext("%(name)s is %(observed)s: it %(label)s %(clause)s") % {
+        "name": name,
+        "observed": show(observed),
+        "label": label,
+        "clause": listed(clause),
+    }

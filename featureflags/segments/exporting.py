@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from featureflags.segments.definitions import EXISTS, Clause, Problem, Rule, SegmentDefinition
 from featureflags.segments.members import format_expiry
+from featureflags.texts import gettext
 from featureflags.types import JSONValue
 
 
@@ -18,7 +19,10 @@ class NotExportable(ValueError):  # noqa: N818 - the name says what cannot be do
 
     def __init__(self, segment_key: str, problems: Sequence[Problem]) -> None:
         reasons = "; ".join(str(problem) for problem in problems)
-        super().__init__(f"{segment_key} cannot be exported to LaunchDarkly: {reasons}")
+        super().__init__(
+            gettext("%(segment_key)s cannot be exported to LaunchDarkly: %(reasons)s")
+            % {"segment_key": segment_key, "reasons": reasons}
+        )
         self.segment_key = segment_key
         self.problems = tuple(problems)
 
@@ -89,16 +93,20 @@ def _expiring(members: Mapping[str, int | None]) -> dict[str, JSONValue]:
 def _not_exportable(definition: SegmentDefinition, *, native: bool) -> Iterator[Problem]:
     for number, rule in enumerate(definition.rules, start=1):
         if not rule.clauses:
-            message = "it has no condition: here it matches nobody, in LaunchDarkly everybody"
+            message = gettext(
+                "it has no condition: here it matches nobody, in LaunchDarkly everybody"
+            )
             yield Problem(code="rule_empty", message=message, rule=number)
         for position, clause in enumerate(rule.clauses, start=1):
             if clause.op == EXISTS and not native:
-                message = "LaunchDarkly has no operator 'exists'"
+                message = gettext("LaunchDarkly has no operator 'exists'")
                 yield Problem(code=EXISTS, message=message, rule=number, clause=position)
     if native:
         return
     for members in (definition.included, definition.excluded):
         for key, until in members.items():
             if until is not None:
-                message = f"the membership of {key!r} expires, which LaunchDarkly cannot say"
+                message = gettext(
+                    "the membership of %(key)r expires, which LaunchDarkly cannot say"
+                ) % {"key": key}
                 yield Problem(code="expires", message=message)

@@ -12,6 +12,7 @@ from typing import Final
 from featureflags.segments.regexes import Regex
 from featureflags.segments.values import is_number, parse_instant, parse_semver
 from featureflags.segments.wording import ValueKind
+from featureflags.texts import gettext
 
 MAX_DEPTH: Final = 20
 """How deep lists and objects may nest inside one clause value."""
@@ -27,9 +28,9 @@ def json_problem(value: object, depth: int = 0) -> str | None:
     if isinstance(value, int | float):
         return number_problem(value)
     if not isinstance(value, list | tuple | dict):
-        return f"a value of type {type(value).__name__} is not JSON"
+        return gettext("a value of type %(name)s is not JSON") % {"name": type(value).__name__}
     if depth >= MAX_DEPTH:
-        return f"a value may nest at most {MAX_DEPTH} deep"
+        return gettext("a value may nest at most %(max_depth)s deep") % {"max_depth": MAX_DEPTH}
     return next(filter(None, _inside(value, depth + 1)), None)
 
 
@@ -41,18 +42,22 @@ def _inside(
             yield json_problem(item, depth)
         return
     for name, item in value.items():
-        yield text_problem(name) if isinstance(name, str) else "an object's names must be text"
+        yield (
+            text_problem(name)
+            if isinstance(name, str)
+            else gettext("an object's names must be text")
+        )
         yield json_problem(item, depth)
 
 
 def text_problem(text: str) -> str | None:
     """Why a text cannot be kept, or None: PostgreSQL refuses NUL, UTF-8 half characters."""
     if "\0" in text:
-        return "text may not hold the character NUL"
+        return gettext("text may not hold the character NUL")
     try:
         text.encode()
     except UnicodeEncodeError:
-        return "text may not hold half a character (a lone surrogate)"
+        return gettext("text may not hold half a character (a lone surrogate)")
     return None
 
 
@@ -62,11 +67,15 @@ def number_problem(number: int | float) -> str | None:
         finite = math.isfinite(number)
     except OverflowError:
         finite = False
-    return None if finite else "a number must be finite and within the range of a double"
+    return None if finite else gettext("a number must be finite and within the range of a double")
 
 
 def _string(value: object) -> str | None:
-    return None if isinstance(value, str) else f"{_shown(value)} is not text"
+    return (
+        None
+        if isinstance(value, str)
+        else gettext("%(value)s is not text") % {"value": _shown(value)}
+    )
 
 
 def _regex(value: object) -> str | None:
@@ -75,37 +84,44 @@ def _regex(value: object) -> str | None:
     try:
         Regex(value)
     except ValueError as error:
-        return f"{_shown(value)} is not a valid expression: {error}"
+        return gettext("%(value)s is not a valid expression: %(error)s") % {
+            "value": _shown(value),
+            "error": error,
+        }
     return None
 
 
 def _number(value: object) -> str | None:
-    return None if is_number(value) else f"{_shown(value)} is not a number"
+    return (
+        None
+        if is_number(value)
+        else gettext("%(value)s is not a number") % {"value": _shown(value)}
+    )
 
 
 def _instant(value: object) -> str | None:
     if parse_instant(value) is not None:
         return None
-    return (
-        f"{_shown(value)} is neither an RFC 3339 date and time with an offset "
-        "(2025-01-31T12:00:00Z) nor a number of milliseconds"
-    )
+    return gettext(
+        "%(value)s is neither an RFC 3339 date and time with an offset (2025-01-31T12:00:00Z)"
+        " nor a number of milliseconds"
+    ) % {"value": _shown(value)}
 
 
 def _semver(value: object) -> str | None:
     if parse_semver(value) is not None:
         return None
-    return f"{_shown(value)} is not a semantic version (2.1.0)"
+    return gettext("%(value)s is not a semantic version (2.1.0)") % {"value": _shown(value)}
 
 
 def _segment(value: object) -> str | None:
     if isinstance(value, str) and value:
         return None
-    return f"{_shown(value)} is not the key of a segment"
+    return gettext("%(value)s is not the key of a segment") % {"value": _shown(value)}
 
 
 def _nothing(value: object) -> str | None:
-    return None if value is True else "the values must be [true]"
+    return None if value is True else gettext("the values must be [true]")
 
 
 _CHECKS: Mapping[ValueKind, Callable[[object], str | None]] = {

@@ -12,6 +12,7 @@ from typing import Final
 
 from featureflags.segments.definitions import Problem
 from featureflags.segments.limits import text_problem
+from featureflags.texts import gettext
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
@@ -32,7 +33,10 @@ def parse_members(
             if problem is not None:
                 problems.append(Problem(code="members", message=problem))
             elif key in found:
-                message = f"{listed}: the user {key!r} stands there twice"
+                message = gettext("%(listed)s: the user %(key)r stands there twice") % {
+                    "listed": listed,
+                    "key": key,
+                }
                 problems.append(Problem(code="members", message=message))
             else:
                 found[key] = expiry
@@ -44,7 +48,7 @@ def _listed(raw: Mapping[str, object], name: str) -> Iterator[tuple[str, int | N
     if value is None:
         return
     if not isinstance(value, list | tuple):
-        yield "", None, f"{name} must be a list of user keys"
+        yield "", None, gettext("%(name)s must be a list of user keys") % {"name": name}
         return
     # LaunchDarkly reads a set: a key that is listed twice says nothing new.
     for key in dict.fromkeys(item if isinstance(item, str) else "" for item in value):
@@ -56,19 +60,26 @@ def _expiring(raw: Mapping[str, object], name: str) -> Iterator[tuple[str, int |
     if value is None:
         return
     if not isinstance(value, dict):
-        yield "", None, f"{name} must map user keys to instants"
+        yield "", None, gettext("%(name)s must map user keys to instants") % {"name": name}
         return
     for key, text in value.items():
         expiry = parse_expiry(text)
         if expiry is None:
-            yield "", None, f"{name}: {text!r} is not an RFC 3339 instant with an offset"
+            yield (
+                "",
+                None,
+                gettext("%(name)s: %(text)r is not an RFC 3339 instant with an offset")
+                % {"name": name, "text": text},
+            )
         else:
             yield key, expiry, _key_problem(name, key)
 
 
 def _key_problem(name: str, key: object) -> str | None:
     if not isinstance(key, str) or not key:
-        return f"{name} must hold the keys of users, as text that is not empty"
+        return gettext("%(name)s must hold the keys of users, as text that is not empty") % {
+            "name": name
+        }
     problem = text_problem(key)
     return None if problem is None else f"{name}: {problem}"
 

@@ -24,6 +24,7 @@ from featureflags.segments.limits import json_problem, text_problem, value_probl
 from featureflags.segments.members import MEMBER_FIELDS, parse_members
 from featureflags.segments.references import attribute_path
 from featureflags.segments.wording import OPERATORS
+from featureflags.texts import gettext, gettext_noop
 from featureflags.types import JSONValue
 
 _RULE_FIELDS: Final = {"id", "description", "clauses"}
@@ -31,15 +32,20 @@ _CLAUSE_FIELDS: Final = {"attribute", "op", "values", "negate", "contextKind"}
 _METADATA: Final = {"name", "description", "tags", "salt", "creationDate", "deleted"}
 _DEFINITION_FIELDS: Final = {"key", "version", "rules", *MEMBER_FIELDS, *_METADATA}
 
+_ROLLOUTS: Final = gettext_noop(
+    "percentage rollouts belong into flag rules, not into segments here"
+)
+_BIG: Final = gettext_noop("big segments are not supported")
+_OTHER_KINDS: Final = gettext_noop("other context kinds than user are not supported")
 _NOT_HERE: Final = {
-    "weight": "percentage rollouts belong into flag rules, not into segments here",
-    "bucketBy": "percentage rollouts belong into flag rules, not into segments here",
-    "rolloutContextKind": "percentage rollouts belong into flag rules, not into segments here",
-    "unbounded": "big segments are not supported",
-    "unboundedContextKind": "big segments are not supported",
-    "generation": "big segments are not supported",
-    "includedContexts": "other context kinds than user are not supported",
-    "excludedContexts": "other context kinds than user are not supported",
+    "weight": _ROLLOUTS,
+    "bucketBy": _ROLLOUTS,
+    "rolloutContextKind": _ROLLOUTS,
+    "unbounded": _BIG,
+    "unboundedContextKind": _BIG,
+    "generation": _BIG,
+    "includedContexts": _OTHER_KINDS,
+    "excludedContexts": _OTHER_KINDS,
 }
 
 
@@ -62,7 +68,7 @@ class _Findings:
         if value is None:
             return ""
         if not isinstance(value, str):
-            self.add("wrong_type", f"{name} must be text")
+            self.add("wrong_type", gettext("%(name)s must be text") % {"name": name})
             return ""
         problem = text_problem(value)
         if problem is not None:
@@ -76,9 +82,9 @@ class _Findings:
                 continue
             reason = _NOT_HERE.get(name) if isinstance(name, str) else None
             if reason is not None:
-                self.add("unsupported_field", f"{name}: {reason}")
+                self.add("unsupported_field", f"{name}: {gettext(reason)}")
             else:
-                self.add("unknown_field", f"unknown field {name!r}")
+                self.add("unknown_field", gettext("unknown field %(name)r") % {"name": name})
 
 
 def parse_rules(raw: object) -> tuple[Rule, ...]:
@@ -148,17 +154,17 @@ def load_definition(raw: object, *, key: str = "") -> tuple[SegmentDefinition, t
 
 def _definition(raw: object, findings: _Findings) -> SegmentDefinition:
     if not isinstance(raw, dict):
-        findings.add("wrong_type", "a segment must be an object")
+        findings.add("wrong_type", gettext("a segment must be an object"))
         return SegmentDefinition(key="")
     findings.fields(raw, _DEFINITION_FIELDS)
     key = findings.text(raw, "key")
     if not key:
-        findings.add("key_missing", "a segment must have a key")
+        findings.add("key_missing", gettext("a segment must have a key"))
     if raw.get("deleted", False) is not False:
-        findings.add("deleted", "a deleted segment cannot be used")
+        findings.add("deleted", gettext("a deleted segment cannot be used"))
     version = raw.get("version", 0)
     if isinstance(version, bool) or not isinstance(version, int):
-        findings.add("wrong_type", "version must be a whole number")
+        findings.add("wrong_type", gettext("version must be a whole number"))
         version = 0
     members, member_problems = parse_members(raw)
     findings.problems.extend(member_problems)
@@ -174,7 +180,7 @@ def _definition(raw: object, findings: _Findings) -> SegmentDefinition:
 
 def _rules(raw: object, findings: _Findings) -> tuple[Rule, ...]:
     if not isinstance(raw, list | tuple):
-        findings.add("wrong_type", "the rules must be a list")
+        findings.add("wrong_type", gettext("the rules must be a list"))
         return ()
     seen: set[str] = set()
     rules = []
@@ -183,7 +189,10 @@ def _rules(raw: object, findings: _Findings) -> tuple[Rule, ...]:
         rule = _rule(item, findings)
         findings.clause = None
         if rule.id and rule.id in seen:
-            findings.add("rule_id_twice", f"its id {rule.id!r} is used by a rule before it")
+            findings.add(
+                "rule_id_twice",
+                gettext("its id %(id)r is used by a rule before it") % {"id": rule.id},
+            )
         seen.add(rule.id)
         rules.append(rule)
     findings.rule = None
@@ -192,16 +201,16 @@ def _rules(raw: object, findings: _Findings) -> tuple[Rule, ...]:
 
 def _rule(raw: object, findings: _Findings) -> Rule:
     if not isinstance(raw, dict):
-        findings.add("wrong_type", "a rule must be an object")
+        findings.add("wrong_type", gettext("a rule must be an object"))
         return Rule(clauses=())
     findings.fields(raw, _RULE_FIELDS)
     identity, description = findings.text(raw, "id"), findings.text(raw, "description")
     clauses = raw.get("clauses")
     if clauses is None or clauses == []:
-        findings.add("rule_empty", "add at least one condition")
+        findings.add("rule_empty", gettext("add at least one condition"))
         clauses = []
     elif not isinstance(clauses, list | tuple):
-        findings.add("wrong_type", "its clauses must be a list")
+        findings.add("wrong_type", gettext("its clauses must be a list"))
         clauses = []
     parsed = []
     for findings.clause, item in enumerate(clauses, start=1):
@@ -211,19 +220,23 @@ def _rule(raw: object, findings: _Findings) -> Rule:
 
 def _clause(raw: object, findings: _Findings) -> Clause:
     if not isinstance(raw, dict):
-        findings.add("wrong_type", "a condition must be an object")
+        findings.add("wrong_type", gettext("a condition must be an object"))
         return Clause(attribute="", op="", values=())
     findings.fields(raw, _CLAUSE_FIELDS)
     attribute = findings.text(raw, "attribute")
     op = findings.text(raw, "op")
     context_kind = findings.text(raw, "contextKind") or None
     if context_kind not in {None, USER_KIND}:
-        findings.add("context_kind", f"the context kind {context_kind!r} is not supported")
+        findings.add(
+            "context_kind",
+            gettext("the context kind %(context_kind)r is not supported")
+            % {"context_kind": context_kind},
+        )
     elif op != SEGMENT_MATCH:
         _check_attribute(attribute, context_kind, findings)
     negate = raw.get("negate", False)
     if negate is not None and not isinstance(negate, bool):
-        findings.add("wrong_type", "negate must be true or false")
+        findings.add("wrong_type", gettext("negate must be true or false"))
     return Clause(
         attribute=attribute,
         op=op,
@@ -243,14 +256,14 @@ def _check_attribute(attribute: str, context_kind: str | None, findings: _Findin
 def _values(op: str, raw: object, findings: _Findings) -> tuple[JSONValue, ...]:
     info = OPERATORS.get(op)
     if not op:
-        findings.add("operator_missing", "choose an operator")
+        findings.add("operator_missing", gettext("choose an operator"))
     elif info is None:
-        findings.add("operator_unknown", f"unknown operator {op!r}")
+        findings.add("operator_unknown", gettext("unknown operator %(op)r") % {"op": op})
     if raw is not None and not isinstance(raw, list | tuple):
-        findings.add("wrong_type", "the values must be a list")
+        findings.add("wrong_type", gettext("the values must be a list"))
         return ()
     if not raw:
-        findings.add("values_empty", "add at least one value")
+        findings.add("values_empty", gettext("add at least one value"))
         return ()
     suits = True
     for value in raw:
@@ -259,6 +272,6 @@ def _values(op: str, raw: object, findings: _Findings) -> tuple[JSONValue, ...]:
             findings.add("value", problem)
             suits = False
     if op == EXISTS and len(raw) > 1:
-        findings.add("value", "the values must be [true]")
+        findings.add("value", gettext("the values must be [true]"))
     # What is no JSON may not be copied either: it may nest without end.
     return tuple(copy.deepcopy(value) for value in raw) if suits else ()

@@ -21,6 +21,7 @@ from featureflags.segments.definitions import (
 )
 from featureflags.segments.operators import VALUE_TESTS, Test
 from featureflags.segments.references import attribute_path
+from featureflags.texts import gettext
 from featureflags.types import Attributes
 
 Predicate: TypeAlias = Callable[[Attributes, AbstractSet[str]], bool]
@@ -110,7 +111,10 @@ def _compile_clause(clause: Clause) -> CompiledClause:
         keys = frozenset(value for value in clause.values if isinstance(value, str))
         return CompiledClause(clause=clause, held=_in_segments(keys, negate=clause.negate))
     if clause.context_kind not in {None, USER_KIND}:
-        raise ValueError(f"the context kind {clause.context_kind!r} is not supported")
+        raise ValueError(
+            gettext("the context kind %(context_kind)r is not supported")
+            % {"context_kind": clause.context_kind}
+        )
     path = attribute_path(clause.attribute, clause.context_kind)
     read = reader(path)
     if clause.op == EXISTS:
@@ -118,7 +122,7 @@ def _compile_clause(clause: Clause) -> CompiledClause:
         return CompiledClause(clause=clause, held=held, path=path)
     build = VALUE_TESTS.get(clause.op)
     if build is None:
-        raise ValueError(f"unknown operator {clause.op!r}")
+        raise ValueError(gettext("unknown operator %(op)r") % {"op": clause.op})
     test = build(clause.values)
     if len(path) == 1 and path[0] not in BUILT_IN:
         held = _unless(path[0], test) if clause.negate else _when(path[0], test)

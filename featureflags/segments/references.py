@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 
 from featureflags.segments.definitions import SEGMENT_MATCH, Rule
+from featureflags.texts import gettext
 
 _BAD_ESCAPE = re.compile(r"~(?![01])")
 
@@ -20,14 +21,19 @@ def attribute_path(attribute: str, context_kind: str | None) -> tuple[str, ...]:
     component, or a ``~`` that is followed by neither 0 (for ``~``) nor 1 (for ``/``).
     """
     if attribute == "" or (context_kind is not None and attribute == "/"):
-        raise ValueError("choose an attribute")
+        raise ValueError(gettext("choose an attribute"))
     if context_kind is None or not attribute.startswith("/"):
         return (attribute,)
     components = attribute[1:].split("/")
     if "" in components:
-        raise ValueError(f"the path {attribute!r} has an empty part")
+        raise ValueError(
+            gettext("the path %(attribute)r has an empty part") % {"attribute": attribute}
+        )
     if _BAD_ESCAPE.search(attribute):
-        raise ValueError(f"in the path {attribute!r}, ~ must be followed by 0 or 1")
+        raise ValueError(
+            gettext("in the path %(attribute)r, ~ must be followed by 0 or 1")
+            % {"attribute": attribute}
+        )
     return tuple(part.replace("~1", "/").replace("~0", "~") for part in components)
 
 

@@ -12,6 +12,8 @@ from typing import Final
 
 import re2
 
+from featureflags.texts import gettext
+
 _inherited: Final[list[re2._Regexp]] = []
 """What the parent compiled, in a child: never used again, and never freed with its lock held."""
 _generation = 0
@@ -48,7 +50,7 @@ def _compile(pattern: str) -> re2._Regexp:
         [words] = error.args or ("?",)
         raise ValueError(words.decode() if isinstance(words, bytes) else str(words)) from error
     except UnicodeEncodeError as error:
-        raise ValueError("it holds half a character (a lone surrogate)") from error
+        raise ValueError(gettext("it holds half a character (a lone surrogate)")) from error
 
 
 def _forget_after_fork() -> None:

@@ -20,6 +20,7 @@ from featureflags.segments.predicate import (
     conjunction,
 )
 from featureflags.segments.references import levels, reachable, references
+from featureflags.texts import gettext
 from featureflags.types import Attributes
 
 Membership: TypeAlias = tuple[str, bool, int | None]
@@ -83,7 +84,9 @@ class CompiledSegment:
         """What keeps clauses of this segment from ever holding."""
         for number, rule in enumerate(self.rules, start=1):
             if not rule.clauses:
-                yield Problem(code="rule_empty", message="it has no condition", rule=number)
+                yield Problem(
+                    code="rule_empty", message=gettext("it has no condition"), rule=number
+                )
             for position, clause in enumerate(rule.clauses, start=1):
                 if clause.broken is not None:
                     yield clause.broken
@@ -98,7 +101,7 @@ def _broken_by_cycle(
         return clause
     for key in clause.clause.values:
         if isinstance(key, str) and key in leads_back:
-            message = f"the segment {key!r} leads back to this one"
+            message = gettext("the segment %(key)r leads back to this one") % {"key": key}
             problem = Problem(code="cycle", message=message, rule=rule, clause=number)
             return CompiledClause(
                 clause=clause.clause, held=lambda _attributes, _matched: False, broken=problem
@@ -111,7 +114,7 @@ def _unknown(
 ) -> Iterator[Problem]:
     for key in clause.clause.values:
         if not isinstance(key, str) or key not in known:
-            message = f"there is no segment {key!r}"
+            message = gettext("there is no segment %(key)r") % {"key": key}
             yield Problem(code="segment_unknown", message=message, rule=rule, clause=number)
 
 

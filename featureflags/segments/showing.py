@@ -10,6 +10,7 @@ from typing import Final
 
 from featureflags.segments.definitions import EXISTS, SEGMENT_MATCH, Clause
 from featureflags.segments.wording import wording
+from featureflags.texts import gettext
 from featureflags.types import JSONValue
 
 _LONGEST: Final = 120
@@ -43,20 +44,22 @@ def _plain_number(value: int | float) -> JSONValue:
     try:
         as_float = float(value)
     except OverflowError:
-        return "(a number beyond a double)"
+        return gettext("(a number beyond a double)")
     return value if as_float - as_float == 0 else str(as_float)
 
 
 def words(clause: Clause) -> str:
     """A condition as a sentence: ``email_domain is any of "agpt.co"``, ``email_verified is true``."""
     info = wording(clause.op, clause.values)
-    label = clause.op if info is None else info.negated_label if clause.negate else info.label
+    label = clause.op
+    if info is not None:
+        label = gettext(info.negated_label if clause.negate else info.label)
     if clause.op == EXISTS:
         return f"{clause.attribute} {label}"
-    subject = "the user" if clause.op == SEGMENT_MATCH else clause.attribute
+    subject = gettext("the user") if clause.op == SEGMENT_MATCH else clause.attribute
     return f"{subject} {label} {listed(clause)}"
 
 
 def listed(clause: Clause) -> str:
     """The values of a condition in words."""
-    return " or ".join(show(value) for value in clause.values) or "nothing"
+    return gettext(" or ").join(show(value) for value in clause.values) or gettext("nothing")

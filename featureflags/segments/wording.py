@@ -9,6 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from featureflags.texts import gettext_noop as _
+
 
 class ValueKind(StrEnum):
     """What the values of an operator are, so that a form can offer the right input."""
@@ -30,11 +32,6 @@ class OperatorInfo:
     label: str
     negated_label: str
     value_kind: ValueKind
-
-
-def _(text: str) -> str:
-    """Marks a text for `makemessages`. Whoever shows it to people translates it."""
-    return text
 
 
 def _info(label: str, negated_label: str, value_kind: ValueKind) -> OperatorInfo:
