@@ -134,4 +134,4 @@ def _label(clause: Clause) -> str:
     info = OPERATORS.get(clause.op)
     if info is None:
         return clause.op
-    return info.negated_label if clause.negate else info.label
+    return gettext(info.negated_label if clause.negate else info.label)
