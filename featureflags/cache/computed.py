@@ -19,7 +19,7 @@ from featureflags.segments.ruleset import Ruleset
 from users.snapshots import UserSnapshot
 
 MOST = 1_000
-"""Contexts of 3 to 5 KB. Whoever was here a moment ago is found, which is what counts."""
+"""Contexts of some 2 KB. Whoever was here a moment ago is found, which is what counts."""
 
 
 class _Computed:
@@ -72,26 +72,18 @@ def forget(**_: Any) -> None:
 setting_changed.connect(forget, dispatch_uid="featureflags.cache.computed")
 
 
-def _is_same(kept: tuple[Any, ...], asked: tuple[Any, ...]) -> bool:
-    """Whether the fields of two snapshots are the same JSON: 1, 1.0 and true are not."""
-    # Equality tells nearly all apart, in C; of those that it calls equal the types are compared.
-    return (
-        kept == asked
-        and tuple(map(type, kept)) == tuple(map(type, asked))
-        and _are_alike(kept[-1], asked[-1])
-    )
-
-
-def _are_alike(kept: Any, asked: Any) -> bool:
-    """Whether all within two equal JSON values is of the same types."""
+def _is_same(kept: Any, asked: Any) -> bool:
+    """Whether both are the same JSON: 1, 1.0 and true are not. What is kept is JSON, or it were degraded."""
     kind = type(kept)
     if kind is not type(asked):
         return False
     if kind is dict:
-        return all(_are_alike(value, asked[key]) for key, value in kept.items())
+        return len(kept) == len(asked) and all(
+            key in asked and _is_same(value, asked[key]) for key, value in kept.items()
+        )
     if kind is list or kind is tuple:
-        return all(map(_are_alike, kept, asked))
-    return True
+        return len(kept) == len(asked) and all(map(_is_same, kept, asked))
+    return bool(kept == asked)
 
 
 def _copied(value: Any) -> Any:

@@ -130,6 +130,21 @@ def test_what_is_degraded_is_tried_again(user: User, settings: Settings) -> None
     assert in_a_unit(user) is not first
 
 
+def test_what_is_no_json_is_not_even_compared(user: User, settings: Settings) -> None:
+    class Odd:
+        def __eq__(self, other: object) -> bool:
+            raise ValueError
+
+        __hash__ = None  # type: ignore[assignment]
+
+    settings.FEATUREFLAGS = {**settings.FEATUREFLAGS, "RAISE_INVALID_ATTRIBUTES": False}
+    for value in (Odd(), [Odd()], {"x": Odd()}):
+        user.metadata = {"x": "text"}
+        assert in_a_unit(user).degraded == ()
+        user.metadata = {"x": value}
+        assert in_a_unit(user).degraded == (Degradation.ATTRIBUTE_DROPPED,)
+
+
 def test_a_batch_pushes_nobody_out(user: User, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(computed, "MOST", 2)
     first = in_a_unit(user)
