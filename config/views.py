@@ -23,9 +23,9 @@ from django.views.decorators.http import require_safe
 
 from config.demo import DEMO_PEOPLE, DemoPerson
 from featureflags.contexts import UserContext
+from featureflags.core.monitoring import report
 from featureflags.evaluation import all_flags, looking
 from featureflags.flags import declared_flags
-from featureflags.monitoring import report
 from featureflags.reasons import degradation_in_words
 from featureflags.resolving import resolve
 from featureflags.results import ContextSource, Degradation

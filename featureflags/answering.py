@@ -16,11 +16,12 @@ import msgspec
 from featureflags.cache import tallies, usage
 from featureflags.cache.usage import pending
 from featureflags.contexts import UserContext, with_extra
+from featureflags.core.monitoring import report
+from featureflags.core.types import JSONValue
 from featureflags.flags import Flag, FlagType, declared_flags
 from featureflags.launchdarkly import evaluator
 from featureflags.launchdarkly.client import is_looking
 from featureflags.launchdarkly.evaluator import Answer
-from featureflags.monitoring import report
 from featureflags.overrides import (
     MISSING,
     environment_name,
@@ -29,7 +30,6 @@ from featureflags.overrides import (
     overridden_flags,
 )
 from featureflags.results import Degradation, Evaluation, FlagUnavailable
-from featureflags.types import JSONValue
 
 logger = logging.getLogger(__name__)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.apps import AppConfig
 from django.utils.translation import gettext, ngettext
 
-from featureflags import texts
+from featureflags.core import i18n
 
 
 class FeatureFlagsConfig(AppConfig):
@@ -15,12 +15,13 @@ class FeatureFlagsConfig(AppConfig):
 
     def ready(self) -> None:
         # Receivers and checks register themselves when imported, after the models.
-        from featureflags import checks, forks, membership, preloading, receivers  # noqa: F401, PLC0415
+        from featureflags import checks, membership, preloading, receivers  # noqa: F401, PLC0415
         from featureflags.cache import task_units  # noqa: PLC0415
+        from featureflags.core import forks  # noqa: PLC0415
         from featureflags.launchdarkly import workers  # noqa: PLC0415
         from users import segmentation  # noqa: PLC0415
 
-        texts.translate_with(gettext, ngettext)
+        i18n.translate_with(gettext, ngettext)
         segmentation.register(membership.Resolver())
         task_units.connect()
         workers.connect()

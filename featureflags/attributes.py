@@ -22,10 +22,10 @@ from django.utils.functional import Promise
 from django.utils.module_loading import import_string
 from django.utils.translation import gettext_lazy as _
 
-from featureflags.conf import app_settings
+from featureflags.core.conf import app_settings
+from featureflags.core.types import MICROSECONDS_PER_DAY, JSONValue
 from featureflags.segments.attribute_types import AttributeType
 from featureflags.segments.clocks import Clock, ElapsedDays
-from featureflags.types import MICROSECONDS_PER_DAY, JSONValue
 from users.functions import EmailDomain, KeyText
 from users.models import Role
 from users.snapshots import UserSnapshot

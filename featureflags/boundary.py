@@ -11,7 +11,7 @@ from typing import Any, Final, cast
 
 import msgspec
 
-from featureflags.types import JSONValue
+from featureflags.core.types import JSONValue
 
 MAX_DEPTH: Final = 20
 MAX_ITEMS: Final = 50_000

@@ -7,7 +7,7 @@
 The models and their managers open a change of their own where none is open, so that no way of
 writing goes past it. They say what was stored before they write; what is stored afterwards is
 read when the outermost change ends, in the same transaction, by whoever listens to
-`featureflags.signals.segments_changed`. So a savepoint that was rolled back meanwhile leaves no
+`featureflags.core.signals.segments_changed`. So a savepoint that was rolled back meanwhile leaves no
 trace, and neither does what was undone.
 """
 
@@ -24,8 +24,8 @@ from typing import Final, TypeAlias
 
 from django.db import transaction
 
-from featureflags.signals import segments_changed
-from featureflags.types import JSONValue
+from featureflags.core.signals import segments_changed
+from featureflags.core.types import JSONValue
 from users.models import User
 
 

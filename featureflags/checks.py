@@ -18,8 +18,8 @@ from django.core.exceptions import FieldDoesNotExist, FieldError, ImproperlyConf
 from django.db import connections
 
 from featureflags.attributes import catalogue
-from featureflags.conf import app_settings
 from featureflags.contexts import json_problem
+from featureflags.core.conf import app_settings
 from featureflags.flags import Flag, FlagType, declared_flags
 from featureflags.launchdarkly.management.client import missing_variables
 from featureflags.models import KEY, Segment, segment_graph

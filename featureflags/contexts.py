@@ -24,12 +24,12 @@ from featureflags.attributes import (
 )
 from featureflags.boundary import copied, json_size, text_problem
 from featureflags.boundary import json_problem as json_problem
-from featureflags.conf import SegmentsAs, app_settings
-from featureflags.monitoring import report
+from featureflags.core.conf import SegmentsAs, app_settings
+from featureflags.core.monitoring import report
+from featureflags.core.types import JSONValue
 from featureflags.privacy import decided_by_name, privacy_of
 from featureflags.results import ContextSource, Degradation
 from featureflags.segments.ruleset import Ruleset
-from featureflags.types import JSONValue
 from users.snapshots import UserSnapshot
 from users.times import to_rfc3339
 

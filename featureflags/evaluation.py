@@ -32,12 +32,12 @@ from featureflags.answering import (
 )
 from featureflags.cache.unit import current_unit
 from featureflags.contexts import InvalidAttribute, UserContext, event_data
+from featureflags.core.types import JSONValue
 from featureflags.launchdarkly import evaluator
 from featureflags.launchdarkly.client import looking
 from featureflags.overrides import override_flag
 from featureflags.resolving import Subject, resolve
 from featureflags.results import Evaluation, FlagUnavailable
-from featureflags.types import JSONValue
 
 __all__ = [
     "UNSET",

@@ -14,7 +14,7 @@ from typing import Any
 
 from featureflags.attributes import catalogue
 from featureflags.cache.usage import Usage
-from featureflags.conf import app_settings
+from featureflags.core.conf import app_settings
 from featureflags.flags import Flag
 from featureflags.inspection.clauses import ATTRIBUTE, PATH
 from featureflags.inspection.reading import FlagView, RawData, flags

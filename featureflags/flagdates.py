@@ -12,12 +12,12 @@ from typing import Final
 import msgspec
 from django.core.cache import caches
 
-from featureflags.conf import app_settings
+from featureflags.core.conf import app_settings
+from featureflags.core.monitoring import report
 from featureflags.launchdarkly.management.client import ManagementClient, management_client
 from featureflags.launchdarkly.management.errors import ManagementError, NotConfiguredError
 from featureflags.launchdarkly.management.models import RemoteFlag
 from featureflags.launchdarkly.management.retrying import WHILE_SOMEBODY_WAITS
-from featureflags.monitoring import report
 
 logger = logging.getLogger(__name__)
 

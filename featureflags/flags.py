@@ -12,8 +12,8 @@ from django.core.exceptions import ImproperlyConfigured
 from django.core.signals import setting_changed
 from django.utils.module_loading import import_string
 
-from featureflags.conf import app_settings
-from featureflags.types import JSONValue
+from featureflags.core.conf import app_settings
+from featureflags.core.types import JSONValue
 
 
 class FlagType(StrEnum):

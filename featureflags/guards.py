@@ -24,7 +24,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from featureflags.changing import MemberState, Moved
-from featureflags.conf import app_settings
+from featureflags.core.conf import app_settings
 from featureflags.deltas import SegmentDelta
 from featureflags.documents import dump_state
 from featureflags.history.counting import impact_of_delta, moved_by

@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from featureflags.attributes import attributes_of
-from featureflags.bypass import fresh_rows
 from featureflags.cache.rulesets import current_ruleset
-from featureflags.conf import app_settings
+from featureflags.core.conf import app_settings
+from featureflags.core.uncached import fresh_rows
 from featureflags.membership import BATCH, batches
 from featureflags.models import SegmentMember
 from featureflags.segments.definitions import SegmentDefinition

@@ -22,7 +22,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from featureflags.changing import MemberState
-from featureflags.conf import app_settings
+from featureflags.core.conf import app_settings
 from featureflags.models import SegmentMember
 from users.models import User
 

@@ -9,8 +9,8 @@ import uuid
 from collections.abc import Mapping
 from typing import Final
 
-from featureflags.bypass import fresh_rows
 from featureflags.changing import MemberState, segment_change
+from featureflags.core.uncached import fresh_rows
 from featureflags.deltas import MemberDelta, SegmentDelta
 from featureflags.models import Segment, SegmentMember
 

@@ -13,6 +13,7 @@ from django.db.models import F, Q
 
 from featureflags.attributes import attributes_of
 from featureflags.cache.rulesets import current_ruleset
+from featureflags.core.types import JSONValue
 from featureflags.models import Segment
 from featureflags.segments.definitions import SegmentDefinition
 from featureflags.segments.parsing import parse_definition
@@ -20,7 +21,6 @@ from featureflags.segments.ruleset import Ruleset
 from featureflags.sql.bounds import Bounds, Condition, all_of, any_of, negation, to_q
 from featureflags.sql.clauses import key_condition
 from featureflags.sql.compiler import SegmentCompiler, compile_segment
-from featureflags.types import JSONValue
 from users.models import User
 from users.querysets import UserQuerySet
 from users.selectors import snapshots

@@ -15,8 +15,8 @@ from inspect import iscoroutinefunction
 from types import MappingProxyType
 from typing import Any, Final, TypeAlias, TypeVar, cast
 
+from featureflags.core.types import JSONValue
 from featureflags.flags import Flag
-from featureflags.types import JSONValue
 
 logger = logging.getLogger(__name__)
 

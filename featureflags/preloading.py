@@ -12,7 +12,7 @@ from typing import Final
 from django.core.cache import caches
 
 from featureflags.attributes import catalogue
-from featureflags.conf import app_settings
+from featureflags.core.conf import app_settings
 from featureflags.flags import declared_flags
 from featureflags.launchdarkly import preloading as launchdarkly
 

@@ -32,8 +32,8 @@ from featureflags.attributes import (
     catalogue,
     private_names,
 )
-from featureflags.conf import app_settings
-from featureflags.types import JSONValue
+from featureflags.core.conf import app_settings
+from featureflags.core.types import JSONValue
 
 EVERYTHING: Final = "*"
 IDENTITY: Final = frozenset({"kind", "key", "anonymous"})

@@ -33,9 +33,9 @@ from featureflags.contexts import (
     visitor_context,
     with_anonymous_key,
 )
+from featureflags.core.types import MICROSECONDS_PER_SECOND
 from featureflags.launchdarkly.client import is_looking
 from featureflags.results import ContextSource, Degradation
-from featureflags.types import MICROSECONDS_PER_SECOND
 from featureflags.visitors import known_visitor_key, visitor_key
 from users.models import User
 from users.requests import loaded_user, session_user_key

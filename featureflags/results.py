@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from featureflags.types import JSONValue
+from featureflags.core.types import JSONValue
 
 
 class ContextSource(StrEnum):

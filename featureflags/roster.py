@@ -18,7 +18,8 @@ from django.db.models import F, Q, Value
 from django.db.models.functions import Concat
 
 from featureflags.attributes import attributes_of
-from featureflags.bypass import fresh_rows
+from featureflags.core.types import MICROSECONDS_PER_DAY
+from featureflags.core.uncached import fresh_rows
 from featureflags.models import SegmentMember
 from featureflags.segments.definitions import SegmentDefinition
 from featureflags.segments.ruleset import Ruleset
@@ -34,7 +35,6 @@ from featureflags.sql.bounds import (
 from featureflags.sql.clauses import key_condition
 from featureflags.sql.compiler import SegmentCompiler
 from featureflags.sql.timing import TimeIsUp, TimeLimit
-from featureflags.types import MICROSECONDS_PER_DAY
 from users.models import User
 from users.querysets import UserQuerySet
 from users.selectors import snapshots

@@ -11,13 +11,13 @@ from dataclasses import dataclass
 
 from featureflags.attributes import attributes_of
 from featureflags.cache.rulesets import current_ruleset
+from featureflags.core.types import Attributes
 from featureflags.membership import batches, in_doubt
 from featureflags.segments.ruleset import Ruleset
 from featureflags.sql.bounds import Bounds, Condition, both, inverse
 from featureflags.sql.compiler import SegmentCompiler
 from featureflags.sql.counting import Columns, count_in_one_pass
 from featureflags.sql.operands import Inline, Source
-from featureflags.types import Attributes
 from users.models import User
 from users.querysets import UserQuerySet
 from users.times import now_in_microseconds

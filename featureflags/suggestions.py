@@ -15,8 +15,8 @@ import msgspec
 from django.core.cache import caches
 
 from featureflags.attributes import CUSTOM_PREFIX, Privacy, attributes_of
+from featureflags.core.types import JSONValue
 from featureflags.privacy import privacy_of
-from featureflags.types import JSONValue
 from users.models import User
 from users.selectors import snapshots
 from users.times import now_in_microseconds

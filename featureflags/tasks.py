@@ -11,7 +11,7 @@ from django.core.cache import caches
 
 from featureflags import flagcounts, recounting
 from featureflags.cache.files import SharedFileCache
-from featureflags.conf import app_settings
+from featureflags.core.conf import app_settings
 from featureflags.launchdarkly.management.client import management_client
 from featureflags.launchdarkly.management.retrying import WHILE_SOMEBODY_WAITS
 from featureflags.syncing.applying import Choices, Status, SyncFailed, sync_one

@@ -20,10 +20,10 @@ from django.http.response import HttpResponseBase
 from django.template.loader import render_to_string
 from django.utils.cache import add_never_cache_headers, patch_vary_headers
 
-from featureflags.conf import app_settings
-from featureflags.monitoring import report
+from featureflags.core.conf import app_settings
+from featureflags.core.monitoring import report
+from featureflags.core.types import MICROSECONDS_PER_SECOND, JSONValue
 from featureflags.overrides import override_flag
-from featureflags.types import MICROSECONDS_PER_SECOND, JSONValue
 from users.models import User
 from users.times import now_in_microseconds
 

@@ -17,10 +17,10 @@ from contextlib import ExitStack
 
 import pytest
 
+from featureflags.core.types import JSONValue
 from featureflags.flags import Flag
 from featureflags.launchdarkly.configuring import sdk_test_data
 from featureflags.overrides import override_flag
-from featureflags.types import JSONValue
 
 __all__ = ["FlagOverrides", "flag_overrides", "override_flag", "sdk_test_data"]
 

@@ -8,7 +8,7 @@ from django.db import models
 from django.db.models import F, Q
 from django.utils.translation import gettext_lazy as _
 
-from featureflags.signals import ruleset_raised
+from featureflags.core.signals import ruleset_raised
 
 
 class RulesetVersion(models.Model):

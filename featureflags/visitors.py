@@ -14,7 +14,7 @@ from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.utils.cache import patch_vary_headers
 
-from featureflags.conf import app_settings
+from featureflags.core.conf import app_settings
 
 SALT = "featureflags.visitor"
 KEY = re.compile(r"[0-9a-f]{32}")

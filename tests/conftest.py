@@ -18,8 +18,8 @@ from django.test import override_settings
 from hypothesis import settings as hypothesis_settings
 from pytest_django.fixtures import Settings
 
-from featureflags import monitoring
 from featureflags.cache import rulesets, store, usage
+from featureflags.core import monitoring
 from featureflags.launchdarkly import client
 from featureflags.overrides import forced_flags
 from tests.browser.chromium import MISSING

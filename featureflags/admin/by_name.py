@@ -19,7 +19,7 @@ from django.utils.translation import gettext as _
 from featureflags.admin.confirming import user_of
 from featureflags.admin.member_forms import MemberForm
 from featureflags.admin.pages import USER, Link, may_see
-from featureflags.bypass import fresh_rows
+from featureflags.core.uncached import fresh_rows
 from featureflags.models import Segment, SegmentMember
 
 MEMBER: Final = "featureflags.segmentmember"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.utils.translation import gettext as _
 
-from featureflags.types import JSONValue
+from featureflags.core.types import JSONValue
 
 
 def editor_texts() -> dict[str, JSONValue]:

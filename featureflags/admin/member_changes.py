@@ -23,7 +23,7 @@ from featureflags.admin.confirming import (
 )
 from featureflags.admin.pages import change_link, segments_link
 from featureflags.changing import MemberState, segment_change
-from featureflags.conf import app_settings
+from featureflags.core.conf import app_settings
 from featureflags.deltas import MemberDelta
 from featureflags.guards import examine
 from featureflags.memberlists import change_members, membership_of, stored_members

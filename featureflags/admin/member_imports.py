@@ -16,7 +16,7 @@ from featureflags.admin.confirming import BACK
 from featureflags.admin.member_changes import change_by_name
 from featureflags.admin.member_forms import ImportForm
 from featureflags.admin.pages import SEGMENT, USER, change_link, require, respond, segments_link
-from featureflags.conf import app_settings
+from featureflags.core.conf import app_settings
 from featureflags.models import Segment
 
 MOST_PROBLEMS: Final = 100

@@ -41,7 +41,7 @@ from featureflags.admin.pages import (
     respond,
     segments_link,
 )
-from featureflags.bypass import fresh_rows
+from featureflags.core.uncached import fresh_rows
 from featureflags.models import Segment, SegmentMember
 from featureflags.moments import moment_in_words
 from users.times import to_microseconds, to_rfc3339

@@ -21,10 +21,10 @@ from django.utils.translation import ngettext
 from django.views.decorators.http import require_POST
 
 from featureflags.admin.pages import USER, may_see
-from featureflags.conf import app_settings
+from featureflags.core.conf import app_settings
+from featureflags.core.monitoring import report
 from featureflags.impact import Impact, Part, impact_of, unsaved_segment
 from featureflags.models import Segment, segment_graph
-from featureflags.monitoring import report
 from featureflags.validation import find_problems
 from users.forms import read_json
 

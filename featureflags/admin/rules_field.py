@@ -15,8 +15,8 @@ from django.forms.boundfield import BoundField
 from django.forms.widgets import Script
 
 from featureflags.admin.vocabulary import vocabulary
+from featureflags.core.types import JSONValue
 from featureflags.models import RuleProblem, Segment
-from featureflags.types import JSONValue
 from users.forms import JSONTextarea, JSONTextField
 
 ORDER = ("id", "description", "clauses", "attribute", "op", "values", "negate", "contextKind")

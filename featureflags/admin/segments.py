@@ -24,7 +24,7 @@ from featureflags.admin.saving import GuardedSegmentAdmin
 from featureflags.admin.sizes import SizeColumns
 from featureflags.admin.urls import page_urls
 from featureflags.admin.used_by import told_with_ways
-from featureflags.bypass import fresh_rows
+from featureflags.core.uncached import fresh_rows
 from featureflags.models import Segment
 from featureflags.segments.parsing import load_rules
 from featureflags.sentences import condition_in_words

@@ -21,9 +21,9 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from featureflags import testers
-from featureflags.conf import app_settings
+from featureflags.core.conf import app_settings
+from featureflags.core.types import JSONValue
 from featureflags.flags import Flag, FlagType, declared_flags
-from featureflags.types import JSONValue
 from users.models import User
 
 logger = logging.getLogger(__name__)

@@ -13,13 +13,13 @@ from django.utils.translation import gettext as _
 
 from featureflags.admin.editor_texts import editor_texts
 from featureflags.attributes import CUSTOM_PREFIX, Attribute, catalogue
-from featureflags.bypass import fresh_rows
+from featureflags.core.types import JSONValue
+from featureflags.core.uncached import fresh_rows
 from featureflags.models import Segment
 from featureflags.segments.attribute_types import OPERATORS_BY_TYPE, AttributeType
 from featureflags.segments.definitions import SEGMENT_MATCH
 from featureflags.segments.wording import IS, ONE_VALUE, OPERATORS, ValueKind
 from featureflags.suggestions import Suggestion, suggestions
-from featureflags.types import JSONValue
 
 NOTHING_KNOWN: Final = Suggestion()
 

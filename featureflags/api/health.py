@@ -17,14 +17,14 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
-from featureflags.conf import app_settings
+from featureflags.core.conf import app_settings
+from featureflags.core.monitoring import counts
 from featureflags.launchdarkly.status import (
     ConnectionStatus,
     State,
     connection_status,
     seconds_since,
 )
-from featureflags.monitoring import counts
 
 logger = logging.getLogger(__name__)
 

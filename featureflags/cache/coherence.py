@@ -17,12 +17,12 @@ from dataclasses import dataclass
 from django.db import DatabaseError, transaction
 from django.db.models import Exists
 
-from featureflags.bypass import fresh_rows
 from featureflags.cache import store
 from featureflags.cache.ahead import ReadAhead
 from featureflags.cache.store import CacheRead
+from featureflags.core.monitoring import report
+from featureflags.core.uncached import fresh_rows
 from featureflags.models import PendingInvalidation
-from featureflags.monitoring import report
 from featureflags.versions import RulesetVersion
 
 logger = logging.getLogger(__name__)

@@ -16,8 +16,8 @@ from django.core.cache import caches
 from django.core.cache.backends.base import BaseCache
 
 from featureflags.cache.store import Replacing
-from featureflags.conf import app_settings
-from featureflags.monitoring import report
+from featureflags.core.conf import app_settings
+from featureflags.core.monitoring import report
 
 logger = logging.getLogger(__name__)
 

@@ -17,12 +17,12 @@ import msgspec
 from django.core.cache import caches
 from django.db import DatabaseError
 
-from featureflags.bypass import fresh_rows
 from featureflags.cache import coherence
 from featureflags.cache.store import CacheRead
-from featureflags.conf import app_settings
+from featureflags.core.conf import app_settings
+from featureflags.core.monitoring import report
+from featureflags.core.uncached import fresh_rows
 from featureflags.models import Segment, SegmentMember
-from featureflags.monitoring import report
 from featureflags.results import Degradation
 from featureflags.segments.definitions import SegmentDefinition
 from featureflags.segments.parsing import load_rules

@@ -40,8 +40,8 @@ from featureflags.cache.entries import (
     marked_keys,
     snapshot_key,
 )
-from featureflags.conf import app_settings
-from featureflags.monitoring import report
+from featureflags.core.conf import app_settings
+from featureflags.core.monitoring import report
 from users.snapshots import UserSnapshot
 
 logger = logging.getLogger(__name__)

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 from django.utils import timezone
 
-from featureflags.bypass import fresh_rows
 from featureflags.changing import MemberState, Moved, segment_change
+from featureflags.core.uncached import fresh_rows
 from featureflags.deltas import SegmentDelta
 from featureflags.history.reading import members_undone, state_after, state_before
 from featureflags.memberlists import member_deltas, replace_members, stored_members

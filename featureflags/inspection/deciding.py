@@ -10,10 +10,10 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from featureflags.core.i18n import gettext
 from featureflags.inspection.clauses import targets_among
 from featureflags.inspection.reading import Raw, RuleView, rules_of
 from featureflags.segments.showing import words
-from featureflags.texts import gettext
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,6 +13,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from featureflags.core.i18n import gettext
+from featureflags.core.types import Attributes
 from featureflags.inspection.clauses import names_of, targets_among
 from featureflags.inspection.deciding import decision
 from featureflags.inspection.reading import Prerequisite as Prerequisite
@@ -32,8 +34,6 @@ from featureflags.segments.operators import VALUE_TESTS
 from featureflags.segments.predicate import compile_clause, reader
 from featureflags.segments.references import attribute_path
 from featureflags.segments.showing import show, words
-from featureflags.texts import gettext
-from featureflags.types import Attributes
 
 MOST_NESTED: Final = 50
 """LaunchDarkly segments within segments. Past that, nothing is said of them."""

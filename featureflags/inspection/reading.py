@@ -6,6 +6,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from featureflags.core.i18n import gettext
+from featureflags.core.types import JSONValue
 from featureflags.inspection.serving import (
     WHOLE,
     Serving,
@@ -19,8 +21,6 @@ from featureflags.inspection.shapes import RawData as RawData
 from featureflags.inspection.shapes import items, objects, text, whole
 from featureflags.segments.definitions import Clause
 from featureflags.segments.showing import show, words
-from featureflags.texts import gettext
-from featureflags.types import JSONValue
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,13 +13,13 @@ from dataclasses import dataclass
 from itertools import accumulate
 from typing import Any, Final, TypeGuard
 
+from featureflags.core.i18n import gettext, ngettext
+from featureflags.core.types import Attributes, JSONValue
 from featureflags.inspection.shapes import Raw, items, objects, text
 from featureflags.segments.definitions import USER_KIND
 from featureflags.segments.predicate import reader
 from featureflags.segments.references import attribute_path
 from featureflags.segments.showing import show
-from featureflags.texts import gettext, ngettext
-from featureflags.types import Attributes, JSONValue
 
 WHOLE: Final = 100_000
 """LaunchDarkly counts weights in thousandths of a percent."""

@@ -14,13 +14,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from featureflags.core.i18n import gettext
 from featureflags.inspection.clauses import PATH, is_about_segments, launchdarkly_segments, path_of
 from featureflags.inspection.reading import FlagView, RawData, RuleView, flags, segments
 from featureflags.inspection.serving import Serving
 from featureflags.segments.definitions import SEGMENT_MATCH, Clause
 from featureflags.segments.references import reachable
 from featureflags.segments.showing import words
-from featureflags.texts import gettext
 
 Names = Callable[[str], bool]
 """Whether something is true of the attribute of this name."""

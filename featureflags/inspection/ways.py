@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from featureflags.core.i18n import gettext
 from featureflags.inspection.clauses import PATH, is_about_segments, launchdarkly_segments
 from featureflags.inspection.reading import (
     Raw,
@@ -18,7 +19,6 @@ from featureflags.inspection.reading import (
 from featureflags.inspection.shapes import objects, text
 from featureflags.segments.definitions import SEGMENT_MATCH, Clause
 from featureflags.segments.showing import words
-from featureflags.texts import gettext
 
 FLAG: Final = "flag"
 SEGMENT: Final = "segment"

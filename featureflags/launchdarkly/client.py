@@ -22,7 +22,8 @@ from contextvars import ContextVar
 from ldclient import LDClient
 from ldclient.interfaces import DataSourceState, DataSourceStatus
 
-from featureflags.conf import FeatureFlagsSettings, app_settings, source_of
+from featureflags.core.conf import FeatureFlagsSettings, app_settings, source_of
+from featureflags.core.monitoring import report
 from featureflags.launchdarkly import exits, logs
 from featureflags.launchdarkly.configuring import (
     SERVICE_SOURCES,
@@ -33,7 +34,6 @@ from featureflags.launchdarkly.configuring import (
 )
 from featureflags.launchdarkly.spare import Spare
 from featureflags.launchdarkly.store import CopyOnWriteStore
-from featureflags.monitoring import report
 from users.times import now_in_microseconds
 
 logger = logging.getLogger(__name__)

@@ -14,11 +14,11 @@ from ldclient.integrations.test_data import TestData
 from ldclient.interfaces import FeatureStore, UpdateProcessor
 
 from featureflags.attributes import private_names
-from featureflags.conf import FeatureFlagsSettings, Source, source_of
+from featureflags.core.conf import FeatureFlagsSettings, Source, source_of
+from featureflags.core.monitoring import report
 from featureflags.launchdarkly.daemon import DaemonStore
 from featureflags.launchdarkly.events import SummaryOnlyEvents
 from featureflags.launchdarkly.store import CopyOnWriteStore
-from featureflags.monitoring import report
 
 logger = logging.getLogger(__name__)
 

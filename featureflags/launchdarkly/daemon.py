@@ -19,10 +19,10 @@ from ldclient.integrations import Redis
 from ldclient.interfaces import FeatureStore
 from ldclient.versioned_data_kind import FEATURES, SEGMENTS, VersionedDataKind
 
-from featureflags.conf import FeatureFlagsSettings
+from featureflags.core.conf import FeatureFlagsSettings
+from featureflags.core.monitoring import report
 from featureflags.launchdarkly.overriding import overridden_everywhere, overridden_flag
 from featureflags.launchdarkly.store import NAMES, RawData
-from featureflags.monitoring import report
 from featureflags.overrides import overridden_flags
 from users.times import now_in_microseconds
 

@@ -11,10 +11,10 @@ from ldclient import Context
 from ldclient.evaluation import EvaluationDetail
 
 from featureflags.boundary import json_problem
+from featureflags.core.monitoring import report
+from featureflags.core.types import JSONValue
 from featureflags.launchdarkly.client import client, has_flags
-from featureflags.monitoring import report
 from featureflags.results import Degradation
-from featureflags.types import JSONValue
 
 logger = logging.getLogger(__name__)
 

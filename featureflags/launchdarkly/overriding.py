@@ -12,8 +12,8 @@ from typing import Any
 
 from ldclient.versioned_data_kind import FEATURES
 
+from featureflags.core.types import JSONValue
 from featureflags.overrides import MISSING, Missing, Overrides
-from featureflags.types import JSONValue
 
 KEPT = ("key", "version", "clientSide", "clientSideAvailability", "salt")
 """What a synthetic flag has of the real one. Not its tracking: an override is no exposure."""

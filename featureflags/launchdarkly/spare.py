@@ -16,9 +16,9 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from featureflags.conf import FeatureFlagsSettings
+from featureflags.core.conf import FeatureFlagsSettings
+from featureflags.core.monitoring import report
 from featureflags.launchdarkly.store import RawData
-from featureflags.monitoring import report
 
 logger = logging.getLogger(__name__)
 

@@ -11,10 +11,10 @@ from typing import Any
 
 from ldclient.interfaces import DataSourceErrorInfo, DataSourceErrorKind, DataSourceState
 
-from featureflags.conf import Source, app_settings, source_of
+from featureflags.core.conf import Source, app_settings, source_of
+from featureflags.core.types import MICROSECONDS_PER_SECOND
 from featureflags.launchdarkly.client import Clients, current_clients
 from featureflags.launchdarkly.daemon import DaemonStore
-from featureflags.types import MICROSECONDS_PER_SECOND
 from users.times import to_rfc3339
 
 

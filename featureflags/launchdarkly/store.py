@@ -20,8 +20,8 @@ from typing import Any, TypeAlias
 from ldclient.interfaces import DiagnosticDescription, FeatureStore
 from ldclient.versioned_data_kind import FEATURES, SEGMENTS, VersionedDataKind
 
+from featureflags.core.monitoring import report
 from featureflags.launchdarkly.overriding import overridden_everywhere, overridden_flag
-from featureflags.monitoring import report
 from featureflags.overrides import in_force, overridden_flags
 from users.times import now_in_microseconds
 

@@ -18,9 +18,9 @@ from django.db.models import ProtectedError
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from featureflags.bypass import fresh_rows
 from featureflags.changing import MemberState, Place, SegmentState, segment_change
-from featureflags.conf import app_settings
+from featureflags.core.conf import app_settings
+from featureflags.core.uncached import fresh_rows
 from featureflags.models.history import SegmentChange
 from featureflags.querysets import MemberQuerySet, SegmentQuerySet
 from featureflags.segments.definitions import Problem

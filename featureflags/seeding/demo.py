@@ -20,7 +20,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.db import transaction
 from django.utils import timezone
 
-from featureflags.conf import app_settings
+from featureflags.core.conf import app_settings
 from featureflags.models import Segment
 from users.models import User
 

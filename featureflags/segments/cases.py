@@ -11,13 +11,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from featureflags.core.types import Attributes, JSONValue
 from featureflags.segments.definitions import USER_KIND, InvalidDefinition, SegmentDefinition
 from featureflags.segments.explain import explain
 from featureflags.segments.explanation import Explanation
 from featureflags.segments.members import parse_expiry
 from featureflags.segments.parsing import parse_definition
 from featureflags.segments.ruleset import Ruleset
-from featureflags.types import Attributes, JSONValue
 
 _TOLERATED: Final = frozenset({"rule_empty", "values_empty"})
 """Refused on save, but a case may show what becomes of them."""

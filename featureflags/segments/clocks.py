@@ -13,9 +13,9 @@ from typing import Final, Protocol, TypeAlias
 
 import msgspec
 
+from featureflags.core.types import MICROSECONDS_PER_DAY, JSONValue
 from featureflags.segments.operators import Test
 from featureflags.segments.values import parse_instant
-from featureflags.types import MICROSECONDS_PER_DAY, JSONValue
 
 END_OF_TIME: Final = 253_402_300_800 * 1_000_000
 """The year 10000: Python's datetime, RFC 3339 and databases end before it, and so do clocks."""

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from featureflags.texts import gettext
-from featureflags.types import JSONValue
+from featureflags.core.i18n import gettext
+from featureflags.core.types import JSONValue
 
 USER_KIND = "user"
 """The only context kind that segments can test here."""

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from featureflags.core.i18n import gettext
+from featureflags.core.types import Attributes
 from featureflags.segments.definitions import EXISTS, SEGMENT_MATCH
 from featureflags.segments.explanation import (
     MISSING,
@@ -19,8 +21,6 @@ from featureflags.segments.predicate import CompiledClause, CompiledRule, reader
 from featureflags.segments.ruleset import CompiledSegment, Ruleset
 from featureflags.segments.showing import listed, show
 from featureflags.segments.wording import OPERATORS, wording
-from featureflags.texts import gettext
-from featureflags.types import Attributes
 
 
 def explain(ruleset: Ruleset, segment_key: str, attributes: Attributes, *, now: int) -> Explanation:

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Final
 
+from featureflags.core.types import JSONValue
 from featureflags.segments.definitions import Clause
 from featureflags.segments.showing import plain, words
-from featureflags.types import JSONValue
 
 MAX_NESTING: Final = 20
 """How deep a rendering follows segments into segments; the tree itself holds all of them."""

@@ -8,10 +8,10 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+from featureflags.core.i18n import gettext
+from featureflags.core.types import JSONValue
 from featureflags.segments.definitions import EXISTS, Clause, Problem, Rule, SegmentDefinition
 from featureflags.segments.members import format_expiry
-from featureflags.texts import gettext
-from featureflags.types import JSONValue
 
 
 class NotExportable(ValueError):  # noqa: N818 - the name says what cannot be done

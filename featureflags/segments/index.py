@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from collections.abc import Set as AbstractSet
 from typing import Final, TypeAlias
 
+from featureflags.core.types import Attributes
 from featureflags.segments.operators import LOWER_BOUNDS, UPPER_BOUNDS
 from featureflags.segments.predicate import (
     CompiledClause,
@@ -18,7 +19,6 @@ from featureflags.segments.predicate import (
     conjunction,
 )
 from featureflags.segments.tables import EqualityTable, RangeTable
-from featureflags.types import Attributes
 
 Table: TypeAlias = EqualityTable | RangeTable
 Place: TypeAlias = tuple[str, str]

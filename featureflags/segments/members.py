@@ -10,9 +10,9 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
+from featureflags.core.i18n import gettext
 from featureflags.segments.definitions import Problem
 from featureflags.segments.limits import text_problem
-from featureflags.texts import gettext
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)

@@ -11,9 +11,9 @@ import operator
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final, TypeAlias
 
+from featureflags.core.types import JSONValue
 from featureflags.segments.regexes import Regex
 from featureflags.segments.values import SemVer, is_number, parse_instant, parse_semver, same
-from featureflags.types import JSONValue
 
 _NUMBERS: Final = (int, float)
 

@@ -10,6 +10,8 @@ import copy
 from collections.abc import Collection, Mapping
 from typing import Final
 
+from featureflags.core.i18n import gettext, gettext_noop
+from featureflags.core.types import JSONValue
 from featureflags.segments.definitions import (
     EXISTS,
     SEGMENT_MATCH,
@@ -24,8 +26,6 @@ from featureflags.segments.limits import json_problem, text_problem, value_probl
 from featureflags.segments.members import MEMBER_FIELDS, parse_members
 from featureflags.segments.references import attribute_path
 from featureflags.segments.wording import OPERATORS
-from featureflags.texts import gettext, gettext_noop
-from featureflags.types import JSONValue
 
 _RULE_FIELDS: Final = {"id", "description", "clauses"}
 _CLAUSE_FIELDS: Final = {"attribute", "op", "values", "negate", "contextKind"}

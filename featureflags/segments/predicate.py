@@ -11,6 +11,8 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
+from featureflags.core.i18n import gettext
+from featureflags.core.types import Attributes
 from featureflags.segments.definitions import (
     EXISTS,
     SEGMENT_MATCH,
@@ -21,8 +23,6 @@ from featureflags.segments.definitions import (
 )
 from featureflags.segments.operators import VALUE_TESTS, Test
 from featureflags.segments.references import attribute_path
-from featureflags.texts import gettext
-from featureflags.types import Attributes
 
 Predicate: TypeAlias = Callable[[Attributes, AbstractSet[str]], bool]
 Reader: TypeAlias = Callable[[Attributes], object]

@@ -8,8 +8,8 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 
+from featureflags.core.i18n import gettext
 from featureflags.segments.definitions import SEGMENT_MATCH, Rule
-from featureflags.texts import gettext
 
 _BAD_ESCAPE = re.compile(r"~(?![01])")
 

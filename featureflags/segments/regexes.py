@@ -12,7 +12,7 @@ from typing import Final
 
 import re2
 
-from featureflags.texts import gettext
+from featureflags.core.i18n import gettext
 
 _inherited: Final[list[re2._Regexp]] = []
 """What the parent compiled, in a child: never used again, and never freed with its lock held."""

@@ -10,6 +10,8 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import TypeAlias
 
+from featureflags.core.i18n import gettext
+from featureflags.core.types import Attributes
 from featureflags.segments.definitions import SEGMENT_MATCH, Problem, SegmentDefinition
 from featureflags.segments.index import RuleIndex
 from featureflags.segments.predicate import (
@@ -20,8 +22,6 @@ from featureflags.segments.predicate import (
     conjunction,
 )
 from featureflags.segments.references import levels, reachable, references
-from featureflags.texts import gettext
-from featureflags.types import Attributes
 
 Membership: TypeAlias = tuple[str, bool, int | None]
 """A segment's key, whether the user is included rather than excluded, and until when (µs)."""

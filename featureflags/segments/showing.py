@@ -8,10 +8,10 @@ from __future__ import annotations
 import json
 from typing import Final
 
+from featureflags.core.i18n import gettext
+from featureflags.core.types import JSONValue
 from featureflags.segments.definitions import EXISTS, SEGMENT_MATCH, Clause
 from featureflags.segments.wording import wording
-from featureflags.texts import gettext
-from featureflags.types import JSONValue
 
 _LONGEST: Final = 120
 _DEEPEST: Final = 20

@@ -11,9 +11,9 @@ from bisect import bisect_left
 from collections.abc import Sequence
 from typing import Final
 
+from featureflags.core.types import Attributes
 from featureflags.segments.operators import LOWER_BOUNDS, UPPER_BOUNDS, numeric_limit, scalar_sets
 from featureflags.segments.predicate import BUILT_IN, CompiledClause
-from featureflags.types import Attributes
 
 _NUMBERS: Final = (int, float)
 _LISTS: Final = (list, tuple)

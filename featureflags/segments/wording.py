@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from featureflags.texts import gettext_noop as _
+from featureflags.core.i18n import gettext_noop as _
 
 
 class ValueKind(StrEnum):

@@ -14,6 +14,7 @@ from typing import Any, Final
 from django.db.models import DateTimeField, Exists, F, OuterRef, QuerySet, Value
 from django.db.models.lookups import Exact, GreaterThanOrEqual, LessThanOrEqual
 
+from featureflags.core.types import JSONValue
 from featureflags.segments.definitions import EXISTS, Clause
 from featureflags.segments.members import parse_expiry
 from featureflags.segments.operators import VALUE_TESTS
@@ -56,7 +57,6 @@ from featureflags.sql.ranges import (
     limit_of,
 )
 from featureflags.sql.texts import text_bounds
-from featureflags.types import JSONValue
 from users.models import User
 from users.times import to_datetime, to_rfc3339
 

@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Final
 
+from featureflags.core.types import JSONValue
 from featureflags.segments.definitions import Clause
 from featureflags.segments.limits import text_problem
 from featureflags.segments.values import is_number
@@ -35,7 +36,6 @@ from featureflags.sql.lists import AnyElement, Holds
 from featureflags.sql.operands import EARLIER, ELEMENT, JSONColumn
 from featureflags.sql.ranges import Limit, limit_of
 from featureflags.sql.texts import text_bounds
-from featureflags.types import JSONValue
 
 _COMPARISONS: Final = frozenset(
     {"lessThan", "lessThanOrEqual", "greaterThan", "greaterThanOrEqual"}

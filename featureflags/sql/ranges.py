@@ -11,9 +11,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from featureflags.core.types import MICROSECONDS_PER_DAY, JSONValue
 from featureflags.segments.operators import LOWER_BOUNDS, UPPER_BOUNDS, numeric_limit
 from featureflags.segments.values import parse_instant
-from featureflags.types import MICROSECONDS_PER_DAY, JSONValue
 
 FIRST_INSTANT: Final = -62_135_596_800_000_000
 """The beginning of the year 1, where Python's and the databases' dates begin."""

@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
-from featureflags.bypass import fresh_rows
+from featureflags.core.uncached import fresh_rows
 from featureflags.launchdarkly.management.client import ManagementClient
 from featureflags.launchdarkly.management.errors import (
     ConflictError,

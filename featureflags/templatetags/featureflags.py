@@ -37,10 +37,10 @@ from django.utils.functional import Promise
 from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import gettext as _
 
+from featureflags.core.monitoring import report
+from featureflags.core.types import JSONValue
 from featureflags.evaluation import UNSET, is_enabled, variation
 from featureflags.flags import Flag
-from featureflags.monitoring import report
-from featureflags.types import JSONValue
 from users.models import User
 
 logger = logging.getLogger(__name__)

@@ -10,7 +10,7 @@ from django.utils import timezone
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
-from featureflags.conf import app_settings
+from featureflags.core.conf import app_settings
 from featureflags.launchdarkly.evaluator import connect
 from featureflags.launchdarkly.status import State, connection_status
 from users.times import to_datetime

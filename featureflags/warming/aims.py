@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 from dataclasses import dataclass
 
-from featureflags.conf import app_settings
+from featureflags.core.conf import app_settings
 from users.models import User
 from users.querysets import UserQuerySet
 

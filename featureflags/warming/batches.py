@@ -19,7 +19,7 @@ from itertools import zip_longest
 from featureflags.cache import entries, store
 from featureflags.cache.ahead import ReadAhead, WriteAhead
 from featureflags.cache.store import CacheRead
-from featureflags.conf import app_settings
+from featureflags.core.conf import app_settings
 from users.querysets import UserQuerySet
 from users.selectors import snapshot_values, user_keys
 

@@ -16,7 +16,7 @@ from django.db.models import Q, QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext_noop
 
-from featureflags.conf import app_settings
+from featureflags.core.conf import app_settings
 from featureflags.models import WarmRange, WarmRun
 from featureflags.warming.aims import users_seen_since
 from featureflags.warming.batches import Counts

@@ -17,7 +17,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_noop
 
 from featureflags.cache.rulesets import renew_spare
-from featureflags.conf import app_settings
+from featureflags.core.conf import app_settings
 from featureflags.models import WarmRange, WarmRun
 from featureflags.warming.aims import Aim, users_seen_since
 from featureflags.warming.planning import Bounds, plan

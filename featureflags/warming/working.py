@@ -11,7 +11,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_noop
 
 from featureflags.cache import store
-from featureflags.conf import app_settings
+from featureflags.core.conf import app_settings
 from featureflags.warming.aims import Aim
 from featureflags.warming.batches import CacheDown, Counts, warm_users
 from featureflags.warming.claims import Claim, claim, finish, give_back, prolong

@@ -36,8 +36,8 @@ from waffle import get_waffle_flag_model
 from featureflags import evaluation
 from featureflags.cache import computed, entries, rulesets
 from featureflags.cache.unit import unit_of_work
-from featureflags.conf import app_settings
 from featureflags.contexts import user_context
+from featureflags.core.conf import app_settings
 from featureflags.launchdarkly import client as clients
 from featureflags.models import Segment
 from featureflags.resolving import contexts_for

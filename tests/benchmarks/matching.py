@@ -22,9 +22,9 @@ from typing import Any
 
 from flag_engine.engine import get_evaluation_result
 
+from featureflags.core.types import JSONValue
 from featureflags.segments.definitions import Clause, Rule, SegmentDefinition
 from featureflags.segments.ruleset import Ruleset
-from featureflags.types import JSONValue
 
 SIZES = (10, 100, 1000)
 RUNS = 9

@@ -21,7 +21,7 @@ from featureflags.attributes import (
     type_of,
 )
 from featureflags.cache import entries, store
-from featureflags.conf import app_settings
+from featureflags.core.conf import app_settings
 from featureflags.resolving import resolve
 from featureflags.segments.attribute_types import AttributeType
 from featureflags.validation import find_warnings

@@ -18,7 +18,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pytest_django.fixtures import Settings
 
-from featureflags import monitoring
 from featureflags.attributes import Attribute, attributes_of, catalogue, elapsed_days
 from featureflags.contexts import (
     InvalidAttribute,
@@ -28,11 +27,12 @@ from featureflags.contexts import (
     visitor_context,
     with_extra,
 )
+from featureflags.core import monitoring
+from featureflags.core.types import MICROSECONDS_PER_DAY
 from featureflags.results import ContextSource, Degradation
 from featureflags.segments.attribute_types import AttributeType
 from featureflags.segments.definitions import Clause, Rule, SegmentDefinition
 from featureflags.segments.ruleset import Ruleset
-from featureflags.types import MICROSECONDS_PER_DAY
 from users.models import User
 from users.snapshots import UserSnapshot
 from users.times import to_microseconds, to_rfc3339

@@ -14,9 +14,9 @@ from django.contrib.auth.models import AnonymousUser
 from django.db import OperationalError, connection, connections
 from pytest_django.fixtures import Settings
 
-from featureflags import monitoring
 from featureflags.cache import rulesets
 from featureflags.cache.unit import unit_of_work
+from featureflags.core import monitoring
 from featureflags.evaluation import (
     FlagUnavailable,
     aall_flags,

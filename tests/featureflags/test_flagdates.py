@@ -8,7 +8,7 @@ import pytest
 from django.core.cache import caches
 from pytest_django.fixtures import Settings
 
-from featureflags.conf import app_settings
+from featureflags.core.conf import app_settings
 from featureflags.flagdates import FlagDates, KnownDates, flag_dates
 from tests.services.launchdarkly_api import LaunchDarklyApiServer
 

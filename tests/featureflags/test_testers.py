@@ -16,7 +16,7 @@ from django.urls import path
 from pytest_django.fixtures import Settings
 
 from featureflags.admin.testers import choose_flags
-from featureflags.conf import FeatureFlagsSettings
+from featureflags.core.conf import FeatureFlagsSettings
 from featureflags.evaluation import avariation_detail, is_enabled, variation
 from featureflags.testers import SALT
 from tests.conftest import FlagFile

@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from featureflags.attributes import attributes_of
+from featureflags.core.types import MICROSECONDS_PER_DAY as DAY
+from featureflags.core.types import JSONValue
 from featureflags.segments.definitions import Clause, Rule, SegmentDefinition
 from featureflags.segments.ruleset import Ruleset
-from featureflags.types import MICROSECONDS_PER_DAY as DAY
-from featureflags.types import JSONValue
 from featureflags.upcoming import changes_ahead
 from users.snapshots import UserSnapshot
 

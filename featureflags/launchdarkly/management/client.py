@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 import msgspec
 
-from featureflags.conf import app_settings
+from featureflags.core.conf import app_settings
 from featureflags.launchdarkly.management.errors import (
     Failure,
     InvalidRequestError,

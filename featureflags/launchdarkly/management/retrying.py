@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 
+from featureflags.core.types import MICROSECONDS_PER_SECOND
 from featureflags.launchdarkly.management.errors import (
     ConnectionLostError,
     ManagementError,
@@ -18,7 +19,6 @@ from featureflags.launchdarkly.management.errors import (
     RateLimitError,
     ServerError,
 )
-from featureflags.types import MICROSECONDS_PER_SECOND
 
 MILLISECONDS_PER_SECOND = 1000
 

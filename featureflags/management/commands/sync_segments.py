@@ -9,7 +9,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from featureflags.conf import app_settings
+from featureflags.core.conf import app_settings
 from featureflags.launchdarkly.management.client import ManagementClient, management_client
 from featureflags.launchdarkly.management.errors import ManagementError
 from featureflags.management.reading import as_json

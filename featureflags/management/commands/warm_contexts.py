@@ -11,7 +11,7 @@ from django.db import DatabaseError
 from kombu.exceptions import OperationalError as BrokerDown
 from tqdm import tqdm
 
-from featureflags.conf import app_settings
+from featureflags.core.conf import app_settings
 from featureflags.management.reading import as_json
 from featureflags.tasks import has_broker, send_due
 from featureflags.warming.aims import Aim, aim_for

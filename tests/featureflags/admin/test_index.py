@@ -7,7 +7,7 @@ from django.test import Client
 from django.urls import reverse
 from pytest_django.fixtures import Settings
 
-from featureflags.conf import app_settings
+from featureflags.core.conf import app_settings
 from featureflags.launchdarkly.client import current_clients
 from tests.conftest import FlagFile
 from tests.factories import UserFactory

@@ -12,7 +12,7 @@ from django.db import OperationalError, connection
 from django.test import Client
 from pytest_django.fixtures import Settings
 
-from featureflags import monitoring
+from featureflags.core import monitoring
 from tests.conftest import FlagFile
 from tests.factories import UserFactory
 from tests.services.launchdarkly import LaunchDarklyServer, boolean_flag, malformed_flag

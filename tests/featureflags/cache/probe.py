@@ -26,7 +26,7 @@ from django.test import override_settings
 
 from featureflags.cache import coherence
 from featureflags.cache.unit import unit_of_work
-from featureflags.conf import app_settings
+from featureflags.core.conf import app_settings
 from featureflags.models import Segment, SegmentMember
 from featureflags.resolving import contexts_for, resolve
 from users.models import User

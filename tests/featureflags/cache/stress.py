@@ -30,7 +30,7 @@ from django.utils import timezone
 
 from featureflags.cache import entries, rows, store
 from featureflags.cache.unit import unit_of_work
-from featureflags.conf import app_settings
+from featureflags.core.conf import app_settings
 from featureflags.resolving import contexts_for, resolve
 from featureflags.warming import batches
 from users.models import User

@@ -11,7 +11,7 @@ from redis.exceptions import ResponseError
 
 from featureflags.cache.redis import AT_ONCE, SharedRedisCache
 from featureflags.cache.store import Replacing
-from featureflags.conf import app_settings
+from featureflags.core.conf import app_settings
 from tests.services.waiting import wait_until
 
 pytestmark = pytest.mark.django_db

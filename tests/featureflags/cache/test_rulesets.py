@@ -15,9 +15,9 @@ from django.core.exceptions import ValidationError
 from django.db import OperationalError, connection, transaction
 from django.db.models import ProtectedError
 
-from featureflags import monitoring
 from featureflags.cache import rulesets, store
 from featureflags.cache.rulesets import current_ruleset
+from featureflags.core import monitoring
 from featureflags.models import Segment
 from featureflags.results import Degradation
 from featureflags.versions import RulesetVersion

@@ -11,7 +11,7 @@ from django_redis import get_redis_connection
 
 from featureflags.cache.redis import SharedRedisCache
 from featureflags.cache.sending import Kept, lease_for_reads
-from featureflags.conf import app_settings
+from featureflags.core.conf import app_settings
 
 pytestmark = [pytest.mark.django_db, pytest.mark.production_stack]
 

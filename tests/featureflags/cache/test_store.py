@@ -12,9 +12,9 @@ from django.core.cache import caches
 from django.db import transaction
 from pytest_django.fixtures import Settings
 
-from featureflags import monitoring
 from featureflags.cache import entries, store
-from featureflags.conf import app_settings
+from featureflags.core import monitoring
+from featureflags.core.conf import app_settings
 from tests.factories import UserFactory
 from users.selectors import snapshot_of
 from users.snapshots import UserSnapshot

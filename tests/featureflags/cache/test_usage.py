@@ -18,9 +18,9 @@ from django.db import connections
 from django.test import override_settings
 
 from config.settings.caches import redis_caches
-from featureflags import monitoring
 from featureflags.cache import daily, usage
 from featureflags.cache.unit import unit_of_work
+from featureflags.core import monitoring
 from featureflags.evaluation import (
     ais_enabled,
     all_flags,

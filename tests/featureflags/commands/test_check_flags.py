@@ -15,7 +15,7 @@ from pytest_django.fixtures import Settings
 
 from config.flags import ACCENT_COLOUR, INTERNAL_TOOLS
 from featureflags.cache import daily, usage
-from featureflags.conf import app_settings
+from featureflags.core.conf import app_settings
 from featureflags.evaluation import is_enabled
 from featureflags.launchdarkly.client import close
 from tests.conftest import FlagFile

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from ldclient import Context
 
+from featureflags.core.types import JSONValue
 from featureflags.launchdarkly.client import client
-from featureflags.types import JSONValue
 from tests.services.waiting import wait_until
 
 USER = Context.create("ada")

@@ -9,13 +9,13 @@ import threading
 import pytest
 from pytest_django.fixtures import Settings
 
-from featureflags import monitoring
+from featureflags.core import monitoring
+from featureflags.core.types import JSONValue
 from featureflags.evaluation import avariation
 from featureflags.launchdarkly import client as connection
 from featureflags.launchdarkly import logs
 from featureflags.launchdarkly.client import close, current_clients, has_flags, looking
 from featureflags.launchdarkly.store import CopyOnWriteStore
-from featureflags.types import JSONValue
 from tests.featureflags.launchdarkly.asking import ARRIVES, USER, ask, wait_for
 from tests.services.launchdarkly import LaunchDarklyServer, boolean_flag
 from tests.services.waiting import wait_until

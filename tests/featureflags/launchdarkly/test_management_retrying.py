@@ -9,6 +9,7 @@ import pytest
 import stamina.instrumentation
 from stamina.instrumentation import RetryDetails
 
+from featureflags.core.types import MICROSECONDS_PER_SECOND
 from featureflags.launchdarkly.management import errors
 from featureflags.launchdarkly.management.client import ManagementClient
 from featureflags.launchdarkly.management.models import (
@@ -19,7 +20,6 @@ from featureflags.launchdarkly.management.models import (
 )
 from featureflags.launchdarkly.management.retrying import RetryPolicy, backoff, wait_asked
 from featureflags.launchdarkly.management.transport import Secret
-from featureflags.types import MICROSECONDS_PER_SECOND
 from tests.featureflags.conftest import IMPATIENT
 from tests.services.launchdarkly_api import LaunchDarklyApiServer
 

@@ -13,7 +13,7 @@ import pytest
 from django.test import override_settings
 from pytest_django.fixtures import Settings
 
-from featureflags.conf import app_settings
+from featureflags.core.conf import app_settings
 from featureflags.launchdarkly.management import errors
 from featureflags.launchdarkly.management.client import ManagementClient, management_client
 from featureflags.launchdarkly.management.models import NewSegment

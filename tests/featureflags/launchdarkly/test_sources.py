@@ -15,8 +15,8 @@ from ldclient.integrations.test_data import TestData
 from ldclient.versioned_data_kind import FEATURES, SEGMENTS
 from pytest_django.fixtures import Settings
 
-from featureflags import monitoring
-from featureflags.conf import FeatureFlagsSettings, Source, app_settings, source_of
+from featureflags.core import monitoring
+from featureflags.core.conf import FeatureFlagsSettings, Source, app_settings, source_of
 from featureflags.launchdarkly import configuring
 from featureflags.launchdarkly.client import close, feature_store, has_flags
 from featureflags.launchdarkly.configuring import sending_config

@@ -12,8 +12,8 @@ import pytest
 import redis
 from pytest_django.fixtures import Settings
 
-from featureflags import monitoring
-from featureflags.conf import Source, app_settings
+from featureflags.core import monitoring
+from featureflags.core.conf import Source, app_settings
 from featureflags.launchdarkly.client import close, current_clients, has_flags
 from featureflags.launchdarkly.spare import Spare, spare_key
 from featureflags.launchdarkly.status import State, connection_status

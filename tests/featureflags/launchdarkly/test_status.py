@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from pytest_django.fixtures import Settings
 
-from featureflags.conf import Source
+from featureflags.core.conf import Source
 from featureflags.launchdarkly.client import close
 from featureflags.launchdarkly.status import ConnectionStatus, State, connection_status
 from tests.featureflags.launchdarkly.asking import ARRIVES, ask, wait_for

@@ -15,7 +15,7 @@ from ldclient.feature_store import InMemoryFeatureStore
 from ldclient.interfaces import FeatureStore
 from ldclient.versioned_data_kind import FEATURES, SEGMENTS, VersionedDataKind
 
-from featureflags import monitoring
+from featureflags.core import monitoring
 from featureflags.launchdarkly.store import CopyOnWriteStore
 from tests.services.flag_json import (
     boolean_flag,

@@ -10,7 +10,7 @@ import ldclient
 from ldclient.feature_store import InMemoryFeatureStore
 from ldclient.versioned_data_kind import FEATURES, SEGMENTS
 
-from featureflags.types import JSONValue
+from featureflags.core.types import JSONValue
 
 LOGGER = logging.getLogger("ldclient")
 

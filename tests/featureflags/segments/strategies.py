@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
+from featureflags.core.types import JSONValue
 from featureflags.segments.definitions import Clause, Rule, SegmentDefinition
-from featureflags.types import JSONValue
 
 USERS = ("u1", "u2", "u3")
 HUGE = 10**400

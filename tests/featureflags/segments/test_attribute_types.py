@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from featureflags.core.types import JSONValue
 from featureflags.segments.attribute_types import (
     OPERATORS_BY_TYPE,
     AttributeType,
@@ -11,7 +12,6 @@ from featureflags.segments.attribute_types import (
 )
 from featureflags.segments.definitions import Clause, Rule
 from featureflags.segments.wording import OPERATORS
-from featureflags.types import JSONValue
 
 TYPES = {
     "email": AttributeType.STRING,

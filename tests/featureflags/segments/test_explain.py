@@ -6,13 +6,13 @@ import json
 
 import pytest
 
+from featureflags.core.types import JSONValue
 from featureflags.segments.definitions import Clause, Rule, SegmentDefinition
 from featureflags.segments.explain import explain
 from featureflags.segments.explanation import MISSING, ConditionExplanation
 from featureflags.segments.ruleset import Ruleset
 from featureflags.segments.showing import words
 from featureflags.segments.wording import OPERATORS
-from featureflags.types import JSONValue
 
 
 def clause(op: str, *values: JSONValue, attribute: str = "age", negate: bool = False) -> Clause:

@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from featureflags.core.types import JSONValue
 from featureflags.segments.definitions import Clause, Rule, SegmentDefinition
 from featureflags.segments.explain import explain
 from featureflags.segments.ruleset import Ruleset
 from featureflags.segments.wording import OPERATORS
-from featureflags.types import JSONValue
 from tests.featureflags.segments.proof import SAMPLE
 from tests.featureflags.segments.strategies import (
     FAMILIES,

@@ -16,7 +16,7 @@ from typing import Any, Final, TypeVar
 from django.contrib.auth.models import Group
 from django.db import connection
 
-from featureflags.types import JSONValue
+from featureflags.core.types import JSONValue
 from users.models import Role, User
 
 Drawn = TypeVar("Drawn")

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
+from featureflags.core.types import JSONValue
 from featureflags.segments.definitions import Clause, Rule, SegmentDefinition
-from featureflags.types import JSONValue
 from tests.featureflags.segments.strategies import FAMILIES as ENGINE_FAMILIES
 from tests.featureflags.sql.people import (
     DATES,

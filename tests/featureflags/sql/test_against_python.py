@@ -13,11 +13,11 @@ from hypothesis import event, given
 from hypothesis import strategies as st
 
 from featureflags.attributes import attributes_of
+from featureflags.core.types import Attributes
 from featureflags.segments.definitions import SEGMENT_MATCH, Clause, SegmentDefinition
 from featureflags.segments.ruleset import Ruleset
 from featureflags.sizes import segment_sizes
 from featureflags.sql.compiler import compile_segment
-from featureflags.types import Attributes
 from tests.featureflags.segments.proof import EXAMPLES, PROOF, SMALLEST_SHARE
 from tests.featureflags.sql.people import NOW, create_people
 from tests.featureflags.sql.strategies import FAMILIES, segment_matches, segments

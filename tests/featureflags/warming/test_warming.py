@@ -14,7 +14,7 @@ from pytest_django.fixtures import Settings
 
 from featureflags.cache import entries, rulesets, store
 from featureflags.cache.ahead import WriteAhead
-from featureflags.conf import app_settings
+from featureflags.core.conf import app_settings
 from featureflags.models import WarmRange, WarmRun
 from featureflags.warming.aims import Aim, aim_for
 from featureflags.warming.reports import report

@@ -14,9 +14,9 @@ from ldclient import Context
 
 django.setup()
 
+from featureflags.core.monitoring import counts  # noqa: E402
 from featureflags.evaluation import variation  # noqa: E402 - after Django is set up
 from featureflags.launchdarkly.client import client  # noqa: E402
-from featureflags.monitoring import counts  # noqa: E402
 from featureflags.overrides import override_flag  # noqa: E402
 
 LOAD_THREADS = 4

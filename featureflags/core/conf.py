@@ -207,4 +207,4 @@ def forget_settings(*, setting: str, **_: Any) -> None:
         app_settings.cache_clear()
 
 
-setting_changed.connect(forget_settings, dispatch_uid="featureflags.conf")
+setting_changed.connect(forget_settings, dispatch_uid="featureflags.core.conf")

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from django.utils import translation
 
-from featureflags import texts
+from featureflags.core import i18n
 from featureflags.inspection.serving import Serving, Target
 from featureflags.inspection.targeting import uses_of_each
 from featureflags.segments.attribute_types import AttributeType, check_types
@@ -24,17 +24,17 @@ MARK = "¡"
 @pytest.fixture
 def marked() -> Iterator[None]:
     """Each text that is translated begins with a mark."""
-    texts.translate_with(
+    i18n.translate_with(
         lambda text: MARK + text,
         lambda one, more, number: MARK + (one if number == 1 else more),
     )
     yield
-    texts.translate_with(translation.gettext, translation.ngettext)
+    i18n.translate_with(translation.gettext, translation.ngettext)
 
 
 def test_the_app_puts_in_what_django_has() -> None:
-    assert texts._translate is translation.gettext
-    assert texts._translate_number is translation.ngettext
+    assert i18n._translate is translation.gettext
+    assert i18n._translate_number is translation.ngettext
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,8 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from featureflags.bypass import fresh_rows
 from featureflags.cache import rulesets
+from featureflags.core.uncached import fresh_rows
 from featureflags.models import Segment
 
 pytestmark = pytest.mark.django_db(transaction=True)
