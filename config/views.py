@@ -29,7 +29,7 @@ from featureflags.flags import declared_flags
 from featureflags.reasons import degradation_in_words
 from featureflags.resolving import resolve
 from featureflags.results import ContextSource, Degradation
-from featureflags.segments.showing import show
+from featureflags.segments.formatting import show
 from users.models import User
 from users.requests import loaded_user
 

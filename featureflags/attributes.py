@@ -25,7 +25,7 @@ from django.utils.translation import gettext_lazy as _
 from featureflags.core.conf import app_settings
 from featureflags.core.types import MICROSECONDS_PER_DAY, JSONValue
 from featureflags.segments.attribute_types import AttributeType
-from featureflags.segments.clocks import Clock, ElapsedDays
+from featureflags.segments.time_attributes import Clock, ElapsedDays
 from users.functions import EmailDomain, KeyText
 from users.models import Role
 from users.snapshots import UserSnapshot

@@ -15,8 +15,8 @@ from typing import Any, Final
 from django.db import connections
 
 from featureflags.segments.definitions import EXISTS, SEGMENT_MATCH, Clause
+from featureflags.segments.formatting import words
 from featureflags.segments.ruleset import Ruleset
-from featureflags.segments.showing import words
 from featureflags.sql.bounds import Bounds, Condition, to_q
 from featureflags.sql.compiler import SegmentCompiler
 from featureflags.sql.operands import (

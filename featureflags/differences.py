@@ -20,7 +20,7 @@ from featureflags.changing import MemberState
 from featureflags.documents import SegmentDocument
 from featureflags.moments import moment_in_words
 from featureflags.segments.definitions import Clause, Rule
-from featureflags.segments.exporting import dump_rules
+from featureflags.segments.export import dump_rules
 from featureflags.sentences import condition_in_words
 from users.times import to_datetime
 

@@ -15,7 +15,7 @@ from featureflags.changing import MemberState, SegmentState
 from featureflags.core.types import JSONValue
 from featureflags.models import Segment, SegmentMember
 from featureflags.segments.definitions import InvalidDefinition, Problem, SegmentDefinition
-from featureflags.segments.exporting import NotExportable, dump_rules, to_launchdarkly
+from featureflags.segments.export import NotExportable, dump_rules, to_launchdarkly
 from featureflags.segments.parsing import load_rules, parse_definition
 from featureflags.sql.expressions import as_keys
 from users.models import User

@@ -24,7 +24,7 @@ from featureflags.launchdarkly.management.client import management_client
 from featureflags.launchdarkly.management.errors import ManagementError, NotFoundError
 from featureflags.privacy import is_withheld
 from featureflags.segments.attribute_types import AttributeType
-from featureflags.segments.showing import show
+from featureflags.segments.formatting import show
 
 INDIVISIBLE = frozenset({AttributeType.LIST, AttributeType.OBJECT, AttributeType.BOOLEAN})
 SEGMENT_ATTRIBUTES = frozenset({ATTRIBUTE, PATH})

@@ -32,7 +32,7 @@ from featureflags.guards import Examination, fingerprint, judge
 from featureflags.impact import Impact, Part
 from featureflags.memberlists import member_deltas, replace_members, stored_members
 from featureflags.models import Segment, segment_graph
-from featureflags.segments.exporting import dump_rules
+from featureflags.segments.export import dump_rules
 from featureflags.segments.references import find_cycle, levels, references
 from featureflags.segments.ruleset import Ruleset
 from featureflags.sizes import Movement, movements

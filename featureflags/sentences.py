@@ -11,9 +11,9 @@ from django.utils.translation import gettext as _
 from featureflags.attributes import CUSTOM_PREFIX, catalogue
 from featureflags.moments import moment_in_words
 from featureflags.segments.definitions import EXISTS, SEGMENT_MATCH, Clause
-from featureflags.segments.members import parse_expiry
-from featureflags.segments.showing import show
-from featureflags.segments.wording import ValueKind, wording
+from featureflags.segments.formatting import show
+from featureflags.segments.member_json import parse_expiry
+from featureflags.segments.operator_labels import ValueKind, wording
 
 
 def label_of(attribute: str) -> str:

@@ -11,8 +11,8 @@ from itertools import islice
 from typing import Final
 
 from featureflags.attributes import attributes_of, clocks_of
+from featureflags.segments.next_change import next_change
 from featureflags.segments.ruleset import Ruleset
-from featureflags.segments.schedule import next_change
 from users.snapshots import UserSnapshot
 
 MOST_STEPS: Final = 200

@@ -18,7 +18,7 @@ from featureflags.admin.pages import Link
 from featureflags.admin.wording import moment_in_words, observed_in_words
 from featureflags.models import Segment, SegmentMember
 from featureflags.segments.definitions import SEGMENT_MATCH
-from featureflags.segments.explanation import (
+from featureflags.segments.explanation_tree import (
     MISSING,
     ConditionExplanation,
     Explanation,

@@ -20,7 +20,7 @@ from featureflags.inspection.explaining import (
 from featureflags.reasons import reason_in_words
 from featureflags.results import Evaluation
 from featureflags.segments.definitions import SEGMENT_MATCH
-from featureflags.segments.showing import show
+from featureflags.segments.formatting import show
 from users.models import User
 
 BEFORE_LAUNCHDARKLY = frozenset({"FORCED", "OVERRIDE"})

@@ -39,7 +39,7 @@ from featureflags.flagchecks import Facts, find_problems
 from featureflags.flagcounts import Outcome
 from featureflags.inspection.reading import FlagView
 from featureflags.models import FlagCount, Segment
-from featureflags.segments.showing import show
+from featureflags.segments.formatting import show
 from featureflags.tasks import count_flag
 from users.models import User
 

@@ -42,7 +42,7 @@ from featureflags.models import Segment
 from featureflags.reasons import degradation_in_words, reason_in_words
 from featureflags.resolving import resolve
 from featureflags.results import ContextSource, Evaluation
-from featureflags.segments.showing import show
+from featureflags.segments.formatting import show
 from featureflags.upcoming import Change, changes_ahead
 from users.forms import pretty_json
 from users.models import User

@@ -18,7 +18,7 @@ from featureflags.core.uncached import fresh_rows
 from featureflags.models import Segment
 from featureflags.segments.attribute_types import OPERATORS_BY_TYPE, AttributeType
 from featureflags.segments.definitions import SEGMENT_MATCH
-from featureflags.segments.wording import IS, ONE_VALUE, OPERATORS, ValueKind
+from featureflags.segments.operator_labels import IS, ONE_VALUE, OPERATORS, ValueKind
 from featureflags.suggestions import Suggestion, suggestions
 
 NOTHING_KNOWN: Final = Suggestion()

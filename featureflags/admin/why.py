@@ -44,7 +44,7 @@ from featureflags.models import Segment
 from featureflags.reasons import degradation_in_words
 from featureflags.resolving import resolve
 from featureflags.segments.explain import explain
-from featureflags.segments.showing import show
+from featureflags.segments.formatting import show
 from featureflags.upcoming import changes_ahead
 from users.models import User
 from users.selectors import find_user, snapshot_of

@@ -8,9 +8,9 @@ from featureflags.attributes import catalogue
 from featureflags.inspection.serving import Serving
 from featureflags.moments import moment_in_words as moment_in_words
 from featureflags.segments.attribute_types import AttributeType
-from featureflags.segments.explanation import MISSING
-from featureflags.segments.members import parse_expiry
-from featureflags.segments.showing import show
+from featureflags.segments.explanation_tree import MISSING
+from featureflags.segments.formatting import show
+from featureflags.segments.member_json import parse_expiry
 from featureflags.sentences import label_of
 
 

@@ -13,7 +13,7 @@ from typing import Any
 from featureflags.core.i18n import gettext
 from featureflags.inspection.clauses import targets_among
 from featureflags.inspection.reading import Raw, RuleView, rules_of
-from featureflags.segments.showing import words
+from featureflags.segments.formatting import words
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

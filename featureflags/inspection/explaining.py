@@ -29,11 +29,11 @@ from featureflags.inspection.serving import WHOLE, Serving, bucket, serving_of, 
 from featureflags.inspection.shapes import objects
 from featureflags.segments.definitions import SEGMENT_MATCH, USER_KIND, Clause
 from featureflags.segments.explain import observed_in_words
-from featureflags.segments.explanation import MISSING
+from featureflags.segments.explanation_tree import MISSING
+from featureflags.segments.formatting import show, words
+from featureflags.segments.matching import compile_clause, reader
 from featureflags.segments.operators import VALUE_TESTS
-from featureflags.segments.predicate import compile_clause, reader
 from featureflags.segments.references import attribute_path
-from featureflags.segments.showing import show, words
 
 MOST_NESTED: Final = 50
 """LaunchDarkly segments within segments. Past that, nothing is said of them."""

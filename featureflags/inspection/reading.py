@@ -20,7 +20,7 @@ from featureflags.inspection.shapes import Raw as Raw
 from featureflags.inspection.shapes import RawData as RawData
 from featureflags.inspection.shapes import items, objects, text, whole
 from featureflags.segments.definitions import Clause
-from featureflags.segments.showing import show, words
+from featureflags.segments.formatting import show, words
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

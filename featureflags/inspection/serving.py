@@ -17,9 +17,9 @@ from featureflags.core.i18n import gettext, ngettext
 from featureflags.core.types import Attributes, JSONValue
 from featureflags.inspection.shapes import Raw, items, objects, text
 from featureflags.segments.definitions import USER_KIND
-from featureflags.segments.predicate import reader
+from featureflags.segments.formatting import show
+from featureflags.segments.matching import reader
 from featureflags.segments.references import attribute_path
-from featureflags.segments.showing import show
 
 WHOLE: Final = 100_000
 """LaunchDarkly counts weights in thousandths of a percent."""

@@ -19,8 +19,8 @@ from featureflags.inspection.clauses import PATH, is_about_segments, launchdarkl
 from featureflags.inspection.reading import FlagView, RawData, RuleView, flags, segments
 from featureflags.inspection.serving import Serving
 from featureflags.segments.definitions import SEGMENT_MATCH, Clause
+from featureflags.segments.formatting import words
 from featureflags.segments.references import reachable
-from featureflags.segments.showing import words
 
 Names = Callable[[str], bool]
 """Whether something is true of the attribute of this name."""

@@ -18,7 +18,7 @@ from featureflags.inspection.reading import (
 )
 from featureflags.inspection.shapes import objects, text
 from featureflags.segments.definitions import SEGMENT_MATCH, Clause
-from featureflags.segments.showing import words
+from featureflags.segments.formatting import words
 
 FLAG: Final = "flag"
 SEGMENT: Final = "segment"

@@ -11,9 +11,9 @@ from typing import Final
 
 from featureflags.core.i18n import gettext, gettext_noop
 from featureflags.segments.definitions import EXISTS, SEGMENT_MATCH, Clause, Problem, Rule
+from featureflags.segments.operator_labels import OPERATORS
 from featureflags.segments.references import attribute_path
 from featureflags.segments.values import is_number, parse_semver
-from featureflags.segments.wording import OPERATORS
 
 
 class AttributeType(StrEnum):

@@ -11,16 +11,16 @@ from collections.abc import Mapping
 from featureflags.core.i18n import gettext
 from featureflags.core.types import Attributes
 from featureflags.segments.definitions import EXISTS, SEGMENT_MATCH
-from featureflags.segments.explanation import (
+from featureflags.segments.explanation_tree import (
     MISSING,
     ConditionExplanation,
     Explanation,
     RuleExplanation,
 )
-from featureflags.segments.predicate import CompiledClause, CompiledRule, reader
+from featureflags.segments.formatting import listed, show
+from featureflags.segments.matching import CompiledClause, CompiledRule, reader
+from featureflags.segments.operator_labels import OPERATORS, wording
 from featureflags.segments.ruleset import CompiledSegment, Ruleset
-from featureflags.segments.showing import listed, show
-from featureflags.segments.wording import OPERATORS, wording
 
 
 def explain(ruleset: Ruleset, segment_key: str, attributes: Attributes, *, now: int) -> Explanation:

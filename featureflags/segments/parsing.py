@@ -22,10 +22,10 @@ from featureflags.segments.definitions import (
     Rule,
     SegmentDefinition,
 )
-from featureflags.segments.limits import json_problem, text_problem, value_problem
-from featureflags.segments.members import MEMBER_FIELDS, parse_members
+from featureflags.segments.json_limits import json_problem, text_problem, value_problem
+from featureflags.segments.member_json import MEMBER_FIELDS, parse_members
+from featureflags.segments.operator_labels import OPERATORS
 from featureflags.segments.references import attribute_path
-from featureflags.segments.wording import OPERATORS
 
 _RULE_FIELDS: Final = {"id", "description", "clauses"}
 _CLAUSE_FIELDS: Final = {"attribute", "op", "values", "negate", "contextKind"}

@@ -13,8 +13,7 @@ from typing import TypeAlias
 from featureflags.core.i18n import gettext
 from featureflags.core.types import Attributes
 from featureflags.segments.definitions import SEGMENT_MATCH, Problem, SegmentDefinition
-from featureflags.segments.index import RuleIndex
-from featureflags.segments.predicate import (
+from featureflags.segments.matching import (
     CompiledClause,
     CompiledRule,
     Predicate,
@@ -22,6 +21,7 @@ from featureflags.segments.predicate import (
     conjunction,
 )
 from featureflags.segments.references import levels, reachable, references
+from featureflags.segments.rule_index import RuleIndex
 
 Membership: TypeAlias = tuple[str, bool, int | None]
 """A segment's key, whether the user is included rather than excluded, and until when (µs)."""

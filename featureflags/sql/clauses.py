@@ -16,7 +16,7 @@ from django.db.models.lookups import Exact, GreaterThanOrEqual, LessThanOrEqual
 
 from featureflags.core.types import JSONValue
 from featureflags.segments.definitions import EXISTS, Clause
-from featureflags.segments.members import parse_expiry
+from featureflags.segments.member_json import parse_expiry
 from featureflags.segments.operators import VALUE_TESTS
 from featureflags.segments.values import is_number
 from featureflags.sql.bounds import (

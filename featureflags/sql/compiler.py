@@ -13,7 +13,7 @@ from typing import Final
 from django.db.models import F, Q, TextField
 
 from featureflags.segments.definitions import SEGMENT_MATCH
-from featureflags.segments.predicate import CompiledClause
+from featureflags.segments.matching import CompiledClause
 from featureflags.segments.ruleset import CompiledSegment, Ruleset
 from featureflags.sql.bounds import Bounds, both, either, exactly, inverse, to_q, unknown
 from featureflags.sql.clauses import clause_bounds, key_condition

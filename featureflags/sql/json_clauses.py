@@ -8,7 +8,7 @@ from typing import Final
 
 from featureflags.core.types import JSONValue
 from featureflags.segments.definitions import Clause
-from featureflags.segments.limits import text_problem
+from featureflags.segments.json_limits import text_problem
 from featureflags.segments.values import is_number
 from featureflags.sql.bounds import (
     Bounds,

@@ -16,7 +16,7 @@ from featureflags.attributes import CUSTOM_PREFIX, Attribute, catalogue
 from featureflags.core.types import JSONValue
 from featureflags.segments.attribute_types import AttributeType
 from featureflags.segments.definitions import USER_KIND
-from featureflags.segments.predicate import BUILT_IN
+from featureflags.segments.matching import BUILT_IN
 from featureflags.sql.expressions import Name, Text
 from featureflags.sql.json import DoubleOf, JSONAt, JSONTypeAt, ListOf, TextOf, means_text
 

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from featureflags.core.types import JSONValue
-from featureflags.segments.limits import text_problem
+from featureflags.segments.json_limits import text_problem
 from featureflags.segments.values import parse_semver
 from featureflags.sql.bounds import Bounds, Condition, any_of, condition, either, exactly, unknown
 from featureflags.sql.expressions import OneOf, TextPart

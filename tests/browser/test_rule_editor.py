@@ -12,7 +12,7 @@ from playwright.sync_api import Dialog, Expect, Page
 from featureflags.attributes import catalogue
 from featureflags.models import Segment
 from featureflags.segments.attribute_types import OPERATORS_BY_TYPE, AttributeType
-from featureflags.segments.wording import wording
+from featureflags.segments.operator_labels import wording
 from tests.browser.conftest import PHONE, CheckAccessibility, OpenPage, Shot, person_with
 from tests.browser.editing import Editor, stored, stored_clauses
 from tests.factories import SegmentFactory, UserFactory, clause, rule

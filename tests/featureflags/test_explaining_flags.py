@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from featureflags.inspection.explaining import FlagExplanation, explain_flag
 from featureflags.inspection.serving import serving_of, variation_of
-from featureflags.segments.explanation import MISSING
+from featureflags.segments.explanation_tree import MISSING
 from tests.featureflags.segments.sdk import Sdk
 from tests.services.flag_json import (
     boolean_flag,

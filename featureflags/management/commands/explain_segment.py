@@ -11,7 +11,7 @@ from featureflags.attributes import attributes_of, clocks_of
 from featureflags.management.reading import USER_HELP, as_json, subject
 from featureflags.management.segments import KEY_HELP, ruleset_with_segment
 from featureflags.segments.explain import explain
-from featureflags.segments.schedule import next_change
+from featureflags.segments.next_change import next_change
 from users.selectors import snapshot_of
 from users.times import now_in_microseconds, to_rfc3339
 

@@ -9,7 +9,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from featureflags.documents import export_segments
 from featureflags.management.reading import as_json
-from featureflags.segments.exporting import NotExportable
+from featureflags.segments.export import NotExportable
 
 HELP = """\
 Write segments as JSON, in the form that LaunchDarkly's file data source reads.

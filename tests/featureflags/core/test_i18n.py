@@ -13,8 +13,8 @@ from featureflags.inspection.serving import Serving, Target
 from featureflags.inspection.targeting import uses_of_each
 from featureflags.segments.attribute_types import AttributeType, check_types
 from featureflags.segments.definitions import Clause
+from featureflags.segments.formatting import words
 from featureflags.segments.parsing import load_rules
-from featureflags.segments.showing import words
 from tests.factories import clause, rule
 from tests.services.flag_json import boolean_flag, segment_rule
 

@@ -11,7 +11,7 @@ from featureflags.segments.attribute_types import (
     check_types,
 )
 from featureflags.segments.definitions import Clause, Rule
-from featureflags.segments.wording import OPERATORS
+from featureflags.segments.operator_labels import OPERATORS
 
 TYPES = {
     "email": AttributeType.STRING,

@@ -9,10 +9,10 @@ import pytest
 from featureflags.core.types import JSONValue
 from featureflags.segments.definitions import Clause, Rule, SegmentDefinition
 from featureflags.segments.explain import explain
-from featureflags.segments.explanation import MISSING, ConditionExplanation
+from featureflags.segments.explanation_tree import MISSING, ConditionExplanation
+from featureflags.segments.formatting import words
+from featureflags.segments.operator_labels import OPERATORS
 from featureflags.segments.ruleset import Ruleset
-from featureflags.segments.showing import words
-from featureflags.segments.wording import OPERATORS
 
 
 def clause(op: str, *values: JSONValue, attribute: str = "age", negate: bool = False) -> Clause:

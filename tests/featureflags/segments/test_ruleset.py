@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from featureflags.core.types import JSONValue
 from featureflags.segments.definitions import Clause, Rule, SegmentDefinition
 from featureflags.segments.explain import explain
+from featureflags.segments.operator_labels import OPERATORS
 from featureflags.segments.ruleset import Ruleset
-from featureflags.segments.wording import OPERATORS
 from tests.featureflags.segments.proof import SAMPLE
 from tests.featureflags.segments.strategies import (
     FAMILIES,

@@ -12,7 +12,7 @@ from typing import Final
 
 from featureflags.core.i18n import gettext
 from featureflags.segments.definitions import Problem
-from featureflags.segments.limits import text_problem
+from featureflags.segments.json_limits import text_problem
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)

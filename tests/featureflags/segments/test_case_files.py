@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from featureflags.segments.cases import CaseResult, InvalidCases, run_cases
+from featureflags.segments.case_files import CaseResult, InvalidCases, run_cases
+from featureflags.segments.operator_labels import OPERATORS
 from featureflags.segments.parsing import parse_definition
-from featureflags.segments.wording import OPERATORS
 from tests.featureflags.segments.sdk import Sdk
 from tests.featureflags.segments.strategies import Json
 

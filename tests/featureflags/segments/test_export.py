@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from featureflags.segments.definitions import Clause, InvalidDefinition, Rule, SegmentDefinition
-from featureflags.segments.exporting import NotExportable, dump_rules, to_launchdarkly
+from featureflags.segments.export import NotExportable, dump_rules, to_launchdarkly
 from featureflags.segments.parsing import parse_definition, parse_rules
 from tests.featureflags.segments.proof import SAMPLE
 from tests.featureflags.segments.sdk import Sdk

@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 
 from featureflags.core.types import MICROSECONDS_PER_DAY as DAY
 from featureflags.core.types import JSONValue
-from featureflags.segments.clocks import END_OF_TIME, Clock, CurrentTime, ElapsedDays
 from featureflags.segments.definitions import Clause, Rule, SegmentDefinition
+from featureflags.segments.next_change import next_change
 from featureflags.segments.ruleset import Ruleset
-from featureflags.segments.schedule import next_change
+from featureflags.segments.time_attributes import END_OF_TIME, Clock, CurrentTime, ElapsedDays
 from tests.featureflags.segments.proof import SAMPLE
 
 NOW = 1_750_000_000_123_456

@@ -12,7 +12,7 @@ from typing import Final
 
 from featureflags.core.types import JSONValue
 from featureflags.segments.definitions import Clause
-from featureflags.segments.showing import plain, words
+from featureflags.segments.formatting import plain, words
 
 MAX_NESTING: Final = 20
 """How deep a rendering follows segments into segments; the tree itself holds all of them."""

@@ -14,8 +14,8 @@ from typing import Final
 from featureflags.core.types import Attributes, JSONValue
 from featureflags.segments.definitions import USER_KIND, InvalidDefinition, SegmentDefinition
 from featureflags.segments.explain import explain
-from featureflags.segments.explanation import Explanation
-from featureflags.segments.members import parse_expiry
+from featureflags.segments.explanation_tree import Explanation
+from featureflags.segments.member_json import parse_expiry
 from featureflags.segments.parsing import parse_definition
 from featureflags.segments.ruleset import Ruleset
 

@@ -11,14 +11,9 @@ from collections.abc import Set as AbstractSet
 from typing import Final, TypeAlias
 
 from featureflags.core.types import Attributes
+from featureflags.segments.bitset_tables import EqualityTable, RangeTable
+from featureflags.segments.matching import CompiledClause, CompiledRule, Predicate, conjunction
 from featureflags.segments.operators import LOWER_BOUNDS, UPPER_BOUNDS
-from featureflags.segments.predicate import (
-    CompiledClause,
-    CompiledRule,
-    Predicate,
-    conjunction,
-)
-from featureflags.segments.tables import EqualityTable, RangeTable
 
 Table: TypeAlias = EqualityTable | RangeTable
 Place: TypeAlias = tuple[str, str]

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from featureflags.core.i18n import gettext
 from featureflags.core.types import JSONValue
 from featureflags.segments.definitions import EXISTS, Clause, Problem, Rule, SegmentDefinition
-from featureflags.segments.members import format_expiry
+from featureflags.segments.member_json import format_expiry
 
 
 class NotExportable(ValueError):  # noqa: N818 - the name says what cannot be done

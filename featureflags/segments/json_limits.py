@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Final
 
 from featureflags.core.i18n import gettext
+from featureflags.segments.operator_labels import ValueKind
 from featureflags.segments.regexes import Regex
 from featureflags.segments.values import is_number, parse_instant, parse_semver
-from featureflags.segments.wording import ValueKind
 
 MAX_DEPTH: Final = 20
 """How deep lists and objects may nest inside one clause value."""

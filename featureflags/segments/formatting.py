@@ -11,7 +11,7 @@ from typing import Final
 from featureflags.core.i18n import gettext
 from featureflags.core.types import JSONValue
 from featureflags.segments.definitions import EXISTS, SEGMENT_MATCH, Clause
-from featureflags.segments.wording import wording
+from featureflags.segments.operator_labels import wording
 
 _LONGEST: Final = 120
 _DEEPEST: Final = 20

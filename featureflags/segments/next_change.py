@@ -9,7 +9,9 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Final
 from weakref import WeakKeyDictionary
 
-from featureflags.segments.clocks import (
+from featureflags.segments.matching import CompiledClause
+from featureflags.segments.ruleset import Ruleset
+from featureflags.segments.time_attributes import (
     Clock,
     CurrentTime,
     ElapsedDays,
@@ -17,8 +19,6 @@ from featureflags.segments.clocks import (
     flip_steps,
     next_step,
 )
-from featureflags.segments.predicate import CompiledClause
-from featureflags.segments.ruleset import Ruleset
 
 _STEPPED: Final = (ElapsedDays, CurrentTime)
 

@@ -12,8 +12,8 @@ from collections.abc import Sequence
 from typing import Final
 
 from featureflags.core.types import Attributes
+from featureflags.segments.matching import BUILT_IN, CompiledClause
 from featureflags.segments.operators import LOWER_BOUNDS, UPPER_BOUNDS, numeric_limit, scalar_sets
-from featureflags.segments.predicate import BUILT_IN, CompiledClause
 
 _NUMBERS: Final = (int, float)
 _LISTS: Final = (list, tuple)
