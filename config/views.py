@@ -22,13 +22,13 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
 from config.demo import DEMO_PEOPLE, DemoPerson
-from featureflags.contexts import UserContext
+from featureflags.contexts.building import UserContext
+from featureflags.contexts.results import ContextSource, Degradation
 from featureflags.core.monitoring import report
 from featureflags.evaluation import all_flags, looking
 from featureflags.flags import declared_flags
 from featureflags.reasons import degradation_in_words
 from featureflags.resolving import resolve
-from featureflags.results import ContextSource, Degradation
 from featureflags.segments.formatting import show
 from users.models import User
 from users.requests import loaded_user

@@ -15,7 +15,8 @@ import msgspec
 
 from featureflags.cache import tallies, usage
 from featureflags.cache.usage import pending
-from featureflags.contexts import UserContext, with_extra
+from featureflags.contexts.building import UserContext, with_extra
+from featureflags.contexts.results import Degradation, Evaluation, FlagUnavailable
 from featureflags.core.monitoring import report
 from featureflags.core.types import JSONValue
 from featureflags.flags import Flag, FlagType, declared_flags
@@ -29,7 +30,6 @@ from featureflags.overrides import (
     in_force,
     overridden_flags,
 )
-from featureflags.results import Degradation, Evaluation, FlagUnavailable
 
 logger = logging.getLogger(__name__)
 

@@ -17,14 +17,14 @@ from django.core.checks import (
 from django.core.exceptions import FieldDoesNotExist, FieldError, ImproperlyConfigured
 from django.db import connections
 
-from featureflags.attributes import catalogue
-from featureflags.contexts import json_problem
+from featureflags.contexts.attributes import catalogue
+from featureflags.contexts.building import json_problem
+from featureflags.contexts.privacy import sends_segments, useless_names
 from featureflags.core.conf import app_settings
 from featureflags.flags import Flag, FlagType, declared_flags
 from featureflags.launchdarkly.management.client import missing_variables
 from featureflags.models import KEY, Segment, segment_graph
 from featureflags.overrides import FORCE_PREFIX, environment_name, read_forced
-from featureflags.privacy import sends_segments, useless_names
 from featureflags.segments.definitions import Problem, SegmentDefinition
 from featureflags.segments.parsing import load_rules
 from featureflags.segments.ruleset import Ruleset

@@ -31,13 +31,13 @@ from featureflags.answering import (
     evaluate_one,
 )
 from featureflags.cache.unit import current_unit
-from featureflags.contexts import InvalidAttribute, UserContext, event_data
+from featureflags.contexts.building import InvalidAttribute, UserContext, event_data
+from featureflags.contexts.results import Evaluation, FlagUnavailable
 from featureflags.core.types import JSONValue
 from featureflags.launchdarkly import evaluator
 from featureflags.launchdarkly.client import looking
 from featureflags.overrides import override_flag
 from featureflags.resolving import Subject, resolve
-from featureflags.results import Evaluation, FlagUnavailable
 
 __all__ = [
     "UNSET",

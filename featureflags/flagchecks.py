@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from featureflags.attributes import catalogue
 from featureflags.cache.usage import Usage
+from featureflags.contexts.attributes import catalogue
+from featureflags.contexts.privacy import is_withheld
 from featureflags.core.conf import app_settings
 from featureflags.flags import Flag
 from featureflags.inspection.clauses import ATTRIBUTE, PATH
@@ -22,7 +23,6 @@ from featureflags.inspection.targeting import named_segments
 from featureflags.inspection.traps import find_traps
 from featureflags.launchdarkly.management.client import management_client
 from featureflags.launchdarkly.management.errors import ManagementError, NotFoundError
-from featureflags.privacy import is_withheld
 from featureflags.segments.attribute_types import AttributeType
 from featureflags.segments.formatting import show
 

@@ -28,12 +28,12 @@ from django.utils.translation import gettext_noop
 
 from featureflags.answering import UNSET, evaluate_one
 from featureflags.cache.rulesets import current_ruleset
-from featureflags.contexts import user_context
+from featureflags.contexts.building import user_context
+from featureflags.contexts.results import ContextSource, Evaluation
 from featureflags.core.types import JSONValue
 from featureflags.evaluation import looking
 from featureflags.launchdarkly.client import feature_store, has_flags
 from featureflags.models import FlagCount
-from featureflags.results import ContextSource, Evaluation
 from users.models import User
 from users.querysets import UserQuerySet
 from users.selectors import snapshots

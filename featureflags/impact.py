@@ -11,8 +11,8 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from featureflags.attributes import attributes_of
 from featureflags.cache.rulesets import current_ruleset
+from featureflags.contexts.attributes import attributes_of
 from featureflags.core.conf import app_settings
 from featureflags.core.uncached import fresh_rows
 from featureflags.membership import BATCH, batches

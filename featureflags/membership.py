@@ -11,8 +11,8 @@ from typing import Final, TypeAlias
 
 from django.db.models import F, Q
 
-from featureflags.attributes import attributes_of
 from featureflags.cache.rulesets import current_ruleset
+from featureflags.contexts.attributes import attributes_of
 from featureflags.core.types import JSONValue
 from featureflags.models import Segment
 from featureflags.segments.definitions import SegmentDefinition

@@ -11,7 +11,7 @@ from typing import Final
 
 from django.core.cache import caches
 
-from featureflags.attributes import catalogue
+from featureflags.contexts.attributes import catalogue
 from featureflags.core.conf import app_settings
 from featureflags.flags import declared_flags
 from featureflags.launchdarkly import preloading as launchdarkly

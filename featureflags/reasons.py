@@ -11,7 +11,7 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from featureflags.results import ContextSource, Degradation, Evaluation
+from featureflags.contexts.results import ContextSource, Degradation, Evaluation
 
 _KINDS: Mapping[str, Promise] = {
     "OFF": gettext_lazy("Targeting is off."),

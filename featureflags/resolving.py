@@ -26,16 +26,16 @@ from featureflags.cache.rulesets import (
 )
 from featureflags.cache.store import CacheRead
 from featureflags.cache.unit import UnitOfWork, current_unit
-from featureflags.contexts import (
+from featureflags.contexts.building import (
     UserContext,
     bare_context,
     user_context,
     visitor_context,
     with_anonymous_key,
 )
+from featureflags.contexts.results import ContextSource, Degradation
 from featureflags.core.types import MICROSECONDS_PER_SECOND
 from featureflags.launchdarkly.client import is_looking
-from featureflags.results import ContextSource, Degradation
 from featureflags.visitors import known_visitor_key, visitor_key
 from users.models import User
 from users.requests import loaded_user, session_user_key

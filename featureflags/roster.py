@@ -17,7 +17,7 @@ from typing import Final
 from django.db.models import F, Q, Value
 from django.db.models.functions import Concat
 
-from featureflags.attributes import attributes_of
+from featureflags.contexts.attributes import attributes_of
 from featureflags.core.types import MICROSECONDS_PER_DAY
 from featureflags.core.uncached import fresh_rows
 from featureflags.models import SegmentMember

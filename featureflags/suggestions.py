@@ -14,9 +14,9 @@ from typing import Final
 import msgspec
 from django.core.cache import caches
 
-from featureflags.attributes import CUSTOM_PREFIX, Privacy, attributes_of
+from featureflags.contexts.attributes import CUSTOM_PREFIX, Privacy, attributes_of
+from featureflags.contexts.privacy import privacy_of
 from featureflags.core.types import JSONValue
-from featureflags.privacy import privacy_of
 from users.models import User
 from users.selectors import snapshots
 from users.times import now_in_microseconds

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Final
 
-from featureflags.attributes import attributes_of, clocks_of
+from featureflags.contexts.attributes import attributes_of, clocks_of
 from featureflags.segments.next_change import next_change
 from featureflags.segments.ruleset import Ruleset
 from users.snapshots import UserSnapshot

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 
 from django.utils.translation import gettext
 
-from featureflags.attributes import is_user_writable, type_of
+from featureflags.contexts.attributes import is_user_writable, type_of
 from featureflags.segments.attribute_types import check_types
 from featureflags.segments.definitions import InvalidDefinition, Problem, Rule
 from featureflags.segments.parsing import parse_rules

@@ -135,7 +135,7 @@ LOGOUT_REDIRECT_URL = "home"
 FEATUREFLAGS = {
     # Where the flags of this project are declared: a list of featureflags.flags.Flag.
     "FLAGS": "config.flags.FLAGS",
-    # Attributes of this project's own: dotted paths to featureflags.attributes.Attribute.
+    # Attributes of this project's own: dotted paths to featureflags.contexts.attributes.Attribute.
     "ATTRIBUTES": [],
     # The cache alias that holds snapshots. It should raise when it fails: we count and survive it.
     "CACHE": "featureflags",

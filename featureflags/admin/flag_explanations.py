@@ -11,6 +11,7 @@ from django.utils.translation import gettext as _
 from featureflags.admin.explanations import ConditionRow, RuleRow, Section, segment_link
 from featureflags.admin.pages import Link
 from featureflags.admin.wording import bucket_in_words, observed_in_words
+from featureflags.contexts.results import Evaluation
 from featureflags.inspection.explaining import (
     ClauseTrace,
     FlagExplanation,
@@ -18,7 +19,6 @@ from featureflags.inspection.explaining import (
     SegmentTrace,
 )
 from featureflags.reasons import reason_in_words
-from featureflags.results import Evaluation
 from featureflags.segments.definitions import SEGMENT_MATCH
 from featureflags.segments.formatting import show
 from users.models import User

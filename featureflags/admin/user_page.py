@@ -29,10 +29,11 @@ from featureflags.admin.pages import (
 from featureflags.admin.used_by import flag_address
 from featureflags.admin.wording import moment_in_words
 from featureflags.answering import evaluate_all
-from featureflags.attributes import attributes_of, catalogue
 from featureflags.cache.rulesets import current_ruleset
 from featureflags.cache.unit import unit_of_work
-from featureflags.contexts import UserContext, user_context
+from featureflags.contexts.attributes import attributes_of, catalogue
+from featureflags.contexts.building import UserContext, user_context
+from featureflags.contexts.results import ContextSource, Evaluation
 from featureflags.evaluation import all_flags, looking
 from featureflags.flags import declared_flags
 from featureflags.inspection.deciding import decision
@@ -41,7 +42,6 @@ from featureflags.launchdarkly.client import feature_store
 from featureflags.models import Segment
 from featureflags.reasons import degradation_in_words, reason_in_words
 from featureflags.resolving import resolve
-from featureflags.results import ContextSource, Evaluation
 from featureflags.segments.formatting import show
 from featureflags.upcoming import Change, changes_ahead
 from users.forms import pretty_json

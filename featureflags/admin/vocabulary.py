@@ -12,7 +12,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from featureflags.admin.editor_texts import editor_texts
-from featureflags.attributes import CUSTOM_PREFIX, Attribute, catalogue
+from featureflags.contexts.attributes import CUSTOM_PREFIX, Attribute, catalogue
 from featureflags.core.types import JSONValue
 from featureflags.core.uncached import fresh_rows
 from featureflags.models import Segment

@@ -33,9 +33,9 @@ from featureflags.admin.pages import (
     users_link,
 )
 from featureflags.admin.wording import moment_in_words
-from featureflags.attributes import attributes_of
 from featureflags.cache.rulesets import LoadedRuleset, current_ruleset
 from featureflags.cache.unit import unit_of_work
+from featureflags.contexts.attributes import attributes_of
 from featureflags.evaluation import Evaluation, all_flags, looking, variation_detail
 from featureflags.flags import declared_flags
 from featureflags.inspection.explaining import FlagExplanation, explain_flag

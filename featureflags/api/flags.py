@@ -19,11 +19,11 @@ from featureflags.api.authentication import FlagsSessionAuthentication
 from featureflags.api.pagination import FlagPagination
 from featureflags.api.requests import http_request, is_staff
 from featureflags.api.serializers import EvaluationSerializer, evaluation_data
-from featureflags.contexts import visitor_context
+from featureflags.contexts.building import visitor_context
+from featureflags.contexts.results import Degradation
 from featureflags.evaluation import Evaluation, all_flags, variation_detail
 from featureflags.flags import declared_flags
 from featureflags.launchdarkly.evaluator import client_side_flags
-from featureflags.results import Degradation
 from users.api.authentication import TokenAuthentication
 
 AUTH: list[Any] = [{"session": []}, {"tokenAuth": []}, {}]

@@ -8,7 +8,7 @@ from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from featureflags.results import ContextSource, Degradation, Evaluation
+from featureflags.contexts.results import ContextSource, Degradation, Evaluation
 
 SOURCES = [source.value for source in ContextSource]
 DEGRADATIONS = [reason.value for reason in Degradation]

@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 from django.core.signals import setting_changed
 
-from featureflags.contexts import UserContext
+from featureflags.contexts.building import UserContext
 from featureflags.segments.ruleset import Ruleset
 from users.snapshots import UserSnapshot
 

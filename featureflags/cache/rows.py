@@ -10,7 +10,7 @@ from django.db import DatabaseError, transaction
 from featureflags.cache import coherence, store
 from featureflags.cache.store import CacheRead
 from featureflags.cache.turns import Turns
-from featureflags.results import ContextSource
+from featureflags.contexts.results import ContextSource
 from users.selectors import snapshots_by_key
 from users.snapshots import UserSnapshot
 

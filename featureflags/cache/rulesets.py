@@ -19,11 +19,11 @@ from django.db import DatabaseError
 
 from featureflags.cache import coherence
 from featureflags.cache.store import CacheRead
+from featureflags.contexts.results import Degradation
 from featureflags.core.conf import app_settings
 from featureflags.core.monitoring import report
 from featureflags.core.uncached import fresh_rows
 from featureflags.models import Segment, SegmentMember
-from featureflags.results import Degradation
 from featureflags.segments.definitions import SegmentDefinition
 from featureflags.segments.parsing import load_rules
 from featureflags.segments.ruleset import Ruleset

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from featureflags.cache import daily
-from featureflags.results import ContextSource, Degradation
+from featureflags.contexts.results import ContextSource, Degradation
 
 PREFIX = "flag-answers"
 FOUND = "found:"

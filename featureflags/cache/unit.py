@@ -17,7 +17,7 @@ from django.http import HttpRequest
 
 from featureflags.cache import usage
 from featureflags.cache.rulesets import LoadedRuleset
-from featureflags.contexts import UserContext
+from featureflags.contexts.building import UserContext
 from users.models import User
 
 MAX_CONTEXTS = 10_000

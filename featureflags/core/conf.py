@@ -30,7 +30,7 @@ class FeatureFlagsSettings:
     flags: str = ""
     """Dotted path to the list of `featureflags.flags.Flag` that this project declares."""
     attributes: tuple[str, ...] = ()
-    """Dotted paths to the project's own `featureflags.attributes.Attribute`."""
+    """Dotted paths to the project's own `featureflags.contexts.attributes.Attribute`."""
     cache: str = "default"
     """The cache alias of snapshots. A backend that raises when it fails is counted and survived."""
     snapshot_seconds: int = 24 * 3600
@@ -66,7 +66,7 @@ class FeatureFlagsSettings:
     private_attributes: tuple[str, ...] = ("email", "name")
     launchdarkly_attributes: tuple[str, ...] = ("*",)
     """The names of the attributes that may be sent; `*` stands for all that the catalogue and the
-    rules of `featureflags.privacy` let through. Empty: the user's key alone."""
+    rules of `featureflags.contexts.privacy` let through. Empty: the user's key alone."""
     segments_as: SegmentsAs = SegmentsAs.BOTH
     """How LaunchDarkly is told of segments: `list`, `object` or `both`."""
     max_attribute_bytes: int = 16 * 1024

@@ -13,7 +13,7 @@ from ldclient.integrations import Files
 from ldclient.integrations.test_data import TestData
 from ldclient.interfaces import FeatureStore, UpdateProcessor
 
-from featureflags.attributes import private_names
+from featureflags.contexts.attributes import private_names
 from featureflags.core.conf import FeatureFlagsSettings, Source, source_of
 from featureflags.core.monitoring import report
 from featureflags.launchdarkly.daemon import DaemonStore

@@ -10,11 +10,11 @@ import msgspec
 from ldclient import Context
 from ldclient.evaluation import EvaluationDetail
 
-from featureflags.boundary import json_problem
+from featureflags.contexts.json_limits import json_problem
+from featureflags.contexts.results import Degradation
 from featureflags.core.monitoring import report
 from featureflags.core.types import JSONValue
 from featureflags.launchdarkly.client import client, has_flags
-from featureflags.results import Degradation
 
 logger = logging.getLogger(__name__)
 

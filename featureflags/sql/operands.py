@@ -12,7 +12,7 @@ from typing import Any, Final, Protocol, TypeAlias
 
 from django.db.models import BooleanField, DateTimeField, Exists, F, Field, FloatField, TextField
 
-from featureflags.attributes import CUSTOM_PREFIX, Attribute, catalogue
+from featureflags.contexts.attributes import CUSTOM_PREFIX, Attribute, catalogue
 from featureflags.core.types import JSONValue
 from featureflags.segments.attribute_types import AttributeType
 from featureflags.segments.definitions import USER_KIND

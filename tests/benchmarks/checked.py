@@ -36,12 +36,12 @@ from waffle import get_waffle_flag_model
 from featureflags import evaluation
 from featureflags.cache import computed, entries, rulesets
 from featureflags.cache.unit import unit_of_work
-from featureflags.contexts import user_context
+from featureflags.contexts.building import user_context
+from featureflags.contexts.results import ContextSource
 from featureflags.core.conf import app_settings
 from featureflags.launchdarkly import client as clients
 from featureflags.models import Segment
 from featureflags.resolving import contexts_for
-from featureflags.results import ContextSource
 from tests.benchmarks.matching import general
 from tests.benchmarks.timing import REPEATS, Figure, Step, Timer, repeated
 from tests.services.launchdarkly import LaunchDarklyServer, boolean_flag, segment_rule

@@ -9,7 +9,7 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import Dialog, Expect, Page
 
-from featureflags.attributes import catalogue
+from featureflags.contexts.attributes import catalogue
 from featureflags.models import Segment
 from featureflags.segments.attribute_types import OPERATORS_BY_TYPE, AttributeType
 from featureflags.segments.operator_labels import wording

@@ -17,7 +17,7 @@ from django.db.models import F
 from pytest_django.fixtures import Settings
 
 from featureflags import checks
-from featureflags.attributes import Attribute
+from featureflags.contexts.attributes import Attribute
 from featureflags.flags import Flag, FlagType
 from featureflags.models import Segment
 from featureflags.segments.attribute_types import AttributeType
@@ -244,7 +244,7 @@ def test_what_may_be_sent(settings: Settings) -> None:
         settings.FEATUREFLAGS = {
             **settings.FEATUREFLAGS,
             "LAUNCHDARKLY_ATTRIBUTES": list(names),
-            "ATTRIBUTES": ["tests.featureflags.test_privacy.BADGE"],
+            "ATTRIBUTES": ["tests.featureflags.contexts.test_privacy.BADGE"],
         }
         return [(str(found.id), str(found.msg)) for found in checks.check_sent_attributes()]
 

@@ -16,6 +16,7 @@ from pytest_django.fixtures import Settings
 
 from featureflags.cache import rulesets
 from featureflags.cache.unit import unit_of_work
+from featureflags.contexts.results import ContextSource, Degradation
 from featureflags.core import monitoring
 from featureflags.evaluation import (
     FlagUnavailable,
@@ -36,7 +37,6 @@ from featureflags.launchdarkly.configuring import FILE_POLL_SECONDS
 from featureflags.launchdarkly.status import State, connection_status
 from featureflags.overrides import forced_flags, read_forced
 from featureflags.resolving import contexts_for, resolve
-from featureflags.results import ContextSource, Degradation
 from featureflags.testing import FlagOverrides
 from tests.conftest import FlagFile
 from tests.emptying import empty_caches

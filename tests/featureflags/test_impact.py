@@ -12,7 +12,7 @@ from django.db.models import Func, TextField, Value
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from featureflags.attributes import attributes_of
+from featureflags.contexts.attributes import attributes_of
 from featureflags.impact import SAMPLES, Impact, Part, impact_of, impact_on, unsaved_segment
 from featureflags.models import Segment, SegmentMember
 from featureflags.segments.definitions import InvalidDefinition, SegmentDefinition

@@ -19,10 +19,10 @@ from ldclient import Context
 from pytest_django.fixtures import Settings
 from pytest_django.live_server_helper import LiveServer
 
+from featureflags.contexts.results import Degradation
 from featureflags.evaluation import all_flags, is_enabled, looking, variation, variation_detail
 from featureflags.launchdarkly.client import client
 from featureflags.overrides import forced_flags, overridden_flags, override_flag
-from featureflags.results import Degradation
 from tests.conftest import FlagFile
 from tests.services.launchdarkly import boolean_flag, prerequisite, string_flag
 

@@ -13,9 +13,9 @@ from django.db import OperationalError, connection, connections
 from django.test import AsyncClient, Client
 from pytest_django.fixtures import Settings
 
+from featureflags.contexts.results import Degradation
 from featureflags.evaluation import variation
 from featureflags.resolving import resolve
-from featureflags.results import Degradation
 from featureflags.visitors import SALT
 from tests.conftest import FlagFile
 from tests.emptying import empty_caches

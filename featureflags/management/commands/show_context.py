@@ -7,7 +7,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
 
-from featureflags.contexts import UserContext
+from featureflags.contexts.building import UserContext
 from featureflags.management.reading import (
     USER_HELP,
     as_json,

@@ -13,9 +13,9 @@ from pytest_django.fixtures import Settings
 from featureflags.cache import computed
 from featureflags.cache.rulesets import current_ruleset
 from featureflags.cache.unit import unit_of_work
-from featureflags.contexts import UserContext
+from featureflags.contexts.building import UserContext
+from featureflags.contexts.results import ContextSource, Degradation
 from featureflags.resolving import contexts_for, resolve
-from featureflags.results import ContextSource, Degradation
 from featureflags.segments.ruleset import Ruleset
 from tests.factories import SegmentFactory, SegmentMemberFactory, UserFactory, clause, rule
 from tests.services.waiting import wait_until

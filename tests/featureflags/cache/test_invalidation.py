@@ -18,9 +18,9 @@ from rest_framework.authtoken.models import Token, TokenProxy
 
 from featureflags.cache import entries, invalidation, store
 from featureflags.cache.unit import unit_of_work
+from featureflags.contexts.results import ContextSource
 from featureflags.models import SegmentMember
 from featureflags.resolving import contexts_for, resolve
-from featureflags.results import ContextSource
 from tests.emptying import empty_caches
 from tests.factories import SegmentFactory, SegmentMemberFactory, UserFactory, clause, rule
 from users.models import User

@@ -17,9 +17,9 @@ from django.db.models import ProtectedError
 
 from featureflags.cache import rulesets, store
 from featureflags.cache.rulesets import current_ruleset
+from featureflags.contexts.results import Degradation
 from featureflags.core import monitoring
 from featureflags.models import Segment
-from featureflags.results import Degradation
 from featureflags.versions import RulesetVersion
 from tests.emptying import empty_caches
 from tests.factories import SegmentFactory, SegmentMemberFactory, clause, rule

@@ -9,8 +9,8 @@ from pytest_django.fixtures import Settings
 from config.settings.caches import redis_caches
 from featureflags.cache import tallies, usage
 from featureflags.cache.unit import unit_of_work
+from featureflags.contexts.results import ContextSource, Degradation
 from featureflags.evaluation import all_flags, is_enabled, looking, variation
-from featureflags.results import ContextSource, Degradation
 from tests.conftest import FlagFile
 from tests.factories import UserFactory
 from tests.services.flag_json import boolean_flag, string_flag

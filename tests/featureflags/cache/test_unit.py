@@ -19,10 +19,10 @@ from pytest_django.fixtures import Settings
 
 from featureflags.cache import rulesets, store
 from featureflags.cache.unit import UnitOfWork, current_unit, unit_of_work
-from featureflags.contexts import UserContext, bare_context
+from featureflags.contexts.building import UserContext, bare_context
+from featureflags.contexts.results import ContextSource
 from featureflags.evaluation import ais_enabled, is_enabled
 from featureflags.resolving import contexts_for, resolve
-from featureflags.results import ContextSource
 from tests.factories import SegmentFactory, SegmentMemberFactory, UserFactory, clause, rule
 from tests.featureflags.cache.probing import Probe
 from users.models import User

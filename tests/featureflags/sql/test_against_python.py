@@ -12,7 +12,7 @@ from django.test.utils import CaptureQueriesContext
 from hypothesis import event, given
 from hypothesis import strategies as st
 
-from featureflags.attributes import attributes_of
+from featureflags.contexts.attributes import attributes_of
 from featureflags.core.types import Attributes
 from featureflags.segments.definitions import SEGMENT_MATCH, Clause, SegmentDefinition
 from featureflags.segments.ruleset import Ruleset

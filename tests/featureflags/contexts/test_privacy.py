@@ -21,13 +21,13 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from pytest_django.fixtures import Settings
 
-from featureflags.attributes import Attribute, Privacy
-from featureflags.contexts import InvalidAttribute, with_extra
+from featureflags.contexts.attributes import Attribute, Privacy
+from featureflags.contexts.building import InvalidAttribute, with_extra
+from featureflags.contexts.privacy import privacy_of
+from featureflags.contexts.results import Degradation
 from featureflags.evaluation import is_enabled, track, variation, variation_detail
 from featureflags.launchdarkly.client import client, close
-from featureflags.privacy import privacy_of
 from featureflags.resolving import resolve
-from featureflags.results import Degradation
 from featureflags.segments.attribute_types import AttributeType
 from tests.factories import SegmentFactory, UserFactory, clause, rule
 from tests.services.launchdarkly import LaunchDarklyServer, boolean_flag, segment_rule
@@ -70,7 +70,7 @@ BADGE = Attribute(
     value=lambda _snapshot, _now: SECRET,
     privacy=Privacy.WITHHELD,
 )
-HERE = "tests.featureflags.test_privacy"
+HERE = "tests.featureflags.contexts.test_privacy"
 
 
 @pytest.fixture

@@ -11,7 +11,8 @@ from django.db.models.functions import Length
 from django.utils import timezone
 from pytest_django.fixtures import Settings
 
-from featureflags.attributes import (
+from featureflags.cache import entries, store
+from featureflags.contexts.attributes import (
     Attribute,
     Privacy,
     attributes_of,
@@ -20,7 +21,6 @@ from featureflags.attributes import (
     private_names,
     type_of,
 )
-from featureflags.cache import entries, store
 from featureflags.core.conf import app_settings
 from featureflags.resolving import resolve
 from featureflags.segments.attribute_types import AttributeType
@@ -41,7 +41,7 @@ TAKEN = Attribute(
     name="email", type=AttributeType.STRING, label="x", value=lambda snapshot, _now: "x"
 )
 NOT_ONE = "text"
-HERE = "tests.featureflags.test_attributes"
+HERE = "tests.featureflags.contexts.test_attributes"
 
 
 def declare(settings: Settings, *names: str) -> None:

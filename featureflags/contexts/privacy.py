@@ -25,7 +25,7 @@ from typing import Final
 
 from django.core.signals import setting_changed
 
-from featureflags.attributes import (
+from featureflags.contexts.attributes import (
     CUSTOM_PREFIX,
     SEGMENT_NAMES,
     Privacy,
@@ -212,4 +212,4 @@ def _forget_list(*, setting: str, **_kwargs: object) -> None:
         _by_name.cache_clear()
 
 
-setting_changed.connect(_forget_list, dispatch_uid="featureflags.privacy")
+setting_changed.connect(_forget_list, dispatch_uid="featureflags.contexts.privacy")

@@ -15,20 +15,20 @@ from typing import Any, cast
 import msgspec
 from ldclient import Context
 
-from featureflags.attributes import (
+from featureflags.contexts.attributes import (
     RESERVED_NAMES,
     SEGMENT_NAMES,
     Privacy,
     attributes_of,
     clocks_of,
 )
-from featureflags.boundary import copied, json_size, text_problem
-from featureflags.boundary import json_problem as json_problem
+from featureflags.contexts.json_limits import copied, json_size, text_problem
+from featureflags.contexts.json_limits import json_problem as json_problem
+from featureflags.contexts.privacy import decided_by_name, privacy_of
+from featureflags.contexts.results import ContextSource, Degradation
 from featureflags.core.conf import SegmentsAs, app_settings
 from featureflags.core.monitoring import report
 from featureflags.core.types import JSONValue
-from featureflags.privacy import decided_by_name, privacy_of
-from featureflags.results import ContextSource, Degradation
 from featureflags.segments.ruleset import Ruleset
 from users.snapshots import UserSnapshot
 from users.times import to_rfc3339

@@ -39,7 +39,7 @@ RESERVED_NAMES = frozenset({"kind", "anonymous", "_meta", "anonymous_key"}) | SE
 
 
 class Privacy(StrEnum):
-    """What LaunchDarkly may have of an attribute; `featureflags.privacy` applies it."""
+    """What LaunchDarkly may have of an attribute; `featureflags.contexts.privacy` applies it."""
 
     PUBLIC = "public"
     PRIVATE = "private"
@@ -287,4 +287,4 @@ def _forget_catalogue(*, setting: str, **_kwargs: object) -> None:
             cached.cache_clear()
 
 
-setting_changed.connect(_forget_catalogue, dispatch_uid="featureflags.attributes")
+setting_changed.connect(_forget_catalogue, dispatch_uid="featureflags.contexts.attributes")

@@ -18,8 +18,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pytest_django.fixtures import Settings
 
-from featureflags.attributes import Attribute, attributes_of, catalogue, elapsed_days
-from featureflags.contexts import (
+from featureflags.contexts.attributes import Attribute, attributes_of, catalogue, elapsed_days
+from featureflags.contexts.building import (
     InvalidAttribute,
     bare_context,
     json_problem,
@@ -27,9 +27,9 @@ from featureflags.contexts import (
     visitor_context,
     with_extra,
 )
+from featureflags.contexts.results import ContextSource, Degradation
 from featureflags.core import monitoring
 from featureflags.core.types import MICROSECONDS_PER_DAY
-from featureflags.results import ContextSource, Degradation
 from featureflags.segments.attribute_types import AttributeType
 from featureflags.segments.definitions import Clause, Rule, SegmentDefinition
 from featureflags.segments.ruleset import Ruleset
@@ -316,7 +316,7 @@ ODD_ONE = Attribute(
 class TestAnAttributeOfTheProjectThatIsNoJson:
     @pytest.fixture(autouse=True)
     def declared(self, settings: Settings) -> None:
-        path = "tests.featureflags.test_contexts.ODD_ONE"
+        path = "tests.featureflags.contexts.test_building.ODD_ONE"
         settings.FEATUREFLAGS = {**settings.FEATUREFLAGS, "ATTRIBUTES": [path]}
 
     def test_in_development_it_raises(self) -> None:
