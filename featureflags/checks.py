@@ -24,6 +24,7 @@ from featureflags.core.conf import app_settings
 from featureflags.flags import Flag, FlagType, declared_flags
 from featureflags.launchdarkly.management.client import missing_variables
 from featureflags.models import KEY, Segment, segment_graph
+from featureflags.models.validation import find_problems
 from featureflags.overrides import FORCE_PREFIX, environment_name, read_forced
 from featureflags.segments.definitions import Problem, SegmentDefinition
 from featureflags.segments.parsing import load_rules
@@ -31,7 +32,6 @@ from featureflags.segments.ruleset import Ruleset
 from featureflags.sources import closest, project_uses
 from featureflags.sql.bounds import to_q
 from featureflags.sql.compiler import SegmentCompiler
-from featureflags.validation import find_problems
 from users.models import User
 
 MIDDLEWARE = "featureflags.middleware.FeatureFlagsMiddleware"

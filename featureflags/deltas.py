@@ -6,8 +6,8 @@ import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from featureflags.changing import MemberState, SegmentState
 from featureflags.models import SegmentChange
+from featureflags.models.changesets import MemberState, SegmentState
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,8 +16,8 @@ from typing import Any, Final
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext, ngettext_lazy
 
-from featureflags.changing import MemberState
 from featureflags.documents import SegmentDocument
+from featureflags.models.changesets import MemberState
 from featureflags.moments import moment_in_words
 from featureflags.segments.definitions import Clause, Rule
 from featureflags.segments.export import dump_rules

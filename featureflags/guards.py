@@ -23,7 +23,6 @@ from django.core import signing
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from featureflags.changing import MemberState, Moved
 from featureflags.core.conf import app_settings
 from featureflags.deltas import SegmentDelta
 from featureflags.documents import dump_state
@@ -32,6 +31,7 @@ from featureflags.impact import Impact
 from featureflags.inspection.targeting import Use, uses_of_each
 from featureflags.launchdarkly.client import feature_store, has_flags, looking
 from featureflags.models import segment_graph
+from featureflags.models.changesets import MemberState, Moved
 from featureflags.segments.references import reachable
 from users.models import User
 

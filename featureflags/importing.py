@@ -12,7 +12,6 @@ from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.utils.translation import gettext as _
 
-from featureflags.changing import MemberState, Moved, segment_change
 from featureflags.deltas import SegmentDelta
 from featureflags.differences import (
     differences,
@@ -32,11 +31,12 @@ from featureflags.guards import Examination, fingerprint, judge
 from featureflags.impact import Impact, Part
 from featureflags.memberlists import member_deltas, replace_members, stored_members
 from featureflags.models import Segment, segment_graph
+from featureflags.models.changesets import MemberState, Moved, segment_change
+from featureflags.models.versions import RulesetVersion
 from featureflags.segments.export import dump_rules
 from featureflags.segments.references import find_cycle, levels, references
 from featureflags.segments.ruleset import Ruleset
 from featureflags.sizes import Movement, movements
-from featureflags.versions import RulesetVersion
 from users.models import User
 from users.times import now_in_microseconds
 

@@ -21,9 +21,9 @@ from typing import Final
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from featureflags.changing import MemberState
 from featureflags.core.conf import app_settings
 from featureflags.models import SegmentMember
+from featureflags.models.changesets import MemberState
 from users.models import User
 
 LARGEST: Final = 2 * 1024 * 1024

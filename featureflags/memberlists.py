@@ -9,10 +9,10 @@ import uuid
 from collections.abc import Mapping
 from typing import Final
 
-from featureflags.changing import MemberState, segment_change
 from featureflags.core.uncached import fresh_rows
 from featureflags.deltas import MemberDelta, SegmentDelta
 from featureflags.models import Segment, SegmentMember
+from featureflags.models.changesets import MemberState, segment_change
 
 BATCH: Final = 500
 """Rows that one statement updates."""

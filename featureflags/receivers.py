@@ -10,15 +10,15 @@ from django.db.models.signals import post_delete, pre_delete, pre_save
 from django.dispatch import receiver
 
 from featureflags.cache import invalidation
-from featureflags.changing import OpenChange, segment_change
 from featureflags.core.conf import app_settings
 from featureflags.core.signals import ruleset_raised, segments_changed
 from featureflags.core.uncached import fresh_rows
 from featureflags.history import recording
 from featureflags.models import MemberChange, Segment, SegmentChange, SegmentMember
+from featureflags.models.changesets import OpenChange, segment_change
+from featureflags.models.versions import RulesetVersion
 from featureflags.recounting import forget_segment
 from featureflags.tasks import count_changed_segments, sync_segment
-from featureflags.versions import RulesetVersion
 from users.models import User
 from users.signals import (
     users_changed,

@@ -21,13 +21,13 @@ from featureflags.admin.history import (
     version_in_words,
 )
 from featureflags.admin.pages import SEGMENT, USER, may_see, require, respond
-from featureflags.changing import SegmentState
 from featureflags.deltas import SegmentDelta
 from featureflags.differences import rules_in_words
 from featureflags.documents import document_of
 from featureflags.history.reading import changes_of, delta_lines, members_at, state_after
 from featureflags.memberlists import member_deltas
 from featureflags.models import Segment, SegmentChange
+from featureflags.models.changesets import SegmentState
 
 MOST_CHOICES: Final = 100
 """Versions that can be chosen; older ones by the link beside them in the history."""

@@ -20,10 +20,10 @@ from featureflags.admin.confirming import (
 )
 from featureflags.admin.pages import change_link, segments_link
 from featureflags.admin.refusals import RefusingModelAdmin
-from featureflags.changing import segment_change
 from featureflags.guards import Examination, examine
 from featureflags.memberlists import deletion_of
 from featureflags.models import Segment, SegmentMember, segment_graph
+from featureflags.models.changesets import segment_change
 
 SOURCE: Final = "admin"
 SURE: Final = {"post": "yes"}

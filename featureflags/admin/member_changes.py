@@ -22,12 +22,12 @@ from featureflags.admin.confirming import (
     require_confirmation,
 )
 from featureflags.admin.pages import change_link, segments_link
-from featureflags.changing import MemberState, segment_change
 from featureflags.core.conf import app_settings
 from featureflags.deltas import MemberDelta
 from featureflags.guards import examine
 from featureflags.memberlists import change_members, membership_of, stored_members
 from featureflags.models import Segment
+from featureflags.models.changesets import MemberState, segment_change
 
 SOURCE: Final = "admin"
 

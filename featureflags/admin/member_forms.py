@@ -15,7 +15,6 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
-from featureflags.changing import MemberState
 from featureflags.memberfiles import (
     LARGEST,
     FoundList,
@@ -27,6 +26,7 @@ from featureflags.memberfiles import (
     too_large,
 )
 from featureflags.models import SegmentMember
+from featureflags.models.changesets import MemberState
 from users.models import User
 
 ALL, FOUND = "all", "found"

@@ -30,11 +30,11 @@ from featureflags.admin.confirming import (
 from featureflags.admin.member_forms import expiry_help
 from featureflags.admin.pages import Link, segments_link
 from featureflags.admin.refusals import RefusingModelAdmin
-from featureflags.changing import segment_change
 from featureflags.deltas import MemberDelta
 from featureflags.guards import Examination, examine
 from featureflags.memberlists import membership_of
 from featureflags.models import Segment, SegmentMember
+from featureflags.models.changesets import segment_change
 
 SOURCE: Final = "admin"
 

@@ -25,7 +25,7 @@ from featureflags.core.conf import app_settings
 from featureflags.core.monitoring import report
 from featureflags.impact import Impact, Part, impact_of, unsaved_segment
 from featureflags.models import Segment, segment_graph
-from featureflags.validation import find_problems
+from featureflags.models.validation import find_problems
 from users.forms import read_json
 
 logger = logging.getLogger(__name__)

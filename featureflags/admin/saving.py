@@ -31,7 +31,6 @@ from featureflags.admin.confirming import (
 )
 from featureflags.admin.pages import USER, change_link, may_see, segments_link
 from featureflags.admin.refusals import RefusingModelAdmin
-from featureflags.changing import SegmentState, segment_change
 from featureflags.deltas import SegmentDelta
 from featureflags.differences import rules_in_words
 from featureflags.documents import document_of
@@ -44,6 +43,7 @@ from featureflags.history.reading import (
     state_at,
 )
 from featureflags.models import Segment
+from featureflags.models.changesets import SegmentState, segment_change
 from users.forms import pretty_json
 
 SOURCE: Final = "admin"

@@ -9,7 +9,7 @@ from rest_framework import serializers
 
 from featureflags.api.guarding import LONGEST_NOTE, ConfirmField
 from featureflags.models import Segment, SegmentMember
-from featureflags.validation import find_warnings
+from featureflags.models.validation import find_warnings
 from users.api.strict import StrictCharField, StrictModelSerializer
 from users.models import User
 

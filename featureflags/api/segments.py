@@ -25,12 +25,12 @@ from featureflags.api.guarding import (
     require_version,
 )
 from featureflags.api.segment_serializers import MemberSerializer, SegmentSerializer
-from featureflags.changing import MemberState, Moved, segment_change
 from featureflags.core.uncached import fresh_rows
 from featureflags.deltas import MemberDelta, SegmentDelta
 from featureflags.guards import examine
 from featureflags.memberlists import deletion_of, membership_of
 from featureflags.models import Segment, SegmentMember
+from featureflags.models.changesets import MemberState, Moved, segment_change
 from users.api.filters import TrueOrFalseFilter
 from users.api.permissions import StaffModelPermissions
 

@@ -23,7 +23,7 @@ from featureflags.cache.store import CacheRead
 from featureflags.core.monitoring import report
 from featureflags.core.uncached import fresh_rows
 from featureflags.models import PendingInvalidation
-from featureflags.versions import RulesetVersion
+from featureflags.models.versions import RulesetVersion
 
 logger = logging.getLogger(__name__)
 

@@ -24,10 +24,10 @@ from featureflags.core.conf import app_settings
 from featureflags.core.monitoring import report
 from featureflags.core.uncached import fresh_rows
 from featureflags.models import Segment, SegmentMember
+from featureflags.models.versions import RulesetVersion
 from featureflags.segments.definitions import SegmentDefinition
 from featureflags.segments.parsing import load_rules
 from featureflags.segments.ruleset import Ruleset
-from featureflags.versions import RulesetVersion
 from users.times import to_microseconds
 
 logger = logging.getLogger(__name__)

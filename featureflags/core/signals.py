@@ -8,4 +8,4 @@ ruleset_raised = Signal()
 """The ruleset version was raised. A cache acts at once and again after the commit."""
 
 segments_changed = Signal()
-"""`change`: OpenChange. A change of segments or members has ended; see `featureflags.changing`."""
+"""`change`: OpenChange. A change of segments or members has ended; see `featureflags.models.changesets`."""

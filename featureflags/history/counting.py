@@ -15,13 +15,13 @@ from collections.abc import Collection, Mapping
 
 from django.db import transaction
 
-from featureflags.changing import MemberState, Moved
 from featureflags.core.conf import app_settings
 from featureflags.core.monitoring import report
 from featureflags.deltas import SegmentDelta
 from featureflags.documents import SegmentDocument, document_of, read_segments
 from featureflags.impact import Impact, impact_of, impact_on
 from featureflags.models import SegmentMember
+from featureflags.models.changesets import MemberState, Moved
 from featureflags.segments.definitions import SegmentDefinition
 from featureflags.segments.references import references
 from featureflags.segments.ruleset import Ruleset

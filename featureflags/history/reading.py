@@ -15,7 +15,6 @@ from django.db.models import Count, F, QuerySet, Window
 from django.db.models.functions import RowNumber
 from django.utils.translation import gettext as _
 
-from featureflags.changing import MemberState, Moved, SegmentState
 from featureflags.deltas import SegmentDelta
 from featureflags.differences import (
     NAMED,
@@ -28,6 +27,7 @@ from featureflags.differences import (
 from featureflags.documents import SegmentDocument, document_of, load_state
 from featureflags.memberlists import stored_members
 from featureflags.models import MemberChange, Segment, SegmentChange
+from featureflags.models.changesets import MemberState, Moved, SegmentState
 from featureflags.moments import moment_in_words
 from users.models import User
 

@@ -10,11 +10,11 @@ import uuid
 from collections.abc import Iterator, Mapping
 
 from featureflags.cache.unit import current_unit
-from featureflags.changing import Moved, OpenChange, Place
 from featureflags.deltas import MemberDelta, SegmentDelta
 from featureflags.documents import dump_state
 from featureflags.history.counting import count_moved
 from featureflags.models import MemberChange, Segment, SegmentChange, SegmentMember
+from featureflags.models.changesets import Moved, OpenChange, Place
 from users.models import User
 
 

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 
 from django.utils import timezone
 
-from featureflags.changing import MemberState, Moved, segment_change
 from featureflags.core.uncached import fresh_rows
 from featureflags.deltas import SegmentDelta
 from featureflags.history.reading import members_undone, state_after, state_before
 from featureflags.memberlists import member_deltas, replace_members, stored_members
 from featureflags.models import Segment, SegmentChange
+from featureflags.models.changesets import MemberState, Moved, segment_change
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

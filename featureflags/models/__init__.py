@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from featureflags.models.flag_counts import FlagCount
 from featureflags.models.history import AppendOnly, MemberChange, SegmentChange
-from featureflags.models.pending import PendingInvalidation
-from featureflags.models.schedule import ScheduledRun
+from featureflags.models.pending_invalidations import PendingInvalidation
+from featureflags.models.scheduled_runs import ScheduledRun
+from featureflags.models.segment_sizes import SegmentCount, SegmentSize, UserCount
 from featureflags.models.segments import (
     KEY,
     RuleProblem,
@@ -14,9 +15,8 @@ from featureflags.models.segments import (
     StaleSegment,
     segment_graph,
 )
-from featureflags.models.sizes import SegmentCount, SegmentSize, UserCount
-from featureflags.models.warming import WarmRange, WarmRun
-from featureflags.versions import RulesetVersion
+from featureflags.models.versions import RulesetVersion
+from featureflags.models.warm_runs import WarmRange, WarmRun
 
 __all__ = [
     "KEY",

@@ -18,16 +18,16 @@ from django.db.models import ProtectedError
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from featureflags.changing import MemberState, Place, SegmentState, segment_change
 from featureflags.core.conf import app_settings
 from featureflags.core.uncached import fresh_rows
+from featureflags.models.changesets import MemberState, Place, SegmentState, segment_change
 from featureflags.models.history import SegmentChange
-from featureflags.querysets import MemberQuerySet, SegmentQuerySet
+from featureflags.models.querysets import MemberQuerySet, SegmentQuerySet
+from featureflags.models.validation import Graph, find_problems
+from featureflags.models.versions import RulesetVersion
 from featureflags.segments.definitions import Problem
 from featureflags.segments.parsing import load_rules
 from featureflags.segments.references import references
-from featureflags.validation import Graph, find_problems
-from featureflags.versions import RulesetVersion
 from users.models import User
 
 KEY = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]*\Z")

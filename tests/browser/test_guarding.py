@@ -8,8 +8,8 @@ import pytest
 from django.urls import reverse
 from playwright.sync_api import Expect, Page
 
-from featureflags.changing import segment_change
 from featureflags.models import Segment
+from featureflags.models.changesets import segment_change
 from tests.browser.conftest import PHONE, CheckAccessibility, OpenPage, Shot
 from tests.conftest import FlagFile
 from tests.factories import SegmentFactory, UserFactory, clause, rule

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from django.core.management import get_commands
 
+from featureflags.models.validation import find_problems
 from featureflags.segments.operator_labels import OPERATORS
-from featureflags.validation import find_problems
 from tests.browser.pictures import FOLDER, PICTURES
 from tests.conftest import create_default_segments
 

@@ -10,7 +10,6 @@ from django.test import override_settings
 from hypothesis import given
 from hypothesis import strategies as st
 
-from featureflags.changing import MemberState, SegmentState
 from featureflags.differences import (
     MemberDifference,
     differences,
@@ -18,6 +17,7 @@ from featureflags.differences import (
     members_in_words,
 )
 from featureflags.documents import SegmentDocument, document_of
+from featureflags.models.changesets import MemberState, SegmentState
 from tests.factories import clause, rule
 
 PRO = clause("custom_plan", "in", "pro")

@@ -14,11 +14,11 @@ from django.utils import timezone
 from pytest_django.fixtures import Settings
 
 from featureflags import guards
-from featureflags.changing import MemberState, SegmentState
 from featureflags.deltas import MemberDelta, SegmentDelta
 from featureflags.guards import Examination, Reason, are_confirmed, examine, flag_uses, sign
 from featureflags.launchdarkly import client
 from featureflags.models import Segment
+from featureflags.models.changesets import MemberState, SegmentState
 from tests.conftest import FlagFile
 from tests.factories import SegmentFactory, SegmentMemberFactory, UserFactory, clause, rule
 from tests.services.flag_json import boolean_flag, prerequisite, segment_rule

@@ -14,7 +14,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pytest_django.fixtures import Settings
 
-from featureflags.changing import MemberState
 from featureflags.memberfiles import (
     LARGEST,
     Entry,
@@ -23,6 +22,7 @@ from featureflags.memberfiles import (
     find_users,
     read_list,
 )
+from featureflags.models.changesets import MemberState
 from tests.factories import UserFactory
 from users.models import User
 

@@ -10,7 +10,7 @@ from django.db import transaction
 
 from featureflags.cache import store
 from featureflags.management.reading import USER_HELP, as_key
-from featureflags.versions import RulesetVersion
+from featureflags.models.versions import RulesetVersion
 from users.selectors import find_user
 
 HELP = """\

@@ -15,8 +15,8 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
-from featureflags.changing import segment_change
 from featureflags.models import Segment, SegmentChange, SegmentMember
+from featureflags.models.changesets import segment_change
 from tests.conftest import FlagFile
 from tests.factories import SegmentFactory, SegmentMemberFactory, UserFactory, clause, rule
 from tests.featureflags.admin.asking import answer, is_asked, reasons

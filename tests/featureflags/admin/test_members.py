@@ -16,7 +16,7 @@ from django.utils import timezone
 from pytest_django.fixtures import Settings
 
 from featureflags.models import Segment, SegmentChange, SegmentMember
-from featureflags.versions import RulesetVersion
+from featureflags.models.versions import RulesetVersion
 from tests.conftest import FlagFile
 from tests.factories import SegmentFactory, SegmentMemberFactory, UserFactory
 from tests.featureflags.admin.asking import answer, is_asked, reasons

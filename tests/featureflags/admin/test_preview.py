@@ -15,8 +15,8 @@ from featureflags.admin import preview
 from featureflags.evaluation import is_enabled
 from featureflags.launchdarkly.client import close
 from featureflags.models import SegmentChange, SegmentMember
+from featureflags.models.versions import RulesetVersion
 from featureflags.sql.timing import TimeIsUp
-from featureflags.versions import RulesetVersion
 from tests.browser.conftest import person_with
 from tests.factories import SegmentFactory, SegmentMemberFactory, UserFactory, clause, rule
 from tests.services.flag_json import boolean_flag, segment_rule

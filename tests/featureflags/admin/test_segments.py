@@ -21,7 +21,7 @@ from django.urls import reverse
 
 from featureflags.admin.segments import SegmentAdmin, rules_in_words
 from featureflags.models import Segment
-from featureflags.versions import RulesetVersion
+from featureflags.models.versions import RulesetVersion
 from tests.factories import SegmentFactory, SegmentMemberFactory, UserFactory, clause, rule
 from tests.services.flag_json import boolean_flag, segment_rule
 

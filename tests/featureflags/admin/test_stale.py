@@ -12,8 +12,8 @@ from django.test import Client
 from django.urls import reverse
 
 from featureflags.admin.saving import Conflict
-from featureflags.changing import segment_change
 from featureflags.models import Segment, StaleSegment
+from featureflags.models.changesets import segment_change
 from tests.conftest import FlagFile
 from tests.factories import SegmentFactory, UserFactory, clause, rule
 from tests.featureflags.admin.asking import answer, is_asked

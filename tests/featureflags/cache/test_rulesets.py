@@ -20,7 +20,7 @@ from featureflags.cache.rulesets import current_ruleset
 from featureflags.contexts.results import Degradation
 from featureflags.core import monitoring
 from featureflags.models import Segment
-from featureflags.versions import RulesetVersion
+from featureflags.models.versions import RulesetVersion
 from tests.emptying import empty_caches
 from tests.factories import SegmentFactory, SegmentMemberFactory, clause, rule
 from users.models import User

@@ -16,7 +16,7 @@ from ldclient.integrations import Files
 
 from featureflags.documents import export_segments, read_segments
 from featureflags.models import Segment, SegmentChange, SegmentMember
-from featureflags.versions import RulesetVersion
+from featureflags.models.versions import RulesetVersion
 from tests.conftest import FlagFile
 from tests.factories import SegmentFactory, SegmentMemberFactory, UserFactory, clause, rule
 from tests.featureflags.commands.conftest import Call

@@ -22,9 +22,9 @@ from featureflags.contexts.attributes import (
     type_of,
 )
 from featureflags.core.conf import app_settings
+from featureflags.models.validation import find_warnings
 from featureflags.resolving import resolve
 from featureflags.segments.attribute_types import AttributeType
-from featureflags.validation import find_warnings
 from tests.factories import SegmentFactory, UserFactory, clause, rule
 from users.selectors import snapshot_of
 from users.snapshots import SNAPSHOT_VERSION

@@ -17,8 +17,8 @@ from django.utils import timezone
 from pytest_django.fixtures import Settings
 
 from featureflags.cache.unit import unit_of_work
-from featureflags.changing import Moved, segment_change
 from featureflags.models import AppendOnly, MemberChange, Segment, SegmentChange, SegmentMember
+from featureflags.models.changesets import Moved, segment_change
 from tests.factories import SegmentFactory, SegmentMemberFactory, UserFactory, clause, rule
 from users.models import User
 from users.querysets import STAND_IN_EMAIL

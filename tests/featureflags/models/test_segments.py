@@ -14,8 +14,8 @@ from pytest_django.fixtures import Settings
 
 from featureflags.cache.rulesets import current_ruleset
 from featureflags.models import RuleProblem, Segment, SegmentMember
+from featureflags.models.versions import RulesetVersion
 from featureflags.resolving import resolve
-from featureflags.versions import RulesetVersion
 from tests.factories import (
     SegmentFactory,
     SegmentMemberFactory,

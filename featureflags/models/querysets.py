@@ -14,10 +14,10 @@ from django.db import models, transaction
 from django.db.models import Count
 from django.utils.translation import gettext as _
 
-from featureflags.changing import MemberState, Place, SegmentState, segment_change
 from featureflags.core.conf import app_settings
 from featureflags.core.uncached import fresh_rows
-from featureflags.versions import RulesetVersion
+from featureflags.models.changesets import MemberState, Place, SegmentState, segment_change
+from featureflags.models.versions import RulesetVersion
 from users.models import User
 
 ModelT = TypeVar("ModelT", bound=models.Model)
