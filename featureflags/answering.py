@@ -19,17 +19,17 @@ from featureflags.contexts.building import UserContext, with_extra
 from featureflags.contexts.results import Degradation, Evaluation, FlagUnavailable
 from featureflags.core.monitoring import report
 from featureflags.core.types import JSONValue
-from featureflags.flags import Flag, FlagType, declared_flags
-from featureflags.launchdarkly import evaluator
-from featureflags.launchdarkly.client import is_looking
-from featureflags.launchdarkly.evaluator import Answer
-from featureflags.overrides import (
+from featureflags.flags.declared import Flag, FlagType, declared_flags
+from featureflags.flags.overrides import (
     MISSING,
     environment_name,
     forced_flags,
     in_force,
     overridden_flags,
 )
+from featureflags.launchdarkly import evaluator
+from featureflags.launchdarkly.client import is_looking
+from featureflags.launchdarkly.evaluator import Answer
 
 logger = logging.getLogger(__name__)
 

@@ -21,15 +21,15 @@ from featureflags.contexts.attributes import catalogue
 from featureflags.contexts.building import json_problem
 from featureflags.contexts.privacy import sends_segments, useless_names
 from featureflags.core.conf import app_settings
-from featureflags.flags import Flag, FlagType, declared_flags
+from featureflags.flags.code_search import closest, project_uses
+from featureflags.flags.declared import Flag, FlagType, declared_flags
+from featureflags.flags.overrides import FORCE_PREFIX, environment_name, read_forced
 from featureflags.launchdarkly.management.client import missing_variables
 from featureflags.models import KEY, Segment, segment_graph
 from featureflags.models.validation import find_problems
-from featureflags.overrides import FORCE_PREFIX, environment_name, read_forced
 from featureflags.segments.definitions import Problem, SegmentDefinition
 from featureflags.segments.parsing import load_rules
 from featureflags.segments.ruleset import Ruleset
-from featureflags.sources import closest, project_uses
 from featureflags.sql.bounds import to_q
 from featureflags.sql.compiler import SegmentCompiler
 from users.models import User

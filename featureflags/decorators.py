@@ -23,7 +23,7 @@ from django.http.response import HttpResponseBase
 from django.views import View
 
 from featureflags.evaluation import ais_enabled, is_enabled
-from featureflags.flags import Flag
+from featureflags.flags.declared import Flag
 
 P = ParamSpec("P")
 ResponseT = TypeVar("ResponseT")

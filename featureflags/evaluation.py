@@ -34,9 +34,9 @@ from featureflags.cache.unit import current_unit
 from featureflags.contexts.building import InvalidAttribute, UserContext, event_data
 from featureflags.contexts.results import Evaluation, FlagUnavailable
 from featureflags.core.types import JSONValue
+from featureflags.flags.overrides import override_flag
 from featureflags.launchdarkly import evaluator
 from featureflags.launchdarkly.client import looking
-from featureflags.overrides import override_flag
 from featureflags.resolving import Subject, resolve
 
 __all__ = [

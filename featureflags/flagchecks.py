@@ -16,7 +16,7 @@ from featureflags.cache.usage import Usage
 from featureflags.contexts.attributes import catalogue
 from featureflags.contexts.privacy import is_withheld
 from featureflags.core.conf import app_settings
-from featureflags.flags import Flag
+from featureflags.flags.declared import Flag
 from featureflags.inspection.clauses import ATTRIBUTE, PATH
 from featureflags.inspection.reading import FlagView, RawData, flags
 from featureflags.inspection.targeting import named_segments

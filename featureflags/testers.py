@@ -23,7 +23,7 @@ from django.utils.cache import add_never_cache_headers, patch_vary_headers
 from featureflags.core.conf import app_settings
 from featureflags.core.monitoring import report
 from featureflags.core.types import MICROSECONDS_PER_SECOND, JSONValue
-from featureflags.overrides import override_flag
+from featureflags.flags.overrides import override_flag
 from users.models import User
 from users.times import now_in_microseconds
 

@@ -18,9 +18,9 @@ from contextlib import ExitStack
 import pytest
 
 from featureflags.core.types import JSONValue
-from featureflags.flags import Flag
+from featureflags.flags.declared import Flag
+from featureflags.flags.overrides import override_flag
 from featureflags.launchdarkly.configuring import sdk_test_data
-from featureflags.overrides import override_flag
 
 __all__ = ["FlagOverrides", "flag_overrides", "override_flag", "sdk_test_data"]
 

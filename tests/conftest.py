@@ -20,8 +20,8 @@ from pytest_django.fixtures import Settings
 
 from featureflags.cache import rulesets, store, usage
 from featureflags.core import monitoring
+from featureflags.flags.overrides import forced_flags
 from featureflags.launchdarkly import client
-from featureflags.overrides import forced_flags
 from tests.browser.chromium import MISSING
 from tests.emptying import empty_caches
 

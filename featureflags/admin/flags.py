@@ -27,7 +27,7 @@ from featureflags.cache import usage
 from featureflags.cache.usage import Usage
 from featureflags.evaluation import looking
 from featureflags.flagdates import KnownDates, flag_dates
-from featureflags.flags import Flag, declared_flags
+from featureflags.flags.declared import Flag, declared_flags
 from featureflags.inspection.reading import FlagView, RawData
 from featureflags.inspection.reading import flags as flags_of
 from featureflags.inspection.targeting import Use, uses_by_flag

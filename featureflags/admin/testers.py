@@ -23,7 +23,7 @@ from django.utils.translation import gettext_lazy
 from featureflags import testers
 from featureflags.core.conf import app_settings
 from featureflags.core.types import JSONValue
-from featureflags.flags import Flag, FlagType, declared_flags
+from featureflags.flags.declared import Flag, FlagType, declared_flags
 from users.models import User
 
 logger = logging.getLogger(__name__)

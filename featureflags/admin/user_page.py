@@ -35,7 +35,7 @@ from featureflags.contexts.attributes import attributes_of, catalogue
 from featureflags.contexts.building import UserContext, user_context
 from featureflags.contexts.results import ContextSource, Evaluation
 from featureflags.evaluation import all_flags, looking
-from featureflags.flags import declared_flags
+from featureflags.flags.declared import declared_flags
 from featureflags.inspection.deciding import decision
 from featureflags.inspection.reading import Raw
 from featureflags.launchdarkly.client import feature_store

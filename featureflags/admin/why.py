@@ -37,7 +37,7 @@ from featureflags.cache.rulesets import LoadedRuleset, current_ruleset
 from featureflags.cache.unit import unit_of_work
 from featureflags.contexts.attributes import attributes_of
 from featureflags.evaluation import Evaluation, all_flags, looking, variation_detail
-from featureflags.flags import declared_flags
+from featureflags.flags.declared import declared_flags
 from featureflags.inspection.explaining import FlagExplanation, explain_flag
 from featureflags.launchdarkly.client import feature_store
 from featureflags.models import Segment

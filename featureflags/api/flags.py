@@ -22,7 +22,7 @@ from featureflags.api.serializers import EvaluationSerializer, evaluation_data
 from featureflags.contexts.building import visitor_context
 from featureflags.contexts.results import Degradation
 from featureflags.evaluation import Evaluation, all_flags, variation_detail
-from featureflags.flags import declared_flags
+from featureflags.flags.declared import declared_flags
 from featureflags.launchdarkly.evaluator import client_side_flags
 from users.api.authentication import TokenAuthentication
 

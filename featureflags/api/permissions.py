@@ -9,7 +9,7 @@ from rest_framework.views import APIView
 
 from featureflags.api.requests import http_request
 from featureflags.evaluation import is_enabled
-from featureflags.flags import Flag
+from featureflags.flags.declared import Flag
 
 
 def flag_permission(

@@ -21,9 +21,9 @@ from ldclient.versioned_data_kind import FEATURES, SEGMENTS, VersionedDataKind
 
 from featureflags.core.conf import FeatureFlagsSettings
 from featureflags.core.monitoring import report
+from featureflags.flags.overrides import overridden_flags
 from featureflags.launchdarkly.overriding import overridden_everywhere, overridden_flag
 from featureflags.launchdarkly.store import NAMES, RawData
-from featureflags.overrides import overridden_flags
 from users.times import now_in_microseconds
 
 logger = logging.getLogger(__name__)

@@ -13,7 +13,7 @@ from typing import Any
 from ldclient.versioned_data_kind import FEATURES
 
 from featureflags.core.types import JSONValue
-from featureflags.overrides import MISSING, Missing, Overrides
+from featureflags.flags.overrides import MISSING, Missing, Overrides
 
 KEPT = ("key", "version", "clientSide", "clientSideAvailability", "salt")
 """What a synthetic flag has of the real one. Not its tracking: an override is no exposure."""

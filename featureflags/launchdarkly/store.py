@@ -21,8 +21,8 @@ from ldclient.interfaces import DiagnosticDescription, FeatureStore
 from ldclient.versioned_data_kind import FEATURES, SEGMENTS, VersionedDataKind
 
 from featureflags.core.monitoring import report
+from featureflags.flags.overrides import in_force, overridden_flags
 from featureflags.launchdarkly.overriding import overridden_everywhere, overridden_flag
-from featureflags.overrides import in_force, overridden_flags
 from users.times import now_in_microseconds
 
 logger = logging.getLogger(__name__)

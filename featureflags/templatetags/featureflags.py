@@ -40,7 +40,7 @@ from django.utils.translation import gettext as _
 from featureflags.core.monitoring import report
 from featureflags.core.types import JSONValue
 from featureflags.evaluation import UNSET, is_enabled, variation
-from featureflags.flags import Flag
+from featureflags.flags.declared import Flag
 from users.models import User
 
 logger = logging.getLogger(__name__)

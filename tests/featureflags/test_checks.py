@@ -18,10 +18,16 @@ from pytest_django.fixtures import Settings
 
 from featureflags import checks
 from featureflags.contexts.attributes import Attribute
-from featureflags.flags import Flag, FlagType
+from featureflags.flags.code_search import (
+    Use,
+    closest,
+    project_uses,
+    uses_in_python,
+    uses_in_template,
+)
+from featureflags.flags.declared import Flag, FlagType
 from featureflags.models import Segment
 from featureflags.segments.attribute_types import AttributeType
-from featureflags.sources import Use, closest, project_uses, uses_in_python, uses_in_template
 from tests.factories import SegmentFactory, clause, rule
 from tests.services.processes import manage
 

@@ -33,9 +33,9 @@ from featureflags.evaluation import (
     variation,
     variation_detail,
 )
+from featureflags.flags.overrides import forced_flags, read_forced
 from featureflags.launchdarkly.configuring import FILE_POLL_SECONDS
 from featureflags.launchdarkly.status import State, connection_status
-from featureflags.overrides import forced_flags, read_forced
 from featureflags.resolving import contexts_for, resolve
 from featureflags.testing import FlagOverrides
 from tests.conftest import FlagFile

@@ -11,7 +11,7 @@ from django.db import DatabaseError
 
 from featureflags.cache import daily, usage
 from featureflags.flagchecks import Facts, Finding, Kind, archived, find_problems
-from featureflags.flags import declared_flags
+from featureflags.flags.declared import declared_flags
 from featureflags.inspection.reading import RawData
 from featureflags.management.flags import CANNOT_TELL, launchdarkly_data
 from featureflags.management.reading import as_json

@@ -8,7 +8,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
 
-from featureflags.flags import declared_flags
+from featureflags.flags.declared import declared_flags
 from featureflags.inspection.reading import RuleView, flag_in_words, flags, segments
 from featureflags.inspection.targeting import uses_by_flag
 from featureflags.management.flags import launchdarkly_data

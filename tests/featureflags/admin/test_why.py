@@ -321,7 +321,7 @@ class TestFlag:
         ]
         assert response.context["value"] == "false"
         monkeypatch.setenv("FORCE_FLAG_BETA", "false")
-        from featureflags.overrides import forced_flags  # noqa: PLC0415
+        from featureflags.flags.overrides import forced_flags  # noqa: PLC0415
 
         forced_flags.cache_clear()
         response = viewer.get(why_flag("beta", user))

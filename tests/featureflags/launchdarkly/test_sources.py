@@ -17,13 +17,13 @@ from pytest_django.fixtures import Settings
 
 from featureflags.core import monitoring
 from featureflags.core.conf import FeatureFlagsSettings, Source, app_settings, source_of
+from featureflags.flags.overrides import override_flag
 from featureflags.launchdarkly import configuring
 from featureflags.launchdarkly.client import close, feature_store, has_flags
 from featureflags.launchdarkly.configuring import sending_config
 from featureflags.launchdarkly.daemon import DaemonStore
 from featureflags.launchdarkly.status import State, connection_status
 from featureflags.launchdarkly.store import CopyOnWriteStore
-from featureflags.overrides import override_flag
 from featureflags.testing import sdk_test_data
 from tests.featureflags.launchdarkly.asking import ARRIVES, ask, wait_for
 from tests.services.launchdarkly import LaunchDarklyServer, boolean_flag, malformed_flag

@@ -16,8 +16,8 @@ django.setup()
 
 from featureflags.core.monitoring import counts  # noqa: E402
 from featureflags.evaluation import variation  # noqa: E402 - after Django is set up
+from featureflags.flags.overrides import override_flag  # noqa: E402
 from featureflags.launchdarkly.client import client  # noqa: E402
-from featureflags.overrides import override_flag  # noqa: E402
 
 LOAD_THREADS = 4
 LOADER = Context.builder("loader").set("segments", ["user"]).build()

@@ -79,4 +79,4 @@ def _forget_flags(*, setting: str, **_kwargs: object) -> None:
         declared_flags.cache_clear()
 
 
-setting_changed.connect(_forget_flags, dispatch_uid="featureflags.flags")
+setting_changed.connect(_forget_flags, dispatch_uid="featureflags.flags.declared")

@@ -21,8 +21,8 @@ from pytest_django.live_server_helper import LiveServer
 
 from featureflags.contexts.results import Degradation
 from featureflags.evaluation import all_flags, is_enabled, looking, variation, variation_detail
+from featureflags.flags.overrides import forced_flags, overridden_flags, override_flag
 from featureflags.launchdarkly.client import client
-from featureflags.overrides import forced_flags, overridden_flags, override_flag
 from tests.conftest import FlagFile
 from tests.services.launchdarkly import boolean_flag, prerequisite, string_flag
 
@@ -230,7 +230,7 @@ urlpatterns = [path("colour/", page)]
 
 
 @pytest.mark.django_db(transaction=True)
-@override_settings(ROOT_URLCONF="tests.featureflags.test_overrides")
+@override_settings(ROOT_URLCONF="tests.featureflags.flags.test_overrides")
 def test_a_live_server_sees_a_process_wide_override(
     flag_file: FlagFile, live_server: LiveServer
 ) -> None:

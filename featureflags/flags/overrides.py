@@ -16,7 +16,7 @@ from types import MappingProxyType
 from typing import Any, Final, TypeAlias, TypeVar, cast
 
 from featureflags.core.types import JSONValue
-from featureflags.flags import Flag
+from featureflags.flags.declared import Flag
 
 logger = logging.getLogger(__name__)
 
