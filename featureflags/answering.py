@@ -13,8 +13,8 @@ from typing import Final, TypeAlias
 
 import msgspec
 
-from featureflags.cache import tallies, usage
-from featureflags.cache.usage import pending
+from featureflags.cache import answer_counters, flag_usage
+from featureflags.cache.flag_usage import pending
 from featureflags.contexts.building import UserContext, with_extra
 from featureflags.contexts.results import Degradation, Evaluation, FlagUnavailable
 from featureflags.core.monitoring import report
@@ -75,7 +75,7 @@ def evaluate_boolean(
                 try:
                     pending[key] += 1
                 except KeyError:
-                    usage.count(key)
+                    flag_usage.count(key)
             return value is True
         answer = _counted(key, evaluator.answer_of(detail, fallback))
     evaluation = _evaluation(key, context, answer, fallback)
@@ -126,7 +126,7 @@ def _counted(key: str, answer: Answer) -> Answer:
 
 def _count(key: str) -> None:
     if not is_looking():
-        usage.count(key)
+        flag_usage.count(key)
 
 
 def _noted(evaluation: Evaluation) -> Evaluation:
@@ -135,7 +135,7 @@ def _noted(evaluation: Evaluation) -> Evaluation:
     if reasons and not is_looking():
         is_known = Degradation.FLAG_NOT_FOUND not in reasons or evaluation.flag in declared_flags()
         if is_known:
-            tallies.count_degraded(reasons)
+            answer_counters.count_degraded(reasons)
     return evaluation
 
 

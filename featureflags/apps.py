@@ -16,14 +16,14 @@ class FeatureFlagsConfig(AppConfig):
     def ready(self) -> None:
         # Receivers and checks register themselves when imported, after the models.
         from featureflags import checks, membership, preloading, receivers  # noqa: F401, PLC0415
-        from featureflags.cache import task_units  # noqa: PLC0415
+        from featureflags.cache import celery_units  # noqa: PLC0415
         from featureflags.core import forks  # noqa: PLC0415
         from featureflags.launchdarkly import workers  # noqa: PLC0415
         from users import segmentation  # noqa: PLC0415
 
         i18n.translate_with(gettext, ngettext)
         segmentation.register(membership.Resolver())
-        task_units.connect()
+        celery_units.connect()
         workers.connect()
         forks.register()
         preloading.preload()

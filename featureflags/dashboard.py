@@ -14,9 +14,9 @@ from typing import Final
 from django.db.models import Count, Q, Sum
 from django.utils import timezone
 
-from featureflags.cache import tallies, usage
-from featureflags.cache.daily import today
-from featureflags.cache.tallies import Tallies
+from featureflags.cache import answer_counters, flag_usage
+from featureflags.cache.answer_counters import Tallies
+from featureflags.cache.daily_counters import today
 from featureflags.charts import Point
 from featureflags.models import Segment, SegmentSize, UserCount, WarmRange, WarmRun
 from featureflags.recounting import KEPT_DAYS, history
@@ -75,7 +75,7 @@ class Answers:
     week: int
     by_day: tuple[Point, ...]
     """Evaluations."""
-    tallies: Tallies
+    answer_counters: Tallies
     """Of seven days with today."""
 
     @property
@@ -140,7 +140,7 @@ def segments_part() -> Segments:
 
 def answers_part() -> Answers:
     """From the cache alone: no query."""
-    days = usage.read().days
+    days = flag_usage.read().days
     now = today()
     shown = [now - datetime.timedelta(number) for number in range(USAGE_DAYS)]
     week = shown[:WEEK]
@@ -148,7 +148,7 @@ def answers_part() -> Answers:
         today=days.get(now, 0),
         week=sum(days.get(day, 0) for day in week),
         by_day=points({day: days[day] for day in sorted(shown) if day in days}),
-        tallies=tallies.read(WEEK),
+        tallies=answer_counters.read(WEEK),
     )
 
 

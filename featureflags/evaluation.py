@@ -30,7 +30,7 @@ from featureflags.answering import (
     evaluate_boolean,
     evaluate_one,
 )
-from featureflags.cache.unit import current_unit
+from featureflags.cache.unit_of_work import current_unit
 from featureflags.contexts.building import InvalidAttribute, UserContext, event_data
 from featureflags.contexts.results import Evaluation, FlagUnavailable
 from featureflags.core.types import JSONValue

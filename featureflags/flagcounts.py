@@ -27,7 +27,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_noop
 
 from featureflags.answering import UNSET, evaluate_one
-from featureflags.cache.rulesets import current_ruleset
+from featureflags.cache.compiled_rules import current_ruleset
 from featureflags.contexts.building import user_context
 from featureflags.contexts.results import ContextSource, Evaluation
 from featureflags.core.types import JSONValue

@@ -11,7 +11,7 @@ from typing import Final, TypeAlias
 
 from django.db.models import F, Q
 
-from featureflags.cache.rulesets import current_ruleset
+from featureflags.cache.compiled_rules import current_ruleset
 from featureflags.contexts.attributes import attributes_of
 from featureflags.core.types import JSONValue
 from featureflags.models import Segment

@@ -14,7 +14,7 @@ from django.http.response import HttpResponseBase
 from django.utils.decorators import sync_and_async_middleware
 
 from featureflags import testers, visitors
-from featureflags.cache.unit import unit_of_work
+from featureflags.cache.unit_of_work import unit_of_work
 
 SyncResponse = Callable[[HttpRequest], HttpResponseBase]
 AsyncResponse = Callable[[HttpRequest], Awaitable[HttpResponseBase]]

@@ -17,7 +17,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import Count, Q
 from django.utils import timezone
 
-from featureflags.cache.rulesets import current_ruleset
+from featureflags.cache.compiled_rules import current_ruleset
 from featureflags.core.uncached import fresh_rows
 from featureflags.models import Segment, SegmentCount, SegmentSize, UserCount
 from featureflags.segments.ruleset import Ruleset

@@ -16,16 +16,16 @@ from django.db import DatabaseError
 from django.http import HttpRequest
 from django.utils.functional import LazyObject
 
-from featureflags.cache import coherence, computed, store, tallies
-from featureflags.cache.rows import read_and_fill, read_rows
-from featureflags.cache.rulesets import (
+from featureflags.cache import answer_counters, context_memo, pending_invalidations, snapshot_store
+from featureflags.cache.compiled_rules import (
     LoadedRuleset,
     current_ruleset,
     last_ruleset,
     recent_ruleset,
 )
-from featureflags.cache.store import CacheRead
-from featureflags.cache.unit import UnitOfWork, current_unit
+from featureflags.cache.read_through import read_and_fill, read_rows
+from featureflags.cache.snapshot_store import CacheRead
+from featureflags.cache.unit_of_work import UnitOfWork, current_unit
 from featureflags.contexts.building import (
     UserContext,
     bare_context,
@@ -131,7 +131,7 @@ def _of_loaded(user: User, key: str, unit: UnitOfWork | None, *, keep_row: bool)
         snapshot = snapshot_of(user)
     except DatabaseError as error:
         # The user was loaded without their groups, or with columns left out.
-        coherence.report_database(error)
+        pending_invalidations.report_database(error)
         return contexts_for([key])[key]
     loaded = unit.ruleset(now_in_microseconds()) if unit is not None else None
     if loaded is None and (recent := recent_ruleset()) is not None:
@@ -147,7 +147,7 @@ def _asking(
 ) -> UserContext:
     """The context by the rules in force. While the cache says which these are, it is made by the
     last ones, which they nearly always are; where they are not, it is made again."""
-    reading = coherence.CoherentRead([snapshot.key] if keep_row else ())
+    reading = pending_invalidations.CoherentRead([snapshot.key] if keep_row else ())
     try:
         guessed = last_ruleset() if known is None else known
         context = None
@@ -164,7 +164,7 @@ def _asking(
     return context
 
 
-def _keep_row(key: str, read: store.CacheRead) -> None:
+def _keep_row(key: str, read: snapshot_store.CacheRead) -> None:
     """Put whoever is behind a request into the cache: when the database is down, only the session
     says who it is. From the row, since a loaded user may carry changes that are never saved."""
     if not read.failed:
@@ -177,7 +177,7 @@ def _of_request(request: HttpRequest) -> UserContext:
         try:
             user = request.user if request.user.is_authenticated else AnonymousUser()
         except DatabaseError as error:
-            coherence.report_database(error)
+            pending_invalidations.report_database(error)
             return _of_session(request)
     if isinstance(user, User):
         return _visited(_of_known(user, keep_row=True), known_visitor_key(request))
@@ -222,7 +222,7 @@ def _request_of(subject: object) -> HttpRequest | None:
 
 
 def _fetch(keys: list[str], unit: UnitOfWork | None) -> dict[str, UserContext]:
-    read = coherence.read(keys)
+    read = pending_invalidations.read(keys)
     loaded = _ruleset(unit, read)
     # A batch would only push out whoever comes back.
     make = _single_context if len(keys) == 1 else _context
@@ -233,7 +233,7 @@ def _fetch(keys: list[str], unit: UnitOfWork | None) -> dict[str, UserContext]:
     if missing:
         contexts.update(_from_database(missing, read, loaded))
     if not is_looking():
-        tallies.count_found(context.source for context in contexts.values())
+        answer_counters.count_found(context.source for context in contexts.values())
     return {key: _keep(unit, contexts[key]) for key in keys}
 
 
@@ -251,7 +251,7 @@ def _from_database(
     }
 
 
-def _last_known(key: str, read: store.CacheRead, loaded: LoadedRuleset) -> UserContext:
+def _last_known(key: str, read: snapshot_store.CacheRead, loaded: LoadedRuleset) -> UserContext:
     spare = read.spare.get(key)
     if spare is None:
         return bare_context(key, Degradation.USER_UNAVAILABLE)
@@ -273,10 +273,10 @@ def _single_context(
     """As `_context`; computed only where this process has not just done so."""
     if loaded.degraded is not None:
         return _context(snapshot, loaded, source)
-    context = computed.recall(snapshot, loaded.ruleset)
+    context = context_memo.recall(snapshot, loaded.ruleset)
     if context is None:
         context = _context(snapshot, loaded, source)
-        computed.keep(snapshot, loaded.ruleset, context)
+        context_memo.keep(snapshot, loaded.ruleset, context)
     elif context.source is not source:
         context = msgspec.structs.replace(context, source=source)
     return context

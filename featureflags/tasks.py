@@ -10,7 +10,7 @@ from django.conf import settings
 from django.core.cache import caches
 
 from featureflags import flagcounts, recounting
-from featureflags.cache.files import SharedFileCache
+from featureflags.cache.backends.file import SharedFileCache
 from featureflags.core.conf import app_settings
 from featureflags.launchdarkly.management.client import management_client
 from featureflags.launchdarkly.management.retrying import WHILE_SOMEBODY_WAITS

@@ -18,7 +18,7 @@ from django.test import override_settings
 from hypothesis import settings as hypothesis_settings
 from pytest_django.fixtures import Settings
 
-from featureflags.cache import rulesets, store, usage
+from featureflags.cache import compiled_rules, flag_usage, snapshot_store
 from featureflags.core import monitoring
 from featureflags.flags.overrides import forced_flags
 from featureflags.launchdarkly import client
@@ -78,10 +78,10 @@ def fresh_process(request: pytest.FixtureRequest) -> Iterator[None]:
         empty_caches()
     if request.node.get_closest_marker("pure") is not None:
         request.getfixturevalue("no_cache")
-    rulesets.forget_loaded()
-    store.resume()
+    compiled_rules.forget_loaded()
+    snapshot_store.resume()
     monitoring.forget()
-    usage.forget()
+    flag_usage.forget()
     forced_flags.cache_clear()
     yield
     client.close()

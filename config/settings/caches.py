@@ -8,7 +8,7 @@ from typing import Any
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-SERIALIZER = "featureflags.cache.redis.BytesSerializer"
+SERIALIZER = "featureflags.cache.backends.redis.BytesSerializer"
 
 REDIS_TIMEOUT_SECONDS = 0.5
 """A cache that is slower than the database is none: give up and ask the database."""
@@ -18,7 +18,7 @@ def embedded_caches(directory: Path) -> dict[str, dict[str, Any]]:
     """Caches in files, which the web process and the commands share without a server."""
     return {
         alias: {
-            "BACKEND": "featureflags.cache.files.SharedFileCache",
+            "BACKEND": "featureflags.cache.backends.file.SharedFileCache",
             "LOCATION": str(directory / alias),
         }
         for alias in ("default", "featureflags", "cachalot")
@@ -42,7 +42,7 @@ def redis_caches(url: str, *, key_prefix: str = "guidon") -> dict[str, dict[str,
         "featureflags": {
             # Each user's name begins with it: a letter is a byte for everybody.
             **_redis(url, f"{key_prefix}:f", {**options, "SERIALIZER": SERIALIZER}),
-            "BACKEND": "featureflags.cache.redis.SharedRedisCache",
+            "BACKEND": "featureflags.cache.backends.redis.SharedRedisCache",
         },
     }
 

@@ -33,7 +33,7 @@ from featureflags.admin.flags import (
 from featureflags.admin.pages import SEGMENT, USER, Link, may_see, require, respond
 from featureflags.admin.sizes import number_in_words, size_of
 from featureflags.admin.wording import moment_in_words
-from featureflags.cache.usage import Usage
+from featureflags.cache.flag_usage import Usage
 from featureflags.charts import bar
 from featureflags.flagchecks import Facts, find_problems
 from featureflags.flagcounts import Outcome

@@ -23,8 +23,8 @@ from django.utils.translation import gettext_lazy
 from featureflags.admin.pages import SEGMENT, Link, require, respond
 from featureflags.admin.used_by import flag_address
 from featureflags.admin.wording import moment_in_words
-from featureflags.cache import usage
-from featureflags.cache.usage import Usage
+from featureflags.cache import flag_usage
+from featureflags.cache.flag_usage import Usage
 from featureflags.evaluation import looking
 from featureflags.flagdates import KnownDates, flag_dates
 from featureflags.flags.declared import Flag, declared_flags
@@ -106,7 +106,7 @@ class Known:
     """On which of Django's segments each flag rests, and on which ways."""
     served: Mapping[str, FlagView]
     declared: Mapping[str, Flag]
-    usage: Usage
+    flag_usage: Usage
     dates: KnownDates
     segments: Mapping[str, int]
     """Primary keys of Django's segments, by key."""
@@ -181,7 +181,7 @@ def known_flags() -> Known:
         uses=uses_by_flag(data),
         served={flag.key: flag for flag in flags_of(data)},
         declared=declared_flags(),
-        usage=usage.read(),
+        usage=flag_usage.read(),
         dates=flag_dates(),
         segments=dict(Segment.objects.values_list("key", "pk")),
     )

@@ -29,8 +29,8 @@ from featureflags.admin.pages import (
 from featureflags.admin.used_by import flag_address
 from featureflags.admin.wording import moment_in_words
 from featureflags.answering import evaluate_all
-from featureflags.cache.rulesets import current_ruleset
-from featureflags.cache.unit import unit_of_work
+from featureflags.cache.compiled_rules import current_ruleset
+from featureflags.cache.unit_of_work import unit_of_work
 from featureflags.contexts.attributes import attributes_of, catalogue
 from featureflags.contexts.building import UserContext, user_context
 from featureflags.contexts.results import ContextSource, Evaluation

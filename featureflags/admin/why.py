@@ -33,8 +33,8 @@ from featureflags.admin.pages import (
     users_link,
 )
 from featureflags.admin.wording import moment_in_words
-from featureflags.cache.rulesets import LoadedRuleset, current_ruleset
-from featureflags.cache.unit import unit_of_work
+from featureflags.cache.compiled_rules import LoadedRuleset, current_ruleset
+from featureflags.cache.unit_of_work import unit_of_work
 from featureflags.contexts.attributes import attributes_of
 from featureflags.evaluation import Evaluation, all_flags, looking, variation_detail
 from featureflags.flags.declared import declared_flags

@@ -10,9 +10,9 @@ from functools import partial
 
 from django.db import DatabaseError, transaction
 
-from featureflags.cache import coherence, store
-from featureflags.cache.rulesets import forget_recent
-from featureflags.cache.unit import current_unit
+from featureflags.cache import pending_invalidations, snapshot_store
+from featureflags.cache.compiled_rules import forget_recent
+from featureflags.cache.unit_of_work import current_unit
 from featureflags.models import PendingInvalidation
 
 
@@ -28,10 +28,10 @@ def drop_snapshots(user_keys: Collection[str]) -> bool:
         return True
     forget_in_unit(keys)
     if transaction.get_connection().in_atomic_block:
-        store.mark_open(keys)
+        snapshot_store.mark_open(keys)
         _after_commit(keys, partial(_drop, keys))
         return True
-    return _told_or_pending(keys, store.drop(keys))
+    return _told_or_pending(keys, snapshot_store.drop(keys))
 
 
 def announce_drop(user_keys: Collection[str]) -> None:
@@ -39,7 +39,7 @@ def announce_drop(user_keys: Collection[str]) -> None:
     write, others drop these users all the same."""
     keys = list(user_keys)
     if keys and not transaction.get_connection().in_atomic_block:
-        store.mark_open(keys)
+        snapshot_store.mark_open(keys)
         PendingInvalidation.objects.create(keys=keys)
 
 
@@ -47,7 +47,7 @@ def drop_ruleset_version() -> None:
     """Make every later unit of work see the version that was raised just now."""
     _forget_rules()
     if transaction.get_connection().in_atomic_block:
-        store.mark_version_open()
+        snapshot_store.mark_version_open()
         transaction.on_commit(_publish_version, robust=True)
     else:
         _publish_version()
@@ -57,9 +57,9 @@ def rewrite_last_seen(user_keys: Collection[str], last_seen_at: int) -> None:
     """Once committed, set `last_seen_at` (µs) in the cached snapshots, which stay otherwise."""
     keys = list(user_keys)
     if transaction.get_connection().in_atomic_block:
-        _after_commit(keys, partial(store.rewrite_last_seen, keys, last_seen_at))
+        _after_commit(keys, partial(snapshot_store.rewrite_last_seen, keys, last_seen_at))
     else:
-        _told_or_pending(keys, store.rewrite_last_seen(keys, last_seen_at))
+        _told_or_pending(keys, snapshot_store.rewrite_last_seen(keys, last_seen_at))
 
 
 def _after_commit(keys: list[str], tell: Callable[[], bool]) -> None:
@@ -68,7 +68,7 @@ def _after_commit(keys: list[str], tell: Callable[[], bool]) -> None:
 
     def after_commit() -> None:
         if tell():
-            coherence.forget_pending([pending])
+            pending_invalidations.forget_pending([pending])
 
     transaction.on_commit(after_commit, robust=True)
 
@@ -81,7 +81,7 @@ def _told_or_pending(keys: list[str], told: bool) -> bool:
 
 def _drop(keys: list[str]) -> bool:
     forget_in_unit(keys)
-    return store.drop(keys)
+    return snapshot_store.drop(keys)
 
 
 def _publish_version() -> None:
@@ -89,9 +89,9 @@ def _publish_version() -> None:
     within `store.VERSION_SECONDS`."""
     _forget_rules()
     try:
-        store.publish_version(coherence.read_in_force().version)
+        snapshot_store.publish_version(pending_invalidations.read_in_force().version)
     except DatabaseError as error:
-        coherence.report_database(error)
+        pending_invalidations.report_database(error)
 
 
 def forget_in_unit(keys: Collection[str]) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterator, Mapping
 
-from featureflags.cache.unit import current_unit
+from featureflags.cache.unit_of_work import current_unit
 from featureflags.deltas import MemberDelta, SegmentDelta
 from featureflags.documents import dump_state
 from featureflags.history.counting import count_moved

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from django.core.management.base import CommandError
 
-from featureflags.cache.rulesets import current_ruleset
+from featureflags.cache.compiled_rules import current_ruleset
 from featureflags.segments.ruleset import Ruleset
 
 KEY_HELP = "the segment's key"

@@ -12,7 +12,7 @@ class PendingInvalidation(models.Model):
     It is written in the transaction of that write, so that one is never there without the other,
     and removed after the cache has taken the markers. Normally no row is older than some
     milliseconds. One that stays is of a process that died, or of a cache that could not be
-    reached: whoever reads the ruleset version next makes up for it (`featureflags.cache.coherence`).
+    reached: whoever reads the ruleset version next makes up for it (`featureflags.cache.pending_invalidations`).
     """
 
     keys = models.JSONField()

@@ -1,7 +1,7 @@
 """One range of users: read from the cache, then from the database, compared, and written.
 
 The cache is read before the rows, so that whatever is written to a user meanwhile stands in the
-way of the older row that we have (see `featureflags.cache.store`). Of what the cache holds, that
+way of the older row that we have (see `featureflags.cache.snapshot_store`). Of what the cache holds, that
 which equals the row and does not end soon stays as it is.
 
 Hidden SQL: one query for the keys of a range, and one for each batch of `warm_batch` users. Memory
@@ -16,9 +16,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from itertools import zip_longest
 
-from featureflags.cache import entries, store
-from featureflags.cache.ahead import ReadAhead, WriteAhead
-from featureflags.cache.store import CacheRead
+from featureflags.cache import entries, snapshot_store
+from featureflags.cache.pipelined import ReadAhead, WriteAhead
+from featureflags.cache.snapshot_store import CacheRead
 from featureflags.core.conf import app_settings
 from users.querysets import UserQuerySet
 from users.selectors import snapshot_values, user_keys
@@ -98,7 +98,7 @@ def _begin(users: UserQuerySet, keys: list[str], source: CacheRead, *, force: bo
     older ones.
     """
     known, stored = frozenset(keys), source.stored
-    fresh_until = store.fresh_until_now()
+    fresh_until = snapshot_store.fresh_until_now()
     good_until = int(time.time()) + app_settings().warm_renew_seconds
     head = entries.head(fresh_until)
     read, to_write = 0, dict[str, bytes]()

@@ -16,7 +16,7 @@ from django.db.models import Q, QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext_noop
 
-from featureflags.cache.rulesets import renew_spare
+from featureflags.cache.compiled_rules import renew_spare
 from featureflags.core.conf import app_settings
 from featureflags.models import WarmRange, WarmRun
 from featureflags.warming.aims import Aim, users_seen_since

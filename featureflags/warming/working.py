@@ -10,7 +10,7 @@ from django.db import DatabaseError
 from django.utils import timezone
 from django.utils.translation import gettext_noop
 
-from featureflags.cache import store
+from featureflags.cache import snapshot_store
 from featureflags.core.conf import app_settings
 from featureflags.warming.aims import Aim
 from featureflags.warming.batches import CacheDown, Counts, warm_users
@@ -75,7 +75,7 @@ def work(claimed: Claim, progress: Progress | None = None) -> None:
             finish(claimed, counts)
     except CacheDown:
         if give_back(claimed, counts, CACHE_DOWN):
-            time.sleep(store.PAUSE_SECONDS)
+            time.sleep(snapshot_store.PAUSE_SECONDS)
         else:
             give_up(claimed.run, CACHE_DOWN)
     except DatabaseError:

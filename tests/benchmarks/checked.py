@@ -34,8 +34,8 @@ from ldclient.integrations import Files
 from waffle import get_waffle_flag_model
 
 from featureflags import evaluation
-from featureflags.cache import computed, entries, rulesets
-from featureflags.cache.unit import unit_of_work
+from featureflags.cache import compiled_rules, context_memo, entries
+from featureflags.cache.unit_of_work import unit_of_work
 from featureflags.contexts.building import user_context
 from featureflags.contexts.results import ContextSource
 from featureflags.core.conf import app_settings
@@ -183,7 +183,7 @@ class Benchmark:
     def first(self, segments: int) -> dict[str, Figure]:
         """The first check of a unit, and the part of it that is not the cache's."""
         fill_segments(segments)
-        ruleset = rulesets.current_ruleset().ruleset
+        ruleset = compiled_rules.current_ruleset().ruleset
 
         def compute() -> object:
             snapshot = snapshot_of(self.user)
@@ -191,7 +191,7 @@ class Benchmark:
             return user_context(snapshot, ruleset, now, source=ContextSource.LOADED)
 
         def new_here() -> None:
-            computed.forget()
+            context_memo.forget()
             with unit_of_work():
                 self.loaded()
 

@@ -14,7 +14,7 @@ django.setup()
 # ruff: noqa: E402 - models can be imported only now
 from django.db import connection
 
-from featureflags.cache.rulesets import current_ruleset
+from featureflags.cache.compiled_rules import current_ruleset
 from featureflags.impact import SAMPLES, impact_of
 from featureflags.segments.parsing import parse_definition
 from featureflags.segments.ruleset import Ruleset

@@ -8,7 +8,7 @@ import pytest
 from django.utils import timezone
 from playwright.sync_api import Expect, Page
 
-from featureflags.cache import usage
+from featureflags.cache import flag_usage
 from featureflags.evaluation import is_enabled
 from featureflags.models import SegmentCount, UserCount
 from featureflags.recounting import count_everything
@@ -39,7 +39,7 @@ def numbers(transactional_db: None, flag_file: FlagFile) -> None:
         SegmentCount.objects.create(segment_key="pro", day=day, at_least=days, at_most=days)
     for _ in range(3):
         is_enabled("beta", anonymous_key="somebody")
-    usage.flush()
+    flag_usage.flush()
 
 
 def test_what_it_shows_and_where_it_leads(

@@ -117,7 +117,7 @@ def test_development_needs_nothing(tmp_path: Path) -> None:
     assert shown.stdout.split() == [
         "True",
         "django.db.backends.sqlite3",
-        "featureflags.cache.files.SharedFileCache",
+        "featureflags.cache.backends.file.SharedFileCache",
         "True",
     ]
 

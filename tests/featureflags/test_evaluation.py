@@ -14,8 +14,8 @@ from django.contrib.auth.models import AnonymousUser
 from django.db import OperationalError, connection, connections
 from pytest_django.fixtures import Settings
 
-from featureflags.cache import rulesets
-from featureflags.cache.unit import unit_of_work
+from featureflags.cache import compiled_rules
+from featureflags.cache.unit_of_work import unit_of_work
 from featureflags.contexts.results import ContextSource, Degradation
 from featureflags.core import monitoring
 from featureflags.evaluation import (
@@ -132,7 +132,7 @@ class TestSubjects:
         self, django_assert_num_queries: Callable[[int], Any]
     ) -> None:
         keys = [str(user.pk) for user in UserFactory.create_batch(30)]
-        rulesets.current_ruleset()
+        compiled_rules.current_ruleset()
         empty_caches()
         with django_assert_num_queries(2):
             # The version and the users.
@@ -365,7 +365,7 @@ class TestDatabaseDown:
         flag_file(TOOLS)
         empty_caches()
         resolve(str(employee.pk))
-        rulesets.forget_loaded()
+        compiled_rules.forget_loaded()
         with down():
             detail = variation_detail("internal-tools", str(employee.pk))
         assert detail.value is True

@@ -16,7 +16,7 @@ from django.test import RequestFactory
 from django.utils import timezone
 
 from featureflags import membership
-from featureflags.cache.rulesets import current_ruleset
+from featureflags.cache.compiled_rules import current_ruleset
 from featureflags.segments.definitions import Clause, InvalidDefinition, Rule, SegmentDefinition
 from featureflags.sql.compiler import MOST_NESTED, compile_segment
 from tests.factories import SegmentFactory, SegmentMemberFactory, UserFactory, clause, rule

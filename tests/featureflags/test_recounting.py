@@ -14,7 +14,7 @@ from django.utils import timezone
 from pytest_django import DjangoCaptureOnCommitCallbacks
 
 from featureflags import recounting
-from featureflags.cache.rulesets import current_ruleset
+from featureflags.cache.compiled_rules import current_ruleset
 from featureflags.models import Segment, SegmentCount, SegmentMember, SegmentSize, UserCount
 from featureflags.recounting import count_changed, count_everything, fingerprint, history
 from featureflags.scheduling import scheduled_tasks

@@ -13,7 +13,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from featureflags import roster
-from featureflags.cache.rulesets import current_ruleset
+from featureflags.cache.compiled_rules import current_ruleset
 from featureflags.models import Segment, SegmentMember
 from featureflags.roster import How, Member, Page, Roster, Wanted
 from featureflags.sql.timing import TimeIsUp

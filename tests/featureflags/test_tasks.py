@@ -14,8 +14,8 @@ from django.db import connection
 from django.utils import timezone
 from pytest_django.fixtures import Settings
 
-from featureflags.cache import store
-from featureflags.cache.files import SharedFileCache
+from featureflags.cache import snapshot_store
+from featureflags.cache.backends.file import SharedFileCache
 from featureflags.tasks import sweep_file_caches, warm_contexts
 from featureflags.warming.working import WarmingFailed
 from tests.factories import UserFactory
@@ -32,7 +32,7 @@ def seen(days_ago: float) -> User:
 
 
 def is_cached(user: User) -> bool:
-    return bool(store.read([str(user.pk)]).fresh)
+    return bool(snapshot_store.read([str(user.pk)]).fresh)
 
 
 @pytest.mark.django_db(transaction=True)
@@ -64,7 +64,7 @@ def test_what_is_not_warmed_fails_the_task(settings: Settings) -> None:
 
 @pytest.mark.django_db
 def test_expired_files_are_swept_from_every_file_cache(settings: Settings, tmp_path: Path) -> None:
-    backend = "featureflags.cache.files.SharedFileCache"
+    backend = "featureflags.cache.backends.file.SharedFileCache"
     locations = {alias: str(tmp_path / alias) for alias in ("default", "featureflags", "cachalot")}
     settings.CACHES = {
         alias: {"BACKEND": backend, "LOCATION": location} for alias, location in locations.items()

@@ -19,7 +19,7 @@ from django.utils.functional import SimpleLazyObject
 from rest_framework.request import Request
 
 from config.flags import NEW_CHECKOUT
-from featureflags.cache.unit import unit_of_work
+from featureflags.cache.unit_of_work import unit_of_work
 from featureflags.core import monitoring
 from featureflags.testing import FlagOverrides
 from tests.factories import SegmentFactory, UserFactory, clause, rule

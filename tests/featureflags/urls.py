@@ -9,7 +9,7 @@ from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from featureflags.cache.unit import current_unit
+from featureflags.cache.unit_of_work import current_unit
 from featureflags.evaluation import ais_enabled, is_enabled, variation_detail
 from featureflags.resolving import resolve
 

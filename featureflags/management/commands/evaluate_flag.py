@@ -7,7 +7,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from featureflags.cache.unit import unit_of_work
+from featureflags.cache.unit_of_work import unit_of_work
 from featureflags.evaluation import Evaluation, looking, variation_detail
 from featureflags.management.reading import (
     USER_HELP,

@@ -8,7 +8,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
 
-from featureflags.cache.rulesets import current_ruleset
+from featureflags.cache.compiled_rules import current_ruleset
 from featureflags.costs import ClauseCost, clause_costs
 from featureflags.management.reading import as_json, in_columns
 from featureflags.sizes import SegmentSize, segment_sizes

@@ -15,7 +15,7 @@ from django.utils import timezone
 from pytest_django.fixtures import Settings
 
 from config.settings.caches import redis_caches
-from featureflags.cache import usage
+from featureflags.cache import flag_usage
 from featureflags.dashboard import answers_part, segments_part, users_part, warmings_part
 from featureflags.evaluation import is_enabled
 from featureflags.models import SegmentCount, UserCount, WarmRun
@@ -131,7 +131,7 @@ class TestAnswers:
         for _ in range(4):
             is_enabled("beta", str(user.pk))
         is_enabled("welcome-tour", anonymous_key="x")
-        usage.flush()
+        flag_usage.flush()
         found = answers_part()
         assert (found.today, found.week, found.degraded) == (5, 5, 1)
         assert found.tallies.hit_rate == pytest.approx(0.75)

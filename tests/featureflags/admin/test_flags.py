@@ -16,7 +16,7 @@ from pytest_django.fixtures import Settings
 
 from featureflags import flagcounts
 from featureflags.admin import flags as flags_admin
-from featureflags.cache import usage
+from featureflags.cache import flag_usage
 from featureflags.evaluation import is_enabled
 from featureflags.models import FlagCount
 from featureflags.recounting import count_everything
@@ -102,7 +102,7 @@ class TestList:
         assert "No evaluation was counted yet." in viewer.get(LIST).content.decode()
         for _ in range(3):
             is_enabled("beta", anonymous_key="x")
-        usage.flush()
+        flag_usage.flush()
         response = viewer.get(LIST)
         assert rows(response)["beta"].evaluated.endswith(", 3 times")
         assert rows(response)["welcome-tour"].evaluated == ""

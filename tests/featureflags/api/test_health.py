@@ -64,7 +64,7 @@ class TestHealth:
     ) -> None:
         # A folder that is a file: what a broken disk or a wrong path is.
         broken = {
-            "BACKEND": "featureflags.cache.files.SharedFileCache",
+            "BACKEND": "featureflags.cache.backends.file.SharedFileCache",
             "LOCATION": str(Path(__file__) / "cache"),
         }
         settings.CACHES = {**settings.CACHES, "broken": broken}

@@ -24,8 +24,8 @@ from django.contrib.auth.models import Group
 from django.db import transaction
 from django.test import override_settings
 
-from featureflags.cache import coherence
-from featureflags.cache.unit import unit_of_work
+from featureflags.cache import pending_invalidations
+from featureflags.cache.unit_of_work import unit_of_work
 from featureflags.core.conf import app_settings
 from featureflags.models import Segment, SegmentMember
 from featureflags.resolving import contexts_for, resolve
@@ -117,7 +117,7 @@ def change_settings(**values: Any) -> None:
 
 
 def pending() -> bool:
-    return coherence.read_in_force().is_pending
+    return pending_invalidations.read_in_force().is_pending
 
 
 DOES: dict[str, Callable[..., Any]] = {

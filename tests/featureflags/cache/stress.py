@@ -28,8 +28,8 @@ from django.core.cache import caches
 from django.db import transaction
 from django.utils import timezone
 
-from featureflags.cache import entries, rows, store
-from featureflags.cache.unit import unit_of_work
+from featureflags.cache import entries, read_through, snapshot_store
+from featureflags.cache.unit_of_work import unit_of_work
 from featureflags.core.conf import app_settings
 from featureflags.resolving import contexts_for, resolve
 from featureflags.warming import batches
@@ -122,7 +122,9 @@ ROLES: dict[str, Callable[[list[str]], None]] = {
 def take_protection_away() -> None:
     """Delete where a marker would stand, and write over whatever is there."""
 
-    def write(_source: store.CacheRead, found: Mapping[str, bytes], _fresh_until: int) -> int:
+    def write(
+        _source: snapshot_store.CacheRead, found: Mapping[str, bytes], _fresh_until: int
+    ) -> int:
         values = {entries.snapshot_key(key): value for key, value in found.items()}
         caches[app_settings().cache].set_many(values, app_settings().snapshot_seconds)
         return len(values)
@@ -140,7 +142,7 @@ def take_protection_away() -> None:
         caches[app_settings().cache].delete_many([entries.snapshot_key(key) for key in keys])
         return True
 
-    replacing: Any = store
+    replacing: Any = snapshot_store
     replacing.write = write
     replacing.drop = drop
     replacing.mark_open = lambda _keys: True
@@ -156,7 +158,7 @@ def lines_of(lines: queue.Queue[str]) -> None:
 
 def main(role: str, seed: str, protected: str) -> None:
     chance.seed(int(seed))
-    rows.snapshots_by_key = paused(rows.snapshots_by_key)  # type: ignore[attr-defined]
+    read_through.snapshots_by_key = paused(read_through.snapshots_by_key)  # type: ignore[attr-defined]
     values_of = batches.snapshot_values  # type: ignore[attr-defined]
     batches.snapshot_values = paused(lambda users: list(values_of(users)))  # type: ignore[attr-defined]
     if protected == "no":

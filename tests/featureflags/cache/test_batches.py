@@ -9,8 +9,8 @@ from django.core.cache import caches
 from django_redis import get_redis_connection
 from redis.exceptions import ResponseError
 
-from featureflags.cache.redis import AT_ONCE, SharedRedisCache
-from featureflags.cache.store import Replacing
+from featureflags.cache.backends.redis import AT_ONCE, SharedRedisCache
+from featureflags.cache.snapshot_store import Replacing
 from featureflags.core.conf import app_settings
 from tests.services.waiting import wait_until
 

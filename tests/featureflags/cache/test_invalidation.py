@@ -16,8 +16,8 @@ from django.db.models import F
 from django.utils import timezone
 from rest_framework.authtoken.models import Token, TokenProxy
 
-from featureflags.cache import entries, invalidation, store
-from featureflags.cache.unit import unit_of_work
+from featureflags.cache import entries, invalidation, snapshot_store
+from featureflags.cache.unit_of_work import unit_of_work
 from featureflags.contexts.results import ContextSource
 from featureflags.models import SegmentMember
 from featureflags.resolving import contexts_for, resolve
@@ -36,7 +36,7 @@ def warm(user: User) -> str:
 
 
 def is_warm(key: str) -> bool:
-    return key in store.read([key]).fresh
+    return key in snapshot_store.read([key]).fresh
 
 
 @pytest.fixture
@@ -175,12 +175,12 @@ def test_a_write_that_is_rolled_back_leaves_no_trace(user: User) -> None:
 def test_a_reader_before_the_commit_does_not_put_the_old_row_back(user: User) -> None:
     """The order that poisons a cache: read the row, commit a change, fill with what was read."""
     key = str(user.pk)
-    read = store.read([key])
+    read = snapshot_store.read([key])
     from users.selectors import snapshots_by_key  # noqa: PLC0415 - beside what it shows
 
     old = snapshots_by_key([key])
     User.objects.update(role="admin")
-    store.fill(read, old.values())
+    snapshot_store.fill(read, old.values())
     assert resolve(key).context.get("role") == "admin"
 
 
@@ -249,7 +249,7 @@ def test_deleting_a_user_leaves_nothing_of_them_behind() -> None:
     left = caches["featureflags"].get(entries.snapshot_key(key))
     assert left.startswith(entries.COMMITTED)
     assert len(left) == len(entries.committed_marker())
-    assert store.read([key]).spare == {}
+    assert snapshot_store.read([key]).spare == {}
 
 
 def everything_stored() -> str:

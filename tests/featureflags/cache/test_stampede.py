@@ -11,7 +11,7 @@ import pytest
 from django.db import connection, connections
 from django.db.backends.signals import connection_created
 
-from featureflags.cache.unit import unit_of_work
+from featureflags.cache.unit_of_work import unit_of_work
 from featureflags.resolving import resolve
 from tests.factories import UserFactory
 

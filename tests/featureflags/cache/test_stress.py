@@ -15,7 +15,7 @@ from contextlib import contextmanager
 import pytest
 from django.contrib.auth.models import Group
 
-from featureflags.cache import coherence, store
+from featureflags.cache import pending_invalidations, snapshot_store
 from tests.factories import UserFactory
 from tests.featureflags.cache.probing import database_url
 from tests.services.processes import ROOT, environment_with, python
@@ -121,7 +121,7 @@ def keys() -> list[str]:
 
 def wrong_entries(keys: list[str]) -> dict[str, tuple[object, object]]:
     """What the cache would answer, and the row, where they differ."""
-    cached = store.read(keys).fresh
+    cached = snapshot_store.read(keys).fresh
     rows = snapshots_by_key(keys)
     return {key: (found, rows.get(key)) for key, found in cached.items() if found != rows.get(key)}
 
@@ -130,8 +130,8 @@ def settle() -> None:
     """Wait as long as a process that died may leave something behind: 5 seconds."""
 
     def nothing_is_pending() -> bool:
-        coherence.read(())
-        return not coherence.read_in_force().is_pending
+        pending_invalidations.read(())
+        return not pending_invalidations.read_in_force().is_pending
 
     wait_until(nothing_is_pending, timeout=END_SECONDS, what="the cache to be told")
 

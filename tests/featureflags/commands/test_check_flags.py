@@ -14,7 +14,7 @@ from django.core.management.base import CommandError
 from pytest_django.fixtures import Settings
 
 from config.flags import ACCENT_COLOUR, INTERNAL_TOOLS
-from featureflags.cache import daily, usage
+from featureflags.cache import daily_counters, flag_usage
 from featureflags.core.conf import app_settings
 from featureflags.evaluation import is_enabled
 from featureflags.launchdarkly.client import close
@@ -57,9 +57,11 @@ def kinds(document: dict[str, Any]) -> list[tuple[str, str]]:
 
 
 def evaluated(flag: str, days_ago: int) -> None:
-    day = daily.today() - datetime.timedelta(days=days_ago)
+    day = daily_counters.today() - datetime.timedelta(days=days_ago)
     cache = caches[app_settings().cache]
-    assert daily.merge_into(cache, daily.entry_name(usage.PREFIX, day), {flag: 1})
+    assert daily_counters.merge_into(
+        cache, daily_counters.entry_name(flag_usage.PREFIX, day), {flag: 1}
+    )
 
 
 def test_all_fits() -> None:
@@ -133,7 +135,7 @@ def test_in_launchdarkly_but_not_declared(flag_file: FlagFile) -> None:
     code, document = run()
     assert (code, kinds(document)) == (1, [("extra", "undeclared")])
     evaluated("extra", 3)
-    day = daily.today() - datetime.timedelta(days=3)
+    day = daily_counters.today() - datetime.timedelta(days=3)
     assert run()[1]["problems"][0]["words"].endswith(f"It was last evaluated on {day}.")
     assert run("--ignore", "undeclared")[0] == 0
 
@@ -142,7 +144,7 @@ class TestNotEvaluated:
     def test_it_is_named_after_so_many_days(self) -> None:
         evaluated("internal-tools", 40)
         code, document = run()
-        day = daily.today() - datetime.timedelta(days=40)
+        day = daily_counters.today() - datetime.timedelta(days=40)
         assert (code, kinds(document)) == (1, [("internal-tools", "not-evaluated")])
         assert document["problems"][0]["words"] == (
             f"was not evaluated since {day}. Ask platform whether it can go."
@@ -170,7 +172,7 @@ class TestNotEvaluated:
         evaluated("other", 60)
         assert run()[0] == 1
         is_enabled("internal-tools", "ada")
-        assert usage.flush()
+        assert flag_usage.flush()
         assert run()[0] == 0
 
     def test_what_browsers_evaluate_is_not_known_here(self) -> None:

@@ -19,7 +19,7 @@ from django.core.management.base import CommandError
 from django.utils import timezone
 from pytest_django.fixtures import Settings
 
-from featureflags.cache import store
+from featureflags.cache import snapshot_store
 from featureflags.models import WarmRun
 from featureflags.warming.aims import Aim
 from featureflags.warming.reports import report
@@ -40,7 +40,7 @@ def seen(days_ago: float) -> User:
 
 
 def is_cached(user: User) -> bool:
-    return bool(store.read([str(user.pk)]).fresh)
+    return bool(snapshot_store.read([str(user.pk)]).fresh)
 
 
 def test_the_options_say_whom(call: Call) -> None:

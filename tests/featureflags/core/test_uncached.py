@@ -6,7 +6,7 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from featureflags.cache import rulesets
+from featureflags.cache import compiled_rules
 from featureflags.core.uncached import fresh_rows
 from featureflags.models import Segment
 
@@ -35,7 +35,7 @@ def test_an_exception_does_not_switch_cachalot_off() -> None:
 
 def test_compiled_rules_come_past_cachalot() -> None:
     queries()
-    rulesets.forget_loaded()
+    compiled_rules.forget_loaded()
     with CaptureQueriesContext(connection) as found:
-        rulesets.current_ruleset()
+        compiled_rules.current_ruleset()
     assert any('FROM "featureflags_segment"' in query["sql"] for query in found)

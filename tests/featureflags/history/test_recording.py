@@ -16,7 +16,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from pytest_django.fixtures import Settings
 
-from featureflags.cache.unit import unit_of_work
+from featureflags.cache.unit_of_work import unit_of_work
 from featureflags.models import AppendOnly, MemberChange, Segment, SegmentChange, SegmentMember
 from featureflags.models.changesets import Moved, segment_change
 from tests.factories import SegmentFactory, SegmentMemberFactory, UserFactory, clause, rule

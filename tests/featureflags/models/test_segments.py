@@ -12,7 +12,7 @@ from django.db.models import ProtectedError
 from django.utils import timezone
 from pytest_django.fixtures import Settings
 
-from featureflags.cache.rulesets import current_ruleset
+from featureflags.cache.compiled_rules import current_ruleset
 from featureflags.models import RuleProblem, Segment, SegmentMember
 from featureflags.models.versions import RulesetVersion
 from featureflags.resolving import resolve

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import pytest
 from django.db import connection
 
-from featureflags.cache.rulesets import current_ruleset
+from featureflags.cache.compiled_rules import current_ruleset
 from featureflags.contexts.attributes import attributes_of
 from tests.featureflags.sql.versions import ANSWERS, create_users, write_version
 from tests.services.processes import ROOT, environment_with, python

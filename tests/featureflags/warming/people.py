@@ -9,7 +9,7 @@ from typing import Any
 from django.utils import timezone
 from pytest_django.fixtures import Settings
 
-from featureflags.cache import entries, store
+from featureflags.cache import entries, snapshot_store
 from featureflags.warming.aims import Aim
 from tests.factories import UserFactory
 from users.models import User
@@ -39,11 +39,11 @@ def crowd(count: int, **fields: Any) -> list[User]:
 
 def cached(*users: User) -> dict[str, UserSnapshot]:
     """What a reader would find, by key."""
-    return dict(store.read([str(user.pk) for user in users]).fresh)
+    return dict(snapshot_store.read([str(user.pk) for user in users]).fresh)
 
 
 def stored(user: User) -> bytes:
-    return store.read([str(user.pk)]).stored[str(user.pk)]
+    return snapshot_store.read([str(user.pk)]).stored[str(user.pk)]
 
 
 def ends_at(user: User) -> int:

@@ -12,8 +12,8 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from pytest_django.fixtures import Settings
 
-from featureflags.cache import entries, rulesets, store
-from featureflags.cache.ahead import WriteAhead
+from featureflags.cache import compiled_rules, entries, snapshot_store
+from featureflags.cache.pipelined import WriteAhead
 from featureflags.core.conf import app_settings
 from featureflags.models import WarmRange, WarmRun
 from featureflags.warming.aims import Aim, aim_for
@@ -146,8 +146,8 @@ def test_numbers_of_any_size_are_kept(settings: Settings) -> None:
 
 def test_the_marker_of_an_open_write_is_never_overwritten() -> None:
     changing, changed, other = crowd(3)
-    store.mark_open([str(changing.pk)])
-    store.drop([str(changed.pk)])
+    snapshot_store.mark_open([str(changing.pk)])
+    snapshot_store.drop([str(changed.pk)])
     warmed = warm(FORCED)
     assert (warmed.written, warmed.kept, warmed.succeeded) == (2, 1, True)
     assert cached(changing, changed, other) == as_stored(changed, other)
@@ -175,12 +175,12 @@ def test_an_entry_that_changed_meanwhile_stays_as_it_is() -> None:
     user, *_ = crowd(1)
     key = str(user.pk)
     warm(EVERYBODY)
-    source = store.read([key])
+    source = snapshot_store.read([key])
     old = snapshot_of(user)
     User.objects.filter(pk=key).update(last_seen_at=timezone.now())
     rewritten = cached(user)[key]
     assert rewritten != old
-    until = store.fresh_until_now()
+    until = snapshot_store.fresh_until_now()
     older = entries.encode(until, old)
     assert WriteAhead(source, {key: older}, until).result() == 0
     assert cached(user)[key] == rewritten
@@ -217,11 +217,11 @@ def test_a_cache_that_is_down_ends_the_run_and_says_what_is_left(settings: Setti
     settings.CACHES = {**settings.CACHES, "featureflags": NOWHERE}
     change(settings, WARM_RANGE=2)
     users = crowd(5)
-    store.PAUSE_SECONDS, before = 0.01, store.PAUSE_SECONDS
+    snapshot_store.PAUSE_SECONDS, before = 0.01, snapshot_store.PAUSE_SECONDS
     try:
         warmed = warm(EVERYBODY)
     finally:
-        store.PAUSE_SECONDS = before
+        snapshot_store.PAUSE_SECONDS = before
     assert (warmed.state, warmed.spare, warmed.error) == (WarmRun.State.FAILED, False, CACHE_DOWN)
     assert (warmed.written, warmed.failed, warmed.ranges_done) == (0, 2, 0)
     assert [each.number for each in warmed.unfinished] == [1, 2, 3]
@@ -252,9 +252,9 @@ def test_a_range_that_fails_is_tried_again_and_then_told(settings: Settings) -> 
 
 def test_the_rules_are_kept_for_processes_without_a_database() -> None:
     SegmentFactory.create(key="friends")
-    caches[app_settings().cache].delete(rulesets.SPARE_KEY)
+    caches[app_settings().cache].delete(compiled_rules.SPARE_KEY)
     assert warm(LAST_WEEK).spare
-    spare = rulesets._read_spare()
+    spare = compiled_rules._read_spare()
     assert spare is not None
     assert "friends" in {row.key for row in spare.rows}
 

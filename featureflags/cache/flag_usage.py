@@ -17,7 +17,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from featureflags.cache import daily, tallies
+from featureflags.cache import answer_counters, daily_counters
 
 PREFIX = "flag-usage"
 FLUSH_SECONDS = 60.0
@@ -57,16 +57,16 @@ def flush_if_due() -> None:
     now = time.monotonic()
     if now >= _flush_at:
         _flush_at = now + FLUSH_SECONDS
-        if pending or tallies.pending:
+        if pending or answer_counters.pending:
             threading.Thread(target=flush, name="flag-usage", daemon=True).start()
 
 
 def flush() -> bool:
     """Add what was counted to the entry of today, with the tallies; whether the cache took it."""
-    tallies_are_merged = tallies.flush()
+    tallies_are_merged = answer_counters.flush()
     # Taken one by one: what a thread counts meanwhile stays, or goes along.
     counts = {flag: times for flag in list(pending) if (times := pending.pop(flag, 0))}
-    if not counts or daily.merge(PREFIX, counts):
+    if not counts or daily_counters.merge(PREFIX, counts):
         return tallies_are_merged
     for flag, times in counts.items():
         pending[flag] = pending.get(flag, 0) + times
@@ -75,7 +75,7 @@ def flush() -> bool:
 
 def read() -> Usage:
     """The counts of all processes that have merged theirs."""
-    days = daily.read(PREFIX)
+    days = daily_counters.read(PREFIX)
     if days is None:
         return Usage(failed=True)
     last: dict[str, datetime.date] = {}
@@ -85,7 +85,7 @@ def read() -> Usage:
     return Usage(
         since=min(days, default=None),
         last=last,
-        total=tallies.sum_of(days),
+        total=answer_counters.sum_of(days),
         days={day: sum(counts.values()) for day, counts in days.items()},
     )
 
@@ -94,7 +94,7 @@ def forget() -> None:
     """Start again from nothing; after a fork, and for tests."""
     global _flush_at  # noqa: PLW0603 - the one place that holds it
     pending.clear()
-    tallies.forget()
+    answer_counters.forget()
     _flush_at = time.monotonic() + FLUSH_SECONDS
 
 

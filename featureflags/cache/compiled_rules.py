@@ -17,8 +17,8 @@ import msgspec
 from django.core.cache import caches
 from django.db import DatabaseError
 
-from featureflags.cache import coherence
-from featureflags.cache.store import CacheRead
+from featureflags.cache import pending_invalidations
+from featureflags.cache.snapshot_store import CacheRead
 from featureflags.contexts.results import Degradation
 from featureflags.core.conf import app_settings
 from featureflags.core.monitoring import report
@@ -81,7 +81,7 @@ def current_ruleset(known: CacheRead | None = None) -> LoadedRuleset:
     `known`: what the cache said in a read (`coherence.read`) that the caller has made already.
     """
     global _checked_at  # noqa: PLW0603 - one float for the process; a race only checks again
-    read = known if known is not None else coherence.read(())
+    read = known if known is not None else pending_invalidations.read(())
     loaded = _loaded
     _checked_at = read.began
     if read.version is not None and loaded is not None and loaded.version == read.version:

@@ -69,7 +69,7 @@ def forget(**_: Any) -> None:
     _computed = _Computed(None)
 
 
-setting_changed.connect(forget, dispatch_uid="featureflags.cache.computed")
+setting_changed.connect(forget, dispatch_uid="featureflags.cache.context_memo")
 
 
 def _is_same(kept: Any, asked: Any) -> bool:

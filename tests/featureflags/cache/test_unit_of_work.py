@@ -17,8 +17,8 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from pytest_django.fixtures import Settings
 
-from featureflags.cache import rulesets, store
-from featureflags.cache.unit import UnitOfWork, current_unit, unit_of_work
+from featureflags.cache import compiled_rules, snapshot_store
+from featureflags.cache.unit_of_work import UnitOfWork, current_unit, unit_of_work
 from featureflags.contexts.building import UserContext, bare_context
 from featureflags.contexts.results import ContextSource
 from featureflags.evaluation import ais_enabled, is_enabled
@@ -39,7 +39,7 @@ class RoundTrips:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.count = 0
-        backend = type(store.backend())
+        backend = type(snapshot_store.backend())
         # In Redis one is made of the other.
         name = "send_reads" if hasattr(backend, "send_reads") else "read_many"
         read = getattr(backend, name)
@@ -72,7 +72,7 @@ def user() -> User:
     SegmentMemberFactory.create(segment=excluded, user=user, kind="exclude")
     found = find_user(str(user.pk))
     assert found is not None
-    rulesets.current_ruleset()
+    compiled_rules.current_ruleset()
     return found
 
 
@@ -116,7 +116,7 @@ class TestWhatACheckCosts:
     def test_a_cold_user_costs_one_query(
         self, user: User, django_assert_num_queries: Queries
     ) -> None:
-        store.drop([str(user.pk)])
+        snapshot_store.drop([str(user.pk)])
         with django_assert_num_queries(1), unit_of_work():
             assert resolve(str(user.pk)).source is ContextSource.DATABASE
 
@@ -222,7 +222,7 @@ class TestWhenItIsOver:
             assert "short" not in resolve(key).segments
 
     def test_a_full_memo_begins_again(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("featureflags.cache.unit.MAX_CONTEXTS", 10)
+        monkeypatch.setattr("featureflags.cache.unit_of_work.MAX_CONTEXTS", 10)
         unit = UnitOfWork()
         for number in range(25):
             unit.keep(str(number), bare_context(str(number)))
@@ -248,7 +248,7 @@ class TestBoundedStaleness:
     def late(self, settings: Settings) -> Iterator[None]:
         settings.FEATUREFLAGS = {**settings.FEATUREFLAGS, "STALE_SECONDS": 60.0}
         yield
-        rulesets.forget_recent()
+        compiled_rules.forget_recent()
 
     @pytest.mark.usefixtures("late")
     def test_a_loaded_user_costs_nothing_meanwhile(
@@ -272,7 +272,7 @@ class TestBoundedStaleness:
         with Probe() as other:
             other.do("edit_segment", "late", "Late", everybody)
         assert "late" not in resolve(user).segments
-        rulesets.forget_recent()
+        compiled_rules.forget_recent()
         assert "late" in resolve(user).segments
 
     def test_without_it_another_s_write_is_seen_at_once(self, user: User) -> None:

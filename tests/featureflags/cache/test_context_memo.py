@@ -10,9 +10,9 @@ from django.contrib.auth.models import Group
 from django.utils import timezone
 from pytest_django.fixtures import Settings
 
-from featureflags.cache import computed
-from featureflags.cache.rulesets import current_ruleset
-from featureflags.cache.unit import unit_of_work
+from featureflags.cache import context_memo
+from featureflags.cache.compiled_rules import current_ruleset
+from featureflags.cache.unit_of_work import unit_of_work
 from featureflags.contexts.building import UserContext
 from featureflags.contexts.results import ContextSource, Degradation
 from featureflags.resolving import contexts_for, resolve
@@ -146,7 +146,7 @@ def test_what_is_no_json_is_not_even_compared(user: User, settings: Settings) ->
 
 
 def test_a_batch_pushes_nobody_out(user: User, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(computed, "MOST", 2)
+    monkeypatch.setattr(context_memo, "MOST", 2)
     first = in_a_unit(user)
     others = [str(UserFactory.create().pk) for _ in range(4)]
     for _ in range(2):
@@ -156,20 +156,23 @@ def test_a_batch_pushes_nobody_out(user: User, monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_there_is_an_end_to_what_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(computed, "MOST", 2)
+    monkeypatch.setattr(context_memo, "MOST", 2)
     users = [UserFactory.create() for _ in range(5)]
     ruleset = current_ruleset().ruleset
     for user in users:
         in_a_unit(user)
-    assert sum(computed.recall(snapshot_of(user), ruleset) is not None for user in users) in {1, 2}
+    assert sum(context_memo.recall(snapshot_of(user), ruleset) is not None for user in users) in {
+        1,
+        2,
+    }
 
 
 def test_rules_that_are_in_force_no_more_are_let_go(user: User) -> None:
     context = in_a_unit(user)
     snapshot, old, new = snapshot_of(user), current_ruleset().ruleset, Ruleset(())
-    computed.keep(snapshot, new, context)
-    assert computed.recall(snapshot, old) is None
-    assert computed.recall(snapshot, new) is context
+    context_memo.keep(snapshot, new, context)
+    assert context_memo.recall(snapshot, old) is None
+    assert context_memo.recall(snapshot, new) is context
 
 
 @pytest.fixture
@@ -179,4 +182,4 @@ def user() -> User:
 
 @pytest.fixture(autouse=True)
 def nothing_computed() -> None:
-    computed.forget()
+    context_memo.forget()

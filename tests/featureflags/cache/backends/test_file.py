@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from featureflags.cache.files import SharedFileCache
+from featureflags.cache.backends.file import SharedFileCache
 
 
 @pytest.fixture

@@ -9,8 +9,8 @@ import pytest
 from django.core.cache import caches
 from django_redis import get_redis_connection
 
-from featureflags.cache.redis import SharedRedisCache
-from featureflags.cache.sending import Kept, lease_for_reads
+from featureflags.cache.backends.redis import SharedRedisCache
+from featureflags.cache.backends.redis_pipeline import Kept, lease_for_reads
 from featureflags.core.conf import app_settings
 
 pytestmark = [pytest.mark.django_db, pytest.mark.production_stack]

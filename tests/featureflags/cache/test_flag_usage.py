@@ -18,8 +18,8 @@ from django.db import connections
 from django.test import override_settings
 
 from config.settings.caches import redis_caches
-from featureflags.cache import daily, usage
-from featureflags.cache.unit import unit_of_work
+from featureflags.cache import daily_counters, flag_usage
+from featureflags.cache.unit_of_work import unit_of_work
 from featureflags.core import monitoring
 from featureflags.evaluation import (
     ais_enabled,
@@ -40,8 +40,8 @@ pytestmark = pytest.mark.django_db
 
 
 def counted() -> dict[str, int]:
-    assert usage.flush()
-    return dict(usage.read().total)
+    assert flag_usage.flush()
+    return dict(flag_usage.read().total)
 
 
 def test_evaluations_are_counted_by_flag_and_day(flag_file: FlagFile) -> None:
@@ -51,7 +51,7 @@ def test_evaluations_are_counted_by_flag_and_day(flag_file: FlagFile) -> None:
         variation("beta", "ada")
     is_enabled("gamma", "ada")
     assert counted() == {"beta": 3, "gamma": 1}
-    found = usage.read()
+    found = flag_usage.read()
     assert found.since in {before, TODAY()}
     assert found.last["beta"] in {before, TODAY()}
 
@@ -61,7 +61,7 @@ async def test_the_async_twins_count_too(flag_file: FlagFile) -> None:
     await ais_enabled("beta", "ada")
     # The thread that runs synchronous code for coroutines has a connection of its own.
     await sync_to_async(connections.close_all)()
-    assert usage.pending == {"beta": 1}
+    assert flag_usage.pending == {"beta": 1}
 
 
 def test_looking_and_lists_do_not_count(flag_file: FlagFile) -> None:
@@ -84,15 +84,17 @@ def test_keys_that_nobody_knows_do_not_count_but_declared_and_overridden_ones(
 
 def test_counts_of_processes_are_added(flag_file: FlagFile) -> None:
     for _ in range(3):
-        usage.count("beta")
-        assert usage.flush()
-    assert usage.read().total == {"beta": 3}
+        flag_usage.count("beta")
+        assert flag_usage.flush()
+    assert flag_usage.read().total == {"beta": 3}
 
 
 def test_processes_that_merge_at_once_lose_nothing() -> None:
     def merge() -> None:
         counts = {"beta": 1}
-        while not daily.merge_into(caches["featureflags"], "flag-usage:2026-01-01", counts):
+        while not daily_counters.merge_into(
+            caches["featureflags"], "flag-usage:2026-01-01", counts
+        ):
             time.sleep(0)
 
     threads = [threading.Thread(target=merge) for _ in range(16)]
@@ -101,19 +103,19 @@ def test_processes_that_merge_at_once_lose_nothing() -> None:
     for thread in threads:
         thread.join()
     stored = caches["featureflags"].get("flag-usage:2026-01-01")
-    assert daily.counts_in(stored) == {"beta": 16}
+    assert daily_counters.counts_in(stored) == {"beta": 16}
 
 
 def test_a_unit_merges_once_a_minute_and_its_page_does_not_wait(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     with unit_of_work():
-        usage.count("beta")
-    assert usage.read().total == {}
-    monkeypatch.setattr(usage, "_flush_at", time.monotonic())
+        flag_usage.count("beta")
+    assert flag_usage.read().total == {}
+    monkeypatch.setattr(flag_usage, "_flush_at", time.monotonic())
     main = threading.get_ident()
     ran_in: list[int] = []
-    monkeypatch.setattr(usage, "flush", lambda: ran_in.append(threading.get_ident()))
+    monkeypatch.setattr(flag_usage, "flush", lambda: ran_in.append(threading.get_ident()))
     with unit_of_work():
         pass
     wait_until(lambda: ran_in, timeout=10, what="the merge")
@@ -124,18 +126,18 @@ def test_a_unit_merges_once_a_minute_and_its_page_does_not_wait(
 
 
 def test_the_end_of_a_unit_brings_them_into_the_cache(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(usage, "_flush_at", time.monotonic())
+    monkeypatch.setattr(flag_usage, "_flush_at", time.monotonic())
     with unit_of_work():
-        usage.count("beta")
-    wait_until(lambda: usage.read().total == {"beta": 1}, timeout=10, what="the count")
+        flag_usage.count("beta")
+    wait_until(lambda: flag_usage.read().total == {"beta": 1}, timeout=10, what="the count")
 
 
 def test_what_the_cache_does_not_take_is_kept() -> None:
     with override_settings(CACHES=redis_caches(f"redis://127.0.0.1:{free_port()}/0")):
-        usage.count("beta")
-        assert not usage.flush()
-        assert usage.read().failed
-        usage.count("beta")
+        flag_usage.count("beta")
+        assert not flag_usage.flush()
+        assert flag_usage.read().failed
+        flag_usage.count("beta")
     assert monitoring.counts()["usage_flush_failed"] == 1
     assert counted() == {"beta": 2}
 
@@ -144,39 +146,39 @@ def test_a_cache_without_replace_is_enough() -> None:
     memory = {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}
     with override_settings(CACHES={"default": memory, "featureflags": memory}):
         for _ in range(2):
-            usage.count("beta")
-            assert usage.flush()
-        assert usage.read().total == {"beta": 2}
+            flag_usage.count("beta")
+            assert flag_usage.flush()
+        assert flag_usage.read().total == {"beta": 2}
 
 
 def test_an_entry_of_somebody_else_is_replaced() -> None:
-    caches["featureflags"].set(daily.entry_name(usage.PREFIX, TODAY()), b"\xff", 60)
-    usage.count("beta")
+    caches["featureflags"].set(daily_counters.entry_name(flag_usage.PREFIX, TODAY()), b"\xff", 60)
+    flag_usage.count("beta")
     assert counted() == {"beta": 1}
 
 
 def test_made_up_keys_do_not_fill_the_memory() -> None:
-    for number in range(usage.MAX_FLAGS + 50):
-        usage.count(f"flag-{number}")
-    assert len(usage.pending) == usage.MAX_FLAGS
-    usage.count("flag-0")
-    assert usage.pending["flag-0"] == 2
+    for number in range(flag_usage.MAX_FLAGS + 50):
+        flag_usage.count(f"flag-{number}")
+    assert len(flag_usage.pending) == flag_usage.MAX_FLAGS
+    flag_usage.count("flag-0")
+    assert flag_usage.pending["flag-0"] == 2
 
 
 def test_a_forked_child_starts_at_nothing() -> None:
-    usage.count("beta")
+    flag_usage.count("beta")
     fork = multiprocessing.get_context("fork")
     queue: multiprocessing.Queue[int] = fork.Queue()
 
     def child() -> None:
-        queue.put(len(usage.pending))
+        queue.put(len(flag_usage.pending))
 
     process = fork.Process(target=child)
     process.start()
     assert queue.get(timeout=20) == 0
     process.join(20)
     assert os.getpid() != process.pid
-    assert usage.pending == {"beta": 1}
+    assert flag_usage.pending == {"beta": 1}
 
 
 def test_a_process_that_ends_merges_its_counts() -> None:
@@ -186,4 +188,4 @@ def test_a_process_that_ends_merges_its_counts() -> None:
     )
     root = Path(__file__).parents[3]
     subprocess.run([sys.executable, "-c", code], check=True, cwd=root, timeout=120)
-    assert usage.read().total == {"beta": 2}
+    assert flag_usage.read().total == {"beta": 2}

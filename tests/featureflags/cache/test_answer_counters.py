@@ -7,8 +7,8 @@ from django.test import override_settings
 from pytest_django.fixtures import Settings
 
 from config.settings.caches import redis_caches
-from featureflags.cache import tallies, usage
-from featureflags.cache.unit import unit_of_work
+from featureflags.cache import answer_counters, flag_usage
+from featureflags.cache.unit_of_work import unit_of_work
 from featureflags.contexts.results import ContextSource, Degradation
 from featureflags.evaluation import all_flags, is_enabled, looking, variation
 from tests.conftest import FlagFile
@@ -19,9 +19,9 @@ from tests.services.guarded import free_port
 pytestmark = pytest.mark.django_db
 
 
-def counted() -> tallies.Tallies:
-    assert usage.flush()
-    return tallies.read(1)
+def counted() -> answer_counters.Tallies:
+    assert flag_usage.flush()
+    return answer_counters.read(1)
 
 
 @pytest.mark.django_db(transaction=True)
@@ -52,8 +52,8 @@ def test_a_unit_that_knows_the_user_asks_no_cache(flag_file: FlagFile) -> None:
 
 
 def test_nobody_was_looked_up() -> None:
-    assert counted() == tallies.Tallies()
-    assert tallies.Tallies().hit_rate is None
+    assert counted() == answer_counters.Tallies()
+    assert answer_counters.Tallies().hit_rate is None
 
 
 def test_degraded_answers_by_their_reasons(flag_file: FlagFile, settings: Settings) -> None:
@@ -77,20 +77,20 @@ def test_looking_is_not_counted(flag_file: FlagFile) -> None:
     flag_file()
     with looking():
         is_enabled("welcome-tour", str(UserFactory.create().pk))
-    assert counted() == tallies.Tallies()
+    assert counted() == answer_counters.Tallies()
 
 
 def test_what_the_cache_does_not_take_is_kept(flag_file: FlagFile) -> None:
     flag_file()
     with override_settings(CACHES=redis_caches(f"redis://127.0.0.1:{free_port()}/0")):
-        tallies.count_degraded([Degradation.USER_STALE])
-        assert not usage.flush()
-        assert tallies.read(1).failed
-    tallies.count_degraded([Degradation.USER_STALE])
+        answer_counters.count_degraded([Degradation.USER_STALE])
+        assert not flag_usage.flush()
+        assert answer_counters.read(1).failed
+    answer_counters.count_degraded([Degradation.USER_STALE])
     assert counted().degraded == {Degradation.USER_STALE: 2}
 
 
 def test_what_another_release_counted_is_left_out() -> None:
-    tallies.pending["degraded:by-aliens"] = 1
-    tallies.pending["found:cache"] = 2
-    assert counted() == tallies.Tallies(found={ContextSource.CACHE: 2})
+    answer_counters.pending["degraded:by-aliens"] = 1
+    answer_counters.pending["found:cache"] = 2
+    assert counted() == answer_counters.Tallies(found={ContextSource.CACHE: 2})

@@ -15,8 +15,8 @@ from django.core.exceptions import ValidationError
 from django.db import OperationalError, connection, transaction
 from django.db.models import ProtectedError
 
-from featureflags.cache import rulesets, store
-from featureflags.cache.rulesets import current_ruleset
+from featureflags.cache import compiled_rules, snapshot_store
+from featureflags.cache.compiled_rules import current_ruleset
 from featureflags.contexts.results import Degradation
 from featureflags.core import monitoring
 from featureflags.models import Segment
@@ -170,10 +170,10 @@ def test_old_rows_in_cachalot_do_not_reach_the_rules() -> None:
     with deleted_while_read("raced-in-a-list"):
         assert "raced-in-a-list" in keys.all()
     assert "raced-in-a-list" in keys.all(), "cachalot keeps what is gone: the race has happened"
-    rulesets.forget_loaded()
+    compiled_rules.forget_loaded()
     with deleted_while_read("raced-in-the-rules"):
         current_ruleset()
-    rulesets.forget_loaded()
+    compiled_rules.forget_loaded()
     assert not matches("raced-in-a-list")
     assert not matches("raced-in-the-rules")
 
@@ -268,7 +268,7 @@ class TestDatabaseDown:
 
     def test_a_cold_process_takes_the_spare(self) -> None:
         current_ruleset()
-        rulesets.forget_loaded()
+        compiled_rules.forget_loaded()
         with database_down():
             loaded = current_ruleset()
         assert "user" in loaded.ruleset.match(ATTRIBUTES, now=0)
@@ -276,7 +276,7 @@ class TestDatabaseDown:
 
     def test_when_nobody_knows_the_version_the_last_known_rules_are_stale(self) -> None:
         current_ruleset()
-        store.mark_version_open()
+        snapshot_store.mark_version_open()
         with database_down():
             loaded = current_ruleset()
         assert "user" in loaded.ruleset.match(ATTRIBUTES, now=0)
@@ -284,7 +284,7 @@ class TestDatabaseDown:
         assert current_ruleset().degraded is None, "it heals"
 
     def test_when_nothing_is_known_there_are_no_segments_and_that_is_said(self) -> None:
-        rulesets.forget_loaded()
+        compiled_rules.forget_loaded()
         empty_caches()
         with database_down():
             loaded = current_ruleset()

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from featureflags.cache.turns import Turns
+from featureflags.cache.single_flight import Turns
 from tests.services.waiting import wait_until
 
 THREADS = 20
@@ -61,7 +61,7 @@ def test_what_one_raises_the_next_does_not_see() -> None:
 
 
 def test_nobody_waits_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("featureflags.cache.turns.WAIT_SECONDS", 0.05)
+    monkeypatch.setattr("featureflags.cache.single_flight.WAIT_SECONDS", 0.05)
     turns: Turns[int] = Turns()
     reads = Reads()
     with ThreadPoolExecutor(2) as pool:

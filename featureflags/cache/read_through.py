@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from django.db import DatabaseError, transaction
 
-from featureflags.cache import coherence, store
-from featureflags.cache.store import CacheRead
-from featureflags.cache.turns import Turns
+from featureflags.cache import pending_invalidations, snapshot_store
+from featureflags.cache.single_flight import Turns
+from featureflags.cache.snapshot_store import CacheRead
 from featureflags.contexts.results import ContextSource
 from users.selectors import snapshots_by_key
 from users.snapshots import UserSnapshot
@@ -37,7 +37,7 @@ def read_rows(keys: list[str], read: CacheRead) -> Found | None:
 
     def in_turn() -> Found | None:
         # Whoever was before us, perhaps since `read`, has left it in the cache.
-        now = read if read.failed or read.database_failed else coherence.read(keys)
+        now = read if read.failed or read.database_failed else pending_invalidations.read(keys)
         if now.fresh:
             return Found(snapshots=now.fresh, source=ContextSource.CACHE)
         return read_and_fill(keys, now)
@@ -55,7 +55,7 @@ def read_and_fill(keys: list[str], read: CacheRead) -> Found | None:
     try:
         snapshots = snapshots_by_key(keys)
     except DatabaseError as error:
-        coherence.report_database(error)
+        pending_invalidations.report_database(error)
         return None
-    store.fill(read, snapshots.values())
+    snapshot_store.fill(read, snapshots.values())
     return Found(snapshots=snapshots, source=ContextSource.DATABASE)

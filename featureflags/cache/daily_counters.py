@@ -15,7 +15,7 @@ import msgspec
 from django.core.cache import caches
 from django.core.cache.backends.base import BaseCache
 
-from featureflags.cache.store import Replacing
+from featureflags.cache.snapshot_store import Replacing
 from featureflags.core.conf import app_settings
 from featureflags.core.monitoring import report
 

@@ -15,8 +15,8 @@ from time import time_ns
 
 from django.http import HttpRequest
 
-from featureflags.cache import usage
-from featureflags.cache.rulesets import LoadedRuleset
+from featureflags.cache import flag_usage
+from featureflags.cache.compiled_rules import LoadedRuleset
 from featureflags.contexts.building import UserContext
 from users.models import User
 
@@ -117,4 +117,4 @@ def unit_of_work(request: HttpRequest | None = None) -> Iterator[UnitOfWork]:
         yield unit
     finally:
         _unit.reset(token)
-        usage.flush_if_due()
+        flag_usage.flush_if_due()

@@ -6,9 +6,9 @@ from contextlib import AbstractContextManager
 
 from celery.signals import task_postrun, task_prerun
 
-from featureflags.cache.unit import unit_of_work
+from featureflags.cache.unit_of_work import unit_of_work
 
-UID = "featureflags.cache.task_units"
+UID = "featureflags.cache.celery_units"
 
 _open: dict[str, list[AbstractContextManager[object]]] = {}
 """By the task's id. More than one only where a task without a broker is retried within itself."""

@@ -11,7 +11,7 @@ from django.core.cache.backends.base import default_key_func
 from django_redis.cache import RedisCache
 from django_redis.serializers.base import BaseSerializer
 
-from featureflags.cache.sending import Borrowed, Sent, lease_for_reads
+from featureflags.cache.backends.redis_pipeline import Borrowed, Sent, lease_for_reads
 
 REPLACE = """
 if redis.call('GET', KEYS[1]) == ARGV[1] then

@@ -13,9 +13,9 @@ from typing import Protocol, TypeVar, cast
 
 from django.core.cache.backends.base import BaseCache
 
-from featureflags.cache import store
+from featureflags.cache import snapshot_store
 from featureflags.cache.entries import snapshot_key
-from featureflags.cache.store import CacheRead
+from featureflags.cache.snapshot_store import CacheRead
 
 Answer_co = TypeVar("Answer_co", covariant=True)
 
@@ -51,14 +51,14 @@ class ReadAhead:
         self._began = began = time.monotonic()
         self._sent: Sent[dict[str, bytes]] | None = None
         self._read: CacheRead | None = None
-        cache = store.backend()
+        cache = snapshot_store.backend()
         if not _can_send(cache):
-            self._read = store.read(user_keys)
-        elif store.is_paused(began):
+            self._read = snapshot_store.read(user_keys)
+        elif snapshot_store.is_paused(began):
             self._read = CacheRead(began=began, failed=True)
         else:
             try:
-                names = [store.VERSION_KEY, *map(snapshot_key, user_keys)]
+                names = [snapshot_store.VERSION_KEY, *map(snapshot_key, user_keys)]
                 self._sent = cast("Sending", cache).send_reads(names)
             except Exception as error:  # noqa: BLE001 - each backend raises errors of its own
                 self._read = self._failed(error)
@@ -68,7 +68,7 @@ class ReadAhead:
         if self._read is None and self._sent is not None:
             try:
                 found = self._sent.result()
-                self._read = store.as_read(self._began, self._user_keys, found)
+                self._read = snapshot_store.as_read(self._began, self._user_keys, found)
             except Exception as error:  # noqa: BLE001 - each backend raises errors of its own
                 self._read = self._failed(error)
         return cast("CacheRead", self._read)
@@ -79,7 +79,7 @@ class ReadAhead:
             self._sent.close()
 
     def _failed(self, error: Exception) -> CacheRead:
-        store.report_failure("read", error)
+        snapshot_store.report_failure("read", error)
         return CacheRead(began=self._began, failed=True)
 
 
@@ -97,10 +97,10 @@ class WriteAhead:
         if source.failed:
             self._written = None
         elif entries:
-            cache = store.backend()
+            cache = snapshot_store.backend()
             if not _can_send(cache):
-                self._written = store.write(source, entries, fresh_until)
-            elif store.is_too_old(source):
+                self._written = snapshot_store.write(source, entries, fresh_until)
+            elif snapshot_store.is_too_old(source):
                 self._written = None
             else:
                 self._send(cast("Sending", cache), source, entries, fresh_until)
@@ -124,15 +124,15 @@ class WriteAhead:
     def _send(
         self, cache: Sending, source: CacheRead, entries: Mapping[str, bytes], fresh_until: int
     ) -> None:
-        missing, known = store.missing_and_known(source, entries)
-        timeout = store.kept_seconds(store.backend(), fresh_until)
+        missing, known = snapshot_store.missing_and_known(source, entries)
+        timeout = snapshot_store.kept_seconds(snapshot_store.backend(), fresh_until)
         try:
             self._sent = cache.send_writes(missing, known, timeout)
         except Exception as error:  # noqa: BLE001 - each backend raises errors of its own
             self._fail(error)
 
     def _fail(self, error: Exception) -> None:
-        store.report_failure("fill", error)
+        snapshot_store.report_failure("fill", error)
         self._written = None
 
 

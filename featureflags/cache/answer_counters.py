@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from featureflags.cache import daily
+from featureflags.cache import daily_counters
 from featureflags.contexts.results import ContextSource, Degradation
 
 PREFIX = "flag-answers"
@@ -54,7 +54,7 @@ def count_degraded(reasons: Iterable[Degradation]) -> None:
 def flush() -> bool:
     """Add what was counted to the entry of today; whether the cache took it."""
     counts = {name: times for name in list(pending) if (times := pending.pop(name, 0))}
-    if not counts or daily.merge(PREFIX, counts):
+    if not counts or daily_counters.merge(PREFIX, counts):
         return True
     for name, times in counts.items():
         _add(name, times)
@@ -63,7 +63,7 @@ def flush() -> bool:
 
 def read(days: int) -> Tallies:
     """The counts of all processes over the last `days` days, with today (UTC)."""
-    known = daily.read(PREFIX, days)
+    known = daily_counters.read(PREFIX, days)
     if known is None:
         return Tallies(failed=True)
     total = sum_of(known)

@@ -17,9 +17,9 @@ from dataclasses import dataclass
 from django.db import DatabaseError, transaction
 from django.db.models import Exists
 
-from featureflags.cache import store
-from featureflags.cache.ahead import ReadAhead
-from featureflags.cache.store import CacheRead
+from featureflags.cache import snapshot_store
+from featureflags.cache.pipelined import ReadAhead
+from featureflags.cache.snapshot_store import CacheRead
 from featureflags.core.monitoring import report
 from featureflags.core.uncached import fresh_rows
 from featureflags.models import PendingInvalidation
@@ -45,7 +45,7 @@ def read(user_keys: Collection[str]) -> CacheRead:
     Hidden SQL: one query every `store.VERSION_SECONDS`, or where the cache does not answer. Never
     raises: `database_failed` says that the database did not answer.
     """
-    return _coherent(user_keys, store.read(user_keys))
+    return _coherent(user_keys, snapshot_store.read(user_keys))
 
 
 class CoherentRead(ReadAhead):
@@ -67,7 +67,7 @@ def _coherent(user_keys: Collection[str], found: CacheRead) -> CacheRead:
     except DatabaseError as error:
         report_database(error)
         return found.without_database()
-    store.fill_version(found, in_force.version)
+    snapshot_store.fill_version(found, in_force.version)
     return found.with_version(in_force.version)
 
 
@@ -88,7 +88,7 @@ def tell_pending(rows: int = ROWS_AT_ONCE) -> bool:
     """
     with fresh_rows():
         pending = list(PendingInvalidation.objects.order_by("pk").values_list("pk", "keys")[:rows])
-        if not store.drop({key for _, keys in pending for key in keys}):
+        if not snapshot_store.drop({key for _, keys in pending for key in keys}):
             return False
         forget_pending([pk for pk, _ in pending])
         done = (
@@ -115,7 +115,7 @@ def _after_telling(user_keys: Collection[str], before: CacheRead) -> CacheRead:
     """What the cache says once it knows; one that cannot be told, or not of all, is not asked."""
     if not tell_pending():
         return CacheRead(began=before.began, failed=True)
-    return store.read(user_keys)
+    return snapshot_store.read(user_keys)
 
 
 def _remove(ids: Collection[int]) -> None:
