@@ -11,7 +11,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings.production")
 django_application = get_asgi_application()
 
 # Our models can be imported only once Django is set up, which the line above does.
-from featureflags.launchdarkly.lifespan import closing_at_shutdown  # noqa: E402
+from featureflags.launchdarkly.asgi_lifespan import closing_at_shutdown  # noqa: E402
 
 # The server says when it ends: what was evaluated is delivered then.
 application = closing_at_shutdown(django_application)

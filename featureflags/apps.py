@@ -18,12 +18,12 @@ class FeatureFlagsConfig(AppConfig):
         from featureflags import checks, membership, preloading, receivers  # noqa: F401, PLC0415
         from featureflags.cache import celery_units  # noqa: PLC0415
         from featureflags.core import forks  # noqa: PLC0415
-        from featureflags.launchdarkly import workers  # noqa: PLC0415
+        from featureflags.launchdarkly import celery_shutdown  # noqa: PLC0415
         from users import segmentation  # noqa: PLC0415
 
         i18n.translate_with(gettext, ngettext)
         segmentation.register(membership.Resolver())
         celery_units.connect()
-        workers.connect()
+        celery_shutdown.connect()
         forks.register()
         preloading.preload()

@@ -75,7 +75,7 @@ class Answers:
     week: int
     by_day: tuple[Point, ...]
     """Evaluations."""
-    answer_counters: Tallies
+    tallies: Tallies
     """Of seven days with today."""
 
     @property

@@ -21,8 +21,8 @@ from featureflags.inspection.clauses import ATTRIBUTE, PATH
 from featureflags.inspection.reading import FlagView, RawData, flags
 from featureflags.inspection.targeting import named_segments
 from featureflags.inspection.traps import find_traps
-from featureflags.launchdarkly.management.client import management_client
-from featureflags.launchdarkly.management.errors import ManagementError, NotFoundError
+from featureflags.launchdarkly.rest.client import management_client
+from featureflags.launchdarkly.rest.errors import ManagementError, NotFoundError
 from featureflags.segments.attribute_types import AttributeType
 from featureflags.segments.formatting import show
 

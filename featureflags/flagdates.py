@@ -14,10 +14,10 @@ from django.core.cache import caches
 
 from featureflags.core.conf import app_settings
 from featureflags.core.monitoring import report
-from featureflags.launchdarkly.management.client import ManagementClient, management_client
-from featureflags.launchdarkly.management.errors import ManagementError, NotConfiguredError
-from featureflags.launchdarkly.management.models import RemoteFlag
-from featureflags.launchdarkly.management.retrying import WHILE_SOMEBODY_WAITS
+from featureflags.launchdarkly.rest.client import ManagementClient, management_client
+from featureflags.launchdarkly.rest.errors import ManagementError, NotConfiguredError
+from featureflags.launchdarkly.rest.models import RemoteFlag
+from featureflags.launchdarkly.rest.retries import WHILE_SOMEBODY_WAITS
 
 logger = logging.getLogger(__name__)
 

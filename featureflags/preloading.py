@@ -14,7 +14,7 @@ from django.core.cache import caches
 from featureflags.contexts.attributes import catalogue
 from featureflags.core.conf import app_settings
 from featureflags.flags.declared import declared_flags
-from featureflags.launchdarkly import preloading as launchdarkly
+from featureflags.launchdarkly import preload as launchdarkly
 
 
 def preload() -> None:

@@ -12,9 +12,9 @@ from django.core.cache import caches
 from featureflags import flagcounts, recounting
 from featureflags.cache.backends.file import SharedFileCache
 from featureflags.core.conf import app_settings
-from featureflags.launchdarkly.management.client import management_client
-from featureflags.launchdarkly.management.retrying import WHILE_SOMEBODY_WAITS
-from featureflags.syncing.applying import Choices, Status, SyncFailed, sync_one
+from featureflags.launchdarkly.rest.client import management_client
+from featureflags.launchdarkly.rest.retries import WHILE_SOMEBODY_WAITS
+from featureflags.launchdarkly.segment_sync.apply import Choices, Status, SyncFailed, sync_one
 from featureflags.warming.aims import aim_for
 from featureflags.warming.claims import claim, to_send
 from featureflags.warming.reports import report

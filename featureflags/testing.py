@@ -20,7 +20,7 @@ import pytest
 from featureflags.core.types import JSONValue
 from featureflags.flags.declared import Flag
 from featureflags.flags.overrides import override_flag
-from featureflags.launchdarkly.configuring import sdk_test_data
+from featureflags.launchdarkly.sdk_config import sdk_test_data
 
 __all__ = ["FlagOverrides", "flag_overrides", "override_flag", "sdk_test_data"]
 

@@ -106,7 +106,7 @@ class Known:
     """On which of Django's segments each flag rests, and on which ways."""
     served: Mapping[str, FlagView]
     declared: Mapping[str, Flag]
-    flag_usage: Usage
+    usage: Usage
     dates: KnownDates
     segments: Mapping[str, int]
     """Primary keys of Django's segments, by key."""

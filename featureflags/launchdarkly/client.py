@@ -24,16 +24,16 @@ from ldclient.interfaces import DataSourceState, DataSourceStatus
 
 from featureflags.core.conf import FeatureFlagsSettings, app_settings, source_of
 from featureflags.core.monitoring import report
-from featureflags.launchdarkly import exits, logs
-from featureflags.launchdarkly.configuring import (
+from featureflags.launchdarkly import log_filters, shutdown
+from featureflags.launchdarkly.feature_store import CopyOnWriteStore
+from featureflags.launchdarkly.flag_backup import Spare
+from featureflags.launchdarkly.sdk_config import (
     SERVICE_SOURCES,
     Store,
     looking_config,
     make_store,
     sending_config,
 )
-from featureflags.launchdarkly.spare import Spare
-from featureflags.launchdarkly.store import CopyOnWriteStore
 from users.times import now_in_microseconds
 
 logger = logging.getLogger(__name__)
@@ -60,7 +60,7 @@ class Clients:
     )
 
     def __init__(self, settings: FeatureFlagsSettings) -> None:
-        logs.quieten()
+        log_filters.quieten()
         begun = time.monotonic()
         self.started_at = now_in_microseconds()
         self.spare = _spare(settings)
@@ -121,10 +121,10 @@ class Clients:
         """Say once that the SDK key is refused; the SDK's own lines about it are filtered out."""
         if status.state is DataSourceState.VALID:
             self._refused = False
-            logs.refusal_is_said(said=False)
+            log_filters.refusal_is_said(said=False)
         elif status.error is not None and status.error.status_code in REFUSED and not self._refused:
             self._refused = True
-            logs.refusal_is_said(said=True)
+            log_filters.refusal_is_said(said=True)
             logger.error(
                 "LaunchDarkly refuses the SDK key (HTTP %s). Check LAUNCHDARKLY_SDK_KEY.",
                 status.error.status_code,
@@ -195,7 +195,7 @@ def close() -> None:
         return
     if not clients.close(app_settings().close_wait):
         report(logger, "launchdarkly_close_failed", "LaunchDarkly's client did not close in time.")
-    logs.restore()
+    log_filters.restore()
 
 
 def _start() -> Clients:
@@ -203,7 +203,7 @@ def _start() -> Clients:
     with _lock:
         if _clients is None:
             _clients = Clients(app_settings())
-            exits.at_exit(close)
+            shutdown.at_exit(close)
         return _clients
 
 

@@ -14,7 +14,7 @@ from ldclient.interfaces import DataSourceErrorInfo, DataSourceErrorKind, DataSo
 from featureflags.core.conf import Source, app_settings, source_of
 from featureflags.core.types import MICROSECONDS_PER_SECOND
 from featureflags.launchdarkly.client import Clients, current_clients
-from featureflags.launchdarkly.daemon import DaemonStore
+from featureflags.launchdarkly.daemon_mode import DaemonStore
 from users.times import to_rfc3339
 
 

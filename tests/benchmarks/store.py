@@ -28,7 +28,7 @@ from ldclient.feature_store import InMemoryFeatureStore
 from ldclient.integrations import Files
 from ldclient.interfaces import FeatureStore
 
-from featureflags.launchdarkly.store import CopyOnWriteStore
+from featureflags.launchdarkly.feature_store import CopyOnWriteStore
 from tests.services.guarded import free_port
 from tests.services.launchdarkly import LaunchDarklyServer, boolean_flag, flag, segment_rule
 from tests.services.processes import GuidonProcess, python

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from featureflags.launchdarkly.management.client import ManagementClient
-from featureflags.launchdarkly.management.retrying import RetryPolicy
-from featureflags.launchdarkly.management.transport import Secret
+from featureflags.launchdarkly.rest.client import ManagementClient
+from featureflags.launchdarkly.rest.retries import RetryPolicy
+from featureflags.launchdarkly.rest.transport import Secret
 from tests.services.launchdarkly_api import LaunchDarklyApiServer
 
 IMPATIENT = RetryPolicy(attempts=4, first_wait=0.001, longest_wait=0.002, jitter=0.0)

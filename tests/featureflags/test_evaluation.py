@@ -34,7 +34,7 @@ from featureflags.evaluation import (
     variation_detail,
 )
 from featureflags.flags.overrides import forced_flags, read_forced
-from featureflags.launchdarkly.configuring import FILE_POLL_SECONDS
+from featureflags.launchdarkly.sdk_config import FILE_POLL_SECONDS
 from featureflags.launchdarkly.status import State, connection_status
 from featureflags.resolving import contexts_for, resolve
 from featureflags.testing import FlagOverrides

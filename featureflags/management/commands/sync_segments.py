@@ -10,10 +10,9 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from featureflags.core.conf import app_settings
-from featureflags.launchdarkly.management.client import ManagementClient, management_client
-from featureflags.launchdarkly.management.errors import ManagementError
-from featureflags.management.reading import as_json
-from featureflags.syncing.applying import (
+from featureflags.launchdarkly.rest.client import ManagementClient, management_client
+from featureflags.launchdarkly.rest.errors import ManagementError
+from featureflags.launchdarkly.segment_sync.apply import (
     Choices,
     Outcome,
     Status,
@@ -21,7 +20,8 @@ from featureflags.syncing.applying import (
     make_plan,
     wanted_segments,
 )
-from featureflags.syncing.planning import Kind, Step
+from featureflags.launchdarkly.segment_sync.plan import Kind, Step
+from featureflags.management.reading import as_json
 
 HELP = """\
 Keep a segment in LaunchDarkly for each active segment here, so that a flag's rule can name it

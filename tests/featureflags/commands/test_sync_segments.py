@@ -14,7 +14,7 @@ from pytest_django.fixtures import Settings
 
 from featureflags.models import Segment
 from tests.factories import SegmentFactory
-from tests.featureflags.syncing.processes import environment
+from tests.featureflags.launchdarkly.segment_sync.processes import environment
 from tests.services.launchdarkly_api import LaunchDarklyApiServer
 from tests.services.launchdarkly_segments import clause
 from tests.services.processes import manage, manage_process

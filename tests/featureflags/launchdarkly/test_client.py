@@ -13,9 +13,9 @@ from featureflags.core import monitoring
 from featureflags.core.types import JSONValue
 from featureflags.evaluation import avariation
 from featureflags.launchdarkly import client as connection
-from featureflags.launchdarkly import logs
+from featureflags.launchdarkly import log_filters
 from featureflags.launchdarkly.client import close, current_clients, has_flags, looking
-from featureflags.launchdarkly.store import CopyOnWriteStore
+from featureflags.launchdarkly.feature_store import CopyOnWriteStore
 from tests.featureflags.launchdarkly.asking import ARRIVES, USER, ask, wait_for
 from tests.services.launchdarkly import LaunchDarklyServer, boolean_flag
 from tests.services.waiting import wait_until
@@ -121,7 +121,7 @@ class TestOutage:
         """A project may have clients of its own, or none of ours any more."""
         ask()
         close()
-        assert all(not logging.getLogger(name).filters for name in logs.LOGGERS)
+        assert all(not logging.getLogger(name).filters for name in log_filters.LOGGERS)
 
 
 class TestClose:

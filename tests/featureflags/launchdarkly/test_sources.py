@@ -18,12 +18,12 @@ from pytest_django.fixtures import Settings
 from featureflags.core import monitoring
 from featureflags.core.conf import FeatureFlagsSettings, Source, app_settings, source_of
 from featureflags.flags.overrides import override_flag
-from featureflags.launchdarkly import configuring
+from featureflags.launchdarkly import sdk_config
 from featureflags.launchdarkly.client import close, feature_store, has_flags
-from featureflags.launchdarkly.configuring import sending_config
-from featureflags.launchdarkly.daemon import DaemonStore
+from featureflags.launchdarkly.daemon_mode import DaemonStore
+from featureflags.launchdarkly.feature_store import CopyOnWriteStore
+from featureflags.launchdarkly.sdk_config import sending_config
 from featureflags.launchdarkly.status import State, connection_status
-from featureflags.launchdarkly.store import CopyOnWriteStore
 from featureflags.testing import sdk_test_data
 from tests.featureflags.launchdarkly.asking import ARRIVES, ask, wait_for
 from tests.services.launchdarkly import LaunchDarklyServer, boolean_flag, malformed_flag
@@ -108,7 +108,7 @@ class TestTestData:
         self, settings: Settings, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         # The SDK's test data cannot be emptied: what stays would be seen by other tests.
-        monkeypatch.setattr(configuring, "_test_data", TestData.data_source())
+        monkeypatch.setattr(sdk_config, "_test_data", TestData.data_source())
         use(settings, SOURCE="test-data")
         data = sdk_test_data()
         data.update(data.flag("beta").variation_for_all(True))

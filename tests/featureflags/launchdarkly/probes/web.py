@@ -12,7 +12,7 @@ import os
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from featureflags.launchdarkly.lifespan import closing_at_shutdown
+from featureflags.launchdarkly.asgi_lifespan import closing_at_shutdown
 from tests.featureflags.launchdarkly.probes import facade_value, loading, value
 
 if os.environ.get("PROBE_EARLY"):

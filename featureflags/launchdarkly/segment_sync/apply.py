@@ -10,17 +10,16 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from featureflags.core.uncached import fresh_rows
-from featureflags.launchdarkly.management.client import ManagementClient
-from featureflags.launchdarkly.management.errors import (
+from featureflags.launchdarkly.rest.client import ManagementClient
+from featureflags.launchdarkly.rest.errors import (
     ConflictError,
     ForbiddenError,
     InvalidRequestError,
     ManagementError,
     NotFoundError,
 )
-from featureflags.launchdarkly.management.models import NewSegment, RemoteSegment
-from featureflags.models import Segment
-from featureflags.syncing.planning import (
+from featureflags.launchdarkly.rest.models import NewSegment, RemoteSegment
+from featureflags.launchdarkly.segment_sync.plan import (
     CHANGES,
     Kind,
     Step,
@@ -30,6 +29,7 @@ from featureflags.syncing.planning import (
     plan,
     steps_for,
 )
+from featureflags.models import Segment
 
 COMMENT = "Kept in step with the application's segments"
 """Shown in LaunchDarkly's audit log."""

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from featureflags.launchdarkly.management.models import (
+from featureflags.launchdarkly.rest.models import (
     USER_KIND,
     AddRule,
     Instruction,
@@ -19,7 +19,7 @@ from featureflags.launchdarkly.management.models import (
     Rule,
     UpdateName,
 )
-from featureflags.syncing.drift import edits, rules_of, undo
+from featureflags.launchdarkly.segment_sync.drift import edits, rules_of, undo
 
 ATTRIBUTE = "segments"
 """The attribute that holds the keys of a user's segments."""

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 
 from featureflags.core.types import MICROSECONDS_PER_SECOND
-from featureflags.launchdarkly.management.errors import (
+from featureflags.launchdarkly.rest.errors import (
     ConnectionLostError,
     ManagementError,
     NotConnectedError,

@@ -10,12 +10,12 @@ from django.db import transaction
 from django.test import override_settings
 from pytest_django.fixtures import Settings
 
-from featureflags.launchdarkly.management.retrying import WHILE_SOMEBODY_WAITS
+from featureflags.launchdarkly.rest.retries import WHILE_SOMEBODY_WAITS
+from featureflags.launchdarkly.segment_sync.apply import SyncFailed
 from featureflags.models import Segment
-from featureflags.syncing.applying import SyncFailed
 from featureflags.tasks import sync_segment
 from tests.factories import SegmentFactory, clause, rule
-from tests.featureflags.syncing.processes import environment
+from tests.featureflags.launchdarkly.segment_sync.processes import environment
 from tests.services.launchdarkly_api import LaunchDarklyApiServer
 from tests.services.launchdarkly_segments import clause as remote_clause
 from tests.services.processes import celery_worker, manage

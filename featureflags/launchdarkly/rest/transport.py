@@ -14,7 +14,7 @@ import httpx
 import msgspec
 import stamina
 
-from featureflags.launchdarkly.management.errors import (
+from featureflags.launchdarkly.rest.errors import (
     ConnectionLostError,
     Failure,
     ManagementError,
@@ -23,8 +23,8 @@ from featureflags.launchdarkly.management.errors import (
     UnexpectedAnswerError,
     error_class,
 )
-from featureflags.launchdarkly.management.models import ErrorBody
-from featureflags.launchdarkly.management.retrying import RetryPolicy, backoff, wait_asked
+from featureflags.launchdarkly.rest.models import ErrorBody
+from featureflags.launchdarkly.rest.retries import RetryPolicy, backoff, wait_asked
 
 API_VERSION = "20240415"
 """Named in each call: without it the version follows the token, not this code.

@@ -16,9 +16,9 @@ from ldclient.interfaces import FeatureStore, UpdateProcessor
 from featureflags.contexts.attributes import private_names
 from featureflags.core.conf import FeatureFlagsSettings, Source, source_of
 from featureflags.core.monitoring import report
-from featureflags.launchdarkly.daemon import DaemonStore
-from featureflags.launchdarkly.events import SummaryOnlyEvents
-from featureflags.launchdarkly.store import CopyOnWriteStore
+from featureflags.launchdarkly.daemon_mode import DaemonStore
+from featureflags.launchdarkly.feature_store import CopyOnWriteStore
+from featureflags.launchdarkly.summary_events import SummaryOnlyEvents
 
 logger = logging.getLogger(__name__)
 

@@ -10,7 +10,7 @@ from celery.signals import worker_process_shutdown, worker_shutdown
 
 from featureflags.launchdarkly.client import close
 
-UID = "featureflags.launchdarkly.workers"
+UID = "featureflags.launchdarkly.celery_shutdown"
 
 
 def connect() -> None:

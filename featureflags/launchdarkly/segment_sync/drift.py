@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Mapping
 
-from featureflags.launchdarkly.management.models import (
+from featureflags.launchdarkly.rest.models import (
     USER_KIND,
     Clause,
     Instruction,

@@ -22,7 +22,7 @@ from ldclient.versioned_data_kind import FEATURES, SEGMENTS, VersionedDataKind
 
 from featureflags.core.monitoring import report
 from featureflags.flags.overrides import in_force, overridden_flags
-from featureflags.launchdarkly.overriding import overridden_everywhere, overridden_flag
+from featureflags.launchdarkly.override_store import overridden_everywhere, overridden_flag
 from users.times import now_in_microseconds
 
 logger = logging.getLogger(__name__)

@@ -16,7 +16,7 @@ from ldclient.interfaces import FeatureStore
 from ldclient.versioned_data_kind import FEATURES, SEGMENTS, VersionedDataKind
 
 from featureflags.core import monitoring
-from featureflags.launchdarkly.store import CopyOnWriteStore
+from featureflags.launchdarkly.feature_store import CopyOnWriteStore
 from tests.services.flag_json import (
     boolean_flag,
     clause,

@@ -10,13 +10,13 @@ from urllib.parse import quote
 import msgspec
 
 from featureflags.core.conf import app_settings
-from featureflags.launchdarkly.management.errors import (
+from featureflags.launchdarkly.rest.errors import (
     Failure,
     InvalidRequestError,
     NotConfiguredError,
     UnexpectedAnswerError,
 )
-from featureflags.launchdarkly.management.models import (
+from featureflags.launchdarkly.rest.models import (
     FlagPage,
     Instruction,
     NewSegment,
@@ -25,8 +25,8 @@ from featureflags.launchdarkly.management.models import (
     SegmentPage,
     SemanticPatch,
 )
-from featureflags.launchdarkly.management.retrying import RetryPolicy
-from featureflags.launchdarkly.management.transport import Secret, Transport
+from featureflags.launchdarkly.rest.retries import RetryPolicy
+from featureflags.launchdarkly.rest.transport import Secret, Transport
 
 SEMANTIC_PATCH = "application/json; domain-model=launchdarkly.semanticpatch"
 """https://launchdarkly.com/docs/api#updates-using-semantic-patch"""

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from featureflags.launchdarkly.management import errors
-from featureflags.launchdarkly.management.client import SEMANTIC_PATCH, ManagementClient
-from featureflags.launchdarkly.management.models import (
+from featureflags.launchdarkly.rest import errors
+from featureflags.launchdarkly.rest.client import SEMANTIC_PATCH, ManagementClient
+from featureflags.launchdarkly.rest.models import (
     AddRule,
     FlagEnvironment,
     NewClause,
@@ -16,7 +16,7 @@ from featureflags.launchdarkly.management.models import (
     RemoveRule,
     UpdateName,
 )
-from featureflags.launchdarkly.management.transport import Secret
+from featureflags.launchdarkly.rest.transport import Secret
 from tests.services.launchdarkly_api import LaunchDarklyApiServer
 from tests.services.launchdarkly_segments import clause
 

@@ -14,10 +14,10 @@ from django.test import override_settings
 from pytest_django.fixtures import Settings
 
 from featureflags.core.conf import app_settings
-from featureflags.launchdarkly.management import errors
-from featureflags.launchdarkly.management.client import ManagementClient, management_client
-from featureflags.launchdarkly.management.models import NewSegment
-from featureflags.launchdarkly.management.transport import Secret
+from featureflags.launchdarkly.rest import errors
+from featureflags.launchdarkly.rest.client import ManagementClient, management_client
+from featureflags.launchdarkly.rest.models import NewSegment
+from featureflags.launchdarkly.rest.transport import Secret
 from tests.services.launchdarkly_api import TOKEN, LaunchDarklyApiServer
 
 

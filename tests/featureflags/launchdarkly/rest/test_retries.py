@@ -10,16 +10,11 @@ import stamina.instrumentation
 from stamina.instrumentation import RetryDetails
 
 from featureflags.core.types import MICROSECONDS_PER_SECOND
-from featureflags.launchdarkly.management import errors
-from featureflags.launchdarkly.management.client import ManagementClient
-from featureflags.launchdarkly.management.models import (
-    AddRule,
-    NewSegment,
-    RemoveRule,
-    UpdateName,
-)
-from featureflags.launchdarkly.management.retrying import RetryPolicy, backoff, wait_asked
-from featureflags.launchdarkly.management.transport import Secret
+from featureflags.launchdarkly.rest import errors
+from featureflags.launchdarkly.rest.client import ManagementClient
+from featureflags.launchdarkly.rest.models import AddRule, NewSegment, RemoveRule, UpdateName
+from featureflags.launchdarkly.rest.retries import RetryPolicy, backoff, wait_asked
+from featureflags.launchdarkly.rest.transport import Secret
 from tests.featureflags.conftest import IMPATIENT
 from tests.services.launchdarkly_api import LaunchDarklyApiServer
 

@@ -18,7 +18,7 @@ from redis.retry import Retry
 
 from featureflags.core.conf import FeatureFlagsSettings
 from featureflags.core.monitoring import report
-from featureflags.launchdarkly.store import RawData
+from featureflags.launchdarkly.feature_store import RawData
 
 logger = logging.getLogger(__name__)
 

@@ -6,10 +6,9 @@ from typing import Any
 
 import pytest
 
-from featureflags.launchdarkly.management import errors
-from featureflags.launchdarkly.management.client import ManagementClient
-from featureflags.models import Segment
-from featureflags.syncing.applying import (
+from featureflags.launchdarkly.rest import errors
+from featureflags.launchdarkly.rest.client import ManagementClient
+from featureflags.launchdarkly.segment_sync.apply import (
     Choices,
     Outcome,
     Status,
@@ -18,7 +17,8 @@ from featureflags.syncing.applying import (
     sync_one,
     wanted_segments,
 )
-from featureflags.syncing.planning import Kind
+from featureflags.launchdarkly.segment_sync.plan import Kind
+from featureflags.models import Segment
 from tests.factories import SegmentFactory
 from tests.services.launchdarkly_api import LaunchDarklyApiServer
 from tests.services.launchdarkly_segments import clause

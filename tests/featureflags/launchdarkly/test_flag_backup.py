@@ -15,7 +15,7 @@ from pytest_django.fixtures import Settings
 from featureflags.core import monitoring
 from featureflags.core.conf import Source, app_settings
 from featureflags.launchdarkly.client import close, current_clients, has_flags
-from featureflags.launchdarkly.spare import Spare, spare_key
+from featureflags.launchdarkly.flag_backup import Spare, spare_key
 from featureflags.launchdarkly.status import State, connection_status
 from tests.featureflags.launchdarkly.asking import ARRIVES, ask, wait_for
 from tests.services.launchdarkly import LaunchDarklyServer, boolean_flag, segment

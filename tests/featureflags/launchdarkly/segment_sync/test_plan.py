@@ -8,8 +8,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from featureflags.launchdarkly.management.models import RemoteSegment, SemanticPatch
-from featureflags.syncing.planning import Kind, Step, WantedSegment, plan
+from featureflags.launchdarkly.rest.models import RemoteSegment, SemanticPatch
+from featureflags.launchdarkly.segment_sync.plan import Kind, Step, WantedSegment, plan
 from tests.services.launchdarkly_segments import SegmentStore, clause
 
 BETA = WantedSegment(key="beta", name="Beta")
