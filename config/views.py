@@ -26,9 +26,9 @@ from featureflags.contexts.building import UserContext
 from featureflags.contexts.results import ContextSource, Degradation
 from featureflags.core.monitoring import report
 from featureflags.evaluation import all_flags, looking
+from featureflags.evaluation.reasons import degradation_in_words
+from featureflags.evaluation.resolve import resolve
 from featureflags.flags.declared import declared_flags
-from featureflags.reasons import degradation_in_words
-from featureflags.resolving import resolve
 from featureflags.segments.formatting import show
 from users.models import User
 from users.requests import loaded_user

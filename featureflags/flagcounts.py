@@ -26,12 +26,12 @@ from django.db.models import QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext_noop
 
-from featureflags.answering import UNSET, evaluate_one
 from featureflags.cache.compiled_rules import current_ruleset
 from featureflags.contexts.building import user_context
 from featureflags.contexts.results import ContextSource, Evaluation
 from featureflags.core.types import JSONValue
 from featureflags.evaluation import looking
+from featureflags.evaluation.evaluate import UNSET, evaluate_one
 from featureflags.launchdarkly.client import feature_store, has_flags
 from featureflags.models import FlagCount
 from users.models import User

@@ -13,8 +13,8 @@ from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.utils.decorators import sync_and_async_middleware
 
-from featureflags import testers, visitors
 from featureflags.cache.unit_of_work import unit_of_work
+from featureflags.evaluation import previews, visitors
 
 SyncResponse = Callable[[HttpRequest], HttpResponseBase]
 AsyncResponse = Callable[[HttpRequest], Awaitable[HttpResponseBase]]
@@ -31,13 +31,13 @@ def FeatureFlagsMiddleware(  # noqa: N802 - Django's name for a middleware
         async def middleware_async(request: HttpRequest) -> HttpResponseBase:
             with unit_of_work(request):
                 # Loading the user is for a thread; without the cookie there is nothing to load.
-                has_cookie = testers.has_cookie(request)
-                look = await sync_to_async(testers.look_of)(request) if has_cookie else None
-                with testers.seeing(look):
+                has_cookie = previews.has_cookie(request)
+                look = await sync_to_async(previews.look_of)(request) if has_cookie else None
+                with previews.seeing(look):
                     response = await answer_async(request)
             visitors.finish(request, response)
             if look is not None:
-                await sync_to_async(testers.finish)(request, response, look)
+                await sync_to_async(previews.finish)(request, response, look)
             return response
 
         return middleware_async
@@ -46,12 +46,12 @@ def FeatureFlagsMiddleware(  # noqa: N802 - Django's name for a middleware
 
     def middleware(request: HttpRequest) -> HttpResponseBase:
         with unit_of_work(request):
-            look = testers.look_of(request)
-            with testers.seeing(look):
+            look = previews.look_of(request)
+            with previews.seeing(look):
                 response = answer(request)
         visitors.finish(request, response)
         if look is not None:
-            testers.finish(request, response, look)
+            previews.finish(request, response, look)
         return response
 
     return middleware

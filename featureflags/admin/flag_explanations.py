@@ -12,13 +12,13 @@ from featureflags.admin.explanations import ConditionRow, RuleRow, Section, segm
 from featureflags.admin.pages import Link
 from featureflags.admin.wording import bucket_in_words, observed_in_words
 from featureflags.contexts.results import Evaluation
+from featureflags.evaluation.reasons import reason_in_words
 from featureflags.inspection.explaining import (
     ClauseTrace,
     FlagExplanation,
     RuleTrace,
     SegmentTrace,
 )
-from featureflags.reasons import reason_in_words
 from featureflags.segments.definitions import SEGMENT_MATCH
 from featureflags.segments.formatting import show
 from users.models import User

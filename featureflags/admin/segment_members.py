@@ -35,8 +35,8 @@ from featureflags.admin.pages import (
 from featureflags.admin.sizes import counted_in_words, number_in_words, size_of
 from featureflags.admin.wording import moment_in_words
 from featureflags.cache.compiled_rules import LoadedRuleset, current_ruleset
+from featureflags.evaluation.reasons import degradation_in_words
 from featureflags.models import Segment
-from featureflags.reasons import degradation_in_words
 from featureflags.roster import How, Member, Roster, Wanted
 from featureflags.segments.definitions import SegmentDefinition
 from users.models import User

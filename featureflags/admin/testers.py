@@ -20,9 +20,9 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from featureflags import testers
 from featureflags.core.conf import app_settings
 from featureflags.core.types import JSONValue
+from featureflags.evaluation import previews
 from featureflags.flags.declared import Flag, FlagType, declared_flags
 from users.models import User
 
@@ -89,7 +89,7 @@ def choose_flags(request: HttpRequest) -> HttpResponse:
     """Choose and end. Wrapped in `admin_view`: staff alone reach it."""
     if not app_settings().testers or not isinstance(request.user, User):
         raise Http404
-    look = testers.look_of(request)
+    look = previews.look_of(request)
     if request.method != "POST":
         return _page(request, TesterForm(initial=_initial(look)), look)
     if "end" in request.POST:
@@ -106,10 +106,10 @@ def _started(user: User, request: HttpRequest, form: TesterForm) -> HttpResponse
         return _ended(user, request)
     response = HttpResponseRedirect(reverse("tester_flags"))
     try:
-        testers.start(response, testers.new_look(user, flags))
-    except testers.LookTooLong:
+        previews.start(response, previews.new_look(user, flags))
+    except previews.LookTooLong:
         form.add_error(None, _("This is more than a cookie holds. Choose fewer flags."))
-        return _page(request, form, testers.look_of(request))
+        return _page(request, form, previews.look_of(request))
     _write_down(user, "Sees pages with these flags: " + json.dumps(flags, sort_keys=True))
     messages.success(request, _("You see pages with these flags now. Nobody else does."))
     return response
@@ -117,7 +117,7 @@ def _started(user: User, request: HttpRequest, form: TesterForm) -> HttpResponse
 
 def _ended(user: User, request: HttpRequest) -> HttpResponse:
     response = HttpResponseRedirect(reverse("tester_flags"))
-    testers.end(response)
+    previews.end(response)
     _write_down(user, "Sees pages as everybody does.")
     messages.success(request, _("You see pages as everybody does."))
     return response
@@ -130,7 +130,7 @@ def _write_down(user: User, what: str) -> None:
     logger.info("Tester %s: %s", user.pk, what)
 
 
-def _page(request: HttpRequest, form: TesterForm, look: testers.Look | None) -> HttpResponse:
+def _page(request: HttpRequest, form: TesterForm, look: previews.Look | None) -> HttpResponse:
     context: dict[str, Any] = {
         **admin.site.each_context(request),
         "title": _("See pages with other flags"),
@@ -140,7 +140,7 @@ def _page(request: HttpRequest, form: TesterForm, look: testers.Look | None) -> 
     return render(request, TEMPLATE, context)
 
 
-def _initial(look: testers.Look | None) -> Mapping[str, str]:
+def _initial(look: previews.Look | None) -> Mapping[str, str]:
     flags = look.flags if look is not None else {}
     return {
         PREFIX + key: value if isinstance(value, str) else json.dumps(value)

@@ -28,20 +28,20 @@ from featureflags.admin.pages import (
 )
 from featureflags.admin.used_by import flag_address
 from featureflags.admin.wording import moment_in_words
-from featureflags.answering import evaluate_all
 from featureflags.cache.compiled_rules import current_ruleset
 from featureflags.cache.unit_of_work import unit_of_work
 from featureflags.contexts.attributes import attributes_of, catalogue
 from featureflags.contexts.building import UserContext, user_context
 from featureflags.contexts.results import ContextSource, Evaluation
 from featureflags.evaluation import all_flags, looking
+from featureflags.evaluation.evaluate import evaluate_all
+from featureflags.evaluation.reasons import degradation_in_words, reason_in_words
+from featureflags.evaluation.resolve import resolve
 from featureflags.flags.declared import declared_flags
 from featureflags.inspection.deciding import decision
 from featureflags.inspection.reading import Raw
 from featureflags.launchdarkly.client import feature_store
 from featureflags.models import Segment
-from featureflags.reasons import degradation_in_words, reason_in_words
-from featureflags.resolving import resolve
 from featureflags.segments.formatting import show
 from featureflags.upcoming import Change, changes_ahead
 from users.forms import pretty_json

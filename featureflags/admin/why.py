@@ -37,12 +37,12 @@ from featureflags.cache.compiled_rules import LoadedRuleset, current_ruleset
 from featureflags.cache.unit_of_work import unit_of_work
 from featureflags.contexts.attributes import attributes_of
 from featureflags.evaluation import Evaluation, all_flags, looking, variation_detail
+from featureflags.evaluation.reasons import degradation_in_words
+from featureflags.evaluation.resolve import resolve
 from featureflags.flags.declared import declared_flags
 from featureflags.inspection.explaining import FlagExplanation, explain_flag
 from featureflags.launchdarkly.client import feature_store
 from featureflags.models import Segment
-from featureflags.reasons import degradation_in_words
-from featureflags.resolving import resolve
 from featureflags.segments.explain import explain
 from featureflags.segments.formatting import show
 from featureflags.upcoming import changes_ahead

@@ -20,7 +20,7 @@ from featureflags.api.serializers import (
     evaluation_data,
 )
 from featureflags.evaluation import all_flags, looking
-from featureflags.resolving import resolve
+from featureflags.evaluation.resolve import resolve
 from users.api.permissions import StaffModelPermissions
 from users.models import User
 

@@ -120,7 +120,7 @@ class FeatureFlagsSettings:
     demo: str = ""
     """Dotted path to the module with the people and segments that `seed_demo` writes."""
     testers: bool = False
-    """Whether staff may see pages as if a flag were on; see `featureflags.testers`."""
+    """Whether staff may see pages as if a flag were on; see `featureflags.evaluation.previews`."""
     tester_cookie: str = "guidon_tester"
     tester_seconds: int = 8 * 3600
     """How long such a look lasts at most."""

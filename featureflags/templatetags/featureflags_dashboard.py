@@ -23,7 +23,7 @@ from featureflags.dashboard import (
     users_part,
     warmings_part,
 )
-from featureflags.reasons import degradation_in_words
+from featureflags.evaluation.reasons import degradation_in_words
 
 register = template.Library()
 

@@ -7,7 +7,7 @@ import json
 
 from django import template
 
-from featureflags.testers import Look
+from featureflags.evaluation.previews import Look
 from users.times import to_datetime
 
 register = template.Library()

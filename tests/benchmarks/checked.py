@@ -39,9 +39,9 @@ from featureflags.cache.unit_of_work import unit_of_work
 from featureflags.contexts.building import user_context
 from featureflags.contexts.results import ContextSource
 from featureflags.core.conf import app_settings
+from featureflags.evaluation.resolve import contexts_for
 from featureflags.launchdarkly import client as clients
 from featureflags.models import Segment
-from featureflags.resolving import contexts_for
 from tests.benchmarks.matching import general
 from tests.benchmarks.timing import REPEATS, Figure, Step, Timer, repeated
 from tests.services.launchdarkly import LaunchDarklyServer, boolean_flag, segment_rule

@@ -16,8 +16,8 @@ from pytest_django.fixtures import Settings
 
 from config.settings.schedule import WITH_A_BROKER
 from featureflags import flagcounts
-from featureflags.answering import evaluate_one
 from featureflags.evaluation import is_enabled, override_flag
+from featureflags.evaluation.evaluate import evaluate_one
 from featureflags.flagcounts import (
     AlreadyCounting,
     Outcome,

@@ -11,7 +11,7 @@ from rest_framework.response import Response
 
 from featureflags.cache.unit_of_work import current_unit
 from featureflags.evaluation import ais_enabled, is_enabled, variation_detail
-from featureflags.resolving import resolve
+from featureflags.evaluation.resolve import resolve
 
 
 def plain(request: HttpRequest) -> JsonResponse:

@@ -8,6 +8,8 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandParser
 
 from featureflags.contexts.building import UserContext
+from featureflags.evaluation.reasons import degradation_in_words, source_in_words
+from featureflags.evaluation.resolve import resolve
 from featureflags.management.reading import (
     USER_HELP,
     as_json,
@@ -15,8 +17,6 @@ from featureflags.management.reading import (
     on_one_line,
     subject,
 )
-from featureflags.reasons import degradation_in_words, source_in_words
-from featureflags.resolving import resolve
 from users.times import to_rfc3339
 
 HELP = """\

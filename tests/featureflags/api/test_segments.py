@@ -13,8 +13,8 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from rest_framework.test import APIClient
 
+from featureflags.evaluation.resolve import contexts_for
 from featureflags.models import Segment, SegmentMember
-from featureflags.resolving import contexts_for
 from tests.conftest import FlagFile
 from tests.factories import SegmentFactory, SegmentMemberFactory, UserFactory, clause, rule
 from tests.users.api.conftest import Caller

@@ -27,8 +27,8 @@ from django.test import override_settings
 from featureflags.cache import pending_invalidations
 from featureflags.cache.unit_of_work import unit_of_work
 from featureflags.core.conf import app_settings
+from featureflags.evaluation.resolve import contexts_for, resolve
 from featureflags.models import Segment, SegmentMember
-from featureflags.resolving import contexts_for, resolve
 from users.models import User
 
 _stack = ExitStack()

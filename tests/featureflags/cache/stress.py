@@ -31,7 +31,7 @@ from django.utils import timezone
 from featureflags.cache import entries, read_through, snapshot_store
 from featureflags.cache.unit_of_work import unit_of_work
 from featureflags.core.conf import app_settings
-from featureflags.resolving import contexts_for, resolve
+from featureflags.evaluation.resolve import contexts_for, resolve
 from featureflags.warming import batches
 from users.models import User
 

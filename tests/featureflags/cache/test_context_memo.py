@@ -15,7 +15,7 @@ from featureflags.cache.compiled_rules import current_ruleset
 from featureflags.cache.unit_of_work import unit_of_work
 from featureflags.contexts.building import UserContext
 from featureflags.contexts.results import ContextSource, Degradation
-from featureflags.resolving import contexts_for, resolve
+from featureflags.evaluation.resolve import contexts_for, resolve
 from featureflags.segments.ruleset import Ruleset
 from tests.factories import SegmentFactory, SegmentMemberFactory, UserFactory, clause, rule
 from tests.services.waiting import wait_until

@@ -19,8 +19,8 @@ from rest_framework.authtoken.models import Token, TokenProxy
 from featureflags.cache import entries, invalidation, snapshot_store
 from featureflags.cache.unit_of_work import unit_of_work
 from featureflags.contexts.results import ContextSource
+from featureflags.evaluation.resolve import contexts_for, resolve
 from featureflags.models import SegmentMember
-from featureflags.resolving import contexts_for, resolve
 from tests.emptying import empty_caches
 from tests.factories import SegmentFactory, SegmentMemberFactory, UserFactory, clause, rule
 from users.models import User

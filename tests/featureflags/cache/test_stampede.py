@@ -12,7 +12,7 @@ from django.db import connection, connections
 from django.db.backends.signals import connection_created
 
 from featureflags.cache.unit_of_work import unit_of_work
-from featureflags.resolving import resolve
+from featureflags.evaluation.resolve import resolve
 from tests.factories import UserFactory
 
 pytestmark = pytest.mark.django_db(transaction=True)

@@ -22,7 +22,7 @@ from featureflags.cache.unit_of_work import UnitOfWork, current_unit, unit_of_wo
 from featureflags.contexts.building import UserContext, bare_context
 from featureflags.contexts.results import ContextSource
 from featureflags.evaluation import ais_enabled, is_enabled
-from featureflags.resolving import contexts_for, resolve
+from featureflags.evaluation.resolve import contexts_for, resolve
 from tests.factories import SegmentFactory, SegmentMemberFactory, UserFactory, clause, rule
 from tests.featureflags.cache.probing import Probe
 from users.models import User

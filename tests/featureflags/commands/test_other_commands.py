@@ -13,8 +13,8 @@ from pytest_django.fixtures import Settings
 
 from featureflags.cache import snapshot_store
 from featureflags.evaluation import is_enabled
+from featureflags.evaluation.resolve import resolve
 from featureflags.models import ScheduledRun, Segment
-from featureflags.resolving import resolve
 from featureflags.warming.aims import aim_for
 from featureflags.warming.working import warm
 from tests.factories import SegmentFactory, UserFactory, clause, rule

@@ -22,8 +22,8 @@ from featureflags.contexts.attributes import (
     type_of,
 )
 from featureflags.core.conf import app_settings
+from featureflags.evaluation.resolve import resolve
 from featureflags.models.validation import find_warnings
-from featureflags.resolving import resolve
 from featureflags.segments.attribute_types import AttributeType
 from tests.factories import SegmentFactory, UserFactory, clause, rule
 from users.selectors import snapshot_of

@@ -26,8 +26,8 @@ from featureflags.contexts.building import InvalidAttribute, with_extra
 from featureflags.contexts.privacy import privacy_of
 from featureflags.contexts.results import Degradation
 from featureflags.evaluation import is_enabled, track, variation, variation_detail
+from featureflags.evaluation.resolve import resolve
 from featureflags.launchdarkly.client import client, close
-from featureflags.resolving import resolve
 from featureflags.segments.attribute_types import AttributeType
 from tests.factories import SegmentFactory, UserFactory, clause, rule
 from tests.services.launchdarkly import LaunchDarklyServer, boolean_flag, segment_rule

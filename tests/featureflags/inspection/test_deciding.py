@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from featureflags.evaluation import looking, variation_detail
+from featureflags.evaluation.resolve import resolve
 from featureflags.inspection.deciding import decision
 from featureflags.launchdarkly.client import feature_store
-from featureflags.resolving import resolve
 from tests.conftest import FlagFile
 from tests.factories import UserFactory
 from tests.services.launchdarkly import boolean_flag, clause, rule

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
+from featureflags.evaluation.resolve import resolve
 from featureflags.models import Segment
-from featureflags.resolving import resolve
 from tests.factories import UserFactory, clause
 
 pytestmark = pytest.mark.django_db

@@ -13,9 +13,9 @@ from django.utils import timezone
 from pytest_django.fixtures import Settings
 
 from featureflags.cache.compiled_rules import current_ruleset
+from featureflags.evaluation.resolve import resolve
 from featureflags.models import RuleProblem, Segment, SegmentMember
 from featureflags.models.versions import RulesetVersion
-from featureflags.resolving import resolve
 from tests.factories import (
     SegmentFactory,
     SegmentMemberFactory,

@@ -11,7 +11,7 @@ from django.db import transaction
 from hypothesis import given
 from hypothesis import strategies as st
 
-from featureflags.resolving import contexts_for
+from featureflags.evaluation.resolve import contexts_for
 from featureflags.seeding import bulk
 from featureflags.seeding.crowd import crowd
 from users.models import User

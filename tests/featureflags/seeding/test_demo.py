@@ -12,8 +12,8 @@ from pytest_django.fixtures import Settings
 
 from config.demo import DEMO_PEOPLE
 from featureflags.evaluation import is_enabled, variation
+from featureflags.evaluation.resolve import resolve
 from featureflags.models import Segment
-from featureflags.resolving import resolve
 from tests.featureflags.commands.conftest import Call
 from tests.featureflags.commands.conftest import call as call
 from users.models import User

@@ -20,7 +20,11 @@ from __future__ import annotations
 from asgiref.sync import sync_to_async
 from django.http import HttpRequest
 
-from featureflags.answering import (
+from featureflags.cache.unit_of_work import current_unit
+from featureflags.contexts.building import InvalidAttribute, UserContext, event_data
+from featureflags.contexts.results import Evaluation, FlagUnavailable
+from featureflags.core.types import JSONValue
+from featureflags.evaluation.evaluate import (
     UNSET,
     ExtraAttributes,
     FlagKey,
@@ -30,14 +34,10 @@ from featureflags.answering import (
     evaluate_boolean,
     evaluate_one,
 )
-from featureflags.cache.unit_of_work import current_unit
-from featureflags.contexts.building import InvalidAttribute, UserContext, event_data
-from featureflags.contexts.results import Evaluation, FlagUnavailable
-from featureflags.core.types import JSONValue
+from featureflags.evaluation.resolve import Subject, resolve
 from featureflags.flags.overrides import override_flag
 from featureflags.launchdarkly import evaluator
 from featureflags.launchdarkly.client import looking
-from featureflags.resolving import Subject, resolve
 
 __all__ = [
     "UNSET",

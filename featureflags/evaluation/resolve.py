@@ -35,8 +35,8 @@ from featureflags.contexts.building import (
 )
 from featureflags.contexts.results import ContextSource, Degradation
 from featureflags.core.types import MICROSECONDS_PER_SECOND
+from featureflags.evaluation.visitors import known_visitor_key, visitor_key
 from featureflags.launchdarkly.client import is_looking
-from featureflags.visitors import known_visitor_key, visitor_key
 from users.models import User
 from users.requests import loaded_user, session_user_key
 from users.selectors import snapshot_of

@@ -33,10 +33,10 @@ from featureflags.evaluation import (
     variation,
     variation_detail,
 )
+from featureflags.evaluation.resolve import contexts_for, resolve
 from featureflags.flags.overrides import forced_flags, read_forced
 from featureflags.launchdarkly.sdk_config import FILE_POLL_SECONDS
 from featureflags.launchdarkly.status import State, connection_status
-from featureflags.resolving import contexts_for, resolve
 from featureflags.testing import FlagOverrides
 from tests.conftest import FlagFile
 from tests.emptying import empty_caches

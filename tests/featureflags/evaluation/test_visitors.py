@@ -15,8 +15,8 @@ from pytest_django.fixtures import Settings
 
 from featureflags.contexts.results import Degradation
 from featureflags.evaluation import variation
-from featureflags.resolving import resolve
-from featureflags.visitors import SALT
+from featureflags.evaluation.resolve import resolve
+from featureflags.evaluation.visitors import SALT
 from tests.conftest import FlagFile
 from tests.emptying import empty_caches
 from tests.factories import UserFactory

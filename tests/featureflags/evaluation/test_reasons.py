@@ -8,7 +8,7 @@ import pytest
 
 from featureflags.contexts.results import ContextSource, Degradation, Evaluation
 from featureflags.evaluation import variation_detail
-from featureflags.reasons import degradation_in_words, reason_in_words, source_in_words
+from featureflags.evaluation.reasons import degradation_in_words, reason_in_words, source_in_words
 from featureflags.testing import override_flag
 
 REASONS: list[tuple[dict[str, Any], str]] = [

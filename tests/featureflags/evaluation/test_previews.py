@@ -18,7 +18,7 @@ from pytest_django.fixtures import Settings
 from featureflags.admin.testers import choose_flags
 from featureflags.core.conf import FeatureFlagsSettings
 from featureflags.evaluation import avariation_detail, is_enabled, variation
-from featureflags.testers import SALT
+from featureflags.evaluation.previews import SALT
 from tests.conftest import FlagFile
 from tests.factories import UserFactory
 from tests.services.launchdarkly import boolean_flag, string_flag
@@ -63,7 +63,7 @@ urlpatterns = [
 
 pytestmark = [
     pytest.mark.django_db(transaction=True),
-    pytest.mark.urls("tests.featureflags.test_testers"),
+    pytest.mark.urls("tests.featureflags.evaluation.test_previews"),
 ]
 
 
