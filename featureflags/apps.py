@@ -15,14 +15,15 @@ class FeatureFlagsConfig(AppConfig):
 
     def ready(self) -> None:
         # Receivers and checks register themselves when imported, after the models.
-        from featureflags import checks, membership, preloading, receivers  # noqa: F401, PLC0415
+        from featureflags import checks, preloading, receivers  # noqa: F401, PLC0415
+        from featureflags.audience import querysets  # noqa: F401, PLC0415
         from featureflags.cache import celery_units  # noqa: PLC0415
         from featureflags.core import forks  # noqa: PLC0415
         from featureflags.launchdarkly import celery_shutdown  # noqa: PLC0415
         from users import segmentation  # noqa: PLC0415
 
         i18n.translate_with(gettext, ngettext)
-        segmentation.register(membership.Resolver())
+        segmentation.register(querysets.Resolver())
         celery_units.connect()
         celery_shutdown.connect()
         forks.register()

@@ -17,6 +17,8 @@ from django.core.checks import (
 from django.core.exceptions import FieldDoesNotExist, FieldError, ImproperlyConfigured
 from django.db import connections
 
+from featureflags.audience.sql.bounds import to_q
+from featureflags.audience.sql.compiler import SegmentCompiler
 from featureflags.contexts.attributes import catalogue
 from featureflags.contexts.building import json_problem
 from featureflags.contexts.privacy import sends_segments, useless_names
@@ -30,8 +32,6 @@ from featureflags.models.validation import find_problems
 from featureflags.segments.definitions import Problem, SegmentDefinition
 from featureflags.segments.parsing import load_rules
 from featureflags.segments.ruleset import Ruleset
-from featureflags.sql.bounds import to_q
-from featureflags.sql.compiler import SegmentCompiler
 from users.models import User
 
 MIDDLEWARE = "featureflags.middleware.FeatureFlagsMiddleware"

@@ -14,12 +14,12 @@ from typing import Final
 from django.db.models import Count, Q, Sum
 from django.utils import timezone
 
+from featureflags.audience.stored_sizes import KEPT_DAYS, history
 from featureflags.cache import answer_counters, flag_usage
 from featureflags.cache.answer_counters import Tallies
 from featureflags.cache.daily_counters import today
 from featureflags.charts import Point
 from featureflags.models import Segment, SegmentSize, UserCount, WarmRange, WarmRun
-from featureflags.recounting import KEPT_DAYS, history
 
 SEGMENTS: Final = 12
 """The largest, before the page leads to the list of all."""

@@ -11,13 +11,13 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from featureflags.audience.sql.expressions import as_keys
 from featureflags.core.types import JSONValue
 from featureflags.models import Segment, SegmentMember
 from featureflags.models.changesets import MemberState, SegmentState
 from featureflags.segments.definitions import InvalidDefinition, Problem, SegmentDefinition
 from featureflags.segments.export import NotExportable, dump_rules, to_launchdarkly
 from featureflags.segments.parsing import load_rules, parse_definition
-from featureflags.sql.expressions import as_keys
 from users.models import User
 from users.times import to_microseconds
 

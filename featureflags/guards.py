@@ -5,7 +5,7 @@ segment, also by way of other segments. Admin, API and commands ask the same que
 does it need to be confirmed, and does it need the segment's key, typed, as to delete one that
 flags target. What is confirmed is signed, and holds for exactly what was shown.
 
-Hidden SQL: what `featureflags.impact` asks, the rules of all segments, and up to a few thousand
+Hidden SQL: what `featureflags.audience.impact` asks, the rules of all segments, and up to a few thousand
 keys of users to know what share of them moves. LaunchDarkly is told nothing.
 """
 
@@ -23,11 +23,11 @@ from django.core import signing
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
+from featureflags.audience.impact import Impact
 from featureflags.core.conf import app_settings
 from featureflags.deltas import SegmentDelta
 from featureflags.documents import dump_state
 from featureflags.history.counting import impact_of_delta, moved_by
-from featureflags.impact import Impact
 from featureflags.inspection.targeting import Use, uses_of_each
 from featureflags.launchdarkly.client import feature_store, has_flags, looking
 from featureflags.models import segment_graph

@@ -12,6 +12,8 @@ from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.utils.translation import gettext as _
 
+from featureflags.audience.impact import Impact, Part
+from featureflags.audience.sizes import Movement, movements
 from featureflags.deltas import SegmentDelta
 from featureflags.differences import (
     differences,
@@ -28,7 +30,6 @@ from featureflags.documents import (
     state_of,
 )
 from featureflags.guards import Examination, fingerprint, judge
-from featureflags.impact import Impact, Part
 from featureflags.memberlists import member_deltas, replace_members, stored_members
 from featureflags.models import Segment, segment_graph
 from featureflags.models.changesets import MemberState, Moved, segment_change
@@ -36,7 +37,6 @@ from featureflags.models.versions import RulesetVersion
 from featureflags.segments.export import dump_rules
 from featureflags.segments.references import find_cycle, levels, references
 from featureflags.segments.ruleset import Ruleset
-from featureflags.sizes import Movement, movements
 from users.models import User
 from users.times import now_in_microseconds
 

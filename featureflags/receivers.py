@@ -9,6 +9,7 @@ from django.db.models import Model, QuerySet
 from django.db.models.signals import post_delete, pre_delete, pre_save
 from django.dispatch import receiver
 
+from featureflags.audience.stored_sizes import forget_segment
 from featureflags.cache import invalidation
 from featureflags.core.conf import app_settings
 from featureflags.core.signals import ruleset_raised, segments_changed
@@ -17,7 +18,6 @@ from featureflags.history import recording
 from featureflags.models import MemberChange, Segment, SegmentChange, SegmentMember
 from featureflags.models.changesets import OpenChange, segment_change
 from featureflags.models.versions import RulesetVersion
-from featureflags.recounting import forget_segment
 from featureflags.tasks import count_changed_segments, sync_segment
 from users.models import User
 from users.signals import (

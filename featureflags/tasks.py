@@ -9,7 +9,8 @@ from celery import Task, current_app, shared_task
 from django.conf import settings
 from django.core.cache import caches
 
-from featureflags import flagcounts, recounting
+from featureflags import flagcounts
+from featureflags.audience import stored_sizes
 from featureflags.cache.backends.file import SharedFileCache
 from featureflags.core.conf import app_settings
 from featureflags.launchdarkly.rest.client import management_client
@@ -95,7 +96,7 @@ def sweep_file_caches() -> int:
 @shared_task
 def count_segments() -> dict[str, Any]:
     """Count all users and the members of all segments, and store the numbers for the pages."""
-    counted = recounting.count_everything()
+    counted = stored_sizes.count_everything()
     logger.info("Segments counted: %d", len(counted.segments))
     return counted.to_dict()
 
@@ -108,7 +109,7 @@ def count_changed_segments(self: Task[Any, Any]) -> dict[str, Any]:
     `count_segments` makes up for it.
     """
     seconds = app_settings().impact_seconds if self.request.is_eager else None
-    counted = recounting.count_changed(seconds)
+    counted = stored_sizes.count_changed(seconds)
     if counted.late:
         logger.info("No time to count segments: %s", ", ".join(counted.late))
     return counted.to_dict()

@@ -18,9 +18,9 @@ from django.http import HttpRequest, HttpResponse
 from django.utils.translation import gettext as _
 
 from featureflags.admin.pages import USER, Link, may_see, respond
+from featureflags.audience.impact import Part, SampleUser
 from featureflags.guards import Examination, FlagUse, are_confirmed, sign, why_in_words
 from featureflags.history.reading import delta_lines
-from featureflags.impact import Part, SampleUser
 from users.models import User
 
 TEMPLATE = "admin/featureflags/confirm.html"

@@ -1,7 +1,7 @@
 """The live preview of a segment's rules: who would be in it, who would enter, who would leave.
 
 Nothing is written and nothing is evaluated: LaunchDarkly is told nothing. Hidden SQL: see
-`featureflags.impact`, and one query for the graph of segments.
+`featureflags.audience.impact`, and one query for the graph of segments.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from django.utils.translation import ngettext
 from django.views.decorators.http import require_POST
 
 from featureflags.admin.pages import USER, may_see
+from featureflags.audience.impact import Impact, Part, impact_of, unsaved_segment
 from featureflags.core.conf import app_settings
 from featureflags.core.monitoring import report
-from featureflags.impact import Impact, Part, impact_of, unsaved_segment
 from featureflags.models import Segment, segment_graph
 from featureflags.models.validation import find_problems
 from users.forms import read_json

@@ -34,10 +34,10 @@ from featureflags.admin.pages import (
 )
 from featureflags.admin.sizes import counted_in_words, number_in_words, size_of
 from featureflags.admin.wording import moment_in_words
+from featureflags.audience.member_pages import How, Member, Roster, Wanted
 from featureflags.cache.compiled_rules import LoadedRuleset, current_ruleset
 from featureflags.evaluation.reasons import degradation_in_words
 from featureflags.models import Segment
-from featureflags.roster import How, Member, Roster, Wanted
 from featureflags.segments.definitions import SegmentDefinition
 from users.models import User
 from users.times import now_in_microseconds, to_datetime, to_rfc3339

@@ -17,9 +17,9 @@ from django.utils.translation import gettext_lazy, ngettext
 
 from featureflags.admin.used_by import told_in_short, uses_by_segment
 from featureflags.admin.wording import moment_in_words
+from featureflags.audience.stored_sizes import history
 from featureflags.charts import sparkline
 from featureflags.models import Segment, SegmentCount, SegmentSize
-from featureflags.recounting import history
 
 TREND_DAYS = 30
 

@@ -28,6 +28,7 @@ from featureflags.admin.pages import (
 )
 from featureflags.admin.used_by import flag_address
 from featureflags.admin.wording import moment_in_words
+from featureflags.audience.upcoming_changes import Change, changes_ahead
 from featureflags.cache.compiled_rules import current_ruleset
 from featureflags.cache.unit_of_work import unit_of_work
 from featureflags.contexts.attributes import attributes_of, catalogue
@@ -43,7 +44,6 @@ from featureflags.inspection.reading import Raw
 from featureflags.launchdarkly.client import feature_store
 from featureflags.models import Segment
 from featureflags.segments.formatting import show
-from featureflags.upcoming import Change, changes_ahead
 from users.forms import pretty_json
 from users.models import User
 from users.selectors import snapshot_of

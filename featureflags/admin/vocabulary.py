@@ -12,6 +12,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from featureflags.admin.editor_texts import editor_texts
+from featureflags.audience.attribute_values import Suggestion, suggestions
 from featureflags.contexts.attributes import CUSTOM_PREFIX, Attribute, catalogue
 from featureflags.core.types import JSONValue
 from featureflags.core.uncached import fresh_rows
@@ -19,7 +20,6 @@ from featureflags.models import Segment
 from featureflags.segments.attribute_types import OPERATORS_BY_TYPE, AttributeType
 from featureflags.segments.definitions import SEGMENT_MATCH
 from featureflags.segments.operator_labels import IS, ONE_VALUE, OPERATORS, ValueKind
-from featureflags.suggestions import Suggestion, suggestions
 
 NOTHING_KNOWN: Final = Suggestion()
 

@@ -33,6 +33,7 @@ from featureflags.admin.pages import (
     users_link,
 )
 from featureflags.admin.wording import moment_in_words
+from featureflags.audience.upcoming_changes import changes_ahead
 from featureflags.cache.compiled_rules import LoadedRuleset, current_ruleset
 from featureflags.cache.unit_of_work import unit_of_work
 from featureflags.contexts.attributes import attributes_of
@@ -45,7 +46,6 @@ from featureflags.launchdarkly.client import feature_store
 from featureflags.models import Segment
 from featureflags.segments.explain import explain
 from featureflags.segments.formatting import show
-from featureflags.upcoming import changes_ahead
 from users.models import User
 from users.selectors import find_user, snapshot_of
 from users.times import now_in_microseconds

@@ -3,7 +3,7 @@
 A count never makes a save fail, and all counts of a change together take no longer than
 `IMPACT_SECONDS`: past that the numbers are lower bounds, or there are none.
 
-Hidden SQL: what `featureflags.impact` asks, the members of the segment, and two queries for each
+Hidden SQL: what `featureflags.audience.impact` asks, the members of the segment, and two queries for each
 level of the segments that its rules name.
 """
 
@@ -15,11 +15,11 @@ from collections.abc import Collection, Mapping
 
 from django.db import transaction
 
+from featureflags.audience.impact import Impact, impact_of, impact_on
 from featureflags.core.conf import app_settings
 from featureflags.core.monitoring import report
 from featureflags.deltas import SegmentDelta
 from featureflags.documents import SegmentDocument, document_of, read_segments
-from featureflags.impact import Impact, impact_of, impact_on
 from featureflags.models import SegmentMember
 from featureflags.models.changesets import MemberState, Moved
 from featureflags.segments.definitions import SegmentDefinition

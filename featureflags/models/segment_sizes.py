@@ -1,6 +1,6 @@
 """How many users there are, and how many are in each segment: as last counted, and by day.
 
-`featureflags.recounting` writes these rows, and pages read them: no page counts users.
+`featureflags.audience.stored_sizes` writes these rows, and pages read them: no page counts users.
 """
 
 from __future__ import annotations

@@ -15,11 +15,11 @@ django.setup()
 # ruff: noqa: E402 - models can be imported only now
 from django.db import connection
 
+from featureflags.audience.sizes import segment_sizes
+from featureflags.audience.sql.compiler import compile_segment
 from featureflags.core.types import JSONValue
 from featureflags.segments.definitions import Clause, Rule, SegmentDefinition
 from featureflags.segments.ruleset import Ruleset
-from featureflags.sizes import segment_sizes
-from featureflags.sql.compiler import compile_segment
 from tests.benchmarks.filling import fill
 from users.models import User
 from users.times import now_in_microseconds, to_datetime

@@ -17,7 +17,7 @@ django.setup()
 # ruff: noqa: E402 - models can be imported only now
 from django.db import connection
 
-from featureflags.roster import How, Roster, Wanted
+from featureflags.audience.member_pages import How, Roster, Wanted
 from featureflags.segments.parsing import parse_definition
 from featureflags.segments.ruleset import Ruleset
 from tests.benchmarks.filling import fill

@@ -14,8 +14,8 @@ django.setup()
 # ruff: noqa: E402 - models can be imported only now
 from django.db import connection
 
+from featureflags.audience.impact import SAMPLES, impact_of
 from featureflags.cache.compiled_rules import current_ruleset
-from featureflags.impact import SAMPLES, impact_of
 from featureflags.segments.parsing import parse_definition
 from featureflags.segments.ruleset import Ruleset
 from tests.benchmarks.filling import fill

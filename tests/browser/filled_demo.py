@@ -13,8 +13,8 @@ django.setup()
 from django.core.management import call_command
 from django.utils import timezone
 
+from featureflags.audience.stored_sizes import count_everything
 from featureflags.models import Segment, SegmentCount, UserCount
-from featureflags.recounting import count_everything
 from users.models import User
 from users.times import to_microseconds
 

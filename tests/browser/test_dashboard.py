@@ -8,10 +8,10 @@ import pytest
 from django.utils import timezone
 from playwright.sync_api import Expect, Page
 
+from featureflags.audience.stored_sizes import count_everything
 from featureflags.cache import flag_usage
 from featureflags.evaluation import is_enabled
 from featureflags.models import SegmentCount, UserCount
-from featureflags.recounting import count_everything
 from tests.browser.conftest import PHONE, VIEWER, CheckAccessibility, OpenPage, Shot, person_with
 from tests.conftest import FlagFile
 from tests.factories import SegmentFactory, UserFactory, clause, rule

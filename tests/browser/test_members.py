@@ -10,8 +10,8 @@ import pytest
 from django.utils import timezone
 from playwright.sync_api import Expect, Page
 
+from featureflags.audience.stored_sizes import count_everything
 from featureflags.models import Segment
-from featureflags.recounting import count_everything
 from tests.browser.conftest import PHONE, VIEWER, CheckAccessibility, OpenPage, Shot, person_with
 from tests.factories import SegmentFactory, SegmentMemberFactory, UserFactory, clause, rule
 from users.models import User

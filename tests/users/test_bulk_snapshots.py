@@ -17,7 +17,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from tests.factories import UserFactory
-from tests.featureflags.sql.people import create_people
+from tests.featureflags.audience.sql.people import create_people
 from users.metadata import find_problem
 from users.models import Role, User
 from users.selectors import COLUMNS, snapshot_of, snapshot_values, snapshots

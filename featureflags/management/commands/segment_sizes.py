@@ -8,10 +8,10 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
 
+from featureflags.audience.explain_sql import ClauseCost, clause_costs
+from featureflags.audience.sizes import SegmentSize, segment_sizes
 from featureflags.cache.compiled_rules import current_ruleset
-from featureflags.costs import ClauseCost, clause_costs
 from featureflags.management.reading import as_json, in_columns
-from featureflags.sizes import SegmentSize, segment_sizes
 from users.times import now_in_microseconds
 
 MOST_EXPLAINED = 5

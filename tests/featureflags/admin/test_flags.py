@@ -16,10 +16,10 @@ from pytest_django.fixtures import Settings
 
 from featureflags import flagcounts
 from featureflags.admin import flags as flags_admin
+from featureflags.audience.stored_sizes import count_everything
 from featureflags.cache import flag_usage
 from featureflags.evaluation import is_enabled
 from featureflags.models import FlagCount
-from featureflags.recounting import count_everything
 from tests.conftest import FlagFile
 from tests.factories import SegmentFactory, SegmentMemberFactory, UserFactory
 from tests.services.flag_json import (

@@ -12,11 +12,11 @@ from django.urls import reverse
 from pytest_django.fixtures import Settings
 
 from featureflags.admin import preview
+from featureflags.audience.sql.statement_timeout import TimeIsUp
 from featureflags.evaluation import is_enabled
 from featureflags.launchdarkly.client import close
 from featureflags.models import SegmentChange, SegmentMember
 from featureflags.models.versions import RulesetVersion
-from featureflags.sql.timing import TimeIsUp
 from tests.browser.conftest import person_with
 from tests.factories import SegmentFactory, SegmentMemberFactory, UserFactory, clause, rule
 from tests.services.flag_json import boolean_flag, segment_rule
@@ -176,7 +176,7 @@ def test_when_time_is_up_numbers_are_lower_bounds(
     def too_long(*_args: object) -> list[int]:
         raise TimeIsUp
 
-    monkeypatch.setattr("featureflags.impact.count_in_one_pass", too_long)
+    monkeypatch.setattr("featureflags.audience.impact.count_in_one_pass", too_long)
     settings.FEATUREFLAGS = {**settings.FEATUREFLAGS, "IMPACT_SECONDS": 2.5}
     SegmentFactory.create(key="s", rules=[PRO])
     page = text(ask(looker, TEAM, segment="s"))

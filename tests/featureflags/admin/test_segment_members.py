@@ -21,8 +21,8 @@ from pytest_django.fixtures import Settings
 
 from featureflags.admin import segment_members
 from featureflags.admin.downloads import csv_response, harmless
+from featureflags.audience.stored_sizes import count_everything
 from featureflags.models import Segment
-from featureflags.recounting import count_everything
 from tests.factories import SegmentFactory, SegmentMemberFactory, UserFactory, clause, rule
 from users.models import User
 

@@ -13,8 +13,8 @@ from django.urls import reverse
 from django.utils import timezone
 from pytest_django.fixtures import Settings
 
+from featureflags.audience.stored_sizes import count_everything
 from featureflags.models import SegmentCount, SegmentSize
-from featureflags.recounting import count_everything
 from tests.conftest import FlagFile
 from tests.factories import SegmentFactory, SegmentMemberFactory, UserFactory
 from tests.services.flag_json import boolean_flag, segment_rule

@@ -12,12 +12,12 @@ from typing import Final
 
 from django.db.models import F, Q, TextField
 
+from featureflags.audience.sql.bounds import Bounds, both, either, exactly, inverse, to_q, unknown
+from featureflags.audience.sql.clauses import clause_bounds, key_condition
+from featureflags.audience.sql.operands import Inline, Source, operand_at
 from featureflags.segments.definitions import SEGMENT_MATCH
 from featureflags.segments.matching import CompiledClause
 from featureflags.segments.ruleset import CompiledSegment, Ruleset
-from featureflags.sql.bounds import Bounds, both, either, exactly, inverse, to_q, unknown
-from featureflags.sql.clauses import clause_bounds, key_condition
-from featureflags.sql.operands import Inline, Source, operand_at
 
 MOST_CLAUSES: Final = 500
 """Of one segment's SQL with all that it rests on. Past that, the segment is left to Python."""

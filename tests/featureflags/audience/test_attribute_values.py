@@ -6,8 +6,8 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from featureflags import suggestions as module
-from featureflags.suggestions import suggestions
+from featureflags.audience import attribute_values as module
+from featureflags.audience.attribute_values import suggestions
 from tests.emptying import empty_caches
 from tests.factories import UserFactory
 

@@ -9,15 +9,15 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
+from featureflags.audience.querysets import batches, in_doubt
+from featureflags.audience.sql.bounds import Bounds, Condition, both, inverse
+from featureflags.audience.sql.compiler import SegmentCompiler
+from featureflags.audience.sql.counting import Columns, count_in_one_pass
+from featureflags.audience.sql.operands import Inline, Source
 from featureflags.cache.compiled_rules import current_ruleset
 from featureflags.contexts.attributes import attributes_of
 from featureflags.core.types import Attributes
-from featureflags.membership import batches, in_doubt
 from featureflags.segments.ruleset import Ruleset
-from featureflags.sql.bounds import Bounds, Condition, both, inverse
-from featureflags.sql.compiler import SegmentCompiler
-from featureflags.sql.counting import Columns, count_in_one_pass
-from featureflags.sql.operands import Inline, Source
 from users.models import User
 from users.querysets import UserQuerySet
 from users.times import now_in_microseconds

@@ -10,8 +10,7 @@ from hypothesis.strategies import SearchStrategy
 
 from featureflags.core.types import JSONValue
 from featureflags.segments.definitions import Clause, Rule, SegmentDefinition
-from tests.featureflags.segments.strategies import FAMILIES as ENGINE_FAMILIES
-from tests.featureflags.sql.people import (
+from tests.featureflags.audience.sql.people import (
     DATES,
     HUGE,
     KEYS,
@@ -21,6 +20,7 @@ from tests.featureflags.sql.people import (
     TEXTS,
     VERSIONS,
 )
+from tests.featureflags.segments.strategies import FAMILIES as ENGINE_FAMILIES
 
 JSON_ATTRIBUTES: Mapping[str, str | None] = {
     **dict.fromkeys(("custom_a", "custom_b", "custom_2024", "custom_a__b", "custom_a.b")),

@@ -12,15 +12,15 @@ from django.test.utils import CaptureQueriesContext
 from hypothesis import event, given
 from hypothesis import strategies as st
 
+from featureflags.audience.sizes import segment_sizes
+from featureflags.audience.sql.compiler import compile_segment
 from featureflags.contexts.attributes import attributes_of
 from featureflags.core.types import Attributes
 from featureflags.segments.definitions import SEGMENT_MATCH, Clause, SegmentDefinition
 from featureflags.segments.ruleset import Ruleset
-from featureflags.sizes import segment_sizes
-from featureflags.sql.compiler import compile_segment
+from tests.featureflags.audience.sql.people import NOW, create_people
+from tests.featureflags.audience.sql.strategies import FAMILIES, segment_matches, segments
 from tests.featureflags.segments.proof import EXAMPLES, PROOF, SMALLEST_SHARE
-from tests.featureflags.sql.people import NOW, create_people
-from tests.featureflags.sql.strategies import FAMILIES, segment_matches, segments
 from users.models import User
 from users.querysets import UserQuerySet
 from users.selectors import snapshots

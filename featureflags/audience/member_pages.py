@@ -17,13 +17,7 @@ from typing import Final
 from django.db.models import F, Q, Value
 from django.db.models.functions import Concat
 
-from featureflags.contexts.attributes import attributes_of
-from featureflags.core.types import MICROSECONDS_PER_DAY
-from featureflags.core.uncached import fresh_rows
-from featureflags.models import SegmentMember
-from featureflags.segments.definitions import SegmentDefinition
-from featureflags.segments.ruleset import Ruleset
-from featureflags.sql.bounds import (
+from featureflags.audience.sql.bounds import (
     Bounds,
     Condition,
     all_of,
@@ -32,9 +26,15 @@ from featureflags.sql.bounds import (
     negation,
     to_q,
 )
-from featureflags.sql.clauses import key_condition
-from featureflags.sql.compiler import SegmentCompiler
-from featureflags.sql.timing import TimeIsUp, TimeLimit
+from featureflags.audience.sql.clauses import key_condition
+from featureflags.audience.sql.compiler import SegmentCompiler
+from featureflags.audience.sql.statement_timeout import TimeIsUp, TimeLimit
+from featureflags.contexts.attributes import attributes_of
+from featureflags.core.types import MICROSECONDS_PER_DAY
+from featureflags.core.uncached import fresh_rows
+from featureflags.models import SegmentMember
+from featureflags.segments.definitions import SegmentDefinition
+from featureflags.segments.ruleset import Ruleset
 from users.models import User
 from users.querysets import UserQuerySet
 from users.selectors import snapshots

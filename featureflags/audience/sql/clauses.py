@@ -14,12 +14,7 @@ from typing import Any, Final
 from django.db.models import DateTimeField, Exists, F, OuterRef, QuerySet, Value
 from django.db.models.lookups import Exact, GreaterThanOrEqual, LessThanOrEqual
 
-from featureflags.core.types import JSONValue
-from featureflags.segments.definitions import EXISTS, Clause
-from featureflags.segments.member_json import parse_expiry
-from featureflags.segments.operators import VALUE_TESTS
-from featureflags.segments.values import is_number
-from featureflags.sql.bounds import (
+from featureflags.audience.sql.bounds import (
     Bounds,
     Condition,
     all_of,
@@ -31,9 +26,18 @@ from featureflags.sql.bounds import (
     negation,
     unknown,
 )
-from featureflags.sql.expressions import Compare, KeyIn, OneOf, Present, Text, as_keys
-from featureflags.sql.json_clauses import json_bounds, json_present
-from featureflags.sql.operands import (
+from featureflags.audience.sql.expressions import Compare, KeyIn, OneOf, Present, Text, as_keys
+from featureflags.audience.sql.instant_ranges import (
+    FIRST_INSTANT,
+    LAST_INSTANT,
+    Span,
+    days_equal,
+    days_within,
+    instants_within,
+    limit_of,
+)
+from featureflags.audience.sql.json_clauses import json_bounds, json_present
+from featureflags.audience.sql.operands import (
     BooleanColumn,
     Constant,
     DaysColumn,
@@ -47,16 +51,12 @@ from featureflags.sql.operands import (
     TextColumn,
     Unknown,
 )
-from featureflags.sql.ranges import (
-    FIRST_INSTANT,
-    LAST_INSTANT,
-    Span,
-    days_equal,
-    days_within,
-    instants_within,
-    limit_of,
-)
-from featureflags.sql.texts import text_bounds
+from featureflags.audience.sql.text_clauses import text_bounds
+from featureflags.core.types import JSONValue
+from featureflags.segments.definitions import EXISTS, Clause
+from featureflags.segments.member_json import parse_expiry
+from featureflags.segments.operators import VALUE_TESTS
+from featureflags.segments.values import is_number
 from users.models import User
 from users.times import to_datetime, to_rfc3339
 

@@ -10,12 +10,20 @@ import re
 from collections.abc import Sequence
 from typing import Any, Final
 
+from featureflags.audience.sql.bounds import (
+    Bounds,
+    Condition,
+    any_of,
+    condition,
+    either,
+    exactly,
+    unknown,
+)
+from featureflags.audience.sql.expressions import OneOf, TextPart
+from featureflags.audience.sql.instant_ranges import limit_of
 from featureflags.core.types import JSONValue
 from featureflags.segments.json_limits import text_problem
 from featureflags.segments.values import parse_semver
-from featureflags.sql.bounds import Bounds, Condition, any_of, condition, either, exactly, unknown
-from featureflags.sql.expressions import OneOf, TextPart
-from featureflags.sql.ranges import limit_of
 
 _LITERAL: Final = re.compile(
     r"(\^?)((?:[A-Za-z0-9 _@,:;%&=<>!\"'#~/-]|\\[.@/_+*?()|\[\]{}^$-])*)(\$?)"

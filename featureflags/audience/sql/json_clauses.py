@@ -6,11 +6,7 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from featureflags.core.types import JSONValue
-from featureflags.segments.definitions import Clause
-from featureflags.segments.json_limits import text_problem
-from featureflags.segments.values import is_number
-from featureflags.sql.bounds import (
+from featureflags.audience.sql.bounds import (
     Bounds,
     Condition,
     any_of,
@@ -23,8 +19,10 @@ from featureflags.sql.bounds import (
     to_expression,
     unknown,
 )
-from featureflags.sql.expressions import Compare, OneOf
-from featureflags.sql.json import (
+from featureflags.audience.sql.expressions import Compare, OneOf
+from featureflags.audience.sql.instant_ranges import Limit, limit_of
+from featureflags.audience.sql.json_lists import AnyElement, Holds
+from featureflags.audience.sql.json_values import (
     BeyondDouble,
     IsConstant,
     Kind,
@@ -32,10 +30,12 @@ from featureflags.sql.json import (
     NotNull,
     NumberIn,
 )
-from featureflags.sql.lists import AnyElement, Holds
-from featureflags.sql.operands import EARLIER, ELEMENT, JSONColumn
-from featureflags.sql.ranges import Limit, limit_of
-from featureflags.sql.texts import text_bounds
+from featureflags.audience.sql.operands import EARLIER, ELEMENT, JSONColumn
+from featureflags.audience.sql.text_clauses import text_bounds
+from featureflags.core.types import JSONValue
+from featureflags.segments.definitions import Clause
+from featureflags.segments.json_limits import text_problem
+from featureflags.segments.values import is_number
 
 _COMPARISONS: Final = frozenset(
     {"lessThan", "lessThanOrEqual", "greaterThan", "greaterThanOrEqual"}

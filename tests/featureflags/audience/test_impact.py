@@ -12,16 +12,23 @@ from django.db.models import Func, TextField, Value
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from featureflags.audience.impact import (
+    SAMPLES,
+    Impact,
+    Part,
+    impact_of,
+    impact_on,
+    unsaved_segment,
+)
+from featureflags.audience.sql.statement_timeout import TimeIsUp, TimeLimit
 from featureflags.contexts.attributes import attributes_of
-from featureflags.impact import SAMPLES, Impact, Part, impact_of, impact_on, unsaved_segment
 from featureflags.models import Segment, SegmentMember
 from featureflags.segments.definitions import InvalidDefinition, SegmentDefinition
 from featureflags.segments.ruleset import Ruleset
-from featureflags.sql.timing import TimeIsUp, TimeLimit
 from tests.factories import SegmentFactory, SegmentMemberFactory, UserFactory, clause, rule
+from tests.featureflags.audience.sql.people import NOW, create_people
+from tests.featureflags.audience.sql.strategies import FAMILIES, segment_matches, segments
 from tests.featureflags.segments.proof import EXAMPLES, PROOF
-from tests.featureflags.sql.people import NOW, create_people
-from tests.featureflags.sql.strategies import FAMILIES, segment_matches, segments
 from users.models import User
 from users.selectors import snapshots
 
@@ -222,7 +229,7 @@ def test_a_count_that_is_cut_off_still_finds_some(monkeypatch: pytest.MonkeyPatc
     def too_many(*_args: object) -> list[int]:
         raise TimeIsUp
 
-    monkeypatch.setattr("featureflags.impact.count_in_one_pass", too_many)
+    monkeypatch.setattr("featureflags.audience.impact.count_in_one_pass", too_many)
     impact = ask("s", PAYING)
     assert (numbers(impact), impact.is_exact) == ((1_000, 1_000, 0), False)
     assert len(impact.entering.samples) == SAMPLES

@@ -14,12 +14,9 @@ from typing import Any, Final
 
 from django.db import connections
 
-from featureflags.segments.definitions import EXISTS, SEGMENT_MATCH, Clause
-from featureflags.segments.formatting import words
-from featureflags.segments.ruleset import Ruleset
-from featureflags.sql.bounds import Bounds, Condition, to_q
-from featureflags.sql.compiler import SegmentCompiler
-from featureflags.sql.operands import (
+from featureflags.audience.sql.bounds import Bounds, Condition, to_q
+from featureflags.audience.sql.compiler import SegmentCompiler
+from featureflags.audience.sql.operands import (
     BooleanColumn,
     DaysColumn,
     Inline,
@@ -29,6 +26,9 @@ from featureflags.sql.operands import (
     RelatedTexts,
     operand_at,
 )
+from featureflags.segments.definitions import EXISTS, SEGMENT_MATCH, Clause
+from featureflags.segments.formatting import words
+from featureflags.segments.ruleset import Ruleset
 from users.models import User
 
 _SQLITE_INDEX: Final = re.compile(r"USING (?:COVERING )?INDEX (\w+)")

@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from featureflags.audience.upcoming_changes import changes_ahead
 from featureflags.contexts.attributes import attributes_of
 from featureflags.core.types import MICROSECONDS_PER_DAY as DAY
 from featureflags.core.types import JSONValue
 from featureflags.segments.definitions import Clause, Rule, SegmentDefinition
 from featureflags.segments.ruleset import Ruleset
-from featureflags.upcoming import changes_ahead
 from users.snapshots import UserSnapshot
 
 NOW = 1_750_000_000_123_456

@@ -12,11 +12,11 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from featureflags import roster
+from featureflags.audience import member_pages
+from featureflags.audience.member_pages import How, Member, Page, Roster, Wanted
+from featureflags.audience.sql.statement_timeout import TimeIsUp
 from featureflags.cache.compiled_rules import current_ruleset
 from featureflags.models import Segment, SegmentMember
-from featureflags.roster import How, Member, Page, Roster, Wanted
-from featureflags.sql.timing import TimeIsUp
 from tests.factories import SegmentFactory, SegmentMemberFactory, UserFactory, clause, rule
 from users.models import User
 from users.times import now_in_microseconds
@@ -63,7 +63,7 @@ def pro(request: pytest.FixtureRequest) -> Segment:
 
 @pytest.fixture
 def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(roster, "BATCH", 2)
+    monkeypatch.setattr(member_pages, "BATCH", 2)
 
 
 @pytest.mark.usefixtures("small_batches")
@@ -148,7 +148,7 @@ def test_time_that_is_up_is_said(pro: Segment, monkeypatch: pytest.MonkeyPatch) 
     def late(*_args: object) -> None:
         raise TimeIsUp
 
-    monkeypatch.setattr(roster, "_read", late)
+    monkeypatch.setattr(member_pages, "_read", late)
     assert of("pro").page(9, seconds=60).is_cut
 
 

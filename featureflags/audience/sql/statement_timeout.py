@@ -15,7 +15,7 @@ from typing import Any, Final
 from django.db import OperationalError, connections, transaction
 from django.db.models import BooleanField, Q
 
-from featureflags.sql.expressions import Part, Sql, Written
+from featureflags.audience.sql.expressions import Part, Sql, Written
 
 QUERY_CANCELED: Final = "57014"
 """PostgreSQL's code of a statement that took too long."""

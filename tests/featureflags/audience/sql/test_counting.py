@@ -6,10 +6,10 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
+from featureflags.audience.sizes import movements, segment_sizes
 from featureflags.segments.definitions import Clause, Rule, SegmentDefinition
 from featureflags.segments.ruleset import Ruleset
-from featureflags.sizes import movements, segment_sizes
-from tests.featureflags.sql.people import NOW, create_people
+from tests.featureflags.audience.sql.people import NOW, create_people
 from users.models import User
 
 

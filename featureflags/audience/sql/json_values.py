@@ -15,7 +15,7 @@ from typing import Any, Final, Literal
 
 from django.db.models import BooleanField, FloatField, Func, TextField
 
-from featureflags.sql.expressions import Part, Sql, Written
+from featureflags.audience.sql.expressions import Part, Sql, Written
 
 Kind = Literal["string", "number", "boolean", "object", "array", "null"]
 

@@ -11,6 +11,9 @@ from typing import Final, TypeAlias
 
 from django.db.models import F, Q
 
+from featureflags.audience.sql.bounds import Bounds, Condition, all_of, any_of, negation, to_q
+from featureflags.audience.sql.clauses import key_condition
+from featureflags.audience.sql.compiler import SegmentCompiler, compile_segment
 from featureflags.cache.compiled_rules import current_ruleset
 from featureflags.contexts.attributes import attributes_of
 from featureflags.core.types import JSONValue
@@ -18,9 +21,6 @@ from featureflags.models import Segment
 from featureflags.segments.definitions import SegmentDefinition
 from featureflags.segments.parsing import parse_definition
 from featureflags.segments.ruleset import Ruleset
-from featureflags.sql.bounds import Bounds, Condition, all_of, any_of, negation, to_q
-from featureflags.sql.clauses import key_condition
-from featureflags.sql.compiler import SegmentCompiler, compile_segment
 from users.models import User
 from users.querysets import UserQuerySet
 from users.selectors import snapshots

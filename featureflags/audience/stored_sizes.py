@@ -17,12 +17,12 @@ from django.db import IntegrityError, transaction
 from django.db.models import Count, Q
 from django.utils import timezone
 
+from featureflags.audience.sizes import SegmentSizes, segment_sizes
+from featureflags.audience.sql.statement_timeout import TimeIsUp, TimeLimit
 from featureflags.cache.compiled_rules import current_ruleset
 from featureflags.core.uncached import fresh_rows
 from featureflags.models import Segment, SegmentCount, SegmentSize, UserCount
 from featureflags.segments.ruleset import Ruleset
-from featureflags.sizes import SegmentSizes, segment_sizes
-from featureflags.sql.timing import TimeIsUp, TimeLimit
 from users.models import User
 from users.times import now_in_microseconds
 

@@ -16,10 +16,10 @@ from typing import Any, Final
 from django.db import connections
 from django.db.models import BooleanField, Exists, Field, TextField
 
-from featureflags.sql.bounds import Condition, any_of, condition
-from featureflags.sql.expressions import Name, Present, TextPart
-from featureflags.sql.json import JSONAt, JSONTextAt, JSONTypeAt, TypeOf
-from featureflags.sql.operands import JSONColumn
+from featureflags.audience.sql.bounds import Condition, any_of, condition
+from featureflags.audience.sql.expressions import Name, Present, TextPart
+from featureflags.audience.sql.json_values import JSONAt, JSONTextAt, JSONTypeAt, TypeOf
+from featureflags.audience.sql.operands import JSONColumn
 from users.querysets import UserQuerySet
 
 _SQLITE: Final = "SELECT {columns} FROM ({source}) AS {name} LIMIT -1 OFFSET 0"

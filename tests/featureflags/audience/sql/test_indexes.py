@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 from django.db import connection
 
-from featureflags.costs import clause_costs
+from featureflags.audience.explain_sql import clause_costs
 from featureflags.segments.definitions import Clause, Rule, SegmentDefinition
 from featureflags.segments.ruleset import Ruleset
 from tests.factories import clause
-from tests.featureflags.sql.people import NOW, create_people
+from tests.featureflags.audience.sql.people import NOW, create_people
 
 EITHER: dict[str, dict[str, Any]] = {
     "user_email_domain": clause("email_domain", "in", "agpt.co"),

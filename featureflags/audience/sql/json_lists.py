@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from django.db.models import BooleanField
 
-from featureflags.sql.expressions import Part, Sql, Written
+from featureflags.audience.sql.expressions import Part, Sql, Written
 
 
 class AnyElement(Written):

@@ -14,7 +14,7 @@ from django.db import connection
 
 from featureflags.cache.compiled_rules import current_ruleset
 from featureflags.contexts.attributes import attributes_of
-from tests.featureflags.sql.versions import ANSWERS, create_users, write_version
+from tests.featureflags.audience.sql.versions import ANSWERS, create_users, write_version
 from tests.services.processes import ROOT, environment_with, python
 from users.models import User
 from users.selectors import snapshots
@@ -38,7 +38,9 @@ def database_url() -> str:
 @contextmanager
 def writer(key: str, saves: int) -> Iterator[subprocess.Popen[str]]:
     """Another process, which writes to the database of this test."""
-    code = f"from tests.featureflags.sql.versions import *; write_versions({key!r}, {saves})"
+    code = (
+        f"from tests.featureflags.audience.sql.versions import *; write_versions({key!r}, {saves})"
+    )
     environment = environment_with(
         {"DATABASE_URL": database_url(), "DJANGO_SETTINGS_MODULE": "config.settings.testing"}
     )

@@ -15,10 +15,10 @@ from django.http import HttpRequest
 from django.test import RequestFactory
 from django.utils import timezone
 
-from featureflags import membership
+from featureflags.audience import querysets
+from featureflags.audience.sql.compiler import MOST_NESTED, compile_segment
 from featureflags.cache.compiled_rules import current_ruleset
 from featureflags.segments.definitions import Clause, InvalidDefinition, Rule, SegmentDefinition
-from featureflags.sql.compiler import MOST_NESTED, compile_segment
 from tests.factories import SegmentFactory, SegmentMemberFactory, UserFactory, clause, rule
 from users import segmentation
 from users.admin import UserAdmin
@@ -140,7 +140,7 @@ def test_a_rule_beyond_sql_is_finished_in_python(four: None) -> None:
 
 
 def test_it_is_finished_in_batches(four: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(membership, "BATCH", 1)
+    monkeypatch.setattr(querysets, "BATCH", 1)
     SegmentFactory.create(key="long", rules=[LONG_NAMES])
     assert emails(User.objects.in_segment("long")) == ["b@agpt.co", "c@example.com"]
 

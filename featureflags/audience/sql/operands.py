@@ -12,13 +12,20 @@ from typing import Any, Final, Protocol, TypeAlias
 
 from django.db.models import BooleanField, DateTimeField, Exists, F, Field, FloatField, TextField
 
+from featureflags.audience.sql.expressions import Name, Text
+from featureflags.audience.sql.json_values import (
+    DoubleOf,
+    JSONAt,
+    JSONTypeAt,
+    ListOf,
+    TextOf,
+    means_text,
+)
 from featureflags.contexts.attributes import CUSTOM_PREFIX, Attribute, catalogue
 from featureflags.core.types import JSONValue
 from featureflags.segments.attribute_types import AttributeType
 from featureflags.segments.definitions import USER_KIND
 from featureflags.segments.matching import BUILT_IN
-from featureflags.sql.expressions import Name, Text
-from featureflags.sql.json import DoubleOf, JSONAt, JSONTypeAt, ListOf, TextOf, means_text
 
 
 class Source(Protocol):

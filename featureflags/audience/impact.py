@@ -11,20 +11,20 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
+from featureflags.audience.querysets import BATCH, batches
+from featureflags.audience.sql.bounds import Bounds, Condition, all_of, any_of, negation, to_q
+from featureflags.audience.sql.compiler import SegmentCompiler
+from featureflags.audience.sql.counting import count_in_one_pass
+from featureflags.audience.sql.operands import Inline, Source
+from featureflags.audience.sql.statement_timeout import TimeIsUp, TimeLimit
 from featureflags.cache.compiled_rules import current_ruleset
 from featureflags.contexts.attributes import attributes_of
 from featureflags.core.conf import app_settings
 from featureflags.core.uncached import fresh_rows
-from featureflags.membership import BATCH, batches
 from featureflags.models import SegmentMember
 from featureflags.segments.definitions import SegmentDefinition
 from featureflags.segments.parsing import parse_rules
 from featureflags.segments.ruleset import Ruleset
-from featureflags.sql.bounds import Bounds, Condition, all_of, any_of, negation, to_q
-from featureflags.sql.compiler import SegmentCompiler
-from featureflags.sql.counting import count_in_one_pass
-from featureflags.sql.operands import Inline, Source
-from featureflags.sql.timing import TimeIsUp, TimeLimit
 from users.models import User
 from users.selectors import snapshots_by_key
 from users.snapshots import UserSnapshot

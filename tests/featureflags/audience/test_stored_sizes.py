@@ -13,13 +13,13 @@ from django.db import connection, connections, transaction
 from django.utils import timezone
 from pytest_django import DjangoCaptureOnCommitCallbacks
 
-from featureflags import recounting
+from featureflags.audience import stored_sizes
+from featureflags.audience.sizes import segment_sizes
+from featureflags.audience.sql.statement_timeout import TimeIsUp
+from featureflags.audience.stored_sizes import count_changed, count_everything, fingerprint, history
 from featureflags.cache.compiled_rules import current_ruleset
 from featureflags.models import Segment, SegmentCount, SegmentMember, SegmentSize, UserCount
-from featureflags.recounting import count_changed, count_everything, fingerprint, history
 from featureflags.scheduling import scheduled_tasks
-from featureflags.sizes import segment_sizes
-from featureflags.sql.timing import TimeIsUp
 from featureflags.tasks import count_segments
 from tests.factories import SegmentFactory, SegmentMemberFactory, UserFactory, clause, rule
 from tests.services.processes import celery_worker, manage
@@ -156,7 +156,7 @@ class TestWhatHasChanged:
             raise TimeIsUp
 
         with monkeypatch.context() as patch:
-            patch.setattr(recounting, "segment_sizes", late)
+            patch.setattr(stored_sizes, "segment_sizes", late)
             counted = count_changed(0.1)
         assert (counted.segments, counted.late) == ((), ("germans",))
         found = SegmentSize.objects.get(segment__key="germans")
@@ -190,7 +190,7 @@ class TestWhatHasChanged:
                 assert size("germans") == 1
             return found
 
-        monkeypatch.setattr(recounting, "segment_sizes", slow)
+        monkeypatch.setattr(stored_sizes, "segment_sizes", slow)
         count_changed()
         assert raced
         assert size("germans") == 1
@@ -204,7 +204,7 @@ class TestWhatHasChanged:
             Segment.objects.filter(key="germans").delete()
             return found
 
-        monkeypatch.setattr(recounting, "segment_sizes", counted_too_late)
+        monkeypatch.setattr(stored_sizes, "segment_sizes", counted_too_late)
         count_everything()
         assert size("germans") is None
         assert not SegmentCount.objects.filter(segment_key="germans").exists()
@@ -220,7 +220,7 @@ def test_a_segment_that_is_deleted_while_sizes_are_stored(
     # Rows that there are would make whoever deletes wait for the one who counts.
     SegmentSize.objects.filter(segment__key="germans").delete()
     SegmentCount.objects.filter(segment_key="germans").delete()
-    store_once = recounting._store_once
+    store_once = stored_sizes._store_once
     raced: list[None] = []
 
     def raced_once(*args: Any) -> None:
@@ -235,7 +235,7 @@ def test_a_segment_that_is_deleted_while_sizes_are_stored(
         Segment.objects.get(key="germans").delete()
         connections.close_all()
 
-    monkeypatch.setattr(recounting, "_store_once", raced_once)
+    monkeypatch.setattr(stored_sizes, "_store_once", raced_once)
     count_everything()
     assert raced
     assert size("germans") is None
@@ -287,7 +287,7 @@ class TestAfterCommit:
         def fail(**_options: object) -> None:
             raise OSError("no count today")
 
-        monkeypatch.setattr(recounting, "segment_sizes", fail)
+        monkeypatch.setattr(stored_sizes, "segment_sizes", fail)
         SegmentFactory.create(key="germans", rules=GERMANS)
         assert Segment.objects.filter(key="germans").exists()
         assert "no count today" in caplog.text
