@@ -16,7 +16,7 @@ class FeatureFlagsConfig(AppConfig):
     def ready(self) -> None:
         # Receivers and checks register themselves when imported, after the models.
         from featureflags import checks, preloading, receivers  # noqa: F401, PLC0415
-        from featureflags.audience import querysets  # noqa: F401, PLC0415
+        from featureflags.audience import querysets  # noqa: PLC0415
         from featureflags.cache import celery_units  # noqa: PLC0415
         from featureflags.core import forks  # noqa: PLC0415
         from featureflags.launchdarkly import celery_shutdown  # noqa: PLC0415

@@ -28,7 +28,7 @@ from featureflags.core.conf import app_settings
 from featureflags.deltas import SegmentDelta
 from featureflags.documents import dump_state
 from featureflags.history.counting import impact_of_delta, moved_by
-from featureflags.inspection.targeting import Use, uses_of_each
+from featureflags.inspection.flags_using_segment import Use, uses_of_each
 from featureflags.launchdarkly.client import feature_store, has_flags, looking
 from featureflags.models import segment_graph
 from featureflags.models.changesets import MemberState, Moved

@@ -9,10 +9,10 @@ from celery import Task, current_app, shared_task
 from django.conf import settings
 from django.core.cache import caches
 
-from featureflags import flagcounts
 from featureflags.audience import stored_sizes
 from featureflags.cache.backends.file import SharedFileCache
 from featureflags.core.conf import app_settings
+from featureflags.inspection import variation_counts
 from featureflags.launchdarkly.rest.client import management_client
 from featureflags.launchdarkly.rest.retries import WHILE_SOMEBODY_WAITS
 from featureflags.launchdarkly.segment_sync.apply import Choices, Status, SyncFailed, sync_one
@@ -121,14 +121,14 @@ def count_flag(self: Task[Any, Any], pk: int) -> None:
 
     Without a broker whoever asks waits for this, so it stops after a while: the page goes on.
     """
-    seconds = flagcounts.SECONDS_WAITED if self.request.is_eager else None
-    flagcounts.work(pk, seconds=seconds)
+    seconds = variation_counts.SECONDS_WAITED if self.request.is_eager else None
+    variation_counts.work(pk, seconds=seconds)
 
 
 @shared_task
 def tend_flag_counts() -> int:
     """Have counts go on whose workers were killed; how many."""
-    found = flagcounts.abandoned()
+    found = variation_counts.abandoned()
     for pk in found:
         count_flag.delay(pk)
     return len(found)

@@ -13,7 +13,7 @@ from featureflags.admin.pages import Link
 from featureflags.admin.wording import bucket_in_words, observed_in_words
 from featureflags.contexts.results import Evaluation
 from featureflags.evaluation.reasons import reason_in_words
-from featureflags.inspection.explaining import (
+from featureflags.inspection.flag_explanation import (
     ClauseTrace,
     FlagExplanation,
     RuleTrace,

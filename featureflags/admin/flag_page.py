@@ -1,6 +1,6 @@
 """One flag of LaunchDarkly: its rules in words, its segments, and how many users get each value.
 
-Read-only but for the counts, which `featureflags.flagcounts` does. Looking tells LaunchDarkly of
+Read-only but for the counts, which `featureflags.inspection.variation_counts` does. Looking tells LaunchDarkly of
 nobody. Whoever may view segments may count a sample; a count over everybody, which is work for the
 database, takes the permission to change segments.
 """
@@ -21,7 +21,6 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
-from featureflags import flagcounts
 from featureflags.admin.flags import (
     Known,
     day_in_words,
@@ -35,9 +34,10 @@ from featureflags.admin.sizes import number_in_words, size_of
 from featureflags.admin.wording import moment_in_words
 from featureflags.cache.flag_usage import Usage
 from featureflags.charts import bar
-from featureflags.flagchecks import Facts, find_problems
-from featureflags.flagcounts import Outcome
-from featureflags.inspection.reading import FlagView
+from featureflags.inspection import variation_counts
+from featureflags.inspection.checks import Facts, find_problems
+from featureflags.inspection.flag_parsing import FlagView
+from featureflags.inspection.variation_counts import Outcome
 from featureflags.models import FlagCount, Segment
 from featureflags.segments.formatting import show
 from featureflags.tasks import count_flag
@@ -108,7 +108,7 @@ def flag_page(request: HttpRequest, flag: str, *, site: AdminSite) -> HttpRespon
         count=None if count is None else count_view(count, known),
         may_count_all=request.user.has_perm(MAY_COUNT_ALL),
         may_explain=may_see(request, USER),
-        sample_size=flagcounts.SAMPLE,
+        sample_size=variation_counts.SAMPLE,
     )
 
 
@@ -126,20 +126,20 @@ def count_users(request: HttpRequest, flag: str, *, site: AdminSite) -> HttpResp
     by = request.user if isinstance(request.user, User) else None
     try:
         _do(how, flag, by)
-    except flagcounts.AlreadyCounting:
+    except variation_counts.AlreadyCounting:
         messages.warning(request, _("This flag is being counted already."))
     return HttpResponseRedirect(flag_link(flag).href + "#count")
 
 
 def _do(how: str, flag: str, by: User | None) -> None:
     if how == "sample":
-        flagcounts.count_sample(flag, by=by)
+        variation_counts.count_sample(flag, by=by)
     elif how == "everybody":
-        count_flag.delay(flagcounts.begin(flag, by=by).pk)
+        count_flag.delay(variation_counts.begin(flag, by=by).pk)
     else:
         running = FlagCount.objects.filter(flag=flag, state=FlagCount.State.RUNNING).first()
         if running is not None:
-            flagcounts.cancel(running.pk) if how == "cancel" else count_flag.delay(running.pk)
+            variation_counts.cancel(running.pk) if how == "cancel" else count_flag.delay(running.pk)
 
 
 def count_view(count: FlagCount, known: Known) -> CountView:
@@ -151,7 +151,7 @@ def count_view(count: FlagCount, known: Known) -> CountView:
         pk=count.pk,
         state=count.get_state_display(),
         is_running=is_running,
-        is_abandoned=flagcounts.is_abandoned(count),
+        is_abandoned=variation_counts.is_abandoned(count),
         percent=100 if count.state == FlagCount.State.DONE else percent,
         headline=_headline(count),
         notes=tuple(_notes(count, known)),
@@ -186,7 +186,7 @@ def _notes(count: FlagCount, known: Known) -> Iterator[str]:
 
 def value_rows(count: FlagCount) -> list[ValueRow]:
     """By value, the most users first."""
-    found = sorted(flagcounts.outcomes(count), key=lambda each: each.what[1])
+    found = sorted(variation_counts.outcomes(count), key=lambda each: each.what[1])
     values = [(value, list(each)) for value, each in groupby(found, lambda each: each.what[1])]
     rows = sorted(values, key=lambda each: -sum(outcome.users for outcome in each[1]))
     return [_value_row(outcomes, count) for _value, outcomes in rows]
@@ -197,7 +197,7 @@ def _value_row(outcomes: list[Outcome], count: FlagCount) -> ValueRow:
     share = users / count.users_counted
     told = _("%.1f %%") % (share * 100)
     if count.is_sample:
-        low, high = flagcounts.interval(users, count.users_counted)
+        low, high = variation_counts.interval(users, count.users_counted)
         told = _("%(share)s, between %(low).1f and %(high).1f %%") % {
             "share": told,
             "low": low * 100,

@@ -26,11 +26,11 @@ from featureflags.admin.wording import moment_in_words
 from featureflags.cache import flag_usage
 from featureflags.cache.flag_usage import Usage
 from featureflags.evaluation import looking
-from featureflags.flagdates import KnownDates, flag_dates
 from featureflags.flags.declared import Flag, declared_flags
-from featureflags.inspection.reading import FlagView, RawData
-from featureflags.inspection.reading import flags as flags_of
-from featureflags.inspection.targeting import Use, uses_by_flag
+from featureflags.inspection.dates import KnownDates, flag_dates
+from featureflags.inspection.flag_parsing import FlagView, RawData
+from featureflags.inspection.flag_parsing import flags as flags_of
+from featureflags.inspection.flags_using_segment import Use, uses_by_flag
 from featureflags.launchdarkly.client import feature_store, has_flags
 from featureflags.models import Segment
 

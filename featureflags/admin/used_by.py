@@ -13,7 +13,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 
 from featureflags.evaluation import looking
-from featureflags.inspection.targeting import Use, uses_of_each
+from featureflags.inspection.flags_using_segment import Use, uses_of_each
 from featureflags.launchdarkly.client import feature_store, has_flags
 
 NAMED = 3

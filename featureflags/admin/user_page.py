@@ -39,8 +39,8 @@ from featureflags.evaluation.evaluate import evaluate_all
 from featureflags.evaluation.reasons import degradation_in_words, reason_in_words
 from featureflags.evaluation.resolve import resolve
 from featureflags.flags.declared import declared_flags
-from featureflags.inspection.deciding import decision
-from featureflags.inspection.reading import Raw
+from featureflags.inspection.deciding_rule import decision
+from featureflags.inspection.flag_parsing import Raw
 from featureflags.launchdarkly.client import feature_store
 from featureflags.models import Segment
 from featureflags.segments.formatting import show

@@ -41,7 +41,7 @@ from featureflags.evaluation import Evaluation, all_flags, looking, variation_de
 from featureflags.evaluation.reasons import degradation_in_words
 from featureflags.evaluation.resolve import resolve
 from featureflags.flags.declared import declared_flags
-from featureflags.inspection.explaining import FlagExplanation, explain_flag
+from featureflags.inspection.flag_explanation import FlagExplanation, explain_flag
 from featureflags.launchdarkly.client import feature_store
 from featureflags.models import Segment
 from featureflags.segments.explain import explain

@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.utils.translation import gettext as _
 
 from featureflags.contexts.attributes import catalogue
-from featureflags.inspection.serving import Serving
+from featureflags.inspection.rollouts import Serving
 from featureflags.moments import moment_in_words as moment_in_words
 from featureflags.segments.attribute_types import AttributeType
 from featureflags.segments.explanation_tree import MISSING

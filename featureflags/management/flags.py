@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.core.management.base import CommandError
 
 from featureflags.evaluation import looking
-from featureflags.inspection.reading import RawData
+from featureflags.inspection.flag_parsing import RawData
 from featureflags.launchdarkly.client import feature_store, has_flags
 
 CANNOT_TELL = 2

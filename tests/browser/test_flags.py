@@ -6,7 +6,7 @@ import pytest
 from django.utils import timezone
 from playwright.sync_api import Expect, Page
 
-from featureflags import flagcounts
+from featureflags.inspection import variation_counts
 from featureflags.models import FlagCount
 from tests.browser.conftest import PHONE, VIEWER, CheckAccessibility, OpenPage, Shot, person_with
 from tests.conftest import FlagFile
@@ -62,8 +62,8 @@ def test_from_the_list_to_a_count(
 def test_progress_is_renewed_while_one_looks(
     editor_page: Page, expect: Expect, check_accessibility: CheckAccessibility
 ) -> None:
-    count = flagcounts.begin("accent-colour")
-    FlagCount.objects.update(lease_until=timezone.now() + flagcounts.LEASE, users_counted=3)
+    count = variation_counts.begin("accent-colour")
+    FlagCount.objects.update(lease_until=timezone.now() + variation_counts.LEASE, users_counted=3)
     page = editor_page
     page.goto(f"{LIST}accent-colour/")
     progress = page.get_by_role("progressbar", name="How many users get each value")
@@ -72,7 +72,7 @@ def test_progress_is_renewed_while_one_looks(
     FlagCount.objects.update(users_counted=6)
     expect(progress).to_have_attribute("value", "50")
     FlagCount.objects.update(lease_until=None, users_counted=0)
-    flagcounts.work(count.pk)
+    variation_counts.work(count.pk)
     expect(page.get_by_text("All 12 users")).to_be_visible()
     expect(progress).to_have_count(0)
 
@@ -95,7 +95,7 @@ def test_on_a_phone(
     open_page: OpenPage, check_accessibility: CheckAccessibility, scheme: str
 ) -> None:
     page = open_page(person_with(*VIEWER), viewport=PHONE, color_scheme=scheme)
-    flagcounts.count_sample("accent-colour")
+    variation_counts.count_sample("accent-colour")
     for address in (LIST, f"{LIST}accent-colour/", f"{LIST}beta/"):
         page.goto(address)
         assert page.evaluate("document.documentElement.scrollWidth") == PHONE["width"]

@@ -10,9 +10,9 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import DatabaseError
 
 from featureflags.cache import daily_counters, flag_usage
-from featureflags.flagchecks import Facts, Finding, Kind, archived, find_problems
 from featureflags.flags.declared import declared_flags
-from featureflags.inspection.reading import RawData
+from featureflags.inspection.checks import Facts, Finding, Kind, archived, find_problems
+from featureflags.inspection.flag_parsing import RawData
 from featureflags.management.flags import CANNOT_TELL, launchdarkly_data
 from featureflags.management.reading import as_json
 from featureflags.models import Segment

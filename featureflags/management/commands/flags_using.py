@@ -7,7 +7,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
 
-from featureflags.inspection.targeting import Use, uses_of
+from featureflags.inspection.flags_using_segment import Use, uses_of
 from featureflags.management.flags import launchdarkly_data
 from featureflags.management.reading import as_json
 from featureflags.management.segments import KEY_HELP, ruleset_with_segment

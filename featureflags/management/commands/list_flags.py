@@ -9,8 +9,8 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandParser
 
 from featureflags.flags.declared import declared_flags
-from featureflags.inspection.reading import RuleView, flag_in_words, flags, segments
-from featureflags.inspection.targeting import uses_by_flag
+from featureflags.inspection.flag_parsing import RuleView, flag_in_words, flags, segments
+from featureflags.inspection.flags_using_segment import uses_by_flag
 from featureflags.management.flags import launchdarkly_data
 from featureflags.management.reading import as_json
 

@@ -14,11 +14,11 @@ from django.urls import reverse
 from django.utils import timezone
 from pytest_django.fixtures import Settings
 
-from featureflags import flagcounts
 from featureflags.admin import flags as flags_admin
 from featureflags.audience.stored_sizes import count_everything
 from featureflags.cache import flag_usage
 from featureflags.evaluation import is_enabled
+from featureflags.inspection import variation_counts
 from featureflags.models import FlagCount
 from tests.conftest import FlagFile
 from tests.factories import SegmentFactory, SegmentMemberFactory, UserFactory
@@ -262,8 +262,8 @@ class TestCounts:
     def test_a_sample_says_how_sure_it_is(
         self, viewer: Client, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(flagcounts, "SAMPLE", 2)
-        monkeypatch.setattr(flagcounts, "SAMPLE_WINDOW", 2)
+        monkeypatch.setattr(variation_counts, "SAMPLE", 2)
+        monkeypatch.setattr(variation_counts, "SAMPLE_WINDOW", 2)
         viewer.post(counting("half"), {"how": "sample"})
         count = viewer.get(page_of("half")).context["count"]
         assert count.headline.startswith("A random sample of ")
@@ -279,8 +279,8 @@ class TestCounts:
     def test_progress_going_on_and_cancelling(
         self, client: Client, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(flagcounts, "BATCH", 2)
-        monkeypatch.setattr(flagcounts, "SECONDS_WAITED", 0.0)
+        monkeypatch.setattr(variation_counts, "BATCH", 2)
+        monkeypatch.setattr(variation_counts, "SECONDS_WAITED", 0.0)
         editor = as_one_who_may(client, "view_segment", "change_segment")
         response = editor.post(counting("beta"), {"how": "everybody"}, follow=True)
         assert response.context["count"].percent == 40
@@ -288,7 +288,7 @@ class TestCounts:
         assert '<progress max="100" value="40"' in page
         assert "Nobody counts at the moment." in page
         assert "live.js" not in page
-        FlagCount.objects.update(lease_until=timezone.now() + flagcounts.LEASE)
+        FlagCount.objects.update(lease_until=timezone.now() + variation_counts.LEASE)
         page = editor.get(page_of("beta")).content.decode()
         assert "live.js" in page
         assert 'data-ended="false"' in page
@@ -301,14 +301,16 @@ class TestCounts:
         assert response.context["count"].headline.startswith("4 of 5 users counted, until")
 
     def test_two_do_not_count_one_flag(self, viewer: Client) -> None:
-        flagcounts.begin("beta")
+        variation_counts.begin("beta")
         response = viewer.post(counting("beta"), {"how": "sample"}, follow=True)
         assert "This flag is being counted already." in response.content.decode()
 
     def test_what_failed_is_said(self, viewer: Client) -> None:
-        count = flagcounts.begin("beta")
+        count = variation_counts.begin("beta")
         FlagCount.objects.filter(pk=count.pk).update(
-            state=FlagCount.State.FAILED, error=flagcounts.NO_FLAGS, finished_at=timezone.now()
+            state=FlagCount.State.FAILED,
+            error=variation_counts.NO_FLAGS,
+            finished_at=timezone.now(),
         )
         shown = viewer.get(page_of("beta")).context["count"]
         assert shown.notes == ("It failed: LaunchDarkly has not sent any flags.",)

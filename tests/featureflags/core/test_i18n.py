@@ -9,8 +9,8 @@ import pytest
 from django.utils import translation
 
 from featureflags.core import i18n
-from featureflags.inspection.serving import Serving, Target
-from featureflags.inspection.targeting import uses_of_each
+from featureflags.inspection.flags_using_segment import uses_of_each
+from featureflags.inspection.rollouts import Serving, Target
 from featureflags.segments.attribute_types import AttributeType, check_types
 from featureflags.segments.definitions import Clause
 from featureflags.segments.formatting import words

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from featureflags.inspection.explaining import FlagExplanation, explain_flag
-from featureflags.inspection.serving import serving_of, variation_of
+from featureflags.inspection.flag_explanation import FlagExplanation, explain_flag
+from featureflags.inspection.rollouts import serving_of, variation_of
 from featureflags.segments.explanation_tree import MISSING
 from tests.featureflags.segments.sdk import Sdk
 from tests.services.flag_json import (

@@ -16,8 +16,8 @@ from dataclasses import dataclass
 
 from featureflags.core.i18n import gettext
 from featureflags.inspection.clauses import PATH, is_about_segments, launchdarkly_segments, path_of
-from featureflags.inspection.reading import FlagView, RawData, RuleView, flags, segments
-from featureflags.inspection.serving import Serving
+from featureflags.inspection.flag_parsing import FlagView, RawData, RuleView, flags, segments
+from featureflags.inspection.rollouts import Serving
 from featureflags.segments.definitions import SEGMENT_MATCH, Clause
 from featureflags.segments.formatting import words
 from featureflags.segments.references import reachable

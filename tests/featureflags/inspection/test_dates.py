@@ -9,7 +9,7 @@ from django.core.cache import caches
 from pytest_django.fixtures import Settings
 
 from featureflags.core.conf import app_settings
-from featureflags.flagdates import FlagDates, KnownDates, flag_dates
+from featureflags.inspection.dates import FlagDates, KnownDates, flag_dates
 from tests.services.launchdarkly_api import LaunchDarklyApiServer
 
 pytestmark = pytest.mark.django_db

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from featureflags.inspection.deciding import decision
-from featureflags.inspection.reading import flag_in_words, flag_view, flags, segments
-from featureflags.inspection.targeting import named_segments, uses_of
-from featureflags.inspection.traps import find_traps
+from featureflags.inspection.deciding_rule import decision
+from featureflags.inspection.flag_parsing import flag_in_words, flag_view, flags, segments
+from featureflags.inspection.flags_using_segment import named_segments, uses_of
+from featureflags.inspection.misleading_rules import find_traps
 from tests.featureflags.inspection.building import data, on
 from tests.services.launchdarkly import (
     boolean_flag,

@@ -18,9 +18,9 @@ from featureflags.contexts.privacy import is_withheld
 from featureflags.core.conf import app_settings
 from featureflags.flags.declared import Flag
 from featureflags.inspection.clauses import ATTRIBUTE, PATH
-from featureflags.inspection.reading import FlagView, RawData, flags
-from featureflags.inspection.targeting import named_segments
-from featureflags.inspection.traps import find_traps
+from featureflags.inspection.flag_parsing import FlagView, RawData, flags
+from featureflags.inspection.flags_using_segment import named_segments
+from featureflags.inspection.misleading_rules import find_traps
 from featureflags.launchdarkly.rest.client import management_client
 from featureflags.launchdarkly.rest.errors import ManagementError, NotFoundError
 from featureflags.segments.attribute_types import AttributeType

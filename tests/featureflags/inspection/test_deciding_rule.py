@@ -8,7 +8,7 @@ import pytest
 
 from featureflags.evaluation import looking, variation_detail
 from featureflags.evaluation.resolve import resolve
-from featureflags.inspection.deciding import decision
+from featureflags.inspection.deciding_rule import decision
 from featureflags.launchdarkly.client import feature_store
 from tests.conftest import FlagFile
 from tests.factories import UserFactory

@@ -12,7 +12,7 @@ from typing import Any
 
 from featureflags.core.i18n import gettext
 from featureflags.inspection.clauses import targets_among
-from featureflags.inspection.reading import Raw, RuleView, rules_of
+from featureflags.inspection.flag_parsing import Raw, RuleView, rules_of
 from featureflags.segments.formatting import words
 
 

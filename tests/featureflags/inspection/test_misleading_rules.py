@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from featureflags.inspection.traps import find_traps
+from featureflags.inspection.misleading_rules import find_traps
 from tests.featureflags.inspection.building import data, on
 from tests.featureflags.segments.sdk import Sdk
 from tests.services.launchdarkly import boolean_flag, clause, rollout, rule, segment, segment_rule

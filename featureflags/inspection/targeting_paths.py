@@ -9,14 +9,8 @@ from typing import Any, Final
 
 from featureflags.core.i18n import gettext
 from featureflags.inspection.clauses import PATH, is_about_segments, launchdarkly_segments
-from featureflags.inspection.reading import (
-    Raw,
-    RawData,
-    RuleView,
-    prerequisites_of,
-    rule_of,
-)
-from featureflags.inspection.shapes import objects, text
+from featureflags.inspection.flag_parsing import Raw, RawData, RuleView, prerequisites_of, rule_of
+from featureflags.inspection.raw_json import objects, text
 from featureflags.segments.definitions import SEGMENT_MATCH, Clause
 from featureflags.segments.formatting import words
 

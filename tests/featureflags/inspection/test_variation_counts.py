@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 from pytest_django.fixtures import Settings
 
 from config.settings.schedule import WITH_A_BROKER
-from featureflags import flagcounts
 from featureflags.evaluation import is_enabled, override_flag
 from featureflags.evaluation.evaluate import evaluate_one
-from featureflags.flagcounts import (
+from featureflags.inspection import variation_counts
+from featureflags.inspection.variation_counts import (
     AlreadyCounting,
     Outcome,
     abandoned,
@@ -53,7 +53,7 @@ State = FlagCount.State
 
 @pytest.fixture
 def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(flagcounts, "BATCH", 3)
+    monkeypatch.setattr(variation_counts, "BATCH", 3)
 
 
 def told(count: FlagCount) -> dict[tuple[object, str, int | None], int]:
@@ -180,7 +180,7 @@ class TestEverybody:
         def fail(*_args: object) -> None:
             raise ValueError("ada@agpt.co")
 
-        monkeypatch.setattr(flagcounts, "evaluate_one", fail)
+        monkeypatch.setattr(variation_counts, "evaluate_one", fail)
         UserFactory.create()
         count = counted("beta")
         assert (count.state, count.error) == (State.FAILED, "ValueError")
@@ -221,7 +221,7 @@ class TestLeases:
             def gone(*_args: object) -> None:
                 raise DatabaseError
 
-            patch.setattr(flagcounts, "snapshots", gone)
+            patch.setattr(variation_counts, "snapshots", gone)
             with pytest.raises(DatabaseError):
                 work(count.pk)
         assert abandoned() == []
@@ -243,25 +243,25 @@ class TestLeases:
                 work(count.pk)
             return evaluate_one(*args)
 
-        monkeypatch.setattr(flagcounts, "evaluate_one", slept)
+        monkeypatch.setattr(variation_counts, "evaluate_one", slept)
         work(count.pk)
         assert told(count) == {(False, "FALLTHROUGH", None): 7}
         assert count.users_counted == 7
 
     def test_one_that_kills_its_worker_each_time_ends(self) -> None:
         count = begin("beta")
-        for _ in range(flagcounts.MOST_ATTEMPTS):
-            assert flagcounts._claim(count.pk) is not None
+        for _ in range(variation_counts.MOST_ATTEMPTS):
+            assert variation_counts._claim(count.pk) is not None
             FlagCount.objects.update(lease_until=None)
         work(count.pk)
         count.refresh_from_db()
         assert (count.state, count.error) == (State.FAILED, "Its worker died.")
 
     def test_old_counts_are_forgotten(self) -> None:
-        for _ in range(flagcounts.KEPT + 2):
+        for _ in range(variation_counts.KEPT + 2):
             counted("beta")
         counted("other")
-        assert FlagCount.objects.filter(flag="beta").count() == flagcounts.KEPT
+        assert FlagCount.objects.filter(flag="beta").count() == variation_counts.KEPT
         assert FlagCount.objects.filter(flag="other").count() == 1
 
     def test_a_user_who_is_deleted_leaves_the_count_they_began(self) -> None:
@@ -294,14 +294,14 @@ class TestSample:
     def test_of_many_some_at_random_and_nobody_twice(
         self, flag_file: FlagFile, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(flagcounts, "SAMPLE_WINDOWS", 4)
-        monkeypatch.setattr(flagcounts, "SAMPLE_WINDOW", 3)
-        monkeypatch.setattr(flagcounts, "SAMPLE", 12)
+        monkeypatch.setattr(variation_counts, "SAMPLE_WINDOWS", 4)
+        monkeypatch.setattr(variation_counts, "SAMPLE_WINDOW", 3)
+        monkeypatch.setattr(variation_counts, "SAMPLE", 12)
         flag_file(boolean_flag("beta"))
         UserFactory.create_batch(30)
         sizes = set()
         for _ in range(5):
-            users, is_sample = flagcounts._sample()
+            users, is_sample = variation_counts._sample()
             assert is_sample
             assert len({user.key for user in users}) == len(users) <= 12
             sizes.add(tuple(user.key for user in users))
@@ -313,12 +313,12 @@ class TestSample:
     def test_near_the_end_of_the_keys_it_goes_on_at_the_beginning(
         self, flag_file: FlagFile, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(flagcounts, "SAMPLE", 2)
-        monkeypatch.setattr(flagcounts, "SAMPLE_WINDOW", 3)
+        monkeypatch.setattr(variation_counts, "SAMPLE", 2)
+        monkeypatch.setattr(variation_counts, "SAMPLE_WINDOW", 3)
         low = "00000000-0000-4000-8000-00000000000"
         for number in range(4):
             UserFactory.create(id=f"{low}{number}")
-        users, _ = flagcounts._sample()
+        users, _ = variation_counts._sample()
         assert [user.key for user in users] == [f"{low}{number}" for number in range(3)]
 
 

@@ -8,7 +8,12 @@ import pytest
 from pytest_django.fixtures import Settings
 
 from featureflags.evaluation import looking, override_flag
-from featureflags.inspection.targeting import named_segments, uses_by_flag, uses_of, uses_of_each
+from featureflags.inspection.flags_using_segment import (
+    named_segments,
+    uses_by_flag,
+    uses_of,
+    uses_of_each,
+)
 from featureflags.launchdarkly.client import close, feature_store
 from tests.featureflags.inspection.building import data, on
 from tests.services.launchdarkly import (

@@ -11,10 +11,10 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from featureflags.inspection.clauses import names_of, targets_among
-from featureflags.inspection.reading import RawData
-from featureflags.inspection.ways import Step as Step
-from featureflags.inspection.ways import Use as Use
-from featureflags.inspection.ways import Walk
+from featureflags.inspection.flag_parsing import RawData
+from featureflags.inspection.targeting_paths import Step as Step
+from featureflags.inspection.targeting_paths import Use as Use
+from featureflags.inspection.targeting_paths import Walk
 
 
 def uses_of(segment: str, data: RawData) -> list[Use]:

@@ -16,17 +16,11 @@ from typing import Any, Final
 from featureflags.core.i18n import gettext
 from featureflags.core.types import Attributes
 from featureflags.inspection.clauses import names_of, targets_among
-from featureflags.inspection.deciding import decision
-from featureflags.inspection.reading import Prerequisite as Prerequisite
-from featureflags.inspection.reading import (
-    Raw,
-    RawData,
-    RuleView,
-    prerequisites_in,
-    rules_of,
-)
-from featureflags.inspection.serving import WHOLE, Serving, bucket, serving_of, variation_of
-from featureflags.inspection.shapes import objects
+from featureflags.inspection.deciding_rule import decision
+from featureflags.inspection.flag_parsing import Prerequisite as Prerequisite
+from featureflags.inspection.flag_parsing import Raw, RawData, RuleView, prerequisites_in, rules_of
+from featureflags.inspection.raw_json import objects
+from featureflags.inspection.rollouts import WHOLE, Serving, bucket, serving_of, variation_of
 from featureflags.segments.definitions import SEGMENT_MATCH, USER_KIND, Clause
 from featureflags.segments.explain import observed_in_words
 from featureflags.segments.explanation_tree import MISSING

@@ -15,7 +15,7 @@ from typing import Any, Final, TypeGuard
 
 from featureflags.core.i18n import gettext, ngettext
 from featureflags.core.types import Attributes, JSONValue
-from featureflags.inspection.shapes import Raw, items, objects, text
+from featureflags.inspection.raw_json import Raw, items, objects, text
 from featureflags.segments.definitions import USER_KIND
 from featureflags.segments.formatting import show
 from featureflags.segments.matching import reader

@@ -8,7 +8,10 @@ from typing import Any
 
 from featureflags.core.i18n import gettext
 from featureflags.core.types import JSONValue
-from featureflags.inspection.serving import (
+from featureflags.inspection.raw_json import Raw as Raw
+from featureflags.inspection.raw_json import RawData as RawData
+from featureflags.inspection.raw_json import items, objects, text, whole
+from featureflags.inspection.rollouts import (
     WHOLE,
     Serving,
     Target,
@@ -16,9 +19,6 @@ from featureflags.inspection.serving import (
     targets_of,
     variation_of,
 )
-from featureflags.inspection.shapes import Raw as Raw
-from featureflags.inspection.shapes import RawData as RawData
-from featureflags.inspection.shapes import items, objects, text, whole
 from featureflags.segments.definitions import Clause
 from featureflags.segments.formatting import show, words
 
