@@ -14,7 +14,7 @@ from featureflags.cache import invalidation
 from featureflags.core.conf import app_settings
 from featureflags.core.signals import ruleset_raised, segments_changed
 from featureflags.core.uncached import fresh_rows
-from featureflags.history import recording
+from featureflags.editing.history import recording
 from featureflags.models import MemberChange, Segment, SegmentChange, SegmentMember
 from featureflags.models.changesets import OpenChange, segment_change
 from featureflags.models.versions import RulesetVersion

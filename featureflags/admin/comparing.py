@@ -21,11 +21,11 @@ from featureflags.admin.history import (
     version_in_words,
 )
 from featureflags.admin.pages import SEGMENT, USER, may_see, require, respond
-from featureflags.deltas import SegmentDelta
-from featureflags.differences import rules_in_words
-from featureflags.documents import document_of
-from featureflags.history.reading import changes_of, delta_lines, members_at, state_after
-from featureflags.memberlists import member_deltas
+from featureflags.editing.changes import SegmentDelta
+from featureflags.editing.differences import rules_in_words
+from featureflags.editing.documents import document_of
+from featureflags.editing.history.entries import changes_of, delta_lines, members_at, state_after
+from featureflags.editing.member_lists import member_deltas
 from featureflags.models import Segment, SegmentChange
 from featureflags.models.changesets import SegmentState
 

@@ -19,8 +19,14 @@ from django.utils.translation import gettext as _
 
 from featureflags.admin.pages import USER, Link, may_see, respond
 from featureflags.audience.impact import Part, SampleUser
-from featureflags.guards import Examination, FlagUse, are_confirmed, sign, why_in_words
-from featureflags.history.reading import delta_lines
+from featureflags.editing.confirmation import (
+    Examination,
+    FlagUse,
+    are_confirmed,
+    sign,
+    why_in_words,
+)
+from featureflags.editing.history.entries import delta_lines
 from users.models import User
 
 TEMPLATE = "admin/featureflags/confirm.html"

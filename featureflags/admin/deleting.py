@@ -20,8 +20,8 @@ from featureflags.admin.confirming import (
 )
 from featureflags.admin.pages import change_link, segments_link
 from featureflags.admin.refusals import RefusingModelAdmin
-from featureflags.guards import Examination, examine
-from featureflags.memberlists import deletion_of
+from featureflags.editing.confirmation import Examination, examine
+from featureflags.editing.member_lists import deletion_of
 from featureflags.models import Segment, SegmentMember, segment_graph
 from featureflags.models.changesets import segment_change
 

@@ -16,6 +16,7 @@ from django.utils.translation import ngettext
 
 from featureflags.admin.pages import Link
 from featureflags.admin.wording import moment_in_words, observed_in_words
+from featureflags.editing.sentences import condition_in_words
 from featureflags.models import Segment, SegmentMember
 from featureflags.segments.definitions import SEGMENT_MATCH
 from featureflags.segments.explanation_tree import (
@@ -24,7 +25,6 @@ from featureflags.segments.explanation_tree import (
     Explanation,
     RuleExplanation,
 )
-from featureflags.sentences import condition_in_words
 from users.models import User
 
 

@@ -40,15 +40,11 @@ from featureflags.admin.pages import (
     respond,
     segments_link,
 )
-from featureflags.guards import Examination, examine
-from featureflags.history.reading import (
-    Entry,
-    changes_of,
-    entries,
-)
-from featureflags.history.restoring import Restoration, restoration, restore
+from featureflags.editing.confirmation import Examination, examine
+from featureflags.editing.history.entries import Entry, changes_of, entries
+from featureflags.editing.history.restore import Restoration, restoration, restore
+from featureflags.editing.moments import moment_in_words
 from featureflags.models import Segment, SegmentChange
-from featureflags.moments import moment_in_words
 
 SOURCE: Final = "admin"
 PAGE_SIZE: Final = 25

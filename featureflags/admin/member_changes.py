@@ -23,9 +23,9 @@ from featureflags.admin.confirming import (
 )
 from featureflags.admin.pages import change_link, segments_link
 from featureflags.core.conf import app_settings
-from featureflags.deltas import MemberDelta
-from featureflags.guards import examine
-from featureflags.memberlists import change_members, membership_of, stored_members
+from featureflags.editing.changes import MemberDelta
+from featureflags.editing.confirmation import examine
+from featureflags.editing.member_lists import change_members, membership_of, stored_members
 from featureflags.models import Segment
 from featureflags.models.changesets import MemberState, segment_change
 

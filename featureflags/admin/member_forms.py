@@ -15,7 +15,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
-from featureflags.memberfiles import (
+from featureflags.editing.member_files import (
     LARGEST,
     FoundList,
     Remark,

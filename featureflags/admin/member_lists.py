@@ -42,8 +42,8 @@ from featureflags.admin.pages import (
     segments_link,
 )
 from featureflags.core.uncached import fresh_rows
+from featureflags.editing.moments import moment_in_words
 from featureflags.models import Segment, SegmentMember
-from featureflags.moments import moment_in_words
 from users.times import to_microseconds, to_rfc3339
 
 PAGE_SIZE: Final = 50

@@ -30,9 +30,9 @@ from featureflags.admin.confirming import (
 from featureflags.admin.member_forms import expiry_help
 from featureflags.admin.pages import Link, segments_link
 from featureflags.admin.refusals import RefusingModelAdmin
-from featureflags.deltas import MemberDelta
-from featureflags.guards import Examination, examine
-from featureflags.memberlists import membership_of
+from featureflags.editing.changes import MemberDelta
+from featureflags.editing.confirmation import Examination, examine
+from featureflags.editing.member_lists import membership_of
 from featureflags.models import Segment, SegmentMember
 from featureflags.models.changesets import segment_change
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from django.template.loader import render_to_string
 from django.utils.safestring import SafeString
 
+from featureflags.editing.sentences import condition_in_words
 from featureflags.models import Segment
 from featureflags.segments.parsing import load_rules
-from featureflags.sentences import condition_in_words
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

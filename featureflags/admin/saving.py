@@ -31,11 +31,11 @@ from featureflags.admin.confirming import (
 )
 from featureflags.admin.pages import USER, change_link, may_see, segments_link
 from featureflags.admin.refusals import RefusingModelAdmin
-from featureflags.deltas import SegmentDelta
-from featureflags.differences import rules_in_words
-from featureflags.documents import document_of
-from featureflags.guards import examine
-from featureflags.history.reading import (
+from featureflags.editing.changes import SegmentDelta
+from featureflags.editing.confirmation import examine
+from featureflags.editing.differences import rules_in_words
+from featureflags.editing.documents import document_of
+from featureflags.editing.history.entries import (
     Entry,
     changes_of,
     definition_lines,

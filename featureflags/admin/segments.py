@@ -25,10 +25,10 @@ from featureflags.admin.sizes import SizeColumns
 from featureflags.admin.urls import page_urls
 from featureflags.admin.used_by import told_with_ways
 from featureflags.core.uncached import fresh_rows
+from featureflags.editing.sentences import condition_in_words
 from featureflags.models import Segment
 from featureflags.models.validation import find_warnings
 from featureflags.segments.parsing import load_rules
-from featureflags.sentences import condition_in_words
 
 RULES_IN_LIST = 3
 """How many rules the list tells in words, before it only counts the others."""

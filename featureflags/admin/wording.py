@@ -5,13 +5,13 @@ from __future__ import annotations
 from django.utils.translation import gettext as _
 
 from featureflags.contexts.attributes import catalogue
+from featureflags.editing.moments import moment_in_words as moment_in_words
+from featureflags.editing.sentences import label_of
 from featureflags.inspection.rollouts import Serving
-from featureflags.moments import moment_in_words as moment_in_words
 from featureflags.segments.attribute_types import AttributeType
 from featureflags.segments.explanation_tree import MISSING
 from featureflags.segments.formatting import show
 from featureflags.segments.member_json import parse_expiry
-from featureflags.sentences import label_of
 
 
 def observed_in_words(attribute: str, observed: object) -> str:

@@ -19,8 +19,8 @@ from rest_framework.exceptions import APIException
 from rest_framework.request import Request
 
 from featureflags.audience.impact import Part
-from featureflags.guards import Examination, are_confirmed, sign
-from featureflags.history.reading import changes_of, delta_lines, entries, state_at
+from featureflags.editing.confirmation import Examination, are_confirmed, sign
+from featureflags.editing.history.entries import changes_of, delta_lines, entries, state_at
 from featureflags.models import Segment
 from featureflags.models.changesets import SegmentState
 from users.models import User

@@ -21,9 +21,9 @@ from featureflags.api.guarding import (
     sees_people,
 )
 from featureflags.api.segment_serializers import SegmentSerializer
-from featureflags.guards import examine
-from featureflags.history.reading import changes_of, entries
-from featureflags.history.restoring import Restoration, restoration, restore
+from featureflags.editing.confirmation import examine
+from featureflags.editing.history.entries import changes_of, entries
+from featureflags.editing.history.restore import Restoration, restoration, restore
 from featureflags.models import Segment, SegmentChange
 from users.api.permissions import StaffModelPermissions
 from users.api.strict import StrictCharField

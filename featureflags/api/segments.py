@@ -26,9 +26,9 @@ from featureflags.api.guarding import (
 )
 from featureflags.api.segment_serializers import MemberSerializer, SegmentSerializer
 from featureflags.core.uncached import fresh_rows
-from featureflags.deltas import MemberDelta, SegmentDelta
-from featureflags.guards import examine
-from featureflags.memberlists import deletion_of, membership_of
+from featureflags.editing.changes import MemberDelta, SegmentDelta
+from featureflags.editing.confirmation import examine
+from featureflags.editing.member_lists import deletion_of, membership_of
 from featureflags.models import Segment, SegmentMember
 from featureflags.models.changesets import MemberState, Moved, segment_change
 from users.api.filters import TrueOrFalseFilter

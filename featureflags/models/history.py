@@ -76,7 +76,7 @@ class SegmentChange(_AppendOnlyModel):
     source = models.CharField(_("by way of"), max_length=50, blank=True)
     note = models.TextField(_("note"), blank=True)
     before = models.JSONField(_("before"), null=True)
-    """The definition as `featureflags.documents` writes it, without members; None: there was none."""
+    """The definition as `featureflags.editing.documents` writes it, without members; None: there was none."""
     after = models.JSONField(_("after"), null=True)
     entering = models.PositiveBigIntegerField(_("users entering"), null=True)
     leaving = models.PositiveBigIntegerField(_("users leaving"), null=True)

@@ -9,9 +9,9 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from featureflags.documents import NotImportable
-from featureflags.guards import Examination, why_in_words
-from featureflags.importing import Change, import_segments
+from featureflags.editing.confirmation import Examination, why_in_words
+from featureflags.editing.documents import NotImportable
+from featureflags.editing.importing import Change, import_segments
 from featureflags.management.segments import read_json
 
 HELP = """\

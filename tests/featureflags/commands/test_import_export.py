@@ -14,7 +14,7 @@ import pytest
 from django.utils import timezone
 from ldclient.integrations import Files
 
-from featureflags.documents import export_segments, read_segments
+from featureflags.editing.documents import export_segments, read_segments
 from featureflags.models import Segment, SegmentChange, SegmentMember
 from featureflags.models.versions import RulesetVersion
 from tests.conftest import FlagFile

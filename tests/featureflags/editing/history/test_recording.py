@@ -335,7 +335,7 @@ class TestNumbers:
             with connection.cursor() as cursor:
                 cursor.execute("SELECT * FROM nowhere")
 
-        monkeypatch.setattr("featureflags.history.counting.impact_of", broken)
+        monkeypatch.setattr("featureflags.editing.history.moved_users.impact_of", broken)
         changed_rules(member.segment, member)
         entry = SegmentChange.objects.latest("pk")
         assert (entry.entering, entry.leaving) == (None, None)

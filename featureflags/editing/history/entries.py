@@ -15,8 +15,8 @@ from django.db.models import Count, F, QuerySet, Window
 from django.db.models.functions import RowNumber
 from django.utils.translation import gettext as _
 
-from featureflags.deltas import SegmentDelta
-from featureflags.differences import (
+from featureflags.editing.changes import SegmentDelta
+from featureflags.editing.differences import (
     NAMED,
     MemberDifference,
     MemberGroup,
@@ -24,11 +24,11 @@ from featureflags.differences import (
     member_groups,
     members_in_words,
 )
-from featureflags.documents import SegmentDocument, document_of, load_state
-from featureflags.memberlists import stored_members
+from featureflags.editing.documents import SegmentDocument, document_of, load_state
+from featureflags.editing.member_lists import stored_members
+from featureflags.editing.moments import moment_in_words
 from featureflags.models import MemberChange, Segment, SegmentChange
 from featureflags.models.changesets import MemberState, Moved, SegmentState
-from featureflags.moments import moment_in_words
 from users.models import User
 
 

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from django.utils import timezone
 
 from featureflags.core.uncached import fresh_rows
-from featureflags.deltas import SegmentDelta
-from featureflags.history.reading import members_undone, state_after, state_before
-from featureflags.memberlists import member_deltas, replace_members, stored_members
+from featureflags.editing.changes import SegmentDelta
+from featureflags.editing.history.entries import members_undone, state_after, state_before
+from featureflags.editing.member_lists import member_deltas, replace_members, stored_members
 from featureflags.models import Segment, SegmentChange
 from featureflags.models.changesets import MemberState, Moved, segment_change
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from django.utils import timezone
 
+from featureflags.editing.sentences import condition_in_words, label_of
 from featureflags.segments.definitions import Clause
-from featureflags.sentences import condition_in_words, label_of
 
 
 @pytest.mark.parametrize(

@@ -18,8 +18,8 @@ from django.db import transaction
 from featureflags.audience.impact import Impact, impact_of, impact_on
 from featureflags.core.conf import app_settings
 from featureflags.core.monitoring import report
-from featureflags.deltas import SegmentDelta
-from featureflags.documents import SegmentDocument, document_of, read_segments
+from featureflags.editing.changes import SegmentDelta
+from featureflags.editing.documents import SegmentDocument, document_of, read_segments
 from featureflags.models import SegmentMember
 from featureflags.models.changesets import MemberState, Moved
 from featureflags.segments.definitions import SegmentDefinition

@@ -10,13 +10,13 @@ from django.test import override_settings
 from hypothesis import given
 from hypothesis import strategies as st
 
-from featureflags.differences import (
+from featureflags.editing.differences import (
     MemberDifference,
     differences,
     member_groups,
     members_in_words,
 )
-from featureflags.documents import SegmentDocument, document_of
+from featureflags.editing.documents import SegmentDocument, document_of
 from featureflags.models.changesets import MemberState, SegmentState
 from tests.factories import clause, rule
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from featureflags.core.uncached import fresh_rows
-from featureflags.deltas import MemberDelta, SegmentDelta
+from featureflags.editing.changes import MemberDelta, SegmentDelta
 from featureflags.models import Segment, SegmentMember
 from featureflags.models.changesets import MemberState, segment_change
 

@@ -13,9 +13,16 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from pytest_django.fixtures import Settings
 
-from featureflags import guards
-from featureflags.deltas import MemberDelta, SegmentDelta
-from featureflags.guards import Examination, Reason, are_confirmed, examine, flag_uses, sign
+from featureflags.editing import confirmation
+from featureflags.editing.changes import MemberDelta, SegmentDelta
+from featureflags.editing.confirmation import (
+    Examination,
+    Reason,
+    are_confirmed,
+    examine,
+    flag_uses,
+    sign,
+)
 from featureflags.launchdarkly import client
 from featureflags.models import Segment
 from featureflags.models.changesets import MemberState, SegmentState
@@ -293,7 +300,7 @@ class TestConfirming:
         self, asked: Examination, actor: User, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         token = sign([asked], actor)
-        monkeypatch.setattr(guards, "HOLDS_SECONDS", -1)
+        monkeypatch.setattr(confirmation, "HOLDS_SECONDS", -1)
         assert not are_confirmed([asked], token, actor)
 
 

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pytest_django.fixtures import Settings
 
-from featureflags.memberfiles import (
+from featureflags.editing.member_files import (
     LARGEST,
     Entry,
     UnreadableFile,

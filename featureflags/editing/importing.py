@@ -14,23 +14,23 @@ from django.utils.translation import gettext as _
 
 from featureflags.audience.impact import Impact, Part
 from featureflags.audience.sizes import Movement, movements
-from featureflags.deltas import SegmentDelta
-from featureflags.differences import (
+from featureflags.editing.changes import SegmentDelta
+from featureflags.editing.confirmation import Examination, fingerprint, judge
+from featureflags.editing.differences import (
     differences,
     member_groups,
     members_between,
     members_in_words,
     members_of,
 )
-from featureflags.documents import (
+from featureflags.editing.documents import (
     NotImportable,
     SegmentDocument,
     read_document,
     read_segments,
     state_of,
 )
-from featureflags.guards import Examination, fingerprint, judge
-from featureflags.memberlists import member_deltas, replace_members, stored_members
+from featureflags.editing.member_lists import member_deltas, replace_members, stored_members
 from featureflags.models import Segment, segment_graph
 from featureflags.models.changesets import MemberState, Moved, segment_change
 from featureflags.models.versions import RulesetVersion

@@ -10,9 +10,9 @@ import uuid
 from collections.abc import Iterator, Mapping
 
 from featureflags.cache.unit_of_work import current_unit
-from featureflags.deltas import MemberDelta, SegmentDelta
-from featureflags.documents import dump_state
-from featureflags.history.counting import count_moved
+from featureflags.editing.changes import MemberDelta, SegmentDelta
+from featureflags.editing.documents import dump_state
+from featureflags.editing.history.moved_users import count_moved
 from featureflags.models import MemberChange, Segment, SegmentChange, SegmentMember
 from featureflags.models.changesets import Moved, OpenChange, Place
 from users.models import User

@@ -9,7 +9,7 @@ from __future__ import annotations
 from django.utils.translation import gettext as _
 
 from featureflags.contexts.attributes import CUSTOM_PREFIX, catalogue
-from featureflags.moments import moment_in_words
+from featureflags.editing.moments import moment_in_words
 from featureflags.segments.definitions import EXISTS, SEGMENT_MATCH, Clause
 from featureflags.segments.formatting import show
 from featureflags.segments.member_json import parse_expiry

@@ -25,9 +25,9 @@ from django.utils.translation import ngettext
 
 from featureflags.audience.impact import Impact
 from featureflags.core.conf import app_settings
-from featureflags.deltas import SegmentDelta
-from featureflags.documents import dump_state
-from featureflags.history.counting import impact_of_delta, moved_by
+from featureflags.editing.changes import SegmentDelta
+from featureflags.editing.documents import dump_state
+from featureflags.editing.history.moved_users import impact_of_delta, moved_by
 from featureflags.inspection.flags_using_segment import Use, uses_of_each
 from featureflags.launchdarkly.client import feature_store, has_flags, looking
 from featureflags.models import segment_graph
@@ -35,7 +35,7 @@ from featureflags.models.changesets import MemberState, Moved
 from featureflags.segments.references import reachable
 from users.models import User
 
-SALT: Final = "featureflags.guards"
+SALT: Final = "featureflags.editing.confirmation"
 HOLDS_SECONDS: Final = 24 * 3600
 """How long what was shown can be confirmed, if nothing has changed meanwhile."""
 

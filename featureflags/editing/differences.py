@@ -16,12 +16,12 @@ from typing import Any, Final
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext, ngettext_lazy
 
-from featureflags.documents import SegmentDocument
+from featureflags.editing.documents import SegmentDocument
+from featureflags.editing.moments import moment_in_words
+from featureflags.editing.sentences import condition_in_words
 from featureflags.models.changesets import MemberState
-from featureflags.moments import moment_in_words
 from featureflags.segments.definitions import Clause, Rule
 from featureflags.segments.export import dump_rules
-from featureflags.sentences import condition_in_words
 from users.times import to_datetime
 
 LONGEST: Final = 120
