@@ -16,11 +16,11 @@ from featureflags.inspection import variation_counts
 from featureflags.launchdarkly.rest.client import management_client
 from featureflags.launchdarkly.rest.retries import WHILE_SOMEBODY_WAITS
 from featureflags.launchdarkly.segment_sync.apply import Choices, Status, SyncFailed, sync_one
-from featureflags.warming.aims import aim_for
-from featureflags.warming.claims import claim, to_send
-from featureflags.warming.reports import report
+from featureflags.warming.leases import claim, to_send
+from featureflags.warming.progress import report
 from featureflags.warming.runs import begin, for_workers, give_up_stalled, settle
-from featureflags.warming.working import WarmingFailed, warm, work
+from featureflags.warming.scope import aim_for
+from featureflags.warming.worker import WarmingFailed, warm, work
 
 logger = logging.getLogger(__name__)
 

@@ -28,7 +28,7 @@ from featureflags.admin.pages import Link, may_see, require, respond
 from featureflags.admin.refusals import BaseModelAdmin
 from featureflags.admin.wording import moment_in_words
 from featureflags.models import WarmRange, WarmRun
-from featureflags.warming.reports import Report, report
+from featureflags.warming.progress import Report, report
 from featureflags.warming.runs import cancel
 
 WARM_RUN = "featureflags.warmrun"

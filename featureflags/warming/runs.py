@@ -19,8 +19,8 @@ from django.utils.translation import gettext_noop
 from featureflags.cache.compiled_rules import renew_spare
 from featureflags.core.conf import app_settings
 from featureflags.models import WarmRange, WarmRun
-from featureflags.warming.aims import Aim, users_seen_since
-from featureflags.warming.planning import Bounds, plan
+from featureflags.warming.ranges import Bounds, plan
+from featureflags.warming.scope import Aim, users_seen_since
 from users.snapshots import SNAPSHOT_VERSION
 
 logger = logging.getLogger(__name__)

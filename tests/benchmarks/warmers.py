@@ -21,10 +21,10 @@ from django.conf import settings
 from django.core.cache import caches
 
 from featureflags.cache.entries import encode, snapshot_key
-from featureflags.warming.aims import Aim
-from featureflags.warming.reports import report
+from featureflags.warming.progress import report
 from featureflags.warming.runs import begin
-from featureflags.warming.working import work_on
+from featureflags.warming.scope import Aim
+from featureflags.warming.worker import work_on
 from tests.benchmarks.handwritten import Handwritten
 from users.models import User
 from users.selectors import snapshot_of

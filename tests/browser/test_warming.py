@@ -7,7 +7,7 @@ from playwright.sync_api import Expect
 from pytest_django.fixtures import Settings
 
 from featureflags.warming.batches import Counts
-from featureflags.warming.claims import claim, finish
+from featureflags.warming.leases import claim, finish
 from featureflags.warming.runs import begin, settle
 from tests.browser.conftest import PHONE, CheckAccessibility, OpenPage, Shot, person_with
 from tests.featureflags.warming.people import EVERYBODY, change, crowd

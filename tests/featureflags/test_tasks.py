@@ -17,7 +17,7 @@ from pytest_django.fixtures import Settings
 from featureflags.cache import snapshot_store
 from featureflags.cache.backends.file import SharedFileCache
 from featureflags.tasks import sweep_file_caches, warm_contexts
-from featureflags.warming.working import WarmingFailed
+from featureflags.warming.worker import WarmingFailed
 from tests.factories import UserFactory
 from tests.services.processes import celery_worker
 from tests.services.redis import redis_server

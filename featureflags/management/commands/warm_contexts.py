@@ -14,10 +14,10 @@ from tqdm import tqdm
 from featureflags.core.conf import app_settings
 from featureflags.management.reading import as_json
 from featureflags.tasks import has_broker, send_due
-from featureflags.warming.aims import Aim, aim_for
-from featureflags.warming.reports import Report, report
+from featureflags.warming.progress import Report, report
 from featureflags.warming.runs import AnotherRun, begin, cancel, settle, under_way
-from featureflags.warming.working import work_on
+from featureflags.warming.scope import Aim, aim_for
+from featureflags.warming.worker import work_on
 
 HELP = """\
 Put the users who were seen lately into the cache, so that their next flag asks no database, and

@@ -20,8 +20,8 @@ from featureflags.cache import flag_usage
 from featureflags.dashboard import answers_part, segments_part, users_part, warmings_part
 from featureflags.evaluation import is_enabled
 from featureflags.models import SegmentCount, UserCount, WarmRun
-from featureflags.warming.aims import aim_for
-from featureflags.warming.working import warm
+from featureflags.warming.scope import aim_for
+from featureflags.warming.worker import warm
 from tests.conftest import FlagFile
 from tests.factories import SegmentFactory, SegmentMemberFactory, UserFactory
 from tests.services.flag_json import boolean_flag

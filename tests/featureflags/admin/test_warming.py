@@ -14,11 +14,11 @@ from django.urls import reverse
 from pytest_django.fixtures import Settings
 
 from featureflags.models import WarmRange, WarmRun
-from featureflags.warming.aims import Aim
 from featureflags.warming.batches import Counts
-from featureflags.warming.claims import claim, finish, give_back
+from featureflags.warming.leases import claim, finish, give_back
 from featureflags.warming.runs import begin
-from featureflags.warming.working import CACHE_DOWN, warm
+from featureflags.warming.scope import Aim
+from featureflags.warming.worker import CACHE_DOWN, warm
 from tests.browser.conftest import person_with
 from tests.featureflags.warming.people import EVERYBODY, change, crowd, seen
 

@@ -15,8 +15,8 @@ from featureflags.cache import snapshot_store
 from featureflags.evaluation import is_enabled
 from featureflags.evaluation.resolve import resolve
 from featureflags.models import ScheduledRun, Segment
-from featureflags.warming.aims import aim_for
-from featureflags.warming.working import warm
+from featureflags.warming.scope import aim_for
+from featureflags.warming.worker import warm
 from tests.factories import SegmentFactory, UserFactory, clause, rule
 from tests.featureflags.commands.conftest import Call
 from users.models import User

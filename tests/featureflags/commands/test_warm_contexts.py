@@ -21,9 +21,9 @@ from pytest_django.fixtures import Settings
 
 from featureflags.cache import snapshot_store
 from featureflags.models import WarmRun
-from featureflags.warming.aims import Aim
-from featureflags.warming.reports import report
+from featureflags.warming.progress import report
 from featureflags.warming.runs import begin
+from featureflags.warming.scope import Aim
 from tests.factories import UserFactory
 from tests.featureflags.commands.conftest import Call
 from tests.services.processes import ROOT, environment_with, manage, python

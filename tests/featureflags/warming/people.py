@@ -10,7 +10,7 @@ from django.utils import timezone
 from pytest_django.fixtures import Settings
 
 from featureflags.cache import entries, snapshot_store
-from featureflags.warming.aims import Aim
+from featureflags.warming.scope import Aim
 from tests.factories import UserFactory
 from users.models import User
 from users.selectors import snapshot_of

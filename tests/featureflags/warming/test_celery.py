@@ -22,9 +22,9 @@ from django.db import connection
 from django.utils import timezone
 
 from featureflags.models import WarmRange, WarmRun
-from featureflags.warming.aims import users_seen_since
-from featureflags.warming.planning import within
-from featureflags.warming.reports import Report, report
+from featureflags.warming.progress import Report, report
+from featureflags.warming.ranges import within
+from featureflags.warming.scope import users_seen_since
 from tests.featureflags.warming.people import as_stored, cached, crowd
 from tests.services.processes import (
     ROOT,

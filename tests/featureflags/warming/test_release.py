@@ -16,7 +16,7 @@ from django.db import connection
 
 from featureflags.models import WarmRun
 from featureflags.warming.runs import begin
-from featureflags.warming.working import warm
+from featureflags.warming.worker import warm
 from tests.featureflags.warming.people import EVERYBODY, as_stored, cached, crowd, stored
 from tests.services.processes import manage
 from users.models import User

@@ -11,10 +11,9 @@ from django.utils import timezone
 
 from featureflags.models import WarmRange, WarmRun
 from featureflags.warming import runs
-from featureflags.warming.aims import Aim
 from featureflags.warming.batches import Counts
-from featureflags.warming.claims import claim, finish
-from featureflags.warming.reports import report
+from featureflags.warming.leases import claim, finish
+from featureflags.warming.progress import report
 from featureflags.warming.runs import (
     AnotherRun,
     Begun,
@@ -24,7 +23,8 @@ from featureflags.warming.runs import (
     settle,
     under_way,
 )
-from featureflags.warming.working import warm
+from featureflags.warming.scope import Aim
+from featureflags.warming.worker import warm
 from tests.featureflags.warming.people import EVERYBODY, LAST_WEEK, as_stored, cached, crowd, seen
 
 pytestmark = pytest.mark.django_db(transaction=True)

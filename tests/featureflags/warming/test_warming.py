@@ -16,10 +16,10 @@ from featureflags.cache import compiled_rules, entries, snapshot_store
 from featureflags.cache.pipelined import WriteAhead
 from featureflags.core.conf import app_settings
 from featureflags.models import WarmRange, WarmRun
-from featureflags.warming.aims import Aim, aim_for
-from featureflags.warming.reports import report
+from featureflags.warming.progress import report
 from featureflags.warming.runs import begin
-from featureflags.warming.working import CACHE_DOWN, warm, work_on
+from featureflags.warming.scope import Aim, aim_for
+from featureflags.warming.worker import CACHE_DOWN, warm, work_on
 from tests.factories import SegmentFactory, UserFactory
 from tests.featureflags.racing import committed_while_read
 from tests.featureflags.warming.people import (

@@ -10,8 +10,8 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from featureflags.warming.aims import users_seen_since
-from featureflags.warming.planning import plan, within
+from featureflags.warming.ranges import plan, within
+from featureflags.warming.scope import users_seen_since
 from tests.featureflags.warming.people import crowd
 from users.models import User
 from users.querysets import UserQuerySet

@@ -12,11 +12,11 @@ from django.utils.translation import gettext_noop
 
 from featureflags.cache import snapshot_store
 from featureflags.core.conf import app_settings
-from featureflags.warming.aims import Aim
 from featureflags.warming.batches import CacheDown, Counts, warm_users
-from featureflags.warming.claims import Claim, claim, finish, give_back, prolong
-from featureflags.warming.reports import Report, report
+from featureflags.warming.leases import Claim, claim, finish, give_back, prolong
+from featureflags.warming.progress import Report, report
 from featureflags.warming.runs import Begun, begin, cancel, give_up, settle
+from featureflags.warming.scope import Aim
 
 logger = logging.getLogger(__name__)
 

@@ -18,10 +18,10 @@ from django.utils.translation import gettext_noop
 
 from featureflags.core.conf import app_settings
 from featureflags.models import WarmRange, WarmRun
-from featureflags.warming.aims import users_seen_since
 from featureflags.warming.batches import Counts
-from featureflags.warming.planning import within
+from featureflags.warming.ranges import within
 from featureflags.warming.runs import locked
+from featureflags.warming.scope import users_seen_since
 from users.querysets import UserQuerySet
 from users.snapshots import SNAPSHOT_VERSION
 

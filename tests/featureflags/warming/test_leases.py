@@ -12,9 +12,9 @@ from django.utils import timezone
 from pytest_django.fixtures import Settings
 
 from featureflags.models import WarmRange, WarmRun
-from featureflags.warming import claims
+from featureflags.warming import leases
 from featureflags.warming.batches import Counts
-from featureflags.warming.claims import (
+from featureflags.warming.leases import (
     MOST_ATTEMPTS,
     Claim,
     claim,
@@ -23,7 +23,7 @@ from featureflags.warming.claims import (
     prolong,
     to_send,
 )
-from featureflags.warming.reports import report
+from featureflags.warming.progress import report
 from featureflags.warming.runs import begin, cancel, settle
 from tests.featureflags.warming.people import EVERYBODY, change, crowd
 from users.snapshots import SNAPSHOT_VERSION
@@ -115,7 +115,7 @@ def test_a_range_that_kills_its_workers_fails_at_last(run: int) -> None:
         assert taken(run, 1).number == 1, attempt
         pass_time(31)
     assert claim(run, 1) is None
-    assert (state(run, 1).state, state(run, 1).error) == ("failed", claims.WORKER_DIED)
+    assert (state(run, 1).state, state(run, 1).error) == ("failed", leases.WORKER_DIED)
     for number in range(2, 6):
         finish(taken(run, number), Counts(read=2, written=2))
     assert settle(run)
