@@ -42,7 +42,7 @@ SEGMENTS = {
     "nobody (text)": [rule(clause("name", "contains", "zzz"))],
     "an expression (Python)": [rule(clause("name", "matches", "^(?i:ADA) "))],
 }
-"""The metadata and the ages are those of `featureflags.seeding.crowd`."""
+"""The metadata and the ages are those of `featureflags.management.demo.random_users`."""
 
 WANTED = {
     "all": Wanted(),

@@ -73,7 +73,7 @@ CHANGES = {
     ),
     "nobody": ([], [rule(clause("name", "contains", "zzz"))]),
 }
-"""Rules before and after. The metadata and the ages are those of `featureflags.seeding.crowd`."""
+"""Rules before and after. The metadata and the ages are those of `featureflags.management.demo.random_users`."""
 
 Numbers = tuple[int, int, int, int]
 

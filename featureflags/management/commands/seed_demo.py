@@ -11,9 +11,9 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
 from tqdm import tqdm
 
-from featureflags.seeding.bulk import write_users
-from featureflags.seeding.crowd import crowd
-from featureflags.seeding.demo import Demo, Seeded, load_demo, seed
+from featureflags.management.demo.bulk_insert import write_users
+from featureflags.management.demo.demo import Demo, Seeded, load_demo, seed
+from featureflags.management.demo.random_users import crowd
 from users.models import User
 
 HELP = """\

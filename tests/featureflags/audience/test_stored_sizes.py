@@ -18,8 +18,8 @@ from featureflags.audience.sizes import segment_sizes
 from featureflags.audience.sql.statement_timeout import TimeIsUp
 from featureflags.audience.stored_sizes import count_changed, count_everything, fingerprint, history
 from featureflags.cache.compiled_rules import current_ruleset
+from featureflags.management.due_tasks import scheduled_tasks
 from featureflags.models import Segment, SegmentCount, SegmentMember, SegmentSize, UserCount
-from featureflags.scheduling import scheduled_tasks
 from featureflags.tasks import count_segments
 from tests.factories import SegmentFactory, SegmentMemberFactory, UserFactory, clause, rule
 from tests.services.processes import celery_worker, manage

@@ -22,7 +22,7 @@ from featureflags.cache.entries import (
     head,
     snapshot_key,
 )
-from featureflags.seeding.crowd import crowd
+from featureflags.management.demo.random_users import crowd
 from users.snapshots import UserSnapshot
 from users.times import to_microseconds
 

@@ -1,6 +1,6 @@
 """Writes users by the hundred thousand: COPY on PostgreSQL, prepared inserts on SQLite.
 
-The rows come from `featureflags.seeding.crowd`, which keeps the model's rules: nothing here
+The rows come from `featureflags.management.demo.random_users`, which keeps the model's rules: nothing here
 validates them, and a test compares what is stored with what the model would store.
 
 Whoever has the key or the address already stays as they are. Nobody has cached users that did not
@@ -18,7 +18,7 @@ from django.contrib.auth.hashers import UNUSABLE_PASSWORD_PREFIX
 from django.db import IntegrityError, connection, transaction
 from django.db.backends.utils import CursorWrapper
 
-from featureflags.seeding.crowd import RandomUser
+from featureflags.management.demo.random_users import RandomUser
 from users.models import User
 
 BATCH = 10_000

@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from featureflags.evaluation.resolve import contexts_for
-from featureflags.seeding import bulk
-from featureflags.seeding.crowd import crowd
+from featureflags.management.demo import bulk_insert
+from featureflags.management.demo.random_users import crowd
 from users.models import User
 
 NOW = datetime.datetime(2026, 5, 4, 3, 2, 1, tzinfo=datetime.UTC)
@@ -43,12 +43,12 @@ def test_they_are_of_all_kinds() -> None:
 @pytest.mark.django_db
 def test_rows_are_what_the_model_would_have_written() -> None:
     people = list(crowd(300, NOW))
-    assert bulk.write_users(people) == 300
+    assert bulk_insert.write_users(people) == 300
     for expected in people:
         user = User.objects.get(pk=expected.id)
         user.full_clean(exclude=["password"])
-        stored = {name: getattr(user, name) for name in bulk.COLUMNS}
-        assert stored == {name: getattr(expected, name) for name in bulk.COLUMNS}
+        stored = {name: getattr(user, name) for name in bulk_insert.COLUMNS}
+        assert stored == {name: getattr(expected, name) for name in bulk_insert.COLUMNS}
         assert not user.has_usable_password()
         assert (user.is_staff, user.is_superuser) == (False, False)
         assert user.last_login is None
@@ -57,7 +57,7 @@ def test_rows_are_what_the_model_would_have_written() -> None:
 
 @pytest.mark.django_db(transaction=True)
 def test_they_have_contexts() -> None:
-    bulk.write_users(crowd(50, NOW))
+    bulk_insert.write_users(crowd(50, NOW))
     keys = [str(user.id) for user in crowd(50, NOW)]
     found = contexts_for(keys)
     assert all("user" in context.segments or context.segments for context in found.values())
@@ -66,16 +66,16 @@ def test_they_have_contexts() -> None:
 
 @pytest.mark.django_db(transaction=True)
 def test_whoever_is_there_stays_as_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bulk, "BATCH", 40)
+    monkeypatch.setattr(bulk_insert, "BATCH", 40)
     steps: list[int] = []
-    assert bulk.write_users(crowd(100, NOW), steps.append) == 100
+    assert bulk_insert.write_users(crowd(100, NOW), steps.append) == 100
     assert steps == [40, 40, 20]
     first, second = list(crowd(2, NOW))
     User.objects.filter(pk=first.id).update(name="Edited")
     # Another account has taken an address of the crowd meanwhile.
     User.objects.filter(pk=second.id).delete()
     User.objects.create_user(second.email, name="Somebody else")
-    assert bulk.write_users(crowd(150, NOW)) == 50
+    assert bulk_insert.write_users(crowd(150, NOW)) == 50
     assert User.objects.get(pk=first.id).name == "Edited"
     assert User.objects.get(email=second.email).name == "Somebody else"
     assert User.objects.count() == 150
@@ -84,5 +84,5 @@ def test_whoever_is_there_stays_as_they_are(monkeypatch: pytest.MonkeyPatch) -> 
 @pytest.mark.django_db
 def test_it_works_within_a_transaction() -> None:
     with transaction.atomic():
-        assert bulk.write_users(crowd(10, NOW)) == 10
-        assert bulk.write_users(crowd(12, NOW)) == 2
+        assert bulk_insert.write_users(crowd(10, NOW)) == 10
+        assert bulk_insert.write_users(crowd(12, NOW)) == 2

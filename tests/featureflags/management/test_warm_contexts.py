@@ -25,7 +25,7 @@ from featureflags.warming.progress import report
 from featureflags.warming.runs import begin
 from featureflags.warming.scope import Aim
 from tests.factories import UserFactory
-from tests.featureflags.commands.conftest import Call
+from tests.featureflags.management.conftest import Call
 from tests.services.processes import ROOT, environment_with, manage, python
 from tests.services.waiting import wait_until
 from users.models import User

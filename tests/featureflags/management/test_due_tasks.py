@@ -13,8 +13,8 @@ from django.conf import settings as django_settings
 from django.db import connection
 from django.utils import timezone
 
+from featureflags.management.due_tasks import run_due, scheduled_tasks, statuses
 from featureflags.models import ScheduledRun
-from featureflags.scheduling import run_due, scheduled_tasks, statuses
 
 RUNS: list[str] = []
 FAILING: set[str] = set()

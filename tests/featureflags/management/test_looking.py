@@ -15,7 +15,7 @@ from featureflags.evaluation import is_enabled
 from featureflags.launchdarkly import client
 from tests.conftest import FlagFile
 from tests.factories import UserFactory
-from tests.featureflags.commands.conftest import Call
+from tests.featureflags.management.conftest import Call
 from tests.services.flag_json import boolean_flag, segment_rule
 from tests.services.launchdarkly import LaunchDarklyServer
 from tests.services.processes import manage

@@ -19,7 +19,7 @@ from featureflags.models import Segment, SegmentChange, SegmentMember
 from featureflags.models.versions import RulesetVersion
 from tests.conftest import FlagFile
 from tests.factories import SegmentFactory, SegmentMemberFactory, UserFactory, clause, rule
-from tests.featureflags.commands.conftest import Call
+from tests.featureflags.management.conftest import Call
 from tests.featureflags.segments.sdk import probe
 from tests.services.flag_json import boolean_flag, segment_rule
 

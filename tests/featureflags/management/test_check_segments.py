@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.factories import SegmentFactory, clause, rule
-from tests.featureflags.commands.conftest import Call
+from tests.featureflags.management.conftest import Call
 from tests.services.processes import manage
 
 ENGINE_CASES = Path(__file__).parents[1] / "segments" / "cases"

@@ -14,8 +14,8 @@ from config.demo import DEMO_PEOPLE
 from featureflags.evaluation import is_enabled, variation
 from featureflags.evaluation.resolve import resolve
 from featureflags.models import Segment
-from tests.featureflags.commands.conftest import Call
-from tests.featureflags.commands.conftest import call as call
+from tests.featureflags.management.conftest import Call
+from tests.featureflags.management.conftest import call as call
 from users.models import User
 
 pytestmark = pytest.mark.django_db(transaction=True)

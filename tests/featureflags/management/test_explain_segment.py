@@ -7,7 +7,7 @@ import json
 import pytest
 
 from tests.factories import SegmentFactory, UserFactory, clause, rule
-from tests.featureflags.commands.conftest import Call
+from tests.featureflags.management.conftest import Call
 
 
 @pytest.mark.django_db

@@ -9,7 +9,7 @@ import pytest
 from django.db import connection
 
 from tests.factories import SegmentFactory, UserFactory, clause, rule
-from tests.featureflags.commands.conftest import Call
+from tests.featureflags.management.conftest import Call
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ from featureflags.models import ScheduledRun, Segment
 from featureflags.warming.scope import aim_for
 from featureflags.warming.worker import warm
 from tests.factories import SegmentFactory, UserFactory, clause, rule
-from tests.featureflags.commands.conftest import Call
+from tests.featureflags.management.conftest import Call
 from users.models import User
 
 OURS = sorted(name for name, app in get_commands().items() if app == "featureflags")

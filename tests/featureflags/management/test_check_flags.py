@@ -32,7 +32,7 @@ from tests.services.launchdarkly_api import LaunchDarklyApiServer
 pytestmark = pytest.mark.django_db
 
 DECLARED = [INTERNAL_TOOLS, ACCENT_COLOUR]
-HERE = "tests.featureflags.commands.test_check_flags"
+HERE = "tests.featureflags.management.test_check_flags"
 TOOLS = boolean_flag("internal-tools", rules=[segment_rule("employee")])
 COLOUR = string_flag("accent-colour")
 

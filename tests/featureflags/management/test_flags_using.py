@@ -7,7 +7,7 @@ import json
 import pytest
 
 from tests.conftest import FlagFile
-from tests.featureflags.commands.conftest import Call
+from tests.featureflags.management.conftest import Call
 from tests.services.launchdarkly import (
     boolean_flag,
     clause,

@@ -10,7 +10,7 @@ from django.core.management.base import CommandError
 from pytest_django.fixtures import Settings
 
 from tests.conftest import FlagFile
-from tests.featureflags.commands.conftest import Call
+from tests.featureflags.management.conftest import Call
 from tests.services.launchdarkly import (
     LaunchDarklyServer,
     boolean_flag,
