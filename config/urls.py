@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.contrib import admin
 from django.urls import include, path
 
-from featureflags.admin.testers import choose_flags
+from featureflags.admin.flag_previews import choose_flags
 from featureflags.api.health import health, metrics
 
 urlpatterns = [

@@ -9,20 +9,16 @@ from django.contrib.admin import AdminSite
 from django.http.response import HttpResponseBase
 from django.urls import URLPattern, path
 
-from featureflags.admin.comparing import compare_changes
-from featureflags.admin.flag_page import count_users, flag_page
-from featureflags.admin.flags import flag_list
-from featureflags.admin.history import (
-    deleted_segments,
-    restore_change,
-    segment_changes,
-)
-from featureflags.admin.member_imports import import_members
-from featureflags.admin.member_lists import export_by_name, segment_by_name
-from featureflags.admin.preview import preview
-from featureflags.admin.segment_members import export_segment_members, segment_members
-from featureflags.admin.user_page import user_page
-from featureflags.admin.why import why_flag, why_search, why_segment
+from featureflags.admin.flags.detail import count_users, flag_page
+from featureflags.admin.flags.list import flag_list
+from featureflags.admin.history.compare import compare_changes
+from featureflags.admin.history.views import deleted_segments, restore_change, segment_changes
+from featureflags.admin.members.bulk_upload import import_members
+from featureflags.admin.members.list import export_by_name, segment_by_name
+from featureflags.admin.rule_editor.preview import preview
+from featureflags.admin.segments.audience import export_segment_members, segment_members
+from featureflags.admin.users.context_page import user_page
+from featureflags.admin.why.views import why_flag, why_search, why_segment
 
 PAGES: tuple[tuple[str, Callable[..., HttpResponseBase], str], ...] = (
     ("by-name/<str:segment>/", segment_by_name, "segment_by_name"),

@@ -24,9 +24,9 @@ from django.utils.html import format_html
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
-from featureflags.admin.pages import Link, may_see, require, respond
-from featureflags.admin.refusals import BaseModelAdmin
-from featureflags.admin.wording import moment_in_words
+from featureflags.admin.shared.formatting import moment_in_words
+from featureflags.admin.shared.pages import Link, may_see, require, respond
+from featureflags.admin.shared.refusals import BaseModelAdmin
 from featureflags.models import WarmRange, WarmRun
 from featureflags.warming.progress import Report, report
 from featureflags.warming.runs import cancel

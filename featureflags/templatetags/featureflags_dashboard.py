@@ -12,8 +12,8 @@ from django.utils import timezone
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 
-from featureflags.charts import Point, bar, line_chart, sparkline
-from featureflags.dashboard import (
+from featureflags.admin.charts import Point, bar, line_chart, sparkline
+from featureflags.admin.dashboard import (
     Answers,
     SegmentLine,
     Segments,

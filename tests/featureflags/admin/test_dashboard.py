@@ -15,9 +15,9 @@ from django.utils import timezone
 from pytest_django.fixtures import Settings
 
 from config.settings.caches import redis_caches
+from featureflags.admin.dashboard import answers_part, segments_part, users_part, warmings_part
 from featureflags.audience.stored_sizes import count_everything
 from featureflags.cache import flag_usage
-from featureflags.dashboard import answers_part, segments_part, users_part, warmings_part
 from featureflags.evaluation import is_enabled
 from featureflags.models import SegmentCount, UserCount, WarmRun
 from featureflags.warming.scope import aim_for

@@ -15,7 +15,7 @@ from django.test import AsyncClient, Client
 from django.urls import path
 from pytest_django.fixtures import Settings
 
-from featureflags.admin.testers import choose_flags
+from featureflags.admin.flag_previews import choose_flags
 from featureflags.core.conf import FeatureFlagsSettings
 from featureflags.evaluation import avariation_detail, is_enabled, variation
 from featureflags.evaluation.previews import SALT

@@ -1,0 +1,181 @@
+"""What the admin's first page tells: stored numbers alone, so that it costs the same at any size.
+
+Hidden SQL: one query each for users by day, for the largest segments with their sizes, for their
+daily counts, for the number of segments, and for the last warmings.
+"""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from django.db.models import Count, Q, Sum
+from django.utils import timezone
+
+from featureflags.admin.charts import Point
+from featureflags.audience.stored_sizes import KEPT_DAYS, history
+from featureflags.cache import answer_counters, flag_usage
+from featureflags.cache.answer_counters import Tallies
+from featureflags.cache.daily_counters import today
+from featureflags.models import Segment, SegmentSize, UserCount, WarmRange, WarmRun
+
+SEGMENTS: Final = 12
+"""The largest, before the page leads to the list of all."""
+WARMINGS: Final = 3
+WEEK: Final = 7
+USAGE_DAYS: Final = 30
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Users:
+    """How many users there are, as last counted, and how that went."""
+
+    users: int
+    seen_today: int
+    seen_within_7_days: int
+    seen_within_30_days: int
+    counted_at: datetime.datetime
+    by_day: tuple[Point, ...]
+    """All users, the oldest day first."""
+    active_by_day: tuple[Point, ...]
+    """Those seen within 7 days."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SegmentLine:
+    """One segment with its stored size."""
+
+    key: str
+    name: str
+    at_least: int
+    is_exact: bool
+    is_outdated: bool
+    share: float
+    """Of all users when it was counted, from 0 to 1."""
+    by_day: tuple[Point, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Segments:
+    """The largest segments, and how many there are."""
+
+    total: int
+    counted_at: datetime.datetime | None
+    """Of the one that was counted longest ago."""
+    largest: tuple[SegmentLine, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answers:
+    """How often flags were asked for, and how sure the answers were. Days are in UTC."""
+
+    today: int
+    week: int
+    by_day: tuple[Point, ...]
+    """Evaluations."""
+    tallies: Tallies
+    """Of seven days with today."""
+
+    @property
+    def degraded(self) -> int:
+        """Reasons that were given in these days. One answer may have several."""
+        return sum(self.tallies.degraded.values())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Warming:
+    """One warming of the cache."""
+
+    pk: int
+    state: str
+    is_running: bool
+    started_at: datetime.datetime
+    users: int
+    planned: int
+    percent: int
+
+
+def users_part() -> Users | None:
+    """None if they were never counted."""
+    since = timezone.localdate() - datetime.timedelta(days=KEPT_DAYS)
+    rows = list(UserCount.objects.filter(day__gt=since).order_by("day"))
+    if not rows:
+        return None
+    last = rows[-1]
+    return Users(
+        users=last.users,
+        seen_today=last.seen_today,
+        seen_within_7_days=last.seen_within_7_days,
+        seen_within_30_days=last.seen_within_30_days,
+        counted_at=last.counted_at,
+        by_day=points({row.day: row.users for row in rows}),
+        active_by_day=points({row.day: row.seen_within_7_days for row in rows}),
+    )
+
+
+def segments_part() -> Segments:
+    """Inactive segments have no members, and are left out."""
+    sizes = SegmentSize.objects.filter(segment__is_active=True).select_related("segment")
+    largest = list(sizes.order_by("-at_least", "segment__key")[:SEGMENTS])
+    counts = history(size.segment.key for size in largest)
+    return Segments(
+        total=Segment.objects.filter(is_active=True).count(),
+        counted_at=min((size.counted_at for size in largest), default=None),
+        largest=tuple(
+            SegmentLine(
+                key=size.segment.key,
+                name=size.segment.name,
+                at_least=size.at_least,
+                is_exact=size.is_exact,
+                is_outdated=size.is_outdated,
+                share=size.at_least / size.users if size.users else 0.0,
+                by_day=points({row.day: row.at_least for row in counts[size.segment.key]}),
+            )
+            for size in largest
+        ),
+    )
+
+
+def answers_part() -> Answers:
+    """From the cache alone: no query."""
+    days = flag_usage.read().days
+    now = today()
+    shown = [now - datetime.timedelta(number) for number in range(USAGE_DAYS)]
+    week = shown[:WEEK]
+    return Answers(
+        today=days.get(now, 0),
+        week=sum(days.get(day, 0) for day in week),
+        by_day=points({day: days[day] for day in sorted(shown) if day in days}),
+        tallies=answer_counters.read(WEEK),
+    )
+
+
+def warmings_part() -> tuple[Warming, ...]:
+    """The last ones, the newest first."""
+    done = Count("ranges", filter=Q(ranges__state=WarmRange.State.DONE))
+    read = Sum("ranges__users_read", default=0)
+    rows = WarmRun.objects.annotate(done=done, read=read)
+    return tuple(_warming(row) for row in rows.order_by("-pk")[:WARMINGS])
+
+
+def _warming(row: WarmRun) -> Warming:
+    done, read = getattr(row, "done", 0), getattr(row, "read", 0)
+    is_done = row.state == WarmRun.State.DONE
+    return Warming(
+        pk=row.pk,
+        state=row.get_state_display(),
+        is_running=row.state == WarmRun.State.RUNNING,
+        started_at=row.started_at,
+        users=read,
+        planned=row.users_planned,
+        percent=100 if is_done else done * 100 // max(1, row.ranges_planned),
+    )
+
+
+def points(days: Mapping[datetime.date, int]) -> tuple[Point, ...]:
+    """A line over days, which keep their distance where some are missing."""
+    return tuple(
+        Point(at=day.toordinal(), value=value, label=day.isoformat()) for day, value in days.items()
+    )

@@ -1,0 +1,299 @@
+"""One flag of LaunchDarkly: its rules in words, its segments, and how many users get each value.
+
+Read-only but for the counts, which `featureflags.inspection.variation_counts` does. Looking tells LaunchDarkly of
+nobody. Whoever may view segments may count a sample; a count over everybody, which is work for the
+database, takes the permission to change segments.
+"""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import groupby
+
+from django.contrib import messages
+from django.contrib.admin import AdminSite
+from django.core.exceptions import PermissionDenied
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import reverse
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_POST
+
+from featureflags.admin.charts import bar
+from featureflags.admin.flags.list import (
+    Known,
+    day_in_words,
+    evaluated_in_words,
+    flag_link,
+    flags_link,
+    known_flags,
+)
+from featureflags.admin.segments.columns import number_in_words, size_of
+from featureflags.admin.shared.formatting import moment_in_words
+from featureflags.admin.shared.pages import SEGMENT, USER, Link, may_see, require, respond
+from featureflags.cache.flag_usage import Usage
+from featureflags.inspection import variation_counts
+from featureflags.inspection.checks import Facts, find_problems
+from featureflags.inspection.flag_parsing import FlagView
+from featureflags.inspection.variation_counts import Outcome
+from featureflags.models import FlagCount, Segment
+from featureflags.segments.formatting import show
+from featureflags.tasks import count_flag
+from users.models import User
+
+MAY_COUNT_ALL = "featureflags.change_segment"
+UNUSED_DAYS = 30
+"""As `check_flags` has it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SegmentRow:
+    """One segment that a flag rests on."""
+
+    link: Link
+    members: Link
+    """To the list of its members, with the stored size as text; empty where Django has none."""
+    ways: tuple[str, ...]
+    is_live: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ValueRow:
+    """How many users get one value, and on which ways."""
+
+    value: str
+    users: str
+    share: str
+    chart: SafeString
+    ways: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CountView:
+    """One count, in words."""
+
+    pk: int
+    state: str
+    is_running: bool
+    is_abandoned: bool
+    percent: int
+    headline: str
+    notes: tuple[str, ...]
+    rows: tuple[ValueRow, ...]
+
+
+def flag_page(request: HttpRequest, flag: str, *, site: AdminSite) -> HttpResponse:
+    """What is known of one flag."""
+    require(request, SEGMENT)
+    known = known_flags()
+    served = known.served.get(flag)
+    if served is None and flag not in known.declared:
+        raise Http404(_("There is no flag with this key."))
+    count = FlagCount.objects.filter(flag=flag).first()
+    return respond(
+        request,
+        site,
+        "admin/featureflags/flag.html",
+        title=flag,
+        trail=[flags_link()],
+        flag=flag,
+        served=served,
+        declared=known.declared.get(flag),
+        facts=list(_facts(flag, known)),
+        problems=_problems(flag, known),
+        prerequisites=[] if served is None else _prerequisites(served),
+        segments=_segments(flag, known),
+        count=None if count is None else count_view(count, known),
+        may_count_all=request.user.has_perm(MAY_COUNT_ALL),
+        may_explain=may_see(request, USER),
+        sample_size=variation_counts.SAMPLE,
+    )
+
+
+@require_POST
+def count_users(request: HttpRequest, flag: str, *, site: AdminSite) -> HttpResponse:
+    """Count, go on, or cancel, as the button says; then back to the flag."""
+    del site
+    require(request, SEGMENT)
+    known = known_flags()
+    if flag not in known.served and flag not in known.declared:
+        raise Http404(_("There is no flag with this key."))
+    how = request.POST.get("how", "sample")
+    if how != "sample" and not request.user.has_perm(MAY_COUNT_ALL):
+        raise PermissionDenied
+    by = request.user if isinstance(request.user, User) else None
+    try:
+        _do(how, flag, by)
+    except variation_counts.AlreadyCounting:
+        messages.warning(request, _("This flag is being counted already."))
+    return HttpResponseRedirect(flag_link(flag).href + "#count")
+
+
+def _do(how: str, flag: str, by: User | None) -> None:
+    if how == "sample":
+        variation_counts.count_sample(flag, by=by)
+    elif how == "everybody":
+        count_flag.delay(variation_counts.begin(flag, by=by).pk)
+    else:
+        running = FlagCount.objects.filter(flag=flag, state=FlagCount.State.RUNNING).first()
+        if running is not None:
+            variation_counts.cancel(running.pk) if how == "cancel" else count_flag.delay(running.pk)
+
+
+def count_view(count: FlagCount, known: Known) -> CountView:
+    """A count as the page shows it."""
+    is_running = count.state == FlagCount.State.RUNNING
+    planned = max(1, count.users_planned)
+    percent = min(100, count.users_counted * 100 // planned)
+    return CountView(
+        pk=count.pk,
+        state=count.get_state_display(),
+        is_running=is_running,
+        is_abandoned=variation_counts.is_abandoned(count),
+        percent=100 if count.state == FlagCount.State.DONE else percent,
+        headline=_headline(count),
+        notes=tuple(_notes(count, known)),
+        rows=tuple(value_rows(count)),
+    )
+
+
+def _headline(count: FlagCount) -> str:
+    said = {
+        "counted": f"{count.users_counted:,}",
+        "planned": f"{count.users_planned:,}",
+        "at": moment_in_words(count.finished_at or count.started_at),
+    }
+    if count.state == FlagCount.State.RUNNING:
+        return _("%(counted)s of %(planned)s users counted.") % said
+    if count.state != FlagCount.State.DONE:
+        return _("%(counted)s of %(planned)s users counted, until %(at)s.") % said
+    if count.is_sample:
+        return _("A random sample of %(counted)s users, %(at)s.") % said
+    return _("All %(counted)s users, %(at)s.") % said
+
+
+def _notes(count: FlagCount, known: Known) -> Iterator[str]:
+    if count.error:
+        yield _("It failed: %s") % _(count.error)
+    if count.has_changed:
+        yield _("The flag or a segment changed during the count: some were counted before it.")
+    served = known.served.get(count.flag)
+    if count.flag_version and served is not None and served.version != count.flag_version:
+        yield _("The flag has changed since.")
+
+
+def value_rows(count: FlagCount) -> list[ValueRow]:
+    """By value, the most users first."""
+    found = sorted(variation_counts.outcomes(count), key=lambda each: each.what[1])
+    values = [(value, list(each)) for value, each in groupby(found, lambda each: each.what[1])]
+    rows = sorted(values, key=lambda each: -sum(outcome.users for outcome in each[1]))
+    return [_value_row(outcomes, count) for _value, outcomes in rows]
+
+
+def _value_row(outcomes: list[Outcome], count: FlagCount) -> ValueRow:
+    users = sum(outcome.users for outcome in outcomes)
+    share = users / count.users_counted
+    told = _("%.1f %%") % (share * 100)
+    if count.is_sample:
+        low, high = variation_counts.interval(users, count.users_counted)
+        told = _("%(share)s, between %(low).1f and %(high).1f %%") % {
+            "share": told,
+            "low": low * 100,
+            "high": high * 100,
+        }
+    ways = sorted(outcomes, key=lambda each: -each.users)
+    return ValueRow(
+        value=show(outcomes[0].value),
+        users=f"{users:,}",
+        share=told,
+        chart=bar(share),
+        ways=tuple(f"{_way(each)}: {each.users:,}" for each in ways),
+    )
+
+
+def _way(outcome: Outcome) -> str:
+    texts = {
+        "OFF": _("the flag is off"),
+        "FALLTHROUGH": _("default rule"),
+        "TARGET_MATCH": _("targeted by key"),
+        "RULE_MATCH": _("rule %s") % outcome.rule,
+        "PREREQUISITE_FAILED": _("a flag that it needs first"),
+        "FORCED": _("forced by an environment variable"),
+        "OVERRIDE": _("overridden"),
+    }
+    if outcome.reason in texts:
+        return texts[outcome.reason]
+    return _("no answer (%s), the default") % outcome.reason.partition(":")[2]
+
+
+def _facts(flag: str, known: Known) -> Iterator[tuple[str, str]]:
+    """Label and text."""
+    served, declared = known.served.get(flag), known.declared.get(flag)
+    if declared is None:
+        yield _("Declared in code"), _("No")
+    else:
+        yield _("Declared in code"), _("As %s") % declared.type.value
+        yield _("Default in code"), show(declared.default)
+        yield _("Owner"), declared.owner
+    if served is not None:
+        yield _("Values"), ", ".join(show(value) for value in served.variations)
+        yield _("While it is off"), served.off.words
+        yield _("Browsers may see it"), _("Yes") if served.client_side else _("No")
+        yield _("Version"), str(served.version)
+    only_there = _("LaunchDarkly's REST API alone knows. %s") % known.dates.problem
+    yield _("Last changed"), known.changed(flag) or only_there.strip()
+    yield _("Last evaluated"), evaluated_in_words(flag, known.usage) or _never(known.usage)
+
+
+def _never(counted: Usage) -> str:
+    if counted.failed:
+        return _("The cache does not answer.")
+    if counted.since is None:
+        return _("No evaluation was counted yet.")
+    return _("Not since %s, when counting began") % day_in_words(counted.since)
+
+
+def _problems(flag: str, known: Known) -> list[str]:
+    facts = Facts(
+        declared=known.declared,
+        segments=known.segments,
+        usage=known.usage,
+        today=datetime.datetime.now(datetime.UTC).date(),
+        days=UNUSED_DAYS,
+    )
+    return [each.words for each in find_problems(known.data, facts) if each.flag == flag]
+
+
+def _prerequisites(served: FlagView) -> list[tuple[Link, str]]:
+    return [(flag_link(each.flag), each.words) for each in served.prerequisites]
+
+
+def _segments(flag: str, known: Known) -> list[SegmentRow]:
+    """The segments that a flag rests on, with their stored sizes: one query."""
+    uses = known.uses.get(flag, [])
+    keys = list(dict.fromkeys(use.segment for use in uses))
+    stored = {
+        segment.key: segment
+        for segment in Segment.objects.filter(key__in=keys).select_related("size")
+    }
+    return [
+        SegmentRow(
+            link=link,
+            members=_members(stored.get(link.text)),
+            ways=tuple(use.words for use in uses if use.segment == link.text),
+            is_live=any(use.live for use in uses if use.segment == link.text),
+        )
+        for link in known.links(keys)
+    ]
+
+
+def _members(segment: Segment | None) -> Link:
+    if segment is None:
+        return Link(text="")
+    size = size_of(segment)
+    return Link(
+        text=_("not counted yet") if size is None else number_in_words(size),
+        href=reverse("admin:featureflags_segment_members", args=[segment.key]),
+    )

@@ -1,0 +1,95 @@
+"""Many members of a segment at once, pasted or uploaded: all of them or none, unless the person
+chooses otherwise."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from django import forms
+from django.contrib.admin import AdminSite
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse
+from django.utils.translation import gettext as _
+
+from featureflags.admin.members.forms import ImportForm
+from featureflags.admin.members.write import change_by_name
+from featureflags.admin.segments.confirm import BACK
+from featureflags.admin.segments.named_members_panel import MEMBER, list_link, segment_or_404
+from featureflags.admin.shared.pages import (
+    SEGMENT,
+    USER,
+    change_link,
+    require,
+    respond,
+    segments_link,
+)
+from featureflags.core.conf import app_settings
+from featureflags.models import Segment
+
+MOST_PROBLEMS: Final = 100
+"""Problems that are shown of an import, before the others are only counted."""
+
+
+def import_members(request: HttpRequest, segment: str, *, site: AdminSite) -> HttpResponse:
+    """The page, and the import that it asks for."""
+    require(request, SEGMENT, MEMBER, USER)
+    if not request.user.has_perm("featureflags.add_segmentmember"):
+        raise PermissionDenied
+    stored = segment_or_404(segment)
+    if request.method != "POST":
+        return _page(request, site, stored, ImportForm())
+    form = ImportForm(request.POST, request.FILES)
+    is_valid = form.is_valid()
+    _keep_text_of_file(request, form)
+    if not is_valid or form.found is None or BACK in request.POST:
+        return _page(request, site, stored, form)
+
+    def refuse(why: str) -> HttpResponse:
+        form.add_error(None, why)
+        return _page(request, site, stored, form)
+
+    members = form.found.members
+    return change_by_name(request, site, stored, members, refuse=refuse, remarks=_left_out(form))
+
+
+def _keep_text_of_file(request: HttpRequest, form: ImportForm) -> None:
+    """A browser sends a file once. What stood in it goes into the field, so that the page can be
+    sent again."""
+    if not form.cleaned_data.get("file"):
+        return
+    try:
+        text = form.text_of_file()
+    except forms.ValidationError:
+        return
+    data = request.POST.copy()
+    data["text"] = text
+    request.POST = data  # type: ignore[assignment]  # Django sets it just so
+    form.data = data
+
+
+def _page(
+    request: HttpRequest, site: AdminSite, segment: Segment, form: ImportForm
+) -> HttpResponse:
+    return respond(
+        request,
+        site,
+        "admin/featureflags/by_name_import.html",
+        title=_("Import members by name: %s") % segment.key,
+        trail=[segments_link(), change_link(segment.pk, segment.key), list_link(segment)],
+        segment=segment,
+        form=form,
+        media=form.media,
+        problems=form.problems[:MOST_PROBLEMS],
+        more_problems=max(0, len(form.problems) - MOST_PROBLEMS),
+        repeated=() if form.found is None else form.found.repeated[:MOST_PROBLEMS],
+        limit=app_settings().max_members,
+    )
+
+
+def _left_out(form: ImportForm) -> list[str]:
+    """Whom the list names in vain, in one text."""
+    if not form.problems:
+        return []
+    told = [str(problem) for problem in form.problems[:MOST_PROBLEMS]]
+    more = len(form.problems) - len(told)
+    return [" ".join([_("Left out:"), *told, *([_("and %d more.") % more] if more else [])])]

@@ -1,0 +1,200 @@
+"""Who is included in a segment and excluded from it by name: the list, one more, some less, and
+the list as CSV."""
+
+from __future__ import annotations
+
+import datetime
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from django import forms
+from django.contrib import messages
+from django.contrib.admin import AdminSite
+from django.core.paginator import Paginator
+from django.db.models import Q, QuerySet
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http.response import HttpResponseBase
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+from django.views.decorators.http import require_POST
+
+from featureflags.admin.members.forms import MemberForm, is_key
+from featureflags.admin.members.write import change_by_name
+from featureflags.admin.segments.confirm import BACK
+from featureflags.admin.segments.named_members_panel import (
+    MEMBER,
+    by_name,
+    list_address,
+    log_by_name,
+    segment_or_404,
+)
+from featureflags.admin.shared.pages import (
+    SEGMENT,
+    USER,
+    change_link,
+    require,
+    respond,
+    segments_link,
+)
+from featureflags.admin.streaming import csv_response
+from featureflags.core.uncached import fresh_rows
+from featureflags.editing.moments import moment_in_words
+from featureflags.models import Segment, SegmentMember
+from users.times import to_microseconds, to_rfc3339
+
+PAGE_SIZE: Final = 50
+REMOVE: Final = "_remove"
+COLUMNS: Final = ("key", "email", "name", "kind", "reason", "expires_at")
+
+
+class FilterForm(forms.Form):
+    """What the list can be narrowed by. Values that are none are ignored."""
+
+    q = forms.CharField(
+        required=False,
+        label=gettext_lazy("Search"),
+        widget=forms.TextInput(attrs={"type": "search", "size": 20}),
+    )
+    kind = forms.ChoiceField(
+        required=False,
+        label=gettext_lazy("Show"),
+        choices=[
+            ("", gettext_lazy("included and excluded")),
+            (SegmentMember.Kind.INCLUDE, gettext_lazy("included")),
+            (SegmentMember.Kind.EXCLUDE, gettext_lazy("excluded")),
+        ],
+    )
+
+
+def segment_by_name(request: HttpRequest, segment: str, *, site: AdminSite) -> HttpResponse:
+    """The list. A POST adds one user, or removes those who are chosen."""
+    require(request, SEGMENT, MEMBER, USER)
+    stored = segment_or_404(segment)
+    if request.method != "POST":
+        return _list(request, site, stored, MemberForm())
+    if REMOVE in request.POST:
+        return _remove(request, site, stored)
+    form = MemberForm(request.POST)
+    if not form.is_valid() or BACK in request.POST:
+        return _list(request, site, stored, form)
+
+    def refuse(why: str) -> HttpResponse:
+        form.add_error(None, why)
+        return _list(request, site, stored, form)
+
+    wanted = {str(form.cleaned_data["user"].pk): form.state()}
+    return change_by_name(request, site, stored, wanted, refuse=refuse)
+
+
+def _remove(request: HttpRequest, site: AdminSite, segment: Segment) -> HttpResponse:
+    chosen = [key for key in request.POST.getlist("user") if is_key(key)]
+    if not chosen or BACK in request.POST:
+        return HttpResponseRedirect(list_address(segment))
+
+    def refuse(why: str) -> HttpResponse:
+        messages.error(request, why)
+        return HttpResponseRedirect(list_address(segment))
+
+    return change_by_name(request, site, segment, dict.fromkeys(chosen), refuse=refuse)
+
+
+def _list(
+    request: HttpRequest, site: AdminSite, segment: Segment, form: MemberForm
+) -> HttpResponse:
+    filters = FilterForm(request.GET)
+    paginator = Paginator(_filtered(segment, filters).select_related("user"), PAGE_SIZE)
+    now = timezone.now()
+    with fresh_rows():
+        page = paginator.get_page(request.GET.get("p"))
+        rows = [_row(member, now) for member in page.object_list]
+    return respond(
+        request,
+        site,
+        "admin/featureflags/by_name.html",
+        title=_("Included and excluded by name: %s") % segment.key,
+        trail=[segments_link(), change_link(segment.pk, segment.key)],
+        segment=segment,
+        counts=by_name(segment),
+        filters=filters,
+        is_filtered=filters.has_changed(),
+        rows=rows,
+        page=page,
+        pages=paginator.get_elided_page_range(page.number),
+        form=form,
+        media=form.media,
+        may_add=request.user.has_perm("featureflags.add_segmentmember"),
+        may_change=request.user.has_perm("featureflags.change_segmentmember"),
+        may_remove=request.user.has_perm("featureflags.delete_segmentmember"),
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """One member, in words."""
+
+    key: str
+    email: str
+    name: str
+    is_included: bool
+    reason: str
+    until: str
+    is_over: bool
+    page: str
+    change: str
+
+
+def _row(member: SegmentMember, now: datetime.datetime) -> Row:
+    ends = member.expires_at
+    return Row(
+        key=str(member.user_id),
+        email=member.user.email,
+        name=member.user.name,
+        is_included=member.kind == SegmentMember.Kind.INCLUDE,
+        reason=member.reason,
+        until="" if ends is None else moment_in_words(ends),
+        is_over=ends is not None and ends <= now,
+        page=reverse("admin:featureflags_usercontext", args=[member.user_id]),
+        change=reverse("admin:featureflags_segmentmember_change", args=[member.pk]),
+    )
+
+
+def _filtered(segment: Segment, filters: FilterForm) -> QuerySet[SegmentMember]:
+    filters.is_valid()
+    wanted = filters.cleaned_data
+    members = SegmentMember.objects.filter(segment=segment).order_by("user__email")
+    if wanted.get("kind"):
+        members = members.filter(kind=wanted["kind"])
+    text = (wanted.get("q") or "").strip()
+    if is_key(text):
+        members = members.filter(user=uuid.UUID(text))
+    elif text:
+        members = members.filter(
+            Q(user__email__icontains=text)
+            | Q(user__name__icontains=text)
+            | Q(reason__icontains=text)
+        )
+    return members
+
+
+@require_POST
+def export_by_name(request: HttpRequest, segment: str, *, site: AdminSite) -> HttpResponseBase:
+    """The list as CSV, sent while it is read; what comes out can be imported again."""
+    del site
+    require(request, SEGMENT, MEMBER, USER)
+    stored = segment_or_404(segment)
+    members = _filtered(stored, FilterForm(request.POST)).select_related("user")
+    log_by_name(request, stored, "Exported who is included and excluded by name.")
+    name = f"{segment}-by-name-{timezone.localdate().isoformat()}.csv"
+    rows = (_cells(member) for member in members.iterator(chunk_size=PAGE_SIZE * 10))
+    return csv_response(request, name, COLUMNS, rows)
+
+
+def _cells(member: SegmentMember) -> Iterator[str]:
+    yield from (str(member.user_id), member.user.email, member.user.name)
+    yield from (member.kind, member.reason)
+    ends = member.expires_at
+    yield "" if ends is None else to_rfc3339(to_microseconds(ends))

@@ -1,0 +1,118 @@
+"""The form field of a segment's rules: JSON text, around which the editor is built in a browser.
+
+Without JavaScript it is a text area, validated in the same way. The names in the text stand in the
+order in which people read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, TypedDict
+
+from django import forms
+from django.core.exceptions import ValidationError
+from django.forms.boundfield import BoundField
+from django.forms.widgets import Script
+
+from featureflags.admin.rule_editor.vocabulary import vocabulary
+from featureflags.core.types import JSONValue
+from featureflags.models import RuleProblem, Segment
+from users.forms import JSONTextarea, JSONTextField
+
+ORDER = ("id", "description", "clauses", "attribute", "op", "values", "negate", "contextKind")
+"""PostgreSQL's jsonb forgets the order in which names were written, and sorts them by length."""
+
+SCRIPTS = ("base", "inputs", "conditions", "page", "builder")
+"""In this order: the editor starts with the last one."""
+
+
+class Editor(TypedDict):
+    """What the widget's template needs."""
+
+    vocabulary: JSONValue
+    problems: JSONValue
+    segment: str
+    """The key of the segment; empty for a new one."""
+    is_unsaved: bool
+    """Whether the form came back with what nobody has saved yet."""
+
+
+class RulesWidget(JSONTextarea):
+    """The text area inside its editor."""
+
+    template_name = "admin/featureflags/rules/editor.html"
+
+    class Media:
+        css = {"all": ["featureflags/rules.css"]}
+        js = [Script(f"featureflags/rules/{name}.js", defer=True) for name in SCRIPTS]
+
+    def __init__(self, attrs: dict[str, Any] | None = None) -> None:
+        # A browser that restores what was typed would restore it after the editor has read it.
+        super().__init__({"autocomplete": "off", **(attrs or {})})
+        self.segment_key = ""
+        self.is_unsaved = False
+        self.errors: Sequence[ValidationError] = ()
+
+    def get_context(self, name: str, value: Any, attrs: dict[str, Any] | None) -> dict[str, Any]:
+        """As Django's, with the editor's vocabulary. Hidden SQL: see there."""
+        editor = Editor(
+            vocabulary=vocabulary(self.segment_key),
+            problems=[_placed(error) for error in self.errors],
+            segment=self.segment_key,
+            is_unsaved=self.is_unsaved,
+        )
+        return {**super().get_context(name, value, attrs), "editor": editor}
+
+
+class RulesBoundField(BoundField):
+    """Tells the widget whose rules these are, and what was wrong with them."""
+
+    def as_widget(
+        self,
+        widget: forms.Widget | None = None,
+        attrs: dict[str, Any] | None = None,
+        only_initial: bool = False,
+    ) -> Any:
+        widget = widget or self.field.widget
+        if isinstance(widget, RulesWidget):
+            widget.errors = self.errors.as_data()
+            widget.is_unsaved = self.form.is_bound
+            instance = getattr(self.form, "instance", None)
+            if isinstance(instance, Segment) and instance.pk is not None:
+                widget.segment_key = instance.key
+        return super().as_widget(widget, attrs, only_initial)
+
+
+class RulesField(JSONTextField):
+    """Rules as JSON text; an empty text is no rules."""
+
+    widget = RulesWidget
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**{**options, "empty": list})
+
+    def get_bound_field(self, form: forms.BaseForm, field_name: str) -> BoundField:
+        return RulesBoundField(form, self, field_name)
+
+    def prepare_value(self, value: Any) -> Any:
+        """The text to show: typed text as it is, stored rules in reading order."""
+        return super().prepare_value(in_reading_order(value))
+
+
+def in_reading_order(value: Any) -> Any:
+    """The same JSON with the names of rules and clauses sorted; others keep their places."""
+    if isinstance(value, dict):
+        known = [name for name in ORDER if name in value]
+        others = [name for name in value if name not in ORDER]
+        return {name: in_reading_order(value[name]) for name in (*known, *others)}
+    if isinstance(value, list):
+        return [in_reading_order(item) for item in value]
+    return value
+
+
+def _placed(error: ValidationError) -> JSONValue:
+    """An error with its place: the numbers of a rule and a condition, counted from 1, or null."""
+    if isinstance(error, RuleProblem):
+        problem = error.problem
+        return {"rule": problem.rule, "clause": problem.clause, "message": problem.message}
+    return {"rule": None, "clause": None, "message": str(error.message)}

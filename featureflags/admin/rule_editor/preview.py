@@ -1,0 +1,179 @@
+"""The live preview of a segment's rules: who would be in it, who would enter, who would leave.
+
+Nothing is written and nothing is evaluated: LaunchDarkly is told nothing. Hidden SQL: see
+`featureflags.audience.impact`, and one query for the graph of segments.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+
+from django.contrib.admin import AdminSite
+from django.core.exceptions import PermissionDenied
+from django.db import DatabaseError
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.urls import reverse
+from django.utils import formats
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+from django.views.decorators.http import require_POST
+
+from featureflags.admin.shared.pages import USER, may_see
+from featureflags.audience.impact import Impact, Part, impact_of, unsaved_segment
+from featureflags.core.conf import app_settings
+from featureflags.core.monitoring import report
+from featureflags.models import Segment, segment_graph
+from featureflags.models.validation import find_problems
+from users.forms import read_json
+
+logger = logging.getLogger(__name__)
+
+TEMPLATE = "admin/featureflags/rules/impact.html"
+NEW = ""
+"""Stands for the key of a segment that has none yet: no segment can have it."""
+
+
+class NotYetJSON(ValueError):  # noqa: N818 - it may become JSON with the next keystroke
+    """The text that was sent is none."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Person:
+    """An example. Without a `href` there is nothing but a key."""
+
+    name: str
+    email: str = ""
+    href: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Group:
+    """Users who match, enter or leave: how many, in words, and some of them."""
+
+    words: str
+    people: tuple[Person, ...]
+
+
+@require_POST
+def preview(request: HttpRequest, *, site: AdminSite) -> HttpResponse:
+    """A piece of a page about the rules that were sent. It answers 200 whatever they are.
+
+    POST: `segment` (the key of the one that is changed; empty: a new one), `rules` (JSON text) and
+    `is_active`; without `rules`, those that are saved. For whoever may look at segments, change or
+    add them.
+    """
+    del site
+    _require_permission(request)
+    key = request.POST.get("segment", NEW)
+    try:
+        stored = Segment.objects.filter(key=key).first()
+        raw, is_active = _asked(request, stored)
+        graph = segment_graph(without=None if stored is None else stored.pk)
+        problems = find_problems(key, raw, graph)
+        if problems:
+            return _unfinished(request, [str(problem) for problem in problems])
+        impact = impact_of(unsaved_segment(key, raw, is_active=is_active))
+    except NotYetJSON:
+        return _unfinished(request, [_("This is no JSON yet.")])
+    except DatabaseError as error:
+        name = type(error).__name__
+        report(logger, "preview_failed", "A preview failed: %s", name)
+        return render(request, TEMPLATE, {"failure": _("The database does not answer just now.")})
+    return render(request, TEMPLATE, _page(request, impact, is_new=stored is None))
+
+
+def _require_permission(request: HttpRequest) -> None:
+    verbs = ("view", "change", "add")
+    if not any(request.user.has_perm(f"featureflags.{verb}_segment") for verb in verbs):
+        raise PermissionDenied
+
+
+def _asked(request: HttpRequest, stored: Segment | None) -> tuple[object, bool]:
+    """The rules to preview and whether the segment is active. Raises NotYetJSON."""
+    text = request.POST.get("rules")
+    if text is None and stored is not None:
+        return stored.rules, stored.is_active
+    try:
+        raw = read_json(text or "[]")
+    except (ValueError, RecursionError) as error:
+        raise NotYetJSON from error
+    return raw, bool(request.POST.get("is_active"))
+
+
+def _unfinished(request: HttpRequest, problems: list[str]) -> HttpResponse:
+    return render(request, TEMPLATE, {"problems": problems})
+
+
+def _page(request: HttpRequest, impact: Impact, *, is_new: bool) -> dict[str, object]:
+    shows_people = may_see(request, USER)
+
+    def group(part: Part, words: str) -> Group:
+        return Group(words=words, people=_people(part, shows_people))
+
+    moving = [
+        group(part, _at_least(part, text % _number(part.at_least)))
+        for part, text in (
+            (impact.entering, _("+%s enter")),
+            (impact.leaving, _("−%s leave")),  # noqa: RUF001 - the sign of a number
+        )
+        if not is_new and (part.at_least or not part.is_exact)
+    ]
+    matching = group(impact.matching, _matching_in_words(impact.matching))
+    is_unchanged = not is_new and not moving
+    is_asked = "rules" in request.POST
+    unchanged = _("Nobody enters or leaves.") if is_unchanged and is_asked else ""
+    return {
+        "matching": matching,
+        "moving": moving,
+        "unchanged": unchanged,
+        "share": _share_in_words(impact),
+        "percent": None if impact.share is None else f"{impact.share * 100:.2f}",
+        "is_exact": impact.is_exact,
+        "seconds": f"{app_settings().impact_seconds:g}",
+        "summary": ". ".join(
+            filter(None, [matching.words, *(each.words for each in moving), unchanged])
+        ),
+    }
+
+
+def _people(part: Part, shows_people: bool) -> tuple[Person, ...]:
+    """Names and addresses for whoever may see users; for others keys alone, which lead nowhere."""
+    if not shows_people:
+        return tuple(Person(name=user.key) for user in part.samples)
+    return tuple(
+        Person(
+            name=user.name or user.email,
+            email=user.email if user.name else "",
+            href=reverse("admin:featureflags_usercontext", args=[user.key]),
+        )
+        for user in part.samples
+    )
+
+
+def _number(number: int) -> str:
+    return formats.number_format(number, force_grouping=True)
+
+
+def _at_least(part: Part, words: str) -> str:
+    return words if part.is_exact else _("at least %s") % words
+
+
+def _matching_in_words(part: Part) -> str:
+    text = ngettext("%(number)s user matches", "%(number)s users match", part.at_least)
+    return _at_least(part, text % {"number": _number(part.at_least)})
+
+
+def _share_in_words(impact: Impact) -> str:
+    """Of all users: in per cent, as exact as is of use; empty where it is not known."""
+    if impact.share is None:
+        return ""
+    percent = impact.share * 100
+    digits = 0 if percent >= 10 or percent == 0 else 1 if percent >= 1 else 2
+    total = impact.users.at_least
+    text = ngettext("%(percent)s %% of %(users)s user", "%(percent)s %% of %(users)s users", total)
+    return text % {
+        "percent": formats.number_format(round(percent, digits), digits),
+        "users": _number(total),
+    }

@@ -1,0 +1,112 @@
+"""What the editor of rules knows, as JSON: attributes, operators, segments, and its texts.
+
+All of it comes from the catalogue and the table of operators; nothing is written again in
+JavaScript. Hidden SQL: one query for the segments, and those of `suggestions`.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from featureflags.admin.rule_editor.texts import editor_texts
+from featureflags.audience.attribute_values import Suggestion, suggestions
+from featureflags.contexts.attributes import CUSTOM_PREFIX, Attribute, catalogue
+from featureflags.core.types import JSONValue
+from featureflags.core.uncached import fresh_rows
+from featureflags.models import Segment
+from featureflags.segments.attribute_types import OPERATORS_BY_TYPE, AttributeType
+from featureflags.segments.definitions import SEGMENT_MATCH
+from featureflags.segments.operator_labels import IS, ONE_VALUE, OPERATORS, ValueKind
+
+NOTHING_KNOWN: Final = Suggestion()
+
+INPUTS: Final = {
+    ValueKind.STRING: "text",
+    ValueKind.REGEX: "expression",
+    ValueKind.NUMBER: "number",
+    ValueKind.INSTANT: "instant",
+    ValueKind.SEMVER: "text",
+    ValueKind.SEGMENT: "segment",
+    ValueKind.NOTHING: "nothing",
+}
+"""The input that takes the values of an operator."""
+
+INPUTS_OF_ANY: Final = {
+    AttributeType.STRING: "text",
+    AttributeType.NUMBER: "number",
+    AttributeType.BOOLEAN: "boolean",
+    AttributeType.SEMVER: "text",
+}
+"""The same for `in`, whose values are what the attribute is; others take any type."""
+
+
+def vocabulary(own_key: str) -> dict[str, JSONValue]:
+    """What the editor of the segment `own_key` (empty: a new one) needs."""
+    known = suggestions()
+    return {
+        "attributes": [
+            _attribute(attribute, known.get(name, NOTHING_KNOWN))
+            for name, attribute in catalogue().items()
+        ],
+        "metadata": [
+            {
+                "name": name,
+                "label": name.removeprefix(CUSTOM_PREFIX),
+                "types": list(found.types),
+                "suggestions": list(found.values),
+            }
+            for name, found in sorted(known.items())
+            if name.startswith(CUSTOM_PREFIX)
+        ],
+        "customPrefix": CUSTOM_PREFIX,
+        "types": {kind.value: _inputs(kind) for kind in AttributeType},
+        "anyType": AttributeType.ANY.value,
+        "operators": {
+            op: {
+                "label": _(info.label),
+                "negated": _(info.negated_label),
+                "takesOne": op in ONE_VALUE,
+            }
+            for op, info in OPERATORS.items()
+        },
+        "booleanLabels": {"label": _(IS.label), "negated": _(IS.negated_label)},
+        "segmentMatch": SEGMENT_MATCH,
+        "segments": _segments(own_key),
+        "zone": timezone.get_current_timezone_name(),
+        "texts": editor_texts(),
+    }
+
+
+def _attribute(attribute: Attribute, known: Suggestion) -> JSONValue:
+    is_text = attribute.type in {AttributeType.STRING, AttributeType.LIST}
+    return {
+        "name": attribute.name,
+        "label": str(attribute.label),
+        "type": attribute.type.value,
+        "isAlwaysKnown": attribute.always_known,
+        "choices": [[value, str(label)] for value, label in attribute.choices],
+        "suggestions": list(known.values) if is_text else [],
+        # Rows of texts hold nothing else.
+        "inputs": {"in": "text"} if attribute.sql_related is not None else {},
+    }
+
+
+def _inputs(kind: AttributeType) -> dict[str, JSONValue]:
+    """The operators of a type in the order in which they are offered, each with its input."""
+    inputs: dict[str, JSONValue] = {}
+    for op in OPERATORS_BY_TYPE[kind]:
+        values = OPERATORS[op].value_kind
+        inputs[op] = INPUTS_OF_ANY.get(kind, "any") if values is ValueKind.ANY else INPUTS[values]
+    return inputs
+
+
+def _segments(own_key: str) -> list[JSONValue]:
+    """Segments that a rule may name: all others."""
+    with fresh_rows():
+        rows = list(
+            Segment.objects.exclude(key=own_key).order_by("name").values_list("key", "name")
+        )
+    return [{"key": key, "label": name} for key, name in rows]

@@ -1,0 +1,229 @@
+"""Everybody who is in a segment, by rules or by name: a list, filters, and an export as CSV.
+
+It only looks: nobody is changed or deleted from here.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Final
+from urllib.parse import urlencode
+
+from django import forms
+from django.contrib.admin import AdminSite
+from django.contrib.admin.models import CHANGE, LogEntry
+from django.http import Http404, HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
+from django.shortcuts import get_object_or_404
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+from django.views.decorators.http import require_POST
+
+from featureflags.admin.segments.columns import counted_in_words, number_in_words, size_of
+from featureflags.admin.shared.formatting import moment_in_words
+from featureflags.admin.shared.pages import (
+    SEGMENT,
+    USER,
+    change_link,
+    require,
+    respond,
+    segments_link,
+)
+from featureflags.admin.streaming import csv_response
+from featureflags.audience.member_pages import How, Member, Roster, Wanted
+from featureflags.cache.compiled_rules import LoadedRuleset, current_ruleset
+from featureflags.evaluation.reasons import degradation_in_words
+from featureflags.models import Segment
+from featureflags.segments.definitions import SegmentDefinition
+from users.models import User
+from users.times import now_in_microseconds, to_datetime, to_rfc3339
+
+PAGE_SIZE: Final = 50
+SECONDS: Final = 5.0
+"""A page takes no longer: past that it says that there may be others."""
+COLUMNS = ("key", "email", "name", "role", "created_at", "last_seen_at", "in_by")
+
+
+class FilterForm(forms.Form):
+    """What the list can be narrowed by. Values that are none are ignored."""
+
+    q = forms.CharField(
+        required=False,
+        label=gettext_lazy("Search"),
+        help_text=gettext_lazy("Beginning of an e-mail address, part of a name, or a whole key."),
+        widget=forms.TextInput(attrs={"type": "search", "size": 20}),
+    )
+    how = forms.ChoiceField(
+        required=False,
+        label=gettext_lazy("In by"),
+        choices=[
+            (How.ANY.value, gettext_lazy("rules or name")),
+            (How.BY_RULES.value, gettext_lazy("rules")),
+            (How.BY_NAME.value, gettext_lazy("name")),
+        ],
+    )
+    entered = forms.ChoiceField(
+        required=False,
+        label=gettext_lazy("Entered"),
+        choices=[
+            ("", gettext_lazy("whenever")),
+            ("1", gettext_lazy("in the last 24 hours")),
+            ("7", gettext_lazy("in the last 7 days")),
+            ("30", gettext_lazy("in the last 30 days")),
+        ],
+    )
+
+    def wanted(self) -> Wanted:
+        self.is_valid()
+        found = self.cleaned_data
+        return Wanted(
+            search=found.get("q", ""),
+            how=How(found.get("how") or ""),
+            entered_days=int(found.get("entered") or 0),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MemberRow:
+    """One member, in words."""
+
+    email: str
+    name: str
+    how: str
+    created_at: Any
+    last_seen_at: Any
+    page: str
+    why: str
+
+
+def segment_members(request: HttpRequest, segment: str, *, site: AdminSite) -> HttpResponse:
+    """One page of the list. `after` and `before` are keys of users, so that no address is logged."""
+    require(request, SEGMENT, USER)
+    stored, loaded = _segment(segment)
+    form = FilterForm(request.GET)
+    wanted = form.wanted()
+    after, before = _key(request.GET.get("after")), _key(request.GET.get("before"))
+    found = _roster(loaded, stored, wanted).page(
+        PAGE_SIZE, after=after, before=before, seconds=SECONDS
+    )
+    definition = loaded.ruleset.definitions[segment]
+    keys = [member.user.key for member in found.members]
+    size = size_of(stored)
+    return respond(
+        request,
+        site,
+        "admin/featureflags/segment_members.html",
+        title=_("Who is in %s") % segment,
+        trail=[segments_link(), change_link(stored.pk, stored.key)],
+        segment=stored,
+        form=form,
+        rows=[_row(member, definition, stored) for member in found.members],
+        size_counted=0 if size is None else size.at_least,
+        size="" if size is None else number_in_words(size),
+        counted="" if size is None else counted_in_words(size),
+        is_filtered=wanted != Wanted(),
+        is_cut=found.is_cut,
+        seconds=SECONDS,
+        previous=_page_link(request, "before", keys[:1]) if found.has_previous else "",
+        next=_page_link(request, "after", keys[-1:]) if found.has_next else "",
+        export=reverse("admin:featureflags_segment_export", args=[segment]),
+        degraded=[] if loaded.degraded is None else [degradation_in_words(loaded.degraded)],
+    )
+
+
+@require_POST
+def export_segment_members(
+    request: HttpRequest, segment: str, *, site: AdminSite
+) -> HttpResponseBase:
+    """All members that the filters leave, as CSV, sent while they are read."""
+    del site
+    require(request, SEGMENT, USER)
+    stored, loaded = _segment(segment)
+    wanted = FilterForm(request.POST).wanted()
+    definition = loaded.ruleset.definitions[segment]
+    members = _roster(loaded, stored, wanted).everyone()
+    _write_down(request, stored)
+    return csv_response(
+        request,
+        f"{segment}-{timezone.localdate().isoformat()}.csv",
+        COLUMNS,
+        (_cells(member, definition) for member in members),
+    )
+
+
+def _segment(key: str) -> tuple[Segment, LoadedRuleset]:
+    """The segment with its size, and the rules in force; raises Http404."""
+    stored = get_object_or_404(Segment.objects.select_related("size"), key=key)
+    loaded = current_ruleset()
+    if key not in loaded.ruleset.definitions:
+        raise Http404(_("There is no segment with this key."))
+    return stored, loaded
+
+
+def _roster(loaded: LoadedRuleset, segment: Segment, wanted: Wanted) -> Roster:
+    size = size_of(segment)
+    return Roster(
+        loaded.ruleset,
+        segment.key,
+        now=now_in_microseconds(),
+        wanted=wanted,
+        expected=None if size is None or size.is_outdated else size.at_most,
+    )
+
+
+def _row(member: Member, definition: SegmentDefinition, segment: Segment) -> MemberRow:
+    user = member.user
+    return MemberRow(
+        email=user.email,
+        name=user.name,
+        how=_how(member, definition),
+        created_at=to_datetime(user.created_at),
+        last_seen_at=None if user.last_seen_at is None else to_datetime(user.last_seen_at),
+        page=reverse("admin:featureflags_usercontext", args=[user.key]),
+        why=reverse("admin:featureflags_why_segment", args=[segment.key, user.key]),
+    )
+
+
+def _how(member: Member, definition: SegmentDefinition) -> str:
+    if member.rule is None:
+        until = definition.included.get(member.user.key)
+        return _("By name") if until is None else _("By name until %s") % moment_in_words(until)
+    told = definition.rules[member.rule - 1].description
+    text = _("Rule %d") % member.rule
+    return f"{text}: {told}" if told else text
+
+
+def _cells(member: Member, definition: SegmentDefinition) -> Iterator[str]:
+    user = member.user
+    yield from (user.key, user.email, user.name, user.role, to_rfc3339(user.created_at))
+    yield "" if user.last_seen_at is None else to_rfc3339(user.last_seen_at)
+    yield _how(member, definition)
+
+
+def _page_link(request: HttpRequest, name: str, keys: list[str]) -> str:
+    """The same filters with the page before or after this user; empty where there is nobody."""
+    kept = {each: request.GET[each] for each in ("q", "how", "entered") if request.GET.get(each)}
+    return "?" + urlencode({**kept, name: keys[0]}) if keys else ""
+
+
+def _key(text: str | None) -> uuid.UUID | None:
+    try:
+        return uuid.UUID(text) if text else None
+    except ValueError:
+        return None
+
+
+def _write_down(request: HttpRequest, segment: Segment) -> None:
+    """Whoever takes addresses out of here is named in the admin's log."""
+    if isinstance(request.user, User):
+        LogEntry.objects.log_actions(
+            request.user.pk,
+            Segment.objects.filter(pk=segment.pk),
+            CHANGE,
+            change_message="Exported who is in it.",
+            single_object=True,
+        )

@@ -1,0 +1,270 @@
+"""One user as LaunchDarkly sees them: context, segments, flags, and what changes by itself.
+
+The page only looks: no event goes out. Hidden SQL: the user with their groups, and the names of
+the segments, however many there are.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from django.contrib.admin import AdminSite
+from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
+from django.utils.translation import gettext as _
+
+from featureflags.admin.segments.used_by_flags import flag_address
+from featureflags.admin.shared.formatting import moment_in_words
+from featureflags.admin.shared.pages import (
+    SEGMENT,
+    USER,
+    Link,
+    may_see,
+    require,
+    respond,
+    user_or_404,
+    users_link,
+)
+from featureflags.audience.upcoming_changes import Change, changes_ahead
+from featureflags.cache.compiled_rules import current_ruleset
+from featureflags.cache.unit_of_work import unit_of_work
+from featureflags.contexts.attributes import attributes_of, catalogue
+from featureflags.contexts.building import UserContext, user_context
+from featureflags.contexts.results import ContextSource, Evaluation
+from featureflags.evaluation import all_flags, looking
+from featureflags.evaluation.evaluate import evaluate_all
+from featureflags.evaluation.reasons import degradation_in_words, reason_in_words
+from featureflags.evaluation.resolve import resolve
+from featureflags.flags.declared import declared_flags
+from featureflags.inspection.deciding_rule import decision
+from featureflags.inspection.flag_parsing import Raw
+from featureflags.launchdarkly.client import feature_store
+from featureflags.models import Segment
+from featureflags.segments.formatting import show
+from users.forms import pretty_json
+from users.models import User
+from users.selectors import snapshot_of
+from users.snapshots import UserSnapshot
+from users.times import now_in_microseconds
+
+NOT_ATTRIBUTES = frozenset({"kind", "_meta"})
+"""Parts of a context that no rule tests as an attribute of the user."""
+CHANGES_TOLD = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttributeRow:
+    """One attribute, its value as JSON. `privacy` is `public`, `private` or `withheld`."""
+
+    name: str
+    label: str
+    value: str
+    """Empty for what is withheld."""
+    privacy: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SegmentRow:
+    """One segment. `why` is empty for whoever may not see segments."""
+
+    key: str
+    name: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FlagRow:
+    """One flag, its value as JSON, and everything else in words."""
+
+    key: str
+    description: str
+    value: str
+    reason: str
+    rule: str
+    """The conditions of the rule that decided, in words; empty where none did."""
+    degraded: tuple[str, ...]
+    page: str
+    """The flag's own; empty as `why` is."""
+    why: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChangeRow:
+    """What happens at one moment, if nobody changes anything until then."""
+
+    at: str
+    causes: tuple[str, ...]
+    entering: tuple[str, ...]
+    leaving: tuple[str, ...]
+    flags: tuple[str, ...]
+
+
+def user_page(request: HttpRequest, key: uuid.UUID, *, site: AdminSite) -> HttpResponse:
+    """The page. Segments and flags can be searched by `q`."""
+    require(request, USER)
+    user = user_or_404(key)
+    wanted = request.GET.get("q", "").strip()
+    with looking(), unit_of_work():
+        found = resolve(user)
+        flags = all_flags(user)
+        raw = feature_store().raw()["flags"]
+        changes = _changes(user, flags)
+    page = _Page(user=user, wanted=wanted.lower(), may_explain=may_see(request, SEGMENT))
+    inside, outside = page.segments(found.segments)
+    return respond(
+        request,
+        site,
+        "admin/featureflags/user_page.html",
+        title=_("Segments and flags of %s") % user.get_full_name(),
+        trail=[
+            users_link(),
+            Link(text=str(user), href=reverse("admin:users_user_change", args=[user.pk])),
+        ],
+        person=user,
+        query=wanted,
+        inside=inside,
+        outside=outside,
+        flags=page.flags(flags, raw, found.segments),
+        changes=changes,
+        **_context(found),
+    )
+
+
+def _context(found: UserContext) -> dict[str, Any]:
+    context = found.context.to_dict()
+    return {
+        "attributes": attribute_rows(context, found.withheld),
+        "context_json": pretty_json(context),
+        "withheld": found.withheld,
+        "degraded": [degradation_in_words(reason) for reason in found.degraded],
+        "valid_until": "" if found.valid_until is None else moment_in_words(found.valid_until),
+    }
+
+
+def attribute_rows(context: Mapping[str, Any], withheld: tuple[str, ...]) -> list[AttributeRow]:
+    """The attributes of a context (as its dictionary), then those that it was not given, by name."""
+    private = set(context.get("_meta", {}).get("privateAttributes", ()))
+    sent = [
+        AttributeRow(
+            name=name,
+            label=_label(name),
+            value=show(value),
+            privacy="private" if name in private else "public",
+        )
+        for name, value in sorted(context.items())
+        if name not in NOT_ATTRIBUTES
+    ]
+    kept = [
+        AttributeRow(name=name, label=_label(name), value="", privacy="withheld")
+        for name in sorted(withheld)
+    ]
+    return [*sent, *kept]
+
+
+def _label(name: str) -> str:
+    known = catalogue().get(name)
+    return "" if known is None else str(known.label)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Page:
+    """Whose page it is, and what is searched for, in lower case."""
+
+    user: User
+    wanted: str
+    may_explain: bool
+
+    def segments(self, within: tuple[str, ...]) -> tuple[list[SegmentRow], list[SegmentRow]]:
+        """Segments that the user is in, and all others, by key."""
+        rows = [
+            SegmentRow(key=key, name=name, why=self._why("segment", key))
+            for key, name in Segment.objects.order_by("key").values_list("key", "name")
+            if self._is_wanted(key, name)
+        ]
+        inside = frozenset(within)
+        return (
+            [row for row in rows if row.key in inside],
+            [row for row in rows if row.key not in inside],
+        )
+
+    def flags(
+        self,
+        evaluations: Mapping[str, Evaluation],
+        raw: Mapping[str, Raw],
+        segments: tuple[str, ...],
+    ) -> list[FlagRow]:
+        """Every flag, by key."""
+        rows = (self._flag(each, raw, segments) for each in evaluations.values())
+        return [row for row in rows if self._is_wanted(row.key, row.description)]
+
+    def _flag(
+        self, evaluation: Evaluation, raw: Mapping[str, Raw], segments: tuple[str, ...]
+    ) -> FlagRow:
+        declared = declared_flags().get(evaluation.flag)
+        flag = raw.get(evaluation.flag, {})
+        decided = decision(evaluation.flag, flag, evaluation.reason, segments)
+        return FlagRow(
+            key=evaluation.flag,
+            description=declared.description if declared else _("Not declared in this project."),
+            value=show(evaluation.value),
+            reason=reason_in_words(evaluation),
+            rule="" if decided is None else decided.words,
+            degraded=tuple(degradation_in_words(reason) for reason in evaluation.degraded),
+            page=flag_address(evaluation.flag) if self.may_explain else "",
+            why=self._why("flag", evaluation.flag),
+        )
+
+    def _is_wanted(self, *texts: str) -> bool:
+        return not self.wanted or any(self.wanted in text.lower() for text in texts)
+
+    def _why(self, what: str, key: str) -> str:
+        if not self.may_explain:
+            return ""
+        return reverse(f"admin:featureflags_why_{what}", args=[key, self.user.pk])
+
+
+def _changes(user: User, flags: Mapping[str, Evaluation]) -> list[ChangeRow]:
+    """What changes by itself, with the flags that the SDK gives for the context of that moment."""
+    now = now_in_microseconds()
+    ruleset = current_ruleset().ruleset
+    snapshot = snapshot_of(user)
+    rows, before = [], flags
+    for change in changes_ahead(ruleset, snapshot, now=now, most=CHANGES_TOLD):
+        context = user_context(snapshot, ruleset, change.at, source=ContextSource.LOADED)
+        after = evaluate_all(context, None)
+        rows.append(
+            ChangeRow(
+                at=moment_in_words(change.at),
+                causes=tuple(_causes(change, snapshot)),
+                entering=change.entering,
+                leaving=change.leaving,
+                flags=tuple(_differences(before, after)),
+            )
+        )
+        before = after
+    return rows
+
+
+def _causes(change: Change, snapshot: UserSnapshot) -> Iterator[str]:
+    attributes = attributes_of(snapshot, change.at)
+    for name in change.attributes:
+        value = show(attributes.get(name))
+        yield _("%(attribute)s becomes %(value)s") % {
+            "attribute": _label(name) or name,
+            "value": value,
+        }
+    for key in change.memberships:
+        yield _("the membership by name of %s ends") % key
+
+
+def _differences(
+    before: Mapping[str, Evaluation], after: Mapping[str, Evaluation]
+) -> Iterator[str]:
+    for key, evaluation in after.items():
+        old = before.get(key)
+        # JSON values: true is not 1.
+        if old is not None and show(old.value) != show(evaluation.value):
+            yield f"{key}: {show(old.value)} → {show(evaluation.value)}"

@@ -1,0 +1,235 @@
+"""Why a user is in a segment, or not, as a page shows it: the segment, and those it rests on.
+
+One section for each segment, linked with each other, so that segments which share others are
+told once.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+
+from django.urls import reverse
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+from featureflags.admin.shared.formatting import moment_in_words, observed_in_words
+from featureflags.admin.shared.pages import Link
+from featureflags.editing.sentences import condition_in_words
+from featureflags.models import Segment, SegmentMember
+from featureflags.segments.definitions import SEGMENT_MATCH
+from featureflags.segments.explanation_tree import (
+    MISSING,
+    ConditionExplanation,
+    Explanation,
+    RuleExplanation,
+)
+from users.models import User
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConditionRow:
+    """One condition and what it saw."""
+
+    words: str
+    held: bool | None
+    """None: it cannot be told."""
+    observed: str
+    note: str = ""
+    links: tuple[Link, ...] = ()
+    """To what the condition rests on."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RuleRow:
+    """One rule. `state` is `matched`, `failed`, `unknown` or `unasked`, for the style sheet."""
+
+    number: int
+    description: str
+    state: str
+    verdict: str
+    conditions: tuple[ConditionRow, ...]
+    serves: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Section:
+    """One segment, of Django or of LaunchDarkly."""
+
+    anchor: str
+    title: str
+    verdict: bool | None
+    headline: str
+    notes: tuple[str, ...] = ()
+    rules: tuple[RuleRow, ...] = ()
+    links: tuple[Link, ...] = ()
+
+
+def anchor_of(segment_key: str) -> str:
+    """The id of a segment's section on a page."""
+    return f"segment-{segment_key}"
+
+
+def segment_link(key: str, *, is_in: bool) -> Link:
+    """To the section of a segment on the same page."""
+    text = _("Why in %s?") if is_in else _("Why not in %s?")
+    return Link(text=text % key, href=f"#{anchor_of(key)}")
+
+
+def segment_sections(
+    explanations: Iterable[Explanation], user: User, *, asked: Collection[str] = ()
+) -> list[Section]:
+    """A section for each of these and for each segment they rest on; two queries.
+
+    `asked` are keys whose own page this is: their section does not lead there.
+    """
+    found = _flattened(explanations)
+    rows = Segment.objects.in_bulk(list(found), field_name="key")
+    members = {
+        member.segment.key: member
+        for member in SegmentMember.objects.filter(
+            user=user.pk, segment__key__in=list(found)
+        ).select_related("segment")
+    }
+    return [
+        _section(explanation, user, rows.get(key), members.get(key), own_page=key not in asked)
+        for key, explanation in found.items()
+    ]
+
+
+def _flattened(explanations: Iterable[Explanation]) -> dict[str, Explanation]:
+    """By key: these, then those that they rest on, the nearest first."""
+    pending = deque(explanations)
+    found: dict[str, Explanation] = {}
+    while pending:
+        explanation = pending.popleft()
+        if explanation.segment_key not in found:
+            found[explanation.segment_key] = explanation
+            for rule in explanation.rules:
+                for condition in rule.conditions:
+                    pending.extend(condition.nested)
+    return found
+
+
+def _section(
+    explanation: Explanation,
+    user: User,
+    segment: Segment | None,
+    member: SegmentMember | None,
+    *,
+    own_page: bool,
+) -> Section:
+    key = explanation.segment_key
+    links = []
+    if segment is not None:
+        if own_page:
+            args = [key, user.pk]
+            links.append(
+                Link(text=_("Why?"), href=reverse("admin:featureflags_why_segment", args=args))
+            )
+        edit = reverse("admin:featureflags_segment_change", args=[segment.pk])
+        links.append(Link(text=_("Open the segment"), href=edit))
+    return Section(
+        anchor=anchor_of(key),
+        title=segment.name if segment is not None else key,
+        verdict=explanation.verdict,
+        headline=_headline(explanation, user.get_full_name(), segment),
+        notes=tuple(_notes(explanation, segment, member)),
+        rules=tuple(_rule(rule) for rule in explanation.rules),
+        links=tuple(links),
+    )
+
+
+def _headline(explanation: Explanation, who: str, segment: Segment | None) -> str:
+    by = explanation.decided_by
+    said = {"user": who, "segment": explanation.segment_key, "number": by.removeprefix("rule ")}
+    texts = {
+        "unknown segment": _("There is no segment “%(segment)s”: nobody is in it."),
+        "included": _("%(user)s is in “%(segment)s”: included by name."),
+        "excluded": _("%(user)s is not in “%(segment)s”: excluded by name."),
+        "no rule": _("%(user)s is not in “%(segment)s”: no rule matches."),
+    }
+    if segment is not None and not segment.is_active:
+        text = _("%(user)s is not in “%(segment)s”: it is not active.")
+    elif by == "no rule" and not explanation.rules:
+        text = _("%(user)s is not in “%(segment)s”: it has no rules.")
+    else:
+        text = texts.get(by, _("%(user)s is in “%(segment)s”: rule %(number)s matches."))
+    return text % said
+
+
+def _notes(
+    explanation: Explanation, segment: Segment | None, member: SegmentMember | None
+) -> Iterable[str]:
+    if member is not None:
+        yield _membership(member)
+    if explanation.decided_by in {"included", "excluded"} and explanation.rules:
+        yield _("The rules are not asked. They would say:")
+    elif segment is not None and segment.is_active and not explanation.verdict:
+        yield from _nearest(explanation.rules)
+
+
+def _membership(member: SegmentMember) -> str:
+    is_in = member.kind == SegmentMember.Kind.INCLUDE
+    text = _("Included by name on %s") if is_in else _("Excluded by name on %s")
+    text %= moment_in_words(member.created_at)
+    if member.expires_at is not None:
+        text += ", " + _("until %s") % moment_in_words(member.expires_at)
+    return f"{text}: {member.reason}" if member.reason else f"{text}."
+
+
+def _nearest(rules: tuple[RuleExplanation, ...]) -> Iterable[str]:
+    """The rule of which the fewest conditions failed, if others held."""
+    failed = {
+        rule.number: sum(not condition.held for condition in rule.conditions)
+        for rule in rules
+        if any(condition.held for condition in rule.conditions)
+    }
+    if failed:
+        number = min(failed, key=lambda each: (failed[each], each))
+        text = ngettext(
+            "Rule %(number)d comes closest: %(failed)d condition does not hold.",
+            "Rule %(number)d comes closest: %(failed)d conditions do not hold.",
+            failed[number],
+        )
+        yield text % {"number": number, "failed": failed[number]}
+
+
+def _rule(rule: RuleExplanation) -> RuleRow:
+    return RuleRow(
+        number=rule.number,
+        description=rule.description,
+        state="matched" if rule.matched else "failed",
+        verdict=_("matches") if rule.matched else _("does not match"),
+        conditions=tuple(_condition(condition) for condition in rule.conditions),
+    )
+
+
+def _condition(condition: ConditionExplanation) -> ConditionRow:
+    clause = condition.clause
+    if clause.op == SEGMENT_MATCH:
+        return _segment_condition(condition)
+    note = condition.obstacle
+    if not note and condition.observed is MISSING and not condition.held:
+        note = _("A user without it never matches, whichever way the condition asks.")
+    return ConditionRow(
+        words=condition_in_words(clause),
+        held=condition.held,
+        observed=observed_in_words(clause.attribute, condition.observed),
+        note=note,
+    )
+
+
+def _segment_condition(condition: ConditionExplanation) -> ConditionRow:
+    verdicts: Mapping[str, bool] = {each.segment_key: each.verdict for each in condition.nested}
+    named = [key for key in condition.clause.values if isinstance(key, str)]
+    within = ", ".join(key for key in named if verdicts.get(key))
+    outside = _("Not in it") if len(named) == 1 else _("In none of them")
+    return ConditionRow(
+        words=condition_in_words(condition.clause),
+        held=condition.held,
+        observed=_("In %s") % within if within else outside,
+        note=condition.obstacle,
+        links=tuple(segment_link(key, is_in=verdicts[key]) for key in named if key in verdicts),
+    )

@@ -1,0 +1,210 @@
+"""“Why?” for a user and a segment, or a user and a flag. These pages only look: no event goes out."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping
+from typing import Any
+
+from django import forms
+from django.contrib.admin import AdminSite
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import reverse
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from featureflags.admin.flags.list import flag_link
+from featureflags.admin.shared.formatting import moment_in_words
+from featureflags.admin.shared.pages import (
+    SEGMENT,
+    USER,
+    Link,
+    require,
+    respond,
+    segments_link,
+    user_link,
+    user_or_404,
+    users_link,
+)
+from featureflags.admin.why.flag import (
+    launchdarkly_sections,
+    prerequisite_rows,
+    reason_sentences,
+    rule_rows,
+)
+from featureflags.admin.why.segment import Section, segment_sections
+from featureflags.audience.upcoming_changes import changes_ahead
+from featureflags.cache.compiled_rules import LoadedRuleset, current_ruleset
+from featureflags.cache.unit_of_work import unit_of_work
+from featureflags.contexts.attributes import attributes_of
+from featureflags.evaluation import Evaluation, all_flags, looking, variation_detail
+from featureflags.evaluation.reasons import degradation_in_words
+from featureflags.evaluation.resolve import resolve
+from featureflags.flags.declared import declared_flags
+from featureflags.inspection.flag_explanation import FlagExplanation, explain_flag
+from featureflags.launchdarkly.client import feature_store
+from featureflags.models import Segment
+from featureflags.segments.explain import explain
+from featureflags.segments.formatting import show
+from users.models import User
+from users.selectors import find_user, snapshot_of
+from users.times import now_in_microseconds
+
+MOST_SECTIONS = 20
+"""Segments that are explained on a flag's page; others are named with a link."""
+
+
+def why_segment(
+    request: HttpRequest, segment: str, key: uuid.UUID, *, site: AdminSite
+) -> HttpResponse:
+    """Why a user is in a segment, or not."""
+    require(request, SEGMENT, USER)
+    user = user_or_404(key)
+    loaded = current_ruleset()
+    ruleset = loaded.ruleset
+    if segment not in ruleset.definitions:
+        raise Http404(_("There is no segment with this key."))
+    now = now_in_microseconds()
+    snapshot = snapshot_of(user)
+    explanation = explain(ruleset, segment, attributes_of(snapshot, now), now=now)
+    ahead = changes_ahead(ruleset, snapshot, now=now, segment_keys=[segment])
+    first, *others = segment_sections([explanation], user, asked=[segment])
+    title = (
+        _("Why is %(user)s in %(segment)s?")
+        if explanation.verdict
+        else _("Why is %(user)s not in %(segment)s?")
+    )
+    return respond(
+        request,
+        site,
+        "admin/featureflags/why_segment.html",
+        title=title % {"user": user.get_full_name(), "segment": segment},
+        trail=[segments_link(), *(Link(text=segment, href=link.href) for link in first.links)],
+        section=first,
+        others=others,
+        person=user,
+        person_link=user_link(user),
+        changes_at=moment_in_words(ahead[0].at) if ahead else "",
+        degraded=_degraded(loaded),
+    )
+
+
+def _degraded(loaded: LoadedRuleset) -> list[str]:
+    return [] if loaded.degraded is None else [degradation_in_words(loaded.degraded)]
+
+
+def why_flag(request: HttpRequest, flag: str, key: uuid.UUID, *, site: AdminSite) -> HttpResponse:
+    """Why a user gets a flag's value, on to the segments that it rests on."""
+    require(request, SEGMENT, USER)
+    user = user_or_404(key)
+    with looking(), unit_of_work():
+        evaluation = variation_detail(flag, user)
+        found = resolve(user)
+        data = feature_store().raw()
+        context = found.context.to_dict()
+        explanation = explain_flag(flag, data, context, evaluation.reason, found.segments)
+        others = all_flags(user) if explanation is not None and explanation.prerequisites else {}
+    if explanation is None and flag not in declared_flags():
+        raise Http404(_("There is no flag with this key."))
+    return respond(
+        request,
+        site,
+        "admin/featureflags/why_flag.html",
+        title=_("Why is %(flag)s %(value)s for %(user)s?")
+        % {"user": user.get_full_name(), "flag": flag, "value": show(evaluation.value)},
+        trail=[users_link(), user_link(user)],
+        flag=flag,
+        flag_address=flag_link(flag).href,
+        person=user,
+        value=show(evaluation.value),
+        sentences=reason_sentences(evaluation, explanation),
+        degraded=[degradation_in_words(reason) for reason in evaluation.degraded],
+        **_explained(evaluation, explanation, user, found.segments, others),
+    )
+
+
+def _explained(
+    evaluation: Evaluation,
+    explanation: FlagExplanation | None,
+    user: User,
+    ours: tuple[str, ...],
+    others: Mapping[str, Evaluation],
+) -> dict[str, Any]:
+    if explanation is None:
+        return {}
+    return {
+        "explanation": explanation,
+        "rules": rule_rows(evaluation, explanation, ours),
+        "prerequisites": prerequisite_rows(explanation, user, others),
+        "sections": [
+            *launchdarkly_sections(explanation, user, ours),
+            *_django_sections(explanation, user),
+        ],
+    }
+
+
+def _django_sections(explanation: FlagExplanation, user: User) -> list[Section]:
+    now = now_in_microseconds()
+    ruleset = current_ruleset().ruleset
+    attributes = attributes_of(snapshot_of(user), now)
+    keys = explanation.django_segments[:MOST_SECTIONS]
+    explanations = [explain(ruleset, key, attributes, now=now) for key in keys]
+    return segment_sections(explanations, user)
+
+
+class WhyForm(forms.Form):
+    """Whom, and what, to explain."""
+
+    user = forms.CharField(
+        label=gettext_lazy("User"),
+        help_text=gettext_lazy("E-mail address or key."),
+        widget=forms.TextInput(attrs={"class": "vTextField", "autocomplete": "off"}),
+    )
+    about = forms.ChoiceField(label=gettext_lazy("Segment or flag"))
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        with looking():
+            served = feature_store().raw()["flags"]
+        segments = Segment.objects.order_by("key").values_list("key", "name")
+        flags = sorted({*declared_flags(), *served})
+        self.fields["about"].choices = [  # type: ignore[attr-defined]  # a ChoiceField has them
+            ("", _("Choose one")),
+            (_("Segments"), [(f"segment:{key}", f"{key}: {name}") for key, name in segments]),
+            (_("Flags"), [(f"flag:{key}", key) for key in flags]),
+        ]
+
+    def clean_user(self) -> User:
+        user = find_user(self.cleaned_data["user"])
+        if user is None:
+            raise forms.ValidationError(_("There is no user with this address or key."))
+        return user
+
+    def address(self) -> str:
+        """Where the answer stands."""
+        what, _colon, key = self.cleaned_data["about"].partition(":")
+        name = "featureflags_why_segment" if what == "segment" else "featureflags_why_flag"
+        return reverse(f"admin:{name}", args=[key, self.cleaned_data["user"].pk])
+
+
+def why_search(request: HttpRequest, *, site: AdminSite) -> HttpResponse:
+    """Ask for a user by address or key. A POST, so that no address stands in a server's log."""
+    require(request, SEGMENT, USER)
+    about = request.GET.get("about", "")
+    form = WhyForm(request.POST if request.method == "POST" else None, initial={"about": about})
+    if form.is_valid():
+        return HttpResponseRedirect(form.address())
+    return respond(
+        request,
+        site,
+        "admin/featureflags/why_search.html",
+        title=_("Why does somebody see this?"),
+        trail=[segments_link()],
+        form=form,
+    )
+
+
+def why_search_link(about: str = "") -> Link:
+    """To the question, about a segment (`segment:KEY`) or a flag (`flag:KEY`) already."""
+    address = reverse("admin:featureflags_why")
+    return Link(text=_("Why?"), href=f"{address}?about={about}" if about else address)

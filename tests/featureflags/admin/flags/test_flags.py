@@ -1,0 +1,346 @@
+"""The pages of LaunchDarkly's flags: what they are, whom they serve what, and how many."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from cachalot.api import cachalot_disabled
+from django.contrib.auth.models import Permission
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
+from django.utils import timezone
+from pytest_django.fixtures import Settings
+
+from featureflags.admin.flags import list as flags_admin
+from featureflags.audience.stored_sizes import count_everything
+from featureflags.cache import flag_usage
+from featureflags.evaluation import is_enabled
+from featureflags.inspection import variation_counts
+from featureflags.models import FlagCount
+from tests.conftest import FlagFile
+from tests.factories import SegmentFactory, SegmentMemberFactory, UserFactory
+from tests.services.flag_json import (
+    boolean_flag,
+    prerequisite,
+    rollout,
+    segment_rule,
+    string_flag,
+)
+from tests.services.flag_json import clause as flag_clause
+from tests.services.flag_json import rule as flag_rule
+from tests.services.launchdarkly_api import LaunchDarklyApiServer
+
+pytestmark = pytest.mark.django_db
+
+LIST = reverse("admin:featureflags_flags")
+
+
+@pytest.fixture
+def viewer(client: Client) -> Client:
+    return as_one_who_may(client, "view_segment")
+
+
+def as_one_who_may(client: Client, *codenames: str) -> Client:
+    user = UserFactory.create(staff=True)
+    user.user_permissions.set(Permission.objects.filter(codename__in=codenames))
+    client.force_login(user)
+    return client
+
+
+def page_of(flag: str) -> str:
+    return reverse("admin:featureflags_flag", args=[flag])
+
+
+def counting(flag: str) -> str:
+    return reverse("admin:featureflags_flag_count", args=[flag])
+
+
+def rows(response: Any) -> dict[str, Any]:
+    assert response.status_code == 200
+    return {row.link.text: row for row in response.context["rows"]}
+
+
+class TestList:
+    def test_what_each_flag_is(self, viewer: Client, flag_file: FlagFile) -> None:
+        segment = SegmentFactory.create(key="crew")
+        flag_file(
+            boolean_flag("beta", rules=[segment_rule("crew", "gone")]),
+            boolean_flag("asleep", on=False),
+        )
+        response = viewer.get(LIST)
+        found = rows(response)
+        beta = found["beta"]
+        assert (beta.is_on, beta.is_declared, beta.more) == (True, False, 0)
+        assert beta.targeting == (
+            'rule 1: segments is any of "crew" or "gone" → true',
+            "everybody else → false",
+        )
+        crew, gone = beta.segments
+        assert crew.href == reverse("admin:featureflags_segment_change", args=[segment.pk])
+        assert (gone.text, gone.href) == ("gone", "")
+        assert (found["asleep"].is_on, found["asleep"].targeting) == (
+            False,
+            ("everybody → false",),
+        )
+        missing = found["welcome-tour"]
+        assert (missing.is_on, missing.is_declared, missing.targeting) == (None, True, ())
+        page = response.content.decode()
+        assert "not in Django" in page
+        assert f'href="{page_of("beta")}"' in page
+        assert " style=" not in page
+
+    def test_long_targeting_is_cut(self, viewer: Client, flag_file: FlagFile) -> None:
+        flag_file(boolean_flag("beta", rules=[segment_rule(f"s{n}") for n in range(5)]))
+        beta = rows(viewer.get(LIST))["beta"]
+        assert (len(beta.targeting), beta.more) == (3, 3)
+
+    def test_how_often_it_was_evaluated(self, viewer: Client, flag_file: FlagFile) -> None:
+        flag_file(boolean_flag("beta"))
+        assert "No evaluation was counted yet." in viewer.get(LIST).content.decode()
+        for _ in range(3):
+            is_enabled("beta", anonymous_key="x")
+        flag_usage.flush()
+        response = viewer.get(LIST)
+        assert rows(response)["beta"].evaluated.endswith(", 3 times")
+        assert rows(response)["welcome-tour"].evaluated == ""
+        assert "Evaluations are counted since" in response.content.decode()
+
+    def test_when_it_last_changed_where_the_rest_api_may_be_asked(
+        self, viewer: Client, flag_file: FlagFile, settings: Settings
+    ) -> None:
+        flag_file(boolean_flag("beta"), boolean_flag("older"))
+        response = viewer.get(LIST)
+        assert rows(response)["beta"].changed == ""
+        page = response.content.decode()
+        assert "LaunchDarkly's REST API alone: Not set: LAUNCHDARKLY_API_TOKEN" in page
+        assert "The flags held here last changed" in page
+        with LaunchDarklyApiServer() as api:
+            settings.FEATUREFLAGS = {**settings.FEATUREFLAGS, **api.settings}
+            here = {"version": 1, "lastModified": 1_750_000_000_000}
+            older = {**here, "version": 0}
+            api.flags = {
+                "beta": {"key": "beta", "environments": {api.environment: here}},
+                "older": {"key": "older", "environments": {api.environment: older}},
+            }
+            found = rows(viewer.get(LIST))
+        assert found["beta"].changed == "June 15, 2025, 3:06 p.m. (UTC)"
+        assert found["older"].changed == "after June 15, 2025, 3:06 p.m. (UTC)"
+
+    @pytest.mark.parametrize(
+        ("query", "expected"),
+        [
+            ({"q": "BET"}, {"beta"}),
+            ({"q": "tour"}, {"welcome-tour"}),
+            ({"state": "on"}, {"beta", "accent-colour"}),
+            ({"state": "off"}, {"asleep"}),
+            ({"state": "undeclared"}, {"asleep", "beta"}),
+            ({"state": "missing"}, {"internal-tools", "new-checkout", "welcome-tour"}),
+            ({"state": "odd", "q": "asl"}, {"asleep"}),
+        ],
+    )
+    def test_search_and_filter(
+        self, viewer: Client, flag_file: FlagFile, query: dict[str, str], expected: set[str]
+    ) -> None:
+        flag_file(
+            boolean_flag("beta"),
+            boolean_flag("asleep", on=False),
+            string_flag("accent-colour", ("red",)),
+        )
+        assert set(rows(viewer.get(LIST, query))) == expected
+
+    def test_pages(
+        self, viewer: Client, flag_file: FlagFile, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(flags_admin, "PAGE_SIZE", 2)
+        flag_file(*(boolean_flag(f"flag-{n}") for n in range(3)))
+        first = viewer.get(LIST, {"q": "flag-"})
+        assert set(rows(first)) == {"flag-0", "flag-1"}
+        assert "?q=flag-&amp;state=&amp;page=2" in first.content.decode()
+        assert set(rows(viewer.get(LIST, {"q": "flag-", "page": "2"}))) == {"flag-2"}
+        assert set(rows(viewer.get(LIST, {"q": "flag-", "page": "x"}))) == {"flag-0", "flag-1"}
+
+    def test_no_flags_are_said(self, viewer: Client, settings: Settings) -> None:
+        settings.FEATUREFLAGS = {**settings.FEATUREFLAGS, "FLAG_FILE": "/nowhere.json"}
+        page = viewer.get(LIST).content.decode()
+        assert "LaunchDarkly has not sent any flags." in page
+
+    def test_25_cost_as_much_as_5(self, viewer: Client, flag_file: FlagFile) -> None:
+        def queries(number: int) -> int:
+            SegmentFactory.create_batch(number)
+            flag_file(
+                *(boolean_flag(f"f{n}", rules=[segment_rule(f"s{n}")]) for n in range(number))
+            )
+            viewer.get(LIST)
+            with cachalot_disabled(), CaptureQueriesContext(connection) as captured:
+                viewer.get(LIST)
+            return len(captured)
+
+        assert queries(5) == queries(25)
+
+
+class TestPage:
+    def test_rules_segments_and_facts(self, viewer: Client, flag_file: FlagFile) -> None:
+        segment = SegmentFactory.create(key="crew")
+        SegmentMemberFactory.create_batch(2, segment=segment)
+        count_everything()
+        flag_file(
+            boolean_flag("first", fallthrough=True),
+            boolean_flag(
+                "beta", rules=[segment_rule("crew")], prerequisites=[prerequisite("first")]
+            ),
+        )
+        response = viewer.get(page_of("beta"))
+        page = response.content.decode()
+        assert "rule 1: segments is any of &quot;crew&quot; → true" in page
+        assert f'href="{page_of("first")}"' in page
+        [row] = response.context["segments"]
+        assert (row.members.text, row.is_live) == ("2", True)
+        assert row.ways[0].startswith("rule 1, condition 1 of the flag “beta”")
+        facts = dict(response.context["facts"])
+        assert facts["Declared in code"] == "No"
+        assert facts["Values"] == "true, false"
+        assert facts["Last evaluated"] == "No evaluation was counted yet."
+        assert facts["Last changed"].startswith("LaunchDarkly's REST API alone knows. Not set")
+
+    def test_what_is_wrong_with_it(self, viewer: Client, flag_file: FlagFile) -> None:
+        misleading = flag_rule(flag_clause("segments", "contains", "user"))
+        flag_file(boolean_flag("beta", rules=[misleading, segment_rule("gone")]))
+        problems = viewer.get(page_of("beta")).context["problems"]
+        assert len(problems) == 3
+        assert any("is in LaunchDarkly, and not declared here" in text for text in problems)
+        assert any("“gone”, which Django does not have" in text for text in problems)
+        assert any("matches every segment with such a key" in text for text in problems)
+
+    def test_one_that_is_off_and_one_that_is_missing(
+        self, viewer: Client, flag_file: FlagFile
+    ) -> None:
+        flag_file(boolean_flag("beta", on=False, rules=[segment_rule("crew")]))
+        page = viewer.get(page_of("beta")).content.decode()
+        assert "Everybody gets false." in page
+        assert "if it were on" in page
+        assert "Nobody is decided by it now" in page
+        page = viewer.get(page_of("welcome-tour")).content.decode()
+        assert "everybody gets the default in the code" in page
+        assert viewer.get(page_of("nowhere")).status_code == 404
+
+    def test_without_the_permission_to_see_users_nobody_is_asked_for(
+        self, client: Client, flag_file: FlagFile
+    ) -> None:
+        flag_file(boolean_flag("beta"))
+        page = as_one_who_may(client, "view_segment").get(page_of("beta")).content.decode()
+        assert "why-user" not in page
+        both = as_one_who_may(client, "view_segment", "view_user")
+        assert 'value="flag:beta"' in both.get(page_of("beta")).content.decode()
+
+
+class TestCounts:
+    @pytest.fixture(autouse=True)
+    def flags(self, flag_file: FlagFile) -> None:
+        flag_file(
+            boolean_flag("beta", rules=[segment_rule("employee")]),
+            boolean_flag("half", fallthrough=rollout(50_000, 50_000)),
+        )
+        UserFactory.create_batch(3)
+        UserFactory.create(employee=True)
+
+    def test_a_sample_of_a_few_is_everybody(self, viewer: Client) -> None:
+        assert "Not counted yet." in viewer.get(page_of("beta")).content.decode()
+        response = viewer.post(counting("beta"), {"how": "sample"}, follow=True)
+        count = response.context["count"]
+        assert count.headline.startswith("All 5 users, ")
+        assert [(row.value, row.users, row.share) for row in count.rows] == [
+            ("false", "4", "80.0 %"),
+            ("true", "1", "20.0 %"),
+        ]
+        assert count.rows[1].ways == ("rule 1: 1",)
+        assert "<svg" in count.rows[0].chart
+        assert FlagCount.objects.get().started_by is not None
+
+    def test_a_sample_says_how_sure_it_is(
+        self, viewer: Client, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(variation_counts, "SAMPLE", 2)
+        monkeypatch.setattr(variation_counts, "SAMPLE_WINDOW", 2)
+        viewer.post(counting("half"), {"how": "sample"})
+        count = viewer.get(page_of("half")).context["count"]
+        assert count.headline.startswith("A random sample of ")
+        assert all("between" in row.share for row in count.rows)
+
+    def test_everybody_by_a_task(self, client: Client) -> None:
+        editor = as_one_who_may(client, "view_segment", "change_segment")
+        response = editor.post(counting("beta"), {"how": "everybody"})
+        assert response.headers["Location"] == f"{page_of('beta')}#count"
+        count = FlagCount.objects.get()
+        assert (count.state, count.users_counted) == (FlagCount.State.DONE, count.users_planned)
+
+    def test_progress_going_on_and_cancelling(
+        self, client: Client, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(variation_counts, "BATCH", 2)
+        monkeypatch.setattr(variation_counts, "SECONDS_WAITED", 0.0)
+        editor = as_one_who_may(client, "view_segment", "change_segment")
+        response = editor.post(counting("beta"), {"how": "everybody"}, follow=True)
+        assert response.context["count"].percent == 40
+        page = response.content.decode()
+        assert '<progress max="100" value="40"' in page
+        assert "Nobody counts at the moment." in page
+        assert "live.js" not in page
+        FlagCount.objects.update(lease_until=timezone.now() + variation_counts.LEASE)
+        page = editor.get(page_of("beta")).content.decode()
+        assert "live.js" in page
+        assert 'data-ended="false"' in page
+        assert "Go on" not in page
+        FlagCount.objects.update(lease_until=None)
+        response = editor.post(counting("beta"), {"how": "continue"}, follow=True)
+        assert response.context["count"].percent == 80
+        response = editor.post(counting("beta"), {"how": "cancel"}, follow=True)
+        assert response.context["count"].state == "Cancelled"
+        assert response.context["count"].headline.startswith("4 of 5 users counted, until")
+
+    def test_two_do_not_count_one_flag(self, viewer: Client) -> None:
+        variation_counts.begin("beta")
+        response = viewer.post(counting("beta"), {"how": "sample"}, follow=True)
+        assert "This flag is being counted already." in response.content.decode()
+
+    def test_what_failed_is_said(self, viewer: Client) -> None:
+        count = variation_counts.begin("beta")
+        FlagCount.objects.filter(pk=count.pk).update(
+            state=FlagCount.State.FAILED,
+            error=variation_counts.NO_FLAGS,
+            finished_at=timezone.now(),
+        )
+        shown = viewer.get(page_of("beta")).context["count"]
+        assert shown.notes == ("It failed: LaunchDarkly has not sent any flags.",)
+        assert shown.rows == ()
+
+    def test_a_change_since_is_said(self, viewer: Client) -> None:
+        viewer.post(counting("beta"), {"how": "sample"})
+        FlagCount.objects.update(flag_version=99, has_changed=True)
+        notes = viewer.get(page_of("beta")).context["count"].notes
+        assert len(notes) == 2
+        assert notes[1] == "The flag has changed since."
+
+    @pytest.mark.parametrize("how", ["everybody", "continue", "cancel"])
+    def test_to_count_everybody_takes_the_permission_to_change_segments(
+        self, viewer: Client, how: str
+    ) -> None:
+        assert viewer.post(counting("beta"), {"how": how}).status_code == 403
+        assert not FlagCount.objects.exists()
+        assert "Count everybody" not in viewer.get(page_of("beta")).content.decode()
+
+    def test_only_a_post_counts(self, viewer: Client) -> None:
+        assert viewer.get(counting("beta")).status_code == 405
+        assert viewer.post(counting("nowhere"), {"how": "sample"}).status_code == 404
+
+
+@pytest.mark.parametrize("address", [LIST, page_of("beta")])
+def test_the_permission_to_see_segments_is_needed(
+    client: Client, flag_file: FlagFile, address: str
+) -> None:
+    flag_file(boolean_flag("beta"))
+    assert "/admin/login/" in client.get(address).headers["Location"]
+    assert as_one_who_may(client, "view_user").get(address).status_code == 403
+    assert client.post(counting("beta")).status_code == 403

@@ -1,0 +1,437 @@
+"""“Why?”: from a flag's value by its rules and segments to the user's own field."""
+
+from __future__ import annotations
+
+import datetime
+import uuid
+from typing import Any
+
+import pytest
+from cachalot.api import cachalot_disabled
+from django.contrib.auth.models import Permission
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.formats import date_format
+from pytest_django.fixtures import Settings
+
+from featureflags.admin.why.segment import Section
+from featureflags.evaluation import override_flag
+from featureflags.models import SegmentMember
+from tests.conftest import FlagFile
+from tests.factories import SegmentFactory, SegmentMemberFactory, UserFactory, clause, rule
+from tests.services.flag_json import (
+    boolean_flag,
+    prerequisite,
+    rollout,
+    segment,
+    segment_rule,
+    string_flag,
+)
+from tests.services.flag_json import clause as flag_clause
+from tests.services.flag_json import rule as flag_rule
+from tests.services.launchdarkly import LaunchDarklyServer
+from users.models import User
+
+pytestmark = pytest.mark.django_db
+
+SEARCH = reverse("admin:featureflags_why")
+VIEWER = ("view_segment", "view_user")
+
+
+@pytest.fixture(autouse=True)
+def flags(flag_file: FlagFile) -> None:
+    flag_file()
+
+
+@pytest.fixture
+def viewer(client: Client) -> Client:
+    """Whoever may only look reads everything here."""
+    user = UserFactory.create(staff=True)
+    user.user_permissions.set(Permission.objects.filter(codename__in=VIEWER))
+    client.force_login(user)
+    return client
+
+
+def ada(**fields: Any) -> User:
+    return UserFactory.create(email="ada@agpt.co", name="Ada", **fields)
+
+
+def why_segment(key: str, user: User) -> str:
+    return reverse("admin:featureflags_why_segment", args=[key, user.pk])
+
+
+def why_flag(key: str, user: User) -> str:
+    return reverse("admin:featureflags_why_flag", args=[key, user.pk])
+
+
+def sections(response: Any) -> dict[str, Section]:
+    """The sections of a flag's page by their anchor."""
+    assert response.status_code == 200
+    return {section.anchor: section for section in response.context["sections"]}
+
+
+class TestSegment:
+    def test_in_by_a_rule_with_the_value_of_each_condition(self, viewer: Client) -> None:
+        response = viewer.get(why_segment("employee", ada()))
+        section = response.context["section"]
+        assert section.verdict is True
+        assert section.headline == "Ada is in “employee”: rule 1 matches."
+        [only] = section.rules
+        assert [(row.words, row.held, row.observed) for row in only.conditions] == [
+            ('E-mail domain is any of "agpt.co"', True, 'E-mail domain: "agpt.co"'),
+            ("E-mail verified is true", True, "E-mail verified: true"),
+        ]
+        page = response.content.decode()
+        assert "Why is Ada in employee?" in page
+        assert "It stays like this until somebody changes the user or the segment." in page
+
+    def test_not_in_and_what_came_closest(self, viewer: Client) -> None:
+        user = ada()
+        User.objects.filter(pk=user.pk).update(email_verified=False)
+        section = viewer.get(why_segment("employee", user)).context["section"]
+        assert section.verdict is False
+        assert section.headline == "Ada is not in “employee”: no rule matches."
+        assert section.notes == ("Rule 1 comes closest: 1 condition does not hold.",)
+        assert [row.held for row in section.rules[0].conditions] == [True, False]
+        assert section.rules[0].conditions[1].observed == "E-mail verified: false"
+
+    def test_what_the_user_lacks(self, viewer: Client) -> None:
+        SegmentFactory.create(
+            key="payers", rules=[rule(clause("custom_plan", "in", "free", negate=True))]
+        )
+        [only] = viewer.get(why_segment("payers", ada())).context["section"].rules
+        assert only.conditions[0].observed == "plan: not known"
+        assert only.conditions[0].note.startswith("A user without it never matches")
+
+    def test_a_date_in_the_zone_of_the_site(self, viewer: Client, settings: Settings) -> None:
+        settings.TIME_ZONE = "Europe/Berlin"
+        SegmentFactory.create(
+            key="old", rules=[rule(clause("created_at", "before", "2030-01-01T00:00:00Z"))]
+        )
+        user = ada(created_at=datetime.datetime(2026, 7, 1, 22, 30, tzinfo=datetime.UTC))
+        [only] = viewer.get(why_segment("old", user)).context["section"].rules
+        assert only.conditions[0].observed == (
+            'Account created: "2026-07-01T22:30:00Z", July 2, 2026, 12:30 a.m. (Europe/Berlin)'
+        )
+
+    @pytest.mark.parametrize(
+        ("kind", "headline"),
+        [
+            (SegmentMember.Kind.INCLUDE, "Ada is in “beta”: included by name."),
+            (SegmentMember.Kind.EXCLUDE, "Ada is not in “beta”: excluded by name."),
+        ],
+    )
+    def test_by_name_with_reason_and_expiry(self, viewer: Client, kind: str, headline: str) -> None:
+        ends = timezone.now() + datetime.timedelta(days=3)
+        segment = SegmentFactory.create(key="beta", rules=[rule(clause("role", "in", "user"))])
+        member = SegmentMemberFactory.create(
+            segment=segment, user=ada(), kind=kind, expires_at=ends, reason="Asked for it"
+        )
+        response = viewer.get(why_segment("beta", member.user))
+        section = response.context["section"]
+        assert section.headline == headline
+        told, rules = section.notes
+        until = date_format(timezone.localtime(ends), "DATETIME_FORMAT")
+        assert told.startswith(headline.rpartition(": ")[2][:8].capitalize())
+        assert f"until {until} (UTC): Asked for it" in told
+        assert rules == "The rules are not asked. They would say:"
+        changes = kind == SegmentMember.Kind.EXCLUDE
+        assert ("this changes by itself on" in response.content.decode()) is changes
+
+    def test_segments_that_it_rests_on_are_told_once_each(self, viewer: Client) -> None:
+        SegmentFactory.create(key="base", rules=[rule(clause("role", "in", "admin"))])
+        for key in ("left", "right"):
+            SegmentFactory.create(key=key, rules=[rule(clause("", "segmentMatch", "base"))])
+        SegmentFactory.create(
+            key="top",
+            rules=[rule(clause("", "segmentMatch", "left", "right", "employee", negate=True))],
+        )
+        response = viewer.get(why_segment("top", ada()))
+        [only] = response.context["section"].rules
+        [condition] = only.conditions
+        assert condition.observed == "In employee"
+        assert [(link.text, link.href) for link in condition.links] == [
+            ("Why not in left?", "#segment-left"),
+            ("Why not in right?", "#segment-right"),
+            ("Why in employee?", "#segment-employee"),
+        ]
+        anchors = [section.anchor for section in response.context["others"]]
+        assert anchors == ["segment-left", "segment-right", "segment-employee", "segment-base"]
+        page = response.content.decode()
+        for anchor in anchors:
+            assert page.count(f'id="{anchor}"') == 1
+
+    def test_an_inactive_one_and_one_without_rules(self, viewer: Client) -> None:
+        user = ada()
+        SegmentFactory.create(
+            key="off", is_active=False, rules=[rule(clause("role", "in", "user"))]
+        )
+        SegmentFactory.create(key="empty")
+        headline = viewer.get(why_segment("off", user)).context["section"].headline
+        assert headline == "Ada is not in “off”: it is not active."
+        headline = viewer.get(why_segment("empty", user)).context["section"].headline
+        assert headline == "Ada is not in “empty”: it has no rules."
+
+    def test_when_it_changes_by_itself(self, viewer: Client) -> None:
+        created = timezone.now() - datetime.timedelta(days=2)
+        page = viewer.get(why_segment("new_user", ada(created_at=created))).content.decode()
+        at = timezone.localtime(created + datetime.timedelta(days=7))
+        assert f"changes by itself on {date_format(at, 'DATETIME_FORMAT')} (UTC)" in page
+
+    def test_what_it_costs_does_not_grow_with_the_segments(self, viewer: Client) -> None:
+        def queries(keys: list[str]) -> int:
+            user = UserFactory.create()
+            SegmentFactory.create(
+                key=f"rests-on-{len(keys)}", rules=[rule(clause("", "segmentMatch", *keys))]
+            )
+            address = why_segment(f"rests-on-{len(keys)}", user)
+            viewer.get(address)
+            with cachalot_disabled(), CaptureQueriesContext(connection) as captured:
+                assert viewer.get(address).status_code == 200
+            return len(captured)
+
+        keys = [each.key for each in SegmentFactory.create_batch(12)]
+        assert queries(keys[:2]) == queries(keys)
+
+
+class TestFlag:
+    def test_the_chain_down_to_the_field(self, viewer: Client, flag_file: FlagFile) -> None:
+        flag_file(boolean_flag("beta", rules=[segment_rule("new_user"), segment_rule("employee")]))
+        response = viewer.get(why_flag("beta", ada()))
+        assert response.context["value"] == "true"
+        assert response.context["sentences"][0] == "Rule 2 (rule-employee) matched."
+        first, second = response.context["rules"]
+        assert (first.state, second.state) == ("failed", "matched")
+        assert (first.serves, second.serves) == ("Serves true.", "Serves true.")
+        [condition] = second.conditions
+        assert condition.held is True
+        assert condition.observed == 'segments: ["employee", "established_user", "user"]'
+        assert [(link.text, link.href) for link in condition.links] == [
+            ("Why in employee?", "#segment-employee")
+        ]
+        found = sections(response)
+        assert found["segment-new_user"].verdict is False
+        assert found["segment-employee"].rules[0].conditions[0].observed == (
+            'E-mail domain: "agpt.co"'
+        )
+        page = response.content.decode()
+        assert 'id="segment-employee"' in page
+        assert "Why is beta true for Ada?" in page
+
+    def test_through_a_segment_of_launchdarkly_and_one_within_a_segment(
+        self, viewer: Client, settings: Settings
+    ) -> None:
+        SegmentFactory.create(key="crew", rules=[rule(clause("", "segmentMatch", "employee"))])
+        beta = boolean_flag("beta", rules=[flag_rule(flag_clause("", "segmentMatch", "staff"))])
+        with LaunchDarklyServer(beta) as server:
+            server.set_segment(segment("staff", rules=[[flag_clause("segments", "in", "crew")]]))
+            urls = dict.fromkeys(("BASE_URI", "STREAM_URI", "EVENTS_URI"), server.url)
+            settings.FEATUREFLAGS = {
+                **settings.FEATUREFLAGS,
+                "SDK_KEY": server.sdk_key,
+                "START_WAIT": 10.0,
+                **urls,
+            }
+            found = sections(viewer.get(why_flag("beta", ada())))
+        assert list(found) == ["launchdarkly-segment-staff", "segment-crew", "segment-employee"]
+        staff, crew, employee = found.values()
+        assert staff.headline == "Ada is in “staff”: rule 1 matches."
+        assert [link.href for link in staff.rules[0].conditions[0].links] == ["#segment-crew"]
+        assert [link.href for link in crew.rules[0].conditions[0].links] == ["#segment-employee"]
+        assert employee.rules[0].conditions[0].observed == 'E-mail domain: "agpt.co"'
+
+    def test_a_flag_that_is_off(self, viewer: Client, flag_file: FlagFile) -> None:
+        flag_file(boolean_flag("beta", on=False, rules=[segment_rule("employee")]))
+        response = viewer.get(why_flag("beta", ada()))
+        assert response.context["sentences"] == [
+            "Targeting is off.",
+            "It serves what it serves while it is off: false.",
+        ]
+        assert [row.state for row in response.context["rules"]] == ["unasked"]
+
+    def test_a_target(self, viewer: Client, flag_file: FlagFile) -> None:
+        user = ada()
+        beta = boolean_flag("beta")
+        flag_file({**beta, "targets": [{"values": [str(user.pk)], "variation": 0}]})
+        response = viewer.get(why_flag("beta", user))
+        assert response.context["value"] == "true"
+        assert response.context["sentences"] == ["The user is targeted by key."]
+
+    def test_the_default_rule_and_the_place_in_a_rollout(
+        self, viewer: Client, flag_file: FlagFile
+    ) -> None:
+        flag_file(boolean_flag("beta", fallthrough=rollout(30_000, 70_000)))
+        for _ in range(4):
+            response = viewer.get(why_flag("beta", UserFactory.create()))
+            none, shares, place = response.context["sentences"]
+            assert none == "No rule matched: the default rule."
+            assert shares == "The default rule serves 30 % true, 70 % false, by key."
+            percent = float(place.removeprefix("This user falls at ").partition(" %")[0])
+            assert response.context["value"] == ("true" if percent < 30 else "false")
+            assert place.endswith(f" %: {response.context['value']}.")
+
+    def test_a_rollout_by_segments_tells_that_it_is_none(
+        self, viewer: Client, flag_file: FlagFile
+    ) -> None:
+        served = rollout(30_000, 70_000, bucket_by="segments")
+        flag_file(boolean_flag("beta", fallthrough=served))
+        sentences = viewer.get(why_flag("beta", ada())).context["sentences"]
+        assert sentences[2] == "segments cannot be divided into shares: everybody gets the first."
+
+    def test_a_prerequisite_that_failed_leads_on(self, viewer: Client, flag_file: FlagFile) -> None:
+        user = ada()
+        flag_file(
+            string_flag("colour", ("red", "blue")),
+            boolean_flag("asleep", on=False, fallthrough=True),
+            boolean_flag(
+                "beta",
+                fallthrough=True,
+                prerequisites=[
+                    prerequisite("colour", 0),
+                    prerequisite("asleep", 1),
+                    prerequisite("gone", 0),
+                ],
+            ),
+        )
+        response = viewer.get(why_flag("beta", user))
+        assert response.context["sentences"] == [
+            "It needs the flag “asleep” first.",
+            "It serves what it serves while it is off: false.",
+        ]
+        colour, asleep, gone = response.context["prerequisites"]
+        assert (colour.held, colour.wanted, colour.actual) == (True, '"red"', '"red"')
+        assert (asleep.held, asleep.wanted, asleep.actual) == (False, "false", "false")
+        assert asleep.note == "It is off: that never suffices, whatever it serves."
+        assert (gone.held, gone.note) == (False, "LaunchDarkly has no such flag.")
+        assert f'href="{why_flag("colour", user)}"' in response.content.decode()
+
+    def test_a_forced_and_an_overridden_flag(
+        self, viewer: Client, flag_file: FlagFile, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        flag_file(boolean_flag("beta", rules=[segment_rule("employee")]))
+        user = ada()
+        with override_flag("beta", False):
+            response = viewer.get(why_flag("beta", user))
+        assert response.context["sentences"] == [
+            "Overridden by a test.",
+            "LaunchDarkly is not asked.",
+        ]
+        assert response.context["value"] == "false"
+        monkeypatch.setenv("FORCE_FLAG_BETA", "false")
+        from featureflags.flags.overrides import forced_flags  # noqa: PLC0415
+
+        forced_flags.cache_clear()
+        response = viewer.get(why_flag("beta", user))
+        assert response.context["sentences"][0] == "Forced by an environment variable."
+        assert [row.state for row in response.context["rules"]] == ["unasked"]
+
+    def test_a_declared_flag_that_launchdarkly_lacks(self, viewer: Client) -> None:
+        response = viewer.get(why_flag("welcome-tour", ada()))
+        assert response.context["sentences"] == [
+            "No answer (FLAG_NOT_FOUND): the default.",
+            "Everybody gets the default: false.",
+        ]
+        assert response.context["degraded"] == ["LaunchDarkly has no flag of this key."]
+
+    def test_a_segment_that_django_does_not_have(self, viewer: Client, flag_file: FlagFile) -> None:
+        flag_file(boolean_flag("beta", rules=[segment_rule("gone")]))
+        section = sections(viewer.get(why_flag("beta", ada())))["segment-gone"]
+        assert section.headline == "There is no segment “gone”: nobody is in it."
+        assert section.links == ()
+
+    def test_what_it_costs_does_not_grow_with_the_segments(
+        self, viewer: Client, flag_file: FlagFile
+    ) -> None:
+        keys = [each.key for each in SegmentFactory.create_batch(12)]
+        flag_file(
+            boolean_flag("few", rules=[segment_rule(*keys[:2])]),
+            boolean_flag("many", rules=[segment_rule(*keys)]),
+        )
+        user = ada()
+
+        def queries(flag: str) -> int:
+            viewer.get(why_flag(flag, user))
+            with cachalot_disabled(), CaptureQueriesContext(connection) as captured:
+                assert viewer.get(why_flag(flag, user)).status_code == 200
+            return len(captured)
+
+        assert queries("few") == queries("many")
+
+
+class TestSearch:
+    @pytest.mark.parametrize("by", ["email", "key"])
+    def test_by_address_or_key(self, viewer: Client, by: str) -> None:
+        user = ada()
+        typed = "ADA@agpt.co " if by == "email" else str(user.pk)
+        response = viewer.post(SEARCH, {"user": typed, "about": "segment:employee"})
+        assert response.headers["Location"] == why_segment("employee", user)
+        response = viewer.post(SEARCH, {"user": typed, "about": "flag:welcome-tour"})
+        assert response.headers["Location"] == why_flag("welcome-tour", user)
+
+    def test_nobody_of_that_name(self, viewer: Client) -> None:
+        response = viewer.post(SEARCH, {"user": "nobody@example.com", "about": "segment:employee"})
+        assert response.context["form"].errors["user"] == [
+            "There is no user with this address or key."
+        ]
+        assert 'value="nobody@example.com"' in response.content.decode()
+
+    def test_it_knows_the_segment_that_one_comes_from(self, viewer: Client) -> None:
+        page = viewer.get(SEARCH, {"about": "segment:employee"}).content.decode()
+        assert '<option value="segment:employee" selected>' in page
+
+    def test_what_is_no_choice(self, viewer: Client) -> None:
+        response = viewer.post(SEARCH, {"user": "x", "about": "segment:gone"})
+        assert response.status_code == 200
+        assert "about" in response.context["form"].errors
+
+    def test_the_segment_s_page_leads_to_it(self, viewer: Client) -> None:
+        found = SegmentFactory.create(key="beta")
+        page = viewer.get(reverse("admin:featureflags_segment_change", args=[found.pk]))
+        assert f'href="{SEARCH}?about=segment:beta"' in page.content.decode()
+
+
+def addresses(user: User) -> list[str]:
+    return [SEARCH, why_segment("employee", user), why_flag("welcome-tour", user)]
+
+
+@pytest.mark.parametrize("missing", VIEWER)
+def test_both_permissions_are_needed(client: Client, missing: str) -> None:
+    user = UserFactory.create(staff=True)
+    wanted = [codename for codename in VIEWER if codename != missing]
+    user.user_permissions.set(Permission.objects.filter(codename__in=wanted))
+    client.force_login(user)
+    for address in addresses(ada()):
+        assert client.get(address).status_code == 403
+
+
+def test_strangers_are_sent_to_the_login(client: Client) -> None:
+    for address in addresses(ada()):
+        assert "/admin/login/" in client.get(address).headers["Location"]
+
+
+def test_what_there_is_not_is_not_found(viewer: Client) -> None:
+    user = ada()
+    nobody = User(pk=uuid.uuid4())
+    for address in (
+        why_segment("gone", user),
+        why_flag("gone", user),
+        why_segment("employee", nobody),
+        why_flag("welcome-tour", nobody),
+    ):
+        assert viewer.get(address).status_code == 404
+
+
+def test_markup_in_names_and_values_stays_text(viewer: Client, flag_file: FlagFile) -> None:
+    SegmentFactory.create(
+        key="odd", name="<b>odd</b>", rules=[rule(clause("custom_x", "in", "<i>x</i>"))]
+    )
+    flag_file(string_flag("odd", ("<u>", "y"), rules=[segment_rule("odd")]))
+    user = ada(metadata={"x": "<i>x</i>"})
+    for address in (why_segment("odd", user), why_flag("odd", user)):
+        page = viewer.get(address).content.decode()
+        assert "&lt;i&gt;x" in page
+        for markup in ("<i>", "<b>", "<u>", " style="):
+            assert markup not in page
