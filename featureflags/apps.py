@@ -15,7 +15,7 @@ class FeatureFlagsConfig(AppConfig):
 
     def ready(self) -> None:
         # Receivers and checks register themselves when imported, after the models.
-        from featureflags import checks, preloading, receivers  # noqa: F401, PLC0415
+        from featureflags import checks, preload, receivers  # noqa: F401, PLC0415
         from featureflags.audience import querysets  # noqa: PLC0415
         from featureflags.cache import celery_units  # noqa: PLC0415
         from featureflags.core import forks  # noqa: PLC0415
@@ -27,4 +27,4 @@ class FeatureFlagsConfig(AppConfig):
         celery_units.connect()
         celery_shutdown.connect()
         forks.register()
-        preloading.preload()
+        preload.preload()

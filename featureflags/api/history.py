@@ -13,7 +13,7 @@ from rest_framework.exceptions import PermissionDenied
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from featureflags.api.guarding import (
+from featureflags.api.concurrency import (
     LONGEST_NOTE,
     SOURCE,
     ConfirmField,

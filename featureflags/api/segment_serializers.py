@@ -7,7 +7,7 @@ from typing import Any
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from featureflags.api.guarding import LONGEST_NOTE, ConfirmField
+from featureflags.api.concurrency import LONGEST_NOTE, ConfirmField
 from featureflags.models import Segment, SegmentMember
 from featureflags.models.validation import find_warnings
 from users.api.strict import StrictCharField, StrictModelSerializer

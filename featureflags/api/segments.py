@@ -16,7 +16,7 @@ from rest_framework import serializers, viewsets
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from featureflags.api.guarding import (
+from featureflags.api.concurrency import (
     SOURCE,
     confirm_of,
     etag,

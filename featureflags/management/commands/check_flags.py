@@ -13,8 +13,8 @@ from featureflags.cache import daily_counters, flag_usage
 from featureflags.flags.declared import declared_flags
 from featureflags.inspection.checks import Facts, Finding, Kind, archived, find_problems
 from featureflags.inspection.flag_parsing import RawData
-from featureflags.management.flags import CANNOT_TELL, launchdarkly_data
-from featureflags.management.reading import as_json
+from featureflags.management.arguments import as_json
+from featureflags.management.flag_output import CANNOT_TELL, launchdarkly_data
 from featureflags.models import Segment
 
 HELP = """\

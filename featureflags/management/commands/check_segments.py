@@ -8,7 +8,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from featureflags.cache.compiled_rules import current_ruleset
-from featureflags.management.segments import read_json
+from featureflags.management.segment_output import read_json
 from featureflags.segments.case_files import CaseResult, InvalidCases, run_cases
 from users.times import now_in_microseconds
 

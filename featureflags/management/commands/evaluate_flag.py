@@ -11,13 +11,7 @@ from featureflags.cache.unit_of_work import unit_of_work
 from featureflags.evaluation import Evaluation, looking, variation_detail
 from featureflags.evaluation.reasons import degradation_in_words, reason_in_words, source_in_words
 from featureflags.evaluation.resolve import resolve
-from featureflags.management.reading import (
-    USER_HELP,
-    as_json,
-    in_columns,
-    on_one_line,
-    subject,
-)
+from featureflags.management.arguments import USER_HELP, as_json, in_columns, on_one_line, subject
 
 HELP = """\
 Show what a user gets for a flag, and why. LaunchDarkly is told nothing of it.

@@ -8,8 +8,8 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from featureflags.contexts.attributes import attributes_of, clocks_of
-from featureflags.management.reading import USER_HELP, as_json, subject
-from featureflags.management.segments import KEY_HELP, ruleset_with_segment
+from featureflags.management.arguments import USER_HELP, as_json, subject
+from featureflags.management.segment_output import KEY_HELP, ruleset_with_segment
 from featureflags.segments.explain import explain
 from featureflags.segments.next_change import next_change
 from users.selectors import snapshot_of

@@ -8,7 +8,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from featureflags.editing.documents import export_segments
-from featureflags.management.reading import as_json
+from featureflags.management.arguments import as_json
 from featureflags.segments.export import NotExportable
 
 HELP = """\

@@ -8,9 +8,9 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandParser
 
 from featureflags.inspection.flags_using_segment import Use, uses_of
-from featureflags.management.flags import launchdarkly_data
-from featureflags.management.reading import as_json
-from featureflags.management.segments import KEY_HELP, ruleset_with_segment
+from featureflags.management.arguments import as_json
+from featureflags.management.flag_output import launchdarkly_data
+from featureflags.management.segment_output import KEY_HELP, ruleset_with_segment
 
 HELP = """\
 Show which flags target a segment: by a rule of their own, through segments of LaunchDarkly, or

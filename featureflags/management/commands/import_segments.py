@@ -12,7 +12,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from featureflags.editing.confirmation import Examination, why_in_words
 from featureflags.editing.documents import NotImportable
 from featureflags.editing.importing import Change, import_segments
-from featureflags.management.segments import read_json
+from featureflags.management.segment_output import read_json
 
 HELP = """\
 Create and change segments from a JSON file: what export_segments writes, or the file of

@@ -9,7 +9,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import transaction
 
 from featureflags.cache import snapshot_store
-from featureflags.management.reading import USER_HELP, as_key
+from featureflags.management.arguments import USER_HELP, as_key
 from featureflags.models.versions import RulesetVersion
 from users.selectors import find_user
 

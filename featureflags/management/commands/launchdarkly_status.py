@@ -8,7 +8,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from featureflags.launchdarkly.status import ConnectionStatus, State, connection_status
-from featureflags.management.reading import as_json, in_columns
+from featureflags.management.arguments import as_json, in_columns
 
 HELP = """\
 Connect to LaunchDarkly as a process of this project does, and show how that went.

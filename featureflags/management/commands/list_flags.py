@@ -11,8 +11,8 @@ from django.core.management.base import BaseCommand, CommandParser
 from featureflags.flags.declared import declared_flags
 from featureflags.inspection.flag_parsing import RuleView, flag_in_words, flags, segments
 from featureflags.inspection.flags_using_segment import uses_by_flag
-from featureflags.management.flags import launchdarkly_data
-from featureflags.management.reading import as_json
+from featureflags.management.arguments import as_json
+from featureflags.management.flag_output import launchdarkly_data
 
 HELP = """\
 List the flags that LaunchDarkly serves to this project, with their rules in words, and its own

@@ -7,8 +7,8 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from featureflags.management.arguments import as_json
 from featureflags.management.due_tasks import Outcome, Status, run_due, statuses
-from featureflags.management.reading import as_json
 
 HELP = """\
 Run the tasks of CELERY_BEAT_SCHEDULE that are overdue, here and now, one after another. For

@@ -8,7 +8,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
 
-from featureflags.management.segments import KEY_HELP, ruleset_with_segment
+from featureflags.management.segment_output import KEY_HELP, ruleset_with_segment
 from users.models import User
 
 COLUMNS = ("pk", "email", "name", "role", "created_at")

@@ -11,7 +11,7 @@ from django.core.management.base import BaseCommand, CommandParser
 from featureflags.audience.explain_sql import ClauseCost, clause_costs
 from featureflags.audience.sizes import SegmentSize, segment_sizes
 from featureflags.cache.compiled_rules import current_ruleset
-from featureflags.management.reading import as_json, in_columns
+from featureflags.management.arguments import as_json, in_columns
 from users.times import now_in_microseconds
 
 MOST_EXPLAINED = 5

@@ -10,13 +10,7 @@ from django.core.management.base import BaseCommand, CommandParser
 from featureflags.contexts.building import UserContext
 from featureflags.evaluation.reasons import degradation_in_words, source_in_words
 from featureflags.evaluation.resolve import resolve
-from featureflags.management.reading import (
-    USER_HELP,
-    as_json,
-    in_columns,
-    on_one_line,
-    subject,
-)
+from featureflags.management.arguments import USER_HELP, as_json, in_columns, on_one_line, subject
 from users.times import to_rfc3339
 
 HELP = """\

@@ -21,7 +21,7 @@ from featureflags.launchdarkly.segment_sync.apply import (
     wanted_segments,
 )
 from featureflags.launchdarkly.segment_sync.plan import Kind, Step
-from featureflags.management.reading import as_json
+from featureflags.management.arguments import as_json
 
 HELP = """\
 Keep a segment in LaunchDarkly for each active segment here, so that a flag's rule can name it

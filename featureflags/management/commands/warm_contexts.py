@@ -12,7 +12,7 @@ from kombu.exceptions import OperationalError as BrokerDown
 from tqdm import tqdm
 
 from featureflags.core.conf import app_settings
-from featureflags.management.reading import as_json
+from featureflags.management.arguments import as_json
 from featureflags.tasks import has_broker, send_due
 from featureflags.warming.progress import Report, report
 from featureflags.warming.runs import AnotherRun, begin, cancel, settle, under_way
