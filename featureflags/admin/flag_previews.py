@@ -28,7 +28,7 @@ from users.models import User
 
 logger = logging.getLogger(__name__)
 
-TEMPLATE = "admin/featureflags/testers.html"
+TEMPLATE = "admin/featureflags/flag_previews.html"
 PREFIX = "flag:"
 BOOLEANS = [
     ("", gettext_lazy("As everybody")),

@@ -95,7 +95,7 @@ def flag_page(request: HttpRequest, flag: str, *, site: AdminSite) -> HttpRespon
     return respond(
         request,
         site,
-        "admin/featureflags/flag.html",
+        "admin/featureflags/flags/detail.html",
         title=flag,
         trail=[flags_link()],
         flag=flag,

@@ -158,7 +158,7 @@ def flag_list(request: HttpRequest, *, site: AdminSite) -> HttpResponse:
     return respond(
         request,
         site,
-        "admin/featureflags/flags.html",
+        "admin/featureflags/flags/list.html",
         title=_("Flags"),
         form=form,
         page=page,

@@ -83,7 +83,7 @@ def compare_changes(request: HttpRequest, segment: str, *, site: AdminSite) -> H
     return respond(
         request,
         site,
-        "admin/featureflags/compare.html",
+        "admin/featureflags/history/compare.html",
         title=_("Compare versions of %s") % segment,
         trail=[*trail_of(segment, stored), history_link(segment)],
         segment=segment,

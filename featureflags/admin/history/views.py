@@ -64,7 +64,7 @@ def segment_changes(request: HttpRequest, segment: str, *, site: AdminSite) -> H
     return respond(
         request,
         site,
-        "admin/featureflags/history.html",
+        "admin/featureflags/history/history.html",
         title=_("History of %s") % segment,
         trail=trail_of(segment, stored),
         segment=segment,
@@ -107,7 +107,7 @@ def deleted_segments(request: HttpRequest, *, site: AdminSite) -> HttpResponse:
     return respond(
         request,
         site,
-        "admin/featureflags/deleted_segments.html",
+        "admin/featureflags/history/deleted_segments.html",
         title=_("Deleted segments"),
         trail=[segments_link()],
         page=page,

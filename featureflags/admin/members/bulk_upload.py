@@ -73,7 +73,7 @@ def _page(
     return respond(
         request,
         site,
-        "admin/featureflags/by_name_import.html",
+        "admin/featureflags/members/bulk_upload.html",
         title=_("Import members by name: %s") % segment.key,
         trail=[segments_link(), change_link(segment.pk, segment.key), list_link(segment)],
         segment=segment,

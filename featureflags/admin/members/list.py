@@ -114,7 +114,7 @@ def _list(
     return respond(
         request,
         site,
-        "admin/featureflags/by_name.html",
+        "admin/featureflags/segments/named_members.html",
         title=_("Included and excluded by name: %s") % segment.key,
         trail=[segments_link(), change_link(segment.pk, segment.key)],
         segment=segment,

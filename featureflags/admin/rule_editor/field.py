@@ -40,11 +40,11 @@ class Editor(TypedDict):
 class RulesWidget(JSONTextarea):
     """The text area inside its editor."""
 
-    template_name = "admin/featureflags/rules/editor.html"
+    template_name = "admin/featureflags/rule_editor/editor.html"
 
     class Media:
-        css = {"all": ["featureflags/rules.css"]}
-        js = [Script(f"featureflags/rules/{name}.js", defer=True) for name in SCRIPTS]
+        css = {"all": ["featureflags/rule_editor/rules.css"]}
+        js = [Script(f"featureflags/rule_editor/{name}.js", defer=True) for name in SCRIPTS]
 
     def __init__(self, attrs: dict[str, Any] | None = None) -> None:
         # A browser that restores what was typed would restore it after the editor has read it.

@@ -30,7 +30,7 @@ from users.forms import read_json
 
 logger = logging.getLogger(__name__)
 
-TEMPLATE = "admin/featureflags/rules/impact.html"
+TEMPLATE = "admin/featureflags/rule_editor/impact.html"
 NEW = ""
 """Stands for the key of a segment that has none yet: no segment can have it."""
 

@@ -30,5 +30,5 @@ def rules_told(segment: Segment) -> SafeString:
         for rule in rules
     ]
     return render_to_string(
-        "admin/featureflags/rules/told.html", {"rules": told, "segment": segment.key}
+        "admin/featureflags/rule_editor/readonly.html", {"rules": told, "segment": segment.key}
     )

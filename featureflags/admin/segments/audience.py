@@ -116,7 +116,7 @@ def segment_members(request: HttpRequest, segment: str, *, site: AdminSite) -> H
     return respond(
         request,
         site,
-        "admin/featureflags/segment_members.html",
+        "admin/featureflags/segments/audience.html",
         title=_("Who is in %s") % segment,
         trail=[segments_link(), change_link(stored.pk, stored.key)],
         segment=stored,

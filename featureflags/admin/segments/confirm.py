@@ -29,7 +29,7 @@ from featureflags.editing.confirmation import (
 from featureflags.editing.history.entries import delta_lines
 from users.models import User
 
-TEMPLATE = "admin/featureflags/confirm.html"
+TEMPLATE = "admin/featureflags/segments/confirm.html"
 
 TOKEN: Final = "_confirmed"  # noqa: S105 - the name of a field
 KEY: Final = "_key"

@@ -70,7 +70,11 @@ class SegmentAdmin(SizeColumns, ByNameAdmin, GuardedSegmentAdmin, DeletingSegmen
 
     class Media:
         css = {
-            "all": ["featureflags/charts.css", "featureflags/admin.css", "featureflags/rules.css"]
+            "all": [
+                "featureflags/charts.css",
+                "featureflags/admin.css",
+                "featureflags/rule_editor/rules.css",
+            ]
         }
 
     def get_urls(self) -> list[URLPattern]:

@@ -117,7 +117,7 @@ def user_page(request: HttpRequest, key: uuid.UUID, *, site: AdminSite) -> HttpR
     return respond(
         request,
         site,
-        "admin/featureflags/user_page.html",
+        "admin/featureflags/users/context_page.html",
         title=_("Segments and flags of %s") % user.get_full_name(),
         trail=[
             users_link(),

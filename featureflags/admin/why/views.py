@@ -77,7 +77,7 @@ def why_segment(
     return respond(
         request,
         site,
-        "admin/featureflags/why_segment.html",
+        "admin/featureflags/why/segment.html",
         title=title % {"user": user.get_full_name(), "segment": segment},
         trail=[segments_link(), *(Link(text=segment, href=link.href) for link in first.links)],
         section=first,
@@ -109,7 +109,7 @@ def why_flag(request: HttpRequest, flag: str, key: uuid.UUID, *, site: AdminSite
     return respond(
         request,
         site,
-        "admin/featureflags/why_flag.html",
+        "admin/featureflags/why/flag.html",
         title=_("Why is %(flag)s %(value)s for %(user)s?")
         % {"user": user.get_full_name(), "flag": flag, "value": show(evaluation.value)},
         trail=[users_link(), user_link(user)],
@@ -197,7 +197,7 @@ def why_search(request: HttpRequest, *, site: AdminSite) -> HttpResponse:
     return respond(
         request,
         site,
-        "admin/featureflags/why_search.html",
+        "admin/featureflags/why/search.html",
         title=_("Why does somebody see this?"),
         trail=[segments_link()],
         form=form,

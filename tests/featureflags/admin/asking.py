@@ -9,7 +9,7 @@ from django.test import Client
 
 def is_asked(response: Any) -> bool:
     """Whether this is that page."""
-    return response.status_code == 200 and "admin/featureflags/confirm.html" in {
+    return response.status_code == 200 and "admin/featureflags/segments/confirm.html" in {
         template.name for template in response.templates
     }
 
