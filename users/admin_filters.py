@@ -42,7 +42,7 @@ class SegmentFilter(admin.SimpleListFilter):
     def queryset(self, request: HttpRequest, queryset: QuerySet[User]) -> QuerySet[User]:
         del request
         segment = self.value()
-        return cast("UserQuerySet", queryset).in_segment(segment) if segment else queryset
+        return cast("UserQuerySet[User]", queryset).in_segment(segment) if segment else queryset
 
     def choices(  # type: ignore[override]  # with more in each dictionary
         self, changelist: ChangeList

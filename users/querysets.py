@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import Any, TypeVar, cast
 
-from django.contrib.auth.base_user import BaseUserManager
+from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
 from django.db import models, transaction
 from django.db.models import Case, F, Q, Value, When
 
@@ -18,9 +18,6 @@ from users import segmentation
 from users.functions import GroupNames
 from users.signals import in_chunks, users_changed, users_created, users_seen
 from users.times import to_microseconds
-
-if TYPE_CHECKING:
-    from users.models import User
 
 SNAPSHOT_FIELDS = frozenset(
     {"email", "email_verified", "name", "role", "is_staff", "is_active", "created_at", "metadata"}
@@ -30,14 +27,16 @@ SNAPSHOT_FIELDS = frozenset(
 SEEN_EVERY = datetime.timedelta(hours=1)
 """`last_seen_at` is written at most this often for one user."""
 
+_User = TypeVar("_User", bound=AbstractBaseUser)
+
 STAND_IN_EMAIL = "deleted-user@guidon.invalid"
 """No address of anybody: RFC 2606 reserves the domain."""
 
 
-class UserQuerySet(models.QuerySet["User"]):
-    def with_group_names(self) -> UserQuerySet:
+class UserQuerySet(models.QuerySet[_User]):
+    def with_group_names(self) -> UserQuerySet[_User]:
         """Load each user's group names in the same query, as the list `group_names`."""
-        return self.annotate(group_names=GroupNames())
+        return cast("UserQuerySet[_User]", self.annotate(group_names=GroupNames()))
 
     def update(self, **values: Any) -> int:
         """As Django's. A changed e-mail clears `email_verified`, row by row."""
@@ -55,7 +54,7 @@ class UserQuerySet(models.QuerySet["User"]):
 
     update.alters_data = True  # type: ignore[attr-defined]  # Django's mark for templates
 
-    def bulk_create(self, objs: Iterable[User], *args: Any, **options: Any) -> list[User]:
+    def bulk_create(self, objs: Iterable[_User], *args: Any, **options: Any) -> list[_User]:
         """As Django's. It refuses to change e-mails of rows that exist: use `bulk_update`."""
         if options.get("update_conflicts"):
             if "email" in (options.get("update_fields") or ()):
@@ -70,7 +69,7 @@ class UserQuerySet(models.QuerySet["User"]):
             users_created.send(sender=None, keys=keys)
         return created
 
-    def in_segment(self, segment: object, *, now: int | None = None) -> UserQuerySet:
+    def in_segment(self, segment: object, *, now: int | None = None) -> UserQuerySet[_User]:
         """Those who are in a segment at `now` (µs; None: this moment).
 
         `segment` is a key, a definition that need not be saved, or its JSON. An unknown key has
@@ -80,23 +79,18 @@ class UserQuerySet(models.QuerySet["User"]):
         """
         return segmentation.resolver().members(self, segment, now)
 
-    def not_in_segment(self, segment: object, *, now: int | None = None) -> UserQuerySet:
+    def not_in_segment(self, segment: object, *, now: int | None = None) -> UserQuerySet[_User]:
         """Those who are not in a segment; see `in_segment`. Of an unknown one: everybody."""
         return segmentation.resolver().others(self, segment, now)
 
     def segment_bounds(
         self, segment: object, *, now: int | None = None
-    ) -> tuple[UserQuerySet, UserQuerySet]:
+    ) -> tuple[UserQuerySet[_User], UserQuerySet[_User]]:
         """Those who surely are in a segment, and those who can be; see `in_segment`.
 
         In SQL alone, for speed: the two are the same where SQL can say every rule.
         """
         return segmentation.resolver().bounds(self, segment, now)
-
-    def seen_within(self, days: float) -> UserQuerySet:
-        """Active accounts that were seen during the last `days` days of 24 hours."""
-        since = datetime.datetime.now(datetime.UTC) - datetime.timedelta(days=days)
-        return self.filter(is_active=True, last_seen_at__gte=since)
 
     def mark_seen(self, key: str, now: datetime.datetime) -> bool:
         """Set `last_seen_at` unless that was done within the last hour; say whether it was set."""
@@ -104,26 +98,29 @@ class UserQuerySet(models.QuerySet["User"]):
         return self.filter(due, pk=key).update(last_seen_at=now) > 0
 
 
-class UserManager(BaseUserManager["User"].from_queryset(UserQuerySet)):  # type: ignore[misc]
-    def create_user(self, email: str, password: str | None = None, **fields: Any) -> User:
+class AccountManager(BaseUserManager[_User]):
+    def create_user(self, email: str, password: str | None = None, **fields: Any) -> _User:
         """A user with that e-mail; without a password nobody can log in as them."""
         if not email:
             raise ValueError("A user needs an e-mail address.")
-        user: User = self.model(email=email, **fields)
+        user: _User = self.model(email=email, **fields)
         user.set_password(password)
         user.save(using=self._db)
         return user
 
-    def create_superuser(self, email: str, password: str | None = None, **fields: Any) -> User:
+    def create_superuser(self, email: str, password: str | None = None, **fields: Any) -> _User:
         """An administrator who may do everything."""
         defaults = {"is_staff": True, "is_superuser": True, "role": "admin"}
         return self.create_user(email, password, **{**defaults, **fields})
 
-    def stand_in_for_deleted(self) -> User:
+    def stand_in_for_deleted(self) -> _User:
         """The inactive account that owns what deleted users wrote into the admin's log."""
         fields = {"role": "system", "is_active": False, "name": "Deleted user"}
-        user: User = self.get_or_create(email=STAND_IN_EMAIL, defaults=fields)[0]
+        user: _User = self.get_or_create(email=STAND_IN_EMAIL, defaults=fields)[0]
         return user
+
+
+UserManager = AccountManager.from_queryset(UserQuerySet)
 
 
 def _verified_unless_changed(values: dict[str, Any]) -> Case:
@@ -137,10 +134,10 @@ def _verified_unless_changed(values: dict[str, Any]) -> Case:
     )
 
 
-def _keys_in_conflict(queryset: UserQuerySet, users: list[User]) -> list[str]:
+def _keys_in_conflict(queryset: UserQuerySet[_User], users: list[_User]) -> list[str]:
     """Keys of the rows that an upsert wrote, whichever unique column it went by."""
     rows = queryset.model._default_manager.using(queryset.db).filter(  # noqa: SLF001 - Django's way
-        Q(pk__in=[user.pk for user in users]) | Q(email__in=[user.email for user in users])
+        Q(pk__in=[user.pk for user in users]) | Q(email__in=[user.get_username() for user in users])
     )
     return [str(pk) for pk in rows.values_list("pk", flat=True)]
 

@@ -5,28 +5,26 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import Any, Protocol, TypeVar
 
 from django.core.exceptions import ImproperlyConfigured
+from django.db.models import QuerySet
 
-if TYPE_CHECKING:
-    from users.querysets import UserQuerySet
+Users = TypeVar("Users", bound=QuerySet[Any])
 
 
 class SegmentResolver(Protocol):
     """Filters users by a segment: a key, a definition, or its JSON. `now` is in µs."""
 
-    def members(self, users: UserQuerySet, segment: object, now: int | None) -> UserQuerySet:
+    def members(self, users: Users, segment: object, now: int | None) -> Users:
         """Those who are in the segment."""
         ...
 
-    def others(self, users: UserQuerySet, segment: object, now: int | None) -> UserQuerySet:
+    def others(self, users: Users, segment: object, now: int | None) -> Users:
         """Those who are not in the segment."""
         ...
 
-    def bounds(
-        self, users: UserQuerySet, segment: object, now: int | None
-    ) -> tuple[UserQuerySet, UserQuerySet]:
+    def bounds(self, users: Users, segment: object, now: int | None) -> tuple[Users, Users]:
         """Those who surely are in the segment, and those who can be."""
         ...
 

@@ -72,12 +72,12 @@ def snapshots_by_key(keys: Iterable[str]) -> dict[str, UserSnapshot]:
     return {found.key: found for found in snapshots(User.objects.filter(pk__in=ids))}
 
 
-def snapshots(users: UserQuerySet) -> list[UserSnapshot]:
+def snapshots(users: UserQuerySet[User]) -> list[UserSnapshot]:
     """Snapshots of all users of a queryset, in its order; one query."""
     return list(map(_snapshot, snapshot_values(users)))
 
 
-def snapshot_values(users: UserQuerySet) -> Iterator[Values]:
+def snapshot_values(users: UserQuerySet[User]) -> Iterator[Values]:
     """What `snapshots` gives, as tuples, for those who only pass them on; one query."""
     for row in users.values_list(*COLUMNS.values()):
         key, email, verified, name, role, staff, active, created, seen, groups, metadata = row
@@ -96,7 +96,7 @@ def snapshot_values(users: UserQuerySet) -> Iterator[Values]:
         )
 
 
-def user_keys(users: UserQuerySet) -> list[str]:
+def user_keys(users: UserQuerySet[User]) -> list[str]:
     """The keys of all users of a queryset, in the order of the key column; one query."""
     return list(users.order_by("pk").values_list(KeyText("pk"), flat=True))
 

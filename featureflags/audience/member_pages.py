@@ -152,7 +152,7 @@ class Roster:
         return self._members(self._candidates, size, backwards=False, limit=None)
 
     def _members(
-        self, users: UserQuerySet, size: int, *, backwards: bool, limit: TimeLimit | None
+        self, users: UserQuerySet[User], size: int, *, backwards: bool, limit: TimeLimit | None
     ) -> Iterator[Member]:
         """Raises TimeIsUp."""
         size = size if self._is_exact else max(size, BATCH)
@@ -212,7 +212,7 @@ class Roster:
         return self._inside.exact and (self._past is None or self._past.inside.exact)
 
     @property
-    def _candidates(self) -> UserQuerySet:
+    def _candidates(self) -> UserQuerySet[User]:
         """Those who can be wanted."""
         wanted = [self._inside.upper]
         if self._wanted.how is How.BY_NAME:
@@ -221,7 +221,7 @@ class Roster:
             wanted.append(negation(self._named()))
         if self._past is not None:
             wanted.append(self._past.outside(self._inside))
-        everybody: UserQuerySet = User.objects.all()
+        everybody: UserQuerySet[User] = User.objects.all()
         return everybody.filter(to_q(all_of(wanted)), _searched(self._wanted.search))
 
     def _named(self) -> Condition:
@@ -305,7 +305,7 @@ def _searched(text: str) -> Q:
         return Q(email__startswith=text.lower()) | Q(name__icontains=text)
 
 
-def _read(users: UserQuerySet, limit: TimeLimit | None) -> list[UserSnapshot]:
+def _read(users: UserQuerySet[User], limit: TimeLimit | None) -> list[UserSnapshot]:
     """Raises TimeIsUp."""
     if limit is None:
         return snapshots(users)

@@ -7,9 +7,9 @@ it leaves in doubt are read, in batches, and the queryset names those of them th
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
-from django.db.models import F, Q
+from django.db.models import F, Q, QuerySet
 
 from featureflags.audience.sql.bounds import Bounds, Condition, all_of, any_of, negation, to_q
 from featureflags.audience.sql.clauses import key_condition
@@ -23,6 +23,7 @@ from featureflags.segments.parsing import parse_definition
 from featureflags.segments.ruleset import Ruleset
 from users.models import User
 from users.querysets import UserQuerySet
+from users.segmentation import Users
 from users.selectors import snapshots
 from users.snapshots import UserSnapshot
 from users.times import now_in_microseconds
@@ -37,17 +38,15 @@ SegmentLike: TypeAlias = str | SegmentDefinition | Mapping[str, JSONValue]
 class Resolver:
     """What `User.objects.in_segment` and its like ask; see `users.segmentation`."""
 
-    def members(self, users: UserQuerySet, segment: object, now: int | None) -> UserQuerySet:
+    def members(self, users: Users, segment: object, now: int | None) -> Users:
         """Those who are in the segment."""
         return users.filter(to_q(_finished(users, segment, now)))
 
-    def others(self, users: UserQuerySet, segment: object, now: int | None) -> UserQuerySet:
+    def others(self, users: Users, segment: object, now: int | None) -> Users:
         """Those who are not in the segment."""
         return users.filter(to_q(negation(_finished(users, segment, now))))
 
-    def bounds(
-        self, users: UserQuerySet, segment: object, now: int | None
-    ) -> tuple[UserQuerySet, UserQuerySet]:
+    def bounds(self, users: Users, segment: object, now: int | None) -> tuple[Users, Users]:
         """Those who surely are in the segment, and those who can be."""
         now = now_in_microseconds() if now is None else now
         ruleset, key = ruleset_with(segment)
@@ -81,7 +80,7 @@ def ruleset_with(segment: object) -> tuple[Ruleset, str]:
     return ruleset.evolve(definitions.values(), version=ruleset.version), segment.key
 
 
-def batches(users: UserQuerySet) -> Iterator[list[UserSnapshot]]:
+def batches(users: UserQuerySet[User]) -> Iterator[list[UserSnapshot]]:
     """Snapshots of all these users in the order of their keys: one query for each batch."""
     ordered = users.order_by("pk")
     batch = snapshots(ordered[:BATCH])
@@ -94,7 +93,7 @@ def _full(batch: list[UserSnapshot]) -> bool:
     return len(batch) == BATCH
 
 
-def _finished(users: UserQuerySet, segment: object, now: int | None) -> Condition:
+def _finished(users: QuerySet[Any], segment: object, now: int | None) -> Condition:
     now = now_in_microseconds() if now is None else now
     ruleset, key = ruleset_with(segment)
     bounds = SegmentCompiler(ruleset, now=now).segment(key)
@@ -114,9 +113,9 @@ def in_doubt(bounds: Bounds) -> Q:
     return to_q(all_of([bounds.upper, negation(bounds.lower)]))
 
 
-def _same_rows(users: UserQuerySet) -> UserQuerySet:
+def _same_rows(users: QuerySet[Any]) -> UserQuerySet[User]:
     """The users of a queryset, without its columns, its order and whatever else it computes."""
-    everybody = UserQuerySet(User, using=users.db)
+    everybody: UserQuerySet[User] = UserQuerySet(User, using=users.db)
     if not users.query.where:
         return everybody
     return everybody.filter(pk__in=users.order_by().values("pk"))

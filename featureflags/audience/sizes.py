@@ -68,7 +68,7 @@ def segment_sizes(
     *,
     now: int | None = None,
     ruleset: Ruleset | None = None,
-    users: UserQuerySet | None = None,
+    users: UserQuerySet[User] | None = None,
     keys: Collection[str] | None = None,
     finish: bool = True,
 ) -> SegmentSizes:
@@ -149,7 +149,7 @@ Answer = tuple[int, int, tuple[str, ...]]
 
 
 def _count(
-    users: UserQuerySet, questions: Sequence[_Question], *, now: int, finish: bool
+    users: UserQuerySet[User], questions: Sequence[_Question], *, now: int, finish: bool
 ) -> tuple[int, list[Answer]]:
     bounds: list[Bounds] = []
 
@@ -172,7 +172,7 @@ def _parts(bounds: Bounds) -> list[Condition]:
     return [bounds.lower] if bounds.exact else [bounds.lower, bounds.upper]
 
 
-def _judged(users: UserQuerySet, question: _Question, now: int) -> int:
+def _judged(users: UserQuerySet[User], question: _Question, now: int) -> int:
     """How many of those whom SQL leaves in doubt Python finds."""
     doubted = users.filter(in_doubt(question.bounds(Inline())))
     return sum(

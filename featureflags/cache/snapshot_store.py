@@ -20,7 +20,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Collection, Iterable, Mapping
-from functools import cached_property, partial
+from functools import cached_property
 from itertools import chain
 from typing import Final, Protocol, cast
 
@@ -159,7 +159,7 @@ def fill(source: CacheRead, snapshots: Iterable[UserSnapshot]) -> None:
     """Keep snapshots that were read from the database after `source`, once that has committed."""
     found = list(snapshots)
     if found and not source.failed:
-        transaction.on_commit(partial(_fill, source, found), robust=True)
+        transaction.on_commit(lambda: _fill(source, found), robust=True)
 
 
 def fresh_until_now() -> int:
@@ -170,7 +170,7 @@ def fresh_until_now() -> int:
 def fill_version(source: CacheRead, version: str) -> None:
     """Keep the ruleset version that was read from the database after `source`."""
     if not source.failed:
-        transaction.on_commit(partial(_fill_version, source, version), robust=True)
+        transaction.on_commit(lambda: _fill_version(source, version), robust=True)
 
 
 def mark_open(user_keys: Iterable[str]) -> bool:

@@ -164,7 +164,7 @@ def is_abandoned(count: FlagCount) -> bool:
 
 
 def _work(count: FlagCount, ends: float | None) -> None:
-    everybody: UserQuerySet = User.objects.order_by("pk")
+    everybody: UserQuerySet[User] = User.objects.order_by("pk")
     while True:
         rest = everybody if count.last_key is None else everybody.filter(pk__gt=count.last_key)
         users = snapshots(rest[:BATCH])
@@ -300,7 +300,7 @@ def _version_of(flag: str) -> int:
 
 def _sample() -> tuple[list[UserSnapshot], bool]:
     """Users at random, by their keys, and whether there are others."""
-    ordered: UserQuerySet = User.objects.order_by("pk")
+    ordered: UserQuerySet[User] = User.objects.order_by("pk")
     if ordered.values("pk")[SAMPLE : SAMPLE + 1].count() == 0:
         return snapshots(ordered), False
     found: dict[str, UserSnapshot] = {}

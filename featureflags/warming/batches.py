@@ -20,6 +20,7 @@ from featureflags.cache import entries, snapshot_store
 from featureflags.cache.pipelined import ReadAhead, WriteAhead
 from featureflags.cache.snapshot_store import CacheRead
 from featureflags.core.conf import app_settings
+from users.models import User
 from users.querysets import UserQuerySet
 from users.selectors import snapshot_values, user_keys
 
@@ -58,7 +59,7 @@ class Writing:
         return Counts(read=self.read, written=written, kept=self.read - written)
 
 
-def warm_users(users: UserQuerySet, *, force: bool) -> Iterator[Counts]:
+def warm_users(users: UserQuerySet[User], *, force: bool) -> Iterator[Counts]:
     """Warm these users, batch by batch; what each batch did.
 
     While the rows of a batch are read, the cache is at the batch before and at the one after it.
@@ -91,7 +92,9 @@ def _ended(writing: Writing) -> Iterator[Counts]:
         raise CacheDown
 
 
-def _begin(users: UserQuerySet, keys: list[str], source: CacheRead, *, force: bool) -> Writing:
+def _begin(
+    users: UserQuerySet[User], keys: list[str], source: CacheRead, *, force: bool
+) -> Writing:
     """Read the rows, and begin to write what is missing, ends soon or differs.
 
     The cache was read before the rows: an entry that changes after that is not overwritten with

@@ -22,6 +22,7 @@ from featureflags.warming.batches import Counts
 from featureflags.warming.ranges import within
 from featureflags.warming.runs import locked
 from featureflags.warming.scope import users_seen_since
+from users.models import User
 from users.querysets import UserQuerySet
 from users.snapshots import SNAPSHOT_VERSION
 
@@ -46,7 +47,7 @@ class Claim:
     token: uuid.UUID
     begins_at: datetime.datetime
     """Not before this, by the limit of users per second."""
-    users: UserQuerySet
+    users: UserQuerySet[User]
     force: bool
 
 

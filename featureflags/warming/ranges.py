@@ -9,6 +9,7 @@ import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from users.models import User
 from users.querysets import UserQuerySet
 
 
@@ -22,7 +23,7 @@ class Bounds:
     """How many there are now."""
 
 
-def plan(users: UserQuerySet, size: int) -> Iterator[Bounds]:
+def plan(users: UserQuerySet[User], size: int) -> Iterator[Bounds]:
     """Ranges of `size` users each, the last of what is left; none where there is nobody.
 
     The first and the last are open: whoever is created while a run goes on lies in one of them.
@@ -41,7 +42,9 @@ def plan(users: UserQuerySet, size: int) -> Iterator[Bounds]:
         yield Bounds(first=first, until=None, users=left)
 
 
-def within(users: UserQuerySet, first: uuid.UUID | None, until: uuid.UUID | None) -> UserQuerySet:
+def within(
+    users: UserQuerySet[User], first: uuid.UUID | None, until: uuid.UUID | None
+) -> UserQuerySet[User]:
     """Those of the users whose key lies in a range."""
     if first is not None:
         users = users.filter(pk__gte=first)

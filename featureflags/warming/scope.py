@@ -40,7 +40,7 @@ def aim_for(days: float | None, *, everyone: bool = False, force: bool = False) 
     return Aim(days=app_settings().warm_active_days if days is None else days, force=force)
 
 
-def users_seen_since(since: datetime.datetime | None) -> UserQuerySet:
+def users_seen_since(since: datetime.datetime | None) -> UserQuerySet[User]:
     """Active users seen since then; None: everybody, inactive users included."""
-    users: UserQuerySet = User.objects.order_by()
+    users: UserQuerySet[User] = User.objects.order_by()
     return users if since is None else users.filter(is_active=True, last_seen_at__gte=since)

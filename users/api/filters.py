@@ -37,7 +37,7 @@ class UserFilter(filters.FilterSet):  # type: ignore[misc]  # django-filter has 
         model = User
         fields = ["role", "email_verified", "is_active", "is_staff"]
 
-    def in_segment(self, users: UserQuerySet, _name: str, segment: str) -> UserQuerySet:
+    def in_segment(self, users: UserQuerySet[User], _name: str, segment: str) -> UserQuerySet[User]:
         return users.in_segment(segment)
 
 

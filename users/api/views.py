@@ -47,6 +47,6 @@ class UserViewSet(
     ordering_fields = ["email", "name", "role", "created_at", "last_seen_at"]
     ordering = ["email"]
 
-    def get_queryset(self) -> UserQuerySet:
-        users: UserQuerySet = User.objects.with_group_names()
+    def get_queryset(self) -> UserQuerySet[User]:
+        users: UserQuerySet[User] = User.objects.with_group_names()
         return users

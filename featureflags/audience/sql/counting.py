@@ -20,6 +20,7 @@ from featureflags.audience.sql.bounds import Condition, any_of, condition
 from featureflags.audience.sql.expressions import Name, Present, TextPart
 from featureflags.audience.sql.json_values import JSONAt, JSONTextAt, JSONTypeAt, TypeOf
 from featureflags.audience.sql.operands import JSONColumn
+from users.models import User
 from users.querysets import UserQuerySet
 
 _SQLITE: Final = "SELECT {columns} FROM ({source}) AS {name} LIMIT -1 OFFSET 0"
@@ -42,7 +43,7 @@ class Columns:
     False), and counts those that there are.
     """
 
-    def __init__(self, users: UserQuerySet, *, lists: bool) -> None:
+    def __init__(self, users: UserQuerySet[User], *, lists: bool) -> None:
         self._users = users
         self._lists = lists
         self._taken_for_none: dict[str, Condition] = {}
@@ -152,7 +153,7 @@ class _Named:
 
 
 def count_in_one_pass(
-    users: UserQuerySet, conditions: Callable[[Columns], Sequence[Condition]]
+    users: UserQuerySet[User], conditions: Callable[[Columns], Sequence[Condition]]
 ) -> list[int]:
     """How many users there are, and for how many each condition on the columns holds.
 
@@ -168,7 +169,7 @@ def count_in_one_pass(
     return _fetched(users, columns.statement(conditions(columns)))
 
 
-def _fetched(users: UserQuerySet, statement: tuple[str, list[Any]]) -> list[int]:
+def _fetched(users: UserQuerySet[User], statement: tuple[str, list[Any]]) -> list[int]:
     with connections[users.db].cursor() as cursor:
         cursor.execute(*statement)
         return list(cursor.fetchone())

@@ -19,7 +19,7 @@ from users.querysets import UserQuerySet
 pytestmark = pytest.mark.django_db
 
 
-def everybody() -> UserQuerySet:
+def everybody() -> UserQuerySet[User]:
     return users_seen_since(None)
 
 

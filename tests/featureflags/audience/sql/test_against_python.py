@@ -30,7 +30,7 @@ FINISHED_EVERY = 20
 """One example in so many is also asked through the queryset's own methods."""
 
 
-def keys(users: UserQuerySet) -> set[str]:
+def keys(users: UserQuerySet[User]) -> set[str]:
     return {str(pk) for pk in users.order_by().values_list("pk", flat=True)}
 
 
