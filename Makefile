@@ -1,11 +1,15 @@
-# Guidon. `make run` and `make test` need Python 3.11 or newer and nothing else: what they use is
-# installed into .venv, pinned and checked by hash.
+# Guidon. Every target needs Python 3.11 or newer and nothing else: what it uses is installed into
+# .venv, pinned and checked by hash. `make run` and `make docs` install only what they need.
 
 PORT ?= 8000
 VENV ?= .venv
 BIN := $(VENV)/bin
 MANAGE := $(BIN)/python manage.py
 STAMP := $(VENV)/.installed
+RUN_STAMP := $(VENV)/.installed-to-run
+DOCS_STAMP := $(VENV)/.installed-for-docs
+VAR := $(or $(GUIDON_VAR_DIR),var)
+DOCS := $(VAR)/docs
 
 # The first that is new enough and can make a .venv. 3.12 and 3.11 come first: for them Redis for
 # the tests comes as a wheel. Another one: `make run PYTHON=/path/to/python`.
@@ -13,11 +17,12 @@ FITS := import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))
 PYTHON ?= $(shell for python in python3.12 python3.11 python3.13 python3.14 python3 python; do \
 	$$python -c '$(FITS)' >/dev/null 2>&1 && { echo $$python; break; }; done)
 
-.PHONY: help run test test-deep lint bench screenshots format requirements hooks
+.PHONY: help run docs test test-deep lint bench screenshots format requirements hooks
 .DEFAULT_GOAL := help
 
 help:
 	@echo 'make run           serve the demo at http://127.0.0.1:$(PORT)/ (PORT=… for another port)'
+	@echo 'make docs          build the documentation, for reading without a network'
 	@echo 'make test          every check, and pytest on SQLite and files, then PostgreSQL and Redis'
 	@echo 'make test-deep     the same with ten times the examples, chosen at random, and more forks'
 	@echo 'make lint          the checks alone'
@@ -27,23 +32,28 @@ help:
 	@echo 'make requirements  compile requirements/*.in into pinned *.txt'
 	@echo 'make hooks         run the quick checks before each commit'
 
+# Three sets of packages for one .venv. They never disagree: each pins what dev.txt pins.
 $(STAMP): requirements/dev.txt
+$(RUN_STAMP): requirements/base.txt
+$(DOCS_STAMP): requirements/docs.txt
+
+$(STAMP) $(RUN_STAMP) $(DOCS_STAMP):
 	@$(or $(PYTHON),python3) -c '$(FITS)' >/dev/null 2>&1 || { \
 		echo 'Guidon needs Python 3.11 or newer, with its modules venv and ensurepip' >&2; \
 		echo '(Debian and Ubuntu: apt-get install python3-venv). Found: "$(PYTHON)".' >&2; \
 		echo 'Name another one: make PYTHON=/path/to/python3.12' >&2; exit 1; }
-	@echo 'Installing into $(VENV) (once, and whenever requirements/dev.txt changes)…'
-	@$(or $(PYTHON),python3) -m venv $(VENV)
+	@echo 'Installing $< into $(VENV) (once, and whenever that file changes)…'
+	@test -x $(BIN)/python || $(or $(PYTHON),python3) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes \
-		--requirement requirements/dev.txt
+		--requirement $<
 	@touch $@
 
-run: $(STAMP)
-	@$(MANAGE) migrate --verbosity 0
-	@$(MANAGE) seed_demo --if-empty
-	@$(MANAGE) run_due_tasks
-	@echo 'Guidon: http://127.0.0.1:$(PORT)/   admin: http://127.0.0.1:$(PORT)/admin/   Ctrl-C ends it.'
-	@$(MANAGE) runserver 127.0.0.1:$(PORT)
+run: $(RUN_STAMP)
+	@$(BIN)/python -m config.run_demo $(PORT) $(VAR)/flags.json
+
+docs: $(DOCS_STAMP)
+	@$(BIN)/mkdocs build --quiet --strict --clean --site-dir $(abspath $(DOCS))
+	@echo 'The documentation: $(DOCS)/index.html, and /docs/ of `make run`.'
 
 lint: $(STAMP)
 	$(BIN)/ruff check .
@@ -70,8 +80,9 @@ format: $(STAMP)
 	$(BIN)/ruff format .
 
 requirements: $(STAMP)
-	for name in base production dev; do \
-		$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	for name in dev base production docs; do \
+		[ $$name = dev ] && limits= || limits='--constraint requirements/dev.txt'; \
+		$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes $$limits \
 			--no-header --no-annotate requirements/$$name.in --output-file requirements/$$name.txt \
 		|| exit 1; done
 

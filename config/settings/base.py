@@ -244,7 +244,7 @@ STATIC_URL = "static/"
 STATIC_ROOT = Path(env.str("STATIC_ROOT", default=str(VAR_DIR / "static")))
 STATIC_ROOT.mkdir(parents=True, exist_ok=True)
 
-LOGGING = {
+LOGGING: dict[str, Any] = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {
@@ -255,5 +255,7 @@ LOGGING = {
     "loggers": {
         # The SDK logs each reconnection; its status is ours to report.
         "ldclient": {"level": "WARNING"},
+        # Without a broker a task runs in the process that calls it: its log line tells nothing new.
+        **({} if BROKER_URL else {"celery": {"level": "WARNING"}}),
     },
 }

@@ -17,7 +17,7 @@ import pytest
 from tests import run
 from tests.browser.chromium import MISSING, PATH_VARIABLE, REQUIRED_VARIABLE
 from tests.services.guarded import HOST
-from tests.services.processes import ROOT, GuidonProcess, environment_with
+from tests.services.processes import ROOT, GuidonProcess, environment_with, manage
 from tests.services.waiting import wait_until
 
 MAKE = shutil.which("make")
@@ -35,7 +35,8 @@ def venv(tmp_path: Path) -> Path:
     python = folder / "bin" / "python"
     python.write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
     python.chmod(0o755)
-    (folder / ".installed").touch()
+    for stamp in (".installed", ".installed-to-run", ".installed-for-docs"):
+        (folder / stamp).touch()
     return folder
 
 
@@ -52,10 +53,15 @@ def test_make_run_serves_the_demo_and_running_it_again_loses_nothing(
     var_dir = tmp_path / "var"
     with served(venv, var_dir) as first:
         log = first.log()
-        assert f"http://127.0.0.1:{first.port}/" in log
+        for path in ("/", "/admin/", "/api/v1/docs/", "/docs/"):
+            assert f"  http://127.0.0.1:{first.port}{path} " in log
         assert "ada@agpt.co" in log
         assert "password: demo" in log
-        assert "warm-contexts: done" in log
+        assert "Try this" in log
+        assert str(var_dir / "flags.json") in log
+        assert "celery" not in log.lower()
+        assert "INFO" not in log
+        assert due(var_dir) == set(), "the overdue tasks ran"
         url = f"http://{HOST}:{first.port}/"
         assert {"slate", "green", "violet", "amber"} <= accents(url)
         flags = var_dir / "flags.json"
@@ -70,9 +76,40 @@ def test_make_run_serves_the_demo_and_running_it_again_loses_nothing(
     (var_dir / "flags.json").write_text('{"flags": {}, "flagValues": {"mine": true}}')
     edited = stored(var_dir)
     with served(venv, var_dir) as second:
-        assert "No scheduled task is due." in second.log()
+        assert "no demo is loaded over them" in second.log()
     assert stored(var_dir) == edited
     assert json.loads((var_dir / "flags.json").read_text())["flagValues"] == {"mine": True}
+
+
+def due(var_dir: Path) -> set[str]:
+    """The tasks of the schedule that are due, by name."""
+    env = {**NO_SERVERS, "GUIDON_VAR_DIR": str(var_dir)}
+    listed = manage(env, "run_due_tasks", "--list", "--json")
+    assert listed.returncode == 0, listed.stderr
+    return {task["name"] for task in json.loads(listed.stdout) if task["due"]}
+
+
+def test_what_running_needs_is_part_of_what_testing_needs() -> None:
+    """`make run`, `make docs` and `make test` share one .venv, in any order."""
+    everything = pins("dev")
+    for name in ("base", "docs"):
+        assert pins(name), name
+        assert not pins(name) - everything, name
+    plan = subprocess.run(
+        ["make", "--dry-run", "run", "VENV=/there/is/none"],
+        check=True,
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+    ).stdout
+    assert "requirements/base.txt" in plan
+    assert "requirements/dev.txt" not in plan
+
+
+def pins(name: str) -> set[str]:
+    """`package==version` of a file of requirements."""
+    text = (ROOT / "requirements" / f"{name}.txt").read_text()
+    return set(re.findall(r"^([a-z0-9.-]+==[^ \\]+)", text, re.MULTILINE))
 
 
 def accents(url: str) -> set[str]:

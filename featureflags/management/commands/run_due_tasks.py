@@ -13,7 +13,8 @@ from featureflags.management.due_tasks import Outcome, Status, run_due, statuses
 HELP = """\
 Run the tasks of CELERY_BEAT_SCHEDULE that are overdue, here and now, one after another. For
 machines without a broker: call it from cron, or by hand. Several calls at once do not run a task
-twice. A task that fails stops no other; the exit code is 1 then, and the next call tries again.
+twice. If a task fails, the others still run; the exit code is then 1, and the next call tries
+again. With --verbosity 0 only failures are printed.
 
   manage.py run_due_tasks
   manage.py run_due_tasks --list       what is due, and when each task ran last
@@ -35,14 +36,15 @@ class Command(BaseCommand):
             as_data = [status.to_dict() for status in found]
             self.stdout.write(as_json(as_data) if options["json"] else text)
             return
+        is_quiet = options["json"] or options["verbosity"] == 0
         outcomes = []
         for outcome in run_due():
             outcomes.append(outcome)
-            if not options["json"]:
+            if not is_quiet:
                 self.stdout.write(_outcome_in_words(outcome))
         if options["json"]:
             self.stdout.write(as_json([outcome.to_dict() for outcome in outcomes]))
-        elif not outcomes:
+        elif not outcomes and not is_quiet:
             self.stdout.write("No scheduled task is due.")
         failed = [outcome.name for outcome in outcomes if outcome.error is not None]
         if failed:

@@ -51,8 +51,11 @@ class Command(BaseCommand):
             self._add_crowd(options["users"])
 
     def _tell(self, seeded: Seeded) -> None:
-        people = f"{len(seeded.people)} people and {len(seeded.segments)} segments added"
-        self.stdout.write(f"Demo: {people}{', and the flag file' if seeded.flag_file else ''}.")
+        people, segments = len(seeded.people), len(seeded.segments)
+        added = f"{people} {'person' if people == 1 else 'people'}, "
+        added += f"{segments} {'segment' if segments == 1 else 'segments'}"
+        flag_file = ", the flag file" if seeded.flag_file else ""
+        self.stdout.write(f"Demo added: {added}{flag_file}.")
 
     def _tell_logins(self, demo: Demo, password: str | None) -> None:
         emails = [person.email for person in demo.people]

@@ -67,7 +67,7 @@ def test_again_changes_nothing_and_loses_nothing(call: Call, new_flag_file: Path
     segment.save()
     new_flag_file.write_text('{"flags": {}}')
     before = list(User.objects.order_by("pk").values()), list(Segment.objects.values())
-    assert "0 people and 0 segments added." in call("seed_demo").out
+    assert "Demo added: 0 people, 0 segments." in call("seed_demo").out
     assert (list(User.objects.order_by("pk").values()), list(Segment.objects.values())) == before
     assert json.loads(new_flag_file.read_text()) == {"flags": {}}
 
