@@ -1,4 +1,4 @@
-"""Views that exist only for those for whom a flag is on; to everybody else they answer 404.
+"""Views that exist only where a flag is on; everybody else gets 404.
 
     @flag_required("internal-tools")
     def tools(request): ...
@@ -6,8 +6,8 @@
     class Tools(FlagRequiredMixin, TemplateView):
         flag_required = "internal-tools"
 
-Both serve sync and async views. A degraded answer counts as what it says: the default. Place
-`flag_required` outermost, where it sees the request first.
+Both serve sync and async views. A degraded answer counts like any other. Place `flag_required`
+outermost, where it sees the request first.
 """
 
 from __future__ import annotations
@@ -33,10 +33,13 @@ ViewFunction = Callable[Concatenate[HttpRequest, P], ResponseT]
 def flag_required(
     flag: str | Flag, *, default: bool | None = None
 ) -> Callable[[ViewFunction[P, ResponseT]], ViewFunction[P, ResponseT]]:
-    """A decorator for views: Http404 unless the flag is on for whoever is behind the request.
+    """A decorator for views: Http404 unless the flag is on for the user of the request.
 
-    `default` is the answer when LaunchDarkly has none; None: the declared default.
+    `default` is the answer when LaunchDarkly has none; None: the declared default. Raises TypeError
+    for a flag that is neither a key nor a `Flag`: the decorator needs its argument.
     """
+    if not isinstance(flag, str | Flag):
+        raise TypeError(f'A {type(flag).__name__} is not a flag: write @flag_required("flag-key").')
 
     def decorate(view: ViewFunction[P, ResponseT]) -> ViewFunction[P, ResponseT]:
         if iscoroutinefunction(view):
@@ -62,8 +65,10 @@ class FlagRequiredMixin(View):
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         flag = getattr(self, "flag_required", None)
         if not flag:
-            raise ImproperlyConfigured(f"{type(self).__name__} names no flag in `flag_required`.")
-        # Guarded anew for each request: the view that is behind it is this one's, by `super()`.
+            raise ImproperlyConfigured(
+                f"{type(self).__name__} must name a flag in `flag_required`."
+            )
+        # Guarded for each request, since the view that is behind it comes from `super()`.
         view = super().dispatch
         if self.view_is_async:
             guarded = _guard_async(view, flag, self.flag_default)

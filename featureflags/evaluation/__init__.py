@@ -1,41 +1,56 @@
 """The facade: every surface asks for flags here, and nowhere else.
 
     is_enabled("new-checkout", request.user)
-    variation("checkout-colour", user_id, default="blue")
+    variation("checkout-colour", user_id, default="blue")      a str
+    variation(ACCENT, user)                                    a str, for ACCENT: Flag[str]
     variation_detail("new-checkout", user).degraded
     all_flags(request=request)
 
-`user` is a `User`, the key of one, or None. With `request=` it is whoever is behind the request,
-or a visitor with a stable key of their own; `anonymous_key=` names a visitor without a request.
-Extra `attributes` are for LaunchDarkly, in that call alone: segments never see them.
+`user` is a `User`, the key of a user, or None. With `request=` it is the user of the request, or a
+visitor with a stable key of their own; `anonymous_key=` names a visitor without a request. Extra
+`attributes` go to LaunchDarkly, for that call alone: segments never see them.
+
+The value has the type of the default: the one that is passed, else the declared one. Another type
+gives the default, degraded by `wrong_type`.
 
 Precedence: `override_flag`, `FORCE_FLAG_<NAME>`, LaunchDarkly, the default. Nothing here raises
-when the database, the cache or LaunchDarkly fails: the answer says why it is degraded, and a
-`strict` call raises `FlagUnavailable`. Each function has an async twin that keeps the database
-off the event loop: `ais_enabled`, `avariation`, `avariation_detail`, `aall_flags`, `atrack`.
+when the database, the cache or LaunchDarkly fails: the answer has the reasons in `degraded`, and a
+`strict` call raises `FlagUnavailable`. Mistakes in a call raise TypeError, or ValueError for an
+empty key and for an e-mail address as a key. Each function has an async twin, `a…`, that keeps the
+database off the event loop.
 """
 
 from __future__ import annotations
 
+from typing import overload
+
 from asgiref.sync import sync_to_async
 from django.http import HttpRequest
+from typing_extensions import Unpack
 
 from featureflags.cache.unit_of_work import current_unit
 from featureflags.contexts.building import InvalidAttribute, UserContext, event_data
 from featureflags.contexts.results import Evaluation, FlagUnavailable
 from featureflags.core.types import JSONValue
-from featureflags.evaluation.evaluate import (
+from featureflags.evaluation.arguments import (
     UNSET,
     ExtraAttributes,
     FlagKey,
+    Options,
+    StrictOptions,
+    Subject,
     Unset,
+)
+from featureflags.evaluation.evaluate import (
     checked,
     evaluate_all,
     evaluate_boolean,
     evaluate_one,
 )
-from featureflags.evaluation.resolve import Subject, resolve
+from featureflags.evaluation.resolve import resolve
+from featureflags.flags.declared import Flag
 from featureflags.flags.overrides import override_flag
+from featureflags.flags.value_types import JSONDefault, ScalarT
 from featureflags.launchdarkly import evaluator
 from featureflags.launchdarkly.client import looking
 
@@ -71,10 +86,9 @@ def is_enabled(
 ) -> bool:
     """Whether a boolean flag is on. A value of another type gives the default and a warning.
 
-    Raises FlagUnavailable if `strict` and the answer is degraded, and InvalidAttribute where the
-    settings want it.
+    Raises FlagUnavailable if `strict` and the answer is degraded, InvalidAttribute as configured.
     """
-    # Every later check of a unit comes this way: as little as possible stands before the answer.
+    # Every later check of a unit takes this path, so as little as possible precedes the answer.
     context = None
     if request is None and anonymous_key is None and (unit := current_unit()) is not None:
         context = unit.recall(user)
@@ -83,31 +97,63 @@ def is_enabled(
     return evaluate_boolean(flag, context, default, attributes, strict)
 
 
+@overload
+def variation(
+    flag: FlagKey, user: Subject = ..., *, default: ScalarT, **options: Unpack[StrictOptions]
+) -> ScalarT: ...
+@overload
+def variation(
+    flag: FlagKey, user: Subject = ..., *, default: JSONDefault, **options: Unpack[StrictOptions]
+) -> JSONValue: ...
+@overload
+def variation(
+    flag: Flag[ScalarT], user: Subject = ..., **options: Unpack[StrictOptions]
+) -> ScalarT: ...
+@overload
+def variation(
+    flag: FlagKey, user: Subject = ..., **options: Unpack[StrictOptions]
+) -> JSONValue: ...
 def variation(
     flag: FlagKey,
     user: Subject = None,
     *,
-    default: JSONValue | Unset = UNSET,
+    default: JSONDefault | Unset = UNSET,
     attributes: ExtraAttributes | None = None,
     request: HttpRequest | None = None,
     anonymous_key: str | None = None,
     strict: bool = False,
 ) -> JSONValue:
-    """The value of a flag of any type. For a declared flag, always of the declared type."""
+    """The value of a flag of any type. It has the type of the default, see above."""
     context = resolve(user, request=request, anonymous_key=anonymous_key)
     return checked(evaluate_one(flag, context, default, attributes), strict=strict).value
 
 
+@overload
+def variation_detail(
+    flag: FlagKey, user: Subject = ..., *, default: ScalarT, **options: Unpack[Options]
+) -> Evaluation[ScalarT]: ...
+@overload
+def variation_detail(
+    flag: FlagKey, user: Subject = ..., *, default: JSONDefault, **options: Unpack[Options]
+) -> Evaluation: ...
+@overload
+def variation_detail(
+    flag: Flag[ScalarT], user: Subject = ..., **options: Unpack[Options]
+) -> Evaluation[ScalarT]: ...
+@overload
+def variation_detail(
+    flag: FlagKey, user: Subject = ..., **options: Unpack[Options]
+) -> Evaluation: ...
 def variation_detail(
     flag: FlagKey,
     user: Subject = None,
     *,
-    default: JSONValue | Unset = UNSET,
+    default: JSONDefault | Unset = UNSET,
     attributes: ExtraAttributes | None = None,
     request: HttpRequest | None = None,
     anonymous_key: str | None = None,
 ) -> Evaluation:
-    """The value with LaunchDarkly's reason, and why it is degraded if it is."""
+    """The value with LaunchDarkly's reason, and the reasons why it is degraded, if any."""
     context = resolve(user, request=request, anonymous_key=anonymous_key)
     return evaluate_one(flag, context, default, attributes)
 
@@ -133,7 +179,7 @@ def track(
     request: HttpRequest | None = None,
     anonymous_key: str | None = None,
 ) -> None:
-    """Tell LaunchDarkly that this user did something, for its experiments."""
+    """Send a custom event for this user to LaunchDarkly, for its experiments."""
     context = resolve(user, request=request, anonymous_key=anonymous_key)
     _track(event, context, data, metric_value)
 
@@ -153,11 +199,27 @@ async def ais_enabled(
     return evaluate_boolean(flag, context, default, attributes, strict)
 
 
+@overload
+async def avariation(
+    flag: FlagKey, user: Subject = ..., *, default: ScalarT, **options: Unpack[StrictOptions]
+) -> ScalarT: ...
+@overload
+async def avariation(
+    flag: FlagKey, user: Subject = ..., *, default: JSONDefault, **options: Unpack[StrictOptions]
+) -> JSONValue: ...
+@overload
+async def avariation(
+    flag: Flag[ScalarT], user: Subject = ..., **options: Unpack[StrictOptions]
+) -> ScalarT: ...
+@overload
+async def avariation(
+    flag: FlagKey, user: Subject = ..., **options: Unpack[StrictOptions]
+) -> JSONValue: ...
 async def avariation(
     flag: FlagKey,
     user: Subject = None,
     *,
-    default: JSONValue | Unset = UNSET,
+    default: JSONDefault | Unset = UNSET,
     attributes: ExtraAttributes | None = None,
     request: HttpRequest | None = None,
     anonymous_key: str | None = None,
@@ -168,11 +230,27 @@ async def avariation(
     return checked(evaluate_one(flag, context, default, attributes), strict=strict).value
 
 
+@overload
+async def avariation_detail(
+    flag: FlagKey, user: Subject = ..., *, default: ScalarT, **options: Unpack[Options]
+) -> Evaluation[ScalarT]: ...
+@overload
+async def avariation_detail(
+    flag: FlagKey, user: Subject = ..., *, default: JSONDefault, **options: Unpack[Options]
+) -> Evaluation: ...
+@overload
+async def avariation_detail(
+    flag: Flag[ScalarT], user: Subject = ..., **options: Unpack[Options]
+) -> Evaluation[ScalarT]: ...
+@overload
+async def avariation_detail(
+    flag: FlagKey, user: Subject = ..., **options: Unpack[Options]
+) -> Evaluation: ...
 async def avariation_detail(
     flag: FlagKey,
     user: Subject = None,
     *,
-    default: JSONValue | Unset = UNSET,
+    default: JSONDefault | Unset = UNSET,
     attributes: ExtraAttributes | None = None,
     request: HttpRequest | None = None,
     anonymous_key: str | None = None,
@@ -211,7 +289,7 @@ async def atrack(
 def _connect_and_resolve(
     user: Subject, *, request: HttpRequest | None, anonymous_key: str | None
 ) -> UserContext:
-    """What may wait: the first check of a process for LaunchDarkly, and each for the database."""
+    """The steps that may wait: for LaunchDarkly at the first check, for the database at each."""
     evaluator.connect()
     return resolve(user, request=request, anonymous_key=anonymous_key)
 

@@ -1,6 +1,6 @@
-"""What is answered for a flag and a context: forced, LaunchDarkly's, or the default and why.
+"""The answer for a flag and a context: a forced value, LaunchDarkly's, or the default and why.
 
-The facade is `featureflags.evaluation`; nothing else calls this.
+Only the facade, `featureflags.evaluation`, calls this.
 """
 
 from __future__ import annotations
@@ -8,8 +8,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from dataclasses import replace
-from enum import Enum
-from typing import Final, TypeAlias
+from typing import cast
 
 import msgspec
 
@@ -19,7 +18,8 @@ from featureflags.contexts.building import UserContext, with_extra
 from featureflags.contexts.results import Degradation, Evaluation, FlagUnavailable
 from featureflags.core.monitoring import report
 from featureflags.core.types import JSONValue
-from featureflags.flags.declared import Flag, FlagType, declared_flags
+from featureflags.evaluation.arguments import UNSET, ExtraAttributes, FlagKey, Unset, flag_key
+from featureflags.flags.declared import FlagType, declared_flags
 from featureflags.flags.overrides import (
     MISSING,
     environment_name,
@@ -27,22 +27,12 @@ from featureflags.flags.overrides import (
     in_force,
     overridden_flags,
 )
+from featureflags.flags.value_types import MISMATCH, JSONDefault, in_type_of
 from featureflags.launchdarkly import evaluator
 from featureflags.launchdarkly.client import is_looking
 from featureflags.launchdarkly.evaluator import Answer
 
 logger = logging.getLogger(__name__)
-
-FlagKey: TypeAlias = str | Flag
-ExtraAttributes: TypeAlias = Mapping[str, object]
-
-
-class Unset(Enum):
-    UNSET = 0
-
-
-UNSET: Final = Unset.UNSET
-"""No default was passed: the declared one holds, else None (False for `is_enabled`)."""
 
 
 def evaluate_boolean(
@@ -52,13 +42,18 @@ def evaluate_boolean(
     attributes: ExtraAttributes | None,
     strict: bool,
 ) -> bool:
-    """Whether a flag is on; a value that is no boolean gives the default and a warning."""
-    key = flag if type(flag) is str else str(flag)
+    """Whether a flag is on. A value that is not a boolean gives the default and a warning.
+
+    Raises TypeError for a flag that is not one, and for a default that is not a boolean.
+    """
+    key = flag if type(flag) is str else flag_key(flag)
     if attributes:
         context = with_extra(context, attributes)
     declared = declared_flags().get(key)
     fallback: JSONValue = False if declared is None else declared.default
     if default is not UNSET:
+        if default is not True and default is not False:
+            raise TypeError(f"The default of is_enabled is True or False, not {default!r}.")
         fallback = default
     if context.degraded or in_force or forced_flags():
         answer = _ask(key, context, fallback)
@@ -70,7 +65,7 @@ def evaluate_boolean(
             and (value is not fallback or detail.variation_index is not None)
             and (declared is None or declared.type is FlagType.BOOLEAN)
         ):
-            # The way of nearly every check: nothing more is made of it.
+            # Nearly every check ends here, without an Evaluation.
             if not is_looking():
                 try:
                     pending[key] += 1
@@ -80,18 +75,21 @@ def evaluate_boolean(
         answer = _counted(key, evaluator.answer_of(detail, fallback))
     evaluation = _evaluation(key, context, answer, fallback)
     if not isinstance(evaluation.value, bool):
-        evaluation = _wrong_type(evaluation, FlagType.BOOLEAN, fallback is True)
+        evaluation = _wrong_type(evaluation, "boolean", fallback is True)
     return checked(_noted(evaluation), strict=strict).value is True
 
 
 def evaluate_one(
     flag: FlagKey,
     context: UserContext,
-    default: JSONValue | Unset,
+    default: JSONDefault | Unset,
     attributes: ExtraAttributes | None,
 ) -> Evaluation:
-    """The answer to one flag, counted if it is one."""
-    key = flag if type(flag) is str else str(flag)
+    """The answer to one flag. Evaluations of known flags are counted.
+
+    Raises TypeError for a flag that is not one.
+    """
+    key = flag if type(flag) is str else flag_key(flag)
     if attributes:
         context = with_extra(context, attributes)
     fallback = _default_of(key, default)
@@ -150,14 +148,14 @@ def _one_of_all(key: str, context: UserContext, answers: Mapping[str, Answer] | 
 
 
 def _evaluation(key: str, context: UserContext, answer: Answer, fallback: JSONValue) -> Evaluation:
-    """The answer as it is told; the fallback where it is not of the declared type.
+    """The answer with its reasons; the fallback where it does not have the expected type.
 
-    What is forced is certain, whatever else fails.
+    A forced value is never degraded by what else fails.
     """
     degraded = () if answer.is_forced else context.degraded
     if answer.degraded is not None:
         degraded = (*degraded, answer.degraded)
-    evaluation = Evaluation(
+    evaluation: Evaluation = Evaluation(
         flag=key,
         value=answer.value,
         variation=answer.variation,
@@ -165,11 +163,12 @@ def _evaluation(key: str, context: UserContext, answer: Answer, fallback: JSONVa
         source=context.source,
         degraded=degraded,
     )
-    return evaluation if answer.is_forced else _in_declared_type(evaluation, fallback)
+    is_default = answer.degraded is not None
+    return evaluation if is_default else _in_expected_type(evaluation, fallback)
 
 
 def _forced(key: str) -> Answer | None:
-    """The value that comes before LaunchDarkly's."""
+    """The value that takes the place of LaunchDarkly's; None if there is none."""
     overrides = overridden_flags()
     if key in overrides:
         value = overrides[key]
@@ -188,23 +187,35 @@ def _is_boolean(key: str) -> bool:
     return declared is None or declared.type is FlagType.BOOLEAN
 
 
-def _default_of(key: str, default: JSONValue | Unset) -> JSONValue:
+def _default_of(key: str, default: JSONDefault | Unset) -> JSONValue:
     if not isinstance(default, Unset):
-        return default
+        return cast("JSONValue", default)  # other containers are read, never changed
     declared = declared_flags().get(key)
     return declared.default if declared is not None else None
 
 
-def _in_declared_type(evaluation: Evaluation, fallback: JSONValue) -> Evaluation:
+def _in_expected_type(evaluation: Evaluation, fallback: JSONValue) -> Evaluation:
+    """In the type of the default, and of the declaration if there is one."""
     declared = declared_flags().get(evaluation.flag)
-    if declared is None or evaluation.degraded or declared.type.holds(evaluation.value):
-        return evaluation
-    return _wrong_type(evaluation, declared.type, fallback)
+    value = in_type_of(fallback, evaluation.value)
+    if value is MISMATCH:
+        return _wrong_type(evaluation, _name_of_type(fallback), fallback)
+    if declared is not None and not declared.type.holds(value):
+        return _wrong_type(evaluation, declared.type.value, fallback)
+    return evaluation if value is evaluation.value else replace(evaluation, value=value)
 
 
-def _wrong_type(evaluation: Evaluation, wanted: FlagType, fallback: JSONValue) -> Evaluation:
-    message = "The flag %r is no %s in LaunchDarkly; the default was used."
-    report(logger, f"wrong_type:{evaluation.flag}", message, evaluation.flag, wanted.value)
+def _name_of_type(example: object) -> str:
+    if isinstance(example, bool):
+        return "boolean"
+    if isinstance(example, str):
+        return "string"
+    return "whole number" if isinstance(example, int) else "number"
+
+
+def _wrong_type(evaluation: Evaluation, wanted: str, fallback: JSONValue) -> Evaluation:
+    message = "The value of the flag %r is not a %s. The default was used."
+    report(logger, f"wrong_type:{evaluation.flag}", message, evaluation.flag, wanted)
     return replace(
         evaluation,
         value=fallback,

@@ -35,6 +35,9 @@ _DEGRADATIONS: Mapping[Degradation, Promise] = {
     Degradation.USER_UNAVAILABLE: gettext_lazy(
         "The database did not answer, and nothing was known but the user's key."
     ),
+    Degradation.NO_SUCH_USER: gettext_lazy(
+        "No user has this key: only rules about the key itself can match."
+    ),
     Degradation.USER_STALE: gettext_lazy(
         "The database did not answer; the user's last known data was used."
     ),
@@ -51,7 +54,7 @@ _DEGRADATIONS: Mapping[Degradation, Promise] = {
     Degradation.LAUNCHDARKLY_UNAVAILABLE: gettext_lazy("LaunchDarkly has not sent any flags yet."),
     Degradation.EVALUATION_FAILED: gettext_lazy("LaunchDarkly could not evaluate the flag."),
     Degradation.FLAG_NOT_FOUND: gettext_lazy("LaunchDarkly has no flag of this key."),
-    Degradation.WRONG_TYPE: gettext_lazy("The flag's value is not of the declared type."),
+    Degradation.WRONG_TYPE: gettext_lazy("The flag's value does not have the type of its default."),
 }
 
 

@@ -35,6 +35,7 @@ from featureflags.contexts.building import (
 )
 from featureflags.contexts.results import ContextSource, Degradation
 from featureflags.core.types import MICROSECONDS_PER_SECOND
+from featureflags.evaluation.arguments import Subject, canonical_key, visitor_text
 from featureflags.evaluation.visitors import known_visitor_key, visitor_key
 from featureflags.launchdarkly.client import is_looking
 from users.models import User
@@ -46,9 +47,6 @@ from users.times import now_in_microseconds
 RETRY_AFTER = MICROSECONDS_PER_SECOND
 """Within a unit, the database is asked again so long after it failed (µs): a page that asks for
 ten flags waits once for a server that hangs."""
-
-Subject = User | AnonymousUser | uuid.UUID | str | None
-"""Whom a flag is asked for: a user, the key of one, or nobody."""
 
 
 def resolve(
@@ -72,9 +70,9 @@ def resolve(
     if request is not None and (subject is None or _is_lazy(subject)):
         return _of_request(request)
     if subject is None or isinstance(subject, AnonymousUser):
-        key = visitor_key(request) if request is not None else anonymous_key
+        key = visitor_key(request) if request is not None else visitor_text(anonymous_key)
         return visitor_context(key)
-    visitor = known_visitor_key(request) if request is not None else anonymous_key
+    visitor = known_visitor_key(request) if request is not None else visitor_text(anonymous_key)
     return _visited(_of_known(subject), visitor)
 
 
@@ -89,23 +87,6 @@ def contexts_for(keys: Iterable[str]) -> dict[str, UserContext]:
     if missing:
         found.update(_fetch(missing, unit))
     return {key: found[key] for key in wanted}
-
-
-def canonical_key(key: str | uuid.UUID) -> str:
-    """A user's key as it is written everywhere: a UUID in lower case with dashes.
-
-    Raises TypeError for what is no key, ValueError for an empty one.
-    """
-    if isinstance(key, uuid.UUID):
-        return str(key)
-    if not isinstance(key, str):
-        raise TypeError(f"A user, a user's key or None is asked for, not {type(key).__name__}.")
-    if not key:
-        raise ValueError("The key of a user is not empty.")
-    try:
-        return str(uuid.UUID(key))
-    except ValueError:
-        return key
 
 
 def _of_known(subject: User | uuid.UUID | str, *, keep_row: bool = False) -> UserContext:
@@ -246,7 +227,7 @@ def _from_database(
     return {
         key: _context(found.snapshots[key], loaded, found.source)
         if key in found.snapshots
-        else bare_context(key)
+        else bare_context(key, Degradation.NO_SUCH_USER)
         for key in keys
     }
 

@@ -31,7 +31,8 @@ from featureflags.contexts.building import user_context
 from featureflags.contexts.results import ContextSource, Evaluation
 from featureflags.core.types import JSONValue
 from featureflags.evaluation import looking
-from featureflags.evaluation.evaluate import UNSET, evaluate_one
+from featureflags.evaluation.arguments import UNSET
+from featureflags.evaluation.evaluate import evaluate_one
 from featureflags.launchdarkly.client import feature_store, has_flags
 from featureflags.models import FlagCount
 from users.models import User

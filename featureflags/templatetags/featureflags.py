@@ -39,7 +39,7 @@ from django.utils.translation import gettext as _
 
 from featureflags.core.monitoring import report
 from featureflags.core.types import JSONValue
-from featureflags.evaluation import UNSET, is_enabled, variation
+from featureflags.evaluation import is_enabled, variation
 from featureflags.flags.declared import Flag
 from users.models import User
 
@@ -76,8 +76,9 @@ class Question:
         if flag is None:
             return default
         user, request = self._subject(context)
-        fallback = default if self.default is not None else UNSET
-        return variation(flag, user, default=fallback, request=request)
+        if self.default is None:
+            return variation(flag, user, request=request)
+        return variation(flag, user, default=default, request=request)
 
     def _subject(
         self, context: Context

@@ -63,13 +63,17 @@ def test_degraded_answers_by_their_reasons(flag_file: FlagFile, settings: Settin
     is_enabled("welcome-tour", "ada")
     variation("typed-by-a-visitor", "ada")
     all_flags("ada")
-    assert counted().degraded == {Degradation.WRONG_TYPE: 1, Degradation.FLAG_NOT_FOUND: 1}
+    assert counted().degraded == {
+        Degradation.NO_SUCH_USER: 3,
+        Degradation.WRONG_TYPE: 1,
+        Degradation.FLAG_NOT_FOUND: 1,
+    }
 
 
 def test_launchdarkly_that_never_answered(settings: Settings) -> None:
     settings.FEATUREFLAGS = {**settings.FEATUREFLAGS, "FLAG_FILE": "/nowhere.json"}
     for _ in range(2):
-        is_enabled("new-checkout", "ada")
+        is_enabled("new-checkout")
     assert counted().degraded == {Degradation.LAUNCHDARKLY_UNAVAILABLE: 2}
 
 

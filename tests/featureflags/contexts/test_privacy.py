@@ -413,7 +413,7 @@ class TestWhatIsSent:
         found = with_extra(resolve("somebody"), {"cart": 1, "email": "x@y.z", "page": "/"})
         assert found.context.to_dict() == {"kind": "user", "key": "somebody", "cart": 1}
         assert found.withheld == ("email", "page")
-        assert found.degraded == ()
+        assert found.degraded == (Degradation.NO_SUCH_USER,), "nothing was dropped"
 
 
 METADATA_CASES = [

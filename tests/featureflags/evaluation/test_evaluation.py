@@ -97,14 +97,17 @@ class TestSubjects:
     def test_anything_else_is_a_mistake_of_the_caller(
         self, flag_file: FlagFile, wrong: Any
     ) -> None:
-        with pytest.raises(TypeError, match="asked for"):
+        with pytest.raises(TypeError, match="second argument"):
             is_enabled("internal-tools", wrong)
 
-    def test_an_unknown_key_is_bare_and_no_failure(self, flag_file: FlagFile) -> None:
+    def test_a_key_that_belongs_to_no_user_is_a_degradation(self, flag_file: FlagFile) -> None:
         flag_file(TOOLS)
         key = str(uuid.uuid4())
         detail = variation_detail("internal-tools", key)
-        assert (detail.source, detail.degraded) == (ContextSource.BARE, ())
+        assert detail.source is ContextSource.BARE
+        assert detail.degraded == (Degradation.NO_SUCH_USER,)
+        with pytest.raises(FlagUnavailable, match="no_such_user"):
+            is_enabled("internal-tools", key, strict=True)
         assert resolve(key).context.to_dict() == {"kind": "user", "key": key}
 
     def test_a_loaded_user_is_used_as_it_is(
