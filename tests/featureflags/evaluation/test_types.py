@@ -11,7 +11,10 @@ import featureflags
 
 ROOT = Path(featureflags.__file__).parent.parent
 CALLER = Path(__file__).with_name("caller.py.txt")
-SHORT = {"users.querysets.UserQuerySet": "UserQuerySet", "users.models.User": "User"}
+SHORT = {
+    "users.querysets.UserQuerySet[users.models.User]": "UserQuerySet",
+    "users.models.User": "User",
+}
 
 
 def expected(source: str) -> dict[int, str]:
