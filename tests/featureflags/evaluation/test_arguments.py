@@ -13,6 +13,7 @@ from django.test import RequestFactory
 from rest_framework.request import Request
 
 from featureflags.contexts.results import Degradation
+from featureflags.core.types import JSONValue
 from featureflags.decorators import flag_required
 from featureflags.evaluation import (
     ais_enabled,
@@ -92,14 +93,15 @@ class TestAddresses:
 
     def test_nowhere(self) -> None:
         UserFactory.create(email=ADDRESS)
-        for call in (
+        calls: list[Callable[[], object]] = [
             lambda: all_flags(ADDRESS),
             lambda: track("bought", ADDRESS),
             lambda: track("bought", anonymous_key=ADDRESS),
             lambda: Template(
                 "{% load featureflags %}{% flag 'new-checkout' user=who %}{% endflag %}"
             ).render(Context({"who": ADDRESS})),
-        ):
+        ]
+        for call in calls:
             with pytest.raises(ValueError, match="must not contain an @"):
                 call()
 
@@ -140,7 +142,8 @@ class TestTypesOfValues:
         assert (whole, type(whole)) == (3, int)
         assert (ratio, type(ratio)) == (2.0, float)
         assert variation("plans", default=["none"]) == ["free"]
-        for key, default in {"text": 5, "limit": "x", "plans": False, "ratio": "x"}.items():
+        wrong: dict[str, JSONValue] = {"text": 5, "limit": "x", "plans": False, "ratio": "x"}
+        for key, default in wrong.items():
             detail = variation_detail(key, default=default)
             assert detail.value == default
             assert detail.degraded == (Degradation.WRONG_TYPE,)
