@@ -9,7 +9,7 @@ STAMP := $(VENV)/.installed
 RUN_STAMP := $(VENV)/.installed-to-run
 DOCS_STAMP := $(VENV)/.installed-for-docs
 VAR := $(or $(GUIDON_VAR_DIR),var)
-DOCS := $(VAR)/docs
+DOCS := var/docs
 
 # The first that is new enough and can make a .venv. 3.12 and 3.11 come first: for them Redis for
 # the tests comes as a wheel. Another one: `make run PYTHON=/path/to/python`.
@@ -52,8 +52,9 @@ run: $(RUN_STAMP)
 	@$(BIN)/python -m config.run_demo $(PORT) $(VAR)/flags.json
 
 docs: $(DOCS_STAMP)
-	@$(BIN)/mkdocs build --quiet --strict --clean --site-dir $(abspath $(DOCS))
-	@echo 'The documentation: $(DOCS)/index.html, and /docs/ of `make run`.'
+	@rm -rf $(DOCS)
+	@$(BIN)/zensical build --strict --clean
+	@echo 'Read it: $(abspath $(DOCS))/index.html, or /docs/ while `make run` is running.'
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

@@ -243,6 +243,8 @@ USE_TZ = True
 STATIC_URL = "static/"
 STATIC_ROOT = Path(env.str("STATIC_ROOT", default=str(VAR_DIR / "static")))
 STATIC_ROOT.mkdir(parents=True, exist_ok=True)
+# Where `make docs` puts the documentation, and the address /docs/ finds it.
+DOCS_ROOT = BASE_DIR / "var" / "docs"
 
 LOGGING: dict[str, Any] = {
     "version": 1,

@@ -1,31 +1,54 @@
-"""What the README says of segments, operators, commands and settings is there, and all of it."""
+"""The README is short, and the documentation names every segment, operator, command and setting."""
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
-from pathlib import Path
 
 import pytest
 from django.core.management import get_commands
 
+from config.settings import schedule
+from featureflags.contexts.results import Degradation
+from featureflags.core.conf import FeatureFlagsSettings
 from featureflags.models.validation import find_problems
 from featureflags.segments.operator_labels import OPERATORS
 from tests.browser.pictures import FOLDER, PICTURES
 from tests.conftest import create_default_segments
+from tests.services.processes import ROOT
 
-README = (Path(__file__).parent.parent.parent / "README.md").read_text()
+DOCS = ROOT / "docs"
+README = (ROOT / "README.md").read_text()
+LINES_OF_README = 200
 
 
-@pytest.mark.parametrize("op", OPERATORS)
-def test_every_operator_has_an_entry_with_an_example(op: str) -> None:
-    [row] = [line for line in README.splitlines() if line.startswith(f"| `{op}` |")]
-    assert f"{op} `[" in row, "the example"
+def page(name: str) -> str:
+    return (DOCS / name).read_text()
+
+
+def row_of(text: str, name: str) -> str:
+    """The one row of a table that is about `name`."""
+    [row] = [line for line in text.splitlines() if line.startswith(f"| `{name}` |")]
+    return row
+
+
+def test_the_readme_is_read_in_five_minutes() -> None:
+    assert len(README.splitlines()) <= LINES_OF_README
+
+
+def test_the_readme_leads_to_every_page() -> None:
+    pages = {
+        path.relative_to(ROOT).as_posix()
+        for path in DOCS.rglob("*.md")
+        if path.name != "index.md" and path.parent.name != "contributors"
+    }
+    assert pages == set(re.findall(r"\((docs/[^)]+\.md)\)", README))
 
 
 @pytest.mark.parametrize("op", OPERATORS)
 def test_the_example_of_an_operator_is_a_rule_that_can_be_saved(op: str) -> None:
-    [row] = [line for line in README.splitlines() if line.startswith(f"| `{op}` |")]
+    row = row_of(page("developers/segments.md"), op)
     example = re.fullmatch(r"(?:`(\w+)` )?(\w+) `(\[.*\])`", row.split(" | ")[-1].rstrip(" |"))
     assert example is not None
     attribute, named, values = example.groups()
@@ -34,21 +57,46 @@ def test_the_example_of_an_operator_is_a_rule_that_can_be_saved(op: str) -> None
     assert find_problems("mine", [{"clauses": [clause]}], {"employee": frozenset()}) == []
 
 
-def test_every_default_segment_has_an_entry_that_tells_its_rule() -> None:
+def test_every_default_segment_has_an_entry_with_its_rule() -> None:
     for key, _, _, clauses in create_default_segments.__globals__["SEGMENTS"]:
-        [row] = [line for line in README.splitlines() if line.startswith(f"| `{key}` |")]
+        row = row_of(page("product-managers/segments.md"), key)
         for clause in clauses:
             assert f"{clause['op']} `{json.dumps(clause['values'])}`" in row
             assert f"`{clause['attribute']}`" in row
 
 
-def test_every_command_has_an_entry() -> None:
+def test_every_command_has_an_entry_and_every_entry_is_a_command() -> None:
     ours = {name for name, app in get_commands().items() if app == "featureflags"}
+    table = page("operators/commands.md").partition("## Scheduled tasks")[0]
     assert ours
-    assert not {name for name in ours if f"`{name}" not in README}
+    assert set(re.findall(r"^\| `(\w+)[^|]*` \|", table, re.MULTILINE)) == ours
+
+
+def test_every_scheduled_task_has_an_entry() -> None:
+    table = page("operators/commands.md").partition("## Scheduled tasks")[2]
+    tasks = {*schedule.CELERY_BEAT_SCHEDULE, *schedule.WITH_A_BROKER}
+    assert set(re.findall(r"^\| `([\w-]+)` \|", table, re.MULTILINE)) == tasks
+
+
+def test_every_setting_is_a_variable_or_has_an_entry() -> None:
+    variables = (ROOT / "config" / "settings" / "base.py").read_text()
+    given = set(re.findall(r'"([A-Z_]+)": env\.', variables))
+    table = page("operators/settings.md").partition("FEATUREFLAGS` only")[2]
+    named = {
+        name
+        for row in re.findall(r"^\| (`.*?) \|", table, re.MULTILINE)
+        for name in re.findall(r"`([A-Z_]+)`", row)
+    }
+    every = {field.name.upper() for field in dataclasses.fields(FeatureFlagsSettings)}
+    assert named == every - given
+
+
+def test_every_degradation_has_an_entry() -> None:
+    table = page("operators/guarantees.md")
+    assert set(re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE)) == set(Degradation)
 
 
 def test_the_pictures_of_the_tour_are_there_and_no_others() -> None:
-    named = re.findall(r"!\[[^\]]+\]\((docs/[^)]+)\)", README)
-    taken = [f"docs/pictures/{path.name}" for path in FOLDER.glob("*.png")]
-    assert sorted(named) == sorted(taken) == sorted(f"docs/pictures/{one}.png" for one in PICTURES)
+    named = re.findall(r"!\[[^\]]+\]\(\.\./pictures/([^)]+)\)", page("product-managers/tour.md"))
+    taken = [path.name for path in FOLDER.glob("*.png")]
+    assert sorted(named) == sorted(taken) == sorted(f"{one}.png" for one in PICTURES)
