@@ -137,6 +137,8 @@ FEATUREFLAGS = {
     "FLAGS": "config.flags.FLAGS",
     # Attributes of this project's own: dotted paths to featureflags.contexts.attributes.Attribute.
     "ATTRIBUTES": [],
+    # Which tables change which cached users: triggers watch them.
+    "WATCHES": "config.watches.WATCHES",
     # The cache alias that holds snapshots. It should raise when it fails: we count and survive it.
     "CACHE": "featureflags",
     "SNAPSHOT_SECONDS": env.int("SNAPSHOT_SECONDS", default=24 * 3600),

@@ -31,6 +31,9 @@ class FeatureFlagsSettings:
     """Dotted path to the list of `featureflags.flags.Flag` that this project declares."""
     attributes: tuple[str, ...] = ()
     """Dotted paths to the project's own `featureflags.contexts.attributes.Attribute`."""
+    watches: str = ""
+    """Dotted path to the list (or function) of `featureflags.capture.watches.Watch`: which tables
+    change which cached entries."""
     cache: str = "default"
     """The cache alias of snapshots. A backend that raises when it fails is counted and survived."""
     snapshot_seconds: int = 24 * 3600

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from featureflags.models.flag_counts import FlagCount
 from featureflags.models.history import AppendOnly, MemberChange, SegmentChange
+from featureflags.models.outbox import OutboxEvent
 from featureflags.models.pending_invalidations import PendingInvalidation
 from featureflags.models.scheduled_runs import ScheduledRun
 from featureflags.models.segment_sizes import SegmentCount, SegmentSize, UserCount
@@ -23,6 +24,7 @@ __all__ = [
     "AppendOnly",
     "FlagCount",
     "MemberChange",
+    "OutboxEvent",
     "PendingInvalidation",
     "RuleProblem",
     "RulesetVersion",
