@@ -1,7 +1,4 @@
-"""Makes every request one unit of work, and sets the visitor's cookie if a flag was asked.
-
-A tester's own values hold within the request, and the page says so.
-"""
+"""Makes each request a unit of work, sets the visitor's cookie, and shows a tester's own values."""
 
 from __future__ import annotations
 
@@ -15,6 +12,7 @@ from django.utils.decorators import sync_and_async_middleware
 
 from featureflags.cache.unit_of_work import unit_of_work
 from featureflags.evaluation import previews, visitors
+from featureflags.evaluation.previews import Look
 
 SyncResponse = Callable[[HttpRequest], HttpResponseBase]
 AsyncResponse = Callable[[HttpRequest], Awaitable[HttpResponseBase]]
@@ -26,32 +24,33 @@ def FeatureFlagsMiddleware(  # noqa: N802 - Django's name for a middleware
 ) -> SyncResponse | AsyncResponse:
     """Place it after AuthenticationMiddleware."""
     if iscoroutinefunction(get_response):
-        answer_async = cast("AsyncResponse", get_response)
 
         async def middleware_async(request: HttpRequest) -> HttpResponseBase:
-            with unit_of_work(request):
-                # Loading the user is for a thread; without the cookie there is nothing to load.
-                has_cookie = previews.has_cookie(request)
-                look = await sync_to_async(previews.look_of)(request) if has_cookie else None
-                with previews.seeing(look):
-                    response = await answer_async(request)
-            visitors.finish(request, response)
+            # What may ask the database or render runs in a thread; most requests need neither.
+            look = None
+            if previews.has_cookie(request):
+                look = await sync_to_async(previews.look_of)(request)
+            with unit_of_work(request), previews.seeing(look):
+                response = await cast("AsyncResponse", get_response)(request)
             if look is not None:
-                await sync_to_async(previews.finish)(request, response, look)
-            return response
+                return await sync_to_async(_finish)(request, response, look)
+            return _finish(request, response, None)
 
         return middleware_async
 
-    answer = cast("SyncResponse", get_response)
-
     def middleware(request: HttpRequest) -> HttpResponseBase:
-        with unit_of_work(request):
-            look = previews.look_of(request)
-            with previews.seeing(look):
-                response = answer(request)
-        visitors.finish(request, response)
-        if look is not None:
-            previews.finish(request, response, look)
-        return response
+        look = previews.look_of(request)
+        with unit_of_work(request), previews.seeing(look):
+            response = cast("SyncResponse", get_response)(request)
+        return _finish(request, response, look)
 
     return middleware
+
+
+def _finish(
+    request: HttpRequest, response: HttpResponseBase, look: Look | None
+) -> HttpResponseBase:
+    visitors.finish(request, response)
+    if look is not None:
+        previews.finish(request, response, look)
+    return response

@@ -1,18 +1,15 @@
-"""Notes when a user was last seen, at most once an hour, and never at the price of an answer."""
+"""Writes when a user was last seen, at most once an hour. A failure never costs the response."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable
-from typing import cast
 
-from asgiref.sync import iscoroutinefunction, sync_to_async
 from django.core.cache import cache
 from django.db import DatabaseError
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.utils import timezone
-from django.utils.decorators import sync_and_async_middleware
+from django.utils.deprecation import MiddlewareMixin
 
 from users.models import User
 from users.querysets import SEEN_EVERY
@@ -20,38 +17,23 @@ from users.requests import loaded_user, session_user_key
 
 logger = logging.getLogger(__name__)
 
-SyncResponse = Callable[[HttpRequest], HttpResponseBase]
-AsyncResponse = Callable[[HttpRequest], Awaitable[HttpResponseBase]]
 
+class LastSeenMiddleware(MiddlewareMixin):
+    """Place it after AuthenticationMiddleware."""
 
-@sync_and_async_middleware
-def LastSeenMiddleware(  # noqa: N802 - Django's name for a middleware
-    get_response: SyncResponse | AsyncResponse,
-) -> SyncResponse | AsyncResponse:
-    if iscoroutinefunction(get_response):
-        answer_async = cast("AsyncResponse", get_response)
-
-        async def middleware_async(request: HttpRequest) -> HttpResponseBase:
-            response = await answer_async(request)
-            await sync_to_async(note_seen)(request)
-            return response
-
-        return middleware_async
-
-    answer = cast("SyncResponse", get_response)
-
-    def middleware(request: HttpRequest) -> HttpResponseBase:
-        response = answer(request)
+    def process_response(
+        self, request: HttpRequest, response: HttpResponseBase
+    ) -> HttpResponseBase:
+        """Django calls it in a thread where the request is handled on an event loop."""
         note_seen(request)
         return response
 
-    return middleware
-
 
 def note_seen(request: HttpRequest) -> None:
-    """Write `last_seen_at` of the user of this request, if an hour has passed since.
+    """Write `last_seen_at` of the request's user if an hour has passed since the last write.
 
-    A request that did not load its user loads it for this once an hour, on the cache's word.
+    Hidden SQL: a request that did not load its user loads it here, once an hour for each user as
+    the default cache counts. A database that is down is logged.
     """
     try:
         user = _user_who_is_due(request)

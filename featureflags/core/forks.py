@@ -1,15 +1,14 @@
-"""Locks of others that a fork would leave taken for ever: they are held while a process forks.
+"""Holds other libraries' locks while the process forks, so that the child never waits for one.
 
-Django keeps what belongs to a thread or task (its caches, language and time zone) in asgiref's
-`Local`, which takes a lock for each look; so do pools of Redis' client for each connection. If
-another thread holds one while this one forks, the child waits for a thread that it does not have.
-So the thread that forks takes them all first, which is a matter of microseconds, and gives them back
-on both sides: `logging` does the same.
+Django keeps what belongs to a thread or task (its caches, language, time zone) in asgiref's `Local`,
+which takes a lock for each access; so do the connection pools of the Redis client. A lock that
+another thread holds during a fork stays locked in the child, where that thread does not exist.
+The forking thread therefore takes all of them first, for microseconds, and releases them on both
+sides, as `logging` does.
 """
 
 from __future__ import annotations
 
-import importlib
 import os
 import sys
 import threading
@@ -19,7 +18,7 @@ from typing import Final, Protocol
 from django.core.cache import caches
 
 PATIENCE_SECONDS: Final = 1.0
-"""For each lock. Nobody holds one for so long; a fork must not hang on it if somebody does."""
+"""For each lock. None is ever held for so long; if one is, the fork goes on without it."""
 
 LOCALS: Final = (
     ("cachalot.api", "LOCAL_STORAGE"),
@@ -28,22 +27,22 @@ LOCALS: Final = (
     ("django.utils.timezone", "_active"),
     ("django.utils.translation.trans_real", "_active"),
 )
-"""Where Django and cachalot have one. They may be replaced while a process runs."""
+"""Modules of Django and cachalot, and the name of their `Local`. It may be replaced at run time."""
 
 
 class Lock(Protocol):
-    """One that the same thread may take again."""
+    """A reentrant lock."""
 
     def acquire(self, blocking: bool = True, timeout: float = -1) -> bool: ...
     def release(self) -> None: ...
 
 
 _held = threading.local()
-"""Of the thread that forks; in the child it is the only one."""
+"""What the forking thread holds; in the child it is the only thread."""
 
 
 def register() -> None:
-    """From now on no fork of this process leaves such a lock taken. To be called once."""
+    """Take and release the locks around each fork of this process. Call it once."""
     os.register_at_fork(before=_take, after_in_parent=_give_back, after_in_child=_give_back)
 
 
@@ -59,7 +58,8 @@ def _give_back() -> None:
 
 def _locks() -> Iterator[Lock]:
     holders = [getattr(caches, "_connections", None)]
-    holders += [getattr(importlib.import_module(module), name, None) for module, name in LOCALS]
+    # A module that nothing has imported has no lock that could be held.
+    holders += [getattr(sys.modules.get(module), name, None) for module, name in LOCALS]
     redis = sys.modules.get("django_redis.pool")
     if redis is not None:
         holders += list(redis.ConnectionFactory._pools.values())  # noqa: SLF001 - there is no other way

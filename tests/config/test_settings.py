@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.services.processes import ROOT, environment_with, python
+from tests.services import processes
+from tests.services.processes import ROOT
 
 COMPLETE: Mapping[str, str | None] = {
     "DJANGO_SETTINGS_MODULE": "config.settings.production",
@@ -30,15 +31,7 @@ def manage(
     var_dir: Path, *arguments: str, **changes: str | None
 ) -> subprocess.CompletedProcess[str]:
     env = {**COMPLETE, "SECRET_KEY": LONG_KEY, "GUIDON_VAR_DIR": str(var_dir), **changes}
-    return subprocess.run(
-        python("manage.py", *arguments),
-        check=False,
-        capture_output=True,
-        text=True,
-        cwd=ROOT,
-        env=environment_with(env),
-        timeout=60,
-    )
+    return processes.manage(env, *arguments)
 
 
 def test_a_complete_environment_passes_the_deployment_check(tmp_path: Path) -> None:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -12,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.services.launchdarkly import LaunchDarklyServer, boolean_flag
-from tests.services.processes import ROOT, environment_with
+from tests.services.processes import run_python
 from tests.services.redis import redis_server
 
 PROGRAM = """
@@ -56,13 +54,6 @@ def environment(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[dict
 
 
 def test_an_evaluation_finds_all_modules_there(environment: dict[str, str | None]) -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", PROGRAM],
-        cwd=ROOT,
-        env=environment_with(environment),
-        capture_output=True,
-        text=True,
-        check=True,
-        timeout=60,
-    )
+    done = run_python(environment, "-c", PROGRAM)
+    assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout) == []

@@ -1,7 +1,13 @@
-"""Guidon's own processes for tests: a web server, a Celery worker, a command of `manage.py`.
+"""Guidon's own processes for tests: the one place where a test starts one.
 
-They are started as users start them, from the project's folder, with the environment of the test
-run plus what the test gives. They end with the test run, workers of workers included.
+| what | how |
+|---|---|
+| a program or command that ends by itself | `run_python`, `manage` |
+| one that the test writes to, reads from, signals or kills | `piped` |
+| a server or worker that is awaited until it is ready | `running_server`, `celery_worker`, `manage_process` |
+
+They start as users start them, from the project's folder, with the environment of the test run plus
+what the test gives (`on_this_database()` for the rows of the test itself). None outlives its test.
 """
 
 from __future__ import annotations
@@ -14,6 +20,8 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Literal
+
+from django.db import connection
 
 from tests.services.guarded import HOST, GuardedServer
 
@@ -163,20 +171,79 @@ def manage_process(env: Mapping[str, str | None], *arguments: str, ready: str) -
     return GuidonProcess(python("manage.py", *arguments), env, ready)
 
 
-def manage(
-    env: Mapping[str, str | None], *arguments: str, timeout: float = COMMAND_SECONDS
+def run_python(
+    env: Mapping[str, str | None],
+    *arguments: str,
+    timeout: float = COMMAND_SECONDS,
+    stderr: int = subprocess.PIPE,
 ) -> subprocess.CompletedProcess[str]:
-    """Run a command of `manage.py` to its end: exit code, output and errors, for the test to judge.
+    """Run Python to its end: exit code, output and errors, for the test to judge.
 
-    Raises `subprocess.TimeoutExpired` after `timeout` seconds; the command is killed then.
+    `arguments` are Python's own: `"-c", program`, `"-m", module` or a file, and what they take.
+    `stderr` may be a terminal. Raises `subprocess.TimeoutExpired` after `timeout` seconds; the
+    process is killed then.
     """
     return subprocess.run(
-        python("manage.py", *arguments),
+        python(*arguments),
         check=False,
-        capture_output=True,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=stderr,
         text=True,
         cwd=ROOT,
         env=environment_with(env),
-        stdin=subprocess.DEVNULL,
         timeout=timeout,
     )
+
+
+def manage(
+    env: Mapping[str, str | None], *arguments: str, timeout: float = COMMAND_SECONDS
+) -> subprocess.CompletedProcess[str]:
+    """Run a command of `manage.py` to its end; see `run_python`."""
+    return run_python(env, "manage.py", *arguments, timeout=timeout)
+
+
+class Piped(subprocess.Popen[str]):
+    """Python with pipes for input, output and errors; killed at the end of its `with` block."""
+
+    def __init__(
+        self, env: Mapping[str, str | None], *arguments: str, errors: bool = False
+    ) -> None:
+        """Errors go where the test's own go, unless `errors` asks for a pipe of their own."""
+        super().__init__(
+            python(*arguments),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE if errors else None,
+            text=True,
+            cwd=ROOT,
+            env=environment_with(env),
+        )
+
+    def __exit__(self, *_exception: object) -> None:
+        self.end()
+
+    def write_line(self, line: str = "") -> None:
+        assert self.stdin is not None
+        print(line, file=self.stdin, flush=True)
+
+    def read_line(self) -> str:
+        """The next line with its end; an empty text when the process writes no more."""
+        assert self.stdout is not None
+        line: str = self.stdout.readline()
+        return line
+
+    def end(self) -> None:
+        """SIGKILL, unless it has ended, and the pipes closed."""
+        self.kill()
+        self.communicate()
+
+
+def on_this_database() -> dict[str, str | None]:
+    """For a process on the database of the running test, which must be transactional."""
+    name = str(connection.settings_dict["NAME"])
+    given = os.environ.get("DATABASE_URL")
+    return {
+        "DATABASE_URL": f"{given.rpartition('/')[0]}/{name}" if given else f"sqlite:///{name}",
+        "DJANGO_SETTINGS_MODULE": "config.settings.testing",
+    }

@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
 from types import TracebackType
 from typing import Any, Self
 
-from django.db import connection
-
-from tests.services.processes import ROOT, environment_with, python
+from tests.services.processes import Piped, on_this_database
 
 END_SECONDS = 30.0
 
@@ -23,19 +19,8 @@ class Probe:
     """Another process: `probe.ask(key)` is done there, and answered here."""
 
     def __init__(self, **environment: str) -> None:
-        variables = {
-            "DATABASE_URL": database_url(),
-            "DJANGO_SETTINGS_MODULE": "config.settings.testing",
-            **environment,
-        }
-        self._process = subprocess.Popen(
-            python("-m", "tests.featureflags.cache.probe"),
-            cwd=ROOT,
-            env=environment_with(variables),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
+        variables = {**on_this_database(), **environment}
+        self._process = Piped(variables, "-m", "tests.featureflags.cache.probe")
         self._answer()
 
     def __enter__(self) -> Self:
@@ -47,8 +32,7 @@ class Probe:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._process.kill()
-        self._process.communicate()
+        self._process.end()
 
     def do(self, name: str, *arguments: Any, **options: Any) -> Any:
         """Have it done, and wait for the answer. Raises ProbeDiedError if the process ends."""
@@ -57,8 +41,7 @@ class Probe:
 
     def tell(self, name: str, *arguments: Any, **options: Any) -> None:
         """Have it done, without waiting."""
-        assert self._process.stdin is not None
-        print(json.dumps([name, arguments, options]), file=self._process.stdin, flush=True)
+        self._process.write_line(json.dumps([name, arguments, options]))
 
     def dies(self, name: str, *arguments: Any) -> None:
         """Have something done of which the process dies, and wait until it has."""
@@ -75,15 +58,7 @@ class Probe:
         raise AssertionError(f"it is alive, and says {answer!r}")
 
     def _answer(self) -> Any:
-        assert self._process.stdout is not None
-        line = self._process.stdout.readline()
+        line = self._process.read_line()
         if not line:
             raise ProbeDiedError
         return json.loads(line)
-
-
-def database_url() -> str:
-    """Where this test's own database is found. It must be transactional."""
-    name = connection.settings_dict["NAME"]
-    given = os.environ.get("DATABASE_URL", "")
-    return f"{given.rpartition('/')[0]}/{name}" if given else f"sqlite:///{name}"

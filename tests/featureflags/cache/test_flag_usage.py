@@ -5,11 +5,8 @@ from __future__ import annotations
 import datetime
 import multiprocessing
 import os
-import subprocess
-import sys
 import threading
 import time
-from pathlib import Path
 
 import pytest
 from asgiref.sync import sync_to_async
@@ -32,6 +29,7 @@ from featureflags.evaluation import (
 from tests.conftest import FlagFile
 from tests.services.guarded import free_port
 from tests.services.launchdarkly import boolean_flag
+from tests.services.processes import run_python
 from tests.services.waiting import wait_until
 
 TODAY = datetime.datetime.now(datetime.UTC).date
@@ -183,9 +181,9 @@ def test_a_forked_child_starts_at_nothing() -> None:
 
 def test_a_process_that_ends_merges_its_counts() -> None:
     code = (
-        "import django; django.setup(); from featureflags.cache import usage; "
-        "usage.count('beta'); usage.count('beta')"
+        "import django; django.setup(); from featureflags.cache import flag_usage; "
+        "flag_usage.count('beta'); flag_usage.count('beta')"
     )
-    root = Path(__file__).parents[3]
-    subprocess.run([sys.executable, "-c", code], check=True, cwd=root, timeout=120)
+    done = run_python({"DJANGO_SETTINGS_MODULE": "config.settings.testing"}, "-c", code)
+    assert done.returncode == 0, done.stderr
     assert flag_usage.read().total == {"beta": 2}

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import random
-import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,8 +16,7 @@ from django.contrib.auth.models import Group
 
 from featureflags.cache import pending_invalidations, snapshot_store
 from tests.factories import UserFactory
-from tests.featureflags.cache.probing import database_url
-from tests.services.processes import ROOT, environment_with, python
+from tests.services.processes import Piped, on_this_database
 from tests.services.waiting import wait_until
 from users.models import User
 from users.selectors import snapshots_by_key
@@ -42,20 +40,19 @@ class Crew:
     def __init__(self, *, protected: bool = True) -> None:
         self._protected = "yes" if protected else "no"
         self._seeds = iter(range(1_000_000))
-        self._processes: dict[int, tuple[str, subprocess.Popen[str]]] = {}
+        self._processes: dict[int, tuple[str, Piped]] = {}
         self.rounds: dict[str, int] = dict.fromkeys(ROLES, 0)
 
     def __enter__(self) -> Crew:
         for place, role in enumerate(ROLES):
             self._start(place, role)
         for _, process in self._processes.values():
-            assert _line_of(process) == "ready"
+            assert process.read_line() == "ready\n"
         return self
 
     def __exit__(self, *_exception: object) -> None:
         for _, process in self._processes.values():
-            process.kill()
-            process.communicate()
+            process.end()
 
     @contextmanager
     def at_work(self) -> Iterator[None]:
@@ -64,52 +61,25 @@ class Crew:
         yield
         self._tell_all()
         for role, process in self._processes.values():
-            line = _line_of(process)
-            self.rounds[role] += int(_line_of(process) if line == "ready" else line)
+            line = process.read_line()
+            self.rounds[role] += int(process.read_line() if line == "ready\n" else line)
 
     def kill_one(self) -> None:
         """Kill one with SIGKILL, wherever it is, and start another in its place."""
         place = random.randrange(len(ROLES))
         role, process = self._processes[place]
-        process.kill()
-        process.communicate()
+        process.end()
         self._start(place, role)
-        _tell(self._processes[place][1])
+        self._processes[place][1].write_line()
 
     def _tell_all(self) -> None:
         for _, process in self._processes.values():
-            _tell(process)
+            process.write_line()
 
     def _start(self, place: int, role: str) -> None:
-        process = subprocess.Popen(
-            python(
-                "-m",
-                "tests.featureflags.cache.stress",
-                *(role, str(next(self._seeds)), self._protected),
-            ),
-            cwd=ROOT,
-            env=environment_with(
-                {
-                    "DATABASE_URL": database_url(),
-                    "DJANGO_SETTINGS_MODULE": "config.settings.testing",
-                }
-            ),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        self._processes[place] = (role, process)
-
-
-def _tell(process: subprocess.Popen[str]) -> None:
-    assert process.stdin is not None
-    print(file=process.stdin, flush=True)
-
-
-def _line_of(process: subprocess.Popen[str]) -> str:
-    assert process.stdout is not None
-    line: str = process.stdout.readline()
-    return line.strip()
+        arguments = (role, str(next(self._seeds)), self._protected)
+        program = ("-m", "tests.featureflags.cache.stress")
+        self._processes[place] = (role, Piped(on_this_database(), *program, *arguments))
 
 
 @pytest.fixture

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 
-from tests.services.processes import ROOT, environment_with
+from tests.services.processes import run_python
 from tests.services.redis import redis_server
 
 FORKS = 6
@@ -61,13 +59,5 @@ def test_a_child_finds_none_taken(tmp_path: Path) -> None:
             "LAUNCHDARKLY_SOURCE": "offline",
             "LOG_LEVEL": "CRITICAL",
         }
-        done = subprocess.run(
-            [sys.executable, "-c", PROGRAM, str(FORKS)],
-            cwd=ROOT,
-            env=environment_with(environment),
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=60 + 21 * FORKS,
-        )
+        done = run_python(environment, "-c", PROGRAM, str(FORKS), timeout=60 + 21 * FORKS)
     assert done.stdout.splitlines() == ["None bare"] * FORKS, done.stderr

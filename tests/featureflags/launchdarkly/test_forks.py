@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import json
 import os
-import subprocess
 import threading
 import urllib.request
 from collections.abc import Iterator
@@ -16,7 +15,7 @@ import pytest
 from celery import Celery
 
 from tests.services.launchdarkly import LaunchDarklyServer, flag
-from tests.services.processes import ROOT, GuidonProcess, environment_with, python
+from tests.services.processes import GuidonProcess, python, run_python
 from tests.services.redis import redis_server
 from tests.services.waiting import wait_until
 
@@ -76,15 +75,9 @@ def told(server: LaunchDarklyServer) -> set[str]:
 def test_forks_under_load_neither_hang_nor_freeze(
     server: LaunchDarklyServer, tmp_path: Path, way: str
 ) -> None:
-    done = subprocess.run(
-        python("-m", f"{PROBES}.forking", str(FORKS), way),
-        check=False,
-        capture_output=True,
-        text=True,
-        cwd=ROOT,
-        env=environment_with(environment(server, tmp_path)),
-        timeout=SECONDS + 5 * FORKS,
-    )
+    env = environment(server, tmp_path)
+    program = ("-m", f"{PROBES}.forking", str(FORKS), way)
+    done = run_python(env, *program, timeout=SECONDS + 5 * FORKS)
     assert done.stdout.splitlines() == ["ok"] * FORKS, done.stderr
     assert done.returncode == 0
     assert {f"child-{number}" for number in range(FORKS)} <= told(server), "no event is lost"

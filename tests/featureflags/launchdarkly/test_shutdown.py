@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import subprocess
 import urllib.request
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,7 @@ from featureflags.launchdarkly.client import current_clients
 from tests.featureflags.launchdarkly.asking import ask
 from tests.services.guarded import free_port
 from tests.services.launchdarkly import LaunchDarklyServer, flag
-from tests.services.processes import ROOT, GuidonProcess, environment_with, python
+from tests.services.processes import GuidonProcess, python, run_python
 
 PROBES = "tests.featureflags.launchdarkly.probes"
 SECONDS = 60.0
@@ -45,20 +44,8 @@ def told(server: LaunchDarklyServer) -> list[str]:
     return [event["context"]["key"] for event in server.events("index")]
 
 
-def run_to_its_end(env: dict[str, str | None]) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        python("-m", f"{PROBES}.ending"),
-        check=False,
-        capture_output=True,
-        text=True,
-        cwd=ROOT,
-        env=environment_with(env),
-        timeout=SECONDS,
-    )
-
-
 def test_a_command_that_ends(env: dict[str, str | None], service: LaunchDarklyServer) -> None:
-    done = run_to_its_end(env)
+    done = run_python(env, "-m", f"{PROBES}.ending", timeout=SECONDS)
     assert (done.returncode, done.stdout) == (0, "asked 1\n"), done.stderr
     assert told(service) == ["short"]
 
@@ -68,7 +55,7 @@ def test_a_command_that_ends_while_events_are_refused(
 ) -> None:
     """The SDK's own close would wait for ever."""
     service.hang(paths=["/bulk"])
-    done = run_to_its_end(env)
+    done = run_python(env, "-m", f"{PROBES}.ending", timeout=SECONDS)
     assert done.returncode == 0
     assert "did not close in time" in done.stderr
 

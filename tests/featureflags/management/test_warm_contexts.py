@@ -8,8 +8,6 @@ import os
 import pty
 import signal
 import sqlite3
-import subprocess
-import sys
 from collections.abc import Mapping
 from contextlib import closing
 from pathlib import Path
@@ -26,7 +24,7 @@ from featureflags.warming.runs import begin
 from featureflags.warming.scope import Aim
 from tests.factories import UserFactory
 from tests.featureflags.management.conftest import Call
-from tests.services.processes import ROOT, environment_with, manage, python
+from tests.services.processes import Piped, manage, run_python
 from tests.services.waiting import wait_until
 from users.models import User
 
@@ -105,14 +103,10 @@ def test_ctrl_c_cancels_the_run_that_it_began(tmp_path: Path) -> None:
     env: dict[str, str | None] = {"GUIDON_VAR_DIR": str(tmp_path), "WARM_USERS_PER_SECOND": "2"}
     assert manage(env, "migrate", "--verbosity=0").returncode == 0
     assert manage(env, "seed_demo", "--users=10").returncode == 0
-    process = subprocess.Popen(
-        python("manage.py", "warm_contexts", "--all"),
-        cwd=ROOT, env=environment_with(env), stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-        text=True,
-    )  # fmt: skip
-    wait_until(lambda: "running" in asked(env, "range"), timeout=SECONDS, what="a range")
-    process.send_signal(signal.SIGINT)
-    _, told = process.communicate(timeout=SECONDS)
+    with Piped(env, "manage.py", "warm_contexts", "--all", errors=True) as process:
+        wait_until(lambda: "running" in asked(env, "range"), timeout=SECONDS, what="a range")
+        process.send_signal(signal.SIGINT)
+        _, told = process.communicate(timeout=SECONDS)
     assert process.returncode == 130
     assert "Warming 1 is cancelled." in told
     assert "Traceback" not in told
@@ -141,11 +135,7 @@ def test_a_bar_is_drawn_on_a_terminal_alone(tmp_path: Path) -> None:
 def drawn(env: Mapping[str, str | None], command: list[str]) -> str:
     """What a command writes on a terminal."""
     terminal, end = pty.openpty()
-    subprocess.run(
-        [sys.executable, "manage.py", *command],
-        check=True, cwd=ROOT, env=environment_with(env), stderr=end, stdout=subprocess.PIPE,
-        timeout=60,
-    )  # fmt: skip
+    assert run_python(env, "manage.py", *command, stderr=end).returncode == 0
     os.close(end)
     seen = os.read(terminal, 65_536).decode()
     os.close(terminal)

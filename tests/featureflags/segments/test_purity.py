@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 
 import featureflags.segments
+from tests.services.processes import run_python
 
 HERE = Path(featureflags.segments.__file__).parent
 PROGRAM = """
@@ -20,11 +19,5 @@ print(sorted({"django", "rest_framework", "celery", "ldclient"} & set(sys.module
 def test_no_module_imports_a_framework() -> None:
     names = sorted(path.stem for path in HERE.glob("*.py") if path.stem != "__init__")
     assert "ruleset" in names
-    done = subprocess.run(
-        [sys.executable, "-c", PROGRAM, *names],
-        cwd=HERE.parent.parent,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert done.stdout.strip() == "[]"
+    done = run_python({}, "-c", PROGRAM, *names)
+    assert done.stdout == "[]\n", done.stderr

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from featureflags.segments.regexes import Regex
+from tests.services.processes import run_python
 
 FORKS = 2_000 if os.environ.get("HYPOTHESIS_PROFILE") == "deep" else 40
 ROOT = Path(__file__).resolve().parents[3]
@@ -35,12 +34,6 @@ def test_half_a_character_cannot_be_seen() -> None:
 
 def test_forks_while_threads_match_do_not_hang() -> None:
     """Without care one in some hundreds does, in RE2's own lock; each child shows that it takes it."""
-    done = subprocess.run(
-        [sys.executable, "-m", "tests.featureflags.segments.forking", str(FORKS)],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60 + FORKS,
-    )
+    program = ("-m", "tests.featureflags.segments.forking", str(FORKS))
+    done = run_python({}, *program, timeout=60 + FORKS)
     assert done.stdout.splitlines() == ["ok"] * FORKS, done.stderr

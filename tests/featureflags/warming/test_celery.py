@@ -7,7 +7,6 @@ import os
 import pty
 import random
 import signal
-import subprocess
 import threading
 import time
 from collections.abc import Iterator
@@ -18,7 +17,6 @@ from typing import Any
 import pytest
 import redis
 from celery import current_app
-from django.db import connection
 from django.utils import timezone
 
 from featureflags.models import WarmRange, WarmRun
@@ -27,12 +25,12 @@ from featureflags.warming.ranges import within
 from featureflags.warming.scope import users_seen_since
 from tests.featureflags.warming.people import as_stored, cached, crowd
 from tests.services.processes import (
-    ROOT,
     GuidonProcess,
+    Piped,
     celery_worker,
-    environment_with,
     manage,
-    python,
+    on_this_database,
+    run_python,
 )
 from tests.services.redis import RedisServer, redis_server
 from tests.services.waiting import wait_until
@@ -59,12 +57,14 @@ def env(broker: RedisServer) -> Environment:
     """For processes that share the database and the cache of this test, and an empty queue."""
     with redis.Redis.from_url(broker.url) as client:
         client.flushall()
-    database = os.environ["DATABASE_URL"].rpartition("/")[0]
     return {
-        "DATABASE_URL": f"{database}/{connection.settings_dict['NAME']}",
+        **on_this_database(),
         "CELERY_BROKER_URL": broker.url,
         "DJANGO_SETTINGS_MODULE": "tests.featureflags.warming.impatient",
     }
+
+
+FOLLOW = ("manage.py", "warm_contexts", "--all", "--celery", "--json")
 
 
 def worker(env: Environment) -> GuidonProcess:
@@ -72,21 +72,13 @@ def worker(env: Environment) -> GuidonProcess:
 
 
 @contextmanager
-def follower(env: Environment, *arguments: str) -> Iterator[subprocess.Popen[str]]:
+def follower(env: Environment, *arguments: str) -> Iterator[Piped]:
     """`warm_contexts --celery`, under way."""
-    process = subprocess.Popen(
-        python("manage.py", "warm_contexts", "--all", "--celery", "--json", *arguments),
-        cwd=ROOT, env=environment_with(env), text=True,
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-    )  # fmt: skip
-    try:
+    with Piped(env, *FOLLOW, *arguments, errors=True) as process:
         yield process
-    finally:
-        process.kill()
-        process.communicate()
 
 
-def told(process: subprocess.Popen[str]) -> dict[str, Any]:
+def told(process: Piped) -> dict[str, Any]:
     """What a follower says when the run has ended well."""
     out, error = process.communicate(timeout=SECONDS)
     assert process.returncode == 0, error
@@ -150,11 +142,8 @@ def a_terminal() -> Iterator[tuple[int, list[bytes]]]:
 def test_workers_share_a_run_which_the_command_follows_with_a_bar(env: Environment) -> None:
     users = crowd(2000)
     with worker(env) as one, worker(env) as other, a_terminal() as (end, seen):
-        ended = subprocess.run(
-            python("manage.py", "warm_contexts", "--all", "--celery", "--json"),
-            check=True, cwd=ROOT, env=environment_with(env), text=True, timeout=SECONDS,
-            stdout=subprocess.PIPE, stderr=end,
-        )  # fmt: skip
+        ended = run_python(env, *FOLLOW, timeout=SECONDS, stderr=end)
+        assert ended.returncode == 0
         for each in (one, other):
             assert "featureflags.tasks.warm_range" in each.log().partition(" ready.")[2]
     assert "100%|" in b"".join(seen).decode()

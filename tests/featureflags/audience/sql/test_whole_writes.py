@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from urllib.parse import urlsplit
 
 import pytest
-from django.db import connection
 
 from featureflags.cache.compiled_rules import current_ruleset
 from featureflags.contexts.attributes import attributes_of
 from tests.featureflags.audience.sql.versions import ANSWERS, create_users, write_version
-from tests.services.processes import ROOT, environment_with, python
+from tests.services.processes import Piped, on_this_database
 from users.models import User
 from users.selectors import snapshots
 from users.times import now_in_microseconds
@@ -27,36 +23,16 @@ SQL_EVERY = 20
 """One read in so many is a queryset; the others ask the compiled rules of this process."""
 
 
-def database_url() -> str:
-    """Where another process finds the database of this test."""
-    name = str(connection.settings_dict["NAME"])
-    if connection.vendor == "sqlite":
-        return f"sqlite:///{name}"
-    return urlsplit(os.environ["DATABASE_URL"])._replace(path=f"/{name}").geturl()
-
-
 @contextmanager
-def writer(key: str, saves: int) -> Iterator[subprocess.Popen[str]]:
+def writer(key: str, saves: int) -> Iterator[Piped]:
     """Another process, which writes to the database of this test."""
     code = (
         f"from tests.featureflags.audience.sql.versions import *; write_versions({key!r}, {saves})"
     )
-    environment = environment_with(
-        {"DATABASE_URL": database_url(), "DJANGO_SETTINGS_MODULE": "config.settings.testing"}
-    )
-    command = python("manage.py", "shell", "--no-imports", "-c", code)
-    process = subprocess.Popen(
-        command, env=environment, cwd=ROOT, stdout=subprocess.PIPE, text=True
-    )
-    try:
-        assert process.stdout is not None
-        assert process.stdout.readline() == "writing\n"
+    with Piped(on_this_database(), "manage.py", "shell", "--no-imports", "-c", code) as process:
+        assert process.read_line() == "writing\n"
         yield process
         assert process.wait(ENDS_WITHIN) == 0
-    finally:
-        if process.poll() is None:
-            process.kill()
-            process.wait()
 
 
 @pytest.mark.django_db(transaction=True)
