@@ -6,7 +6,7 @@ from django.contrib import admin
 from django.urls import include, path
 
 from featureflags.admin.flag_previews import choose_flags
-from featureflags.api.health import health, metrics
+from featureflags.api.health import health, metrics, ready
 
 urlpatterns = [
     path("", include("config.site_urls")),
@@ -14,5 +14,8 @@ urlpatterns = [
     path("admin/", admin.site.urls),
     path("api/v1/", include("config.api_urls")),
     path("healthz", health, name="health"),
+    path("readyz", ready, name="ready"),
     path("metrics", metrics, name="metrics"),
 ]
+
+handler500 = "config.unavailable.handler500"

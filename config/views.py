@@ -24,6 +24,7 @@ from django.views.decorators.http import require_safe
 from config.demo import DEMO_PEOPLE, DemoPerson
 from featureflags.contexts.building import UserContext
 from featureflags.contexts.results import ContextSource, Degradation
+from featureflags.core.deadlines import for_flag_checks
 from featureflags.core.monitoring import report
 from featureflags.evaluation import all_flags, looking
 from featureflags.evaluation.reasons import degradation_in_words
@@ -48,6 +49,7 @@ class You:
     is_staff: bool
 
 
+@for_flag_checks
 @require_safe
 @never_cache
 def home(request: HttpRequest) -> HttpResponse:

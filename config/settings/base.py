@@ -42,6 +42,10 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    # Before whatever looks at the Host header.
+    "config.probes.ProbeMiddleware",
+    # Before whatever asks a server.
+    "featureflags.core.deadlines.DeadlineMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "csp.middleware.CSPMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
@@ -53,6 +57,8 @@ MIDDLEWARE = [
     "users.middleware.LastSeenMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    # Nearest to the view: a page that could not be made is an answer like any other.
+    "config.unavailable.UnavailableMiddleware",
 ]
 
 ROOT_URLCONF = "config.urls"
@@ -96,7 +102,8 @@ SESSION_ENGINE = "django.contrib.sessions.backends.cached_db"
 CACHALOT_CACHE = "cachalot"
 CACHALOT_TIMEOUT = 4
 CACHALOT_ONLY_CACHABLE_TABLES = ("featureflags_segment", "featureflags_segmentmember")
-# W001 lists the backends cachalot knows by name. Ours is a subclass of one of them.
+# cachalot knows the backends that it supports by name; ours are subclasses of some of them.
+CACHALOT_ADDITIONAL_SUPPORTED_DATABASES = {"featureflags.core.postgresql"}
 SILENCED_SYSTEM_CHECKS = ["cachalot.W001"]
 
 # --- What a page may do in a browser -----------------------------------------------------------
@@ -167,6 +174,12 @@ FEATUREFLAGS = {
     "SPARE_URL": env.str("LAUNCHDARKLY_SPARE_URL", default=REDIS_URL),
     "SUMMARY_EVENTS_ONLY": env.bool("LAUNCHDARKLY_SUMMARY_EVENTS_ONLY", default=False),
     "CONTEXT_KEYS_CAPACITY": env.int("LAUNCHDARKLY_CONTEXT_KEYS_CAPACITY", default=10_000),
+    # How long a request waits for PostgreSQL (each query) and Redis (all calls), in seconds.
+    "FLAG_CHECK_DATABASE_SECONDS": env.float("FLAG_CHECK_DATABASE_SECONDS", default=0.1),
+    "FLAG_CHECK_REDIS_SECONDS": env.float("FLAG_CHECK_REDIS_SECONDS", default=0.06),
+    "PAGE_DATABASE_SECONDS": env.float("PAGE_DATABASE_SECONDS", default=2.0),
+    "PAGE_REDIS_SECONDS": env.float("PAGE_REDIS_SECONDS", default=0.25),
+    "ADMIN_DATABASE_SECONDS": env.float("ADMIN_DATABASE_SECONDS", default=15.0),
     "TESTERS": env.bool("FLAG_TESTERS", default=False),
     "METRICS_TOKEN": env.str("METRICS_TOKEN", default=""),
     "BASE_URI": env.str("LAUNCHDARKLY_BASE_URI", default=""),
@@ -254,6 +267,7 @@ LOGGING: dict[str, Any] = {
     "formatters": {
         "line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"},
     },
+    "filters": {"outages": {"()": "config.logs.OncePerMinute"}},
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["console"], "level": env.str("LOG_LEVEL", default="INFO")},
     "loggers": {
@@ -261,5 +275,9 @@ LOGGING: dict[str, Any] = {
         "ldclient": {"level": "WARNING"},
         # Without a broker a task runs in the process that calls it: its log line tells nothing new.
         **({} if BROKER_URL else {"celery": {"level": "WARNING"}}),
+        # One line for each request would fill a disk while a server is away.
+        "django.request": {"filters": ["outages"]},
+        "config.exceptions": {"filters": ["outages"]},
+        "users.middleware": {"filters": ["outages"]},
     },
 }

@@ -11,7 +11,7 @@ from redis.retry import Retry
 SERIALIZER = "featureflags.cache.backends.redis.BytesSerializer"
 
 REDIS_TIMEOUT_SECONDS = 0.5
-"""A cache that is slower than the database is none: give up and ask the database."""
+"""For each call where no request waits. A request has a budget: see `featureflags.core.deadlines`."""
 
 
 def embedded_caches(directory: Path) -> dict[str, dict[str, Any]]:
@@ -29,6 +29,8 @@ def redis_caches(url: str, *, key_prefix: str = "guidon") -> dict[str, dict[str,
     """Caches in Redis. Only `featureflags` raises when Redis is down: our store wants to know."""
     options = {
         "CLIENT_CLASS": "django_redis.client.DefaultClient",
+        # All aliases share one budget of waiting for each request.
+        "CONNECTION_POOL_CLASS": "featureflags.core.redis_connections.DeadlinePool",
         "SOCKET_CONNECT_TIMEOUT": REDIS_TIMEOUT_SECONDS,
         "SOCKET_TIMEOUT": REDIS_TIMEOUT_SECONDS,
         # One new try at once heals a connection that Redis dropped; more only wait.

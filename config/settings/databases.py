@@ -7,7 +7,10 @@ from typing import Any
 
 import environ
 
-# A dead server must not hold a page for the minutes that TCP would wait.
+POSTGRES_ENGINE = "featureflags.core.postgresql"
+"""Django's own, with deadlines on our side."""
+
+# Where no request waits: a dead server must not hold a command for the minutes that TCP would wait.
 POSTGRES_OPTIONS = {"connect_timeout": 3}
 
 SQLITE_OPTIONS = {
@@ -25,6 +28,7 @@ def database(env: environ.Env, var_dir: Path) -> dict[str, Any]:
     options = SQLITE_OPTIONS if "sqlite" in settings["ENGINE"] else POSTGRES_OPTIONS
     settings["OPTIONS"] = {**options, **settings.get("OPTIONS", {})}
     if "sqlite" not in settings["ENGINE"]:
+        settings["ENGINE"] = POSTGRES_ENGINE
         settings["CONN_MAX_AGE"] = env.int("CONN_MAX_AGE", default=60)
         settings["CONN_HEALTH_CHECKS"] = True
     return settings

@@ -39,6 +39,11 @@ FEATUREFLAGS = {
     "SPARE_URL": "",
     # No test depends on how fast the machine is.
     "IMPACT_SECONDS": 60.0,
+    "FLAG_CHECK_DATABASE_SECONDS": 60.0,
+    "FLAG_CHECK_REDIS_SECONDS": 60.0,
+    "PAGE_DATABASE_SECONDS": 60.0,
+    "PAGE_REDIS_SECONDS": 60.0,
+    "ADMIN_DATABASE_SECONDS": 60.0,
     # A developer's shell may name a real project: no test may write to it.
     "SYNC_SEGMENTS": False,
     "API_TOKEN": "",

@@ -21,6 +21,7 @@ from featureflags.api.requests import http_request, is_staff
 from featureflags.api.serializers import EvaluationSerializer, evaluation_data
 from featureflags.contexts.building import visitor_context
 from featureflags.contexts.results import Degradation
+from featureflags.core.deadlines import Purpose
 from featureflags.evaluation import Evaluation, all_flags, variation_detail
 from featureflags.flags.declared import declared_flags
 from featureflags.launchdarkly.evaluator import client_side_flags
@@ -33,6 +34,7 @@ AUTH: list[Any] = [{"session": []}, {"tokenAuth": []}, {}]
 class FlagListView(APIView):
     """All flags that the caller may see, sorted by key. LaunchDarkly is sent no events."""
 
+    purpose = Purpose.FLAG_CHECK
     authentication_classes = [FlagsSessionAuthentication, TokenAuthentication]
     permission_classes = [AllowAny]
     pagination_class = FlagPagination
@@ -55,6 +57,7 @@ class FlagListView(APIView):
 class FlagView(APIView):
     """One flag, evaluated for the caller: LaunchDarkly counts it."""
 
+    purpose = Purpose.FLAG_CHECK
     authentication_classes = [FlagsSessionAuthentication, TokenAuthentication]
     permission_classes = [AllowAny]
 

@@ -1,7 +1,8 @@
-"""`/healthz` and `/metrics`: for load balancers, operators and Prometheus. No secrets.
+"""`/healthz`, `/readyz` and `/metrics`: for load balancers, operators and Prometheus. No secrets.
 
 Plain views: they must answer while the database is down, which REST framework's authentication
-would ask first.
+would ask first. `PROBES` are answered by `config.probes` before any middleware that looks at the
+Host header: a probe sends an address.
 """
 
 from __future__ import annotations
@@ -17,8 +18,11 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
+from featureflags.cache.compiled_rules import last_ruleset
 from featureflags.core.conf import app_settings
-from featureflags.core.monitoring import counts
+from featureflags.core.deadlines import for_flag_checks
+from featureflags.core.monitoring import counts, report
+from featureflags.core.outages import servers
 from featureflags.launchdarkly.status import (
     ConnectionStatus,
     State,
@@ -38,11 +42,22 @@ PROBE_SECONDS = 10
 @never_cache
 @require_safe
 def health(_request: HttpRequest) -> JsonResponse:
-    """200 if this process can answer, 503 if not; the body says what works.
+    """`/healthz`: 200 while this process answers at all. Asks no server.
 
-    It cannot answer without the database, nor before it has any flags. A cache that is down and a
-    LaunchDarkly that is away are survived, and only `degraded`: a load balancer that took away
-    every process for them would turn a small failure into a big one.
+    For what restarts a process: a restart helps against none of what `/readyz` finds.
+    """
+    return JsonResponse({"status": "ok"})
+
+
+@for_flag_checks
+@never_cache
+@require_safe
+def ready(_request: HttpRequest) -> JsonResponse:
+    """`/readyz`: 200 if this process can answer flags, 503 if not; the body says what works.
+
+    It cannot before it has flags, nor while the database is away and it has never read the
+    segments. Any other failure is survived, and only `degraded`: a load balancer that took away
+    every process for it would turn a small failure into a big one.
     """
     status = connection_status(start=True)
     parts = {
@@ -50,7 +65,9 @@ def health(_request: HttpRequest) -> JsonResponse:
         "cache": _problem(_ask_cache),
         "launchdarkly": _launchdarkly_problem(status),
     }
-    can_answer = parts["database"] is None and (status.has_flags or status.state is State.OFF)
+    has_flags = status.has_flags or status.state is State.OFF
+    has_rules = parts["database"] is None or last_ruleset() is not None
+    can_answer = has_flags and has_rules
     verdict = "failing" if not can_answer else "degraded" if any(parts.values()) else "ok"
     body = {
         "status": verdict,
@@ -91,8 +108,9 @@ def _problem(ask: Callable[[], None]) -> str | None:
     try:
         ask()
     except Exception as error:  # noqa: BLE001 - whatever the backend raises is what is wrong
-        logger.warning("A health check failed: %s", type(error).__name__)
-        return type(error).__name__
+        name = type(error).__name__
+        report(logger, "not_ready", "A readiness check failed: %s", name)
+        return name
     return None
 
 
@@ -120,6 +138,7 @@ def _lines(status: ConnectionStatus) -> Iterable[str]:
     yield from _family("guidon_events_total", "counter", "What went wrong, by name.")
     for name, count in sorted(counts().items()):
         yield f'guidon_events_total{{name="{_escaped(name)}"}} {count}'
+    yield from _server_lines()
     yield from _family("guidon_launchdarkly_state", "gauge", "1 for the state in force.")
     for state in State:
         labels = f'source="{status.source.value}",state="{state.value}"'
@@ -146,6 +165,24 @@ def _lines(status: ConnectionStatus) -> Iterable[str]:
         if value is not None:
             yield from _family(f"guidon_launchdarkly_{name}", "gauge", meaning)
             yield f"guidon_launchdarkly_{name} {value:g}"
+
+
+def _server_lines() -> Iterable[str]:
+    """Outages of PostgreSQL and Redis, as this process met them."""
+    totals = {server.name.lower(): server.totals() for server in servers()}
+    yield from _family("guidon_server_silent", "gauge", "1 while nobody waits for the server.")
+    for name, total in totals.items():
+        yield f'guidon_server_silent{{server="{name}"}} {int(total.is_silent)}'
+    yield from _family("guidon_server_outage_seconds_total", "counter", "The length of outages.")
+    for name, total in totals.items():
+        yield f'guidon_server_outage_seconds_total{{server="{name}"}} {total.seconds:g}'
+    yield from _family(
+        "guidon_server_failures_total", "counter", "Calls without an answer, by why."
+    )
+    for name, total in totals.items():
+        for why in ("missed", "failed", "refused"):
+            labels = f'server="{name}",why="{why}"'
+            yield f"guidon_server_failures_total{{{labels}}} {getattr(total, why)}"
 
 
 def _family(name: str, kind: str, meaning: str) -> Iterable[str]:

@@ -127,6 +127,14 @@ class FeatureFlagsSettings:
     tester_cookie: str = "guidon_tester"
     tester_seconds: int = 8 * 3600
     """How long such a look lasts at most."""
+    flag_check_database_seconds: float = 0.1
+    flag_check_redis_seconds: float = 0.06
+    """How long a request that answers flags waits for a query, and for all its calls of Redis. What
+    does not come in time is answered by the next step: the cache, the database, the last known."""
+    page_database_seconds: float = 2.0
+    page_redis_seconds: float = 0.25
+    """The same for any other request; the admin's queries have `admin_database_seconds`."""
+    admin_database_seconds: float = 15.0
     metrics_token: str = ""
     """A bearer of this token may read the metrics. Empty: staff alone."""
     visitor_cookie: str = "guidon_visitor"

@@ -7,6 +7,7 @@ run as root; there it runs as an account that exists anyway.
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import os
 import pwd
@@ -140,6 +141,30 @@ class PostgresServer(GuardedServer):
                 return True
         except psycopg.OperationalError:
             return False
+
+    def pause(self) -> None:
+        """Freeze the server with every process that serves a connection, and keep it frozen: the
+        kernel accepts connections, and nothing is ever answered."""
+        super().pause()
+        for pid in self._children():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Undo `pause`."""
+        for pid in self._children():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGCONT)
+        super().resume()
+
+    def _children(self) -> list[int]:
+        """The processes of this server beside its main one, which is stopped or running."""
+        pid_file = self._data / "postmaster.pid"
+        if not pid_file.exists():
+            return []
+        main = pid_file.read_text().split("\n", 1)[0]
+        children = Path(f"/proc/{main}/task/{main}/children")
+        return [int(pid) for pid in children.read_text().split()] if children.exists() else []
 
     def _connect(self) -> psycopg.Connection[tuple[object, ...]]:
         return psycopg.connect(

@@ -1,4 +1,4 @@
-"""`/healthz` and `/metrics`: what works, what does not, and who may know."""
+"""`/healthz`, `/readyz` and `/metrics`: what works, what does not, and who may know."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ from django.db import OperationalError, connection
 from django.test import Client
 from pytest_django.fixtures import Settings
 
+from featureflags.cache.compiled_rules import current_ruleset
 from featureflags.core import monitoring
+from featureflags.launchdarkly.client import current_clients
 from tests.conftest import FlagFile
 from tests.factories import UserFactory
 from tests.services.launchdarkly import LaunchDarklyServer, boolean_flag, malformed_flag
@@ -38,9 +40,32 @@ def connected(settings: Settings) -> Iterator[LaunchDarklyServer]:
 
 
 class TestHealth:
+    def test_it_asks_no_server(self, client: Client, settings: Settings) -> None:
+        def fail(*_args: Any) -> None:
+            raise AssertionError("the database was asked")
+
+        use(settings, CACHE="there is no such cache", SDK_KEY="sdk-nobody", SOURCE="streaming")
+        with connection.execute_wrapper(fail):
+            answer = client.get("/healthz")
+        assert (answer.status_code, answer.json()) == (200, {"status": "ok"})
+        assert current_clients(start=False) is None, "LaunchDarkly was asked"
+
+    @pytest.mark.parametrize("path", ["/healthz", "/readyz", "/metrics"])
+    def test_any_host_header_is_answered_without_a_redirect(
+        self, client: Client, flag_file: FlagFile, settings: Settings, path: str
+    ) -> None:
+        settings.ALLOWED_HOSTS = ["flags.example.com"]
+        settings.SECURE_SSL_REDIRECT = True
+        use(settings, METRICS_TOKEN="right")
+        headers = {"Host": "10.1.2.3:8000", "Authorization": "Bearer right"}
+        assert client.get(path, headers=headers).status_code == 200
+        assert client.get("/", headers={"Host": "10.1.2.3"}).status_code in {301, 400}
+
+
+class TestReady:
     def test_all_is_well(self, client: Client, flag_file: FlagFile) -> None:
         flag_file(boolean_flag("beta"))
-        answer = client.get("/healthz")
+        answer = client.get("/readyz")
         body = answer.json()
         assert (answer.status_code, body["status"]) == (200, "ok")
         assert body["database"] == body["cache"] == {"ok": True, "problem": None}
@@ -49,12 +74,18 @@ class TestHealth:
         assert shown["flags"] == 1
         assert "no-store" in answer.headers["Cache-Control"]
 
-    def test_without_the_database_it_fails(self, client: Client, flag_file: FlagFile) -> None:
+    def test_without_the_database_it_fails_until_it_has_read_the_segments(
+        self, client: Client, flag_file: FlagFile
+    ) -> None:
         def fail(*_args: Any) -> None:
             raise OperationalError("password=secret")
 
         with connection.execute_wrapper(fail):
-            answer = client.get("/healthz")
+            answer = client.get("/readyz")
+        current_ruleset()
+        with connection.execute_wrapper(fail):
+            later = client.get("/readyz")
+        assert (later.status_code, later.json()["status"]) == (200, "degraded")
         assert (answer.status_code, answer.json()["status"]) == (503, "failing")
         assert answer.json()["database"] == {"ok": False, "problem": "OperationalError"}
         assert b"secret" not in answer.content
@@ -69,19 +100,19 @@ class TestHealth:
         }
         settings.CACHES = {**settings.CACHES, "broken": broken}
         use(settings, CACHE="broken")
-        answer = client.get("/healthz")
+        answer = client.get("/readyz")
         assert (answer.status_code, answer.json()["status"]) == (200, "degraded")
         assert answer.json()["cache"]["ok"] is False
 
     def test_launchdarkly_that_went_away_is_survived(
         self, client: Client, connected: LaunchDarklyServer
     ) -> None:
-        assert client.get("/healthz").json()["status"] == "ok"
+        assert client.get("/readyz").json()["status"] == "ok"
         connected.stop()
         wait_until(
-            lambda: client.get("/healthz").json()["status"] == "degraded", timeout=20, what="it"
+            lambda: client.get("/readyz").json()["status"] == "degraded", timeout=20, what="it"
         )
-        answer = client.get("/healthz")
+        answer = client.get("/readyz")
         assert answer.status_code == 200
         assert answer.json()["launchdarkly"]["state"] == "interrupted"
 
@@ -89,23 +120,23 @@ class TestHealth:
         self, client: Client, connected: LaunchDarklyServer, settings: Settings
     ) -> None:
         use(settings, SDK_KEY="sdk-wrong", SEND_EVENTS=False)
-        answer = client.get("/healthz")
+        answer = client.get("/readyz")
         assert (answer.status_code, answer.json()["status"]) == (503, "failing")
         assert b"sdk-wrong" not in answer.content
         assert connected.url.encode() not in answer.content
 
     def test_flags_are_not_named(self, client: Client, flag_file: FlagFile) -> None:
         flag_file(boolean_flag("beta"), malformed_flag("secret-launch"))
-        answer = client.get("/healthz")
+        answer = client.get("/readyz")
         assert answer.json()["launchdarkly"]["malformed"] == 1
         assert b"secret-launch" not in answer.content
 
     def test_offline_was_chosen(self, client: Client, settings: Settings) -> None:
         use(settings, SOURCE="offline")
-        assert client.get("/healthz").json()["status"] == "ok"
+        assert client.get("/readyz").json()["status"] == "ok"
 
     def test_it_only_shows(self, client: Client) -> None:
-        assert client.post("/healthz").status_code == 405
+        assert client.post("/readyz").status_code == 405
 
 
 class TestMetrics:
@@ -130,7 +161,7 @@ class TestMetrics:
     def test_what_is_told(self, client: Client, flag_file: FlagFile, settings: Settings) -> None:
         use(settings, METRICS_TOKEN="right")
         flag_file(boolean_flag("beta"))
-        client.get("/healthz")
+        client.get("/readyz")
         monitoring.report(logger, 'odd"name\\', "A test.")
         monitoring.report(logger, 'odd"name\\', "A test.")
         answer = client.get("/metrics", headers={"Authorization": "Bearer right"})
@@ -147,7 +178,7 @@ class TestMetrics:
         self, client: Client, connected: LaunchDarklyServer, settings: Settings
     ) -> None:
         use(settings, METRICS_TOKEN="right", SDK_KEY="sdk-wrong", SEND_EVENTS=False)
-        client.get("/healthz")
+        client.get("/readyz")
         answer = client.get("/metrics", headers={"Authorization": "Bearer right"})
         told = 'guidon_launchdarkly_error{kind="error_response",http_status="401"} 1'
         assert told in answer.content.decode().splitlines()

@@ -1,0 +1,43 @@
+"""A page in words where the database does not answer: status 503, never 500."""
+
+from __future__ import annotations
+
+import logging
+import sys
+
+from django.db import InterfaceError, OperationalError
+from django.http import HttpRequest, HttpResponse
+from django.template.loader import render_to_string
+from django.utils.deprecation import MiddlewareMixin
+from django.views.defaults import server_error
+
+from config.exceptions import RETRY_AFTER_SECONDS
+from featureflags.core.monitoring import report
+
+logger = logging.getLogger(__name__)
+
+
+class UnavailableMiddleware(MiddlewareMixin):
+    """Answers what a view raises while the database is away."""
+
+    def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
+        return (
+            unavailable(request) if isinstance(error, OperationalError | InterfaceError) else None
+        )
+
+
+def unavailable(_request: HttpRequest) -> HttpResponse:
+    """The page. Its template asks nothing of anybody."""
+    error = sys.exc_info()[1]
+    name = type(error).__name__
+    report(logger, "page_unavailable", "A page could not reach the database: %s", name)
+    return HttpResponse(
+        render_to_string("503.html"), status=503, headers={"Retry-After": RETRY_AFTER_SECONDS}
+    )
+
+
+def handler500(request: HttpRequest) -> HttpResponse:
+    """Django's handler of what a middleware raises: the same page where the database is why."""
+    if isinstance(sys.exc_info()[1], OperationalError | InterfaceError):
+        return unavailable(request)
+    return server_error(request)

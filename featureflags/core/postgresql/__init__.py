@@ -1,0 +1,1 @@
+"""Django's PostgreSQL, with deadlines on the client's side: `ENGINE = "featureflags.core.postgresql"`."""

@@ -1,0 +1,120 @@
+"""Django's PostgreSQL backend over a connection that waits no longer than the budget at hand.
+
+A psycopg pool would take such a connection class too, without a backend of our own. It was not
+taken: its `getconn` waits for its whole time-out where a killed server refuses at once, and while
+the server is known to be silent; and its worker threads live in no forked child.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Any, TypeVar, cast
+
+import psycopg
+from django.db.backends.postgresql import base
+from psycopg import errors
+from psycopg.abc import PQGen, PQGenConn
+from psycopg.errors import _WaitTimeout
+
+from featureflags.core.deadlines import current_budget
+from featureflags.core.outages import DATABASE
+
+Result = TypeVar("Result")
+ConnectionT = TypeVar("ConnectionT", bound="DeadlineConnection")
+
+INTERVAL = 0.1
+"""psycopg's own: how often a wait looks for Ctrl-C."""
+CLOCK_SECONDS = 0.01
+"""A look that comes so much too early counts as in time: the next one is `INTERVAL` later."""
+PING_SECONDS = 0.1
+"""For the first word of a request on a connection that was kept, and for each wait while the server
+is known to be silent."""
+
+
+class DeadlineConnection(psycopg.Connection[Any]):
+    """A connection whose every wait has a deadline, if there is a budget. Then it is closed."""
+
+    ping = False
+    """True while the server is only asked whether it is there."""
+
+    def wait(
+        self, gen: PQGen[Result], interval: float = INTERVAL, timeout: float | None = None
+    ) -> Result:
+        """psycopg's own `wait`. Raises OperationalError at the deadline, or at once while the
+        server is silent."""
+        seconds = timeout if timeout is not None else _seconds(ping=self.ping)
+        if seconds is None:
+            return super().wait(gen, interval)
+        if not DATABASE.may_ask():
+            self.pgconn.finish()
+            raise _silent()
+        try:
+            found = super().wait(gen, interval, seconds)
+        except _WaitTimeout:
+            # What the server would say next belongs to nobody.
+            self.pgconn.finish()
+            DATABASE.missed(seconds)
+            raise errors.OperationalError(
+                f"PostgreSQL gave no answer within {seconds:.2f} s"
+            ) from None
+        DATABASE.answered()
+        return found
+
+    @classmethod
+    def _connect_gen(cls: type[ConnectionT], conninfo: str = "") -> PQGenConn[ConnectionT]:
+        """psycopg's own generator, ended at the deadline: libpq knows none below two seconds."""
+        seconds = _seconds(ping=False)
+        over_at = None if seconds is None else time.monotonic() + seconds - CLOCK_SECONDS
+        steps = super()._connect_gen(conninfo)
+        wanted = next(steps)
+        try:
+            while True:
+                ready = yield wanted
+                if seconds and over_at and not ready and time.monotonic() >= over_at:
+                    steps.close()
+                    DATABASE.missed(seconds)
+                    raise errors.ConnectionTimeout(
+                        f"PostgreSQL took no connection within {seconds:.2f} s"
+                    )
+                wanted = steps.send(ready)
+        except StopIteration as ended:
+            return cast("ConnectionT", ended.value)
+
+
+class DatabaseWrapper(base.DatabaseWrapper):
+    """Django's own, over `DeadlineConnection`."""
+
+    def get_new_connection(self, conn_params: dict[str, Any]) -> DeadlineConnection:
+        """Raises psycopg.OperationalError, at once while the server is silent."""
+        if current_budget() is not None and not DATABASE.may_ask():
+            raise _silent()
+        try:
+            connection = DeadlineConnection.connect(**conn_params)
+        except psycopg.OperationalError as error:
+            if not DATABASE.is_silent:
+                DATABASE.failed(error)
+            raise
+        DATABASE.answered()
+        return connection
+
+    def is_usable(self) -> bool:
+        """Django's health check of a connection that was kept, which asks for nothing."""
+        connection = cast("DeadlineConnection", self.connection)
+        connection.ping = True
+        try:
+            return super().is_usable()
+        finally:
+            connection.ping = False
+
+
+def _seconds(*, ping: bool) -> float | None:
+    """How long the next wait may take; None outside a request."""
+    budget = current_budget()
+    if budget is None:
+        return None
+    seconds = budget.database_seconds
+    return min(seconds, PING_SECONDS) if ping or DATABASE.is_silent else seconds
+
+
+def _silent() -> errors.OperationalError:
+    return errors.OperationalError("PostgreSQL is known to be silent: it was not asked")

@@ -1,0 +1,121 @@
+"""Connections to Redis that share one budget of waiting for each request, whatever cache they serve.
+
+    "OPTIONS": {"CONNECTION_POOL_CLASS": "featureflags.core.redis_connections.DeadlinePool"}
+
+A time-out for each call and each retry adds up: ten calls of half a second are five seconds. Here a
+request has one budget for all its calls, and once a call has missed its deadline the next ones fail
+at once, until Redis answers again.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Any, Final
+
+from redis import ConnectionPool
+from redis.connection import (
+    AbstractConnection,
+    Connection,
+    SSLConnection,
+    UnixDomainSocketConnection,
+)
+from redis.exceptions import TimeoutError as RedisTimeoutError
+
+from featureflags.core.deadlines import current_budget
+from featureflags.core.outages import REDIS
+
+SHORTEST_SECONDS: Final = 0.001
+"""A socket's time-out of 0 would mean "do not block"."""
+
+
+class _Deadlines(AbstractConnection):
+    """What each of redis-py's connections gets beside its own."""
+
+    is_probe = False
+    """True from the first word to a silent Redis until its answer: its steps are let through."""
+
+    def send_packed_command(self, command: Any, check_health: bool = True) -> None:
+        """Raises TimeoutError at once while Redis is silent."""
+        self._ask()
+        usual: Any = super()
+        usual.send_packed_command(command, check_health)
+
+    def read_response(self, *args: Any, **kwargs: Any) -> Any:
+        """The answer. Raises TimeoutError when the budget of the request at hand is spent."""
+        began = time.monotonic()
+        budget = current_budget()
+        if budget is not None:
+            kwargs["timeout"] = max(SHORTEST_SECONDS, budget.redis_seconds)
+        try:
+            answer = super().read_response(*args, **kwargs)
+        except RedisTimeoutError:
+            self._missed(began)
+            raise
+        finally:
+            self.is_probe = False
+            if budget is not None:
+                budget.spend_redis(began)
+        if REDIS.outage is not None:
+            REDIS.answered()
+        return answer
+
+    def _connect(self) -> Any:
+        """redis-py's own step from a name to a socket, within the budget."""
+        self._ask()
+        began = time.monotonic()
+        usual: Any = super()
+        budget, seconds = current_budget(), self.socket_connect_timeout
+        if budget is not None:
+            self.socket_connect_timeout = max(SHORTEST_SECONDS, budget.redis_seconds)
+        try:
+            return usual._connect()  # noqa: SLF001 - the step of redis-py that this one wraps
+        except TimeoutError:
+            self._missed(began)
+            raise
+        except OSError as error:
+            self.is_probe = False
+            if not REDIS.is_silent:
+                REDIS.failed(error)
+            raise
+        finally:
+            self.socket_connect_timeout = seconds
+            if budget is not None:
+                budget.spend_redis(began)
+
+    def _ask(self) -> None:
+        if not self.is_probe and REDIS.is_silent:
+            if not REDIS.may_ask():
+                raise RedisTimeoutError("Redis is known to be silent: it was not asked")
+            self.is_probe = True
+
+    def _missed(self, began: float) -> None:
+        self.is_probe = False
+        REDIS.missed(time.monotonic() - began)
+
+
+class DeadlineConnection(_Deadlines, Connection):
+    """Over TCP."""
+
+
+class DeadlineSSLConnection(_Deadlines, SSLConnection):
+    """Over TLS."""
+
+
+class DeadlineUnixConnection(_Deadlines, UnixDomainSocketConnection):
+    """Over a Unix socket."""
+
+
+_GUARDED: Final[dict[type, type]] = {
+    Connection: DeadlineConnection,
+    SSLConnection: DeadlineSSLConnection,
+    UnixDomainSocketConnection: DeadlineUnixConnection,
+}
+
+
+class DeadlinePool(ConnectionPool):
+    """redis-py's pool of such connections, of the kind that the address asks for."""
+
+    def __init__(self, connection_class: type = Connection, **kwargs: Any) -> None:
+        super().__init__(
+            connection_class=_GUARDED.get(connection_class, connection_class), **kwargs
+        )

@@ -1,0 +1,144 @@
+"""A Guidon as in production on loopback: gunicorn, PostgreSQL, two Redis, a LaunchDarkly, accounts.
+
+The settings are production's, so that what is measured is what is deployed.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.services.flag_json import boolean_flag, segment_rule
+from tests.services.guarded import free_port
+from tests.services.launchdarkly import LaunchDarklyServer
+from tests.services.postgres import PostgresServer, postgres_server
+from tests.services.processes import GuidonProcess, WebProcess, manage, python, running_server
+from tests.services.redis import RedisServer, redis_server
+
+WORKERS = 2
+THREADS = 4
+FLAG = "new-checkout"
+"""True for an employee, False for anybody else."""
+
+ACCOUNTS = """
+import json
+from importlib import import_module
+from django.conf import settings
+from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
+from rest_framework.authtoken.models import Token
+from users.models import User
+sessions = import_module(settings.SESSION_ENGINE)
+people = {}
+for name in ("ada", "root"):
+    user = User.objects.create_user(f"{name}@agpt.co", email_verified=True, is_staff=name == "root",
+        is_superuser=name == "root")
+    session = sessions.SessionStore()
+    session[SESSION_KEY] = str(user.pk)
+    session[BACKEND_SESSION_KEY] = settings.AUTHENTICATION_BACKENDS[0]
+    session[HASH_SESSION_KEY] = user.get_session_auth_hash()
+    session.create()
+    people[name] = {"session": session.session_key, "token": Token.objects.create(user=user).key}
+print("ACCOUNTS " + json.dumps(people))
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Account:
+    session: str
+    token: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Site:
+    """The web server, the servers behind it, and two accounts: `ada` (an employee) and `root`."""
+
+    web: WebProcess
+    postgres: PostgresServer
+    cache: RedisServer
+    broker: RedisServer
+    launchdarkly: LaunchDarklyServer
+    accounts: dict[str, Account]
+    env: dict[str, str | None]
+    control_port: int
+    """Of the site that asks nobody; see `tests.chaos.control`."""
+
+
+@contextmanager
+def running_site() -> Iterator[Site]:
+    """The whole of it; ended with the context."""
+    folder = Path(tempfile.mkdtemp(prefix="guidon-chaos-"))
+    with ExitStack() as stack:
+        stack.callback(shutil.rmtree, folder, ignore_errors=True)
+        postgres = stack.enter_context(postgres_server())
+        cache = stack.enter_context(redis_server())
+        broker = stack.enter_context(redis_server())
+        service = stack.enter_context(
+            LaunchDarklyServer(
+                boolean_flag(FLAG, rules=[segment_rule("employee")]),
+                boolean_flag("internal-tools", rules=[segment_rule("employee")]),
+            )
+        )
+        env = production_env(folder, postgres, cache, broker, service)
+        migrated = manage(env, "migrate", "--verbosity=0")
+        if migrated.returncode:
+            raise RuntimeError(migrated.stderr)
+        collected = manage(env, "collectstatic", "--noinput", "--verbosity=0")
+        if collected.returncode:
+            raise RuntimeError(collected.stderr)
+        accounts = _accounts(env)
+        options = (f"--workers={WORKERS}", f"--threads={THREADS}", "--timeout=30")
+        control_port = free_port()
+        stack.enter_context(
+            GuidonProcess(python("-m", "tests.chaos.control", str(control_port)), env, "ready")
+        )
+        web = running_server(env, server="gunicorn", options=options, path="/healthz")
+        yield Site(
+            web=stack.enter_context(web),
+            postgres=postgres,
+            cache=cache,
+            broker=broker,
+            launchdarkly=service,
+            accounts=accounts,
+            env=env,
+            control_port=control_port,
+        )
+
+
+def production_env(
+    folder: Path,
+    postgres: PostgresServer,
+    cache: RedisServer,
+    broker: RedisServer,
+    service: LaunchDarklyServer,
+) -> dict[str, str | None]:
+    """Production's variables for these servers, without TLS."""
+    return {
+        "DJANGO_SETTINGS_MODULE": "config.settings.production",
+        "GUIDON_IGNORE_DOTENV": "1",
+        "GUIDON_VAR_DIR": str(folder / "var"),
+        "STATIC_ROOT": str(folder / "static"),
+        "SECRET_KEY": "a-secret-key-of-the-chaos-run-with-more-than-fifty-characters",
+        "ALLOWED_HOSTS": "127.0.0.1,localhost",
+        "DATABASE_URL": postgres.url,
+        "REDIS_URL": cache.url,
+        "CELERY_BROKER_URL": broker.url,
+        "LAUNCHDARKLY_SPARE_URL": broker.url,
+        "LAUNCHDARKLY_SDK_KEY": service.sdk_key,
+        "LAUNCHDARKLY_BASE_URI": service.url,
+        "LAUNCHDARKLY_STREAM_URI": service.url,
+        "LAUNCHDARKLY_EVENTS_URI": service.url,
+        "SECURE_SSL_REDIRECT": "false",
+    }
+
+
+def _accounts(env: dict[str, str | None]) -> dict[str, Account]:
+    made = manage(env, "shell", "--command", ACCOUNTS)
+    _, found, text = made.stdout.partition("ACCOUNTS ")
+    if not found:
+        raise RuntimeError(made.stderr)
+    return {name: Account(**each) for name, each in json.loads(text).items()}
