@@ -10,8 +10,11 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings.production")
 
 django_application = get_asgi_application()
 
-# Our models can be imported only once Django is set up, which the line above does.
+# Our models and views can be imported only once Django is set up, which the line above does.
+from config.pages import load_pages  # noqa: E402
 from featureflags.launchdarkly.asgi_lifespan import closing_at_shutdown  # noqa: E402
+
+load_pages()
 
 # The server says when it ends: what was evaluated is delivered then.
 application = closing_at_shutdown(django_application)

@@ -8,6 +8,9 @@ from django.urls import include, path
 from featureflags.admin.flag_previews import choose_flags
 from featureflags.api.health import health, metrics, ready
 
+# The admin's classes are imported here and not at every start: see `config.apps`.
+admin.autodiscover()
+
 urlpatterns = [
     path("", include("config.site_urls")),
     path("admin/feature-flags/testing/", admin.site.admin_view(choose_flags), name="tester_flags"),

@@ -9,3 +9,8 @@ from django.core.wsgi import get_wsgi_application
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings.production")
 
 application = get_wsgi_application()
+
+# The views can be imported only once Django is set up, which the line above does.
+from config.pages import load_pages  # noqa: E402
+
+load_pages()

@@ -26,7 +26,7 @@ from featureflags.core.conf import app_settings
 from featureflags.flags.code_search import closest, project_uses
 from featureflags.flags.declared import Flag, FlagType, declared_flags
 from featureflags.flags.overrides import FORCE_PREFIX, environment_name, read_forced
-from featureflags.launchdarkly.rest.client import missing_variables
+from featureflags.launchdarkly.rest.configuration import missing_variables
 from featureflags.models import KEY, Segment, segment_graph
 from featureflags.models.validation import find_problems
 from featureflags.segments.definitions import Problem, SegmentDefinition

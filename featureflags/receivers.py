@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from celery import Task
 from django.db import transaction
 from django.db.models import Model, QuerySet
 from django.db.models.signals import post_delete, pre_delete, pre_save
 from django.dispatch import receiver
+from django.utils.module_loading import import_string
 
 from featureflags.audience.stored_sizes import forget_segment
 from featureflags.cache import invalidation
@@ -18,7 +20,6 @@ from featureflags.editing.history import recording
 from featureflags.models import MemberChange, Segment, SegmentChange, SegmentMember
 from featureflags.models.changesets import OpenChange, segment_change
 from featureflags.models.versions import RulesetVersion
-from featureflags.tasks import count_changed_segments, sync_segment
 from users.models import User
 from users.signals import (
     users_changed,
@@ -128,7 +129,7 @@ def sync_segment_after_commit(instance: Segment, **_kwargs: Any) -> None:
 
         # A function of its own: Django's log names it, which a `partial` does not allow.
         def follow() -> None:
-            sync_segment.delay(key)
+            _task("sync_segment").delay(key)
 
         transaction.on_commit(follow, robust=True)
 
@@ -145,7 +146,13 @@ def count_segments_after_commit(**_kwargs: Any) -> None:
 
 
 def _count_changed() -> None:
-    count_changed_segments.delay()
+    _task("count_changed_segments").delay()
+
+
+def _task(name: str) -> Task[..., object]:
+    """A task of this app, imported when it is first sent: no start needs what the tasks need."""
+    task: Task[..., object] = import_string(f"featureflags.tasks.{name}")
+    return task
 
 
 @receiver(post_delete, sender=Segment)

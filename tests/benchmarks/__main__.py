@@ -16,6 +16,7 @@ import tempfile
 from pathlib import Path
 
 BENCHMARKS = {
+    "start": "django.setup(), manage.py check and a first answer, beside an empty Django project",
     "checks": "one flag check, step by step, beside the raw SDK, django-waffle and django-flags",
     "matching": "one user against many segments, beside flagsmith-engine",
     "counting": "all users against 20 segments in PostgreSQL, beside SQL written by hand",

@@ -10,6 +10,7 @@ from urllib.parse import quote
 import msgspec
 
 from featureflags.core.conf import app_settings
+from featureflags.launchdarkly.rest.configuration import missing_variables
 from featureflags.launchdarkly.rest.errors import (
     Failure,
     InvalidRequestError,
@@ -178,16 +179,6 @@ def management_client(
         environment=environment,
         policy=policy,
     )
-
-
-def missing_variables(*, project: str, environment: str) -> list[str]:
-    """The variables without which no client can be made: the token's, and those of two keys."""
-    chosen = {
-        "LAUNCHDARKLY_API_TOKEN": bool(app_settings().api_token),
-        "LAUNCHDARKLY_PROJECT": bool(project),
-        "LAUNCHDARKLY_ENVIRONMENT": bool(environment),
-    }
-    return [name for name, given in chosen.items() if not given]
 
 
 def _joined(*parts: str) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable
 
 from hypothesis import HealthCheck, event, settings
 
-EXAMPLES = {"": 2_000, "deep": 20_000}[os.environ.get("HYPOTHESIS_PROFILE", "")]
+EXAMPLES = {"": 500, "deep": 20_000}[os.environ.get("HYPOTHESIS_PROFILE", "")]
 """For each operator family; ``make test-deep`` sets the profile ``deep``."""
 
 SMALLEST_SHARE = 0.05
