@@ -17,15 +17,17 @@ FITS := import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))
 PYTHON ?= $(shell for python in python3.12 python3.11 python3.13 python3.14 python3 python; do \
 	$$python -c '$(FITS)' >/dev/null 2>&1 && { echo $$python; break; }; done)
 
-.PHONY: help run docs test test-deep lint bench screenshots format requirements hooks
+.PHONY: help run docs check quick test test-deep bench screenshots format requirements hooks
 .DEFAULT_GOAL := help
 
 help:
 	@echo 'make run           serve the demo at http://127.0.0.1:$(PORT)/ (PORT=… for another port)'
 	@echo 'make docs          build the documentation, for reading without a network'
-	@echo 'make test          every check, and pytest on SQLite and files, then PostgreSQL and Redis'
-	@echo 'make test-deep     the same with ten times the examples, chosen at random, and more forks'
-	@echo 'make lint          the checks alone'
+	@echo 'make check         ruff, mypy, import contracts, migrations, system checks: under a minute'
+	@echo 'make quick         pytest of what you have changed, on SQLite and files: under a minute'
+	@echo 'make test          every check, then all tests on SQLite and files, then on PostgreSQL and'
+	@echo '                   Redis (ARGS="tests/users -k last_seen" runs a part, without the checks)'
+	@echo 'make test-deep     the same, with random examples, forty times as many, and more forks'
 	@echo 'make bench         measure, as ratios (ARGS="matching --json FILE" to choose)'
 	@echo 'make screenshots   take the pictures of the README anew (needs chromium)'
 	@echo 'make format        let ruff lay out the code'
@@ -56,7 +58,7 @@ docs: $(DOCS_STAMP)
 	@$(BIN)/zensical build --strict --clean
 	@echo 'Read it: $(abspath $(DOCS))/index.html, or /docs/ while `make run` is running.'
 
-lint: $(STAMP)
+check: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy .
@@ -64,11 +66,14 @@ lint: $(STAMP)
 	$(MANAGE) makemigrations --check --dry-run
 	$(MANAGE) check
 
-test: lint
-	$(BIN)/python -m tests.run
+quick: $(STAMP)
+	@$(BIN)/python -m tests.quick $(ARGS)
 
-test-deep: lint
-	HYPOTHESIS_PROFILE=deep $(BIN)/python -m tests.run
+test: $(if $(ARGS),$(STAMP),check)
+	$(BIN)/python -m tests.run $(ARGS)
+
+test-deep: check
+	HYPOTHESIS_PROFILE=deep $(BIN)/python -m tests.run $(ARGS)
 
 bench: $(STAMP)
 	$(BIN)/python -m tests.benchmarks $(ARGS)

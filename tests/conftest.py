@@ -5,8 +5,11 @@ from __future__ import annotations
 import importlib
 import json
 import os
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -25,9 +28,10 @@ from featureflags.launchdarkly import client
 from tests.browser.chromium import MISSING
 from tests.emptying import empty_caches
 
-# No test is timed, and `make test` tries the same examples each time: what is found by chance
-# belongs into a deep run (HYPOTHESIS_PROFILE=deep), and from there into a case.
+# No test is timed, and `make test` tries the same examples each time. Random examples belong in
+# `make test-deep`; what these find becomes a case.
 hypothesis_settings.register_profile("same", deadline=None, derandomize=True)
+hypothesis_settings.register_profile("quick", deadline=None, derandomize=True, max_examples=20)
 hypothesis_settings.register_profile("deep", deadline=None)
 hypothesis_settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "same"))
 
@@ -42,11 +46,30 @@ create_default_segments = importlib.import_module(
 
 DATABASE = {"db", *TRANSACTIONAL}
 NOT_PURE = {"django_db", "production_stack", "embedded_stack"}
+STARTERS = {f"tests.services.{name}" for name in ("processes", "postgres", "redis", "stack")}
+
+
+def starts_processes(module: ModuleType) -> bool:
+    """True if the module imports `subprocess` or something of ours that starts processes, be it
+    through another module of the tests."""
+    for value in vars(module).values():
+        origin = getattr(value, "__module__", None)
+        if value is subprocess or origin in STARTERS:
+            return True
+        helper = sys.modules.get(str(origin), module)
+        is_ours = str(origin).startswith("tests.featureflags.")
+        if is_ours and helper is not module and starts_processes(helper):
+            return True
+    return False
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark as `pure` whatever asks for no database: it runs on the embedded stack alone."""
+    """Mark as `pure` what asks for no database: it runs once, on the embedded stack. Mark as
+    `processes` the tests of modules that start processes: `make quick` leaves them out."""
+    slow = {item.path for item in items if starts_processes(getattr(item, "module", pytest))}
     for item in items:
+        if item.path in slow:
+            item.add_marker(pytest.mark.processes)
         fixtures = set(getattr(item, "fixturenames", ()))
         if DATABASE.isdisjoint(fixtures) and not NOT_PURE & {m.name for m in item.iter_markers()}:
             item.add_marker(pytest.mark.pure)

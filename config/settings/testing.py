@@ -37,13 +37,15 @@ FEATUREFLAGS = {
     "RAISE_INVALID_ATTRIBUTES": True,
     "SEND_EVENTS": False,
     "SPARE_URL": "",
-    # No test depends on how fast the machine is.
+    # No test may depend on how fast the machine is.
     "IMPACT_SECONDS": 60.0,
     "FLAG_CHECK_DATABASE_SECONDS": 60.0,
     "FLAG_CHECK_REDIS_SECONDS": 60.0,
     "PAGE_DATABASE_SECONDS": 60.0,
     "PAGE_REDIS_SECONDS": 60.0,
     "ADMIN_DATABASE_SECONDS": 60.0,
+    "START_WAIT": 10.0,
+    "CLOSE_WAIT": 30.0,
     # A developer's shell may name a real project: no test may write to it.
     "SYNC_SEGMENTS": False,
     "API_TOKEN": "",

@@ -66,7 +66,7 @@ def test_make_run_serves_the_demo_and_running_it_again_loses_nothing(
         assert {"slate", "green", "violet", "amber"} <= accents(url)
         flags = var_dir / "flags.json"
         flags.write_text(flags.read_text().replace('"amber"', '"crimson"'))
-        wait_until(lambda: "crimson" in accents(url), timeout=20, what="the edited flag file")
+        wait_until(lambda: "crimson" in accents(url), what="the edited flag file")
     before = stored(var_dir)
     assert len(before["users_user"]) == 4
     with sqlite3.connect(var_dir / "db.sqlite3") as database:
@@ -178,6 +178,7 @@ def test_the_two_runs_and_what_each_of_them_takes() -> None:
     assert "not embedded_stack and not pure" in production.command
     assert "tests.services.stack" in production.command
     assert embedded.command[-1] == production.command[-1] == "-x"
+    assert "--durations=10" in embedded.command
 
 
 @pytest.fixture
@@ -199,8 +200,31 @@ def two_runs(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     return codes
 
 
+def test_a_part_of_the_tests_is_chosen_by_options_and_skips_the_checks() -> None:
+    plan = subprocess.run(
+        ["make", "--dry-run", "test", "ARGS=tests/users -k seen"],
+        check=True,
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+    ).stdout
+    assert "-m tests.run tests/users -k seen" in plan
+    assert "mypy" not in plan
+
+
 @pytest.mark.parametrize(
-    ("codes", "expected"), [((0, 0), 0), ((1, 0), 1), ((0, 2), 1), ((5, 0), 1)]
+    ("codes", "options", "expected"),
+    [((5, 0), ["-k", "x"], 0), ((5, 5), ["-k", "x"], 1), ((5, 1), ["-k", "x"], 1), ((0, 5), [], 1)],
+)
+def test_a_part_may_be_empty_on_one_stack_but_not_on_both(
+    two_runs: list[int], codes: tuple[int, int], options: list[str], expected: int
+) -> None:
+    two_runs[:] = codes
+    assert run.main(options) == expected
+
+
+@pytest.mark.parametrize(
+    ("codes", "expected"), [((0, 0), 0), ((1, 0), 1), ((0, 2), 1), ((3, 0), 1)]
 )
 def test_one_failure_fails_the_whole_and_both_are_told(
     two_runs: list[int],

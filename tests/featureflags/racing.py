@@ -9,7 +9,9 @@ from typing import Any
 
 from django.db import connection
 
-WRITER_SECONDS = 30.0
+from tests.services.waiting import PATIENCE_SECONDS
+
+WRITER_SECONDS = PATIENCE_SECONDS
 
 
 @contextmanager

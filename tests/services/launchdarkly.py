@@ -43,7 +43,7 @@ from tests.services.flag_json import (
 )
 from tests.services.guarded import HOST, free_port
 from tests.services.launchdarkly_http import Answer, HttpServer, Request, Stream
-from tests.services.waiting import wait_until
+from tests.services.waiting import PATIENCE_SECONDS, wait_until
 
 __all__ = [
     "Delivery",
@@ -65,7 +65,7 @@ SDK_KEY = "sdk-loopback-key"
 RECONNECT_SECONDS = 0.05
 """The SDK's own first pause is 1 s; tests that drop streams wait for it."""
 
-WAIT_SECONDS = 10.0
+WAIT_SECONDS = PATIENCE_SECONDS
 PORT_TRIES = 5
 
 

@@ -27,11 +27,11 @@ from tests.services.launchdarkly import (
     segment_rule,
     string_flag,
 )
-from tests.services.waiting import wait_until
+from tests.services.waiting import PATIENCE_SECONDS, wait_until
 
 EMPLOYEE = Context.builder("ada").set("segments", ["employee", "user"]).build()
 USER = Context.builder("bob").set("segments", ["user"]).build()
-ARRIVES = 10.0
+ARRIVES = PATIENCE_SECONDS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

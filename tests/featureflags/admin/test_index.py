@@ -12,12 +12,12 @@ from featureflags.launchdarkly.client import current_clients
 from tests.conftest import FlagFile
 from tests.factories import UserFactory
 from tests.services.launchdarkly import LaunchDarklyServer, boolean_flag
-from tests.services.waiting import wait_until
+from tests.services.waiting import PATIENCE_SECONDS, wait_until
 
 pytestmark = pytest.mark.django_db
 
 INDEX = "/admin/"
-ARRIVES = 20.0
+ARRIVES = PATIENCE_SECONDS
 
 
 @pytest.fixture

@@ -7,8 +7,9 @@ from types import TracebackType
 from typing import Any, Self
 
 from tests.services.processes import Piped, on_this_database
+from tests.services.waiting import PATIENCE_SECONDS
 
-END_SECONDS = 30.0
+END_SECONDS = PATIENCE_SECONDS
 
 
 class ProbeDiedError(Exception):

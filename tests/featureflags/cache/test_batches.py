@@ -59,7 +59,7 @@ def test_entries_end_after_their_time(way: str) -> None:
     else:
         backend().add_many({"a": b"v0"}, 60)
         backend().replace_many({"a": (b"v0", b"v1")}, 0.3)
-    wait_until(lambda: not get("a"), timeout=30, what="the end of the entry")
+    wait_until(lambda: not get("a"), what="the end of the entry")
     assert backend().replace_many({"a": (b"v1", b"v2")}, 60) == 0
     assert backend().add_many({"a": b"v3"}, 60) == 1
 

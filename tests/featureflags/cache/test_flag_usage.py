@@ -116,7 +116,7 @@ def test_a_unit_merges_once_a_minute_and_its_page_does_not_wait(
     monkeypatch.setattr(flag_usage, "flush", lambda: ran_in.append(threading.get_ident()))
     with unit_of_work():
         pass
-    wait_until(lambda: ran_in, timeout=10, what="the merge")
+    wait_until(lambda: ran_in, what="the merge")
     assert main not in ran_in
     with unit_of_work():
         pass
@@ -127,7 +127,7 @@ def test_the_end_of_a_unit_brings_them_into_the_cache(monkeypatch: pytest.Monkey
     monkeypatch.setattr(flag_usage, "_flush_at", time.monotonic())
     with unit_of_work():
         flag_usage.count("beta")
-    wait_until(lambda: flag_usage.read().total == {"beta": 1}, timeout=10, what="the count")
+    wait_until(lambda: flag_usage.read().total == {"beta": 1}, what="the count")
 
 
 def test_what_the_cache_does_not_take_is_kept() -> None:

@@ -9,10 +9,10 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from featureflags.cache.single_flight import Turns
-from tests.services.waiting import wait_until
+from tests.services.waiting import PATIENCE_SECONDS, wait_until
 
 THREADS = 20
-SECONDS = 30.0
+SECONDS = PATIENCE_SECONDS
 
 
 class Reads:

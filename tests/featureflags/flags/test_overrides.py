@@ -25,6 +25,7 @@ from featureflags.flags.overrides import forced_flags, overridden_flags, overrid
 from featureflags.launchdarkly.client import client
 from tests.conftest import FlagFile
 from tests.services.launchdarkly import boolean_flag, prerequisite, string_flag
+from tests.services.waiting import PATIENCE_SECONDS
 
 USER = Context.create("ada")
 BASE = boolean_flag("base", fallthrough=False)
@@ -142,7 +143,7 @@ class TestThreadsAndTasks:
             seen = []
             for turn in range(5):
                 with override_flag("colour", f"{number}-{turn}"):
-                    together.wait(10)
+                    together.wait(PATIENCE_SECONDS)
                     seen.append(asked("colour"))
             return [*seen, asked("colour")]
 
@@ -186,7 +187,7 @@ class TestProcessWide:
         """Ask in a thread that was there before any override."""
         with concurrent.futures.ThreadPoolExecutor(1) as pool:
             pool.submit(int).result()
-            yield lambda: pool.submit(asked, "colour").result(30)
+            yield lambda: pool.submit(asked, "colour").result(PATIENCE_SECONDS)
 
     def test_every_thread_sees_it_until_it_ends(
         self, flag_file: FlagFile, elsewhere: Callable[[], Any]
@@ -237,7 +238,9 @@ def test_a_live_server_sees_a_process_wide_override(
     flag_file(string_flag("accent-colour", ["teal", "plum"]))
 
     def shown() -> str:
-        with urllib.request.urlopen(f"{live_server.url}/colour/", timeout=30) as response:
+        with urllib.request.urlopen(
+            f"{live_server.url}/colour/", timeout=PATIENCE_SECONDS
+        ) as response:
             text: str = response.read().decode()
         return text
 

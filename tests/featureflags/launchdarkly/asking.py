@@ -6,10 +6,10 @@ from ldclient import Context
 
 from featureflags.core.types import JSONValue
 from featureflags.launchdarkly.client import client
-from tests.services.waiting import wait_until
+from tests.services.waiting import PATIENCE_SECONDS, wait_until
 
 USER = Context.create("ada")
-ARRIVES = 20.0
+ARRIVES = PATIENCE_SECONDS
 """Seconds that a change may take on a machine that is busy with other tests."""
 
 

@@ -178,7 +178,7 @@ class TestManyThreads:
             reader.start()
         for version in range(1, 40):
             store.init({FEATURES: raw[version], SEGMENTS: {}})
-        wait_until(lambda: all(reads), timeout=10, what="each reader to have read")
+        wait_until(lambda: all(reads), what="each reader to have read")
         ended.set()
         for reader in readers:
             reader.join()
@@ -323,16 +323,12 @@ class TestMalformed:
         with LDClient(config, start_wait=10) as client:
             server.send_malformed_flag("good")
             server.set_flag(boolean_flag("also", fallthrough=False))
-            wait_until(
-                lambda: client.variation("also", USER, None) is False, timeout=10, what="a change"
-            )
+            wait_until(lambda: client.variation("also", USER, None) is False, what="a change")
             assert client.variation("good", USER, False) is True, "the last good one"
             assert server.open_streams == 1
             assert len(server.requests("/all")) == 1, "the stream was never dropped"
             server.set_flag(boolean_flag("good", fallthrough=False))
-            wait_until(
-                lambda: client.variation("good", USER, None) is False, timeout=10, what="healing"
-            )
+            wait_until(lambda: client.variation("good", USER, None) is False, what="healing")
             assert store.malformed == frozenset()
 
 

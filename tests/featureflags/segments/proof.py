@@ -8,8 +8,8 @@ from collections.abc import Collection, Iterable
 
 from hypothesis import HealthCheck, event, settings
 
-EXAMPLES = {"": 500, "deep": 20_000}[os.environ.get("HYPOTHESIS_PROFILE", "")]
-"""For each operator family; ``make test-deep`` sets the profile ``deep``."""
+EXAMPLES = {"quick": 100, "deep": 20_000}.get(os.environ.get("HYPOTHESIS_PROFILE", ""), 500)
+"""For each operator family; `make quick` and `make test-deep` set the profile."""
 
 SMALLEST_SHARE = 0.05
 

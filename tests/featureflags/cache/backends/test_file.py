@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from featureflags.cache.backends.file import SharedFileCache
+from tests.services.waiting import PATIENCE_SECONDS
 
 
 @pytest.fixture
@@ -155,7 +156,7 @@ class TestBetweenProcesses:
         readers = [threading.Thread(target=read) for _ in range(2)]
         for reader in readers:
             reader.start()
-        ends = time.monotonic() + 20
+        ends = time.monotonic() + PATIENCE_SECONDS
         while time.monotonic() < ends and not seen >= set(values):
             for value in values * 20:
                 cache.set("key", value)
