@@ -8,9 +8,19 @@ ROOT = Path(__file__).parent.parent
 
 ELSEWHERE = {
     "browser/pictures.py",  # makes the pictures of the documents; no test
+    "config/test_documentation.py",  # runs what the documents tell a reader to run
+    "config/test_quick.py",  # runs git
     "config/test_run.py",  # tests the test runner, as it is called from outside
+    "featureflags/evaluation/test_types.py",  # runs mypy
 }
-OWN_MACHINERY = ("services/", "services_tests/", "benchmarks/", "run.py", "architecture/")
+OWN_MACHINERY = (
+    "services/",
+    "services_tests/",
+    "benchmarks/",
+    "run.py",
+    "quick.py",
+    "architecture/",
+)
 
 
 def test_no_test_starts_a_process_by_itself() -> None:

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-
 import pytest
 
-from tests.services.processes import ROOT, environment_with
+from tests.services.processes import run_python
 
 SETUP = "import gc, sys, django; django.setup()\n"
 SURFACES = ("featureflags.admin", "featureflags.api", "featureflags.tasks", "users.admin", "httpx")
@@ -17,15 +14,9 @@ SURFACES = ("featureflags.admin", "featureflags.api", "featureflags.tasks", "use
 def printed(script: str) -> str:
     """What a new Python prints that sets Django up and runs this."""
     settings = {"DJANGO_SETTINGS_MODULE": "config.settings.testing", "GUIDON_TEST_WORKER": None}
-    return subprocess.run(
-        [sys.executable, "-c", SETUP + script],
-        check=True,
-        capture_output=True,
-        text=True,
-        cwd=ROOT,
-        env=environment_with(settings),
-        timeout=120,
-    ).stdout.strip()
+    ended = run_python(settings, "-c", SETUP + script)
+    assert ended.returncode == 0, ended.stderr
+    return ended.stdout.strip()
 
 
 def test_a_start_loads_no_surface_and_collects_garbage_again() -> None:
