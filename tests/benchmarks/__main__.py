@@ -1,7 +1,7 @@
 """All benchmarks, one after another: `make bench`, or `python -m tests.benchmarks [NAME…]`.
 
-Each compares both sides within one run of its own, in a process of its own. What counts is the
-ratio; absolute figures belong to the machine.
+Each compares both sides in one run and in a process of its own. Compare the ratios: absolute
+figures depend on the machine.
 """
 
 from __future__ import annotations
@@ -16,19 +16,19 @@ import tempfile
 from pathlib import Path
 
 BENCHMARKS = {
-    "start": "django.setup(), manage.py check and a first answer, beside an empty Django project",
-    "checks": "one flag check, step by step, beside the raw SDK, django-waffle and django-flags",
-    "matching": "one user against many segments, beside flagsmith-engine",
-    "counting": "all users against 20 segments in PostgreSQL, beside SQL written by hand",
-    "impact": "the preview of a changed segment in PostgreSQL, beside a query for each number",
-    "members": "a page of a segment's members in PostgreSQL, beside a count and an OFFSET",
-    "warming": "users put into the cache, beside the naive loop and a pipeline written by hand",
+    "start": "django.setup(), manage.py check and a first answer, compared with an empty Django project",
+    "checks": "one flag check in steps, compared with the raw SDK, django-waffle and django-flags",
+    "matching": "one user and many segments, compared with flagsmith-engine",
+    "counting": "all users in 20 segments on PostgreSQL, compared with SQL written by hand",
+    "impact": "the preview of a changed segment on PostgreSQL, compared with a query for each number",
+    "members": "a page of a segment's members on PostgreSQL, compared with a count and an OFFSET",
+    "warming": "a cache warm-up, compared with a simple loop and with a pipeline written by hand",
     "store": "one evaluation by the SDK, on its own store and on ours",
 }
 
 
 def processor() -> str:
-    """Its model as Linux names it; elsewhere its architecture."""
+    """The model of the processor on Linux; elsewhere its architecture."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:
@@ -44,7 +44,7 @@ def main() -> int:
     parser.add_argument(
         "--users",
         type=int,
-        help="for those in PostgreSQL (default 1,000,000)",
+        help="number of users for the benchmarks on PostgreSQL (default 1,000,000)",
     )
     chosen = parser.parse_args()
     unknown = sorted(set(chosen.names) - BENCHMARKS.keys())

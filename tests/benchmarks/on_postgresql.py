@@ -1,4 +1,4 @@
-"""Runs a benchmark on a PostgreSQL of its own, which is gone afterwards."""
+"""Runs a benchmark on a PostgreSQL of its own, which is removed at the end."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The settings of the benchmarks: those of the tests, and the peers that stand beside us."""
+"""The settings of the benchmarks: those of the tests, and the libraries to compare with."""
 
 from __future__ import annotations
 

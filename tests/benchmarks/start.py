@@ -1,10 +1,11 @@
-"""How long Guidon takes to start, beside a Django project as `startproject` makes it.
+"""How long Guidon takes to start, compared with a new Django project of `startproject`.
 
     python -m tests.benchmarks.start [--json FILE]
 
 Three steps, each in a process of its own: `django.setup()`, `manage.py check`, and a web worker
-from nothing to its first answer, the login of the admin. Each step is started several times, in turns with the empty project's. The shortest run counts, in seconds of
-processor time, because a wait for other processes says nothing about the start. Read the ratios.
+from nothing to its first answer, the login page of the admin. Each step runs several times, in turns
+with the empty project's. The shortest run counts, in seconds of processor time: a wait for other
+processes does not count. Compare the ratios.
 """
 
 from __future__ import annotations

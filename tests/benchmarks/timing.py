@@ -1,4 +1,4 @@
-"""Steps timed in turns with the call that they are compared with; the best of many runs counts."""
+"""Times steps in turns with the call that they are compared with. The best of many runs counts."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 RUNS = 150
 SECONDS = 0.004
-"""About how long one run of one step takes: many short ones, so that the best was undisturbed."""
+"""About how long one run of one step takes. Runs are short and many: nothing disturbs the best."""
 REPEATS = 100
 """Later checks within one unit are timed so many at once."""
 
@@ -17,7 +17,7 @@ Step = Callable[[], object]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Figure:
-    """µs for one call, and how many raw calls of the SDK that is, measured beside it."""
+    """Microseconds for one call, and the ratio to a raw call of the SDK measured at the same time."""
 
     us: float
     ratio: float

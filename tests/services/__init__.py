@@ -1,4 +1,4 @@
 """Real servers for the test run: PostgreSQL, Redis, a LaunchDarkly on loopback, and Django itself.
 
-Started from pip packages, in temporary directories, on loopback, and gone when the run ends.
+They come from pip packages, run in temporary directories on loopback, and end with the test run.
 """

@@ -1,4 +1,4 @@
-"""What the SDK sent to the events service: parsed, kept, and awaited. Thread-safe, no sockets."""
+"""The events that the SDK sent to the events service. Thread-safe; no sockets."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Delivery:
     path: str
     headers: Mapping[str, str]
     text: str
-    """The body as it was before compression: where to look for what must not be sent."""
+    """The body before compression: here a test looks for text that must not be sent."""
     events: list[JsonObject]
     """The array of `/bulk`, or the one diagnostic event."""
 
@@ -53,7 +53,7 @@ class EventRecorder:
     def wait_for(
         self, count: int, timeout: float, kind: str | None = None, *, path: str = "/bulk"
     ) -> list[JsonObject]:
-        """Wait until `count` events arrived, and return all. Raises `TimeoutError` after seconds."""
+        """Wait until `count` events arrived, and return all. Raises `TimeoutError` after `timeout` s."""
         with self._arrived:
             enough = self._arrived.wait_for(
                 lambda: len(self.events(kind, path=path)) >= count, timeout

@@ -1,4 +1,4 @@
-"""What one LaunchDarkly environment holds, and how both protocols tell it. Pure, no sockets.
+"""The contents of one LaunchDarkly environment, and their messages in both protocols. No sockets.
 
 Protocol v1 is `put`, `patch` and `delete`; v2 is `server-intent`, `put-object`, `delete-object`
 and `payload-transferred`. Shapes as SDK 9.18 reads them (`datasource/streaming.py`,
@@ -26,25 +26,25 @@ BASIS = re.compile(r"\(p:guidon:(\d+)\)")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Item:
-    """A flag or a segment as it stands; `data` is None once it is deleted."""
+    """A flag or a segment in its current version; `data` is None once it is deleted."""
 
     kind: Kind
     key: str
     version: int
     data: JsonObject | None
     changed_in: int
-    """The state of the environment that this change made."""
+    """The state number of the environment after this change."""
 
 
 class FlagEnvironment:
-    """Flags and segments, deleted ones included, whose versions only rise. Not thread-safe."""
+    """Flags and segments, deleted ones included. Versions only rise. Not thread-safe."""
 
     def __init__(self) -> None:
         self.state = 1
         self._items: dict[tuple[Kind, str], Item] = {}
 
     def put(self, kind: Kind, data: JsonObject) -> Item:
-        """Add or replace; the version rises, whatever `data` says."""
+        """Add or replace. The version rises; the one in `data` is ignored."""
         version = self._next_version(kind, data["key"])
         return self._record(kind, data["key"], version, {**copy.deepcopy(data), "version": version})
 
@@ -52,12 +52,12 @@ class FlagEnvironment:
         return self._record(kind, key, self._next_version(kind, key), None)
 
     def items(self, since: int = 0) -> list[Item]:
-        """What changed after the state `since`, oldest change first."""
+        """The items that changed after the state `since`, oldest change first."""
         changed = (item for item in self._items.values() if item.changed_in > since)
         return sorted(changed, key=lambda item: item.changed_in)
 
     def all_data(self) -> JsonObject:
-        """Everything, as v1 tells it in a `put` and in a poll."""
+        """All items in the form of v1's `put` and poll."""
         living = [item for item in self.items() if item.data is not None]
         return {
             "flags": {item.key: item.data for item in living if item.kind == "flag"},
@@ -87,7 +87,7 @@ def v1_change(item: Item) -> list[Message]:
 
 
 def v2_since(environment: FlagEnvironment, basis: str | None) -> list[Message]:
-    """What a client that holds `basis` lacks: nothing, some changes, or everything."""
+    """The messages for a client that has `basis`: nothing, some changes, or everything."""
     held = held_state(basis)
     if held == environment.state:
         return [v2_intent(environment, "none", "up-to-date")]
@@ -127,7 +127,7 @@ def v2_transferred(state: int) -> Message:
 
 
 def held_state(basis: str | None) -> int | None:
-    """The state that a selector of ours names; None for no selector or a foreign one."""
+    """The state number in a selector of ours; None without a selector or for another's."""
     found = BASIS.fullmatch(basis or "")
     return int(found[1]) if found else None
 

@@ -1,6 +1,6 @@
 """Flags and segments in LaunchDarkly's own JSON, complete and valid. Pure data, imports nothing.
 
-The server of `launchdarkly.py` sets the versions; those here are only where they begin.
+The server in `launchdarkly.py` sets the versions; those here are the first ones.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ JsonObject = dict[str, Any]
 """`Any`: a flag's value and a clause's values are whatever JSON the flag's owner wrote."""
 
 Rollout = Mapping[str, Any]
-"""What `rollout` returns; it may stand where one value would."""
+"""The result of `rollout`, which may be given in place of one value."""
 
 BOOLEANS = (True, False)
 ON_INDEX = 0
@@ -52,7 +52,7 @@ def segment_rule(
 def rollout(*weights: int, bucket_by: str = "key") -> JsonObject:
     """A percentage rollout over the variations in order; weights in thousandths of a percent.
 
-    Raises `ValueError` where they do not add up to 100 %.
+    Raises `ValueError` if they do not add up to 100 %.
     """
     if sum(weights) != WHOLE_ROLLOUT:
         raise ValueError(f"weights add up to {sum(weights)}, not {WHOLE_ROLLOUT}")
@@ -123,7 +123,7 @@ def boolean_flag(
 ) -> JsonObject:
     """True and False, in this order; False while the flag is off.
 
-    `on` turns targeting on; who matches no rule gets `fallthrough`, False unless told.
+    `on` turns targeting on. A context that matches no rule gets `fallthrough`.
     """
     direct = BOOLEANS.index(fallthrough) if isinstance(fallthrough, bool) else fallthrough
     return flag(
@@ -151,9 +151,9 @@ def string_flag(
     client_side: bool = False,
     track_events: bool = False,
 ) -> JsonObject:
-    """Strings; `fallthrough` and `off` are values, the first variation unless told.
+    """Strings. `fallthrough` and `off` are values; the default is the first variation.
 
-    Raises `ValueError` for a value that is no variation.
+    Raises `ValueError` for a value that is not among the variations.
     """
     direct = fallthrough if isinstance(fallthrough, Mapping) else fallthrough or variations[0]
     return flag(

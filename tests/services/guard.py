@@ -1,13 +1,13 @@
-"""Run one server as a child and end it when the test run goes away. Standard library only.
+"""Run one server as a child, and end it when the test run ends. Standard library only.
 
-Started by `guarded.py` as a script (`python -I -S guard.py …`), so it may import nothing of ours.
-The guard is the server's parent: it alone sends signals, hence never to a recycled pid. It lives
-in a session of its own, so that a Ctrl-C at the terminal reaches the tests but not the servers.
+`guarded.py` starts it as a script (`python -I -S guard.py …`), so it must not import our modules.
+The guard is the server's parent. Only it sends signals, so none goes to a pid that was given to
+another process. It has its own session: Ctrl-C at the terminal reaches the tests, not the servers.
 
-Standard input is a socket to the owner. A word on it is a signal to send (`SIGTERM`), answered by
-a line once it is sent; its end, or a change of the guard's own parent (a forked copy of the owner
-may keep the socket open), means that the owner is gone: then the server is ended and its directory
-removed.
+Standard input is a socket to the owner. Each word on it is a signal to send (`SIGTERM`); the guard
+answers with a line once it is sent. The owner has ended when the socket is closed, or when the
+guard has another parent (a forked child of the owner may keep the socket open). Then the guard ends
+the server and removes its directory.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ import subprocess
 import sys
 
 OWNER_CHECK_SECONDS = 0.2
-"""How long after the owner's death the server may live on, beside the time it takes to end."""
+"""How often the guard looks whether its owner still runs."""
 
 END_SECONDS = 5.0
-"""How long a server may take to end by itself before it is killed."""
+"""How long a server may take to end before it is killed. Its owner has ended, so nobody waits."""
 
 
 def parse(argv: list[str]) -> argparse.Namespace:
@@ -55,12 +55,12 @@ def spawn(options: argparse.Namespace) -> subprocess.Popen[bytes]:
 def send(server: subprocess.Popen[bytes], number: signal.Signals) -> None:
     server.send_signal(number)
     if number is signal.SIGSTOP and hasattr(os, "waitid"):
-        # Frozen from here on, not soon. WNOWAIT leaves an exit for `poll` to find.
+        # Wait until it is frozen. WNOWAIT leaves an exit for `poll` to find.
         os.waitid(os.P_PID, server.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
 
 
 def watch(server: subprocess.Popen[bytes], owner: int, child_ended: int) -> bool:
-    """Pass signals on until the server ended (True) or the owner is gone (False)."""
+    """Pass signals on until the server has ended (True) or the owner has ended (False)."""
     while server.poll() is None:
         readable, _, _ = select.select([0, child_ended], [], [], OWNER_CHECK_SECONDS)
         if child_ended in readable:
@@ -78,11 +78,11 @@ def watch(server: subprocess.Popen[bytes], owner: int, child_ended: int) -> bool
 
 
 def owner_outlives(server: subprocess.Popen[bytes], owner: int, child_ended: int) -> bool:
-    """Whether the server ended first. The guard itself must not fail: the server would stray."""
+    """True if the server ended first. Must not fail: the server would run on without a guard."""
     try:
         return watch(server, owner, child_ended)
     except OSError:
-        # The line broke in the middle of a word: nobody is at its other end.
+        # The socket broke in the middle of a word: the owner has ended.
         return False
 
 
@@ -97,13 +97,13 @@ def end(server: subprocess.Popen[bytes], name: str) -> None:
 
 
 def sweep(group: int) -> None:
-    """Kill what the server left behind: the workers of a master that was killed."""
+    """Kill the processes that the server left: the workers of a master that was killed."""
     with contextlib.suppress(ProcessLookupError):
         os.killpg(group, signal.SIGKILL)
 
 
 def main(argv: list[str]) -> int:
-    """Run the server to its end; its exit code, or 128 plus the signal that ended it."""
+    """Run the server to its end. Returns its exit code, or 128 plus the signal that ended it."""
     options = parse(argv)
     child_ended, wake = os.pipe()
     os.set_blocking(wake, False)

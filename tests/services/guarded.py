@@ -1,6 +1,6 @@
-"""A server process in a temporary directory: started, stopped, killed, paused, started again.
+"""A server process in a temporary directory: start, stop, kill, pause and start again.
 
-Knows processes, ports and files, and nothing of what the server speaks.
+This module knows processes, ports and files. It knows no server's protocol.
 """
 
 from __future__ import annotations
@@ -20,22 +20,22 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from tests.services.waiting import wait_until
+from tests.services.waiting import PATIENCE_SECONDS, wait_until
 
 GUARD = Path(__file__).with_name("guard.py")
 HOST = "127.0.0.1"
 
 PORTS = range(20_000, 32_000)
-"""Below the range that Linux gives to outgoing connections (from 32,768), so that nobody takes
-the port of a server while it is stopped."""
+"""Below the range that Linux uses for outgoing connections (from 32,768): no connection takes the
+port of a server that is stopped."""
 
-START_SECONDS = 60.0
-STOP_SECONDS = 30.0
+START_SECONDS = PATIENCE_SECONDS
+STOP_SECONDS = 60.0
 PORT_TRIES = 3
 
 
 class ServerStartError(RuntimeError):
-    """A server did not start or ended by itself; the message carries its log."""
+    """A server did not start, or ended by itself. The message has its log."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,26 +57,26 @@ def is_free(port: int) -> bool:
 
 
 def free_port() -> int:
-    """A TCP port on loopback on which nobody listens now."""
+    """A TCP port on loopback that is free now."""
     while not is_free(port := random.choice(PORTS)):
         pass
     return port
 
 
 class GuardedServer(ABC):
-    """One server with a port and a directory that stay the same from start to start.
+    """One server, which keeps its port and its directory from start to start.
 
-    As a context manager it starts on entry; on exit it is stopped and its directory removed.
+    A context manager: it starts on entry; on exit it stops and its directory is removed.
     """
 
     name: str
     stop_signal: signal.Signals
     account: Account | None = None
     environment: Mapping[str, str] | None = None
-    """The whole environment of the server; None stands for our own."""
+    """The whole environment of the server; None means that of this process."""
 
     folder: Path | None = None
-    """Where it runs; None stands for its own directory."""
+    """The working directory of the server; None means its own directory."""
 
     def __init__(self) -> None:
         self.directory = Path(tempfile.mkdtemp(prefix=f"guidon-{self.name}-"))
@@ -86,7 +86,7 @@ class GuardedServer(ABC):
         self._line: socket.socket | None = None
         self._port_is_settled = False
         self.exit_code: int | None = None
-        """Of the last run, as a shell gives it (128 plus a signal); None while it runs."""
+        """The exit code of the last run, as a shell gives it (128 plus a signal); None while it runs."""
 
     @property
     @abstractmethod
@@ -99,20 +99,20 @@ class GuardedServer(ABC):
 
     @abstractmethod
     def is_ready(self) -> bool:
-        """Whether the server answers a request."""
+        """True once the server answers a request."""
 
     @abstractmethod
     def prepare(self) -> None:
-        """What is done once, before the first start."""
+        """Called once, before the first start."""
 
     @property
     def running(self) -> bool:
         return self._guard is not None and self._guard.poll() is None
 
     def start(self) -> None:
-        """Start, on the same port and with the data of last time; returns when it answers.
+        """Start on the same port and with the same data; return when it answers.
 
-        Raises `ServerStartError`. Starting a running server is refused by a `RuntimeError`.
+        Raises `ServerStartError`, and `RuntimeError` if it is running already.
         """
         if self.running:
             raise RuntimeError(f"{self.name} runs already")
@@ -132,7 +132,7 @@ class GuardedServer(ABC):
                 return
 
     def stop(self) -> None:
-        """End the server at once and wait for it; its data stay. Stopping twice is harmless."""
+        """Stop the server and wait for its end. Its data stay. Does nothing if it is not running."""
         self.resume()
         self._end(self.stop_signal)
 
@@ -142,19 +142,19 @@ class GuardedServer(ABC):
         self.start()
 
     def send_signal(self, number: signal.Signals) -> None:
-        """Send it to the server's main process; returns once it is sent. None runs: nothing."""
+        """Send a signal to the main process; return once it is sent. Does nothing if none runs."""
         if self._line is None:
             return
         try:
             self._line.sendall(f"{number.name}\n".encode("ascii"))
-            # An answer, or the end of the line: the server ended, and the guard after it.
+            # An answer, or the end of the socket: then the server and its guard have ended.
             self._line.recv(64)
         except (BrokenPipeError, ConnectionResetError):
-            # It ended between the look and the signal: there is nothing left to signal.
+            # The server ended meanwhile.
             return
 
     def pause(self) -> None:
-        """Freeze the process: connections are accepted by the kernel, nothing is answered."""
+        """Freeze the process: the kernel still accepts connections, but nothing answers."""
         self.send_signal(signal.SIGSTOP)
 
     def resume(self) -> None:
@@ -168,12 +168,12 @@ class GuardedServer(ABC):
         return 0 if self.exit_code is None else self.exit_code
 
     def log(self) -> str:
-        """What the server wrote so far, over all its starts."""
+        """The output of the server since its first start."""
         path = self.directory / "log"
         return path.read_text(errors="replace") if path.exists() else ""
 
     def close(self) -> None:
-        """Stop for good and remove the directory. A forked copy of the owner leaves both alone."""
+        """Stop and remove the directory. Does nothing in a forked child of the owner."""
         if os.getpid() != self._owner:
             return
         self.stop()

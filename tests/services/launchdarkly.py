@@ -1,9 +1,9 @@
 """A LaunchDarkly on loopback: a small server that speaks the vendor's real protocol.
 
-v1 stream (`/all`) and poll (`/sdk/latest-all`), v2 stream and poll (`/sdk/stream`, `/sdk/poll`),
-`/bulk` and `/diagnostic`. Tests change flags, break it in the ways that the service breaks, and
-read the events that the SDK sent. The HTTP part is in `launchdarkly_http.py`; what it tells is in
-`flag_environment.py`.
+It serves the v1 stream (`/all`) and poll (`/sdk/latest-all`), the v2 stream and poll
+(`/sdk/stream`, `/sdk/poll`), `/bulk` and `/diagnostic`. Tests change flags, make it fail in the ways
+in which the real service fails, and read the events that the SDK sent. The HTTP part is in
+`launchdarkly_http.py`, the messages are in `flag_environment.py`.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ __all__ = [
 
 SDK_KEY = "sdk-loopback-key"
 RECONNECT_SECONDS = 0.05
-"""The SDK's own first pause is 1 s; tests that drop streams wait for it."""
+"""The SDK pauses for 1 s by default before it connects again; tests need not wait that long."""
 
 WAIT_SECONDS = PATIENCE_SECONDS
 PORT_TRIES = 5
@@ -72,8 +72,8 @@ PORT_TRIES = 5
 class LaunchDarklyServer:
     """One environment of one project, served on one loopback port; a context manager.
 
-    Faults last until `recover`. `stop` and `start` make the whole service go and return, on the
-    same port and with the same flags.
+    Faults last until `recover`. `stop` and `start` end and start the whole service, on the same
+    port and with the same flags.
     """
 
     def __init__(self, *flags: JsonObject, sdk_key: str = SDK_KEY) -> None:
@@ -90,15 +90,15 @@ class LaunchDarklyServer:
         for each in flags:
             self._environment.put("flag", each)
 
-    # What a client is pointed to
+    # The addresses for a client
 
     @property
     def url(self) -> str:
-        """The base address of streams, polls and events alike, without a slash at its end."""
+        """The base address of streams, polls and events, without a slash at the end."""
         return f"http://{HOST}:{self.port}"
 
     def sdk_config(self, **options: Any) -> Config:
-        """The SDK's configuration for this server; `options` are `Config`'s and win."""
+        """The SDK's configuration for this server. `options` go to `Config` and win."""
         defaults: dict[str, Any] = {
             "sdk_key": self.sdk_key,
             "base_uri": self.url,
@@ -112,7 +112,7 @@ class LaunchDarklyServer:
     # Flags and segments
 
     def set_flag(self, data: JsonObject) -> int:
-        """Add or replace a flag and tell all streams; its new version."""
+        """Add or replace a flag and send it to all streams. Returns its new version."""
         return self._change(lambda: self._environment.put("flag", data))
 
     def delete_flag(self, key: str) -> int:
@@ -125,20 +125,20 @@ class LaunchDarklyServer:
         return self._change(lambda: self._environment.delete("segment", key))
 
     def send_malformed_flag(self, key: str = "malformed") -> int:
-        """A flag that no SDK can parse, in this change and in all data from now on.
+        """Send a flag that no SDK can parse, now and in all data from now on.
 
-        `set_flag` or `delete_flag` with the same key heals it.
+        `set_flag` or `delete_flag` with the same key ends that.
         """
         return self.set_flag(malformed_flag(key))
 
     def send_raw(self, text: bytes) -> None:
-        """Write bytes into all open streams, valid or not; nothing is remembered."""
+        """Write bytes, valid or not, into all open streams once."""
         with self._lock:
             for stream in self._streams:
                 stream.send(text)
 
     def data(self, kind: Kind = "flag") -> dict[str, JsonObject]:
-        """The flags, or the segments, as they stand, by key."""
+        """The current flags, or segments, by key."""
         with self._lock:
             held: dict[str, JsonObject] = self._environment.all_data()[f"{kind}s"]
             return held
@@ -146,7 +146,7 @@ class LaunchDarklyServer:
     # Faults
 
     def drop_streams(self, *, clean: bool = False) -> int:
-        """Cut all open streams, in the middle or (`clean`) after a proper end; how many."""
+        """Close all open streams, in the middle or (`clean`) after a proper end. Returns how many."""
         with self._lock:
             for stream in self._streams:
                 stream.end(clean=clean)
@@ -160,34 +160,34 @@ class LaunchDarklyServer:
         paths: Iterable[str] = (),
         times: int | None = None,
     ) -> None:
-        """Answer new requests with this status: to all paths or these, always or so many times."""
+        """Answer new requests with this status, on all paths or these, always or `times` times."""
         self._add(Answer(status=status, headers=headers or {}, paths=tuple(paths), left=times))
 
     def hang(self, *, paths: Iterable[str] = ()) -> None:
-        """Accept new requests and say nothing. Streams that are open go on."""
+        """Accept new requests and never answer them. Open streams go on."""
         self._add(Answer(status=None, headers={}, paths=tuple(paths), left=None))
 
     def recover(self) -> None:
-        """End all faults; requests that hang are answered now."""
+        """End all faults, and answer the requests that hang."""
         with self._lock:
             for each in self._answers:
                 each.ended.set()
             self._answers.clear()
 
     def stop(self) -> None:
-        """Go away: open connections are cut, new ones are refused. Flags and events stay."""
+        """Close all connections and refuse new ones. Flags and events stay."""
         self.drop_streams()
         http, self._http = self._http, None
         if http is not None:
             http.close()
 
     def start(self) -> None:
-        """Come (back) on the same port. Raises `OSError` if another process has taken it."""
+        """Serve on the same port (again). Raises `OSError` if another process uses it."""
         if self._http is not None:
             raise RuntimeError("the LaunchDarkly server runs already")
         self._http = HttpServer(self.port, self)
 
-    # What clients did
+    # The requests of clients
 
     def events(self, kind: str | None = None) -> list[JsonObject]:
         return self._recorder.events(kind)
@@ -195,7 +195,7 @@ class LaunchDarklyServer:
     def wait_for_events(
         self, count: int, timeout: float = WAIT_SECONDS, kind: str | None = None
     ) -> list[JsonObject]:
-        """Wait until `count` events (of one kind) arrived; all so far. Raises `TimeoutError`."""
+        """Wait until `count` events (of one kind) arrived; return all. Raises `TimeoutError`."""
         return self._recorder.wait_for(count, timeout, kind)
 
     def diagnostics(self) -> list[JsonObject]:
@@ -205,14 +205,14 @@ class LaunchDarklyServer:
         return self._recorder.wait_for(count, timeout, path="/diagnostic")
 
     def deliveries(self, path: str = "/bulk") -> list[Delivery]:
-        """The requests that brought events (or diagnostics), with their text and headers."""
+        """The requests with events (or diagnostics), with their text and headers."""
         return self._recorder.deliveries(path)
 
     def clear_events(self) -> None:
         self._recorder.clear()
 
     def requests(self, path: str | None = None) -> list[Request]:
-        """All requests that were answered so far, or those to one path, with their status."""
+        """All requests that were answered, or those to one path, with their status."""
         with self._lock:
             return [each for each in self._requests if path in {None, each.path}]
 
@@ -222,12 +222,12 @@ class LaunchDarklyServer:
             return len(self._streams)
 
     def wait_for_streams(self, count: int, timeout: float = WAIT_SECONDS) -> None:
-        """Wait until exactly so many streams are open. Raises `TimeoutError`."""
+        """Wait until exactly `count` streams are open. Raises `TimeoutError`."""
         wait_until(
             lambda: self.open_streams == count, timeout=timeout, what=f"{count} open streams"
         )
 
-    # What the HTTP part asks of its site
+    # For the HTTP part
 
     def fault(self, path: str) -> Answer | None:
         with self._lock:
@@ -253,7 +253,7 @@ class LaunchDarklyServer:
             return self._environment.state, v2_since(self._environment, basis)
 
     def open_stream(self, stream: Stream, basis: str | None) -> None:
-        """Send what the client lacks; what changes later follows without a gap."""
+        """Send the data that the client lacks. Later changes follow without a gap."""
         with self._lock:
             environment = self._environment
             first = v1_everything(environment) if stream.v1 else v2_since(environment, basis)
@@ -297,7 +297,7 @@ class LaunchDarklyServer:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        # A forked child has neither the server's threads nor the right to end it.
+        # A forked child does not have the threads of the server, and must not end it.
         if os.getpid() == self._owner:
             self.recover()
             self.stop()

@@ -1,10 +1,10 @@
 """LaunchDarkly's REST API on loopback: segments of one environment, checked as the vendor does.
 
-A request that LaunchDarkly would refuse is refused here, in its words and shapes
+A request that LaunchDarkly refuses is refused here too, with the same texts and shapes
 (https://launchdarkly.com/docs/api/segments): a semantic patch needs its content type, known
 instructions with their own fields, and holds as a whole or not at all. Tests break the service
 with `answer`, `drop` and `hang`, and read the requests. The HTTP part is in
-`launchdarkly_api_http.py`; what a segment is, is in `launchdarkly_segments.py`.
+`launchdarkly_api_http.py`, the segments are in `launchdarkly_segments.py`.
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ class LaunchDarklyApiServer:
         self.token = token
         self.store = SegmentStore(environment)
         self.flags: dict[str, dict[str, Any]] = {}
-        """What is answered for a flag, by key."""
+        """The answer for each flag, by key."""
         self.next_link: str | None = None
-        """A link to give in place of the right one."""
+        """A link to send in place of the right one."""
         self.lock = threading.Lock()
         self._faults: list[Fault] = []
         self._requests: list[ApiRequest] = []
@@ -46,7 +46,7 @@ class LaunchDarklyApiServer:
 
     @property
     def settings(self) -> dict[str, object]:
-        """The keys of `settings.FEATUREFLAGS` that lead here."""
+        """The keys of `settings.FEATUREFLAGS` for a client of this server."""
         return {
             "API_URL": self.url,
             "API_TOKEN": self.token,
@@ -66,7 +66,7 @@ class LaunchDarklyApiServer:
         times: int | None = None,
         after_work: bool = False,
     ) -> None:
-        """Answer with this status: always, or so many times."""
+        """Answer with this status, always or `times` times."""
         self._add(
             Fault(
                 status=status,
@@ -81,7 +81,7 @@ class LaunchDarklyApiServer:
     def drop(
         self, *, method: str | None = None, times: int | None = None, after_work: bool = False
     ) -> None:
-        """Cut the connection in place of an answer, before or after the work is done."""
+        """Close the connection instead of answering, before or after the work is done."""
         self._add(Fault(method=method, left=times, after_work=after_work))
 
     def hang(self, *, method: str | None = None) -> None:
@@ -96,12 +96,12 @@ class LaunchDarklyApiServer:
             self._faults.clear()
 
     def requests(self, *methods: str) -> list[ApiRequest]:
-        """All requests so far, or those of some methods."""
+        """All requests, or those of some methods."""
         with self.lock:
             return [each for each in self._requests if not methods or each.method in methods]
 
     def changes(self) -> list[tuple[str, str, list[str]]]:
-        """What was asked to change: method, segment, and the kinds of instructions."""
+        """The requests that change a segment: method, segment and kinds of instructions."""
         return [
             (
                 each.method,

@@ -26,7 +26,7 @@ LARGEST_LIMIT = 50
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApiRequest:
-    """A request as it came, and the status of its answer (None: none was given)."""
+    """A request, and the status of its answer (None: no answer was sent)."""
 
     method: str
     path: str
@@ -38,18 +38,18 @@ class ApiRequest:
 
 @dataclass(slots=True, kw_only=True)
 class Fault:
-    """What happens instead of the answer, to one method or (None) to all."""
+    """A fault in place of the answer, for one method or (None) for all."""
 
     method: str | None
     left: int | None
     status: int | None = None
-    """None: no answer, and the connection is cut."""
+    """None: no answer, and the connection is closed."""
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes | None = None
     after_work: bool = False
-    """Whether what was asked for is done first."""
+    """True: the request is carried out before the fault."""
     held: threading.Event | None = None
-    """Wait for this before the connection is cut."""
+    """Wait for this before the connection is closed."""
 
     def takes(self, method: str) -> bool:
         if self.left == 0 or self.method not in {None, method}:
@@ -60,7 +60,7 @@ class Fault:
 
 
 class ApiSite(Protocol):
-    """What the server is asked for. All methods are called from many threads."""
+    """The contents that are served. All methods are called from many threads."""
 
     project: str
     environment: str
@@ -118,7 +118,7 @@ class Handler(BaseHTTPRequestHandler):
         self._serve()
 
     def log_message(self, *args: object) -> None:
-        """Silent: requests are kept by the site."""
+        """Log nothing: the site keeps the requests."""
 
     def _serve(self) -> None:
         text = self.rfile.read(int(self.headers.get("Content-Length") or 0))
@@ -196,7 +196,7 @@ class Handler(BaseHTTPRequestHandler):
                 raise Refused(405, "method_not_allowed", "Method not allowed")
 
     def _flags(self) -> list[JsonObject]:
-        """The flags that are not archived, with the environments that were asked for."""
+        """The flags that are not archived, with the environments of the query."""
         asked = parse_qs(urlsplit(self.path).query).get("env", [])
         found = []
         for flag in self.server.site.flags.values():
@@ -232,7 +232,7 @@ class Handler(BaseHTTPRequestHandler):
         raw: bytes | None = None,
     ) -> None:
         answer = raw if raw is not None else b"" if data is None else json.dumps(data).encode()
-        # Before the answer: a client that has it may look at once.
+        # Before the answer: the test may look as soon as its client has it.
         self._note(text, status)
         self.send_response(status)
         for name, value in headers.items():
@@ -268,5 +268,5 @@ def _json_or_none(text: bytes) -> Any:
     try:
         return json.loads(text)
     except ValueError:
-        # Noted all the same: the test sees that no JSON came.
+        # Kept too: the test sees that the body was not JSON.
         return None

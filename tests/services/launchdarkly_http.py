@@ -28,7 +28,7 @@ CLOSE_SECONDS = 10.0
 ACCEPT_POLL_SECONDS = 0.05
 
 STREAMS = {"/all": True, "/sdk/stream": False}
-"""The streaming paths, and whether they speak protocol v1."""
+"""The paths of streams, and True for protocol v1."""
 
 EVENT_PATHS = ("/bulk", "/diagnostic")
 
@@ -46,7 +46,7 @@ class Request:
 
 @dataclass(slots=True, kw_only=True)
 class Answer:
-    """A fault: a status instead of what was asked for, or (None) no answer until it ended."""
+    """A fault: this status for the answer, or (None) no answer until the fault ends."""
 
     status: int | None
     headers: Mapping[str, str]
@@ -55,7 +55,7 @@ class Answer:
     ended: threading.Event = field(default_factory=threading.Event)
 
     def takes(self, path: str) -> bool:
-        """Whether it answers this request; counts it. The caller holds the lock."""
+        """True if this fault answers the request, which is then counted. The caller holds the lock."""
         if self.left == 0 or (self.paths and path not in self.paths):
             return False
         if self.left is not None:
@@ -76,7 +76,7 @@ class Stream:
         self._alarm.setblocking(False)
 
     def send(self, text: bytes) -> None:
-        """Never blocks: the queue is not bounded."""
+        """Never blocks: the queue has no limit."""
         self._queue.append(text)
         self._ring()
 
@@ -86,7 +86,7 @@ class Stream:
         self._ring()
 
     def serve(self) -> None:
-        """Write until it is ended here or by the client. Raises `OSError` if the line breaks."""
+        """Write until `end` or the client ends it. Raises `OSError` if the connection breaks."""
         with self._wake, self._alarm:
             while self._write_queue():
                 readable, _, _ = select.select(
@@ -103,7 +103,7 @@ class Stream:
         try:
             self._alarm.send(b"!")
         except OSError:
-            # It rings already (the line is full), or the stream has just ended.
+            # The writer is awake already (the pipe is full), or the stream has just ended.
             return
 
     def _write_queue(self) -> bool:
@@ -116,7 +116,7 @@ class Stream:
 
 
 class Site(Protocol):
-    """What the server is asked for. All methods are called from many threads."""
+    """The contents that are served. All methods are called from many threads."""
 
     sdk_key: str
 
@@ -148,7 +148,7 @@ class HttpServer(ThreadingHTTPServer):
         self._thread.start()
 
     def opened(self, connection: socket.socket) -> bool:
-        """Whether it may be served: a connection that was accepted too late may not."""
+        """True if the connection may be served: one that was accepted during `close` may not."""
         with self._guard:
             self._connections.add(connection)
             return not self._closed
@@ -158,7 +158,7 @@ class HttpServer(ThreadingHTTPServer):
             self._connections.discard(connection)
 
     def close(self) -> None:
-        """Refuse new connections and cut the open ones, also where a forked child holds copies."""
+        """Refuse new connections and close the open ones, also those that a forked child has copied."""
         self.shutdown()
         self._thread.join(CLOSE_SECONDS)
         cut(self.socket)
@@ -169,13 +169,13 @@ class HttpServer(ThreadingHTTPServer):
                 cut(connection)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        # A client that goes away in the middle is what these tests are about.
+        # These tests are about clients that end in the middle of a request.
         if not isinstance(sys.exception(), OSError):
             super().handle_error(request, client_address)
 
 
 class Handler(BaseHTTPRequestHandler):
-    """One connection of a client, over its requests."""
+    """One connection of a client, which may send several requests."""
 
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
@@ -195,7 +195,7 @@ class Handler(BaseHTTPRequestHandler):
         self._serve()
 
     def log_message(self, *args: object) -> None:
-        """Silent: requests are kept by the site."""
+        """Log nothing: the site keeps the requests."""
 
     def _serve(self) -> None:
         url = urlsplit(self.path)
@@ -265,7 +265,7 @@ class Handler(BaseHTTPRequestHandler):
         self, status: int, data: JsonObject | None, headers: Mapping[str, str] | None = None
     ) -> None:
         body = b"" if data is None else json.dumps(data).encode()
-        # Before the answer: a client that has it may look at once.
+        # Before the answer: the test may look as soon as its client has it.
         self._note(status)
         self.send_response(status)
         for name, value in (headers or {}).items():
@@ -293,5 +293,5 @@ def cut(connection: socket.socket) -> None:
     try:
         connection.shutdown(socket.SHUT_RDWR)
     except OSError:
-        # The other side was faster: it is ended, which is what was wanted.
+        # The other side has closed it already.
         return

@@ -1,4 +1,4 @@
-"""What the REST API on loopback keeps: segments, and the instructions that change them.
+"""The segments of the REST API on loopback, and the instructions that change them.
 
 The caller holds the lock. Whatever is not documented is refused: unknown fields, instructions and
 rules, values of another type (https://launchdarkly.com/docs/api/segments/patch-segment).
@@ -41,7 +41,7 @@ def invalid(message: str) -> Refused:
 
 
 def clause(attribute: str, op: str, *values: Any, negate: bool = False) -> JsonObject:
-    """A clause as it is sent."""
+    """A clause in the API's JSON."""
     return {
         "contextKind": "user",
         "attribute": attribute,
@@ -60,10 +60,10 @@ class SegmentStore:
         self.left_out_of_lists = set(IN_DETAIL_ALONE)
         """A test may add more: the vendor promises only "the most important attributes"."""
 
-    # What tests set up and read
+    # For tests
 
     def put(self, key: str, *clauses: JsonObject, **fields: Any) -> JsonObject:
-        """A segment that is there already, with one rule of these clauses if there are any."""
+        """Add a segment, with one rule of these clauses if there are any."""
         segment = _new(key, fields.pop("name", key), [])
         if clauses:
             segment["rules"] = [_rule(list(clauses))]
@@ -78,7 +78,7 @@ class SegmentStore:
         """The segment itself, which a test may edit."""
         return self._segments[key]
 
-    # What the API does
+    # The calls of the API
 
     def summaries(self) -> list[JsonObject]:
         return [
@@ -221,4 +221,4 @@ INSTRUCTIONS: dict[str, tuple[dict[str, type], Callable[[JsonObject, JsonObject]
     "removeIncludedTargets": (TARGETS, _remove_targets("included")),
     "removeExcludedTargets": (TARGETS, _remove_targets("excluded")),
 }
-"""Kind → its fields by type, and what it does."""
+"""Kind of instruction → the types of its fields, and the function that carries it out."""

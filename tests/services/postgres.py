@@ -31,7 +31,7 @@ SOCKET_PATH_LIMIT = 100
 """Unix socket addresses hold 107 bytes on Linux and 103 on macOS."""
 
 INITDB_SECONDS = 120
-PROBE_SECONDS = 2
+PROBE_SECONDS = 10
 
 SETTINGS = {
     # The data die with the run. A commit is still written to the file before it is acknowledged
@@ -45,7 +45,7 @@ SETTINGS = {
 
 
 class PostgresMissingError(RuntimeError):
-    """There is no PostgreSQL to run; the message says what to install."""
+    """No PostgreSQL was found. The message names what to install."""
 
 
 def find_install() -> Path:

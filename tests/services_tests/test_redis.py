@@ -11,6 +11,7 @@ import pytest
 import redis
 
 from tests.services.redis import RedisMissingError, RedisServer, find_redis_server, redis_server
+from tests.services.waiting import PATIENCE_SECONDS
 
 
 @pytest.fixture(scope="module")
@@ -19,8 +20,8 @@ def server() -> Iterator[RedisServer]:
         yield running
 
 
-def connect(server: RedisServer) -> redis.Redis:
-    return redis.Redis.from_url(server.url, socket_timeout=0.5, socket_connect_timeout=0.5)
+def connect(server: RedisServer, seconds: float = PATIENCE_SECONDS) -> redis.Redis:
+    return redis.Redis.from_url(server.url, socket_timeout=seconds, socket_connect_timeout=seconds)
 
 
 def test_what_was_acknowledged_outlives_a_stop(server: RedisServer) -> None:
@@ -48,8 +49,8 @@ def test_a_frozen_server_answers_nobody_until_it_resumes(server: RedisServer) ->
     with connect(server) as client:
         client.set("frozen", "kept")
         server.pause()
-        with pytest.raises(redis.TimeoutError):
-            client.get("frozen")
+        with pytest.raises(redis.TimeoutError), connect(server, seconds=0.5) as impatient:
+            impatient.get("frozen")
         server.resume()
         assert client.get("frozen") == b"kept"
 
