@@ -8,10 +8,14 @@ from collections.abc import Collection, Iterable
 
 from hypothesis import HealthCheck, event, settings
 
-EXAMPLES = {"quick": 100, "deep": 20_000}.get(os.environ.get("HYPOTHESIS_PROFILE", ""), 500)
-"""For each operator family; `make quick` and `make test-deep` set the profile."""
+PROFILE = os.environ.get("HYPOTHESIS_PROFILE", "")
+"""`make quick` and `make test-deep` set it."""
 
-SMALLEST_SHARE = 0.05
+EXAMPLES = {"quick": 100, "deep": 20_000}.get(PROFILE, 500)
+"""For each operator family."""
+
+SMALLEST_SHARE = {"quick": 0.01}.get(PROFILE, 0.05)
+"""A hundred examples hold some operators rarely."""
 
 PROOF = settings(
     max_examples=EXAMPLES,
