@@ -11,10 +11,12 @@ from __future__ import annotations
 
 __all__ = [
     "conf",
+    "deadlines",
     "forks",
     "i18n",
     "json_view",
     "monitoring",
+    "outages",
     "signals",
     "types",
     "uncached",
