@@ -13,4 +13,4 @@ values (`models`) or a `ManagementError` with the HTTP status, LaunchDarkly's me
 
 from __future__ import annotations
 
-__all__ = ["client", "errors", "models", "retries"]
+__all__ = ["client", "configuration", "errors", "models", "retries"]
