@@ -47,11 +47,11 @@ def find_traps(data: RawData, *, is_indivisible: Names, is_withheld: Names) -> l
     seen: set[str] = set()
     for flag in flags(data):
         told = [*_in_rules(flag.rules, is_withheld), *_in_rollouts(flag, is_indivisible)]
-        resting_on = reachable(lambda key: named.get(key, ()), _named(flag.rules))
-        for key in sorted((resting_on & theirs.keys()) - seen):
+        used = reachable(lambda key: named.get(key, ()), _named(flag.rules))
+        for key in sorted((used & theirs.keys()) - seen):
             whose = gettext(" of LaunchDarkly's segment “%(key)s”") % {"key": key}
             told += [f"{each}{whose}" for each in _in_rules(theirs[key].rules, is_withheld)]
-        seen |= resting_on
+        seen |= used
         found += [Trap(flag=flag.key, words=each) for each in told]
     return found
 

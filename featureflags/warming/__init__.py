@@ -5,8 +5,8 @@ In: a scope (users seen lately, or all). Out: cached entries, and a report of th
 key (`ranges`), a worker takes a lease on one after another (`leases`), and reads, compares and writes
 it in batches (`batches`). An entry that is still good stays as it is.
 
->>> from featureflags.warming.scope import Aim
->>> lately, everybody = Aim(days=7), Aim(days=None)
+>>> from featureflags.warming.scope import Scope
+>>> lately, everybody = Scope(days=7), Scope(days=None)
 >>> str(lately), everybody.covers(lately), lately.covers(everybody)
 ('users seen within 7 days', True, False)
 """

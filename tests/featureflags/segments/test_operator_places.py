@@ -13,6 +13,7 @@ from __future__ import annotations
 import pytest
 
 from featureflags.audience.sql.text_clauses import DECIDED, text_bounds
+from featureflags.core.types import JSONValue
 from featureflags.segments.attribute_types import OPERATORS_BY_TYPE, AttributeType
 from featureflags.segments.definitions import EXISTS, SEGMENT_MATCH, Clause, Rule, SegmentDefinition
 from featureflags.segments.explain import explain
@@ -23,7 +24,7 @@ from featureflags.segments.ruleset import Ruleset
 WITHOUT_VALUES = {EXISTS, SEGMENT_MATCH}
 """They test no value: `segments/matching.py` has them."""
 
-EXAMPLES = {
+EXAMPLES: dict[str, tuple[JSONValue, JSONValue, JSONValue]] = {
     "in": ("pro", "pro", "free"),
     "startsWith": ("ada", "ada@example.com", "bob@example.com"),
     "endsWith": ("@example.com", "ada@example.com", "ada@example.org"),
