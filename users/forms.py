@@ -58,11 +58,11 @@ class JSONTextField(forms.JSONField):
             return read_json(value)
         except json.JSONDecodeError as error:
             place = {"line": error.lineno, "column": error.colno, "problem": error.msg}
-            message = _("This is no JSON: line %(line)d, column %(column)d: %(problem)s.") % place
+            message = _("This is not JSON: line %(line)d, column %(column)d: %(problem)s.") % place
         except RecursionError:
             message = _("This JSON is nested too deeply.")
         except ValueError as error:
-            message = _("This is no JSON: %s.") % error
+            message = _("This is not JSON: %s.") % error
         raise ValidationError(message, code="invalid")
 
     def bound_data(self, data: Any, initial: Any) -> Any:
@@ -126,13 +126,13 @@ def pretty_json(value: Any) -> str:
 
 
 def _refuse_constant(name: str) -> Any:
-    raise ValueError(_("%s is no JSON value") % name)
+    raise ValueError(_("%s is not a JSON value") % name)
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for name, value in pairs:
         if name in found:
-            raise ValueError(_("the name “%s” stands twice in one object") % name)
+            raise ValueError(_("the name “%s” appears twice in one object") % name)
         found[name] = value
     return found

@@ -63,7 +63,7 @@ class FlagField(forms.CharField):
         try:
             parsed: JSONValue = json.loads(text)
         except ValueError as error:
-            raise forms.ValidationError(_("This is no JSON.")) from error
+            raise forms.ValidationError(_("This is not JSON.")) from error
         if not self._flag.type.holds(parsed):
             raise forms.ValidationError(_("This is no %(type)s.") % {"type": self._flag.type.value})
         return parsed

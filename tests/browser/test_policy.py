@@ -79,7 +79,7 @@ def test_a_form_from_elsewhere_is_refused_in_words(
     page.get_by_label("E-mail").fill("ann@example.com")
     page.get_by_label("Password").fill("secret")
     page.get_by_role("button", name="Log in").click()
-    expect(page.get_by_role("heading", level=1)).to_have_text("Please send it once more")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Please send the form again")
     check_accessibility(page)
     watch.expect("status of 403")
 

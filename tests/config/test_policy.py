@@ -38,7 +38,7 @@ def test_the_documentation_may_show_its_own_icons_and_nothing_more(client: Clien
 def test_an_address_that_leads_nowhere_says_so(client: Client) -> None:
     response = client.get("/there/is/none")
     assert response.status_code == 404
-    assert "There is no such page" in response.content.decode()
+    assert "Page not found" in response.content.decode()
     assert response["Content-Security-Policy"]
 
 

@@ -138,16 +138,16 @@ def test_a_changed_address_says_that_it_is_not_verified_any_more(
 
 
 WRONG_METADATA = [
-    ('{"a": 1,}', "This is no JSON: line 1, column 9: "),
-    ('{"a": NaN}', "NaN is no JSON value"),
-    ('{"a": 1, "a": 2}', "the name “a” stands twice in one object"),
+    ('{"a": 1,}', "This is not JSON: line 1, column 9: "),
+    ('{"a": NaN}', "NaN is not a JSON value"),
+    ('{"a": 1, "a": 2}', "the name “a” appears twice in one object"),
     ("[]", "Metadata must be a JSON object, not a list."),
     ("null", "Metadata must be a JSON object, not null."),
     ('"text"', "Metadata must be a JSON object, not a string."),
     ('{"a": "\\u0000"}', "metadata.a contains a NUL character"),
     ('{"a": "\\ud800"}', "metadata.a contains a lone surrogate"),
     ('{"a": 1e999}', "metadata.a is inf"),
-    (f'{{"a": {"9" * 5000}}}', "This is no JSON: "),
+    (f'{{"a": {"9" * 5000}}}', "This is not JSON: "),
     ('{"a": [[[[[1]]]]]}', "nested deeper than 5 levels"),
     (json.dumps({"a": "x" * MAX_BYTES}), "Metadata takes 16,392 bytes as JSON"),
 ]

@@ -76,7 +76,7 @@ def preview(request: HttpRequest, *, site: AdminSite) -> HttpResponse:
             return _unfinished(request, [str(problem) for problem in problems])
         impact = impact_of(unsaved_segment(key, raw, is_active=is_active))
     except NotYetJSON:
-        return _unfinished(request, [_("This is no JSON yet.")])
+        return _unfinished(request, [_("This is not JSON yet.")])
     except DatabaseError as error:
         name = type(error).__name__
         report(logger, "preview_failed", "A preview failed: %s", name)

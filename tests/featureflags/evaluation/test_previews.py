@@ -215,7 +215,7 @@ class TestThePage:
         response = client.post(URL, {"flag:new-checkout": "5"})
         assert response.status_code == 200
         assert b"This is no boolean." in response.content
-        assert b"This is no JSON." in client.post(URL, {"flag:new-checkout": "{"}).content
+        assert b"This is not JSON." in client.post(URL, {"flag:new-checkout": "{"}).content
         assert COOKIE not in client.cookies
 
     def test_more_than_a_cookie_holds_is_refused(self, client: Client, tester: User) -> None:

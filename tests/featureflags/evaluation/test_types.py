@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 
-from tests.services.processes import ROOT, run_python
+import featureflags
 
+ROOT = Path(featureflags.__file__).parent.parent
 CALLER = Path(__file__).with_name("caller.py.txt")
 SHORT = {
     "users.querysets.UserQuerySet[users.models.User]": "UserQuerySet",
@@ -38,7 +41,9 @@ def found(output: str) -> dict[int, str]:
 def test_a_callers_module_under_mypy_strict(tmp_path: Path) -> None:
     caller = tmp_path / "caller.py"
     caller.write_text(CALLER.read_text())
-    mypy = ("-m", "mypy", "--strict", "--config-file", "pyproject.toml")
-    ended = run_python({}, *mypy, str(caller))
+    mypy = [sys.executable, "-m", "mypy", "--strict", "--config-file", "pyproject.toml"]
+    ended = subprocess.run(
+        [*mypy, str(caller)], cwd=ROOT, capture_output=True, text=True, check=False
+    )
     assert found(ended.stdout) == expected(CALLER.read_text()), ended.stdout + ended.stderr
     assert (ROOT / "featureflags" / "py.typed").is_file()

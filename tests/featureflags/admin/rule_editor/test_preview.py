@@ -99,8 +99,8 @@ def test_without_rules_those_that_are_saved_are_shown(looker: Client, people: No
 @pytest.mark.parametrize(
     ("sent", "said"),
     [
-        ("[{", "This is no JSON yet."),
-        ("[" * 5000, "This is no JSON yet."),
+        ("[{", "This is not JSON yet."),
+        ("[" * 5000, "This is not JSON yet."),
         ('{"a": 1}', "The rules must be a list"),
         ('[{"clauses": []}]', "Rule 1: add at least one condition"),
         (json.dumps([rule(clause("nonsense", "in", "x"))]), "Rule 1, condition 1: there is no"),

@@ -89,9 +89,9 @@ def test_the_key_is_typed_once(staff: Client) -> None:
 
 
 WRONG = [
-    ("[\n  {]", "This is no JSON: line 2, column 4: Expecting property name"),
-    ("[NaN]", "This is no JSON: NaN is no JSON value."),
-    ('[{"id": "a", "id": "b"}]', "the name “id” stands twice in one object"),
+    ("[\n  {]", "This is not JSON: line 2, column 4: Expecting property name"),
+    ("[NaN]", "This is not JSON: NaN is not a JSON value."),
+    ('[{"id": "a", "id": "b"}]', "the name “id” appears twice in one object"),
     ("[" * 100_000, "nested too deeply"),
     ("{}", "The rules must be a list"),
     ("null", "The rules must be a list"),
