@@ -17,7 +17,7 @@ FITS := import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))
 PYTHON ?= $(shell for python in python3.12 python3.11 python3.13 python3.14 python3 python; do \
 	$$python -c '$(FITS)' >/dev/null 2>&1 && { echo $$python; break; }; done)
 
-.PHONY: help run docs check quick test test-deep bench screenshots format requirements hooks
+.PHONY: help run docs release check quick test test-deep bench screenshots format requirements hooks
 .DEFAULT_GOAL := help
 
 help:
@@ -25,11 +25,12 @@ help:
 	@echo 'make docs          build the documentation, for reading without a network'
 	@echo 'make check         ruff, mypy, import contracts, migrations, system checks: under a minute'
 	@echo 'make quick         pytest of what you have changed, on SQLite and files: under a minute'
+	@echo 'make release       check, build and tag a version (DRY_RUN=1: tag nothing)'
 	@echo 'make test          every check, then all tests on SQLite and files, then on PostgreSQL and'
 	@echo '                   Redis (ARGS="tests/users -k last_seen" runs a part, without the checks)'
 	@echo 'make test-deep     the same, with random examples, forty times as many, and more forks'
 	@echo 'make bench         measure, as ratios (ARGS="matching --json FILE" to choose)'
-	@echo 'make screenshots   take the pictures of the README anew (needs chromium)'
+	@echo 'make screenshots   take the pictures of the tour again (needs chromium)'
 	@echo 'make format        let ruff lay out the code'
 	@echo 'make requirements  compile requirements/*.in into pinned *.txt'
 	@echo 'make hooks         run the quick checks before each commit'
@@ -57,6 +58,9 @@ docs: $(DOCS_STAMP)
 	@rm -rf $(DOCS)
 	@$(BIN)/zensical build --strict --clean
 	@echo 'Read it: $(abspath $(DOCS))/index.html, or /docs/ while `make run` is running.'
+
+release: $(STAMP)
+	$(BIN)/python -m tests.release $(if $(DRY_RUN),--dry-run)
 
 check: $(STAMP)
 	$(BIN)/ruff check .
