@@ -13,7 +13,7 @@ from featureflags.editing.moments import moment_in_words
 from featureflags.segments.definitions import EXISTS, SEGMENT_MATCH, Clause
 from featureflags.segments.formatting import show
 from featureflags.segments.member_json import parse_expiry
-from featureflags.segments.operator_labels import ValueKind, label_for
+from featureflags.segments.operator_labels import ValueKind, wording
 
 
 def label_of(attribute: str) -> str:
@@ -24,7 +24,7 @@ def label_of(attribute: str) -> str:
 
 def condition_in_words(clause: Clause) -> str:
     """`plan is any of "pro" or "team"`, `E-mail verified is true`. Never raises."""
-    info = label_for(clause.op, clause.values)
+    info = wording(clause.op, clause.values)
     label = clause.op if info is None else _(info.negated_label if clause.negate else info.label)
     subject = _("the user") if clause.op == SEGMENT_MATCH else label_of(clause.attribute)
     if clause.op == EXISTS:

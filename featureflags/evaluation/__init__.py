@@ -65,17 +65,12 @@ __all__ = [
     "atrack",
     "avariation",
     "avariation_detail",
-    "evaluate",
     "is_enabled",
     "looking",
     "override_flag",
-    "previews",
-    "reasons",
-    "resolve",
     "track",
     "variation",
     "variation_detail",
-    "visitors",
 ]
 
 

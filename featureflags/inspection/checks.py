@@ -1,7 +1,7 @@
-"""Compares the flags in the code with those in LaunchDarkly and the segments in Django.
+"""Whether the flags of the code, of LaunchDarkly and of Django's segments fit: behind `check_flags`.
 
-Used by `check_flags`. `find_problems` is a pure function of its arguments and the catalogue of
-attributes. `archived` asks LaunchDarkly's REST API: the SDK does not get archived or deleted flags.
+`find_problems` is a plain function of what is passed in and of the catalogue. `archived` asks
+LaunchDarkly's REST API, since the SDK is not told of flags that are archived or deleted.
 """
 
 from __future__ import annotations
@@ -10,12 +10,12 @@ import datetime
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 
 from featureflags.cache.flag_usage import Usage
 from featureflags.contexts.attributes import catalogue
 from featureflags.contexts.privacy import is_withheld
 from featureflags.core.conf import app_settings
-from featureflags.core.json_view import JSONView
 from featureflags.flags.declared import Flag
 from featureflags.inspection.clauses import ATTRIBUTE, PATH
 from featureflags.inspection.flag_parsing import FlagView, RawData, flags
@@ -34,31 +34,34 @@ class Kind(StrEnum):
     """What may be wrong with a flag."""
 
     MISSING = "missing"
-    """Declared in the code; LaunchDarkly does not serve it."""
+    """Declared here, and LaunchDarkly does not serve it."""
     ARCHIVED = "archived"
-    """Declared in the code, archived in LaunchDarkly."""
+    """Declared here, and archived there."""
     WRONG_TYPE = "wrong-type"
     UNDECLARED = "undeclared"
-    """Served by LaunchDarkly, not declared in the code."""
+    """Served by LaunchDarkly, and not declared here."""
     NOT_EVALUATED = "not-evaluated"
     UNKNOWN_SEGMENT = "unknown-segment"
-    """Targets a segment that Django does not have, so nobody is in it."""
+    """Targets a segment that Django does not have: nobody is in it."""
     MISLEADING = "misleading"
-    """A rule does not do what it seems to, see `inspection.misleading_rules`."""
+    """A rule does something else than it seems to, see `inspection.traps`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Finding(JSONView):
-    """One problem."""
+class Finding:
+    """One thing that is wrong."""
 
     kind: Kind
     flag: str
     words: str
 
+    def to_dict(self) -> dict[str, Any]:
+        return {"kind": self.kind.value, "flag": self.flag, "words": self.words}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
-    """The input of `find_problems`."""
+    """What the flags are compared with."""
 
     declared: Mapping[str, Flag]
     segments: Collection[str]
@@ -68,7 +71,7 @@ class Facts:
     today: datetime.date
     """In UTC."""
     days: int
-    """A flag that was not evaluated for so many days is reported."""
+    """A flag that was not evaluated for so many days is named."""
 
     @property
     def counts_long_enough(self) -> bool:
@@ -78,7 +81,7 @@ class Facts:
 
 
 def find_problems(data: RawData, facts: Facts) -> list[Finding]:
-    """All problems, by flag."""
+    """All that is wrong, by flag."""
     served = {flag.key: flag for flag in flags(data)}
     found = [
         *_missing(served, facts),
@@ -92,9 +95,9 @@ def find_problems(data: RawData, facts: Facts) -> list[Finding]:
 
 
 def archived(keys: Iterable[str]) -> tuple[frozenset[str], str | None]:
-    """Which of these flags are archived in LaunchDarkly; and why they could not be checked, or None.
+    """Which of these flags are archived in LaunchDarkly, and why that cannot be told if so.
 
-    One HTTP request for each key: pass only keys that the SDK does not serve.
+    One call for each key: ask for those alone that the SDK is not given.
     """
     wanted = sorted(keys)
     if not wanted:
@@ -154,7 +157,7 @@ def _undeclared(served: Mapping[str, FlagView], facts: Facts) -> Iterator[Findin
 
 
 def _not_evaluated(served: Mapping[str, FlagView], facts: Facts) -> Iterator[Finding]:
-    """Evaluations in browsers are not counted here, so client-side flags are left out."""
+    """Of flags that browsers evaluate nothing is known here."""
     if not facts.counts_long_enough:
         return
     oldest = facts.today - datetime.timedelta(days=facts.days)
@@ -185,6 +188,6 @@ def _misleading(data: RawData) -> Iterator[Finding]:
 
 
 def _is_indivisible(name: str) -> bool:
-    """True if a rollout cannot use it: LaunchDarkly hashes only texts and whole numbers."""
+    """Whether LaunchDarkly's rollouts, which go by texts and whole numbers, cannot go by it."""
     attribute = catalogue().get(name)
     return name in SEGMENT_ATTRIBUTES or (attribute is not None and attribute.type in INDIVISIBLE)

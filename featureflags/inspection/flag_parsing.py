@@ -1,12 +1,12 @@
-"""Parses LaunchDarkly's flags and segments into frozen values, which give words and JSON."""
+"""LaunchDarkly's flags and segments as frozen values, and in JSON types for machines."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from featureflags.core.i18n import gettext
-from featureflags.core.json_view import JSONView
 from featureflags.core.types import JSONValue
 from featureflags.inspection.raw_json import Raw as Raw
 from featureflags.inspection.raw_json import RawData as RawData
@@ -24,11 +24,8 @@ from featureflags.segments.formatting import show, words
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RuleView(JSONView):
+class RuleView:
     """One rule of a flag or of a LaunchDarkly segment."""
-
-    JSON_ALSO = ("words",)
-    JSON_WITHOUT = frozenset({"clauses"})
 
     number: int
     """Counted from 1, as LaunchDarkly's pages do."""
@@ -36,9 +33,9 @@ class RuleView(JSONView):
     description: str
     clauses: tuple[Clause, ...]
     serving: Serving | None = None
-    """What a flag's rule serves; None for the rule of a segment."""
+    """What those whom it matches are given; None for the rule of a segment."""
     weight: int = WHOLE
-    """The share of matching users in the segment, in thousandths of a percent; WHOLE for a flag."""
+    """How many of them are in the segment, in thousandths of a percent; all for a flag's rule."""
 
     @property
     def words(self) -> str:
@@ -61,12 +58,20 @@ class RuleView(JSONView):
             else gettext("rule %(number)s") % {"number": self.number}
         )
 
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "number": self.number,
+            "id": self.id,
+            "description": self.description,
+            "words": self.words,
+            "serving": None if self.serving is None else self.serving.to_dict(),
+            "weight": self.weight,
+        }
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Prerequisite(JSONView):
-    """A flag that another flag needs, and the variation that it must serve."""
-
-    JSON_ALSO = ("words",)
+class Prerequisite:
+    """A flag that another one needs first, and what that must serve."""
 
     flag: str
     wanted: Serving
@@ -84,33 +89,41 @@ class Prerequisite(JSONView):
             "words": self.wanted.words,
         }
 
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "flag": self.flag,
+            "wanted": self.wanted.to_dict(),
+            "exists": self.exists,
+            "on": self.on,
+            "words": self.words,
+        }
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class FlagView(JSONView):
+class FlagView:
     """One flag as LaunchDarkly serves it."""
-
-    JSON_ALSO = ("targeting",)
 
     key: str
     version: int
     on: bool
     type: str | None
-    """The type of all variations: boolean, string, number or json. None: several types, or none."""
+    """The type that all variations share: boolean, string, number or json. None: they share none,
+    or there are none."""
     variations: tuple[JSONValue, ...]
     prerequisites: tuple[Prerequisite, ...]
-    """If one of them fails, everybody gets what `off` serves."""
+    """Those it needs first. If one fails, everybody gets what `off` says."""
     targets: tuple[Target, ...]
-    """Contexts by key, evaluated before the rules."""
+    """Single keys. They come before the rules."""
     rules: tuple[RuleView, ...]
     fallthrough: Serving
-    """What everybody else gets (the default rule)."""
+    """What everybody else gets."""
     off: Serving
     """What everybody gets while the flag is off."""
     client_side: bool
 
     @property
     def targeting(self) -> tuple[str, ...]:
-        """Who gets what while it is on, one sentence each, in the order of evaluation."""
+        """Whom it serves what while it is on, in LaunchDarkly's order, a sentence each."""
         return (
             *(
                 gettext("needs %(words)s, else %(off)s")
@@ -126,24 +139,56 @@ class FlagView(JSONView):
             gettext("everybody else → %(words)s") % {"words": self.fallthrough.words},
         )
 
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "key": self.key,
+            "version": self.version,
+            "on": self.on,
+            "type": self.type,
+            "variations": list(self.variations),
+            "prerequisites": [each.to_dict() for each in self.prerequisites],
+            "targets": [target.to_dict() for target in self.targets],
+            "rules": [rule.to_dict() for rule in self.rules],
+            "fallthrough": self.fallthrough.to_dict(),
+            "off": self.off.to_dict(),
+            "targeting": list(self.targeting),
+            "client_side": self.client_side,
+        }
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SegmentView(JSONView):
+class SegmentView:
     """One segment of LaunchDarkly's own, not of Django's."""
 
     key: str
     version: int
     rules: tuple[RuleView, ...]
     included: int
-    """How many contexts are included by key; `excluded` likewise."""
+    """How many contexts are in it by key; `excluded` likewise."""
     excluded: int
     unbounded: bool
-    """A big segment, whose members are in another store."""
+    """A big segment: its members lie in another store."""
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "key": self.key,
+            "version": self.version,
+            "rules": [rule.to_dict() for rule in self.rules],
+            "included": self.included,
+            "excluded": self.excluded,
+            "unbounded": self.unbounded,
+        }
 
 
 def flags(data: RawData) -> list[FlagView]:
     """All flags, by key."""
     return [_flag_view(key, raw, data) for key, raw in sorted(data.get("flags", {}).items())]
+
+
+def flag_view(key: str, data: RawData) -> FlagView | None:
+    """One flag; None if LaunchDarkly serves none of this key."""
+    raw = data.get("flags", {}).get(key)
+    return None if raw is None else _flag_view(key, raw, data)
 
 
 def segments(data: RawData) -> list[SegmentView]:
@@ -171,7 +216,7 @@ def rule_of(number: int, raw: Raw, serving: Serving | None = None) -> RuleView:
 
 
 def clause_of(raw: Raw) -> Clause:
-    """One clause; a missing part is empty."""
+    """One condition. What is missing is empty."""
     kind = raw.get("contextKind")
     return Clause(
         attribute=text(raw.get("attribute")),
@@ -183,14 +228,14 @@ def clause_of(raw: Raw) -> Clause:
 
 
 def prerequisites_of(raw: Raw) -> Iterator[str]:
-    """The keys of a flag's prerequisites."""
+    """The keys of the flags that a flag needs first."""
     for each in objects(raw, "prerequisites"):
         if key := text(each.get("key")):
             yield key
 
 
 def prerequisites_in(raw: Raw, data: RawData) -> Iterator[Prerequisite]:
-    """A flag's prerequisites, looked up in `data`."""
+    """The flags that a flag needs first, as they are in `data`."""
     for each in objects(raw, "prerequisites"):
         if key := text(each.get("key")):
             needed = data.get("flags", {}).get(key)
@@ -204,7 +249,7 @@ def prerequisites_in(raw: Raw, data: RawData) -> Iterator[Prerequisite]:
 
 
 def type_of(variations: tuple[JSONValue, ...]) -> str | None:
-    """The type of all these values, or None. LaunchDarkly calls lists, objects and null `json`."""
+    """The type that these values share. LaunchDarkly calls lists, objects and null `json`."""
     found = {_type_of_one(value) for value in variations}
     return found.pop() if len(found) == 1 else None
 

@@ -1,4 +1,4 @@
-"""Paths from a flag to clauses on Django's segments: through rules, segments and prerequisites."""
+"""The ways from a flag to conditions on Django's segments: through rules, segments, prerequisites."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from featureflags.core.i18n import gettext
-from featureflags.core.json_view import JSONView
 from featureflags.inspection.clauses import PATH, is_about_segments, launchdarkly_segments
 from featureflags.inspection.flag_parsing import Raw, RawData, RuleView, prerequisites_of, rule_of
 from featureflags.inspection.raw_json import objects, text
@@ -20,21 +19,18 @@ SEGMENT: Final = "segment"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Step(JSONView):
+class Step:
     """One step on the way from a flag to a condition on the segment."""
 
-    JSON_ALSO = ("negated", "words")
-    JSON_WITHOUT = frozenset({"rule", "needs"})
-
     kind: str
-    """`flag` or `segment`: what has this rule or prerequisite."""
+    """`flag` or `segment`: whose rule, or whose prerequisite, this is."""
     key: str
     rule: RuleView | None = None
     """Its rule; None for a prerequisite."""
     clause: int | None = None
     """Which condition of the rule, counted from 1."""
     needs: str = ""
-    """The prerequisite's flag key; empty for a rule."""
+    """The flag that it needs first, where it is a prerequisite."""
 
     @property
     def negated(self) -> bool:
@@ -59,9 +55,15 @@ class Step(JSONView):
         return f"{where}: {words(condition)}"
 
     def to_dict(self) -> dict[str, Any]:
-        """The rule by its number and id alone."""
-        number, rule_id = (None, "") if self.rule is None else (self.rule.number, self.rule.id)
-        return {**JSONView.to_dict(self), "rule": number, "rule_id": rule_id}
+        return {
+            "kind": self.kind,
+            "key": self.key,
+            "rule": None if self.rule is None else self.rule.number,
+            "rule_id": "" if self.rule is None else self.rule.id,
+            "clause": self.clause,
+            "negated": self.negated,
+            "words": self.words,
+        }
 
     @property
     def _condition(self) -> Clause | None:
@@ -71,22 +73,20 @@ class Step(JSONView):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Use(JSONView):
-    """One path on which a flag uses a Django segment."""
-
-    JSON_ALSO = ("negated", "direct", "words")
+class Use:
+    """One way on which a flag targets a Django segment."""
 
     flag: str
     segment: str
     path: tuple[Step, ...]
     by_name: bool
-    """False: another operator than `in` happens to match the segment's key."""
+    """False: an operator other than `in` happens to match the segment's key."""
     live: bool
-    """True if it decides now: the flag and every flag on the path are on."""
+    """Whether people are decided by it now: the flag is on, and so are those on the way to it."""
 
     @property
     def negated(self) -> bool:
-        """True if users outside the segment are targeted: an odd number of negations."""
+        """Whether it is those outside of the segment who are targeted: an odd number of nots."""
         return sum(step.negated for step in self.path) % 2 == 1
 
     @property
@@ -98,10 +98,22 @@ class Use(JSONView):
     def words(self) -> str:
         return ", ".join(step.words for step in self.path)
 
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "flag": self.flag,
+            "segment": self.segment,
+            "negated": self.negated,
+            "direct": self.direct,
+            "by_name": self.by_name,
+            "live": self.live,
+            "words": self.words,
+            "path": [step.to_dict() for step in self.path],
+        }
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Condition:
-    """A clause on `segments`, and the path from a flag to it."""
+    """A condition on `segments`, and the way from a flag to it."""
 
     clause: Clause
     path: tuple[Step, ...]
@@ -113,7 +125,7 @@ class Condition:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Place:
-    """A flag or LaunchDarkly segment still to be searched, and the path to it."""
+    """A flag or a LaunchDarkly segment that is yet to be looked into, and the way to it."""
 
     kind: str
     key: str
@@ -123,32 +135,32 @@ class _Place:
 
     @property
     def sense(self) -> tuple[str, str, bool, bool]:
-        """Two paths with the same sense lead to the same uses."""
+        """What makes another way to the same place worth following."""
         return self.kind, self.key, self.negated, self.live
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Content:
-    """The relevant clauses of a flag or a LaunchDarkly segment."""
+    """What there is in a flag or a LaunchDarkly segment."""
 
     is_on: bool
     conditions: tuple[tuple[Step, Clause], ...]
     ways_on: tuple[tuple[Step, str, str], ...]
-    """A step, and the kind and key of where it leads."""
+    """The step, and the kind and key of the place that it leads to."""
 
 
 class Walk:
-    """A search through flags and segments that parses each of them once."""
+    """Walks through flags and segments, and reads each of them once."""
 
     def __init__(self, data: RawData) -> None:
         self._data = data
         self._known: dict[tuple[str, str], _Content | None] = {}
 
     def from_flag(self, flag: str) -> Iterator[Condition]:
-        """Every clause on `segments` that a flag uses, the shortest path to each first.
+        """Every condition on `segments` that a flag rests on, the shortest way to each first.
 
-        Each flag and segment is visited once per sense: a graph can have too many paths to the
-        same clause to list, and a cycle has no end.
+        Each flag and segment is visited once for each sense: a graph with many ways to the same
+        condition has too many to list, and a cycle has no end.
         """
         start = _Place(kind=FLAG, key=flag)
         pending, seen = deque([start]), {start.sense}
@@ -206,5 +218,5 @@ def _content(kind: str, key: str, raw: Raw) -> _Content:
 
 
 def _may_matter(clause: Raw) -> bool:
-    """A quick filter: most clauses are about other attributes."""
+    """Whether it is worth reading: most conditions are about other attributes."""
     return clause.get("op") == SEGMENT_MATCH or PATH in text(clause.get("attribute"))

@@ -1,7 +1,8 @@
-"""What each operator does: a builder turns a clause's values into a test of one observed value.
+"""What each operator does: from a clause's values to a test of one observed value.
 
-Values are parsed once, when a clause is compiled. A value that does not fit its operator (a string
-for ``lessThan``) never matches, as in LaunchDarkly. To add an operator, see CONTRIBUTING.md.
+Values are parsed here, once, when a clause is compiled. A value that does not fit its operator
+(a string for ``lessThan``) never matches, as in LaunchDarkly. Uses nothing of ours but the
+comparisons and the regular expressions.
 """
 
 from __future__ import annotations
@@ -17,24 +18,25 @@ from featureflags.segments.values import SemVer, is_number, parse_instant, parse
 _NUMBERS: Final = (int, float)
 
 Test: TypeAlias = Callable[[object], bool]
-"""True if one observed value (never a whole list, never a missing one) matches the clause.
+"""Whether one observed value (never a list as a whole, never missing) matches the clause.
 
-Raises OverflowError for an integer beyond a double: the SDK fails there, we answer "no match".
+Raises OverflowError where an integer beyond a double has to be compared as one: the SDK cannot
+answer there, and we answer no match.
 """
 
 
 def never(_value: object) -> bool:
-    """A test that every value fails."""
+    """The test that nothing passes."""
     return False
 
 
 def scalar_sets(
     values: Sequence[JSONValue],
 ) -> tuple[frozenset[str | int | float], frozenset[bool], tuple[JSONValue, ...]]:
-    """Values of ``in`` by how they are looked up: texts and numbers, booleans, all others.
+    """Values of ``in`` by how they can be looked up: text and numbers, booleans, all others.
 
-    True and 1 have the same hash, so booleans need a set of their own. NaN equals nothing, but a set
-    would find it by identity, so it is left out.
+    True and 1 share a hash, so they never stand in one set. NaN equals nothing, itself included,
+    but a set would find it by identity: it is left out.
     """
     plain: set[str | int | float] = set()
     booleans: set[bool] = set()
@@ -99,7 +101,7 @@ def _matches(values: Sequence[JSONValue]) -> Test:
         try:
             return any(pattern.found_in(value) for pattern in patterns)
         except UnicodeEncodeError:
-            # Half a character has no UTF-8 form, which RE2 needs.
+            # Half a character has no UTF-8, so RE2 cannot see it.
             return False
 
     return test
@@ -118,7 +120,7 @@ LOWER_BOUNDS: Final = frozenset({"greaterThan", "greaterThanOrEqual"})
 
 
 def numeric_limit(op: str, values: Sequence[JSONValue]) -> float | None:
-    """The widest of several limits, which decides since any value is enough; None without one."""
+    """The one limit that decides for all values, since any of them is enough; None for none."""
     widest = max if op in UPPER_BOUNDS else min
     return widest(_numbers(values), default=None)
 
@@ -179,7 +181,7 @@ def _versions(values: Sequence[JSONValue]) -> list[SemVer]:
 
 def _semver_equal(values: Sequence[JSONValue]) -> Test:
     versions = frozenset(_versions(values))
-    # Anything but a version has the sort key None, which is never in the set.
+    # What is no version has the sort key None, which is in no set of versions.
     return lambda value: parse_semver(value) in versions
 
 
@@ -223,7 +225,8 @@ VALUE_TESTS: Mapping[str, Callable[[Sequence[JSONValue]], Test]] = {
     "semVerLessThan": _semver_less_than,
     "semVerGreaterThan": _semver_greater_than,
 }
-"""The operators that test a value; ``matching`` has ``exists`` and ``segmentMatch``.
+"""The operators that look at a value. ``exists`` and ``segmentMatch`` stand in ``predicate``.
 
-A builder raises ValueError for a bad expression, OverflowError for a number beyond a double.
+A builder raises ValueError for values it cannot use at all: a bad expression, a number beyond a
+double (OverflowError).
 """

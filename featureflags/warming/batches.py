@@ -1,10 +1,11 @@
-"""Warms one range of users: reads the cache, then the database, compares, and writes.
+"""One range of users: read from the cache, then from the database, compared, and written.
 
-The cache is read before the rows, so that a write in between blocks our older row (see
-`featureflags.cache.snapshot_store`). A cached entry that equals the row and does not expire soon stays.
+The cache is read before the rows, so that whatever is written to a user meanwhile stands in the
+way of the older row that we have (see `featureflags.cache.snapshot_store`). Of what the cache holds, that
+which equals the row and does not end soon stays as it is.
 
-Hidden SQL: one query for the keys of a range, and one for each batch of `warm_batch` users. Memory:
-three batches and the keys of one range.
+Hidden SQL: one query for the keys of a range, and one for each batch of `warm_batch` users. Memory
+is that of three batches and the keys of one range.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from users.selectors import snapshot_values, user_keys
 
 
 class CacheDown(RuntimeError):  # noqa: N818 - it reads as what happened
-    """The cache did not accept a batch."""
+    """The cache did not take a batch."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -35,9 +36,9 @@ class Counts:
     read: int = 0
     written: int = 0
     kept: int = 0
-    """The entry is good, or another write is changing it: it was left alone."""
+    """Their entry is good, or is being changed by somebody else: it was left alone."""
     failed: int = 0
-    """The cache did not accept them."""
+    """The cache did not take them."""
 
     def add(self, other: Counts) -> None:
         for each in fields(self):
@@ -46,7 +47,7 @@ class Counts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Writing:
-    """A batch whose rows were read and whose entries are being sent."""
+    """A batch whose rows were read, and whose entries are on their way."""
 
     read: int
     written: WriteAhead
@@ -59,9 +60,10 @@ class Writing:
 
 
 def warm_users(users: UserQuerySet[User], *, force: bool) -> Iterator[Counts]:
-    """Warm these users batch by batch; yields the counts of each batch.
+    """Warm these users, batch by batch; what each batch did.
 
-    While the rows of a batch are read, the cache works on the batches before and after it. Raises CacheDown after the counts of a batch that failed, and DatabaseError.
+    While the rows of a batch are read, the cache is at the batch before and at the one after it.
+    Raises CacheDown after the counts of a batch that failed, and DatabaseError.
     """
     keys, size = user_keys(users), app_settings().warm_batch
     batches = [keys[start : start + size] for start in range(0, len(keys), size)]
@@ -93,7 +95,11 @@ def _ended(writing: Writing) -> Iterator[Counts]:
 def _begin(
     users: UserQuerySet[User], keys: list[str], source: CacheRead, *, force: bool
 ) -> Writing:
-    """Read the rows, and begin to write the entries that are missing, expire soon or differ."""
+    """Read the rows, and begin to write what is missing, ends soon or differs.
+
+    The cache was read before the rows: an entry that changes after that is not overwritten with
+    older ones.
+    """
     known, stored = frozenset(keys), source.stored
     fresh_until = snapshot_store.fresh_until_now()
     good_until = int(time.time()) + app_settings().warm_renew_seconds
@@ -103,7 +109,7 @@ def _begin(
     for values in snapshot_values(in_batch):
         key = values[0]
         if key not in known:
-            # Created since: what the cache holds of this user was not read.
+            # Created meanwhile: we do not know what the cache holds of them.
             continue
         read += 1
         snapshot, before = entries.encode_fields(values), stored.get(key)

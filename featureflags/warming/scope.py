@@ -1,4 +1,4 @@
-"""The scope of a run: which users it warms."""
+"""Whom a warming is about."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from users.querysets import UserQuerySet
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Scope:
+class Aim:
     """Active users seen within `days` of 24 hours, or everybody if that is None."""
 
     days: float | None
     force: bool = False
-    """Also write entries that are still good."""
+    """Write entries that are good, too."""
 
-    def covers(self, other: Scope) -> bool:
-        """True if a run with this scope also does what the other one wants."""
+    def covers(self, other: Aim) -> bool:
+        """Whether reaching this aim reaches the other one too."""
         if other.force and not self.force:
             return False
         return self.days is None or (other.days is not None and self.days >= other.days)
 
     def seen_since(self, now: datetime.datetime) -> datetime.datetime | None:
-        """The earliest `last_seen_at` of its users; None: no limit."""
+        """When users must have been seen last; None: whenever, and if never."""
         return None if self.days is None else now - datetime.timedelta(days=self.days)
 
     def __str__(self) -> str:
@@ -33,11 +33,11 @@ class Scope:
         return f"{whom}, all written" if self.force else whom
 
 
-def scope_for(days: float | None, *, everyone: bool = False, force: bool = False) -> Scope:
-    """A scope; `days` None takes the setting `warm_active_days`."""
+def aim_for(days: float | None, *, everyone: bool = False, force: bool = False) -> Aim:
+    """`days` None: what the setting says."""
     if everyone:
-        return Scope(days=None, force=force)
-    return Scope(days=app_settings().warm_active_days if days is None else days, force=force)
+        return Aim(days=None, force=force)
+    return Aim(days=app_settings().warm_active_days if days is None else days, force=force)
 
 
 def users_seen_since(since: datetime.datetime | None) -> UserQuerySet[User]:

@@ -1,7 +1,7 @@
-"""Clauses on a text: which of them SQL can decide, and which it leaves to Python.
+"""Clauses on a text: which SQL says exactly, and which it cannot say.
 
 Regular expressions are RE2's, which no database has; but a pattern that is a plain text between
-anchors is a comparison of texts. Dates and versions inside texts are left to Python.
+anchors is a comparison of texts. Dates and versions inside of texts are left to Python.
 """
 
 from __future__ import annotations
@@ -23,7 +23,6 @@ from featureflags.audience.sql.expressions import OneOf, TextPart
 from featureflags.audience.sql.instant_ranges import limit_of
 from featureflags.core.types import JSONValue
 from featureflags.segments.json_limits import text_problem
-from featureflags.segments.operators import LOWER_BOUNDS, UPPER_BOUNDS
 from featureflags.segments.values import parse_semver
 
 _LITERAL: Final = re.compile(
@@ -34,16 +33,12 @@ _LITERAL: Final = re.compile(
 _SEMVER: Final = frozenset({"semVerEqual", "semVerLessThan", "semVerGreaterThan"})
 _DATES: Final = frozenset({"before", "after"})
 _PARTS: Final = frozenset({"startsWith", "endsWith", "contains"})
-_NUMBERS: Final = UPPER_BOUNDS | LOWER_BOUNDS
-
-DECIDED: Final = frozenset({"in", "matches"}) | _PARTS | _NUMBERS | _SEMVER | _DATES
-"""The operators that `text_bounds` knows. It leaves any other to Python, which is slow but right."""
 
 
 def text_bounds(
     op: str, values: Sequence[JSONValue], text: Any, *, is_text: Condition = True
 ) -> Bounds:
-    """Bounds for a text that passes the operator; `is_text`: the condition that it is a text."""
+    """Whether a text passes the operator. `is_text` says where the expression is one at all."""
     texts = tuple(
         dict.fromkeys(
             value for value in values if isinstance(value, str) and text_problem(value) is None
@@ -63,8 +58,7 @@ def text_bounds(
 def _holds_for_nothing(op: str, values: Sequence[JSONValue]) -> bool:
     if op in _SEMVER:
         return all(parse_semver(value) is None for value in values)
-    # A text is not a number.
-    return op in _NUMBERS or (op in _DATES and limit_of(op, values) is None)
+    return op not in _DATES or limit_of(op, values) is None
 
 
 def _part(op: str, parts: Sequence[str], text: Any, is_text: Condition) -> Condition:
