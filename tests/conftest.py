@@ -21,7 +21,7 @@ from django.test import override_settings
 from hypothesis import settings as hypothesis_settings
 from pytest_django.fixtures import Settings
 
-from featureflags.cache import compiled_rules, flag_usage, snapshot_store
+from featureflags.cache import compiled_rules, counters, snapshot_store
 from featureflags.core import monitoring
 from featureflags.flags.overrides import forced_flags
 from featureflags.launchdarkly import client
@@ -104,7 +104,7 @@ def fresh_process(request: pytest.FixtureRequest) -> Iterator[None]:
     compiled_rules.forget_loaded()
     snapshot_store.resume()
     monitoring.forget()
-    flag_usage.forget()
+    counters.forget()
     forced_flags.cache_clear()
     yield
     client.close()

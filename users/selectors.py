@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, TypeAlias
 
 import msgspec
@@ -72,6 +72,22 @@ def snapshots_by_key(keys: Iterable[str]) -> dict[str, UserSnapshot]:
     return {found.key: found for found in snapshots(User.objects.filter(pk__in=ids))}
 
 
+def snapshots_and(
+    keys: Iterable[str], condition: Combinable, *, using: str
+) -> tuple[dict[str, UserSnapshot], bool]:
+    """As `snapshots_by_key`, and whether a condition held for the query; True if nobody was found."""
+    ids = [pk for key in keys if (pk := _as_uuid(key)) is not None]
+    found: dict[str, UserSnapshot] = {}
+    held = True
+    if ids:
+        rows = User.objects.using(using).filter(pk__in=ids)
+        for *row, held_now in rows.values_list(*COLUMNS.values(), condition):
+            snapshot = _snapshot(_values(row))
+            found[snapshot.key] = snapshot
+            held = held and bool(held_now)
+    return found, held
+
+
 def snapshots(users: UserQuerySet[User]) -> list[UserSnapshot]:
     """Snapshots of all users of a queryset, in its order; one query."""
     return list(map(_snapshot, snapshot_values(users)))
@@ -79,21 +95,24 @@ def snapshots(users: UserQuerySet[User]) -> list[UserSnapshot]:
 
 def snapshot_values(users: UserQuerySet[User]) -> Iterator[Values]:
     """What `snapshots` gives, as tuples, for those who only pass them on; one query."""
-    for row in users.values_list(*COLUMNS.values()):
-        key, email, verified, name, role, staff, active, created, seen, groups, metadata = row
-        yield (
-            key,
-            email,
-            bool(verified),
-            name,
-            role,
-            bool(staff),
-            bool(active),
-            created,
-            seen,
-            () if groups in NO_GROUPS else tuple(sorted(_decode_names(groups))),
-            _as_object(metadata),
-        )
+    return map(_values, users.values_list(*COLUMNS.values()))
+
+
+def _values(row: Sequence[Any]) -> Values:
+    key, email, verified, name, role, staff, active, created, seen, groups, metadata = row
+    return (
+        key,
+        email,
+        bool(verified),
+        name,
+        role,
+        bool(staff),
+        bool(active),
+        created,
+        seen,
+        () if groups in NO_GROUPS else tuple(sorted(_decode_names(groups))),
+        _as_object(metadata),
+    )
 
 
 def user_keys(users: UserQuerySet[User]) -> list[str]:

@@ -16,9 +16,8 @@ from django.utils import timezone
 
 from featureflags.admin.charts import Point
 from featureflags.audience.stored_sizes import KEPT_DAYS, history
-from featureflags.cache import answer_counters, flag_usage
-from featureflags.cache.answer_counters import Tallies
-from featureflags.cache.daily_counters import today
+from featureflags.cache import counters
+from featureflags.cache.counters import AnswerCounts, today
 from featureflags.models import Segment, SegmentSize, UserCount, WarmRange, WarmRun
 
 SEGMENTS: Final = 12
@@ -75,13 +74,13 @@ class Answers:
     week: int
     by_day: tuple[Point, ...]
     """Evaluations."""
-    tallies: Tallies
+    counted: AnswerCounts
     """Of seven days with today."""
 
     @property
     def degraded(self) -> int:
         """Reasons that were given in these days. One answer may have several."""
-        return sum(self.tallies.degraded.values())
+        return sum(self.counted.degraded.values())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,7 +139,7 @@ def segments_part() -> Segments:
 
 def answers_part() -> Answers:
     """From the cache alone: no query."""
-    days = flag_usage.read().days
+    days = counters.read_usage().days
     now = today()
     shown = [now - datetime.timedelta(number) for number in range(USAGE_DAYS)]
     week = shown[:WEEK]
@@ -148,7 +147,7 @@ def answers_part() -> Answers:
         today=days.get(now, 0),
         week=sum(days.get(day, 0) for day in week),
         by_day=points({day: days[day] for day in sorted(shown) if day in days}),
-        tallies=answer_counters.read(WEEK),
+        counted=counters.read_answers(WEEK),
     )
 
 

@@ -1,7 +1,7 @@
 """The compiled segments of this process: loaded once for each version, shared by all threads.
 
 Hidden SQL: `current_ruleset` is two or three queries when the version has changed, and one for
-the version where the cache does not know it (see `coherence`).
+the version where the cache does not know it (see `featureflags.cache.protocol`).
 """
 
 from __future__ import annotations
@@ -17,10 +17,12 @@ import msgspec
 from django.core.cache import caches
 from django.db import DatabaseError
 
-from featureflags.cache import pending_invalidations
+from featureflags.cache import protocol
+from featureflags.cache.own_writes import is_writing
 from featureflags.cache.snapshot_store import CacheRead
 from featureflags.contexts.results import Degradation
 from featureflags.core.conf import app_settings
+from featureflags.core.database import primary
 from featureflags.core.monitoring import report
 from featureflags.core.uncached import fresh_rows
 from featureflags.models import Segment, SegmentMember
@@ -58,7 +60,7 @@ class Spare(msgspec.Struct, frozen=True, array_like=True):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoadedRuleset:
-    """Compiled segments, the version that they are, and why they may not be the ones in force."""
+    """Compiled segments, their version, and why they may not be the ones in force."""
 
     ruleset: Ruleset
     version: str
@@ -70,19 +72,21 @@ NO_RULESET = LoadedRuleset(
 )
 
 _loaded: LoadedRuleset | None = None
+_of_transaction: LoadedRuleset | None = None
+"""Rules that a transaction has written and not committed: nobody else may use them."""
 _checked_at = float("-inf")
 """When the version was last asked for, on the monotonic clock."""
 _loading = threading.Lock()
 
 
 def current_ruleset(known: CacheRead | None = None) -> LoadedRuleset:
-    """The rules that hold now. Never raises: without a database, the last known ones.
+    """The rules in force. Never raises: without a database, the last known ones.
 
-    `known`: what the cache said in a read (`coherence.read`) that the caller has made already.
+    `known`: what the caller has read from the cache already.
     """
     global _checked_at  # noqa: PLW0603 - one float for the process; a race only checks again
-    read = known if known is not None else pending_invalidations.read(())
-    loaded = _loaded
+    read = known if known is not None else protocol.read(())
+    loaded = _of_transaction if read.is_own else _loaded
     _checked_at = read.began
     if read.version is not None and loaded is not None and loaded.version == read.version:
         return loaded
@@ -99,18 +103,12 @@ def current_ruleset(known: CacheRead | None = None) -> LoadedRuleset:
 
 
 def recent_ruleset() -> LoadedRuleset | None:
-    """What held when this process last looked, if that is no longer ago than `stale_seconds`."""
+    """The rules that this process saw last, if that is no longer ago than `stale_seconds`."""
     seconds = app_settings().stale_seconds
     loaded = _loaded
     if not seconds or loaded is None or loaded.degraded is not None:
         return None
     return loaded if time.monotonic() - _checked_at < seconds else None
-
-
-def last_ruleset() -> LoadedRuleset | None:
-    """What this process used last, which may be in force no more: whoever starts with it asks
-    `current_ruleset` before they use what they made of it."""
-    return _loaded
 
 
 def forget_recent() -> None:
@@ -121,8 +119,8 @@ def forget_recent() -> None:
 
 def forget_loaded() -> None:
     """Drop what this process has compiled; for tests."""
-    global _loaded  # noqa: PLW0603 - the one place that holds it
-    _loaded = None
+    global _loaded, _of_transaction  # noqa: PLW0603 - the one place that holds them
+    _loaded = _of_transaction = None
     forget_recent()
     _replace_lock()
 
@@ -139,8 +137,8 @@ os.register_at_fork(after_in_child=_replace_lock)
 def renew_spare() -> bool:
     """Keep the rules in force for processes that start while the database is down.
 
-    Loading them does this too, but a spare that nobody renews ends after a week. Returns whether
-    the cache took them. Raises DatabaseError.
+    Loading them does this too, but a spare that nobody renews expires after a week. Whether the cache
+    took them. Raises DatabaseError.
     """
     version, rows = _read_all(_read_version())
     return _keep_spare(version, rows)
@@ -148,19 +146,22 @@ def renew_spare() -> bool:
 
 def _load() -> LoadedRuleset:
     """Read and compile, unless another thread has done so. Rows and version are of one moment."""
-    global _loaded  # noqa: PLW0603 - the one place that holds it
+    global _loaded, _of_transaction  # noqa: PLW0603 - the one place that holds them
     loaded = _loaded
     before = _read_version()
     if loaded is not None and loaded.version == before:
         return loaded
     version, rows = _read_all(before)
+    if is_writing():
+        _of_transaction = _compile(version, rows, loaded)
+        return _of_transaction
     _loaded = _compile(version, rows, loaded)
     _keep_spare(version, rows)
     return _loaded
 
 
 def _read_all(before: str) -> tuple[str, list[SegmentRow]]:
-    """The rows and their version; `before` is the version that was read just now."""
+    """The rules and their version; `before` is the version that was read just now."""
     rows = _read_rows()
     for _ in range(MOST_TRIES):
         after = _read_version()
@@ -197,7 +198,7 @@ def _definition(row: SegmentRow) -> SegmentDefinition:
 
 def _read_version() -> str:
     with fresh_rows():
-        return RulesetVersion.read()
+        return RulesetVersion.read(primary(RulesetVersion))
 
 
 def _read_rows() -> list[SegmentRow]:
@@ -205,15 +206,19 @@ def _read_rows() -> list[SegmentRow]:
     included: dict[int, dict[str, int | None]] = {}
     excluded: dict[int, dict[str, int | None]] = {}
     with fresh_rows():
-        members = SegmentMember.objects.order_by().values_list(
-            "segment_id", "user_id", "kind", "expires_at"
+        members = (
+            SegmentMember.objects.using(primary(SegmentMember))
+            .order_by()
+            .values_list("segment_id", "user_id", "kind", "expires_at")
         )
         for segment, user, kind, expires_at in members:
             side = included if kind == SegmentMember.Kind.INCLUDE else excluded
             until = None if expires_at is None else to_microseconds(expires_at)
             side.setdefault(segment, {})[str(user)] = until
-        segments = Segment.objects.order_by("key").values_list(
-            "pk", "key", "version", "is_active", "rules"
+        segments = (
+            Segment.objects.using(primary(Segment))
+            .order_by("key")
+            .values_list("pk", "key", "version", "is_active", "rules")
         )
         return [
             SegmentRow(key, version, active, rules, included.get(pk, {}), excluded.get(pk, {}))

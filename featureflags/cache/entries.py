@@ -1,11 +1,15 @@
-"""What lies in the cache under a user's key: an entry, or a marker that a write has left. Pure.
+"""What lies in the cache, as bytes. Pure: no cache, no database.
 
-Two kinds of markers keep a reader from putting back what a write has replaced:
+A name holds one of three things, or nothing:
 
-* OPEN stands from the write until its transaction ends. Nobody fills over it.
-* A marker of a committed write is unique. Whoever saw it *before* they read the row has read what
-  was committed, or something newer, and may replace that very marker by what they read; a later
-  write leaves another one, so that the older reader comes too late.
+* an **entry**: `[fresh_until, epoch, snapshot]` as a MessagePack array.
+  `fresh_until` is in µs, so that two fills of one name never write the same bytes.
+  `epoch` says in which life of the cache the entry was written; an entry of another epoch is a spare.
+* the **version**: `version|epoch`, for example `b"12-9f1c2d3e|1764150000"`. It says which rules are in
+  force and which entries are valid. It is the only name that holds it.
+* a **lease**: `~` and 8 random bytes. A reader leaves it before it reads the database. A fill replaces
+  exactly the bytes that its reader saw *before* the read; whatever was written or removed since then
+  makes the fill fail.
 """
 
 from __future__ import annotations
@@ -17,37 +21,43 @@ import msgspec
 
 from users.snapshots import SNAPSHOT_VERSION, UserSnapshot
 
-OPEN: Final = b"~open"
-COMMITTED: Final = b"~"
-"""What the marker of a committed write begins with. No entry does: it is a MessagePack array."""
+USER: Final = "user"
+"""The only kind of snapshot today."""
+VERSION_NAME: Final = "version"
+LEASE: Final = b"~"
+"""The first byte of a lease. An entry begins with ARRAY, a version with a digit."""
 
 
 class Entry(msgspec.Struct, frozen=True, array_like=True):
-    """What is stored for a user: until when it may be used as it is (epoch seconds), and what."""
+    """What is stored for a user."""
 
     fresh_until: int
+    """µs since the epoch: until when it may be used."""
+    epoch: int
     snapshot: UserSnapshot
 
 
 BIG: Final = 1
-"""MessagePack's own integers have 64 bits. Metadata may hold others, which travel as text in an
-extension of this code."""
-PAIR: Final = b"\x92"
-HEAD: Final = 6
-"""Bytes before the snapshot: an array of two, and an instant of the years 1970 to 2106."""
+"""MessagePack's own integers have 64 bits. Larger ones, which metadata may hold, are stored as text
+in an extension of this code."""
+ARRAY: Final = b"\x93"
+UINT64: Final = b"\xcf"
+UINT32: Final = b"\xce"
+HEAD: Final = 15
+"""Bytes before the snapshot: an array of three, 64 bits of an instant, 32 bits of an epoch."""
 
 _encode = msgspec.msgpack.Encoder().encode
 
 
-def encode(fresh_until: int, snapshot: UserSnapshot) -> bytes:
+def encode(fresh_until: int, epoch: int, snapshot: UserSnapshot) -> bytes:
     """An entry as it is stored."""
-    return head(fresh_until) + encode_fields(msgspec.structs.astuple(snapshot))
+    return head(fresh_until, epoch) + encode_fields(msgspec.structs.astuple(snapshot))
 
 
 def encode_fields(fields: tuple[Any, ...]) -> bytes:
     """The fields of a snapshot, in their order, as MessagePack.
 
-    The user's key is left out: it is what the entry lies under, and would be a third of it.
+    The user's key is left out: it is part of the entry's name, and would be a third of the entry.
     """
     stored = ("", *fields[1:])
     try:
@@ -68,7 +78,7 @@ def _with_big_numbers(value: object) -> object:
 
 def _big_number(code: int, data: memoryview) -> int:
     if code != BIG:
-        raise msgspec.ValidationError(f"no extension of ours: {code}")
+        raise msgspec.ValidationError(f"unknown extension: {code}")
     return int(bytes(data))
 
 
@@ -76,56 +86,62 @@ _decode = msgspec.msgpack.Decoder(Entry, ext_hook=_big_number).decode
 
 
 def decode(user_key: str, stored: bytes) -> Entry:
-    """The entry of a user. Raises msgspec.DecodeError for what is none, or another release's."""
+    """The entry of a user. Raises msgspec.DecodeError for bytes that are no entry of this release."""
     entry = _decode(stored)
-    # Frozen for whoever gets it; nobody has it yet.
+    # The struct is frozen for its readers; nobody has it yet.
     msgspec.structs.force_setattr(entry.snapshot, "key", user_key)
     return entry
 
 
-def head(fresh_until: int) -> bytes:
-    """What stands before an encoded snapshot: together they are an entry."""
-    return PAIR + _encode(fresh_until)
+def head(fresh_until: int, epoch: int) -> bytes:
+    """The bytes before an encoded snapshot: together they are an entry. Integers of fixed width."""
+    return ARRAY + UINT64 + fresh_until.to_bytes(8, "big") + UINT32 + epoch.to_bytes(4, "big")
 
 
-def fresh_until_if_same(stored: bytes, snapshot: bytes) -> int:
-    """Until when a stored entry may be used if it holds this very (encoded) snapshot; else 0.
+def fresh_until_if_same(stored: bytes, epoch: int, snapshot: bytes) -> int:
+    """`fresh_until` of a stored entry, if it holds this very (encoded) snapshot in this epoch; else 0.
 
-    Nothing is decoded. An entry that was written in another order of metadata counts as another.
+    Nothing is decoded. An entry with its metadata in another order counts as another.
     """
-    if stored[HEAD:] != snapshot or not stored.startswith(PAIR + b"\xce"):
+    if stored[HEAD:] != snapshot or not stored.startswith(ARRAY + UINT64):
         return 0
-    return int.from_bytes(stored[2:HEAD], "big")
+    fresh_until = int.from_bytes(stored[2:10], "big")
+    return fresh_until if stored[:HEAD] == head(fresh_until, epoch) else 0
 
 
-def snapshot_key(user_key: str) -> str:
-    """Where a user's snapshot lies. The version lets two releases run side by side.
+def name_of(key: str, kind: str = USER) -> str:
+    """Under which name an entry is stored. The version lets two releases run side by side.
 
-    Short, as `KEY_PREFIX` is: a UUID and both fit into 64 bytes of Redis, where a longer name takes
-    80 for each user.
+    Short, as `KEY_PREFIX` is: with a UUID both fit into 64 bytes of Redis; a longer name takes 80
+    for each user.
     """
-    return f"u{SNAPSHOT_VERSION}:{user_key}"
+    return f"{kind[0]}{SNAPSHOT_VERSION}:{key}"
 
 
-def marked_keys(user_key: str) -> list[str]:
-    """Where a write leaves its markers: also for the releases before and after this one.
+def names_to_remove(key: str, kind: str = USER) -> list[str]:
+    """The names that a write removes: also those of the releases before and after this one.
 
-    During a deploy both serve, each from entries of its own version; a write by one of them is a
-    write for the other one too.
+    During a deployment both serve, each from entries of its own version.
     """
-    return [f"u{SNAPSHOT_VERSION + step}:{user_key}" for step in (0, -1, 1)]
+    return [f"{kind[0]}{SNAPSHOT_VERSION + step}:{key}" for step in (0, -1, 1)]
 
 
-def committed_marker() -> bytes:
-    """A marker that no other write leaves."""
-    return COMMITTED + os.urandom(8)
+def new_lease() -> bytes:
+    """A lease that nobody else takes."""
+    return LEASE + os.urandom(8)
 
 
-def is_entry(value: object) -> bool:
-    """Whether it may be an entry. Another cache's value, or None, is none."""
-    return isinstance(value, bytes) and not value.startswith(COMMITTED)
+def is_lease(stored: bytes) -> bool:
+    return stored.startswith(LEASE)
 
 
-def is_replaceable(value: object) -> bool:
-    """Whether a fill may put what it read in the place of this value."""
-    return isinstance(value, bytes) and value != OPEN
+def encode_version(version: str, epoch: int) -> bytes:
+    return f"{version}|{epoch}".encode()
+
+
+def decode_version(stored: bytes | None) -> tuple[str, int] | None:
+    """Version and epoch; None for a lease, nothing, or bytes of another release."""
+    if stored is None or is_lease(stored):
+        return None
+    version, _, epoch = stored.decode(errors="replace").rpartition("|")
+    return (version, int(epoch)) if version and epoch.isdecimal() else None

@@ -1,104 +1,141 @@
-"""What a write does to the caches: at once, so that nobody fills them meanwhile, and after commit.
+"""What a write does to the caches, once it has committed.
 
-What the cache is to be told is written into the database with the change itself, see `coherence`.
+    touched("user", keys)     these snapshots are old
+    rules_touched()           segments or members have changed
+    raise_epoch()             every entry is old
+
+Within a transaction nothing outside of it changes before the commit. Its own reads go past the cache
+meanwhile (`own_writes`), and a rollback leaves no trace.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
-from functools import partial
+from collections.abc import Collection
 
-from django.db import DatabaseError, transaction
+from django.db import transaction
 
-from featureflags.cache import pending_invalidations, snapshot_store
+from featureflags.cache import outbox, own_writes, protocol, snapshot_store
 from featureflags.cache.compiled_rules import forget_recent
+from featureflags.cache.entries import USER
+from featureflags.cache.outbox import OutboxRow
+from featureflags.cache.own_writes import OwnWrites
+from featureflags.cache.protocol import raise_epoch, tell
 from featureflags.cache.unit_of_work import current_unit
-from featureflags.models import PendingInvalidation
+from featureflags.core.database import in_transaction, primary
+from featureflags.models.versions import RulesetVersion
+
+__all__ = [
+    "announce_drop",
+    "drop_ruleset_version",
+    "drop_snapshots",
+    "forget_in_unit",
+    "raise_epoch",
+    "rewrite_last_seen",
+    "rules_touched",
+    "tell",
+    "touched",
+]
+
+
+def touched(
+    kind: str,
+    keys: Collection[str] | None,
+    row_id: int | None = None,
+    using: str | None = None,
+) -> bool:
+    """This connection has just written these rows; `keys` None: any of that kind.
+
+    Within a transaction the cache is told after the commit, else at once. Whether it was told, or
+    will be: if not, the outbox row `row_id` stays for the next reader that renews the version.
+    """
+    forget_in_unit(keys)
+    row = OutboxRow(id=row_id, kind=kind, keys=None if keys is None else tuple(keys))
+    alias = using or primary(RulesetVersion)
+    if not in_transaction(alias):
+        return tell([row])
+    _own_writes(alias).rows.append(row)
+    return True
+
+
+def rules_touched() -> None:
+    """Make every later unit of work read the version that was raised just now."""
+    _forget_rules()
+    alias = primary(RulesetVersion)
+    if in_transaction(alias):
+        _own_writes(alias).rules = True
+    else:
+        snapshot_store.remove_version()
 
 
 def drop_snapshots(user_keys: Collection[str]) -> bool:
-    """Forget these users: now, and again once the transaction at hand has committed.
+    """Forget these users; call it in the transaction of a write outside the ORM, or after its commit.
 
-    For writes outside the ORM call it yourself, in their transaction or after the commit. Outside
-    of a transaction it returns whether the cache was told; if not, it is told later. Hidden SQL:
-    one insert, and one delete after the commit.
+    Outside of a transaction it returns whether the cache was told; if not, it is told later. Hidden
+    SQL: one insert, and one delete after the commit.
     """
     keys = list(user_keys)
     if not keys:
         return True
-    forget_in_unit(keys)
-    if transaction.get_connection().in_atomic_block:
-        snapshot_store.mark_open(keys)
-        _after_commit(keys, partial(_drop, keys))
+    if in_transaction(primary(RulesetVersion)):
+        return touched(USER, keys, outbox.insert(keys).id)
+    if touched(USER, keys):
         return True
-    return _told_or_pending(keys, snapshot_store.drop(keys))
+    outbox.insert(keys)
+    return False
 
 
 def announce_drop(user_keys: Collection[str]) -> None:
     """Before a write that may have no transaction of its own: should this process die behind the
     write, others drop these users all the same."""
     keys = list(user_keys)
-    if keys and not transaction.get_connection().in_atomic_block:
-        snapshot_store.mark_open(keys)
-        PendingInvalidation.objects.create(keys=keys)
+    if keys and not in_transaction(primary(RulesetVersion)):
+        outbox.insert(keys)
 
 
-def drop_ruleset_version() -> None:
-    """Make every later unit of work see the version that was raised just now."""
-    _forget_rules()
-    if transaction.get_connection().in_atomic_block:
-        snapshot_store.mark_version_open()
-        transaction.on_commit(_publish_version, robust=True)
-    else:
-        _publish_version()
+drop_ruleset_version = rules_touched
 
 
 def rewrite_last_seen(user_keys: Collection[str], last_seen_at: int) -> None:
     """Once committed, set `last_seen_at` (µs) in the cached snapshots, which stay otherwise."""
     keys = list(user_keys)
-    if transaction.get_connection().in_atomic_block:
-        _after_commit(keys, partial(snapshot_store.rewrite_last_seen, keys, last_seen_at))
-    else:
-        _told_or_pending(keys, snapshot_store.rewrite_last_seen(keys, last_seen_at))
+    alias = primary(RulesetVersion)
+    if in_transaction(alias):
+        row = outbox.insert(keys)
+
+        def rewrite() -> None:
+            identity = snapshot_store.rewrite_last_seen(keys, last_seen_at)
+            if identity is not None and row.id is not None:
+                outbox.delete([row.id], identity)
+
+        transaction.on_commit(rewrite, using=alias, robust=True)
+    elif snapshot_store.rewrite_last_seen(keys, last_seen_at) is None:
+        outbox.insert(keys)
 
 
-def _after_commit(keys: list[str], tell: Callable[[], bool]) -> None:
-    """Tell the cache once this transaction has committed; the row says so until it was told."""
-    pending = PendingInvalidation.objects.create(keys=keys).pk
-
-    def after_commit() -> None:
-        if tell():
-            pending_invalidations.forget_pending([pending])
-
-    transaction.on_commit(after_commit, robust=True)
-
-
-def _told_or_pending(keys: list[str], told: bool) -> bool:
-    if not told:
-        PendingInvalidation.objects.create(keys=keys)
-    return told
-
-
-def _drop(keys: list[str]) -> bool:
-    forget_in_unit(keys)
-    return snapshot_store.drop(keys)
-
-
-def _publish_version() -> None:
-    """Let the cache have the version that has been committed. What it is not told it reads anew
-    within `store.VERSION_SECONDS`."""
-    _forget_rules()
-    try:
-        snapshot_store.publish_version(pending_invalidations.read_in_force().version)
-    except DatabaseError as error:
-        pending_invalidations.report_database(error)
-
-
-def forget_in_unit(keys: Collection[str]) -> None:
-    """Ask anew for these users within the unit of work at hand."""
+def forget_in_unit(keys: Collection[str] | None) -> None:
+    """Ask anew for these users (None: for all) within the unit of work at hand."""
     unit = current_unit()
     if unit is not None:
         unit.forget_users(keys)
+
+
+def _own_writes(alias: str) -> OwnWrites:
+    writes = own_writes.of_transaction(_tell, alias)
+    unit = current_unit()
+    if unit is not None:
+        unit.doubt(writes)
+    return writes
+
+
+def _tell(writes: OwnWrites) -> None:
+    """After the commit of these writes."""
+    if writes.rules:
+        _forget_rules()
+        snapshot_store.remove_version()
+    for row in writes.rows:
+        forget_in_unit(row.keys)
+    if writes.rows:
+        protocol.tell(writes.rows)
 
 
 def _forget_rules() -> None:

@@ -1,17 +1,19 @@
-"""Users whom the cache does not know, from the database: one query, and into the cache too."""
+"""Users whom the cache does not hold: their rows from the primary database, and into the cache."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from django.db import DatabaseError, transaction
+from django.db import DatabaseError
 
-from featureflags.cache import pending_invalidations, snapshot_store
-from featureflags.cache.single_flight import Turns
+from featureflags.cache import protocol
+from featureflags.cache.single_flight import SingleFlight
 from featureflags.cache.snapshot_store import CacheRead
 from featureflags.contexts.results import ContextSource
-from users.selectors import snapshots_by_key
+from featureflags.core.database import IsCurrent, in_transaction, primary
+from users.models import User
+from users.selectors import snapshots_and
 from users.snapshots import UserSnapshot
 
 
@@ -23,39 +25,41 @@ class Found:
     source: ContextSource
 
 
-_turns: Turns[Found | None] = Turns()
+_flights: SingleFlight[Found | None] = SingleFlight()
 
 
 def read_rows(keys: list[str], read: CacheRead) -> Found | None:
-    """The rows of these users, into the cache too; None if the database failed.
+    """The rows of these users, and into the cache; None if the database failed.
 
     Threads that ask for one cold user at once ask the database once.
     """
-    if len(keys) > 1 or transaction.get_connection().in_atomic_block:
-        # What a transaction reads, its own writes among it, is for nobody else.
+    if len(keys) > 1 or in_transaction(primary(User)):
+        # A transaction sees its own writes, which are for nobody else.
         return read_and_fill(keys, read)
 
-    def in_turn() -> Found | None:
-        # Whoever was before us, perhaps since `read`, has left it in the cache.
-        now = read if read.failed or read.database_failed else pending_invalidations.read(keys)
-        if now.fresh:
-            return Found(snapshots=now.fresh, source=ContextSource.CACHE)
+    def fly(is_late: bool) -> Found | None:
+        now = read
+        if is_late and not (read.failed or read.database_failed):
+            # Another thread has filled the cache since `read`.
+            now = protocol.read(keys)
+            if now.fresh:
+                return Found(snapshots=now.fresh, source=ContextSource.CACHE)
         return read_and_fill(keys, now)
 
-    return _turns.read(keys[0], in_turn)
+    return _flights.fly(keys[0], fly, since=read.began)
 
 
 def read_and_fill(keys: list[str], read: CacheRead) -> Found | None:
-    """The rows of these users, read after `read`, into the cache; None if the database failed.
+    """The rows of these users, read after `read`, and into the cache; None if the database failed.
 
     One query.
     """
     if read.database_failed:
         return None
     try:
-        snapshots = snapshots_by_key(keys)
+        snapshots, is_current = snapshots_and(keys, IsCurrent(), using=primary(User))
     except DatabaseError as error:
-        pending_invalidations.report_database(error)
+        protocol.report_database(error)
         return None
-    snapshot_store.fill(read, snapshots.values())
+    protocol.fill(read, snapshots.values(), is_current=is_current)
     return Found(snapshots=snapshots, source=ContextSource.DATABASE)

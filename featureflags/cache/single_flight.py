@@ -1,14 +1,15 @@
-"""One read at a time for each key: a stampede on one cold user costs one query, not a hundred.
+"""Single flight: one read at a time for each key. A stampede on one cold user costs one query.
 
-Whoever comes while a read is under way may not share it: it may have begun before a write that the
-newcomer has to see. So the newcomers wait, the first of them reads anew (and finds in the cache
-what the read before has left there), and the others share that read, which began after they came.
+A newcomer may not share a read that is under way: it may have begun before a write that the newcomer
+must see. So newcomers wait, the first of them reads anew (and finds in the cache what the read before
+it has stored), and the others share that read, which began after they came.
 """
 
 from __future__ import annotations
 
 import os
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
@@ -16,11 +17,11 @@ from typing import Generic, TypeVar
 ValueT = TypeVar("ValueT")
 
 WAIT_SECONDS = 5.0
-"""Whoever waits longer than this reads alone."""
+"""A thread that waits longer than this reads alone."""
 
 
 @dataclass(slots=True)
-class _Turn(Generic[ValueT]):
+class _Flight(Generic[ValueT]):
     """The reads of one key. `started` counts them, `last` is the newest that has ended."""
 
     lock: threading.Lock = field(default_factory=threading.Lock)
@@ -29,42 +30,50 @@ class _Turn(Generic[ValueT]):
     last: tuple[int, ValueT] | None = None
 
 
-class Turns(Generic[ValueT]):
-    """Reads by key, in this process. What a read raises is raised for its own caller alone."""
+class SingleFlight(Generic[ValueT]):
+    """Reads by key, in this process. An error of a read is raised for its own caller alone."""
 
     def __init__(self) -> None:
-        self._turns: dict[str, _Turn[ValueT]] = {}
+        self._flights: dict[str, _Flight[ValueT]] = {}
         self._lock = threading.Lock()
+        self._ended_at = float("-inf")
+        """When the last read of any key ended, on the monotonic clock."""
         os.register_at_fork(after_in_child=self._forget)
 
-    def read(self, key: str, read: Callable[[], ValueT]) -> ValueT:
-        """What `read` returns, or what it returned for another thread that began after this call."""
+    def fly(self, key: str, read: Callable[[bool], ValueT], since: float = 0.0) -> ValueT:
+        """What `read` returns, or what it returned for another thread that began after this call.
+
+        `read` is given whether another read may have ended since the moment `since` of the monotonic
+        clock: then its result is in the cache.
+        """
         with self._lock:
-            turn = self._turns.setdefault(key, _Turn())
-            turn.waiting += 1
-            seen = turn.started
-        acquired = turn.lock.acquire(timeout=WAIT_SECONDS)
+            flight = self._flights.setdefault(key, _Flight())
+            flight.waiting += 1
+            is_late = flight.waiting > 1 or self._ended_at >= since
+            seen = flight.started
+        acquired = flight.lock.acquire(timeout=WAIT_SECONDS)
         try:
-            if acquired and turn.last is not None and turn.last[0] > seen:
-                return turn.last[1]
-            turn.started += 1
-            number = turn.started
-            value = read()
+            if acquired and flight.last is not None and flight.last[0] > seen:
+                return flight.last[1]
+            flight.started += 1
+            number = flight.started
+            value = read(is_late)
             if acquired:
-                turn.last = (number, value)
+                flight.last = (number, value)
             return value
         finally:
             if acquired:
-                turn.lock.release()
-            self._leave(key, turn)
+                flight.lock.release()
+            self._leave(key, flight)
 
-    def _leave(self, key: str, turn: _Turn[ValueT]) -> None:
+    def _leave(self, key: str, flight: _Flight[ValueT]) -> None:
         with self._lock:
-            turn.waiting -= 1
-            if not turn.waiting and self._turns.get(key) is turn:
-                del self._turns[key]
+            self._ended_at = time.monotonic()
+            flight.waiting -= 1
+            if not flight.waiting and self._flights.get(key) is flight:
+                del self._flights[key]
 
     def _forget(self) -> None:
-        """In a forked child: threads that no longer exist may hold these locks."""
-        self._turns = {}
+        """In a forked child: threads that do not exist there may hold these locks."""
+        self._flights = {}
         self._lock = threading.Lock()

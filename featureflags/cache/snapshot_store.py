@@ -1,44 +1,39 @@
-"""Snapshots by user key, and the ruleset version, in the cache that Django is configured with.
+"""The shared cache, read and written by name: the steps that touch Redis or the files, and no rows.
 
-What keeps them true:
+    read = begin_get(keys).result()      the version and what is stored for these keys
+    read = lease(read)                   a lease where nothing was stored
+    put(read, entries)                   compare-and-swap over what `read` has seen
+    remove(keys, kind)                   after a write
+    lease_version(), publish(…)          the version, renewed from the database
 
-* A write does not delete an entry, it puts a marker in its place for `marker_seconds`: one that
-  keeps everybody out before the transaction commits, one of its own after it (see `entries`).
-* A fill adds where nothing was, and replaces exactly what its reader saw. It is given up when that
-  read began longer ago than half a marker's life: a marker may have come and gone since.
-* A fill waits for the commit of the transaction it was read in: what is rolled back never lands.
-* What the cache did not take is kept in the database, and made up for (see `coherence`).
-
-So nobody who read a row before it changed can put the old snapshot back afterwards. An entry past
-its 24 hours counts as a miss; it stays for 7 days as a spare for when the database is down.
-
-Every failure of the cache is survived, counted and logged once a minute.
+`featureflags.cache.protocol` puts them in order. Each failure of the cache is survived, counted, and
+logged once a minute; after one, reads pause for a second, so that a server that hangs costs its
+time-out once.
 """
 
 from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Collection, Iterable, Mapping
-from functools import cached_property
-from itertools import chain
-from typing import Final, Protocol, cast
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Any, Final, cast
 
 import msgspec
 from django.core.cache import caches
-from django.core.cache.backends.base import BaseCache
-from django.db import transaction
 
+from featureflags.cache.backends.protocol import Reply, SharedCache
 from featureflags.cache.entries import (
-    OPEN,
+    USER,
+    VERSION_NAME,
     Entry,
-    committed_marker,
     decode,
+    decode_version,
     encode,
-    is_entry,
-    is_replaceable,
-    marked_keys,
-    snapshot_key,
+    encode_version,
+    is_lease,
+    name_of,
+    names_to_remove,
+    new_lease,
 )
 from featureflags.core.conf import app_settings
 from featureflags.core.monitoring import report
@@ -46,198 +41,252 @@ from users.snapshots import UserSnapshot
 
 logger = logging.getLogger(__name__)
 
-VERSION_KEY: Final = "ruleset-version"
-VERSION_SECONDS: Final = 4
-"""The version is read from the database so often at least, and with it what the cache has missed:
-within 5 seconds a cache that was cut off is told."""
-PAUSE_SECONDS = 1.0
-"""After a failure nobody reads the cache for this long: a hanging server costs its time-out once."""
-TRIES: Final = 5
-"""Other processes publish their versions at the same time."""
+VERSION_SECONDS: Final = 4.0
+"""The version expires so long after its *lease*, which is taken before the database is read: within
+five seconds a process reads what the cache has missed."""
+LEASE_SECONDS: Final = 30.0
+"""How long a reader may take from its lease to its fill. A lease that expires costs a miss only."""
+PAUSE_SECONDS: Final = 1.0
+"""After a failure nobody reads the cache for so long."""
 
 
-class Replacing(Protocol):
-    """A cache backend with an atomic replace: ours for files and for Redis."""
+class CacheRead(msgspec.Struct, kw_only=True):
+    """What the cache held at one moment. Entries are decoded when they are asked for."""
 
-    def read_many(self, keys: Collection[str]) -> dict[str, bytes]: ...
-
-    def replace(self, key: str, old: bytes, new: bytes, timeout: float) -> bool: ...
-
-    def add_many(self, values: Mapping[str, bytes], timeout: float) -> int: ...
-
-    def replace_many(self, values: Mapping[str, tuple[bytes, bytes]], timeout: float) -> int: ...
-
-
-class CacheRead:
-    """What the cache knew at one moment. Entries are decoded when somebody asks for them."""
-
-    def __init__(
-        self,
-        *,
-        began: float,
-        failed: bool = False,
-        version: str | None = None,
-        stored: Mapping[str, bytes] | None = None,
-        database_failed: bool = False,
-    ) -> None:
-        self.began = began
-        """On the monotonic clock, in seconds, before anything was read."""
-        self.failed = failed
-        self.version = version
-        self.stored: Mapping[str, bytes] = {} if stored is None else stored
-        """The bytes of what was found, by user key: a fill replaces those, and only those."""
-        self.database_failed = database_failed
-        """The database was asked for the version in vain: it need not be asked again at once."""
-
-    def with_version(self, version: str) -> CacheRead:
-        """The same, with the version that the database has given."""
-        return CacheRead(began=self.began, failed=self.failed, version=version, stored=self.stored)
-
-    def without_database(self) -> CacheRead:
-        """The same, where the database did not give the version."""
-        return CacheRead(
-            began=self.began, failed=self.failed, stored=self.stored, database_failed=True
-        )
+    keys: Collection[str] = ()
+    began: float
+    """On the monotonic clock, in seconds, before anything was read."""
+    stored: Mapping[str, bytes] = {}
+    """By key: the bytes (an entry or a lease) that a fill may replace."""
+    version: str | None = None
+    """The version of the rules in force; None: unknown."""
+    epoch: int | None = None
+    failed: bool = False
+    """The cache cannot be used now: nothing is fresh, and nothing may be filled."""
+    database_failed: bool = False
+    """The database was asked for the version and failed: do not ask it again at once."""
+    is_own: bool = False
+    """The transaction at hand has written: what it sees is not committed."""
+    decoded: tuple[dict[str, UserSnapshot], dict[str, UserSnapshot]] | None = None
 
     @property
     def fresh(self) -> Mapping[str, UserSnapshot]:
-        """The snapshots that may be used, by user key."""
-        return self._entries[0]
+        """The snapshots that may be used, by key."""
+        return self._decoded()[0]
 
     @property
     def spare(self) -> Mapping[str, UserSnapshot]:
-        """Those past their time, for when the database is down."""
-        return self._entries[1]
+        """Snapshots past their time or of another epoch: for when the database is down."""
+        return self._decoded()[1]
 
-    @cached_property
-    def _entries(self) -> tuple[dict[str, UserSnapshot], dict[str, UserSnapshot]]:
-        fresh: dict[str, UserSnapshot] = {}
-        spare: dict[str, UserSnapshot] = {}
-        now = time.time()
-        for key, value in self.stored.items():
-            entry = entry_of(key, value)
-            if entry is not None:
-                (fresh if now < entry.fresh_until else spare)[key] = entry.snapshot
-        return fresh, spare
+    def _decoded(self) -> tuple[dict[str, UserSnapshot], dict[str, UserSnapshot]]:
+        if self.decoded is None:
+            fresh: dict[str, UserSnapshot] = {}
+            spare: dict[str, UserSnapshot] = {}
+            now = now_in_microseconds()
+            for key, stored in self.stored.items():
+                if (entry := _entry(key, stored)) is not None:
+                    is_fresh = entry.epoch == self.epoch and now < entry.fresh_until
+                    (fresh if is_fresh and not self.failed else spare)[key] = entry.snapshot
+            self.decoded = fresh, spare
+        return self.decoded
+
+
+class PendingGet:
+    """A read that was sent: of the moment at which it was, or later."""
+
+    __slots__ = ("_began", "_keys", "_leases", "_reply")
+
+    def __init__(self, keys: Collection[str], *, leases: bool) -> None:
+        self._began, self._keys, self._leases = time.monotonic(), keys, leases
+        self._reply: Reply[list[bytes | None]] | None = None
+        if self._began < _paused_until or (cache := backend()) is None:
+            return
+        names = [name_of(key) for key in keys]
+        try:
+            if leases:
+                self._reply = cache.send_read([VERSION_NAME], names, new_lease(), LEASE_SECONDS)
+            else:
+                self._reply = cache.send_read([VERSION_NAME, *names], (), b"", 0)
+        except Exception as error:  # noqa: BLE001 - each backend raises errors of its own
+            report_failure("read", error)
+
+    def result(self) -> CacheRead:
+        """What is stored. `failed` if the cache has failed or pauses."""
+        reply, self._reply = self._reply, None
+        if reply is None:
+            return CacheRead(keys=self._keys, began=self._began, failed=True)
+        try:
+            version, *values = reply.result()
+        except Exception as error:  # noqa: BLE001 - each backend raises errors of its own
+            report_failure("read", error)
+            return CacheRead(keys=self._keys, began=self._began, failed=True)
+        stored = {
+            key: value for key, value in zip(self._keys, values, strict=True) if value is not None
+        }
+        known, epoch = decode_version(version) or (None, None)
+        return CacheRead(
+            keys=self._keys, began=self._began, stored=stored, version=known, epoch=epoch
+        )
+
+    def discard(self) -> None:
+        """Discard a pending reply. Does nothing after `result`."""
+        reply, self._reply = self._reply, None
+        if reply is not None:
+            reply.discard()
+
+
+class PendingPut:
+    """A write that was sent."""
+
+    __slots__ = ("_reply", "_written")
+
+    def __init__(self, read: CacheRead, entries: Mapping[str, bytes], fresh_until: int) -> None:
+        self._reply: Reply[int] | None = None
+        cache = None if read.failed else backend()
+        self._written: int | None = None if cache is None else 0
+        swaps = {
+            name_of(key): (read.stored[key], entry)
+            for key, entry in entries.items()
+            if key in read.stored
+        }
+        if cache is None or not swaps:
+            return
+        try:
+            self._reply = cache.send_swap(swaps, _kept_seconds(fresh_until))
+        except Exception as error:  # noqa: BLE001 - each backend raises errors of its own
+            self._fail(error)
+
+    def result(self) -> int | None:
+        """How many were written: what has changed since `read` stays as it is. None: failed."""
+        reply, self._reply = self._reply, None
+        if reply is not None:
+            try:
+                self._written = reply.result()
+            except Exception as error:  # noqa: BLE001 - each backend raises errors of its own
+                self._fail(error)
+        return self._written
+
+    def discard(self) -> None:
+        """Discard a pending reply. Does nothing after `result`."""
+        reply, self._reply = self._reply, None
+        if reply is not None:
+            reply.discard()
+
+    def _fail(self, error: Exception) -> None:
+        report_failure("fill", error)
+        self._written = None
 
 
 _paused_until = 0.0
 
 
-def read(user_keys: Collection[str]) -> CacheRead:
-    """The ruleset version and the snapshots of these users, in one round trip."""
-    began = time.monotonic()
-    if is_paused(began):
-        return CacheRead(began=began, failed=True)
-    names = [VERSION_KEY, *map(snapshot_key, user_keys)]
+def begin_get(keys: Collection[str], *, leases: bool = False) -> PendingGet:
+    """Read the version and what is stored for these keys: one round trip.
+
+    With `leases`, a lease is left in the same round trip where nothing was stored.
+    """
+    return PendingGet(keys, leases=leases)
+
+
+def lease(read: CacheRead) -> CacheRead:
+    """The same, with a lease for each key that had nothing; `read` if there was none."""
+    missing = [key for key in read.keys if key not in read.stored]
+    if not missing or read.failed or (cache := backend()) is None:
+        return read
+    names = [name_of(key) for key in missing]
     try:
-        cache = backend()
-        found = (
-            cast("Replacing", cache).read_many(names)
-            if can_replace(cache)
-            else cache.get_many(names)
-        )
+        found = cache.send_read((), names, new_lease(), LEASE_SECONDS).result()
     except Exception as error:  # noqa: BLE001 - each backend raises errors of its own
-        report_failure("read", error)
-        return CacheRead(began=began, failed=True)
-    return as_read(began, user_keys, found)
+        report_failure("lease", error)
+        return read
+    leased = {key: value for key, value in zip(missing, found, strict=True) if value is not None}
+    return with_state(read, stored={**read.stored, **leased})
 
 
-def as_read(began: float, user_keys: Collection[str], found: Mapping[str, bytes]) -> CacheRead:
-    """What was found under the version's key and those of these users."""
-    version = found.get(VERSION_KEY)
-    stored = {
-        key: value
-        for key in user_keys
-        if (value := found.get(snapshot_key(key))) is not None and is_replaceable(value)
-    }
-    known = version.decode() if version is not None and is_entry(version) else None
-    return CacheRead(began=began, version=known, stored=stored)
+def put(read: CacheRead, snapshots: Iterable[UserSnapshot]) -> int | None:
+    """Write snapshots whose rows were read after `read`; see `PendingPut.result`."""
+    if read.failed or read.epoch is None:
+        return None
+    fresh_until, epoch = fresh_until_now(), read.epoch
+    entries = {each.key: encode(fresh_until, epoch, each) for each in snapshots}
+    return PendingPut(read, entries, fresh_until).result()
 
 
-def fill(source: CacheRead, snapshots: Iterable[UserSnapshot]) -> None:
-    """Keep snapshots that were read from the database after `source`, once that has committed."""
-    found = list(snapshots)
-    if found and not source.failed:
-        transaction.on_commit(lambda: _fill(source, found), robust=True)
+def remove(keys: Collection[str], kind: str = USER) -> str | None:
+    """Remove these keys, and say which cache has (its identity). None: it failed."""
+    return _remove([name for key in keys for name in names_to_remove(key, kind)])
+
+
+def remove_version() -> bool:
+    """Make each later read ask the database which version is in force; whether it was removed."""
+    return _remove([VERSION_NAME]) is not None
+
+
+def lease_version() -> tuple[bytes, str] | None:
+    """What is stored as the version (a lease of ours if nothing was), and the cache's identity.
+
+    None: the cache failed.
+    """
+    if time.monotonic() < _paused_until or (cache := backend()) is None:
+        return None
+    try:
+        return cache.lease_and_identify(VERSION_NAME, new_lease(), VERSION_SECONDS)
+    except Exception as error:  # noqa: BLE001 - each backend raises errors of its own
+        report_failure("lease", error)
+        return None
+
+
+def publish(seen: bytes, version: str, epoch: int) -> None:
+    """Store a version that was read after the lease `seen`, for what is left of the lease."""
+    cache = backend()
+    if cache is None:
+        return
+    try:
+        cache.publish(VERSION_NAME, seen, encode_version(version, epoch))
+    except Exception as error:  # noqa: BLE001 - each backend raises errors of its own
+        report_failure("publish", error)
+
+
+def rewrite_last_seen(keys: Sequence[str], last_seen_at: int) -> str | None:
+    """Set `last_seen_at` (µs) within the entries that are stored; the cache's identity, None: failed.
+
+    An entry that changes meanwhile, and a lease, is removed.
+    """
+    cache = backend()
+    if cache is None:
+        return None
+    names = [name_of(key) for key in keys]
+    try:
+        found = cache.send_read(names, (), b"", 0).result()
+        kept: set[str] = set()
+        for key, stored in zip(keys, found, strict=True):
+            entry = None if stored is None else _entry(key, stored)
+            if stored is not None and entry is not None:
+                seen = msgspec.structs.replace(entry.snapshot, last_seen_at=last_seen_at)
+                after = encode(entry.fresh_until, entry.epoch, seen)
+                swaps = {name_of(key): (stored, after)}
+                if cache.send_swap(swaps, _kept_seconds(entry.fresh_until)).result():
+                    kept.add(name_of(key))
+        rest = [name for key in keys for name in names_to_remove(key) if name not in kept]
+        return cache.remove(rest)
+    except Exception as error:  # noqa: BLE001 - each backend raises errors of its own
+        report_failure("rewrite", error)
+        return None
+
+
+def with_state(read: CacheRead, **changes: Any) -> CacheRead:
+    """The same read, with what else is known now."""
+    return msgspec.structs.replace(read, decoded=None, **changes)
+
+
+def now_in_microseconds() -> int:
+    return time.time_ns() // 1000
 
 
 def fresh_until_now() -> int:
-    """Until when an entry that is written now may be used, in seconds since the epoch."""
-    return int(time.time()) + app_settings().snapshot_seconds
-
-
-def fill_version(source: CacheRead, version: str) -> None:
-    """Keep the ruleset version that was read from the database after `source`."""
-    if not source.failed:
-        transaction.on_commit(lambda: _fill_version(source, version), robust=True)
-
-
-def mark_open(user_keys: Iterable[str]) -> bool:
-    """Keep everybody from filling until the write at hand has committed; whether the cache took it."""
-    return _set_many(dict.fromkeys(_marked(user_keys), OPEN))
-
-
-def drop(user_keys: Iterable[str]) -> bool:
-    """Put markers in the place of snapshots that a committed write has made old; say whether the
-    cache took them."""
-    return _set_many({name: committed_marker() for name in _marked(user_keys)})
-
-
-def mark_version_open() -> bool:
-    """Have everybody ask the database which rules hold until the write at hand has committed."""
-    return _set_many({VERSION_KEY: OPEN})
-
-
-def publish_version(version: str) -> bool:
-    """Keep a version that has been committed, unless the cache has a later one; whether it took it.
-
-    A version begins with its number, which committed writes raise.
-    """
-    new = version.encode()
-    try:
-        cache = backend()
-        if not can_replace(cache):
-            cache.delete(VERSION_KEY)
-            return True
-        return any(_published(cache, new) for _ in range(TRIES))
-    except Exception as error:  # noqa: BLE001 - each backend raises errors of its own
-        report_failure("publish", error)
-        return False
-
-
-def rewrite_last_seen(user_keys: Collection[str], last_seen_at: int) -> bool:
-    """Set `last_seen_at` (µs) within the entries that stand; whether the cache took it.
-
-    Where a marker or nothing stands, or somebody else writes meanwhile, a marker is left.
-    """
-    try:
-        cache = backend()
-        found = cache.get_many([snapshot_key(key) for key in user_keys])
-        rewritten = {
-            snapshot_key(key)
-            for key in user_keys
-            if (before := found.get(snapshot_key(key))) is not None
-            and (entry := entry_of(key, before)) is not None
-            and _rewrite(cache, key, before, entry, last_seen_at)
-        }
-    except Exception as error:  # noqa: BLE001 - each backend raises errors of its own
-        report_failure("rewrite", error)
-        return False
-    return _set_many(
-        {name: committed_marker() for name in _marked(user_keys) if name not in rewritten}
-    )
-
-
-def entry_of(user_key: str, value: object) -> Entry | None:
-    """A stored entry of a user; None for a marker and for what another release may have written."""
-    if not is_entry(value):
-        return None
-    try:
-        return decode(user_key, cast("bytes", value))
-    except msgspec.DecodeError as error:
-        report(logger, "cache_undecodable", "An entry of the cache is not ours: %s", error)
-        return None
+    """Until when an entry that is written now may be used, in µs since the epoch."""
+    return now_in_microseconds() + app_settings().snapshot_seconds * 1_000_000
 
 
 def resume() -> None:
@@ -246,116 +295,47 @@ def resume() -> None:
     _paused_until = 0.0
 
 
-def _fill(source: CacheRead, snapshots: list[UserSnapshot]) -> int | None:
-    fresh_until = fresh_until_now()
-    entries = {each.key: encode(fresh_until, each) for each in snapshots}
-    return write(source, entries, fresh_until)
-
-
-def write(source: CacheRead, entries: Mapping[str, bytes], fresh_until: int) -> int | None:
-    """Add what was missing, replace what was found; how many were written, None if it failed."""
-    if is_too_old(source):
-        return None
-    cache = backend()
-    timeout = kept_seconds(cache, fresh_until)
-    missing, known = missing_and_known(source, entries)
-    try:
-        if not can_replace(cache):
-            return sum(cache.add(name, value, timeout) for name, value in missing.items())
-        ours = cast("Replacing", cache)
-        return ours.add_many(missing, timeout) + ours.replace_many(known, timeout)
-    except Exception as error:  # noqa: BLE001 - each backend raises errors of its own
-        report_failure("fill", error)
-        return None
-
-
-def missing_and_known(
-    source: CacheRead, entries: Mapping[str, bytes]
-) -> tuple[dict[str, bytes], dict[str, tuple[bytes, bytes]]]:
-    """What is to be added, and what is to take the place of what `source` has seen, by name."""
-    missing: dict[str, bytes] = {}
-    known: dict[str, tuple[bytes, bytes]] = {}
-    for key, value in entries.items():
-        before = source.stored.get(key)
-        if before is None:
-            missing[snapshot_key(key)] = value
-        else:
-            known[snapshot_key(key)] = (before, value)
-    return missing, known
-
-
-def _fill_version(source: CacheRead, version: str) -> None:
-    # The version is published again after each write, so that a marker's life says nothing here.
-    if time.monotonic() - source.began > VERSION_SECONDS / 2:
-        return
-    try:
-        backend().add(VERSION_KEY, version.encode(), VERSION_SECONDS)
-    except Exception as error:  # noqa: BLE001 - each backend raises errors of its own
-        report_failure("fill", error)
-
-
-def _published(cache: BaseCache, new: bytes) -> bool:
-    """Whether `new`, or a later version, stands in the cache now."""
-    stands = cache.get(VERSION_KEY)
-    if stands is None:
-        return bool(cache.add(VERSION_KEY, new, VERSION_SECONDS))
-    if is_entry(stands) and _number(stands) >= _number(new):
-        return True
-    return cast("Replacing", cache).replace(VERSION_KEY, stands, new, VERSION_SECONDS)
-
-
-def _number(version: bytes) -> int:
-    return int(version.partition(b"-")[0])
-
-
-def _set_many(values: dict[str, bytes]) -> bool:
-    if not values:
-        return True
-    try:
-        return not backend().set_many(values, app_settings().marker_seconds)
-    except Exception as error:  # noqa: BLE001 - each backend raises errors of its own
-        report_failure("drop", error)
-        return False
-
-
-def _rewrite(cache: BaseCache, key: str, before: bytes, entry: Entry, last_seen_at: int) -> bool:
-    if not can_replace(cache):
-        return False
-    seen = msgspec.structs.replace(entry.snapshot, last_seen_at=last_seen_at)
-    after = encode(entry.fresh_until, seen)
-    timeout = kept_seconds(cache, entry.fresh_until)
-    return cast("Replacing", cache).replace(snapshot_key(key), before, after, timeout)
-
-
-def _marked(user_keys: Iterable[str]) -> Iterable[str]:
-    return chain.from_iterable(map(marked_keys, user_keys))
-
-
-def kept_seconds(cache: BaseCache, fresh_until: int) -> float:
-    """How long an entry stays: its spare time only where a fill can replace it atomically."""
-    spare = app_settings().spare_seconds if can_replace(cache) else 0
-    return max(1.0, fresh_until - time.time() + spare)
-
-
-def can_replace(cache: BaseCache) -> bool:
-    return hasattr(cache, "replace")
-
-
-def is_too_old(source: CacheRead) -> bool:
-    return time.monotonic() - source.began > app_settings().marker_seconds / 2
-
-
-def is_paused(now: float) -> bool:
-    """Whether a failure is so fresh that the cache is not to be read."""
-    return now < _paused_until
-
-
 def report_failure(what: str, error: Exception) -> None:
+    """Count and log a failure of the cache, and pause reads."""
     global _paused_until  # noqa: PLW0603 - one float for the process; a race only pauses longer
     _paused_until = time.monotonic() + PAUSE_SECONDS
     name = type(error).__name__
     report(logger, f"cache_{what}_failed", "The cache failed to %s: %s", what, name)
 
 
-def backend() -> BaseCache:
-    return caches[app_settings().cache]
+def backend() -> SharedCache | None:
+    """The cache of the setting `cache`; None if its backend cannot keep our promises."""
+    cache = caches[app_settings().cache]
+    if hasattr(cache, "send_swap"):
+        return cast("SharedCache", cache)
+    message = "%s has no compare-and-swap: no snapshots are cached. See FEATUREFLAGS['CACHE']."
+    report(logger, "cache_unsupported", message, type(cache).__name__)
+    return None
+
+
+def _remove(names: Collection[str]) -> str | None:
+    cache = backend()
+    if cache is None:
+        return None
+    try:
+        return cache.remove(names)
+    except Exception as error:  # noqa: BLE001 - each backend raises errors of its own
+        report_failure("remove", error)
+        return None
+
+
+def _entry(key: str, stored: bytes) -> Entry | None:
+    """A stored entry; None for a lease, and for what another release may have written."""
+    if is_lease(stored):
+        return None
+    try:
+        return decode(key, stored)
+    except msgspec.DecodeError as error:
+        report(logger, "cache_undecodable", "An entry of the cache is not ours: %s", error)
+        return None
+
+
+def _kept_seconds(fresh_until: int) -> float:
+    """How long an entry stays: its spare time too, since a fill replaces it atomically."""
+    left = fresh_until / 1e6 - time.time()
+    return max(1.0, left + app_settings().spare_seconds)

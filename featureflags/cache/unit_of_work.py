@@ -1,22 +1,25 @@
 """A unit of work: a request, a task or a batch reads the rules once and keeps its contexts.
 
 The memo lives in a ContextVar: every thread and every asyncio task that belongs to the unit sees
-it, no other does. Outside of a unit nothing is kept, and each call asks anew.
+it, no other does. Outside of a unit nothing is kept, and each call asks anew. A unit that has ended
+is never used again: a thread or task that was started with a copy of its context has none.
 """
 
 from __future__ import annotations
 
 import sys
 import uuid
-from collections.abc import Hashable, Iterable, Iterator
+import weakref
+from collections.abc import Collection, Hashable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from time import time_ns
 
 from django.http import HttpRequest
 
-from featureflags.cache import flag_usage
+from featureflags.cache import counters
 from featureflags.cache.compiled_rules import LoadedRuleset
+from featureflags.cache.own_writes import OwnWrites, is_pending
 from featureflags.contexts.building import UserContext
 from users.models import User
 
@@ -27,12 +30,14 @@ MAX_CONTEXTS = 10_000
 class UnitOfWork:
     """What one unit knows. `request` is the one that it serves, if it serves one."""
 
-    __slots__ = ("_contexts", "_ruleset", "_ruleset_until", "request")
+    __slots__ = ("_contexts", "_doubt", "_ruleset", "_ruleset_until", "has_ended", "request")
 
     def __init__(self, request: HttpRequest | None = None) -> None:
         self.request = request
+        self.has_ended = False
         self._ruleset: LoadedRuleset | None = None
         self._ruleset_until: int | None = None
+        self._doubt: weakref.ref[OwnWrites] | None = None
         self._contexts: dict[Hashable, tuple[UserContext, int]] = {}
         """With the instant (ns) until which each may be used."""
 
@@ -44,45 +49,59 @@ class UnitOfWork:
 
     def keep_ruleset(self, loaded: LoadedRuleset, until: int | None) -> None:
         """Use these rules until the end of the unit, or until an instant (µs)."""
-        self._ruleset, self._ruleset_until = loaded, until
+        if not self._is_in_doubt():
+            self._ruleset, self._ruleset_until = loaded, until
 
-    def recall(self, subject: object) -> UserContext | None:
-        """The context of a user, or of the key of one (text as it is written everywhere, or a
-        UUID), unless it is unknown or may have changed by now."""
+    def recall(self, subject: object, visitor: str | None = None) -> UserContext | None:
+        """The context of a user, or of the key of one (text as it is written everywhere, or a UUID).
+
+        `visitor`: with the key of the visitor that they were. None: unknown, or it may have changed
+        by now.
+        """
         kind = type(subject)
         if kind is User:
-            # Of all that tells a user, this takes the least time to look up.
-            subject = subject.id.int  # type: ignore[attr-defined]  # it is a User
+            # The fastest of all that identifies a user.
+            name: Hashable = subject.id.int  # type: ignore[attr-defined]  # it is a User
+        elif kind is str:
+            name = subject
         elif kind is uuid.UUID:
-            subject = subject.int  # type: ignore[attr-defined]  # it is a UUID
-        elif kind is not str:
+            name = subject.int  # type: ignore[attr-defined]  # it is a UUID
+        else:
             return None
-        found = self._contexts.get(subject)
+        found = self._contexts.get(name if visitor is None else (name, visitor))
         if found is None:
             return None
         context, until = found
         return context if time_ns() < until else None
 
-    def recall_visited(self, user_key: str, visitor: str) -> UserContext | None:
-        """The context of a user with the key of the visitor they were, as `recall`."""
-        found = self._contexts.get((user_key, visitor))
-        return found[0] if found is not None and time_ns() < found[1] else None
-
     def keep(
-        self, user_key: str, context: UserContext, *, primary_key: uuid.UUID | None = None
+        self,
+        subject: User | uuid.UUID | str,
+        visitor: str | None,
+        context: UserContext,
+        until: int | None,
     ) -> None:
-        """Remember the context of a user, by the primary key of the row too if there is one."""
+        """Remember a context, until an instant (µs; None: the end of the unit).
+
+        It is found by the subject, and by the same user's key as text, as a UUID, or loaded.
+        """
+        if self._is_in_doubt():
+            return
         if len(self._contexts) >= MAX_CONTEXTS:
             self._contexts.clear()
-        kept = self._contexts[user_key] = (context, _until(context))
-        if primary_key is not None:
-            self._contexts[primary_key.int] = kept
+        kept = (context, sys.maxsize if until is None else until * 1000)
+        key = context.context.key
+        names: tuple[Hashable, ...] = (key, subject) if type(subject) is str else (key,)
+        if (number := _number(subject, key)) is not None:
+            names = (*names, number)
+        for name in names:
+            self._contexts[name if visitor is None else (name, visitor)] = kept
 
-    def keep_visited(self, user_key: str, visitor: str, context: UserContext) -> None:
-        """Remember the context of a user with the key of the visitor they were."""
-        self._contexts[user_key, visitor] = (context, _until(context))
-
-    def forget_users(self, user_keys: Iterable[str]) -> None:
+    def forget_users(self, user_keys: Collection[str] | None) -> None:
+        """Forget these users; None: all."""
+        if user_keys is None:
+            self._contexts.clear()
+            return
         keys = set(user_keys)
         for name, (context, _) in list(self._contexts.items()):
             if context.context.key in keys:
@@ -93,16 +112,43 @@ class UnitOfWork:
         self._ruleset = None
         self._contexts.clear()
 
+    def doubt(self, writes: OwnWrites) -> None:
+        """Keep nothing until these writes are committed or rolled back."""
+        self._doubt = weakref.ref(writes)
 
-def _until(context: UserContext) -> int:
-    """When an attribute or a membership may change by itself, in ns; ages away if none does."""
-    until = context.valid_until
-    return sys.maxsize if until is None else until * 1000
+    def end(self) -> None:
+        """Forget everything; copies of the unit's context that live on find nothing."""
+        self.has_ended = True
+        self.request = None
+        self._ruleset = None
+        self._contexts = {}
+
+    def _is_in_doubt(self) -> bool:
+        if self._doubt is None:
+            return False
+        writes = self._doubt()
+        if writes is not None and is_pending(writes):
+            return True
+        self._doubt = None
+        return False
+
+
+def _number(subject: User | uuid.UUID | str, key: str) -> int | None:
+    """The user's UUID as a number, which loaded users are found by; None for a key of another form."""
+    try:
+        found = uuid.UUID(key) if isinstance(subject, str) else getattr(subject, "pk", subject)
+    except ValueError:
+        return None
+    return found.int if isinstance(found, uuid.UUID) else None
 
 
 _unit: ContextVar[UnitOfWork | None] = ContextVar("featureflags_unit", default=None)
-current_unit = _unit.get
-"""The unit of work at hand, or None."""
+
+
+def current_unit() -> UnitOfWork | None:
+    """The unit of work at hand, or None."""
+    unit = _unit.get()
+    return None if unit is None or unit.has_ended else unit
 
 
 @contextmanager
@@ -116,5 +162,6 @@ def unit_of_work(request: HttpRequest | None = None) -> Iterator[UnitOfWork]:
     try:
         yield unit
     finally:
+        unit.end()
         _unit.reset(token)
-        flag_usage.flush_if_due()
+        counters.flush_if_due()

@@ -39,8 +39,6 @@ class FeatureFlagsSettings:
     snapshot_seconds: int = 24 * 3600
     spare_seconds: int = 7 * 24 * 3600
     """How long a snapshot past its time is kept for the hour when the database is down."""
-    marker_seconds: int = 30
-    """How long after a write nobody may put the user back into the cache."""
     stale_seconds: float = 0.0
     """For so long after a process has asked which rules hold, its checks for loaded users need not
     ask again: they save a round trip, and may miss an edit of a segment for as long. 0: never."""

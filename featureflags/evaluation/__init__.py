@@ -28,7 +28,6 @@ from asgiref.sync import sync_to_async
 from django.http import HttpRequest
 from typing_extensions import Unpack
 
-from featureflags.cache.unit_of_work import current_unit
 from featureflags.contexts.building import InvalidAttribute, UserContext, event_data
 from featureflags.contexts.results import Evaluation, FlagUnavailable
 from featureflags.core.types import JSONValue
@@ -88,12 +87,7 @@ def is_enabled(
 
     Raises FlagUnavailable if `strict` and the answer is degraded, InvalidAttribute as configured.
     """
-    # Every later check of a unit takes this path, so as little as possible precedes the answer.
-    context = None
-    if request is None and anonymous_key is None and (unit := current_unit()) is not None:
-        context = unit.recall(user)
-    if context is None:
-        context = resolve(user, request=request, anonymous_key=anonymous_key)
+    context = resolve(user, request=request, anonymous_key=anonymous_key)
     return evaluate_boolean(flag, context, default, attributes, strict)
 
 

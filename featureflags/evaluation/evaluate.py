@@ -12,8 +12,7 @@ from typing import cast
 
 import msgspec
 
-from featureflags.cache import answer_counters, flag_usage
-from featureflags.cache.flag_usage import pending
+from featureflags.cache.counters import count_degraded, flag_usage
 from featureflags.contexts.building import UserContext, with_extra
 from featureflags.contexts.results import Degradation, Evaluation, FlagUnavailable
 from featureflags.core.monitoring import report
@@ -33,6 +32,8 @@ from featureflags.launchdarkly.client import is_looking
 from featureflags.launchdarkly.evaluator import Answer
 
 logger = logging.getLogger(__name__)
+
+pending = flag_usage.pending
 
 
 def evaluate_boolean(
@@ -133,7 +134,7 @@ def _noted(evaluation: Evaluation) -> Evaluation:
     if reasons and not is_looking():
         is_known = Degradation.FLAG_NOT_FOUND not in reasons or evaluation.flag in declared_flags()
         if is_known:
-            answer_counters.count_degraded(reasons)
+            count_degraded(reasons)
     return evaluation
 
 

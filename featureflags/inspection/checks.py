@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from featureflags.cache.flag_usage import Usage
+from featureflags.cache.counters import Usage
 from featureflags.contexts.attributes import catalogue
 from featureflags.contexts.privacy import is_withheld
 from featureflags.core.conf import app_settings

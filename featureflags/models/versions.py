@@ -1,4 +1,4 @@
-"""Which rules hold now: one row, raised and thereby locked by every write to segments or members."""
+"""Which rules are in force, and which cache may be believed: one row, locked by every write of rules."""
 
 from __future__ import annotations
 
@@ -12,15 +12,19 @@ from featureflags.core.signals import ruleset_raised
 
 
 class RulesetVersion(models.Model):
-    """The one row that says which rules hold. `token` is new with every write.
+    """The one row that says which rules are in force, and which cache entries are valid.
 
-    A transaction that is rolled back takes its number with it, and the next one uses the number
-    again: only the token tells the two apart.
+    `token` is new with every write. A transaction that is rolled back gives its number to the next
+    one: only the token tells the two apart.
     """
 
     id = models.SmallAutoField(primary_key=True)
     number = models.BigIntegerField(default=1)
     token = models.UUIDField(default=uuid.uuid4)
+    epoch = models.BigIntegerField(default=1)
+    """Cache entries of another epoch are invalid. It only rises, and never above 32 bits."""
+    identity = models.CharField(max_length=200, blank=True, default="")
+    """Which cache the epoch is about; see `featureflags.cache.backends.protocol`."""
 
     class Meta:
         verbose_name = _("ruleset version")
@@ -39,7 +43,7 @@ class RulesetVersion(models.Model):
         ruleset_raised.send(sender=cls)
 
     @classmethod
-    def read(cls) -> str:
+    def read(cls, using: str | None = None) -> str:
         """The version in force as this connection sees it: one query."""
-        row = cls.objects.filter(pk=1).first()
+        row = cls.objects.using(using).filter(pk=1).first()
         return "0" if row is None else str(row)

@@ -128,8 +128,8 @@ def _trend(by_day: Sequence[Point]) -> str:
 
 
 def _answers(answers: Answers) -> dict[str, Any]:
-    rate = answers.tallies.hit_rate
-    looked_up = sum(answers.tallies.found.values())
+    rate = answers.counted.hit_rate
+    looked_up = sum(answers.counted.found.values())
     numbers = [
         Number(label=_("Evaluations today"), value=f"{answers.today:,}"),
         Number(label=_("In 7 days"), value=f"{answers.week:,}"),
@@ -143,7 +143,7 @@ def _answers(answers: Answers) -> dict[str, Any]:
     ]
     return {
         "answer_numbers": numbers,
-        "cache_failed": answers.tallies.failed,
+        "cache_failed": answers.counted.failed,
         "answers_chart": line_chart(
             answers.by_day, title=_("Evaluations by day"), name="evaluations"
         ),
@@ -152,6 +152,6 @@ def _answers(answers: Answers) -> dict[str, Any]:
         ],
         "degradations": [
             (degradation_in_words(reason), f"{times:,}")
-            for reason, times in sorted(answers.tallies.degraded.items(), key=lambda each: -each[1])
+            for reason, times in sorted(answers.counted.degraded.items(), key=lambda each: -each[1])
         ],
     }

@@ -1,8 +1,8 @@
 """One range of users: read from the cache, then from the database, compared, and written.
 
-The cache is read before the rows, so that whatever is written to a user meanwhile stands in the
-way of the older row that we have (see `featureflags.cache.snapshot_store`). Of what the cache holds, that
-which equals the row and does not end soon stays as it is.
+The cache is read before the rows, and leases are left where nothing is stored: a write that comes
+meanwhile makes the fill of that user fail (see `featureflags.cache.protocol`). An entry that equals its
+row and does not expire soon stays as it is.
 
 Hidden SQL: one query for the keys of a range, and one for each batch of `warm_batch` users. Memory
 is that of three batches and the keys of one range.
@@ -16,10 +16,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from itertools import zip_longest
 
-from featureflags.cache import entries, snapshot_store
-from featureflags.cache.pipelined import ReadAhead, WriteAhead
-from featureflags.cache.snapshot_store import CacheRead
+from featureflags.cache import entries, protocol, snapshot_store
+from featureflags.cache.snapshot_store import CacheRead, PendingPut, begin_get
 from featureflags.core.conf import app_settings
+from featureflags.core.database import IsCurrent, primary
 from users.models import User
 from users.querysets import UserQuerySet
 from users.selectors import snapshot_values, user_keys
@@ -50,7 +50,7 @@ class Writing:
     """A batch whose rows were read, and whose entries are on their way."""
 
     read: int
-    written: WriteAhead
+    written: PendingPut
 
     def counts(self) -> Counts:
         written = self.written.result()
@@ -67,12 +67,13 @@ def warm_users(users: UserQuerySet[User], *, force: bool) -> Iterator[Counts]:
     """
     keys, size = user_keys(users), app_settings().warm_batch
     batches = [keys[start : start + size] for start in range(0, len(keys), size)]
-    reading = ReadAhead(batches[0]) if batches else None
+    reading = begin_get(batches[0], leases=True) if batches else None
     writing: Writing | None = None
     try:
         for batch, following in zip_longest(batches, batches[1:]):
-            source = ReadAhead(batch).result() if reading is None else reading.result()
-            reading = ReadAhead(following) if following else None
+            pending = begin_get(batch, leases=True) if reading is None else reading
+            source = protocol.complete(pending.result())
+            reading = begin_get(following, leases=True) if following else None
             before, writing = writing, _begin(users, batch, source, force=force)
             if before is not None:
                 yield from _ended(before)
@@ -80,9 +81,9 @@ def warm_users(users: UserQuerySet[User], *, force: bool) -> Iterator[Counts]:
             yield from _ended(writing)
     finally:
         if reading is not None:
-            reading.close()
+            reading.discard()
         if writing is not None:
-            writing.written.close()
+            writing.written.discard()
 
 
 def _ended(writing: Writing) -> Iterator[Counts]:
@@ -95,17 +96,18 @@ def _ended(writing: Writing) -> Iterator[Counts]:
 def _begin(
     users: UserQuerySet[User], keys: list[str], source: CacheRead, *, force: bool
 ) -> Writing:
-    """Read the rows, and begin to write what is missing, ends soon or differs.
+    """Read the rows, and begin to write what is missing, expires soon or differs.
 
-    The cache was read before the rows: an entry that changes after that is not overwritten with
-    older ones.
+    Rows of a replica or of an older snapshot are not read at all: nothing may be kept of them.
     """
     known, stored = frozenset(keys), source.stored
-    fresh_until = snapshot_store.fresh_until_now()
-    good_until = int(time.time()) + app_settings().warm_renew_seconds
-    head = entries.head(fresh_until)
+    fresh_until, epoch = snapshot_store.fresh_until_now(), source.epoch or 0
+    good_until = (int(time.time()) + app_settings().warm_renew_seconds) * 1_000_000
+    head = entries.head(fresh_until, epoch)
     read, to_write = 0, dict[str, bytes]()
-    in_batch = users.filter(pk__gte=uuid.UUID(keys[0]), pk__lte=uuid.UUID(keys[-1]))
+    in_batch = users.using(primary(User)).filter(
+        IsCurrent(), pk__gte=uuid.UUID(keys[0]), pk__lte=uuid.UUID(keys[-1])
+    )
     for values in snapshot_values(in_batch):
         key = values[0]
         if key not in known:
@@ -113,6 +115,10 @@ def _begin(
             continue
         read += 1
         snapshot, before = entries.encode_fields(values), stored.get(key)
-        if before is None or force or entries.fresh_until_if_same(before, snapshot) < good_until:
+        if (
+            before is None
+            or force
+            or entries.fresh_until_if_same(before, epoch, snapshot) < good_until
+        ):
             to_write[key] = head + snapshot
-    return Writing(read=read, written=WriteAhead(source, to_write, fresh_until))
+    return Writing(read=read, written=PendingPut(source, to_write, fresh_until))

@@ -254,7 +254,7 @@ class Benchmark:
 
     def cold(self) -> dict[str, Figure]:
         """By id where the cache knows nothing: one query, and the write into the cache."""
-        name, cache = entries.snapshot_key(self.key), caches[app_settings().cache]
+        name, cache = entries.name_of(self.key), caches[app_settings().cache]
 
         def check() -> None:
             cache.delete(name)

@@ -20,7 +20,7 @@ django.setup()
 from django.conf import settings
 from django.core.cache import caches
 
-from featureflags.cache.entries import encode, snapshot_key
+from featureflags.cache.entries import encode, name_of
 from featureflags.warming.progress import report
 from featureflags.warming.runs import begin
 from featureflags.warming.scope import Aim
@@ -47,8 +47,8 @@ def naive(alias: str) -> Callable[[], Done]:
         count = 0
         users = User.objects.with_group_names().order_by("pk")[:NAIVE_USERS]
         for user in users.iterator(chunk_size=2_000):
-            value = encode(0, snapshot_of(user))
-            cache.set(snapshot_key(str(user.pk)), value, 86_400)
+            value = encode(0, 1, snapshot_of(user))
+            cache.set(name_of(str(user.pk)), value, 86_400)
             count += 1
         return count, count
 

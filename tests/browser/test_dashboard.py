@@ -9,7 +9,7 @@ from django.utils import timezone
 from playwright.sync_api import Expect, Page
 
 from featureflags.audience.stored_sizes import count_everything
-from featureflags.cache import flag_usage
+from featureflags.cache import counters
 from featureflags.evaluation import is_enabled
 from featureflags.models import SegmentCount, UserCount
 from tests.browser.conftest import PHONE, VIEWER, CheckAccessibility, OpenPage, Shot, person_with
@@ -39,7 +39,7 @@ def numbers(transactional_db: None, flag_file: FlagFile) -> None:
         SegmentCount.objects.create(segment_key="pro", day=day, at_least=days, at_most=days)
     for _ in range(3):
         is_enabled("beta", anonymous_key="somebody")
-    flag_usage.flush()
+    counters.flush()
 
 
 def test_what_it_shows_and_where_it_leads(

@@ -14,7 +14,7 @@ from django.db import connection
 from django.utils import timezone
 from pytest_django.fixtures import Settings
 
-from featureflags.cache import snapshot_store
+from featureflags.cache import protocol
 from featureflags.cache.backends.file import SharedFileCache
 from featureflags.tasks import sweep_file_caches, warm_contexts
 from featureflags.warming.worker import WarmingFailed
@@ -32,7 +32,7 @@ def seen(days_ago: float) -> User:
 
 
 def is_cached(user: User) -> bool:
-    return bool(snapshot_store.read([str(user.pk)]).fresh)
+    return bool(protocol.read([str(user.pk)]).fresh)
 
 
 @pytest.mark.django_db(transaction=True)

@@ -33,7 +33,7 @@ from featureflags.admin.flags.list import (
 from featureflags.admin.segments.columns import number_in_words, size_of
 from featureflags.admin.shared.formatting import moment_in_words
 from featureflags.admin.shared.pages import SEGMENT, USER, Link, may_see, require, respond
-from featureflags.cache.flag_usage import Usage
+from featureflags.cache.counters import Usage
 from featureflags.inspection import variation_counts
 from featureflags.inspection.checks import Facts, find_problems
 from featureflags.inspection.flag_parsing import FlagView

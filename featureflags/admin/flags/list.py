@@ -23,8 +23,8 @@ from django.utils.translation import gettext_lazy
 from featureflags.admin.segments.used_by_flags import flag_address
 from featureflags.admin.shared.formatting import moment_in_words
 from featureflags.admin.shared.pages import SEGMENT, Link, require, respond
-from featureflags.cache import flag_usage
-from featureflags.cache.flag_usage import Usage
+from featureflags.cache import counters
+from featureflags.cache.counters import Usage
 from featureflags.evaluation import looking
 from featureflags.flags.declared import Flag, declared_flags
 from featureflags.inspection.dates import KnownDates, flag_dates
@@ -181,7 +181,7 @@ def known_flags() -> Known:
         uses=uses_by_flag(data),
         served={flag.key: flag for flag in flags_of(data)},
         declared=declared_flags(),
-        usage=flag_usage.read(),
+        usage=counters.read_usage(),
         dates=flag_dates(),
         segments=dict(Segment.objects.values_list("key", "pk")),
     )

@@ -1,10 +1,10 @@
 """Django's file cache, made fit for thousands of entries and for several processes.
 
-Django's own scans its directory on every `set`, removes entries at random beyond 300, deletes a
-fresh entry that replaced an expired one under its eyes, and its `add` is two steps. Here nothing
-scans while writing; expired files go when `sweep` is called; and every writer of a shard holds a
-lock on it, so that `add` and `replace` are atomic between processes. Readers take no lock: an
-entry is written aside and renamed.
+Django's own scans its folder on every `set`, removes entries at random beyond 300, may delete a
+fresh entry that has just replaced an expired one, and its `add` is two steps. Here a write scans
+nothing, expired files go when `sweep` is called, and every writer of a shard holds a lock on it: so
+each step of the cache protocol is atomic between processes. Readers take no lock: an entry is
+written aside and renamed.
 """
 
 from __future__ import annotations
@@ -16,8 +16,9 @@ import os
 import pickle
 import tempfile
 import time
+import uuid
 import zlib
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
@@ -25,10 +26,13 @@ from typing import IO, Any
 from django.core.cache.backends.base import DEFAULT_TIMEOUT
 from django.core.cache.backends.filebased import FileBasedCache
 
+from featureflags.cache.backends.protocol import Done, Swaps
+
 logger = logging.getLogger(__name__)
 
+IDENTITY_FILE = "identity"
 UNREADABLE = (EOFError, pickle.UnpicklingError, zlib.error, AttributeError, ImportError)
-"""What a file can raise that a crash cut short or another version of the code wrote."""
+"""What reading a file can raise that a crash cut short, or that another release wrote."""
 
 
 class SharedFileCache(FileBasedCache):
@@ -72,37 +76,60 @@ class SharedFileCache(FileBasedCache):
     def replace(
         self, key: str, old: Any, new: Any, timeout: float | None, version: int | None = None
     ) -> bool:
-        """Write `new` only where `old` stands now; say whether it was written. Atomic."""
+        """Write `new` only where `old` is stored now; whether it was written. Atomic."""
         path = Path(self._key_to_file(key, version))
         with self._locked(path):
-            try:
-                if self._read(path) != old:
-                    return False
-            except KeyError:
+            if self._read_or_none(path) != old:
                 return False
             self._write(path, new, timeout)
         return True
 
-    def read_many(self, keys: Collection[str]) -> dict[str, Any]:
-        """The values of those that are there, by key."""
-        return self.get_many(keys)
+    # The steps of the cache protocol, see `featureflags.cache.backends.protocol.SharedCache`.
 
-    def add_many(
-        self, values: Mapping[str, Any], timeout: float | None, version: int | None = None
-    ) -> int:
-        """Write those that are not there; how many."""
-        return sum(self.add(key, value, timeout, version) for key, value in values.items())
+    def send_read(
+        self, names: Sequence[str], to_lease: Sequence[str], lease: bytes, seconds: float
+    ) -> Done[list[bytes | None]]:
+        found = [self._read_or_none(self._path(name)) for name in names]
+        leased = [self._lease(self._path(name), lease, seconds) for name in to_lease]
+        return Done([*found, *leased])
 
-    def replace_many(
-        self,
-        values: Mapping[str, tuple[Any, Any]],
-        timeout: float | None,
-        version: int | None = None,
-    ) -> int:
-        """`replace` for each key (old and new value); how many were written."""
-        return sum(
-            self.replace(key, old, new, timeout, version) for key, (old, new) in values.items()
-        )
+    def lease_and_identify(self, name: str, lease: bytes, seconds: float) -> tuple[bytes, str]:
+        identity = self.identity()
+        return self._lease(self._path(name), lease, seconds), identity
+
+    def send_swap(self, swaps: Swaps, seconds: float) -> Done[int]:
+        found = (self.replace(name, seen, new, seconds) for name, (seen, new) in swaps.items())
+        return Done(sum(found))
+
+    def publish(self, name: str, seen: bytes, new: bytes) -> bool:
+        path = self._path(name)
+        with self._locked(path):
+            if self._read_or_none(path) != seen:
+                return False
+            self._write(path, new, self._seconds_left(path))
+        return True
+
+    def remove(self, names: Collection[str]) -> str:
+        for name in names:
+            path = self._path(name)
+            if path.exists():
+                with self._locked(path):
+                    path.unlink(missing_ok=True)
+        return self.identity()
+
+    def identity(self) -> str:
+        """Which folder this is, and since when: another one, or a copy put back, differs."""
+        path = Path(self._dir) / IDENTITY_FILE
+        try:
+            token = path.read_text()
+        except FileNotFoundError:
+            with self._locked(path):
+                if not path.exists():
+                    self._rename_into(path, lambda file: file.write(uuid.uuid4().hex.encode()))
+            token = path.read_text()
+        found = path.stat()
+        # A copy that was put back brings the token, but not the file's number and change time.
+        return f"{token}:{found.st_ino}:{found.st_ctime_ns}"
 
     def touch(
         self,
@@ -147,13 +174,16 @@ class SharedFileCache(FileBasedCache):
                     removed += 1
         return removed
 
+    def _path(self, name: str) -> Path:
+        return Path(self._key_to_file(name))
+
     def _key_to_file(self, key: str, version: int | None = None) -> str:
         name = self.make_and_validate_key(key, version=version)
         digest = hashlib.blake2b(name.encode(), digest_size=16).hexdigest()
         return str(Path(self._dir) / digest[:2] / f"{digest}{self.cache_suffix}")
 
     def _read(self, path: Path) -> Any:
-        """The value in a file; KeyError where there is none, or none that lives."""
+        """The value in a file; KeyError where there is none, or an expired one."""
         try:
             with path.open("rb") as file:
                 if self._has_expired(file):
@@ -165,11 +195,35 @@ class SharedFileCache(FileBasedCache):
             logger.warning("Unreadable cache file %s: %s", path, type(error).__name__)
             raise KeyError(path) from error
 
+    def _read_or_none(self, path: Path) -> Any:
+        try:
+            return self._read(path)
+        except KeyError:
+            return None
+
+    def _lease(self, path: Path, lease: bytes, seconds: float) -> bytes:
+        """What is stored in this file; `lease` is stored where nothing is."""
+        with self._locked(path):
+            found: bytes | None = self._read_or_none(path)
+            if found is None:
+                self._write(path, lease, seconds)
+            return lease if found is None else found
+
+    def _seconds_left(self, path: Path) -> float | None:
+        with path.open("rb") as file:
+            expiry = pickle.load(file)  # noqa: S301 - our own folder
+        return None if expiry is None else float(expiry - time.time())
+
     def _write(self, path: Path, value: Any, timeout: float | None) -> None:
+        self._rename_into(path, lambda file: self._write_content(file, timeout, value))
+
+    @staticmethod
+    def _rename_into(path: Path, write: Callable[[IO[bytes]], object]) -> None:
+        """Write a file aside and rename it: a reader finds the old one or the new one, whole."""
         handle, name = tempfile.mkstemp(dir=path.parent)
         try:
             with open(handle, "wb") as file:  # noqa: PTH123 - a descriptor, no path
-                self._write_content(file, timeout, value)
+                write(file)
             Path(name).replace(path)
         except BaseException:
             Path(name).unlink(missing_ok=True)
@@ -194,7 +248,7 @@ class SharedFileCache(FileBasedCache):
 
     @contextmanager
     def _locked(self, path: Path) -> Iterator[None]:
-        """Hold the lock of the folder that `path` lies in, against threads and processes."""
+        """Hold the lock of the folder of `path`, against threads and processes."""
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         descriptor = os.open(path.parent / ".lock", os.O_RDWR | os.O_CREAT, 0o600)
         try:
@@ -203,7 +257,7 @@ class SharedFileCache(FileBasedCache):
                 yield
             finally:
                 # A process that is forked meanwhile holds the descriptor too: closing ours alone
-                # would leave the lock to it, for as long as it lives.
+                # would leave the lock with that process for as long as it lives.
                 fcntl.flock(descriptor, fcntl.LOCK_UN)
         finally:
             os.close(descriptor)

@@ -1,41 +1,38 @@
-"""django-redis with what a coherent cache needs beside it: an atomic replace, batches, a fast read."""
+"""django-redis with the steps of the cache protocol, and a fast read.
+
+Every condition is checked in the script that writes, so a process may be paused anywhere. The
+scripts need no command newer than Redis 6.0 (KEEPTTL); `SET … NX GET` would need Redis 7.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+import re
+from collections.abc import Callable, Collection, Iterator, Sequence
 from functools import cached_property
 from itertools import islice
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from django.core.cache.backends.base import default_key_func
 from django_redis.cache import RedisCache
 from django_redis.serializers.base import BaseSerializer
+from redis.exceptions import RedisError
 
-from featureflags.cache.backends.redis_pipeline import Borrowed, Sent, lease_for_reads
+from featureflags.cache.backends.protocol import Swaps
+from featureflags.cache.backends.redis_pipeline import Borrowed, Sent, connection_for_reads
 
-REPLACE = """
-if redis.call('GET', KEYS[1]) == ARGV[1] then
-    redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])
-    return 1
-end
-return 0
-"""
-
-
-AT_ONCE = 500
-"""Keys of one call of a script, which Redis does without a pause: others wait for 2 ms."""
-
-ADD_MANY = """
-local written = 0
+LEASE: Final = """
+local found = {}
 for i, key in ipairs(KEYS) do
-    if redis.call('SET', key, ARGV[1 + i], 'NX', 'PX', ARGV[1]) then
-        written = written + 1
+    found[i] = redis.call('GET', key)
+    if not found[i] then
+        redis.call('SET', key, ARGV[1], 'PX', ARGV[2])
+        found[i] = ARGV[1]
     end
 end
-return written
+return found
 """
 
-REPLACE_MANY = """
+SWAP: Final = """
 local written = 0
 for i, key in ipairs(KEYS) do
     if redis.call('GET', key) == ARGV[1 + i] then
@@ -46,95 +43,129 @@ end
 return written
 """
 
+PUBLISH: Final = """
+if redis.call('GET', KEYS[1]) == ARGV[1] then
+    redis.call('SET', KEYS[1], ARGV[2], 'KEEPTTL')
+    return 1
+end
+return 0
+"""
+
+AT_ONCE: Final = 500
+"""Names of one script or UNLINK, which Redis works on without a break: others wait for 2 ms."""
+
+IDENTITY: Final = (["INFO", "server"], ["INFO", "replication"])
+"""`INFO server replication` in one command needs Redis 7."""
+RUN_ID: Final = re.compile(rb"^run_id:(\w+)", re.MULTILINE)
+REPLICATION_ID: Final = re.compile(rb"^master_replid:(\w+)", re.MULTILINE)
+
 Value = TypeVar("Value")
 
 
 class SharedRedisCache(RedisCache):  # type: ignore[misc]  # django-redis' base is untyped here
-    """django-redis' backend with `replace`. It raises when Redis is down, if told to."""
+    """django-redis' backend with `SharedCache`. Its steps raise redis.RedisError, always.
 
-    def read_many(self, keys: Collection[str]) -> dict[str, bytes]:
-        """The values of those that are there, by key, from the primary server: one round trip.
+    Bytes are written as they are: the cache's serializer is `BytesSerializer`. All commands go to the
+    primary server.
+    """
 
-        Half the time of `get_many`: it neither decodes nor borrows a connection from the pool.
-        Raises redis.RedisError.
-        """
-        return self.send_reads(keys).result()
+    def send_read(
+        self, names: Sequence[str], to_lease: Sequence[str], lease: bytes, seconds: float
+    ) -> Sent[list[bytes | None]]:
+        """An MGET takes half the time of `get_many`, which decodes and borrows a connection."""
+        commands = [["MGET", *self._names(names)]] if names else []
+        return self._read([*commands, *self._leases(to_lease, lease, seconds)], _flat)
 
-    def replace(
-        self, key: str, old: Any, new: Any, timeout: float, version: int | None = None
-    ) -> bool:
-        """Write `new` for `timeout` seconds, but only where `old` stands now. Atomic."""
-        client = self.client
-        redis = client.get_client(write=True)
-        name = client.make_key(key, version=version)
-        milliseconds = max(1, int(timeout * 1000))
-        return bool(
-            redis.eval(REPLACE, 1, name, client.encode(old), client.encode(new), milliseconds)
-        )
+    def lease_and_identify(self, name: str, lease: bytes, seconds: float) -> tuple[bytes, str]:
+        def parts(replies: list[Any]) -> tuple[bytes, str]:
+            return replies[-1][0], _identity(replies[:-1])
 
-    def add_many(self, values: Mapping[str, bytes], timeout: float) -> int:
-        """Write those that are not there, for `timeout` seconds; how many.
+        return self._read([*IDENTITY, *self._leases([name], lease, seconds)], parts).result()
 
-        Bytes are written as they are: the cache's serializer is `BytesSerializer`. One round trip.
-        Each write is atomic, all of them are not.
-        """
-        return self.send_writes(values, {}, timeout).result()
+    def send_swap(self, swaps: Swaps, seconds: float) -> Sent[int]:
+        kept = _milliseconds(seconds)
+        commands: list[list[Any]] = []
+        for chunk in _chunks(swaps.items()):
+            names = self._names([name for name, _ in chunk])
+            seen, new = [pair[0] for _, pair in chunk], [pair[1] for _, pair in chunk]
+            commands.append(["EVAL", SWAP, len(names), *names, kept, *seen, *new])
+        return self._write(commands, sum)
 
-    def replace_many(self, values: Mapping[str, tuple[bytes, bytes]], timeout: float) -> int:
-        """`replace` for each key (old and new value); how many were written. As `add_many`."""
-        return self.send_writes({}, values, timeout).result()
+    def publish(self, name: str, seen: bytes, new: bytes) -> bool:
+        command = ["EVAL", PUBLISH, 1, *self._names([name]), seen, new]
+        return self._write([command], lambda replies: bool(replies[0])).result()
 
-    def send_reads(self, keys: Collection[str]) -> Sent[dict[str, bytes]]:
-        """`read_many`, whose answer is awaited later. Raises redis.RedisError, as all here."""
-        wanted = list(keys)
+    def remove(self, names: Collection[str]) -> str:
+        commands = [["UNLINK", *self._names(chunk)] for chunk in _chunks(names)]
 
-        def as_found(answers: list[Any]) -> dict[str, bytes]:
-            found = zip(wanted, answers[0], strict=True)
-            return {key: value for key, value in found if isinstance(value, bytes)}
+        def identity(replies: list[Any]) -> str:
+            return _identity(replies[len(commands) :])
 
-        lease = lease_for_reads(self.client.get_client(write=True))
-        return Sent(lease, [["MGET", *self._names(wanted)]], as_found)
+        return self._write([*commands, *IDENTITY], identity).result()
 
-    def send_writes(
-        self,
-        missing: Mapping[str, bytes],
-        known: Mapping[str, tuple[bytes, bytes]],
-        timeout: float,
-    ) -> Sent[int]:
-        """`add_many` and `replace_many`, whose answer, the sum of both, is awaited later."""
-        kept = max(1, int(timeout * 1000))
-        calls: list[list[Any]] = []
-        for added in _chunks(missing):
-            names = self._names([key for key, _ in added])
-            values = [value for _, value in added]
-            calls.append(["EVAL", ADD_MANY, len(names), *names, kept, *values])
-        for replaced in _chunks(known):
-            names = self._names([key for key, _ in replaced])
-            old, new = [pair[0] for _, pair in replaced], [pair[1] for _, pair in replaced]
-            calls.append(["EVAL", REPLACE_MANY, len(names), *names, kept, *old, *new])
-        return Sent(Borrowed(self.client.get_client(write=True).connection_pool), calls, sum)
+    def replace(self, key: str, old: bytes, new: bytes, timeout: float) -> bool:
+        """Write `new` for `timeout` seconds, but only where `old` is stored now. Atomic."""
+        return bool(self.send_swap({key: (old, new)}, timeout).result())
 
-    def _names(self, keys: Collection[str]) -> list[str]:
-        """What Redis knows these keys by: `make_key` for each, at a tenth of its price."""
+    def _read(
+        self, commands: list[list[Any]], as_value: Callable[[list[Any]], Value]
+    ) -> Sent[Value]:
+        return Sent(connection_for_reads(self.client.get_client(write=True)), commands, as_value)
+
+    def _write(
+        self, commands: list[list[Any]], as_value: Callable[[list[Any]], Value]
+    ) -> Sent[Value]:
+        pool = self.client.get_client(write=True).connection_pool
+        return Sent(Borrowed(pool), commands, as_value)
+
+    def _leases(self, names: Sequence[str], lease: bytes, seconds: float) -> list[list[Any]]:
+        kept = _milliseconds(seconds)
+        return [
+            ["EVAL", LEASE, len(chunk), *self._names(chunk), lease, kept]
+            for chunk in _chunks(names)
+        ]
+
+    def _names(self, names: Collection[str]) -> list[str]:
+        """The keys in Redis: `make_key` for each, at a tenth of its price."""
         if self.key_func is not default_key_func:
-            return [self.client.make_key(key) for key in keys]
+            return [self.client.make_key(name) for name in names]
         prefix = self._prefix
-        return [prefix + key for key in keys]
+        return [prefix + name for name in names]
 
     @cached_property
     def _prefix(self) -> str:
         return str(self.client.make_key(""))
 
 
-def _chunks(values: Mapping[str, Value]) -> Iterator[list[tuple[str, Value]]]:
-    """Keys and values, `AT_ONCE` at a time."""
-    items = iter(values.items())
-    while chunk := list(islice(items, AT_ONCE)):
+def _flat(replies: list[Any]) -> list[bytes | None]:
+    if len(replies) == 1:
+        found: list[bytes | None] = replies[0]
+        return found
+    return [value for reply in replies for value in reply]
+
+
+def _identity(replies: list[Any]) -> str:
+    """Which Redis it is, and since when: both change with a restart or a failover."""
+    text = b"\n".join(replies)
+    run, replication = RUN_ID.search(text), REPLICATION_ID.search(text)
+    if run is None or replication is None:
+        raise RedisError("INFO names no run_id and master_replid: this server cannot be identified")
+    return f"{run[1].decode()}:{replication[1].decode()}"
+
+
+def _milliseconds(seconds: float) -> int:
+    return max(1, int(seconds * 1000))
+
+
+def _chunks(items: Collection[Value]) -> Iterator[list[Value]]:
+    """`AT_ONCE` items at a time."""
+    rest = iter(items)
+    while chunk := list(islice(rest, AT_ONCE)):
         yield chunk
 
 
 class BytesSerializer(BaseSerializer):  # type: ignore[misc]  # django-redis' base is untyped here
-    """Bytes as they are: what the snapshot store writes is encoded already."""
+    """Bytes as they are: what we store is encoded already."""
 
     def dumps(self, value: Any) -> bytes:
         if not isinstance(value, bytes):

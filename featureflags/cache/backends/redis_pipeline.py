@@ -1,7 +1,7 @@
-"""Commands that Redis is told at once, and whose answers are awaited later.
+"""Commands sent to Redis at once, and their replies read later.
 
-Reads go over a connection that their thread keeps, at half the price of one that is borrowed from
-the pool; where that one is waiting for an answer already, and for writes, one is borrowed.
+Reads use a connection that their thread keeps, at half the price of one borrowed from the pool.
+Writes, and reads while that connection waits for a reply already, borrow one.
 """
 
 from __future__ import annotations
@@ -14,22 +14,22 @@ from typing import Any, Generic, Protocol, TypeVar, cast
 from redis import ConnectionPool, Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
 
-Answer = TypeVar("Answer")
+Value = TypeVar("Value")
 
 
-class Lease(Protocol):
+class Loan(Protocol):
     """A connection while it is ours."""
 
     connection: Any
-    """redis-py's, which connects by itself when something is sent over it."""
+    """redis-py's, which connects by itself when something is sent."""
     may_be_stale: bool
-    """Nobody has looked whether the server has closed it meanwhile."""
+    """Nobody has checked whether the server has closed it meanwhile."""
 
     def release(self) -> None: ...
 
 
 class Borrowed:
-    """A connection of the pool, which looks whether it still lives before it lends it."""
+    """A connection of the pool, which checks that it is alive before it lends it."""
 
     may_be_stale = False
 
@@ -47,7 +47,7 @@ class Kept:
     may_be_stale = True
 
     def __init__(self, client: Redis) -> None:
-        # It gives the connection back to the pool when it is collected.
+        # The client gives the connection back to the pool when it is collected.
         self._client: Any = client.client()  # type: ignore[no-untyped-call]
         self.connection: Any = self._client.connection
         self.is_free = True
@@ -56,81 +56,81 @@ class Kept:
         self.is_free = True
 
 
-class Sent(Generic[Answer]):
-    """Commands that Redis is at, on a connection of their own until `result` or `close`."""
+class Sent(Generic[Value]):
+    """Commands on their way, on a connection of their own until `result` or `discard`."""
 
-    __slots__ = ("_as_answer", "_calls", "_lease")
+    __slots__ = ("_as_value", "_commands", "_loan")
 
     def __init__(
         self,
-        lease: Lease,
-        calls: Sequence[Sequence[Any]],
-        as_answer: Callable[[list[Any]], Answer],
+        loan: Loan,
+        commands: Sequence[Sequence[Any]],
+        as_value: Callable[[list[Any]], Value],
     ) -> None:
-        self._lease: Lease | None = lease
-        self._calls = calls
-        self._as_answer = as_answer
+        self._loan: Loan | None = loan
+        self._commands = commands
+        self._as_value = as_value
         try:
-            self._send(lease)
+            self._send(loan)
         except BaseException:
-            self.close()
+            self.discard()
             raise
 
-    def result(self) -> Answer:
-        """Wait for the answers. Raises redis.RedisError."""
-        lease = cast("Lease", self._lease)
+    def result(self) -> Value:
+        """Wait for the replies. Raises redis.RedisError."""
+        loan = cast("Loan", self._loan)
         try:
-            answers = self._read(lease)
+            replies = self._read(loan)
         except BaseException:
-            self.close()
+            self.discard()
             raise
-        self._lease = None
-        lease.release()
-        return self._as_answer(answers)
+        self._loan = None
+        loan.release()
+        return self._as_value(replies)
 
-    def close(self) -> None:
-        """Want no answer any more; after `result`: nothing."""
-        lease, self._lease = self._lease, None
-        if lease is not None:
-            # What it would say next is not for whoever takes it next.
-            lease.connection.disconnect()
-            lease.release()
+    def discard(self) -> None:
+        """Discard a pending reply. Does nothing after `result`."""
+        loan, self._loan = self._loan, None
+        if loan is not None:
+            # The next borrower must not read our reply.
+            loan.connection.disconnect()
+            loan.release()
 
-    def _send(self, lease: Lease) -> None:
+    def _send(self, loan: Loan) -> None:
         try:
-            self._tell(lease)
+            self._write(loan)
         except RedisConnectionError:
-            if not lease.may_be_stale:
+            if not loan.may_be_stale:
                 raise
-            self._tell(lease)
+            self._write(loan)
 
-    def _tell(self, lease: Lease) -> None:
-        for call in self._calls:
-            # One command at a time: none of them is packed while Redis has nothing to do.
-            lease.connection.send_command(*call)
+    def _write(self, loan: Loan) -> None:
+        for command in self._commands:
+            # One command at a time: Redis works on the first while we pack the second.
+            loan.connection.send_command(*command)
 
-    def _read(self, lease: Lease) -> list[Any]:
-        read = lease.connection.read_response
+    def _read(self, loan: Loan) -> list[Any]:
+        read = loan.connection.read_response
         try:
-            return [read() for _ in self._calls]
+            return [read() for _ in self._commands]
         except RedisConnectionError:
-            if not lease.may_be_stale:
+            if not loan.may_be_stale:
                 raise
-            # Closed while it was idle, or just now: once more, on a new one.
-            lease.connection.disconnect()
-            self._tell(lease)
-            return [read() for _ in self._calls]
+            # The server closed it while it was idle, or just now: once more, on a new connection.
+            loan.connection.disconnect()
+            self._write(loan)
+            return [read() for _ in self._commands]
 
 
 _of_this_thread = threading.local()
 
 
-def lease_for_reads(client: Redis) -> Lease:
-    """This thread's own connection, if it is free, else one of the pool."""
+def connection_for_reads(client: Redis) -> Loan:
+    """This thread's own connection if it is free, else one of the pool."""
     pid = os.getpid()
     all_kept: dict[ConnectionPool, Kept] = _of_this_thread.__dict__.setdefault("kept", {})
     if _of_this_thread.__dict__.get("pid") != pid:
-        # The sockets of a forked child are its parent's.
+        # The sockets that a forked child inherits belong to its parent.
         all_kept.clear()
         _of_this_thread.pid = pid
     kept = all_kept.get(client.connection_pool)

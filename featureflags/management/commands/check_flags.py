@@ -9,7 +9,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import DatabaseError
 
-from featureflags.cache import daily_counters, flag_usage
+from featureflags.cache import counters
 from featureflags.flags.declared import declared_flags
 from featureflags.inspection.checks import Facts, Finding, Kind, archived, find_problems
 from featureflags.inspection.flag_parsing import RawData
@@ -40,7 +40,7 @@ DAYS = 30
 
 
 def _days(text: str) -> int:
-    most = daily_counters.KEPT_DAYS - 1
+    most = counters.KEPT_DAYS - 1
     if not text.isdecimal() or not 1 <= int(text) <= most:
         raise ArgumentTypeError(f"a number of days from 1 to {most}")
     return int(text)
@@ -97,7 +97,7 @@ def _facts(data: RawData, days: int) -> tuple[Facts, list[str]]:
         declared=declared,
         segments=segments,
         archived=gone,
-        usage=flag_usage.read(),
+        usage=counters.read_usage(),
         today=datetime.datetime.now(datetime.UTC).date(),
         days=days,
     )

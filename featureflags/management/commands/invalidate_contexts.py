@@ -8,7 +8,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import transaction
 
-from featureflags.cache import snapshot_store
+from featureflags.cache import invalidation
 from featureflags.management.arguments import USER_HELP, as_key
 from featureflags.models.versions import RulesetVersion
 from users.selectors import find_user
@@ -39,7 +39,7 @@ class Command(BaseCommand):
         if not options["users"] and not options["all_segments"]:
             raise CommandError("Name users, or --all-segments.")
         keys = [_key_of(user) for user in options["users"]]
-        if not snapshot_store.drop(keys):
+        if not invalidation.drop_snapshots(keys):
             raise CommandError("The cache did not take it: its entries stand. Try again.")
         if options["all_segments"]:
             with transaction.atomic():

@@ -17,7 +17,7 @@ from pytest_django.fixtures import Settings
 from config.settings.caches import redis_caches
 from featureflags.admin.dashboard import answers_part, segments_part, users_part, warmings_part
 from featureflags.audience.stored_sizes import count_everything
-from featureflags.cache import flag_usage
+from featureflags.cache import counters
 from featureflags.evaluation import is_enabled
 from featureflags.models import SegmentCount, UserCount, WarmRun
 from featureflags.warming.scope import aim_for
@@ -131,10 +131,10 @@ class TestAnswers:
         for _ in range(4):
             is_enabled("beta", str(user.pk))
         is_enabled("welcome-tour", anonymous_key="x")
-        flag_usage.flush()
+        counters.flush()
         found = answers_part()
         assert (found.today, found.week, found.degraded) == (5, 5, 1)
-        assert found.tallies.hit_rate == pytest.approx(0.75)
+        assert found.counted.hit_rate == pytest.approx(0.75)
         shown = page(staff)
         assert "<dt>Evaluations today</dt><dd>5</dd>" in shown
         assert "75.0 % of 4" in shown

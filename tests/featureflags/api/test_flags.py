@@ -12,7 +12,7 @@ from django.test.utils import CaptureQueriesContext
 from pytest_django.fixtures import Settings
 from rest_framework.test import APIClient
 
-from featureflags.cache import snapshot_store
+from featureflags.cache import protocol
 from featureflags.evaluation import variation_detail
 from featureflags.launchdarkly.client import close
 from tests.conftest import FlagFile
@@ -141,13 +141,13 @@ def test_who_asks_is_kept_as_stored_for_when_the_database_is_down(by_session: Ca
     key = str(user.pk)
     client = by_session(user)
     one(client, "new-checkout")
-    assert snapshot_store.read([key]).fresh[key].email == user.email
+    assert protocol.read([key]).fresh[key].email == user.email
     request = RequestFactory().get("/")
     empty_caches("featureflags")
     user.email = "never-saved@agpt.co"
     request.user = user
     assert variation_detail("new-checkout", request=request).source == "loaded"
-    assert snapshot_store.read([key]).fresh[key].email != user.email
+    assert protocol.read([key]).fresh[key].email != user.email
     with CaptureQueriesContext(connection) as queries:
         variation_detail("new-checkout", request=request)
     assert [query["sql"] for query in queries if 'FROM "users_user" ' in query["sql"]] == []

@@ -24,7 +24,7 @@ from django.contrib.auth.models import Group
 from django.db import transaction
 from django.test import override_settings
 
-from featureflags.cache import pending_invalidations
+from featureflags.cache import outbox
 from featureflags.cache.unit_of_work import unit_of_work
 from featureflags.core.conf import app_settings
 from featureflags.evaluation.resolve import contexts_for, resolve
@@ -96,7 +96,7 @@ def die_behind_commit(name: str, *arguments: Any) -> None:
 
 
 def die_behind_a_long_transaction(seconds: float, name: str, *arguments: Any) -> None:
-    """The same, where the markers that were set within the transaction have gone meanwhile."""
+    """The same, after a transaction in which others have time to read the old row."""
     with transaction.atomic():
         transaction.on_commit(die)
         DOES[name](*arguments)
@@ -117,7 +117,7 @@ def change_settings(**values: Any) -> None:
 
 
 def pending() -> bool:
-    return pending_invalidations.read_in_force().is_pending
+    return outbox.in_force().has_pending
 
 
 DOES: dict[str, Callable[..., Any]] = {

@@ -3,8 +3,7 @@
 `python -m tests.featureflags.cache.stress ROLE SEED PROTECTED` works from one line of its standard
 input to the next, then says how many rounds it has done, and so on until the input ends.
 Between the read of a row and what follows it lies a pause, so that races that are rare become
-frequent. Without protection a write deletes the entry, and a fill writes what it has: as a cache is
-used by whoever does not know better.
+frequent. Without protection a fill writes what it has, as a cache is commonly used.
 """
 
 from __future__ import annotations
@@ -15,7 +14,6 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
-from functools import partial
 from typing import Any
 
 import django
@@ -24,13 +22,12 @@ django.setup()
 
 # ruff: noqa: E402 - models can be imported only now
 from django.contrib.auth.models import Group
-from django.core.cache import caches
 from django.db import transaction
 from django.utils import timezone
 
-from featureflags.cache import entries, read_through, snapshot_store
+from featureflags.cache import read_through, snapshot_store
+from featureflags.cache.backends.protocol import Done
 from featureflags.cache.unit_of_work import unit_of_work
-from featureflags.core.conf import app_settings
 from featureflags.evaluation.resolve import contexts_for, resolve
 from featureflags.warming import batches
 from users.models import User
@@ -41,8 +38,8 @@ chance = random.Random()
 
 
 def paused(read: Callable[..., Any]) -> Callable[..., Any]:
-    def read_and_pause(*arguments: Any) -> Any:
-        found = read(*arguments)
+    def read_and_pause(*arguments: Any, **options: Any) -> Any:
+        found = read(*arguments, **options)
         time.sleep(chance.random() * PAUSE_SECONDS)
         return found
 
@@ -120,34 +117,14 @@ ROLES: dict[str, Callable[[list[str]], None]] = {
 
 
 def take_protection_away() -> None:
-    """Delete where a marker would stand, and write over whatever is there."""
+    """Store whatever was read, without a look at what is stored now."""
+    backend = type(snapshot_store.backend())
 
-    def write(
-        _source: snapshot_store.CacheRead, found: Mapping[str, bytes], _fresh_until: int
-    ) -> int:
-        values = {entries.snapshot_key(key): value for key, value in found.items()}
-        caches[app_settings().cache].set_many(values, app_settings().snapshot_seconds)
-        return len(values)
+    def set_all(self: Any, swaps: Mapping[str, tuple[bytes, bytes]], seconds: float) -> Done[int]:
+        self.set_many({name: new for name, (_, new) in swaps.items()}, seconds)
+        return Done(len(swaps))
 
-    class Unprotected:
-        """In the place of `WriteAhead`."""
-
-        def __init__(self, *written: Any) -> None:
-            self.result = partial(write, *written)
-
-        def close(self) -> None:
-            """It was never begun."""
-
-    def drop(keys: Any) -> bool:
-        caches[app_settings().cache].delete_many([entries.snapshot_key(key) for key in keys])
-        return True
-
-    replacing: Any = snapshot_store
-    replacing.write = write
-    replacing.drop = drop
-    replacing.mark_open = lambda _keys: True
-    warming: Any = batches
-    warming.WriteAhead = Unprotected
+    backend.send_swap = set_all  # type: ignore[method-assign, union-attr]
 
 
 def lines_of(lines: queue.Queue[str]) -> None:
@@ -158,7 +135,7 @@ def lines_of(lines: queue.Queue[str]) -> None:
 
 def main(role: str, seed: str, protected: str) -> None:
     chance.seed(int(seed))
-    read_through.snapshots_by_key = paused(read_through.snapshots_by_key)  # type: ignore[attr-defined]
+    read_through.snapshots_and = paused(read_through.snapshots_and)  # type: ignore[attr-defined]
     values_of = batches.snapshot_values  # type: ignore[attr-defined]
     batches.snapshot_values = paused(lambda users: list(values_of(users)))  # type: ignore[attr-defined]
     if protected == "no":

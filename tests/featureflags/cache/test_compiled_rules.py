@@ -276,7 +276,7 @@ class TestDatabaseDown:
 
     def test_when_nobody_knows_the_version_the_last_known_rules_are_stale(self) -> None:
         current_ruleset()
-        snapshot_store.mark_version_open()
+        snapshot_store.remove_version()
         with database_down():
             loaded = current_ruleset()
         assert "user" in loaded.ruleset.match(ATTRIBUTES, now=0)

@@ -12,21 +12,25 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from featureflags.cache.entries import (
-    OPEN,
     Entry,
-    committed_marker,
     decode,
+    decode_version,
     encode,
     encode_fields,
+    encode_version,
     fresh_until_if_same,
     head,
-    snapshot_key,
+    is_lease,
+    name_of,
+    names_to_remove,
+    new_lease,
 )
 from featureflags.management.demo.random_users import crowd
 from users.snapshots import UserSnapshot
 from users.times import to_microseconds
 
-UNTIL = 1_800_000_000
+UNTIL = 1_800_000_000_000_000
+EPOCH = 1_764_000_000
 
 
 def snapshot(**metadata: Any) -> UserSnapshot:
@@ -52,10 +56,10 @@ def fields(of: UserSnapshot) -> bytes:
 @given(st.dictionaries(st.text(), st.integers(-(10**30), 10**30) | st.floats(allow_nan=False)))
 def test_a_head_and_the_fields_are_an_entry(metadata: dict[str, Any]) -> None:
     found = snapshot(**metadata) if all(map(str.isidentifier, metadata)) else snapshot(x=metadata)
-    whole = head(UNTIL) + fields(found)
-    assert whole == encode(UNTIL, found)
-    assert decode(found.key, whole) == Entry(UNTIL, found)
-    assert fresh_until_if_same(whole, fields(found)) == UNTIL
+    whole = head(UNTIL, EPOCH) + fields(found)
+    assert whole == encode(UNTIL, EPOCH, found)
+    assert decode(found.key, whole) == Entry(UNTIL, EPOCH, found)
+    assert fresh_until_if_same(whole, EPOCH, fields(found)) == UNTIL
 
 
 @pytest.mark.parametrize(
@@ -63,39 +67,39 @@ def test_a_head_and_the_fields_are_an_entry(metadata: dict[str, Any]) -> None:
 )
 def test_numbers_beyond_64_bits_come_back_as_they_were(number: int) -> None:
     deep = snapshot(n=number, deep=[{"x": [number, 1.5, "é", None, True]}])
-    back = decode(deep.key, encode(UNTIL, deep)).snapshot
+    back = decode(deep.key, encode(UNTIL, EPOCH, deep)).snapshot
     assert back == deep
     assert type(back.metadata["n"]) is int
 
 
-def test_another_snapshot_a_marker_or_no_entry_is_not_the_same() -> None:
+def test_another_snapshot_or_epoch_or_a_lease_is_not_the_same() -> None:
     ours = fields(snapshot(plan="pro"))
     others = [
-        encode(UNTIL, snapshot(plan="free")),
-        encode(UNTIL, snapshot(plan="prof")),
-        encode(UNTIL, snapshot()),
-        OPEN,
-        committed_marker(),
+        encode(UNTIL, EPOCH, snapshot(plan="free")),
+        encode(UNTIL, EPOCH, snapshot(plan="prof")),
+        encode(UNTIL, EPOCH, snapshot()),
+        encode(UNTIL, EPOCH + 1, snapshot(plan="pro")),
+        new_lease(),
         b"",
         ours,
-        b"xxxxxx" + ours,
-        head(2**40) + ours,
+        b"x" * len(head(UNTIL, EPOCH)) + ours,
     ]
-    assert [fresh_until_if_same(other, ours) for other in others] == [0] * len(others)
+    assert [fresh_until_if_same(other, EPOCH, ours) for other in others] == [0] * len(others)
 
 
 def test_what_is_of_another_release_is_no_entry() -> None:
-    foreign = msgspec.msgpack.encode((UNTIL, [msgspec.msgpack.Ext(9, b"1")]))
+    foreign = msgspec.msgpack.encode((UNTIL, EPOCH, [msgspec.msgpack.Ext(9, b"1")]))
     with pytest.raises(msgspec.DecodeError):
         decode("x", foreign)
 
 
 def test_a_typical_user_takes_little() -> None:
-    """108 bytes fill the 112 that Redis' allocator gives out; with the key, its expiry and what
-    Redis keeps beside them that is less than 300 for each user. `make bench` measures it."""
+    """With the key, its expiry and what Redis keeps beside them that is less than 300 bytes for each
+    user. `make bench` measures it."""
     crowd_of = [
         encode(
             UNTIL,
+            EPOCH,
             UserSnapshot(
                 key=str(user.id),
                 email=user.email,
@@ -112,5 +116,19 @@ def test_a_typical_user_takes_little() -> None:
         )
         for user in crowd(1000, datetime.datetime(2026, 6, 1, tzinfo=datetime.UTC))
     ]
-    assert sum(map(len, crowd_of)) / len(crowd_of) <= 108
-    assert len(snapshot_key(str(uuid.UUID(int=0)))) < 50
+    assert sum(map(len, crowd_of)) / len(crowd_of) <= 117
+    assert len(name_of(str(uuid.UUID(int=0)))) < 50
+
+
+def test_a_version_comes_back_and_a_lease_is_none() -> None:
+    assert decode_version(encode_version("12-9f1c2d3e", EPOCH)) == ("12-9f1c2d3e", EPOCH)
+    for other in (None, new_lease(), b"", b"12-9f1c2d3e", b"1|x", b"\xff|1"[:1]):
+        assert decode_version(other) is None
+    assert is_lease(new_lease())
+    assert new_lease() != new_lease()
+
+
+def test_a_write_removes_the_entries_of_the_releases_beside_this_one() -> None:
+    names = names_to_remove("ada")
+    assert name_of("ada") in names
+    assert len(set(names)) == 3

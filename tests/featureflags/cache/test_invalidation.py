@@ -16,14 +16,16 @@ from django.db.models import F
 from django.utils import timezone
 from rest_framework.authtoken.models import Token, TokenProxy
 
-from featureflags.cache import entries, invalidation, snapshot_store
+from featureflags.cache import entries, invalidation, protocol
 from featureflags.cache.unit_of_work import unit_of_work
 from featureflags.contexts.results import ContextSource
+from featureflags.core.database import IsCurrent
 from featureflags.evaluation.resolve import contexts_for, resolve
 from featureflags.models import SegmentMember
 from tests.emptying import empty_caches
 from tests.factories import SegmentFactory, SegmentMemberFactory, UserFactory, clause, rule
 from users.models import User
+from users.selectors import snapshots_and
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -36,7 +38,7 @@ def warm(user: User) -> str:
 
 
 def is_warm(key: str) -> bool:
-    return key in snapshot_store.read([key]).fresh
+    return key in protocol.read([key]).fresh
 
 
 @pytest.fixture
@@ -48,8 +50,6 @@ def group() -> Group:
 def user(group: Group) -> User:
     member = UserFactory.create()
     member.groups.add(group)
-    # The markers of the writes above would keep the snapshot out for half a minute.
-    empty_caches()
     return member
 
 
@@ -175,12 +175,11 @@ def test_a_write_that_is_rolled_back_leaves_no_trace(user: User) -> None:
 def test_a_reader_before_the_commit_does_not_put_the_old_row_back(user: User) -> None:
     """The order that poisons a cache: read the row, commit a change, fill with what was read."""
     key = str(user.pk)
-    read = snapshot_store.read([key])
-    from users.selectors import snapshots_by_key  # noqa: PLC0415 - beside what it shows
-
-    old = snapshots_by_key([key])
+    read = protocol.read([key])
+    old, is_current = snapshots_and([key], IsCurrent(), using="default")
     User.objects.update(role="admin")
-    snapshot_store.fill(read, old.values())
+    protocol.fill(read, old.values(), is_current=is_current)
+    assert is_current
     assert resolve(key).context.get("role") == "admin"
 
 
@@ -246,10 +245,8 @@ def test_deleting_a_user_leaves_nothing_of_them_behind() -> None:
     stored = everything_stored()
     for needle in (key, key.replace("-", ""), token.key, "ada.leaves", "Ada Leaves"):
         assert needle not in stored
-    left = caches["featureflags"].get(entries.snapshot_key(key))
-    assert left.startswith(entries.COMMITTED)
-    assert len(left) == len(entries.committed_marker())
-    assert snapshot_store.read([key]).spare == {}
+    assert caches["featureflags"].get(entries.name_of(key)) is None
+    assert protocol.read([key]).spare == {}
 
 
 def everything_stored() -> str:

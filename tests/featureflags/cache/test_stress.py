@@ -14,7 +14,7 @@ from contextlib import contextmanager
 import pytest
 from django.contrib.auth.models import Group
 
-from featureflags.cache import pending_invalidations, snapshot_store
+from featureflags.cache import outbox, protocol
 from tests.factories import UserFactory
 from tests.services.processes import Piped, on_this_database
 from tests.services.waiting import wait_until
@@ -91,7 +91,7 @@ def keys() -> list[str]:
 
 def wrong_entries(keys: list[str]) -> dict[str, tuple[object, object]]:
     """What the cache would answer, and the row, where they differ."""
-    cached = snapshot_store.read(keys).fresh
+    cached = protocol.read(keys).fresh
     rows = snapshots_by_key(keys)
     return {key: (found, rows.get(key)) for key, found in cached.items() if found != rows.get(key)}
 
@@ -100,8 +100,8 @@ def settle() -> None:
     """Wait as long as a process that died may leave something behind: 5 seconds."""
 
     def nothing_is_pending() -> bool:
-        pending_invalidations.read(())
-        return not pending_invalidations.read_in_force().is_pending
+        protocol.read(())
+        return not outbox.in_force().has_pending
 
     wait_until(nothing_is_pending, timeout=END_SECONDS, what="the cache to be told")
 

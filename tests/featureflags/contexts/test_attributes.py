@@ -11,7 +11,7 @@ from django.db.models.functions import Length
 from django.utils import timezone
 from pytest_django.fixtures import Settings
 
-from featureflags.cache import entries, snapshot_store
+from featureflags.cache import entries, protocol
 from featureflags.contexts.attributes import (
     Attribute,
     Privacy,
@@ -114,14 +114,14 @@ def test_an_unknown_setting_is_told(settings: Settings) -> None:
 def test_a_snapshot_is_kept_for_24_hours_under_a_versioned_key() -> None:
     assert app_settings().snapshot_seconds == 24 * 3600
     snapshot = snapshot_of(UserFactory.create())
-    snapshot_store.fill(snapshot_store.read([snapshot.key]), [snapshot])
-    name = entries.snapshot_key(snapshot.key)
+    protocol.fill(protocol.read([snapshot.key]), [snapshot], is_current=True)
+    name = entries.name_of(snapshot.key)
     assert name == f"u{SNAPSHOT_VERSION}:{snapshot.key}"
     from django.core.cache import caches  # noqa: PLC0415 - beside its use
 
     entry = entries.decode(snapshot.key, caches["featureflags"].get(name))
     in_a_day = timezone.now() + datetime.timedelta(days=1)
-    assert abs(entry.fresh_until - in_a_day.timestamp()) < 60
+    assert abs(entry.fresh_until / 1e6 - in_a_day.timestamp()) < 60
 
 
 @pytest.mark.django_db

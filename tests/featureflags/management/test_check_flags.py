@@ -14,7 +14,7 @@ from django.core.management.base import CommandError
 from pytest_django.fixtures import Settings
 
 from config.flags import ACCENT_COLOUR, INTERNAL_TOOLS
-from featureflags.cache import daily_counters, flag_usage
+from featureflags.cache import counters
 from featureflags.core.conf import app_settings
 from featureflags.evaluation import is_enabled
 from featureflags.launchdarkly.client import close
@@ -57,11 +57,9 @@ def kinds(document: dict[str, Any]) -> list[tuple[str, str]]:
 
 
 def evaluated(flag: str, days_ago: int) -> None:
-    day = daily_counters.today() - datetime.timedelta(days=days_ago)
+    day = counters.today() - datetime.timedelta(days=days_ago)
     cache = caches[app_settings().cache]
-    assert daily_counters.merge_into(
-        cache, daily_counters.entry_name(flag_usage.PREFIX, day), {flag: 1}
-    )
+    assert counters.merge_into(cache, counters.flag_usage.entry_name(day), {flag: 1})
 
 
 def test_all_fits() -> None:
@@ -135,7 +133,7 @@ def test_in_launchdarkly_but_not_declared(flag_file: FlagFile) -> None:
     code, document = run()
     assert (code, kinds(document)) == (1, [("extra", "undeclared")])
     evaluated("extra", 3)
-    day = daily_counters.today() - datetime.timedelta(days=3)
+    day = counters.today() - datetime.timedelta(days=3)
     assert run()[1]["problems"][0]["words"].endswith(f"It was last evaluated on {day}.")
     assert run("--ignore", "undeclared")[0] == 0
 
@@ -144,7 +142,7 @@ class TestNotEvaluated:
     def test_it_is_named_after_so_many_days(self) -> None:
         evaluated("internal-tools", 40)
         code, document = run()
-        day = daily_counters.today() - datetime.timedelta(days=40)
+        day = counters.today() - datetime.timedelta(days=40)
         assert (code, kinds(document)) == (1, [("internal-tools", "not-evaluated")])
         assert document["problems"][0]["words"] == (
             f"was not evaluated since {day}. Ask platform whether it can go."
@@ -172,7 +170,7 @@ class TestNotEvaluated:
         evaluated("other", 60)
         assert run()[0] == 1
         is_enabled("internal-tools", "ada")
-        assert flag_usage.flush()
+        assert counters.flush()
         assert run()[0] == 0
 
     def test_what_browsers_evaluate_is_not_known_here(self) -> None:

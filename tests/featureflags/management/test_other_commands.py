@@ -11,7 +11,7 @@ from django.core.management import get_commands, load_command_class
 from django.db import connection
 from pytest_django.fixtures import Settings
 
-from featureflags.cache import snapshot_store
+from featureflags.cache import protocol
 from featureflags.evaluation import is_enabled
 from featureflags.evaluation.resolve import resolve
 from featureflags.models import ScheduledRun, Segment
@@ -104,7 +104,7 @@ def test_whom_nobody_knows_cannot_be_forgotten_by_address(call: Call) -> None:
     ended = call("invalidate_contexts", str(user.pk), "nobody@example.com")
     assert ended.error is not None
     assert "nothing was forgotten" in ended.error
-    assert snapshot_store.read([str(user.pk)]).fresh
+    assert protocol.read([str(user.pk)]).fresh
     assert call("invalidate_contexts", str(uuid.uuid4())).error is None
     assert call("invalidate_contexts").error == "Name users, or --all-segments."
 

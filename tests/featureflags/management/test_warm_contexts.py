@@ -17,7 +17,7 @@ from django.core.management.base import CommandError
 from django.utils import timezone
 from pytest_django.fixtures import Settings
 
-from featureflags.cache import snapshot_store
+from featureflags.cache import protocol
 from featureflags.models import WarmRun
 from featureflags.warming.progress import report
 from featureflags.warming.runs import begin
@@ -38,7 +38,7 @@ def seen(days_ago: float) -> User:
 
 
 def is_cached(user: User) -> bool:
-    return bool(snapshot_store.read([str(user.pk)]).fresh)
+    return bool(protocol.read([str(user.pk)]).fresh)
 
 
 def test_the_options_say_whom(call: Call) -> None:

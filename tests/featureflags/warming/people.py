@@ -9,7 +9,7 @@ from typing import Any
 from django.utils import timezone
 from pytest_django.fixtures import Settings
 
-from featureflags.cache import entries, snapshot_store
+from featureflags.cache import entries, protocol
 from featureflags.warming.scope import Aim
 from tests.factories import UserFactory
 from users.models import User
@@ -39,16 +39,16 @@ def crowd(count: int, **fields: Any) -> list[User]:
 
 def cached(*users: User) -> dict[str, UserSnapshot]:
     """What a reader would find, by key."""
-    return dict(snapshot_store.read([str(user.pk) for user in users]).fresh)
+    return dict(protocol.read([str(user.pk) for user in users]).fresh)
 
 
 def stored(user: User) -> bytes:
-    return snapshot_store.read([str(user.pk)]).stored[str(user.pk)]
+    return protocol.read([str(user.pk)]).stored[str(user.pk)]
 
 
 def ends_at(user: User) -> int:
     """Until when the entry of a user may be used, in seconds since the epoch."""
-    return entries.decode(str(user.pk), stored(user)).fresh_until
+    return entries.decode(str(user.pk), stored(user)).fresh_until // 1_000_000
 
 
 def as_stored(*users: User) -> dict[str, UserSnapshot]:

@@ -16,7 +16,7 @@ from pytest_django.fixtures import Settings
 
 from featureflags.admin.flags import list as flags_admin
 from featureflags.audience.stored_sizes import count_everything
-from featureflags.cache import flag_usage
+from featureflags.cache import counters
 from featureflags.evaluation import is_enabled
 from featureflags.inspection import variation_counts
 from featureflags.models import FlagCount
@@ -102,7 +102,7 @@ class TestList:
         assert "No evaluation was counted yet." in viewer.get(LIST).content.decode()
         for _ in range(3):
             is_enabled("beta", anonymous_key="x")
-        flag_usage.flush()
+        counters.flush()
         response = viewer.get(LIST)
         assert rows(response)["beta"].evaluated.endswith(", 3 times")
         assert rows(response)["welcome-tour"].evaluated == ""

@@ -7,7 +7,8 @@ from django.test import override_settings
 from pytest_django.fixtures import Settings
 
 from config.settings.caches import redis_caches
-from featureflags.cache import answer_counters, flag_usage
+from featureflags.cache import counters
+from featureflags.cache.counters import AnswerCounts
 from featureflags.cache.unit_of_work import unit_of_work
 from featureflags.contexts.results import ContextSource, Degradation
 from featureflags.evaluation import all_flags, is_enabled, looking, variation
@@ -19,9 +20,9 @@ from tests.services.guarded import free_port
 pytestmark = pytest.mark.django_db
 
 
-def counted() -> answer_counters.Tallies:
-    assert flag_usage.flush()
-    return answer_counters.read(1)
+def counted() -> AnswerCounts:
+    assert counters.flush()
+    return counters.read_answers(1)
 
 
 @pytest.mark.django_db(transaction=True)
@@ -52,8 +53,8 @@ def test_a_unit_that_knows_the_user_asks_no_cache(flag_file: FlagFile) -> None:
 
 
 def test_nobody_was_looked_up() -> None:
-    assert counted() == answer_counters.Tallies()
-    assert answer_counters.Tallies().hit_rate is None
+    assert counted() == AnswerCounts()
+    assert AnswerCounts().hit_rate is None
 
 
 def test_degraded_answers_by_their_reasons(flag_file: FlagFile, settings: Settings) -> None:
@@ -81,20 +82,20 @@ def test_looking_is_not_counted(flag_file: FlagFile) -> None:
     flag_file()
     with looking():
         is_enabled("welcome-tour", str(UserFactory.create().pk))
-    assert counted() == answer_counters.Tallies()
+    assert counted() == AnswerCounts()
 
 
 def test_what_the_cache_does_not_take_is_kept(flag_file: FlagFile) -> None:
     flag_file()
     with override_settings(CACHES=redis_caches(f"redis://127.0.0.1:{free_port()}/0")):
-        answer_counters.count_degraded([Degradation.USER_STALE])
-        assert not flag_usage.flush()
-        assert answer_counters.read(1).failed
-    answer_counters.count_degraded([Degradation.USER_STALE])
+        counters.count_degraded([Degradation.USER_STALE])
+        assert not counters.flush()
+        assert counters.read_answers(1).failed
+    counters.count_degraded([Degradation.USER_STALE])
     assert counted().degraded == {Degradation.USER_STALE: 2}
 
 
 def test_what_another_release_counted_is_left_out() -> None:
-    answer_counters.pending["degraded:by-aliens"] = 1
-    answer_counters.pending["found:cache"] = 2
-    assert counted() == answer_counters.Tallies(found={ContextSource.CACHE: 2})
+    counters.flag_answers.pending["degraded:by-aliens"] = 1
+    counters.flag_answers.pending["found:cache"] = 2
+    assert counted() == AnswerCounts(found={ContextSource.CACHE: 2})

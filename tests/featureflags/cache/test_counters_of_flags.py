@@ -15,7 +15,8 @@ from django.db import connections
 from django.test import override_settings
 
 from config.settings.caches import redis_caches
-from featureflags.cache import daily_counters, flag_usage
+from featureflags.cache import counters
+from featureflags.cache.counters import flag_usage
 from featureflags.cache.unit_of_work import unit_of_work
 from featureflags.core import monitoring
 from featureflags.evaluation import (
@@ -38,8 +39,8 @@ pytestmark = pytest.mark.django_db
 
 
 def counted() -> dict[str, int]:
-    assert flag_usage.flush()
-    return dict(flag_usage.read().total)
+    assert counters.flush()
+    return dict(counters.read_usage().total)
 
 
 def test_evaluations_are_counted_by_flag_and_day(flag_file: FlagFile) -> None:
@@ -49,7 +50,7 @@ def test_evaluations_are_counted_by_flag_and_day(flag_file: FlagFile) -> None:
         variation("beta", "ada")
     is_enabled("gamma", "ada")
     assert counted() == {"beta": 3, "gamma": 1}
-    found = flag_usage.read()
+    found = counters.read_usage()
     assert found.since in {before, TODAY()}
     assert found.last["beta"] in {before, TODAY()}
 
@@ -83,16 +84,14 @@ def test_keys_that_nobody_knows_do_not_count_but_declared_and_overridden_ones(
 def test_counts_of_processes_are_added(flag_file: FlagFile) -> None:
     for _ in range(3):
         flag_usage.count("beta")
-        assert flag_usage.flush()
-    assert flag_usage.read().total == {"beta": 3}
+        assert counters.flush()
+    assert counters.read_usage().total == {"beta": 3}
 
 
 def test_processes_that_merge_at_once_lose_nothing() -> None:
     def merge() -> None:
         counts = {"beta": 1}
-        while not daily_counters.merge_into(
-            caches["featureflags"], "flag-usage:2026-01-01", counts
-        ):
+        while not counters.merge_into(caches["featureflags"], "flag-usage:2026-01-01", counts):
             time.sleep(0)
 
     threads = [threading.Thread(target=merge) for _ in range(16)]
@@ -101,7 +100,7 @@ def test_processes_that_merge_at_once_lose_nothing() -> None:
     for thread in threads:
         thread.join()
     stored = caches["featureflags"].get("flag-usage:2026-01-01")
-    assert daily_counters.counts_in(stored) == {"beta": 16}
+    assert counters.counts_in(stored) == {"beta": 16}
 
 
 def test_a_unit_merges_once_a_minute_and_its_page_does_not_wait(
@@ -109,11 +108,11 @@ def test_a_unit_merges_once_a_minute_and_its_page_does_not_wait(
 ) -> None:
     with unit_of_work():
         flag_usage.count("beta")
-    assert flag_usage.read().total == {}
-    monkeypatch.setattr(flag_usage, "_flush_at", time.monotonic())
+    assert counters.read_usage().total == {}
+    monkeypatch.setattr(counters, "_flush_at", time.monotonic())
     main = threading.get_ident()
     ran_in: list[int] = []
-    monkeypatch.setattr(flag_usage, "flush", lambda: ran_in.append(threading.get_ident()))
+    monkeypatch.setattr(counters, "flush", lambda: ran_in.append(threading.get_ident()))
     with unit_of_work():
         pass
     wait_until(lambda: ran_in, what="the merge")
@@ -124,17 +123,17 @@ def test_a_unit_merges_once_a_minute_and_its_page_does_not_wait(
 
 
 def test_the_end_of_a_unit_brings_them_into_the_cache(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(flag_usage, "_flush_at", time.monotonic())
+    monkeypatch.setattr(counters, "_flush_at", time.monotonic())
     with unit_of_work():
         flag_usage.count("beta")
-    wait_until(lambda: flag_usage.read().total == {"beta": 1}, what="the count")
+    wait_until(lambda: counters.read_usage().total == {"beta": 1}, what="the count")
 
 
 def test_what_the_cache_does_not_take_is_kept() -> None:
     with override_settings(CACHES=redis_caches(f"redis://127.0.0.1:{free_port()}/0")):
         flag_usage.count("beta")
-        assert not flag_usage.flush()
-        assert flag_usage.read().failed
+        assert not counters.flush()
+        assert counters.read_usage().failed
         flag_usage.count("beta")
     assert monitoring.counts()["usage_flush_failed"] == 1
     assert counted() == {"beta": 2}
@@ -145,20 +144,20 @@ def test_a_cache_without_replace_is_enough() -> None:
     with override_settings(CACHES={"default": memory, "featureflags": memory}):
         for _ in range(2):
             flag_usage.count("beta")
-            assert flag_usage.flush()
-        assert flag_usage.read().total == {"beta": 2}
+            assert counters.flush()
+        assert counters.read_usage().total == {"beta": 2}
 
 
 def test_an_entry_of_somebody_else_is_replaced() -> None:
-    caches["featureflags"].set(daily_counters.entry_name(flag_usage.PREFIX, TODAY()), b"\xff", 60)
+    caches["featureflags"].set(flag_usage.entry_name(TODAY()), b"\xff", 60)
     flag_usage.count("beta")
     assert counted() == {"beta": 1}
 
 
 def test_made_up_keys_do_not_fill_the_memory() -> None:
-    for number in range(flag_usage.MAX_FLAGS + 50):
+    for number in range(counters.MAX_NAMES + 50):
         flag_usage.count(f"flag-{number}")
-    assert len(flag_usage.pending) == flag_usage.MAX_FLAGS
+    assert len(flag_usage.pending) == counters.MAX_NAMES
     flag_usage.count("flag-0")
     assert flag_usage.pending["flag-0"] == 2
 
@@ -181,9 +180,9 @@ def test_a_forked_child_starts_at_nothing() -> None:
 
 def test_a_process_that_ends_merges_its_counts() -> None:
     code = (
-        "import django; django.setup(); from featureflags.cache import flag_usage; "
-        "flag_usage.count('beta'); flag_usage.count('beta')"
+        "import django; django.setup(); from featureflags.cache import counters; "
+        "counters.flag_usage.count('beta'); counters.flag_usage.count('beta')"
     )
     done = run_python({"DJANGO_SETTINGS_MODULE": "config.settings.testing"}, "-c", code)
     assert done.returncode == 0, done.stderr
-    assert flag_usage.read().total == {"beta": 2}
+    assert counters.read_usage().total == {"beta": 2}

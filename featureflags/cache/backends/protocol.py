@@ -1,0 +1,78 @@
+"""What the cache protocol needs of a backend. Redis and files keep the same promises.
+
+Every step is atomic for each name, against threads and processes:
+
+    read      what is stored under these names; a lease is left where nothing was, if wanted
+    swap      compare-and-swap: write only where exactly the seen bytes are stored
+    publish   a swap that keeps the remaining lifetime
+    remove    remove names, and say which cache has removed them (its identity)
+
+The identity of a cache changes whenever its content may have changed behind our back: a restart, a
+failover, an older image, another server. `featureflags/cache/protocol.py` compares it with the one in
+the database.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Generic, Protocol, TypeVar, runtime_checkable
+
+Value = TypeVar("Value")
+Value_co = TypeVar("Value_co", covariant=True)
+
+Swaps = Mapping[str, tuple[bytes, bytes]]
+"""By name: the bytes that were seen, and the bytes to write in their place."""
+
+
+class Reply(Protocol[Value_co]):
+    """The reply to commands that were sent."""
+
+    def result(self) -> Value_co:
+        """Wait for it. Raises what the backend raises."""
+        ...
+
+    def discard(self) -> None:
+        """Discard a pending reply. Does nothing after `result`."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Done(Generic[Value]):
+    """The reply of a backend that works at once."""
+
+    value: Value
+
+    def result(self) -> Value:
+        return self.value
+
+    def discard(self) -> None:
+        """Nothing is pending."""
+
+
+@runtime_checkable
+class SharedCache(Protocol):
+    """A Django cache backend that several processes share. Values are bytes. Seconds may be fractions."""
+
+    def send_read(
+        self, names: Sequence[str], to_lease: Sequence[str], lease: bytes, seconds: float
+    ) -> Reply[list[bytes | None]]:
+        """What is stored under `names`, then under `to_lease`, in order. Where nothing is stored
+        under a name of the latter, `lease` is, for so long."""
+        ...
+
+    def lease_and_identify(self, name: str, lease: bytes, seconds: float) -> tuple[bytes, str]:
+        """Lease one name; what is stored there then, and the identity of the cache: one round trip."""
+        ...
+
+    def send_swap(self, swaps: Swaps, seconds: float) -> Reply[int]:
+        """Write, for so long, where the seen bytes are stored; how many were written."""
+        ...
+
+    def publish(self, name: str, seen: bytes, new: bytes) -> bool:
+        """Swap one name and keep its remaining lifetime; whether it was written."""
+        ...
+
+    def remove(self, names: Collection[str]) -> str:
+        """Remove these names; the identity of the cache, read after that on the same connection."""
+        ...

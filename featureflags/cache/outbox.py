@@ -1,0 +1,120 @@
+"""The database's side of the cache protocol: the outbox, and the row with version, epoch, identity.
+
+Each write inserts an outbox row in its own transaction: which entries it has made old. The row is
+deleted once the cache that the database names has removed them. So a row that stays belongs to a
+process that died, to a cache that could not be reached, or to a program that knows nothing of us.
+
+Everything here reads and writes the primary database. Each function is one query unless it says
+otherwise, and raises DatabaseError.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from django.db.models import Exists
+
+from featureflags.cache.entries import USER
+from featureflags.core.database import IsCurrent, primary
+from featureflags.core.uncached import fresh_rows
+from featureflags.models import PendingInvalidation
+from featureflags.models.versions import RulesetVersion
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutboxRow:
+    """Entries that a write has made old."""
+
+    id: int | None
+    """None: the row is not known, or is not needed."""
+    kind: str = USER
+    keys: tuple[str, ...] | None
+    """None: everybody of that kind."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InForce:
+    """What the database says at one moment."""
+
+    version: str
+    epoch: int
+    identity: str
+    has_pending: bool
+    """Whether the outbox holds a row."""
+    is_current: bool
+    """Whether this may be shared; see `IsCurrent`."""
+
+
+def in_force() -> InForce:
+    """The version, the epoch, and whether the outbox is empty. One query, three the first time."""
+    using = primary(RulesetVersion)
+    pending = Exists(PendingInvalidation.objects.all())
+    rows = RulesetVersion.objects.using(using).annotate(pending=pending, current=IsCurrent())
+    with fresh_rows():
+        row = rows.filter(pk=1).first()
+        if row is None:
+            RulesetVersion.objects.using(using).get_or_create(pk=1)
+            row = rows.get(pk=1)
+    return InForce(
+        version=str(row),
+        epoch=row.epoch,
+        identity=row.identity,
+        has_pending=row.pending,
+        is_current=bool(row.current),
+    )
+
+
+def adopt(seen: InForce, identity: str) -> int | None:
+    """Begin an epoch for a cache that the database does not know; the epoch.
+
+    None: somebody else was faster. What that process has begun is not ours to use.
+    """
+    epoch = _next(seen.epoch)
+    row = RulesetVersion.objects.using(primary(RulesetVersion)).filter(
+        pk=1, identity=seen.identity, epoch=seen.epoch
+    )
+    return epoch if row.update(epoch=epoch, identity=identity) else None
+
+
+def raise_epoch() -> None:
+    """Make every entry invalid. Two queries."""
+    using = primary(RulesetVersion)
+    while True:
+        seen = in_force().epoch
+        row = RulesetVersion.objects.using(using).filter(pk=1, epoch=seen)
+        if row.update(epoch=_next(seen)):
+            return
+
+
+def pending(limit: int) -> list[OutboxRow]:
+    """The oldest rows of the outbox."""
+    rows = PendingInvalidation.objects.using(primary(PendingInvalidation)).order_by("pk")
+    with fresh_rows():
+        return [
+            OutboxRow(id=pk, keys=tuple(keys))
+            for pk, keys in rows.values_list("pk", "keys")[:limit]
+        ]
+
+
+def insert(keys: Collection[str]) -> OutboxRow:
+    """Write a row of the outbox, in the transaction at hand."""
+    row = PendingInvalidation.objects.create(keys=list(keys))
+    return OutboxRow(id=row.pk, keys=tuple(keys))
+
+
+def delete(ids: Collection[int], identity: str) -> None:
+    """Delete rows that the cache `identity` has heard of, if it is the one that the database names.
+
+    A row that only a superseded cache has heard of stays.
+    """
+    if ids:
+        using = primary(PendingInvalidation)
+        named = RulesetVersion.objects.filter(pk=1, identity=identity)
+        PendingInvalidation.objects.using(using).filter(Exists(named), pk__in=ids).delete()
+
+
+def _next(epoch: int) -> int:
+    """A later epoch than any that the database may have forgotten in a restore: the time counts on."""
+    return max(epoch + 1, int(time.time()))

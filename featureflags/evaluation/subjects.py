@@ -1,0 +1,85 @@
+"""Who is behind a flag check: a user, the key of one, or a visitor."""
+
+from __future__ import annotations
+
+import uuid
+
+import msgspec
+from django.contrib.auth.models import AnonymousUser
+from django.db import DatabaseError
+from django.http import HttpRequest
+from django.utils.functional import LazyObject
+
+from featureflags.cache.protocol import report_database
+from featureflags.cache.unit_of_work import current_unit
+from featureflags.contexts.results import Degradation
+from featureflags.evaluation.arguments import Subject, visitor_text
+from featureflags.evaluation.visitors import known_visitor_key, visitor_key
+from users.models import User
+from users.requests import loaded_user, session_user_key
+
+
+class Who(msgspec.Struct, frozen=True, kw_only=True):
+    """A user, loaded or by key, or None for a visitor; with the visitor's key if it is known."""
+
+    user: User | uuid.UUID | str | None
+    visitor: str | None
+    degraded: tuple[Degradation, ...] = ()
+    keep_row: bool = False
+    """The user of a request: when the database is down, only the session says who it is. So the
+    cache must have them, even if nobody has asked for them by key."""
+
+
+def identify(subject: Subject, request: HttpRequest | None, anonymous_key: str | None) -> Who:
+    """`subject`; without one, the user or visitor behind `request`; else a visitor of that key."""
+    # DRF wraps the request; its memos and the visitor's cookie belong to Django's own.
+    request = getattr(request, "_request", request)
+    if request is None and _is_lazy(subject):
+        request = _request_of(subject)
+    if request is not None and (subject is None or _is_lazy(subject)):
+        return _of_request(request)
+    if subject is None or isinstance(subject, AnonymousUser):
+        return Who(
+            user=None,
+            visitor=visitor_text(anonymous_key) if request is None else visitor_key(request),
+        )
+    visitor = visitor_text(anonymous_key) if request is None else known_visitor_key(request)
+    return Who(user=subject, visitor=visitor)
+
+
+def _of_request(request: HttpRequest) -> Who:
+    user = loaded_user(request)
+    if user is None:
+        try:
+            user = request.user if request.user.is_authenticated else AnonymousUser()
+        except DatabaseError as error:
+            report_database(error)
+            return _of_session(request)
+    if isinstance(user, User):
+        return Who(user=user, visitor=known_visitor_key(request), keep_row=True)
+    return Who(user=None, visitor=visitor_key(request))
+
+
+def _of_session(request: HttpRequest) -> Who:
+    """The database is down: the user whom a session names that the cache still has."""
+    try:
+        key = session_user_key(request)
+    except DatabaseError:
+        degraded = (Degradation.SESSION_UNAVAILABLE,)
+        return Who(user=None, visitor=visitor_key(request), degraded=degraded)
+    if key is None:
+        return Who(user=None, visitor=visitor_key(request))
+    return Who(user=key, visitor=known_visitor_key(request))
+
+
+def _is_lazy(subject: object) -> bool:
+    """Whether it is Django's `request.user`, which loads the user when it is looked at."""
+    return issubclass(type(subject), LazyObject)
+
+
+def _request_of(subject: object) -> HttpRequest | None:
+    """The request of this unit, if `subject` is its lazy `request.user`."""
+    unit = current_unit()
+    if unit is None or unit.request is None:
+        return None
+    return unit.request if unit.request.__dict__.get("user") is subject else None
