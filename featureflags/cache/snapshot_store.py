@@ -44,7 +44,7 @@ logger = logging.getLogger(__name__)
 VERSION_SECONDS: Final = 4.0
 """The version expires so long after its *lease*, which is taken before the database is read: within
 five seconds a process reads what the cache has missed."""
-LEASE_SECONDS: Final = 30.0
+LEASE_SECONDS: Final = 60.0
 """How long a reader may take from its lease to its fill. A lease that expires costs a miss only."""
 PAUSE_SECONDS: Final = 1.0
 """After a failure nobody reads the cache for so long."""

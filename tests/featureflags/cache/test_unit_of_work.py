@@ -281,9 +281,11 @@ class TestBoundedStaleness:
         assert "late" in resolve(user).segments
 
 
-def test_ten_thousand_warm_users_are_not_read_again_for_an_edit() -> None:
+def test_thousands_of_warm_users_are_not_read_again_for_an_edit() -> None:
+    # A file for each of them takes its time; Redis takes ten thousand in one go.
+    count = 10_000 if connection.vendor == "postgresql" else 2_000
     users = User.objects.bulk_create(
-        User(email=f"user{number}@example.com") for number in range(10_000)
+        User(email=f"user{number}@example.com") for number in range(count)
     )
     keys = [str(user.pk) for user in users]
     segment = SegmentFactory.create(key="edited")
