@@ -102,6 +102,12 @@ def current_ruleset(known: CacheRead | None = None) -> LoadedRuleset:
         return _last_known(read.version)
 
 
+def is_in_force(read: CacheRead) -> bool:
+    """Whether the rules of the version that the cache names are compiled in this process."""
+    loaded = _loaded
+    return loaded is not None and read.version is not None and loaded.version == read.version
+
+
 def recent_ruleset() -> LoadedRuleset | None:
     """The rules that this process saw last, if that is no longer ago than `stale_seconds`."""
     seconds = app_settings().stale_seconds

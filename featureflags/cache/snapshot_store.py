@@ -129,6 +129,13 @@ class PendingGet:
             keys=self._keys, began=self._began, stored=stored, version=known, epoch=epoch
         )
 
+    async def ready(self, seconds: float) -> bool:
+        """Whether `result` need not wait any more, awaited for so long at most."""
+        if self._reply is not None and not await self._reply.ready(seconds):
+            report_failure("read", TimeoutError())
+            return False
+        return True
+
     def discard(self) -> None:
         """Discard a pending reply. Does nothing after `result`."""
         reply, self._reply = self._reply, None
@@ -287,6 +294,11 @@ def now_in_microseconds() -> int:
 def fresh_until_now() -> int:
     """Until when an entry that is written now may be used, in µs since the epoch."""
     return now_in_microseconds() + app_settings().snapshot_seconds * 1_000_000
+
+
+def is_paused() -> bool:
+    """Whether a failure is so fresh that the cache is not to be read."""
+    return time.monotonic() < _paused_until
 
 
 def resume() -> None:

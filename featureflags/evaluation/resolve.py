@@ -49,6 +49,15 @@ _PLAIN = frozenset({User, str, uuid.UUID})
 """Types that identify a user by themselves."""
 
 
+class Unresolved(msgspec.Struct, frozen=True):
+    """A user whose context is not in the unit's memo."""
+
+    user: User | uuid.UUID | str
+    visitor: str | None
+    keep_row: bool
+    unit: UnitOfWork | None
+
+
 def resolve(
     subject: Subject,
     *,
@@ -58,6 +67,17 @@ def resolve(
     """The context of `subject`; without one, of the user behind `request`; else of a visitor.
 
     Raises TypeError for a subject of another type.
+    """
+    found = look_up(subject, request, anonymous_key)
+    return found if type(found) is UserContext else make(found)  # type: ignore[arg-type]  # the rest
+
+
+def look_up(
+    subject: Subject, request: HttpRequest | None, anonymous_key: str | None
+) -> UserContext | Unresolved:
+    """The context, if the unit's memo has it or it is a visitor's; else what `make` needs.
+
+    Asks no server, unless the user of the request is still to be loaded.
     """
     user: User | uuid.UUID | str = subject  # type: ignore[assignment]  # unless `identify` is asked
     visitor, keep_row = None, False
@@ -69,11 +89,26 @@ def resolve(
     unit = current_unit()
     if unit is not None and (known := unit.recall(user, visitor)) is not None:
         return known
+    return Unresolved(user, visitor, keep_row, unit)
+
+
+def keys_to_read(found: Unresolved) -> list[str] | None:
+    """What `make` reads from the cache; None: nothing, not even the version."""
+    if not isinstance(found.user, User):
+        return [canonical_key(found.user)]
+    if _known_rules(found.unit) is not None:
+        return None
+    return [str(found.user.pk)] if found.keep_row else []
+
+
+def make(found: Unresolved, read: CacheRead | None = None) -> UserContext:
+    """The context, which the unit keeps. `read`: what the cache holds of `keys_to_read`."""
+    user, visitor, unit = found.user, found.visitor, found.unit
     if isinstance(user, User):
-        context = _of_loaded(user, unit, keep_row=keep_row)
+        context = _of_loaded(user, unit, read, keep_row=found.keep_row)
     else:
         key = canonical_key(user)
-        context = _of_keys([key], unit)[key]
+        context = _of_keys([key], unit, read)[key]
     if visitor is not None:
         context = with_anonymous_key(context, visitor)
     _keep(unit, user, visitor, context)
@@ -95,7 +130,9 @@ def contexts_for(keys: Iterable[str]) -> dict[str, UserContext]:
     return {key: found[key] for key in wanted}
 
 
-def _of_loaded(user: User, unit: UnitOfWork | None, *, keep_row: bool) -> UserContext:
+def _of_loaded(
+    user: User, unit: UnitOfWork | None, read: CacheRead | None, *, keep_row: bool
+) -> UserContext:
     """From the row that the caller has loaded, as it is."""
     key = str(user.pk)
     try:
@@ -106,7 +143,7 @@ def _of_loaded(user: User, unit: UnitOfWork | None, *, keep_row: bool) -> UserCo
         return _of_keys([key], unit)[key]
     rules = _known_rules(unit)
     if rules is None:
-        read = protocol.read([key] if keep_row else ())
+        read = read or protocol.read([key] if keep_row else ())
         if keep_row and not read.failed and key not in read.fresh:
             # From the row: a loaded user may carry changes that are never saved.
             read_and_fill([key], read)
@@ -114,8 +151,10 @@ def _of_loaded(user: User, unit: UnitOfWork | None, *, keep_row: bool) -> UserCo
     return _context(snapshot, rules, ContextSource.LOADED)
 
 
-def _of_keys(keys: list[str], unit: UnitOfWork | None) -> dict[str, UserContext]:
-    read = protocol.read(keys)
+def _of_keys(
+    keys: list[str], unit: UnitOfWork | None, read: CacheRead | None = None
+) -> dict[str, UserContext]:
+    read = read or protocol.read(keys)
     rules = _known_rules(unit, lately=False) or _rules(unit, read)
     contexts = {
         # A batch would only push out users who come back.

@@ -19,14 +19,14 @@ import time
 import uuid
 import zlib
 from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractAsyncContextManager, contextmanager
 from pathlib import Path
 from typing import IO, Any
 
 from django.core.cache.backends.base import DEFAULT_TIMEOUT
 from django.core.cache.backends.filebased import FileBasedCache
 
-from featureflags.cache.backends.protocol import Done, Swaps
+from featureflags.cache.backends.protocol import Done, Swaps, no_turns
 
 logger = logging.getLogger(__name__)
 
@@ -116,6 +116,15 @@ class SharedFileCache(FileBasedCache):
                 with self._locked(path):
                     path.unlink(missing_ok=True)
         return self.identity()
+
+    def has_connection(self) -> bool:
+        return True
+
+    def turn(self) -> AbstractAsyncContextManager[bool]:
+        return no_turns()
+
+    def new_connection(self) -> Callable[[], None]:
+        return lambda: None
 
     def identity(self) -> str:
         """Which folder this is, and since when: another one, or a copy put back, differs."""

@@ -14,7 +14,8 @@ the database.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar, runtime_checkable
 
@@ -32,6 +33,10 @@ class Reply(Protocol[Value_co]):
         """Wait for it. Raises what the backend raises."""
         ...
 
+    async def ready(self, seconds: float) -> bool:
+        """Wait on the event loop until `result` need not wait; False: not within so many seconds."""
+        ...
+
     def discard(self) -> None:
         """Discard a pending reply. Does nothing after `result`."""
         ...
@@ -46,8 +51,17 @@ class Done(Generic[Value]):
     def result(self) -> Value:
         return self.value
 
+    async def ready(self, _seconds: float) -> bool:
+        return True
+
     def discard(self) -> None:
         """Nothing is pending."""
+
+
+@asynccontextmanager
+async def no_turns() -> AsyncIterator[bool]:
+    """For a backend that works at once."""
+    yield True
 
 
 @runtime_checkable
@@ -75,4 +89,16 @@ class SharedCache(Protocol):
 
     def remove(self, names: Collection[str]) -> str:
         """Remove these names; the identity of the cache, read after that on the same connection."""
+        ...
+
+    def has_connection(self) -> bool:
+        """Whether this thread can send a read without waiting."""
+        ...
+
+    def turn(self) -> AbstractAsyncContextManager[bool]:
+        """A turn of this event loop to read; `has_connection`."""
+        ...
+
+    def new_connection(self) -> Callable[[], None]:
+        """Connect, in any thread; what is returned keeps the connection for its caller's thread."""
         ...

@@ -18,7 +18,14 @@ from django_redis.serializers.base import BaseSerializer
 from redis.exceptions import RedisError
 
 from featureflags.cache.backends.protocol import Swaps
-from featureflags.cache.backends.redis_pipeline import Borrowed, Sent, connection_for_reads
+from featureflags.cache.backends.redis_pipeline import (
+    Borrowed,
+    Sent,
+    Turn,
+    connection_for_reads,
+    has_connection,
+    new_connection,
+)
 
 LEASE: Final = """
 local found = {}
@@ -102,6 +109,15 @@ class SharedRedisCache(RedisCache):  # type: ignore[misc]  # django-redis' base 
             return _identity(replies[len(commands) :])
 
         return self._write([*commands, *IDENTITY], identity).result()
+
+    def has_connection(self) -> bool:
+        return has_connection(self.client.get_client(write=True).connection_pool)
+
+    def turn(self) -> Turn:
+        return Turn(self.client.get_client(write=True).connection_pool)
+
+    def new_connection(self) -> Callable[[], None]:
+        return new_connection(self.client.get_client(write=True))
 
     def replace(self, key: str, old: bytes, new: bytes, timeout: float) -> bool:
         """Write `new` for `timeout` seconds, but only where `old` is stored now. Atomic."""

@@ -6,8 +6,10 @@ Writes, and reads while that connection waits for a reply already, borrow one.
 
 from __future__ import annotations
 
+import asyncio
 import os
 import threading
+import weakref
 from collections.abc import Callable, Sequence
 from typing import Any, Generic, Protocol, TypeVar, cast
 
@@ -88,6 +90,22 @@ class Sent(Generic[Value]):
         loan.release()
         return self._as_value(replies)
 
+    async def ready(self, seconds: float) -> bool:
+        """Wait on the event loop until a reply has come; False: not within so many seconds."""
+        loan = self._loan
+        if loan is None:
+            return True
+        loop = asyncio.get_running_loop()
+        socket = loan.connection._sock  # noqa: SLF001 - redis-py has no other way to wait
+        reply: asyncio.Future[bool] = loop.create_future()
+        loop.add_reader(socket, _settle, reply, True)
+        timer = loop.call_later(seconds, _settle, reply, False)
+        try:
+            return await reply
+        finally:
+            timer.cancel()
+            loop.remove_reader(socket)
+
     def discard(self) -> None:
         """Discard a pending reply. Does nothing after `result`."""
         loan, self._loan = self._loan, None
@@ -122,17 +140,71 @@ class Sent(Generic[Value]):
             return [read() for _ in self._commands]
 
 
+def _settle(reply: asyncio.Future[bool], value: bool) -> None:
+    if not reply.done():
+        reply.set_result(value)
+
+
 _of_this_thread = threading.local()
 
 
-def connection_for_reads(client: Redis) -> Loan:
-    """This thread's own connection if it is free, else one of the pool."""
+class Turn:
+    """A turn of the event loop on its thread's own connection: one read at a time."""
+
+    __slots__ = ("_lock", "_pool")
+
+    def __init__(self, pool: ConnectionPool) -> None:
+        self._pool = pool
+        locks: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Lock]
+        locks = _of_this_thread.__dict__.setdefault("locks", weakref.WeakKeyDictionary())
+        loop = asyncio.get_running_loop()
+        self._lock = locks.get(loop) or locks.setdefault(loop, asyncio.Lock())
+
+    async def __aenter__(self) -> bool:
+        """Whether that connection is there and free."""
+        await self._lock.acquire()
+        return has_connection(self._pool)
+
+    async def __aexit__(self, *_exception: object) -> None:
+        self._lock.release()
+
+
+def has_connection(pool: ConnectionPool) -> bool:
+    """Whether this thread's own connection is made and free."""
+    kept = _kept_here().get(pool)
+    return kept is not None and kept.is_free and bool(kept.connection.is_connected)
+
+
+def new_connection(client: Redis) -> Callable[[], None]:
+    """Connect; what is returned keeps the connection for its caller's thread.
+
+    Raises redis.RedisError.
+    """
+    pool, kept = client.connection_pool, Kept(client)
+    kept.connection.connect()
+
+    def keep() -> None:
+        mine = _kept_here().get(pool)
+        if mine is None or (mine.is_free and not mine.connection.is_connected):
+            _kept_here()[pool] = kept
+
+    return keep
+
+
+def _kept_here() -> dict[ConnectionPool, Kept]:
+    """This thread's own connections, by pool."""
     pid = os.getpid()
     all_kept: dict[ConnectionPool, Kept] = _of_this_thread.__dict__.setdefault("kept", {})
     if _of_this_thread.__dict__.get("pid") != pid:
         # The sockets that a forked child inherits belong to its parent.
         all_kept.clear()
         _of_this_thread.pid = pid
+    return all_kept
+
+
+def connection_for_reads(client: Redis) -> Loan:
+    """This thread's own connection if it is free, else one of the pool."""
+    all_kept = _kept_here()
     kept = all_kept.get(client.connection_pool)
     if kept is None:
         kept = all_kept[client.connection_pool] = Kept(client)

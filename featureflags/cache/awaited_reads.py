@@ -1,0 +1,58 @@
+"""Reads of the cache that are awaited: sent on the event loop, with no thread.
+
+The loop's own connection is made in a thread and handed over, so that the loop waits for nothing but
+the reply. Reads on one loop take turns on it: each takes tens of microseconds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+
+from featureflags.cache.own_writes import is_writing
+from featureflags.cache.snapshot_store import (
+    CacheRead,
+    PendingGet,
+    backend,
+    is_paused,
+    report_failure,
+)
+
+SECONDS = 0.5
+"""How long a reply is awaited. Then the cache counts as failed, as after a time-out of a socket."""
+
+
+async def aget(keys: Collection[str]) -> CacheRead | None:
+    """As `begin_get`; None where a thread is needed: no connection yet, or no answer in time."""
+    cache = backend()
+    if cache is None or is_paused() or is_writing():
+        return None
+    async with cache.turn() as is_connected:
+        if not is_connected:
+            return None
+        pending = PendingGet(keys, leases=False)
+        try:
+            if not await pending.ready(SECONDS):
+                return None
+            return pending.result()
+        finally:
+            pending.discard()
+
+
+def lacks_connection() -> bool:
+    """Whether `connect` is worth its time."""
+    cache = None if is_paused() else backend()
+    return cache is not None and not cache.has_connection()
+
+
+def connect() -> Callable[[], None]:
+    """Make a connection, in a thread; what is returned keeps it for the loop that calls it."""
+    cache = None if is_paused() else backend()
+    try:
+        return nothing if cache is None else cache.new_connection()
+    except Exception as error:  # noqa: BLE001 - each backend raises errors of its own
+        report_failure("connect", error)
+        return nothing
+
+
+def nothing() -> None:
+    """There is no connection to keep."""

@@ -1,0 +1,69 @@
+"""`resolve` for the event loop: what needs no server is answered there, the rest in a thread.
+
+A thread costs more than a whole check. So the unit's memo is asked on the loop; and a read of the
+cache is sent there and awaited, if its connection is made and free. If the reply is all that the
+context needs, no thread is used. Everything else (the database, the first connection, the first check
+of a process) goes to Django's thread.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from asgiref.sync import sync_to_async
+from django.core.exceptions import SynchronousOnlyOperation
+from django.http import HttpRequest
+
+from featureflags.cache.awaited_reads import aget, connect, lacks_connection, nothing
+from featureflags.cache.compiled_rules import is_in_force
+from featureflags.cache.snapshot_store import CacheRead
+from featureflags.contexts.building import UserContext
+from featureflags.evaluation.arguments import Subject
+from featureflags.evaluation.resolve import Unresolved, keys_to_read, look_up, make, resolve
+from featureflags.launchdarkly import evaluator
+from featureflags.launchdarkly.client import current_clients
+
+
+async def aresolve(
+    subject: Subject, request: HttpRequest | None, anonymous_key: str | None
+) -> UserContext:
+    """As `resolve`."""
+    if current_clients(start=False) is not None:
+        try:
+            found = look_up(subject, request, anonymous_key)
+            if type(found) is UserContext:
+                return found
+            context = await _without_thread(found)  # type: ignore[arg-type]  # the rest
+            if context is not None:
+                return context
+        except SynchronousOnlyOperation:
+            pass  # Django refuses the database on the loop: the user is not loaded, or not whole.
+    context, keep_connection = await _in_thread(
+        subject, request, anonymous_key, connects=lacks_connection()
+    )
+    keep_connection()
+    return context
+
+
+async def _without_thread(found: Unresolved) -> UserContext | None:
+    """The context, if the cache alone can answer."""
+    keys = keys_to_read(found)
+    if keys is None:
+        return make(found)
+    read = await aget(keys)
+    return make(found, read) if read is not None and _is_enough(read, keys) else None
+
+
+def _is_enough(read: CacheRead, keys: list[str]) -> bool:
+    """Whether the rules in force are compiled, and nobody is missing."""
+    return is_in_force(read) and len(read.fresh) == len(keys)
+
+
+@sync_to_async
+def _in_thread(
+    subject: Subject, request: HttpRequest | None, anonymous_key: str | None, *, connects: bool
+) -> tuple[UserContext, Callable[[], None]]:
+    """The steps that may wait: for LaunchDarkly at the first check, for the database at each."""
+    evaluator.connect()
+    context = resolve(subject, request=request, anonymous_key=anonymous_key)
+    return context, connect() if connects else nothing
