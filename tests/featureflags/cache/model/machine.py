@@ -319,9 +319,7 @@ def restore(state: State) -> State:
     """An older image is restored; or that replica takes over. What was acknowledged since is lost."""
     image = state.image or Redis(0)
     actors = tuple(each._replace(floor=0) for each in state.actors)
-    return _reborn(
-        state._replace(floor=0, actors=actors, promised_from=state.now + LIFE), image
-    )
+    return _reborn(state._replace(floor=0, actors=actors, promised_from=state.now + LIFE), image)
 
 
 STEPS = {

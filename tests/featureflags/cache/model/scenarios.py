@@ -47,7 +47,7 @@ SCENARIOS: Mapping[str, State] = {
     "a restart": _start("reader", "writer", tick=2, restart=1),
     "an older image, or a failover": _start("reader", "writer", tick=3, save=1, restore=1),
     "two Redis": _start(
-        *("reader2", "reader2", "writer"), second=Redis(1), is_prompt=False, tick=4
+        *("reader2", "reader2", "writer"), second=Redis(1), is_prompt=False, tick=2
     ),
     "a pause before the epoch": _start(
         *("foreign", "reader2", "reader"),
