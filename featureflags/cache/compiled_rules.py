@@ -102,6 +102,11 @@ def current_ruleset(known: CacheRead | None = None) -> LoadedRuleset:
         return _last_known(read.version)
 
 
+def last_ruleset() -> LoadedRuleset | None:
+    """The rules that this process used last. They may be in force no more."""
+    return _loaded
+
+
 def is_in_force(read: CacheRead) -> bool:
     """Whether the rules of the version that the cache names are compiled in this process."""
     loaded = _loaded
