@@ -14,6 +14,7 @@ from django.utils.module_loading import import_string
 from featureflags.audience.stored_sizes import forget_segment
 from featureflags.cache import invalidation
 from featureflags.core.conf import app_settings
+from featureflags.core.publishing import publish
 from featureflags.core.signals import ruleset_raised, segments_changed
 from featureflags.core.uncached import fresh_rows
 from featureflags.editing.history import recording
@@ -117,8 +118,8 @@ def sync_segment_after_commit(instance: Segment, **_kwargs: Any) -> None:
     """Have LaunchDarkly's segment follow one that is created, renamed or activated, if enabled.
 
     One query, and none while it is disabled. `QuerySet.update` sends no signal: what it changes is
-    found by the next `sync_segments`. A failure, also of the broker, is logged by Django:
-    the segment is saved all the same.
+    found by the next `sync_segments`. A failure is logged by Django: the segment is saved all the
+    same. What the broker does not take is done by `sync_all_segments`.
     """
     if not app_settings().sync_segments or not instance.is_active:
         return
@@ -129,7 +130,7 @@ def sync_segment_after_commit(instance: Segment, **_kwargs: Any) -> None:
 
         # A function of its own: Django's log names it, which a `partial` does not allow.
         def follow() -> None:
-            _task("sync_segment").delay(key)
+            publish(_task("sync_segment"), key)
 
         transaction.on_commit(follow, robust=True)
 
@@ -138,7 +139,8 @@ def sync_segment_after_commit(instance: Segment, **_kwargs: Any) -> None:
 def count_segments_after_commit(**_kwargs: Any) -> None:
     """Have the segments that change counted once, however many writes the transaction makes.
 
-    A failure, also of the broker, is logged by Django: the hourly count makes up for it.
+    A failure is logged by Django. What the broker does not take is done by the schedule's
+    `count_changed_segments`, within a minute.
     """
     connection = transaction.get_connection()
     if not any(function is _count_changed for _, function, _ in connection.run_on_commit):
@@ -146,7 +148,7 @@ def count_segments_after_commit(**_kwargs: Any) -> None:
 
 
 def _count_changed() -> None:
-    _task("count_changed_segments").delay()
+    publish(_task("count_changed_segments"))
 
 
 def _task(name: str) -> Task[..., object]:

@@ -15,7 +15,15 @@ from featureflags.core.conf import app_settings
 from featureflags.inspection import variation_counts
 from featureflags.launchdarkly.rest.client import management_client
 from featureflags.launchdarkly.rest.retries import WHILE_SOMEBODY_WAITS
-from featureflags.launchdarkly.segment_sync.apply import Choices, Status, SyncFailed, sync_one
+from featureflags.launchdarkly.segment_sync.apply import (
+    Choices,
+    Status,
+    SyncFailed,
+    apply,
+    make_plan,
+    sync_one,
+    wanted_segments,
+)
 from featureflags.warming.leases import claim, to_send
 from featureflags.warming.progress import report
 from featureflags.warming.runs import begin, for_workers, give_up_stalled, settle
@@ -132,6 +140,23 @@ def tend_flag_counts() -> int:
     for pk in found:
         count_flag.delay(pk)
     return len(found)
+
+
+@shared_task
+def sync_all_segments() -> list[str]:
+    """Create, finish and rename LaunchDarkly's segments that lag behind ours; what was done.
+
+    For what `sync_segment` could not do: the broker was away, LaunchDarkly failed, or a row was
+    written past the ORM. Nothing is repaired or deleted: that is for `manage.py sync_segments`.
+    Does nothing while `sync_segments` is off. Raises a ManagementError where LaunchDarkly fails.
+    """
+    choices = Choices(tag=app_settings().sync_tag)
+    if not app_settings().sync_segments:
+        return []
+    with management_client() as client:
+        steps = make_plan(client, wanted_segments(), tag=choices.tag)
+        done = [each for each in apply(client, steps, choices) if each.status is Status.DONE]
+    return [f"{outcome.step.key}: {outcome.step.kind}" for outcome in done]
 
 
 @shared_task(bind=True)

@@ -19,6 +19,10 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
         "task": "featureflags.tasks.sweep_file_caches",
         "schedule": crontab(minute="40"),
     },
+    "sync-segments": {
+        "task": "featureflags.tasks.sync_all_segments",
+        "schedule": crontab(minute="*/5"),
+    },
     "clear-sessions": {
         "task": "users.tasks.clear_expired_sessions",
         "schedule": crontab(hour="4", minute="5"),
@@ -30,9 +34,13 @@ WITH_A_BROKER: dict[str, dict[str, Any]] = {
         "task": "featureflags.tasks.tend_warm_runs",
         "schedule": crontab(),
     },
+    "count-changed-segments": {
+        "task": "featureflags.tasks.count_changed_segments",
+        "schedule": crontab(),
+    },
     "tend-flag-counts": {
         "task": "featureflags.tasks.tend_flag_counts",
         "schedule": crontab(),
     },
 }
-"""What looks after workers: without a broker there are none."""
+"""What looks after workers, and does what a broker that was away did not take."""

@@ -34,6 +34,7 @@ from featureflags.admin.segments.columns import number_in_words, size_of
 from featureflags.admin.shared.formatting import moment_in_words
 from featureflags.admin.shared.pages import SEGMENT, USER, Link, may_see, require, respond
 from featureflags.cache.counters import Usage
+from featureflags.core.publishing import publish
 from featureflags.inspection import variation_counts
 from featureflags.inspection.checks import Facts, find_problems
 from featureflags.inspection.flag_parsing import FlagView
@@ -135,11 +136,14 @@ def _do(how: str, flag: str, by: User | None) -> None:
     if how == "sample":
         variation_counts.count_sample(flag, by=by)
     elif how == "everybody":
-        count_flag.delay(variation_counts.begin(flag, by=by).pk)
+        publish(count_flag, variation_counts.begin(flag, by=by).pk)
     else:
         running = FlagCount.objects.filter(flag=flag, state=FlagCount.State.RUNNING).first()
         if running is not None:
-            variation_counts.cancel(running.pk) if how == "cancel" else count_flag.delay(running.pk)
+            if how == "cancel":
+                variation_counts.cancel(running.pk)
+            else:
+                publish(count_flag, running.pk)
 
 
 def count_view(count: FlagCount, known: Known) -> CountView:
