@@ -39,18 +39,28 @@ from users.times import now_in_microseconds
 logger = logging.getLogger(__name__)
 
 REFUSED = frozenset({401, 403})
+REFUSED_RETRY_SECONDS = 30.0
+"""How long after a refusal of the SDK key it is tried again. The SDK itself waits for minutes."""
+SPARE_WAIT_SECONDS = 0.1
+"""How long a process that has the last known flags waits for newer ones before its first answer."""
+SPARE_LOAD_SECONDS = 0.2
 
 
 class Clients:
     """The two clients of one process, the store that they share, and its spare if one is kept.
 
-    Waits for flags for `start_wait` seconds at most, reading the spare included.
+    Waits for flags for `start_wait` seconds at most, reading the spare included; hardly at all
+    where the spare has some. A refused SDK key is tried again every REFUSED_RETRY_SECONDS, over a new
+    connection, so that a key that is put right needs no restart.
     """
 
     __slots__ = (
         "_closed",
         "_closing",
         "_refused",
+        "_retry",
+        "_settings",
+        "_swapping",
         "has_spare_flags",
         "looking",
         "sending",
@@ -65,18 +75,23 @@ class Clients:
         self.started_at = now_in_microseconds()
         self.spare = _spare(settings)
         self.store: Store = make_store(settings, self.spare.changed if self.spare else None)
-        self.has_spare_flags = self._fill_from_spare(settings.start_wait)
+        self.has_spare_flags = self._fill_from_spare(min(SPARE_LOAD_SECONDS, settings.start_wait))
         wait = max(0.0, settings.start_wait - (time.monotonic() - begun))
+        if self.has_spare_flags:
+            wait = min(wait, SPARE_WAIT_SECONDS)
+        self._settings = settings
         self._refused = False
+        self._retry: threading.Timer | None = None
+        self._swapping = threading.Lock()
+        self._closing, self._closed = threading.Event(), threading.Event()
         try:
-            self.sending = LDClient(sending_config(settings, self.store), start_wait=wait)
+            self.sending = _sending_client(settings, self.store, wait)
             self.looking = LDClient(looking_config(settings, self.store), start_wait=0)
         except BaseException:
             if self.spare is not None:
                 self.spare.close()
             raise
-        self._watch_status()
-        self._closing, self._closed = threading.Event(), threading.Event()
+        self._watch_status(self.sending)
         # Made now: Python 3.12 starts no thread any more while a process ends.
         threading.Thread(
             target=self._close_when_told, name="launchdarkly-close", daemon=True
@@ -101,7 +116,10 @@ class Clients:
 
     def _close_when_told(self) -> None:
         self._closing.wait()
-        parts: list[Callable[[], object]] = [self.sending.close, self.looking.close]
+        with self._swapping:
+            if self._retry is not None:
+                self._retry.cancel()
+            parts: list[Callable[[], object]] = [self.sending.close, self.looking.close]
         if self.spare is not None:
             parts.append(self.spare.close)
         for close_part in parts:
@@ -112,23 +130,56 @@ class Clients:
                 report(logger, "launchdarkly_close_failed", message, type(error).__name__)
         self._closed.set()
 
-    def _watch_status(self) -> None:
-        provider = self.sending.data_source_status_provider
+    def _watch_status(self, client: LDClient) -> None:
+        provider = client.data_source_status_provider
         provider.add_listener(self._status_changed)
         self._status_changed(provider.status)
 
     def _status_changed(self, status: DataSourceStatus) -> None:
-        """Say once that the SDK key is refused; the SDK's own lines about it are filtered out."""
+        """Log once that the SDK key is refused (the SDK's own lines about it are filtered out), and
+        try it again later."""
         if status.state is DataSourceState.VALID:
             self._refused = False
             log_filters.refusal_is_said(said=False)
-        elif status.error is not None and status.error.status_code in REFUSED and not self._refused:
-            self._refused = True
-            log_filters.refusal_is_said(said=True)
-            logger.error(
-                "LaunchDarkly refuses the SDK key (HTTP %s). Check LAUNCHDARKLY_SDK_KEY.",
-                status.error.status_code,
-            )
+        elif _is_refusal(status):
+            self._try_again_later()
+            if not self._refused:
+                self._refused = True
+                log_filters.refusal_is_said(said=True)
+                logger.error(
+                    "LaunchDarkly refuses the SDK key (HTTP %s). Check LAUNCHDARKLY_SDK_KEY. "
+                    "It is tried again every %.0f seconds.",
+                    status.error.status_code if status.error else "?",
+                    REFUSED_RETRY_SECONDS,
+                )
+
+    def _try_again_later(self) -> None:
+        with self._swapping:
+            if self._retry is None and not self._closing.is_set():
+                self._retry = threading.Timer(REFUSED_RETRY_SECONDS, self._connect_anew)
+                self._retry.name, self._retry.daemon = "launchdarkly-retry", True
+                self._retry.start()
+
+    def _connect_anew(self) -> None:
+        """Put a new client in the place of the one whose key was refused. The store goes on."""
+        with self._swapping:
+            self._retry = None
+            if self._closing.is_set():
+                return
+            refused, self.sending = self.sending, _sending_client(self._settings, self.store, 0.0)
+        self._watch_status(self.sending)
+        refused.close()
+
+
+def _is_refusal(status: DataSourceStatus) -> bool:
+    """True if the key is refused now. A client that is closed still shows its last error."""
+    if status.state is DataSourceState.OFF or status.error is None:
+        return False
+    return status.error.status_code in REFUSED
+
+
+def _sending_client(settings: FeatureFlagsSettings, store: Store, start_wait: float) -> LDClient:
+    return LDClient(sending_config(settings, store), start_wait=start_wait)
 
 
 def _spare(settings: FeatureFlagsSettings) -> Spare | None:

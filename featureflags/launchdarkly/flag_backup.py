@@ -22,7 +22,7 @@ from featureflags.launchdarkly.feature_store import RawData
 
 logger = logging.getLogger(__name__)
 
-TIMEOUT_SECONDS = 0.5
+TIMEOUT_SECONDS = 0.2
 """For Redis to take a connection, and to answer."""
 KEPT_SECONDS = 30 * 24 * 3600
 """Flags that nobody has renewed for so long say nothing any more."""

@@ -13,7 +13,11 @@ from ldclient.interfaces import DataSourceErrorInfo, DataSourceErrorKind, DataSo
 
 from featureflags.core.conf import Source, app_settings, source_of
 from featureflags.core.types import MICROSECONDS_PER_SECOND
-from featureflags.launchdarkly.client import Clients, current_clients
+from featureflags.launchdarkly.client import (
+    REFUSED_RETRY_SECONDS,
+    Clients,
+    current_clients,
+)
 from featureflags.launchdarkly.daemon_mode import DaemonStore
 from users.times import to_rfc3339
 
@@ -159,7 +163,10 @@ def _error(info: DataSourceErrorInfo | None) -> SourceError | None:
         return None
     message = info.message or ""
     if info.status_code in {401, 403}:
-        message = "LaunchDarkly refuses the SDK key."
+        message = (
+            "LaunchDarkly refuses the SDK key. "
+            f"It is tried again every {REFUSED_RETRY_SECONDS:.0f} seconds."
+        )
     return SourceError(
         kind=info.kind.value,
         message=message,

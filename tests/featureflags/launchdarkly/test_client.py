@@ -16,6 +16,7 @@ from featureflags.launchdarkly import client as connection
 from featureflags.launchdarkly import log_filters
 from featureflags.launchdarkly.client import close, current_clients, has_flags, looking
 from featureflags.launchdarkly.feature_store import CopyOnWriteStore
+from featureflags.launchdarkly.status import State, connection_status
 from tests.featureflags.launchdarkly.asking import ARRIVES, USER, ask, wait_for
 from tests.services.launchdarkly import LaunchDarklyServer, boolean_flag
 from tests.services.waiting import PATIENCE_SECONDS, wait_until
@@ -165,7 +166,10 @@ class TestClose:
 class TestRefusedKey:
     """With events, which are refused too, each with a line of the SDK's own about the key."""
 
-    SAID = "LaunchDarkly refuses the SDK key (HTTP {}). Check LAUNCHDARKLY_SDK_KEY."
+    SAID = (
+        "LaunchDarkly refuses the SDK key (HTTP {}). Check LAUNCHDARKLY_SDK_KEY. "
+        "It is tried again every 30 seconds."
+    )
 
     @staticmethod
     def about_the_key(caplog: pytest.LogCaptureFixture) -> list[str]:
@@ -193,6 +197,46 @@ class TestRefusedKey:
         assert connected.requests("/bulk")
         assert self.about_the_key(caplog) == [self.SAID.format(status)]
         assert connected.sdk_key not in caplog.text
+
+    @pytest.mark.parametrize("since", ["the start", "later"])
+    def test_a_key_that_is_put_right_needs_no_restart(
+        self,
+        connected: LaunchDarklyServer,
+        settings: Settings,
+        monkeypatch: pytest.MonkeyPatch,
+        caplog: pytest.LogCaptureFixture,
+        since: str,
+    ) -> None:
+        """The SDK by itself asks again after five minutes."""
+        settings.FEATUREFLAGS = {**settings.FEATUREFLAGS, "START_WAIT": 0.5}
+        monkeypatch.setattr(connection, "REFUSED_RETRY_SECONDS", 0.3)
+        if since == "later":
+            assert ask() is True
+        connected.answer(401)
+        connected.drop_streams()
+        ask()
+        wait_until(
+            lambda: (found := connection_status().error) is not None and found.http_status == 401,
+            timeout=ARRIVES,
+            what="the refusal",
+        )
+        wait_until(lambda: len(connected.requests("/all")) > 4, timeout=ARRIVES, what="new tries")
+        assert connection_status().state is not State.VALID
+        assert caplog.text.count("refuses the SDK key") == 1
+        connected.set_flag(boolean_flag("beta", fallthrough=False))
+        connected.recover()
+        wait_until(
+            lambda: connection_status().state is State.VALID, timeout=ARRIVES, what="the key"
+        )
+        wait_for(False)
+        connected.set_flag(boolean_flag("beta", fallthrough=True))
+        wait_for(True)
+        connected.clear_events()
+        ask()
+        close()
+        assert connected.events("summary"), "events too"
+        assert caplog.text.count("refuses the SDK key") == 1, "the old client's end is no refusal"
+        assert "launchdarkly-retry" not in {each.name for each in threading.enumerate()}
 
     def test_where_events_alone_are_refused_the_sdk_says_it(
         self, connected: LaunchDarklyServer, caplog: pytest.LogCaptureFixture

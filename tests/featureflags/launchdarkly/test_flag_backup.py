@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -77,6 +78,40 @@ def test_a_cold_start_without_launchdarkly_serves_the_last_known_flags(
     kept.start()
     wait_for(False)
     assert connection_status().is_spare is False
+
+
+FIRST_ANSWER_SECONDS = 0.25
+BUSY_SECONDS = 0.5
+"""What a machine that is busy with other tests may add."""
+
+
+@pytest.mark.parametrize("state", ["503", "silent", "refuses the key"])
+def test_a_new_process_does_not_wait_where_the_last_known_flags_are(
+    kept: LaunchDarklyServer, settings: Settings, state: str
+) -> None:
+    settings.FEATUREFLAGS = {**settings.FEATUREFLAGS, "START_WAIT": 5.0}
+    assert ask() is True
+    close()
+    if state == "silent":
+        kept.hang()
+    else:
+        kept.answer(503 if state == "503" else 401)
+    began = time.monotonic()
+    assert ask() is True
+    assert time.monotonic() - began < FIRST_ANSWER_SECONDS + BUSY_SECONDS
+    assert connection_status().is_spare
+
+
+def test_a_silent_redis_holds_no_first_answer_either(
+    kept: LaunchDarklyServer, server: RedisServer, settings: Settings
+) -> None:
+    ask()
+    close()
+    server.pause()
+    began = time.monotonic()
+    assert ask() is True
+    assert time.monotonic() - began < FIRST_ANSWER_SECONDS + BUSY_SECONDS
+    server.resume()
 
 
 def test_each_change_is_saved(kept: LaunchDarklyServer, server: RedisServer) -> None:

@@ -72,7 +72,9 @@ class TestStates:
         assert not status.has_flags
         assert status.error is not None
         assert status.error.http_status == 401
-        assert status.error.message == "LaunchDarkly refuses the SDK key."
+        assert status.error.message == (
+            "LaunchDarkly refuses the SDK key. It is tried again every 30 seconds."
+        )
         assert "sdk-wrong" not in json.dumps(status.to_dict())
 
     def test_a_file_that_cannot_be_read_has_an_error_without_a_time(
