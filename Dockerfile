@@ -25,7 +25,6 @@ RUN DJANGO_SETTINGS_MODULE=config.settings.static python manage.py collectstatic
     && install --directory --owner=guidon --group=guidon /app/var
 USER guidon
 EXPOSE 8000
-# With threads the time limit is for a worker, not for a request: an export may take longer.
-# Flags answer while PostgreSQL or Redis is down: a worker that is slow to connect is no reason to
-# end it. --preload would fork after the SDK has started: the child makes its own client anyway.
-CMD ["gunicorn", "config.wsgi:application", "--bind=0.0.0.0:8000", "--workers=3", "--threads=2", "--timeout=30", "--access-logfile=-"]
+# Flags are answered while PostgreSQL or Redis is down: a worker that is slow to reach a server is no
+# reason to end it. No --preload: a reload would go on with the old code.
+CMD ["gunicorn", "--config=config/gunicorn.py", "config.wsgi:application"]

@@ -17,7 +17,7 @@ FITS := import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))
 PYTHON ?= $(shell for python in python3.12 python3.11 python3.13 python3.14 python3 python; do \
 	$$python -c '$(FITS)' >/dev/null 2>&1 && { echo $$python; break; }; done)
 
-.PHONY: help run docs release check quick test test-deep bench screenshots format requirements hooks
+.PHONY: help run docs release check quick test test-deep chaos web worker beat bench screenshots format requirements hooks
 .DEFAULT_GOAL := help
 
 help:
@@ -29,6 +29,8 @@ help:
 	@echo 'make test          every check, then all tests on SQLite and files, then on PostgreSQL and'
 	@echo '                   Redis (ARGS="tests/users -k last_seen" runs a part, without the checks)'
 	@echo 'make test-deep     the same, with random examples, forty times as many, and more forks'
+	@echo 'make chaos         kill and freeze the servers under load; fails on a broken bound'
+	@echo 'make web           gunicorn with the settings of .env (also: make worker, make beat)'
 	@echo 'make bench         measure, as ratios (ARGS="matching --json FILE" to choose)'
 	@echo 'make screenshots   take the pictures of the tour again (needs chromium)'
 	@echo 'make format        let ruff lay out the code'
@@ -78,6 +80,22 @@ test: $(if $(ARGS),$(STAMP),check)
 
 test-deep: check
 	HYPOTHESIS_PROFILE=deep $(BIN)/python -m tests.run $(ARGS)
+
+chaos: $(STAMP)
+	$(BIN)/python -m tests.chaos $(ARGS)
+
+# The processes of compose.yaml without Docker, with the servers that .env or the shell names.
+web worker beat: export DJANGO_SETTINGS_MODULE ?= config.settings.production
+
+web: $(STAMP)
+	@$(MANAGE) collectstatic --noinput --verbosity 0
+	$(BIN)/gunicorn --config config/gunicorn.py config.wsgi:application
+
+worker: $(STAMP)
+	$(BIN)/celery -A config worker --loglevel=INFO --concurrency=2
+
+beat: $(STAMP)
+	$(BIN)/celery -A config beat --loglevel=INFO --schedule=$(VAR)/beat
 
 bench: $(STAMP)
 	$(BIN)/python -m tests.benchmarks $(ARGS)

@@ -14,7 +14,7 @@ from csp.constants import NONE, SELF
 from config.settings import schedule
 from config.settings.caches import embedded_caches, redis_caches
 from config.settings.databases import database
-from config.settings.environment import BASE_DIR, VAR_DIR, env
+from config.settings.environment import BASE_DIR, VAR_DIR, env, url
 
 DEBUG = False
 SECRET_KEY = env.str("SECRET_KEY", default="insecure-development-key")
@@ -89,7 +89,7 @@ FORM_RENDERER = "django.forms.renderers.TemplatesSetting"
 DATABASES = {"default": database(env, VAR_DIR)}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
-REDIS_URL = env.str("REDIS_URL", default="")
+REDIS_URL = url("REDIS_URL")
 CACHES: dict[str, dict[str, Any]] = (
     redis_caches(REDIS_URL) if REDIS_URL else embedded_caches(VAR_DIR / "cache")
 )
@@ -169,10 +169,10 @@ FEATUREFLAGS = {
     # auto, streaming, polling, daemon, file, test-data or offline.
     "SOURCE": env.str("LAUNCHDARKLY_SOURCE", default="auto"),
     "POLL_SECONDS": env.float("LAUNCHDARKLY_POLL_SECONDS", default=30.0),
-    "DAEMON_URL": env.str("LAUNCHDARKLY_DAEMON_URL", default=""),
+    "DAEMON_URL": url("LAUNCHDARKLY_DAEMON_URL"),
     "DAEMON_PREFIX": env.str("LAUNCHDARKLY_DAEMON_PREFIX", default="launchdarkly"),
     # The last known flags, for a start without LaunchDarkly.
-    "SPARE_URL": env.str("LAUNCHDARKLY_SPARE_URL", default=REDIS_URL),
+    "SPARE_URL": url("LAUNCHDARKLY_SPARE_URL", default=REDIS_URL),
     "SUMMARY_EVENTS_ONLY": env.bool("LAUNCHDARKLY_SUMMARY_EVENTS_ONLY", default=False),
     "CONTEXT_KEYS_CAPACITY": env.int("LAUNCHDARKLY_CONTEXT_KEYS_CAPACITY", default=10_000),
     # How long a request waits for PostgreSQL (each query) and Redis (all calls), in seconds.
@@ -200,7 +200,7 @@ FEATUREFLAGS = {
 
 # --- Celery ------------------------------------------------------------------------------------
 
-BROKER_URL = env.str("CELERY_BROKER_URL", default="")
+BROKER_URL = url("CELERY_BROKER_URL")
 # No broker: a task runs in the process that calls it, and `run_due_tasks` stands in for beat.
 CELERY_TASK_ALWAYS_EAGER = not BROKER_URL
 # Nothing goes through it then, but without any address Celery warns that it takes localhost.

@@ -7,6 +7,8 @@ from typing import Any
 
 import environ
 
+from config.settings.environment import url
+
 POSTGRES_ENGINE = "featureflags.core.postgresql"
 """Django's own, with deadlines on our side."""
 
@@ -24,7 +26,8 @@ SQLITE_OPTIONS = {
 def database(env: environ.Env, var_dir: Path) -> dict[str, Any]:
     """Django's settings for one database. SQLite's folder is made if it is missing."""
     var_dir.mkdir(parents=True, exist_ok=True)
-    settings: dict[str, Any] = env.db_url("DATABASE_URL", default=f"sqlite:///{var_dir}/db.sqlite3")
+    address = url("DATABASE_URL", default=f"sqlite:///{var_dir}/db.sqlite3")
+    settings: dict[str, Any] = env.db_url_config(address)
     options = SQLITE_OPTIONS if "sqlite" in settings["ENGINE"] else POSTGRES_OPTIONS
     settings["OPTIONS"] = {**options, **settings.get("OPTIONS", {})}
     if "sqlite" not in settings["ENGINE"]:

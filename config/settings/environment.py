@@ -6,7 +6,9 @@ Every variable that the project knows is listed, with its meaning, in `.env.exam
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
+from urllib.parse import quote
 
 import environ
 
@@ -16,6 +18,29 @@ env = environ.Env()
 
 if not os.environ.get("GUIDON_IGNORE_DOTENV"):
     environ.Env.read_env(BASE_DIR / ".env")
+
+_ADDRESS = re.compile(
+    r"(?P<scheme>[a-z0-9+]+)://(?P<user>[^:@/]*):(?P<password>.+)@(?P<rest>[^@]*)"
+)
+
+
+def quoted_url(address: str) -> str:
+    """The address with its password percent-encoded, whatever characters it holds.
+
+    `postgres://guidon:p@ss/w#rd@host/name` would be read as the host `ss` otherwise. A password that
+    is encoded already (`p%40ss`) stays as it is.
+    """
+    found = _ADDRESS.fullmatch(address)
+    if found is None:
+        return address
+    password = quote(found["password"], safe="%")
+    return f"{found['scheme']}://{found['user']}:{password}@{found['rest']}"
+
+
+def url(name: str, default: str = "") -> str:
+    """The address in a variable, ready for whoever parses it."""
+    return quoted_url(env.str(name, default=default))
+
 
 VAR_DIR = Path(env.str("GUIDON_VAR_DIR", default=str(BASE_DIR / "var"))).resolve()
 """Where the embedded default keeps its database, cache and flag file. Never committed."""

@@ -1,0 +1,58 @@
+"""gunicorn's settings: `gunicorn --config config/gunicorn.py config.wsgi:application`.
+
+On SIGHUP gunicorn starts new workers and ends the old ones at once, before the new ones have loaded
+the application: for seconds nobody answers. Here the old ones end when as many new ones are ready.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import threading
+import time
+from pathlib import Path
+from typing import Any, Final
+
+bind = os.environ.get("BIND", "0.0.0.0:8000")
+workers = int(os.environ.get("WEB_CONCURRENCY", "3"))
+threads = int(os.environ.get("WEB_THREADS", "4"))
+timeout = 30
+"""Seconds without a sign of life. With threads it is for a worker, not for a request: an export may take
+longer, and a worker that is slow to reach a server is no reason to end it."""
+graceful_timeout = 30
+"""Seconds for the requests under way when a worker ends; `stop_grace_period` in compose.yaml is longer."""
+accesslog = "-"
+worker_tmp_dir = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108 - its heartbeats
+# It lies in the home folder, which is read-only in the container, and nobody uses it.
+control_socket_disable = True
+
+READY_SECONDS: Final = 60.0
+"""New workers that are not ready by then are as they are: the old ones end."""
+
+_ready: tuple[int, int] | None = None
+"""A pipe: each new worker writes a byte once it has loaded the application."""
+
+
+def on_reload(server: Any) -> None:
+    """Keep the old workers while the new ones load."""
+    global _ready  # noqa: PLW0603 - the workers inherit it
+    _ready = os.pipe()
+    wanted = server.num_workers
+    server.num_workers = wanted * 2
+    threading.Thread(target=_end_the_old, args=(server, wanted, _ready[0]), daemon=True).start()
+
+
+def post_worker_init(_worker: Any) -> None:
+    """In a worker that has loaded the application."""
+    if _ready is not None:
+        os.write(_ready[1], b"1")
+
+
+def _end_the_old(server: Any, wanted: int, pipe: int) -> None:
+    """In the master: once `wanted` workers are ready, the oldest of all end."""
+    until, ready = time.monotonic() + READY_SECONDS, 0
+    while ready < wanted and (left := until - time.monotonic()) > 0:
+        if select.select([pipe], [], [], left)[0]:
+            ready += len(os.read(pipe, wanted))
+    server.num_workers = wanted
+    server.manage_workers()
