@@ -52,6 +52,8 @@ def mirror_of(path: str, root: Path = ROOT) -> str | None:
     if path.startswith("tests/"):
         is_module = PurePosixPath(path).name.startswith("test_") and (root / path).exists()
         return path if is_module else _folder(PurePosixPath(path).parent, root)
+    if path.endswith(".md"):
+        return "tests/docs"
     if not path.endswith(".py"):
         return None
     mirror = PurePosixPath("tests", path)

@@ -33,6 +33,8 @@ from tests.featureflags.segments import test_parsing
         ("tests/users/test_that_is_deleted.py", "tests/users"),
         ("tests/services/waiting.py", "tests/services_tests"),
         ("tests/conftest.py", None),
+        ("docs/operators/settings.md", "tests/docs"),
+        ("README.md", "tests/docs"),
         ("requirements/base.in", None),
     ],
 )

@@ -159,6 +159,23 @@ def test_what_make_test_checks() -> None:
     assert "make test" in (ROOT / ".ci" / "run").read_text()
 
 
+def test_pytest_finds_the_project_from_its_root_without_a_variable() -> None:
+    ended = subprocess.run(
+        [
+            Path(sys.executable).with_name("pytest"),
+            "-q",
+            "--collect-only",
+            "tests/config/test_run.py",
+        ],
+        check=False,
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        env=environment_with({"PYTHONPATH": None, "GUIDON_TEST_WORKER": None}),
+    )
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+
+
 def test_the_two_runs_and_what_each_of_them_takes() -> None:
     environment = {
         "PATH": "/bin",
