@@ -10,7 +10,9 @@ ELSEWHERE = {
     "browser/pictures.py",  # makes the pictures of the documents; no test
     "config/test_documentation.py",  # runs what the documents tell a reader to run
     "config/test_quick.py",  # runs git
+    "config/test_release.py",  # runs git and the build of a release
     "config/test_run.py",  # tests the test runner, as it is called from outside
+    "docs/shell.py",  # runs the commands of the documents
     "featureflags/evaluation/test_types.py",  # runs mypy
 }
 OWN_MACHINERY = (
@@ -19,6 +21,7 @@ OWN_MACHINERY = (
     "benchmarks/",
     "run.py",
     "quick.py",
+    "release.py",
     "architecture/",
 )
 
