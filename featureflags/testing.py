@@ -1,4 +1,4 @@
-"""For the tests of a project: `pytest_plugins = ["featureflags.testing"]` in its conftest.py.
+"""Helpers for the tests of a project: `pytest_plugins = ["featureflags.testing"]` in conftest.py.
 
 `override_flag` is a context manager and a decorator; the fixture `flag_overrides` sets flags until
 the test ends:

@@ -8,13 +8,15 @@ from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from users.metadata import find_problem
+from users.metadata import find_problem, normalised
 
 if TYPE_CHECKING:
     TextEmailField = models.EmailField[str, str]
+    TextField = models.CharField[str, str]
     ObjectField = models.JSONField[Any, Any]
 else:
     TextEmailField = models.EmailField
+    TextField = models.CharField
     ObjectField = models.JSONField
 
 
@@ -37,8 +39,32 @@ class LowerCaseEmailField(TextEmailField):
         return value
 
 
+class PlainCharField(TextField):
+    """Text without NUL. PostgreSQL refuses that character; on SQLite text functions stop there."""
+
+    def get_prep_value(self, value: Any) -> Any:
+        value = super().get_prep_value(value)
+        if isinstance(value, str) and "\0" in value:
+            raise ValueError(f"{self.name} must not contain the character NUL.")
+        return value
+
+    def deconstruct(self) -> Any:
+        name, _path, args, kwargs = super().deconstruct()
+        return name, "django.db.models.CharField", args, kwargs
+
+
 class MetadataField(ObjectField):
-    """A JSON object within the limits of `users.metadata`; anything else raises ValidationError."""
+    """A JSON object within the limits of `users.metadata`; anything else raises ValidationError.
+
+    Large whole floats become integers before they are stored: PostgreSQL would do the same after.
+    """
+
+    def pre_save(self, model_instance: models.Model, add: bool) -> Any:
+        value = super().pre_save(model_instance, add)
+        kept = normalised(value)
+        if kept is not value:
+            setattr(model_instance, self.attname, kept)
+        return kept
 
     def validate(self, value: Any, model_instance: models.Model | None) -> None:
         _refuse_problem(value)
@@ -48,6 +74,7 @@ class MetadataField(ObjectField):
         # Expressions (bulk_update's CASE) come here too; each value inside comes again by itself.
         if not hasattr(value, "resolve_expression"):
             _refuse_problem(value)
+            value = normalised(value)
         return super().get_db_prep_save(value, connection)
 
 

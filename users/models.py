@@ -14,7 +14,7 @@ from django.db.models.lookups import Exact
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from users.fields import LowerCaseEmailField, MetadataField
+from users.fields import LowerCaseEmailField, MetadataField, PlainCharField
 from users.functions import EmailDomain, JSONType
 from users.querysets import UserManager
 
@@ -43,7 +43,7 @@ class User(AbstractBaseUser, PermissionsMixin):
         default=False,
         help_text=_("Cleared whenever the e-mail address changes."),
     )
-    name = models.CharField(_("name"), max_length=200, blank=True)
+    name = PlainCharField(_("name"), max_length=200, blank=True)
     role = models.CharField(_("role"), max_length=20, choices=Role, default=Role.USER)
     metadata = MetadataField(
         _("metadata"),

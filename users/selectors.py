@@ -6,15 +6,22 @@ and without prefetching them; the others are one query each.
 
 from __future__ import annotations
 
+import datetime
 import json
+import operator
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, TypeAlias, cast
 
 import msgspec
+from django.core.exceptions import ValidationError
+from django.db.models import Field
 from django.db.models.expressions import Combinable
+from django.utils import timezone
+from django.utils.functional import Promise
 
 from users.functions import GroupNamesText, JSONText, KeyText, Microseconds, Plain
+from users.metadata import normalised
 from users.models import User
 from users.querysets import UserQuerySet
 from users.snapshots import UserSnapshot
@@ -36,10 +43,26 @@ COLUMNS: Final[Mapping[str, str | Combinable]] = {
 """How each field of a snapshot is read, in their order, cast in SQL: a datetime, a UUID and a JSON
 value for each row would cost Django more than everything else."""
 
-_decode_object = msgspec.json.Decoder(dict[str, Any]).decode
+_decode_object = msgspec.json.Decoder(
+    dict[str, Any], float_hook=lambda text: normalised(float(text))
+).decode
 _decode_names = msgspec.json.Decoder(list[str]).decode
 
 NO_GROUPS: Final = frozenset({None, "[]"})
+
+_TYPED = operator.attrgetter(
+    "id",
+    "created_at",
+    "email",
+    "name",
+    "role",
+    "email_verified",
+    "is_staff",
+    "is_active",
+    "metadata",
+)
+_TYPES: Final = (uuid.UUID, datetime.datetime, str, str, str, bool, bool, bool, dict)
+"""The types of these fields in a row from the database."""
 
 Values: TypeAlias = tuple[
     str, str, bool, str, str, bool, bool, int, int | None, tuple[str, ...], dict[str, Any]
@@ -47,21 +70,81 @@ Values: TypeAlias = tuple[
 """The fields of a snapshot, in their order."""
 
 
+class UnreadableUser(ValueError):  # noqa: N818 - the name says what is wrong
+    """A loaded user whose field has no value that could be saved; `field` names it."""
+
+    def __init__(self, field: str) -> None:
+        super().__init__(f"The field {field!r} of the loaded user holds no value to read.")
+        self.field = field
+
+
 def snapshot_of(user: User) -> UserSnapshot:
-    """The snapshot of a user that is loaded already, as it is: unsaved changes included."""
+    """The snapshot of a user that is loaded already, as it is: unsaved changes included.
+
+    Values are converted as a save would convert them: text and naive datetimes, lazy text, "true".
+    Raises UnreadableUser for an expression, and for a value that a save would refuse.
+    """
+    created, seen = user.created_at, user.last_seen_at
+    kinds = tuple(map(type, _TYPED(user)))
+    has_zones = kinds == _TYPES and created.tzinfo is not None
+    if not has_zones or not (
+        seen is None or (type(seen) is datetime.datetime and seen.tzinfo is not None)
+    ):
+        return _converted(user)
     return UserSnapshot(
         key=str(user.pk),
         email=user.email.lower(),
         email_verified=user.email_verified,
         name=user.name,
-        role=str(user.role),
+        role=user.role,
         is_staff=user.is_staff,
         is_active=user.is_active,
-        created_at=to_microseconds(user.created_at),
-        last_seen_at=None if user.last_seen_at is None else to_microseconds(user.last_seen_at),
+        created_at=to_microseconds(created),
+        last_seen_at=None if seen is None else to_microseconds(seen),
         groups=tuple(sorted(_group_names(user))),
-        metadata=dict(user.metadata),
+        metadata=dict(normalised(user.metadata)),
     )
+
+
+def _converted(user: User) -> UserSnapshot:
+    """As `snapshot_of`, for a user with a field that a save would convert."""
+    seen = _as_saved(user, "last_seen_at")
+    metadata = _as_saved(user, "metadata")
+    if not isinstance(metadata, dict):
+        raise UnreadableUser("metadata")
+    return UserSnapshot(
+        key=str(_as_saved(user, "id")),
+        email=_as_saved(user, "email").lower(),
+        email_verified=_as_saved(user, "email_verified"),
+        name=_as_saved(user, "name"),
+        role=_as_saved(user, "role"),
+        is_staff=_as_saved(user, "is_staff"),
+        is_active=_as_saved(user, "is_active"),
+        created_at=to_microseconds(_as_saved(user, "created_at")),
+        last_seen_at=None if seen is None else to_microseconds(seen),
+        groups=tuple(sorted(_group_names(user))),
+        metadata=dict(normalised(metadata)),
+    )
+
+
+def _as_saved(user: User, name: str) -> Any:
+    """The value of a field as a save would write it. Raises UnreadableUser."""
+    field: Field[Any, Any] = cast("Field[Any, Any]", User._meta.get_field(name))  # noqa: SLF001
+    value = getattr(user, name)
+    if isinstance(value, Promise):
+        value = str(value)
+    if hasattr(value, "resolve_expression"):
+        raise UnreadableUser(name)
+    try:
+        value = field.to_python(value)
+    except (ValidationError, TypeError, ValueError, OverflowError) as error:
+        raise UnreadableUser(name) from error
+    if value is None and not field.null:
+        raise UnreadableUser(name)
+    if isinstance(value, datetime.datetime) and value.tzinfo is None:
+        value = timezone.make_aware(value, timezone.get_default_timezone())
+    # A slice of marked text, or of a choice, is plain text.
+    return value[:] if isinstance(value, str) else value
 
 
 def snapshots_by_key(keys: Iterable[str]) -> dict[str, UserSnapshot]:
@@ -153,7 +236,7 @@ def _as_object(text: str) -> dict[str, Any]:
         return _decode_object(text)
     except msgspec.MsgspecError:
         # What the ORM would not have written, and reads all the same: 1e400, NaN.
-        found: dict[str, Any] = json.loads(text)
+        found: dict[str, Any] = normalised(json.loads(text))
         return found
 
 

@@ -14,7 +14,7 @@ from csp.constants import NONE, SELF
 from config.settings import schedule
 from config.settings.caches import embedded_caches, redis_caches
 from config.settings.databases import database
-from config.settings.environment import BASE_DIR, VAR_DIR, env, url
+from config.settings.environment import BASE_DIR, VAR_DIR, boolean, decimal, env, url, whole
 
 DEBUG = False
 SECRET_KEY = env.str("SECRET_KEY", default="insecure-development-key")
@@ -149,15 +149,15 @@ FEATUREFLAGS = {
     "WATCHES": "config.watches.WATCHES",
     # The cache alias that holds snapshots. It should raise when it fails: we count and survive it.
     "CACHE": "featureflags",
-    "SNAPSHOT_SECONDS": env.int("SNAPSHOT_SECONDS", default=24 * 3600),
-    "STALE_SECONDS": env.float("STALE_SECONDS", default=0.0),
-    "WARM_ACTIVE_DAYS": env.int("WARM_ACTIVE_DAYS", default=7),
-    "IMPACT_SECONDS": env.float("IMPACT_SECONDS", default=1.0),
-    "WARM_RENEW_SECONDS": env.int("WARM_RENEW_SECONDS", default=12 * 3600),
-    "WARM_AT_ONCE": env.int("WARM_AT_ONCE", default=0),
-    "WARM_USERS_PER_SECOND": env.int("WARM_USERS_PER_SECOND", default=0),
-    "CONFIRM_PERCENT": env.float("CONFIRM_PERCENT", default=10.0),
-    "CONFIRM_USERS": env.int("CONFIRM_USERS", default=1000),
+    "SNAPSHOT_SECONDS": whole("SNAPSHOT_SECONDS", 24 * 3600),
+    "STALE_SECONDS": decimal("STALE_SECONDS", 0.0),
+    "WARM_ACTIVE_DAYS": whole("WARM_ACTIVE_DAYS", 7),
+    "IMPACT_SECONDS": decimal("IMPACT_SECONDS", 1.0),
+    "WARM_RENEW_SECONDS": whole("WARM_RENEW_SECONDS", 12 * 3600),
+    "WARM_AT_ONCE": whole("WARM_AT_ONCE", 0),
+    "WARM_USERS_PER_SECOND": whole("WARM_USERS_PER_SECOND", 0),
+    "CONFIRM_PERCENT": decimal("CONFIRM_PERCENT", 10.0),
+    "CONFIRM_USERS": whole("CONFIRM_USERS", 1000),
     "PRIVATE_ATTRIBUTES": env.list("LAUNCHDARKLY_PRIVATE_ATTRIBUTES", default=["email", "name"]),
     # What is sent at all; * stands for everything that is not withheld.
     "LAUNCHDARKLY_ATTRIBUTES": env.list("LAUNCHDARKLY_ATTRIBUTES", default=["*"]),
@@ -168,34 +168,34 @@ FEATUREFLAGS = {
     "FLAG_FILE": env.str("LAUNCHDARKLY_FLAG_FILE", default=str(VAR_DIR / "flags.json")),
     # auto, streaming, polling, daemon, file, test-data or offline.
     "SOURCE": env.str("LAUNCHDARKLY_SOURCE", default="auto"),
-    "POLL_SECONDS": env.float("LAUNCHDARKLY_POLL_SECONDS", default=30.0),
+    "POLL_SECONDS": decimal("LAUNCHDARKLY_POLL_SECONDS", 30.0),
     "DAEMON_URL": url("LAUNCHDARKLY_DAEMON_URL"),
     "DAEMON_PREFIX": env.str("LAUNCHDARKLY_DAEMON_PREFIX", default="launchdarkly"),
     # The last known flags, for a start without LaunchDarkly.
     "SPARE_URL": url("LAUNCHDARKLY_SPARE_URL", default=REDIS_URL),
-    "SUMMARY_EVENTS_ONLY": env.bool("LAUNCHDARKLY_SUMMARY_EVENTS_ONLY", default=False),
-    "CONTEXT_KEYS_CAPACITY": env.int("LAUNCHDARKLY_CONTEXT_KEYS_CAPACITY", default=10_000),
+    "SUMMARY_EVENTS_ONLY": boolean("LAUNCHDARKLY_SUMMARY_EVENTS_ONLY", default=False),
+    "CONTEXT_KEYS_CAPACITY": whole("LAUNCHDARKLY_CONTEXT_KEYS_CAPACITY", 10_000),
     # How long a request waits for PostgreSQL (each query) and Redis (all calls), in seconds.
-    "FLAG_CHECK_DATABASE_SECONDS": env.float("FLAG_CHECK_DATABASE_SECONDS", default=0.1),
-    "FLAG_CHECK_REDIS_SECONDS": env.float("FLAG_CHECK_REDIS_SECONDS", default=0.06),
-    "PAGE_DATABASE_SECONDS": env.float("PAGE_DATABASE_SECONDS", default=2.0),
-    "PAGE_REDIS_SECONDS": env.float("PAGE_REDIS_SECONDS", default=0.25),
-    "ADMIN_DATABASE_SECONDS": env.float("ADMIN_DATABASE_SECONDS", default=15.0),
-    "TESTERS": env.bool("FLAG_TESTERS", default=False),
+    "FLAG_CHECK_DATABASE_SECONDS": decimal("FLAG_CHECK_DATABASE_SECONDS", 0.1),
+    "FLAG_CHECK_REDIS_SECONDS": decimal("FLAG_CHECK_REDIS_SECONDS", 0.06),
+    "PAGE_DATABASE_SECONDS": decimal("PAGE_DATABASE_SECONDS", 2.0),
+    "PAGE_REDIS_SECONDS": decimal("PAGE_REDIS_SECONDS", 0.25),
+    "ADMIN_DATABASE_SECONDS": decimal("ADMIN_DATABASE_SECONDS", 15.0),
+    "TESTERS": boolean("FLAG_TESTERS", default=False),
     "METRICS_TOKEN": env.str("METRICS_TOKEN", default=""),
     "BASE_URI": env.str("LAUNCHDARKLY_BASE_URI", default=""),
     "STREAM_URI": env.str("LAUNCHDARKLY_STREAM_URI", default=""),
     "EVENTS_URI": env.str("LAUNCHDARKLY_EVENTS_URI", default=""),
-    "SEND_EVENTS": env.bool("LAUNCHDARKLY_SEND_EVENTS", default=True),
+    "SEND_EVENTS": boolean("LAUNCHDARKLY_SEND_EVENTS", default=True),
     # The REST API, which `sync_segments` writes to.
     "API_TOKEN": env.str("LAUNCHDARKLY_API_TOKEN", default=""),
     "API_URL": env.str("LAUNCHDARKLY_API_URL", default="https://app.launchdarkly.com"),
     "PROJECT": env.str("LAUNCHDARKLY_PROJECT", default=""),
     "ENVIRONMENT": env.str("LAUNCHDARKLY_ENVIRONMENT", default=""),
-    "SYNC_SEGMENTS": env.bool("LAUNCHDARKLY_SYNC_SEGMENTS", default=False),
+    "SYNC_SEGMENTS": boolean("LAUNCHDARKLY_SYNC_SEGMENTS", default=False),
     "SYNC_TAG": env.str("LAUNCHDARKLY_SYNC_TAG", default="guidon"),
     "DEMO": "config.demo",
-    "START_WAIT": env.float("LAUNCHDARKLY_START_WAIT", default=2.0),
+    "START_WAIT": decimal("LAUNCHDARKLY_START_WAIT", 2.0),
 }
 
 # --- Celery ------------------------------------------------------------------------------------

@@ -54,3 +54,37 @@ INSECURE_SECRETS = frozenset(
     }
 )
 """Secrets that production refuses: empty, the development key, and what `.env.example` shows."""
+
+_TRUE = frozenset({"true", "yes", "on", "1", "y", "ok"})
+_FALSE = frozenset({"false", "no", "off", "0", "n"})
+
+
+def whole(name: str, default: int) -> int | str:
+    """A variable for FEATUREFLAGS as a whole number, or its text where it is not one.
+
+    The system checks of Guidon name such a setting; an exception here would be a traceback.
+    """
+    text: str = env.str(name, default="").strip()
+    try:
+        return int(text) if text else default
+    except ValueError:
+        return text
+
+
+def decimal(name: str, default: float) -> float | str:
+    """As `whole`, for a number that may have decimals."""
+    text: str = env.str(name, default="").strip()
+    try:
+        return float(text) if text else default
+    except ValueError:
+        return text
+
+
+def boolean(name: str, *, default: bool) -> bool | str:
+    """As `whole`, for true or false: a misspelt text is not silently false."""
+    text: str = env.str(name, default="").strip()
+    if not text:
+        return default
+    if text.lower() in _TRUE | _FALSE:
+        return text.lower() in _TRUE
+    return text

@@ -61,7 +61,7 @@ class UnitOfWork:
         kind = type(subject)
         if kind is User:
             # The fastest of all that identifies a user.
-            name: Hashable = subject.id.int  # type: ignore[attr-defined]  # it is a User
+            name: Hashable = getattr(subject.id, "int", None)  # type: ignore[attr-defined]  # it is a User
         elif kind is str:
             name = subject
         elif kind is uuid.UUID:

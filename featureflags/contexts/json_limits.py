@@ -1,6 +1,6 @@
-"""What may leave for LaunchDarkly at all: JSON, of a size. Pure, imports nothing of ours but types.
+"""Which values are JSON that LaunchDarkly accepts. Pure: imports only types.
 
-One value that is no JSON makes the SDK drop a whole batch of events, other users' among them. So
+One value that is not JSON makes the SDK drop a whole batch of events, also those of other users. So
 types are compared exactly: a lazy string or an enum behaves like text until an event is written.
 """
 
@@ -15,7 +15,7 @@ from featureflags.core.types import JSONValue
 
 MAX_DEPTH: Final = 20
 MAX_ITEMS: Final = 50_000
-"""Values within one value. A list that holds itself many times over would take for ever."""
+"""The most values inside one value: a list that contains itself would have no end."""
 
 FEW: Final = 1_000
 _TEXTS: Final = frozenset({str})
@@ -23,9 +23,9 @@ _CONTAINERS: Final = frozenset({list, dict})
 
 
 def json_problem(value: object) -> str | None:
-    """Why a value is no JSON for LaunchDarkly, as the end of a sentence; None if it is.
+    """Why a value is not JSON for LaunchDarkly, as the end of a sentence. None: it is JSON.
 
-    The sentence never shows the value itself: it is logged, and the value may be private.
+    The sentence is logged and never contains the value, which may be private.
     """
     kind = type(value)
     if isinstance(value, str) and kind is str:  # by far the most frequent
@@ -72,7 +72,7 @@ def _container_problem(
 
 
 def text_problem(text: str) -> str | None:
-    """Why a text cannot be written as UTF-8; None if it can."""
+    """Why a text cannot be encoded as UTF-8. None: it can."""
     if text.isascii():
         return None
     try:
@@ -83,12 +83,12 @@ def text_problem(text: str) -> str | None:
 
 
 def json_size(value: JSONValue) -> int:
-    """The bytes of a value as UTF-8 JSON without blanks. It must be JSON, see `json_problem`."""
+    """The size in bytes of a value as UTF-8 JSON without blanks. The value must be JSON."""
     return len(msgspec.json.encode(value))
 
 
 def copied(value: JSONValue) -> JSONValue:
-    """The value in lists and dicts of its own: its owner may change theirs before it is sent."""
+    """The value with copied lists and dicts: the caller may change theirs before it is sent."""
     if isinstance(value, list):
         return [copied(item) for item in value]
     if isinstance(value, dict):
@@ -103,12 +103,12 @@ def _scalar_problem(value: Any, kind: type) -> str | None:
         return text_problem(value)
     if kind is int or kind is float:
         return _number_problem(value)
-    return f"is {_article(kind.__name__)}, which is no JSON value"
+    return f"is {_article(kind.__name__)}, which is not a JSON value"
 
 
 def _number_problem(value: float) -> str | None:
     try:
-        return None if math.isfinite(value) else f"is {value}, which JSON cannot say"
+        return None if math.isfinite(value) else f"is {value}, which JSON cannot express"
     except OverflowError:
         return "is a number beyond what a double can hold"
 

@@ -1,11 +1,11 @@
-"""Which attributes leave Django for LaunchDarkly, and which of those events may never carry.
+"""Which attributes are sent to LaunchDarkly, and which of them events must not contain.
 
-The catalogue says it for each attribute: public, private or withheld. The setting
-`LAUNCHDARKLY_ATTRIBUTES` narrows that: it is a list of the names that may be sent, in which `*`
-stands for all that the catalogue lets through. Segments see everything, whatever is sent.
+The catalogue declares each attribute public, private or withheld. The setting
+`LAUNCHDARKLY_ATTRIBUTES` narrows that: it lists the names that may be sent, and `*` means all that
+the catalogue allows. Segments always see everything.
 
-Metadata has no catalogue, so rules stand here. Unless its name is in that list, `custom_<key>` is
-withheld
+Metadata is not in the catalogue, so the rules are here. Unless its name is in that list,
+`custom_<key>` is withheld
 
 - if a word of its key, at any depth, is one of IP_WORDS or TEXT_WORDS;
 - if a text in it holds an IP address;
@@ -20,6 +20,7 @@ import ipaddress
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from difflib import get_close_matches
 from functools import cache, lru_cache
 from typing import Final
 
@@ -37,11 +38,11 @@ from featureflags.core.types import JSONValue
 
 EVERYTHING: Final = "*"
 IDENTITY: Final = frozenset({"kind", "key", "anonymous"})
-"""A context cannot be without these."""
+"""Every context has these."""
 
 MAX_CHARACTERS: Final = 64
 MAX_WORDS: Final = 4
-"""“United States of America” is a value to target; a longer text is something that people wrote."""
+"""“United States of America” is a value to target; a longer text is free text."""
 IP_WORDS: Final = frozenset(
     {"ip", "ips", "ipv4", "ipv6", "ipaddr", "ipaddress", "addr", "remoteaddr", "xff"}
 )
@@ -54,8 +55,8 @@ ADDRESS_WORDS: Final = frozenset({"email", "emails", "mail"})
 
 _NAMES_KEPT: Final = 4096
 decided_by_name: dict[str, Privacy] = {}
-"""What a name decides alone, of those that `privacy_of` was asked for. To be read by whoever asks for
-each attribute of each user, and wants no call for it; a name that is not there proves nothing."""
+"""The decisions of `privacy_of` that depend on the name alone. Building a context reads it directly
+and saves a call for each attribute. A name that is missing here is not decided yet."""
 _SEPARATORS = re.compile(r"[^A-Za-z0-9]+")
 _CAMEL = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z0-9]+|[0-9]+")
 _IPV4 = re.compile(r"(?<!\d)(?<!\d\.)(?:\d{1,3}\.){3}\d{1,3}(?!\.?\d)")
@@ -64,7 +65,7 @@ _ADDRESS = re.compile(r"[^\s@]@[^\s@]+\.[^\s@]")
 
 
 def privacy_of(name: str, value: JSONValue) -> Privacy:
-    """What LaunchDarkly may do with one attribute of a user."""
+    """Whether one attribute of a user is public, private or withheld."""
     privacy = decided_by_name.get(name)
     if privacy is not None:
         return privacy
@@ -79,41 +80,57 @@ def privacy_of(name: str, value: JSONValue) -> Privacy:
 
 
 def useless_names() -> dict[str, str]:
-    """What `LAUNCHDARKLY_ATTRIBUTES` lists to no end: the name, and why as the end of a sentence."""
+    """Names in `LAUNCHDARKLY_ATTRIBUTES` without effect, and why, as the end of a sentence."""
     found: dict[str, str] = {}
     known = {*catalogue(), *IDENTITY, *SEGMENT_NAMES, "anonymous_key"}
     for name in sorted(_listed() - {EVERYTHING}):
         attribute = catalogue().get(name)
         if attribute is not None and attribute.privacy is Privacy.WITHHELD:
-            found[name] = "is withheld by the catalogue, which wins"
+            found[name] = "is withheld by the catalogue: the catalogue wins"
         elif name not in known and not name.startswith(CUSTOM_PREFIX):
-            found[name] = "is no attribute of the catalogue"
+            found[name] = "is not in the catalogue"
+    return found
+
+
+def misspelt_private_names() -> dict[str, str]:
+    """Names in `PRIVATE_ATTRIBUTES` that are nearly those of an attribute, and the one meant.
+
+    Other unknown names are fine: they may be extra attributes of single calls.
+    """
+    found: dict[str, str] = {}
+    for name in app_settings().private_attributes:
+        if name not in catalogue() and not name.startswith(CUSTOM_PREFIX):
+            nearest = get_close_matches(
+                name.lower(), [*catalogue(), CUSTOM_PREFIX], n=1, cutoff=0.75
+            )
+            if nearest:
+                found[name] = nearest[0]
     return found
 
 
 def sends_segments() -> bool:
-    """Whether LaunchDarkly is told of segments at all: without them no rule can target one."""
+    """Whether segments are sent: without them no rule in LaunchDarkly can target one."""
     return not _listed().isdisjoint({EVERYTHING, "segments"})
 
 
 def is_withheld(name: str) -> bool:
-    """Whether LaunchDarkly is never told of an attribute of this name, whatever its value."""
+    """Whether an attribute of this name is never sent, whatever its value."""
     return _by_name(name).privacy is Privacy.WITHHELD
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Decision:
-    """What a name decides."""
+    """The decision for a name."""
 
     privacy: Privacy
     asks_value: bool = False
-    """Whether it is metadata, which may be more private by what is in it."""
+    """Whether it is metadata, whose value may make it more private."""
     is_listed: bool = False
 
 
 @lru_cache(_NAMES_KEPT)
 def _by_name(name: str) -> _Decision:
-    # One that may be told of the list of segments may be told of the object too.
+    # Permission to send the list of segments includes the object.
     name = "segments" if name in SEGMENT_NAMES else name
     listed, attribute = _listed(), catalogue().get(name)
     if name in IDENTITY:
@@ -135,12 +152,12 @@ def _by_name(name: str) -> _Decision:
 
 @lru_cache(_NAMES_KEPT)
 def _by_text(decision: _Decision, text: str) -> Privacy:
-    """As `_by_value`: plans, countries and the like are the same for many users."""
+    """As `_by_value`, cached: many users have the same plan or country."""
     return _by_value(decision, text)
 
 
 def _by_value(decision: _Decision, value: JSONValue) -> Privacy:
-    """What may become of metadata that its name does not withhold."""
+    """The decision for metadata that its name does not withhold."""
     if not decision.is_listed and _holds(value, _is_telling, TELLING_WORDS):
         return Privacy.WITHHELD
     if decision.privacy is Privacy.PUBLIC and _holds(value, _is_address, ADDRESS_WORDS):

@@ -33,6 +33,9 @@ class Degradation(StrEnum):
     """The database did not answer, and nothing was known but the user's key."""
     NO_SUCH_USER = "no_such_user"
     """The key belongs to no user: the answer is for a context with nothing but the key."""
+    USER_UNREADABLE = "user_unreadable"
+    """A field of the loaded user holds an expression, or a value that a save would refuse: the
+    stored user was used."""
     USER_STALE = "user_stale"
     """The database did not answer; the user's last known snapshot was used."""
     SEGMENTS_UNAVAILABLE = "segments_unavailable"

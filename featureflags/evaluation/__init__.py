@@ -3,15 +3,12 @@
     is_enabled("new-checkout", request.user)
     variation("checkout-colour", user_id, default="blue")      a str
     variation(ACCENT, user)                                    a str, for ACCENT: Flag[str]
-    variation_detail("new-checkout", user).degraded
-    all_flags(request=request)
+    variation_detail("new-checkout", user).degraded          all_flags(request=request)
 
 `user` is a `User`, the key of a user, or None. With `request=` it is the user of the request, or a
 visitor with a stable key of their own; `anonymous_key=` names a visitor without a request. Extra
-`attributes` go to LaunchDarkly, for that call alone: segments never see them.
-
-The value has the type of the default: the one that is passed, else the declared one. Another type
-gives the default, degraded by `wrong_type`.
+`attributes` go to LaunchDarkly, for that call alone: segments never see them. The value has the
+type of the default: another type gives the default, degraded by `wrong_type`.
 
 Precedence: `override_flag`, `FORCE_FLAG_<NAME>`, LaunchDarkly, the default. Nothing here raises
 when the database, the cache or LaunchDarkly fails: the answer has the reasons in `degraded`, and a
@@ -27,8 +24,9 @@ from typing import overload
 from django.http import HttpRequest
 from typing_extensions import Unpack
 
-from featureflags.contexts.building import InvalidAttribute, UserContext, event_data
+from featureflags.contexts.building import UserContext, event_data
 from featureflags.contexts.results import Evaluation, FlagUnavailable
+from featureflags.contexts.sendable import InvalidAttribute
 from featureflags.core.types import JSONValue
 from featureflags.evaluation.arguments import (
     UNSET,
@@ -83,7 +81,7 @@ def is_enabled(
     anonymous_key: str | None = None,
     strict: bool = False,
 ) -> bool:
-    """Whether a boolean flag is on. A value of another type gives the default and a warning.
+    """Whether a boolean flag is on.
 
     Raises FlagUnavailable if `strict` and the answer is degraded, InvalidAttribute as configured.
     """
@@ -119,7 +117,7 @@ def variation(
     anonymous_key: str | None = None,
     strict: bool = False,
 ) -> JSONValue:
-    """The value of a flag of any type. It has the type of the default, see above."""
+    """The value of a flag of any type."""
     context = resolve(user, request=request, anonymous_key=anonymous_key)
     return checked(evaluate_one(flag, context, default, attributes), strict=strict).value
 

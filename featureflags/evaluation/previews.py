@@ -12,7 +12,6 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from django.conf import settings
 from django.core import signing
 from django.db import DatabaseError
 from django.http import HttpRequest, HttpResponse
@@ -23,6 +22,7 @@ from django.utils.cache import add_never_cache_headers, patch_vary_headers
 from featureflags.core.conf import app_settings
 from featureflags.core.monitoring import report
 from featureflags.core.types import MICROSECONDS_PER_SECOND, JSONValue
+from featureflags.evaluation.visitors import cookie_options
 from featureflags.flags.overrides import override_flag
 from users.models import User
 from users.times import now_in_microseconds
@@ -93,14 +93,19 @@ def start(response: HttpResponseBase, look: Look) -> None:
         text,
         max_age=app_settings().tester_seconds,
         httponly=True,
-        samesite="Lax",
-        secure=settings.SESSION_COOKIE_SECURE,
+        **cookie_options(),
     )
 
 
 def end(response: HttpResponseBase) -> None:
     """Take the cookie away."""
-    response.delete_cookie(app_settings().tester_cookie, samesite="Lax")
+    options = cookie_options()
+    response.delete_cookie(
+        app_settings().tester_cookie,
+        path=options["path"],
+        domain=options["domain"],
+        samesite=options["samesite"],
+    )
 
 
 @contextmanager

@@ -38,6 +38,9 @@ _DEGRADATIONS: Mapping[Degradation, Promise] = {
     Degradation.NO_SUCH_USER: gettext_lazy(
         "No user has this key: only rules about the key itself can match."
     ),
+    Degradation.USER_UNREADABLE: gettext_lazy(
+        "A field of the loaded user has no value yet: the stored user was used."
+    ),
     Degradation.USER_STALE: gettext_lazy(
         "The database did not answer; the user's last known data was used."
     ),

@@ -12,6 +12,7 @@ Nothing here raises into a page because a server is down, and nothing that faile
 
 from __future__ import annotations
 
+import logging
 import uuid
 from collections.abc import Iterable
 from time import time_ns
@@ -33,13 +34,17 @@ from featureflags.contexts.building import (
     with_anonymous_key,
 )
 from featureflags.contexts.results import ContextSource, Degradation
+from featureflags.core.monitoring import report
 from featureflags.core.types import MICROSECONDS_PER_SECOND
 from featureflags.evaluation.arguments import Subject, canonical_key
 from featureflags.evaluation.subjects import identify
+from featureflags.evaluation.visitors import note_own_user
 from featureflags.launchdarkly.client import is_looking
 from users.models import User
-from users.selectors import snapshot_of
+from users.selectors import UnreadableUser, snapshot_of
 from users.snapshots import UserSnapshot
+
+logger = logging.getLogger(__name__)
 
 RETRY_AFTER = MICROSECONDS_PER_SECOND
 """Within a unit, the database is asked again so long after it failed (µs): a page that asks for
@@ -104,6 +109,7 @@ def keys_to_read(found: Unresolved) -> list[str] | None:
 def make(found: Unresolved, read: CacheRead | None = None) -> UserContext:
     """The context, which the unit keeps. `read`: what the cache holds of `keys_to_read`."""
     user, visitor, unit = found.user, found.visitor, found.unit
+    note_own_user(user)
     if isinstance(user, User):
         context = _of_loaded(user, unit, read, keep_row=found.keep_row)
     else:
@@ -134,13 +140,21 @@ def _of_loaded(
     user: User, unit: UnitOfWork | None, read: CacheRead | None, *, keep_row: bool
 ) -> UserContext:
     """From the row that the caller has loaded, as it is."""
-    key = str(user.pk)
+    if user.pk is None:
+        raise ValueError("The user has no primary key, so that there is no key for their context.")
+    key = canonical_key(str(user.pk))
     try:
         snapshot = snapshot_of(user)
     except DatabaseError as error:
         # The user was loaded without their groups, or with columns left out.
         protocol.report_database(error)
         return _of_keys([key], unit)[key]
+    except UnreadableUser as error:
+        message = "The field %r of a loaded user cannot be read. The stored user was used."
+        report(logger, f"user_unreadable:{error.field}", message, error.field)
+        stored = _of_keys([key], unit)[key]
+        degraded = (*stored.degraded, Degradation.USER_UNREADABLE)
+        return msgspec.structs.replace(stored, degraded=degraded)
     rules = _known_rules(unit)
     if rules is None:
         read = read or protocol.read([key] if keep_row else ())

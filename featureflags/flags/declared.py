@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache
-from typing import Generic, TypeAlias
+from typing import Any, Generic, NamedTuple, TypeAlias, cast
 
-from django.core.exceptions import ImproperlyConfigured
 from django.core.signals import setting_changed
 from django.utils.module_loading import import_string
 from typing_extensions import TypeVar
@@ -17,6 +17,8 @@ from typing_extensions import TypeVar
 from featureflags.core.conf import app_settings
 from featureflags.core.types import JSONValue
 from featureflags.flags.value_types import MISMATCH, in_type_of
+
+logger = logging.getLogger(__name__)
 
 ValueT_co = TypeVar("ValueT_co", covariant=True, default=JSONValue)
 
@@ -74,27 +76,61 @@ AnyFlag: TypeAlias = Flag[object]
 
 @cache
 def declared_flags() -> Mapping[str, Flag]:
-    """The declared flags by key. Raises ImproperlyConfigured for a list that is not valid."""
+    """The declared flags by key. Those that cannot be used are left out: see `flag_problems`."""
+    return _read_flags().flags
+
+
+def flag_problems() -> tuple[str, ...]:
+    """Why `FEATUREFLAGS["FLAGS"]`, or a flag in it, cannot be used, one sentence each."""
+    return _read_flags().problems
+
+
+class _Declared(NamedTuple):
+    flags: Mapping[str, Flag]
+    problems: tuple[str, ...]
+
+
+@cache
+def _read_flags() -> _Declared:
     path = app_settings().flags
-    if not path:
-        return {}
     flags: dict[str, Flag] = {}
-    for flag in import_string(path):
-        if not isinstance(flag, Flag):
-            raise ImproperlyConfigured(f"{path} contains {flag!r}, which is not a Flag.")
-        if flag.key in flags:
-            raise ImproperlyConfigured(f"{path} declares the flag {flag.key!r} twice.")
-        if not flag.type.holds(flag.default):
-            raise ImproperlyConfigured(
-                f"{path}: the default of {flag.key!r} is not a {flag.type.value}: {flag.default!r}."
-            )
-        flags[flag.key] = flag
-    return flags
+    problems: list[str] = []
+    for flag in _listed(path, problems) if path else ():
+        why = _refusal(flag, flags)
+        if why is None:
+            flags[flag.key] = flag
+        else:
+            problems.append(f"{path} {why}")
+    for problem in problems:
+        logger.error("FEATUREFLAGS['FLAGS']: %s", problem)
+    return _Declared(flags, tuple(problems))
+
+
+def _listed(path: str, problems: list[str]) -> list[Any]:
+    try:
+        return list(import_string(path))
+    except Exception as error:  # noqa: BLE001 - a project's module may raise anything
+        problems.append(f"{path} cannot be read: {error}")
+        return []
+
+
+def _refusal(flag: object, known: Mapping[str, Flag]) -> str | None:
+    if not isinstance(flag, Flag):
+        return f"contains {flag!r}, which is not a Flag."
+    key, kind = cast("tuple[object, object]", (flag.key, flag.type))
+    if not isinstance(key, str) or not isinstance(kind, FlagType):
+        return f"declares {flag.key!r} without a text as its key or a FlagType as its type."
+    if flag.key in known:
+        return f"declares the flag {flag.key!r} twice."
+    if not flag.type.holds(flag.default):
+        return f"declares {flag.key!r} with a default that is not a {flag.type.value}."
+    return None
 
 
 def _forget_flags(*, setting: str, **_kwargs: object) -> None:
     if setting == "FEATUREFLAGS":
         declared_flags.cache_clear()
+        _read_flags.cache_clear()
 
 
 setting_changed.connect(_forget_flags, dispatch_uid="featureflags.flags.declared")

@@ -43,8 +43,8 @@ _process_wide: dict[object, tuple[str, JSONValue | Missing]] = {}
 _everywhere: Overrides = NOTHING
 """The same by flag key; replaced as a whole, so that readers need no lock."""
 in_force: Final[dict[object, str]] = {}
-"""Every override that is in force somewhere in this process, whoever sees it. Nearly always empty,
-and then nobody need look further."""
+"""Every override that is active anywhere in this process. Nearly always empty: then a check reads no
+further."""
 _lock = threading.Lock()
 
 
@@ -52,10 +52,10 @@ class override_flag(ContextDecorator):  # noqa: N801 - a context manager reads a
     """Answer `flag` with `value` in this thread or task: a context manager and a decorator.
 
     Works on sync and async functions, nested (the inner one wins) and on methods. It is applied
-    where the SDK reads its flags, so that code that calls the SDK itself and flags that have this
-    one as a prerequisite follow it too. `missing` makes LaunchDarkly have no such flag.
+    where the SDK reads its flags, so that it also holds for code that calls the SDK directly and
+    for flags that have this one as a prerequisite. `missing` removes the flag.
 
-    New threads do not see it, since they start with a context of their own. `process_wide` is for
+    New threads do not see it, since they start with their own context. `process_wide` is for
     tests whose server runs in another thread: every thread sees it, unless it overrides the flag
     itself.
     """
@@ -113,14 +113,14 @@ class override_flag(ContextDecorator):  # noqa: N801 - a context manager reads a
         return cast("FunctionT", overridden)
 
     def _again(self) -> override_flag:
-        """One of its own for each call: calls may overlap."""
+        """A new override for each call, since calls may overlap."""
         again = override_flag(self.flag, process_wide=self.process_wide)
         again.value = self.value
         return again
 
 
 def overridden_flags() -> Overrides:
-    """What `override_flag` sets here, by flag key; MISSING for a flag that is not to be there."""
+    """The values that `override_flag` sets here, by flag key. MISSING: the flag is removed."""
     here = _overrides.get()
     everywhere = _everywhere
     if not everywhere:
@@ -145,13 +145,13 @@ os.register_at_fork(after_in_child=_replace_lock_after_fork)
 
 @functools.cache
 def forced_flags() -> Mapping[str, bool]:
-    """What the environment forces, by the flag's name in capitals. Read once in a process.
+    """The values that the environment forces, by the flag's name in capitals. Read once in a process.
 
-    A value that is neither true nor false forces nothing; a system check names it.
+    A value that is neither true nor false has no effect; a system check names it.
     """
     forced, unreadable = read_forced(os.environ)
     for name in unreadable:
-        logger.warning("%s is neither true nor false: it forces nothing.", name)
+        logger.warning("%s is neither true nor false: it has no effect.", name)
     return forced
 
 
@@ -171,5 +171,5 @@ def read_forced(environment: Mapping[str, str]) -> tuple[dict[str, bool], list[s
 
 @functools.lru_cache(maxsize=4096)
 def environment_name(flag: str) -> str:
-    """A flag's key as it stands in FORCE_FLAG_<NAME>: `new-checkout` is NEW_CHECKOUT."""
+    """A flag's key as in FORCE_FLAG_<NAME>: `new-checkout` becomes NEW_CHECKOUT."""
     return re.sub(r"[^A-Z0-9]", "_", flag.upper())

@@ -183,7 +183,13 @@ def _unknown_segments(data: RawData, facts: Facts) -> Iterator[Finding]:
 
 
 def _misleading(data: RawData) -> Iterator[Finding]:
-    for trap in find_traps(data, is_indivisible=_is_indivisible, is_withheld=is_withheld):
+    traps = find_traps(
+        data,
+        is_indivisible=_is_indivisible,
+        is_withheld=is_withheld,
+        may_be_missing=_may_be_missing,
+    )
+    for trap in traps:
         yield Finding(kind=Kind.MISLEADING, flag=trap.flag, words=f"{trap.words}.")
 
 
@@ -191,3 +197,9 @@ def _is_indivisible(name: str) -> bool:
     """Whether LaunchDarkly's rollouts, which go by texts and whole numbers, cannot go by it."""
     attribute = catalogue().get(name)
     return name in SEGMENT_ATTRIBUTES or (attribute is not None and attribute.type in INDIVISIBLE)
+
+
+def _may_be_missing(name: str) -> bool:
+    """Whether some users lack it: all metadata, and what the catalogue does not promise."""
+    attribute = catalogue().get(name)
+    return attribute is None or not attribute.always_known

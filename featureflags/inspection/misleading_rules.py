@@ -6,6 +6,7 @@
   matches nobody on an attribute that is not there, negated or not.
 - A percentage rollout by an attribute that is a list, an object or a truth value: LaunchDarkly
   cannot tell people apart by it, and gives everybody the first variation.
+- A percentage rollout by an attribute that some users lack: all of them get the first variation.
 - A condition on an attribute that LaunchDarkly is never told: it matches nobody.
 """
 
@@ -35,18 +36,25 @@ class Trap:
     words: str
 
 
-def find_traps(data: RawData, *, is_indivisible: Names, is_withheld: Names) -> list[Trap]:
+def find_traps(
+    data: RawData, *, is_indivisible: Names, is_withheld: Names, may_be_missing: Names
+) -> list[Trap]:
     """All of them, by flag. A LaunchDarkly segment on which no flag rests has none.
 
     `is_indivisible` says whether an attribute cannot tell people apart, `is_withheld` whether
-    LaunchDarkly is never told of it.
+    LaunchDarkly never receives it, `may_be_missing` whether some users do not have it.
     """
     found: list[Trap] = []
     theirs = {segment.key: segment for segment in segments(data)}
     named = {key: _named(segment.rules) for key, segment in theirs.items()}
     seen: set[str] = set()
     for flag in flags(data):
-        told = [*_in_rules(flag.rules, is_withheld), *_in_rollouts(flag, is_indivisible)]
+        told = [
+            *_in_rules(flag.rules, is_withheld),
+            *_in_rollouts(
+                flag, is_indivisible, lambda name: is_withheld(name) or may_be_missing(name)
+            ),
+        ]
         resting_on = reachable(lambda key: named.get(key, ()), _named(flag.rules))
         for key in sorted((resting_on & theirs.keys()) - seen):
             whose = gettext(" of LaunchDarkly's segment “%(key)s”") % {"key": key}
@@ -99,16 +107,27 @@ def _trap_in(clause: Clause, is_withheld: Names) -> str | None:
     )
 
 
-def _in_rollouts(flag: FlagView, is_indivisible: Names) -> Iterator[str]:
+def _in_rollouts(flag: FlagView, is_indivisible: Names, may_be_missing: Names) -> Iterator[str]:
     servings: list[tuple[str, Serving | None]] = [(rule.name, rule.serving) for rule in flag.rules]
     for name, serving in [*servings, (gettext("the default rule"), flag.fallthrough)]:
-        if serving is not None and serving.shares and is_indivisible(_root(serving.bucket_by)):
+        if serving is None or not serving.shares:
+            continue
+        told = {"bucket_by": serving.bucket_by, "words": serving.words, "name": name}
+        if is_indivisible(_root(serving.bucket_by)):
             yield (
                 gettext(
                     "gives everybody the first variation, since %(bucket_by)s does not tell"
                     " people apart: %(words)s, in %(name)s"
                 )
-                % {"bucket_by": serving.bucket_by, "words": serving.words, "name": name}
+                % told
+            )
+        elif may_be_missing(_root(serving.bucket_by)):
+            yield (
+                gettext(
+                    "gives everybody who lacks %(bucket_by)s the first variation, and a page and a"
+                    " task may differ for one user: %(words)s, in %(name)s. Bucket by key"
+                )
+                % told
             )
 
 

@@ -9,11 +9,19 @@ from collections.abc import Mapping, Sequence
 
 from django.utils.translation import gettext
 
-from featureflags.contexts.attributes import is_user_writable, type_of
+from featureflags.contexts.attributes import is_lower_case, is_user_writable, type_of
 from featureflags.segments.attribute_types import check_types
-from featureflags.segments.definitions import InvalidDefinition, Problem, Rule
+from featureflags.segments.definitions import Clause, InvalidDefinition, Problem, Rule
+from featureflags.segments.formatting import show
 from featureflags.segments.parsing import parse_rules
 from featureflags.segments.references import attribute_path, find_cycle, reachable, references
+
+MOST_VALUES = 50_000
+"""Values of all conditions of a segment: a query takes 250,000 parameters on SQLite, and every
+process keeps the compiled rules."""
+
+TEXT_OPERATORS = frozenset({"in", "startsWith", "endsWith", "contains"})
+"""The operators that compare a text as it is. A regular expression may ignore case."""
 
 Graph = Mapping[str, frozenset[str]]
 """Segment key → keys of the segments that its rules name."""
@@ -36,6 +44,8 @@ def find_problems(key: str, raw_rules: object, others: Graph) -> list[Problem]:
     except InvalidDefinition as error:
         return _without_what_follows(error.problems)
     problems = check_types(rules, type_of)
+    problems += _never_stored(rules)
+    problems += _too_many_values(rules)
     problems += _unknown_segments(key, rules, others)
     if not problems:
         problems += _cycle(key, rules, others)
@@ -87,6 +97,43 @@ def _rests_on_user(rule: Rule) -> bool:
         if clause.attribute
     )
     return written and not verified
+
+
+def _never_stored(rules: tuple[Rule, ...]) -> list[Problem]:
+    """Values that no user can have, since the attribute is stored in another form."""
+    return [
+        Problem(code="value_form", rule=number, clause=position, message=why)
+        for number, rule in enumerate(rules, start=1)
+        for position, clause in enumerate(rule.clauses, start=1)
+        if clause.op in TEXT_OPERATORS and is_lower_case(clause.attribute)
+        for value in clause.values
+        if isinstance(value, str) and (why := _form_problem(clause, value)) is not None
+    ]
+
+
+def _too_many_values(rules: tuple[Rule, ...]) -> list[Problem]:
+    total = sum(len(clause.values) for rule in rules for clause in rule.clauses)
+    if total <= MOST_VALUES:
+        return []
+    message = gettext(
+        "the conditions have %(total)s values; %(most)s are allowed. Make the users members instead"
+    )
+    shown = {"total": f"{total:,}", "most": f"{MOST_VALUES:,}"}
+    return [Problem(code="too_many_values", message=message % shown)]
+
+
+def _form_problem(clause: Clause, value: str) -> str | None:
+    stored = value.lower()
+    if clause.attribute == "email_domain" and "@" in stored:
+        stored = stored.rpartition("@")[2]
+        text = gettext("%(value)s matches nobody, since a domain has no @. Write %(stored)s")
+    elif stored != value:
+        text = gettext(
+            "%(value)s matches nobody, since %(name)s is stored in lower case. Write %(stored)s"
+        )
+    else:
+        return None
+    return text % {"value": show(value), "stored": show(stored), "name": clause.attribute}
 
 
 def _unknown_segments(key: str, rules: tuple[Rule, ...], others: Graph) -> list[Problem]:

@@ -1,4 +1,4 @@
-"""Flags in templates. Calls the facade, and nothing else of ours that evaluates.
+"""Flags in templates.
 
     {% load featureflags %}
     {% flag "new-checkout" %}…{% else %}…{% endflag %}
@@ -6,10 +6,10 @@
     {% flag "accent-colour" %}                          writes the value: no endflag closes it
     {% flag_value "accent-colour" "slate" as colour %}  the value, or a default of one's own
 
-The block and `as` ask whether a boolean flag is on. An `{% endflag %}` closes the nearest
-`{% flag %}` that is open in the same block. Each tag takes `user=` (a User, or the key of one) and
-then looks at no request: in an e-mail, or for somebody else than who reads the page. Without it
-the request's user or visitor is asked for; without a request, an anonymous visitor.
+The block and `as` ask whether a boolean flag is on. An `{% endflag %}` closes the nearest open
+`{% flag %}` of the same block. Each tag takes `user=` (a User, or the key of a user) and then
+ignores the request: for an e-mail, or for another person than the reader of the page. Without it
+the tag asks for the request's user or visitor; without a request, for an anonymous visitor.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ COMMENT = "comment"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Question:
-    """Which flag is asked for, and for whom, as the template says it."""
+    """The flag and the user that a tag names."""
 
     flag: FilterExpression
     user: FilterExpression | None = None
@@ -86,10 +86,10 @@ class Question:
         if self.user is None:
             return None, _request_of(context)
         user = self.user.resolve(context, ignore_failures=True)
-        # Only its type may be looked at: `request.user` is read from the database by any question,
-        # and the facade knows what to do where that fails.
+        # Only look at the type: any other access to `request.user` reads the database, and the
+        # facade handles a failure of that.
         if type(user) in {str, SafeString} and not user:
-            # Nobody, if the variable is empty: never whoever happens to read the page.
+            # An empty variable means nobody, never the reader of the page.
             user = None
         return user, None
 
@@ -141,7 +141,7 @@ class ValueNode(Node):
 
 @register.tag(FLAG)
 def flag(parser: Parser, token: Token) -> Node:
-    """A flag as a block, as a variable, or as its value where no `{% endflag %}` closes it."""
+    """A flag as a block, as a variable, or as its value if no `{% endflag %}` closes it."""
     arguments, name = _split(token)
     question = _question(parser, arguments, most=1)
     if name is not None:
@@ -193,8 +193,8 @@ def _question(parser: Parser, arguments: list[str], *, most: int) -> Question:
 def _is_closed(parser: Parser) -> bool:
     """Whether an `{% endflag %}` ahead closes the tag that was read just now.
 
-    Only the tags ahead can tell, and which of them are blocks is not known before their end is
-    met: so every tag is put on a stack, and an end takes it down to the tag that it ends.
+    Only the tags ahead can answer that, and a tag turns out to be a block only at its end. So
+    every tag goes on a stack, and an end tag removes all tags down to the one that it closes.
     """
     open_tags: list[str] = []
     for name in _tags_ahead(parser):
@@ -231,13 +231,13 @@ def _flag_of(expression: FilterExpression, context: Context) -> Flag | str | Non
         return found
     if isinstance(found, str) and found:
         return str(_plain(found))
-    message = "A template asks for a flag by %r, which is no key."
+    message = "A template asks for a flag by %r, which is not a key."
     report(logger, "template_without_flag", message, str(expression))
     return None
 
 
 def _plain(value: JSONValue | Promise) -> JSONValue:
-    """Text without Django's mark that it is safe or lazy: LaunchDarkly takes JSON alone."""
+    """Plain text instead of safe or lazy text: LaunchDarkly accepts JSON only."""
     text = str(value) if isinstance(value, Promise) else value
     # A slice of a marked string is a plain one; `str()` gives the marked one back.
     return text[:] if isinstance(text, str) else text

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from django.http import HttpRequest, JsonResponse
 from django.urls import path
+from django.views.decorators.cache import cache_page
 from rest_framework.decorators import api_view, permission_classes
 from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
@@ -31,6 +32,11 @@ def lazy_user(request: HttpRequest) -> JsonResponse:
     return JsonResponse({"on": is_enabled("internal-tools", request.user)})
 
 
+def own_key(request: HttpRequest) -> JsonResponse:
+    """Passes the key of the request's user on."""
+    return JsonResponse({"on": is_enabled("internal-tools", str(request.user.pk))})
+
+
 async def flag_async(request: HttpRequest) -> JsonResponse:
     return JsonResponse({"on": await ais_enabled("internal-tools", request=request)})
 
@@ -43,6 +49,10 @@ def flag_drf(request: Request) -> Response:
 
 
 urlpatterns = [
+    path("cached/", cache_page(60)(flag)),
+    path("cached-lazy-user/", cache_page(60)(lazy_user)),
+    path("cached-own-key/", cache_page(60)(own_key)),
+    path("cached-plain/", cache_page(60)(plain)),
     path("plain/", plain),
     path("flag/", flag),
     path("lazy-user/", lazy_user),

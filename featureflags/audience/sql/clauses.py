@@ -63,13 +63,16 @@ from users.times import to_datetime, to_rfc3339
 COMPARISONS: Final = frozenset(
     {"lessThan", "lessThanOrEqual", "greaterThan", "greaterThanOrEqual", "before", "after"}
 )
+MOST_VALUES: Final = 50_000
+"""Values of one condition in a query: SQLite refuses a query with more than 250,000 parameters."""
 LARGEST_INTEGER: Final = 2**63 - 1
 
 
 def clause_bounds(clause: Clause, operand: Operand, source: Source, now: int) -> Bounds:
     """The condition of a clause that is not broken and not a segmentMatch, at `now` (µs)."""
-    if isinstance(operand, Unknown):
-        return unknown(operand.why)
+    why = _undecided(clause, operand)
+    if why is not None or isinstance(operand, Unknown):
+        return unknown(why or "")
     if isinstance(operand, Constant):
         return exactly(_constant(clause, operand.value))
     present = _present(operand)
@@ -83,6 +86,15 @@ def clause_bounds(clause: Clause, operand: Operand, source: Source, now: int) ->
     # What is NULL passes nothing, unless everything passes.
     everything = passes.lower is True or passes.upper is True
     return both([exactly(present), passes]) if everything else passes
+
+
+def _undecided(clause: Clause, operand: Operand) -> str | None:
+    """Why SQL cannot decide the clause at all; None if it may."""
+    if isinstance(operand, Unknown):
+        return operand.why
+    if len(clause.values) > MOST_VALUES:
+        return f"SQL takes {MOST_VALUES:,} values at most ({clause.op})"
+    return None
 
 
 def _constant(clause: Clause, value: JSONValue) -> bool:

@@ -42,8 +42,12 @@ _COMPARISONS: Final = frozenset(
 )
 _DATES: Final = frozenset({"before", "after"})
 
-_INTEGERS: Final = range(-(2**63), 2**63)
-"""What SQLite holds exactly. Beyond, equality is left to Python."""
+_INTEGERS: Final = range(-(2**63) + 1, 2**63)
+"""What SQLite holds exactly. Beyond, equality is left to Python. The smallest integer of 64 bits is
+not in it: SQLite reads every smaller one as that one."""
+
+_SMALLEST: Final = 1e-60
+"""SQLite reads smaller fractions from a text as a neighbour of theirs; Python compares those."""
 
 MOST_CONTAINED: Final = 8
 """Values of `in` that PostgreSQL looks for one by one, by containment; more of them as texts."""
@@ -162,7 +166,9 @@ def _contained(
 
 def _one_of_numbers(numbers: Sequence[int | float], operand: JSONColumn) -> Bounds:
     integers = {int(one) for one in numbers if _whole(one) and int(one) in _INTEGERS}
-    doubles = {double for one in numbers if (double := _double(one)) is not None}
+    doubles = {
+        double for one in numbers if _exact_in_sql(one) and (double := _double(one)) is not None
+    }
     found: Condition = False
     if integers or doubles:
         found = condition(
@@ -170,7 +176,7 @@ def _one_of_numbers(numbers: Sequence[int | float], operand: JSONColumn) -> Boun
         )
     if all(_exact_in_sql(one) for one in numbers):
         return exactly(found)
-    why = "SQL does not compare numbers beyond 64 bits exactly (in)"
+    why = "SQL does not compare numbers beyond 64 bits, or near 0, exactly (in)"
     return either([exactly(found), unknown(why, at_most=_is(operand, "number"))])
 
 
@@ -190,7 +196,9 @@ def _double(number: int | float) -> float | None:
 def _exact_in_sql(number: int | float) -> bool:
     if isinstance(number, float) and not math.isfinite(number):
         return math.isnan(number)  # It equals nothing.
-    return not _whole(number) or int(number) in _INTEGERS
+    if _whole(number):
+        return int(number) in _INTEGERS
+    return abs(number) >= _SMALLEST
 
 
 def _one_of_others(values: Sequence[JSONValue], operand: JSONColumn) -> Bounds:

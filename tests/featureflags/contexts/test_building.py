@@ -11,7 +11,6 @@ import uuid
 from typing import Any
 
 import pytest
-from django.core.exceptions import ImproperlyConfigured
 from django.db.models import QuerySet
 from django.utils.translation import gettext_lazy
 from hypothesis import given
@@ -20,14 +19,14 @@ from pytest_django.fixtures import Settings
 
 from featureflags.contexts.attributes import Attribute, attributes_of, catalogue, elapsed_days
 from featureflags.contexts.building import (
-    InvalidAttribute,
     bare_context,
-    json_problem,
     user_context,
     visitor_context,
     with_extra,
 )
+from featureflags.contexts.json_limits import json_problem
 from featureflags.contexts.results import ContextSource, Degradation
+from featureflags.contexts.sendable import InvalidAttribute
 from featureflags.core import monitoring
 from featureflags.core.types import MICROSECONDS_PER_DAY
 from featureflags.segments.attribute_types import AttributeType
@@ -352,9 +351,3 @@ def test_segments_stand_in_a_context_as_the_settings_say(
     shown = context_of(snapshot(email="ada@example.com", created_at=NOW))
     names = ("segments", "segment")
     assert {name: shown[name] for name in names if name in shown} == expected
-
-
-def test_another_shape_of_segments_is_refused_by_name(settings: Settings) -> None:
-    settings.FEATUREFLAGS = {**settings.FEATUREFLAGS, "SEGMENTS_AS": "tuple"}
-    with pytest.raises(ImproperlyConfigured, match=r"SEGMENTS_AS.*'tuple'.*list, object, both"):
-        context_of(snapshot())

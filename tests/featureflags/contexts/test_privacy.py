@@ -22,9 +22,10 @@ from hypothesis import strategies as st
 from pytest_django.fixtures import Settings
 
 from featureflags.contexts.attributes import Attribute, Privacy
-from featureflags.contexts.building import InvalidAttribute, with_extra
+from featureflags.contexts.building import with_extra
 from featureflags.contexts.privacy import privacy_of
 from featureflags.contexts.results import Degradation
+from featureflags.contexts.sendable import InvalidAttribute
 from featureflags.evaluation import is_enabled, track, variation, variation_detail
 from featureflags.evaluation.resolve import resolve
 from featureflags.launchdarkly.client import client, close

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 from asgiref.sync import sync_to_async
@@ -53,6 +54,47 @@ def test_the_cookie_is_secure_where_sessions_are(
 ) -> None:
     settings.SESSION_COOKIE_SECURE = True
     assert client.get("/flag/").cookies[COOKIE]["secure"]
+
+
+def test_the_cookie_reaches_as_far_as_the_session_s(
+    client: Client, flag_file: FlagFile, settings: Settings
+) -> None:
+    settings.SESSION_COOKIE_DOMAIN = ".example.com"
+    settings.SESSION_COOKIE_PATH = "/flag/"
+    settings.SESSION_COOKIE_SAMESITE = "Strict"
+    cookie = client.get("/flag/").cookies[COOKIE]
+    assert (cookie["domain"], cookie["path"]) == (".example.com", "/flag/")
+    assert cookie["samesite"] == "Strict"
+
+
+class TestPageCaches:
+    """A page that asked for a flag of its reader is stored for nobody else."""
+
+    def test_of_visitors(self, flag_file: FlagFile) -> None:
+        first, other = (Client().get("/cached/").json()["context"] for _ in range(2))
+        assert first["key"] != other["key"]
+
+    @pytest.mark.parametrize("url", ["/cached-lazy-user/", "/cached-own-key/"])
+    def test_of_users(self, flag_file: FlagFile, url: str) -> None:
+        flag_file(TOOLS)
+        for is_employee in (True, False):
+            client = Client()
+            client.force_login(UserFactory.create(employee=is_employee))
+            assert client.get(url).json() == {"on": is_employee}
+
+    def test_of_the_whole_site(self, flag_file: FlagFile, settings: Settings) -> None:
+        settings.MIDDLEWARE = [
+            "django.middleware.cache.UpdateCacheMiddleware",
+            *settings.MIDDLEWARE,
+            "django.middleware.cache.FetchFromCacheMiddleware",
+        ]
+        first, other = (Client().get("/flag/").json()["context"] for _ in range(2))
+        assert first["key"] != other["key"]
+
+    def test_a_page_without_flags_is_stored(self, flag_file: FlagFile) -> None:
+        with patch("tests.featureflags.urls.current_unit", return_value=None):
+            assert Client().get("/cached-plain/").json() == {"unit": False}
+        assert Client().get("/cached-plain/").json() == {"unit": False}, "from the cache"
 
 
 def test_the_key_is_stable_and_makes_no_session(client: Client, flag_file: FlagFile) -> None:

@@ -147,6 +147,11 @@ def test_json_of_another_shape_raises_nothing(raw: Any) -> None:
     json.dumps([each.to_dict() for each in segments(odd)])
     uses_of("x", odd)
     named_segments(odd)
-    find_traps(odd, is_indivisible=lambda _: True, is_withheld=lambda _: True)
+    find_traps(
+        odd,
+        is_indivisible=lambda _: True,
+        is_withheld=lambda _: True,
+        may_be_missing=lambda _: True,
+    )
     for key, one in raw.items():
         decision(key, one, {"kind": "RULE_MATCH", "ruleIndex": 0, "ruleId": "x"})

@@ -33,6 +33,7 @@ def traps(*flags: dict[str, Any], segments: tuple[dict[str, Any], ...] = ()) -> 
         data(*flags, segments_=segments),
         is_indivisible=lambda name: name in {"segments", "segment", "is_staff"},
         is_withheld=lambda name: name == "custom_bio",
+        may_be_missing=lambda name: name in {"anonymous_key", "custom_plan"},
     )
     return [f"{trap.flag} {trap.words}" for trap in found]
 
@@ -105,3 +106,14 @@ def test_what_means_what_it_says_is_none() -> None:
         fallthrough=rollout(25_000, 75_000),
     )
     assert traps(fine) == []
+
+
+@pytest.mark.parametrize("by", ["anonymous_key", "custom_plan", "custom_bio"])
+def test_a_rollout_by_what_some_users_lack(sdk: Sdk, by: str) -> None:
+    flag = sharing(by)
+    people = [{**STRANGER, "key": f"user-{number}"} for number in range(40)]
+    assert {sdk.detail(flag, [], who).value for who in people} == {True}, "the first variation"
+    [words] = traps(flag)
+    assert words.startswith(f"beta gives everybody who lacks {by} the first variation")
+    assert words.endswith("Bucket by key")
+    assert traps(sharing("key")) == []

@@ -201,9 +201,20 @@ def test_a_segment_that_django_does_not_have(flag_file: FlagFile) -> None:
         ([rule(clause("segments", "contains", "user"))], "key", "every segment with such a key"),
         ([], "groups", "gives everybody the first variation, since groups"),
         ([], "is_staff", "gives everybody the first variation, since is_staff"),
+        ([], "anonymous_key", "gives everybody who lacks anonymous_key the first variation"),
+        ([], "custom_plan", "gives everybody who lacks custom_plan the first variation"),
+        ([], "email_domain", "gives everybody who lacks email_domain the first variation"),
         ([rule(clause("custom_last_ip", "in", "::1"))], "key", "is not told of this"),
     ],
-    ids=["part of a key", "by a list", "by a truth value", "withheld"],
+    ids=[
+        "part of a key",
+        "by a list",
+        "by a truth value",
+        "a visitor's",
+        "metadata",
+        "optional",
+        "withheld",
+    ],
 )
 def test_a_rule_that_misleads(
     flag_file: FlagFile, rules: list[dict[str, Any]], share_by: str, why: str

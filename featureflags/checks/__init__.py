@@ -1,0 +1,39 @@
+"""System checks of this app. Their ids never change meaning; each docstring names them."""
+
+from __future__ import annotations
+
+from featureflags.checks.attributes import check_attributes
+from featureflags.checks.configuration import (
+    check_addresses,
+    check_cache,
+    check_flag_file,
+    check_middleware,
+    check_private_attributes,
+    check_sent_attributes,
+    check_settings,
+    check_syncing,
+    check_time_zones,
+)
+from featureflags.checks.declarations import (
+    check_declarations,
+    check_forced_flags,
+    check_used_flags,
+)
+from featureflags.checks.segments import check_segments
+
+__all__ = [
+    "check_addresses",
+    "check_attributes",
+    "check_cache",
+    "check_declarations",
+    "check_flag_file",
+    "check_forced_flags",
+    "check_middleware",
+    "check_private_attributes",
+    "check_segments",
+    "check_sent_attributes",
+    "check_settings",
+    "check_syncing",
+    "check_time_zones",
+    "check_used_flags",
+]

@@ -1,0 +1,58 @@
+"""What one attribute is: its name, type, privacy, value, SQL, and when it changes by itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+
+from django.db.models.expressions import Combinable
+from django.utils.functional import Promise
+
+from featureflags.core.types import JSONValue
+from featureflags.segments.attribute_types import AttributeType
+from featureflags.segments.time_attributes import Clock
+from users.snapshots import UserSnapshot
+
+
+class Privacy(StrEnum):
+    """How far an attribute may go; `featureflags.contexts.privacy` applies it."""
+
+    PUBLIC = "public"
+    PRIVATE = "private"
+    """Sent for LaunchDarkly's rules, and redacted from every event."""
+    WITHHELD = "withheld"
+    """Never sent: only segments see it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attribute:
+    """One attribute of a user, from the snapshot to the rule."""
+
+    name: str
+    type: AttributeType
+    label: str | Promise
+    value: Callable[[UserSnapshot, int], JSONValue]
+    """From a snapshot and `now` (µs) to a JSON value. None: this user does not have it."""
+    sql: Combinable | None = None
+    """The same in SQL, for attributes that only a write changes. NULL: this user does not have it.
+
+    Its type follows from `type`: a text, a number, a boolean, an instant whose value is written by
+    `users.times.to_rfc3339`, and JSON for lists, objects and any type. Without it, conditions on
+    the attribute are finished in Python.
+    """
+    sql_related: tuple[str, str] | None = None
+    """For a list of texts in related rows: the relation of the user, and the column there."""
+    elapsed_days_since: str | None = None
+    """For a number of days that have passed: the column that they are counted from."""
+    clock: Callable[[UserSnapshot], Clock | None] | None = None
+    """When the value changes by itself. None: only a write changes it."""
+    privacy: Privacy = Privacy.PUBLIC
+    user_writable: bool = False
+    """Whether users choose the value themselves, so that no rule should use it alone."""
+    choices: tuple[tuple[str, str | Promise], ...] = ()
+    is_lower_case: bool = False
+    """Whether every value is stored in lower case, so that a rule with capitals matches nobody."""
+    always_known: bool = False
+    """Whether every user has it. A user without an attribute matches no condition on it, negated
+    or not; the editor says so for all other attributes."""
