@@ -41,7 +41,6 @@ ALSO: Mapping[str, tuple[str, ...]] = {
 
 LEAST: Mapping[str, float] = {
     "poll_seconds": 30,
-    "snapshot_seconds": 1,
     "warm_active_days": 1,
     "warm_batch": 1,
     "warm_range": 1,
@@ -50,7 +49,6 @@ LEAST: Mapping[str, float] = {
     "max_attribute_bytes": 64,
     "max_context_bytes": 256,
     "context_keys_capacity": 1,
-    "tester_seconds": 1,
     "visitor_cookie_days": 1,
 }
 """The smallest value of a number; 0 for all others."""

@@ -124,7 +124,7 @@ class TestFill:
     def test_past_its_time_an_entry_is_a_spare_that_a_fill_replaces(
         self, snapshot: UserSnapshot, settings: Settings
     ) -> None:
-        change(settings, SNAPSHOT_SECONDS=-1)
+        change(settings, SNAPSHOT_SECONDS=0)
         fill(protocol.read([snapshot.key]), snapshot)
         read = protocol.read([snapshot.key])
         assert read.fresh == {}

@@ -45,7 +45,6 @@ MISTAKES: list[tuple[str, Any, str]] = [
     ("CACHE", 5, TYPE),
     ("CACHE", "nowhere", "featureflags.E010"),
     ("SNAPSHOT_SECONDS", -1, VALUE),
-    ("SNAPSHOT_SECONDS", 0, VALUE),
     ("SNAPSHOT_SECONDS", "a day", TYPE),
     ("SNAPSHOT_SECONDS", "86400", TYPE),
     ("SNAPSHOT_SECONDS", 1.5, TYPE),

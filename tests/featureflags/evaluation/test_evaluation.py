@@ -411,7 +411,7 @@ class TestDatabaseDown:
     ) -> None:
         flag_file(TOOLS)
         empty_caches()
-        settings.FEATUREFLAGS = {**settings.FEATUREFLAGS, "SNAPSHOT_SECONDS": -1}
+        settings.FEATUREFLAGS = {**settings.FEATUREFLAGS, "SNAPSHOT_SECONDS": 0}
         resolve(str(employee.pk))
         with down():
             detail = variation_detail("internal-tools", str(employee.pk))

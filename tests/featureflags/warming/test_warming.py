@@ -127,7 +127,7 @@ def test_force_writes_what_is_good(settings: Settings) -> None:
 
 def test_a_spare_past_its_time_is_written_anew(settings: Settings) -> None:
     user, *_ = crowd(1)
-    change(settings, SNAPSHOT_SECONDS=-1)
+    change(settings, SNAPSHOT_SECONDS=0)
     warm(EVERYBODY)
     assert not cached(user)
     change(settings, SNAPSHOT_SECONDS=1000)
