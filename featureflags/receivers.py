@@ -11,15 +11,15 @@ from django.db.models.signals import post_delete, pre_delete, pre_save
 from django.dispatch import receiver
 from django.utils.module_loading import import_string
 
-from featureflags.audience.stored_sizes import forget_segment
+from featureflags.audience import forget_segment
 from featureflags.cache import invalidation
 from featureflags.core.conf import app_settings
 from featureflags.core.publishing import publish
-from featureflags.core.signals import ruleset_raised, segments_changed
+from featureflags.core.signals import changeset_closing, ruleset_raised
 from featureflags.core.uncached import fresh_rows
-from featureflags.editing.history import recording
-from featureflags.models import MemberChange, Segment, SegmentChange, SegmentMember
-from featureflags.models.changesets import OpenChange, segment_change
+from featureflags.editing.history import record
+from featureflags.models import HistoryEntry, HistoryMember, Segment, SegmentMember
+from featureflags.models.changesets import Changeset, open_changeset
 from featureflags.models.versions import RulesetVersion
 from users.models import User
 from users.signals import (
@@ -61,9 +61,9 @@ def drop_ruleset_version(**_kwargs: Any) -> None:
     invalidation.drop_ruleset_version()
 
 
-@receiver(segments_changed)
-def write_history(change: OpenChange, **_kwargs: Any) -> None:
-    recording.record(change)
+@receiver(changeset_closing)
+def write_history(changeset: Changeset, **_kwargs: Any) -> None:
+    record(changeset)
 
 
 @receiver(pre_delete, sender=Segment)
@@ -71,11 +71,11 @@ def note_segment_before_it_goes(instance: Segment, **_kwargs: Any) -> None:
     """Lock the rules before the row goes, and refuse if another segment rests on it."""
     RulesetVersion.raise_version()
     instance.refuse_if_named()
-    with segment_change() as change:
+    with open_changeset() as changeset:
         members = SegmentMember.objects.filter(segment=instance.pk).states()
-        change.saw_segment(instance.pk, instance.stored_state())
-        change.saw_members(members)
-        change.going |= members.keys()
+        changeset.remember_segment(instance.pk, instance.stored_state())
+        changeset.remember_members(members)
+        changeset.being_deleted |= members.keys()
 
 
 @receiver(pre_delete, sender=SegmentMember)
@@ -88,13 +88,13 @@ def note_member_before_it_goes(
     that is deleted by one call is told together.
     """
     place = (instance.segment_id, instance.user_id)
-    with segment_change() as change:
-        if place in change.going:
+    with open_changeset() as changeset:
+        if place in changeset.being_deleted:
             return
         RulesetVersion.raise_version()
-        change.saw_members(SegmentMember.objects.filter(pk=instance.pk).states())
+        changeset.remember_members(SegmentMember.objects.filter(pk=instance.pk).states())
         if _goes_with_account(origin):
-            change.deleted_accounts.add(instance.user_id)
+            changeset.deleted_accounts.add(instance.user_id)
 
 
 def _goes_with_account(origin: Model | QuerySet[Model] | None) -> bool:
@@ -107,8 +107,8 @@ def make_history_of_segments_anonymous(instance: User, **_kwargs: Any) -> None:
 
     What staff wrote into rules and notes stays as they wrote it.
     """
-    MemberChange.objects.filter(user=instance).forget(user=None, reason_before="", reason_after="")
-    done = SegmentChange.objects.filter(actor=instance)
+    HistoryMember.objects.filter(user=instance).forget(user=None, reason_before="", reason_after="")
+    done = HistoryEntry.objects.filter(actor=instance)
     if done.exists():
         done.forget(actor=User.objects.stand_in_for_deleted())
 

@@ -1,6 +1,13 @@
-"""Segments, their members, the pages about a user, and warmings, in Django's admin.
+"""The admin: segments, members by name, history, flags, “why?”, a user's context, cache warm-ups.
 
-Django imports this package to register them.
+What comes in is a request of a member of staff; what goes out is a page. A sub-room for each thing
+that a person does there: `segments`, `members`, `history`, `rule_editor`, `flags`, `why`, `users`;
+`shared` holds what they have in common. Pages parse, call and render; to change a segment they all
+call the same function, which asks first where it must:
+
+    write(request, change_to(segment), row=segment)  # may raise NeedsConfirmation
+
+Django imports this package to register the classes below.
 """
 
 from __future__ import annotations

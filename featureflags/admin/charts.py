@@ -1,7 +1,7 @@
-"""Charts as SVG made on the server: attributes alone, no style and no script, under any policy.
+"""Charts as SVG, made on the server: no inline style and no script, so that any policy allows them.
 
-Colours come from the style sheet by class. A chart says in words what it shows; its numbers stand
-beside it as text or in a table.
+Colours come from the style sheet by class. Each chart has a text alternative, and its numbers beside
+it as text or in a table.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from django.utils.translation import gettext as _
 WIDTH: Final = 640
 HEIGHT: Final = 160
 LEFT, RIGHT, TOP, BOTTOM = 8, 8, 20, 20
-"""Around the line: room for the labels."""
+"""Space around the line for the labels."""
 SPARK_WIDTH: Final = 64
 SPARK_HEIGHT: Final = 20
 BAR_WIDTH: Final = 100
@@ -25,7 +25,7 @@ BAR_WIDTH: Final = 100
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Point:
-    """One value of a line. `at` is its place from left to right, in any unit."""
+    """One value of a line. `at`: its place from left to right, in any unit."""
 
     at: float
     value: float
@@ -33,11 +33,11 @@ class Point:
 
 
 def line_chart(points: Sequence[Point], *, title: str, name: str) -> SafeString:
-    """A line from the lowest to the highest value, with both written; nothing for no points.
+    """A line with its lowest and highest value as labels; empty without points.
 
-    `name` is its own on the page.
+    `name`: unique on the page.
 
-    The axis begins at zero unless the values lie close together: a change must be seen.
+    The axis begins at zero, unless the values are close together.
     """
     if not points:
         return SafeString()
@@ -77,7 +77,7 @@ def line_chart(points: Sequence[Point], *, title: str, name: str) -> SafeString:
 
 
 def sparkline(values: Sequence[float]) -> SafeString:
-    """A small line without words, for a cell whose text tells the numbers; nothing for one value."""
+    """A small line without text, for a cell whose text has the numbers; empty for one value."""
     if len(values) < 2:
         return SafeString()
     points = [Point(at=at, value=value, label="") for at, value in enumerate(values)]
@@ -94,7 +94,7 @@ def sparkline(values: Sequence[float]) -> SafeString:
 
 
 def bar(share: float) -> SafeString:
-    """A bar as long as a share (0 to 1) of its cell, whose text tells the number."""
+    """A bar as long as a share (0 to 1) of its cell, whose text has the number."""
     length = max(0.0, min(1.0, share)) * BAR_WIDTH
     return format_html(
         '<svg class="bar" viewBox="0 0 {} 8" preserveAspectRatio="none" aria-hidden="true">'
@@ -139,11 +139,11 @@ def _line(places: Sequence[tuple[float, float]], name: str) -> SafeString:
         return format_html(
             '<circle class="chart-dot" cx="{}" cy="{}" r="3"/>', _plain(x), _plain(y)
         )
-    told = format_html_join(" ", "{},{}", ((_plain(x), _plain(y)) for x, y in places))
+    points_text = format_html_join(" ", "{},{}", ((_plain(x), _plain(y)) for x, y in places))
     return format_html(
         '<polyline class="{}" points="{}" fill="none" vector-effect="non-scaling-stroke"/>',
         name,
-        told,
+        points_text,
     )
 
 

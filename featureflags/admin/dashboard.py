@@ -1,7 +1,7 @@
-"""What the admin's first page tells: stored numbers alone, so that it costs the same at any size.
+"""The admin's first page: stored numbers only, so that it costs the same at any size.
 
 Hidden SQL: one query each for users by day, for the largest segments with their sizes, for their
-daily counts, for the number of segments, and for the last warmings.
+daily counts, for the number of segments, and for the last cache warm-ups.
 """
 
 from __future__ import annotations
@@ -15,21 +15,21 @@ from django.db.models import Count, Q, Sum
 from django.utils import timezone
 
 from featureflags.admin.charts import Point
-from featureflags.audience.stored_sizes import KEPT_DAYS, history
+from featureflags.audience import KEPT_DAYS, daily_counts
 from featureflags.cache import counters
 from featureflags.cache.counters import AnswerCounts, today
 from featureflags.models import Segment, SegmentSize, UserCount, WarmRange, WarmRun
 
 SEGMENTS: Final = 12
-"""The largest, before the page leads to the list of all."""
-WARMINGS: Final = 3
+"""Largest segments on the page; it links to the list of all."""
+WARM_UPS: Final = 3
 WEEK: Final = 7
 USAGE_DAYS: Final = 30
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Users:
-    """How many users there are, as last counted, and how that went."""
+    """How many users there are, as last counted, and the trend."""
 
     users: int
     seen_today: int
@@ -39,7 +39,7 @@ class Users:
     by_day: tuple[Point, ...]
     """All users, the oldest day first."""
     active_by_day: tuple[Point, ...]
-    """Those seen within 7 days."""
+    """Users seen within 7 days."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,13 +62,13 @@ class Segments:
 
     total: int
     counted_at: datetime.datetime | None
-    """Of the one that was counted longest ago."""
+    """When the oldest of these sizes was counted."""
     largest: tuple[SegmentLine, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answers:
-    """How often flags were asked for, and how sure the answers were. Days are in UTC."""
+    """How many evaluations there were, and how many were degraded. Days are in UTC."""
 
     today: int
     week: int
@@ -79,13 +79,13 @@ class Answers:
 
     @property
     def degraded(self) -> int:
-        """Reasons that were given in these days. One answer may have several."""
+        """Degradations in these days. One answer may have several."""
         return sum(self.counted.degraded.values())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Warming:
-    """One warming of the cache."""
+class WarmUp:
+    """One warm-up of the cache."""
 
     pk: int
     state: str
@@ -118,7 +118,7 @@ def segments_part() -> Segments:
     """Inactive segments have no members, and are left out."""
     sizes = SegmentSize.objects.filter(segment__is_active=True).select_related("segment")
     largest = list(sizes.order_by("-at_least", "segment__key")[:SEGMENTS])
-    counts = history(size.segment.key for size in largest)
+    counts = daily_counts(size.segment.key for size in largest)
     return Segments(
         total=Segment.objects.filter(is_active=True).count(),
         counted_at=min((size.counted_at for size in largest), default=None),
@@ -151,18 +151,18 @@ def answers_part() -> Answers:
     )
 
 
-def warmings_part() -> tuple[Warming, ...]:
-    """The last ones, the newest first."""
+def warm_ups_part() -> tuple[WarmUp, ...]:
+    """The last warm-ups, the newest first."""
     done = Count("ranges", filter=Q(ranges__state=WarmRange.State.DONE))
     read = Sum("ranges__users_read", default=0)
     rows = WarmRun.objects.annotate(done=done, read=read)
-    return tuple(_warming(row) for row in rows.order_by("-pk")[:WARMINGS])
+    return tuple(_warm_up(row) for row in rows.order_by("-pk")[:WARM_UPS])
 
 
-def _warming(row: WarmRun) -> Warming:
+def _warm_up(row: WarmRun) -> WarmUp:
     done, read = getattr(row, "done", 0), getattr(row, "read", 0)
     is_done = row.state == WarmRun.State.DONE
-    return Warming(
+    return WarmUp(
         pk=row.pk,
         state=row.get_state_display(),
         is_running=row.state == WarmRun.State.RUNNING,
@@ -174,7 +174,7 @@ def _warming(row: WarmRun) -> Warming:
 
 
 def points(days: Mapping[datetime.date, int]) -> tuple[Point, ...]:
-    """A line over days, which keep their distance where some are missing."""
+    """A line over days; missing days leave a gap."""
     return tuple(
         Point(at=day.toordinal(), value=value, label=day.isoformat()) for day, value in days.items()
     )

@@ -1,6 +1,6 @@
-"""The page where a member of staff chooses which flags they see with other values, and ends it.
+"""The page on which a member of staff previews flags with other values, and ends the preview.
 
-Each choice is written to the admin's log. There is no such page unless the setting is on.
+The admin's log records each choice. The page exists only if the setting is on.
 """
 
 from __future__ import annotations
@@ -39,14 +39,14 @@ BOOLEANS = [
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Nothing:
-    """No value was chosen: None is one."""
+    """No value was chosen. None would be a value."""
 
 
 NOTHING = _Nothing()
 
 
 class FlagField(forms.CharField):
-    """A flag's value: the words of a string flag as they are, JSON for every other type."""
+    """A flag's value: plain text for a string flag, JSON for every other type."""
 
     def __init__(self, flag: Flag) -> None:
         is_boolean = flag.type is FlagType.BOOLEAN
@@ -65,7 +65,9 @@ class FlagField(forms.CharField):
         except ValueError as error:
             raise forms.ValidationError(_("This is not JSON.")) from error
         if not self._flag.type.holds(parsed):
-            raise forms.ValidationError(_("This is no %(type)s.") % {"type": self._flag.type.value})
+            raise forms.ValidationError(
+                _("This is not of the type %(type)s.") % {"type": self._flag.type.value}
+            )
         return parsed
 
 
@@ -86,7 +88,7 @@ class TesterForm(forms.Form):
 
 
 def choose_flags(request: HttpRequest) -> HttpResponse:
-    """Choose and end. Wrapped in `admin_view`: staff alone reach it."""
+    """Choose and end. `admin_view` around it admits staff only."""
     if not app_settings().testers or not isinstance(request.user, User):
         raise Http404
     look = previews.look_of(request)
@@ -108,10 +110,10 @@ def _started(user: User, request: HttpRequest, form: TesterForm) -> HttpResponse
     try:
         previews.start(response, previews.new_look(user, flags))
     except previews.LookTooLong:
-        form.add_error(None, _("This is more than a cookie holds. Choose fewer flags."))
+        form.add_error(None, _("A cookie cannot hold this much. Choose fewer flags."))
         return _page(request, form, previews.look_of(request))
     _write_down(user, "Sees pages with these flags: " + json.dumps(flags, sort_keys=True))
-    messages.success(request, _("You see pages with these flags now. Nobody else does."))
+    messages.success(request, _("You now see pages with these flags. Nobody else does."))
     return response
 
 

@@ -1,4 +1,4 @@
-"""Files that are sent while they are made, in bounded memory, by WSGI and by ASGI."""
+"""CSV files that are sent while they are made, in bounded memory, under WSGI and ASGI."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ BYTE_ORDER_MARK: Final = "\ufeff"
 """Without it a spreadsheet reads names in the wrong encoding."""
 
 STARTS_OF_FORMULAS: Final = ("=", "+", "-", "@", "\t", "\r", "\n")
-"""A spreadsheet computes a cell that begins so, and may send what stands beside it:
+"""A spreadsheet computes a cell that begins with one of these, and may send other cells away:
 https://owasp.org/www-community/attacks/CSV_Injection"""
 
 
@@ -36,12 +36,12 @@ def csv_response(
 
 
 def harmless(cell: str) -> str:
-    """The same text for a spreadsheet; what would be a formula begins with an apostrophe."""
+    """The text for a spreadsheet, with an apostrophe before what would be a formula."""
     return f"'{cell}" if cell.startswith(STARTS_OF_FORMULAS) else cell
 
 
 class _Echo:
-    """A file that gives back what is written to it."""
+    """A file that returns what is written to it."""
 
     def write(self, text: str) -> str:
         return text
@@ -56,7 +56,7 @@ def _chunks(header: Iterable[str], rows: Iterable[Iterable[str]]) -> Iterator[st
 
 
 async def _later(chunks: Iterator[str]) -> AsyncIterator[str]:
-    """The same off the event loop. Django would read all of a plain iterator at once."""
+    """The same chunks, read outside the event loop. Django would read a plain iterator at once."""
     following = sync_to_async(lambda: next(chunks, None))
     while (chunk := await following()) is not None:
         yield chunk

@@ -1,4 +1,4 @@
-"""The addresses of the pages beside Django's own. `SegmentAdmin` hangs them below its own."""
+"""The addresses of the pages beside Django's own. `SegmentAdmin` includes them below its own."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ PAGES: tuple[tuple[str, Callable[..., HttpResponseBase], str], ...] = (
 
 
 def page_urls(site: AdminSite) -> list[URLPattern]:
-    """For staff alone; each view asks for the permissions that it needs."""
+    """For staff only; each view checks the permissions that it needs."""
     return [
         path(address, site.admin_view(partial(view, site=site)), name=f"featureflags_{name}")
         for address, view, name in PAGES

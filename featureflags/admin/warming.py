@@ -1,6 +1,6 @@
-"""Warmings of the cache in the admin: how far each is, what is left, and the button that ends one.
+"""Cache warm-ups in the admin: the progress of each, and the button that cancels one.
 
-Nothing is edited here. To cancel takes the permission to change a warming.
+The pages are read only. To cancel a warm-up takes the permission to change it.
 
 Hidden SQL: the list adds up the ranges of its runs in the query that reads them.
 """
@@ -24,9 +24,9 @@ from django.utils.html import format_html
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
-from featureflags.admin.shared.formatting import moment_in_words
+from featureflags.admin.shared.guarded_admin import BaseModelAdmin
 from featureflags.admin.shared.pages import Link, may_see, require, respond
-from featureflags.admin.shared.refusals import BaseModelAdmin
+from featureflags.editing import moment_in_words
 from featureflags.models import WarmRange, WarmRun
 from featureflags.warming.progress import Report, report
 from featureflags.warming.runs import cancel
@@ -40,7 +40,7 @@ TEMPLATE = "admin/featureflags/warm_run.html"
 
 @admin.register(WarmRun)
 class WarmRunAdmin(BaseModelAdmin[WarmRun]):
-    """Runs, the newest first. They are begun by the schedule and by `warm_contexts`."""
+    """Warm-ups, the newest first. The schedule and `warm_contexts` start them."""
 
     list_display = ("__str__", "whom", "state", "progress", "users", "rate", "started_at")
     list_filter = ("state",)
@@ -58,7 +58,7 @@ class WarmRunAdmin(BaseModelAdmin[WarmRun]):
         request: HttpRequest,  # noqa: ARG002 - Django's signature
         obj: WarmRun | None = None,  # noqa: ARG002 - Django's signature
     ) -> bool:
-        """Old ones are removed by themselves."""
+        """Old ones are deleted automatically."""
         return False
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[WarmRun]:
@@ -79,11 +79,11 @@ class WarmRunAdmin(BaseModelAdmin[WarmRun]):
         form_url: str = "",  # noqa: ARG002 - Django's signature
         extra_context: dict[str, Any] | None = None,  # noqa: ARG002 - Django's signature
     ) -> HttpResponse:
-        """One run, read-only. What it says is renewed while one looks, where scripts run."""
+        """One warm-up, read only. With JavaScript the page updates itself."""
         require(request, WARM_RUN)
         row = self.get_object(request, object_id)
         if row is None:
-            gone = _("There is no such warming: old ones are removed.")
+            gone = _("This cache warm-up does not exist: old ones are deleted.")
             self.message_user(request, gone, messages.WARNING)
             return HttpResponseRedirect(reverse(LIST))
         now = report(row.pk)
@@ -93,7 +93,7 @@ class WarmRunAdmin(BaseModelAdmin[WarmRun]):
             self.admin_site,
             TEMPLATE,
             title=str(row),
-            trail=[Link(text=_("Warmings of the cache"), href=reverse(LIST))],
+            trail=[Link(text=_("Cache warm-ups"), href=reverse(LIST))],
             row=row,
             report=now,
             facts=[*numbers_of(now), *facts_of(row)],
@@ -104,7 +104,7 @@ class WarmRunAdmin(BaseModelAdmin[WarmRun]):
         )
 
     def cancel_view(self, request: HttpRequest, run: int) -> HttpResponse:
-        """End a run, by POST alone. It is written to the log of whoever did it."""
+        """Cancel a warm-up, by POST only. The admin's log names the user."""
         if request.method != "POST":
             return HttpResponseNotAllowed(["POST"])
         if not may_see(request, WARM_RUN) or not request.user.has_perm(MAY_CANCEL):
@@ -112,7 +112,7 @@ class WarmRunAdmin(BaseModelAdmin[WarmRun]):
         row = WarmRun.objects.filter(pk=run).first()
         if row is not None and cancel(run):
             self.log_change(request, row, "Cancelled.")
-            self.message_user(request, _("The warming is cancelled."), messages.SUCCESS)
+            self.message_user(request, _("The cache warm-up is cancelled."), messages.SUCCESS)
         else:
             self.message_user(request, _("It had ended already."), messages.WARNING)
         return HttpResponseRedirect(reverse(RUN, args=[run]))
@@ -123,7 +123,7 @@ class WarmRunAdmin(BaseModelAdmin[WarmRun]):
 
     @admin.display(description=gettext_lazy("progress"))
     def progress(self, run: WarmRun) -> str:
-        """A bar for ranges that are done, and how many there are."""
+        """A bar for the ranges that are done, with their number."""
         done = getattr(run, "sum_done", 0)
         text = _("%(done)d of %(ranges)d ranges") % {"done": done, "ranges": run.ranges_planned}
         return format_html(
@@ -145,15 +145,15 @@ class WarmRunAdmin(BaseModelAdmin[WarmRun]):
 
 
 def numbers_of(now: Report) -> list[tuple[str, str]]:
-    """How far it is, as label and text."""
-    ranges = _("%(done)s of %(ranges)s done, %(running)s under way, %(failed)s failed") % {
+    """The progress, as label and text."""
+    ranges = _("%(done)s of %(ranges)s done, %(running)s running, %(failed)s failed") % {
         "done": f"{now.ranges_done:,}",
         "ranges": f"{now.ranges:,}",
         "running": f"{now.ranges_running:,}",
         "failed": f"{now.ranges_failed:,}",
     }
     users = _("%(read)s of %(users)s read") % {"read": f"{now.read:,}", "users": f"{now.users:,}"}
-    entries = _("%(written)s written, %(kept)s left as they were, %(failed)s failed") % {
+    entries = _("%(written)s written, %(kept)s kept, %(failed)s failed") % {
         "written": f"{now.written:,}",
         "kept": f"{now.kept:,}",
         "failed": f"{now.failed:,}",
@@ -168,12 +168,12 @@ def numbers_of(now: Report) -> list[tuple[str, str]]:
 
 
 def facts_of(run: WarmRun) -> list[tuple[str, str]]:
-    """What of a run does not change while it goes on, as label and text."""
+    """What does not change during a warm-up, as label and text."""
     facts = [(_("Whom"), whom_in_words(run)), (_("Started"), moment_in_words(run.started_at))]
     if run.finished_at:
         facts.append((_("Ended"), moment_in_words(run.finished_at)))
     if not run.spare:
-        facts.append((_("Segments"), _("The cache did not take them.")))
+        facts.append((_("Segments"), _("The cache did not accept them.")))
     return facts
 
 

@@ -1,9 +1,9 @@
-"""What the REST API refuses until it is confirmed, or until the caller has looked again.
+"""Writes of the REST API: refused until they are confirmed, or until the caller has looked again.
 
-409 with whom a change moves and which flags rest on it, unless `confirm` is sent: `true`, or the
-`confirm` of that answer, which holds for just what it told. To delete or deactivate a segment that
-flags target, `confirm` is the segment's key. 409 (or 412 for `If-Match`) with what others have
-changed, where the caller's version is not the stored one.
+409 with whom a change moves and which flags use the segment, unless `confirm` is sent: `true`, or
+the `confirm` of that answer, which holds for exactly what the answer showed. To delete or deactivate
+a segment that flags target, `confirm` is the segment's key. 409 (or 412 for `If-Match`) with what
+others have changed, where the caller's version is not the stored one.
 """
 
 from __future__ import annotations
@@ -18,9 +18,17 @@ from rest_framework import serializers, status
 from rest_framework.exceptions import APIException
 from rest_framework.request import Request
 
-from featureflags.audience.impact import Part
-from featureflags.editing.confirmation import Examination, are_confirmed, sign
-from featureflags.editing.history.entries import changes_of, delta_lines, entries, state_at
+from featureflags.audience import Part
+from featureflags.editing import (
+    Change,
+    Examination,
+    apply,
+    are_confirmed,
+    change_in_words,
+    examine,
+    sign,
+)
+from featureflags.editing.history import describe, entries_of, state_at
 from featureflags.models import Segment
 from featureflags.models.changesets import SegmentState
 from users.models import User
@@ -32,7 +40,7 @@ LONGEST_NOTE: Final = 1000
 
 
 class Refused(APIException):
-    """Nothing was written. `body` is the answer as it is."""
+    """Nothing was written. `body`: the JSON of the answer."""
 
     def __init__(self, body: dict[str, Any], code: int = status.HTTP_409_CONFLICT) -> None:
         super().__init__()
@@ -49,12 +57,14 @@ class ConfirmField(serializers.Field[Any, Any, Any, Any]):
 
     def to_internal_value(self, data: Any) -> bool | str:
         if not isinstance(data, bool | str):
-            raise serializers.ValidationError(_("Send true, or the text that was asked for."))
+            raise serializers.ValidationError(
+                _("Send true, or the text that the answer asked for.")
+            )
         return data
 
 
 def confirm_of(request: Request) -> object:
-    """What a caller sends to confirm a deletion: in the body, or as a parameter."""
+    """The confirmation of a deletion: in the body, or as a parameter."""
     data = request.data if isinstance(request.data, Mapping) else {}
     return data.get("confirm", request.query_params.get("confirm", ""))
 
@@ -65,33 +75,40 @@ def note_of(request: Request) -> str:
     return str(data.get("note", request.query_params.get("note", "")))[:LONGEST_NOTE]
 
 
-def require_confirmed(request: Request, one: Examination, confirm: object) -> None:
-    """Raises Refused (409) for a change that has to be confirmed and is not."""
+def write(request: Request, change: Change, *, confirm: object, note: str) -> Segment:
+    """Examine and apply a change. Raises Refused (409) if it must be confirmed and is not."""
+    examined = examine(change)
+    _require_confirmed(request, examined, confirm)
+    (segment,) = apply(examined, source=SOURCE, note=note)
+    return segment
+
+
+def _require_confirmed(request: Request, one: Examination, confirm: object) -> None:
     if not one.needs_confirmation or confirm == one.key:
         return
     actor = request.user
     if not isinstance(actor, User):
-        raise TypeError("who may write is a user")
+        raise TypeError("only users may write")
     if not one.needs_key and confirm is True:
         return
     if not one.needs_key and isinstance(confirm, str) and are_confirmed([one], confirm, actor):
         return
-    raise Refused(_told(one, actor))
+    raise Refused(_refusal(one, actor))
 
 
-def _told(one: Examination, actor: User) -> dict[str, Any]:
+def _refusal(one: Examination, actor: User) -> dict[str, Any]:
     may_see = _may_see(actor)
     if one.needs_key:
         text = _("To do this, send the segment's key as “confirm”.")
     else:
         text = _(
-            "To do this, send “confirm”: true, or the text that stands here, which holds for"
-            " just this."
+            "To do this, send “confirm”: true, or the text of “confirm” in this answer, which holds"
+            " for exactly this change."
         )
     return {
         "detail": f"{_('Nothing is written yet.')} {text}",
         "reasons": [str(reason) for reason in one.reasons],
-        "changes": delta_lines(one.delta, with_addresses=may_see),
+        "changes": change_in_words(one.change, with_addresses=may_see),
         "entering": _part(one.impact.entering, may_see=may_see),
         "leaving": _part(one.impact.leaving, may_see=may_see),
         "flags_known": one.flags_known,
@@ -101,14 +118,14 @@ def _told(one: Examination, actor: User) -> dict[str, Any]:
 
 
 def _part(part: Part, *, may_see: bool) -> dict[str, Any]:
-    told: dict[str, Any] = {"at_least": part.at_least, "exact": part.is_exact}
+    shown: dict[str, Any] = {"at_least": part.at_least, "exact": part.is_exact}
     if may_see:
-        told["sample"] = [{"key": user.key, "email": user.email} for user in part.samples]
-    return told
+        shown["sample"] = [{"key": user.key, "email": user.email} for user in part.samples]
+    return shown
 
 
 def sees_people(request: Request) -> bool:
-    """Whether whoever asks may see who users are."""
+    """True if the caller may see users."""
     return isinstance(request.user, User) and _may_see(request.user)
 
 
@@ -128,7 +145,7 @@ def require_version(request: Request, segment: Segment) -> int | None:
         raise Refused(_changed(request, stored, _oldest(tags)), status.HTTP_412_PRECONDITION_FAILED)
     given = request.data.get("version") if isinstance(request.data, Mapping) else None
     if isinstance(given, bool):
-        # Python holds True for 1.
+        # In Python, True is an int.
         raise serializers.ValidationError({"version": [_("A version is a number.")]})
     if not isinstance(given, int):
         return stored.version if tags and tags != ["*"] else None
@@ -140,7 +157,7 @@ def require_version(request: Request, segment: Segment) -> int | None:
 
 
 def etag(version: int) -> str:
-    """A version as HTTP has it."""
+    """A version as an HTTP entity tag."""
     return f'"{version}"'
 
 
@@ -151,7 +168,7 @@ def _oldest(tags: list[str]) -> int:
 
 def _changed(request: Request, stored: SegmentState, since: int) -> dict[str, Any]:
     """What others have changed since a version."""
-    found = changes_of(stored.key).filter(version__gt=since).select_related("actor", "restored")
+    found = entries_of(stored.key).filter(version__gt=since)
     return {
         "detail": _("Somebody has changed this segment since version %d.") % since,
         "version": stored.version,
@@ -163,6 +180,6 @@ def _changed(request: Request, stored: SegmentState, since: int) -> dict[str, An
                 "note": entry.note,
                 "changes": list(entry.lines),
             }
-            for entry in entries(found[:MOST_ENTRIES], with_addresses=sees_people(request))
+            for entry in describe(found[:MOST_ENTRIES], with_addresses=sees_people(request))
         ],
     }

@@ -1,5 +1,5 @@
-"""The history of a segment over REST, and an older version brought back. By the segment's key, so
-that both work for one that is deleted."""
+"""The history of a segment over REST, and a restore. Both name the segment by key, and so work for a
+deleted one."""
 
 from __future__ import annotations
 
@@ -15,16 +15,13 @@ from rest_framework.response import Response
 
 from featureflags.api.concurrency import (
     LONGEST_NOTE,
-    SOURCE,
     ConfirmField,
-    require_confirmed,
     sees_people,
+    write,
 )
 from featureflags.api.segment_serializers import SegmentSerializer
-from featureflags.editing.confirmation import examine
-from featureflags.editing.history.entries import changes_of, entries
-from featureflags.editing.history.restore import Restoration, restoration, restore
-from featureflags.models import Segment, SegmentChange
+from featureflags.editing.history import describe, entries_of, restoration
+from featureflags.models import HistoryEntry, Segment
 from users.api.permissions import StaffModelPermissions
 from users.api.strict import StrictCharField
 
@@ -34,16 +31,16 @@ class ChangeSerializer(serializers.Serializer[Any]):
 
     id = serializers.IntegerField()
     version = serializers.IntegerField()
-    kind = serializers.ChoiceField(choices=SegmentChange.Kind.choices)
+    kind = serializers.ChoiceField(choices=HistoryEntry.Kind.choices)
     at = serializers.DateTimeField()
     who = serializers.CharField()
     via = serializers.CharField(
-        source="source", help_text="On which way it came, in words; may be empty."
+        source="source", help_text="Where the change came from, in words; may be empty."
     )
     note = serializers.CharField()
     changes = serializers.ListField(child=serializers.CharField(), source="lines")
     entering = serializers.IntegerField(
-        source="moved.entering", default=None, help_text="null: nobody counted."
+        source="moved.entering", default=None, help_text="null: not counted."
     )
     leaving = serializers.IntegerField(source="moved.leaving", default=None)
     at_least = serializers.BooleanField(source="moved.at_least", default=False)
@@ -59,16 +56,16 @@ class ChangeListView(generics.GenericAPIView[Any]):
 
     @extend_schema(operation_id="segments_changes", responses=ChangeSerializer(many=True))
     def get(self, request: Request, key: str) -> Response:
-        changes = changes_of(key)
-        if not changes.exists():
+        entries = entries_of(key)
+        if not entries.exists():
             raise Http404
-        page = self.paginate_queryset(changes.select_related("actor", "restored")) or []
-        told = entries(page, with_addresses=sees_people(request))
-        return self.get_paginated_response(ChangeSerializer(told, many=True).data)
+        page = self.paginate_queryset(entries) or []
+        described = describe(page, with_addresses=sees_people(request))
+        return self.get_paginated_response(ChangeSerializer(described, many=True).data)
 
 
 class RestoreSerializer(serializers.Serializer[Any]):
-    """Which version to bring back."""
+    """The version to restore."""
 
     change = serializers.IntegerField(help_text="The id of a change of this segment.")
     note = StrictCharField(required=False, allow_blank=True, max_length=LONGEST_NOTE, default="")
@@ -76,7 +73,7 @@ class RestoreSerializer(serializers.Serializer[Any]):
 
 
 class StaffWhoMayLook(StaffModelPermissions):
-    """To restore takes the permission to change, or to add; which one depends on the segment."""
+    """A restore takes the permission to change, or to add; which one depends on the segment."""
 
     perms_map = {**StaffModelPermissions.perms_map, "POST": ["%(app_label)s.view_%(model_name)s"]}
 
@@ -96,19 +93,10 @@ class RestoreView(generics.GenericAPIView[Any]):
         asked = self.get_serializer(data=request.data)
         asked.is_valid(raise_exception=True)
         data: dict[str, Any] = asked.validated_data
-        planned = restoration(get_object_or_404(changes_of(key), pk=data["change"]))
-        _require_to_write(request, planned)
-        examination = examine(planned.segment_pk, planned.delta)
-        require_confirmed(request, examination, data.get("confirm", ""))
-        segment = restore(planned, note=data["note"], source=SOURCE, moved=examination.moved)
+        planned = restoration(get_object_or_404(entries_of(key), pk=data["change"]))
+        if not request.user.has_perms(planned.permissions):
+            raise PermissionDenied
+        confirm = data.get("confirm", "")
+        segment = write(request, planned.change, confirm=confirm, note=data["note"])
         segment.refresh_from_db()
         return Response(SegmentSerializer(segment).data)
-
-
-def _require_to_write(request: Request, planned: Restoration) -> None:
-    """Raises PermissionDenied. To restore is to change, or to add what is deleted."""
-    wanted = ["change_segment" if planned.segment_pk is not None else "add_segment"]
-    if planned.delta.members:
-        wanted += [f"{verb}_segmentmember" for verb in ("add", "change", "delete")]
-    if not request.user.has_perms([f"featureflags.{name}" for name in wanted]):
-        raise PermissionDenied

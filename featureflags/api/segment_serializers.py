@@ -1,4 +1,4 @@
-"""Segments and members as the REST API takes and shows them."""
+"""Segments and members as the REST API reads and shows them."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ RULES_SCHEMA = {
 
 @extend_schema_field(RULES_SCHEMA)
 class RulesField(serializers.Field[Any, Any, Any, Any]):
-    """Rules as LaunchDarkly writes them. The model says what is wrong with them, and where."""
+    """Rules as LaunchDarkly writes them. The model validates them."""
 
     def to_internal_value(self, data: Any) -> Any:
         return data
@@ -50,20 +50,27 @@ class RulesField(serializers.Field[Any, Any, Any, Any]):
         return value
 
 
+class NoteField(StrictCharField):
+    """A note for the history."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            write_only=True,
+            required=False,
+            allow_blank=True,
+            max_length=LONGEST_NOTE,
+            help_text="Why it is changed, for the history.",
+        )
+
+
 class SegmentSerializer(StrictModelSerializer[Segment]):
-    """A segment. `key` cannot change once it is saved."""
+    """A segment. `key` never changes once it is saved."""
 
     rules = RulesField(required=False)
-    note = StrictCharField(
-        write_only=True,
-        required=False,
-        allow_blank=True,
-        max_length=LONGEST_NOTE,
-        help_text="Why it is changed, for the history.",
-    )
+    note = NoteField()
     confirm = ConfirmField(help_text="Where a change is refused until it is confirmed.")
     warnings = serializers.SerializerMethodField(
-        help_text="Rules that rest on what users write themselves."
+        help_text="Rules that use only what users can write themselves."
     )
 
     class Meta:
@@ -83,36 +90,18 @@ class SegmentSerializer(StrictModelSerializer[Segment]):
         )
         read_only_fields = ("version", "created_at", "updated_at")
 
-    def update(self, instance: Segment, validated_data: Any) -> Segment:
-        """As for any other model. Raises StaleSegment if `expected_version` of the context is given
-        and is not what is stored."""
-        for name, value in validated_data.items():
-            setattr(instance, name, value)
-        if validated_data:
-            instance.save(
-                update_fields=list(validated_data),
-                expected_version=self.context.get("expected_version"),
-            )
-        return instance
-
     def get_warnings(self, segment: Segment) -> list[str]:
         return [str(warning) for warning in find_warnings(segment.rules)]
 
 
 class MemberSerializer(StrictModelSerializer[SegmentMember]):
-    """A user who is in the segment, or not, whatever its rules say."""
+    """A user who is in the segment, or out of it, whatever its rules say."""
 
     user = serializers.PrimaryKeyRelatedField(
         queryset=User.objects.all(), pk_field=serializers.UUIDField()
     )
 
-    note = StrictCharField(
-        write_only=True,
-        required=False,
-        allow_blank=True,
-        max_length=LONGEST_NOTE,
-        help_text="Why it is changed, for the history.",
-    )
+    note = NoteField()
     confirm = ConfirmField(help_text="Where a change is refused until it is confirmed.")
 
     class Meta:

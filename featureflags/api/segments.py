@@ -1,12 +1,13 @@
 """Segments and their members, for staff with Django's permissions for them.
 
-The models validate; what they refuse comes out as 400 by `config.exceptions`. A deletion that
-another segment stands against is 409.
+The models validate: `config.exceptions` turns a ValidationError into 400, and the deletion of a
+segment that another one uses into 409.
 """
 
 from __future__ import annotations
 
 from copy import copy
+from dataclasses import replace
 from typing import Any
 
 from django.db.models import QuerySet
@@ -16,21 +17,12 @@ from rest_framework import serializers, viewsets
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from featureflags.api.concurrency import (
-    SOURCE,
-    confirm_of,
-    etag,
-    note_of,
-    require_confirmed,
-    require_version,
-)
+from featureflags.api.concurrency import confirm_of, etag, note_of, require_version, write
 from featureflags.api.segment_serializers import MemberSerializer, SegmentSerializer
 from featureflags.core.uncached import fresh_rows
-from featureflags.editing.changes import MemberDelta, SegmentDelta
-from featureflags.editing.confirmation import examine
-from featureflags.editing.member_lists import deletion_of, membership_of
+from featureflags.editing import change_to, deletion_of, membership_change
 from featureflags.models import Segment, SegmentMember
-from featureflags.models.changesets import MemberState, Moved, segment_change
+from featureflags.models.changesets import MemberState
 from users.api.filters import TrueOrFalseFilter
 from users.api.permissions import StaffModelPermissions
 
@@ -47,7 +39,7 @@ class SegmentFilter(filters.FilterSet):  # type: ignore[misc]  # it has no types
 
 
 class SegmentViewSet(viewsets.ModelViewSet[Segment]):
-    """Segments by key. A write answers with `warnings` about rules that rest on too little."""
+    """Segments by key. A write answers with `warnings` about rules that users can satisfy themselves."""
 
     queryset = Segment.objects.all()
     serializer_class = SegmentSerializer
@@ -60,14 +52,11 @@ class SegmentViewSet(viewsets.ModelViewSet[Segment]):
     ordering = ["key"]
 
     def get_object(self) -> Segment:
-        # A list may be a minute old; what is shown or written by itself may not.
+        # A list may be seconds old; one segment by itself must not.
         with fresh_rows():
             return super().get_object()
 
     _expected_version: int | None = None
-
-    def get_serializer_context(self) -> dict[str, Any]:
-        return {**super().get_serializer_context(), "expected_version": self._expected_version}
 
     def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:
         """The version of a single segment is its `ETag`, for `If-Match`."""
@@ -80,10 +69,8 @@ class SegmentViewSet(viewsets.ModelViewSet[Segment]):
         confirm, note = _taken(serializer)
         segment = Segment(**serializer.validated_data)
         segment.full_clean()
-        delta = SegmentDelta(before=None, after=segment.as_state())
-        moved = self._examined(None, delta, confirm)
-        with segment_change(note=note, source=SOURCE, moved=moved):
-            serializer.save()
+        change = change_to(segment)
+        serializer.instance = write(self.request, change, confirm=confirm, note=note)
 
     def update(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         """Refuses a version that is not the stored one any more."""
@@ -92,38 +79,31 @@ class SegmentViewSet(viewsets.ModelViewSet[Segment]):
         data: Any = request.data
         given = data.get("version") if isinstance(data, dict) else None
         if self._expected_version is not None and given not in {None, segment.version}:
-            # An older version that says the same is as good; what else was read with it is old too.
+            # It is older and says the same; what else was read with it is older too.
             data.pop("version")
             data.pop("updated_at", None)
         return super().update(request, *args, **kwargs)
 
     def perform_update(self, serializer: serializers.BaseSerializer[Any]) -> None:
+        """Writes the given columns alone, so that it undoes nobody else's change."""
         confirm, note = _taken(serializer)
+        given: dict[str, Any] = serializer.validated_data
+        if not given:
+            return
         segment: Segment = copy(serializer.instance)  # type: ignore[assignment]  # an update has one
-        stored = segment.stored_state()
-        for name, value in serializer.validated_data.items():
+        for name, value in given.items():
             setattr(segment, name, value)
         with fresh_rows():
             segment.full_clean()
-        delta = SegmentDelta(before=stored, after=segment.as_state())
-        moved = {} if delta.is_nothing else self._examined(segment.pk, delta, confirm)
-        with segment_change(note=note, source=SOURCE, moved=moved):
-            serializer.save()
+        change = change_to(segment, columns=frozenset(given))
+        change = replace(change, expected_version=self._expected_version)
+        serializer.instance = write(self.request, change, confirm=confirm, note=note)
 
     def perform_destroy(self, instance: Segment) -> None:
         require_version(self.request, instance)
         instance.refuse_if_named()
-        delta = deletion_of(instance)
-        moved = self._examined(instance.pk, delta, confirm_of(self.request))
-        # A refusal undoes its own writes and nothing of a transaction around it.
-        with segment_change(note=note_of(self.request), source=SOURCE, moved=moved):
-            instance.delete()
-
-    def _examined(self, pk: int | None, delta: SegmentDelta, confirm: object) -> dict[str, Moved]:
-        """The numbers that are known now. Raises Refused."""
-        examination = examine(pk, delta)
-        require_confirmed(self.request, examination, confirm)
-        return {examination.key: examination.moved}
+        confirm, note = confirm_of(self.request), note_of(self.request)
+        write(self.request, deletion_of(instance), confirm=confirm, note=note)
 
 
 class MemberFilter(filters.FilterSet):  # type: ignore[misc]  # it has no types
@@ -157,46 +137,40 @@ class MemberViewSet(viewsets.ModelViewSet[SegmentMember]):
 
     def perform_create(self, serializer: serializers.BaseSerializer[Any]) -> None:
         confirm, note = _taken(serializer)
-        segment = self._segment()
-        member = SegmentMember(segment=segment, **serializer.validated_data)
-        with fresh_rows():
-            member.full_clean()
-        moved = self._examined(segment, member, None, member.as_state(), confirm)
-        with segment_change(note=note, source=SOURCE, moved=moved):
-            serializer.save(segment=segment)
+        member = SegmentMember(segment=self._segment(), **serializer.validated_data)
+        self._save(serializer, member, confirm, note)
 
     def perform_update(self, serializer: serializers.BaseSerializer[Any]) -> None:
         confirm, note = _taken(serializer)
         member: SegmentMember = copy(serializer.instance)  # type: ignore[assignment]  # as above
-        before = member.as_state()
         for name, value in serializer.validated_data.items():
             setattr(member, name, value)
-        with fresh_rows():
-            member.full_clean()
-        segment = self._segment()
-        moved = self._examined(segment, member, before, member.as_state(), confirm)
-        with segment_change(note=note, source=SOURCE, moved=moved):
-            serializer.save()
+        self._save(serializer, member, confirm, note)
 
     def perform_destroy(self, instance: SegmentMember) -> None:
-        segment, confirm = self._segment(), confirm_of(self.request)
-        moved = self._examined(segment, instance, instance.as_state(), None, confirm)
-        with segment_change(note=note_of(self.request), source=SOURCE, moved=moved):
-            instance.delete()
+        self._write(instance, None, confirm_of(self.request), note_of(self.request))
 
-    def _examined(
+    def _save(
         self,
-        segment: Segment,
+        serializer: serializers.BaseSerializer[Any],
         member: SegmentMember,
-        before: MemberState | None,
-        after: MemberState | None,
         confirm: object,
-    ) -> dict[str, Moved]:
-        """The numbers that are known now. Raises Refused."""
-        delta = membership_of(segment, {member.user_id: MemberDelta(before=before, after=after)})
-        examination = examine(segment.pk, delta)
-        require_confirmed(self.request, examination, confirm)
-        return {examination.key: examination.moved}
+        note: str,
+    ) -> None:
+        with fresh_rows():
+            member.full_clean()
+        self._write(member, member.as_state(), confirm, note)
+        with fresh_rows():
+            serializer.instance = SegmentMember.objects.get(
+                segment=member.segment_id, user=member.user_id
+            )
+
+    def _write(
+        self, member: SegmentMember, state: MemberState | None, confirm: object, note: str
+    ) -> None:
+        change = membership_change(self._segment(), {str(member.user_id): state})
+        if change.members:
+            write(self.request, change, confirm=confirm, note=note)
 
     def _segment(self) -> Segment:
         with fresh_rows():

@@ -1,0 +1,54 @@
+"""Whom a segment holds, in bulk: querysets, sizes, pages of members, and the impact of a change.
+
+What comes in is a segment, saved or not, as a key or a definition. What goes out are users and
+numbers. SQL decides where it can, and Python for the other users; both give the same answer:
+
+    after = unsaved_segment("beta", [{"clauses": [
+        {"attribute": "custom_plan", "op": "in", "values": ["pro"]}]}])
+    impact = impact_of(after)
+    impact.matching  # Part(at_least=1200, is_exact=True, samples=(SampleUser(key="9d1c…", …), …))
+    impact.moved     # Moved(entering=120, leaving=3, at_least=False)
+
+`User.objects.in_segment("beta")` comes from here too. `audience.sql` compiles rules to SQL.
+"""
+
+from __future__ import annotations
+
+from featureflags.audience.attribute_values import Suggestion, suggestions
+from featureflags.audience.explain_sql import ClauseCost, clause_costs
+from featureflags.audience.impact import Impact, Part, SampleUser, impact_of, unsaved_segment
+from featureflags.audience.member_pages import AudienceFilter, How, Member, SegmentAudience
+from featureflags.audience.sizes import SegmentSize, segment_sizes
+from featureflags.audience.stored_sizes import (
+    KEPT_DAYS,
+    count_changed,
+    count_everything,
+    daily_counts,
+    forget_segment,
+)
+from featureflags.audience.transitions import Transition, next_transitions
+
+__all__ = [
+    "KEPT_DAYS",
+    "AudienceFilter",
+    "ClauseCost",
+    "How",
+    "Impact",
+    "Member",
+    "Part",
+    "SampleUser",
+    "SegmentAudience",
+    "SegmentSize",
+    "Suggestion",
+    "Transition",
+    "clause_costs",
+    "count_changed",
+    "count_everything",
+    "daily_counts",
+    "forget_segment",
+    "impact_of",
+    "next_transitions",
+    "segment_sizes",
+    "suggestions",
+    "unsaved_segment",
+]

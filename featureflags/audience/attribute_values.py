@@ -1,7 +1,7 @@
-"""What users have in their attributes, as suggestions for whoever writes a rule.
+"""Values of attributes as suggestions for the author of a rule.
 
-A sample of the newest users tells which keys their metadata have, of which types, and which values
-occur often. What is private or withheld is not suggested, nor a value that only one of them has.
+A sample of the newest users shows the keys of their metadata, the types, and the frequent values.
+Private and withheld values are never suggested, nor a value that only one user has.
 Hidden SQL: one query for the sample, once in ten minutes.
 """
 
@@ -28,7 +28,7 @@ MOST_VALUES: Final = 20
 """Of each attribute, the most frequent ones."""
 LONGEST_VALUE: Final = 64
 SEEN_BY: Final = 2
-"""A value that fewer users have may say who they are."""
+"""Users who must have a value: a rarer one may identify a person."""
 
 CACHE_KEY: Final = "attribute-suggestions"
 CACHE_SECONDS: Final = 600
@@ -37,12 +37,12 @@ TYPE_NAMES: Final = {str: "string", bool: "boolean", int: "number", float: "numb
 
 
 class Suggestion(msgspec.Struct, frozen=True, kw_only=True):
-    """What is known of one attribute."""
+    """Types and values of one attribute."""
 
     types: tuple[str, ...] = ()
-    """Of its values: `string`, `number`, `boolean` or `other`, the most frequent one first."""
+    """`string`, `number`, `boolean` or `other`, the most frequent one first."""
     values: tuple[str, ...] = ()
-    """Texts that users have, the most frequent one first."""
+    """Texts, the most frequent one first."""
 
 
 def suggestions() -> Mapping[str, Suggestion]:
@@ -57,7 +57,7 @@ def suggestions() -> Mapping[str, Suggestion]:
 
 
 def _sample() -> Iterator[tuple[Mapping[str, JSONValue], Collection[str]]]:
-    """The attributes of the newest users, and the names of those whose values may be shown."""
+    """The attributes of the newest users, and the names of those that may be shown."""
     now = now_in_microseconds()
     for snapshot in snapshots(User.objects.order_by("-created_at")[:SAMPLED]):
         attributes = attributes_of(snapshot, now)
@@ -93,7 +93,7 @@ def _suggestions(
 
 
 def _texts(value: JSONValue) -> Iterator[str]:
-    """The texts that a rule could name: the value itself, or the elements of a list."""
+    """The texts that a rule can name: the value itself, or the elements of a list."""
     for text in value if isinstance(value, list) else [value]:
         if isinstance(text, str) and 0 < len(text) <= LONGEST_VALUE:
             yield text

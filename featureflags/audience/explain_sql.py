@@ -1,6 +1,6 @@
-"""What each clause costs in SQL, and which index would help: behind `segment_sizes --explain`.
+"""What each clause costs in SQL, and which index would help, for `segment_sizes --explain`.
 
-Hidden SQL: each clause of each segment is run once by itself, on PostgreSQL under EXPLAIN ANALYZE.
+Hidden SQL: each clause of each segment runs once by itself, on PostgreSQL under EXPLAIN ANALYZE.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _SQLITE_INDEX: Final = re.compile(r"USING (?:COVERING )?INDEX (\w+)")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClauseCost:
-    """One clause, counted from 1 in its rule; how long it takes alone, and what would help."""
+    """One clause, by its numbers from 1; how long it takes alone, and what would help."""
 
     segment_key: str
     rule: int
@@ -105,11 +105,11 @@ def _advice(
     indexes: tuple[str, ...],
 ) -> str:
     if not bounds.exact:
-        return f"{bounds.reasons[0]}: Python finishes it. A condition on plain text needs no such help."
+        return f"{bounds.reasons[0]}: Python decides. A condition on plain text needs no such help."
     if indexes:
         return f"the index {', '.join(indexes)} serves it"
     if clause.negate or clause.op == EXISTS:
-        return "no index finds what is not there: pair it with a condition that selects few users"
+        return "no index finds missing values: combine it with a condition that selects few users"
     return _index_for(clause, path, operand)
 
 

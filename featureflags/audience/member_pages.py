@@ -1,15 +1,15 @@
-"""Who is in a segment, page by page in the order of e-mail addresses, for lists and exports.
+"""The users in a segment, page by page in the order of their e-mail addresses, and all of them.
 
-A page costs the same wherever it lies: it begins behind an address, not after a number of rows.
-Hidden SQL: one statement for each batch of users, and one for members who were added lately.
-Where SQL cannot say a rule, those who can be in are read, and judged in Python.
+Every page costs the same: it begins after an address, not after a number of rows.
+Hidden SQL: one statement for each batch of users, and one for memberships that were made lately.
+Where SQL cannot express a rule, the users who can be in are read, and judged in Python.
 """
 
 from __future__ import annotations
 
 import uuid
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
 from typing import Final
@@ -17,40 +17,29 @@ from typing import Final
 from django.db.models import F, Q, Value
 from django.db.models.functions import Concat
 
-from featureflags.audience.sql.bounds import (
-    Bounds,
-    Condition,
-    all_of,
-    any_of,
-    condition,
-    negation,
-    to_q,
-)
+from featureflags.audience.earlier_segments import EarlierSegment, without_new_members
+from featureflags.audience.sql.bounds import Bounds, Condition, all_of, negation, to_q
 from featureflags.audience.sql.clauses import key_condition
 from featureflags.audience.sql.compiler import SegmentCompiler
 from featureflags.audience.sql.statement_timeout import TimeIsUp, TimeLimit
 from featureflags.contexts.attributes import attributes_of
 from featureflags.core.types import MICROSECONDS_PER_DAY
-from featureflags.core.uncached import fresh_rows
-from featureflags.models import SegmentMember
-from featureflags.segments.definitions import SegmentDefinition
 from featureflags.segments.ruleset import Ruleset
 from users.models import User
 from users.querysets import UserQuerySet
 from users.selectors import snapshots
 from users.snapshots import UserSnapshot
-from users.times import to_datetime
 
 BATCH: Final = 500
-"""Users read at once where Python has to judge them."""
+"""Users read at once where Python judges them."""
 
 FEW: Final = 1_000
-"""So many members are found first, and sorted then. To look for them in the order of addresses
-takes a look at each user, one by one, and databases do not know how rare they are."""
+"""Up to this many members are found first and sorted then. To find them in the order of addresses
+the database would look at every user in turn, as it does not know how rare members are."""
 
 
 class How(StrEnum):
-    """On which way somebody is in a segment."""
+    """Why a user is in a segment."""
 
     ANY = ""
     BY_RULES = "rules"
@@ -58,19 +47,19 @@ class How(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wanted:
-    """Which members a list shows."""
+class AudienceFilter:
+    """The members that a list shows."""
 
     search: str = ""
     """The beginning of an address, a part of a name, or a whole key."""
     how: How = How.ANY
     entered_days: int = 0
-    """Only who entered within so many days, see `Roster.entered`; 0: whenever."""
+    """Only users who entered within this many days; 0: whenever."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Member:
-    """One user who is in the segment, and on which way."""
+    """One user in the segment, and why."""
 
     user: UserSnapshot
     rule: int | None
@@ -85,14 +74,14 @@ class Page:
     has_previous: bool
     has_next: bool
     is_cut: bool = False
-    """Time was up: there may be others here, and further on."""
+    """Time was up: there may be others, on this page and after it."""
 
 
-class Roster:
-    """The members of one segment at one moment.
+class SegmentAudience:
+    """The users in one segment at one moment.
 
-    `now` is in µs. A segment that `ruleset` does not hold has no members. `expected` is how many
-    there were when they were last counted.
+    `now`: in µs. `expected`: how many there were when they were last counted. A segment that
+    `ruleset` does not hold has no users.
     """
 
     def __init__(
@@ -101,7 +90,7 @@ class Roster:
         key: str,
         *,
         now: int,
-        wanted: Wanted,
+        wanted: AudienceFilter,
         expected: int | None = None,
     ) -> None:
         self._ruleset = ruleset
@@ -118,9 +107,9 @@ class Roster:
         before: uuid.UUID | None = None,
         seconds: float | None = None,
     ) -> Page:
-        """The members behind the user `after`, or ahead of the user `before`, by their keys.
+        """The members after the user `after`, or before the user `before`, given by their keys.
 
-        Within `seconds`, if they are given. A key of nobody counts as none.
+        Within `seconds`, if they are given. An unknown key counts as none.
         """
         limit = None if seconds is None else TimeLimit(User.objects.db, seconds)
         users = self._candidates
@@ -195,25 +184,25 @@ class Roster:
         return SegmentCompiler(self._ruleset, now=self._now).segment(self._key)
 
     @cached_property
-    def _past(self) -> _Past | None:
-        """The segment as it was, if only those are wanted who were not in it then."""
+    def _past(self) -> EarlierSegment | None:
+        """The segment as it was, if the filter wants only users who were not in it then."""
         if not self._wanted.entered_days:
             return None
         since = self._now - self._wanted.entered_days * MICROSECONDS_PER_DAY
-        return _Past(
-            ruleset=_without_new_members(self._ruleset, self._key, since),
+        return EarlierSegment(
+            ruleset=without_new_members(self._ruleset, self._key, since),
             key=self._key,
             since=since,
         )
 
     @cached_property
     def _is_exact(self) -> bool:
-        """Whether SQL finds those who are wanted, and no others."""
+        """True if SQL finds exactly the wanted users."""
         return self._inside.exact and (self._past is None or self._past.inside.exact)
 
     @property
     def _candidates(self) -> UserQuerySet[User]:
-        """Those who can be wanted."""
+        """The users who can be wanted."""
         wanted = [self._inside.upper]
         if self._wanted.how is How.BY_NAME:
             wanted.append(self._named())
@@ -225,67 +214,11 @@ class Roster:
         return everybody.filter(to_q(all_of(wanted)), _searched(self._wanted.search))
 
     def _named(self) -> Condition:
-        """Those who are included by name now."""
+        """The users who are included by name now."""
         definition = self._ruleset.definitions.get(self._key)
         included = {} if definition is None else definition.included
         keys = [key for key, until in included.items() if until is None or self._now < until]
         return key_condition(F("pk"), keys)
-
-
-class _Past:
-    """A segment at an earlier instant (µs), with today's users, rules and attributes.
-
-    Whoever had no account then was outside.
-    """
-
-    def __init__(self, *, ruleset: Ruleset, key: str, since: int) -> None:
-        self._ruleset = ruleset
-        self._key = key
-        self._since = since
-        self.inside = SegmentCompiler(ruleset, now=since).segment(key)
-
-    def outside(self, now_inside: Bounds) -> Condition:
-        """Those who can have been outside, of those who can be inside now."""
-        created = condition(Q(created_at__gte=to_datetime(self._since)))
-        if now_inside.exact and now_inside == self.inside:
-            # No clock and no member makes a difference. An index finds these.
-            return created
-        return any_of([created, negation(self.inside.lower)])
-
-    def was_outside(self, user: UserSnapshot) -> bool:
-        if user.created_at >= self._since:
-            return True
-        attributes = attributes_of(user, self._since)
-        return not self._ruleset.matches(self._key, attributes, now=self._since)
-
-
-def _without_new_members(ruleset: Ruleset, key: str, since: int) -> Ruleset:
-    """The same rules without the memberships that were made after an instant (µs): one query."""
-    if key not in ruleset.definitions:
-        return ruleset
-    keys = [segment.definition.key for segment in ruleset.resting_on(key)]
-    rows = SegmentMember.objects.filter(segment__key__in=keys, created_at__gte=to_datetime(since))
-    new: dict[str, set[str]] = {}
-    with fresh_rows():
-        for segment_key, user in rows.values_list("segment__key", "user_id"):
-            new.setdefault(segment_key, set()).add(str(user))
-    if not new:
-        return ruleset
-    definitions = {
-        definition.key: _without(definition, new.get(definition.key, set()))
-        for definition in ruleset.definitions.values()
-    }
-    return ruleset.evolve(definitions.values(), version=ruleset.version)
-
-
-def _without(definition: SegmentDefinition, users: set[str]) -> SegmentDefinition:
-    if not users:
-        return definition
-    return replace(
-        definition,
-        included={key: end for key, end in definition.included.items() if key not in users},
-        excluded={key: end for key, end in definition.excluded.items() if key not in users},
-    )
 
 
 def _address(key: uuid.UUID | None) -> str | None:

@@ -1,7 +1,7 @@
-"""Who is in a segment, in any queryset of users: SQL where it can say it, else Python over the rest.
+"""The users in a segment as a filter on any queryset of users.
 
-Hidden SQL: the rules are read if they have changed. Where SQL cannot say a rule, only those whom
-it leaves in doubt are read, in batches, and the queryset names those of them that are in.
+Hidden SQL: the rules are read if they have changed. Where SQL cannot express a rule, the users for
+whom it cannot decide are read in batches and judged in Python, and the filter names their keys.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Any, Final, TypeAlias
 
 from django.db.models import F, Q, QuerySet
 
-from featureflags.audience.sql.bounds import Bounds, Condition, all_of, any_of, negation, to_q
+from featureflags.audience.sql.bounds import Bounds, Condition, any_of, negation, to_q
 from featureflags.audience.sql.clauses import key_condition
 from featureflags.audience.sql.compiler import SegmentCompiler, compile_segment
 from featureflags.cache.compiled_rules import current_ruleset
@@ -29,32 +29,32 @@ from users.snapshots import UserSnapshot
 from users.times import now_in_microseconds
 
 BATCH: Final = 2_000
-"""Users that are read at once where Python has to finish."""
+"""Users that are read at once where Python decides."""
 
 SegmentLike: TypeAlias = str | SegmentDefinition | Mapping[str, JSONValue]
 """The key of a saved segment, a definition that need not be saved, or its LaunchDarkly JSON."""
 
 
 class Resolver:
-    """What `User.objects.in_segment` and its like ask; see `users.segmentation`."""
+    """Answers `User.objects.in_segment` and its like; see `users.segmentation`."""
 
     def members(self, users: Users, segment: object, now: int | None) -> Users:
-        """Those who are in the segment."""
+        """The users in the segment."""
         return users.filter(to_q(_finished(users, segment, now)))
 
     def others(self, users: Users, segment: object, now: int | None) -> Users:
-        """Those who are not in the segment."""
+        """The users who are not in the segment."""
         return users.filter(to_q(negation(_finished(users, segment, now))))
 
     def bounds(self, users: Users, segment: object, now: int | None) -> tuple[Users, Users]:
-        """Those who surely are in the segment, and those who can be."""
+        """The users who are in the segment for certain, and those who can be."""
         now = now_in_microseconds() if now is None else now
         ruleset, key = ruleset_with(segment)
         compiled = compile_segment(ruleset, key, now=now)
         return users.filter(compiled.lower), users.filter(compiled.upper)
 
     def choices(self, viewer: object) -> list[tuple[str, str]]:
-        """Keys and names of all segments, for whoever may see them."""
+        """Keys and names of all segments, if the viewer may see them."""
         if not isinstance(viewer, User):
             return []
         permissions = ("featureflags.view_segment", "featureflags.change_segment")
@@ -65,9 +65,9 @@ class Resolver:
 
 
 def ruleset_with(segment: object) -> tuple[Ruleset, str]:
-    """The rules in force, with this definition among them, and its key.
+    """The rules in force with this definition, and its key.
 
-    Raises InvalidDefinition for JSON that is no definition, and TypeError for anything else.
+    Raises InvalidDefinition for JSON that is not a definition, and TypeError for anything else.
     """
     ruleset = current_ruleset().ruleset
     if isinstance(segment, str):
@@ -109,12 +109,12 @@ def _finished(users: QuerySet[Any], segment: object, now: int | None) -> Conditi
 
 
 def in_doubt(bounds: Bounds) -> Q:
-    """Those of whom SQL cannot say whether they are in."""
-    return to_q(all_of([bounds.upper, negation(bounds.lower)]))
+    """The users for whom SQL cannot decide."""
+    return to_q(bounds.doubt)
 
 
 def _same_rows(users: QuerySet[Any]) -> UserQuerySet[User]:
-    """The users of a queryset, without its columns, its order and whatever else it computes."""
+    """The users of a queryset, without its columns, order and annotations."""
     everybody: UserQuerySet[User] = UserQuerySet(User, using=users.db)
     if not users.query.where:
         return everybody

@@ -1,7 +1,7 @@
-"""How many users are in each segment, or enter and leave: one pass over the users for them all.
+"""How many users are in each segment, or enter and leave it: one pass over the users for all.
 
-Hidden SQL: one statement for all questions. For each one that SQL cannot say exactly, those whom
-it leaves in doubt are read as well, in batches, unless bounds are enough.
+Hidden SQL: one statement for all segments. Where SQL cannot decide for some users, they are read in
+batches and judged in Python, unless bounds are enough.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from featureflags.audience.sql.operands import Inline, Source
 from featureflags.cache.compiled_rules import current_ruleset
 from featureflags.contexts.attributes import attributes_of
 from featureflags.core.types import Attributes
+from featureflags.models.changesets import Moved
 from featureflags.segments.ruleset import Ruleset
 from users.models import User
 from users.querysets import UserQuerySet
@@ -25,13 +26,13 @@ from users.times import now_in_microseconds
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SegmentSize:
-    """How many users are in a segment: at least and at most; the same number if it is known."""
+    """At least and at most how many users are in a segment; the same number if it is known."""
 
     key: str
     at_least: int
     at_most: int
     why_inexact: tuple[str, ...] = ()
-    """What SQL could not say, whether or not Python has finished the count."""
+    """What SQL cannot express, whether or not Python has finished the count."""
 
     @property
     def count(self) -> int | None:
@@ -48,17 +49,8 @@ class SegmentSizes:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Movement:
-    """How many users enter and leave a segment when its rules change."""
-
-    key: str
-    entering: int
-    leaving: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class _Question:
-    """A condition on users, for a source of expressions, and Python's way to the same answer."""
+    """A condition on users in SQL, and the same condition in Python."""
 
     bounds: Callable[[Source], Bounds]
     judge: Callable[[Attributes], bool]
@@ -72,9 +64,10 @@ def segment_sizes(
     keys: Collection[str] | None = None,
     finish: bool = True,
 ) -> SegmentSizes:
-    """The size of every segment, by default of the rules in force, among all users, now (µs).
+    """The sizes of the segments `keys` (None: all) at `now` (µs).
 
-    `keys` are those of some segments alone. With `finish=False` nothing but the one statement is run, and what SQL cannot say is bounds.
+    By default of the rules in force, among all users, now. With `finish=False` only the one
+    statement is run, and a size may lie between two bounds.
     """
     now = now_in_microseconds() if now is None else now
     ruleset = current_ruleset().ruleset if ruleset is None else ruleset
@@ -90,9 +83,9 @@ def segment_sizes(
     return SegmentSizes(users=total, sizes=tuple(sizes))
 
 
-def movements(
+def moved_between(
     before: Ruleset, after: Ruleset, keys: Collection[str], *, now: int
-) -> list[Movement]:
+) -> dict[str, Moved]:
     """How many users enter and leave these segments between two rulesets, at one moment (µs)."""
     compilers = _Compilers(now)
     questions = [
@@ -105,10 +98,10 @@ def movements(
     ]
     _, answers = _count(User.objects.all(), questions, now=now, finish=True)
     found = [least for least, _, _ in answers]
-    return [
-        Movement(key=key, entering=entering, leaving=leaving)
+    return {
+        key: Moved(entering=entering, leaving=leaving)
         for key, entering, leaving in zip(keys, found[::2], found[1::2], strict=True)
-    ]
+    }
 
 
 class _Compilers:
@@ -122,7 +115,7 @@ class _Compilers:
     def segment(self, ruleset: Ruleset, key: str, source: Source) -> Bounds:
         place = (id(ruleset), id(source))
         if place not in self._made:
-            # What an id stands for must outlive it.
+            # Keep the objects, so that nothing else gets their id.
             self._kept += [ruleset, source]
             self._made[place] = SegmentCompiler(ruleset, now=self.now, source=source)
         return self._made[place].segment(key)
@@ -136,7 +129,7 @@ def _is_in(ruleset: Ruleset, key: str, compilers: _Compilers) -> _Question:
 
 
 def _moves(before: Ruleset, after: Ruleset, key: str, compilers: _Compilers) -> _Question:
-    """Who is not in the segment before, and is in it after."""
+    """The users who are not in the segment before, and are in it after."""
     old, new = _is_in(before, key, compilers), _is_in(after, key, compilers)
     return _Question(
         bounds=lambda source: both([new.bounds(source), inverse(old.bounds(source))]),
@@ -145,7 +138,7 @@ def _moves(before: Ruleset, after: Ruleset, key: str, compilers: _Compilers) -> 
 
 
 Answer = tuple[int, int, tuple[str, ...]]
-"""At least, at most, and why SQL alone could not tell."""
+"""At least, at most, and what SQL cannot express."""
 
 
 def _count(
@@ -173,7 +166,7 @@ def _parts(bounds: Bounds) -> list[Condition]:
 
 
 def _judged(users: UserQuerySet[User], question: _Question, now: int) -> int:
-    """How many of those whom SQL leaves in doubt Python finds."""
+    """How many of the users for whom SQL cannot decide are in."""
     doubted = users.filter(in_doubt(question.bounds(Inline())))
     return sum(
         question.judge(attributes_of(user, now)) for batch in batches(doubted) for user in batch

@@ -1,8 +1,8 @@
-"""Counts users and segments, and stores the numbers: pages show these, and count nobody.
+"""Counts users and segments, and stores the numbers. Pages show these numbers and never count.
 
 Hidden SQL: one pass over the users for all segments together, and one statement for each table
-that is written. Where SQL cannot say a rule, the users in doubt are read and judged in Python,
-unless there is a time limit: then the size lies between two bounds.
+that is written. Where SQL cannot express a rule, users are read and judged in Python, unless there
+is a time limit: then the size lies between two bounds.
 """
 
 from __future__ import annotations
@@ -27,28 +27,27 @@ from users.models import User
 from users.times import now_in_microseconds
 
 KEPT_DAYS: Final = 90
-"""Daily counts are kept so long."""
+"""After that, daily counts are deleted."""
 LOOKS: Final = 3
-"""How often a count looks whether segments have changed since. The next hour makes up for more."""
+"""Times that a count checks for segments that have changed since. The next hour does the rest."""
 TRIES: Final = 3
-"""To store sizes, while others delete segments."""
+"""Attempts to store sizes while others delete segments."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recounted:
-    """What was counted."""
+    """The segments that were counted, by key."""
 
     segments: tuple[str, ...]
-    """Keys."""
     late: tuple[str, ...] = ()
-    """Keys of those for which there was no time. Their size is marked as outdated."""
+    """There was no time for these. Their size is marked as outdated."""
 
     def to_dict(self) -> dict[str, list[str]]:
         return {"segments": list(self.segments), "late": list(self.late)}
 
 
 def count_everything() -> Recounted:
-    """Count all users and all segments, and forget daily counts that are too old."""
+    """Count all users and all segments, and delete daily counts that are too old."""
     ruleset = current_ruleset().ruleset
     _store_users()
     recounted = _count(ruleset, list(ruleset.definitions))
@@ -59,11 +58,11 @@ def count_everything() -> Recounted:
 
 
 def count_changed(seconds: float | None = None) -> Recounted:
-    """Count the segments whose rules or members, or those of one they rest on, have changed.
+    """Count the segments whose rules or members have changed, or those of a segment they name.
 
-    With a time limit (`seconds`) sizes that SQL cannot say are bounds. Without one it looks again
-    afterwards: somebody may have saved meanwhile, and two who count at once may store the older
-    number last.
+    With a time limit (`seconds`) a size may lie between two bounds. Without one it checks again
+    afterwards: somebody may have saved in between, and of two counts at once the one with the older
+    number may be stored last.
     """
     counted: set[str] = set()
     late: set[str] = set()
@@ -82,7 +81,7 @@ def count_changed(seconds: float | None = None) -> Recounted:
 
 
 def fingerprint(ruleset: Ruleset, key: str) -> str:
-    """What decides who is in a segment, but for the users and the time: SHA-256, in hex."""
+    """SHA-256 (hex) of all rules and members that decide who is in a segment."""
     parts = [
         (
             definition.key,
@@ -117,7 +116,7 @@ def _store(found: SegmentSizes, fingerprints: dict[str, str]) -> None:
             with transaction.atomic():
                 _store_once(found, fingerprints)
         except IntegrityError:
-            # A segment was deleted after we had looked which there are.
+            # A segment was deleted since we read which there are.
             if tried == TRIES:
                 raise
         else:
@@ -179,12 +178,12 @@ def _store_users() -> None:
 
 
 def forget_segment(key: str) -> None:
-    """Forget the daily counts of a segment that is gone: another one may get its key."""
+    """Delete the daily counts of a deleted segment: another one may get its key."""
     SegmentCount.objects.filter(segment_key=key).delete()
 
 
-def history(keys: Iterable[str], *, days: int = KEPT_DAYS) -> dict[str, list[SegmentCount]]:
-    """The daily counts of some segments, oldest first; one query."""
+def daily_counts(keys: Iterable[str], *, days: int = KEPT_DAYS) -> dict[str, list[SegmentCount]]:
+    """The daily counts of some segments by key, the oldest first: one query."""
     since = timezone.localdate() - datetime.timedelta(days=days)
     found: dict[str, list[SegmentCount]] = {key: [] for key in keys}
     rows = SegmentCount.objects.filter(segment_key__in=list(found), day__gt=since)

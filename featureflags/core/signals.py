@@ -1,4 +1,4 @@
-"""Signals within this app, sent in the transaction of a write, before it commits."""
+"""Signals inside this app, sent in the transaction of a write, before it commits."""
 
 from __future__ import annotations
 
@@ -7,5 +7,5 @@ from django.dispatch import Signal
 ruleset_raised = Signal()
 """The ruleset version was raised. A cache acts at once and again after the commit."""
 
-segments_changed = Signal()
-"""`change`: OpenChange. A change of segments or members has ended; see `featureflags.models.changesets`."""
+changeset_closing = Signal()
+"""`changeset`: a `Changeset`, of which all rows are written; see `featureflags.models.changesets`."""

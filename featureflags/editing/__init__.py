@@ -1,0 +1,91 @@
+"""One way to change a segment, for the admin, the REST API, the import command and a restore.
+
+What comes in is a change: one segment before and after, with the memberships that differ. `examine`
+answers whom it moves, which flags use the segment, and whether somebody must confirm it; `apply`
+writes it, in one transaction with its history entry:
+
+    segment.rules = [{"clauses": [{"attribute": "custom_plan", "op": "in", "values": ["pro"]}]}]
+    examined = examine(change_to(segment))
+    examined.moved               # Moved(entering=120, leaving=3, at_least=False)
+    examined.live_flags          # ("new-checkout",)
+    examined.needs_confirmation  # True: show why_in_words(examined), and ask
+    apply(examined, source="admin", note="Everybody who pays")
+
+Three words, one meaning each:
+
+- a **change** (`Change`, `MemberChange`) is one segment or membership before and after: wanted,
+  examined, applied, or read from the history;
+- a **changeset** (`featureflags.models.changesets`) is everything that one transaction writes, with
+  its actor, note and source;
+- a **history entry** (`HistoryEntry`, `HistoryMember`) is the row that stores what a changeset did
+  to one segment. `featureflags.editing.history` reads them.
+"""
+
+from __future__ import annotations
+
+from featureflags.editing.applying import apply
+from featureflags.editing.change_sentences import (
+    change_in_words,
+    rules_in_words,
+    segment_in_words,
+)
+from featureflags.editing.changes import (
+    Change,
+    MemberChange,
+    change_to,
+    deletion_of,
+    member_changes,
+    membership_change,
+)
+from featureflags.editing.condition_sentences import (
+    condition_in_words,
+    label_of,
+    moment_in_words,
+)
+from featureflags.editing.confirmation import are_confirmed, sign, why_in_words
+from featureflags.editing.documents import NotImportable, export_segments
+from featureflags.editing.examining import Examination, FlagUse, Reason, examine
+from featureflags.editing.importing import import_segments
+from featureflags.editing.member_files import (
+    LARGEST_FILE,
+    LineRemark,
+    UnreadableFile,
+    decode_file,
+    read_member_list,
+    too_large,
+)
+from featureflags.editing.member_lookup import FoundMembers, find_members
+
+__all__ = [
+    "LARGEST_FILE",
+    "Change",
+    "Examination",
+    "FlagUse",
+    "FoundMembers",
+    "LineRemark",
+    "MemberChange",
+    "NotImportable",
+    "Reason",
+    "UnreadableFile",
+    "apply",
+    "are_confirmed",
+    "change_in_words",
+    "change_to",
+    "condition_in_words",
+    "decode_file",
+    "deletion_of",
+    "examine",
+    "export_segments",
+    "find_members",
+    "import_segments",
+    "label_of",
+    "member_changes",
+    "membership_change",
+    "moment_in_words",
+    "read_member_list",
+    "rules_in_words",
+    "segment_in_words",
+    "sign",
+    "too_large",
+    "why_in_words",
+]

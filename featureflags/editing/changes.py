@@ -1,4 +1,8 @@
-"""What one change did to one segment. Pure: whoever has read the rows makes them."""
+"""A change: one segment before and after, with the memberships that differ.
+
+Surfaces make one with `change_to`, `deletion_of` or `membership_change`; the history and an import
+make theirs from states. A change is a value: to make it reads the database, and writes nothing.
+"""
 
 from __future__ import annotations
 
@@ -6,13 +10,17 @@ import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from featureflags.models import SegmentChange
+from django.core.exceptions import ValidationError
+from django.utils.translation import gettext as _
+
+from featureflags.core.conf import app_settings
+from featureflags.models import HistoryEntry, Segment, SegmentMember
 from featureflags.models.changesets import MemberState, SegmentState
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class MemberDelta:
-    """One membership before and after; None: there was none, or is none any more."""
+class MemberChange:
+    """One membership before and after; None: there is no membership."""
 
     before: MemberState | None
     after: MemberState | None
@@ -20,7 +28,7 @@ class MemberDelta:
 
     @property
     def moves(self) -> bool:
-        """Whether more than the reason differs."""
+        """True if more than the reason differs."""
         return _in_force(self.before) != _in_force(self.after)
 
 
@@ -29,37 +37,54 @@ def _in_force(state: MemberState | None) -> object:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SegmentDelta:
-    """A segment before and after, and those of its memberships that differ, by user."""
+class Change:
+    """One segment before and after, and the memberships that differ, by user."""
 
     before: SegmentState | None
+    """None: the segment is created."""
     after: SegmentState | None
-    members: Mapping[uuid.UUID, MemberDelta] = field(default_factory=dict)
+    """None: the segment is deleted."""
+    members: Mapping[uuid.UUID, MemberChange] = field(default_factory=dict)
+    expected_version: int | None = None
+    """`apply` raises StaleSegment where another version is stored. None: any version will do."""
+    columns: frozenset[str] | None = None
+    """`apply` writes only these columns of the segment. None: all of them."""
+    restores: int | None = None
+    """The id of the history entry that is restored."""
 
     @property
     def state(self) -> SegmentState:
-        """The segment as it is, or as it was before it was deleted."""
+        """The segment after the change, or before it if it is deleted."""
         state = self.after or self.before
         if state is None:
-            raise ValueError("A segment was there before a change, or is there after it.")
+            raise ValueError("A change needs a segment before it or after it.")
         return state
 
     @property
-    def kind(self) -> SegmentChange.Kind:
+    def key(self) -> str:
+        return self.state.key
+
+    @property
+    def kind(self) -> HistoryEntry.Kind:
         if self.before is None:
-            return SegmentChange.Kind.CREATED
-        return SegmentChange.Kind.DELETED if self.after is None else SegmentChange.Kind.CHANGED
+            return HistoryEntry.Kind.CREATED
+        return HistoryEntry.Kind.DELETED if self.after is None else HistoryEntry.Kind.CHANGED
 
     @property
     def is_nothing(self) -> bool:
-        """Whether all is as it was."""
+        """True if nothing differs."""
         if self.before is None or self.after is None:
             return False
         return not self.members and self.before.says_the_same(self.after)
 
     @property
+    def is_of_members_only(self) -> bool:
+        """True if the row of the segment stays as it is."""
+        return bool(self.members) and self.before == self.after
+
+    @property
     def moves_by_rules(self) -> bool:
-        """Whether anybody can enter or leave who is no member by name."""
+        """True if users who are no members by name can enter or leave."""
         if self.before is None or self.after is None:
             return True
         same_activity = self.before.is_active == self.after.is_active
@@ -67,10 +92,73 @@ class SegmentDelta:
 
     @property
     def moves_by_name(self) -> bool:
-        """Whether a membership changes by more than its reason."""
+        """True if a membership changes by more than its reason."""
         return any(one.moves for one in self.members.values())
 
     @property
     def is_inactive(self) -> bool:
-        """Whether nobody is in the segment, before or after."""
+        """True if the segment has no users, neither before nor after."""
         return not any(state is not None and state.is_active for state in (self.before, self.after))
+
+    @property
+    def disappears(self) -> bool:
+        """True if the segment is deleted or deactivated."""
+        if self.before is None:
+            return False
+        return self.after is None or (self.before.is_active and not self.after.is_active)
+
+
+def change_to(segment: Segment, *, columns: frozenset[str] | None = None) -> Change:
+    """From the stored row to what this object holds: one query, none for a new segment."""
+    adding = segment._state.adding  # noqa: SLF001 - Django's documented state
+    before = None if adding else segment.stored_state()
+    return Change(before=before, after=segment.as_state(), columns=columns)
+
+
+def deletion_of(segment: Segment) -> Change:
+    """The deletion of a segment with all its members: two queries."""
+    before = segment.stored_state() or segment.as_state()
+    return Change(
+        before=before, after=None, members=member_changes(stored_members(segment.key), {})
+    )
+
+
+def membership_change(segment: Segment, wanted: Mapping[str, MemberState | None]) -> Change:
+    """These memberships, by user key, and no others; None: there is to be no membership.
+
+    Raises ValidationError where the segment would have too many members.
+    """
+    keys = [uuid.UUID(user) for user in wanted]
+    stored = SegmentMember.objects.all().states_at([(segment.pk, key) for key in keys])
+    members = {
+        key: MemberChange(before=stored[segment.pk, key], after=state)
+        for key, state in zip(keys, wanted.values(), strict=True)
+        if stored[segment.pk, key] != state
+    }
+    added = sum(one.before is None for one in members.values())
+    if added:
+        removed = sum(one.after is None for one in members.values())
+        count = SegmentMember.objects.filter(segment=segment).count() + added - removed
+        limit = app_settings().max_members
+        if count > limit:
+            text = _("The segment would have %(count)s members by name; %(limit)s are allowed.")
+            raise ValidationError(text % {"count": f"{count:,}", "limit": f"{limit:,}"})
+    state = segment.stored_state() or segment.as_state()
+    return Change(before=state, after=state, members=members)
+
+
+def stored_members(key: str) -> dict[str, MemberState]:
+    """The members of a segment by user key, never from a cache: one query."""
+    members = SegmentMember.objects.filter(segment__key=key).states()
+    return {str(user): state for (_segment, user), state in members.items()}
+
+
+def member_changes(
+    before: Mapping[str, MemberState], after: Mapping[str, MemberState]
+) -> dict[uuid.UUID, MemberChange]:
+    """The users whose membership differs."""
+    return {
+        uuid.UUID(user): MemberChange(before=before.get(user), after=after.get(user))
+        for user in sorted(before.keys() | after.keys())
+        if before.get(user) != after.get(user)
+    }

@@ -1,8 +1,14 @@
-"""Segments as a JSON document: what `export_segments` writes and `import_segments` reads.
+"""Segments as a JSON document, as `export_segments` writes and `import_segments` reads it.
 
-A document is `{"segments": {key: {…}}}`, as LaunchDarkly's file data source reads it. A native
-one also holds what LaunchDarkly lacks: `exists`, members with an expiry, and `isActive`.
-Hidden SQL: all segments and members are read, and the users whom a document names.
+    {"segments": {"beta": {
+        "key": "beta", "version": 3, "name": "Beta", "description": "", "isActive": true,
+        "included": ["9d1c5c9e-…"], "excluded": [],
+        "rules": [{"clauses": [{"attribute": "custom_plan", "op": "in", "values": ["pro"]}]}]}}}
+
+LaunchDarkly's file data source reads the same form. A native document also holds what LaunchDarkly
+lacks: `exists`, members with an expiry, and `isActive`.
+
+Hidden SQL: all segments and members, and the users whom a document names.
 """
 
 from __future__ import annotations
@@ -19,13 +25,13 @@ from featureflags.segments.definitions import InvalidDefinition, Problem, Segmen
 from featureflags.segments.export import NotExportable, dump_rules, to_launchdarkly
 from featureflags.segments.parsing import load_rules, parse_definition
 from users.models import User
-from users.times import to_microseconds
+from users.times import to_datetime, to_microseconds
 
 ACTIVE: Final = "isActive"
 
 
 class NotImportable(ValueError):  # noqa: N818 - the name says what cannot be done
-    """A document was refused as a whole. `problems` names each segment at fault."""
+    """Nothing of a document can be imported. `problems` names each segment and its fault."""
 
     def __init__(self, problems: Collection[str]) -> None:
         super().__init__("; ".join(problems))
@@ -41,19 +47,44 @@ class SegmentDocument:
     description: str = ""
     is_active: bool = True
     problems: tuple[Problem, ...] = ()
-    """Of a stored row that slipped past validation."""
+    """Of stored rules that are invalid."""
 
     @property
     def in_force(self) -> SegmentDefinition:
-        """What the engine sees of it: an inactive segment has no members."""
+        """What the engine gets: an inactive segment has no members."""
         return self.definition if self.is_active else SegmentDefinition(key=self.definition.key)
+
+    @property
+    def state(self) -> SegmentState:
+        """The row of the segment, without its members."""
+        return SegmentState(
+            key=self.definition.key,
+            name=self.name,
+            description=self.description,
+            is_active=self.is_active,
+            rules=dump_rules(self.definition.rules),
+            version=self.definition.version,
+        )
+
+    @property
+    def members(self) -> dict[str, MemberState]:
+        """The members by user key. A document holds no reasons."""
+        kinds = SegmentMember.Kind
+        excluded, included = self.definition.excluded, self.definition.included
+        members = {user: _member(kinds.EXCLUDE, until) for user, until in excluded.items()}
+        return members | {user: _member(kinds.INCLUDE, until) for user, until in included.items()}
+
+
+def _member(kind: SegmentMember.Kind, until: int | None) -> MemberState:
+    expires_at = None if until is None else to_datetime(until)
+    return MemberState(kind=kind.value, reason="", expires_at=expires_at)
 
 
 def export_segments(keys: Collection[str] = (), *, native: bool = False) -> dict[str, JSONValue]:
     """The document of these segments, or of all.
 
-    Raises NotExportable for what LaunchDarkly cannot say, unless it is native, and KeyError for
-    a key that no segment has.
+    Raises NotExportable for what LaunchDarkly cannot express, unless it is native, and KeyError for
+    an unknown key.
     """
     stored = read_segments()
     missing = sorted(set(keys) - stored.keys())
@@ -75,37 +106,34 @@ def _dump(document: SegmentDocument, *, native: bool) -> dict[str, JSONValue]:
 
 
 def read_segments(keys: Collection[str] | None = None) -> dict[str, SegmentDocument]:
-    """Every stored segment by its key, or those of them that are asked for: two queries, never
-    from a cache."""
-    segments = Segment.objects.all() if keys is None else Segment.objects.filter(key__in=keys)
-    members = SegmentMember.objects.all()
+    """The stored segments by key, all or these: two queries, never from a cache."""
+    segments, members = Segment.objects.all(), SegmentMember.objects.all()
     if keys is not None:
-        members = members.filter(segment__key__in=keys)
+        segments, members = segments.filter(key__in=keys), members.filter(segment__key__in=keys)
     listed: dict[int, dict[str, MemberState]] = {}
     for (segment, user), state in members.states().items():
         listed.setdefault(segment, {})[str(user)] = state
     documents = {
-        pk: document_of(state, listed.get(pk, {})) for pk, state in segments.states().items()
+        state.key: document_of(state, listed.get(pk, {})) for pk, state in segments.states().items()
     }
-    by_key = {document.definition.key: document for document in documents.values()}
-    return dict(sorted(by_key.items()))
+    return dict(sorted(documents.items()))
 
 
 def document_of(
     state: SegmentState, members: Mapping[str, MemberState] | None = None
 ) -> SegmentDocument:
-    """The document of a row with its members by user key. Rules that are broken match nobody."""
+    """The document of a row with its members by user key. Broken rules match nobody."""
     rules, problems = load_rules(state.rules)
-    ends: dict[str, dict[str, int | None]] = {SegmentMember.Kind.INCLUDE: {}}
+    ends: dict[str, dict[str, int | None]] = {kind: {} for kind in SegmentMember.Kind.values}
     for user, member in (members or {}).items():
         until = None if member.expires_at is None else to_microseconds(member.expires_at)
-        ends.setdefault(member.kind, {})[user] = until
+        ends[member.kind][user] = until
     definition = SegmentDefinition(
         key=state.key,
         version=state.version,
         rules=rules,
         included=ends[SegmentMember.Kind.INCLUDE],
-        excluded=ends.get(SegmentMember.Kind.EXCLUDE, {}),
+        excluded=ends[SegmentMember.Kind.EXCLUDE],
     )
     return SegmentDocument(
         definition=definition,
@@ -113,18 +141,6 @@ def document_of(
         description=state.description,
         is_active=state.is_active,
         problems=problems,
-    )
-
-
-def state_of(document: SegmentDocument) -> SegmentState:
-    """The row that a document stands for, without its members."""
-    return SegmentState(
-        key=document.definition.key,
-        name=document.name,
-        description=document.description,
-        is_active=document.is_active,
-        rules=dump_rules(document.definition.rules),
-        version=document.definition.version,
     )
 
 
@@ -141,7 +157,7 @@ def dump_state(state: SegmentState) -> dict[str, JSONValue]:
 
 
 def load_state(dumped: Mapping[str, Any]) -> SegmentState:
-    """What `dump_state` has written."""
+    """The inverse of `dump_state`."""
     return SegmentState(
         key=dumped["key"],
         version=dumped["version"],
@@ -185,7 +201,7 @@ def _read(key: str, raw: object) -> SegmentDocument:
     if not isinstance(name, str) or not isinstance(description, str):
         raise ValueError("name and description must be text")  # noqa: TRY004 - of the document
     if definition.key != key:
-        raise ValueError(f"it calls itself {definition.key!r}")
+        raise ValueError(f"its own key is {definition.key!r}")
     return SegmentDocument(
         definition=definition, name=name, description=description, is_active=is_active
     )

@@ -1,10 +1,11 @@
-"""Lists of users as people paste or upload them: e-mails or keys, as CSV or one after another.
+"""Reads lists of members as people paste or upload them: e-mails or keys, as CSV or in a row.
+
+    email,kind,reason,expires_at
+    ada@example.com,include,Beta tester,2027-01-31T12:00:00Z
 
 A first row that names its columns (`email` or `key`, and `kind`, `reason`, `expires_at` as an
-export has them) is a header. Without one, every cell that is an address or a key counts, and the
-others are ignored. Everything that is wrong is told with its line.
-
-Hidden SQL: `find_users` is one query for each thousand entries.
+export has them) is a header. Without one, every cell that is an address or a key counts, and other
+cells are ignored. Each problem names its line. Pure: `member_lookup` finds the users.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import csv
 import datetime
 import re
 import uuid
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -23,13 +24,10 @@ from django.utils.translation import gettext as _
 
 from featureflags.core.conf import app_settings
 from featureflags.models import SegmentMember
-from featureflags.models.changesets import MemberState
-from users.models import User
 
-LARGEST: Final = 2 * 1024 * 1024
+LARGEST_FILE: Final = 2 * 1024 * 1024
 """Bytes of a file, and characters of a pasted text: ten thousand rows with names and reasons."""
 LONGEST_CELL: Final = 500
-LOOKED_UP_AT_ONCE: Final = 1_000
 DELIMITERS: Final = ",;\t"
 
 EMAIL, KEY = "email", "key"
@@ -51,7 +49,7 @@ HEADERS: Final[Mapping[str, str]] = {
 """What a column may be called, in any case."""
 
 _FORMULA: Final = re.compile(r"^'(?=[=+\-@\t\r\n])")
-"""An apostrophe that an export put in front, so that a spreadsheet computes nothing."""
+"""The apostrophe by which an export keeps a spreadsheet from computing a cell."""
 
 
 class UnreadableFile(ValueError):  # noqa: N818 - the name says what it is
@@ -59,8 +57,8 @@ class UnreadableFile(ValueError):  # noqa: N818 - the name says what it is
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Entry:
-    """One user in the list, and what the list says of their membership; empty: nothing."""
+class MemberLine:
+    """One user in the list, with the membership as far as the list gives it; empty: it does not."""
 
     line: int
     text: str
@@ -68,13 +66,13 @@ class Entry:
     kind: str = ""
     reason: str | None = None
     expires_at: datetime.datetime | None = None
-    says_when: bool = False
-    """Whether the list has a column for the expiry, so that an empty cell means never."""
+    has_expiry: bool = False
+    """True if the list has a column for the expiry, in which an empty cell means never."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class Remark:
-    """What is to be said of a line."""
+class LineRemark:
+    """A problem of a line, or a hint."""
 
     line: int
     text: str
@@ -84,28 +82,16 @@ class Remark:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ReadList:
-    """What a list says, and what of it cannot be read."""
+class MemberList:
+    """The users that a list names, and the lines that cannot be read."""
 
-    entries: tuple[Entry, ...]
-    problems: tuple[Remark, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FoundList:
-    """Whom a list names."""
-
-    members: Mapping[str, MemberState]
-    """By user key, as the list has them."""
-    problems: tuple[Remark, ...]
-    """Nobody has such an address or key, or the membership would have ended."""
-    repeated: tuple[Remark, ...]
-    """Users who stand there more than once."""
+    lines: tuple[MemberLine, ...]
+    problems: tuple[LineRemark, ...]
 
 
-def decode(data: bytes) -> str:
+def decode_file(data: bytes) -> str:
     """The text of a file: UTF-8, or UTF-16 with its mark. Raises UnreadableFile."""
-    if len(data) > LARGEST:
+    if len(data) > LARGEST_FILE:
         raise UnreadableFile(too_large())
     try:
         if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
@@ -118,68 +104,37 @@ def decode(data: bytes) -> str:
 
 
 def too_large() -> str:
-    return _("The list is larger than %d MB. Use a rule instead.") % (LARGEST // 1024 // 1024)
+    return _("The list is larger than %d MB. Use a rule instead.") % (LARGEST_FILE // 1024 // 1024)
 
 
-def read_list(text: str) -> ReadList:
+def read_member_list(text: str) -> MemberList:
     """The users that a text names. Raises UnreadableFile."""
-    if len(text) > LARGEST:
+    if len(text) > LARGEST_FILE:
         raise UnreadableFile(too_large())
     if "\0" in text:
-        raise UnreadableFile(_("This is no text: it holds the character NUL."))
+        raise UnreadableFile(_("This is not text: it contains the character NUL."))
     rows = _rows(text.removeprefix("\ufeff"))
     header = _header(rows[0][1]) if rows else {}
-    entries: list[Entry] = []
-    problems: list[Remark] = []
+    lines: list[MemberLine] = []
+    problems: list[LineRemark] = []
     for number, (line, cells) in enumerate(rows[1:] if header else rows):
         found = _named(line, cells, header) if header else _unnamed(line, cells)
         for each in found:
-            if isinstance(each, Entry):
-                entries.append(each)
+            if isinstance(each, MemberLine):
+                lines.append(each)
             elif header or number or len(rows) == 1:
-                # A first row without a user is a heading of somebody's own.
+                # A first row without a user is a heading.
                 problems.append(each)
     limit = app_settings().max_members
-    if len(entries) > limit:
-        told = {"count": f"{len(entries):,}", "limit": f"{limit:,}"}
-        message = _("The list names %(count)s users; a segment holds at most %(limit)s.") % told
+    if len(lines) > limit:
+        values = {"count": f"{len(lines):,}", "limit": f"{limit:,}"}
+        message = _("The list names %(count)s users; a segment holds at most %(limit)s.") % values
         raise UnreadableFile(message)
-    return ReadList(entries=tuple(entries), problems=tuple(problems))
-
-
-def find_users(read: ReadList, default: MemberState) -> FoundList:
-    """Whom the entries name; what the list says nothing about is as `default` says."""
-    emails = {each.text for each in read.entries if "@" in each.text}
-    keys = {each.text for each in read.entries} - emails
-    now = timezone.now()
-    by_text = {**_by_email(sorted(emails)), **_by_key(sorted(keys))}
-    members: dict[str, MemberState] = {}
-    lines: dict[str, int] = {}
-    problems: list[Remark] = []
-    repeated: list[Remark] = []
-    for entry in read.entries:
-        user, state = by_text.get(entry.text), _state(entry, default)
-        if user is None:
-            problems.append(_nobody(entry))
-        elif state.expires_at is not None and state.expires_at <= now:
-            text = _("the time of %s has ended already.") % entry.text
-            problems.append(Remark(entry.line, text))
-        elif user not in lines:
-            lines[user], members[user] = entry.line, state
-        elif members[user] == state:
-            repeated.append(_twice(entry, lines[user], _("%(text)s stands in line %(line)d too.")))
-        else:
-            text = _("%(text)s stands in line %(line)d too, and says otherwise.")
-            problems.append(_twice(entry, lines[user], text))
-    return FoundList(members=members, problems=tuple(problems), repeated=tuple(repeated))
-
-
-def _twice(entry: Entry, line: int, text: str) -> Remark:
-    return Remark(entry.line, text % {"text": entry.text, "line": line})
+    return MemberList(lines=tuple(lines), problems=tuple(problems))
 
 
 def _rows(text: str) -> list[tuple[int, list[str]]]:
-    """The rows that hold something, with the line on which each ends. Raises UnreadableFile."""
+    """The rows that are not empty, with the line on which each ends. Raises UnreadableFile."""
     first = text.lstrip("\r\n").partition("\n")[0]
     delimiter = max(DELIMITERS, key=first.count)
     reader = csv.reader(text.splitlines(keepends=True), delimiter=delimiter)
@@ -190,13 +145,13 @@ def _rows(text: str) -> list[tuple[int, list[str]]]:
             if any(stripped):
                 rows.append((reader.line_num, stripped))
     except csv.Error as error:
-        told = {"line": reader.line_num, "problem": error}
-        raise UnreadableFile(_("Line %(line)d cannot be read: %(problem)s.") % told) from error
+        values = {"line": reader.line_num, "problem": error}
+        raise UnreadableFile(_("Line %(line)d cannot be read: %(problem)s.") % values) from error
     return rows
 
 
 def _header(cells: Sequence[str]) -> dict[str, int]:
-    """Where each column is, if this row names one with users; else nothing."""
+    """The place of each column, if this row names a column with users; else empty."""
     found: dict[str, int] = {}
     for number, cell in enumerate(cells):
         name = HEADERS.get(cell.lower())
@@ -205,7 +160,9 @@ def _header(cells: Sequence[str]) -> dict[str, int]:
     return found if EMAIL in found or KEY in found else {}
 
 
-def _named(line: int, cells: Sequence[str], header: Mapping[str, int]) -> Iterator[Entry | Remark]:
+def _named(
+    line: int, cells: Sequence[str], header: Mapping[str, int]
+) -> Iterator[MemberLine | LineRemark]:
     """The entry of a row below a header, or what is wrong with it."""
 
     def cell(name: str) -> str:
@@ -217,24 +174,26 @@ def _named(line: int, cells: Sequence[str], header: Mapping[str, int]) -> Iterat
     kind = cell("kind").lower()
     expires_at = _as_moment(cell("expires_at"))
     if text is None:
-        yield Remark(line, _nobody_in(cells))
+        yield LineRemark(line, _nobody_in(cells))
     elif kind and kind not in SegmentMember.Kind.values:
-        yield Remark(line, _("the kind is include or exclude, not “%s”.") % _short(kind))
+        yield LineRemark(line, _("the kind is include or exclude, not “%s”.") % shortened(kind))
     elif cell("expires_at") and expires_at is None:
-        text = _("“%s” is no moment. Write 2027-01-31T12:00:00Z.") % _short(cell("expires_at"))
-        yield Remark(line, text)
+        text = _("“%s” is not a date and time. Write 2027-01-31T12:00:00Z.") % shortened(
+            cell("expires_at")
+        )
+        yield LineRemark(line, text)
     else:
-        yield Entry(
+        yield MemberLine(
             line=line,
             text=text,
             kind=kind,
             reason=cell("reason")[:200] if "reason" in header else None,
             expires_at=expires_at,
-            says_when="expires_at" in header,
+            has_expiry="expires_at" in header,
         )
 
 
-def _unnamed(line: int, cells: Sequence[str]) -> Iterator[Entry | Remark]:
+def _unnamed(line: int, cells: Sequence[str]) -> Iterator[MemberLine | LineRemark]:
     """Every address and key of a row without a header, or what is wrong with it."""
     found = [
         text
@@ -243,13 +202,13 @@ def _unnamed(line: int, cells: Sequence[str]) -> Iterator[Entry | Remark]:
         if (text := _as_key(word) or _as_email(word)) is not None
     ]
     if not found:
-        yield Remark(line, _nobody_in(cells))
+        yield LineRemark(line, _nobody_in(cells))
     for text in found:
-        yield Entry(line=line, text=text)
+        yield MemberLine(line=line, text=text)
 
 
 def _nobody_in(cells: Sequence[str]) -> str:
-    return _("there is no e-mail and no key in “%s”.") % _short(" ".join(filter(None, cells)))
+    return _("“%s” contains no e-mail and no key.") % shortened(" ".join(filter(None, cells)))
 
 
 def _as_key(cell: str) -> str | None:
@@ -268,7 +227,7 @@ def _as_email(cell: str) -> str | None:
 
 
 def _as_moment(cell: str) -> datetime.datetime | None:
-    """An instant; without an offset it is the site's time."""
+    """An instant; without an offset, in the site's time zone."""
     try:
         moment = datetime.datetime.fromisoformat(cell)
     except ValueError:
@@ -276,39 +235,5 @@ def _as_moment(cell: str) -> datetime.datetime | None:
     return timezone.make_aware(moment) if timezone.is_naive(moment) else moment
 
 
-def _state(entry: Entry, default: MemberState) -> MemberState:
-    return MemberState(
-        kind=entry.kind or default.kind,
-        reason=default.reason if entry.reason is None else entry.reason,
-        expires_at=entry.expires_at if entry.says_when else default.expires_at,
-    )
-
-
-def _nobody(entry: Entry) -> Remark:
-    text = _("nobody has the e-mail %s.") if "@" in entry.text else _("nobody has the key %s.")
-    return Remark(entry.line, text % _short(entry.text))
-
-
-def _by_email(emails: Sequence[str]) -> dict[str, str]:
-    found: dict[str, str] = {}
-    for some in _chunks(emails):
-        rows = User.objects.filter(email__in=some).values_list("email", "pk")
-        found |= {email: str(pk) for email, pk in rows}
-    return found
-
-
-def _by_key(keys: Sequence[str]) -> dict[str, str]:
-    found: dict[str, str] = {}
-    for some in _chunks(keys):
-        rows = User.objects.filter(pk__in=[uuid.UUID(key) for key in some])
-        found |= {str(pk): str(pk) for pk in rows.values_list("pk", flat=True)}
-    return found
-
-
-def _chunks(texts: Sequence[str]) -> Iterator[Collection[str]]:
-    for start in range(0, len(texts), LOOKED_UP_AT_ONCE):
-        yield texts[start : start + LOOKED_UP_AT_ONCE]
-
-
-def _short(text: str) -> str:
+def shortened(text: str) -> str:
     return text if len(text) <= 60 else text[:59] + "…"

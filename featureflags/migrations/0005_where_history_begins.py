@@ -1,4 +1,4 @@
-"""Each segment that is there already gets an entry, so that what it was can be told and restored."""
+"""Each existing segment gets an entry, so that its state can be shown and restored."""
 
 from __future__ import annotations
 
@@ -11,8 +11,11 @@ NOTE = "As it was when the history began."
 
 
 def begin(apps: Apps, _schema_editor: BaseDatabaseSchemaEditor) -> None:
-    changes = apps.get_model("featureflags", "SegmentChange").objects
-    member_change = apps.get_model("featureflags", "MemberChange")
+    # Later migrations rename both.
+    segment_change, member_change = (
+        apps.get_model("featureflags", name) for name in ("SegmentChange", "MemberChange")
+    )
+    changes = segment_change.objects
     members = apps.get_model("featureflags", "SegmentMember").objects
     for segment in apps.get_model("featureflags", "Segment").objects.order_by("key"):
         if changes.filter(segment_key=segment.key).exists():

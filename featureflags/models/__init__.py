@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from featureflags.models.flag_counts import FlagCount
-from featureflags.models.history import AppendOnly, MemberChange, SegmentChange
+from featureflags.models.history import AppendOnly, HistoryEntry, HistoryMember
 from featureflags.models.outbox import OutboxEvent
 from featureflags.models.pending_invalidations import PendingInvalidation
 from featureflags.models.scheduled_runs import ScheduledRun
@@ -23,14 +23,14 @@ __all__ = [
     "KEY",
     "AppendOnly",
     "FlagCount",
-    "MemberChange",
+    "HistoryEntry",
+    "HistoryMember",
     "OutboxEvent",
     "PendingInvalidation",
     "RuleProblem",
     "RulesetVersion",
     "ScheduledRun",
     "Segment",
-    "SegmentChange",
     "SegmentCount",
     "SegmentMember",
     "SegmentSize",

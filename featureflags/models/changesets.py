@@ -1,14 +1,14 @@
-"""One door for writes to segments and their members: what is written together is one change.
+"""Everything that is written to segments and members together is one changeset, in one transaction.
 
-    with segment_change(note="The autumn campaign", source="import_segments"):
+    with open_changeset(note="The autumn campaign", source="import_segments"):
         segment.save()
         SegmentMember.objects.bulk_create(members)
 
-The models and their managers open a change of their own where none is open, so that no way of
-writing goes past it. They say what was stored before they write; what is stored afterwards is
-read when the outermost change ends, in the same transaction, by whoever listens to
-`featureflags.core.signals.segments_changed`. So a savepoint that was rolled back meanwhile leaves no
-trace, and neither does what was undone.
+Models and managers open a changeset of their own where none is open, so that no write escapes it.
+Before they write, they store in it what the database holds (`remember_segment`,
+`remember_members`). When the outermost one closes, `featureflags.core.signals.changeset_closing` is
+sent inside the transaction; its receiver reads what the database holds then. A savepoint that was
+rolled back in between therefore leaves no trace.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from typing import Final, TypeAlias
 
 from django.db import transaction
 
-from featureflags.core.signals import segments_changed
+from featureflags.core.signals import changeset_closing
 from featureflags.core.types import JSONValue
 from users.models import User
 
@@ -38,11 +38,11 @@ class SegmentState:
     description: str
     is_active: bool
     rules: JSONValue
-    """As they are stored, whether or not they are valid."""
+    """As they are stored, valid or not."""
     version: int
 
     def says_the_same(self, other: SegmentState) -> bool:
-        """Whether nothing differs but the version, which every save raises."""
+        """True if nothing differs but the version, which every save raises."""
         about = (self.key, self.name, self.description, self.is_active)
         others = (other.key, other.name, other.description, other.is_active)
         return about == others and self.same_rules(other)
@@ -70,14 +70,19 @@ class Moved:
     leaving: int
     at_least: bool = False
 
+    @property
+    def count(self) -> int:
+        """Users who move in either direction."""
+        return self.entering + self.leaving
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Whoever:
-    """Nobody is named: it is the user of the request at hand, or the system."""
+class _CurrentUser:
+    """The user of the current request; the system where there is none."""
 
 
-WHOEVER_ASKS: Final = _Whoever()
-Actor: TypeAlias = User | _Whoever | None
+CURRENT_USER: Final = _CurrentUser()
+Actor: TypeAlias = User | _CurrentUser | None
 """Who makes a change; None: the system."""
 
 Place: TypeAlias = tuple[int, uuid.UUID]
@@ -85,71 +90,68 @@ Place: TypeAlias = tuple[int, uuid.UUID]
 
 
 @dataclass(slots=True, kw_only=True)
-class OpenChange:
-    """A change that has not ended. Each `before` is what was stored when it was first touched."""
+class Changeset:
+    """What is written together. `segments` and `members` hold what was stored before."""
 
-    actor: Actor = WHOEVER_ASKS
+    actor: Actor = CURRENT_USER
     note: str = ""
     source: str = ""
-    """On which way it came: `admin`, `api`, or the name of a command."""
+    """Where it comes from: `admin`, `api`, or the name of a command."""
     restores: int | None = None
-    """The entry of the history that is restored."""
+    """The id of the history entry that is restored."""
     moved: dict[str, Moved] = field(default_factory=dict)
-    """What is known already about segments, by key, so that nobody counts again."""
+    """Numbers that are known already, by segment key, so that they are not counted again."""
     segments: dict[int, SegmentState | None] = field(default_factory=dict)
     members: dict[Place, MemberState | None] = field(default_factory=dict)
     deleted_accounts: set[uuid.UUID] = field(default_factory=set)
-    """Users who go with their memberships: nothing may point to them any more."""
-    going: set[Place] = field(default_factory=set)
-    """Memberships that are deleted together, and for which the version is raised already."""
+    """Users who are deleted with their memberships: no new row may point to them."""
+    being_deleted: set[Place] = field(default_factory=set)
+    """Memberships that one call deletes, for which the ruleset version is raised already."""
 
-    def saw_segment(self, pk: int, before: SegmentState | None) -> None:
-        """A segment is about to be written; None: it is new."""
+    def remember_segment(self, pk: int, before: SegmentState | None) -> None:
+        """Call before a segment is written. None: it is new. The first call for an id counts."""
         self.segments.setdefault(pk, before)
 
-    def saw_members(self, before: Mapping[Place, MemberState | None]) -> None:
-        """Memberships are about to be written; None: there was none."""
+    def remember_members(self, before: Mapping[Place, MemberState | None]) -> None:
+        """Call before memberships are written. None: there was none."""
         for place, state in before.items():
             self.members.setdefault(place, state)
 
 
-_open: ContextVar[OpenChange | None] = ContextVar("featureflags_open_change", default=None)
+_open: ContextVar[Changeset | None] = ContextVar("featureflags_changeset", default=None)
 
 
 @contextmanager
-def segment_change(
+def open_changeset(
     *,
-    actor: Actor = WHOEVER_ASKS,
+    actor: Actor = CURRENT_USER,
     note: str = "",
     source: str = "",
     restores: int | None = None,
     moved: Mapping[str, Moved] | None = None,
-) -> Iterator[OpenChange]:
-    """Make the writes within one change, and one transaction.
+) -> Iterator[Changeset]:
+    """Make the writes inside one changeset and one transaction.
 
-    Within another change it joins that one, and fills in what that one leaves open. Nothing is
-    left of it when an exception passes through.
+    Inside another changeset it joins that one and fills in what that one leaves open. An exception
+    that leaves it rolls everything back.
     """
     outer = _open.get()
     if outer is not None:
-        _join(outer, actor=actor, note=note, source=source, restores=restores)
+        if isinstance(outer.actor, _CurrentUser):
+            outer.actor = actor
+        outer.note = outer.note or note
+        outer.source = outer.source or source
+        outer.restores = outer.restores if outer.restores is not None else restores
         outer.moved |= moved or {}
         yield outer
         return
-    change = OpenChange(actor=actor, note=note, source=source, restores=restores)
-    change.moved |= moved or {}
-    token = _open.set(change)
+    changeset = Changeset(
+        actor=actor, note=note, source=source, restores=restores, moved=dict(moved or {})
+    )
+    token = _open.set(changeset)
     try:
         with transaction.atomic():
-            yield change
-            segments_changed.send(sender=OpenChange, change=change)
+            yield changeset
+            changeset_closing.send(sender=Changeset, changeset=changeset)
     finally:
         _open.reset(token)
-
-
-def _join(outer: OpenChange, *, actor: Actor, note: str, source: str, restores: int | None) -> None:
-    if isinstance(outer.actor, _Whoever):
-        outer.actor = actor
-    outer.note = outer.note or note
-    outer.source = outer.source or source
-    outer.restores = outer.restores if outer.restores is not None else restores

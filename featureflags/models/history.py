@@ -1,8 +1,8 @@
-"""What happened to segments and their members: rows are added, and never changed.
+"""The history of segments and their members: entries are added and never changed.
 
-A change stands beside the segments, named by key, so that it outlives them. Memberships that it
-touched are rows of their own, so that ten thousand members are not copied with every edit, and so
-that a user who is deleted is found, and forgotten, by an index.
+An entry names its segment by key, so that it outlives the segment. Memberships that changed are
+rows of their own: an edit does not copy ten thousand members, and an index finds the rows of a user
+whose account is deleted.
 """
 
 from __future__ import annotations
@@ -19,22 +19,22 @@ ModelT = TypeVar("ModelT", bound=models.Model)
 
 
 class AppendOnly(TypeError):  # noqa: N818 - the name says what the table is
-    """Somebody tried to change or delete what has happened."""
+    """Raised by every attempt to change or delete an entry."""
 
 
 class AppendOnlyQuerySet(models.QuerySet[ModelT]):
     """Rows that are written once."""
 
     def update(self, **_values: Any) -> NoReturn:
-        raise AppendOnly("What has happened is not changed.")
+        raise AppendOnly("The history is never changed.")
 
     def delete(self) -> NoReturn:
-        raise AppendOnly("What has happened is not deleted.")
+        raise AppendOnly("The history is never deleted.")
 
     delete.queryset_only = True  # type: ignore[attr-defined]  # Django's mark: not on the manager
 
     def forget(self, **values: Any) -> int:
-        """Take the names of deleted users out of rows: the one change that is made to them."""
+        """Remove the names of deleted users: the only update that is allowed."""
         return super().update(**values)
 
 
@@ -44,15 +44,15 @@ class _AppendOnlyModel(models.Model):
 
     def save(self, *args: Any, **options: Any) -> None:
         if not self._state.adding:
-            raise AppendOnly("What has happened is not changed.")
+            raise AppendOnly("The history is never changed.")
         super().save(*args, **options)
 
     def delete(self, *_args: Any, **_options: Any) -> NoReturn:
-        raise AppendOnly("What has happened is not deleted.")
+        raise AppendOnly("The history is never deleted.")
 
 
-class SegmentChange(_AppendOnlyModel):
-    """One change of one segment, its members included."""
+class HistoryEntry(_AppendOnlyModel):
+    """What one changeset did to one segment and its members."""
 
     class Kind(models.TextChoices):
         CREATED = "created", _("Created")
@@ -76,39 +76,38 @@ class SegmentChange(_AppendOnlyModel):
     source = models.CharField(_("by way of"), max_length=50, blank=True)
     note = models.TextField(_("note"), blank=True)
     before = models.JSONField(_("before"), null=True)
-    """The definition as `featureflags.editing.documents` writes it, without members; None: there was none."""
+    """The segment without members, as `featureflags.editing.documents.dump_state` writes it; None:
+    there was no segment."""
     after = models.JSONField(_("after"), null=True)
     entering = models.PositiveBigIntegerField(_("users entering"), null=True)
     leaving = models.PositiveBigIntegerField(_("users leaving"), null=True)
-    """None: nobody could count them in time."""
+    """None: there was no time to count."""
     at_least = models.BooleanField(_("at least"), default=False)
     restored = models.ForeignKey(
         "self", on_delete=models.DO_NOTHING, null=True, related_name="+", verbose_name=_("restored")
     )
-    """The change whose outcome was restored by this one."""
+    """The entry whose outcome this one restored."""
 
-    objects = AppendOnlyQuerySet["SegmentChange"].as_manager()
+    objects = AppendOnlyQuerySet["HistoryEntry"].as_manager()
 
     class Meta:
-        verbose_name = _("change of a segment")
-        verbose_name_plural = _("changes of segments")
+        verbose_name = _("history entry")
+        verbose_name_plural = _("history entries")
         ordering = ["-pk"]
         default_permissions = ()
         indexes = [
-            models.Index(fields=["segment_key", "-id"], name="segment_change_by_key"),
-            models.Index(fields=["kind", "-id"], name="segment_change_by_kind"),
+            models.Index(fields=["segment_key", "-id"], name="history_by_segment"),
+            models.Index(fields=["kind", "-id"], name="history_by_kind"),
         ]
 
     def __str__(self) -> str:
         return f"{self.segment_key}, {self.at:%Y-%m-%d %H:%M}"
 
 
-class MemberChange(_AppendOnlyModel):
-    """What a change did to one membership. An empty kind: there was none, or is none any more."""
+class HistoryMember(_AppendOnlyModel):
+    """What an entry did to one membership. An empty kind: there is no membership."""
 
-    change = models.ForeignKey(
-        SegmentChange, on_delete=models.CASCADE, related_name="member_changes"
-    )
+    entry = models.ForeignKey(HistoryEntry, on_delete=models.CASCADE, related_name="members")
     user = models.ForeignKey(User, on_delete=models.SET_NULL, null=True, related_name="+")
     """None: the account is deleted."""
     kind_before = models.CharField(max_length=7, blank=True)
@@ -118,13 +117,13 @@ class MemberChange(_AppendOnlyModel):
     expires_before = models.DateTimeField(null=True)
     expires_after = models.DateTimeField(null=True)
 
-    objects = AppendOnlyQuerySet["MemberChange"].as_manager()
+    objects = AppendOnlyQuerySet["HistoryMember"].as_manager()
 
     class Meta:
-        verbose_name = _("change of a membership")
-        verbose_name_plural = _("changes of memberships")
+        verbose_name = _("membership in the history")
+        verbose_name_plural = _("memberships in the history")
         ordering = ["pk"]
         default_permissions = ()
 
     def __str__(self) -> str:
-        return f"{self.change_id}: {self.kind_before or 'none'} → {self.kind_after or 'none'}"
+        return f"{self.entry_id}: {self.kind_before or 'none'} → {self.kind_after or 'none'}"

@@ -16,7 +16,7 @@ from django.utils.translation import gettext as _
 
 from featureflags.core.conf import app_settings
 from featureflags.core.uncached import fresh_rows
-from featureflags.models.changesets import MemberState, Place, SegmentState, segment_change
+from featureflags.models.changesets import MemberState, Place, SegmentState, open_changeset
 from featureflags.models.versions import RulesetVersion
 from users.models import User
 
@@ -56,10 +56,10 @@ class SegmentQuerySet(models.QuerySet[ModelT]):
             raise ValueError(f"Save segments one by one to change {' and '.join(forbidden)}.")
         # The compiled rules of a segment are kept for as long as its version stays.
         values.setdefault("version", models.F("version") + 1)
-        with segment_change() as change, transaction.atomic(using=self.db):
+        with open_changeset() as changeset, transaction.atomic(using=self.db):
             RulesetVersion.raise_version()
             for pk, state in self.states().items():
-                change.saw_segment(pk, state)
+                changeset.remember_segment(pk, state)
             return super().update(**values)
 
     update.alters_data = True  # type: ignore[attr-defined]  # Django's mark for templates
@@ -67,14 +67,14 @@ class SegmentQuerySet(models.QuerySet[ModelT]):
     def bulk_create(self, objs: Iterable[ModelT], *_args: Any, **_options: Any) -> list[ModelT]:
         """Save each row, validated; all of them or, after a ValidationError, none."""
         rows = list(objs)
-        with segment_change(), transaction.atomic(using=self.db):
+        with open_changeset(), transaction.atomic(using=self.db):
             for row in rows:
                 row.save(using=self.db)
         return rows
 
     def delete(self) -> tuple[int, dict[str, int]]:
         """As Django's, as one change."""
-        with segment_change():
+        with open_changeset():
             return super().delete()
 
     delete.alters_data = True  # type: ignore[attr-defined]  # Django's marks: not for templates,
@@ -106,15 +106,15 @@ class MemberQuerySet(models.QuerySet[ModelT]):
 
     def update(self, **values: Any) -> int:
         """As Django's, with the ruleset version raised in the same transaction."""
-        with segment_change() as change, transaction.atomic(using=self.db):
+        with open_changeset() as changeset, transaction.atomic(using=self.db):
             RulesetVersion.raise_version()
-            change.saw_members(self.states())
+            changeset.remember_members(self.states())
             keys = list(self.order_by().values_list("pk", flat=True))
             updated = super().update(**values)
             if {"segment", "segment_id", "user", "user_id"} & values.keys():
                 # A place that a membership has moved to was empty: a user is a member once.
                 every: MemberQuerySet[ModelT] = MemberQuerySet(self.model, using=self.db)
-                change.saw_members(dict.fromkeys(every.filter(pk__in=keys).states()))
+                changeset.remember_members(dict.fromkeys(every.filter(pk__in=keys).states()))
             return updated
 
     update.alters_data = True  # type: ignore[attr-defined]  # Django's mark for templates
@@ -124,29 +124,29 @@ class MemberQuerySet(models.QuerySet[ModelT]):
         rows = list(objs)
         for row in rows:
             row.clean_fields(exclude={"segment", "user"})
-        with segment_change() as change, transaction.atomic(using=self.db):
+        with open_changeset() as changeset, transaction.atomic(using=self.db):
             RulesetVersion.raise_version()
-            change.saw_members(self._before(rows))
+            changeset.remember_members(self._before(rows))
             created = super().bulk_create(rows, *args, **options)
             self._refuse_too_many({row.serializable_value("segment") for row in rows})
         return created
 
     def bulk_update(self, objs: Iterable[ModelT], *args: Any, **options: Any) -> int:
         """As Django's, as one change."""
-        with segment_change():
+        with open_changeset():
             return super().bulk_update(objs, *args, **options)
 
     def delete(self) -> tuple[int, dict[str, int]]:
         """As Django's, as one change, with the version raised once for all of them."""
-        with segment_change() as change, transaction.atomic(using=self.db):
+        with open_changeset() as changeset, transaction.atomic(using=self.db):
             RulesetVersion.raise_version()
             before: Mapping[Place, MemberState] = self.states()
-            change.saw_members(before)
-            change.going |= before.keys()
+            changeset.remember_members(before)
+            changeset.being_deleted |= before.keys()
             try:
                 return super().delete()
             finally:
-                change.going -= before.keys()
+                changeset.being_deleted -= before.keys()
 
     delete.alters_data = True  # type: ignore[attr-defined]  # Django's marks: not for templates,
     delete.queryset_only = True  # type: ignore[attr-defined]  # and not on the manager

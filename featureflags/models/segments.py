@@ -20,8 +20,8 @@ from django.utils.translation import gettext_lazy as _
 
 from featureflags.core.conf import app_settings
 from featureflags.core.uncached import fresh_rows
-from featureflags.models.changesets import MemberState, Place, SegmentState, segment_change
-from featureflags.models.history import SegmentChange
+from featureflags.models.changesets import MemberState, Place, SegmentState, open_changeset
+from featureflags.models.history import HistoryEntry
 from featureflags.models.querysets import MemberQuerySet, SegmentQuerySet
 from featureflags.models.validation import Graph, find_problems
 from featureflags.models.versions import RulesetVersion
@@ -116,7 +116,7 @@ class Segment(models.Model):
         Raises ValidationError, and StaleSegment where the stored version is not the one expected
         (None: whatever it is). Nothing is written then.
         """
-        with segment_change() as change:
+        with open_changeset() as changeset:
             RulesetVersion.raise_version()
             before = None if self._state.adding else self.stored_state()
             if expected_version is not None and (
@@ -129,12 +129,12 @@ class Segment(models.Model):
             if options.get("update_fields") is not None:
                 options["update_fields"] = {*options["update_fields"], "version", "updated_at"}
             super().save(*args, **options)
-            change.saw_segment(self.pk, before)
+            changeset.remember_segment(self.pk, before)
         self._stored_key: str | None = self.key
 
     def delete(self, *args: Any, **options: Any) -> tuple[int, dict[str, int]]:
         """As Django's, as one change. Raises ProtectedError if another segment rests on it."""
-        with segment_change():
+        with open_changeset():
             return super().delete(*args, **options)
 
     def as_state(self) -> SegmentState:
@@ -154,7 +154,7 @@ class Segment(models.Model):
 
     def _last_version(self) -> int:
         """Of the segment that had this key before: one that is created again goes on counting."""
-        changes = SegmentChange.objects.filter(segment_key=self.key)
+        changes = HistoryEntry.objects.filter(segment_key=self.key)
         return changes.aggregate(last=models.Max("version"))["last"] or 0
 
     def refuse_if_named(self) -> None:
@@ -220,16 +220,16 @@ class SegmentMember(models.Model):
 
     def save(self, *args: Any, **options: Any) -> None:
         """Validate and write, with the ruleset version raised in the same transaction."""
-        with segment_change() as change:
+        with open_changeset() as changeset:
             RulesetVersion.raise_version()
             with fresh_rows():
                 self.full_clean()
-            change.saw_members(self._before())
+            changeset.remember_members(self._before())
             super().save(*args, **options)
 
     def delete(self, *args: Any, **options: Any) -> tuple[int, dict[str, int]]:
         """As Django's, as one change."""
-        with segment_change():
+        with open_changeset():
             return super().delete(*args, **options)
 
     def as_state(self) -> MemberState:

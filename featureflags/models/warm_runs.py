@@ -47,8 +47,8 @@ class WarmRun(models.Model):
     error = models.TextField(_("error"), blank=True)
 
     class Meta:
-        verbose_name = _("warming of the cache")
-        verbose_name_plural = _("warmings of the cache")
+        verbose_name = _("cache warm-up")
+        verbose_name_plural = _("cache warm-ups")
         ordering = ["-pk"]
         constraints = [
             models.UniqueConstraint(
@@ -59,7 +59,7 @@ class WarmRun(models.Model):
         ]
 
     def __str__(self) -> str:
-        return str(_("Warming %d") % self.pk)
+        return str(_("Warm-up %d") % self.pk)
 
 
 class WarmRange(models.Model):

@@ -21,7 +21,7 @@ from featureflags.admin.dashboard import (
     answers_part,
     segments_part,
     users_part,
-    warmings_part,
+    warm_ups_part,
 )
 from featureflags.evaluation.reasons import degradation_in_words
 
@@ -68,7 +68,7 @@ def dashboard(context: Context) -> dict[str, Any]:
     if sees_segments:
         found |= _segments(segments_part())
     if may_see("featureflags", "warmrun"):
-        found |= {"sees_warmings": True, "warmings": warmings_part()}
+        found |= {"sees_warm_ups": True, "warm_ups": warm_ups_part()}
     return found
 
 

@@ -17,7 +17,7 @@ django.setup()
 # ruff: noqa: E402 - models can be imported only now
 from django.db import connection
 
-from featureflags.audience.member_pages import How, Roster, Wanted
+from featureflags.audience import AudienceFilter, How, SegmentAudience
 from featureflags.segments.parsing import parse_definition
 from featureflags.segments.ruleset import Ruleset
 from tests.benchmarks.filling import fill
@@ -45,11 +45,11 @@ SEGMENTS = {
 """The metadata and the ages are those of `featureflags.management.demo.random_users`."""
 
 WANTED = {
-    "all": Wanted(),
-    "name": Wanted(search="jansen"),
-    "nobody": Wanted(search="nobody of this name"),
-    "rules": Wanted(how=How.BY_RULES),
-    "lately": Wanted(entered_days=7),
+    "all": AudienceFilter(),
+    "name": AudienceFilter(search="jansen"),
+    "nobody": AudienceFilter(search="nobody of this name"),
+    "rules": AudienceFilter(how=How.BY_RULES),
+    "lately": AudienceFilter(entered_days=7),
 }
 
 
@@ -63,8 +63,10 @@ class Listed:
         self.expected: int | None = None
         self.members = User.objects.in_segment(self.definition, now=self.now).order_by("email")
 
-    def page(self, wanted: Wanted, after: uuid.UUID | None = None) -> list[str]:
-        roster = Roster(self.ruleset, "listed", now=self.now, wanted=wanted, expected=self.expected)
+    def page(self, wanted: AudienceFilter, after: uuid.UUID | None = None) -> list[str]:
+        roster = SegmentAudience(
+            self.ruleset, "listed", now=self.now, wanted=wanted, expected=self.expected
+        )
         return [member.user.key for member in roster.page(SIZE, after=after).members]
 
     def counted(self, offset: int) -> list[str]:
@@ -88,12 +90,12 @@ def measured(listed: Listed) -> dict[str, float]:
     # The user before the middle, whose key a page in the middle begins behind.
     keys = list(listed.members.values_list("pk", flat=True)[middle : middle + 1])
     after = keys[0] if keys else None
-    if listed.page(Wanted()) != listed.counted(0):
+    if listed.page(AudienceFilter()) != listed.counted(0):
         raise SystemExit("they disagree on the first page")
-    if after is not None and listed.page(Wanted(), after) != listed.counted(middle + 1):
+    if after is not None and listed.page(AudienceFilter(), after) != listed.counted(middle + 1):
         raise SystemExit("they disagree on a page in the middle")
     figures = {name: best(partial(listed.page, wanted)) for name, wanted in WANTED.items()}
-    figures["middle"] = best(partial(listed.page, Wanted(), after))
+    figures["middle"] = best(partial(listed.page, AudienceFilter(), after))
     figures["paginator"] = best(partial(listed.counted, middle + 1))
     return {"count": count, **figures}
 

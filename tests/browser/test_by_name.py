@@ -9,7 +9,7 @@ import pytest
 from django.urls import reverse
 from playwright.sync_api import Expect, Page
 
-from featureflags.models import Segment, SegmentChange, SegmentMember
+from featureflags.models import HistoryEntry, Segment, SegmentMember
 from tests.browser.conftest import PHONE, CheckAccessibility, OpenPage, Shot
 from tests.conftest import FlagFile
 from tests.factories import SegmentFactory, SegmentMemberFactory, UserFactory
@@ -87,13 +87,13 @@ def test_a_list_is_corrected_imported_exported_and_removed(
     page.get_by_role("button", name="Save").click()
     expect(page.locator(".messagelist")).to_contain_text("2 memberships were changed.")
     assert kinds() == {"ada@x.io": "include", "bob@x.io": "include"}
-    assert SegmentChange.objects.latest("pk").member_changes.count() == 2
+    assert HistoryEntry.objects.latest("pk").members.count() == 2
     with page.expect_download() as download:
         page.get_by_role("button", name="Export as CSV").click()
     with Path(download.value.path()).open(encoding="utf-8-sig", newline="") as file:
         assert [row["email"] for row in csv.DictReader(file)] == ["ada@x.io", "bob@x.io"]
     page.get_by_label("Choose ada@x.io").check()
-    page.get_by_role("button", name="Remove the chosen from the list").click()
+    page.get_by_role("button", name="Remove the selected users from the list").click()
     expect(page.get_by_text("No longer includes 1 user: ada@x.io")).to_be_visible()
     page.get_by_role("button", name="Save").click()
     expect(page.get_by_role("row", name="ada@x.io")).to_have_count(0)

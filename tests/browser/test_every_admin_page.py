@@ -16,7 +16,7 @@ from django.urls import URLPattern, URLResolver, get_resolver, reverse
 from playwright.sync_api import Page
 from rest_framework.authtoken.models import Token
 
-from featureflags.models import Segment, SegmentChange
+from featureflags.models import HistoryEntry, Segment
 from tests.browser.conftest import DESKTOP, PHONE, CheckAccessibility
 from tests.conftest import FlagFile
 from tests.factories import SegmentMemberFactory, UserFactory, clause, rule
@@ -53,7 +53,7 @@ def samples(transactional_db: None, flag_file: FlagFile) -> Mapping[str, object]
     renamed.name = "Colleagues"
     renamed.save()
     return {
-        "change": SegmentChange.objects.filter(segment_key="employee").earliest("pk").pk,
+        "change": HistoryEntry.objects.filter(segment_key="employee").earliest("pk").pk,
         "key": person.pk,
         "id": person.pk,
         "app_label": "featureflags",

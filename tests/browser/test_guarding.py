@@ -9,7 +9,7 @@ from django.urls import reverse
 from playwright.sync_api import Expect, Page
 
 from featureflags.models import Segment
-from featureflags.models.changesets import segment_change
+from featureflags.models.changesets import open_changeset
 from tests.browser.conftest import PHONE, CheckAccessibility, OpenPage, Shot
 from tests.conftest import FlagFile
 from tests.factories import SegmentFactory, UserFactory, clause, rule
@@ -56,7 +56,7 @@ def test_asked_before_saving_back_and_confirmed(
     page.get_by_label("Note for the history").fill("Teams pay too")
     save(page)
     expect(page.get_by_role("heading", name="Please confirm: paying")).to_be_visible()
-    expect(page.locator("#content-main")).to_contain_text("Flags that rest on it")
+    expect(page.locator("#content-main")).to_contain_text("Flags that use it")
     expect(page.get_by_role("heading", name="Entering: +7")).to_be_visible()
     expect(page.get_by_text("and 2 more")).to_be_visible()
     check_accessibility(page)
@@ -83,7 +83,7 @@ def test_a_stale_edit_is_told_and_both_are_looked_at(
     page.get_by_label("Name:").fill("Mine")
     theirs = Segment.objects.get(pk=paying.pk)
     theirs.name, theirs.description = "Theirs", "With words"
-    with segment_change(actor=UserFactory.create(name="Ada Adler")):
+    with open_changeset(actor=UserFactory.create(name="Ada Adler")):
         theirs.save()
     save(page)
     told = page.get_by_role("alert")
@@ -141,7 +141,7 @@ def test_an_older_version_is_compared_and_restored_on_a_phone(
     scheme: str,
 ) -> None:
     paying.rules = TEAM
-    with segment_change(note="Teams pay too"):
+    with open_changeset(note="Teams pay too"):
         paying.save()
     root = UserFactory.create(superuser=True)
     page = open_page(root, viewport=PHONE, color_scheme=scheme)

@@ -13,7 +13,7 @@ from django.contrib.auth.models import Group
 from django.utils import timezone
 from playwright.sync_api import Expect, Page
 
-from featureflags.models import SegmentChange
+from featureflags.models import HistoryEntry
 from tests.browser.conftest import EDITOR, CheckAccessibility, OpenPage, Shot, person_with
 from tests.browser.editing import Editor, stored_clauses
 from tests.conftest import FlagFile
@@ -101,7 +101,7 @@ def test_a_segment_is_made_understood_and_taken_back(
     page.get_by_role("button", name="Restore").click()
     expect(page.locator(".messagelist")).to_contain_text("was restored")
     assert stored_clauses("german_customers") == saved
-    changes = SegmentChange.objects.order_by("pk")
+    changes = HistoryEntry.objects.order_by("pk")
     assert [change.actor.name for change in changes if change.actor] == ["Mia Manager"] * 3
 
 

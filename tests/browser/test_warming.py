@@ -59,6 +59,6 @@ def test_a_button_cancels_it_on_a_phone_without_scripts(
     operator = person_with("view_warmrun", "change_warmrun")
     page = open_page(operator, viewport=PHONE, java_script_enabled=False)
     page.goto(f"/admin/featureflags/warmrun/{run}/change/")
-    page.get_by_role("button", name="Cancel this warming").click()
-    expect(page.get_by_text("The warming is cancelled.")).to_be_visible()
+    page.get_by_role("button", name="Cancel this warm-up").click()
+    expect(page.get_by_text("The cache warm-up is cancelled.")).to_be_visible()
     expect(page.get_by_role("heading", name="Cancelled", exact=True)).to_be_visible()

@@ -12,7 +12,7 @@ from django.db import connection
 from django.test import Client
 from django.urls import reverse
 
-from featureflags.models import Segment, SegmentChange
+from featureflags.models import HistoryEntry, Segment
 from tests.conftest import FlagFile
 from tests.factories import SegmentFactory, SegmentMemberFactory, UserFactory
 
@@ -70,7 +70,7 @@ def test_django_finds_the_permissions_that_the_migration_made() -> None:
 def pages(segment: Segment) -> dict[str, str]:
     """Every page about segments, by what it is for."""
     member = SegmentMemberFactory.create(segment=segment)
-    change = SegmentChange.objects.filter(segment_key=segment.key).earliest("pk")
+    change = HistoryEntry.objects.filter(segment_key=segment.key).earliest("pk")
     one, by_key = [segment.pk], [segment.key]
     return {
         "list": reverse("admin:featureflags_segment_changelist"),

@@ -1,7 +1,7 @@
 """One flag of LaunchDarkly: its rules in words, its segments, and how many users get each value.
 
-Read-only but for the counts, which `featureflags.inspection.variation_counts` does. Looking tells LaunchDarkly of
-nobody. Whoever may view segments may count a sample; a count over everybody, which is work for the
+Read only but for the counts (`featureflags.inspection.variation_counts`). No events are sent. The
+permission to view segments allows to count a sample; to count all users, which is work for the
 database, takes the permission to change segments.
 """
 
@@ -31,10 +31,10 @@ from featureflags.admin.flags.list import (
     known_flags,
 )
 from featureflags.admin.segments.columns import number_in_words, size_of
-from featureflags.admin.shared.formatting import moment_in_words
 from featureflags.admin.shared.pages import SEGMENT, USER, Link, may_see, require, respond
 from featureflags.cache.counters import Usage
 from featureflags.core.publishing import publish
+from featureflags.editing import moment_in_words
 from featureflags.inspection import variation_counts
 from featureflags.inspection.checks import Facts, find_problems
 from featureflags.inspection.flag_parsing import FlagView
@@ -46,23 +46,23 @@ from users.models import User
 
 MAY_COUNT_ALL = "featureflags.change_segment"
 UNUSED_DAYS = 30
-"""As `check_flags` has it."""
+"""As `check_flags` reports it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SegmentRow:
-    """One segment that a flag rests on."""
+    """One segment that a flag uses."""
 
     link: Link
     members: Link
-    """To the list of its members, with the stored size as text; empty where Django has none."""
+    """To the list of its users, with the stored size as text; empty if it does not exist here."""
     ways: tuple[str, ...]
     is_live: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ValueRow:
-    """How many users get one value, and on which ways."""
+    """How many users get one value, and why."""
 
     value: str
     users: str
@@ -86,7 +86,7 @@ class CountView:
 
 
 def flag_page(request: HttpRequest, flag: str, *, site: AdminSite) -> HttpResponse:
-    """What is known of one flag."""
+    """What is known about one flag."""
     require(request, SEGMENT)
     known = known_flags()
     served = known.served.get(flag)
@@ -115,7 +115,7 @@ def flag_page(request: HttpRequest, flag: str, *, site: AdminSite) -> HttpRespon
 
 @require_POST
 def count_users(request: HttpRequest, flag: str, *, site: AdminSite) -> HttpResponse:
-    """Count, go on, or cancel, as the button says; then back to the flag."""
+    """Start, continue or cancel a count, and go back to the flag."""
     del site
     require(request, SEGMENT)
     known = known_flags()
@@ -182,7 +182,9 @@ def _notes(count: FlagCount, known: Known) -> Iterator[str]:
     if count.error:
         yield _("It failed: %s") % _(count.error)
     if count.has_changed:
-        yield _("The flag or a segment changed during the count: some were counted before it.")
+        yield _(
+            "The flag or a segment changed during the count: some users were counted before it."
+        )
     served = known.served.get(count.flag)
     if count.flag_version and served is not None and served.version != count.flag_version:
         yield _("The flag has changed since.")
@@ -199,19 +201,16 @@ def value_rows(count: FlagCount) -> list[ValueRow]:
 def _value_row(outcomes: list[Outcome], count: FlagCount) -> ValueRow:
     users = sum(outcome.users for outcome in outcomes)
     share = users / count.users_counted
-    told = _("%.1f %%") % (share * 100)
+    shown = _("%.1f %%") % (share * 100)
     if count.is_sample:
         low, high = variation_counts.interval(users, count.users_counted)
-        told = _("%(share)s, between %(low).1f and %(high).1f %%") % {
-            "share": told,
-            "low": low * 100,
-            "high": high * 100,
-        }
+        bounds = {"share": shown, "low": low * 100, "high": high * 100}
+        shown = _("%(share)s, between %(low).1f and %(high).1f %%") % bounds
     ways = sorted(outcomes, key=lambda each: -each.users)
     return ValueRow(
         value=show(outcomes[0].value),
         users=f"{users:,}",
-        share=told,
+        share=shown,
         chart=bar(share),
         ways=tuple(f"{_way(each)}: {each.users:,}" for each in ways),
     )
@@ -223,7 +222,7 @@ def _way(outcome: Outcome) -> str:
         "FALLTHROUGH": _("default rule"),
         "TARGET_MATCH": _("targeted by key"),
         "RULE_MATCH": _("rule %s") % outcome.rule,
-        "PREREQUISITE_FAILED": _("a flag that it needs first"),
+        "PREREQUISITE_FAILED": _("a prerequisite"),
         "FORCED": _("forced by an environment variable"),
         "OVERRIDE": _("overridden"),
     }
@@ -246,7 +245,7 @@ def _facts(flag: str, known: Known) -> Iterator[tuple[str, str]]:
         yield _("While it is off"), served.off.words
         yield _("Browsers may see it"), _("Yes") if served.client_side else _("No")
         yield _("Version"), str(served.version)
-    only_there = _("LaunchDarkly's REST API alone knows. %s") % known.dates.problem
+    only_there = _("Only LaunchDarkly's REST API knows. %s") % known.dates.problem
     yield _("Last changed"), known.changed(flag) or only_there.strip()
     yield _("Last evaluated"), evaluated_in_words(flag, known.usage) or _never(known.usage)
 
@@ -255,7 +254,7 @@ def _never(counted: Usage) -> str:
     if counted.failed:
         return _("The cache does not answer.")
     if counted.since is None:
-        return _("No evaluation was counted yet.")
+        return _("No evaluation has been counted yet.")
     return _("Not since %s, when counting began") % day_in_words(counted.since)
 
 
@@ -275,7 +274,7 @@ def _prerequisites(served: FlagView) -> list[tuple[Link, str]]:
 
 
 def _segments(flag: str, known: Known) -> list[SegmentRow]:
-    """The segments that a flag rests on, with their stored sizes: one query."""
+    """The segments that a flag uses, with their stored sizes: one query."""
     uses = known.uses.get(flag, [])
     keys = list(dict.fromkeys(use.segment for use in uses))
     stored = {

@@ -1,4 +1,4 @@
-"""LaunchDarkly's flags, read-only: whom they target, on which segments they rest, who uses them.
+"""LaunchDarkly's flags, read only: whom they target, which segments they use, and their usage.
 
 What they are is decided in LaunchDarkly. These pages only look: no event goes out. Hidden SQL: the
 keys of the segments; LaunchDarkly's REST API is asked when flags last changed, where it may be.
@@ -21,10 +21,10 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from featureflags.admin.segments.used_by_flags import flag_address
-from featureflags.admin.shared.formatting import moment_in_words
 from featureflags.admin.shared.pages import SEGMENT, Link, require, respond
 from featureflags.cache import counters
 from featureflags.cache.counters import Usage
+from featureflags.editing import moment_in_words
 from featureflags.evaluation import looking
 from featureflags.flags.declared import Flag, declared_flags
 from featureflags.inspection.dates import KnownDates, flag_dates
@@ -36,17 +36,17 @@ from featureflags.models import Segment
 
 PAGE_SIZE: Final = 50
 SENTENCES: Final = 3
-"""Of the targeting, before the list only counts the others."""
+"""Sentences about the targeting; the list counts the others."""
 
 
 class State:
-    """What the list of flags can be narrowed to."""
+    """The filters of the list."""
 
     ON, OFF, UNDECLARED, MISSING = "on", "off", "undeclared", "missing"
 
 
 class FlagFilter(forms.Form):
-    """A value that is none is ignored."""
+    """An invalid value is ignored."""
 
     q = forms.CharField(
         required=False,
@@ -90,7 +90,7 @@ class FlagRow:
     """None: LaunchDarkly does not have it."""
     targeting: tuple[str, ...]
     more: int
-    """How many sentences more there are."""
+    """The number of further sentences."""
     segments: tuple[Link, ...]
     is_declared: bool
     changed: str
@@ -99,17 +99,17 @@ class FlagRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Known:
-    """What the pages know of all flags."""
+    """Everything that the pages show about all flags."""
 
     data: RawData
     uses: Mapping[str, list[Use]]
-    """On which of Django's segments each flag rests, and on which ways."""
+    """Our segments that each flag uses, and in which ways."""
     served: Mapping[str, FlagView]
     declared: Mapping[str, Flag]
     usage: Usage
     dates: KnownDates
     segments: Mapping[str, int]
-    """Primary keys of Django's segments, by key."""
+    """Primary keys of our segments, by key."""
 
     def row(self, key: str) -> FlagRow:
         served, declared = self.served.get(key), self.declared.get(key)
@@ -127,11 +127,11 @@ class Known:
         )
 
     def links(self, keys: Iterable[str]) -> tuple[Link, ...]:
-        """To the segments; one that Django does not have leads nowhere."""
+        """To the segments. One that does not exist here leads nowhere."""
         return tuple(Link(text=key, href=self._address(key)) for key in dict.fromkeys(keys))
 
     def changed(self, key: str) -> str:
-        """When a flag last changed, as far as is known; empty where it is not."""
+        """When a flag last changed; empty if that is not known."""
         dates, served = self.dates.flags.get(key), self.served.get(key)
         if dates is None or dates.changed_at is None:
             return ""
@@ -173,7 +173,7 @@ def flag_list(request: HttpRequest, *, site: AdminSite) -> HttpResponse:
 
 
 def known_flags() -> Known:
-    """What is known of all flags now."""
+    """What is known about all flags now."""
     with looking():
         data = feature_store().raw()
     return Known(
@@ -201,7 +201,7 @@ def flags_link() -> Link:
 
 
 def evaluated_in_words(key: str, counted: Usage) -> str:
-    """When a flag was last evaluated, and how often, as far as it was counted."""
+    """When a flag was last evaluated, and how often; empty if it was not counted."""
     last = counted.last.get(key)
     if last is None:
         return ""

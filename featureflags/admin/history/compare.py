@@ -21,33 +21,30 @@ from featureflags.admin.history.views import (
     version_in_words,
 )
 from featureflags.admin.shared.pages import SEGMENT, USER, may_see, require, respond
-from featureflags.editing.changes import SegmentDelta
-from featureflags.editing.differences import rules_in_words
-from featureflags.editing.documents import document_of
-from featureflags.editing.history.entries import changes_of, delta_lines, members_at, state_after
-from featureflags.editing.member_lists import member_deltas
-from featureflags.models import Segment, SegmentChange
+from featureflags.editing import Change, change_in_words, member_changes, rules_in_words
+from featureflags.editing.history import entries_of, members_after, state_after
+from featureflags.models import HistoryEntry, Segment
 from featureflags.models.changesets import SegmentState
 
 MOST_CHOICES: Final = 100
-"""Versions that can be chosen; older ones by the link beside them in the history."""
+"""Versions to choose from. The history has a link to each older one."""
 
 NOW: Final = "now"
 
 
 class CompareForm(forms.Form):
-    """Which two versions to compare."""
+    """The two versions to compare."""
 
     old = forms.ChoiceField(label=gettext_lazy("Compare"))
     new = forms.ChoiceField(label=gettext_lazy("with"))
 
-    def __init__(self, *args: Any, changes: Sequence[SegmentChange], **kwargs: Any) -> None:
+    def __init__(self, *args: Any, entries: Sequence[HistoryEntry], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        listed = [(str(change.pk), version_in_words(change)) for change in changes]
+        listed = [(str(entry.pk), version_in_words(entry)) for entry in entries]
         for name in ("old", "new"):
             field = self.fields[name]
             assert isinstance(field, forms.ChoiceField)  # noqa: S101 - for the type checker
-            field.choices = listed if name == "old" else [(NOW, _("what is there now")), *listed]
+            field.choices = listed if name == "old" else [(NOW, _("the current version")), *listed]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,60 +61,60 @@ class Row:
 
 
 def compare_changes(request: HttpRequest, segment: str, *, site: AdminSite) -> HttpResponse:
-    """Two versions side by side, by the ids of their changes: `old`, by default the one before the
-    last, and `new`, or what is there now."""
+    """Two versions side by side, by the ids of their history entries: `old`, by default the one
+    before the last, and `new`, by default the current one."""
     require(request, SEGMENT)
     stored = Segment.objects.filter(key=segment).first()
-    changes = changes_of(segment)
-    old = _chosen(changes, request.GET.get("old", _last_but_one(changes)))
-    new = None if request.GET.get("new", NOW) == NOW else _chosen(changes, request.GET.get("new"))
-    listed = list(changes[:MOST_CHOICES])
+    entries = entries_of(segment)
+    old = _chosen(entries, request.GET.get("old", _last_but_one(entries)))
+    new = None if request.GET.get("new", NOW) == NOW else _chosen(entries, request.GET.get("new"))
+    listed = list(entries[:MOST_CHOICES])
     listed += [each for each in (old, new) if each is not None and each not in listed]
     chosen = {"old": str(old.pk), "new": NOW if new is None else str(new.pk)}
-    delta = SegmentDelta(
+    change = Change(
         before=state_after(old),
         after=_state_of(new, stored),
-        members=member_deltas(members_at(old), _members_of(new, changes)),
+        members=member_changes(members_after(old), _members_of(new, entries)),
     )
-    known = delta.before is not None or delta.after is not None
+    known = change.before is not None or change.after is not None
     return respond(
         request,
         site,
         "admin/featureflags/history/compare.html",
         title=_("Compare versions of %s") % segment,
-        trail=[*trail_of(segment, stored), history_link(segment)],
+        trail=[*trail_of(stored), history_link(segment)],
         segment=segment,
-        form=CompareForm(initial=chosen, changes=listed),
-        lines=delta_lines(delta, with_addresses=may_see(request, USER)) if known else [],
-        rows=_side_by_side(delta.before, delta.after),
+        form=CompareForm(initial=chosen, entries=listed),
+        lines=change_in_words(change, with_addresses=may_see(request, USER)) if known else [],
+        rows=_side_by_side(change.before, change.after),
         old=old,
         old_label=version_in_words(old),
-        new_label=_("what is there now") if new is None else version_in_words(new),
+        new_label=_("the current version") if new is None else version_in_words(new),
         may_restore=may_restore_here(request, stored is not None),
     )
 
 
-def _last_but_one(changes: QuerySet[SegmentChange]) -> str:
-    newest = list(changes.values_list("pk", flat=True)[:2])
+def _last_but_one(entries: QuerySet[HistoryEntry]) -> str:
+    newest = list(entries.values_list("pk", flat=True)[:2])
     return str(newest[-1]) if newest else ""
 
 
-def _chosen(changes: QuerySet[SegmentChange], text: str | None) -> SegmentChange:
+def _chosen(entries: QuerySet[HistoryEntry], text: str | None) -> HistoryEntry:
     """Raises Http404."""
     if text is None or not text.isdecimal():
         raise Http404
-    return get_object_or_404(changes, pk=int(text))
+    return get_object_or_404(entries, pk=int(text))
 
 
-def _state_of(change: SegmentChange | None, stored: Segment | None) -> SegmentState | None:
-    if change is not None:
-        return state_after(change)
+def _state_of(entry: HistoryEntry | None, stored: Segment | None) -> SegmentState | None:
+    if entry is not None:
+        return state_after(entry)
     return None if stored is None else stored.stored_state()
 
 
-def _members_of(change: SegmentChange | None, changes: QuerySet[SegmentChange]) -> dict[str, Any]:
-    last = change or changes.first()
-    return {} if last is None else members_at(last)
+def _members_of(entry: HistoryEntry | None, entries: QuerySet[HistoryEntry]) -> dict[str, Any]:
+    last = entry or entries.first()
+    return {} if last is None else members_after(last)
 
 
 def _side_by_side(old: SegmentState | None, new: SegmentState | None) -> list[Row]:
@@ -135,4 +132,4 @@ def _cells(state: SegmentState | None) -> Iterator[list[str]]:
     yield [state.name]
     yield [state.description] if state.description else []
     yield [_("Yes") if state.is_active else _("No")]
-    yield rules_in_words(document_of(state)) or [_("No rules")]
+    yield rules_in_words(state) or [_("No rules")]

@@ -7,34 +7,34 @@ from typing import Final
 
 from django import forms
 from django.contrib.admin import AdminSite
-from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.utils.translation import gettext as _
 
 from featureflags.admin.members.forms import ImportForm
-from featureflags.admin.members.write import change_by_name
+from featureflags.admin.members.panel import list_link
+from featureflags.admin.members.write import write_members
 from featureflags.admin.segments.confirm import BACK
-from featureflags.admin.segments.named_members_panel import MEMBER, list_link, segment_or_404
 from featureflags.admin.shared.pages import (
+    MEMBER,
     SEGMENT,
     USER,
-    change_link,
     require,
+    require_to,
     respond,
-    segments_link,
+    segment_or_404,
+    segment_trail,
 )
 from featureflags.core.conf import app_settings
 from featureflags.models import Segment
 
 MOST_PROBLEMS: Final = 100
-"""Problems that are shown of an import, before the others are only counted."""
+"""Problems of an import that are shown; the page counts the others."""
 
 
 def import_members(request: HttpRequest, segment: str, *, site: AdminSite) -> HttpResponse:
     """The page, and the import that it asks for."""
     require(request, SEGMENT, MEMBER, USER)
-    if not request.user.has_perm("featureflags.add_segmentmember"):
-        raise PermissionDenied
+    require_to(request, MEMBER, "add")
     stored = segment_or_404(segment)
     if request.method != "POST":
         return _page(request, site, stored, ImportForm())
@@ -49,12 +49,12 @@ def import_members(request: HttpRequest, segment: str, *, site: AdminSite) -> Ht
         return _page(request, site, stored, form)
 
     members = form.found.members
-    return change_by_name(request, site, stored, members, refuse=refuse, remarks=_left_out(form))
+    return write_members(request, site, stored, members, refuse=refuse, remarks=_left_out(form))
 
 
 def _keep_text_of_file(request: HttpRequest, form: ImportForm) -> None:
-    """A browser sends a file once. What stood in it goes into the field, so that the page can be
-    sent again."""
+    """A browser sends a file once. Its text goes into the text field, so that the page can be sent
+    again."""
     if not form.cleaned_data.get("file"):
         return
     try:
@@ -63,7 +63,7 @@ def _keep_text_of_file(request: HttpRequest, form: ImportForm) -> None:
         return
     data = request.POST.copy()
     data["text"] = text
-    request.POST = data  # type: ignore[assignment]  # Django sets it just so
+    request.POST = data  # type: ignore[assignment]  # Django sets it in the same way
     form.data = data
 
 
@@ -75,7 +75,7 @@ def _page(
         site,
         "admin/featureflags/members/bulk_upload.html",
         title=_("Import members by name: %s") % segment.key,
-        trail=[segments_link(), change_link(segment.pk, segment.key), list_link(segment)],
+        trail=[*segment_trail(segment), list_link(segment)],
         segment=segment,
         form=form,
         media=form.media,
@@ -87,9 +87,9 @@ def _page(
 
 
 def _left_out(form: ImportForm) -> list[str]:
-    """Whom the list names in vain, in one text."""
+    """The users of the list who were not found, in one text."""
     if not form.problems:
         return []
-    told = [str(problem) for problem in form.problems[:MOST_PROBLEMS]]
-    more = len(form.problems) - len(told)
-    return [" ".join([_("Left out:"), *told, *([_("and %d more.") % more] if more else [])])]
+    lines = [str(problem) for problem in form.problems[:MOST_PROBLEMS]]
+    more = len(form.problems) - len(lines)
+    return [" ".join([_("Left out:"), *lines, *([_("and %d more.") % more] if more else [])])]

@@ -1,4 +1,4 @@
-"""Forms for who is included in a segment, or excluded, by name: one user, or a list of them."""
+"""Forms that include or exclude users by name: one user, or a list of them."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
-from featureflags.editing.member_files import (
-    LARGEST,
-    FoundList,
-    Remark,
+from featureflags.editing import (
+    LARGEST_FILE,
+    FoundMembers,
+    LineRemark,
     UnreadableFile,
-    decode,
-    find_users,
-    read_list,
+    decode_file,
+    find_members,
+    read_member_list,
     too_large,
 )
 from featureflags.models import SegmentMember
@@ -33,10 +33,10 @@ ALL, FOUND = "all", "found"
 
 
 class MembershipForm(forms.Form):
-    """What holds for whoever is named: in or out, why, and until when."""
+    """A membership: in or out, why, and until when."""
 
     class Media:
-        # The calendar rests on it and does not say so.
+        # The calendar needs it and does not declare it.
         js = ["admin/js/core.js"]
 
     kind = forms.ChoiceField(
@@ -61,7 +61,7 @@ class MembershipForm(forms.Form):
         self.fields["expires_at"].help_text = expiry_help()
 
     def clean_expires_at(self) -> datetime.datetime | None:
-        """Refuse a moment that has passed."""
+        """Raises ValidationError for a moment that has passed."""
         moment: datetime.datetime | None = self.cleaned_data["expires_at"]
         if moment is not None and moment <= timezone.now():
             raise ValidationError(_("This moment has passed already."))
@@ -76,20 +76,20 @@ class MembershipForm(forms.Form):
 
 
 def expiry_help() -> str:
-    """Whose time an expiry is, and what none means."""
+    """The time zone of an expiry, and what an empty one means."""
     zone = timezone.get_current_timezone_name()
     return _("In the time zone %s. Empty: until somebody removes it.") % zone
 
 
 class UserSelect(AutocompleteSelect):
-    """As Django's; what is no key of anybody selects nobody, rather than break the page."""
+    """As Django's. A text that is not a key selects nobody, and does not break the page."""
 
     def optgroups(self, name: str, value: Sequence[str], attrs: Any = None) -> Any:
         return super().optgroups(name, [key for key in value if is_key(key)], attrs)
 
 
 def is_key(text: str) -> bool:
-    """Whether a text can be the key of a user."""
+    """True if a text can be the key of a user."""
     try:
         uuid.UUID(text)
     except ValueError:
@@ -112,7 +112,7 @@ class MemberForm(MembershipForm):
 
 
 class ImportForm(MembershipForm):
-    """A list of users, pasted or uploaded. `found` and `problems` hold what became of it."""
+    """A list of users, pasted or uploaded. `found` and `problems` hold the result."""
 
     text = forms.CharField(
         label=gettext_lazy("Paste a list"),
@@ -120,7 +120,7 @@ class ImportForm(MembershipForm):
         widget=forms.Textarea(attrs={"rows": 8, "class": "vLargeTextField", "spellcheck": "false"}),
         help_text=gettext_lazy(
             "E-mails or keys of users, one per line or with commas between, or a whole CSV. Columns"
-            " called kind, reason and expires_at, as in an export, beat what is chosen below."
+            " called kind, reason and expires_at, as in an export, override what you choose below."
         ),
     )
     file = forms.FileField(
@@ -132,7 +132,7 @@ class ImportForm(MembershipForm):
     missing = forms.ChoiceField(
         label=gettext_lazy("If somebody is not found"),
         choices=[
-            (ALL, gettext_lazy("Import nobody, and say who")),
+            (ALL, gettext_lazy("Import nobody, and list who is missing")),
             (FOUND, gettext_lazy("Import those who are found")),
         ],
         initial=ALL,
@@ -140,8 +140,8 @@ class ImportForm(MembershipForm):
     )
     field_order = ["text", "file", "kind", "reason", "expires_at", "missing"]
 
-    found: FoundList | None = None
-    problems: tuple[Remark, ...] = ()
+    found: FoundMembers | None = None
+    problems: tuple[LineRemark, ...] = ()
 
     def clean(self) -> dict[str, Any]:
         """Find the users. Raises ValidationError if nobody is to be imported."""
@@ -159,26 +159,26 @@ class ImportForm(MembershipForm):
         return cleaned
 
     def text_of_file(self) -> str:
-        """What stands in the file. Raises ValidationError."""
+        """The text of the file. Raises ValidationError."""
         uploaded = self.cleaned_data["file"]
-        if uploaded.size > LARGEST:
+        if uploaded.size > LARGEST_FILE:
             raise ValidationError(too_large())
         uploaded.seek(0)
         try:
-            return decode(uploaded.read())
+            return decode_file(uploaded.read())
         except UnreadableFile as error:
             raise ValidationError(str(error)) from error
 
     def _find(self, text: str) -> None:
         try:
-            read = read_list(text)
+            read = read_member_list(text)
         except UnreadableFile as error:
             raise ValidationError(str(error)) from error
-        self.found = find_users(read, self.state())
+        self.found = find_members(read, self.state())
         self.problems = tuple(sorted((*read.problems, *self.found.problems)))
         if not self.found.members:
             raise ValidationError(_("Nobody of the list is found."))
         if self.problems and self.cleaned_data["missing"] == ALL:
             count = len(self.problems)
-            text = ngettext("%d line is in the way.", "%d lines are in the way.", count)
+            text = ngettext("%d line has a problem.", "%d lines have a problem.", count)
             raise ValidationError(f"{text % count} {_('Nobody is imported.')}")

@@ -1,5 +1,5 @@
-"""Who is included in a segment and excluded from it by name: the list, one more, some less, and
-the list as CSV."""
+"""The users who are included in a segment or excluded from it by name: the list, a form to add
+one, a button to remove some, and the list as CSV."""
 
 from __future__ import annotations
 
@@ -23,26 +23,23 @@ from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_POST
 
 from featureflags.admin.members.forms import MemberForm, is_key
-from featureflags.admin.members.write import change_by_name
+from featureflags.admin.members.panel import list_address, member_counts
+from featureflags.admin.members.write import write_members
 from featureflags.admin.segments.confirm import BACK
-from featureflags.admin.segments.named_members_panel import (
-    MEMBER,
-    by_name,
-    list_address,
-    log_by_name,
-    segment_or_404,
-)
 from featureflags.admin.shared.pages import (
+    MEMBER,
     SEGMENT,
     USER,
-    change_link,
+    log_change,
+    may,
     require,
     respond,
-    segments_link,
+    segment_or_404,
+    segment_trail,
 )
 from featureflags.admin.streaming import csv_response
 from featureflags.core.uncached import fresh_rows
-from featureflags.editing.moments import moment_in_words
+from featureflags.editing import moment_in_words
 from featureflags.models import Segment, SegmentMember
 from users.times import to_microseconds, to_rfc3339
 
@@ -52,7 +49,7 @@ COLUMNS: Final = ("key", "email", "name", "kind", "reason", "expires_at")
 
 
 class FilterForm(forms.Form):
-    """What the list can be narrowed by. Values that are none are ignored."""
+    """The filters of the list. Invalid values are ignored."""
 
     q = forms.CharField(
         required=False,
@@ -71,7 +68,7 @@ class FilterForm(forms.Form):
 
 
 def segment_by_name(request: HttpRequest, segment: str, *, site: AdminSite) -> HttpResponse:
-    """The list. A POST adds one user, or removes those who are chosen."""
+    """The list. A POST adds one user, or removes the selected ones."""
     require(request, SEGMENT, MEMBER, USER)
     stored = segment_or_404(segment)
     if request.method != "POST":
@@ -87,7 +84,7 @@ def segment_by_name(request: HttpRequest, segment: str, *, site: AdminSite) -> H
         return _list(request, site, stored, form)
 
     wanted = {str(form.cleaned_data["user"].pk): form.state()}
-    return change_by_name(request, site, stored, wanted, refuse=refuse)
+    return write_members(request, site, stored, wanted, refuse=refuse)
 
 
 def _remove(request: HttpRequest, site: AdminSite, segment: Segment) -> HttpResponse:
@@ -99,7 +96,7 @@ def _remove(request: HttpRequest, site: AdminSite, segment: Segment) -> HttpResp
         messages.error(request, why)
         return HttpResponseRedirect(list_address(segment))
 
-    return change_by_name(request, site, segment, dict.fromkeys(chosen), refuse=refuse)
+    return write_members(request, site, segment, dict.fromkeys(chosen), refuse=refuse)
 
 
 def _list(
@@ -116,9 +113,9 @@ def _list(
         site,
         "admin/featureflags/segments/named_members.html",
         title=_("Included and excluded by name: %s") % segment.key,
-        trail=[segments_link(), change_link(segment.pk, segment.key)],
+        trail=segment_trail(segment),
         segment=segment,
-        counts=by_name(segment),
+        counts=member_counts(segment),
         filters=filters,
         is_filtered=filters.has_changed(),
         rows=rows,
@@ -126,9 +123,9 @@ def _list(
         pages=paginator.get_elided_page_range(page.number),
         form=form,
         media=form.media,
-        may_add=request.user.has_perm("featureflags.add_segmentmember"),
-        may_change=request.user.has_perm("featureflags.change_segmentmember"),
-        may_remove=request.user.has_perm("featureflags.delete_segmentmember"),
+        may_add=may(request, MEMBER, "add"),
+        may_change=may(request, MEMBER, "change"),
+        may_remove=may(request, MEMBER, "delete"),
     )
 
 
@@ -182,12 +179,12 @@ def _filtered(segment: Segment, filters: FilterForm) -> QuerySet[SegmentMember]:
 
 @require_POST
 def export_by_name(request: HttpRequest, segment: str, *, site: AdminSite) -> HttpResponseBase:
-    """The list as CSV, sent while it is read; what comes out can be imported again."""
+    """The list as CSV, sent while it is read. It can be imported again."""
     del site
     require(request, SEGMENT, MEMBER, USER)
     stored = segment_or_404(segment)
     members = _filtered(stored, FilterForm(request.POST)).select_related("user")
-    log_by_name(request, stored, "Exported who is included and excluded by name.")
+    log_change(request, stored.pk, "Exported who is included and excluded by name.")
     name = f"{segment}-by-name-{timezone.localdate().isoformat()}.csv"
     rows = (_cells(member) for member in members.iterator(chunk_size=PAGE_SIZE * 10))
     return csv_response(request, name, COLUMNS, rows)

@@ -1,7 +1,7 @@
 """The form field of a segment's rules: JSON text, around which the editor is built in a browser.
 
-Without JavaScript it is a text area, validated in the same way. The names in the text stand in the
-order in which people read.
+Without JavaScript it is a text area, validated in the same way. The text has the names in the order
+in which people read them.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from featureflags.models import RuleProblem, Segment
 from users.forms import JSONTextarea, JSONTextField
 
 ORDER = ("id", "description", "clauses", "attribute", "op", "values", "negate", "contextKind")
-"""PostgreSQL's jsonb forgets the order in which names were written, and sorts them by length."""
+"""PostgreSQL's jsonb does not keep the order of names: it sorts them by length."""
 
 SCRIPTS = ("base", "inputs", "conditions", "page", "builder")
 """In this order: the editor starts with the last one."""
@@ -34,7 +34,7 @@ class Editor(TypedDict):
     segment: str
     """The key of the segment; empty for a new one."""
     is_unsaved: bool
-    """Whether the form came back with what nobody has saved yet."""
+    """True if the form came back with unsaved values."""
 
 
 class RulesWidget(JSONTextarea):
@@ -47,7 +47,7 @@ class RulesWidget(JSONTextarea):
         js = [Script(f"featureflags/rule_editor/{name}.js", defer=True) for name in SCRIPTS]
 
     def __init__(self, attrs: dict[str, Any] | None = None) -> None:
-        # A browser that restores what was typed would restore it after the editor has read it.
+        # A browser would restore typed text only after the editor has read the field.
         super().__init__({"autocomplete": "off", **(attrs or {})})
         self.segment_key = ""
         self.is_unsaved = False
@@ -65,7 +65,7 @@ class RulesWidget(JSONTextarea):
 
 
 class RulesBoundField(BoundField):
-    """Tells the widget whose rules these are, and what was wrong with them."""
+    """Gives the widget the segment's key and the errors."""
 
     def as_widget(
         self,
@@ -84,7 +84,7 @@ class RulesBoundField(BoundField):
 
 
 class RulesField(JSONTextField):
-    """Rules as JSON text; an empty text is no rules."""
+    """Rules as JSON text. An empty text means no rules."""
 
     widget = RulesWidget
 

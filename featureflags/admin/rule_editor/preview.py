@@ -1,6 +1,6 @@
 """The live preview of a segment's rules: who would be in it, who would enter, who would leave.
 
-Nothing is written and nothing is evaluated: LaunchDarkly is told nothing. Hidden SQL: see
+Nothing is written, and no events are sent. Hidden SQL: see
 `featureflags.audience.impact`, and one query for the graph of segments.
 """
 
@@ -21,7 +21,7 @@ from django.utils.translation import ngettext
 from django.views.decorators.http import require_POST
 
 from featureflags.admin.shared.pages import USER, may_see
-from featureflags.audience.impact import Impact, Part, impact_of, unsaved_segment
+from featureflags.audience import Impact, Part, impact_of, unsaved_segment
 from featureflags.core.conf import app_settings
 from featureflags.core.monitoring import report
 from featureflags.models import Segment, segment_graph
@@ -32,16 +32,16 @@ logger = logging.getLogger(__name__)
 
 TEMPLATE = "admin/featureflags/rule_editor/impact.html"
 NEW = ""
-"""Stands for the key of a segment that has none yet: no segment can have it."""
+"""The key of a new segment: no stored segment can have it."""
 
 
 class NotYetJSON(ValueError):  # noqa: N818 - it may become JSON with the next keystroke
-    """The text that was sent is none."""
+    """The text that was sent is not JSON."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Person:
-    """An example. Without a `href` there is nothing but a key."""
+    """An example. Without a `href`, `name` is the key."""
 
     name: str
     email: str = ""
@@ -58,11 +58,11 @@ class Group:
 
 @require_POST
 def preview(request: HttpRequest, *, site: AdminSite) -> HttpResponse:
-    """A piece of a page about the rules that were sent. It answers 200 whatever they are.
+    """A fragment of a page about the rules that were sent. It answers 200 for any rules.
 
     POST: `segment` (the key of the one that is changed; empty: a new one), `rules` (JSON text) and
-    `is_active`; without `rules`, those that are saved. For whoever may look at segments, change or
-    add them.
+    `is_active`; without `rules`, the stored ones. It takes the permission to view, change or add
+    segments.
     """
     del site
     _require_permission(request)
@@ -80,7 +80,9 @@ def preview(request: HttpRequest, *, site: AdminSite) -> HttpResponse:
     except DatabaseError as error:
         name = type(error).__name__
         report(logger, "preview_failed", "A preview failed: %s", name)
-        return render(request, TEMPLATE, {"failure": _("The database does not answer just now.")})
+        return render(
+            request, TEMPLATE, {"failure": _("The database does not answer at the moment.")}
+        )
     return render(request, TEMPLATE, _page(request, impact, is_new=stored is None))
 
 
@@ -139,7 +141,7 @@ def _page(request: HttpRequest, impact: Impact, *, is_new: bool) -> dict[str, ob
 
 
 def _people(part: Part, shows_people: bool) -> tuple[Person, ...]:
-    """Names and addresses for whoever may see users; for others keys alone, which lead nowhere."""
+    """Names and addresses if the reader may see users, else keys without links."""
     if not shows_people:
         return tuple(Person(name=user.key) for user in part.samples)
     return tuple(
@@ -166,7 +168,7 @@ def _matching_in_words(part: Part) -> str:
 
 
 def _share_in_words(impact: Impact) -> str:
-    """Of all users: in per cent, as exact as is of use; empty where it is not known."""
+    """The share of all users in per cent, with useful digits; empty if it is not known."""
     if impact.share is None:
         return ""
     percent = impact.share * 100

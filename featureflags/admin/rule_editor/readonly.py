@@ -1,4 +1,4 @@
-"""Rules for whoever may look and not change: sentences, with the numbers beside them."""
+"""Rules as sentences with their numbers, for users who may view a segment and not change it."""
 
 from __future__ import annotations
 
@@ -7,28 +7,28 @@ from dataclasses import dataclass
 from django.template.loader import render_to_string
 from django.utils.safestring import SafeString
 
-from featureflags.editing.sentences import condition_in_words
+from featureflags.editing import condition_in_words
 from featureflags.models import Segment
 from featureflags.segments.parsing import load_rules
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ToldRule:
-    """One rule in words. Without conditions it is broken."""
+class RuleInWords:
+    """One rule. Without conditions it is broken."""
 
     description: str
     conditions: tuple[str, ...]
 
 
-def rules_told(segment: Segment) -> SafeString:
+def readonly_rules(segment: Segment) -> SafeString:
     """The rules of a segment and its preview, as HTML. Never raises for what is stored."""
     rules, _ = load_rules(segment.rules)
-    told = [
-        ToldRule(
+    shown = [
+        RuleInWords(
             description=rule.description, conditions=tuple(map(condition_in_words, rule.clauses))
         )
         for rule in rules
     ]
     return render_to_string(
-        "admin/featureflags/rule_editor/readonly.html", {"rules": told, "segment": segment.key}
+        "admin/featureflags/rule_editor/readonly.html", {"rules": shown, "segment": segment.key}
     )

@@ -1,4 +1,4 @@
-"""What the editor of rules says. Its JavaScript holds no text of its own."""
+"""The texts of the rule editor. Its JavaScript contains none."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ def editor_texts() -> dict[str, JSONValue]:
         "if": _("If"),
         "and": _("and"),
         "or": _("or"),
-        "noRules": _("No rules yet: nobody is in the segment but users who are included by name."),
-        "noConditions": _("This rule has no condition yet, so that nobody matches it."),
+        "noRules": _("No rules yet: only users who are included by name are in the segment."),
+        "noConditions": _("This rule has no condition yet, so nobody matches it."),
         "ruleDescription": _("What this rule is for (optional)"),
         "addRule": _("Add a rule"),
         "addCondition": _("Add a condition"),
@@ -63,7 +63,7 @@ def editor_texts() -> dict[str, JSONValue]:
         "unfinishedDate": _("Finish this date, or clear it."),
         "noNumber": _("“%(value)s” is not a number."),
         "addSegment": _("or another one…"),
-        "unknownSegment": _("%(value)s (there is no such segment)"),
+        "unknownSegment": _("%(value)s (this segment does not exist)"),
         "missing": _("Users without “%(attribute)s” do not match."),
         "asJson": _("This condition has no form here. It is kept as it is."),
         "conditionJson": _("Condition as JSON"),

@@ -1,7 +1,7 @@
 """What the editor of rules knows, as JSON: attributes, operators, segments, and its texts.
 
-All of it comes from the catalogue and the table of operators; nothing is written again in
-JavaScript. Hidden SQL: one query for the segments, and those of `suggestions`.
+All of it comes from the catalogue and the table of operators; the JavaScript repeats none of it.
+Hidden SQL: one query for the segments, and those of `suggestions`.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from featureflags.admin.rule_editor.texts import editor_texts
-from featureflags.audience.attribute_values import Suggestion, suggestions
+from featureflags.audience import Suggestion, suggestions
 from featureflags.contexts.attributes import CUSTOM_PREFIX, Attribute, catalogue
 from featureflags.core.types import JSONValue
 from featureflags.core.uncached import fresh_rows
@@ -32,7 +32,7 @@ INPUTS: Final = {
     ValueKind.SEGMENT: "segment",
     ValueKind.NOTHING: "nothing",
 }
-"""The input that takes the values of an operator."""
+"""The input for the values of an operator."""
 
 INPUTS_OF_ANY: Final = {
     AttributeType.STRING: "text",
@@ -40,7 +40,7 @@ INPUTS_OF_ANY: Final = {
     AttributeType.BOOLEAN: "boolean",
     AttributeType.SEMVER: "text",
 }
-"""The same for `in`, whose values are what the attribute is; others take any type."""
+"""The same for `in`, whose values have the type of the attribute; others take any type."""
 
 
 def vocabulary(own_key: str) -> dict[str, JSONValue]:
@@ -89,13 +89,13 @@ def _attribute(attribute: Attribute, known: Suggestion) -> JSONValue:
         "isAlwaysKnown": attribute.always_known,
         "choices": [[value, str(label)] for value, label in attribute.choices],
         "suggestions": list(known.values) if is_text else [],
-        # Rows of texts hold nothing else.
+        # Rows of texts hold only texts.
         "inputs": {"in": "text"} if attribute.sql_related is not None else {},
     }
 
 
 def _inputs(kind: AttributeType) -> dict[str, JSONValue]:
-    """The operators of a type in the order in which they are offered, each with its input."""
+    """The operators of a type in the order of the menu, each with its input."""
     inputs: dict[str, JSONValue] = {}
     for op in OPERATORS_BY_TYPE[kind]:
         values = OPERATORS[op].value_kind

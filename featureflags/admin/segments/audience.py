@@ -1,7 +1,4 @@
-"""Everybody who is in a segment, by rules or by name: a list, filters, and an export as CSV.
-
-It only looks: nobody is changed or deleted from here.
-"""
+"""All users in a segment, by rules or by name: a list, filters, and an export as CSV. Read only."""
 
 from __future__ import annotations
 
@@ -13,7 +10,6 @@ from urllib.parse import urlencode
 
 from django import forms
 from django.contrib.admin import AdminSite
-from django.contrib.admin.models import CHANGE, LogEntry
 from django.http import Http404, HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404
@@ -24,32 +20,31 @@ from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_POST
 
 from featureflags.admin.segments.columns import counted_in_words, number_in_words, size_of
-from featureflags.admin.shared.formatting import moment_in_words
 from featureflags.admin.shared.pages import (
     SEGMENT,
     USER,
-    change_link,
+    log_change,
     require,
     respond,
-    segments_link,
+    segment_trail,
 )
 from featureflags.admin.streaming import csv_response
-from featureflags.audience.member_pages import How, Member, Roster, Wanted
+from featureflags.audience import AudienceFilter, How, Member, SegmentAudience
 from featureflags.cache.compiled_rules import LoadedRuleset, current_ruleset
+from featureflags.editing import moment_in_words
 from featureflags.evaluation.reasons import degradation_in_words
 from featureflags.models import Segment
 from featureflags.segments.definitions import SegmentDefinition
-from users.models import User
 from users.times import now_in_microseconds, to_datetime, to_rfc3339
 
 PAGE_SIZE: Final = 50
 SECONDS: Final = 5.0
-"""A page takes no longer: past that it says that there may be others."""
+"""The most that a page takes; past that it says that there may be others."""
 COLUMNS = ("key", "email", "name", "role", "created_at", "last_seen_at", "in_by")
 
 
 class FilterForm(forms.Form):
-    """What the list can be narrowed by. Values that are none are ignored."""
+    """The filters of the list. Invalid values are ignored."""
 
     q = forms.CharField(
         required=False,
@@ -77,10 +72,10 @@ class FilterForm(forms.Form):
         ],
     )
 
-    def wanted(self) -> Wanted:
+    def wanted(self) -> AudienceFilter:
         self.is_valid()
         found = self.cleaned_data
-        return Wanted(
+        return AudienceFilter(
             search=found.get("q", ""),
             how=How(found.get("how") or ""),
             entered_days=int(found.get("entered") or 0),
@@ -101,13 +96,13 @@ class MemberRow:
 
 
 def segment_members(request: HttpRequest, segment: str, *, site: AdminSite) -> HttpResponse:
-    """One page of the list. `after` and `before` are keys of users, so that no address is logged."""
+    """One page of the list. `after` and `before` are user keys, so that a server logs no address."""
     require(request, SEGMENT, USER)
     stored, loaded = _segment(segment)
     form = FilterForm(request.GET)
     wanted = form.wanted()
     after, before = _key(request.GET.get("after")), _key(request.GET.get("before"))
-    found = _roster(loaded, stored, wanted).page(
+    found = _audience(loaded, stored, wanted).page(
         PAGE_SIZE, after=after, before=before, seconds=SECONDS
     )
     definition = loaded.ruleset.definitions[segment]
@@ -118,14 +113,14 @@ def segment_members(request: HttpRequest, segment: str, *, site: AdminSite) -> H
         site,
         "admin/featureflags/segments/audience.html",
         title=_("Who is in %s") % segment,
-        trail=[segments_link(), change_link(stored.pk, stored.key)],
+        trail=segment_trail(stored),
         segment=stored,
         form=form,
         rows=[_row(member, definition, stored) for member in found.members],
         size_counted=0 if size is None else size.at_least,
         size="" if size is None else number_in_words(size),
         counted="" if size is None else counted_in_words(size),
-        is_filtered=wanted != Wanted(),
+        is_filtered=wanted != AudienceFilter(),
         is_cut=found.is_cut,
         seconds=SECONDS,
         previous=_page_link(request, "before", keys[:1]) if found.has_previous else "",
@@ -139,14 +134,14 @@ def segment_members(request: HttpRequest, segment: str, *, site: AdminSite) -> H
 def export_segment_members(
     request: HttpRequest, segment: str, *, site: AdminSite
 ) -> HttpResponseBase:
-    """All members that the filters leave, as CSV, sent while they are read."""
+    """All members that pass the filters, as CSV, sent while they are read."""
     del site
     require(request, SEGMENT, USER)
     stored, loaded = _segment(segment)
     wanted = FilterForm(request.POST).wanted()
     definition = loaded.ruleset.definitions[segment]
-    members = _roster(loaded, stored, wanted).everyone()
-    _write_down(request, stored)
+    members = _audience(loaded, stored, wanted).everyone()
+    log_change(request, stored.pk, "Exported who is in it.")
     return csv_response(
         request,
         f"{segment}-{timezone.localdate().isoformat()}.csv",
@@ -164,9 +159,9 @@ def _segment(key: str) -> tuple[Segment, LoadedRuleset]:
     return stored, loaded
 
 
-def _roster(loaded: LoadedRuleset, segment: Segment, wanted: Wanted) -> Roster:
+def _audience(loaded: LoadedRuleset, segment: Segment, wanted: AudienceFilter) -> SegmentAudience:
     size = size_of(segment)
-    return Roster(
+    return SegmentAudience(
         loaded.ruleset,
         segment.key,
         now=now_in_microseconds(),
@@ -192,9 +187,9 @@ def _how(member: Member, definition: SegmentDefinition) -> str:
     if member.rule is None:
         until = definition.included.get(member.user.key)
         return _("By name") if until is None else _("By name until %s") % moment_in_words(until)
-    told = definition.rules[member.rule - 1].description
+    described = definition.rules[member.rule - 1].description
     text = _("Rule %d") % member.rule
-    return f"{text}: {told}" if told else text
+    return f"{text}: {described}" if described else text
 
 
 def _cells(member: Member, definition: SegmentDefinition) -> Iterator[str]:
@@ -205,7 +200,7 @@ def _cells(member: Member, definition: SegmentDefinition) -> Iterator[str]:
 
 
 def _page_link(request: HttpRequest, name: str, keys: list[str]) -> str:
-    """The same filters with the page before or after this user; empty where there is nobody."""
+    """The same filters, with the page before or after this user; empty without a user."""
     kept = {each: request.GET[each] for each in ("q", "how", "entered") if request.GET.get(each)}
     return "?" + urlencode({**kept, name: keys[0]}) if keys else ""
 
@@ -215,15 +210,3 @@ def _key(text: str | None) -> uuid.UUID | None:
         return uuid.UUID(text) if text else None
     except ValueError:
         return None
-
-
-def _write_down(request: HttpRequest, segment: Segment) -> None:
-    """Whoever takes addresses out of here is named in the admin's log."""
-    if isinstance(request.user, User):
-        LogEntry.objects.log_actions(
-            request.user.pk,
-            Segment.objects.filter(pk=segment.pk),
-            CHANGE,
-            change_message="Exported who is in it.",
-            single_object=True,
-        )

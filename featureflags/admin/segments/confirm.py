@@ -1,8 +1,9 @@
-"""The page that asks before a change is made: whom it moves, which flags rest on it, what it says.
+"""The page that asks before a change is made: whom it moves, which flags use the segment, and what
+differs.
 
-A change is asked about by raising NeedsConfirmation while it is made, in the transaction of the
-view, so that nothing is written. The page sends back all that was typed, with a token for exactly
-what it showed. “Back” shows the form again as it was typed.
+`write` raises NeedsConfirmation inside the transaction of its view, so nothing is written. The page
+sends back the form that was sent, with a token for exactly what it showed. “Back” shows the form
+again as it was typed.
 """
 
 from __future__ import annotations
@@ -13,23 +14,26 @@ from typing import Final
 
 from django import forms
 from django.contrib.admin import AdminSite
-from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.utils.translation import gettext as _
 
-from featureflags.admin.shared.pages import USER, Link, may_see, respond
-from featureflags.audience.impact import Part, SampleUser
-from featureflags.editing.confirmation import (
+from featureflags.admin.shared.pages import USER, Link, may_see, respond, user_of
+from featureflags.audience import Part, SampleUser
+from featureflags.editing import (
+    Change,
     Examination,
     FlagUse,
+    apply,
     are_confirmed,
+    change_in_words,
+    examine,
     sign,
     why_in_words,
 )
-from featureflags.editing.history.entries import delta_lines
-from users.models import User
+from featureflags.models import Segment
 
-TEMPLATE = "admin/featureflags/segments/confirm.html"
+SOURCE: Final = "admin"
+"""What the history stores as the source of a change."""
 
 TOKEN: Final = "_confirmed"  # noqa: S105 - the name of a field
 KEY: Final = "_key"
@@ -37,11 +41,11 @@ NOTE: Final = "note"
 BACK: Final = "_back"
 MINUS: Final = "\u2212"
 OURS: Final = frozenset({TOKEN, KEY, NOTE, BACK, "csrfmiddlewaretoken"})
-"""What the page itself sends; everything else is carried along."""
+"""Fields of the page itself; it carries along all others."""
 
 
 class NeedsConfirmation(Exception):  # noqa: N818 - the name says what it takes
-    """Nothing is written before somebody has confirmed it."""
+    """Nothing is written before somebody has confirmed these changes."""
 
     def __init__(self, examinations: Sequence[Examination]) -> None:
         super().__init__("; ".join(each.key for each in examinations))
@@ -49,7 +53,7 @@ class NeedsConfirmation(Exception):  # noqa: N818 - the name says what it takes
 
 
 class HeldForm(forms.BaseForm):
-    """A form that can be shown as it was typed, and saves nothing then."""
+    """A form that can be shown as it was typed, and then saves nothing."""
 
     is_held = False
 
@@ -68,65 +72,65 @@ class Question:
     carried: Mapping[str, str] = field(default_factory=dict)
     """Sent along with the form that was sent."""
     back: str = ""
-    """The address to go back to, where there was no form that can be shown again."""
+    """The address to go back to, where no form can be shown again."""
     verb: str = ""
-    """What the button says that makes the change."""
+    """The text of the button that makes the change."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Moving:
-    """Those who enter, or those who leave."""
+class MovedPart:
+    """The users who enter, or those who leave."""
 
     title: str
     number: str
     """With its sign: `at least +1,200`."""
     people: tuple[SampleUser, ...]
-    """A few of them, if whoever asks may see users."""
+    """A few of them, if the reader may see users."""
     more: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Shown:
-    """One segment on the page, in words."""
+class ShownChange:
+    """The change of one segment, in words."""
 
     key: str
     why: tuple[str, ...]
     lines: tuple[str, ...]
-    moving: tuple[Moving, ...]
+    moving: tuple[MovedPart, ...]
     uses: tuple[FlagUse, ...]
     needs_key: bool
     is_wrong: bool
-    """A key was typed, and it is not the segment's."""
+    """A key was typed that is not the segment's."""
 
 
-def require_confirmation(request: HttpRequest, examinations: Sequence[Examination]) -> None:
-    """Raises NeedsConfirmation unless nothing needs it, or just this was confirmed, with the keys
-    that have to be typed."""
-    asking = [each for each in examinations if each.needs_confirmation]
+def write(
+    request: HttpRequest, *changes: Change, row: Segment | None = None, note: str | None = None
+) -> None:
+    """Examine and apply these changes: all of them, or none.
+
+    `row`: the segment's object, where a form has one to save. `note`: by default the one that was
+    sent. Raises NeedsConfirmation, and what `apply` raises.
+    """
+    examined = [examine(change) for change in changes]
+    asking = [each for each in examined if each.needs_confirmation]
     if asking and not is_confirmed_here(request, asking):
         raise NeedsConfirmation(asking)
+    note = request.POST.get(NOTE, "") if note is None else note
+    apply(*examined, source=SOURCE, note=note, row=row)
 
 
 def is_confirmed_here(request: HttpRequest, examinations: Sequence[Examination]) -> bool:
-    """Whether just these were confirmed on the page, with the keys that have to be typed."""
+    """True if exactly these were confirmed on the page, with the keys that must be typed."""
     keys = {each.key for each in examinations if each.needs_key}
-    return _was_shown(request, examinations) and keys <= set(typed_keys(request))
+    return _was_shown(request, examinations) and keys <= set(_typed_keys(request))
 
 
 def _was_shown(request: HttpRequest, examinations: Sequence[Examination]) -> bool:
     return are_confirmed(examinations, request.POST.get(TOKEN, ""), user_of(request))
 
 
-def typed_keys(request: HttpRequest) -> list[str]:
-    """The keys that somebody typed to confirm that segments disappear."""
+def _typed_keys(request: HttpRequest) -> list[str]:
     return [text.strip() for text in request.POST.getlist(KEY)]
-
-
-def user_of(request: HttpRequest) -> User:
-    """Whoever asks. Raises PermissionDenied for nobody."""
-    if not isinstance(request.user, User):
-        raise PermissionDenied
-    return request.user
 
 
 def confirmation_page(request: HttpRequest, site: AdminSite, question: Question) -> HttpResponse:
@@ -139,17 +143,19 @@ def confirmation_page(request: HttpRequest, site: AdminSite, question: Question)
     ]
     examinations = question.examinations
     keys = ", ".join(each.key for each in examinations)
+    deletes = any(each.change.after is None for each in examinations)
+    default = _("Delete %s?") if deletes else _("Please confirm: %s")
     return respond(
         request,
         site,
-        TEMPLATE,
-        title=question.title or _("Please confirm: %s") % keys,
+        "admin/featureflags/segments/confirm.html",
+        title=question.title or default % keys,
         trail=question.trail,
         shown=[_shown(request, each) for each in examinations],
         asked_before=TOKEN in request.POST and not _was_shown(request, examinations),
         remarks=question.remarks,
         verb=question.verb or _("Save"),
-        is_danger=any(each.delta.after is None for each in examinations),
+        is_danger=deletes,
         carried=[*sent, *question.carried.items()],
         note=request.POST.get(NOTE, ""),
         token=sign(examinations, user_of(request)),
@@ -158,27 +164,27 @@ def confirmation_page(request: HttpRequest, site: AdminSite, question: Question)
     )
 
 
-def _shown(request: HttpRequest, one: Examination) -> Shown:
+def _shown(request: HttpRequest, one: Examination) -> ShownChange:
     sees_people = may_see(request, USER)
-    return Shown(
+    return ShownChange(
         key=one.key,
         why=tuple(why_in_words(one)),
-        lines=tuple(delta_lines(one.delta, with_addresses=sees_people)),
+        lines=tuple(change_in_words(one.change, with_addresses=sees_people)),
         moving=(
-            _moving(_("Entering"), "+", one.impact.entering, sees_people=sees_people),
-            _moving(_("Leaving"), MINUS, one.impact.leaving, sees_people=sees_people),
+            _moved_part(_("Entering"), "+", one.impact.entering, sees_people=sees_people),
+            _moved_part(_("Leaving"), MINUS, one.impact.leaving, sees_people=sees_people),
         ),
         uses=one.uses,
         needs_key=one.needs_key,
-        is_wrong=one.needs_key and KEY in request.POST and one.key not in typed_keys(request),
+        is_wrong=one.needs_key and KEY in request.POST and one.key not in _typed_keys(request),
     )
 
 
-def _moving(title: str, mark: str, part: Part, *, sees_people: bool) -> Moving:
-    number = f"{mark}{part.at_least:,}" if part.at_least else "0"
+def _moved_part(title: str, sign: str, part: Part, *, sees_people: bool) -> MovedPart:
+    number = f"{sign}{part.at_least:,}" if part.at_least else "0"
     people = part.samples if sees_people else ()
     more = part.at_least - len(people)
-    return Moving(
+    return MovedPart(
         title=title,
         number=number if part.is_exact else _("at least %s") % number,
         people=people,

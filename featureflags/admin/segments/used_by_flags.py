@@ -1,6 +1,6 @@
-"""Which flags target a segment: on its own page with the ways, and as a column of the list.
+"""The flags that target a segment: on its own page in words, and as a column of the list.
 
-LaunchDarkly is told nothing. The list walks through the flags once for all of its segments.
+No events are sent. The list reads the flags once for all of its segments.
 """
 
 from __future__ import annotations
@@ -17,25 +17,25 @@ from featureflags.inspection.flags_using_segment import Use, uses_of_each
 from featureflags.launchdarkly.client import feature_store, has_flags
 
 NAMED = 3
-"""How many flags the list names, before it only counts the others."""
+"""Flags that the list names; it counts the others."""
 
 
 def uses_by_segment(keys: Collection[str]) -> dict[str, list[Use]] | None:
-    """For each segment the flags that target it; None if LaunchDarkly has not sent any flags."""
+    """The flags that target each segment; None if LaunchDarkly has not sent any flags."""
     with looking():
         if not has_flags():
             return None
         return uses_of_each(keys, feature_store().raw())
 
 
-def told_with_ways(key: str) -> str:
-    """For a segment's own page: each flag, on which way, and whether it decides anybody now."""
+def used_by_in_words(key: str) -> str:
+    """For a segment's own page: each flag, in which way, and whether it decides for anybody now."""
     found = uses_by_segment([key])
     if found is None:
         return _("LaunchDarkly has not sent any flags.")
     if not found[key]:
         return _("No flag targets it.")
-    off = _("Nobody is decided by it now: a flag on the way is off.")
+    off = _("It decides for nobody now: this flag, or one between, is off.")
     items = (
         (flag_address(use.flag), use.flag, use.words, "" if use.live else off) for use in found[key]
     )
@@ -43,7 +43,7 @@ def told_with_ways(key: str) -> str:
     return format_html('<ul class="used-by">{}</ul>', rows)
 
 
-def told_in_short(uses: list[Use] | None) -> str | SafeString:
+def used_by_in_short(uses: list[Use] | None) -> str | SafeString:
     """For the list: the flags by name, as links."""
     flags = list(dict.fromkeys(use.flag for use in uses or ()))
     if not flags:

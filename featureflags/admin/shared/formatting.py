@@ -1,12 +1,11 @@
-"""What the admin's pages say of values, moments and what a flag serves."""
+"""Values, moments and rollouts in words, for the admin's pages."""
 
 from __future__ import annotations
 
 from django.utils.translation import gettext as _
 
 from featureflags.contexts.attributes import catalogue
-from featureflags.editing.moments import moment_in_words as moment_in_words
-from featureflags.editing.sentences import label_of
+from featureflags.editing import label_of, moment_in_words
 from featureflags.inspection.rollouts import Serving
 from featureflags.segments.attribute_types import AttributeType
 from featureflags.segments.explanation_tree import MISSING

@@ -1,25 +1,29 @@
-"""What the pages beside Django's own share: who may see them, and how they are put together."""
+"""What all pages beside Django's own share: permissions, links, breadcrumbs, and the response."""
 
 from __future__ import annotations
 
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from django.contrib.admin import AdminSite
+from django.contrib.admin.models import CHANGE, LogEntry
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse
-from django.shortcuts import render
+from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 from django.utils.translation import gettext as _
 
+from featureflags.core.uncached import fresh_rows
+from featureflags.models import Segment
 from users.models import User
 from users.selectors import find_user
 
-SEGMENT = "featureflags.segment"
-USER = "users.user"
-"""What a page shows, as `app.model`: to see it takes Django's permission to view or to change it."""
+SEGMENT: Final = "featureflags.segment"
+MEMBER: Final = "featureflags.segmentmember"
+USER: Final = "users.user"
+"""Models, as `app.model`, that permissions are asked for."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,26 +34,48 @@ class Link:
     href: str = ""
 
 
+def may(request: HttpRequest, model: str, *verbs: str) -> bool:
+    """True if the user has all of these permissions (`add`, `change`, `delete`, `view`)."""
+    app, name = model.split(".")
+    return request.user.has_perms([f"{app}.{verb}_{name}" for verb in verbs])
+
+
 def may_see(request: HttpRequest, *models: str) -> bool:
-    """Whether whoever asks may view all of these (`app.model`)."""
-    return all(
-        any(request.user.has_perm(f"{app}.{verb}_{name}") for verb in ("view", "change"))
-        for app, name in (model.split(".") for model in models)
-    )
+    """True if the user may view or change each of these models."""
+    return all(may(request, model, "view") or may(request, model, "change") for model in models)
 
 
 def require(request: HttpRequest, *models: str) -> None:
-    """Raises PermissionDenied unless whoever asks may view all of these (`app.model`)."""
+    """Raises PermissionDenied unless the user may view or change each of these models."""
     if not may_see(request, *models):
         raise PermissionDenied
 
 
+def require_to(request: HttpRequest, model: str, *verbs: str) -> None:
+    """Raises PermissionDenied unless the user has all of these permissions."""
+    if not may(request, model, *verbs):
+        raise PermissionDenied
+
+
+def user_of(request: HttpRequest) -> User:
+    """The user who makes the request. Raises PermissionDenied if nobody is logged in."""
+    if not isinstance(request.user, User):
+        raise PermissionDenied
+    return request.user
+
+
 def user_or_404(key: uuid.UUID | str) -> User:
-    """The user of this key, or of this address; raises Http404."""
+    """The user with this key or address. Raises Http404."""
     user = find_user(str(key))
     if user is None:
         raise Http404(_("There is no user with this key."))
     return user
+
+
+def segment_or_404(key: str) -> Segment:
+    """The segment as it is in the database now. Raises Http404."""
+    with fresh_rows():
+        return get_object_or_404(Segment, key=key)
 
 
 def respond(
@@ -62,10 +88,21 @@ def respond(
     status: int = 200,
     **context: Any,
 ) -> HttpResponse:
-    """The page. `trail` are the breadcrumbs between the admin's index and the page itself."""
+    """The page. `trail`: the breadcrumbs between the admin's index and the page."""
     request.current_app = site.name
     page = {**site.each_context(request), "title": title, "trail": trail, **context}
     return render(request, template, page, status=status)
+
+
+def log_change(request: HttpRequest, segment_pk: int, text: str, flag: int = CHANGE) -> None:
+    """Write to the admin's log. `text` must not name users."""
+    LogEntry.objects.log_actions(
+        user_of(request).pk,
+        Segment.objects.filter(pk=segment_pk),
+        flag,
+        change_message=text,
+        single_object=True,
+    )
 
 
 def segments_link() -> Link:
@@ -75,6 +112,10 @@ def segments_link() -> Link:
 def change_link(pk: int | str, key: str) -> Link:
     """To the page on which a segment is changed."""
     return Link(text=key, href=reverse("admin:featureflags_segment_change", args=[pk]))
+
+
+def segment_trail(segment: Segment) -> list[Link]:
+    return [segments_link(), change_link(segment.pk, segment.key)]
 
 
 def users_link() -> Link:

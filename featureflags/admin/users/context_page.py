@@ -1,7 +1,7 @@
 """One user as LaunchDarkly sees them: context, segments, flags, and what changes by itself.
 
-The page only looks: no event goes out. Hidden SQL: the user with their groups, and the names of
-the segments, however many there are.
+The page sends no events. Hidden SQL: the user with their groups, and one query for the names of all
+segments.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 
 from featureflags.admin.segments.used_by_flags import flag_address
-from featureflags.admin.shared.formatting import moment_in_words
 from featureflags.admin.shared.pages import (
     SEGMENT,
     USER,
@@ -28,12 +27,13 @@ from featureflags.admin.shared.pages import (
     user_or_404,
     users_link,
 )
-from featureflags.audience.upcoming_changes import Change, changes_ahead
+from featureflags.audience import Transition, next_transitions
 from featureflags.cache.compiled_rules import current_ruleset
 from featureflags.cache.unit_of_work import unit_of_work
 from featureflags.contexts.attributes import attributes_of, catalogue
 from featureflags.contexts.building import UserContext, user_context
 from featureflags.contexts.results import ContextSource, Evaluation
+from featureflags.editing import moment_in_words
 from featureflags.evaluation import all_flags, looking
 from featureflags.evaluation.evaluate import evaluate_all
 from featureflags.evaluation.reasons import degradation_in_words, reason_in_words
@@ -51,7 +51,7 @@ from users.snapshots import UserSnapshot
 from users.times import now_in_microseconds
 
 NOT_ATTRIBUTES = frozenset({"kind", "_meta"})
-"""Parts of a context that no rule tests as an attribute of the user."""
+"""Parts of a context that are not attributes of the user."""
 CHANGES_TOLD = 3
 
 
@@ -62,13 +62,13 @@ class AttributeRow:
     name: str
     label: str
     value: str
-    """Empty for what is withheld."""
+    """Empty if it is withheld."""
     privacy: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SegmentRow:
-    """One segment. `why` is empty for whoever may not see segments."""
+    """One segment. `why` is empty if the reader may not see segments."""
 
     key: str
     name: str
@@ -84,16 +84,16 @@ class FlagRow:
     value: str
     reason: str
     rule: str
-    """The conditions of the rule that decided, in words; empty where none did."""
+    """The conditions of the rule that decided, in words; empty if none did."""
     degraded: tuple[str, ...]
     page: str
-    """The flag's own; empty as `why` is."""
+    """To the flag's page; empty if the reader may not see segments."""
     why: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChangeRow:
-    """What happens at one moment, if nobody changes anything until then."""
+    """What changes at one moment, if nobody writes before."""
 
     at: str
     causes: tuple[str, ...]
@@ -145,7 +145,7 @@ def _context(found: UserContext) -> dict[str, Any]:
 
 
 def attribute_rows(context: Mapping[str, Any], withheld: tuple[str, ...]) -> list[AttributeRow]:
-    """The attributes of a context (as its dictionary), then those that it was not given, by name."""
+    """The attributes of a context (as its dictionary), then the withheld ones by name."""
     private = set(context.get("_meta", {}).get("privateAttributes", ()))
     sent = [
         AttributeRow(
@@ -171,14 +171,14 @@ def _label(name: str) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Page:
-    """Whose page it is, and what is searched for, in lower case."""
+    """The user of the page, and the search text in lower case."""
 
     user: User
     wanted: str
     may_explain: bool
 
     def segments(self, within: tuple[str, ...]) -> tuple[list[SegmentRow], list[SegmentRow]]:
-        """Segments that the user is in, and all others, by key."""
+        """The segments that the user is in, and all others, by key."""
         rows = [
             SegmentRow(key=key, name=name, why=self._why("segment", key))
             for key, name in Segment.objects.order_by("key").values_list("key", "name")
@@ -227,12 +227,12 @@ class _Page:
 
 
 def _changes(user: User, flags: Mapping[str, Evaluation]) -> list[ChangeRow]:
-    """What changes by itself, with the flags that the SDK gives for the context of that moment."""
+    """What changes by itself, with the flags that the SDK serves for the context of that moment."""
     now = now_in_microseconds()
     ruleset = current_ruleset().ruleset
     snapshot = snapshot_of(user)
     rows, before = [], flags
-    for change in changes_ahead(ruleset, snapshot, now=now, most=CHANGES_TOLD):
+    for change in next_transitions(ruleset, snapshot, now=now, most=CHANGES_TOLD):
         context = user_context(snapshot, ruleset, change.at, source=ContextSource.LOADED)
         after = evaluate_all(context, None)
         rows.append(
@@ -248,7 +248,7 @@ def _changes(user: User, flags: Mapping[str, Evaluation]) -> list[ChangeRow]:
     return rows
 
 
-def _causes(change: Change, snapshot: UserSnapshot) -> Iterator[str]:
+def _causes(change: Transition, snapshot: UserSnapshot) -> Iterator[str]:
     attributes = attributes_of(snapshot, change.at)
     for name in change.attributes:
         value = show(attributes.get(name))

@@ -1,4 +1,4 @@
-"""Why a user gets a value of a flag, as a page shows it: from the flag's rules to its segments."""
+"""Why a user gets a value of a flag: the rules, the prerequisites and the segments of the flag."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ from featureflags.segments.formatting import show
 from users.models import User
 
 BEFORE_LAUNCHDARKLY = frozenset({"FORCED", "OVERRIDE"})
-"""Kinds of reasons for which LaunchDarkly is not asked."""
+"""Kinds of reasons without an evaluation by LaunchDarkly."""
 RULES_ASKED = frozenset({"RULE_MATCH", "FALLTHROUGH"})
-"""Kinds of reasons for which LaunchDarkly went through the rules."""
+"""Kinds of reasons after which LaunchDarkly checked the rules."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,7 +54,7 @@ def _details(evaluation: Evaluation, explanation: FlagExplanation | None) -> Ite
             yield _("Everybody gets the default: %s.") % show(evaluation.value)
         return
     if kind in {"OFF", "PREREQUISITE_FAILED"}:
-        yield _("It serves what it serves while it is off: %s.") % explanation.off.words
+        yield _("It serves its off value: %s.") % explanation.off.words
     elif kind == "FALLTHROUGH":
         yield _("The default rule serves %s.") % explanation.fallthrough.words
         yield bucket_in_words(explanation.fallthrough)
@@ -65,16 +65,16 @@ def _details(evaluation: Evaluation, explanation: FlagExplanation | None) -> Ite
 def rule_rows(
     evaluation: Evaluation, explanation: FlagExplanation, ours: Collection[str]
 ) -> list[RuleRow]:
-    """The flag's rules in their order: which of them were asked, and what each would serve.
+    """The flag's rules in their order: which of them were checked, and what each would serve.
 
-    `ours` are Django's segments that the user is in.
+    `ours`: the keys of our segments that the user is in.
     """
     asked = _asked(evaluation, explanation)
     return [_flag_rule(rule, ours, asked=rule.number <= asked) for rule in explanation.rules]
 
 
 def _asked(evaluation: Evaluation, explanation: FlagExplanation) -> int:
-    """Up to which rule LaunchDarkly went."""
+    """The last rule that LaunchDarkly checked."""
     if evaluation.reason.get("kind") not in RULES_ASKED:
         return 0
     return explanation.decided_by or len(explanation.rules)
@@ -86,7 +86,7 @@ def _flag_rule(rule: RuleTrace, ours: Collection[str], *, asked: bool) -> RuleRo
     if rule.serving is not None:
         serves = _("Serves %s.") % rule.serving.words
         serves = f"{serves} {bucket_in_words(rule.serving)}".strip()
-    state, verdict = (row.state, row.verdict) if asked else ("unasked", _("was not asked"))
+    state, verdict = (row.state, row.verdict) if asked else ("unasked", _("was not checked"))
     return RuleRow(
         number=row.number,
         description=row.description,
@@ -99,7 +99,7 @@ def _flag_rule(rule: RuleTrace, ours: Collection[str], *, asked: bool) -> RuleRo
 
 def _rule(rule: RuleTrace, ours: Collection[str]) -> RuleRow:
     states = {True: "matched", False: "failed", None: "unknown"}
-    verdicts = {True: _("matches"), False: _("does not match"), None: _("cannot be told here")}
+    verdicts = {True: _("matches"), False: _("does not match"), None: _("not known here")}
     serves = ""
     if rule.weight is not None and rule.bucket is not None:
         serves = _("For %(share)g %% of them; this user falls at %(place).3f %%.") % {
@@ -161,13 +161,13 @@ def prerequisite_rows(
 def _prerequisite_note(*, exists: bool, on: bool) -> str:
     if not exists:
         return _("LaunchDarkly has no such flag.")
-    return "" if on else _("It is off: that never suffices, whatever it serves.")
+    return "" if on else _("It is off: then the prerequisite fails, whatever it serves.")
 
 
 def launchdarkly_sections(
     explanation: FlagExplanation, user: User, ours: Collection[str]
 ) -> list[Section]:
-    """A section for each of LaunchDarkly's own segments that the rules rest on."""
+    """A section for each of LaunchDarkly's own segments that the rules use."""
     return [
         Section(
             anchor=_launchdarkly_anchor(trace.key),
@@ -193,9 +193,11 @@ def _headline(trace: SegmentTrace, who: str) -> str:
     texts = {
         "unknown": _("LaunchDarkly has no segment “%(segment)s”: nobody is in it."),
         "unbounded": _(
-            "“%(segment)s” is a big segment: who is in it is kept elsewhere, and not looked up here."
+            "“%(segment)s” is a big segment: its members are stored elsewhere, and not looked up here."
         ),
-        "cycle": _("“%(segment)s” leads back to itself, or is nested too deeply to be told here."),
+        "cycle": _(
+            "“%(segment)s” leads back to itself, or is nested too deeply to be explained here."
+        ),
         "included": _("%(user)s is in “%(segment)s”: included by key."),
         "excluded": _("%(user)s is not in “%(segment)s”: excluded by key."),
         "no rule": _("%(user)s is not in “%(segment)s”: no rule matches."),
@@ -204,5 +206,5 @@ def _headline(trace: SegmentTrace, who: str) -> str:
         return texts[trace.decided_by] % said
     said["number"] = trace.decided_by.removeprefix("rule ")
     if trace.verdict is None:
-        return _("Whether %(user)s is in “%(segment)s” hangs on rule %(number)s.") % said
+        return _("Whether %(user)s is in “%(segment)s” depends on rule %(number)s.") % said
     return _("%(user)s is in “%(segment)s”: rule %(number)s matches.") % said

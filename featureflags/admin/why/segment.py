@@ -1,7 +1,6 @@
-"""Why a user is in a segment, or not, as a page shows it: the segment, and those it rests on.
+"""Why a user is in a segment, or not: a section for the segment and for each segment that it uses.
 
-One section for each segment, linked with each other, so that segments which share others are
-told once.
+Sections link to each other, so that a segment that several others use appears once.
 """
 
 from __future__ import annotations
@@ -14,9 +13,9 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from featureflags.admin.shared.formatting import moment_in_words, observed_in_words
+from featureflags.admin.shared.formatting import observed_in_words
 from featureflags.admin.shared.pages import Link
-from featureflags.editing.sentences import condition_in_words
+from featureflags.editing import condition_in_words, moment_in_words
 from featureflags.models import Segment, SegmentMember
 from featureflags.segments.definitions import SEGMENT_MATCH
 from featureflags.segments.explanation_tree import (
@@ -30,15 +29,15 @@ from users.models import User
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConditionRow:
-    """One condition and what it saw."""
+    """One condition, and the user's value."""
 
     words: str
     held: bool | None
-    """None: it cannot be told."""
+    """None: not known."""
     observed: str
     note: str = ""
     links: tuple[Link, ...] = ()
-    """To what the condition rests on."""
+    """To the segments that the condition names."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +54,7 @@ class RuleRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Section:
-    """One segment, of Django or of LaunchDarkly."""
+    """One segment, ours or LaunchDarkly's."""
 
     anchor: str
     title: str
@@ -80,9 +79,9 @@ def segment_link(key: str, *, is_in: bool) -> Link:
 def segment_sections(
     explanations: Iterable[Explanation], user: User, *, asked: Collection[str] = ()
 ) -> list[Section]:
-    """A section for each of these and for each segment they rest on; two queries.
+    """A section for each of these and for each segment that they use: two queries.
 
-    `asked` are keys whose own page this is: their section does not lead there.
+    `asked`: keys whose own page this is; their sections do not link to it.
     """
     found = _flattened(explanations)
     rows = Segment.objects.in_bulk(list(found), field_name="key")
@@ -99,7 +98,7 @@ def segment_sections(
 
 
 def _flattened(explanations: Iterable[Explanation]) -> dict[str, Explanation]:
-    """By key: these, then those that they rest on, the nearest first."""
+    """By key: these, then those that they use, the nearest first."""
     pending = deque(explanations)
     found: dict[str, Explanation] = {}
     while pending:
@@ -165,7 +164,7 @@ def _notes(
     if member is not None:
         yield _membership(member)
     if explanation.decided_by in {"included", "excluded"} and explanation.rules:
-        yield _("The rules are not asked. They would say:")
+        yield _("The rules are not checked. They would give:")
     elif segment is not None and segment.is_active and not explanation.verdict:
         yield from _nearest(explanation.rules)
 
@@ -180,7 +179,7 @@ def _membership(member: SegmentMember) -> str:
 
 
 def _nearest(rules: tuple[RuleExplanation, ...]) -> Iterable[str]:
-    """The rule of which the fewest conditions failed, if others held."""
+    """The rule with the fewest failed conditions, if some of its conditions hold."""
     failed = {
         rule.number: sum(not condition.held for condition in rule.conditions)
         for rule in rules
@@ -212,7 +211,7 @@ def _condition(condition: ConditionExplanation) -> ConditionRow:
         return _segment_condition(condition)
     note = condition.obstacle
     if not note and condition.observed is MISSING and not condition.held:
-        note = _("A user without it never matches, whichever way the condition asks.")
+        note = _("A user without it never matches, also if the condition is negated.")
     return ConditionRow(
         words=condition_in_words(clause),
         held=condition.held,

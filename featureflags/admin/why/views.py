@@ -1,4 +1,4 @@
-"""“Why?” for a user and a segment, or a user and a flag. These pages only look: no event goes out."""
+"""“Why?” for a user and a segment, or a user and a flag. These pages send no events."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from featureflags.admin.flags.list import flag_link
-from featureflags.admin.shared.formatting import moment_in_words
 from featureflags.admin.shared.pages import (
     SEGMENT,
     USER,
@@ -33,10 +32,11 @@ from featureflags.admin.why.flag import (
     rule_rows,
 )
 from featureflags.admin.why.segment import Section, segment_sections
-from featureflags.audience.upcoming_changes import changes_ahead
+from featureflags.audience import next_transitions
 from featureflags.cache.compiled_rules import LoadedRuleset, current_ruleset
 from featureflags.cache.unit_of_work import unit_of_work
 from featureflags.contexts.attributes import attributes_of
+from featureflags.editing import moment_in_words
 from featureflags.evaluation import Evaluation, all_flags, looking, variation_detail
 from featureflags.evaluation.reasons import degradation_in_words
 from featureflags.evaluation.resolve import resolve
@@ -51,7 +51,7 @@ from users.selectors import find_user, snapshot_of
 from users.times import now_in_microseconds
 
 MOST_SECTIONS = 20
-"""Segments that are explained on a flag's page; others are named with a link."""
+"""Segments that a flag's page explains; it links to the others."""
 
 
 def why_segment(
@@ -67,7 +67,7 @@ def why_segment(
     now = now_in_microseconds()
     snapshot = snapshot_of(user)
     explanation = explain(ruleset, segment, attributes_of(snapshot, now), now=now)
-    ahead = changes_ahead(ruleset, snapshot, now=now, segment_keys=[segment])
+    ahead = next_transitions(ruleset, snapshot, now=now, segment_keys=[segment])
     first, *others = segment_sections([explanation], user, asked=[segment])
     title = (
         _("Why is %(user)s in %(segment)s?")
@@ -94,7 +94,7 @@ def _degraded(loaded: LoadedRuleset) -> list[str]:
 
 
 def why_flag(request: HttpRequest, flag: str, key: uuid.UUID, *, site: AdminSite) -> HttpResponse:
-    """Why a user gets a flag's value, on to the segments that it rests on."""
+    """Why a user gets a flag's value, with the segments that the flag uses."""
     require(request, SEGMENT, USER)
     user = user_or_404(key)
     with looking(), unit_of_work():
@@ -153,7 +153,7 @@ def _django_sections(explanation: FlagExplanation, user: User) -> list[Section]:
 
 
 class WhyForm(forms.Form):
-    """Whom, and what, to explain."""
+    """The user, and the segment or flag to explain."""
 
     user = forms.CharField(
         label=gettext_lazy("User"),
@@ -181,14 +181,14 @@ class WhyForm(forms.Form):
         return user
 
     def address(self) -> str:
-        """Where the answer stands."""
+        """The address of the answer."""
         what, _colon, key = self.cleaned_data["about"].partition(":")
         name = "featureflags_why_segment" if what == "segment" else "featureflags_why_flag"
         return reverse(f"admin:{name}", args=[key, self.cleaned_data["user"].pk])
 
 
 def why_search(request: HttpRequest, *, site: AdminSite) -> HttpResponse:
-    """Ask for a user by address or key. A POST, so that no address stands in a server's log."""
+    """Ask for a user by address or key. A POST, so that a server logs no address."""
     require(request, SEGMENT, USER)
     about = request.GET.get("about", "")
     form = WhyForm(request.POST if request.method == "POST" else None, initial={"about": about})
@@ -202,9 +202,3 @@ def why_search(request: HttpRequest, *, site: AdminSite) -> HttpResponse:
         trail=[segments_link()],
         form=form,
     )
-
-
-def why_search_link(about: str = "") -> Link:
-    """To the question, about a segment (`segment:KEY`) or a flag (`flag:KEY`) already."""
-    address = reverse("admin:featureflags_why")
-    return Link(text=_("Why?"), href=f"{address}?about={about}" if about else address)

@@ -1,7 +1,7 @@
-"""Conditions that fold constants, and pairs of them between which the truth lies.
+"""Conditions that fold constants, and pairs of them (bounds) between which the truth lies.
 
-SQL cannot say every clause. What it cannot say is held between two conditions: whoever fulfils
-`lower` is in, whoever is in fulfils `upper`. Where both are the same, the answer is exact.
+SQL cannot express every clause. Bounds enclose what it cannot: a user who fulfils `lower` is in, a
+user who is in fulfils `upper`. Where both are the same, the answer is exact.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class IsNotTrue(Func):
 
 
 class Group(Func):
-    """A condition in parentheses of its own, which Django does not merge into the one around."""
+    """A condition in its own parentheses, which Django does not merge into the one around it."""
 
     template = "(%(expressions)s)"
     arity = 1
@@ -99,8 +99,13 @@ class Bounds:
 
     @property
     def exact(self) -> bool:
-        """Whether SQL says all of it."""
+        """True if SQL expresses all of it."""
         return not self.reasons
+
+    @property
+    def doubt(self) -> Condition:
+        """The users for whom SQL cannot decide."""
+        return False if self.exact else all_of([self.upper, negation(self.lower)])
 
 
 def exactly(one: Condition) -> Bounds:
@@ -108,7 +113,7 @@ def exactly(one: Condition) -> Bounds:
 
 
 def unknown(why: str, *, at_most: Condition = True) -> Bounds:
-    """Nobody surely, and at most these."""
+    """Nobody for certain, and at most these."""
     if at_most is False:
         return exactly(False)
     return Bounds(lower=False, upper=at_most, reasons=(why,))

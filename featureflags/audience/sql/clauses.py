@@ -1,8 +1,7 @@
-"""One clause in SQL: what it observes, and the condition under which it holds.
+"""One clause in SQL: the operand, and the condition under which the clause holds.
 
-As in `segments.predicate`: an attribute that is missing or null makes a clause false, negated or
-not; a list matches by any of its elements; an integer beyond a double settles a comparison as no
-match.
+As in `segments.matching`: a clause on a missing or null attribute is false, negated or not; a list
+matches by any of its elements; a comparison of an integer beyond a double never matches.
 """
 
 from __future__ import annotations
@@ -83,7 +82,7 @@ def clause_bounds(clause: Clause, operand: Operand, source: Source, now: int) ->
     passes = _passes(operand, clause.op, clause.values, source, now)
     if clause.negate:
         return both([exactly(present), inverse(passes)])
-    # What is NULL passes nothing, unless everything passes.
+    # NULL never passes, unless everything passes.
     everything = passes.lower is True or passes.upper is True
     return both([exactly(present), passes]) if everything else passes
 
@@ -119,7 +118,7 @@ def _present(operand: Operand) -> Condition:
         nullable = operand.instant
     elif isinstance(operand, DaysColumn):
         nullable = operand.since
-    # A key is always there, and so is a list of related rows, be it empty.
+    # A key always exists, and so does a list of related rows, also an empty one.
     return True if nullable is None else condition(Present(nullable))
 
 
@@ -127,8 +126,8 @@ def _present(operand: Operand) -> Condition:
 def _passes(
     operand: Operand, _op: str, _values: Sequence[JSONValue], _source: Source, _now: int
 ) -> Bounds:
-    """Whether a value that is there passes the operator."""
-    raise TypeError(f"no operand: {operand!r}")
+    """The condition under which an existing value passes the operator."""
+    raise TypeError(f"not an operand: {operand!r}")
 
 
 @_passes.register
@@ -195,7 +194,7 @@ def _instant(
 
 
 def _written(values: Sequence[JSONValue]) -> list[Span]:
-    """The instants that are written in these very texts."""
+    """The instants that are written exactly as these texts."""
     instants = [(value, parse_expiry(value)) for value in values]
     return [
         Span(first=instant, last=instant)
@@ -253,7 +252,7 @@ def _lifted(bounds: Bounds, lift: Callable[[Condition], Condition]) -> Bounds:
 
 
 def _rows(operand: RelatedTexts, one: Condition) -> Exists:
-    """Whether a user has a related row for which the condition holds."""
+    """True for a user with a related row for which the condition holds."""
     field: Any = User._meta.get_field(operand.relation)  # noqa: SLF001 - Django's documented API
     rows: QuerySet[Any] = QuerySet(field.related_model).filter(
         **{field.related_query_name(): OuterRef("pk")}

@@ -1,7 +1,7 @@
-"""Whole segments in SQL: included, excluded, rules, and the segments that they rest on.
+"""Whole segments in SQL: included, excluded, rules, and the segments that the rules name.
 
-Clauses are the engine's compiled ones, so that what is broken there (a bad expression, an unknown
-operator, a cycle) matches nobody here as well.
+It takes the clauses as the engine compiles them, so that a broken one (a bad expression, an unknown
+operator, a cycle) matches nobody here too.
 """
 
 from __future__ import annotations
@@ -20,18 +20,18 @@ from featureflags.segments.matching import CompiledClause
 from featureflags.segments.ruleset import CompiledSegment, Ruleset
 
 MOST_CLAUSES: Final = 500
-"""Of one segment's SQL with all that it rests on. Past that, the segment is left to Python."""
+"""Clauses in one segment's SQL, nested segments included. Beyond that, Python decides."""
 
 MOST_NESTED: Final = 5
-"""Segments within segments. Past that too: SQLite's parser stacks no more than 100 symbols."""
+"""Levels of nested segments. Beyond that, Python decides: SQLite's parser has a stack of 100."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CompiledQ:
     """A segment as filters on users, at one moment.
 
-    Who fulfils `lower` is in; who is in fulfils `upper`. They are the same if it is `exact`;
-    otherwise `why_inexact` says what SQL could not.
+    A user who fulfils `lower` is in; a user who is in fulfils `upper`. They are the same if it is
+    `exact`; otherwise `why_inexact` names what SQL cannot express.
     """
 
     lower: Q
@@ -109,9 +109,9 @@ class SegmentCompiler:
         return either([self._members(definition.included), rules])
 
     def _without_nested(self, segment: CompiledSegment) -> Bounds:
-        """No exact SQL of a bearable size: included users are in, excluded ones are not."""
+        """Its exact SQL would be too large: included users are in, excluded ones are out."""
         definition = segment.definition
-        why = f"the segment {definition.key!r} rests on more than SQL should hold"
+        why = f"the segment {definition.key!r} uses more clauses than SQL should hold"
         included = self._members(definition.included)
         anybody = both([inverse(self._members(definition.excluded)), unknown(why)])
         return either([included, anybody])

@@ -1,4 +1,4 @@
-"""Many conditions counted in one pass over the users, each extraction computed once for each.
+"""Many conditions counted in one pass over the users, with each expression computed once per user.
 
     SELECT COUNT(*) FILTER (WHERE c1), COUNT(*) FILTER (WHERE c2), …
     FROM (SELECT *, what is derived FROM (SELECT what the conditions look at FROM users))
@@ -56,7 +56,7 @@ class Columns:
         return self._taken.name(expression, expression, output_field)
 
     def take_rows(self, exists: Exists, key: Hashable) -> Any:
-        """The column that says whether there is such a row."""
+        """The column that is true if such a row exists."""
         return self._taken.name(key, exists, BooleanField())
 
     def take_json(self, document: Any, path: tuple[str, ...]) -> tuple[Any, Any]:
@@ -77,24 +77,24 @@ class Columns:
         return None if self._sqlite else self.take(JSONTextAt(document, path), TextField())
 
     def may_be_list(self, operand: JSONColumn) -> bool:
-        """Whether the pass looks into lists; if not, it counts the users who may have one here."""
+        """True if the pass looks into lists; if not, it counts the users who may have one here."""
         if self._lists:
             return True
         if operand.written is None:
             sign = condition(Present(operand.list))
         else:
-            # A text may begin so as well: then the second pass was not needed, and does no harm.
+            # A text may begin in the same way: then the second pass is unneeded and harmless.
             sign = condition(TextPart(operand.written, "startsWith", "["))
         self._taken_for_none[operand.value.name] = sign
         return False
 
     @property
     def has_list(self) -> Condition:
-        """A user may have a list where the conditions were told that there is none."""
+        """True if a user may have a list where the conditions assumed none."""
         return any_of(self._taken_for_none.values())
 
     def statement(self, conditions: Sequence[Condition]) -> tuple[str, list[Any]]:
-        """How many users there are, and for how many each condition on the columns holds."""
+        """The number of users, and for each condition on the columns the number that fulfil it."""
         counts: list[str] = ["COUNT(*)"]
         params: list[Any] = []
         for one in conditions:
@@ -115,7 +115,7 @@ class Columns:
     def _fenced(
         self, columns: str, params: list[Any], source: str, source_params: list[Any], name: str
     ) -> tuple[str, list[Any]]:
-        """A subquery whose columns no planner copies into the conditions that use them."""
+        """A subquery whose columns a planner does not copy into the conditions that use them."""
         template = _SQLITE if self._sqlite else _POSTGRESQL
         sql = template.format(columns=columns, source=source, name=name)
         every = [*params, *source_params]
@@ -155,9 +155,9 @@ class _Named:
 def count_in_one_pass(
     users: UserQuerySet[User], conditions: Callable[[Columns], Sequence[Condition]]
 ) -> list[int]:
-    """How many users there are, and for how many each condition on the columns holds.
+    """The number of users, and for each condition on the columns the number that fulfil it.
 
-    `conditions` builds them for the columns that it is given. It is asked again, and the pass is
+    `conditions` builds them for given columns. It is called again, and the pass is
     made again, where a user turns out to have a list.
     """
     columns = Columns(users, lists=False)

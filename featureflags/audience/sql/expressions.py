@@ -1,6 +1,6 @@
 """SQL on text, numbers and keys, on SQLite and PostgreSQL alike.
 
-Strings compare by their characters, case and all; Django's own lookups ignore case on SQLite.
+Strings compare case-sensitively; Django's own lookups ignore case on SQLite.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class Name(Expression):
 
 
 class Text(Func):
-    """An expression as plain text: no model field prepares (lower-cases, say) what it meets."""
+    """An expression as plain text, for which no model field prepares (lower-cases) the other side."""
 
     template = "%(expressions)s"
     arity = 1
@@ -60,7 +60,7 @@ class Text(Func):
 
 
 class Present(Func):
-    """It is not NULL."""
+    """The expression is not NULL."""
 
     template = "((%(expressions)s) IS NOT NULL)"
     arity = 1
@@ -85,7 +85,7 @@ class OneOf(Written):
 
 
 class TextPart(Written):
-    """A text begins or ends with another one that is not empty, or contains it."""
+    """A text begins with, ends with or contains another, non-empty one."""
 
     output_field = BooleanField()
     arity = 1
@@ -124,7 +124,7 @@ class Compare(Written):
     def __init__(self, number: Any, symbol: str, limit: float, **extra: Any) -> None:
         super().__init__(number, **extra)
         if symbol not in {"<", "<=", ">", ">="}:
-            raise ValueError(f"no comparison: {symbol!r}")
+            raise ValueError(f"not a comparison: {symbol!r}")
         self.symbol = symbol
         self.limit = limit
 
@@ -135,7 +135,7 @@ class Compare(Written):
 
 
 class KeyIn(Written):
-    """The user's key is one of these, however many: they travel as one parameter."""
+    """The user's key is one of these, sent as one parameter, however many."""
 
     output_field = BooleanField()
     arity = 1
@@ -155,7 +155,7 @@ class KeyIn(Written):
 
 
 def as_keys(keys: Collection[object]) -> tuple[uuid.UUID, ...]:
-    """Those that are a user's key: a UUID as Python writes it. No other text equals one."""
+    """The texts that can be a user's key: a UUID as Python writes it."""
     found = set()
     for key in keys:
         if not isinstance(key, str):

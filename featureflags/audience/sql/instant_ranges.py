@@ -1,6 +1,6 @@
 """Limits of clauses as ranges of a stored instant, exact to the microsecond.
 
-Pure arithmetic: instants are µs since the epoch, UTC, and the answer is a first and a last one.
+Pure arithmetic: instants are µs since the epoch, UTC; the result is a first and a last one.
 """
 
 from __future__ import annotations
@@ -35,14 +35,14 @@ _SYMBOLS: Final = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limit:
-    """What an observed number is compared with: `<`, `<=`, `>` or `>=`, and a double."""
+    """A comparison with a number: `<`, `<=`, `>` or `>=`, and a double."""
 
     symbol: str
     number: float
 
 
 def limit_of(op: str, values: Sequence[JSONValue]) -> Limit | None:
-    """The one limit that decides for all values of a comparison; None: it holds for nothing.
+    """The one limit that decides for all values of a comparison; None: it never holds.
 
     For `before` and `after` it is in milliseconds since the epoch.
     """
@@ -81,7 +81,7 @@ def _milliseconds(instant: int) -> float:
 
 
 def days_within(limit: Limit, now: int) -> Span:
-    """Since when a number of whole days has passed that a comparison accepts."""
+    """The instants since which an accepted number of whole days has passed."""
     number = min(max(limit.number, -_MOST_DAYS), _MOST_DAYS)
     if limit.symbol == "<":
         return _since(0, math.ceil(number) - 1, now)
@@ -93,7 +93,7 @@ def days_within(limit: Limit, now: int) -> Span:
 
 
 def days_equal(values: Sequence[JSONValue], now: int) -> list[Span]:
-    """Since when exactly these numbers of whole days have passed; what is no such number is not."""
+    """The instants since which exactly these numbers of whole days have passed; others are ignored."""
     days = {
         int(value)
         for value in values
@@ -111,6 +111,6 @@ def _since(fewest: int, most: int | None, now: int) -> Span:
         if most < 0:
             return Span(first=LAST_INSTANT + 1)
         first = now - (most + 1) * MICROSECONDS_PER_DAY + 1
-    # No day has passed yet for what lies ahead: days are never negative.
+    # For an instant in the future zero days have passed: days are never negative.
     last = now - fewest * MICROSECONDS_PER_DAY if fewest > 0 else LAST_INSTANT
     return Span(first=first, last=last)

@@ -43,18 +43,18 @@ _COMPARISONS: Final = frozenset(
 _DATES: Final = frozenset({"before", "after"})
 
 _INTEGERS: Final = range(-(2**63) + 1, 2**63)
-"""What SQLite holds exactly. Beyond, equality is left to Python. The smallest integer of 64 bits is
-not in it: SQLite reads every smaller one as that one."""
+"""Integers that SQLite holds exactly. Beyond, Python decides about equality. The smallest integer of
+64 bits is left out: SQLite reads every smaller one as that one."""
 
 _SMALLEST: Final = 1e-60
-"""SQLite reads smaller fractions from a text as a neighbour of theirs; Python compares those."""
+"""SQLite reads a smaller fraction from a text as its neighbour: Python compares those."""
 
 MOST_CONTAINED: Final = 8
-"""Values of `in` that PostgreSQL looks for one by one, by containment; more of them as texts."""
+"""Values of `in` that PostgreSQL finds one by one, by containment; it compares more as texts."""
 
 
 def json_present(operand: JSONColumn) -> Condition:
-    """There is a value, and it is not null."""
+    """The value exists and is not null."""
     return condition(NotNull(operand.kind))
 
 
@@ -72,7 +72,7 @@ def json_bounds(clause: Clause, operand: JSONColumn) -> Bounds:
     else:
         passes, settled = _either_way(operand, lambda at: _texts(clause, at)), None
     if not clause.negate:
-        # Whatever passes is there.
+        # A value that passes exists.
         return passes
     parts = [present, inverse(passes)]
     if settled is not None:
@@ -123,7 +123,7 @@ def _compares(op: str, limit: Limit, operand: JSONColumn) -> Bounds:
 
 
 def _beyond_double(operand: JSONColumn) -> Condition:
-    """The value, or an element of it, is an integer that cannot be compared as a double."""
+    """The value, or an element of it, is an integer beyond a double."""
     here = condition(BeyondDouble(operand.kind, operand.value))
     inside = _any_element(operand, condition(BeyondDouble(ELEMENT.type_sql, ELEMENT.value)))
     return any_of([here, inside])
@@ -195,14 +195,14 @@ def _double(number: int | float) -> float | None:
 
 def _exact_in_sql(number: int | float) -> bool:
     if isinstance(number, float) and not math.isfinite(number):
-        return math.isnan(number)  # It equals nothing.
+        return math.isnan(number)  # NaN equals nothing.
     if _whole(number):
         return int(number) in _INTEGERS
     return abs(number) >= _SMALLEST
 
 
 def _one_of_others(values: Sequence[JSONValue], operand: JSONColumn) -> Bounds:
-    """Null equals an element alone; objects and lists are compared by Python."""
+    """Null can equal only an element; Python compares objects and lists."""
     nulls: Condition = False
     if any(one is None for one in values):
         nulls = _any_element(operand, _is(ELEMENT, "null"))

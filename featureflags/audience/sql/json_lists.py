@@ -13,7 +13,7 @@ from featureflags.audience.sql.expressions import Part, Sql, Written
 class AnyElement(Written):
     """A list has an element for which a condition on the columns of `element` holds.
 
-    With a second condition, on those of `earlier`: and no element before that one fulfils it.
+    With a second condition, on the columns of `earlier`: no element before that one fulfils it.
     """
 
     output_field = BooleanField()
@@ -22,7 +22,7 @@ class AnyElement(Written):
         "(SELECT item.value, item.key, JSONB_TYPEOF(item.value) AS type FROM"
         " JSONB_ARRAY_ELEMENTS({listed}) WITH ORDINALITY AS item(value, key))"
     )
-    # Most values are no list, and the subquery costs far more than this test.
+    # Most values are not lists, and the subquery costs far more than this test.
     some: Final = (
         "({listed} IS NOT NULL AND EXISTS(SELECT 1 FROM {items} AS element WHERE {holds}{unless}))"
     )

@@ -1,8 +1,8 @@
-"""SQL on JSON values, guarded by type: what Django's key lookups confuse stays apart here.
+"""SQL on JSON values, guarded by type: it keeps apart what Django's key lookups confuse.
 
 A value is a pair of expressions: its JSON type and the value itself. On PostgreSQL the value is
 a jsonb; on SQLite it is a text or number, and the JSON text of a list or an object. Keys are
-parameters, so that `2024`, `a__b`, `a.b` and quotes are keys as any other.
+parameters, so that `2024`, `a__b`, `a.b` and quotes are keys like any other.
 
 Where Python reads an integer, PostgreSQL has a numeric without decimals and SQLite the type
 `integer`; everything else is a double to Python, and so it is here.
@@ -29,7 +29,7 @@ _SQLITE_KINDS: Final[dict[Kind, tuple[str, ...]]] = {
 }
 
 _PLAIN_KEY: Final = re.compile(r"[A-Za-z0-9 _.:@$-]+")
-"""Keys that a path of SQLite reaches; what JSON may write in several ways is not among them."""
+"""Keys that a path of SQLite reaches, without those that JSON may write in several ways."""
 
 _HUGE: Final = "17976931348623158" + "0" * 292
 """`float()` refuses integers from 2**1024 - 2**970 on; this is the first number of 17 digits there.
@@ -39,7 +39,7 @@ _TINY: Final = "2.4703282292062328e-324"
 
 
 class JSONAt(Written):
-    """The value at a path of keys inside an object; NULL where there is none."""
+    """The value at a path of keys inside an object; NULL if there is none."""
 
     output_field = TextField()
     arity = 1
@@ -71,7 +71,7 @@ class JSONAt(Written):
 
 
 class JSONTypeAt(JSONAt):
-    """The JSON type of that value, in the database's own word."""
+    """The JSON type of that value, as the database names it."""
 
     column = "type"
 
@@ -91,7 +91,7 @@ _MAY_BE_JSON: Final = re.compile(r"true|false|[-0-9\[{].*", re.DOTALL)
 
 
 def means_text(text: str) -> bool:
-    """Whether nothing but this very text is written so: no number, boolean, list or object is."""
+    """True if only this text is written in this way, and no number, boolean, list or object."""
     return _MAY_BE_JSON.fullmatch(text) is None
 
 
@@ -123,7 +123,7 @@ class KindIs(Written):
 
 
 class NotNull(Func):
-    """There is a value, and it is not JSON's null."""
+    """The value exists, and is not JSON's null."""
 
     template = "(%(expressions)s <> 'null')"
     arity = 1
@@ -131,7 +131,7 @@ class NotNull(Func):
 
 
 class _OfPair(Written):
-    """Something about a type and a value."""
+    """A condition on a type and a value."""
 
     arity: int | None = 2
     sqlite: str
@@ -146,14 +146,14 @@ class _OfPair(Written):
         if "{text}" in template:
             found["text"] = part(2)
         params: list[Any] = []
-        # The parts of a template may stand in any order, and more than once.
+        # A template may contain its parts in any order, and more than once.
         for field in re.findall(r"\{(\w+)\}", template):
             params += found[field][1] if field in found else []
         return template.format(**{name: sql for name, (sql, _) in found.items()}, **words), params
 
 
 class TextOf(_OfPair):
-    """The value as text; NULL for what is no text."""
+    """The value as text; NULL for other types."""
 
     output_field = TextField()
     sqlite = "CASE WHEN {kind} = 'text' THEN {value} END"
@@ -161,7 +161,7 @@ class TextOf(_OfPair):
 
 
 class ListOf(_OfPair):
-    """The value if it is a list; NULL for what is none."""
+    """The value if it is a list, else NULL."""
 
     output_field = TextField()
     sqlite = "CASE WHEN {kind} = 'array' THEN {value} END"
@@ -169,9 +169,9 @@ class ListOf(_OfPair):
 
 
 class DoubleOf(_OfPair):
-    """The value as a double; NULL for what is no number, and for integers beyond a double.
+    """The value as a double; NULL for other types, and for integers beyond a double.
 
-    A third source, on PostgreSQL: the value as text, where that is at hand.
+    A third source, on PostgreSQL: the value as text, if that is computed already.
     """
 
     output_field = FloatField()
@@ -183,7 +183,7 @@ class DoubleOf(_OfPair):
     )
     written: Final = (
         "CASE WHEN {kind} = 'number' THEN CASE"
-        # Most numbers are settled here; the rest is for those that no double comes near.
+        # This covers most numbers; the rest is for those far from any double.
         " WHEN LENGTH({text}) < 16 THEN ({text})::float8"
         f" WHEN ABS({{value}}::numeric) <= {_TINY} THEN 0"
         f" WHEN ABS({{value}}::numeric) < {_HUGE} THEN {{value}}::float8"
@@ -199,7 +199,7 @@ class DoubleOf(_OfPair):
 
 
 class BeyondDouble(_OfPair):
-    """The value is an integer that no double holds: comparing it settles the clause as no match."""
+    """The value is an integer beyond a double: a comparison with it never matches."""
 
     output_field = BooleanField()
     sqlite = (

@@ -1,7 +1,7 @@
-"""What a clause looks at, in SQL: from an attribute of the catalogue to a kind of operand.
+"""The operand of a clause in SQL: from an attribute of the catalogue to a kind of operand.
 
-Where expressions come from is the `Source`'s affair: in a filter they stand inline, in a count of
-many segments each is computed once in a subquery.
+A `Source` provides the expressions: inline for a filter, or computed once in a subquery for a count
+of many segments.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ from featureflags.segments.matching import BUILT_IN
 
 
 class Source(Protocol):
-    """Where the expressions of a condition come from."""
+    """Provides the expressions of a condition."""
 
     def take(self, expression: Any, output_field: Field[Any, Any]) -> Any:
-        """An expression on users, or what stands for it."""
+        """An expression on users, or its replacement."""
         ...
 
     def take_rows(self, exists: Exists, key: Hashable) -> Any:
-        """The same for a question about related rows, which is the same for the same key."""
+        """The same for a condition on related rows; equal keys mean equal conditions."""
         ...
 
     def take_json(self, document: Any, path: tuple[str, ...]) -> tuple[Any, Any]:
@@ -44,20 +44,20 @@ class Source(Protocol):
         ...
 
     def derive(self, expression: Any, output_field: Field[Any, Any]) -> Any:
-        """An expression on what was taken before, or what stands for it."""
+        """An expression on what was taken before, or its replacement."""
         ...
 
     def take_written(self, document: Any, path: tuple[str, ...]) -> Any:
-        """The value as text whatever it is; None where that saves nothing."""
+        """The value as text, whatever its type; None if that saves nothing."""
         ...
 
     def may_be_list(self, operand: JSONColumn) -> bool:
-        """Whether to ask for the elements of a list; if not, the caller sees to it that none is."""
+        """True if conditions must look into lists; if not, the caller ensures that there are none."""
         ...
 
 
 class Inline:
-    """Each expression stands where it is needed, as a filter of a queryset wants it."""
+    """Each expression in its place, for a filter of a queryset."""
 
     @staticmethod
     def take(expression: Any, output_field: Field[Any, Any]) -> Any:
@@ -87,7 +87,7 @@ class Inline:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Constant:
-    """The same for every user; None: nobody has it."""
+    """The same value for every user; None: no value."""
 
     value: JSONValue
 
@@ -133,7 +133,7 @@ class DaysColumn:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JSONColumn:
-    """A JSON value of any type. `document` and `path`: where an index may find it, if inline."""
+    """A JSON value of any type. `document` and `path`: for an index, if inline."""
 
     type_sql: Any
     value: Any
@@ -141,11 +141,11 @@ class JSONColumn:
     document: Any = None
     path: tuple[str, ...] = ()
     written: Any = None
-    """The value as text whatever it is, where that costs less than to make it of `value`."""
+    """The value as text, whatever its type, if that costs less than to convert `value`."""
 
     @property
     def kind(self) -> Any:
-        """Its JSON type; NULL where there is no value."""
+        """Its JSON type; NULL without a value."""
         return self.source.derive(self.type_sql, TextField())
 
     @property
@@ -154,7 +154,7 @@ class JSONColumn:
         return self.source.derive(TextOf(self.type_sql, self.value), TextField())
 
     def text_among(self, texts: Collection[str]) -> Any:
-        """As `text`, or an expression that equals one of these texts exactly where that does."""
+        """As `text`, or an expression that equals one of these texts exactly if `text` does."""
         if self.written is not None and all(means_text(text) for text in texts):
             return self.written
         return self.text
@@ -173,7 +173,7 @@ class JSONColumn:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RelatedTexts:
-    """A list of texts that stand in rows of their own: the relation and its column."""
+    """A list of texts in rows of their own: the relation and its column."""
 
     relation: str
     column: str
@@ -181,7 +181,7 @@ class RelatedTexts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unknown:
-    """SQL cannot say what it is."""
+    """SQL cannot express it."""
 
     why: str
 
@@ -209,7 +209,7 @@ def operand_at(path: tuple[str, ...], source: Source) -> Operand:
     name, inside = path[0], path[1:]
     attribute = catalogue().get(name)
     if name in BUILT_IN and attribute is None:
-        # LaunchDarkly answers these itself; see `segments.predicate.BUILT_IN`.
+        # LaunchDarkly answers these itself; see `segments.matching.BUILT_IN`.
         known: dict[str, JSONValue] = {"kind": USER_KIND, "anonymous": False}
         return NOBODY_HAS_IT if inside else Constant(value=known.get(name))
     if name in BUILT_IN:

@@ -1,8 +1,7 @@
-"""Statements that end in time: what was counted until then is told, never an error page.
+"""Statements with a time limit, past which a count gives lower bounds instead of an error page.
 
-PostgreSQL's `statement_timeout` and SQLite's progress handler cut a statement off, which tells
-nothing. So a count also looks at the clock for each row, and leaves out what comes too late: its
-numbers are then lower bounds.
+PostgreSQL's `statement_timeout` and SQLite's progress handler cut a statement off, and all of its
+work is lost. So a count also reads the clock for each row, and leaves out rows that come too late.
 """
 
 from __future__ import annotations
@@ -21,10 +20,10 @@ QUERY_CANCELED: Final = "57014"
 """PostgreSQL's code of a statement that took too long."""
 
 SHORTEST_SECONDS: Final = 0.01
-"""A limit of zero would be none to PostgreSQL."""
+"""PostgreSQL takes a limit of zero for none."""
 
 INSTRUCTIONS: Final = 10_000
-"""SQLite's virtual machine looks at the clock once in so many."""
+"""Instructions of SQLite's virtual machine between two looks at the clock."""
 
 SQLITE_CLOCK: Final = "guidon_monotonic"
 
@@ -42,11 +41,11 @@ class TimeLimit:
         self._seconds = seconds
 
     def is_over(self, share: float = 1.0) -> bool:
-        """Whether this share of the time has passed."""
+        """True if this share of the time has passed."""
         return time.monotonic() >= self._at(share)
 
     def in_time(self, share: float) -> Q:
-        """Holds for rows that are looked at before this share of the time has passed."""
+        """Holds for rows that are read before this share of the time has passed."""
         if self._connection.vendor == "sqlite":
             self._connection.ensure_connection()
             self._connection.connection.create_function(SQLITE_CLOCK, 0, time.monotonic)
@@ -80,7 +79,7 @@ class TimeLimit:
             with self._connection.cursor() as cursor:
                 cursor.execute("SET LOCAL statement_timeout = %s", [round(seconds * 1000)])
             yield
-            # Takes the limit back too, where this is but a savepoint of somebody's transaction.
+            # Removes the limit too, if this is only a savepoint of an outer transaction.
             transaction.set_rollback(True, using=using)
 
     @contextmanager
@@ -97,7 +96,7 @@ class TimeLimit:
 
 
 class IsBefore(Written):
-    """The clock, read anew for each row, is not yet at an instant of `time.monotonic()`."""
+    """The clock, read for each row, is before an instant of `time.monotonic()`."""
 
     arity = 0
     output_field = BooleanField()
@@ -110,7 +109,7 @@ class IsBefore(Written):
         del part
         if sqlite:
             return f"({SQLITE_CLOCK}() < %s)", [self._instant]
-        # Written right before it is executed. The two clocks need not agree, only run alike.
+        # Computed right before execution. The two clocks may differ, but must run at the same speed.
         left = self._instant - time.monotonic()
         return "(CLOCK_TIMESTAMP() < STATEMENT_TIMESTAMP() + MAKE_INTERVAL(secs => %s))", [left]
 

@@ -1,7 +1,7 @@
-"""Clauses on a text: which SQL says exactly, and which it cannot say.
+"""Clauses on a text, as far as SQL can express them.
 
 Regular expressions are RE2's, which no database has; but a pattern that is a plain text between
-anchors is a comparison of texts. Dates and versions inside of texts are left to Python.
+anchors is a comparison of texts. Python decides about dates and versions inside texts.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from featureflags.segments.values import parse_semver
 _LITERAL: Final = re.compile(
     r"(\^?)((?:[A-Za-z0-9 _@,:;%&=<>!\"'#~/-]|\\[.@/_+*?()|\[\]{}^$-])*)(\$?)"
 )
-"""A pattern without operators: characters that mean themselves, and escaped punctuation."""
+"""A pattern without operators: literal characters and escaped punctuation."""
 
 _SEMVER: Final = frozenset({"semVerEqual", "semVerLessThan", "semVerGreaterThan"})
 _DATES: Final = frozenset({"before", "after"})
@@ -38,7 +38,7 @@ _PARTS: Final = frozenset({"startsWith", "endsWith", "contains"})
 def text_bounds(
     op: str, values: Sequence[JSONValue], text: Any, *, is_text: Condition = True
 ) -> Bounds:
-    """Whether a text passes the operator. `is_text` says where the expression is one at all."""
+    """The condition under which a text passes. `is_text`: true where the expression is a text."""
     texts = tuple(
         dict.fromkeys(
             value for value in values if isinstance(value, str) and text_problem(value) is None
@@ -52,7 +52,7 @@ def text_bounds(
         return either(_pattern(pattern, text, is_text) for pattern in texts)
     if _holds_for_nothing(op, values):
         return exactly(False)
-    return unknown(f"SQL does not read what a text says ({op})", at_most=is_text)
+    return unknown(f"SQL does not parse texts ({op})", at_most=is_text)
 
 
 def _holds_for_nothing(op: str, values: Sequence[JSONValue]) -> bool:
@@ -62,7 +62,7 @@ def _holds_for_nothing(op: str, values: Sequence[JSONValue]) -> bool:
 
 
 def _part(op: str, parts: Sequence[str], text: Any, is_text: Condition) -> Condition:
-    # The empty text is a part of every text.
+    # Every text contains the empty text.
     return any_of(condition(TextPart(text, op, part)) if part else is_text for part in parts)
 
 

@@ -1,1 +1,35 @@
-"""What happened to segments: written with every change, told in words, restored."""
+"""The history of segments: recorded with every changeset, read in words, restored.
+
+What comes in is a closing changeset (`record`) or the key of a segment (`entries_of`), also of one
+that is deleted. What goes out are entries in words, older states, and the change that restores one:
+
+    entry = entries_of("beta")[0]
+    describe([entry], with_addresses=False)[0].lines
+    # ('Rule 1: changed condition: plan is any of "pro" → plan is any of "team"',)
+    apply(examine(restoration(entry).change), source="admin")
+"""
+
+from __future__ import annotations
+
+from featureflags.editing.history.entries import (
+    DescribedEntry,
+    describe,
+    entries_of,
+    members_after,
+    state_after,
+    state_at,
+)
+from featureflags.editing.history.recording import record
+from featureflags.editing.history.restore import Restoration, restoration
+
+__all__ = [
+    "DescribedEntry",
+    "Restoration",
+    "describe",
+    "entries_of",
+    "members_after",
+    "record",
+    "restoration",
+    "state_after",
+    "state_at",
+]

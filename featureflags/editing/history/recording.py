@@ -1,7 +1,7 @@
-"""Writes the history: one entry for each segment that a change has touched, in its transaction.
+"""Writes the history: one entry for each segment that a changeset changed, in its transaction.
 
-Hidden SQL: the rows as they are after the change, the entries, and a count of who moved where
-nobody has counted yet.
+Hidden SQL: the rows as they are now, the entries, and a count of the users who moved, unless the
+changeset knows the numbers.
 """
 
 from __future__ import annotations
@@ -10,86 +10,86 @@ import uuid
 from collections.abc import Iterator, Mapping
 
 from featureflags.cache.unit_of_work import current_unit
-from featureflags.editing.changes import MemberDelta, SegmentDelta
+from featureflags.editing.changes import Change, MemberChange
 from featureflags.editing.documents import dump_state
-from featureflags.editing.history.moved_users import count_moved
-from featureflags.models import MemberChange, Segment, SegmentChange, SegmentMember
-from featureflags.models.changesets import Moved, OpenChange, Place
+from featureflags.editing.moved_users import count_moved
+from featureflags.models import HistoryEntry, HistoryMember, Segment, SegmentMember
+from featureflags.models.changesets import Changeset, Moved, Place
 from users.models import User
 
 
-def record(change: OpenChange) -> None:
-    """Write what a change did, now that it ends. Whatever is as it was leaves no entry."""
-    deltas = {pk: delta for pk, delta in _deltas(change).items() if not delta.is_nothing}
-    if not deltas:
+def record(changeset: Changeset) -> None:
+    """Write the entries of a changeset that is closing. What did not change leaves no entry."""
+    changes = {pk: change for pk, change in _changes(changeset).items() if not change.is_nothing}
+    if not changes:
         return
-    moved = _moved(change, deltas)
-    for pk, delta in deltas.items():
-        _write(change, delta, moved.get(pk))
+    moved = _moved(changeset, changes)
+    for pk, change in changes.items():
+        _write(changeset, change, moved.get(pk))
 
 
-def _moved(change: OpenChange, deltas: Mapping[int, SegmentDelta]) -> dict[int, Moved]:
+def _moved(changeset: Changeset, changes: Mapping[int, Change]) -> dict[int, Moved]:
     known = {
-        pk: change.moved[delta.state.key]
-        for pk, delta in deltas.items()
-        if delta.state.key in change.moved
+        pk: changeset.moved[change.key]
+        for pk, change in changes.items()
+        if change.key in changeset.moved
     }
-    left = {pk: delta for pk, delta in deltas.items() if pk not in known}
+    left = {pk: change for pk, change in changes.items() if pk not in known}
     return {**known, **count_moved(left)} if left else known
 
 
-def _deltas(change: OpenChange) -> dict[int, SegmentDelta]:
-    """Before and after of each segment that was touched, or whose members were, by id."""
-    touched = {*change.segments, *(segment for segment, _ in change.members)}
+def _changes(changeset: Changeset) -> dict[int, Change]:
+    """Each segment of which the row or the members were written, by id."""
+    touched = {*changeset.segments, *(segment for segment, _ in changeset.members)}
     now = Segment.objects.filter(pk__in=touched).states()
-    members: dict[int, dict[uuid.UUID, MemberDelta]] = {}
-    for (segment, user), delta in _member_deltas(change):
-        members.setdefault(segment, {})[user] = delta
+    members: dict[int, dict[uuid.UUID, MemberChange]] = {}
+    for (segment, user), one in _member_changes(changeset):
+        members.setdefault(segment, {})[user] = one
     return {
-        pk: SegmentDelta(
-            before=change.segments.get(pk, now.get(pk)),
+        pk: Change(
+            before=changeset.segments.get(pk, now.get(pk)),
             after=now.get(pk),
             members=members.get(pk, {}),
         )
         for pk in sorted(touched)
-        # One that came and went within the change was never there.
-        if pk in now or change.segments.get(pk) is not None
+        # A segment that was created and deleted within the changeset leaves nothing.
+        if pk in now or changeset.segments.get(pk) is not None
     }
 
 
-def _member_deltas(change: OpenChange) -> Iterator[tuple[Place, MemberDelta]]:
-    now = SegmentMember.objects.all().states_at(change.members.keys())
-    for place, before in change.members.items():
-        gone = place[1] in change.deleted_accounts
-        # An account that is being deleted takes the row along in a moment.
+def _member_changes(changeset: Changeset) -> Iterator[tuple[Place, MemberChange]]:
+    now = SegmentMember.objects.all().states_at(changeset.members.keys())
+    for place, before in changeset.members.items():
+        gone = place[1] in changeset.deleted_accounts
+        # The row of an account that is being deleted is still there, and will be gone.
         after = None if gone else now[place]
         if before != after:
-            yield place, MemberDelta(before=before, after=after, account_deleted=gone)
+            yield place, MemberChange(before=before, after=after, account_deleted=gone)
 
 
-def _write(change: OpenChange, delta: SegmentDelta, moved: Moved | None) -> None:
-    actor = _actor(change)
-    entry = SegmentChange.objects.create(
-        segment_key=delta.state.key,
-        kind=delta.kind,
-        version=delta.state.version,
-        actor=actor,
-        source=change.source,
-        note=change.note,
-        before=None if delta.before is None else dump_state(delta.before),
-        after=None if delta.after is None else dump_state(delta.after),
+def _write(changeset: Changeset, change: Change, moved: Moved | None) -> None:
+    entry = HistoryEntry.objects.create(
+        segment_key=change.key,
+        kind=change.kind,
+        version=change.state.version,
+        actor=_actor(changeset),
+        source=changeset.source,
+        note=changeset.note,
+        before=None if change.before is None else dump_state(change.before),
+        after=None if change.after is None else dump_state(change.after),
         entering=None if moved is None else moved.entering,
         leaving=None if moved is None else moved.leaving,
         at_least=moved is not None and moved.at_least,
-        restored_id=change.restores,
+        restored_id=changeset.restores,
     )
-    MemberChange.objects.bulk_create(
-        _member_change(entry, user, one) for user, one in delta.members.items()
-    )
+    if change.members:
+        HistoryMember.objects.bulk_create(
+            _member(entry, user, one) for user, one in change.members.items()
+        )
 
 
-def _member_change(entry: SegmentChange, user: uuid.UUID, one: MemberDelta) -> MemberChange:
-    row = MemberChange(change=entry, user_id=None if one.account_deleted else user)
+def _member(entry: HistoryEntry, user: uuid.UUID, one: MemberChange) -> HistoryMember:
+    row = HistoryMember(entry=entry, user_id=None if one.account_deleted else user)
     if one.before is not None:
         row.kind_before, row.expires_before = one.before.kind, one.before.expires_at
     if one.after is not None:
@@ -100,10 +100,10 @@ def _member_change(entry: SegmentChange, user: uuid.UUID, one: MemberDelta) -> M
     return row
 
 
-def _actor(change: OpenChange) -> User | None:
-    """Whoever was named, else the user of the request at hand; None: the system."""
-    if change.actor is None or isinstance(change.actor, User):
-        return change.actor
+def _actor(changeset: Changeset) -> User | None:
+    """The actor who was named, else the user of the current request; None: the system."""
+    if changeset.actor is None or isinstance(changeset.actor, User):
+        return changeset.actor
     unit = current_unit()
     user = getattr(unit.request, "user", None) if unit is not None else None
     return user if isinstance(user, User) else None

@@ -1,6 +1,6 @@
-"""Bring back what a segment was. A version that is restored is a new change: nothing is undone.
+"""What restoring a history entry takes. A restore is a change like any other, with its own entry.
 
-Hidden SQL: the segment and its members as they are, and the memberships that were touched since.
+Hidden SQL: the segment and its members, and the memberships that changed since the entry.
 """
 
 from __future__ import annotations
@@ -10,80 +10,57 @@ from dataclasses import dataclass
 from django.utils import timezone
 
 from featureflags.core.uncached import fresh_rows
-from featureflags.editing.changes import SegmentDelta
+from featureflags.editing.changes import Change, member_changes, stored_members
 from featureflags.editing.history.entries import members_undone, state_after, state_before
-from featureflags.editing.member_lists import member_deltas, replace_members, stored_members
-from featureflags.models import Segment, SegmentChange
-from featureflags.models.changesets import MemberState, Moved, segment_change
+from featureflags.models import HistoryEntry, Segment
+from featureflags.models.changesets import MemberState
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Restoration:
-    """What restoring an entry of the history would write."""
+    """The change that restores an entry of the history."""
 
-    change: SegmentChange
-    segment_pk: int | None
-    """None: the segment is deleted, and is created again."""
-    delta: SegmentDelta
-    members: dict[str, MemberState]
-    """By user key, as they will be."""
+    entry: HistoryEntry
+    change: Change
+    """Its `before` is None if the segment is deleted, and is created again."""
     ended: int
-    """Memberships that have ended since, which are not brought back."""
+    """Memberships that have ended since, which are not restored."""
+
+    @property
+    def permissions(self) -> list[str]:
+        """Django's permissions that it takes."""
+        wanted = ["change_segment" if self.change.before is not None else "add_segment"]
+        if self.change.members:
+            wanted += [f"{verb}_segmentmember" for verb in ("add", "change", "delete")]
+        return [f"featureflags.{name}" for name in wanted]
 
 
-def restoration(change: SegmentChange) -> Restoration:
-    """What it takes to make the segment again what it was after this change; after a deletion,
-    what it was before."""
-    deleted = change.after is None
-    wanted = state_before(change) if deleted else state_after(change)
+def restoration(entry: HistoryEntry) -> Restoration:
+    """The change that makes the segment what it was after this entry; after a deletion, what it
+    was before it."""
+    deleted = entry.after is None
+    wanted = state_before(entry) if deleted else state_after(entry)
     if wanted is None:
-        raise ValueError("a change has a definition before or after it")
+        raise ValueError("a history entry has a definition before or after it")
     with fresh_rows():
-        pk = Segment.objects.filter(key=wanted.key).values_list("pk", flat=True).first()
-    now = None if pk is None else Segment.objects.filter(pk=pk).states()[pk]
-    current = stored_members(pk)
+        stored = Segment.objects.filter(key=wanted.key).first()
+    now = None if stored is None else stored.as_state()
+    current = stored_members(wanted.key)
     # Undo the deletion itself too.
-    since = change.pk - 1 if deleted else change.pk
+    since = entry.pk - 1 if deleted else entry.pk
     then = members_undone(wanted.key, current, since=since)
     lasting = {
         user: state for user, state in then.items() if current.get(user) == state or _lasts(state)
     }
-    return Restoration(
-        change=change,
-        segment_pk=pk,
-        delta=SegmentDelta(before=now, after=wanted, members=member_deltas(current, lasting)),
-        members=lasting,
-        ended=len(then) - len(lasting),
+    change = Change(
+        before=now,
+        after=wanted,
+        members=member_changes(current, lasting),
+        expected_version=None if now is None else now.version,
+        restores=entry.pk,
     )
+    return Restoration(entry=entry, change=change, ended=len(then) - len(lasting))
 
 
 def _lasts(state: MemberState) -> bool:
     return state.expires_at is None or state.expires_at > timezone.now()
-
-
-def restore(
-    planned: Restoration, *, note: str = "", source: str = "", moved: Moved | None = None
-) -> Segment:
-    """Write it. `moved`: the numbers, if they are known.
-
-    Raises StaleSegment where the segment is no longer what it was when this was planned, and
-    ValidationError where the rules may not be saved any more (they name what is gone), or where
-    there are too many members. Nothing is written then.
-    """
-    known = {} if moved is None else {planned.delta.state.key: moved}
-    with segment_change(note=note, source=source, restores=planned.change.pk, moved=known):
-        segment = Segment(key=planned.delta.state.key)
-        if planned.segment_pk is not None:
-            with fresh_rows():
-                segment = Segment.objects.get(pk=planned.segment_pk)
-        _fill(segment, planned)
-        before = planned.delta.before
-        segment.save(expected_version=None if before is None else before.version)
-        replace_members(segment, planned.members)
-    return segment
-
-
-def _fill(segment: Segment, planned: Restoration) -> None:
-    wanted = planned.delta.state
-    segment.name, segment.description = wanted.name, wanted.description
-    segment.is_active, segment.rules = wanted.is_active, wanted.rules

@@ -7,7 +7,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from featureflags.editing.documents import export_segments
+from featureflags.editing import export_segments
 from featureflags.management.arguments import as_json
 from featureflags.segments.export import NotExportable
 
@@ -16,7 +16,7 @@ Write segments as JSON, in the form that LaunchDarkly's file data source reads.
 
   manage.py export_segments > segments.json
   manage.py export_segments employee new_user
-  manage.py export_segments --native > backup.json    with all that LaunchDarkly lacks
+  manage.py export_segments --native > backup.json    with what LaunchDarkly cannot hold
 """
 
 
@@ -29,7 +29,7 @@ class Command(BaseCommand):
         parser.add_argument(
             "--native",
             action="store_true",
-            help="for import_segments alone: exists, expiring members, inactive segments",
+            help="for import_segments only: exists, expiring members, inactive segments",
         )
 
     def handle(self, *_args: Any, **options: Any) -> None:

@@ -9,23 +9,27 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from featureflags.editing.confirmation import Examination, why_in_words
-from featureflags.editing.documents import NotImportable
-from featureflags.editing.importing import Change, import_segments
+from featureflags.editing import (
+    Examination,
+    NotImportable,
+    change_in_words,
+    import_segments,
+    why_in_words,
+)
 from featureflags.management.segment_output import read_json
 
 HELP = """\
-Create and change segments from a JSON file: what export_segments writes, or the file of
-LaunchDarkly's file data source. All of it is written, or nothing; segments that the file does
-not name stay. It says what changes, and how many users enter and leave.
+Create and change segments from a JSON file, as export_segments or LaunchDarkly's file data
+source writes it. All of it is written, or nothing; segments that the file does not name stay as
+they are. The output lists what changes, and how many users enter and leave.
 
   manage.py import_segments segments.json --dry-run
   manage.py import_segments segments.json
   manage.py import_segments segments.json --confirm --confirm-key beta --note "End of the beta"
 
-What moves many users (CONFIRM_PERCENT, CONFIRM_USERS), or flags that are on rest on, is written
-only with --confirm; to deactivate a segment that a flag targets takes --confirm-key with its key.
-On a terminal you are asked instead.
+A change that moves many users (CONFIRM_PERCENT, CONFIRM_USERS), or of a segment that a flag uses
+which is on, needs --confirm. To deactivate a segment that a flag targets needs --confirm-key with
+its key. On a terminal the command asks instead.
 """
 
 
@@ -37,33 +41,35 @@ class Command(BaseCommand):
         parser.add_argument("file", metavar="FILE", help="JSON with an object “segments”")
         parser.add_argument("--dry-run", action="store_true", help="write nothing")
         parser.add_argument(
-            "--confirm", action="store_true", help="write what has to be confirmed, unasked"
+            "--confirm",
+            action="store_true",
+            help="write changes that must be confirmed, without asking",
         )
         parser.add_argument(
             "--confirm-key",
             action="append",
             default=[],
             metavar="KEY",
-            help="a segment that may be deactivated while flags target it; may be repeated",
+            help="a segment that may be deactivated while flags target it; can be repeated",
         )
         parser.add_argument("--note", default="", help="why, for the history")
         parser.add_argument(
-            "--no-input", "--noinput", action="store_true", help="ask nothing, refuse instead"
+            "--no-input", "--noinput", action="store_true", help="never ask, refuse instead"
         )
 
     def handle(self, *_args: Any, **options: Any) -> None:
         document = read_json(options["file"])
         planned = self._import(document, dry_run=True)
-        for change in planned:
-            self._tell(change)
+        for one in planned:
+            self._show(one)
         written = options["dry_run"] or not planned or self._write(document, planned, options)
         done = "would change" if options["dry_run"] else "changed"
         if written:
             self.stdout.write(f"{len(planned)} of {_number_in(document)} segments {done}.")
 
-    def _write(self, document: object, planned: list[Change], options: dict[str, Any]) -> bool:
-        """Whether it was written; False if somebody said no. Raises CommandError."""
-        asking = [each.examination for each in planned if each.examination.needs_confirmation]
+    def _write(self, document: object, planned: list[Examination], options: dict[str, Any]) -> bool:
+        """False if somebody answered no. Raises CommandError."""
+        asking = [each for each in planned if each.needs_confirmation]
         left = _unconfirmed(asking, confirm=options["confirm"], keys=options["confirm_key"])
         if left and (options["no_input"] or not sys.stdin.isatty()):
             raise CommandError(_refusal(left))
@@ -73,20 +79,20 @@ class Command(BaseCommand):
         self._import(document, note=options["note"], expected=planned)
         return True
 
-    def _import(self, document: object, **options: Any) -> list[Change]:
+    def _import(self, document: object, **options: Any) -> list[Examination]:
         try:
             return import_segments(document, **options)
         except NotImportable as error:
             lines = "".join(f"\n  {problem}" for problem in error.problems)
             raise CommandError(f"Nothing was imported:{lines}") from error
 
-    def _tell(self, change: Change) -> None:
-        self.stdout.write(change.key)
-        for line in change.lines:
+    def _show(self, one: Examination) -> None:
+        self.stdout.write(one.key)
+        for line in change_in_words(one.change, with_addresses=False):
             self.stdout.write(f"  {line}")
-        moved = change.moved
+        moved = one.moved
         self.stdout.write(f"  users entering: {moved.entering:,}, leaving: {moved.leaving:,}")
-        for sentence in why_in_words(change.examination):
+        for sentence in why_in_words(one):
             self.stdout.write(f"  ! {sentence}")
 
     def _ask(self, one: Examination) -> bool:
@@ -105,7 +111,7 @@ def _refusal(left: Collection[Examination]) -> str:
     lines = [f"\n  {one.key}: {sentence}" for one in left for sentence in why_in_words(one)]
     wanted = ["--confirm"] if any(not one.needs_key for one in left) else []
     wanted += [f"--confirm-key {one.key}" for one in left if one.needs_key]
-    return f"Nothing was imported. To import it all the same: {' '.join(wanted)}{''.join(lines)}"
+    return f"Nothing was imported. To import it anyway: {' '.join(wanted)}{''.join(lines)}"
 
 
 def _number_in(document: object) -> int:

@@ -8,8 +8,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
 
-from featureflags.audience.explain_sql import ClauseCost, clause_costs
-from featureflags.audience.sizes import SegmentSize, segment_sizes
+from featureflags.audience import ClauseCost, SegmentSize, clause_costs, segment_sizes
 from featureflags.cache.compiled_rules import current_ruleset
 from featureflags.management.arguments import as_json, in_columns
 from users.times import now_in_microseconds

@@ -15,7 +15,7 @@ from django.utils import timezone
 from pytest_django.fixtures import Settings
 
 from config.settings.caches import redis_caches
-from featureflags.admin.dashboard import answers_part, segments_part, users_part, warmings_part
+from featureflags.admin.dashboard import answers_part, segments_part, users_part, warm_ups_part
 from featureflags.audience.stored_sizes import count_everything
 from featureflags.cache import counters
 from featureflags.evaluation import is_enabled
@@ -154,7 +154,7 @@ def test_the_last_warmings_with_their_progress(staff: Client) -> None:
     UserFactory.create_batch(3)
     for _ in range(4):
         warm(aim_for(None, everyone=True, force=True))
-    found = warmings_part()
+    found = warm_ups_part()
     assert len(found) == 3
     assert (found[0].users, found[0].planned, found[0].percent) == (4, 4, 100)
     run = WarmRun.objects.first()
@@ -171,7 +171,7 @@ class TestPermissions:
         [
             ("view_user", "dashboard-users"),
             ("view_segment", "dashboard-segments"),
-            ("view_warmrun", "dashboard-warmings"),
+            ("view_warmrun", "dashboard-warm-ups"),
         ],
     )
     def test_each_part_for_those_who_may_see_it(
@@ -181,7 +181,7 @@ class TestPermissions:
         viewer.user_permissions.add(Permission.objects.get(codename=codename))
         client.force_login(viewer)
         found = page(client)
-        parts = {"dashboard-users", "dashboard-segments", "dashboard-warmings"}
+        parts = {"dashboard-users", "dashboard-segments", "dashboard-warm-ups"}
         assert {part for part in parts if f'id="{part}"' in found} == {shown}
         assert 'id="dashboard-answers"' in found
         assert 'id="launchdarkly-connection"' in found

@@ -9,7 +9,7 @@ from pytest_django.fixtures import Settings
 
 from featureflags.evaluation import is_enabled
 from featureflags.launchdarkly.client import close
-from featureflags.models import FlagCount, Segment, SegmentChange
+from featureflags.models import FlagCount, HistoryEntry, Segment
 from tests.factories import UserFactory
 from tests.services.flag_json import boolean_flag, rollout, segment_rule
 from tests.services.launchdarkly import LaunchDarklyServer
@@ -24,7 +24,7 @@ def pages(user: User) -> dict[str, str]:
     employee.is_active = True
     employee.description = "Changed"
     employee.save()
-    first = SegmentChange.objects.filter(segment_key="employee").earliest("pk")
+    first = HistoryEntry.objects.filter(segment_key="employee").earliest("pk")
     return {
         reverse(
             "admin:featureflags_usercontext", args=[user.pk]

@@ -67,9 +67,9 @@ def cancel_page(run: int) -> str:
 def test_the_page_tells_progress_rate_failures_and_what_is_left(viewer: Client, run: int) -> None:
     page = viewer.get(page_of(run)).content.decode()
     assert '<progress max="100" value="50"' in page
-    assert "1 of 3 done, 0 under way, 0 failed" in page
+    assert "1 of 3 done, 0 running, 0 failed" in page
     assert "3 of 6 read" in page
-    assert "1 written, 1 left as they were, 1 failed" in page
+    assert "1 written, 1 kept, 1 failed" in page
     assert re.search(r"\d+ users a second", page)
     assert "Everybody" in page
     left = re.findall(r'<th scope="row">(\d+)</th><td>(\w+)</td>', page)
@@ -104,13 +104,13 @@ def test_the_list_costs_the_same_for_many_runs(viewer: Client) -> None:
 
 
 def test_a_run_is_cancelled_by_post_and_written_down(operator: Client, run: int) -> None:
-    assert "Cancel this warming" in operator.get(page_of(run)).content.decode()
+    assert "Cancel this warm-up" in operator.get(page_of(run)).content.decode()
     assert operator.get(cancel_page(run)).status_code == 405
     assert WarmRun.objects.get().state == WarmRun.State.RUNNING
     page = operator.post(cancel_page(run), follow=True).content.decode()
-    assert "The warming is cancelled." in page
+    assert "The cache warm-up is cancelled." in page
     assert ">Cancelled</h2>" in page
-    assert "Cancel this warming" not in page
+    assert "Cancel this warm-up" not in page
     assert claim(run) is None
     entry = LogEntry.objects.get()
     assert (entry.object_id, entry.get_change_message()) == (str(run), "Cancelled.")
@@ -140,5 +140,5 @@ def test_nothing_is_added_edited_or_deleted_by_hand(operator: Client, run: int) 
     operator.post(page_of(run), {"state": "done", "users_planned": 1})
     assert WarmRun.objects.get().users_planned == 6
     elsewhere = operator.get(page_of(run + 1), follow=True)
-    assert "There is no such warming" in elsewhere.content.decode()
+    assert "This cache warm-up does not exist" in elsewhere.content.decode()
     assert WarmRange.objects.count() == 3

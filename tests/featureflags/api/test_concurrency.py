@@ -13,8 +13,8 @@ from django.utils import timezone
 from pytest_django.fixtures import Settings
 from rest_framework.test import APIClient
 
-from featureflags.models import Segment, SegmentChange, SegmentMember
-from featureflags.models.changesets import segment_change
+from featureflags.models import HistoryEntry, Segment, SegmentMember
+from featureflags.models.changesets import open_changeset
 from tests.conftest import FlagFile
 from tests.factories import SegmentFactory, SegmentMemberFactory, UserFactory, clause, rule
 from tests.services.flag_json import boolean_flag, segment_rule
@@ -81,7 +81,7 @@ class TestSaving:
         done = root.patch(ONE, confirmed)
         assert (done.status_code, done.json()["version"]) == (200, 2)
         assert {"confirm", "note"}.isdisjoint(done.json())
-        entry = SegmentChange.objects.latest("pk")
+        entry = HistoryEntry.objects.latest("pk")
         assert (entry.actor, entry.source, entry.note) == (actor, "api", "Teams pay")
         assert (entry.entering, entry.leaving) == (3, 3)
 
@@ -158,12 +158,12 @@ class TestDisappearing:
         assert off.status_code == 200
         gone = root.delete(ONE, {"confirm": "paying", "note": "No longer sold"})
         assert gone.status_code == 204
-        entry = SegmentChange.objects.latest("pk")
+        entry = HistoryEntry.objects.latest("pk")
         assert (entry.kind, entry.note, entry.source) == ("deleted", "No longer sold", "api")
 
     def test_as_a_parameter_too(self, root: APIClient, paying: Segment) -> None:
         assert root.delete(f"{ONE}?confirm=paying&note=Gone").status_code == 204
-        assert SegmentChange.objects.latest("pk").note == "Gone"
+        assert HistoryEntry.objects.latest("pk").note == "Gone"
 
     def test_nobody_can_tell_without_launchdarkly(
         self, root: APIClient, settings: Settings
@@ -197,7 +197,7 @@ class TestMembers:
         assert not SegmentMember.objects.exists()
         made = root.post(MEMBERS, {**body, "confirm": refused.json()["confirm"]})
         assert made.status_code == 201
-        entry = SegmentChange.objects.latest("pk")
+        entry = HistoryEntry.objects.latest("pk")
         assert (entry.note, entry.source, entry.entering) == ("Asked for", "api", 1)
         one = f"{MEMBERS}{user.pk}/"
         assert root.patch(one, {"kind": "exclude"}).status_code == 409
@@ -205,7 +205,7 @@ class TestMembers:
         assert root.patch(one, {"reason": "Tells nobody in or out"}).status_code == 200
         assert root.delete(one).status_code == 409
         assert root.delete(one, {"confirm": True, "note": "Left"}).status_code == 204
-        assert SegmentChange.objects.latest("pk").note == "Left"
+        assert HistoryEntry.objects.latest("pk").note == "Left"
 
     def test_what_is_wrong_is_400_first(self, root: APIClient, paying: Segment) -> None:
         member = SegmentMemberFactory.create(segment=paying)
@@ -220,7 +220,7 @@ class TestStale:
     def rename(self, name: str) -> None:
         stored = Segment.objects.get(key="paying")
         stored.name = name
-        with segment_change(actor=UserFactory.create(name="Ada"), note="Better"):
+        with open_changeset(actor=UserFactory.create(name="Ada"), note="Better"):
             stored.save()
 
     def test_a_version_in_the_body(self, root: APIClient, paying: Segment) -> None:
@@ -296,7 +296,7 @@ class TestHistory:
     def test_the_changes_in_words_and_numbers(
         self, root: APIClient, paying: Segment, actor: User
     ) -> None:
-        with segment_change(actor=actor, note="Teams", source="api"):
+        with open_changeset(actor=actor, note="Teams", source="api"):
             paying.rules = TEAM
             paying.save()
         body = root.get(f"{ONE}changes/").json()
@@ -343,7 +343,7 @@ class TestHistory:
 
 class TestRestore:
     def test_it_asks_and_then_makes_a_new_change(self, root: APIClient, paying: Segment) -> None:
-        wanted = SegmentChange.objects.latest("pk")
+        wanted = HistoryEntry.objects.latest("pk")
         paying.rules = TEAM
         paying.save()
         refused = root.post(f"{ONE}restore/", {"change": wanted.pk})
@@ -352,23 +352,23 @@ class TestRestore:
         body = {"change": wanted.pk, "confirm": token, "note": "Undo"}
         done = root.post(f"{ONE}restore/", body)
         assert (done.status_code, done.json()["version"], done.json()["rules"]) == (200, 3, PRO)
-        entry = SegmentChange.objects.latest("pk")
+        entry = HistoryEntry.objects.latest("pk")
         assert (entry.restored, entry.note, entry.source) == (wanted, "Undo", "api")
 
     def test_what_is_deleted_comes_back(self, root: APIClient, paying: Segment) -> None:
         paying.delete()
-        change = SegmentChange.objects.latest("pk")
+        change = HistoryEntry.objects.latest("pk")
         done = root.post(f"{ONE}restore/", {"change": change.pk, "confirm": True})
         assert (done.status_code, done.json()["version"]) == (200, 2)
 
     def test_a_change_of_another_segment_is_404(self, root: APIClient, paying: Segment) -> None:
-        other = SegmentChange.objects.filter(segment_key="employee").latest("pk")
+        other = HistoryEntry.objects.filter(segment_key="employee").latest("pk")
         assert root.post(f"{ONE}restore/", {"change": other.pk}).status_code == 404
 
     def test_it_takes_the_permissions_of_what_it_does(
         self, by_session: Caller, paying: Segment
     ) -> None:
-        wanted = SegmentChange.objects.latest("pk")
+        wanted = HistoryEntry.objects.latest("pk")
         SegmentMemberFactory.create(segment=paying)
         body = {"change": wanted.pk, "confirm": True}
 

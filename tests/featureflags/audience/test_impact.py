@@ -81,7 +81,7 @@ def test_a_change_is_compared_with_what_is_saved(five: None) -> None:
     assert numbers(impact) == (2, 2, 2)
     assert sampled(impact.entering) == ["b@agpt.co", "c@example.com"]
     assert sampled(impact.leaving) == ["a@agpt.co", "e@example.com"]
-    assert impact.moved == 4
+    assert impact.moved.count == 4
     assert numbers(ask("s", PRO)) == (2, 0, 0)
     assert sampled(ask("s", PRO).matching) == ["a@agpt.co", "e@example.com"]
 
@@ -140,7 +140,7 @@ def test_named_users_are_judged_by_themselves(five: None) -> None:
         ["b@agpt.co"],
         ["e@example.com"],
     )
-    assert impact_on(after, [by_email["c"]]).moved == 0
+    assert impact_on(after, [by_email["c"]]).moved.count == 0
 
 
 def test_no_more_than_a_few_users_are_shown(db: None) -> None:

@@ -13,7 +13,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from featureflags.audience import member_pages
-from featureflags.audience.member_pages import How, Member, Page, Roster, Wanted
+from featureflags.audience.member_pages import AudienceFilter, How, Member, Page, SegmentAudience
 from featureflags.audience.sql.statement_timeout import TimeIsUp
 from featureflags.cache.compiled_rules import current_ruleset
 from featureflags.models import Segment, SegmentMember
@@ -32,10 +32,10 @@ def days_ago(days: float) -> datetime.datetime:
     return timezone.now() - datetime.timedelta(days=days)
 
 
-def of(key: str, *, expected: int | None = None, **wanted: Any) -> Roster:
+def of(key: str, *, expected: int | None = None, **wanted: Any) -> SegmentAudience:
     ruleset = current_ruleset().ruleset
-    return Roster(
-        ruleset, key, now=now_in_microseconds(), wanted=Wanted(**wanted), expected=expected
+    return SegmentAudience(
+        ruleset, key, now=now_in_microseconds(), wanted=AudienceFilter(**wanted), expected=expected
     )
 
 

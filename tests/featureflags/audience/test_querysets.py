@@ -189,7 +189,7 @@ def test_segments_that_rest_on_too_many_are_left_to_python(four: None) -> None:
     ruleset = current_ruleset().ruleset.evolve(levels, version=1)
     compiled = compile_segment(ruleset, "l39", now=0)
     assert not compiled.exact
-    assert "rests on more than SQL should hold" in compiled.why_inexact[0]
+    assert "uses more clauses than SQL should hold" in compiled.why_inexact[0]
     assert User.objects.filter(compiled.upper).count() == 4
     assert compile_segment(ruleset, "l3", now=0).exact
 

@@ -16,7 +16,12 @@ from pytest_django import DjangoCaptureOnCommitCallbacks
 from featureflags.audience import stored_sizes
 from featureflags.audience.sizes import segment_sizes
 from featureflags.audience.sql.statement_timeout import TimeIsUp
-from featureflags.audience.stored_sizes import count_changed, count_everything, fingerprint, history
+from featureflags.audience.stored_sizes import (
+    count_changed,
+    count_everything,
+    daily_counts,
+    fingerprint,
+)
 from featureflags.cache.compiled_rules import current_ruleset
 from featureflags.management.due_tasks import scheduled_tasks
 from featureflags.models import Segment, SegmentCount, SegmentMember, SegmentSize, UserCount
@@ -65,7 +70,7 @@ class TestCounting:
         count_everything()
         german()
         count_everything()
-        [row] = history(["germans"])["germans"]
+        [row] = daily_counts(["germans"])["germans"]
         assert (row.day, row.at_least) == (timezone.localdate(), 1)
         assert UserCount.objects.get().users == 1
 

@@ -214,7 +214,7 @@ class TestThePage:
         client.force_login(tester)
         response = client.post(URL, {"flag:new-checkout": "5"})
         assert response.status_code == 200
-        assert b"This is no boolean." in response.content
+        assert b"This is not of the type boolean." in response.content
         assert b"This is not JSON." in client.post(URL, {"flag:new-checkout": "{"}).content
         assert COOKIE not in client.cookies
 
@@ -222,7 +222,7 @@ class TestThePage:
         client.force_login(tester)
         noise = "".join(chr(0x4E00 + number * 7 % 9000) for number in range(3000))
         response = client.post(URL, {"flag:accent-colour": noise})
-        assert b"more than a cookie holds" in response.content
+        assert b"A cookie cannot hold this much" in response.content
         assert COOKIE not in client.cookies
 
     def test_the_cookie_is_as_secure_as_the_session_s(

@@ -15,7 +15,7 @@ from django.utils import timezone
 from ldclient.integrations import Files
 
 from featureflags.editing.documents import export_segments, read_segments
-from featureflags.models import Segment, SegmentChange, SegmentMember
+from featureflags.models import HistoryEntry, Segment, SegmentMember
 from featureflags.models.versions import RulesetVersion
 from tests.conftest import FlagFile
 from tests.factories import SegmentFactory, SegmentMemberFactory, UserFactory, clause, rule
@@ -175,7 +175,9 @@ def test_a_cycle_through_a_stored_segment_is_refused(
     path = write(
         tmp_path / "f.json", {"beta": {"rules": [rule(clause("", "segmentMatch", "wide"))]}}
     )
-    assert "rest on each other: beta → wide → beta" in (call("import_segments", path).error or "")
+    assert "name each other in a circle: beta → wide → beta" in (
+        call("import_segments", path).error or ""
+    )
 
 
 def test_two_segments_may_swap_which_rests_on_which(
@@ -200,7 +202,7 @@ class TestGuards:
 
     @pytest.fixture
     def teams(self, tmp_path: Path) -> str:
-        """It moves three of sixty, and a flag that is on rests on it."""
+        """It moves three of sixty, and a flag that is on uses it."""
         rules = [rule(clause("custom_plan", "in", "pro", "team"))]
         return write(tmp_path / "teams.json", self.beta(rules=rules))
 
@@ -217,13 +219,13 @@ class TestGuards:
         before = read_segments()
         ended = call("import_segments", teams)
         assert ended.error is not None
-        assert "To import it all the same: --confirm\n" in ended.error
-        assert "beta: A flag that is on rests on this segment: new-checkout." in ended.error
+        assert "To import it anyway: --confirm\n" in ended.error
+        assert "beta: A flag that is on uses this segment: new-checkout." in ended.error
         assert "users entering: 3, leaving: 0" in ended.out
         assert read_segments() == before
         done = call("import_segments", teams, "--confirm", "--note", "Teams pay")
         assert done.out.endswith("1 of 1 segments changed.\n")
-        entry = SegmentChange.objects.latest("pk")
+        entry = HistoryEntry.objects.latest("pk")
         assert (entry.source, entry.note) == ("import_segments", "Teams pay")
         assert (entry.entering, entry.leaving, entry.actor) == (3, 0, None)
 
@@ -241,7 +243,7 @@ class TestGuards:
 
     def test_to_deactivate_takes_the_key(self, call: Call, inactive: str) -> None:
         ended = call("import_segments", inactive, "--confirm")
-        assert "To import it all the same: --confirm-key beta\n" in (ended.error or "")
+        assert "To import it anyway: --confirm-key beta\n" in (ended.error or "")
         assert call("import_segments", inactive, "--confirm-key", "wide").error is not None
         assert Segment.objects.get(key="beta").is_active
         assert call("import_segments", inactive, "--confirm-key", "beta").error is None

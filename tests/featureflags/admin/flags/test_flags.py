@@ -99,7 +99,7 @@ class TestList:
 
     def test_how_often_it_was_evaluated(self, viewer: Client, flag_file: FlagFile) -> None:
         flag_file(boolean_flag("beta"))
-        assert "No evaluation was counted yet." in viewer.get(LIST).content.decode()
+        assert "No evaluation has been counted yet." in viewer.get(LIST).content.decode()
         for _ in range(3):
             is_enabled("beta", anonymous_key="x")
         counters.flush()
@@ -202,8 +202,8 @@ class TestPage:
         facts = dict(response.context["facts"])
         assert facts["Declared in code"] == "No"
         assert facts["Values"] == "true, false"
-        assert facts["Last evaluated"] == "No evaluation was counted yet."
-        assert facts["Last changed"].startswith("LaunchDarkly's REST API alone knows. Not set")
+        assert facts["Last evaluated"] == "No evaluation has been counted yet."
+        assert facts["Last changed"].startswith("Only LaunchDarkly's REST API knows. Not set")
 
     def test_what_is_wrong_with_it(self, viewer: Client, flag_file: FlagFile) -> None:
         misleading = flag_rule(flag_clause("segments", "contains", "user"))

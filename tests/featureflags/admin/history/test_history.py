@@ -15,8 +15,8 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
-from featureflags.models import Segment, SegmentChange, SegmentMember
-from featureflags.models.changesets import segment_change
+from featureflags.models import HistoryEntry, Segment, SegmentMember
+from featureflags.models.changesets import open_changeset
 from tests.conftest import FlagFile
 from tests.factories import SegmentFactory, SegmentMemberFactory, UserFactory, clause, rule
 from tests.featureflags.admin.asking import answer, is_asked, reasons
@@ -49,7 +49,7 @@ def staff(client: Client, root: User) -> Client:
 
 @pytest.fixture
 def paying(root: User) -> Segment:
-    with segment_change(actor=root, note="For <sales>", source="admin"):
+    with open_changeset(actor=root, note="For <sales>", source="admin"):
         return SegmentFactory.create(key="paying", name="Paying", rules=PRO)
 
 
@@ -70,18 +70,18 @@ def compare(key: str, **chosen: object) -> str:
     return f"{reverse('admin:featureflags_segment_compare', args=[key])}?{query}"
 
 
-def restore(change: SegmentChange) -> str:
+def restore(change: HistoryEntry) -> str:
     return reverse("admin:featureflags_segment_restore", args=[change.pk])
 
 
-def first(key: str) -> SegmentChange:
-    change = SegmentChange.objects.filter(segment_key=key).last()
+def first(key: str) -> HistoryEntry:
+    change = HistoryEntry.objects.filter(segment_key=key).last()
     assert change is not None
     return change
 
 
-def last(key: str) -> SegmentChange:
-    change = SegmentChange.objects.filter(segment_key=key).first()
+def last(key: str) -> HistoryEntry:
+    change = HistoryEntry.objects.filter(segment_key=key).first()
     assert change is not None
     return change
 
@@ -130,7 +130,7 @@ class TestHistory:
     def test_who_may_not_see_users_reads_keys(self, client: Client, paying: Segment) -> None:
         member = SegmentMemberFactory.create(segment=paying, user__email="vip@example.com")
         nameless = UserFactory.create(name="", email="nameless@example.com")
-        with segment_change(actor=nameless):
+        with open_changeset(actor=nameless):
             Segment.objects.filter(pk=paying.pk).update(name="Other")
         text = as_person(client, "view_segment").get(history(paying)).content.decode()
         assert "@example.com" not in text
@@ -175,11 +175,11 @@ class TestHistory:
         queries()
         actors = UserFactory.create_batch(24)
         for actor in actors[:4]:
-            with segment_change(actor=actor):
+            with open_changeset(actor=actor):
                 SegmentMemberFactory.create(segment=paying)
         few = queries()
         for actor in actors[4:]:
-            with segment_change(actor=actor):
+            with open_changeset(actor=actor):
                 SegmentMemberFactory.create_batch(7, segment=paying)
         assert len(staff.get(history(paying)).context["entries"]) == 25
         assert queries() == few
@@ -381,7 +381,7 @@ class TestRestore:
 
     def test_what_is_so_already_needs_nothing(self, staff: Client, paying: Segment) -> None:
         response = staff.get(restore(first("paying")), follow=True)
-        assert told(response) == ["The segment is just so already: there is nothing to restore."]
+        assert told(response) == ["There is nothing to restore: the segment is the same now."]
 
     def test_unknown_changes(self, staff: Client) -> None:
         address = reverse("admin:featureflags_segment_restore", args=[10**9])

@@ -15,7 +15,7 @@ from featureflags.admin.rule_editor import preview
 from featureflags.audience.sql.statement_timeout import TimeIsUp
 from featureflags.evaluation import is_enabled
 from featureflags.launchdarkly.client import close
-from featureflags.models import SegmentChange, SegmentMember
+from featureflags.models import HistoryEntry, SegmentMember
 from featureflags.models.versions import RulesetVersion
 from tests.browser.conftest import person_with
 from tests.factories import SegmentFactory, SegmentMemberFactory, UserFactory, clause, rule
@@ -163,11 +163,11 @@ def test_it_takes_post_alone_with_a_token_of_the_form(looker: Client) -> None:
 
 def test_it_writes_nothing(looker: Client, people: None) -> None:
     segment = SegmentFactory.create(key="s", rules=[PRO])
-    before = (RulesetVersion.read(), SegmentChange.objects.count())
+    before = (RulesetVersion.read(), HistoryEntry.objects.count())
     ask(looker, TEAM, segment="s")
     segment.refresh_from_db()
     assert segment.rules == [PRO]
-    assert (RulesetVersion.read(), SegmentChange.objects.count()) == before
+    assert (RulesetVersion.read(), HistoryEntry.objects.count()) == before
 
 
 def test_when_time_is_up_numbers_are_lower_bounds(
@@ -194,7 +194,7 @@ def test_a_database_that_does_not_answer_is_said_in_words(
         raise OperationalError("gone")
 
     monkeypatch.setattr(preview, "impact_of", gone)
-    assert "The database does not answer just now." in text(ask(looker, PRO))
+    assert "The database does not answer at the moment." in text(ask(looker, PRO))
 
 
 def test_launchdarkly_is_told_nothing(looker: Client, people: None, settings: Settings) -> None:

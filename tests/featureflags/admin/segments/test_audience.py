@@ -119,7 +119,7 @@ class TestList:
         response = viewer.get(LIST, {"entered": "7"})
         assert shown(response) == ["by", "new"]
         assert "Other changes of a user, such as their plan" in response.content.decode()
-        assert "Nobody is found." in viewer.get(LIST, {"q": "nobody"}).content.decode()
+        assert "Nobody matches." in viewer.get(LIST, {"q": "nobody"}).content.decode()
 
     @pytest.mark.parametrize(
         "query",

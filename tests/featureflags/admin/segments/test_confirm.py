@@ -14,7 +14,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from pytest_django.fixtures import Settings
 
-from featureflags.models import Segment, SegmentChange
+from featureflags.models import HistoryEntry, Segment
 from tests.conftest import FlagFile
 from tests.factories import SegmentFactory, SegmentMemberFactory, UserFactory, clause, rule
 from tests.featureflags.admin.asking import answer, is_asked, reasons
@@ -89,7 +89,7 @@ class TestSaving:
         page = asked.content.decode()
         for told in (
             "It moves more than 10 % of all users, or more than 1,000.",
-            "A flag that is on rests on this segment: new-checkout.",
+            "A flag that is on uses this segment: new-checkout.",
             "+3",
             "\u22123",
             "pro2@example.com",
@@ -105,7 +105,7 @@ class TestSaving:
         assert (saved.status_code, saved.url) == (302, LIST)
         paying.refresh_from_db()
         assert paying.rules == TEAM
-        entry = SegmentChange.objects.latest("pk")
+        entry = HistoryEntry.objects.latest("pk")
         assert (entry.entering, entry.leaving) == (3, 3)
         assert (entry.note, entry.source) == ("Teams <pay> more", "admin")
 
@@ -129,7 +129,7 @@ class TestSaving:
         saved = staff.post(change(quiet), form(quiet, name="Other", note="Clearer"))
         assert saved.status_code == 302
         assert Segment.objects.get(pk=quiet.pk).name == "Other"
-        assert SegmentChange.objects.latest("pk").note == "Clearer"
+        assert HistoryEntry.objects.latest("pk").note == "Clearer"
 
     def test_a_new_name_asks_nothing_even_if_a_flag_rests_on_it(
         self, staff: Client, paying: Segment
@@ -248,7 +248,7 @@ class TestDeleting:
         gone = answer(staff, page, keys=("paying",), note="No longer sold")
         assert (gone.status_code, gone.url) == (302, LIST)
         assert not Segment.objects.filter(key="paying").exists()
-        entry = SegmentChange.objects.latest("pk")
+        entry = HistoryEntry.objects.latest("pk")
         assert (entry.kind, entry.note, entry.leaving) == ("deleted", "No longer sold", 4)
         assert LogEntry.objects.get().action_flag == 3
 
@@ -294,7 +294,7 @@ class TestDeleting:
         assert Segment.objects.filter(pk__in=chosen).count() == 3
         assert answer(staff, again, keys=("paying",)).status_code == 302
         assert not Segment.objects.filter(pk__in=chosen).exists()
-        entries = SegmentChange.objects.filter(kind="deleted")
+        entries = HistoryEntry.objects.filter(kind="deleted")
         assert set(entries.values_list("segment_key", flat=True)) == {"paying", "quiet", "other"}
 
     def test_a_segment_with_thousands_of_members_costs_few_queries(

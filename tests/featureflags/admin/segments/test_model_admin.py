@@ -19,7 +19,8 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
-from featureflags.admin.segments.model_admin import SegmentAdmin, rules_in_words
+from featureflags.admin.segments.columns import in_words
+from featureflags.admin.segments.model_admin import SegmentAdmin
 from featureflags.models import Segment
 from featureflags.models.versions import RulesetVersion
 from tests.factories import SegmentFactory, SegmentMemberFactory, UserFactory, clause, rule
@@ -256,12 +257,14 @@ def test_the_list_tells_rules_in_words_and_counts_members(staff: Client) -> None
 
 def test_rules_in_words() -> None:
     two = rule(clause("role", "in", "user"), clause("name", "contains", "x", negate=True))
-    assert rules_in_words([]) == "No rules"
-    assert rules_in_words({}) == "Broken: The rules must be a list"
-    assert rules_in_words([{"clauses": []}]) == "(a broken rule)"
+    assert in_words(Segment(rules=[])) == "No rules"
+    assert in_words(Segment(rules={})) == "Broken: The rules must be a list"
+    assert in_words(Segment(rules=[{"clauses": []}])) == "(a broken rule)"
     expected = 'Role is any of "user" and Name does not contain "x"'
-    assert rules_in_words([two]) == expected
-    assert rules_in_words([two, *GERMANS * 4]).endswith('is any of "DE" (and 2 more rules)')
+    assert in_words(Segment(rules=[two])) == expected
+    assert in_words(Segment(rules=[two, *GERMANS * 4])).endswith(
+        'is any of "DE" (and 2 more rules)'
+    )
 
 
 def test_a_list_of_25_costs_as_much_as_one_of_5(staff: Client) -> None:

@@ -11,9 +11,9 @@ from django.db import connections
 from django.test import Client
 from django.urls import reverse
 
-from featureflags.admin.segments.save import Conflict
+from featureflags.admin.segments.conflict import Conflict
 from featureflags.models import Segment, StaleSegment
-from featureflags.models.changesets import segment_change
+from featureflags.models.changesets import open_changeset
 from tests.conftest import FlagFile
 from tests.factories import SegmentFactory, UserFactory, clause, rule
 from tests.featureflags.admin.asking import answer, is_asked
@@ -69,7 +69,7 @@ def by(actor: User, segment: Segment, **fields: Any) -> None:
     theirs = Segment.objects.get(pk=segment.pk)
     for name, value in fields.items():
         setattr(theirs, name, value)
-    with segment_change(actor=actor, note="In a hurry"):
+    with open_changeset(actor=actor, note="In a hurry"):
         theirs.save()
 
 

@@ -154,7 +154,7 @@ def test_segments_and_flags_can_be_searched(staff: Client, flag_file: FlagFile) 
     assert [row.key for row in response.context["outside"]] == ["payers"]
     assert response.context["inside"] == response.context["flags"] == []
     page = response.content.decode()
-    assert "No flag is called so." in page
+    assert "No flag has this name." in page
     assert "<details open>" in page
     response = staff.get(address(UserFactory.create()), {"q": "tour"})
     assert [row.key for row in response.context["flags"]] == ["welcome-tour"]

@@ -137,7 +137,7 @@ class TestSegment:
         until = date_format(timezone.localtime(ends), "DATETIME_FORMAT")
         assert told.startswith(headline.rpartition(": ")[2][:8].capitalize())
         assert f"until {until} (UTC): Asked for it" in told
-        assert rules == "The rules are not asked. They would say:"
+        assert rules == "The rules are not checked. They would give:"
         changes = kind == SegmentMember.Kind.EXCLUDE
         assert ("this changes by itself on" in response.content.decode()) is changes
 
@@ -248,7 +248,7 @@ class TestFlag:
         response = viewer.get(why_flag("beta", ada()))
         assert response.context["sentences"] == [
             "Targeting is off.",
-            "It serves what it serves while it is off: false.",
+            "It serves its off value: false.",
         ]
         assert [row.state for row in response.context["rules"]] == ["unasked"]
 
@@ -299,12 +299,12 @@ class TestFlag:
         response = viewer.get(why_flag("beta", user))
         assert response.context["sentences"] == [
             "It needs the flag “asleep” first.",
-            "It serves what it serves while it is off: false.",
+            "It serves its off value: false.",
         ]
         colour, asleep, gone = response.context["prerequisites"]
         assert (colour.held, colour.wanted, colour.actual) == (True, '"red"', '"red"')
         assert (asleep.held, asleep.wanted, asleep.actual) == (False, "false", "false")
-        assert asleep.note == "It is off: that never suffices, whatever it serves."
+        assert asleep.note == "It is off: then the prerequisite fails, whatever it serves."
         assert (gone.held, gone.note) == (False, "LaunchDarkly has no such flag.")
         assert f'href="{why_flag("colour", user)}"' in response.content.decode()
 

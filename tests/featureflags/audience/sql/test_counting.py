@@ -6,7 +6,7 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from featureflags.audience.sizes import movements, segment_sizes
+from featureflags.audience.sizes import moved_between, segment_sizes
 from featureflags.segments.definitions import Clause, Rule, SegmentDefinition
 from featureflags.segments.ruleset import Ruleset
 from tests.featureflags.audience.sql.people import NOW, create_people
@@ -65,13 +65,13 @@ def test_it_counts_any_users_and_none() -> None:
 
 
 @pytest.mark.django_db
-def test_movements_are_counted_where_sql_knows_and_where_it_does_not() -> None:
+def test_users_who_move_are_counted_where_sql_knows_and_where_it_does_not() -> None:
     create_people()
     before = Ruleset([segment("a", asks("role", "user")), segment("b", asks("name", "a"))])
     after = Ruleset(
         [segment("a", asks("role", "admin")), segment("b", asks("name", "^.b.?$", op="matches"))]
     )
-    one, two = movements(before, after, ["a", "b"], now=NOW)
+    one, two = moved_between(before, after, ["a", "b"], now=NOW).values()
     users = User.objects
     assert (one.entering, one.leaving) == (
         users.filter(role="admin").count(),

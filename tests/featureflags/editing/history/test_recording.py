@@ -17,8 +17,8 @@ from django.utils import timezone
 from pytest_django.fixtures import Settings
 
 from featureflags.cache.unit_of_work import unit_of_work
-from featureflags.models import AppendOnly, MemberChange, Segment, SegmentChange, SegmentMember
-from featureflags.models.changesets import Moved, segment_change
+from featureflags.models import AppendOnly, HistoryEntry, HistoryMember, Segment, SegmentMember
+from featureflags.models.changesets import Moved, open_changeset
 from tests.factories import SegmentFactory, SegmentMemberFactory, UserFactory, clause, rule
 from users.models import User
 from users.querysets import STAND_IN_EMAIL
@@ -29,11 +29,11 @@ PRO = [rule(clause("custom_plan", "in", "pro"))]
 TEAM = [rule(clause("custom_plan", "in", "team"))]
 SOON = timezone.now() + datetime.timedelta(days=9)
 
-Kind = SegmentChange.Kind
+Kind = HistoryEntry.Kind
 
 
-def since(pk: int) -> list[SegmentChange]:
-    return list(SegmentChange.objects.filter(pk__gt=pk).order_by("pk"))
+def since(pk: int) -> list[HistoryEntry]:
+    return list(HistoryEntry.objects.filter(pk__gt=pk).order_by("pk"))
 
 
 @pytest.fixture
@@ -116,11 +116,11 @@ WRITES: dict[str, tuple[Callable[[Segment, SegmentMember], Any], Kind, int]] = {
 @pytest.mark.parametrize("way", WRITES)
 def test_every_way_to_write_leaves_one_entry(member: SegmentMember, way: str) -> None:
     write, kind, members = WRITES[way]
-    before = SegmentChange.objects.latest("pk").pk
+    before = HistoryEntry.objects.latest("pk").pk
     write(member.segment, member)
     (entry,) = since(before)
     assert (entry.kind, entry.actor, entry.source) == (kind, None, "")
-    assert entry.member_changes.count() == members
+    assert entry.members.count() == members
     assert (entry.before is None) == (kind == Kind.CREATED)
     assert (entry.after is None) == (kind == Kind.DELETED)
 
@@ -129,7 +129,7 @@ def test_an_entry_holds_the_definition_before_and_after(member: SegmentMember) -
     payer = UserFactory.create(metadata={"plan": "pro"})
     UserFactory.create_batch(2, metadata={"plan": "team"})
     changed_rules(member.segment, member)
-    entry = SegmentChange.objects.latest("pk")
+    entry = HistoryEntry.objects.latest("pk")
     assert entry.before is not None
     assert entry.after is not None
     assert (entry.before["rules"], entry.after["rules"]) == (PRO, TEAM)
@@ -144,39 +144,39 @@ def test_a_membership_that_is_added_and_ends_moves_its_user_alone(member: Segmen
     UserFactory.create_batch(2, metadata={"plan": "pro"})
     other = UserFactory.create()
     SegmentMember.objects.create(segment=member.segment, user=other, reason="VIP")
-    entry = SegmentChange.objects.latest("pk")
+    entry = HistoryEntry.objects.latest("pk")
     assert (entry.entering, entry.leaving) == (1, 0)
-    row = entry.member_changes.get()
+    row = entry.members.get()
     assert (row.user, row.kind_before, row.kind_after) == (other, "", "include")
     assert (row.reason_before, row.reason_after) == ("", "VIP")
     ended = timezone.now() - datetime.timedelta(seconds=1)
     SegmentMember.objects.filter(user=other).update(expires_at=ended)
-    entry = SegmentChange.objects.latest("pk")
+    entry = HistoryEntry.objects.latest("pk")
     assert (entry.entering, entry.leaving) == (0, 1)
-    row = entry.member_changes.get()
+    row = entry.members.get()
     assert (row.expires_before, row.expires_after) == (None, ended)
 
 
 def test_a_payer_who_is_included_too_enters_nothing(member: SegmentMember) -> None:
     payer = UserFactory.create(metadata={"plan": "pro"})
     SegmentMember.objects.create(segment=member.segment, user=payer)
-    entry = SegmentChange.objects.latest("pk")
+    entry = HistoryEntry.objects.latest("pk")
     assert (entry.entering, entry.leaving) == (0, 0)
 
 
 def test_whoever_passes_through_another_segment_is_counted(member: SegmentMember) -> None:
     UserFactory.create(metadata={"plan": "pro"})
     SegmentFactory.create(key="wide", rules=[rule(clause("", "segmentMatch", "beta"))])
-    entry = SegmentChange.objects.latest("pk")
+    entry = HistoryEntry.objects.latest("pk")
     # The payer by rule, the member by name.
     assert (entry.entering, entry.leaving) == (2, 0)
     Segment.objects.get(key="wide").delete()
-    entry = SegmentChange.objects.latest("pk")
+    entry = HistoryEntry.objects.latest("pk")
     assert (entry.entering, entry.leaving) == (0, 2)
 
 
 def test_a_save_that_changes_nothing_leaves_nothing(member: SegmentMember) -> None:
-    before = SegmentChange.objects.latest("pk").pk
+    before = HistoryEntry.objects.latest("pk").pk
     member.segment.save()
     member.save()
     SegmentMember.objects.update(reason=F("reason"))
@@ -189,18 +189,18 @@ def test_one_is_not_true(member: SegmentMember) -> None:
     segment = SegmentFactory.create(rules=[rule(clause("custom_plan", "in", 1))])
     segment.rules = [rule(clause("custom_plan", "in", True))]
     segment.save()
-    entry = SegmentChange.objects.latest("pk")
+    entry = HistoryEntry.objects.latest("pk")
     assert entry.kind == Kind.CHANGED
     assert entry.after is not None
     assert entry.after["rules"][0]["clauses"][0]["values"][0] is True
 
 
 def test_what_fails_or_is_undone_leaves_nothing(member: SegmentMember) -> None:
-    before = SegmentChange.objects.latest("pk").pk
+    before = HistoryEntry.objects.latest("pk").pk
     member.segment.rules = [rule()]
     with pytest.raises(ValidationError):
         member.segment.save()
-    with segment_change():
+    with open_changeset():
         Segment.objects.update(name="x")
         with transaction.atomic():
             Segment.objects.filter(key="beta").update(is_active=False)
@@ -210,22 +210,22 @@ def test_what_fails_or_is_undone_leaves_nothing(member: SegmentMember) -> None:
 
 
 def test_what_is_written_together_is_one_entry(member: SegmentMember) -> None:
-    before = SegmentChange.objects.latest("pk").pk
+    before = HistoryEntry.objects.latest("pk").pk
     segment, users = member.segment, UserFactory.create_batch(20)
-    with segment_change(note="Launch", source="script"):
+    with open_changeset(note="Launch", source="script"):
         changed_rules(segment, member)
         for user in users:
             SegmentMember.objects.create(segment=segment, user=user)
         member.delete()
     (entry,) = since(before)
-    assert (entry.note, entry.source, entry.member_changes.count()) == ("Launch", "script", 21)
+    assert (entry.note, entry.source, entry.members.count()) == ("Launch", "script", 21)
     assert (entry.entering, entry.leaving) == (20, 1)
 
 
 def test_each_segment_of_a_change_has_its_own_entry(member: SegmentMember) -> None:
     SegmentFactory.create(key="other")
-    before = SegmentChange.objects.latest("pk").pk
-    with segment_change(note="Both"):
+    before = HistoryEntry.objects.latest("pk").pk
+    with open_changeset(note="Both"):
         Segment.objects.filter(key__in=["beta", "other"]).update(is_active=False)
     assert {(entry.segment_key, entry.note) for entry in since(before)} == {
         ("beta", "Both"),
@@ -234,20 +234,20 @@ def test_each_segment_of_a_change_has_its_own_entry(member: SegmentMember) -> No
 
 
 def test_a_segment_that_came_and_went_in_one_change_was_never_there() -> None:
-    before = SegmentChange.objects.latest("pk").pk
-    with segment_change():
+    before = HistoryEntry.objects.latest("pk").pk
+    with open_changeset():
         SegmentMemberFactory.create().segment.delete()
     assert since(before) == []
 
 
 def test_a_membership_that_moves_is_told_of_both_segments(member: SegmentMember) -> None:
     other = SegmentFactory.create(key="other")
-    before = SegmentChange.objects.latest("pk").pk
+    before = HistoryEntry.objects.latest("pk").pk
     SegmentMember.objects.filter(pk=member.pk).update(segment=other)
     told = {
         (entry.segment_key, row.kind_before, row.kind_after)
         for entry in since(before)
-        for row in entry.member_changes.all()
+        for row in entry.members.all()
     }
     assert told == {("beta", "include", ""), ("other", "", "include")}
     member.refresh_from_db()
@@ -259,31 +259,31 @@ def test_a_membership_that_moves_is_told_of_both_segments(member: SegmentMember)
 class TestWho:
     def test_nobody_but_the_system(self) -> None:
         SegmentFactory.create()
-        assert SegmentChange.objects.latest("pk").actor is None
+        assert HistoryEntry.objects.latest("pk").actor is None
 
     def test_the_user_of_the_request(self, rf: RequestFactory) -> None:
         request = rf.get("/")
         request.user = UserFactory.create()
         with unit_of_work(request):
             SegmentFactory.create()
-        assert SegmentChange.objects.latest("pk").actor == request.user
+        assert HistoryEntry.objects.latest("pk").actor == request.user
 
     def test_whoever_is_named_even_as_the_system(self, rf: RequestFactory) -> None:
         request = rf.get("/")
         request.user, named = UserFactory.create(), UserFactory.create()
         with unit_of_work(request):
-            with segment_change(actor=named):
+            with open_changeset(actor=named):
                 SegmentFactory.create()
-            assert SegmentChange.objects.latest("pk").actor == named
-            with segment_change(actor=None):
+            assert HistoryEntry.objects.latest("pk").actor == named
+            with open_changeset(actor=None):
                 SegmentFactory.create()
-            assert SegmentChange.objects.latest("pk").actor is None
+            assert HistoryEntry.objects.latest("pk").actor is None
 
     def test_an_inner_change_fills_in_what_the_outer_one_leaves_open(self) -> None:
         named = UserFactory.create()
-        with segment_change(note="outer"), segment_change(actor=named, note="in", source="api"):
+        with open_changeset(note="outer"), open_changeset(actor=named, note="in", source="api"):
             SegmentFactory.create()
-        entry = SegmentChange.objects.latest("pk")
+        entry = HistoryEntry.objects.latest("pk")
         assert (entry.actor, entry.note, entry.source) == (named, "outer", "api")
 
     def test_the_admin_and_a_visitor(self, client: Client) -> None:
@@ -293,17 +293,17 @@ class TestWho:
             "/admin/featureflags/segment/add/",
             {"key": "k", "name": "K", "rules": "[]", "is_active": "on"},
         )
-        entry = SegmentChange.objects.latest("pk")
+        entry = HistoryEntry.objects.latest("pk")
         assert (entry.segment_key, entry.actor) == ("k", user)
 
 
 class TestNumbers:
     def test_what_is_known_is_not_counted_again(self, member: SegmentMember) -> None:
         moved = {"beta": Moved(entering=700, leaving=3, at_least=True)}
-        with CaptureQueriesContext(connection) as queries, segment_change(moved=moved):
+        with CaptureQueriesContext(connection) as queries, open_changeset(moved=moved):
             changed_rules(member.segment, member)
         assert not any("COUNT(*) FILTER" in query["sql"] for query in queries)
-        entry = SegmentChange.objects.latest("pk")
+        entry = HistoryEntry.objects.latest("pk")
         assert (entry.entering, entry.leaving, entry.at_least) == (700, 3, True)
 
     def test_a_new_name_moves_nobody_and_nobody_is_asked(self, member: SegmentMember) -> None:
@@ -311,7 +311,7 @@ class TestNumbers:
         with CaptureQueriesContext(connection) as queries:
             member.segment.save()
         assert not any('FROM "users_user"' in query["sql"] for query in queries)
-        entry = SegmentChange.objects.latest("pk")
+        entry = HistoryEntry.objects.latest("pk")
         assert (entry.entering, entry.leaving) == (0, 0)
 
     def test_a_count_without_time_says_at_least_or_nothing(
@@ -320,11 +320,11 @@ class TestNumbers:
         UserFactory.create(metadata={"plan": "team"})
         settings.FEATUREFLAGS = {**settings.FEATUREFLAGS, "IMPACT_SECONDS": 0.001}
         changed_rules(member.segment, member)
-        entry = SegmentChange.objects.latest("pk")
+        entry = HistoryEntry.objects.latest("pk")
         assert (entry.entering, entry.at_least) in {(0, True), (1, True), (1, False), (None, False)}
         settings.FEATUREFLAGS = {**settings.FEATUREFLAGS, "IMPACT_SECONDS": 0}
         Segment.objects.filter(key="beta").update(is_active=False)
-        entry = SegmentChange.objects.latest("pk")
+        entry = HistoryEntry.objects.latest("pk")
         assert (entry.entering, entry.leaving, entry.at_least) == (None, None, False)
         assert not Segment.objects.get(key="beta").is_active
 
@@ -335,9 +335,9 @@ class TestNumbers:
             with connection.cursor() as cursor:
                 cursor.execute("SELECT * FROM nowhere")
 
-        monkeypatch.setattr("featureflags.editing.history.moved_users.impact_of", broken)
+        monkeypatch.setattr("featureflags.editing.moved_users.impact_of", broken)
         changed_rules(member.segment, member)
-        entry = SegmentChange.objects.latest("pk")
+        entry = HistoryEntry.objects.latest("pk")
         assert (entry.entering, entry.leaving) == (None, None)
         member.segment.refresh_from_db()
         assert member.segment.rules == TEAM
@@ -345,7 +345,7 @@ class TestNumbers:
 
 class TestAppendOnly:
     def test_nothing_changes_and_nothing_goes(self, member: SegmentMember) -> None:
-        entry, row = SegmentChange.objects.latest("pk"), MemberChange.objects.latest("pk")
+        entry, row = HistoryEntry.objects.latest("pk"), HistoryMember.objects.latest("pk")
         for thing in (entry, row):
             for attempt in (
                 thing.save,
@@ -358,7 +358,7 @@ class TestAppendOnly:
 
     def test_it_outlives_the_segment(self, member: SegmentMember) -> None:
         member.segment.delete()
-        kinds = SegmentChange.objects.filter(segment_key="beta").values_list("kind", flat=True)
+        kinds = HistoryEntry.objects.filter(segment_key="beta").values_list("kind", flat=True)
         assert list(kinds) == ["deleted", "changed", "created"]
 
     def test_a_segment_that_is_created_again_goes_on_counting(self) -> None:
@@ -374,22 +374,22 @@ class TestDeletedAccounts:
         member.save()
         key = member.user_id
         member.user.delete()
-        assert not MemberChange.objects.filter(user=key).exists()
-        rows = MemberChange.objects.filter(change__segment_key="beta")
+        assert not HistoryMember.objects.filter(user=key).exists()
+        rows = HistoryMember.objects.filter(entry__segment_key="beta")
         assert [(row.user, row.reason_before, row.reason_after) for row in rows] == [
             (None, "", "")
         ] * 3
-        entry = SegmentChange.objects.latest("pk")
-        assert entry.member_changes.get().kind_before == "include"
+        entry = HistoryEntry.objects.latest("pk")
+        assert entry.members.get().kind_before == "include"
         # There is nobody left to count.
         assert (entry.entering, entry.leaving) == (None, None)
 
     def test_what_they_did_passes_to_the_stand_in(self) -> None:
         staff, segment = UserFactory.create(), SegmentFactory.create()
-        with segment_change(actor=staff):
+        with open_changeset(actor=staff):
             segment.delete()
         staff.delete()
-        actor = SegmentChange.objects.latest("pk").actor
+        actor = HistoryEntry.objects.latest("pk").actor
         assert actor is not None
         assert actor.email == STAND_IN_EMAIL
 
@@ -405,17 +405,17 @@ class TestDeletedAccounts:
         with unit_of_work(request):
             member.user.delete()
         connection.check_constraints()
-        entry = SegmentChange.objects.latest("pk")
-        assert entry.member_changes.get().kind_before == "include"
+        entry = HistoryEntry.objects.latest("pk")
+        assert entry.members.get().kind_before == "include"
 
     def test_many_at_once_within_a_change(self, member: SegmentMember) -> None:
         SegmentMemberFactory.create_batch(4, segment=member.segment)
-        before = SegmentChange.objects.latest("pk").pk
-        with segment_change(note="Asked to be forgotten"):
+        before = HistoryEntry.objects.latest("pk").pk
+        with open_changeset(note="Asked to be forgotten"):
             User.objects.filter(segment_members__segment=member.segment).delete()
         connection.check_constraints()
         (entry,) = since(before)
-        assert entry.member_changes.filter(user=None, kind_before="include").count() == 5
+        assert entry.members.filter(user=None, kind_before="include").count() == 5
 
 
 def test_five_thousand_members_cost_few_queries(settings: Settings) -> None:
@@ -429,15 +429,15 @@ def test_five_thousand_members_cost_few_queries(settings: Settings) -> None:
         )
     few = len(queries)
     assert few < 120
-    entry = SegmentChange.objects.latest("pk")
-    assert (entry.member_changes.count(), entry.entering) == (5_000, 5_000)
+    entry = HistoryEntry.objects.latest("pk")
+    assert (entry.members.count(), entry.entering) == (5_000, 5_000)
     with CaptureQueriesContext(connection) as queries:
         segment.members.all().delete()
     assert len(queries) < 200
-    assert SegmentChange.objects.latest("pk").leaving == 5_000
+    assert HistoryEntry.objects.latest("pk").leaving == 5_000
 
 
 def test_the_demo_leaves_its_entries() -> None:
     call_command("seed_demo")
-    entry = SegmentChange.objects.get(segment_key="paying_customer")
+    entry = HistoryEntry.objects.get(segment_key="paying_customer")
     assert (entry.kind, entry.actor, entry.source) == (Kind.CREATED, None, "")

@@ -1,6 +1,6 @@
-"""What changes by itself for one user: at which moments they enter or leave segments, and why.
+"""The transitions of one user: when they will enter or leave segments if nobody writes, and why.
 
-Pure but for the catalogue of attributes: neither a clock nor a store is asked.
+Pure but for the catalogue of attributes: it reads neither a clock nor a store.
 """
 
 from __future__ import annotations
@@ -16,38 +16,38 @@ from featureflags.segments.ruleset import Ruleset
 from users.snapshots import UserSnapshot
 
 MOST_STEPS: Final = 200
-"""A condition may flip without anybody entering or leaving: so many moments are looked at."""
+"""Moments to look at: a condition may flip without the user entering or leaving a segment."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Change:
-    """What happens at one moment, if nobody writes anything until then."""
+class Transition:
+    """What happens to one user at one moment."""
 
     at: int
     """µs since the epoch."""
     entering: tuple[str, ...]
     leaving: tuple[str, ...]
     attributes: tuple[str, ...]
-    """Names of the attributes that reach the number or date of a condition then."""
+    """Attributes that reach the number or the date of a condition then."""
     memberships: tuple[str, ...]
     """Segments that the user is included in, or excluded from, until then."""
 
 
-def changes_ahead(
+def next_transitions(
     ruleset: Ruleset,
     snapshot: UserSnapshot,
     *,
     now: int,
     segment_keys: Collection[str] | None = None,
     most: int = 1,
-) -> list[Change]:
-    """The next changes of a user's segments after `now` (µs), or of those of some segments."""
-    return list(islice(_changes(ruleset, snapshot, now, segment_keys), most))
+) -> list[Transition]:
+    """The next transitions after `now` (µs), `most` of them, of all segments or of some."""
+    return list(islice(_transitions(ruleset, snapshot, now, segment_keys), most))
 
 
-def _changes(
+def _transitions(
     ruleset: Ruleset, snapshot: UserSnapshot, now: int, segment_keys: Collection[str] | None
-) -> Iterator[Change]:
+) -> Iterator[Transition]:
     clocks = clocks_of(snapshot)
     before = _segments(ruleset, snapshot, now, segment_keys)
     for _ in range(MOST_STEPS):
@@ -56,14 +56,14 @@ def _changes(
             return
         after = _segments(ruleset, snapshot, at, segment_keys)
         if after != before:
-            yield Change(
+            yield Transition(
                 at=at,
                 entering=tuple(sorted(after - before)),
                 leaving=tuple(sorted(before - after)),
                 attributes=tuple(
                     name
                     for name, clock in clocks.items()
-                    # Nobody's key: so that no membership ends.
+                    # An empty key has no memberships that could end.
                     if next_change(ruleset, "", {name: clock}, now=now, segment_keys=segment_keys)
                     == at
                 ),

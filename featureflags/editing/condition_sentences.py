@@ -1,19 +1,30 @@
-"""Conditions as sentences for people: attributes under their labels, dates in the site's time zone.
+"""Conditions and moments as sentences in the page's language: attributes under their labels, dates
+in the site's time zone.
 
-As the editor says it, in the page's language. What machines and terminals are told names the
-attribute itself: see `segments.showing.words`.
+Terminals and programs get the attribute's own name instead: see `segments.formatting.words`.
 """
 
 from __future__ import annotations
 
+import datetime
+
+from django.utils import formats, timezone
 from django.utils.translation import gettext as _
 
 from featureflags.contexts.attributes import CUSTOM_PREFIX, catalogue
-from featureflags.editing.moments import moment_in_words
 from featureflags.segments.definitions import EXISTS, SEGMENT_MATCH, Clause
 from featureflags.segments.formatting import show
 from featureflags.segments.member_json import parse_expiry
 from featureflags.segments.operator_labels import ValueKind, wording
+from users.times import to_datetime
+
+
+def moment_in_words(moment: datetime.datetime | int) -> str:
+    """A moment (aware, or µs) in the site's time zone, with the zone's name."""
+    if isinstance(moment, int):
+        moment = to_datetime(moment)
+    text = formats.date_format(timezone.localtime(moment), "DATETIME_FORMAT")
+    return f"{text} ({timezone.get_current_timezone_name()})"
 
 
 def label_of(attribute: str) -> str:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from featureflags.audience.upcoming_changes import changes_ahead
+from featureflags.audience.transitions import next_transitions
 from featureflags.contexts.attributes import attributes_of
 from featureflags.core.types import MICROSECONDS_PER_DAY as DAY
 from featureflags.core.types import JSONValue
@@ -55,7 +55,7 @@ OLD = segment("old", [on("account_age_days", "greaterThan", 30)])
 
 
 def test_who_leaves_one_and_enters_another() -> None:
-    first, second = changes_ahead(Ruleset([NEW, OLD]), NINA, now=NOW, most=5)
+    first, second = next_transitions(Ruleset([NEW, OLD]), NINA, now=NOW, most=5)
     assert (first.at, first.entering, first.leaving) == (NOW + 5 * DAY, (), ("new",))
     assert (second.at, second.entering, second.leaving) == (NOW + 29 * DAY, ("old",), ())
     assert first.attributes == second.attributes == ("account_age_days",)
@@ -64,7 +64,7 @@ def test_who_leaves_one_and_enters_another() -> None:
 
 def test_a_membership_that_ends() -> None:
     beta = segment("beta", included={"nina": NOW + DAY, "other": NOW + 1})
-    [change] = changes_ahead(Ruleset([beta]), NINA, now=NOW, most=5)
+    [change] = next_transitions(Ruleset([beta]), NINA, now=NOW, most=5)
     assert (change.at, change.leaving, change.memberships) == (NOW + DAY, ("beta",), ("beta",))
     assert change.attributes == ()
 
@@ -74,7 +74,7 @@ def test_two_causes_at_one_moment() -> None:
         "both", [on("account_age_days", "lessThan", 7)], excluded={"nina": NOW + 5 * DAY}
     )
     gone = segment("gone", [on("days_since_last_seen", "greaterThanOrEqual", 6)])
-    [change] = changes_ahead(Ruleset([NEW, both, gone]), NINA, now=NOW, most=5)
+    [change] = next_transitions(Ruleset([NEW, both, gone]), NINA, now=NOW, most=5)
     assert change.attributes == ("account_age_days", "days_since_last_seen")
     assert change.memberships == ("both",)
     assert (change.entering, change.leaving) == (("gone",), ("new",))
@@ -82,23 +82,23 @@ def test_two_causes_at_one_moment() -> None:
 
 def test_a_condition_that_flips_while_another_fails_is_no_change() -> None:
     hidden = segment("hidden", [on("account_age_days", "lessThan", 7), on("role", "in", "admin")])
-    assert changes_ahead(Ruleset([hidden]), NINA, now=NOW) == []
-    [change] = changes_ahead(Ruleset([hidden, OLD]), NINA, now=NOW)
+    assert next_transitions(Ruleset([hidden]), NINA, now=NOW) == []
+    [change] = next_transitions(Ruleset([hidden, OLD]), NINA, now=NOW)
     assert change.entering == ("old",)
 
 
 def test_only_some_segments_are_asked_for() -> None:
-    [change] = changes_ahead(Ruleset([NEW, OLD]), NINA, now=NOW, segment_keys=["old"])
+    [change] = next_transitions(Ruleset([NEW, OLD]), NINA, now=NOW, segment_keys=["old"])
     assert change.entering == ("old",)
     nested = segment("nested", [on("", "segmentMatch", "new", negate=True)])
-    [change] = changes_ahead(Ruleset([NEW, OLD, nested]), NINA, now=NOW, segment_keys=["nested"])
+    [change] = next_transitions(Ruleset([NEW, OLD, nested]), NINA, now=NOW, segment_keys=["nested"])
     assert (change.entering, change.leaving) == (("nested",), ())
 
 
 def test_nothing_changes_by_itself() -> None:
     still = segment("still", [on("role", "in", "user")])
-    assert changes_ahead(Ruleset([still]), NINA, now=NOW, most=5) == []
-    assert changes_ahead(Ruleset([]), NINA, now=NOW) == []
+    assert next_transitions(Ruleset([still]), NINA, now=NOW, most=5) == []
+    assert next_transitions(Ruleset([]), NINA, now=NOW) == []
 
 
 OPS = st.sampled_from(["lessThan", "greaterThanOrEqual", "in", "lessThanOrEqual"])
@@ -116,7 +116,7 @@ CLAUSES = st.builds(
 )
 def test_between_two_changes_nothing_changes(rules: list[list[Clause]], hours: int) -> None:
     ruleset = Ruleset([segment("some", *rules)])
-    changes = changes_ahead(ruleset, NINA, now=NOW, most=50)
+    changes = next_transitions(ruleset, NINA, now=NOW, most=50)
     at = NOW + hours * DAY // 24
     expected = "some" in ruleset.match(attributes_of(NINA, at), now=at)
     state = "some" in ruleset.match(attributes_of(NINA, NOW), now=NOW)
@@ -129,4 +129,4 @@ def test_between_two_changes_nothing_changes(rules: list[list[Clause]], hours: i
 
 @pytest.mark.parametrize("most", [0, 1])
 def test_no_more_than_were_asked_for(most: int) -> None:
-    assert len(changes_ahead(Ruleset([NEW, OLD]), NINA, now=NOW, most=most)) == most
+    assert len(next_transitions(Ruleset([NEW, OLD]), NINA, now=NOW, most=most)) == most

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from django.utils import timezone
 
-from featureflags.editing.sentences import condition_in_words, label_of
+from featureflags.editing.condition_sentences import condition_in_words, label_of
 from featureflags.segments.definitions import Clause
 
 

@@ -1,0 +1,61 @@
+"""The numbers of members by name, below the form on the segment's own page."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from django.db.models import Count, Q
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from featureflags.admin.members.forms import MemberForm
+from featureflags.admin.shared.pages import MEMBER, USER, Link, may, may_see
+from featureflags.core.uncached import fresh_rows
+from featureflags.models import Segment, SegmentMember
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MemberCounts:
+    """How many users are included and excluded by name."""
+
+    included: int
+    excluded: int
+    ended: int
+    """Memberships of either kind that have ended, and decide nothing any more."""
+
+
+def member_counts(segment: Segment) -> MemberCounts:
+    """One query."""
+    ended = Q(expires_at__lte=timezone.now())
+    kinds = SegmentMember.Kind
+    with fresh_rows():
+        counts = SegmentMember.objects.filter(segment=segment.pk).aggregate(
+            included=Count("pk", filter=Q(kind=kinds.INCLUDE) & ~ended),
+            excluded=Count("pk", filter=Q(kind=kinds.EXCLUDE) & ~ended),
+            ended=Count("pk", filter=ended),
+        )
+    return MemberCounts(**counts)
+
+
+def list_address(segment: Segment) -> str:
+    return reverse("admin:featureflags_segment_by_name", args=[segment.key])
+
+
+def list_link(segment: Segment) -> Link:
+    """To the list of users who are included and excluded."""
+    return Link(text=_("Members by name"), href=list_address(segment))
+
+
+def add_member_panel(
+    request: HttpRequest, context: dict[str, Any], segment: Segment | None
+) -> None:
+    """Add the numbers, and a form to add a member, to the context of the segment's own page."""
+    if segment is None or not may_see(request, MEMBER):
+        return
+    context["by_name"] = member_counts(segment)
+    if may_see(request, USER) and may(request, MEMBER, "add"):
+        context["member_form"] = form = MemberForm(auto_id="id_member_%s")
+        context["media"] = context["media"] + form.media

@@ -1,0 +1,104 @@
+"""Writes changes that were examined: all of them in one changeset, or none.
+
+Hidden SQL for each change: the row of the segment, one statement that writes it with the ruleset
+version, and three for the memberships that differ, however many.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping
+from typing import Final
+
+from featureflags.core.uncached import fresh_rows
+from featureflags.editing.changes import Change, MemberChange
+from featureflags.editing.examining import Examination
+from featureflags.models import Segment, SegmentMember, StaleSegment
+from featureflags.models.changesets import open_changeset
+
+BATCH: Final = 500
+"""Rows that one statement updates."""
+
+COLUMNS: Final = ("name", "description", "is_active", "rules")
+
+
+def apply(
+    *examined: Examination, source: str, note: str = "", row: Segment | None = None
+) -> list[Segment]:
+    """Write these changes and return the rows of their segments.
+
+    `source` and `note` go into the history. `row`: the object to save, where the caller holds one.
+    Raises ValidationError where the models refuse a change, its StaleSegment where somebody else
+    has saved in between, and ProtectedError where a segment to delete is used by another one.
+    Nothing is written then.
+    """
+    moved = {each.key: each.moved for each in examined if not each.change.is_nothing}
+    restores = next((each.change.restores for each in examined), None)
+    with open_changeset(note=note, source=source, restores=restores, moved=moved):
+        return [_write(each.change, row) for each in examined]
+
+
+def _write(change: Change, row: Segment | None) -> Segment:
+    segment = row or _stored_row(change)
+    if change.after is None:
+        if segment.pk is not None:
+            segment.delete()
+        return segment
+    if not change.is_of_members_only:
+        for name in COLUMNS if change.columns is None else change.columns:
+            setattr(segment, name, getattr(change.after, name))
+        only = {} if change.columns is None else {"update_fields": change.columns}
+        segment.save(expected_version=change.expected_version, **only)
+    _write_members(segment, change.members)
+    return segment
+
+
+def _stored_row(change: Change) -> Segment:
+    """Raises StaleSegment if the segment is gone."""
+    new = Segment(key=change.key)
+    if change.before is None:
+        return new
+    with fresh_rows():
+        row = Segment.objects.filter(key=change.key).first()
+    if row is None and change.after is not None:
+        raise StaleSegment(change.key, change.before.version)
+    return row or new
+
+
+def _write_members(segment: Segment, members: Mapping[uuid.UUID, MemberChange]) -> None:
+    """Update a membership in place, so that it keeps the time at which it was made."""
+    if not members:
+        return
+    with fresh_rows():
+        rows = {
+            row.user_id: row
+            for start in range(0, len(members), BATCH)
+            for row in SegmentMember.objects.filter(
+                segment=segment, user__in=list(members)[start : start + BATCH]
+            )
+        }
+    gone = [rows[user].pk for user, one in members.items() if one.after is None and user in rows]
+    if gone:
+        SegmentMember.objects.filter(pk__in=gone).delete()
+    changed: list[SegmentMember] = []
+    new: list[SegmentMember] = []
+    for user, one in members.items():
+        if one.after is None:
+            continue
+        row = rows.get(user)
+        (new if row is None else changed).append(
+            _filled(row or SegmentMember(segment=segment, user_id=user), one)
+        )
+    if changed:
+        SegmentMember.objects.bulk_update(changed, ["kind", "reason", "expires_at"], BATCH)
+    if new:
+        SegmentMember.objects.bulk_create(new)
+
+
+def _filled(row: SegmentMember, one: MemberChange) -> SegmentMember:
+    """What the change differs in; the rest stays as somebody else may have saved it meanwhile."""
+    for name in ("kind", "reason", "expires_at"):
+        wanted = getattr(one.after, name)
+        if one.before is None or getattr(one.before, name) != wanted:
+            setattr(row, name, wanted)
+    return row

@@ -1,0 +1,179 @@
+"""Examines a change that has not been made: whom it moves, and which flags use the segment.
+
+Admin, REST API, import and restore ask the same two questions of the answer: must somebody confirm
+it, and must they type the segment's key, as for one that disappears while flags target it.
+
+Hidden SQL: see `featureflags.audience.impact`; the rules of all segments; and up to a few thousand
+keys of users, to know what share of them moves. No events are sent.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from featureflags.audience.impact import Impact
+from featureflags.core.conf import app_settings
+from featureflags.editing.changes import Change
+from featureflags.editing.moved_users import impact_of_change
+from featureflags.inspection.flags_using_segment import uses_of_each
+from featureflags.launchdarkly.client import feature_store, has_flags, looking
+from featureflags.models import segment_graph
+from featureflags.models.changesets import Moved
+from featureflags.segments.references import reachable
+from users.models import User
+
+
+class Reason(StrEnum):
+    """Why a change must be confirmed."""
+
+    MANY = "many"
+    """It moves more users than the settings allow."""
+    UNCOUNTED = "uncounted"
+    """There was no time to count all users: it may move many."""
+    FLAGS = "flags"
+    """A flag that is on uses the segment."""
+    DISAPPEARS = "disappears"
+    """The segment is deleted or deactivated while flags use it, or while no flags are known."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FlagUse:
+    """One way in which a flag uses the segment."""
+
+    flag: str
+    live: bool
+    words: str
+    through: str = ""
+    """The segment that the flag names, if that is another one whose rules name this one."""
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "flag": self.flag,
+            "live": self.live,
+            "words": self.words,
+            "through": self.through or None,
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Examination:
+    """A change that has not been made, and what it would do."""
+
+    change: Change
+    impact: Impact
+    uses: tuple[FlagUse, ...]
+    flags_known: bool
+    """False: LaunchDarkly has not sent any flags, so that their use of the segment is unknown."""
+    reasons: tuple[Reason, ...]
+
+    @property
+    def key(self) -> str:
+        return self.change.key
+
+    @property
+    def needs_confirmation(self) -> bool:
+        return bool(self.reasons)
+
+    @property
+    def needs_key(self) -> bool:
+        """True if the segment's key must be typed."""
+        return Reason.DISAPPEARS in self.reasons
+
+    @property
+    def moved(self) -> Moved:
+        return self.impact.moved
+
+    @property
+    def live_flags(self) -> tuple[str, ...]:
+        """Keys of the flags that are on, each once."""
+        return tuple(dict.fromkeys(use.flag for use in self.uses if use.live))
+
+    @property
+    def flags(self) -> tuple[str, ...]:
+        """Keys of all flags that use it, each once."""
+        return tuple(dict.fromkeys(use.flag for use in self.uses))
+
+
+def examine(
+    change: Change, *, impact: Impact | None = None, seconds: float | None = None
+) -> Examination:
+    """What this change would do.
+
+    `impact`: whom it moves, where the caller has counted already. Else counting takes `seconds` at
+    most (default: the setting `IMPACT_SECONDS`); past that the numbers are lower bounds.
+    """
+    if impact is None:
+        seconds = app_settings().impact_seconds if seconds is None else seconds
+        impact = impact_of_change(change, seconds=seconds)
+    found = flag_uses(change.key)
+    uses = tuple(found or ())
+    reasons = tuple(_reasons(change, impact, uses, flags_known=found is not None))
+    return Examination(
+        change=change, impact=impact, uses=uses, flags_known=found is not None, reasons=reasons
+    )
+
+
+def _reasons(
+    change: Change, impact: Impact, uses: Collection[FlagUse], *, flags_known: bool
+) -> Iterator[Reason]:
+    if change.disappears and (uses or not flags_known):
+        yield Reason.DISAPPEARS
+    if not (change.moves_by_rules or change.moves_by_name) or change.is_inactive:
+        return
+    if _moves_many(change, impact):
+        yield Reason.MANY
+    elif not impact.is_exact:
+        yield Reason.UNCOUNTED
+    if any(use.live for use in uses):
+        yield Reason.FLAGS
+
+
+def _moves_many(change: Change, impact: Impact) -> bool:
+    settings = app_settings()
+    moved, percent = impact.moved.count, settings.confirm_percent
+    if moved == 0:
+        return False
+    if moved > settings.confirm_users or percent <= 0:
+        return True
+    if change.moves_by_rules:
+        return impact.is_exact and moved * 100 > percent * impact.users.at_least
+    # Only users whose membership changes were counted. Are there enough others?
+    enough = math.ceil(moved * 100 / percent)
+    users: int = User.objects.order_by()[:enough].count()
+    return users < enough
+
+
+def flag_uses(key: str) -> list[FlagUse] | None:
+    """The flags that use a segment, those that are on first; None if no flags are known.
+
+    A flag also uses it by naming another segment whose rules name this one.
+    """
+    with looking():
+        if not has_flags():
+            return None
+        data = feature_store().raw()
+    users_of_key = reachable(_named_by(segment_graph()), [key])
+    found = [
+        FlagUse(
+            flag=use.flag,
+            live=use.live,
+            words=use.words,
+            through="" if segment == key else segment,
+        )
+        for segment, uses in uses_of_each([key, *sorted(users_of_key - {key})], data).items()
+        for use in uses
+    ]
+    return sorted(found, key=lambda use: (not use.live, use.flag, use.through))
+
+
+def _named_by(graph: Mapping[str, Collection[str]]) -> Callable[[str], list[str]]:
+    """From a segment's key to those whose rules name it."""
+    found: dict[str, list[str]] = {}
+    for key, names in graph.items():
+        for name in names:
+            found.setdefault(name, []).append(key)
+    return lambda key: found.get(key, [])

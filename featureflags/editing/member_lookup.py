@@ -1,0 +1,97 @@
+"""Finds the users whom a list of members names.
+
+Hidden SQL: one query for each thousand entries.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from featureflags.editing.member_files import LineRemark, MemberLine, MemberList, shortened
+from featureflags.models.changesets import MemberState
+from users.models import User
+
+LOOKED_UP_AT_ONCE: Final = 1_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FoundMembers:
+    """The users whom a list names."""
+
+    members: Mapping[str, MemberState]
+    """By user key, as the list has them."""
+    problems: tuple[LineRemark, ...]
+    """Nobody has this address or key, or the membership would have ended."""
+    repeated: tuple[LineRemark, ...]
+    """Users who are on more than one line."""
+
+
+def find_members(listed: MemberList, default: MemberState) -> FoundMembers:
+    """The users of the lines. `default`: the membership, where a line leaves something open."""
+    emails = {each.text for each in listed.lines if "@" in each.text}
+    keys = {each.text for each in listed.lines} - emails
+    now = timezone.now()
+    by_text = {**_by_email(sorted(emails)), **_by_key(sorted(keys))}
+    members: dict[str, MemberState] = {}
+    first: dict[str, int] = {}
+    problems: list[LineRemark] = []
+    repeated: list[LineRemark] = []
+    for each in listed.lines:
+        user, state = by_text.get(each.text), _state(each, default)
+        if user is None:
+            problems.append(LineRemark(each.line, _nobody(each.text)))
+        elif state.expires_at is not None and state.expires_at <= now:
+            text = _("the time of %s has ended already.") % each.text
+            problems.append(LineRemark(each.line, text))
+        elif user not in first:
+            first[user], members[user] = each.line, state
+        else:
+            where = {"text": each.text, "line": first[user]}
+            is_same = members[user] == state
+            text = (
+                _("%(text)s is also on line %(line)d.")
+                if is_same
+                else _("%(text)s is also on line %(line)d, with other values.")
+            )
+            (repeated if is_same else problems).append(LineRemark(each.line, text % where))
+    return FoundMembers(members=members, problems=tuple(problems), repeated=tuple(repeated))
+
+
+def _state(line: MemberLine, default: MemberState) -> MemberState:
+    return MemberState(
+        kind=line.kind or default.kind,
+        reason=default.reason if line.reason is None else line.reason,
+        expires_at=line.expires_at if line.has_expiry else default.expires_at,
+    )
+
+
+def _nobody(text: str) -> str:
+    words = _("nobody has the e-mail %s.") if "@" in text else _("nobody has the key %s.")
+    return words % shortened(text)
+
+
+def _by_email(emails: Sequence[str]) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for some in _chunks(emails):
+        rows = User.objects.filter(email__in=some).values_list("email", "pk")
+        found |= {email: str(pk) for email, pk in rows}
+    return found
+
+
+def _by_key(keys: Sequence[str]) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for some in _chunks(keys):
+        rows = User.objects.filter(pk__in=[uuid.UUID(key) for key in some])
+        found |= {str(pk): str(pk) for pk in rows.values_list("pk", flat=True)}
+    return found
+
+
+def _chunks(texts: Sequence[str]) -> Iterator[Sequence[str]]:
+    for start in range(0, len(texts), LOOKED_UP_AT_ONCE):
+        yield texts[start : start + LOOKED_UP_AT_ONCE]
