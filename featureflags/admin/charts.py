@@ -35,9 +35,7 @@ class Point:
 def line_chart(points: Sequence[Point], *, title: str, name: str) -> SafeString:
     """A line with its lowest and highest value as labels; empty without points.
 
-    `name`: unique on the page.
-
-    The axis begins at zero, unless the values are close together.
+    `name`: unique on the page. The axis begins at zero, unless the values are close together.
     """
     if not points:
         return SafeString()
