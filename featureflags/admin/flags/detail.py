@@ -14,7 +14,6 @@ from itertools import groupby
 
 from django.contrib import messages
 from django.contrib.admin import AdminSite
-from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.utils.safestring import SafeString
@@ -31,7 +30,16 @@ from featureflags.admin.flags.list import (
     known_flags,
 )
 from featureflags.admin.segments.columns import number_in_words, size_of
-from featureflags.admin.shared.pages import SEGMENT, USER, Link, may_see, require, respond
+from featureflags.admin.shared.pages import (
+    SEGMENT,
+    USER,
+    Link,
+    may,
+    may_see,
+    require,
+    require_to,
+    respond,
+)
 from featureflags.cache.counters import Usage
 from featureflags.core.publishing import publish
 from featureflags.editing import moment_in_words
@@ -44,7 +52,6 @@ from featureflags.segments.formatting import show
 from featureflags.tasks import count_flag
 from users.models import User
 
-MAY_COUNT_ALL = "featureflags.change_segment"
 UNUSED_DAYS = 30
 """As `check_flags` reports it."""
 
@@ -107,7 +114,7 @@ def flag_page(request: HttpRequest, flag: str, *, site: AdminSite) -> HttpRespon
         prerequisites=[] if served is None else _prerequisites(served),
         segments=_segments(flag, known),
         count=None if count is None else count_view(count, known),
-        may_count_all=request.user.has_perm(MAY_COUNT_ALL),
+        may_count_all=may(request, SEGMENT, "change"),
         may_explain=may_see(request, USER),
         sample_size=variation_counts.SAMPLE,
     )
@@ -122,8 +129,8 @@ def count_users(request: HttpRequest, flag: str, *, site: AdminSite) -> HttpResp
     if flag not in known.served and flag not in known.declared:
         raise Http404(_("There is no flag with this key."))
     how = request.POST.get("how", "sample")
-    if how != "sample" and not request.user.has_perm(MAY_COUNT_ALL):
-        raise PermissionDenied
+    if how != "sample":
+        require_to(request, SEGMENT, "change")
     by = request.user if isinstance(request.user, User) else None
     try:
         _do(how, flag, by)
