@@ -116,7 +116,7 @@ def test_development_needs_nothing(tmp_path: Path) -> None:
 
 
 VARIABLE = re.compile(
-    r"""(?:env\.\w+|\burl|environ\.get|os\.environ\.setdefault)\(\s*"([A-Z_]+)"|"([A-Z_]+)" not in os\.environ"""
+    r"""(?:env\.\w+|\b(?:url|whole|decimal|boolean)|environ\.get|os\.environ\.setdefault)\(\s*"([A-Z_]+)"|"([A-Z_]+)" not in os\.environ"""
 )
 OF_THE_TESTS = {"PYTEST_XDIST_WORKER", "GUIDON_TEST_WORKER"}
 DJANGOS_OWN = {"DJANGO_RUNSERVER_HIDE_WARNING"}
