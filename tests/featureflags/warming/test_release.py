@@ -95,7 +95,7 @@ def test_a_run_of_this_release_stands_in_the_next_one_s_way_no_more_than_the_oth
 
 ASK = """\
 import json
-from featureflags.resolving import resolve
+from featureflags.evaluation.resolve import resolve
 print(json.dumps(resolve({key!r}).to_dict()))
 """
 
