@@ -18,7 +18,7 @@ DEMO_FLAG_FILE = "config/demo_flags.json"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DemoPerson:
-    """One account of the demo. `title` and `description` are what the home page says of it."""
+    """One user of the demo. The home page shows `title` and `description`."""
 
     email: str
     name: str
@@ -37,7 +37,7 @@ class DemoPerson:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DemoSegment:
-    """A segment of the demo, beside those that every project starts with."""
+    """A segment of the demo, in addition to those that every project starts with."""
 
     key: str
     name: str

@@ -1,7 +1,7 @@
 """The home page: what different people see, side by side, and what you see.
 
-It answers without a database, from what the session and the caches still know, and says so. So it
-never touches `request.user` without asking the facade first, which survives what that may raise.
+It also answers without a database, from the session and the caches, and says that it is degraded. So
+it never reads `request.user` by itself: the facade does, and handles what that may raise.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ SHOWN = ("email", "email_verified", "role", "account_age_days", "anonymous")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class You:
-    """Whoever reads the page."""
+    """The visitor or user who reads the page."""
 
     card: SafeString
     is_logged_in: bool
@@ -53,7 +53,7 @@ class You:
 @require_safe
 @never_cache
 def home(request: HttpRequest) -> HttpResponse:
-    """The page at `/`. The people of the demo are only looked at: no event tells of them."""
+    """The page at `/`. No event is sent for the people of the demo."""
     found = resolve(None, request=request)
     people = _demo_users()
     with looking():
@@ -80,7 +80,7 @@ def _shown_people() -> list[DemoPerson]:
 
 
 def _demo_users() -> dict[str, User] | None:
-    """The accounts of the demo by e-mail: one query. None if the database does not answer."""
+    """The users of the demo by e-mail, in one query. None if the database does not answer."""
     emails = [person.email for person in _shown_people()]
     try:
         users = list(User.objects.with_group_names().filter(email__in=emails))

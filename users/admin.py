@@ -1,4 +1,4 @@
-"""Accounts in Django's admin. It knows no flags: `featureflags` adds its link by a template."""
+"""Users in Django's admin. It imports nothing of `featureflags`: a template adds the link there."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ class UserAdmin(BaseUserAdmin):
 
     @admin.display(description=gettext_lazy("last seen"), ordering="last_seen_at")
     def last_seen_on(self, user: User) -> str:
-        """The day alone: the moment stands on the user's page."""
+        """Only the day. The user's own page has the time."""
         return _("Never") if user.last_seen_at is None else _day(user.last_seen_at)
 
     @admin.display(description=gettext_lazy("created"), ordering="created_at")

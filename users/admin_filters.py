@@ -18,12 +18,12 @@ from users.models import User
 from users.querysets import UserQuerySet
 
 LINKS: Final = 20
-"""So many segments are links; more of them are a drop-down."""
+"""Up to this many segments are shown as links, more of them as a drop-down."""
 
 
 class SegmentFilter(admin.SimpleListFilter):
-    """Who is in a segment. Without an app that knows segments, and for those who may not see
-    them, there is no such filter."""
+    """Users in a segment. Hidden without an app that provides segments, and from staff who may not
+    view them."""
 
     title = _("segment")
     parameter_name = "segment"
@@ -60,7 +60,7 @@ class SegmentFilter(admin.SimpleListFilter):
 
 
 class LastSeenFilter(admin.SimpleListFilter):
-    """When somebody was last seen; days begin at midnight in the site's time zone."""
+    """When a user was last seen. Days begin at midnight in the site's time zone."""
 
     title = _("last seen")
     parameter_name = "seen"

@@ -37,7 +37,7 @@ class JSONTextarea(forms.Textarea):
 class JSONTextField(forms.JSONField):
     """JSON as text: shown indented, kept as it was typed while there is an error in the form.
 
-    Refuses what `json` would let through or drop: NaN, Infinity, and a name that stands twice in
+    Refuses what `json` would let through or drop: NaN, Infinity, and a name that appears twice in
     one object. Errors name line and column. An empty text is `empty()`.
     """
 

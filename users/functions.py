@@ -41,7 +41,7 @@ class GroupNames(Subquery):
 
 
 class GroupNamesText(GroupNames):
-    """The same as JSON text, for many users: half the time on PostgreSQL. NULL stands for none."""
+    """The same as JSON text, for many users: half the time on PostgreSQL. NULL means none."""
 
     def __init__(self, **extra: Any) -> None:
         super().__init__(TextField(), **extra)
@@ -54,7 +54,7 @@ class GroupNamesText(GroupNames):
 
 
 class JSONType(Func):
-    """What kind of JSON value stands in a column: 'object', 'array', …"""
+    """The type of the JSON value in a column: 'object', 'array', …"""
 
     output_field = CharField()
     arity = 1

@@ -30,4 +30,4 @@ class UserSnapshot(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     groups: tuple[str, ...]
     """Names, sorted."""
     metadata: dict[str, Any]
-    """JSON values. Nobody may change it: a snapshot is shared by whoever asks for the user."""
+    """JSON values. Nobody may change them: all callers share one snapshot."""

@@ -159,7 +159,7 @@ FEATUREFLAGS = {
     "CONFIRM_PERCENT": decimal("CONFIRM_PERCENT", 10.0),
     "CONFIRM_USERS": whole("CONFIRM_USERS", 1000),
     "PRIVATE_ATTRIBUTES": env.list("LAUNCHDARKLY_PRIVATE_ATTRIBUTES", default=["email", "name"]),
-    # What is sent at all; * stands for everything that is not withheld.
+    # What is sent at all; * means everything that is not withheld.
     "LAUNCHDARKLY_ATTRIBUTES": env.list("LAUNCHDARKLY_ATTRIBUTES", default=["*"]),
     "SEGMENTS_AS": env.str("LAUNCHDARKLY_SEGMENTS_AS", default="both"),
     # In development an attribute that is not JSON raises; in production it is dropped and counted.
@@ -201,7 +201,7 @@ FEATUREFLAGS = {
 # --- Celery ------------------------------------------------------------------------------------
 
 BROKER_URL = url("CELERY_BROKER_URL")
-# No broker: a task runs in the process that calls it, and `run_due_tasks` stands in for beat.
+# No broker: a task runs in the process that calls it, and `run_due_tasks` takes the place of beat.
 CELERY_TASK_ALWAYS_EAGER = not BROKER_URL
 # Nothing goes through it then, but without any address Celery warns that it takes localhost.
 CELERY_BROKER_URL = BROKER_URL or "memory://localhost/"

@@ -16,7 +16,7 @@ from users.querysets import UserQuerySet
 
 
 class OwnUserView(generics.RetrieveUpdateAPIView[User]):
-    """The account of whoever asks. Only the name can be changed."""
+    """The caller's own account. Only the name can be changed."""
 
     serializer_class = OwnUserSerializer
     permission_classes = [IsAuthenticated]
