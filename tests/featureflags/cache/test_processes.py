@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import pytest
 from django.contrib.auth.models import Group
 
+from featureflags.cache.snapshot_store import VERSION_SECONDS
 from featureflags.models import Segment
 from tests.factories import SegmentFactory, UserFactory, clause, rule
 from tests.featureflags.cache.probing import Probe
@@ -69,7 +70,11 @@ def test_a_renamed_group_is_seen(other: Probe) -> None:
 
 
 class TestKilledBehindTheCommit:
-    """A process that dies between its commit and what was to follow: others make up for it."""
+    """A process that dies right after its commit: the others see the write once they renew the
+    ruleset version, which lives for four seconds. How fast this machine is does not matter."""
+
+    def test_the_version_ends_within_the_five_seconds_that_are_promised(self) -> None:
+        assert VERSION_SECONDS < 5
 
     @pytest.fixture
     def key(self, other: Probe) -> str:
@@ -83,7 +88,7 @@ class TestKilledBehindTheCommit:
     def test_a_user(self, other: Probe, key: str) -> None:
         with Probe() as writer:
             writer.dies("die_behind_commit", "set_role", key, "admin")
-        assert other.do("ask", key)["role"] == "admin"
+        wait_until(lambda: other.do("ask", key)["role"] == "admin", what="the new role")
 
     def test_a_user_behind_a_long_transaction(self, other: Probe, key: str) -> None:
         """A reader stores the old row again before the commit."""
@@ -100,16 +105,16 @@ class TestKilledBehindTheCommit:
     def test_a_deleted_user(self, other: Probe, key: str) -> None:
         with Probe() as writer:
             writer.dies("die_behind_commit", "delete", key)
-        assert other.do("ask", key)["role"] is None
+        wait_until(lambda: other.do("ask", key)["role"] is None, what="the end of the user")
 
     def test_a_member(self, other: Probe, key: str) -> None:
         with Probe() as writer:
             writer.dies("die_behind_commit", "add_member", "chosen", key)
-        assert "chosen" in other.do("ask", key)["segments"]
+        wait_until(lambda: "chosen" in other.do("ask", key)["segments"], what="the new member")
 
     def test_a_segment(self, other: Probe, key: str) -> None:
         everybody = [rule(clause("role", "in", "user"))]
         with Probe() as writer:
             writer.dies("die_behind_commit", "edit_segment", "chosen", "Chosen", everybody)
-        assert "chosen" in other.do("ask", key)["segments"]
+        wait_until(lambda: "chosen" in other.do("ask", key)["segments"], what="the new rules")
         assert Segment.objects.get(key="chosen").rules == everybody
