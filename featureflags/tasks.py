@@ -27,7 +27,7 @@ from featureflags.launchdarkly.segment_sync.apply import (
 from featureflags.warming.leases import claim, to_send
 from featureflags.warming.progress import report
 from featureflags.warming.runs import begin, for_workers, give_up_stalled, settle
-from featureflags.warming.scope import aim_for
+from featureflags.warming.scope import scope_for
 from featureflags.warming.worker import WarmingFailed, warm, work
 
 logger = logging.getLogger(__name__)
@@ -41,14 +41,14 @@ def warm_contexts(
 
     On demand: `warm_contexts.delay(days=30)`. With a broker it only begins, or joins, a run, whose
     ranges are tasks of their own. Without one it does them all, and raises WarmingFailed if some
-    were not done. Raises AnotherRun while a run with another aim is under way.
+    were not done. Raises AnotherRun while a run with another scope is under way.
     """
-    aim = aim_for(days, everyone=everyone, force=force)
+    scope = scope_for(days, everyone=everyone, force=force)
     if has_broker():
-        begun = begin(aim, by_workers=True)
+        begun = begin(scope, by_workers=True)
         send_due(begun.run)
         return report(begun.run).to_dict()
-    ended = warm(aim)
+    ended = warm(scope)
     if not ended.succeeded:
         raise WarmingFailed(str(ended))
     logger.info("Contexts warmed: %s", ended)

@@ -49,7 +49,7 @@ def without_new_members(ruleset: Ruleset, key: str, since: int) -> Ruleset:
     """The same rules without the memberships that were made after `since` (µs): one query."""
     if key not in ruleset.definitions:
         return ruleset
-    keys = [segment.definition.key for segment in ruleset.resting_on(key)]
+    keys = [segment.definition.key for segment in ruleset.with_dependencies(key)]
     rows = SegmentMember.objects.filter(segment__key__in=keys, created_at__gte=to_datetime(since))
     new: dict[str, set[str]] = {}
     with fresh_rows():

@@ -89,7 +89,7 @@ def fingerprint(ruleset: Ruleset, key: str) -> str:
             sorted(definition.included.items()),
             sorted(definition.excluded.items()),
         )
-        for segment in ruleset.resting_on(key)
+        for segment in ruleset.with_dependencies(key)
         for definition in [segment.definition]
     ]
     return hashlib.sha256(repr(parts).encode(errors="backslashreplace")).hexdigest()

@@ -1,0 +1,36 @@
+"""From a user's snapshot to a valid LaunchDarkly context.
+
+In: a `UserSnapshot`, the compiled segments, an instant in µs. Out: a `UserContext`: the SDK's context
+with the attributes that may be sent, the keys of the user's segments, and until when it holds.
+`attributes` has the catalogue of attributes, `privacy` decides what leaves, `json_limits` what is
+valid, `building` makes the context, `results` is what an evaluation answers.
+
+>>> from featureflags.contexts.building import user_context
+>>> from featureflags.contexts.results import ContextSource
+>>> from featureflags.segments.parsing import parse_definition
+>>> from featureflags.segments.ruleset import Ruleset
+>>> from users.snapshots import UserSnapshot
+>>> staff = parse_definition({
+...     "key": "staff",
+...     "rules": [{"clauses": [{"attribute": "role", "op": "in", "values": ["admin"]}]}],
+... })
+>>> ada = UserSnapshot(
+...     key="6d0c6b9e-0000-4000-8000-000000000001", email="ada@example.com", email_verified=True,
+...     name="Ada", role="admin", is_staff=True, is_active=True, created_at=0, last_seen_at=None,
+...     groups=("engineers",), metadata={"plan": "pro"},
+... )
+>>> found = user_context(ada, Ruleset([staff]), 86_400_000_000, source=ContextSource.CACHE)
+>>> found.segments
+('staff',)
+>>> shown = found.to_dict()
+>>> shown["attributes"]["custom_plan"], shown["attributes"]["account_age_days"]
+('pro', 1)
+>>> shown["private_attributes"]
+['email', 'name']
+>>> shown["valid_until"]
+'1970-01-03T00:00:00Z'
+"""
+
+from __future__ import annotations
+
+__all__ = ["attributes", "building", "privacy", "results"]

@@ -1,0 +1,26 @@
+"""What every room needs: settings, JSON types, translation, counters, forks, reads past a cache.
+
+In: Django's settings. Out: values and functions that know nothing of segments, users or flags.
+
+>>> from featureflags.core.conf import FeatureFlagsSettings, Source, source_of
+>>> source_of(FeatureFlagsSettings(sdk_key="sdk-1", source="polling"))
+<Source.POLLING: 'polling'>
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "conf",
+    "database",
+    "deadlines",
+    "forks",
+    "i18n",
+    "json_view",
+    "monitoring",
+    "outages",
+    "publishing",
+    "settings_check",
+    "signals",
+    "types",
+    "uncached",
+]

@@ -15,7 +15,7 @@ from featureflags.contexts.attributes import CUSTOM_PREFIX, catalogue
 from featureflags.segments.definitions import EXISTS, SEGMENT_MATCH, Clause
 from featureflags.segments.formatting import show
 from featureflags.segments.member_json import parse_expiry
-from featureflags.segments.operator_labels import ValueKind, wording
+from featureflags.segments.operator_labels import ValueKind, label_for
 from users.times import to_datetime
 
 
@@ -35,7 +35,7 @@ def label_of(attribute: str) -> str:
 
 def condition_in_words(clause: Clause) -> str:
     """`plan is any of "pro" or "team"`, `E-mail verified is true`. Never raises."""
-    info = wording(clause.op, clause.values)
+    info = label_for(clause.op, clause.values)
     label = clause.op if info is None else _(info.negated_label if clause.negate else info.label)
     subject = _("the user") if clause.op == SEGMENT_MATCH else label_of(clause.attribute)
     if clause.op == EXISTS:

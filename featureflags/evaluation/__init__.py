@@ -62,12 +62,17 @@ __all__ = [
     "atrack",
     "avariation",
     "avariation_detail",
+    "evaluate",
     "is_enabled",
     "looking",
     "override_flag",
+    "previews",
+    "reasons",
+    "resolve",
     "track",
     "variation",
     "variation_detail",
+    "visitors",
 ]
 
 

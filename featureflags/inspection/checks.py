@@ -1,7 +1,7 @@
-"""Whether the flags of the code, of LaunchDarkly and of Django's segments fit: behind `check_flags`.
+"""Compares the flags in the code with those in LaunchDarkly and the segments in Django.
 
-`find_problems` is a plain function of what is passed in and of the catalogue. `archived` asks
-LaunchDarkly's REST API, since the SDK is not told of flags that are archived or deleted.
+Used by `check_flags`. `find_problems` is a pure function of its arguments and the catalogue of
+attributes. `archived` asks LaunchDarkly's REST API: the SDK does not get archived or deleted flags.
 """
 
 from __future__ import annotations
@@ -10,12 +10,12 @@ import datetime
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
 
 from featureflags.cache.counters import Usage
 from featureflags.contexts.attributes import catalogue
 from featureflags.contexts.privacy import is_withheld
 from featureflags.core.conf import app_settings
+from featureflags.core.json_view import JSONView
 from featureflags.flags.declared import Flag
 from featureflags.inspection.clauses import ATTRIBUTE, PATH
 from featureflags.inspection.flag_parsing import FlagView, RawData, flags
@@ -34,34 +34,31 @@ class Kind(StrEnum):
     """What may be wrong with a flag."""
 
     MISSING = "missing"
-    """Declared here, and LaunchDarkly does not serve it."""
+    """Declared in the code; LaunchDarkly does not serve it."""
     ARCHIVED = "archived"
-    """Declared here, and archived there."""
+    """Declared in the code, archived in LaunchDarkly."""
     WRONG_TYPE = "wrong-type"
     UNDECLARED = "undeclared"
-    """Served by LaunchDarkly, and not declared here."""
+    """Served by LaunchDarkly, not declared in the code."""
     NOT_EVALUATED = "not-evaluated"
     UNKNOWN_SEGMENT = "unknown-segment"
-    """Targets a segment that Django does not have: nobody is in it."""
+    """Targets a segment that Django does not have, so nobody is in it."""
     MISLEADING = "misleading"
-    """A rule does something else than it seems to, see `inspection.traps`."""
+    """A rule does not do what it seems to, see `inspection.misleading_rules`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
-    """One thing that is wrong."""
+class Finding(JSONView):
+    """One problem."""
 
     kind: Kind
     flag: str
     words: str
 
-    def to_dict(self) -> dict[str, Any]:
-        return {"kind": self.kind.value, "flag": self.flag, "words": self.words}
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
-    """What the flags are compared with."""
+    """The input of `find_problems`."""
 
     declared: Mapping[str, Flag]
     segments: Collection[str]
@@ -71,7 +68,7 @@ class Facts:
     today: datetime.date
     """In UTC."""
     days: int
-    """A flag that was not evaluated for so many days is named."""
+    """A flag that was not evaluated for so many days is reported."""
 
     @property
     def counts_long_enough(self) -> bool:
@@ -81,7 +78,7 @@ class Facts:
 
 
 def find_problems(data: RawData, facts: Facts) -> list[Finding]:
-    """All that is wrong, by flag."""
+    """All problems, by flag."""
     served = {flag.key: flag for flag in flags(data)}
     found = [
         *_missing(served, facts),
@@ -95,9 +92,9 @@ def find_problems(data: RawData, facts: Facts) -> list[Finding]:
 
 
 def archived(keys: Iterable[str]) -> tuple[frozenset[str], str | None]:
-    """Which of these flags are archived in LaunchDarkly, and why that cannot be told if so.
+    """Which of these flags are archived in LaunchDarkly; and why they could not be checked, or None.
 
-    One call for each key: ask for those alone that the SDK is not given.
+    One HTTP request for each key: pass only keys that the SDK does not serve.
     """
     wanted = sorted(keys)
     if not wanted:
@@ -157,7 +154,7 @@ def _undeclared(served: Mapping[str, FlagView], facts: Facts) -> Iterator[Findin
 
 
 def _not_evaluated(served: Mapping[str, FlagView], facts: Facts) -> Iterator[Finding]:
-    """Of flags that browsers evaluate nothing is known here."""
+    """Evaluations in browsers are not counted here, so client-side flags are left out."""
     if not facts.counts_long_enough:
         return
     oldest = facts.today - datetime.timedelta(days=facts.days)
@@ -194,7 +191,7 @@ def _misleading(data: RawData) -> Iterator[Finding]:
 
 
 def _is_indivisible(name: str) -> bool:
-    """Whether LaunchDarkly's rollouts, which go by texts and whole numbers, cannot go by it."""
+    """True if a rollout cannot use it: LaunchDarkly hashes only texts and whole numbers."""
     attribute = catalogue().get(name)
     return name in SEGMENT_ATTRIBUTES or (attribute is not None and attribute.type in INDIVISIBLE)
 

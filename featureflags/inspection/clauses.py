@@ -1,7 +1,7 @@
-"""What one condition of a flag says about Django's segments, or about LaunchDarkly's.
+"""Which of Django's segments, or LaunchDarkly's, a clause of a flag is about.
 
-Only `in` names a segment for sure. With the other text operators a clause counts if it matches
-the key: `contains "user"` targets `new_user` too, which is rarely meant.
+Only `in` names a segment exactly. With another text operator a clause counts if it matches the key:
+`contains "user"` also targets `new_user`, which is rarely meant.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def launchdarkly_segments(clause: Clause) -> list[str]:
 
 
 def path_of(clause: Clause) -> tuple[str, ...]:
-    """The attribute's path; none for another kind of context, or a path that is not valid."""
+    """The attribute's path; empty for another context kind or an invalid path."""
     if clause.context_kind not in {None, USER_KIND}:
         return ()
     try:
@@ -52,13 +52,13 @@ def path_of(clause: Clause) -> tuple[str, ...]:
 
 
 def is_about_segments(clause: Clause) -> bool:
-    """Whether a condition tests our segments, and none of LaunchDarkly's."""
+    """True if a clause tests Django's segments rather than LaunchDarkly's."""
     path = path_of(clause)
     return path == (ATTRIBUTE,) or (len(path) == 2 and path[0] == PATH)
 
 
 def names_of(clause: Clause) -> list[str]:
-    """The segments that a clause names for sure; none if it tests another attribute."""
+    """The segments that a clause names exactly; none if it tests another attribute."""
     path = path_of(clause)
     if len(path) == 2 and path[0] == PATH:
         return [path[1]]
@@ -68,7 +68,7 @@ def names_of(clause: Clause) -> list[str]:
 
 
 def targets_among(clause: Clause, segments: Collection[str]) -> dict[str, bool]:
-    """Which of these segments a clause targets: True where it names the key, else it matches it."""
+    """The segments among these that a clause targets: True if by name, False if by a match."""
     named = names_of(clause)
     found = {key: True for key in named if key in segments}
     like = _LIKE.get(clause.op)

@@ -1,7 +1,7 @@
-"""When flags were made and last changed: LaunchDarkly's SDK is not told, its REST API says it.
+"""When flags were created and last changed, from LaunchDarkly's REST API (the SDK does not know).
 
-For pages: asked for at most once in KEPT_SECONDS by all processes together, where there is an API
-token, and a page waits for it only so long. What failed is not asked for again meanwhile either.
+For pages: all processes together ask at most once in KEPT_SECONDS, with a short timeout, and only if
+there is an API token. A failure is cached for as long, so that no page waits for it twice.
 """
 
 from __future__ import annotations
@@ -32,15 +32,15 @@ class FlagDates(msgspec.Struct, frozen=True, kw_only=True):
     changed_at: int | None
     """In this environment."""
     version: int | None
-    """The version that was changed then. If what the SDK has is newer, so is its change."""
+    """The version after that change. If the SDK has a newer one, the flag changed again since."""
 
 
 class KnownDates(msgspec.Struct, frozen=True, kw_only=True):
-    """The dates of flags by key, or why there are none."""
+    """Dates by flag key, or why there are none."""
 
     flags: dict[str, FlagDates] = {}
     problem: str = ""
-    """What the REST API said, or which variables are not set; empty if all is well."""
+    """The error of the REST API, or the variables that are not set; empty if neither."""
 
 
 _decode = msgspec.msgpack.Decoder(KnownDates).decode

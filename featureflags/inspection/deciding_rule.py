@@ -1,7 +1,7 @@
-"""For the reason of an evaluation: the rule that decided, and its conditions.
+"""Finds the rule that decided an evaluation, from LaunchDarkly's reason.
 
-A reason names the rule by index and by id. The flag may have changed since, so the id is what
-counts: a rule that has moved is found, and one that is gone is not guessed by its index.
+A reason has the rule's index and id. The flag may have changed since, so the id counts: a rule that
+has moved is found, and a deleted one is not mistaken for another at its index.
 """
 
 from __future__ import annotations
@@ -11,28 +11,28 @@ from dataclasses import dataclass
 from typing import Any
 
 from featureflags.core.i18n import gettext
+from featureflags.core.json_view import JSONView
 from featureflags.inspection.clauses import targets_among
 from featureflags.inspection.flag_parsing import Raw, RuleView, rules_of
 from featureflags.segments.formatting import words
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ClauseView:
-    """One condition of the rule that decided. All of them held."""
+class ClauseView(JSONView):
+    """One clause of the deciding rule. All of them held."""
 
     number: int
     """Counted from 1."""
     words: str
     segments: tuple[str, ...]
-    """Which of the user's segments it matched; for a negated one, those it would refuse."""
-
-    def to_dict(self) -> dict[str, Any]:
-        return {"number": self.number, "words": self.words, "segments": list(self.segments)}
+    """The user's segments that it matched; for a negated clause, those that it excludes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Decision:
+class Decision(JSONView):
     """The rule behind a RULE_MATCH."""
+
+    JSON_ALSO = ("words",)
 
     flag: str
     rule: int | None
@@ -55,24 +55,13 @@ class Decision:
             "conditions": conditions or gettext("everybody"),
         }
 
-    def to_dict(self) -> dict[str, Any]:
-        return {
-            "flag": self.flag,
-            "rule": self.rule,
-            "rule_id": self.rule_id,
-            "description": self.description,
-            "clauses": [clause.to_dict() for clause in self.clauses],
-            "has_changed": self.has_changed,
-            "words": self.words,
-        }
-
 
 def decision(
     flag: str, raw: Raw, reason: Mapping[str, Any], segments: Collection[str] = ()
 ) -> Decision | None:
-    """What decided; None where no rule did (see the reason's kind).
+    """The deciding rule; None if no rule decided (see the reason's kind).
 
-    `raw` is the flag in LaunchDarkly's JSON, `segments` are those of the user who asked.
+    `raw` is the flag in LaunchDarkly's JSON, `segments` are the user's.
     """
     if reason.get("kind") != "RULE_MATCH":
         return None

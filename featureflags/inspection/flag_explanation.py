@@ -1,10 +1,9 @@
 """Why a flag has its value for one context: each rule, each condition, and what it saw.
 
-The verdict is LaunchDarkly's own, by the reason of its answer. What the reason leaves out (why an
+The verdict is LaunchDarkly's own, from the reason of its answer. What the reason leaves out (why an
 earlier rule did not match, what a condition saw, which rule of a LaunchDarkly segment matched) is
-judged here by the operators of our segments, which are proven equal to LaunchDarkly's. Where these
-two come to different ends, `FlagExplanation.agrees` is False, and what stands there is no
-explanation.
+judged here by our own operators. Where the two disagree, `FlagExplanation.agrees` is False: the
+traces must not be shown as an explanation then.
 """
 
 from __future__ import annotations
@@ -15,6 +14,7 @@ from typing import Any, Final
 
 from featureflags.core.i18n import gettext
 from featureflags.core.types import Attributes
+from featureflags.inspection.clause_verdicts import judge
 from featureflags.inspection.clauses import names_of, targets_among
 from featureflags.inspection.deciding_rule import decision
 from featureflags.inspection.flag_parsing import Prerequisite as Prerequisite
@@ -22,15 +22,10 @@ from featureflags.inspection.flag_parsing import Raw, RawData, RuleView, prerequ
 from featureflags.inspection.raw_json import objects
 from featureflags.inspection.rollouts import WHOLE, Serving, bucket, serving_of, variation_of
 from featureflags.segments.definitions import SEGMENT_MATCH, USER_KIND, Clause
-from featureflags.segments.explain import observed_in_words
-from featureflags.segments.explanation_tree import MISSING
-from featureflags.segments.formatting import show, words
-from featureflags.segments.matching import compile_clause, reader
-from featureflags.segments.operators import VALUE_TESTS
-from featureflags.segments.references import attribute_path
+from featureflags.segments.formatting import words
 
 MOST_NESTED: Final = 50
-"""LaunchDarkly segments within segments. Past that, nothing is said of them."""
+"""LaunchDarkly segments within segments. Deeper ones are not judged."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,7 +38,7 @@ class ClauseTrace:
     observed: object
     """MISSING: the context has no such attribute. For segmentMatch, the segments it is in."""
     held: bool | None
-    """None: it cannot be told here."""
+    """None: it cannot be judged here."""
     why: str
     segments: tuple[str, ...] = ()
     """Django's segments that it names, or that it happens to match."""
@@ -64,13 +59,13 @@ class RuleTrace:
     description: str
     clauses: tuple[ClauseTrace, ...]
     matched: bool | None
-    """None: it cannot be told here."""
+    """None: it cannot be judged here."""
     serving: Serving | None = None
-    """What a flag's rule serves. A segment's serves nothing."""
+    """What a flag's rule serves; None for a rule of a segment."""
     weight: int | None = None
-    """A segment's rule may be for a share of those who fulfil it: thousandths of a percent."""
+    """A segment's rule may take only a share of those who match: thousandths of a percent."""
     bucket: float | None = None
-    """Where this context falls then, from 0 to 1."""
+    """The place of this context in that share, from 0 to 1."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,7 +74,7 @@ class SegmentTrace:
 
     key: str
     verdict: bool | None
-    """None: it cannot be told here."""
+    """None: it cannot be judged here."""
     decided_by: str
     """`included`, `excluded`, `rule 1`, `no rule`, `unknown`, `unbounded` or `cycle`."""
     rules: tuple[RuleTrace, ...] = ()
@@ -92,17 +87,17 @@ class FlagExplanation:
     flag: str
     on: bool
     decided_by: int | None
-    """The number of the rule that decided, as the flag is now; None: no rule, or one that is gone."""
+    """The number of the deciding rule in the flag as it is now; None: no rule, or one that is gone."""
     has_changed: bool
     """The flag has changed since it was evaluated."""
     rules: tuple[RuleTrace, ...]
     segments: Mapping[str, SegmentTrace]
-    """LaunchDarkly's own segments that the rules rest on, by key, as they are met."""
+    """LaunchDarkly's own segments that the rules use, by key, in the order in which they are met."""
     prerequisites: tuple[Prerequisite, ...]
     fallthrough: Serving
     off: Serving
     agrees: bool
-    """Whether what is told of the rules leads to what LaunchDarkly answered."""
+    """Whether the traces lead to what LaunchDarkly answered."""
 
     @property
     def django_segments(self) -> tuple[str, ...]:
@@ -123,8 +118,8 @@ def explain_flag(
 ) -> FlagExplanation | None:
     """Explain one flag; None if `data` has no such flag.
 
-    `context` is what LaunchDarkly was told of a user, `reason` what it answered, `segments` are
-    Django's that the user is in.
+    `context` is the context as it was sent, `reason` LaunchDarkly's reason, `segments` are the
+    user's segments in Django.
     """
     raw = data.get("flags", {}).get(key)
     if not isinstance(raw, Mapping):
@@ -151,7 +146,7 @@ def explain_flag(
 
 
 def _agrees(rules: Sequence[RuleTrace], number: int | None, reason: Mapping[str, Any]) -> bool:
-    """Whether the traces allow that this rule decided (None: that none did)."""
+    """Whether the traces allow this rule to have decided (None: no rule at all)."""
     kind = reason.get("kind")
     if kind == "FALLTHROUGH":
         return all(rule.matched is not True for rule in rules)
@@ -195,76 +190,29 @@ class _Tracer:
     def _clause(self, clause: Clause, number: int) -> ClauseTrace:
         if clause.op == SEGMENT_MATCH:
             return self._segment_match(clause, number)
-        held, observed, why = self._judged(clause)
+        verdict = judge(clause, self.context)
         matched = targets_among(clause, self.ours)
         return ClauseTrace(
             number=number,
             clause=clause,
-            observed=observed,
-            held=held,
-            why=why,
+            observed=verdict.observed,
+            held=verdict.held,
+            why=verdict.why,
             segments=tuple(dict.fromkeys((*names_of(clause), *matched))),
         )
-
-    def _judged(self, clause: Clause) -> tuple[bool | None, object, str]:
-        """Whether a condition holds (None: not to be told), what it saw, and why in words."""
-        if clause.context_kind not in {None, USER_KIND}:
-            if clause.attribute.strip("/") == "kind":
-                return (
-                    None,
-                    MISSING,
-                    gettext("what kinds of contexts there are is not looked into here"),
-                )
-            why = gettext("there is no context of the kind %(context_kind)s: no match") % {
-                "context_kind": show(clause.context_kind)
-            }
-            return False, MISSING, why
-        if clause.op not in VALUE_TESTS:
-            return self._unknown_operator(clause)
-        compiled = compile_clause(clause, rule=1, number=1)
-        if compiled.broken is not None:
-            return (
-                None,
-                MISSING,
-                gettext("it cannot be told here: %(message)s")
-                % {"message": compiled.broken.message},
-            )
-        value = reader(compiled.path)(self.context)
-        observed = MISSING if value is None else value
-        held: bool | None = compiled.held(self.context, frozenset())
-        if observed is not MISSING and compiled.incomparable(observed):
-            held = None
-        return held, observed, observed_in_words(compiled, observed, held=held is True)
-
-    def _unknown_operator(self, clause: Clause) -> tuple[bool | None, object, str]:
-        """LaunchDarkly takes it for False, hence True when negated."""
-        why = gettext("LaunchDarkly has no operator %(op)s: no match, unless negated") % {
-            "op": show(clause.op)
-        }
-        try:
-            value = reader(attribute_path(clause.attribute, clause.context_kind))(self.context)
-        except ValueError as error:
-            return None, MISSING, gettext("it cannot be told here: %(error)s") % {"error": error}
-        if value is None:
-            return False, MISSING, why
-        return clause.negate, value, why
 
     def _segment_match(self, clause: Clause, number: int) -> ClauseTrace:
         keys = tuple(dict.fromkeys(key for key in clause.values if isinstance(key, str)))
         traces = [self._segment(key) for key in keys]
         within = [trace.key for trace in traces if trace.verdict]
         listed = ", ".join(keys) or gettext("no segment")
-        held: bool | None
+        held: bool | None = clause.negate
+        why = gettext("in none of %(listed)s") % {"listed": listed}
         if within:
             held, why = not clause.negate, gettext("in %(within)s") % {"within": ", ".join(within)}
         elif any(trace.verdict is None for trace in traces):
-            held, why = (
-                None,
-                gettext("whether the user is in %(listed)s cannot be told here")
-                % {"listed": listed},
-            )
-        else:
-            held, why = clause.negate, gettext("in none of %(listed)s") % {"listed": listed}
+            text = gettext("whether the user is in %(listed)s cannot be judged here")
+            held, why = None, text % {"listed": listed}
         return ClauseTrace(
             number=number,
             clause=clause,
@@ -284,7 +232,7 @@ class _Tracer:
         elif self._depth >= MOST_NESTED:
             return _cycle(key)
         else:
-            # Met again within itself, it is a cycle: LaunchDarkly answers no flag that rests on one.
+            # Met again within itself, it is a cycle: LaunchDarkly evaluates no flag that uses one.
             self.segments[key] = _cycle(key)
             self._depth += 1
             trace = self._traced(key, raw)
@@ -304,21 +252,11 @@ class _Tracer:
             self.rule(view, share=self._share(rule, raw, key))
             for view, rule in zip(rules_of(raw), objects(raw, "rules"), strict=True)
         )
+        # The first rule that matches decides, or the first that might.
         for rule in rules:
-            if rule.matched is None:
-                return SegmentTrace(
-                    key=key,
-                    verdict=None,
-                    decided_by=f"rule {rule.number}",
-                    rules=rules,
-                )
-            if rule.matched:
-                return SegmentTrace(
-                    key=key,
-                    verdict=True,
-                    decided_by=f"rule {rule.number}",
-                    rules=rules,
-                )
+            if rule.matched is not False:
+                by = f"rule {rule.number}"
+                return SegmentTrace(key=key, verdict=rule.matched, decided_by=by, rules=rules)
         return SegmentTrace(key=key, verdict=False, decided_by="no rule", rules=rules)
 
     def _share(self, rule: Raw, segment: Raw, key: str) -> _Share | None:

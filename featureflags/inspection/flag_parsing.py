@@ -1,12 +1,12 @@
-"""LaunchDarkly's flags and segments as frozen values, and in JSON types for machines."""
+"""Parses LaunchDarkly's flags and segments into frozen values, which give words and JSON."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from featureflags.core.i18n import gettext
+from featureflags.core.json_view import JSONView
 from featureflags.core.types import JSONValue
 from featureflags.inspection.raw_json import Raw as Raw
 from featureflags.inspection.raw_json import RawData as RawData
@@ -24,8 +24,11 @@ from featureflags.segments.formatting import show, words
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RuleView:
+class RuleView(JSONView):
     """One rule of a flag or of a LaunchDarkly segment."""
+
+    JSON_ALSO = ("words",)
+    JSON_WITHOUT = frozenset({"clauses"})
 
     number: int
     """Counted from 1, as LaunchDarkly's pages do."""
@@ -33,9 +36,9 @@ class RuleView:
     description: str
     clauses: tuple[Clause, ...]
     serving: Serving | None = None
-    """What those whom it matches are given; None for the rule of a segment."""
+    """What a flag's rule serves; None for the rule of a segment."""
     weight: int = WHOLE
-    """How many of them are in the segment, in thousandths of a percent; all for a flag's rule."""
+    """The share of matching users in the segment, in thousandths of a percent; WHOLE for a flag."""
 
     @property
     def words(self) -> str:
@@ -58,20 +61,12 @@ class RuleView:
             else gettext("rule %(number)s") % {"number": self.number}
         )
 
-    def to_dict(self) -> dict[str, Any]:
-        return {
-            "number": self.number,
-            "id": self.id,
-            "description": self.description,
-            "words": self.words,
-            "serving": None if self.serving is None else self.serving.to_dict(),
-            "weight": self.weight,
-        }
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Prerequisite:
-    """A flag that another one needs first, and what that must serve."""
+class Prerequisite(JSONView):
+    """A flag that another flag needs, and the variation that it must serve."""
+
+    JSON_ALSO = ("words",)
 
     flag: str
     wanted: Serving
@@ -89,41 +84,33 @@ class Prerequisite:
             "words": self.wanted.words,
         }
 
-    def to_dict(self) -> dict[str, Any]:
-        return {
-            "flag": self.flag,
-            "wanted": self.wanted.to_dict(),
-            "exists": self.exists,
-            "on": self.on,
-            "words": self.words,
-        }
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class FlagView:
+class FlagView(JSONView):
     """One flag as LaunchDarkly serves it."""
+
+    JSON_ALSO = ("targeting",)
 
     key: str
     version: int
     on: bool
     type: str | None
-    """The type that all variations share: boolean, string, number or json. None: they share none,
-    or there are none."""
+    """The type of all variations: boolean, string, number or json. None: several types, or none."""
     variations: tuple[JSONValue, ...]
     prerequisites: tuple[Prerequisite, ...]
-    """Those it needs first. If one fails, everybody gets what `off` says."""
+    """If one of them fails, everybody gets what `off` serves."""
     targets: tuple[Target, ...]
-    """Single keys. They come before the rules."""
+    """Contexts by key, evaluated before the rules."""
     rules: tuple[RuleView, ...]
     fallthrough: Serving
-    """What everybody else gets."""
+    """What everybody else gets (the default rule)."""
     off: Serving
     """What everybody gets while the flag is off."""
     client_side: bool
 
     @property
     def targeting(self) -> tuple[str, ...]:
-        """Whom it serves what while it is on, in LaunchDarkly's order, a sentence each."""
+        """Who gets what while it is on, one sentence each, in the order of evaluation."""
         return (
             *(
                 gettext("needs %(words)s, else %(off)s")
@@ -139,56 +126,24 @@ class FlagView:
             gettext("everybody else → %(words)s") % {"words": self.fallthrough.words},
         )
 
-    def to_dict(self) -> dict[str, Any]:
-        return {
-            "key": self.key,
-            "version": self.version,
-            "on": self.on,
-            "type": self.type,
-            "variations": list(self.variations),
-            "prerequisites": [each.to_dict() for each in self.prerequisites],
-            "targets": [target.to_dict() for target in self.targets],
-            "rules": [rule.to_dict() for rule in self.rules],
-            "fallthrough": self.fallthrough.to_dict(),
-            "off": self.off.to_dict(),
-            "targeting": list(self.targeting),
-            "client_side": self.client_side,
-        }
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SegmentView:
+class SegmentView(JSONView):
     """One segment of LaunchDarkly's own, not of Django's."""
 
     key: str
     version: int
     rules: tuple[RuleView, ...]
     included: int
-    """How many contexts are in it by key; `excluded` likewise."""
+    """How many contexts are included by key; `excluded` likewise."""
     excluded: int
     unbounded: bool
-    """A big segment: its members lie in another store."""
-
-    def to_dict(self) -> dict[str, Any]:
-        return {
-            "key": self.key,
-            "version": self.version,
-            "rules": [rule.to_dict() for rule in self.rules],
-            "included": self.included,
-            "excluded": self.excluded,
-            "unbounded": self.unbounded,
-        }
+    """A big segment, whose members are in another store."""
 
 
 def flags(data: RawData) -> list[FlagView]:
     """All flags, by key."""
     return [_flag_view(key, raw, data) for key, raw in sorted(data.get("flags", {}).items())]
-
-
-def flag_view(key: str, data: RawData) -> FlagView | None:
-    """One flag; None if LaunchDarkly serves none of this key."""
-    raw = data.get("flags", {}).get(key)
-    return None if raw is None else _flag_view(key, raw, data)
 
 
 def segments(data: RawData) -> list[SegmentView]:
@@ -216,7 +171,7 @@ def rule_of(number: int, raw: Raw, serving: Serving | None = None) -> RuleView:
 
 
 def clause_of(raw: Raw) -> Clause:
-    """One condition. What is missing is empty."""
+    """One clause; a missing part is empty."""
     kind = raw.get("contextKind")
     return Clause(
         attribute=text(raw.get("attribute")),
@@ -228,14 +183,14 @@ def clause_of(raw: Raw) -> Clause:
 
 
 def prerequisites_of(raw: Raw) -> Iterator[str]:
-    """The keys of the flags that a flag needs first."""
+    """The keys of a flag's prerequisites."""
     for each in objects(raw, "prerequisites"):
         if key := text(each.get("key")):
             yield key
 
 
 def prerequisites_in(raw: Raw, data: RawData) -> Iterator[Prerequisite]:
-    """The flags that a flag needs first, as they are in `data`."""
+    """A flag's prerequisites, looked up in `data`."""
     for each in objects(raw, "prerequisites"):
         if key := text(each.get("key")):
             needed = data.get("flags", {}).get(key)
@@ -249,7 +204,7 @@ def prerequisites_in(raw: Raw, data: RawData) -> Iterator[Prerequisite]:
 
 
 def type_of(variations: tuple[JSONValue, ...]) -> str | None:
-    """The type that these values share. LaunchDarkly calls lists, objects and null `json`."""
+    """The type of all these values, or None. LaunchDarkly calls lists, objects and null `json`."""
     found = {_type_of_one(value) for value in variations}
     return found.pop() if len(found) == 1 else None
 

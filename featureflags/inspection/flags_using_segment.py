@@ -1,9 +1,9 @@
-"""Which flags target a Django segment, and on which way, in words.
+"""Which flags use a Django segment, and by which path.
 
-A clause targets the segment X where it tests the attribute `segments` with X among its values, or
-the attribute `/segment/X`. A flag does if one of its rules has such a clause, or a clause that
-asks for a LaunchDarkly segment of which that is true (`segmentMatch`), or if a flag that it needs
-first does. A flag that is off is told too, since somebody may turn it on; `Use.live` tells them apart.
+A clause targets the segment X if it tests the attribute `segments` with X among its values, or the
+attribute `/segment/X`. A flag uses X if one of its rules has such a clause, or a `segmentMatch` on a
+LaunchDarkly segment that has one, or if one of its prerequisites uses X. Flags that are off are
+included, since they can be turned on; `Use.live` is False for them.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from featureflags.inspection.targeting_paths import Walk
 
 
 def uses_of(segment: str, data: RawData) -> list[Use]:
-    """All uses of one Django segment, by flag, the shortest way to each condition first."""
+    """All uses of one Django segment, by flag, the shortest path to each clause first."""
     return uses_of_each([segment], data)[segment]
 
 
 def uses_of_each(segments: Collection[str], data: RawData) -> dict[str, list[Use]]:
-    """As `uses_of`, for many segments on one walk through the flags; a list for each of them."""
+    """As `uses_of` for many segments, in one pass; each of them has a list."""
     found: dict[str, list[Use]] = {segment: [] for segment in segments}
     walk = Walk(data)
     for flag in sorted(data.get("flags", {})):
@@ -34,7 +34,7 @@ def uses_of_each(segments: Collection[str], data: RawData) -> dict[str, list[Use
 
 
 def uses_by_flag(data: RawData) -> dict[str, list[Use]]:
-    """For every flag, by key, the Django segments that it names, and on which ways."""
+    """For every flag, by key, its uses of Django segments that it names."""
     walk = Walk(data)
     return {
         flag: [
@@ -47,7 +47,7 @@ def uses_by_flag(data: RawData) -> dict[str, list[Use]]:
 
 
 def named_segments(data: RawData) -> dict[str, list[Use]]:
-    """Every Django segment that a flag names, whether it exists or not, with its uses."""
+    """Every segment that a flag names, whether Django has it or not, with its uses."""
     found: dict[str, list[Use]] = {}
     for uses in uses_by_flag(data).values():
         for use in uses:

@@ -1,13 +1,13 @@
-"""Rules that do something else than they seem to: all valid JSON, and all met in practice.
+"""Finds rules that do not do what they seem to. All are valid JSON, and all occur in practice.
 
-- A condition on `segments` with another text operator than `in`: `contains "user"` matches
-  `new_user` too.
-- A negated condition on `/segment/X`: who is not in X has no such attribute, and LaunchDarkly
-  matches nobody on an attribute that is not there, negated or not.
-- A percentage rollout by an attribute that is a list, an object or a truth value: LaunchDarkly
-  cannot tell people apart by it, and gives everybody the first variation.
+- A clause on `segments` with another text operator than `in`: `contains "user"` also matches
+  `new_user`.
+- A negated clause on `/segment/X`: users outside X do not have this attribute, and LaunchDarkly never
+  matches a missing attribute, negated or not.
+- A percentage rollout by an attribute that is a list, an object or a boolean: LaunchDarkly cannot
+  hash it and gives everybody the first variation.
 - A percentage rollout by an attribute that some users lack: all of them get the first variation.
-- A condition on an attribute that LaunchDarkly is never told: it matches nobody.
+- A clause on an attribute that is never sent to LaunchDarkly: it matches nobody.
 """
 
 from __future__ import annotations
@@ -29,20 +29,20 @@ Names = Callable[[str], bool]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trap:
-    """One rule that does not do what it seems to."""
+    """One misleading rule."""
 
     flag: str
-    """The flag; for a rule of a LaunchDarkly segment, the first that rests on it."""
+    """The flag; for a rule of a LaunchDarkly segment, the first flag that uses it."""
     words: str
 
 
 def find_traps(
     data: RawData, *, is_indivisible: Names, is_withheld: Names, may_be_missing: Names
 ) -> list[Trap]:
-    """All of them, by flag. A LaunchDarkly segment on which no flag rests has none.
+    """All of them, by flag. A LaunchDarkly segment that no flag uses is skipped.
 
-    `is_indivisible` says whether an attribute cannot tell people apart, `is_withheld` whether
-    LaunchDarkly never receives it, `may_be_missing` whether some users do not have it.
+    `is_indivisible`: a rollout cannot bucket by this attribute. `is_withheld`: it is never sent to
+    LaunchDarkly. `may_be_missing`: some users do not have it.
     """
     found: list[Trap] = []
     theirs = {segment.key: segment for segment in segments(data)}
@@ -55,11 +55,11 @@ def find_traps(
                 flag, is_indivisible, lambda name: is_withheld(name) or may_be_missing(name)
             ),
         ]
-        resting_on = reachable(lambda key: named.get(key, ()), _named(flag.rules))
-        for key in sorted((resting_on & theirs.keys()) - seen):
+        used = reachable(lambda key: named.get(key, ()), _named(flag.rules))
+        for key in sorted((used & theirs.keys()) - seen):
             whose = gettext(" of LaunchDarkly's segment “%(key)s”") % {"key": key}
             told += [f"{each}{whose}" for each in _in_rules(theirs[key].rules, is_withheld)]
-        seen |= resting_on
+        seen |= used
         found += [Trap(flag=flag.key, words=each) for each in told]
     return found
 

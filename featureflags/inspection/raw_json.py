@@ -1,4 +1,4 @@
-"""LaunchDarkly's JSON, and how to reach into it where it may not be as documented."""
+"""Safe access to LaunchDarkly's JSON, which may not be as documented."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ RawData: TypeAlias = Mapping[str, Mapping[str, Raw]]
 
 
 def items(raw: Raw, name: str) -> list[Any]:
-    """A list; empty where there is none."""
+    """The list of that name; empty if there is none."""
     found = raw.get(name)
     return found if isinstance(found, list) else []
 
 
 def objects(raw: Raw, name: str) -> list[Raw]:
-    """The objects of a list; none where it holds others, or is no list."""
+    """The JSON objects in that list; anything else in it is skipped."""
     return [item for item in items(raw, name) if isinstance(item, Mapping)]
 
 
 def text(value: object) -> str:
-    """A text; empty where it is something else."""
+    """The value if it is a string, else an empty one."""
     return value if isinstance(value, str) else ""
 
 
 def whole(value: object) -> int:
-    """A whole number; 0 where it is something else."""
+    """The value if it is an int, else 0."""
     return value if isinstance(value, int) and not isinstance(value, bool) else 0

@@ -1,7 +1,7 @@
 """What a rule serves: one variation, or a percentage of each, and where a context falls.
 
-The place of a context is computed as LaunchDarkly does it: SHA-1 over the flag's key, its salt
-(or the seed of the experiment) and the value that it goes by, in
+The bucket of a context is computed as LaunchDarkly does: SHA-1 over the flag's key, its salt (or the
+experiment's seed) and the value of the attribute to bucket by, see
 <https://docs.launchdarkly.com/sdk/concepts/flag-evaluation-rules>.
 """
 
@@ -14,6 +14,7 @@ from itertools import accumulate
 from typing import Any, Final, TypeGuard
 
 from featureflags.core.i18n import gettext, ngettext
+from featureflags.core.json_view import JSONView
 from featureflags.core.types import Attributes, JSONValue
 from featureflags.inspection.raw_json import Raw, items, objects, text
 from featureflags.segments.definitions import USER_KIND
@@ -27,7 +28,7 @@ _SCALE: Final = float(0xFFFFFFFFFFFFFFF)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Share:
+class Share(JSONView):
     """One part of a percentage rollout."""
 
     variation: int
@@ -41,17 +42,20 @@ class Share:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Serving:
-    """What is served: one variation to all, or shares of several."""
+class Serving(JSONView):
+    """What a rule serves: one variation, or shares of several."""
+
+    JSON_ALSO = ("words",)
+    JSON_WITHOUT = frozenset({"bucket"})
 
     variation: int | None
-    """The one that all get; of shares, the one that this context gets. None: there is none."""
+    """Its index; with shares, the one that this context gets. None: there is none."""
     value: JSONValue
     shares: tuple[Share, ...] = ()
     bucket_by: str = ""
-    """The attribute that the shares go by."""
+    """The attribute that decides the share."""
     bucket: float | None = None
-    """Where this context falls, from 0 to 1. None: there are no shares, or nobody was asked for."""
+    """The bucket of this context, from 0 to 1. None without shares or without a context."""
     is_experiment: bool = False
 
     @property
@@ -69,23 +73,10 @@ class Serving:
             }
         return gettext("the default in the code") if self.variation is None else show(self.value)
 
-    def to_dict(self) -> dict[str, Any]:
-        return {
-            "words": self.words,
-            "variation": self.variation,
-            "value": self.value,
-            "shares": [
-                {"variation": share.variation, "value": share.value, "weight": share.weight}
-                for share in self.shares
-            ],
-            "bucket_by": self.bucket_by,
-            "is_experiment": self.is_experiment,
-        }
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Target:
-    """Contexts that are given a variation by their key. The keys themselves are not repeated."""
+class Target(JSONView):
+    """Contexts that get a variation by their key. The keys themselves are left out."""
 
     context_kind: str
     keys: int
@@ -104,13 +95,6 @@ class Target:
         )
         return told % {"keys": self.keys, "context_kind": self.context_kind}
 
-    def to_dict(self) -> dict[str, Any]:
-        return {
-            "context_kind": self.context_kind,
-            "keys": self.keys,
-            "serving": self.serving.to_dict(),
-        }
-
 
 def serving_of(
     raw: Raw | None,
@@ -118,7 +102,7 @@ def serving_of(
     *,
     context: Attributes | None = None,
 ) -> Serving:
-    """What a rule or the fallthrough of a flag serves, to this context if one is given."""
+    """What a rule or the fallthrough of a flag serves, or what this context gets of it."""
     variations = items(flag, "variations")
     raw = raw if isinstance(raw, Mapping) else {}
     rollout = raw.get("rollout")
@@ -143,12 +127,12 @@ def serving_of(
 
 
 def variation_of(flag: Raw, index: object) -> Serving:
-    """The variation of this index, as `offVariation` and targets name it."""
+    """The variation with this index; `offVariation` and targets use one."""
     return _fixed(index, items(flag, "variations"))
 
 
 def targets_of(flag: Raw) -> Iterator[Target]:
-    """Who is targeted by key. Those of users stand in `targets`, those of others beside them."""
+    """Targets by key: `targets` are of users, `contextTargets` of any kind."""
     for name in ("targets", "contextTargets"):
         for target in objects(flag, name):
             if keys := len(items(target, "values")):
@@ -158,8 +142,8 @@ def targets_of(flag: Raw) -> Iterator[Target]:
 
 
 def bucket(context: Attributes, prefix: str, by: str, context_kind: object) -> float:
-    """The place of a context from 0 to 1; -1 if it is of another kind, 0 for a value that cannot
-    be hashed, as with LaunchDarkly: a list, for one."""
+    """The bucket of a context, from 0 to 1. As in LaunchDarkly it is -1 for another context kind,
+    and 0 for a value that cannot be hashed, for example a list."""
     if context_kind not in {None, "", USER_KIND}:
         return -1.0
     try:

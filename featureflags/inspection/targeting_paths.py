@@ -1,4 +1,4 @@
-"""The ways from a flag to conditions on Django's segments: through rules, segments, prerequisites."""
+"""Paths from a flag to clauses on Django's segments: through rules, segments and prerequisites."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from featureflags.core.i18n import gettext
+from featureflags.core.json_view import JSONView
 from featureflags.inspection.clauses import PATH, is_about_segments, launchdarkly_segments
 from featureflags.inspection.flag_parsing import Raw, RawData, RuleView, prerequisites_of, rule_of
 from featureflags.inspection.raw_json import objects, text
@@ -19,18 +20,21 @@ SEGMENT: Final = "segment"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Step:
+class Step(JSONView):
     """One step on the way from a flag to a condition on the segment."""
 
+    JSON_ALSO = ("negated", "words")
+    JSON_WITHOUT = frozenset({"rule", "needs"})
+
     kind: str
-    """`flag` or `segment`: whose rule, or whose prerequisite, this is."""
+    """`flag` or `segment`: what has this rule or prerequisite."""
     key: str
     rule: RuleView | None = None
     """Its rule; None for a prerequisite."""
     clause: int | None = None
     """Which condition of the rule, counted from 1."""
     needs: str = ""
-    """The flag that it needs first, where it is a prerequisite."""
+    """The prerequisite's flag key; empty for a rule."""
 
     @property
     def negated(self) -> bool:
@@ -55,15 +59,9 @@ class Step:
         return f"{where}: {words(condition)}"
 
     def to_dict(self) -> dict[str, Any]:
-        return {
-            "kind": self.kind,
-            "key": self.key,
-            "rule": None if self.rule is None else self.rule.number,
-            "rule_id": "" if self.rule is None else self.rule.id,
-            "clause": self.clause,
-            "negated": self.negated,
-            "words": self.words,
-        }
+        """The rule by its number and id alone."""
+        number, rule_id = (None, "") if self.rule is None else (self.rule.number, self.rule.id)
+        return {**JSONView.to_dict(self), "rule": number, "rule_id": rule_id}
 
     @property
     def _condition(self) -> Clause | None:
@@ -73,20 +71,22 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Use:
-    """One way on which a flag targets a Django segment."""
+class Use(JSONView):
+    """One path on which a flag uses a Django segment."""
+
+    JSON_ALSO = ("negated", "direct", "words")
 
     flag: str
     segment: str
     path: tuple[Step, ...]
     by_name: bool
-    """False: an operator other than `in` happens to match the segment's key."""
+    """False: another operator than `in` happens to match the segment's key."""
     live: bool
-    """Whether people are decided by it now: the flag is on, and so are those on the way to it."""
+    """True if it decides now: the flag and every flag on the path are on."""
 
     @property
     def negated(self) -> bool:
-        """Whether it is those outside of the segment who are targeted: an odd number of nots."""
+        """True if users outside the segment are targeted: an odd number of negations."""
         return sum(step.negated for step in self.path) % 2 == 1
 
     @property
@@ -98,22 +98,10 @@ class Use:
     def words(self) -> str:
         return ", ".join(step.words for step in self.path)
 
-    def to_dict(self) -> dict[str, Any]:
-        return {
-            "flag": self.flag,
-            "segment": self.segment,
-            "negated": self.negated,
-            "direct": self.direct,
-            "by_name": self.by_name,
-            "live": self.live,
-            "words": self.words,
-            "path": [step.to_dict() for step in self.path],
-        }
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Condition:
-    """A condition on `segments`, and the way from a flag to it."""
+    """A clause on `segments`, and the path from a flag to it."""
 
     clause: Clause
     path: tuple[Step, ...]
@@ -125,7 +113,7 @@ class Condition:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Place:
-    """A flag or a LaunchDarkly segment that is yet to be looked into, and the way to it."""
+    """A flag or LaunchDarkly segment still to be searched, and the path to it."""
 
     kind: str
     key: str
@@ -135,32 +123,32 @@ class _Place:
 
     @property
     def sense(self) -> tuple[str, str, bool, bool]:
-        """What makes another way to the same place worth following."""
+        """Two paths with the same sense lead to the same uses."""
         return self.kind, self.key, self.negated, self.live
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Content:
-    """What there is in a flag or a LaunchDarkly segment."""
+    """The relevant clauses of a flag or a LaunchDarkly segment."""
 
     is_on: bool
     conditions: tuple[tuple[Step, Clause], ...]
     ways_on: tuple[tuple[Step, str, str], ...]
-    """The step, and the kind and key of the place that it leads to."""
+    """A step, and the kind and key of where it leads."""
 
 
 class Walk:
-    """Walks through flags and segments, and reads each of them once."""
+    """A search through flags and segments that parses each of them once."""
 
     def __init__(self, data: RawData) -> None:
         self._data = data
         self._known: dict[tuple[str, str], _Content | None] = {}
 
     def from_flag(self, flag: str) -> Iterator[Condition]:
-        """Every condition on `segments` that a flag rests on, the shortest way to each first.
+        """Every clause on `segments` that a flag uses, the shortest path to each first.
 
-        Each flag and segment is visited once for each sense: a graph with many ways to the same
-        condition has too many to list, and a cycle has no end.
+        Each flag and segment is visited once per sense: a graph can have too many paths to the
+        same clause to list, and a cycle has no end.
         """
         start = _Place(kind=FLAG, key=flag)
         pending, seen = deque([start]), {start.sense}
@@ -218,5 +206,5 @@ def _content(kind: str, key: str, raw: Raw) -> _Content:
 
 
 def _may_matter(clause: Raw) -> bool:
-    """Whether it is worth reading: most conditions are about other attributes."""
+    """A quick filter: most clauses are about other attributes."""
     return clause.get("op") == SEGMENT_MATCH or PATH in text(clause.get("attribute"))

@@ -1,11 +1,11 @@
 """How many users get each value of a flag, by the real SDK: over a sample, or over everybody.
 
-It only looks: LaunchDarkly is told of nobody. A count over everybody is done in batches, in the
-order of keys. Each batch is one update of the row, which adds its numbers and moves its place on:
-a worker that is killed in the middle of one has changed nothing, and whoever goes on counts nobody
-twice. Who counts holds the row by a lease; to cancel is to take it away.
+No events are sent. A count over everybody goes in batches, by key. Each batch ends with one UPDATE of
+the row that adds its numbers and moves `last_key` on: a worker that is killed in the middle has
+changed nothing, and the next one counts nobody twice. A worker holds the row by a lease; cancelling
+takes the lease away.
 
-Hidden SQL: one read and one update for each batch.
+Hidden SQL: one SELECT and one UPDATE for each batch.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from django.utils.translation import gettext_noop
 from featureflags.cache.compiled_rules import current_ruleset
 from featureflags.contexts.building import user_context
 from featureflags.contexts.results import ContextSource, Evaluation
+from featureflags.core.json_view import JSONView
 from featureflags.core.types import JSONValue
 from featureflags.evaluation import looking
 from featureflags.evaluation.arguments import UNSET
@@ -46,19 +47,18 @@ logger = logging.getLogger(__name__)
 BATCH: Final = 1_000
 SAMPLE_WINDOWS: Final = 20
 SAMPLE_WINDOW: Final = 100
-"""Users of a sample follow each other by key, from so many keys that are drawn at random."""
+"""A sample is SAMPLE_WINDOWS runs of so many neighbouring keys, each from a random key on."""
 SAMPLE: Final = SAMPLE_WINDOWS * SAMPLE_WINDOW
 LEASE: Final = datetime.timedelta(seconds=60)
-"""Many times what a batch takes."""
+"""Many times the duration of a batch."""
 SECONDS_WAITED: Final = 10.0
-"""For a page that counts by itself, since there is no worker."""
+"""How long a page may count by itself where there is no worker."""
 KEPT: Final = 10
-"""Counts of one flag that are kept."""
+"""Counts of one flag that stay; older ones are deleted."""
 Z_95: Final = 1.96
-"""Standard deviations around a share within which the true one lies in 95 of 100 samples."""
-
+"""Standard deviations of a 95 % confidence interval."""
 MOST_ATTEMPTS: Final = 5
-"""A batch that kills its worker so often has failed."""
+"""A count whose worker died so often in the same batch has failed."""
 
 NO_FLAGS: Final = gettext_noop("LaunchDarkly has not sent any flags.")
 WORKER_DIED: Final = gettext_noop("Its worker died.")
@@ -66,61 +66,49 @@ State = FlagCount.State
 
 
 class AlreadyCounting(Exception):  # noqa: N818 - it reads as what happened
-    """Somebody counts this flag at the moment."""
+    """A count of this flag is already running."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
-    """What some users get, and why: an entry of `FlagCount.tally`."""
+class Outcome(JSONView):
+    """A value, its reason, and how many users get it: an entry of `FlagCount.tally`."""
 
     variation: int | None
     """None: a default, or a forced value."""
     value: JSONValue
     reason: str
-    """The kind of LaunchDarkly's reason; for an error `ERROR:KIND`."""
+    """The kind of LaunchDarkly's reason; `ERROR:KIND` for an error."""
     rule: int | None
     """The number of the rule, from 1, as the flag was then."""
     users: int
 
     @property
     def what(self) -> tuple[int | None, str, str, int | None]:
-        """What tells it from others. True is not 1, so the value is JSON."""
+        """Its identity. The value as JSON, since True equals 1 in Python."""
         return self.variation, json.dumps(self.value, sort_keys=True), self.reason, self.rule
-
-    def to_json(self) -> dict[str, JSONValue]:
-        return {
-            "variation": self.variation,
-            "value": self.value,
-            "reason": self.reason,
-            "rule": self.rule,
-            "users": self.users,
-        }
 
 
 def outcomes(count: FlagCount) -> list[Outcome]:
-    """What is counted so far, the most users first."""
+    """The outcomes so far, the most frequent first."""
     found = [Outcome(**raw) for raw in count.tally]
     return sorted(found, key=lambda each: -each.users)
 
 
 def interval(users: int, among: int) -> tuple[float, float]:
-    """Between which shares the true one lies in 95 of 100 samples: Wilson's score interval,
+    """The share's 95 % confidence interval (Wilson's score interval),
     https://en.wikipedia.org/wiki/Binomial_proportion_confidence_interval"""
     if not among:
         return 0.0, 1.0
     share, z = users / among, Z_95 * Z_95 / among
     middle = (share + z / 2) / (1 + z)
     distance = Z_95 / (1 + z) * math.sqrt(share * (1 - share) / among + z / among / 4)
-    # At the ends the formula gives them, but for rounding.
+    # Exactly 0 and 1 at the ends, where the formula rounds.
     low = 0.0 if users == 0 else middle - distance
     return low, 1.0 if users == among else middle + distance
 
 
 def count_sample(flag: str, *, by: User | None = None) -> FlagCount:
-    """Count a random sample at once; everybody, where there are no more than that.
-
-    Raises AlreadyCounting.
-    """
+    """Count a random sample now, or everybody if there are no more users. Raises AlreadyCounting."""
     users, is_sample = _sample()
     count = _begun(flag, is_sample=is_sample, users=len(users), by=by)
     claimed = _claim(count.pk)
@@ -131,15 +119,15 @@ def count_sample(flag: str, *, by: User | None = None) -> FlagCount:
 
 
 def begin(flag: str, *, by: User | None = None) -> FlagCount:
-    """A count over everybody, for `work` to do. Raises AlreadyCounting."""
+    """Create a count over everybody; `work` does it. Raises AlreadyCounting."""
     return _begun(flag, is_sample=False, users=User.objects.count(), by=by)
 
 
 def work(pk: int, *, seconds: float | None = None) -> None:
-    """Go on with a count, to its end or for so many seconds, unless somebody else is at it.
+    """Continue a count to its end, or for so many seconds. Does nothing while another worker has it.
 
-    Whatever fails ends the count and is told in its row. Raises DatabaseError: the lease ends by
-    itself then, and another one may go on.
+    A failure ends the count and is stored in its row. Raises DatabaseError: the lease expires then,
+    and another worker may continue.
     """
     count = _claim(pk)
     if count is not None:
@@ -148,18 +136,18 @@ def work(pk: int, *, seconds: float | None = None) -> None:
 
 
 def cancel(pk: int) -> bool:
-    """End a count; whether it was under way. Who counts finds out after the batch at hand."""
+    """Cancel a count. True if it was running; its worker stops after the current batch."""
     return _end(FlagCount.objects.filter(pk=pk), State.CANCELLED)
 
 
 def abandoned() -> list[int]:
-    """Counts that are under way, with nobody at them: their worker was killed, or had no time."""
+    """Running counts without a live lease: their worker was killed or ran out of time."""
     free = FlagCount.objects.filter(state=State.RUNNING).exclude(lease_until__gt=timezone.now())
     return list(free.values_list("pk", flat=True))
 
 
 def is_abandoned(count: FlagCount) -> bool:
-    """Whether a count is under way with nobody at it."""
+    """True for a running count without a live lease."""
     lease = count.lease_until
     return count.state == State.RUNNING and (lease is None or lease <= timezone.now())
 
@@ -209,7 +197,7 @@ def _begun(flag: str, *, is_sample: bool, users: int, by: User | None) -> FlagCo
 
 
 def _claim(pk: int) -> FlagCount | None:
-    """Take a count; None if it has ended, or somebody is at it."""
+    """Take the lease; None if the count has ended or another worker holds it."""
     with transaction.atomic():
         count = FlagCount.objects.select_for_update().filter(pk=pk).first()
         if count is None or not is_abandoned(count):
@@ -225,7 +213,7 @@ def _claim(pk: int) -> FlagCount | None:
 
 
 def _add(count: FlagCount, users: list[UserSnapshot]) -> bool:
-    """Count a batch and keep it; False if the count was taken from us. Changes `count`."""
+    """Count a batch and store it; False if the lease was lost. Changes `count`."""
     loaded = current_ruleset()
     version = _version_of(count.flag)
     if users:
@@ -265,7 +253,7 @@ def _added(
         one = _outcome(evaluation)
         known.setdefault(one.what, one)
         users[one.what] += 1
-    return [replace(each, users=users[what]).to_json() for what, each in known.items()]
+    return [replace(each, users=users[what]).to_dict() for what, each in known.items()]
 
 
 def _outcome(evaluation: Evaluation) -> Outcome:
@@ -286,7 +274,7 @@ def _finish(count: FlagCount) -> bool:
 
 
 def _end(counts: QuerySet[FlagCount], state: str, error: str = "") -> bool:
-    """End those that are under way; whether there was one."""
+    """End the running ones among them; True if there was one."""
     ended: int = counts.filter(state=State.RUNNING).update(
         state=state, error=error, finished_at=timezone.now(), lease_until=None, claim=None
     )
@@ -300,7 +288,7 @@ def _version_of(flag: str) -> int:
 
 
 def _sample() -> tuple[list[UserSnapshot], bool]:
-    """Users at random, by their keys, and whether there are others."""
+    """Random users, sorted by key; False beside them if these are all users."""
     ordered: UserQuerySet[User] = User.objects.order_by("pk")
     if ordered.values("pk")[SAMPLE : SAMPLE + 1].count() == 0:
         return snapshots(ordered), False

@@ -1,4 +1,17 @@
-"""The tables of this app, a file for each subject. Others import them from here."""
+"""The tables of this app, one file for each subject.
+
+In: writes to segments and members, in one transaction with their history and version. Out: rows;
+other rooms import the models from here, and `changesets`, `validation` and `versions` as modules.
+
+>>> from featureflags.models import Segment
+>>> staff = Segment(
+...     key="staff",
+...     name="Staff",
+...     rules=[{"id": "1", "clauses": [{"attribute": "is_staff", "op": "in", "values": [True]}]}],
+... )
+>>> staff.is_active, staff.version
+(True, 1)
+"""
 
 from __future__ import annotations
 
@@ -38,5 +51,8 @@ __all__ = [
     "UserCount",
     "WarmRange",
     "WarmRun",
+    "changesets",
     "segment_graph",
+    "validation",
+    "versions",
 ]

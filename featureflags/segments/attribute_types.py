@@ -55,16 +55,16 @@ _IN_VALUES: Mapping[AttributeType, tuple[Callable[[object], bool], str]] = {
     ),
     AttributeType.LIST: (lambda value: value is not None, gettext_noop("a value")),
 }
-"""What ``in`` may compare a type with. The other operators fix the type of their values."""
+"""What ``in`` may compare each type with. Other operators fix the type of their values."""
 
 
 def check_types(
     rules: Iterable[Rule], type_of: Callable[[str], AttributeType | None]
 ) -> list[Problem]:
-    """What does not fit the attributes' types, beyond what ``parse_rules`` refuses.
+    """Problems of rules that do not fit the attributes' types, beyond what ``parse_rules`` refuses.
 
-    ``type_of`` gives the type of an attribute by name, or None if there is no such attribute. Of a
-    path (``/address/city``) the first part is the attribute; what lies inside has any type.
+    ``type_of`` gives the type of an attribute by name, or None if there is no such attribute. The
+    first part of a path (``/address/city``) is the attribute; the values inside have any type.
     """
     return [
         Problem(code=code, message=message, rule=number, clause=position)

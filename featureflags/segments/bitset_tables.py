@@ -1,8 +1,8 @@
-"""For one attribute, which rules its value still allows, as bits of an integer.
+"""Tables of ``rule_index``: the rules that an attribute's value allows, as bits of an integer.
 
-A rule is a bit. A table holds at most one clause of each rule; the rules that it holds none of
-are *free*: it allows them whatever the value. Asking a table costs one look-up, however many
-rules it holds.
+A rule is a bit. A table holds at most one clause of each rule; rules without a clause in it are *free*:
+it allows them whatever the value. A look-up costs the same however many rules there are. For the
+gain see ``rule_index``.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class EqualityTable:
 
     @staticmethod
     def takes(clause: CompiledClause) -> bool:
-        """Whether the table can hold a clause: nothing negated, no objects or lists."""
+        """True if the table can hold the clause: not negated, no objects or lists."""
         if clause.clause.op != "in" or not _plain_attribute(clause):
             return False
         return not scalar_sets(clause.clause.values)[2]
@@ -67,11 +67,11 @@ class EqualityTable:
 
 
 class RangeTable:
-    """Clauses ``attribute lessThan [number]`` and the like: one bound from above, one from below.
+    """Clauses ``attribute lessThan [number]`` and the like; upper and lower bounds have a table each.
 
-    Between two neighbouring limits, and at each limit, the answer is always the same: it is
-    computed once for each of these places. Place ``2 i`` lies below limit ``i`` and above the
-    one before it, place ``2 i + 1`` is limit ``i`` itself.
+    The answer is constant between two neighbouring limits and at each limit, so it is computed once
+    for each of these places. Place ``2 i`` is the gap below limit ``i``, place ``2 i + 1`` the limit
+    itself.
     """
 
     __slots__ = ("_allowed", "_clauses", "_limits", "free", "name")
@@ -100,7 +100,7 @@ class RangeTable:
 
     @staticmethod
     def takes(clause: CompiledClause) -> bool:
-        """Whether the table can hold a clause: a comparison of numbers that is not negated."""
+        """True if the table can hold the clause: a comparison of numbers, not negated."""
         if clause.clause.op not in UPPER_BOUNDS | LOWER_BOUNDS or not _plain_attribute(clause):
             return False
         return numeric_limit(clause.clause.op, clause.clause.values) is not None
@@ -120,7 +120,7 @@ class RangeTable:
         after = bisect_left(limits, number)
         if after < len(limits) and limits[after] == number:
             return self._allowed[2 * after + 1]
-        # NaN compares as false with everything, so that it finds no place of its own.
+        # NaN compares as false with everything, so it has no place.
         return self._allowed[2 * after] if number == number else self.free  # noqa: PLR0124
 
     def _one_by_one(self, attributes: Attributes) -> int:

@@ -26,7 +26,7 @@ _CASE_FIELDS: Final = {"name", "segments", "context", "expect", "now"}
 
 
 class InvalidCases(ValueError):  # noqa: N818 - the name says what is invalid
-    """A document is no list of cases. ``problems`` names each case at fault."""
+    """A document is not a list of cases. ``problems`` names each wrong case."""
 
     def __init__(self, problems: Sequence[str]) -> None:
         super().__init__("; ".join(problems))

@@ -1,7 +1,7 @@
 """Why a user is in a segment, or not: the verdict, each rule and each condition in words.
 
-Every verdict comes from the compiled predicates themselves, so that an explanation cannot differ
-from the match.
+Every verdict comes from the compiled predicates themselves, so an explanation never differs from the
+match.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from featureflags.segments.explanation_tree import (
 )
 from featureflags.segments.formatting import listed, show
 from featureflags.segments.matching import CompiledClause, CompiledRule, reader
-from featureflags.segments.operator_labels import OPERATORS, wording
+from featureflags.segments.operator_labels import OPERATORS, label_for
 from featureflags.segments.ruleset import CompiledSegment, Ruleset
 
 
@@ -29,7 +29,7 @@ def explain(ruleset: Ruleset, segment_key: str, attributes: Attributes, *, now: 
     matched: set[str] = set()
     if ruleset.segment(segment_key) is None:
         return Explanation(segment_key=segment_key, verdict=False, decided_by="unknown segment")
-    for segment in ruleset.resting_on(segment_key):
+    for segment in ruleset.with_dependencies(segment_key):
         key = segment.definition.key
         explained[key] = _explain(segment, attributes, matched, explained, now)
         if explained[key].verdict:
@@ -117,7 +117,7 @@ def _explain_clause(
 
 
 def observed_in_words(compiled: CompiledClause, observed: object, *, held: bool) -> str:
-    """What a clause saw (MISSING: nothing) and what follows: ``role is "user": it is not any …``."""
+    """What a clause saw (MISSING: nothing) and its result: ``role is "user": it is not any …``."""
     clause, name = compiled.clause, compiled.clause.attribute
     if observed is MISSING:
         if clause.op == EXISTS:
@@ -131,8 +131,8 @@ def observed_in_words(compiled: CompiledClause, observed: object, *, held: bool)
         return gettext(
             "%(name)s is %(observed)s, which cannot be compared: no match, negated or not"
         ) % {"name": name, "observed": show(observed)}
-    info = wording(clause.op, clause.values) or OPERATORS[clause.op]
-    # The label that is true of what was seen, whatever the condition asks for.
+    info = label_for(clause.op, clause.values) or OPERATORS[clause.op]
+    # The label that is true of the value, whatever the clause asks for.
     label = info.label if held is not clause.negate else info.negated_label
     return gettext("%(name)s is %(observed)s: it %(label)s %(clause)s") % {
         "name": name,

@@ -19,7 +19,7 @@ MAX_NESTING: Final = 20
 
 
 class Missing(Enum):
-    """The observed value of an attribute that the user lacks, or that is null."""
+    """The observed value of an attribute that is missing or null."""
 
     MISSING = "missing"
 
@@ -31,8 +31,8 @@ MISSING: Final = Missing.MISSING
 class ConditionExplanation:
     """One condition: what was seen, whether it held, and why in words.
 
-    ``nested`` explains each segment that a segmentMatch names and that exists. ``obstacle`` says
-    what kept it from being judged: it is broken, or what was seen cannot be compared.
+    ``nested`` explains each existing segment that a segmentMatch names. ``obstacle`` is why it could
+    not be judged: it is broken, or the value cannot be compared.
     """
 
     clause: Clause
@@ -58,7 +58,7 @@ class Explanation:
     """The verdict on one user and one segment.
 
     ``decided_by`` is ``included``, ``excluded``, ``rule 1``, ``no rule`` or ``unknown segment``.
-    The rules are told even where a membership decides.
+    The rules are included even if a membership decides.
     """
 
     segment_key: str
@@ -69,31 +69,31 @@ class Explanation:
     def to_dict(self) -> dict[str, JSONValue]:
         """For JSON. A missing value has no ``observed``.
 
-        A segment that is met again has a verdict, but its rules are told only the first time, so
-        that segments which share others cannot make the answer explode.
+        A segment that occurs again has a verdict, but no rules: shared segments must not make the
+        answer explode.
         """
-        return _segment_dict(self, told=set(), depth=0)
+        return _segment_dict(self, shown=set(), depth=0)
 
     def lines(self) -> list[str]:
         """For a terminal: one line for the verdict, each rule and each condition, indented."""
-        return list(_segment_lines(self, told=set(), depth=0))
+        return list(_segment_lines(self, shown=set(), depth=0))
 
 
-def _segment_dict(explanation: Explanation, *, told: set[str], depth: int) -> dict[str, JSONValue]:
+def _segment_dict(explanation: Explanation, *, shown: set[str], depth: int) -> dict[str, JSONValue]:
     answer: dict[str, JSONValue] = {
         "segment": explanation.segment_key,
         "verdict": explanation.verdict,
         "decided_by": explanation.decided_by,
     }
-    if explanation.segment_key not in told and depth < MAX_NESTING:
-        told.add(explanation.segment_key)
+    if explanation.segment_key not in shown and depth < MAX_NESTING:
+        shown.add(explanation.segment_key)
         answer["rules"] = [
             {
                 "number": rule.number,
                 "description": rule.description,
                 "matched": rule.matched,
                 "conditions": [
-                    _condition_dict(condition, told=told, depth=depth)
+                    _condition_dict(condition, shown=shown, depth=depth)
                     for condition in rule.conditions
                 ],
             }
@@ -103,7 +103,7 @@ def _segment_dict(explanation: Explanation, *, told: set[str], depth: int) -> di
 
 
 def _condition_dict(
-    condition: ConditionExplanation, *, told: set[str], depth: int
+    condition: ConditionExplanation, *, shown: set[str], depth: int
 ) -> dict[str, JSONValue]:
     answer: dict[str, JSONValue] = {
         "condition": words(condition.clause),
@@ -114,18 +114,18 @@ def _condition_dict(
         answer["observed"] = plain(condition.observed)
     if condition.nested:
         answer["nested"] = [
-            _segment_dict(nested, told=told, depth=depth + 1) for nested in condition.nested
+            _segment_dict(nested, shown=shown, depth=depth + 1) for nested in condition.nested
         ]
     return answer
 
 
-def _segment_lines(explanation: Explanation, *, told: set[str], depth: int) -> Iterator[str]:
+def _segment_lines(explanation: Explanation, *, shown: set[str], depth: int) -> Iterator[str]:
     indent = " " * (8 * depth)
     verdict = "in" if explanation.verdict else "not in"
     yield f"{indent}{verdict} {explanation.segment_key}: {explanation.decided_by}"
-    if explanation.segment_key in told or depth >= MAX_NESTING:
+    if explanation.segment_key in shown or depth >= MAX_NESTING:
         return
-    told.add(explanation.segment_key)
+    shown.add(explanation.segment_key)
     for rule in explanation.rules:
         title = f" ({rule.description})" if rule.description else ""
         state = "matches" if rule.matched else "does not match"
@@ -136,4 +136,4 @@ def _segment_lines(explanation: Explanation, *, told: set[str], depth: int) -> I
             mark = "yes" if condition.held else "no "
             yield f"{indent}    {mark} {words(condition.clause)}: {condition.why}"
             for nested in condition.nested:
-                yield from _segment_lines(nested, told=told, depth=depth + 1)
+                yield from _segment_lines(nested, shown=shown, depth=depth + 1)

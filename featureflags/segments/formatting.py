@@ -11,7 +11,7 @@ from typing import Final
 from featureflags.core.i18n import gettext
 from featureflags.core.types import JSONValue
 from featureflags.segments.definitions import EXISTS, SEGMENT_MATCH, Clause
-from featureflags.segments.operator_labels import wording
+from featureflags.segments.operator_labels import label_for
 
 _LONGEST: Final = 120
 _DEEPEST: Final = 20
@@ -50,7 +50,7 @@ def _plain_number(value: int | float) -> JSONValue:
 
 def words(clause: Clause) -> str:
     """A condition as a sentence: ``email_domain is any of "agpt.co"``, ``email_verified is true``."""
-    info = wording(clause.op, clause.values)
+    info = label_for(clause.op, clause.values)
     label = clause.op
     if info is not None:
         label = gettext(info.negated_label if clause.negate else info.label)

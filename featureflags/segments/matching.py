@@ -1,7 +1,7 @@
 """Clauses and rules compiled to Python closures over one user's attributes.
 
-A predicate takes the attributes and the keys of the segments that are already known to match, so
-that segmentMatch is a look-up and no nesting recurses.
+A predicate takes the attributes and the keys of the segments that already match, so segmentMatch is a
+look-up and nested segments need no recursion.
 """
 
 from __future__ import annotations
@@ -39,9 +39,9 @@ BUILT_IN: Final[dict[str, Reader]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CompiledClause:
-    """A clause, what it does, and, if it is broken, why: a broken clause never holds.
+    """A clause with its predicate ``held``, or why it is ``broken``: a broken clause never holds.
 
-    ``test`` judges a single value and is None where there is none to judge.
+    ``test`` judges one value; None for operators without a value.
     """
 
     clause: Clause
@@ -51,7 +51,7 @@ class CompiledClause:
     broken: Problem | None = None
 
     def incomparable(self, observed: object) -> bool:
-        """Whether a value holds an integer beyond a double where one is to be compared."""
+        """True if the comparison meets an integer beyond a double."""
         if self.test is None:
             return False
         try:
@@ -66,19 +66,19 @@ class CompiledClause:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CompiledRule:
-    """A rule and its clauses, in their order. Without clauses, or with a broken one, it is dead."""
+    """A rule and its clauses, in order. Without clauses, or with a broken one, it is dead."""
 
     rule: Rule
     clauses: tuple[CompiledClause, ...]
 
     @property
     def dead(self) -> bool:
-        """Whether this rule can match nobody, whatever the user is like."""
+        """True if this rule can never match."""
         return not self.clauses or any(clause.broken is not None for clause in self.clauses)
 
 
 def reader(path: tuple[str, ...]) -> Reader:
-    """What follows a path into the attributes; a missing value is None, as a null one."""
+    """A function that follows a path into the attributes; missing and null are both None."""
     name = path[0]
     if len(path) > 1:
         return lambda attributes: _follow(attributes.get(name), path[1:])
@@ -96,8 +96,8 @@ def _follow(value: object, path: Sequence[str]) -> object:
 def compile_clause(clause: Clause, *, rule: int, number: int) -> CompiledClause:
     """Compile one clause; ``rule`` and ``number``, from 1, are where a problem is reported.
 
-    Never raises: an operator that nobody knows, another context kind, a bad expression or a bad
-    path make a clause that never holds, negated or not.
+    Never raises: an unknown operator, another context kind, a bad expression or a bad path give a
+    clause that never holds, negated or not.
     """
     try:
         return _compile_clause(clause)
@@ -216,7 +216,7 @@ def compile_rule(rule: Rule, *, number: int) -> CompiledRule:
 
 
 def conjunction(parts: Sequence[Predicate]) -> Predicate | None:
-    """All of them, as one predicate; None stands for none. ``all(generator)`` is far slower."""
+    """All of them as one predicate; None if there are none. ``all(generator)`` is far slower."""
     if len(parts) <= 1:
         return parts[0] if parts else None
     if len(parts) == 2:

@@ -42,12 +42,12 @@ def next_change(
     stepped clock, it is the very instant, and only clauses count whose own outcome flips there;
     that other conditions of the rule may hide the flip is not looked into. ``clocks`` holds the
     user's attributes that change by themselves, by name; all others are taken to stay.
-    ``segment_keys`` limits the question to some segments and all that they rest on.
+    ``segment_keys`` limits the question to some segments and all that they use.
     """
     relevant = None
     if segment_keys is not None:
         known = [key for key in segment_keys if key in ruleset.definitions]
-        relevant = {segment.definition.key for segment in ruleset.resting_on(*known)}
+        relevant = {segment.definition.key for segment in ruleset.with_dependencies(*known)}
     return min(
         (
             *_expiries(ruleset, user_key, now, relevant),

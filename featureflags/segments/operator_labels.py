@@ -1,6 +1,6 @@
 """The operators in words, for the editor, the history, explanations and the command line.
 
-Data only: what an operator does stands in ``operators``.
+Data only: ``operators`` has what they do.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from featureflags.core.i18n import gettext_noop as _
 
 
 class ValueKind(StrEnum):
-    """What the values of an operator are, so that a form can offer the right input."""
+    """The kind of an operator's values: a form offers the matching input."""
 
     ANY = "any"
     STRING = "string"
@@ -27,7 +27,7 @@ class ValueKind(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OperatorInfo:
-    """An operator in words; ``negated_label`` is what it says with ``negate`` set."""
+    """An operator in words; ``negated_label`` is for a clause with ``negate``."""
 
     label: str
     negated_label: str
@@ -65,11 +65,11 @@ OPERATORS: Mapping[str, OperatorInfo] = {
 """Every operator that a rule may use: LaunchDarkly's, segmentMatch, and our own ``exists``."""
 
 IS = _info(_("is"), _("is not"), ValueKind.ANY)
-"""What ``in`` says of one boolean, which would hardly be “any of” something."""
+"""``in`` with a single boolean, where “any of” would sound odd."""
 
 
-def wording(op: str, values: Sequence[object]) -> OperatorInfo | None:
-    """The words of an operator for these values; None for one that is unknown."""
+def label_for(op: str, values: Sequence[object]) -> OperatorInfo | None:
+    """The words of an operator with these values; None if it is unknown."""
     is_boolean = op == "in" and len(values) == 1 and isinstance(values[0], bool)
     return IS if is_boolean else OPERATORS.get(op)
 
@@ -78,4 +78,4 @@ ONE_VALUE = frozenset(
     {"lessThan", "lessThanOrEqual", "greaterThan", "greaterThanOrEqual", "before", "after"}
     | {"semVerLessThan", "semVerGreaterThan"}
 )
-"""Operators to which a second value adds nothing: the widest one decides."""
+"""Operators for which one value is enough: of several, the widest decides."""

@@ -1,8 +1,7 @@
-"""What each operator does: from a clause's values to a test of one observed value.
+"""What each operator does: a builder turns a clause's values into a test of one observed value.
 
-Values are parsed here, once, when a clause is compiled. A value that does not fit its operator
-(a string for ``lessThan``) never matches, as in LaunchDarkly. Uses nothing of ours but the
-comparisons and the regular expressions.
+Values are parsed once, when a clause is compiled. A value that does not fit its operator (a string
+for ``lessThan``) never matches, as in LaunchDarkly. To add an operator, see CONTRIBUTING.md.
 """
 
 from __future__ import annotations
@@ -18,25 +17,24 @@ from featureflags.segments.values import SemVer, is_number, parse_instant, parse
 _NUMBERS: Final = (int, float)
 
 Test: TypeAlias = Callable[[object], bool]
-"""Whether one observed value (never a list as a whole, never missing) matches the clause.
+"""True if one observed value (never a whole list, never a missing one) matches the clause.
 
-Raises OverflowError where an integer beyond a double has to be compared as one: the SDK cannot
-answer there, and we answer no match.
+Raises OverflowError for an integer beyond a double: the SDK fails there, we answer "no match".
 """
 
 
 def never(_value: object) -> bool:
-    """The test that nothing passes."""
+    """A test that every value fails."""
     return False
 
 
 def scalar_sets(
     values: Sequence[JSONValue],
 ) -> tuple[frozenset[str | int | float], frozenset[bool], tuple[JSONValue, ...]]:
-    """Values of ``in`` by how they can be looked up: text and numbers, booleans, all others.
+    """Values of ``in`` by how they are looked up: texts and numbers, booleans, all others.
 
-    True and 1 share a hash, so they never stand in one set. NaN equals nothing, itself included,
-    but a set would find it by identity: it is left out.
+    True and 1 have the same hash, so booleans need a set of their own. NaN equals nothing, but a set
+    would find it by identity, so it is left out.
     """
     plain: set[str | int | float] = set()
     booleans: set[bool] = set()
@@ -101,7 +99,7 @@ def _matches(values: Sequence[JSONValue]) -> Test:
         try:
             return any(pattern.found_in(value) for pattern in patterns)
         except UnicodeEncodeError:
-            # Half a character has no UTF-8, so RE2 cannot see it.
+            # Half a character has no UTF-8 form, which RE2 needs.
             return False
 
     return test
@@ -120,7 +118,7 @@ LOWER_BOUNDS: Final = frozenset({"greaterThan", "greaterThanOrEqual"})
 
 
 def numeric_limit(op: str, values: Sequence[JSONValue]) -> float | None:
-    """The one limit that decides for all values, since any of them is enough; None for none."""
+    """The widest of several limits, which decides since any value is enough; None without one."""
     widest = max if op in UPPER_BOUNDS else min
     return widest(_numbers(values), default=None)
 
@@ -181,7 +179,7 @@ def _versions(values: Sequence[JSONValue]) -> list[SemVer]:
 
 def _semver_equal(values: Sequence[JSONValue]) -> Test:
     versions = frozenset(_versions(values))
-    # What is no version has the sort key None, which is in no set of versions.
+    # Anything but a version has the sort key None, which is never in the set.
     return lambda value: parse_semver(value) in versions
 
 
@@ -225,8 +223,7 @@ VALUE_TESTS: Mapping[str, Callable[[Sequence[JSONValue]], Test]] = {
     "semVerLessThan": _semver_less_than,
     "semVerGreaterThan": _semver_greater_than,
 }
-"""The operators that look at a value. ``exists`` and ``segmentMatch`` stand in ``predicate``.
+"""The operators that test a value; ``matching`` has ``exists`` and ``segmentMatch``.
 
-A builder raises ValueError for values it cannot use at all: a bad expression, a number beyond a
-double (OverflowError).
+A builder raises ValueError for a bad expression, OverflowError for a number beyond a double.
 """

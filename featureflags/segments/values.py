@@ -65,7 +65,7 @@ def _same_scalar(one: object, other: object) -> bool:
 
 
 def parse_instant(value: object) -> float | None:
-    """Milliseconds since the epoch, or None for what is no instant.
+    """Milliseconds since the epoch; None if the value is not an instant.
 
     Accepts a number of milliseconds, or an RFC 3339 string with an offset. The strings are those
     of Python's ``datetime.fromisoformat``, as in the SDK (a space for the T, a lower-case z and
@@ -94,7 +94,7 @@ def _parse_rfc3339(text: str) -> float | None:
 
 
 def parse_semver(value: object) -> SemVer | None:
-    """A version as a sort key, or None for what is no version.
+    """A version as a sort key; None if the value is not a version.
 
     One or two missing components are padded with zero (``2``, ``2-rc``); build metadata counts
     for nothing; ``v2``, ``02.0.0``, blanks and four components are no versions.

@@ -1,11 +1,11 @@
-"""One range of users: read from the cache, then from the database, compared, and written.
+"""Warms one range of users: reads the cache, then the database, compares, and writes.
 
 The cache is read before the rows, and leases are left where nothing is stored: a write that comes
 meanwhile makes the fill of that user fail (see `featureflags.cache.protocol`). An entry that equals its
 row and does not expire soon stays as it is.
 
-Hidden SQL: one query for the keys of a range, and one for each batch of `warm_batch` users. Memory
-is that of three batches and the keys of one range.
+Hidden SQL: one query for the keys of a range, and one for each batch of `warm_batch` users. Memory:
+three batches and the keys of one range.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from users.selectors import snapshot_values, user_keys
 
 
 class CacheDown(RuntimeError):  # noqa: N818 - it reads as what happened
-    """The cache did not take a batch."""
+    """The cache did not accept a batch."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -36,9 +36,9 @@ class Counts:
     read: int = 0
     written: int = 0
     kept: int = 0
-    """Their entry is good, or is being changed by somebody else: it was left alone."""
+    """The entry is good, or another write is changing it: it was left alone."""
     failed: int = 0
-    """The cache did not take them."""
+    """The cache did not accept them."""
 
     def add(self, other: Counts) -> None:
         for each in fields(self):
@@ -47,7 +47,7 @@ class Counts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Writing:
-    """A batch whose rows were read, and whose entries are on their way."""
+    """A batch whose rows were read and whose entries are being sent."""
 
     read: int
     written: PendingPut
@@ -60,10 +60,9 @@ class Writing:
 
 
 def warm_users(users: UserQuerySet[User], *, force: bool) -> Iterator[Counts]:
-    """Warm these users, batch by batch; what each batch did.
+    """Warm these users batch by batch; yields the counts of each batch.
 
-    While the rows of a batch are read, the cache is at the batch before and at the one after it.
-    Raises CacheDown after the counts of a batch that failed, and DatabaseError.
+    While the rows of a batch are read, the cache works on the batches before and after it. Raises CacheDown after the counts of a batch that failed, and DatabaseError.
     """
     keys, size = user_keys(users), app_settings().warm_batch
     batches = [keys[start : start + size] for start in range(0, len(keys), size)]
@@ -96,9 +95,9 @@ def _ended(writing: Writing) -> Iterator[Counts]:
 def _begin(
     users: UserQuerySet[User], keys: list[str], source: CacheRead, *, force: bool
 ) -> Writing:
-    """Read the rows, and begin to write what is missing, expires soon or differs.
+    """Read the rows, and begin to write the entries that are missing, expire soon or differ.
 
-    Rows of a replica or of an older snapshot are not read at all: nothing may be kept of them.
+    Rows of a replica or of an older snapshot are not read at all: they must never be cached.
     """
     known, stored = frozenset(keys), source.stored
     fresh_until, epoch = snapshot_store.fresh_until_now(), source.epoch or 0
@@ -111,7 +110,7 @@ def _begin(
     for values in snapshot_values(in_batch):
         key = values[0]
         if key not in known:
-            # Created meanwhile: we do not know what the cache holds of them.
+            # Created since: what the cache holds of this user was not read.
             continue
         read += 1
         snapshot, before = entries.encode_fields(values), stored.get(key)

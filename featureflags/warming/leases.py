@@ -1,8 +1,8 @@
-"""Who does which range: claimed for a while, prolonged, and given back, done or not.
+"""Leases on ranges: a worker claims one, prolongs the lease, and finishes or gives it back.
 
-A worker that is killed holds its range until its lease ends; then whoever looks for work takes it.
-A message of the queue only says that a range may be due: the claim decides, so that a message that
-comes twice, or an hour late, does no harm.
+A killed worker keeps its range until the lease expires; then another worker may claim it. A queue
+message is only a hint that a range may be due: the claim decides, so a message may come twice or an
+hour late.
 """
 
 from __future__ import annotations
@@ -27,34 +27,33 @@ from users.querysets import UserQuerySet
 from users.snapshots import SNAPSHOT_VERSION
 
 MOST_ATTEMPTS = 5
-"""A range that kills its worker, or fails, so often has failed."""
+"""A range whose worker died, or failed, so often has failed."""
 SENT_AHEAD = 2
-"""Messages that wait for a worker: so many are enough to keep all busy, and no more stand in the
-way of other tasks."""
+"""Messages that may wait in the queue: enough to keep workers busy, without delaying other tasks."""
 AHEAD = datetime.timedelta(seconds=1)
 SENT_AGAIN_AFTER = 2
-"""Leases: a message that nobody has taken for so long may be lost with a worker that had it."""
+"""In leases: a message that no worker took for so long is taken for lost and sent again."""
 WORKER_DIED = gettext_noop("Its worker died.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Claim:
-    """A range that is ours until the lease ends."""
+    """A range that is ours until the lease expires."""
 
     run: int
     number: int
     row: int
     token: uuid.UUID
     begins_at: datetime.datetime
-    """Not before this, by the limit of users per second."""
+    """The earliest start, from the limit of users per second."""
     users: UserQuerySet[User]
     force: bool
 
 
 def claim(run: int, number: int | None = None) -> Claim | None:
-    """Take a range, or any that is due; None if it is not to be had, or the run has ended.
+    """Claim this range, or any that is due; None if it is not free or the run has ended.
 
-    Nor is it for a release with another version of snapshots: these are for that one alone.
+    A release with another snapshot version gets None: its entries would be of no use to the run.
     """
     with transaction.atomic():
         row = locked(run)
@@ -72,8 +71,7 @@ def claim(run: int, number: int | None = None) -> Claim | None:
 
 
 def prolong(claimed: Claim, counts: Counts) -> bool:
-    """Say that we are alive, and how far; False if we are to stop, since the run has ended or the
-    range has passed to somebody else."""
+    """Prolong the lease and store the counts; False if the run has ended or the lease was lost."""
     now = timezone.now()
     with transaction.atomic():
         if locked(claimed.run) is None:
@@ -85,21 +83,21 @@ def prolong(claimed: Claim, counts: Counts) -> bool:
 
 
 def finish(claimed: Claim, counts: Counts) -> bool:
-    """The range is done. False if it is ours no more."""
+    """Mark the range as done; False if the lease was lost."""
     return _leave(claimed, counts, WarmRange.State.DONE)
 
 
 def give_back(claimed: Claim, counts: Counts, error: str) -> bool:
-    """The range was not done. Another attempt will be made; False if this was the last."""
+    """Release a range that was not done; False if no attempt is left."""
     _leave(claimed, counts, WarmRange.State.WAITING, error)
     left = WarmRange.objects.filter(pk=claimed.row, attempts__lt=MOST_ATTEMPTS)
     return left.exists()
 
 
 def to_send(run: int) -> list[int]:
-    """Numbers of the ranges that a message is to be sent for now: they are noted as sent.
+    """The ranges for which messages should be sent now; they are stored as sent.
 
-    As many as are free by `warm_at_once`, and few ahead of those who will take them.
+    At most `warm_at_once` run together, and few messages are sent ahead of the workers.
     """
     with transaction.atomic():
         row = locked(run)
@@ -119,7 +117,7 @@ def to_send(run: int) -> list[int]:
         recently_sent = Q(state=WarmRange.State.WAITING, sent_at__gt=again)
         due = row.ranges.filter(_is_free(now)).exclude(recently_sent).order_by("number")
         numbers = list(due.values_list("number", flat=True)[:room])
-        # A worker that is only slow finds that the range is its own no more.
+        # A worker that was only slow finds that it has lost the lease.
         row.ranges.filter(number__in=numbers).update(
             state=WarmRange.State.WAITING, claim=None, lease_until=None, sent_at=now
         )
@@ -149,7 +147,7 @@ def _taken(run: WarmRun, row: WarmRange, now: datetime.datetime) -> Claim:
 
 
 def _paced(run: WarmRun, row: WarmRange, now: datetime.datetime) -> datetime.datetime:
-    """When the range may begin; the time that its users take is taken by it."""
+    """When the range may begin; reserves the time that its users take."""
     limit = app_settings().warm_users_per_second
     if not limit:
         return now
@@ -160,7 +158,7 @@ def _paced(run: WarmRun, row: WarmRange, now: datetime.datetime) -> datetime.dat
 
 
 def _is_ahead(run: WarmRun, now: datetime.datetime) -> bool:
-    """Whether the limit of users per second is what counts: one worker that waits is enough."""
+    """True if the limit of users per second holds the run back: one waiting worker is enough."""
     return run.paced_until is not None and run.paced_until > now + AHEAD
 
 

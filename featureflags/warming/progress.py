@@ -1,4 +1,4 @@
-"""How far a run is, or how it ended, for people and programs. Past this point no row is seen."""
+"""The report of a run, current or ended, for people and programs: frozen values, no rows."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from django.db.models import Count, Q, Sum
 from django.utils import timezone
 
 from featureflags.models import WarmRange, WarmRun
-from featureflags.warming.runs import aim_of
+from featureflags.warming.runs import scope_of
 
 MOST_LISTED = 100
 State = WarmRun.State
@@ -42,7 +42,7 @@ class Report:
     state: State
     whom: str
     users: int
-    """How many there were when the run began."""
+    """How many there were at the start."""
     ranges: int
     ranges_done: int
     ranges_running: int
@@ -50,11 +50,11 @@ class Report:
     read: int
     written: int
     kept: int
-    """Their entry was good, or is being changed by somebody else: it was left alone."""
+    """The entry was good, or another write was changing it: it was left alone."""
     failed: int
-    """The cache did not take them."""
+    """The cache did not accept them."""
     spare: bool
-    """Whether the cache holds the rules, for processes that start without a database."""
+    """True if the rules were cached, for processes that start while the database is down."""
     error: str
     seconds: float
     idle_seconds: float
@@ -119,7 +119,7 @@ def report(run: int) -> Report:
     return Report(
         run=row.pk,
         state=State(row.state),
-        whom=str(aim_of(row)),
+        whom=str(scope_of(row)),
         users=row.users_planned,
         ranges=row.ranges_planned,
         ranges_done=sums["done"],

@@ -1,4 +1,4 @@
-"""Cuts users into ranges whose boundaries come from the key column itself.
+"""Cuts users into ranges of the key column; the boundaries are keys of real rows.
 
 Hidden SQL: one query for each range, along the index of the key, and one for the last.
 """
@@ -20,13 +20,13 @@ class Bounds:
     first: uuid.UUID | None
     until: uuid.UUID | None
     users: int
-    """How many there are now."""
+    """How many there are while planning."""
 
 
 def plan(users: UserQuerySet[User], size: int) -> Iterator[Bounds]:
-    """Ranges of `size` users each, the last of what is left; none where there is nobody.
+    """Ranges of `size` users each, the last of the rest; none if there are no users.
 
-    The first and the last are open: whoever is created while a run goes on lies in one of them.
+    The first and the last are open, so a user created during the run is in one of the ranges.
     """
     ordered = users.order_by("pk").values_list("pk", flat=True)
     first: uuid.UUID | None = None
@@ -45,7 +45,7 @@ def plan(users: UserQuerySet[User], size: int) -> Iterator[Bounds]:
 def within(
     users: UserQuerySet[User], first: uuid.UUID | None, until: uuid.UUID | None
 ) -> UserQuerySet[User]:
-    """Those of the users whose key lies in a range."""
+    """The users whose key is in the range."""
     if first is not None:
         users = users.filter(pk__gte=first)
     return users if until is None else users.filter(pk__lt=until)

@@ -1,7 +1,7 @@
-"""The life of a run: begun or joined, cancelled, settled when nothing is left, or given up.
+"""The life of a run: begin or join, cancel, settle when no range is left, give up.
 
-Every step locks the run's row first, then ranges: nobody waits in a circle. Each is a transaction
-of its own, and none stays open while users are read.
+Every step locks the run's row first and ranges second, so there is no deadlock. Each step is one
+transaction, and none is open while users are read.
 """
 
 from __future__ import annotations
@@ -20,75 +20,75 @@ from featureflags.cache.compiled_rules import renew_spare
 from featureflags.core.conf import app_settings
 from featureflags.models import WarmRange, WarmRun
 from featureflags.warming.ranges import Bounds, plan
-from featureflags.warming.scope import Aim, users_seen_since
+from featureflags.warming.scope import Scope, users_seen_since
 from users.snapshots import SNAPSHOT_VERSION
 
 logger = logging.getLogger(__name__)
 
 KEPT_RUNS = 20
-"""Older ones are removed when another one begins."""
+"""Older runs are deleted when a new one begins."""
 GIVEN_UP_AFTER = datetime.timedelta(hours=1)
-"""A run without any progress for so long stands in nobody's way: what it has done grows old."""
+"""A run without progress for so long is given up, so that it does not block new ones."""
 GIVEN_UP = gettext_noop("Nobody worked on it any more.")
 
 
 class AnotherRun(RuntimeError):  # noqa: N818 - it reads as what happened
-    """A run with another aim is under way. The message says which, and how to end it."""
+    """A narrower run is under way. The message names it and how to cancel it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Begun:
     run: int
     joined: bool
-    """It was under way already."""
+    """The run was under way already."""
 
 
-def begin(aim: Aim, *, by_workers: bool = False) -> Begun:
-    """Plan a run, or join the one that is under way if it does what is wanted.
+def begin(scope: Scope, *, by_workers: bool = False) -> Begun:
+    """Plan a run, or join the current one if its scope is equal or wider; a wider one is refused.
 
-    `by_workers`: Celery's workers are to do it, whoever began it. Nobody works on it yet, see `working` and `featureflags.tasks`. The rules are put into the
-    cache too, for processes that start without a database. Raises AnotherRun, DatabaseError, and
-    TransactionManagementError within a transaction, whose rows may never be committed.
+    `by_workers`: Celery workers do it. The work itself is in `worker` and `featureflags.tasks`. The
+    rules are cached too, for processes that start while the database is down. Raises AnotherRun,
+    DatabaseError, and TransactionManagementError inside a transaction, which may be rolled back.
     """
     if transaction.get_connection().in_atomic_block:
         raise transaction.TransactionManagementError(
             "Warm the cache outside of a transaction, or after it: transaction.on_commit."
         )
     give_up_stalled()
-    joined = _joined(aim, by_workers=by_workers)
+    joined = _joined(scope, by_workers=by_workers)
     if joined is not None:
         return joined
     spare = renew_spare()
-    since = aim.seen_since(timezone.now())
+    since = scope.seen_since(timezone.now())
     bounds = list(plan(users_seen_since(since), _range_size()))
     try:
-        run = _create(aim, since, bounds, spare=spare, by_workers=by_workers)
+        run = _create(scope, since, bounds, spare=spare, by_workers=by_workers)
     except IntegrityError:
-        # Somebody else was faster.
-        return begin(aim, by_workers=by_workers)
+        # Another process was faster.
+        return begin(scope, by_workers=by_workers)
     settle(run.pk)
     return Begun(run=run.pk, joined=False)
 
 
 def cancel(run: int) -> bool:
-    """End a run: who works on it stops within a second or so. False if it had ended already."""
+    """Cancel a run; its workers stop within about a second. False if it had ended."""
     return _end(run, WarmRun.State.CANCELLED)
 
 
 def give_up(run: int, why: str) -> bool:
-    """End a run as failed, with what is not done left as it is."""
+    """End a run as failed; ranges that are not done stay so."""
     return _end(run, WarmRun.State.FAILED, why)
 
 
 def give_up_stalled() -> int:
-    """End the runs, of other releases too, that nobody works on any more; how many."""
+    """Give up runs without progress, of other releases too; returns how many."""
     before = timezone.now() - GIVEN_UP_AFTER
     stalled = WarmRun.objects.filter(state=WarmRun.State.RUNNING, progressed_at__lt=before)
     return sum(give_up(run, GIVEN_UP) for run in stalled.values_list("pk", flat=True))
 
 
 def settle(run: int) -> bool:
-    """End a run whose ranges have all been done, or have failed for good; whether it has ended."""
+    """End a run whose ranges are all done or failed; True if it has ended."""
     with transaction.atomic():
         row = locked(run)
         if row is None:
@@ -109,25 +109,25 @@ def settle(run: int) -> bool:
 
 
 def under_way() -> list[int]:
-    """The runs of this release that have not ended: one at most."""
+    """The current runs of this release: at most one."""
     return list(_running().values_list("pk", flat=True))
 
 
 def for_workers() -> list[int]:
-    """Those that workers are to do: also what a process has left that was killed."""
+    """Current runs for workers: begun for them, or left by a killed process."""
     silent = timezone.now() - datetime.timedelta(seconds=2 * app_settings().warm_lease_seconds)
     theirs = Q(by_workers=True) | Q(progressed_at__lt=silent)
     return list(_running().filter(theirs).values_list("pk", flat=True))
 
 
 def locked(run: int) -> WarmRun | None:
-    """The run's row, locked until the end of the transaction at hand; None if it has ended."""
+    """The run's row, locked until the transaction ends; None if the run has ended."""
     rows = WarmRun.objects.select_for_update().filter(pk=run)
     return rows.filter(state=WarmRun.State.RUNNING).first()
 
 
-def aim_of(run: WarmRun) -> Aim:
-    return Aim(days=run.days, force=run.force)
+def scope_of(run: WarmRun) -> Scope:
+    return Scope(days=run.days, force=run.force)
 
 
 def _running() -> QuerySet[WarmRun]:
@@ -136,14 +136,14 @@ def _running() -> QuerySet[WarmRun]:
     ).order_by("pk")
 
 
-def _joined(aim: Aim, *, by_workers: bool) -> Begun | None:
-    """The run that is under way; None if there is none. Raises AnotherRun."""
+def _joined(scope: Scope, *, by_workers: bool) -> Begun | None:
+    """Join the current run; None if there is none. Raises AnotherRun."""
     run = _running().first()
     if run is None:
         return None
-    if not aim_of(run).covers(aim):
+    if not scope_of(run).covers(scope):
         raise AnotherRun(
-            f"Another warming is under way: number {run.pk}, {aim_of(run)}. Wait for its end, or"
+            f"Another warming is under way: number {run.pk}, {scope_of(run)}. Wait for its end, or"
             " cancel it: manage.py warm_contexts --cancel."
         )
     if by_workers:
@@ -152,14 +152,14 @@ def _joined(aim: Aim, *, by_workers: bool) -> Begun | None:
 
 
 def _range_size() -> int:
-    """Users of one range; no more than a limit allows in a second, so that its pace is even."""
+    """Users per range; at most one second of the limit, so that the pace is even."""
     settings = app_settings()
     limit = settings.warm_users_per_second
     return min(settings.warm_range, max(limit, 1)) if limit else settings.warm_range
 
 
 def _create(
-    aim: Aim,
+    scope: Scope,
     since: datetime.datetime | None,
     bounds: list[Bounds],
     *,
@@ -168,9 +168,9 @@ def _create(
 ) -> WarmRun:
     with transaction.atomic():
         run = WarmRun.objects.create(
-            days=aim.days,
+            days=scope.days,
             seen_since=since,
-            force=aim.force,
+            force=scope.force,
             by_workers=by_workers,
             snapshot_version=SNAPSHOT_VERSION,
             ranges_planned=len(bounds),

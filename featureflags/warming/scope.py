@@ -1,4 +1,4 @@
-"""Whom a warming is about."""
+"""The scope of a run: which users it warms."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from users.querysets import UserQuerySet
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Aim:
+class Scope:
     """Active users seen within `days` of 24 hours, or everybody if that is None."""
 
     days: float | None
     force: bool = False
-    """Write entries that are good, too."""
+    """Also write entries that are still good."""
 
-    def covers(self, other: Aim) -> bool:
-        """Whether reaching this aim reaches the other one too."""
+    def covers(self, other: Scope) -> bool:
+        """True if a run with this scope also does what the other one wants."""
         if other.force and not self.force:
             return False
         return self.days is None or (other.days is not None and self.days >= other.days)
 
     def seen_since(self, now: datetime.datetime) -> datetime.datetime | None:
-        """When users must have been seen last; None: whenever, and if never."""
+        """The earliest `last_seen_at` of its users; None: no limit."""
         return None if self.days is None else now - datetime.timedelta(days=self.days)
 
     def __str__(self) -> str:
@@ -33,11 +33,11 @@ class Aim:
         return f"{whom}, all written" if self.force else whom
 
 
-def aim_for(days: float | None, *, everyone: bool = False, force: bool = False) -> Aim:
-    """`days` None: what the setting says."""
+def scope_for(days: float | None, *, everyone: bool = False, force: bool = False) -> Scope:
+    """A scope; `days` None takes the setting `warm_active_days`."""
     if everyone:
-        return Aim(days=None, force=force)
-    return Aim(days=app_settings().warm_active_days if days is None else days, force=force)
+        return Scope(days=None, force=force)
+    return Scope(days=app_settings().warm_active_days if days is None else days, force=force)
 
 
 def users_seen_since(since: datetime.datetime | None) -> UserQuerySet[User]:

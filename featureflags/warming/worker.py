@@ -16,39 +16,39 @@ from featureflags.warming.batches import CacheDown, Counts, warm_users
 from featureflags.warming.leases import Claim, claim, finish, give_back, prolong
 from featureflags.warming.progress import Report, report
 from featureflags.warming.runs import Begun, begin, cancel, give_up, settle
-from featureflags.warming.scope import Aim
+from featureflags.warming.scope import Scope
 
 logger = logging.getLogger(__name__)
 
 BEATS_IN_LEASE = 6
 MOST_SECONDS_BETWEEN_BEATS = 1.0
-"""Within which somebody who cancels is heard, and progress is seen."""
+"""So that cancelling works, and progress shows, within a second."""
 LOOK_SECONDS = 0.1
-"""Between two looks at ranges that others have."""
+"""Between two attempts to claim while other workers hold every range."""
 CACHE_DOWN = gettext_noop("The cache does not answer.")
 
 Progress = Callable[[int], object]
 
 
 class WarmingFailed(RuntimeError):  # noqa: N818 - it reads as what happened
-    """Some users, or the rules, are not in the cache. The message tells how many."""
+    """Some users, or the rules, are not in the cache. The message has the numbers."""
 
 
-def warm(aim: Aim) -> Report:
-    """Warm in this process, together with whoever is at it already; how it ended.
+def warm(scope: Scope) -> Report:
+    """Warm in this process, together with other workers of the same run; returns the report.
 
     Raises AnotherRun, DatabaseError, and TransactionManagementError within a transaction.
     """
-    begun = begin(aim)
+    begun = begin(scope)
     work_on(begun)
     return report(begun.run)
 
 
 def work_on(begun: Begun, progress: Progress | None = None) -> None:
-    """Do one range after another until the run has ended; others may do some of them.
+    """Do one range after another until the run has ended; other workers may do some of them.
 
-    `progress` is called after each batch with the number of its users. Ctrl-C cancels the run,
-    unless somebody else had begun it. Raises DatabaseError.
+    `progress` gets the number of users after each batch. Ctrl-C cancels the run unless another
+    process began it. Raises DatabaseError.
     """
     try:
         while (claimed := claim(begun.run)) is not None or not settle(begun.run):
@@ -63,9 +63,9 @@ def work_on(begun: Begun, progress: Progress | None = None) -> None:
 
 
 def work(claimed: Claim, progress: Progress | None = None) -> None:
-    """Warm one range. Its failure is noted, and ends the run where others would fail as well.
+    """Warm one range. A failure is stored; a cache that is down ends the run.
 
-    Raises DatabaseError: the claim ends by itself then.
+    Raises DatabaseError: the lease expires by itself then.
     """
     counts = Counts()
     try:
@@ -90,7 +90,7 @@ def work(claimed: Claim, progress: Progress | None = None) -> None:
 
 
 def _warmed(claimed: Claim, counts: Counts, progress: Progress | None) -> bool:
-    """Whether all of the range was warmed; False if it was taken from us."""
+    """True once the range is warmed; False if the lease was lost."""
     every = min(MOST_SECONDS_BETWEEN_BEATS, app_settings().warm_lease_seconds / BEATS_IN_LEASE)
     beat_at = time.monotonic() + every
     for done in warm_users(claimed.users, force=claimed.force):
@@ -105,7 +105,7 @@ def _warmed(claimed: Claim, counts: Counts, progress: Progress | None) -> bool:
 
 
 def _wait_for_turn(claimed: Claim) -> bool:
-    """Wait until the limit of users per second lets us begin; False if the run ended meanwhile."""
+    """Wait for `begins_at`; False if the run has ended in the meantime."""
     while True:
         left = (claimed.begins_at - timezone.now()).total_seconds()
         if left <= 0:

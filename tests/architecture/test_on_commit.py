@@ -20,13 +20,38 @@ def unnamed_robust_callbacks(tree: ast.Module) -> Iterator[int]:
         node.name
         for node in ast.walk(tree)
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
-    }
+    } | _named_instances(tree)
     for node in ast.walk(tree):
         if isinstance(node, ast.Call) and _is_robust_on_commit(node):
             callback = _callback(node)
             named = isinstance(callback, ast.Name) and callback.id in functions
             if not (named or isinstance(callback, ast.Lambda)):
                 yield node.lineno
+
+
+def _named_instances(tree: ast.Module) -> set[str]:
+    """Variables that hold an instance of a class that gives each a `__qualname__` of its own."""
+    classes = {
+        node.name
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ClassDef)
+        and any(
+            isinstance(inner, ast.Attribute)
+            and inner.attr == "__qualname__"
+            and isinstance(inner.ctx, ast.Store)
+            for inner in ast.walk(node)
+        )
+    }
+    return {
+        target.id
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Assign)
+        and isinstance(node.value, ast.Call)
+        and isinstance(node.value.func, ast.Name)
+        and node.value.func.id in classes
+        for target in node.targets
+        if isinstance(target, ast.Name)
+    }
 
 
 def _is_robust_on_commit(call: ast.Call) -> bool:

@@ -23,14 +23,14 @@ from django.core.cache import caches
 from featureflags.cache.entries import encode, name_of
 from featureflags.warming.progress import report
 from featureflags.warming.runs import begin
-from featureflags.warming.scope import Aim
+from featureflags.warming.scope import Scope
 from featureflags.warming.worker import work_on
 from tests.benchmarks.handwritten import Handwritten
 from users.models import User
 from users.selectors import snapshot_of
 
 NAIVE_USERS = 10_000
-EVERYBODY = Aim(days=None)
+EVERYBODY = Scope(days=None)
 STOCK = {
     "BACKEND": "django.core.cache.backends.redis.RedisCache",
     "LOCATION": settings.CACHES["featureflags"]["LOCATION"],

@@ -12,7 +12,7 @@ from playwright.sync_api import Dialog, Expect, Page
 from featureflags.contexts.attributes import catalogue
 from featureflags.models import Segment
 from featureflags.segments.attribute_types import OPERATORS_BY_TYPE, AttributeType
-from featureflags.segments.operator_labels import wording
+from featureflags.segments.operator_labels import label_for
 from tests.browser.conftest import PHONE, CheckAccessibility, OpenPage, Shot, person_with
 from tests.browser.editing import Editor, stored, stored_clauses
 from tests.factories import SegmentFactory, UserFactory, clause, rule
@@ -94,7 +94,7 @@ def test_each_attribute_offers_what_fits_its_type_and_the_negation_of_it(editor:
         attributes.select_option(label=str(attribute.label))
         offered = condition.get_by_label("Comparison").locator("option").all_text_contents()
         values = [True] if attribute.type is AttributeType.BOOLEAN else []
-        infos = [wording(op, values) for op in OPERATORS_BY_TYPE[attribute.type]]
+        infos = [label_for(op, values) for op in OPERATORS_BY_TYPE[attribute.type]]
         assert offered == [
             label
             for info in infos

@@ -66,7 +66,7 @@ class SegmentCompiler:
         if self._ruleset.segment(key) is None:
             return exactly(False)
         if key not in self._done:
-            for segment in self._ruleset.resting_on(key):
+            for segment in self._ruleset.with_dependencies(key):
                 name = segment.definition.key
                 if name not in self._done:
                     self._done[name] = self._bounds(segment)

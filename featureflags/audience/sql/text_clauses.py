@@ -23,6 +23,7 @@ from featureflags.audience.sql.expressions import OneOf, TextPart
 from featureflags.audience.sql.instant_ranges import limit_of
 from featureflags.core.types import JSONValue
 from featureflags.segments.json_limits import text_problem
+from featureflags.segments.operators import LOWER_BOUNDS, UPPER_BOUNDS
 from featureflags.segments.values import parse_semver
 
 _LITERAL: Final = re.compile(
@@ -33,6 +34,10 @@ _LITERAL: Final = re.compile(
 _SEMVER: Final = frozenset({"semVerEqual", "semVerLessThan", "semVerGreaterThan"})
 _DATES: Final = frozenset({"before", "after"})
 _PARTS: Final = frozenset({"startsWith", "endsWith", "contains"})
+_NUMBERS: Final = UPPER_BOUNDS | LOWER_BOUNDS
+
+DECIDED: Final = frozenset({"in", "matches"}) | _PARTS | _NUMBERS | _SEMVER | _DATES
+"""The operators that `text_bounds` knows. It leaves any other to Python, which is slow but right."""
 
 
 def text_bounds(
@@ -58,7 +63,8 @@ def text_bounds(
 def _holds_for_nothing(op: str, values: Sequence[JSONValue]) -> bool:
     if op in _SEMVER:
         return all(parse_semver(value) is None for value in values)
-    return op not in _DATES or limit_of(op, values) is None
+    # A text is not a number.
+    return op in _NUMBERS or (op in _DATES and limit_of(op, values) is None)
 
 
 def _part(op: str, parts: Sequence[str], text: Any, is_text: Condition) -> Condition:

@@ -16,7 +16,7 @@ from featureflags.management.arguments import as_json
 from featureflags.tasks import has_broker, send_due
 from featureflags.warming.progress import Report, report
 from featureflags.warming.runs import AnotherRun, begin, cancel, settle, under_way
-from featureflags.warming.scope import Aim, aim_for
+from featureflags.warming.scope import Scope, scope_for
 from featureflags.warming.worker import work_on
 
 HELP = """\
@@ -68,9 +68,9 @@ class Command(BaseCommand):
         if options["cancel"]:
             self._cancel()
             return
-        aim = aim_for(options["active_within"], everyone=options["all"], force=options["force"])
+        scope = scope_for(options["active_within"], everyone=options["all"], force=options["force"])
         try:
-            ended = self._run(aim, celery=options["celery"], patience=options["give_up_after"])
+            ended = self._run(scope, celery=options["celery"], patience=options["give_up_after"])
         except AnotherRun as error:
             raise CommandError(str(error)) from error
         except DatabaseError as error:
@@ -85,12 +85,12 @@ class Command(BaseCommand):
             raise CommandError("No warming is under way.")
         self.stdout.write(f"Warming {cancelled[0]} is cancelled.")
 
-    def _run(self, aim: Aim, *, celery: bool, patience: float) -> Report:
+    def _run(self, scope: Scope, *, celery: bool, patience: float) -> Report:
         if celery and not has_broker():
             raise CommandError(
                 "There is no broker (CELERY_BROKER_URL): leave --celery out to warm from here."
             )
-        begun = begin(aim, by_workers=celery)
+        begun = begin(scope, by_workers=celery)
         if begun.joined:
             self.stderr.write(f"Warming {begun.run} is under way already: joined.")
         try:

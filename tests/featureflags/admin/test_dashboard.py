@@ -20,7 +20,7 @@ from featureflags.audience.stored_sizes import count_everything
 from featureflags.cache import counters
 from featureflags.evaluation import is_enabled
 from featureflags.models import SegmentCount, UserCount, WarmRun
-from featureflags.warming.scope import aim_for
+from featureflags.warming.scope import scope_for
 from featureflags.warming.worker import warm
 from tests.conftest import FlagFile
 from tests.factories import SegmentFactory, SegmentMemberFactory, UserFactory
@@ -153,7 +153,7 @@ def test_the_last_warmings_with_their_progress(staff: Client) -> None:
     assert "The cache was not warmed yet." in page(staff)
     UserFactory.create_batch(3)
     for _ in range(4):
-        warm(aim_for(None, everyone=True, force=True))
+        warm(scope_for(None, everyone=True, force=True))
     found = warm_ups_part()
     assert len(found) == 3
     assert (found[0].users, found[0].planned, found[0].percent) == (4, 4, 100)

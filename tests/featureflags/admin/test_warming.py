@@ -17,7 +17,7 @@ from featureflags.models import WarmRange, WarmRun
 from featureflags.warming.batches import Counts
 from featureflags.warming.leases import claim, finish, give_back
 from featureflags.warming.runs import begin
-from featureflags.warming.scope import Aim
+from featureflags.warming.scope import Scope
 from featureflags.warming.worker import CACHE_DOWN, warm
 from tests.browser.conftest import person_with
 from tests.featureflags.warming.people import EVERYBODY, change, crowd, seen
@@ -81,7 +81,7 @@ def test_the_page_tells_progress_rate_failures_and_what_is_left(viewer: Client, 
 
 def test_a_run_that_ended_is_told_as_such(viewer: Client) -> None:
     seen(1)
-    ended = warm(Aim(days=7, force=True)).run
+    ended = warm(Scope(days=7, force=True)).run
     page = viewer.get(page_of(ended)).content.decode()
     assert ">Done</h2>" in page
     assert "Seen within 7 days, all entries written" in page

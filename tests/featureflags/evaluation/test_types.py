@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import re
-import subprocess
-import sys
 from pathlib import Path
 
-import featureflags
+from tests.services.processes import ROOT, run_python
 
-ROOT = Path(featureflags.__file__).parent.parent
 CALLER = Path(__file__).with_name("caller.py.txt")
 SHORT = {
     "users.querysets.UserQuerySet[users.models.User]": "UserQuerySet",
@@ -41,9 +38,7 @@ def found(output: str) -> dict[int, str]:
 def test_a_callers_module_under_mypy_strict(tmp_path: Path) -> None:
     caller = tmp_path / "caller.py"
     caller.write_text(CALLER.read_text())
-    mypy = [sys.executable, "-m", "mypy", "--strict", "--config-file", "pyproject.toml"]
-    ended = subprocess.run(
-        [*mypy, str(caller)], cwd=ROOT, capture_output=True, text=True, check=False
-    )
+    mypy = ("-m", "mypy", "--strict", "--config-file", "pyproject.toml")
+    ended = run_python({}, *mypy, str(caller))
     assert found(ended.stdout) == expected(CALLER.read_text()), ended.stdout + ended.stderr
     assert (ROOT / "featureflags" / "py.typed").is_file()

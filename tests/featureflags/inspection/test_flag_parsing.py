@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from featureflags.inspection.deciding_rule import decision
-from featureflags.inspection.flag_parsing import flag_in_words, flag_view, flags, segments
+from featureflags.inspection.flag_parsing import flag_in_words, flags, segments
 from featureflags.inspection.flags_using_segment import named_segments, uses_of
 from featureflags.inspection.misleading_rules import find_traps
 from tests.featureflags.inspection.building import data, on
@@ -58,11 +58,6 @@ class TestReading:
         (view,) = flags(data(mixed))
         assert view.type == expected
 
-    def test_one_flag(self) -> None:
-        found = data(on(clause("segments", "in", "x")))
-        assert [flag_view("beta", found)] == flags(found)
-        assert flag_view("gone", found) is None
-
     def test_targeting_in_words_in_the_order_in_which_launchdarkly_asks(self) -> None:
         described = {**rule(clause("role", "in", "admin"), variation=1), "description": "Admins"}
         sharing = rule(clause("segments", "in", "employee"))
@@ -82,8 +77,7 @@ class TestReading:
             {"contextKind": "user", "variation": 1, "values": []},
             {"contextKind": "org", "variation": 0, "values": ["acme"]},
         ]
-        view = flag_view("colour", data(colour, boolean_flag("gate", on=False)))
-        assert view is not None
+        view, _gate = flags(data(colour, boolean_flag("gate", on=False)))
         assert view.targeting == (
             "needs the flag “gate”, which is off, to serve false, else the default in the code",
             "needs the flag “gone”, which there is not, else the default in the code",
@@ -99,8 +93,7 @@ class TestReading:
     def test_an_experiment_and_a_variation_that_is_not_there(self) -> None:
         trial = {**rollout(50_000, 50_000), "kind": "experiment"}
         odd = boolean_flag("odd", fallthrough=trial, rules=[rule(variation=7)])
-        view = flag_view("odd", data(odd))
-        assert view is not None
+        (view,) = flags(data(odd))
         assert view.targeting == (
             "rule 1: everybody → the default in the code",
             "everybody else → an experiment: 50 % true, 50 % false, by key",

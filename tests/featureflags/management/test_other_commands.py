@@ -15,7 +15,7 @@ from featureflags.cache import protocol
 from featureflags.evaluation import is_enabled
 from featureflags.evaluation.resolve import resolve
 from featureflags.models import ScheduledRun, Segment
-from featureflags.warming.scope import aim_for
+from featureflags.warming.scope import scope_for
 from featureflags.warming.worker import warm
 from tests.factories import SegmentFactory, UserFactory, clause, rule
 from tests.featureflags.management.conftest import Call
@@ -72,7 +72,7 @@ def write_past_the_orm(sql: str, *values: bool) -> None:
 @pytest.mark.django_db(transaction=True)
 def test_a_write_past_the_orm_is_seen_once_it_is_told(call: Call, settings: Settings) -> None:
     user, other = UserFactory.create(name="Before"), UserFactory.create(name="Before")
-    warm(aim_for(None, everyone=True))
+    warm(scope_for(None, everyone=True))
     write_past_the_orm("UPDATE users_user SET name = 'After'")
 
     def name_of(someone: User) -> object:
@@ -100,7 +100,7 @@ def test_segments_written_past_the_orm_are_seen_once_it_is_told(call: Call) -> N
 @pytest.mark.django_db(transaction=True)
 def test_whom_nobody_knows_cannot_be_forgotten_by_address(call: Call) -> None:
     user = UserFactory.create()
-    warm(aim_for(None, everyone=True))
+    warm(scope_for(None, everyone=True))
     ended = call("invalidate_contexts", str(user.pk), "nobody@example.com")
     assert ended.error is not None
     assert "nothing was forgotten" in ended.error

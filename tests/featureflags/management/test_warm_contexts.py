@@ -21,7 +21,7 @@ from featureflags.cache import protocol
 from featureflags.models import WarmRun
 from featureflags.warming.progress import report
 from featureflags.warming.runs import begin
-from featureflags.warming.scope import Aim
+from featureflags.warming.scope import Scope
 from tests.factories import UserFactory
 from tests.featureflags.management.conftest import Call
 from tests.services.processes import Piped, manage, run_python
@@ -79,13 +79,13 @@ def test_a_dead_cache_is_a_failure(call: Call, settings: Settings) -> None:
 
 def test_a_run_that_is_under_way_is_joined_or_refused_or_cancelled(call: Call) -> None:
     seen(1)
-    run = begin(Aim(days=7)).run
+    run = begin(Scope(days=7)).run
     ended = call("warm_contexts", "--all")
     assert ended.error is not None
     assert f"number {run}, users seen within 7 days" in ended.error
     assert call("warm_contexts", "--active-within", "3").error is None
     assert WarmRun.objects.get().state == WarmRun.State.DONE
-    run = begin(Aim(days=7)).run
+    run = begin(Scope(days=7)).run
     assert call("warm_contexts", "--cancel").out == f"Warming {run} is cancelled.\n"
     assert call("warm_contexts", "--cancel").error == "No warming is under way."
     assert report(run).state == "cancelled"

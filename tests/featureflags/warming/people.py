@@ -10,14 +10,14 @@ from django.utils import timezone
 from pytest_django.fixtures import Settings
 
 from featureflags.cache import entries, protocol
-from featureflags.warming.scope import Aim
+from featureflags.warming.scope import Scope
 from tests.factories import UserFactory
 from users.models import User
 from users.selectors import snapshot_of
 from users.snapshots import UserSnapshot
 
-EVERYBODY = Aim(days=None)
-LAST_WEEK = Aim(days=7)
+EVERYBODY = Scope(days=None)
+LAST_WEEK = Scope(days=7)
 
 
 def seen(days_ago: float, **fields: Any) -> User:

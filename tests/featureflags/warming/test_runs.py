@@ -23,13 +23,13 @@ from featureflags.warming.runs import (
     settle,
     under_way,
 )
-from featureflags.warming.scope import Aim
+from featureflags.warming.scope import Scope
 from featureflags.warming.worker import warm
 from tests.featureflags.warming.people import EVERYBODY, LAST_WEEK, as_stored, cached, crowd, seen
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-FORCED = Aim(days=None, force=True)
+FORCED = Scope(days=None, force=True)
 
 
 @pytest.mark.parametrize(
@@ -37,16 +37,18 @@ FORCED = Aim(days=None, force=True)
     [
         (EVERYBODY, EVERYBODY, True),
         (EVERYBODY, LAST_WEEK, True),
-        (Aim(days=30), LAST_WEEK, True),
+        (Scope(days=30), LAST_WEEK, True),
         (FORCED, EVERYBODY, True),
         (FORCED, FORCED, True),
         (LAST_WEEK, EVERYBODY, False),
-        (LAST_WEEK, Aim(days=30), False),
+        (LAST_WEEK, Scope(days=30), False),
         (EVERYBODY, FORCED, False),
-        (Aim(days=7, force=True), EVERYBODY, False),
+        (Scope(days=7, force=True), EVERYBODY, False),
     ],
 )
-def test_a_second_run_joins_the_first_or_is_refused(running: Aim, wanted: Aim, joins: bool) -> None:
+def test_a_second_run_joins_the_first_or_is_refused(
+    running: Scope, wanted: Scope, joins: bool
+) -> None:
     seen(1)
     first = begin(running)
     assert not first.joined
@@ -101,7 +103,7 @@ def test_a_run_that_nobody_works_on_is_given_up() -> None:
     age(stalled, minutes=59)
     assert give_up_stalled() == 0
     age(stalled, minutes=61)
-    ended = warm(Aim(days=None, force=True))
+    ended = warm(Scope(days=None, force=True))
     assert (ended.run != stalled, ended.succeeded) == (True, True)
     told = report(stalled)
     assert (told.state, told.error) == ("failed", runs.GIVEN_UP)

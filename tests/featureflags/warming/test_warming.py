@@ -19,7 +19,7 @@ from featureflags.core.database import IsCurrent
 from featureflags.models import WarmRange, WarmRun
 from featureflags.warming.progress import report
 from featureflags.warming.runs import begin
-from featureflags.warming.scope import Aim, aim_for
+from featureflags.warming.scope import Scope, scope_for
 from featureflags.warming.worker import CACHE_DOWN, warm, work_on
 from tests.factories import SegmentFactory, UserFactory
 from tests.featureflags.racing import committed_while_read
@@ -40,18 +40,18 @@ from users.selectors import snapshot_of
 pytestmark = pytest.mark.django_db(transaction=True)
 
 NOWHERE = {"BACKEND": "django_redis.cache.RedisCache", "LOCATION": "redis://127.0.0.1:1/0"}
-FORCED = Aim(days=None, force=True)
+FORCED = Scope(days=None, force=True)
 
 
 def test_active_users_of_the_last_days_are_warmed() -> None:
     today, last_week, long_ago = seen(0.5), seen(6.9), seen(7.1)
     never, gone = UserFactory.create(), seen(1, is_active=False)
-    warmed = warm(aim_for(None))
+    warmed = warm(scope_for(None))
     assert (warmed.read, warmed.written, warmed.kept, warmed.failed) == (2, 2, 0, 0)
     assert warmed.succeeded
     assert cached(today, last_week, long_ago, never, gone) == as_stored(today, last_week)
-    assert warm(aim_for(30)).read == 3
-    assert warm(aim_for(None, everyone=True)).read == 5
+    assert warm(scope_for(30)).read == 3
+    assert warm(scope_for(None, everyone=True)).read == 5
 
 
 def test_every_range_and_batch_is_gone_through(settings: Settings) -> None:

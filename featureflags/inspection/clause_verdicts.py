@@ -1,0 +1,74 @@
+"""Whether one condition of a flag's rule holds for one context, what it saw, and why in words.
+
+Judged by the operators of our segments, which are proven equal to LaunchDarkly's.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from featureflags.core.i18n import gettext
+from featureflags.core.types import Attributes
+from featureflags.segments.definitions import USER_KIND, Clause
+from featureflags.segments.explain import observed_in_words
+from featureflags.segments.explanation_tree import MISSING
+from featureflags.segments.formatting import show
+from featureflags.segments.matching import compile_clause, reader
+from featureflags.segments.operators import VALUE_TESTS
+from featureflags.segments.references import attribute_path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """What one condition comes to."""
+
+    held: bool | None
+    """None: it cannot be judged here."""
+    observed: object = MISSING
+    """MISSING: the context has no such attribute."""
+    why: str
+
+
+def judge(clause: Clause, context: Attributes) -> Verdict:
+    """Judge any condition but a segmentMatch, which needs LaunchDarkly's segments. Never raises."""
+    if clause.context_kind not in {None, USER_KIND}:
+        return _another_kind(clause)
+    if clause.op not in VALUE_TESTS:
+        return _unknown_operator(clause, context)
+    compiled = compile_clause(clause, rule=1, number=1)
+    if compiled.broken is not None:
+        return _cannot_be_judged(compiled.broken.message)
+    value = reader(compiled.path)(context)
+    observed = MISSING if value is None else value
+    held: bool | None = compiled.held(context, frozenset())
+    if observed is not MISSING and compiled.incomparable(observed):
+        held = None
+    why = observed_in_words(compiled, observed, held=held is True)
+    return Verdict(held=held, observed=observed, why=why)
+
+
+def _cannot_be_judged(why: object) -> Verdict:
+    text = gettext("this cannot be judged here: %(message)s") % {"message": why}
+    return Verdict(held=None, why=text)
+
+
+def _another_kind(clause: Clause) -> Verdict:
+    if clause.attribute.strip("/") == "kind":
+        return Verdict(held=None, why=gettext("conditions on context kinds are not judged here"))
+    kind = {"context_kind": show(clause.context_kind)}
+    why = gettext("there is no context of the kind %(context_kind)s: no match") % kind
+    return Verdict(held=False, why=why)
+
+
+def _unknown_operator(clause: Clause, context: Attributes) -> Verdict:
+    """LaunchDarkly takes it for False, hence True when negated."""
+    try:
+        value = reader(attribute_path(clause.attribute, clause.context_kind))(context)
+    except ValueError as error:
+        return _cannot_be_judged(error)
+    why = gettext("LaunchDarkly has no operator %(op)s: no match, unless negated") % {
+        "op": show(clause.op)
+    }
+    if value is None:
+        return Verdict(held=False, why=why)
+    return Verdict(held=clause.negate, observed=value, why=why)
