@@ -73,7 +73,7 @@ def warm_range(run: int, number: int) -> None:
 def tend_warm_runs() -> int:
     """Have a run go on whose workers were killed, and end one that nobody works on.
 
-    Returns how many ranges were sent. Without a broker the next warming takes such a run over.
+    Returns how many ranges were sent. Without a broker the next warm-up takes such a run over.
     """
     give_up_stalled()
     return sum(send_due(run) for run in for_workers() if not settle(run)) if has_broker() else 0

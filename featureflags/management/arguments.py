@@ -1,4 +1,4 @@
-"""What the commands share: whom they are asked about, and how they show JSON."""
+"""What the commands share: finding the user of an argument, and printing JSON or columns."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ USER_HELP = "e-mail address (in any case) or key (UUID) of the user"
 
 
 def subject(email_or_id: str) -> User | str:
-    """The user; their key alone while the database is down, which the cache may still know.
+    """The user, or only the key while the database is down: the cache may still have it.
 
-    Raises CommandError where nobody is found.
+    Raises CommandError if there is no such user.
     """
     try:
         user = find_user(email_or_id)
@@ -35,7 +35,7 @@ def subject(email_or_id: str) -> User | str:
 
 
 def as_key(text: str) -> str | None:
-    """The text as a user's key; None if it is none."""
+    """The text as a user's key; None if it is not a UUID."""
     try:
         return str(uuid.UUID(text))
     except ValueError:

@@ -29,7 +29,7 @@ KEPT_RUNS = 20
 """Older runs are deleted when a new one begins."""
 GIVEN_UP_AFTER = datetime.timedelta(hours=1)
 """A run without progress for so long is given up, so that it does not block new ones."""
-GIVEN_UP = gettext_noop("Nobody worked on it any more.")
+GIVEN_UP = gettext_noop("It made no progress for an hour.")
 
 
 class AnotherRun(RuntimeError):  # noqa: N818 - it reads as what happened
@@ -102,9 +102,9 @@ def settle(run: int) -> bool:
         row.finished_at = row.progressed_at = timezone.now()
         row.save(update_fields=["state", "finished_at", "progressed_at"])
     if failed:
-        logger.error("Warming %d failed: see it in the admin.", run)
+        logger.error("Cache warm-up %d failed: see the admin.", run)
     else:
-        logger.info("Warming %d is done.", run)
+        logger.info("Cache warm-up %d is done.", run)
     return True
 
 
@@ -143,8 +143,8 @@ def _joined(scope: Scope, *, by_workers: bool) -> Begun | None:
         return None
     if not scope_of(run).covers(scope):
         raise AnotherRun(
-            f"Another warming is under way: number {run.pk}, {scope_of(run)}. Wait for its end, or"
-            " cancel it: manage.py warm_contexts --cancel."
+            f"Cache warm-up {run.pk} is running with a narrower scope ({scope_of(run)}). Wait for its"
+            " end, or cancel it: manage.py warm_contexts --cancel."
         )
     if by_workers:
         _running().filter(pk=run.pk).update(by_workers=True)
@@ -200,5 +200,5 @@ def _end(run: int, state: WarmRun.State, error: str = "") -> bool:
         running = row.ranges.filter(state=WarmRange.State.RUNNING)
         running.update(state=WarmRange.State.WAITING, claim=None, lease_until=None)
     if error:
-        logger.error("Warming %d was given up: %s", run, error)
+        logger.error("Cache warm-up %d was given up: %s", run, error)
     return True

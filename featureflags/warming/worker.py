@@ -82,7 +82,7 @@ def work(claimed: Claim, progress: Progress | None = None) -> None:
         raise
     except Exception as error:
         # Its type alone: a message could name somebody.
-        logger.exception("Range %d of warming %d failed.", claimed.number, claimed.run)
+        logger.exception("Range %d of cache warm-up %d failed.", claimed.number, claimed.run)
         give_back(claimed, counts, type(error).__name__)
     except KeyboardInterrupt:
         give_back(claimed, counts, "")

@@ -76,7 +76,7 @@ def test_make_run_serves_the_demo_and_running_it_again_loses_nothing(
     (var_dir / "flags.json").write_text('{"flags": {}, "flagValues": {"mine": true}}')
     edited = stored(var_dir)
     with served(venv, var_dir) as second:
-        assert "no demo is loaded over them" in second.log()
+        assert "so the demo was not loaded" in second.log()
     assert stored(var_dir) == edited
     assert json.loads((var_dir / "flags.json").read_text())["flagValues"] == {"mine": True}
 

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from argparse import RawDescriptionHelpFormatter
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 from django.db import DEFAULT_DB_ALIAS, DatabaseError, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from featureflags.capture import installation
 from featureflags.capture.installation import Problem
+from featureflags.management.command import FlagCommand
 
 HELP = """\
 Database triggers notice every write that changes a cached user, a segment or a member, whoever
@@ -22,11 +22,10 @@ triggers, the owner of the tables runs what --sql prints:
 """
 
 
-class Command(BaseCommand):
+class Command(FlagCommand):
     help = HELP
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.formatter_class = RawDescriptionHelpFormatter
         parser.add_argument("--database", default=DEFAULT_DB_ALIAS, help="its alias")
         what = parser.add_mutually_exclusive_group(required=True)
         what.add_argument("--sql", action="store_true", help="print the statements; change nothing")

@@ -1,12 +1,12 @@
-"""`check_flags`: whether the flags of the code and of LaunchDarkly fit, for CI. It only looks."""
+"""`check_flags`: compares the flags in the code with LaunchDarkly's, for CI. Read-only."""
 
 from __future__ import annotations
 
 import datetime
-from argparse import ArgumentTypeError, RawDescriptionHelpFormatter
+from argparse import ArgumentTypeError
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 from django.db import DatabaseError
 
 from featureflags.cache import counters
@@ -14,26 +14,26 @@ from featureflags.flags.declared import declared_flags
 from featureflags.inspection.checks import Facts, Finding, Kind, archived, find_problems
 from featureflags.inspection.flag_parsing import RawData
 from featureflags.management.arguments import as_json
+from featureflags.management.command import FlagCommand
 from featureflags.management.flag_output import CANNOT_TELL, launchdarkly_data
 from featureflags.models import Segment
 
 HELP = """\
-Compare the flags that the code declares with those that LaunchDarkly serves. LaunchDarkly is told
-nothing of anybody.
+Compare the flags that the code declares with those that LaunchDarkly serves. No events are sent.
 
-  missing           declared here, and LaunchDarkly does not have it
-  archived          declared here, and archived there (asks the REST API, if a token is set)
-  wrong-type        a variation is not of the declared type
-  undeclared        in LaunchDarkly, and not declared here
-  not-evaluated     declared, and not evaluated on the server for --days
-  unknown-segment   targets a segment that Django does not have
-  misleading        a rule does something else than it seems to: it goes by a part of a segment's
-                    key, shares out by a list, or tests what LaunchDarkly is never told
+  missing           declared in the code, not in LaunchDarkly
+  archived          declared in the code, archived in LaunchDarkly (needs an API token)
+  wrong-type        a variation does not have the declared type
+  undeclared        in LaunchDarkly, not declared in the code
+  not-evaluated     declared, but not evaluated on the server for --days
+  unknown-segment   uses a segment that Django does not have
+  misleading        a rule does not do what it seems to: it matches a part of a segment's key,
+                    rolls out by a list, or tests an attribute that is never sent
 
   manage.py check_flags
   manage.py check_flags --days 90 --ignore undeclared --json
 
-Exits with 0 if all fits, with 1 if something does not, and with 2 if that cannot be told.
+Exits with 0 without problems, with 1 if there are some, and with 2 if it could not check.
 """
 
 DAYS = 30
@@ -46,11 +46,11 @@ def _days(text: str) -> int:
     return int(text)
 
 
-class Command(BaseCommand):
+class Command(FlagCommand):
     help = HELP
+    takes_json = True
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.formatter_class = RawDescriptionHelpFormatter
         parser.add_argument(
             "--days", type=_days, default=DAYS, metavar="N", help=f"for not-evaluated ({DAYS})"
         )
@@ -61,7 +61,6 @@ class Command(BaseCommand):
             choices=[kind.value for kind in Kind],
             help="leave out one kind of problem; may be repeated",
         )
-        parser.add_argument("--json", action="store_true", help="JSON instead of text")
 
     def handle(self, *_args: Any, **options: Any) -> None:
         data = launchdarkly_data()
@@ -85,7 +84,7 @@ class Command(BaseCommand):
 
 
 def _facts(data: RawData, days: int) -> tuple[Facts, list[str]]:
-    """What to compare with, and what of it is not known. Raises CommandError without a database."""
+    """What to compare with, and notes on what is unknown. Raises CommandError without a database."""
     declared = declared_flags()
     gone, note = archived(key for key in declared if key not in data.get("flags", {}))
     try:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from argparse import RawDescriptionHelpFormatter
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 
 from featureflags.cache.compiled_rules import current_ruleset
+from featureflags.management.command import FlagCommand
 from featureflags.management.segment_output import read_json
 from featureflags.segments.case_files import CaseResult, InvalidCases, run_cases
 from users.times import now_in_microseconds
@@ -25,11 +25,10 @@ Run cases for segments: definitions, a context, and in which segments it is expe
 """
 
 
-class Command(BaseCommand):
+class Command(FlagCommand):
     help = HELP
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.formatter_class = RawDescriptionHelpFormatter
         parser.add_argument("files", nargs="+", metavar="FILE", help="JSON with a list “cases”")
         parser.add_argument(
             "--live",

@@ -1,20 +1,20 @@
-"""`evaluate_flag`: what a user gets for a flag, and why. It only looks: no event is sent."""
+"""`evaluate_flag`: what a user gets for a flag, and why. No events are sent."""
 
 from __future__ import annotations
 
-from argparse import RawDescriptionHelpFormatter
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 
 from featureflags.cache.unit_of_work import unit_of_work
 from featureflags.evaluation import Evaluation, looking, variation_detail
 from featureflags.evaluation.reasons import degradation_in_words, reason_in_words, source_in_words
 from featureflags.evaluation.resolve import resolve
 from featureflags.management.arguments import USER_HELP, as_json, in_columns, on_one_line, subject
+from featureflags.management.command import FlagCommand
 
 HELP = """\
-Show what a user gets for a flag, and why. LaunchDarkly is told nothing of it.
+Show what a user gets for a flag, and why. No events are sent to LaunchDarkly.
 
   manage.py evaluate_flag new-checkout --user ada@agpt.co
   manage.py evaluate_flag new-checkout --user 6d0c…-…-…  --json
@@ -22,14 +22,13 @@ Show what a user gets for a flag, and why. LaunchDarkly is told nothing of it.
 """
 
 
-class Command(BaseCommand):
+class Command(FlagCommand):
     help = HELP
+    takes_json = True
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.formatter_class = RawDescriptionHelpFormatter
         parser.add_argument("key", metavar="KEY", help="the flag's key in LaunchDarkly")
         parser.add_argument("--user", required=True, metavar="EMAIL_OR_ID", help=USER_HELP)
-        parser.add_argument("--json", action="store_true", help="JSON instead of text")
         parser.add_argument(
             "--strict",
             action="store_true",

@@ -1,14 +1,14 @@
-"""`explain_segment`: why a user is in a segment, or not. It only looks."""
+"""`explain_segment`: why a user is in a segment, or not. Read-only."""
 
 from __future__ import annotations
 
-from argparse import RawDescriptionHelpFormatter
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 
 from featureflags.contexts.attributes import attributes_of, clocks_of
 from featureflags.management.arguments import USER_HELP, as_json, subject
+from featureflags.management.command import FlagCommand
 from featureflags.management.segment_output import KEY_HELP, ruleset_with_segment
 from featureflags.segments.explain import explain
 from featureflags.segments.next_change import next_change
@@ -23,14 +23,13 @@ Explain why a user is in a segment, or not: each rule, each condition, and what 
 """
 
 
-class Command(BaseCommand):
+class Command(FlagCommand):
     help = HELP
+    takes_json = True
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.formatter_class = RawDescriptionHelpFormatter
         parser.add_argument("key", metavar="KEY", help=KEY_HELP)
         parser.add_argument("user", metavar="EMAIL_OR_ID", help=USER_HELP)
-        parser.add_argument("--json", action="store_true", help="JSON instead of text")
 
     def handle(self, *_args: Any, **options: Any) -> None:
         user = subject(options["user"])

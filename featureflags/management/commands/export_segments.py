@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from argparse import RawDescriptionHelpFormatter
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 
 from featureflags.editing import export_segments
 from featureflags.management.arguments import as_json
+from featureflags.management.command import FlagCommand
 from featureflags.segments.export import NotExportable
 
 HELP = """\
@@ -20,11 +20,10 @@ Write segments as JSON, in the form that LaunchDarkly's file data source reads.
 """
 
 
-class Command(BaseCommand):
+class Command(FlagCommand):
     help = HELP
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.formatter_class = RawDescriptionHelpFormatter
         parser.add_argument("keys", nargs="*", metavar="KEY", help="only these segments")
         parser.add_argument(
             "--native",

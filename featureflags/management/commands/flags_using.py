@@ -1,36 +1,35 @@
-"""`flags_using`: which flags of LaunchDarkly target a segment, and on which way. It only looks."""
+"""`flags_using`: which LaunchDarkly flags use a segment, and by which path. Read-only."""
 
 from __future__ import annotations
 
-from argparse import RawDescriptionHelpFormatter
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandParser
+from django.core.management.base import CommandParser
 
 from featureflags.inspection.flags_using_segment import Use, uses_of
 from featureflags.management.arguments import as_json
+from featureflags.management.command import FlagCommand
 from featureflags.management.flag_output import launchdarkly_data
 from featureflags.management.segment_output import KEY_HELP, ruleset_with_segment
 
 HELP = """\
-Show which flags target a segment: by a rule of their own, through segments of LaunchDarkly, or
-through flags that they need first. LaunchDarkly is told nothing.
+Show which flags use a segment: by a rule of their own, through LaunchDarkly segments, or through
+prerequisites. No events are sent to LaunchDarkly.
 
   manage.py flags_using employee
   manage.py flags_using employee --json
 
-A segment that Django does not have can be asked for too, if a flag names it. Exits with 1 if
-nobody knows the segment, and with 2 if LaunchDarkly has not sent any flags.
+The segment need not exist in Django if a flag names it. Exits with 1 if neither side knows the
+segment, and with 2 if LaunchDarkly has not sent any flags.
 """
 
 
-class Command(BaseCommand):
+class Command(FlagCommand):
     help = HELP
+    takes_json = True
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.formatter_class = RawDescriptionHelpFormatter
         parser.add_argument("segment", metavar="SEGMENT", help=KEY_HELP)
-        parser.add_argument("--json", action="store_true", help="JSON instead of text")
 
     def handle(self, *_args: Any, **options: Any) -> None:
         key = options["segment"]

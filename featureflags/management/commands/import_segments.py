@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import sys
-from argparse import RawDescriptionHelpFormatter
 from collections.abc import Collection
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 
 from featureflags.editing import (
     Examination,
@@ -16,6 +15,7 @@ from featureflags.editing import (
     import_segments,
     why_in_words,
 )
+from featureflags.management.command import FlagCommand
 from featureflags.management.segment_output import read_json
 
 HELP = """\
@@ -33,11 +33,10 @@ its key. On a terminal the command asks instead.
 """
 
 
-class Command(BaseCommand):
+class Command(FlagCommand):
     help = HELP
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.formatter_class = RawDescriptionHelpFormatter
         parser.add_argument("file", metavar="FILE", help="JSON with an object “segments”")
         parser.add_argument("--dry-run", action="store_true", help="write nothing")
         parser.add_argument(

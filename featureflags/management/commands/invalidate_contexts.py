@@ -1,21 +1,21 @@
-"""`invalidate_contexts`: tell the caches of a write that did not go through Django's ORM."""
+"""`invalidate_contexts`: drop cached entries after a write that the caches did not notice."""
 
 from __future__ import annotations
 
-from argparse import RawDescriptionHelpFormatter
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 from django.db import transaction
 
 from featureflags.cache import invalidation
 from featureflags.management.arguments import USER_HELP, as_key
+from featureflags.management.command import FlagCommand
 from featureflags.models.versions import RulesetVersion
 from users.selectors import find_user
 
 HELP = """\
-Forget what the caches hold of users, or of all segments, after somebody wrote to the database past
-Django (psql, an import, another program). Call it when that write has been committed.
+Drop the cached entries of users, or of all segments, after a write to the database that bypassed
+Django (psql, an import, another program). Run it after that write has been committed.
 
   manage.py invalidate_contexts ada@agpt.co 6d0c…-…-…
   manage.py invalidate_contexts --all-segments
@@ -25,11 +25,10 @@ RulesetVersion.raise_version() in the transaction of the write to segments.
 """
 
 
-class Command(BaseCommand):
+class Command(FlagCommand):
     help = HELP
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.formatter_class = RawDescriptionHelpFormatter
         parser.add_argument("users", nargs="*", metavar="EMAIL_OR_ID", help=USER_HELP)
         parser.add_argument(
             "--all-segments", action="store_true", help="the compiled rules of every process"
@@ -40,7 +39,7 @@ class Command(BaseCommand):
             raise CommandError("Name users, or --all-segments.")
         keys = [_key_of(user) for user in options["users"]]
         if not invalidation.drop_snapshots(keys):
-            raise CommandError("The cache did not take it: its entries stand. Try again.")
+            raise CommandError("The cache did not answer, so nothing was dropped. Try again.")
         if options["all_segments"]:
             with transaction.atomic():
                 RulesetVersion.raise_version()
@@ -50,7 +49,7 @@ class Command(BaseCommand):
 
 
 def _key_of(email_or_id: str) -> str:
-    """A key is taken as it is: its row may be gone, and that is a reason to call this."""
+    """A key is not looked up: its row may be deleted, which is a reason to run this."""
     key = as_key(email_or_id)
     if key is not None:
         return key

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from argparse import RawDescriptionHelpFormatter
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError
 
 from featureflags.launchdarkly.status import ConnectionStatus, State, connection_status
 from featureflags.management.arguments import as_json, in_columns
+from featureflags.management.command import FlagCommand
 
 HELP = """\
 Connect to LaunchDarkly as a process of this project does, and show how that went.
@@ -20,12 +20,9 @@ Ends with 1 unless the state is valid. No event is sent.
 """
 
 
-class Command(BaseCommand):
+class Command(FlagCommand):
     help = HELP
-
-    def add_arguments(self, parser: CommandParser) -> None:
-        parser.formatter_class = RawDescriptionHelpFormatter
-        parser.add_argument("--json", action="store_true", help="JSON instead of text")
+    takes_json = True
 
     def handle(self, *_args: Any, **options: Any) -> None:
         status = connection_status(start=True)

@@ -1,22 +1,20 @@
-"""`list_flags`: the flags and segments that LaunchDarkly serves. It only looks."""
+"""`list_flags`: the flags and segments that LaunchDarkly serves. Read-only."""
 
 from __future__ import annotations
 
-from argparse import RawDescriptionHelpFormatter
 from collections.abc import Iterable, Iterator
 from typing import Any
-
-from django.core.management.base import BaseCommand, CommandParser
 
 from featureflags.flags.declared import declared_flags
 from featureflags.inspection.flag_parsing import RuleView, flag_in_words, flags, segments
 from featureflags.inspection.flags_using_segment import uses_by_flag
 from featureflags.management.arguments import as_json
+from featureflags.management.command import FlagCommand
 from featureflags.management.flag_output import launchdarkly_data
 
 HELP = """\
 List the flags that LaunchDarkly serves to this project, with their rules in words, and its own
-segments. LaunchDarkly is told nothing.
+segments. No events are sent to LaunchDarkly.
 
   manage.py list_flags
   manage.py list_flags --json | jq '.flags[] | select(.on) | .key'
@@ -25,12 +23,9 @@ Exits with 2 if LaunchDarkly has not sent any flags.
 """
 
 
-class Command(BaseCommand):
+class Command(FlagCommand):
     help = HELP
-
-    def add_arguments(self, parser: CommandParser) -> None:
-        parser.formatter_class = RawDescriptionHelpFormatter
-        parser.add_argument("--json", action="store_true", help="JSON instead of text")
+    takes_json = True
 
     def handle(self, *_args: Any, **options: Any) -> None:
         data = launchdarkly_data()

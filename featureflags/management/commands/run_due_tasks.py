@@ -1,13 +1,13 @@
-"""`run_due_tasks`: what the schedule wants done, where no `celery beat` runs."""
+"""`run_due_tasks`: runs the overdue tasks of the schedule where no `celery beat` runs."""
 
 from __future__ import annotations
 
-from argparse import RawDescriptionHelpFormatter
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 
 from featureflags.management.arguments import as_json
+from featureflags.management.command import FlagCommand
 from featureflags.management.due_tasks import Outcome, Status, run_due, statuses
 
 HELP = """\
@@ -21,13 +21,12 @@ again. With --verbosity 0 only failures are printed.
 """
 
 
-class Command(BaseCommand):
+class Command(FlagCommand):
     help = HELP
+    takes_json = True
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.formatter_class = RawDescriptionHelpFormatter
-        parser.add_argument("--list", action="store_true", help="run nothing, only tell")
-        parser.add_argument("--json", action="store_true", help="JSON instead of text")
+        parser.add_argument("--list", action="store_true", help="only list, run nothing")
 
     def handle(self, *_args: Any, **options: Any) -> None:
         if options["list"]:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import time
-from argparse import RawDescriptionHelpFormatter
 from typing import Any
 
 from django.conf import settings
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 from django.utils import timezone
 from tqdm import tqdm
 
+from featureflags.management.command import FlagCommand
 from featureflags.management.demo.bulk_insert import write_users
 from featureflags.management.demo.demo import Demo, Seeded, load_demo, seed
 from featureflags.management.demo.random_users import crowd
@@ -26,11 +26,10 @@ people that are added, unless you give a password.
 """
 
 
-class Command(BaseCommand):
+class Command(FlagCommand):
     help = HELP
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.formatter_class = RawDescriptionHelpFormatter
         parser.add_argument("--users", type=int, default=0, metavar="N", help="random users too")
         parser.add_argument("--password", help="of the demo logins (where DEBUG is on: the demo's)")
         parser.add_argument(
@@ -43,7 +42,7 @@ class Command(BaseCommand):
         demo = load_demo()
         password = options["password"] or (demo.password if settings.DEBUG else None)
         if options["if_empty"] and User.objects.exists():
-            self.stdout.write("There are users already: no demo is loaded over them.")
+            self.stdout.write("There are users already, so the demo was not loaded.")
         else:
             self._tell(seed(demo, password))
         self._tell_logins(demo, password)

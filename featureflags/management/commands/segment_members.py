@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import csv
-from argparse import ArgumentTypeError, RawDescriptionHelpFormatter
+from argparse import ArgumentTypeError
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandParser
+from django.core.management.base import CommandParser
 
+from featureflags.management.command import FlagCommand
 from featureflags.management.segment_output import KEY_HELP, ruleset_with_segment
 from users.models import User
 
@@ -24,11 +25,10 @@ List the users who are in a segment now, by e-mail address.
 """
 
 
-class Command(BaseCommand):
+class Command(FlagCommand):
     help = HELP
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.formatter_class = RawDescriptionHelpFormatter
         parser.add_argument("key", metavar="KEY", help=KEY_HELP)
         how = parser.add_mutually_exclusive_group()
         how.add_argument("--count", action="store_true", help="only how many there are")
@@ -56,5 +56,5 @@ class Command(BaseCommand):
 
 def _limit(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
-        raise ArgumentTypeError(f"{text!r} is no number of users")
+        raise ArgumentTypeError(f"{text!r} is not a number of users")
     return int(text)

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from argparse import RawDescriptionHelpFormatter
 from dataclasses import asdict
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandParser
+from django.core.management.base import CommandParser
 
 from featureflags.audience import ClauseCost, SegmentSize, clause_costs, segment_sizes
 from featureflags.cache.compiled_rules import current_ruleset
 from featureflags.management.arguments import as_json, in_columns
+from featureflags.management.command import FlagCommand
 from users.times import now_in_microseconds
 
 MOST_EXPLAINED = 5
@@ -24,12 +24,11 @@ Count the users in every segment, in one pass over the users.
 """
 
 
-class Command(BaseCommand):
+class Command(FlagCommand):
     help = HELP
+    takes_json = True
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.formatter_class = RawDescriptionHelpFormatter
-        parser.add_argument("--json", action="store_true", help="JSON instead of text")
         parser.add_argument(
             "--estimate",
             action="store_true",

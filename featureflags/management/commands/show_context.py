@@ -1,16 +1,16 @@
-"""`show_context`: a user as LaunchDarkly sees them. It only looks: no event is sent."""
+"""`show_context`: a user as LaunchDarkly sees them. No events are sent."""
 
 from __future__ import annotations
 
-from argparse import RawDescriptionHelpFormatter
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandParser
+from django.core.management.base import CommandParser
 
 from featureflags.contexts.building import UserContext
 from featureflags.evaluation.reasons import degradation_in_words, source_in_words
 from featureflags.evaluation.resolve import resolve
 from featureflags.management.arguments import USER_HELP, as_json, in_columns, on_one_line, subject
+from featureflags.management.command import FlagCommand
 from users.times import to_rfc3339
 
 HELP = """\
@@ -21,13 +21,12 @@ Show a user as LaunchDarkly sees them: attributes, which of them are private, an
 """
 
 
-class Command(BaseCommand):
+class Command(FlagCommand):
     help = HELP
+    takes_json = True
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.formatter_class = RawDescriptionHelpFormatter
         parser.add_argument("user", metavar="EMAIL_OR_ID", help=USER_HELP)
-        parser.add_argument("--json", action="store_true", help="JSON instead of text")
 
     def handle(self, *_args: Any, **options: Any) -> None:
         context = resolve(subject(options["user"]))

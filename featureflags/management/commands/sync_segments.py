@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from argparse import RawDescriptionHelpFormatter
 from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 
 from featureflags.core.conf import app_settings
 from featureflags.launchdarkly.rest.client import ManagementClient, management_client
@@ -22,6 +21,7 @@ from featureflags.launchdarkly.segment_sync.apply import (
 )
 from featureflags.launchdarkly.segment_sync.plan import Kind, Step
 from featureflags.management.arguments import as_json
+from featureflags.management.command import FlagCommand
 
 HELP = """\
 Keep a segment in LaunchDarkly for each active segment here, so that a flag's rule can name it
@@ -48,11 +48,11 @@ HINTS = {
 BY_HAND = "no repair from here: delete it there by hand"
 
 
-class Command(BaseCommand):
+class Command(FlagCommand):
     help = HELP
+    takes_json = True
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.formatter_class = RawDescriptionHelpFormatter
         parser.add_argument("--dry-run", action="store_true", help="show the plan, change nothing")
         parser.add_argument("--project", metavar="P", help="key (LAUNCHDARKLY_PROJECT)")
         parser.add_argument("--environment", metavar="E", help="key (LAUNCHDARKLY_ENVIRONMENT)")
@@ -62,7 +62,6 @@ class Command(BaseCommand):
             action="store_true",
             help="delete ours that are inactive or gone here, unless a flag targets them",
         )
-        parser.add_argument("--json", action="store_true", help="JSON instead of text")
 
     def handle(self, *_args: Any, **options: Any) -> None:
         choices = Choices(

@@ -1,18 +1,18 @@
-"""`warm_contexts`: put users into the cache before they come."""
+"""`warm_contexts`: fill the cache before users come."""
 
 from __future__ import annotations
 
 import time
-from argparse import RawDescriptionHelpFormatter
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 from django.db import DatabaseError
 from kombu.exceptions import OperationalError as BrokerDown
 from tqdm import tqdm
 
 from featureflags.core.conf import app_settings
 from featureflags.management.arguments import as_json
+from featureflags.management.command import FlagCommand
 from featureflags.tasks import has_broker, send_due
 from featureflags.warming.progress import Report, report
 from featureflags.warming.runs import AnotherRun, begin, cancel, settle, under_way
@@ -20,29 +20,29 @@ from featureflags.warming.scope import Scope, scope_for
 from featureflags.warming.worker import work_on
 
 HELP = """\
-Put the users who were seen lately into the cache, so that their next flag asks no database, and
-the rules, so that a process can start without one. Only entries that are missing, differ from the
-database or end soon are written. A warming that is under way is joined if it does what is wanted,
-whoever began it. Exits with 1 if not all users are in the cache.
+Cache the users who were seen lately, so that their next flag check needs no database, and the rules,
+so that a process can start while the database is down. Only entries that are missing, differ from the
+database or expire soon are written. If a cache warm-up with an equal or wider scope is running, the
+command joins it. Exits with 1 if some users could not be cached.
 
-  manage.py warm_contexts                     those of the last WARM_ACTIVE_DAYS days
+  manage.py warm_contexts                     users of the last WARM_ACTIVE_DAYS days
   manage.py warm_contexts --active-within 30
   manage.py warm_contexts --all --json
-  manage.py warm_contexts --celery            by the workers, followed from here
-  manage.py warm_contexts --cancel            end the one that is under way
+  manage.py warm_contexts --celery            by Celery workers, with a progress bar here
+  manage.py warm_contexts --cancel            cancel the current warm-up
 """
 
 LOOK_SECONDS = 0.5
 HINT_SECONDS = 30
 INTERRUPTED = 130
-"""The exit code of a command that Ctrl-C has ended, as shells have it."""
+"""The exit code after Ctrl-C, as in shells."""
 
 
-class Command(BaseCommand):
+class Command(FlagCommand):
     help = HELP
+    takes_json = True
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.formatter_class = RawDescriptionHelpFormatter
         whom = parser.add_mutually_exclusive_group()
         whom.add_argument(
             "--active-within",
@@ -51,7 +51,7 @@ class Command(BaseCommand):
             help=f"active users seen within DAYS of 24 hours (now {app_settings().warm_active_days})",
         )
         whom.add_argument("--all", action="store_true", help="every user, inactive ones included")
-        whom.add_argument("--cancel", action="store_true", help="end the warming under way")
+        whom.add_argument("--cancel", action="store_true", help="cancel the current warm-up")
         parser.add_argument("--force", action="store_true", help="write good entries too")
         parser.add_argument("--celery", action="store_true", help="let the workers do it")
         parser.add_argument(
@@ -62,7 +62,6 @@ class Command(BaseCommand):
             help="with --celery: end with 1 if nothing happens for so long (%(default)g); the run"
             " goes on as soon as there are workers",
         )
-        parser.add_argument("--json", action="store_true", help="JSON instead of text")
 
     def handle(self, *_args: Any, **options: Any) -> None:
         if options["cancel"]:
@@ -77,13 +76,13 @@ class Command(BaseCommand):
             raise CommandError(f"The database failed: {type(error).__name__}.") from error
         self.stdout.write(as_json(ended.to_dict()) if options["json"] else _in_words(ended))
         if not ended.succeeded:
-            raise CommandError("Not all users, or not the rules, are in the cache.")
+            raise CommandError("Some users, or the rules, are not in the cache.")
 
     def _cancel(self) -> None:
         cancelled = [run for run in under_way() if cancel(run)]
         if not cancelled:
-            raise CommandError("No warming is under way.")
-        self.stdout.write(f"Warming {cancelled[0]} is cancelled.")
+            raise CommandError("No cache warm-up is running.")
+        self.stdout.write(f"Cache warm-up {cancelled[0]} is cancelled.")
 
     def _run(self, scope: Scope, *, celery: bool, patience: float) -> Report:
         if celery and not has_broker():
@@ -92,7 +91,7 @@ class Command(BaseCommand):
             )
         begun = begin(scope, by_workers=celery)
         if begun.joined:
-            self.stderr.write(f"Warming {begun.run} is under way already: joined.")
+            self.stderr.write(f"Joined cache warm-up {begun.run}, which was running already.")
         try:
             # `disable=None`: a bar on a terminal, and nothing anywhere else.
             with tqdm(unit=" users", disable=None, file=self.stderr) as bar:
@@ -104,9 +103,9 @@ class Command(BaseCommand):
         except KeyboardInterrupt:
             goes_on = celery or begun.joined
             raise CommandError(
-                f"Warming {begun.run} goes on. To end it: manage.py warm_contexts --cancel."
+                f"Cache warm-up {begun.run} goes on. To cancel it: manage.py warm_contexts --cancel."
                 if goes_on
-                else f"Warming {begun.run} is cancelled.",
+                else f"Cache warm-up {begun.run} is cancelled.",
                 returncode=INTERRUPTED,
             ) from None
 
@@ -119,7 +118,7 @@ class Command(BaseCommand):
             ended = settle(run)
             try:
                 if not ended:
-                    # Also what a killed worker has left.
+                    # Includes ranges that a killed worker left.
                     send_due(run)
             except BrokerDown:
                 self._hint(hints.pop("broker", ""))

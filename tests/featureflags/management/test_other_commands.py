@@ -115,7 +115,7 @@ def test_a_cache_that_is_down_forgets_nobody_and_says_so(call: Call, settings: S
     dead = {"BACKEND": "django_redis.cache.RedisCache", "LOCATION": "redis://127.0.0.1:1/0"}
     settings.CACHES = {**settings.CACHES, "featureflags": dead}
     ended = call("invalidate_contexts", user.email)
-    assert ended.error == "The cache did not take it: its entries stand. Try again."
+    assert ended.error == "The cache did not answer, so nothing was dropped. Try again."
     assert is_enabled("new-checkout", user) is False
 
 

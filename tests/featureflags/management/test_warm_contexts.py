@@ -74,7 +74,7 @@ def test_a_dead_cache_is_a_failure(call: Call, settings: Settings) -> None:
     seen(1)
     ended = call("warm_contexts")
     assert "1 failed" in ended.out
-    assert ended.error == "Not all users, or not the rules, are in the cache."
+    assert ended.error == "Some users, or the rules, are not in the cache."
 
 
 def test_a_run_that_is_under_way_is_joined_or_refused_or_cancelled(call: Call) -> None:
@@ -86,8 +86,8 @@ def test_a_run_that_is_under_way_is_joined_or_refused_or_cancelled(call: Call) -
     assert call("warm_contexts", "--active-within", "3").error is None
     assert WarmRun.objects.get().state == WarmRun.State.DONE
     run = begin(Scope(days=7)).run
-    assert call("warm_contexts", "--cancel").out == f"Warming {run} is cancelled.\n"
-    assert call("warm_contexts", "--cancel").error == "No warming is under way."
+    assert call("warm_contexts", "--cancel").out == f"Cache warm-up {run} is cancelled.\n"
+    assert call("warm_contexts", "--cancel").error == "No cache warm-up is running."
     assert report(run).state == "cancelled"
 
 
@@ -108,7 +108,7 @@ def test_ctrl_c_cancels_the_run_that_it_began(tmp_path: Path) -> None:
         process.send_signal(signal.SIGINT)
         _, told = process.communicate(timeout=SECONDS)
     assert process.returncode == 130
-    assert "Warming 1 is cancelled." in told
+    assert "Cache warm-up 1 is cancelled." in told
     assert "Traceback" not in told
     assert "cancelled" in asked(env, "run")
 

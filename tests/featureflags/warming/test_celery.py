@@ -223,7 +223,7 @@ def test_a_run_is_joined_by_whoever_wants_the_same_and_can_be_cancelled(env: Env
     with worker(slowly), follower(slowly) as first, follower(slowly) as second:
         await_midst(2000)
         refused = manage(slowly, "warm_contexts", "--all", "--force", "--celery")
-        assert "Another warming is under way" in refused.stderr
+        assert "is running with a narrower scope" in refused.stderr
         done = manage(slowly, "warm_contexts", "--cancel")
         assert done.returncode == 0, done.stderr
         ends = [process.communicate(timeout=SECONDS) for process in (first, second)]
