@@ -59,12 +59,12 @@ class UserAdmin(BaseUserAdmin):
         "is_active",
         "is_staff",
     )
-    # Numbers beside the choices would take a look at each user for each of them.
+    # Counting each choice would scan all users each time.
     show_facets = admin.ShowFacets.NEVER
     search_fields = ("email", "name")
     search_help_text = gettext_lazy("E-mail, name, or the whole key of a user.")
     ordering = ("email",)
-    # A second count of a table that may hold millions, only to say how many there are.
+    # It would count a table of millions a second time.
     show_full_result_count = False
     readonly_fields = ("key", "last_login", "last_seen_at")
     fieldsets = (
@@ -113,7 +113,7 @@ class UserAdmin(BaseUserAdmin):
     def save_model(
         self, request: HttpRequest, obj: User, form: ModelForm[User], change: bool
     ) -> None:
-        """Save, and say so where a changed address is verified no longer."""
+        """Save, and warn if the changed address is no longer verified."""
         super().save_model(request, obj, form, change)
         if change and _lost_verification(obj, form):
             text = _(
@@ -124,7 +124,7 @@ class UserAdmin(BaseUserAdmin):
 
 
 def _lost_verification(user: User, form: ModelForm[Any]) -> bool:
-    """Whether the address changed, and was marked as verified before or in the form."""
+    """True if the address changed and had been verified, or was in the form."""
     before = str(form.initial.get("email", ""))
     marked = form.initial.get("email_verified") or form.cleaned_data.get("email_verified")
     return before.lower() != user.email and bool(marked) and not user.email_verified

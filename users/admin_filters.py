@@ -1,4 +1,4 @@
-"""Filters of the list of users: by segment, and by when somebody was last seen."""
+"""Filters of the list of users: by segment and by `last_seen_at`."""
 
 from __future__ import annotations
 

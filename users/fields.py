@@ -1,4 +1,4 @@
-"""Model fields that hold at every door: save, bulk_create, update and bulk_update alike."""
+"""Model fields that validate on every path: save, bulk_create, update and bulk_update."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ else:
 
 
 class LowerCaseEmailField(TextEmailField):
-    """An e-mail address in lower case, whichever way it is written or looked up."""
+    """An e-mail address, lower case on every write and look-up."""
 
     def to_python(self, value: Any) -> Any:
         value = super().to_python(value)

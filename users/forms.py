@@ -35,7 +35,7 @@ class JSONTextarea(forms.Textarea):
 
 
 class JSONTextField(forms.JSONField):
-    """JSON as text: shown indented, kept as it was typed while there is an error in the form.
+    """JSON as text: shown indented, and kept as typed while the form has an error.
 
     Refuses what `json` would let through or drop: NaN, Infinity, and a name that appears twice in
     one object. Errors name line and column. An empty text is `empty()`.
@@ -45,11 +45,11 @@ class JSONTextField(forms.JSONField):
 
     def __init__(self, *, empty: Callable[[], Any], **options: Any) -> None:
         self.empty = empty
-        # What was there is read from the row: Django would send it along, as text in the page.
+        # Django would put the initial value into the page as text; it is read from the row instead.
         super().__init__(**{**options, "show_hidden_initial": False})
 
     def to_python(self, value: Any) -> Any:
-        """The value that the text says. Raises ValidationError with the place of the mistake."""
+        """The parsed value. Raises ValidationError with line and column."""
         if not isinstance(value, str):
             return self.empty() if value is None else value
         if not value.strip():
@@ -66,7 +66,7 @@ class JSONTextField(forms.JSONField):
         raise ValidationError(message, code="invalid")
 
     def bound_data(self, data: Any, initial: Any) -> Any:
-        """What was typed, to the letter."""
+        """The text exactly as typed."""
         if self.disabled or data is None:
             return super().bound_data(data, initial)
         return InvalidJSONInput(data)
@@ -76,7 +76,7 @@ class JSONTextField(forms.JSONField):
         return value if isinstance(value, InvalidJSONInput) else pretty_json(value)
 
     def has_changed(self, initial: Any, data: Any) -> bool:
-        """Whether the text says something else, however it is laid out."""
+        """True if the text means another value; layout does not count."""
         try:
             now = self.to_python(data)
         except ValidationError:
@@ -102,7 +102,7 @@ class UserEditForm(ChangeForm):
         field_classes: dict[str, type[forms.Field]] = {}
 
     def clean_metadata(self) -> Any:
-        """Refuse what no metadata may be, the empty list and null among them."""
+        """Refuse invalid metadata, the empty list and null included."""
         metadata = self.cleaned_data["metadata"]
         problem = find_problem(metadata)
         if problem is not None:
@@ -111,12 +111,12 @@ class UserEditForm(ChangeForm):
 
 
 def read_json(text: str) -> Any:
-    """The value of a JSON text. Raises ValueError for what is none, RecursionError if too deep."""
+    """Parse a JSON text. Raises ValueError, or RecursionError if it is nested too deeply."""
     return json.loads(text, parse_constant=_refuse_constant, object_pairs_hook=_object)
 
 
 def pretty_json(value: Any) -> str:
-    """A value as indented JSON for people, in characters rather than escapes where UTF-8 can."""
+    """A value as indented JSON, with escapes only for what UTF-8 cannot encode."""
     text = json.dumps(value, indent=2, ensure_ascii=False)
     try:
         text.encode()

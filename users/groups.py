@@ -1,4 +1,4 @@
-"""Groups are Django's own model. Their names are in snapshots, so that writes to them must be told.
+"""Announces writes to groups, since a snapshot holds the names of the user's groups.
 
 `save`, `delete` and the many-to-many relation send signals (see `users.receivers`); a queryset's
 `update` and `bulk_create` do not, and Django's manager takes the queryset below instead of its own.

@@ -1,4 +1,4 @@
-"""What may stand in a user's `metadata`, and why not. It knows neither the ORM nor HTTP.
+"""What a user's `metadata` may contain. Knows neither the ORM nor HTTP.
 
 Limits are set where one of the layers behind would otherwise fail: PostgreSQL's jsonb refuses
 NUL and lone surrogates, JSON has no NaN, a number beyond a double is infinite to LaunchDarkly.
@@ -22,7 +22,7 @@ LARGE = 1e22
 
 
 def find_problem(metadata: object) -> str | None:
-    """The first reason why this is no valid metadata, in words that name the place, or None."""
+    """The first problem of the metadata, in words that name the place; None if it is valid."""
     if not isinstance(metadata, dict):
         return f"Metadata must be a JSON object, not {_name_of(metadata)}."
     problem = next(_problems(metadata, "metadata", 1), None)
@@ -64,7 +64,7 @@ def _problems(value: object, place: str, depth: int) -> Iterator[str]:
     elif isinstance(value, int | float):
         yield from _number_problems(value, place)
     elif value is not None:
-        yield f"{place} is {_name_of(value)}, which is no JSON value."
+        yield f"{place} is {_name_of(value)}, which is not a JSON value."
 
 
 def _object_problems(value: dict[object, object], place: str, depth: int) -> Iterator[str]:
@@ -90,7 +90,7 @@ def _text_problems(text: str, place: str) -> Iterator[str]:
     try:
         text.encode()
     except UnicodeEncodeError:
-        yield f"{place} contains a lone surrogate, which is no Unicode text."
+        yield f"{place} contains a lone surrogate, which is not Unicode text."
 
 
 def _number_problems(value: float, place: str) -> Iterator[str]:
@@ -100,7 +100,7 @@ def _number_problems(value: float, place: str) -> Iterator[str]:
         yield f"{place} is a number beyond what a double can hold."
     else:
         if not finite:
-            yield f"{place} is {value}, which JSON cannot say."
+            yield f"{place} is {value}, which JSON cannot hold."
 
 
 def _shown(key: str) -> str:

@@ -1,4 +1,4 @@
-"""The user: whose e-mail is the login, and whose key is LaunchDarkly's context key."""
+"""The user: logs in by e-mail; the primary key is LaunchDarkly's context key."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ class Role(models.TextChoices):
 class User(AbstractBaseUser, PermissionsMixin):
     """A person or a service with an account.
 
-    Changing the e-mail clears `email_verified`, however it is written: whoever verified the old
-    address has shown nothing about the new one. `metadata` is written by staff and trusted code.
+    Changing the e-mail clears `email_verified`, however it is written: the verification was of the old
+    address. `metadata` may be written by staff and trusted code only.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
@@ -100,7 +100,7 @@ class User(AbstractBaseUser, PermissionsMixin):
         super().refresh_from_db(*args, **options)
         self.__dict__.pop("group_names", None)
         fields = options.get("fields", args[1] if len(args) > 1 else None)
-        # A deferred column comes this way too, and says nothing about an address set before.
+        # Loading a deferred column comes this way too; it does not reload the address.
         if fields is None or "email" in fields:
             self._remember_email()
 
@@ -127,7 +127,7 @@ class User(AbstractBaseUser, PermissionsMixin):
         self._stored_email: str | None = self.__dict__.get("email")
 
     def _email_changed(self) -> bool:
-        """Whether the row in the database has, or may have, another address than this."""
+        """True if the stored row has, or may have, another address."""
         if self._state.adding or "email" not in self.__dict__:
             return False
         return getattr(self, "_stored_email", None) != self.email.lower()

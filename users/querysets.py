@@ -83,15 +83,6 @@ class UserQuerySet(models.QuerySet[_User]):
         """Those who are not in a segment; see `in_segment`. Of an unknown one: everybody."""
         return segmentation.resolver().others(self, segment, now)
 
-    def segment_bounds(
-        self, segment: object, *, now: int | None = None
-    ) -> tuple[UserQuerySet[_User], UserQuerySet[_User]]:
-        """Those who surely are in a segment, and those who can be; see `in_segment`.
-
-        In SQL alone, for speed: the two are the same where SQL can say every rule.
-        """
-        return segmentation.resolver().bounds(self, segment, now)
-
     def mark_seen(self, key: str, now: datetime.datetime) -> bool:
         """Set `last_seen_at` unless that was done within the last hour; say whether it was set."""
         due = Q(last_seen_at__isnull=True) | Q(last_seen_at__lt=now - SEEN_EVERY)

@@ -1,4 +1,4 @@
-"""Who is behind a request, as far as that is known without asking the database."""
+"""The user of a request, as far as known without a query."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from users.models import User
 
 
 def loaded_user(request: HttpRequest) -> User | AnonymousUser | None:
-    """The user that this request has loaded already (by session or by token), or None.
+    """The user that this request has already loaded (by session or token), or None.
 
     `request.user` is lazy, and even `isinstance` would load it: look at Django's memos instead.
     """

@@ -1,6 +1,6 @@
-"""Where the app that knows segments registers itself, so that users can be filtered by them.
+"""Lets the app that knows segments register itself, so that querysets can filter by them.
 
-`users` imports nothing of it.
+`users` never imports that app: `featureflags.apps` calls `register`.
 """
 
 from __future__ import annotations
@@ -17,19 +17,15 @@ class SegmentResolver(Protocol):
     """Filters users by a segment: a key, a definition, or its JSON. `now` is in µs."""
 
     def members(self, users: Users, segment: object, now: int | None) -> Users:
-        """Those who are in the segment."""
+        """The users in the segment."""
         ...
 
     def others(self, users: Users, segment: object, now: int | None) -> Users:
-        """Those who are not in the segment."""
-        ...
-
-    def bounds(self, users: Users, segment: object, now: int | None) -> tuple[Users, Users]:
-        """Those who surely are in the segment, and those who can be."""
+        """The users outside the segment."""
         ...
 
     def choices(self, viewer: object) -> list[tuple[str, str]]:
-        """Keys and names of the segments that a member of staff may see; one query at most."""
+        """Key and name of each segment that the viewer may see; at most one query."""
         ...
 
 
@@ -37,17 +33,17 @@ _registered: list[SegmentResolver] = []
 
 
 def register(resolver: SegmentResolver) -> None:
-    """Make this resolver the one that querysets ask."""
+    """Make querysets use this resolver."""
     _registered[:] = [resolver]
 
 
 def resolver() -> SegmentResolver:
-    """The resolver to ask. Raises ImproperlyConfigured if no app has registered one."""
+    """The registered resolver. Raises ImproperlyConfigured if there is none."""
     if not _registered:
         raise ImproperlyConfigured("No app that knows segments is installed.")
     return _registered[0]
 
 
 def choices(viewer: object) -> list[tuple[str, str]]:
-    """Keys and names of the segments that `viewer` may see; none if no app knows segments."""
+    """Key and name of each segment that `viewer` may see; none without a resolver."""
     return _registered[0].choices(viewer) if _registered else []

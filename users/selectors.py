@@ -1,4 +1,4 @@
-"""From rows to snapshots. Past this point nobody has seen the ORM.
+"""From rows to snapshots: no code beyond this module touches a model instance.
 
 Hidden SQL: `snapshot_of` reads the groups of a user that was loaded without `with_group_names`
 and without prefetching them; the others are one query each.
@@ -40,8 +40,8 @@ COLUMNS: Final[Mapping[str, str | Combinable]] = {
     "groups": GroupNamesText(),
     "metadata": JSONText("metadata"),
 }
-"""How each field of a snapshot is read, in their order, cast in SQL: a datetime, a UUID and a JSON
-value for each row would cost Django more than everything else."""
+"""How each field of a snapshot is read, in order. The casts are in SQL: converting a datetime, a UUID
+and a JSON value for each row would be most of Django's work."""
 
 _decode_object = msgspec.json.Decoder(
     dict[str, Any], float_hook=lambda text: normalised(float(text))
@@ -148,7 +148,7 @@ def _as_saved(user: User, name: str) -> Any:
 
 
 def snapshots_by_key(keys: Iterable[str]) -> dict[str, UserSnapshot]:
-    """Snapshots of those users that exist, by key; one query. A key that is no UUID has none."""
+    """Snapshots of the users that exist, by key; one query. A key that is not a UUID is skipped."""
     ids = [found for key in keys if (found := _as_uuid(key)) is not None]
     if not ids:
         return {}

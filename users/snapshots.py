@@ -1,6 +1,6 @@
-"""The only form in which a user leaves the ORM layer: frozen, snake_case, JSON types only.
+"""The only form in which a user leaves the ORM layer: frozen, JSON types only.
 
-Imports no Django, so that whatever works on snapshots can be tested and reused without it.
+Imports no Django, so code that works on snapshots can be tested and reused without it.
 """
 
 from __future__ import annotations

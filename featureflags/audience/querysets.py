@@ -7,16 +7,15 @@ whom it cannot decide are read in batches and judged in Python, and the filter n
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any, Final, TypeAlias
+from typing import Any, Final
 
 from django.db.models import F, Q, QuerySet
 
 from featureflags.audience.sql.bounds import Bounds, Condition, any_of, negation, to_q
 from featureflags.audience.sql.clauses import key_condition
-from featureflags.audience.sql.compiler import SegmentCompiler, compile_segment
+from featureflags.audience.sql.compiler import SegmentCompiler
 from featureflags.cache.compiled_rules import current_ruleset
 from featureflags.contexts.attributes import attributes_of
-from featureflags.core.types import JSONValue
 from featureflags.models import Segment
 from featureflags.segments.definitions import SegmentDefinition
 from featureflags.segments.parsing import parse_definition
@@ -30,9 +29,6 @@ from users.times import now_in_microseconds
 
 BATCH: Final = 2_000
 """Users that are read at once where Python decides."""
-
-SegmentLike: TypeAlias = str | SegmentDefinition | Mapping[str, JSONValue]
-"""The key of a saved segment, a definition that need not be saved, or its LaunchDarkly JSON."""
 
 
 class Resolver:

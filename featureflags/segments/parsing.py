@@ -1,7 +1,7 @@
 """From LaunchDarkly's segment JSON to definitions: everything is checked, nothing is dropped.
 
-``parse_rules`` and ``parse_definition`` refuse with all problems at once. ``load_definition`` is
-for stored rows that slipped past validation: it never raises, and what is broken matches nobody.
+``parse_rules`` and ``parse_definition`` refuse with all problems at once. ``load_rules`` is for stored
+rules that bypassed validation: it never raises, and a broken rule matches nobody.
 """
 
 from __future__ import annotations
@@ -126,30 +126,6 @@ def load_rules(raw: object) -> tuple[tuple[Rule, ...], tuple[Problem, ...]]:
         for number, rule in enumerate(rules, start=1)
     )
     return kept, tuple(findings.problems)
-
-
-def load_definition(raw: object, *, key: str = "") -> tuple[SegmentDefinition, tuple[Problem, ...]]:
-    """A segment as stored, and what is wrong with it. Never raises.
-
-    A broken rule matches nobody, and so does a segment whose frame is broken; ``key`` names it
-    then, if the JSON does not.
-    """
-    findings = _Findings()
-    definition = _definition(raw, findings)
-    problems = tuple(findings.problems)
-    if any(problem.rule is None for problem in problems):
-        return SegmentDefinition(key=definition.key or key), problems
-    rules, _ = load_rules(raw.get("rules") or [] if isinstance(raw, dict) else [])
-    return (
-        SegmentDefinition(
-            key=definition.key,
-            rules=rules,
-            included=definition.included,
-            excluded=definition.excluded,
-            version=definition.version,
-        ),
-        problems,
-    )
 
 
 def _definition(raw: object, findings: _Findings) -> SegmentDefinition:

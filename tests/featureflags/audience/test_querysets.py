@@ -145,16 +145,6 @@ def test_it_is_finished_in_batches(four: None, monkeypatch: pytest.MonkeyPatch) 
     assert emails(User.objects.in_segment("long")) == ["b@agpt.co", "c@example.com"]
 
 
-def test_bounds_are_two_querysets_without_python(four: None) -> None:
-    verified = rule(clause("email_domain", "in", "agpt.co"))
-    SegmentFactory.create(key="long", rules=[LONG_NAMES, verified])
-    lower, upper = User.objects.segment_bounds("long")
-    assert emails(lower) == ["a@agpt.co", "b@agpt.co"]
-    assert emails(upper) == ["a@agpt.co", "b@agpt.co", "c@example.com"]
-    same, again = User.objects.segment_bounds("employee")
-    assert emails(same) == emails(again) == ["a@agpt.co", "b@agpt.co"]
-
-
 def test_members_by_name_count_until_they_expire(four: None) -> None:
     segment = SegmentFactory.create(
         key="beta", rules=[rule(clause("email", "endsWith", "agpt.co"))]

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from featureflags.segments.definitions import InvalidDefinition, Rule
+from featureflags.segments.definitions import InvalidDefinition, Rule, SegmentDefinition
 from featureflags.segments.parsing import (
-    load_definition,
     load_rules,
     parse_definition,
     parse_rules,
@@ -242,24 +242,25 @@ def test_a_bad_frame_is_refused_by_name(changes: dict[str, object], message: str
     assert any(str(problem).startswith(message) for problem in refused.value.problems)
 
 
-def test_a_stored_row_with_a_broken_rule_keeps_the_others() -> None:
-    raw = {"key": "s", "rules": [rule(clauses=[clause(), clause(op="nope", negate=True)]), rule()]}
-    found, problems = load_definition(raw)
+def test_stored_rules_with_a_broken_one_keep_the_others() -> None:
+    raw = [rule(clauses=[clause(), clause(op="nope", negate=True)]), rule()]
+    found, problems = load_rules(raw)
     assert [str(problem) for problem in problems] == [
         "Rule 1, condition 2: unknown operator 'nope'"
     ]
-    assert [len(item.clauses) for item in found.rules] == [0, 1]
-    assert Ruleset([found]).match({"plan": "pro"}, now=0) == {"s"}
-    broken, _ = load_rules(raw["rules"][:1])
+    assert [len(item.clauses) for item in found] == [0, 1]
+    segment = SegmentDefinition(key="s", rules=found)
+    assert Ruleset([segment]).match({"plan": "pro"}, now=0) == {"s"}
+    broken, _ = load_rules(raw[:1])
     assert broken == (Rule(clauses=()),)
 
 
-@pytest.mark.parametrize("raw", [None, 5, [], {}, {"key": 7}, {"key": "s", "unbounded": True}])
-def test_a_stored_row_with_a_broken_frame_matches_nobody(raw: object) -> None:
-    found, problems = load_definition(raw, key="s")
+@pytest.mark.parametrize("raw", [None, 5, "rules", {}, {"rules": []}, [5], [None]])
+def test_stored_rules_of_a_wrong_shape_match_nobody(raw: object) -> None:
+    found, problems = load_rules(raw)
     assert problems
-    assert found.key == "s"
-    assert not Ruleset([found]).match({"key": "u1", "plan": "pro"}, now=0)
+    segment = SegmentDefinition(key="s", rules=found)
+    assert not Ruleset([segment]).match({"key": "u1", "plan": "pro"}, now=0)
 
 
 _junk = st.recursive(
@@ -304,15 +305,24 @@ _junk = st.recursive(
 
 @SAMPLE
 @given(_junk)
-def test_no_stored_row_raises(raw: object) -> None:
-    found, problems = load_definition(raw, key="s")
-    assert Ruleset([found]).match({"key": "u1"}, now=0) <= {found.key}
+def test_no_stored_rules_raise(raw: object) -> None:
+    found, problems = load_rules(raw)
+    segment = SegmentDefinition(key="s", rules=found)
+    assert Ruleset([segment]).match({"key": "u1"}, now=0) <= {"s"}
     if problems:
         with pytest.raises(InvalidDefinition) as refused:
-            parse_definition(raw)
+            parse_rules(raw)
         assert refused.value.problems == problems
     else:
-        assert parse_definition(raw) == found
+        assert parse_rules(raw) == found
+
+
+@SAMPLE
+@given(_junk)
+def test_no_definition_raises_anything_else(raw: object) -> None:
+    with suppress(InvalidDefinition):
+        found = parse_definition(raw)
+        assert Ruleset([found]).match({"key": "u1"}, now=0) <= {found.key}
 
 
 def test_no_nesting_exhausts_the_stack() -> None:

@@ -55,7 +55,7 @@ def test_a_second_run_joins_the_first_or_is_refused(
     if joins:
         assert begin(wanted) == Begun(run=first.run, joined=True)
     else:
-        with pytest.raises(AnotherRun, match=rf"number {first.run}, .*--cancel"):
+        with pytest.raises(AnotherRun, match=rf"warm-up {first.run} .*--cancel"):
             begin(wanted)
     assert WarmRun.objects.count() == 1
 
