@@ -113,7 +113,7 @@ def count_sample(flag: str, *, by: User | None = None) -> FlagCount:
     count = _begun(flag, is_sample=is_sample, users=len(users), by=by)
     claimed = _claim(count.pk)
     if claimed is not None:
-        _guarded(claimed, lambda: _add(claimed, users) and _finish(claimed))
+        _guarded(claimed, lambda: _add(claimed, users) and _end(_ours(claimed), State.DONE))
     count.refresh_from_db()
     return count
 
@@ -160,27 +160,26 @@ def _work(count: FlagCount, ends: float | None) -> None:
         if not _add(count, users):
             return
         if len(users) < BATCH:
-            _finish(count)
+            _end(_ours(count), State.DONE)
             return
         if ends is not None and time.monotonic() >= ends:
-            FlagCount.objects.filter(pk=count.pk, claim=count.claim).update(lease_until=None)
+            _ours(count).update(lease_until=None)
             return
 
 
 def _guarded(count: FlagCount, do: Callable[[], object]) -> None:
-    ours = FlagCount.objects.filter(pk=count.pk, claim=count.claim)
     try:
         with looking():
             if has_flags():
                 do()
             else:
-                _end(ours, State.FAILED, NO_FLAGS)
+                _end(_ours(count), State.FAILED, NO_FLAGS)
     except DatabaseError:
         raise
     except Exception as error:
         # Its type alone: a message could name somebody.
         logger.exception("The count of the flag %s failed.", count.flag)
-        _end(ours, State.FAILED, type(error).__name__)
+        _end(_ours(count), State.FAILED, type(error).__name__)
 
 
 def _begun(flag: str, *, is_sample: bool, users: int, by: User | None) -> FlagCount:
@@ -229,9 +228,10 @@ def _add(count: FlagCount, users: list[UserSnapshot]) -> bool:
         count.flag_version, count.ruleset_version = version, loaded.version
     elif (count.flag_version, count.ruleset_version) != (version, loaded.version):
         count.has_changed = True
-    ours = FlagCount.objects.filter(pk=count.pk, claim=count.claim, state=State.RUNNING)
     return bool(
-        ours.update(
+        _ours(count)
+        .filter(state=State.RUNNING)
+        .update(
             tally=count.tally,
             users_counted=count.users_counted,
             last_key=count.last_key,
@@ -269,8 +269,9 @@ def _outcome(evaluation: Evaluation) -> Outcome:
     )
 
 
-def _finish(count: FlagCount) -> bool:
-    return _end(FlagCount.objects.filter(pk=count.pk, claim=count.claim), State.DONE)
+def _ours(count: FlagCount) -> QuerySet[FlagCount]:
+    """The row, as long as our lease holds."""
+    return FlagCount.objects.filter(pk=count.pk, claim=count.claim)
 
 
 def _end(counts: QuerySet[FlagCount], state: str, error: str = "") -> bool:

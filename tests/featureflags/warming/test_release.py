@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import datetime
 import json
-import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
-from urllib.parse import urlsplit
 
 import pytest
 from django.db import connection
@@ -18,7 +16,7 @@ from featureflags.models import WarmRun
 from featureflags.warming.runs import begin
 from featureflags.warming.worker import warm
 from tests.featureflags.warming.people import EVERYBODY, as_stored, cached, crowd, stored
-from tests.services.processes import manage
+from tests.services.processes import manage, on_this_database
 from users.models import User
 from users.snapshots import SNAPSHOT_VERSION
 
@@ -29,16 +27,8 @@ NEXT = SNAPSHOT_VERSION + 1
 
 def next_release(*arguments: str) -> Any:
     """A command of the next release, on the database and the cache of this test."""
-    name = str(connection.settings_dict["NAME"])
-    url = (
-        f"sqlite:///{name}"
-        if connection.vendor == "sqlite"
-        else urlsplit(os.environ["DATABASE_URL"])._replace(path=f"/{name}").geturl()
-    )
-    env: dict[str, str | None] = {
-        "DATABASE_URL": url,
-        "DJANGO_SETTINGS_MODULE": "tests.featureflags.warming.next_release",
-    }
+    settings = "tests.featureflags.warming.next_release"
+    env = {**on_this_database(), "DJANGO_SETTINGS_MODULE": settings}
     ended = manage(env, *arguments)
     assert ended.returncode == 0, ended.stderr
     return json.loads(ended.stdout)
