@@ -42,13 +42,6 @@ class Resolver:
         """The users who are not in the segment."""
         return users.filter(to_q(negation(_finished(users, segment, now))))
 
-    def bounds(self, users: Users, segment: object, now: int | None) -> tuple[Users, Users]:
-        """The users who are in the segment for certain, and those who can be."""
-        now = now_in_microseconds() if now is None else now
-        ruleset, key = ruleset_with(segment)
-        compiled = compile_segment(ruleset, key, now=now)
-        return users.filter(compiled.lower), users.filter(compiled.upper)
-
     def choices(self, viewer: object) -> list[tuple[str, str]]:
         """Keys and names of all segments, if the viewer may see them."""
         if not isinstance(viewer, User):
