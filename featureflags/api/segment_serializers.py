@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from drf_spectacular.utils import extend_schema_field
@@ -9,7 +10,9 @@ from rest_framework import serializers
 
 from featureflags.api.concurrency import LONGEST_NOTE, ConfirmField
 from featureflags.models import Segment, SegmentMember
+from featureflags.models.stored_forms import in_stored_form
 from featureflags.models.validation import find_warnings
+from featureflags.segments.definitions import Problem
 from users.api.strict import StrictCharField, StrictModelSerializer
 from users.models import User
 
@@ -66,11 +69,19 @@ class NoteField(StrictCharField):
 class SegmentSerializer(StrictModelSerializer[Segment]):
     """A segment. `key` never changes once it is saved."""
 
+    _remarks: Sequence[Problem] = ()
+
     rules = RulesField(required=False)
     note = NoteField()
     confirm = ConfirmField(help_text="Where a change is refused until it is confirmed.")
     warnings = serializers.SerializerMethodField(
         help_text="Rules that use only what users can write themselves."
+    )
+    remarks = serializers.SerializerMethodField(
+        help_text=(
+            "After a write: values of the rules that were changed to be saved, since e-mail addresses,"
+            " their domains and keys are stored in lower case. Ignored where it is sent."
+        )
     )
 
     class Meta:
@@ -85,10 +96,22 @@ class SegmentSerializer(StrictModelSerializer[Segment]):
             "note",
             "confirm",
             "warnings",
+            "remarks",
             "created_at",
             "updated_at",
         )
         read_only_fields = ("version", "created_at", "updated_at")
+
+    def to_internal_value(self, data: Any) -> Any:
+        if isinstance(data, Mapping):
+            data = {name: value for name, value in data.items() if name != "remarks"}
+        values = super().to_internal_value(data)
+        if "rules" in values:
+            values["rules"], self._remarks = in_stored_form(values["rules"])
+        return values
+
+    def get_remarks(self, _segment: Segment) -> list[str]:
+        return [str(remark) for remark in self._remarks]
 
     def get_warnings(self, segment: Segment) -> list[str]:
         return [str(warning) for warning in find_warnings(segment.rules)]

@@ -39,7 +39,8 @@ class SegmentFilter(filters.FilterSet):  # type: ignore[misc]  # it has no types
 
 
 class SegmentViewSet(viewsets.ModelViewSet[Segment]):
-    """Segments by key. A write answers with `warnings` about rules that users can satisfy themselves."""
+    """Segments by key. A write answers with `warnings` about rules that users can satisfy themselves,
+    and with `remarks` on values that were changed to be saved."""
 
     queryset = Segment.objects.all()
     serializer_class = SegmentSerializer

@@ -21,6 +21,7 @@ from featureflags.core.conf import app_settings
 from featureflags.core.uncached import fresh_rows
 from featureflags.models import SegmentMember
 from featureflags.models.changesets import Moved
+from featureflags.models.stored_forms import in_stored_form
 from featureflags.segments.definitions import SegmentDefinition
 from featureflags.segments.parsing import parse_rules
 from featureflags.segments.ruleset import Ruleset
@@ -96,9 +97,10 @@ class Impact:
 def unsaved_segment(key: str, raw_rules: object, *, is_active: bool = True) -> SegmentDefinition:
     """The segment `key` with these rules and its stored members; an inactive one has no members.
 
-    Raises InvalidDefinition for rules that cannot be parsed. It does not validate them.
+    The rules get the form in which they would be saved. Raises InvalidDefinition for rules that
+    cannot be parsed. It does not validate them.
     """
-    rules = parse_rules(raw_rules)
+    rules = parse_rules(in_stored_form(raw_rules)[0])
     if not is_active:
         return SegmentDefinition(key=key)
     included, excluded = _stored_members(key)

@@ -44,6 +44,7 @@ BUILT_IN = (
         label=_("User key"),
         value=lambda snapshot, _now: snapshot.key,
         sql=KeyText(F("pk")),
+        is_lower_case=True,
         always_known=True,
     ),
     Attribute(

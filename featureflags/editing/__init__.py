@@ -43,7 +43,7 @@ from featureflags.editing.condition_sentences import (
     moment_in_words,
 )
 from featureflags.editing.confirmation import are_confirmed, sign, why_in_words
-from featureflags.editing.documents import NotImportable, export_segments
+from featureflags.editing.documents import NotImportable, export_segments, import_remarks
 from featureflags.editing.examining import Examination, FlagUse, Reason, examine
 from featureflags.editing.importing import import_segments
 from featureflags.editing.member_files import (
@@ -77,6 +77,7 @@ __all__ = [
     "examine",
     "export_segments",
     "find_members",
+    "import_remarks",
     "import_segments",
     "label_of",
     "member_changes",

@@ -21,6 +21,7 @@ from featureflags.audience.sql.expressions import as_keys
 from featureflags.core.types import JSONValue
 from featureflags.models import Segment, SegmentMember
 from featureflags.models.changesets import MemberState, SegmentState
+from featureflags.models.stored_forms import in_stored_form
 from featureflags.segments.definitions import InvalidDefinition, Problem, SegmentDefinition
 from featureflags.segments.export import NotExportable, dump_rules, to_launchdarkly
 from featureflags.segments.parsing import load_rules, parse_definition
@@ -188,10 +189,26 @@ def read_document(raw: object) -> dict[str, SegmentDocument]:
     return documents
 
 
+def import_remarks(raw: object) -> list[str]:
+    """What an import of this document changes to save it: values that users have in another form.
+
+    Each remark names segment, rule and condition. A document that is not valid has none.
+    """
+    listed = raw.get("segments") if isinstance(raw, dict) else None
+    return [
+        f"{key}: {remark}"
+        for key, segment in (listed.items() if isinstance(listed, dict) else ())
+        if isinstance(segment, dict)
+        for remark in in_stored_form(segment.get("rules"))[1]
+    ]
+
+
 def _read(key: str, raw: object) -> SegmentDocument:
     if not isinstance(raw, dict):
         raise ValueError("a segment must be an object")  # noqa: TRY004 - of the document
     fields: dict[str, Any] = {"key": key, **raw}
+    if "rules" in fields:
+        fields["rules"], _remarks = in_stored_form(fields["rules"])
     is_active = fields.pop(ACTIVE, True)
     definition = parse_definition(fields)
     name = fields.get("name") or key

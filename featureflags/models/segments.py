@@ -23,6 +23,7 @@ from featureflags.core.uncached import fresh_rows
 from featureflags.models.changesets import MemberState, Place, SegmentState, open_changeset
 from featureflags.models.history import HistoryEntry
 from featureflags.models.querysets import MemberQuerySet, SegmentQuerySet
+from featureflags.models.stored_forms import in_stored_form
 from featureflags.models.validation import Graph, find_problems
 from featureflags.models.versions import RulesetVersion
 from featureflags.segments.definitions import Problem
@@ -94,7 +95,10 @@ class Segment(models.Model):
         return segment
 
     def clean(self) -> None:
-        """Refuse a changed key and rules that are not in order, each problem by its place."""
+        """Refuse a changed key and invalid rules, each problem by its place.
+
+        The rules are brought into the form that is stored: see `stored_forms`.
+        """
         errors: dict[str, Sequence[ValidationError | str]] = {}
         stored = getattr(self, "_stored_key", None)
         if stored is None and not self._state.adding:
@@ -104,6 +108,7 @@ class Segment(models.Model):
             errors["key"] = [
                 str(_("The key cannot change: LaunchDarkly rules name “%s”.") % stored)
             ]
+        self.rules, _remarks = in_stored_form(self.rules)
         problems = find_problems(self.key, self.rules, segment_graph(without=self.pk))
         if problems:
             errors["rules"] = [RuleProblem(problem) for problem in problems]

@@ -9,9 +9,10 @@ from collections.abc import Mapping, Sequence
 
 from django.utils.translation import gettext
 
-from featureflags.contexts.attributes import is_lower_case, is_user_writable, type_of
+from featureflags.contexts.attributes import is_user_writable, type_of
+from featureflags.models.stored_forms import DOMAIN, lower_case_attribute, stored_form
 from featureflags.segments.attribute_types import check_types
-from featureflags.segments.definitions import Clause, InvalidDefinition, Problem, Rule
+from featureflags.segments.definitions import InvalidDefinition, Problem, Rule
 from featureflags.segments.formatting import show
 from featureflags.segments.parsing import parse_rules
 from featureflags.segments.references import attribute_path, find_cycle, reachable, references
@@ -19,9 +20,6 @@ from featureflags.segments.references import attribute_path, find_cycle, reachab
 MOST_VALUES = 50_000
 """Values of all conditions of a segment: a query takes 250,000 parameters on SQLite, and every
 process keeps the compiled rules."""
-
-TEXT_OPERATORS = frozenset({"in", "startsWith", "endsWith", "contains"})
-"""The operators that compare a text as it is. A regular expression may ignore case."""
 
 Graph = Mapping[str, frozenset[str]]
 """Segment key → keys of the segments that its rules name."""
@@ -105,9 +103,9 @@ def _never_stored(rules: tuple[Rule, ...]) -> list[Problem]:
         Problem(code="value_form", rule=number, clause=position, message=why)
         for number, rule in enumerate(rules, start=1)
         for position, clause in enumerate(rule.clauses, start=1)
-        if clause.op in TEXT_OPERATORS and is_lower_case(clause.attribute)
+        if (name := lower_case_attribute(clause.attribute, clause.context_kind, clause.op))
         for value in clause.values
-        if isinstance(value, str) and (why := _form_problem(clause, value)) is not None
+        if isinstance(value, str) and (why := _form_problem(name, value)) is not None
     ]
 
 
@@ -122,18 +120,24 @@ def _too_many_values(rules: tuple[Rule, ...]) -> list[Problem]:
     return [Problem(code="too_many_values", message=message % shown)]
 
 
-def _form_problem(clause: Clause, value: str) -> str | None:
-    stored = value.lower()
-    if clause.attribute == "email_domain" and "@" in stored:
-        stored = stored.rpartition("@")[2]
-        text = gettext("%(value)s matches nobody, since a domain has no @. Write %(stored)s")
-    elif stored != value:
+def _form_problem(name: str, value: str) -> str | None:
+    form = stored_form(name, value)
+    if name == DOMAIN and "@" in form:
+        domain = form.rpartition("@")[2]
+        if domain:
+            text = gettext("%(value)s matches nobody, since a domain has no @. Write %(form)s")
+        else:
+            text = gettext("%(value)s matches nobody, since a domain has no @")
+        form = domain
+    elif name == DOMAIN and "@" in value:
+        text = gettext("%(value)s matches nobody, since a domain has no @. Write %(form)s")
+    elif form != value:
         text = gettext(
-            "%(value)s matches nobody, since %(name)s is stored in lower case. Write %(stored)s"
+            "%(value)s matches nobody, since %(name)s is stored in lower case. Write %(form)s"
         )
     else:
         return None
-    return text % {"value": show(value), "stored": show(stored), "name": clause.attribute}
+    return text % {"value": show(value), "form": show(form), "name": name}
 
 
 def _unknown_segments(key: str, rules: tuple[Rule, ...], others: Graph) -> list[Problem]:

@@ -26,6 +26,7 @@ from featureflags.segments.json_limits import json_problem, text_problem, value_
 from featureflags.segments.member_json import MEMBER_FIELDS, parse_members
 from featureflags.segments.operator_labels import OPERATORS
 from featureflags.segments.references import attribute_path
+from users.metadata import normalised
 
 _RULE_FIELDS: Final = {"id", "description", "clauses"}
 _CLAUSE_FIELDS: Final = {"attribute", "op", "values", "negate", "contextKind"}
@@ -249,5 +250,6 @@ def _values(op: str, raw: object, findings: _Findings) -> tuple[JSONValue, ...]:
             suits = False
     if op == EXISTS and len(raw) > 1:
         findings.add("value", gettext("the values must be [true]"))
-    # What is no JSON may not be copied either: it may nest without end.
-    return tuple(copy.deepcopy(value) for value in raw) if suits else ()
+    # What is no JSON may not be copied either: it may nest without end. Large whole floats become
+    # integers, as in the metadata of users: PostgreSQL's jsonb gives them back in this form.
+    return tuple(normalised(copy.deepcopy(value)) for value in raw) if suits else ()

@@ -25,6 +25,7 @@ from featureflags.audience import Impact, Part, impact_of, unsaved_segment
 from featureflags.core.conf import app_settings
 from featureflags.core.monitoring import report
 from featureflags.models import Segment, segment_graph
+from featureflags.models.stored_forms import in_stored_form
 from featureflags.models.validation import find_problems
 from users.forms import read_json
 
@@ -69,7 +70,8 @@ def preview(request: HttpRequest, *, site: AdminSite) -> HttpResponse:
     key = request.POST.get("segment", NEW)
     try:
         stored = Segment.objects.filter(key=key).first()
-        raw, is_active = _asked(request, stored)
+        asked, is_active = _asked(request, stored)
+        raw, remarks = in_stored_form(asked)
         graph = segment_graph(without=None if stored is None else stored.pk)
         problems = find_problems(key, raw, graph)
         if problems:
@@ -83,7 +85,8 @@ def preview(request: HttpRequest, *, site: AdminSite) -> HttpResponse:
         return render(
             request, TEMPLATE, {"failure": _("The database does not answer at the moment.")}
         )
-    return render(request, TEMPLATE, _page(request, impact, is_new=stored is None))
+    shown = {"remarks": remarks, **_page(request, impact, is_new=stored is None)}
+    return render(request, TEMPLATE, shown)
 
 
 def _require_permission(request: HttpRequest) -> None:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from django import forms
+from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.utils.functional import cached_property
 from django.utils.translation import gettext_lazy
@@ -25,6 +26,7 @@ from featureflags.admin.shared.guarded_admin import GuardedModelAdmin
 from featureflags.admin.shared.pages import Link, change_link, segments_link
 from featureflags.editing import change_to
 from featureflags.models import Segment
+from featureflags.models.stored_forms import in_stored_form
 
 HELD: Final = "_held"
 HOLDS: Final = (BACK, TAKE, HELD)
@@ -85,7 +87,10 @@ class SavingSegmentAdmin(GuardedModelAdmin[Segment]):
         form: forms.ModelForm[Segment],
         change: bool,  # noqa: ARG002 - Django's signature
     ) -> None:
-        """Raises Stale, NeedsConfirmation, and what `Segment.save` does."""
+        """As Django's, with a message on each value of the rules that was changed to be saved.
+
+        Raises Stale, NeedsConfirmation, and what `Segment.save` does.
+        """
         wanted = change_to(obj)
         if wanted.before is not None:
             based_on = request.POST.get(VERSION, "")
@@ -93,6 +98,8 @@ class SavingSegmentAdmin(GuardedModelAdmin[Segment]):
                 refuse_stale(wanted.state, wanted.before, int(based_on))
             wanted = replace(wanted, expected_version=wanted.before.version)
         write(request, wanted, row=obj, note=form.cleaned_data.get(NOTE, ""))
+        for remark in in_stored_form(form.cleaned_data.get("rules"))[1]:
+            self.message_user(request, str(remark), messages.WARNING)
 
     def changeform_view(
         self,

@@ -5,7 +5,7 @@ Hidden SQL: the segment and its members, and the memberships that changed since 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from django.utils import timezone
 
@@ -14,6 +14,7 @@ from featureflags.editing.changes import Change, member_changes, stored_members
 from featureflags.editing.history.entries import members_undone, state_after, state_before
 from featureflags.models import HistoryEntry, Segment
 from featureflags.models.changesets import MemberState
+from featureflags.models.stored_forms import in_stored_form
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,7 +55,7 @@ def restoration(entry: HistoryEntry) -> Restoration:
     }
     change = Change(
         before=now,
-        after=wanted,
+        after=replace(wanted, rules=in_stored_form(wanted.rules)[0]),
         members=member_changes(current, lasting),
         expected_version=None if now is None else now.version,
         restores=entry.pk,

@@ -12,16 +12,19 @@ from featureflags.editing import (
     Examination,
     NotImportable,
     change_in_words,
+    import_remarks,
     import_segments,
     why_in_words,
 )
+from featureflags.management.arguments import as_json
 from featureflags.management.command import FlagCommand
 from featureflags.management.segment_output import read_json
 
 HELP = """\
 Create and change segments from a JSON file, as export_segments or LaunchDarkly's file data
 source writes it. All of it is written, or nothing; segments that the file does not name stay as
-they are. The output lists what changes, and how many users enter and leave.
+they are. The output lists what changes, and how many users enter and leave. E-mail addresses, their
+domains and keys in rules are written in lower case, as users have them; each such change is named.
 
   manage.py import_segments segments.json --dry-run
   manage.py import_segments segments.json
@@ -29,12 +32,13 @@ they are. The output lists what changes, and how many users enter and leave.
 
 A change that moves many users (CONFIRM_PERCENT, CONFIRM_USERS), or of a segment that a flag uses
 which is on, needs --confirm. To deactivate a segment that a flag targets needs --confirm-key with
-its key. On a terminal the command asks instead.
+its key. On a terminal the command asks instead, but not with --json.
 """
 
 
 class Command(FlagCommand):
     help = HELP
+    takes_json = True
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("file", metavar="FILE", help="JSON with an object “segments”")
@@ -59,18 +63,28 @@ class Command(FlagCommand):
     def handle(self, *_args: Any, **options: Any) -> None:
         document = read_json(options["file"])
         planned = self._import(document, dry_run=True)
+        remarks = import_remarks(document)
+        if options["json"]:
+            written = not options["dry_run"] and self._write(document, planned, options)
+            shown = {"written": written, "segments": _as_data(planned), "remarks": remarks}
+            self.stdout.write(as_json(shown))
+            return
+        for remark in remarks:
+            self.stdout.write(remark)
         for one in planned:
             self._show(one)
-        written = options["dry_run"] or not planned or self._write(document, planned, options)
+        written = options["dry_run"] or self._write(document, planned, options)
         done = "would change" if options["dry_run"] else "changed"
         if written:
             self.stdout.write(f"{len(planned)} of {_number_in(document)} segments {done}.")
 
     def _write(self, document: object, planned: list[Examination], options: dict[str, Any]) -> bool:
         """False if somebody answered no. Raises CommandError."""
+        if not planned:
+            return True
         asking = [each for each in planned if each.needs_confirmation]
         left = _unconfirmed(asking, confirm=options["confirm"], keys=options["confirm_key"])
-        if left and (options["no_input"] or not sys.stdin.isatty()):
+        if left and (options["no_input"] or options["json"] or not sys.stdin.isatty()):
             raise CommandError(_refusal(left))
         if not all(self._ask(one) for one in left):
             self.stdout.write("Nothing was imported.")
@@ -98,6 +112,19 @@ class Command(FlagCommand):
         if one.needs_key:
             return input(f"Type the key of the segment to deactivate it ({one.key}): ") == one.key
         return input(f"Change {one.key}? Type yes: ").strip().lower() == "yes"
+
+
+def _as_data(planned: Collection[Examination]) -> list[dict[str, Any]]:
+    return [
+        {
+            "key": one.key,
+            "changes": list(change_in_words(one.change, with_addresses=False)),
+            "entering": one.moved.entering,
+            "leaving": one.moved.leaving,
+            "confirm": list(why_in_words(one)),
+        }
+        for one in planned
+    ]
 
 
 def _unconfirmed(

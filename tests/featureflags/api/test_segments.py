@@ -336,3 +336,29 @@ def test_members_of_another_segment_are_not_there(root: APIClient) -> None:
     assert root.get(f"{URL}no-such/members/").status_code == 404
     body = {"user": str(member.user_id)}
     assert root.post(f"{URL}no-such/members/", body).status_code == 404
+
+
+def test_values_are_saved_as_users_have_them_with_a_remark(root: APIClient) -> None:
+    mira = UserFactory.create(email="mira@agpt.co")
+    capitals = [rule(clause("email", "in", "Mira@AGPT.co"))]
+    made = root.post(URL, {"key": "mine", "name": "Mine", "rules": capitals})
+    assert (made.status_code, made.json()["remarks"]) == (
+        201,
+        [
+            'Rule 1, condition 1: "Mira@AGPT.co" is saved as "mira@agpt.co", since email is stored in'
+            " lower case"
+        ],
+    )
+    assert made.json()["rules"][0]["clauses"][0]["values"] == ["mira@agpt.co"]
+    assert "mine" in contexts_for([str(mira.pk)])[str(mira.pk)].segments
+    assert root.get(f"{URL}mine/").json()["remarks"] == []
+    domain = [rule(clause("email_domain", "endsWith", "@AGPT.co"))]
+    changed = root.patch(f"{URL}mine/", {"rules": domain, "confirm": True})
+    assert changed.json()["rules"][0]["clauses"][0]["values"] == ["agpt.co"]
+    assert len(changed.json()["remarks"]) == 1
+    # The answer may be sent back as it is.
+    again = root.put(f"{URL}mine/", changed.json())
+    assert (again.status_code, again.json()["remarks"]) == (200, [])
+    address = [rule(clause("email_domain", "in", "mira@agpt.co"))]
+    refused = root.patch(f"{URL}mine/", {"rules": address})
+    assert (refused.status_code, "a domain has no @" in str(refused.json())) == (400, True)

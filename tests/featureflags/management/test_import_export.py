@@ -303,3 +303,36 @@ def test_a_file_that_is_no_document_is_refused(call: Call, tmp_path: Path) -> No
     path = tmp_path / "list.json"
     path.write_text("[]")
     assert 'an object "segments"' in (call("import_segments", str(path)).error or "")
+
+
+def test_values_are_imported_as_users_have_them_with_a_remark(
+    call: Call, stored: None, tmp_path: Path
+) -> None:
+    capitals = rule(clause("email", "in", "In@Example.COM"), clause("email", "contains", "IN@"))
+    path = write(tmp_path / "new.json", {"mine": {"rules": [capitals]}})
+    remarks = [
+        'mine: Rule 1, condition 1: "In@Example.COM" is saved as "in@example.com", since email is'
+        " stored in lower case",
+        'mine: Rule 1, condition 2: "IN@" is saved as "in@", since email is stored in lower case',
+    ]
+    shown = json.loads(call("import_segments", path, "--dry-run", "--json").out)
+    assert (shown["written"], shown["remarks"]) == (False, remarks)
+    [one] = shown["segments"]
+    assert (one["key"], one["entering"], one["leaving"]) == ("mine", 1, 0)
+    assert not Segment.objects.filter(key="mine").exists()
+    ended = call("import_segments", path, "--confirm")
+    assert ended.out.splitlines()[:2] == remarks
+    [first, second] = Segment.objects.get(key="mine").rules[0]["clauses"]
+    assert (first["values"], second["values"]) == (["in@example.com"], ["in@"])
+    # Once it is stored the same file changes nothing, and still says so.
+    again = json.loads(call("import_segments", path, "--json").out)
+    assert again == {"written": True, "segments": [], "remarks": remarks}
+
+
+def test_json_never_asks(call: Call, stored: None, tmp_path: Path) -> None:
+    path = write(tmp_path / "new.json", {"mine": {"rules": [rule(clause("role", "in", "user"))]}})
+    refused = call("import_segments", path, "--json")
+    assert (refused.out, "--confirm" in (refused.error or "")) == ("", True)
+    written = json.loads(call("import_segments", path, "--json", "--confirm").out)
+    assert (written["written"], written["remarks"]) == (True, [])
+    assert written["segments"][0]["confirm"]

@@ -210,3 +210,11 @@ def test_launchdarkly_is_told_nothing(looker: Client, people: None, settings: Se
         assert is_enabled("beta", anonymous_key="somebody") is False
         close()
         assert {event["context"]["key"] for event in server.events("index")} == {"somebody"}
+
+
+def test_values_with_capitals_are_previewed_as_they_would_be_saved(
+    looker: Client, people: None
+) -> None:
+    page = text(ask(looker, rule(clause("email", "in", "Ann@Example.com"))))
+    assert "1 user matches" in page
+    assert "&quot;Ann@Example.com&quot; is saved as &quot;ann@example.com&quot;" in page

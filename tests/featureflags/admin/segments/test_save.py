@@ -242,3 +242,17 @@ def test_of_two_who_save_at_once_the_second_is_told(
     assert conflict.entries[0].lines == ("Name changed from “Paying” to “Theirs”",)
     assert values["name"] == "Mine"
     assert Segment.objects.get(pk=paying.pk).name == "Theirs"
+
+
+def test_values_are_saved_as_users_have_them_with_a_message(staff: Client, paying: Segment) -> None:
+    rules = [rule(clause("email_domain", "in", "@AGPT.co"), clause("email", "startsWith", "Mira@"))]
+    response = staff.post(change(paying), form(paying, rules=rules))
+    if is_asked(response):
+        response = answer(staff, response)
+    told = [str(message) for message in staff.get(response.headers["Location"]).context["messages"]]
+    assert [text for text in told if "is saved as" in text] == [
+        'Rule 1, condition 1: "@AGPT.co" is saved as "agpt.co", since a domain has no @',
+        'Rule 1, condition 2: "Mira@" is saved as "mira@", since email is stored in lower case',
+    ]
+    saved = Segment.objects.get(pk=paying.pk).rules[0]["clauses"]
+    assert [one["values"] for one in saved] == [["agpt.co"], ["mira@"]]
