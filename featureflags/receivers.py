@@ -68,9 +68,10 @@ def write_history(changeset: Changeset, **_kwargs: Any) -> None:
 
 @receiver(pre_delete, sender=Segment)
 def note_segment_before_it_goes(instance: Segment, **_kwargs: Any) -> None:
-    """Lock the rules before the row goes, and refuse if another segment rests on it."""
-    RulesetVersion.raise_version()
+    """Refuse if another segment uses it, while nobody else can write one that does."""
+    RulesetVersion.lock()
     instance.refuse_if_named()
+    RulesetVersion.raise_version()
     with open_changeset() as changeset:
         members = SegmentMember.objects.filter(segment=instance.pk).states()
         changeset.remember_segment(instance.pk, instance.stored_state())

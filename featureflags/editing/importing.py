@@ -53,7 +53,7 @@ def import_segments(
     with transaction.atomic():
         with open_changeset(source=SOURCE, note=note):
             # Nobody else may change the rules between the comparison and the write.
-            RulesetVersion.raise_version()
+            RulesetVersion.lock()
             examined = _examine(read_segments(), documents)
             if expected is not None and _shown(examined) != _shown(expected):
                 raise NotImportable([_("Something has changed since you were asked. Look again.")])

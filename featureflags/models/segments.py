@@ -1,8 +1,9 @@
 """Segments and their members.
 
-A segment is one row: whoever reads it reads all of it. Every write first raises the ruleset
-version, which locks its single row, and then validates: of two people who save at once the
-second sees what the first has saved, so that no two of them can close a cycle.
+A segment is one row: a reader sees all of it or nothing. Every write first locks the single row
+of the ruleset version, then validates, then raises the version. Of two people who save at once the
+second sees what the first has saved, so that they cannot close a cycle between them, and a write
+that is refused leaves the version as it was.
 """
 
 from __future__ import annotations
@@ -116,13 +117,13 @@ class Segment(models.Model):
             raise ValidationError(errors)
 
     def save(self, *args: Any, expected_version: int | None = None, **options: Any) -> None:
-        """Validate and write, with the ruleset version raised in the same transaction.
+        """Validate and write; the ruleset version is raised in the same transaction.
 
         Raises ValidationError, and StaleSegment where the stored version is not the one expected
         (None: whatever it is). Nothing is written then.
         """
         with open_changeset() as changeset:
-            RulesetVersion.raise_version()
+            RulesetVersion.lock()
             before = None if self._state.adding else self.stored_state()
             if expected_version is not None and (
                 before is None or before.version != expected_version
@@ -133,6 +134,7 @@ class Segment(models.Model):
             self.version = 1 + (self._last_version() if before is None else before.version)
             if options.get("update_fields") is not None:
                 options["update_fields"] = {*options["update_fields"], "version", "updated_at"}
+            RulesetVersion.raise_version()
             super().save(*args, **options)
             changeset.remember_segment(self.pk, before)
         self._stored_key: str | None = self.key
@@ -226,10 +228,11 @@ class SegmentMember(models.Model):
     def save(self, *args: Any, **options: Any) -> None:
         """Validate and write, with the ruleset version raised in the same transaction."""
         with open_changeset() as changeset:
-            RulesetVersion.raise_version()
+            RulesetVersion.lock()
             with fresh_rows():
                 self.full_clean()
             changeset.remember_members(self._before())
+            RulesetVersion.raise_version()
             super().save(*args, **options)
 
     def delete(self, *args: Any, **options: Any) -> tuple[int, dict[str, int]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 
-from django.db import models
+from django.db import connections, models
 from django.db.models import F, Q
 from django.utils.translation import gettext_lazy as _
 
@@ -32,6 +32,20 @@ class RulesetVersion(models.Model):
 
     def __str__(self) -> str:
         return f"{self.number}-{self.token.hex[:8]}"
+
+    @classmethod
+    def lock(cls) -> None:
+        """Wait until nobody else is writing rules, within the transaction at hand.
+
+        What is validated after it stays true until the commit. Nothing is raised yet, so that a
+        write that is refused has changed nothing.
+        """
+        rows = cls.objects.filter(pk=1)
+        if connections[rows.db].features.has_select_for_update:
+            list(rows.select_for_update().values_list("pk"))
+        else:
+            # SQLite has one lock for all, which any write takes.
+            rows.update(number=F("number"))
 
     @classmethod
     def raise_version(cls) -> None:
