@@ -17,13 +17,16 @@ class FeatureFlagsConfig(AppConfig):
         # Receivers and checks register themselves when imported, after the models.
         from featureflags import checks, preload, receivers  # noqa: F401, PLC0415
         from featureflags.audience import querysets  # noqa: PLC0415
-        from featureflags.cache import celery_units  # noqa: PLC0415
+        from featureflags.cache import celery_units, invalidation  # noqa: PLC0415
+        from featureflags.capture import receivers as capture  # noqa: PLC0415
         from featureflags.core import forks  # noqa: PLC0415
         from featureflags.launchdarkly import celery_shutdown  # noqa: PLC0415
         from users import segmentation  # noqa: PLC0415
 
         i18n.translate_with(gettext, ngettext)
         segmentation.register(querysets.Resolver())
+        capture.connect()
+        invalidation.listen()
         celery_units.connect()
         celery_shutdown.connect()
         forks.register()

@@ -1,4 +1,4 @@
-"""What happens when rows change: the caches hear of it at once and again after the commit."""
+"""What happens when segments, members and users are written through Django."""
 
 from __future__ import annotations
 
@@ -22,43 +22,12 @@ from featureflags.models import HistoryEntry, HistoryMember, Segment, SegmentMem
 from featureflags.models.changesets import Changeset, open_changeset
 from featureflags.models.versions import RulesetVersion
 from users.models import User
-from users.signals import (
-    users_changed,
-    users_changing,
-    users_created,
-    users_deleted,
-    users_seen,
-)
-
-
-@receiver(users_changing)
-def announce_drop(keys: list[str], **_kwargs: Any) -> None:
-    invalidation.announce_drop(keys)
-
-
-@receiver(users_created)
-def forget_that_they_were_missing(keys: list[str], **_kwargs: Any) -> None:
-    invalidation.forget_in_unit(keys)
-
-
-@receiver(users_changed)
-def drop_snapshots(keys: list[str], **_kwargs: Any) -> None:
-    invalidation.drop_snapshots(keys)
-
-
-@receiver(users_deleted)
-def forget_users(keys: list[str], **_kwargs: Any) -> None:
-    invalidation.drop_snapshots(keys)
-
-
-@receiver(users_seen)
-def rewrite_last_seen(keys: list[str], last_seen_at: int, **_kwargs: Any) -> None:
-    invalidation.rewrite_last_seen(keys, last_seen_at)
 
 
 @receiver(ruleset_raised)
-def drop_ruleset_version(**_kwargs: Any) -> None:
-    invalidation.drop_ruleset_version()
+def forget_rules(**_kwargs: Any) -> None:
+    """This process reads the rules anew; without triggers nobody else says so."""
+    invalidation.rules_touched()
 
 
 @receiver(changeset_closing)

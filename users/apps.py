@@ -11,6 +11,4 @@ class UsersConfig(AppConfig):
 
     def ready(self) -> None:
         # Signal receivers and checks register themselves when imported, after the models.
-        from users import checks, groups, receivers  # noqa: F401, PLC0415
-
-        groups.announce_updates()
+        from users import checks, receivers  # noqa: F401, PLC0415

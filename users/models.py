@@ -7,7 +7,7 @@ from typing import Any
 
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.auth.models import PermissionsMixin
-from django.db import models, router, transaction
+from django.db import models
 from django.db.models import F, Q
 from django.db.models.functions import Lower
 from django.db.models.lookups import Exact
@@ -111,9 +111,7 @@ class User(AbstractBaseUser, PermissionsMixin):
             self.email_verified = False
             if fields is not None:
                 options["update_fields"] = {*fields, "email_verified"}
-        # What caches are to be told is written with the change: both or neither.
-        with transaction.atomic(using=options.get("using") or router.db_for_write(User)):
-            super().save(*args, **options)
+        super().save(*args, **options)
         if writes_email:
             self._remember_email()
 

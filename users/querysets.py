@@ -1,8 +1,4 @@
-"""The manager and queryset of `User`: they keep every way of writing true to the model's rules.
-
-Hidden SQL: `update` and `bulk_update` first select the keys of the rows that they touch when a
-field of the snapshot changes, so that whoever cached these users can be told.
-"""
+"""The manager and queryset of `User`: every way of writing follows the model's rules."""
 
 from __future__ import annotations
 
@@ -11,18 +7,11 @@ from collections.abc import Iterable
 from typing import Any, TypeVar, cast
 
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
-from django.db import models, transaction
+from django.db import models
 from django.db.models import Case, F, Q, Value, When
 
 from users import segmentation
 from users.functions import GroupNames
-from users.signals import in_chunks, users_changed, users_created, users_seen
-from users.times import to_microseconds
-
-SNAPSHOT_FIELDS = frozenset(
-    {"email", "email_verified", "name", "role", "is_staff", "is_active", "created_at", "metadata"}
-)
-"""The columns that a snapshot is made from. `last_seen_at` is rewritten in place instead."""
 
 SEEN_EVERY = datetime.timedelta(hours=1)
 """`last_seen_at` is written at most this often for one user."""
@@ -42,32 +31,15 @@ class UserQuerySet(models.QuerySet[_User]):
         """As Django's. A changed e-mail clears `email_verified`, row by row."""
         if "email" in values:
             values["email_verified"] = _verified_unless_changed(values)
-        snapshot_changes = not SNAPSHOT_FIELDS.isdisjoint(values)
-        if not snapshot_changes and "last_seen_at" not in values:
-            return super().update(**values)
-        with transaction.atomic(using=self.db):
-            # The filter may not find the same rows once they are changed.
-            keys = [str(pk) for pk in self.order_by().values_list("pk", flat=True)]
-            updated = super().update(**values)
-            _announce(keys, None if snapshot_changes else values["last_seen_at"])
-        return updated
+        return super().update(**values)
 
     update.alters_data = True  # type: ignore[attr-defined]  # Django's mark for templates
 
     def bulk_create(self, objs: Iterable[_User], *args: Any, **options: Any) -> list[_User]:
         """As Django's. It refuses to change e-mails of rows that exist: use `bulk_update`."""
-        if options.get("update_conflicts"):
-            if "email" in (options.get("update_fields") or ()):
-                raise ValueError("bulk_create cannot change the e-mail of users: use bulk_update.")
-            objs = list(objs)
-            with transaction.atomic(using=self.db):
-                created = super().bulk_create(objs, *args, **options)
-                _announce(_keys_in_conflict(self, objs), None)
-            return created
-        created = super().bulk_create(objs, *args, **options)
-        for keys in in_chunks([str(user.pk) for user in created]):
-            users_created.send(sender=None, keys=keys)
-        return created
+        if options.get("update_conflicts") and "email" in (options.get("update_fields") or ()):
+            raise ValueError("bulk_create cannot change the e-mail of users: use bulk_update.")
+        return super().bulk_create(objs, *args, **options)
 
     def in_segment(self, segment: object, *, now: int | None = None) -> UserQuerySet[_User]:
         """Those who are in a segment at `now` (µs; None: this moment).
@@ -123,20 +95,3 @@ def _verified_unless_changed(values: dict[str, Any]) -> Case:
         default=Value(False),
         output_field=models.BooleanField(),
     )
-
-
-def _keys_in_conflict(queryset: UserQuerySet[_User], users: list[_User]) -> list[str]:
-    """Keys of the rows that an upsert wrote, whichever unique column it went by."""
-    rows = queryset.model._default_manager.using(queryset.db).filter(  # noqa: SLF001 - Django's way
-        Q(pk__in=[user.pk for user in users]) | Q(email__in=[user.get_username() for user in users])
-    )
-    return [str(pk) for pk in rows.values_list("pk", flat=True)]
-
-
-def _announce(keys: list[str], last_seen_at: object | None) -> None:
-    """Tell who cares, in chunks. An expression as `last_seen_at` cannot be told: a change."""
-    for chunk in in_chunks(keys):
-        if isinstance(last_seen_at, datetime.datetime):
-            users_seen.send(sender=None, keys=chunk, last_seen_at=to_microseconds(last_seen_at))
-        else:
-            users_changed.send(sender=None, keys=chunk)

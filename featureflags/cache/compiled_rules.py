@@ -18,8 +18,8 @@ from django.core.cache import caches
 from django.db import DatabaseError
 
 from featureflags.cache import protocol
-from featureflags.cache.own_writes import is_writing
 from featureflags.cache.snapshot_store import CacheRead
+from featureflags.capture.own_writes import is_writing
 from featureflags.contexts.results import Degradation
 from featureflags.core.conf import app_settings
 from featureflags.core.database import primary

@@ -29,17 +29,16 @@ from django.db import DatabaseError, transaction
 from featureflags.cache import outbox, snapshot_store
 from featureflags.cache.entries import decode_version
 from featureflags.cache.outbox import InForce, OutboxRow
-from featureflags.cache.own_writes import is_writing
 from featureflags.cache.snapshot_store import CacheRead, begin_get, with_state
+from featureflags.capture.own_writes import is_writing
+from featureflags.capture.statements import RULES
 from featureflags.core.database import in_transaction, primary
 from featureflags.core.monitoring import report
+from featureflags.models import OutboxEvent
 from featureflags.models.versions import RulesetVersion
 from users.snapshots import UserSnapshot
 
 logger = logging.getLogger(__name__)
-
-ROWS_AT_ONCE = 20
-"""Outbox rows that one reader tells. A reader that finds more goes to the database meanwhile."""
 
 
 def read(keys: Collection[str]) -> CacheRead:
@@ -66,7 +65,7 @@ def fill(source: CacheRead, snapshots: Iterable[UserSnapshot], *, is_current: bo
         snapshot_store.put(source, snapshots)
 
 
-def tell(rows: Sequence[OutboxRow]) -> bool:
+def tell(rows: Sequence[OutboxRow], heard: Sequence[int] = ()) -> bool:
     """Tell the cache which entries are old; whether it has heard. Never raises.
 
     For committed writes only. Within a transaction, the outbox rows are deleted after its commit, so
@@ -75,7 +74,7 @@ def tell(rows: Sequence[OutboxRow]) -> bool:
     identity = _removed(rows)
     if identity is None:
         return False
-    ids = [row.id for row in rows if row.id is not None]
+    ids = [*heard, *(row.id for row in rows if row.id is not None)]
 
     def delete() -> None:
         try:
@@ -83,8 +82,10 @@ def tell(rows: Sequence[OutboxRow]) -> bool:
         except DatabaseError as error:
             report_database(error)  # The row stays, and is told once more.
 
-    if ids:
-        transaction.on_commit(delete, using=primary(RulesetVersion), robust=True)
+    if in_transaction(primary(OutboxEvent)):
+        transaction.on_commit(delete, using=primary(OutboxEvent), robust=True)
+    else:
+        delete()
     return True
 
 
@@ -98,7 +99,10 @@ def raise_epoch() -> None:
         snapshot_store.remove_version()
 
     outbox.raise_epoch()
-    transaction.on_commit(remove_version, using=primary(RulesetVersion), robust=True)
+    if in_transaction(primary(RulesetVersion)):
+        transaction.on_commit(remove_version, using=primary(RulesetVersion), robust=True)
+    else:
+        remove_version()
 
 
 def report_database(error: DatabaseError) -> None:
@@ -145,17 +149,22 @@ def _epoch_for(state: InForce, identity: str) -> int | None:
 def _all_told(state: InForce) -> bool:
     if not state.has_pending:
         return True
-    rows = outbox.pending(ROWS_AT_ONCE)
-    return tell(rows) and len(rows) < ROWS_AT_ONCE
+    rows = outbox.pending()
+    # A reader that finds more goes to the database meanwhile.
+    return tell(rows) and len(rows) < outbox.rows_at_once(primary(OutboxEvent))
 
 
 def _removed(rows: Sequence[OutboxRow]) -> str | None:
     """Remove the entries; by which cache (its identity). None: it failed."""
     try:
-        if any(row.keys is None for row in rows):
+        if any(row.keys is None and row.kind != RULES for row in rows):
+            if in_transaction(primary(RulesetVersion)):
+                return None  # Its row would stay locked until the end of the transaction.
             raise_epoch()
     except DatabaseError as error:
         report_database(error)
+        return None
+    if any(row.kind == RULES for row in rows) and not snapshot_store.remove_version():
         return None
     identity: str | None = None
     for kind in {row.kind for row in rows}:

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any, Final, cast
 
 import msgspec
@@ -253,33 +253,6 @@ def publish(seen: bytes, version: str, epoch: int) -> None:
         cache.publish(VERSION_NAME, seen, encode_version(version, epoch))
     except Exception as error:  # noqa: BLE001 - each backend raises errors of its own
         report_failure("publish", error)
-
-
-def rewrite_last_seen(keys: Sequence[str], last_seen_at: int) -> str | None:
-    """Set `last_seen_at` (µs) within the entries that are stored; the cache's identity, None: failed.
-
-    An entry that changes meanwhile, and a lease, is removed.
-    """
-    cache = backend()
-    if cache is None:
-        return None
-    names = [name_of(key) for key in keys]
-    try:
-        found = cache.send_read(names, (), b"", 0).result()
-        kept: set[str] = set()
-        for key, stored in zip(keys, found, strict=True):
-            entry = None if stored is None else _entry(key, stored)
-            if stored is not None and entry is not None:
-                seen = msgspec.structs.replace(entry.snapshot, last_seen_at=last_seen_at)
-                after = encode(entry.fresh_until, entry.epoch, seen)
-                swaps = {name_of(key): (stored, after)}
-                if cache.send_swap(swaps, _kept_seconds(entry.fresh_until)).result():
-                    kept.add(name_of(key))
-        rest = [name for key in keys for name in names_to_remove(key) if name not in kept]
-        return cache.remove(rest)
-    except Exception as error:  # noqa: BLE001 - each backend raises errors of its own
-        report_failure("rewrite", error)
-        return None
 
 
 def with_state(read: CacheRead, **changes: Any) -> CacheRead:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import sys
 import uuid
-import weakref
 from collections.abc import Collection, Hashable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -19,7 +18,7 @@ from django.http import HttpRequest
 
 from featureflags.cache import counters
 from featureflags.cache.compiled_rules import LoadedRuleset
-from featureflags.cache.own_writes import OwnWrites, is_pending
+from featureflags.capture.own_writes import is_writing
 from featureflags.contexts.building import UserContext
 from users.models import User
 
@@ -30,14 +29,13 @@ MAX_CONTEXTS = 10_000
 class UnitOfWork:
     """What one unit knows. `request` is the one that it serves, if it serves one."""
 
-    __slots__ = ("_contexts", "_doubt", "_ruleset", "_ruleset_until", "has_ended", "request")
+    __slots__ = ("_contexts", "_ruleset", "_ruleset_until", "has_ended", "request")
 
     def __init__(self, request: HttpRequest | None = None) -> None:
         self.request = request
         self.has_ended = False
         self._ruleset: LoadedRuleset | None = None
         self._ruleset_until: int | None = None
-        self._doubt: weakref.ref[OwnWrites] | None = None
         self._contexts: dict[Hashable, tuple[UserContext, int]] = {}
         """With the instant (ns) until which each may be used."""
 
@@ -49,7 +47,7 @@ class UnitOfWork:
 
     def keep_ruleset(self, loaded: LoadedRuleset, until: int | None) -> None:
         """Use these rules until the end of the unit, or until an instant (µs)."""
-        if not self._is_in_doubt():
+        if not is_writing():
             self._ruleset, self._ruleset_until = loaded, until
 
     def recall(self, subject: object, visitor: str | None = None) -> UserContext | None:
@@ -85,7 +83,7 @@ class UnitOfWork:
 
         It is found by the subject, and by the same user's key as text, as a UUID, or loaded.
         """
-        if self._is_in_doubt():
+        if is_writing():
             return
         if len(self._contexts) >= MAX_CONTEXTS:
             self._contexts.clear()
@@ -112,25 +110,12 @@ class UnitOfWork:
         self._ruleset = None
         self._contexts.clear()
 
-    def doubt(self, writes: OwnWrites) -> None:
-        """Keep nothing until these writes are committed or rolled back."""
-        self._doubt = weakref.ref(writes)
-
     def end(self) -> None:
         """Forget everything; copies of the unit's context that live on find nothing."""
         self.has_ended = True
         self.request = None
         self._ruleset = None
         self._contexts = {}
-
-    def _is_in_doubt(self) -> bool:
-        if self._doubt is None:
-            return False
-        writes = self._doubt()
-        if writes is not None and is_pending(writes):
-            return True
-        self._doubt = None
-        return False
 
 
 def _number(subject: User | uuid.UUID | str, key: str) -> int | None:

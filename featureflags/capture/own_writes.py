@@ -27,6 +27,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from types import TracebackType
 from typing import Any, Final, TypeAlias
+from weakref import WeakSet
 
 import psycopg
 from django.db import connections
@@ -76,22 +77,29 @@ def listen(*, noted: Noted, committed: Committed) -> None:
     _committed[:] = [committed]
 
 
+def is_writing() -> bool:
+    """Whether a connection of this thread has written and not committed what a cache holds."""
+    return bool(_writing) and any(
+        _ear(connection) in _writing for connection in connections.all(initialized_only=True)
+    )
+
+
 def written(using: str) -> Written | None:
     """What this thread's connection has written and not committed; None: nothing."""
     ear = _ear(connections[using])
     return ear.written if ear is not None else None
 
 
-def note(using: str, kind: str, keys: Iterable[str], rows: Iterable[int] = ()) -> None:
-    """Where no trigger tells: these keys were written by the statement before."""
+def note(using: str, kind: str, keys: Iterable[str] | None, rows: Iterable[int]) -> None:
+    """Where no trigger notices it: these keys were written (None: all), and are in these rows."""
     ear = _ear(connections[using], attach_it=True)
     if ear is not None:
-        ear.note(kind, list(keys), list(rows))
+        ear.note(kind, None if keys is None else list(keys), list(rows))
         ear.settle()
 
 
 def note_rules(using: str) -> None:
-    """Where no trigger tells: segments or members were written by the statement before."""
+    """Where no trigger notices it: segments or members were written by the statement before."""
     ear = _ear(connections[using], attach_it=True)
     if ear is not None:
         ear.note(None, None, [])
@@ -136,6 +144,7 @@ class _Ear:
 
     def note(self, kind: str | None, keys: list[str] | None, rows: list[int]) -> None:
         written = self.written = self.written or Written()
+        _writing.add(self)
         if kind is None or kind == RULES:
             written.rules = True
             written.rows += rows
@@ -150,12 +159,14 @@ class _Ear:
     def forget(self) -> None:
         """The transaction was rolled back."""
         self.written = None
+        _writing.discard(self)
 
     def settle(self) -> None:
         """Tell what was written, if the transaction has ended. Never raises."""
         if self.written is None or self._is_telling or not self.is_idle():
             return
-        done, self.written = self.written, None
+        done = self.written
+        self.forget()
         self._is_telling = True
         try:
             for committed in _committed:
@@ -166,6 +177,10 @@ class _Ear:
             report(logger, "capture_untold", "The cache was not told of a write: %s", name)
         finally:
             self._is_telling = False
+
+
+_writing: WeakSet[_Ear] = WeakSet()
+"""Those with something written. Nearly always empty."""
 
 
 class _ListeningLock:

@@ -59,6 +59,9 @@ class FeatureFlagsSettings:
     watches: str = ""
     """Dotted path to the list (or function) of `featureflags.capture.watches.Watch`: which tables
     change which cached entries."""
+    triggers: bool = True
+    """Whether database triggers notice what is written. False where the application may create none:
+    see `featureflags.capture.without_triggers` for what is lost."""
     cache: str = "default"
     """The cache alias of snapshots. A backend that raises when it fails is counted and survived."""
     snapshot_seconds: int = 24 * 3600

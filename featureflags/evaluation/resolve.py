@@ -249,8 +249,11 @@ def _keep(
     visitor: str | None,
     context: UserContext,
 ) -> None:
-    """Remember for the rest of the unit; what failed only for a second, since it may heal."""
-    if unit is not None:
+    """Remember for the rest of the unit; what failed only for a second, since it may heal.
+
+    An unknown user is not remembered: the unit itself may create them.
+    """
+    if unit is not None and Degradation.NO_SUCH_USER not in context.degraded:
         until = context.valid_until
         if context.degraded:
             until = time_ns() // 1000 + RETRY_AFTER

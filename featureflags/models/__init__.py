@@ -18,7 +18,6 @@ from __future__ import annotations
 from featureflags.models.flag_counts import FlagCount
 from featureflags.models.history import AppendOnly, HistoryEntry, HistoryMember
 from featureflags.models.outbox import OutboxEvent
-from featureflags.models.pending_invalidations import PendingInvalidation
 from featureflags.models.scheduled_runs import ScheduledRun
 from featureflags.models.segment_sizes import SegmentCount, SegmentSize, UserCount
 from featureflags.models.segments import (
@@ -39,7 +38,6 @@ __all__ = [
     "HistoryEntry",
     "HistoryMember",
     "OutboxEvent",
-    "PendingInvalidation",
     "RuleProblem",
     "RulesetVersion",
     "ScheduledRun",

@@ -7,7 +7,8 @@ from typing import Any
 from django.core.management.base import CommandError, CommandParser
 from django.db import transaction
 
-from featureflags.cache import invalidation
+from featureflags.cache import invalidation, outbox
+from featureflags.cache.entries import USER
 from featureflags.management.arguments import USER_HELP, as_key
 from featureflags.management.command import FlagCommand
 from featureflags.models.versions import RulesetVersion
@@ -20,7 +21,7 @@ Django (psql, an import, another program). Run it after that write has been comm
   manage.py invalidate_contexts ada@agpt.co 6d0c…-…-…
   manage.py invalidate_contexts --all-segments
 
-In Python: featureflags.cache.invalidation.drop_snapshots(keys), and
+In Python: featureflags.cache.invalidation.touched("user", keys), and
 RulesetVersion.raise_version() in the transaction of the write to segments.
 """
 
@@ -38,8 +39,12 @@ class Command(FlagCommand):
         if not options["users"] and not options["all_segments"]:
             raise CommandError("Name users, or --all-segments.")
         keys = [_key_of(user) for user in options["users"]]
-        if not invalidation.drop_snapshots(keys):
-            raise CommandError("The cache did not answer, so nothing was dropped. Try again.")
+        if keys:
+            invalidation.touched(USER, keys)
+            if outbox.in_force().has_pending:
+                raise CommandError(
+                    "The cache cannot be reached. It is told within 5 seconds of its return."
+                )
         if options["all_segments"]:
             with transaction.atomic():
                 RulesetVersion.raise_version()
