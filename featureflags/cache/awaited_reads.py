@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 
-from featureflags.cache.own_writes import is_writing
 from featureflags.cache.snapshot_store import (
     CacheRead,
     PendingGet,
@@ -16,6 +15,7 @@ from featureflags.cache.snapshot_store import (
     is_paused,
     report_failure,
 )
+from featureflags.capture.own_writes import is_writing
 
 SECONDS = 0.5
 """How long a reply is awaited. Then the cache counts as failed, as after a time-out of a socket."""
