@@ -6,6 +6,6 @@ from django.db import migrations
 
 
 class Migration(migrations.Migration):
-    dependencies = [("featureflags", "0012_epoch_and_identity")]
+    dependencies = [("featureflags", "0013_history_entries")]
 
     operations = [migrations.DeleteModel(name="PendingInvalidation")]
