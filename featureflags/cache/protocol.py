@@ -15,7 +15,7 @@
 A fill succeeds only over bytes that its reader saw *before* it read the row. So an entry may be missing
 at any moment (evicted, flushed, removed by a write) and costs a miss, never an old answer; and a
 process may be paused anywhere, since each condition is checked where the write happens.
-"What never stale depends on" in the documentation has the limits. `tests/featureflags/cache/model`
+docs/operators/never-stale.md has the limits. `tests/featureflags/cache/model`
 searches the same steps exhaustively.
 """
 
