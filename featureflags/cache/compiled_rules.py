@@ -7,7 +7,6 @@ the version where the cache does not know it (see `featureflags.cache.protocol`)
 from __future__ import annotations
 
 import logging
-import os
 import threading
 import time
 from collections.abc import Iterable
@@ -23,6 +22,7 @@ from featureflags.capture.own_writes import is_writing
 from featureflags.contexts.results import Degradation
 from featureflags.core.conf import app_settings
 from featureflags.core.database import primary
+from featureflags.core.fork_hooks import in_child
 from featureflags.core.monitoring import report
 from featureflags.core.uncached import fresh_rows
 from featureflags.models import Segment, SegmentMember
@@ -142,7 +142,7 @@ def _replace_lock() -> None:
 
 
 # A thread that does not exist in the child may have held the lock: what is compiled still holds.
-os.register_at_fork(after_in_child=_replace_lock)
+in_child(_replace_lock)
 
 
 def renew_spare() -> bool:

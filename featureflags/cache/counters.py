@@ -18,7 +18,6 @@ from __future__ import annotations
 import atexit
 import datetime
 import logging
-import os
 import threading
 import time
 from collections import Counter
@@ -31,6 +30,7 @@ from django.core.cache import caches
 
 from featureflags.contexts.results import ContextSource, Degradation
 from featureflags.core.conf import app_settings
+from featureflags.core.fork_hooks import in_child
 from featureflags.core.monitoring import report
 
 logger = logging.getLogger(__name__)
@@ -244,5 +244,5 @@ def today() -> datetime.date:
 
 
 # The parent merges its own counts: a child starts at nothing.
-os.register_at_fork(after_in_child=forget)
+in_child(forget)
 atexit.register(flush)

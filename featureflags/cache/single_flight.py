@@ -7,12 +7,13 @@ it has stored), and the others share that read, which began after they came.
 
 from __future__ import annotations
 
-import os
 import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
+
+from featureflags.core.fork_hooks import in_child
 
 ValueT = TypeVar("ValueT")
 
@@ -38,7 +39,7 @@ class SingleFlight(Generic[ValueT]):
         self._lock = threading.Lock()
         self._ended_at = float("-inf")
         """When the last read of any key ended, on the monotonic clock."""
-        os.register_at_fork(after_in_child=self._forget)
+        in_child(self._forget)
 
     def fly(self, key: str, read: Callable[[bool], ValueT], since: float = 0.0) -> ValueT:
         """What `read` returns, or what it returned for another thread that began after this call.

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import logging
-import os
 import threading
 import time
 from collections import Counter
 from collections.abc import Mapping
+
+from featureflags.core.fork_hooks import in_child
 
 LOG_EVERY_SECONDS = 60.0
 
@@ -49,4 +50,4 @@ def _replace_lock_after_fork() -> None:
     _lock = threading.Lock()
 
 
-os.register_at_fork(after_in_child=_replace_lock_after_fork)
+in_child(_replace_lock_after_fork)

@@ -11,12 +11,13 @@ only counted and logged.
 from __future__ import annotations
 
 import logging
-import os
 import threading
 import time
 import weakref
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+
+from featureflags.core.fork_hooks import in_child
 
 logger = logging.getLogger(__name__)
 
@@ -186,4 +187,4 @@ def _forget_after_fork() -> None:
         server.forget()
 
 
-os.register_at_fork(after_in_child=_forget_after_fork)
+in_child(_forget_after_fork)

@@ -15,6 +15,7 @@ from inspect import iscoroutinefunction
 from types import MappingProxyType
 from typing import Any, Final, TypeAlias, TypeVar, cast
 
+from featureflags.core.fork_hooks import in_child
 from featureflags.core.types import JSONValue
 from featureflags.flags.declared import Flag
 
@@ -140,7 +141,7 @@ def _replace_lock_after_fork() -> None:
     _lock = threading.Lock()
 
 
-os.register_at_fork(after_in_child=_replace_lock_after_fork)
+in_child(_replace_lock_after_fork)
 
 
 @functools.cache

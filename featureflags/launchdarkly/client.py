@@ -12,7 +12,6 @@ billed.
 from __future__ import annotations
 
 import logging
-import os
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -23,6 +22,7 @@ from ldclient import LDClient
 from ldclient.interfaces import DataSourceState, DataSourceStatus
 
 from featureflags.core.conf import FeatureFlagsSettings, app_settings, source_of
+from featureflags.core.fork_hooks import in_child, uwsgi
 from featureflags.core.monitoring import report
 from featureflags.launchdarkly import log_filters, shutdown
 from featureflags.launchdarkly.feature_store import CopyOnWriteStore
@@ -71,6 +71,10 @@ class Clients:
 
     def __init__(self, settings: FeatureFlagsSettings) -> None:
         log_filters.quieten()
+        if not _has_threads():
+            logger.error(
+                "uWSGI runs no threads: flags will never change. Start it with --enable-threads."
+            )
         begun = time.monotonic()
         self.started_at = now_in_microseconds()
         self.spare = _spare(settings)
@@ -182,6 +186,13 @@ def _sending_client(settings: FeatureFlagsSettings, store: Store, start_wait: fl
     return LDClient(sending_config(settings, store), start_wait=start_wait)
 
 
+def _has_threads() -> bool:
+    """False under uWSGI without threads, where the SDK's own would never run."""
+    server = uwsgi()
+    options = getattr(server, "opt", {})
+    return server is None or bool({"enable-threads", "threads"} & options.keys())
+
+
 def _spare(settings: FeatureFlagsSettings) -> Spare | None:
     """None where none is kept, and where its address cannot be right: E015 names that."""
     if not settings.spare_url or source_of(settings) not in SERVICE_SOURCES:
@@ -264,4 +275,4 @@ def _forget_after_fork() -> None:
     _lock = threading.Lock()
 
 
-os.register_at_fork(after_in_child=_forget_after_fork)
+in_child(_forget_after_fork)

@@ -7,11 +7,11 @@ for ever. So a forked child compiles each expression anew when it first uses it.
 
 from __future__ import annotations
 
-import os
 from typing import Final
 
 import re2
 
+from featureflags.core.fork_hooks import in_child
 from featureflags.core.i18n import gettext
 
 _inherited: Final[list[re2._Regexp]] = []
@@ -60,4 +60,4 @@ def _forget_after_fork() -> None:
     re2.purge()
 
 
-os.register_at_fork(after_in_child=_forget_after_fork)
+in_child(_forget_after_fork)

@@ -12,7 +12,7 @@ import sys
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-BURN_SECONDS = 0.01
+BURN_SECONDS = 0.03
 """Of the processor, for each answer."""
 
 

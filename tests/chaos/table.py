@@ -14,7 +14,7 @@ from tests.chaos.states import State
 BOUND_SECONDS = 0.25
 """p99 of a surface that answers flags, in any state."""
 RECOVERY_SECONDS = 5.0
-CONTROL_SECONDS = 0.03
+CONTROL_SECONDS = 0.06
 """The control's p99 on a machine with nothing else to do. What it takes above that is added to the
 bound: it is what other work on the machine does to any answer."""
 LINES_A_SECOND = 5.0

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import itertools
 import json
 import os
-import threading
 import urllib.request
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from celery import Celery
 
-from tests.services.launchdarkly import LaunchDarklyServer, flag
+from tests.services.launchdarkly import LaunchDarklyServer
 from tests.services.processes import GuidonProcess, python, run_python
 from tests.services.redis import redis_server
 from tests.services.waiting import wait_until
@@ -22,32 +18,8 @@ from tests.services.waiting import wait_until
 FORKS = 200 if os.environ.get("HYPOTHESIS_PROFILE") == "deep" else 30
 """For each of the two ways to fork."""
 PROBES = "tests.featureflags.launchdarkly.probes"
-CHANGE_SECONDS = 0.02
 WORKERS = 2
 SECONDS = 60.0
-
-
-def counter(number: int) -> dict[str, Any]:
-    return flag("counter", [number], on=True, fallthrough=0, off_variation=0)
-
-
-@pytest.fixture
-def server() -> Iterator[LaunchDarklyServer]:
-    """A LaunchDarkly whose flag `counter` goes on counting."""
-    ended = threading.Event()
-
-    def count(running: LaunchDarklyServer) -> None:
-        for number in itertools.count(1):
-            running.set_flag(counter(number))
-            if ended.wait(CHANGE_SECONDS):
-                return
-
-    with LaunchDarklyServer(counter(0)) as running:
-        counting = threading.Thread(target=count, args=(running,))
-        counting.start()
-        yield running
-        ended.set()
-        counting.join()
 
 
 def environment(server: LaunchDarklyServer, folder: Path, **more: str) -> dict[str, str | None]:

@@ -1,0 +1,68 @@
+"""Real uWSGI, which forks in C: Python's own hooks do not run there."""
+
+from __future__ import annotations
+
+import json
+import re
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+from tests.featureflags.launchdarkly.test_forks import PROBES, WORKERS, answers, environment
+from tests.services.launchdarkly import LaunchDarklyServer
+from tests.services.processes import GuidonProcess, python
+from tests.services.waiting import wait_until
+
+SECONDS = 60.0
+
+
+class UWSGI(GuidonProcess):
+    """The probe behind uWSGI; ready when its workers are spawned."""
+
+    name = "uwsgi"
+
+    def __init__(self, env: dict[str, str | None], options: tuple[str, ...]) -> None:
+        super().__init__([], env)
+        self._options = options
+
+    def command(self) -> list[str]:
+        self._log_before = len(self.log())
+        start = "import pyuwsgi, sys; pyuwsgi.run(sys.argv[1:])"
+        return python(
+            *("-c", start, f"--http-socket=127.0.0.1:{self.port}", "--master", "--need-app"),
+            *(f"--processes={WORKERS}", "--die-on-term", "--buffer-size=16384"),
+            *(*self._options, f"--module={PROBES}.web:wsgi"),
+        )
+
+    def is_ready(self) -> bool:
+        log = self.log()[self._log_before :]
+        is_lazy = "--lazy-apps" in self._options
+        ready = r"WSGI app 0 .* ready" if is_lazy else r"spawned uWSGI worker"
+        return len(re.findall(ready, log)) >= WORKERS
+
+
+@pytest.mark.parametrize("how", ["preload", "lazy-apps"])
+def test_its_workers_hear_of_changes(server: LaunchDarklyServer, tmp_path: Path, how: str) -> None:
+    """With preload the master has a client of its own before it forks."""
+    is_lazy = how == "lazy-apps"
+    options = ("--enable-threads", *(("--lazy-apps",) if is_lazy else ()))
+    env = environment(server, tmp_path, PROBE_CLIENT="" if is_lazy else "1")
+    with UWSGI(env, options) as web:
+        first = answers(web.url)
+        assert all(isinstance(value, int) for value in first.values()), web.log()
+        wait_until(
+            lambda: all(value > first[pid] for pid, value in answers(web.url).items()),
+            timeout=SECONDS,
+            what="a live change in each worker",
+        )
+        assert "AttributeError" not in web.log()
+        assert "Traceback" not in web.log()
+
+
+def test_without_threads_it_says_what_to_do(server: LaunchDarklyServer, tmp_path: Path) -> None:
+    """uWSGI runs no thread unless it is told to: LaunchDarkly's would never hear of a change."""
+    with UWSGI(environment(server, tmp_path), ("--lazy-apps",)) as web:
+        with urllib.request.urlopen(web.url, timeout=SECONDS) as response:
+            json.load(response)
+        assert web.log().count("--enable-threads") == 1, web.log()
