@@ -6,10 +6,12 @@ Fences of a page share their names, files and database, as a reader does who fol
 from __future__ import annotations
 
 import ast
+import configparser
 import importlib
 import inspect
 import json
 import re
+import runpy
 import sys
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
@@ -134,6 +136,17 @@ class Reader:
             ended = manage({**given, "GUIDON_IGNORE_DOTENV": "1"}, "check")
             assert ended.returncode == 0, ended.stderr
 
+    def read_unit(self, fence: Fence) -> None:
+        """A unit of systemd: what it starts is here, and it waits longer than gunicorn does."""
+        unit = configparser.ConfigParser(interpolation=None)
+        unit.optionxform = str  # type: ignore[assignment,method-assign]  # its names have capitals
+        unit.read_string(fence.text)
+        service = unit["Service"]
+        words = service["ExecStart"].split()
+        config = runpy.run_path(str(ROOT / words[words.index("--config") + 1]))
+        assert int(service["TimeoutStopSec"]) > config["graceful_timeout"]
+        assert (ROOT / words[-1].partition(":")[0].replace(".", "/")).with_suffix(".py").exists()
+
     def write_json(self, fence: Fence) -> None:
         assert json.loads(fence.text)
         (self.folder / fence.title).write_text(fence.text)
@@ -184,6 +197,7 @@ BY_TITLE: dict[tuple[str, str], Runner] = {
     ("python", r"shop/\w+\.py"): Reader.write_module,
     ("html+django", ""): Reader.render,
     ("ini", r"\.env"): Reader.set_environment,
+    ("ini", r".*\.service"): Reader.read_unit,
     ("json", r"\w+\.json"): Reader.write_json,
     ("json", r"context of .*"): Reader.compare_context,
     ("json", r"answer( \d+)?"): Reader.compare_answer,
