@@ -19,6 +19,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
 from featureflags.cache.compiled_rules import last_ruleset
+from featureflags.capture.installation import problems
 from featureflags.core.conf import app_settings
 from featureflags.core.deadlines import for_flag_checks
 from featureflags.core.monitoring import counts, report
@@ -63,6 +64,7 @@ def ready(_request: HttpRequest) -> JsonResponse:
     parts = {
         "database": _problem(_ask_database),
         "cache": _problem(_ask_cache),
+        "triggers": _problem(_ask_triggers),
         "launchdarkly": _launchdarkly_problem(status),
     }
     has_flags = status.has_flags or status.state is State.OFF
@@ -117,6 +119,12 @@ def _problem(ask: Callable[[], None]) -> str | None:
 def _ask_database() -> None:
     with connection.cursor() as cursor:
         cursor.execute("SELECT 1")
+
+
+def _ask_triggers() -> None:
+    """Raises LookupError where a trigger is missing, old or disabled: some writes are not seen."""
+    if app_settings().triggers and problems(connection):
+        raise LookupError
 
 
 def _ask_cache() -> None:

@@ -10,6 +10,7 @@ from django.db import DatabaseError, connections
 from django.db.backends.signals import connection_created
 from django.db.models.signals import post_migrate, pre_migrate
 
+from featureflags.capture import checks as checks
 from featureflags.capture import installation, own_writes, without_triggers
 from featureflags.core.conf import app_settings
 
