@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime
-import os
 import random
 import uuid
 from collections.abc import Callable
@@ -18,12 +17,13 @@ from hypothesis import strategies as st
 
 from tests.factories import UserFactory
 from tests.featureflags.audience.sql.people import create_people
+from tests.profiles import DEEP
 from users.metadata import find_problem
 from users.models import Role, User
 from users.selectors import COLUMNS, snapshot_of, snapshot_values, snapshots
 from users.snapshots import UserSnapshot
 
-EXAMPLES = 1000 if os.environ.get("HYPOTHESIS_PROFILE") == "deep" else 60
+EXAMPLES = 1000 if DEEP else 60
 
 # What PostgreSQL's text cannot hold stays out.
 TEXT = st.text(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 
 import pytest
@@ -12,12 +11,13 @@ from featureflags.cache.snapshot_store import VERSION_SECONDS
 from featureflags.models import Segment
 from tests.factories import SegmentFactory, UserFactory, clause, rule
 from tests.featureflags.cache.probing import Probe
+from tests.profiles import DEEP
 from tests.services.waiting import wait_until
 from users.models import User
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-TIMES = 1_000 if os.environ.get("HYPOTHESIS_PROFILE") == "deep" else 200
+TIMES = 1_000 if DEEP else 200
 """Writes. `make test-deep` makes a thousand; each costs two round trips to another process."""
 
 SECONDS = 60.0

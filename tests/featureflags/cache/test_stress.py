@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import os
 import random
 import time
 from collections.abc import Iterator
@@ -16,6 +15,7 @@ from django.contrib.auth.models import Group
 
 from featureflags.cache import outbox, protocol
 from tests.factories import UserFactory
+from tests.profiles import DEEP
 from tests.services.processes import Piped, on_this_database
 from tests.services.waiting import wait_until
 from users.models import User
@@ -23,7 +23,6 @@ from users.selectors import snapshots_by_key
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-DEEP = os.environ.get("HYPOTHESIS_PROFILE") == "deep"
 SECONDS = 60.0 if DEEP else 6.0
 WORK_SECONDS = 0.7
 UNPROTECTED_SECONDS = 120.0

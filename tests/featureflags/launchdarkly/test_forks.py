@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import json
-import os
 import urllib.request
 from pathlib import Path
 
 import pytest
 from celery import Celery
 
+from tests.profiles import DEEP
 from tests.services.launchdarkly import LaunchDarklyServer
 from tests.services.processes import GuidonProcess, python, run_python
 from tests.services.redis import redis_server
 from tests.services.waiting import wait_until
 
-FORKS = 200 if os.environ.get("HYPOTHESIS_PROFILE") == "deep" else 30
+FORKS = 200 if DEEP else 30
 """For each of the two ways to fork."""
 PROBES = "tests.featureflags.launchdarkly.probes"
 WORKERS = 2

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from collections.abc import Collection, Iterable
 
 from hypothesis import HealthCheck, event, settings
 
-PROFILE = os.environ.get("HYPOTHESIS_PROFILE", "")
+from tests.profiles import PROFILE
+
 """`make quick` and `make test-deep` set it."""
 
 EXAMPLES = {"quick": 100, "deep": 20_000}.get(PROFILE, 500)

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import pytest
 
 from featureflags.segments.regexes import Regex
+from tests.profiles import DEEP
 from tests.services.processes import run_python
 
-FORKS = 2_000 if os.environ.get("HYPOTHESIS_PROFILE") == "deep" else 40
+FORKS = 2_000 if DEEP else 40
 ROOT = Path(__file__).resolve().parents[3]
 
 

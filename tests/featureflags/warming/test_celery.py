@@ -24,6 +24,7 @@ from featureflags.warming.progress import Report, report
 from featureflags.warming.ranges import within
 from featureflags.warming.scope import users_seen_since
 from tests.featureflags.warming.people import as_stored, cached, crowd
+from tests.profiles import DEEP
 from tests.services.processes import (
     GuidonProcess,
     Piped,
@@ -37,7 +38,6 @@ from tests.services.waiting import wait_until
 
 pytestmark = [pytest.mark.production_stack, pytest.mark.django_db(transaction=True)]
 
-DEEP = os.environ.get("HYPOTHESIS_PROFILE") == "deep"
 MOST_KILLS = 12
 SECONDS = 240.0 if DEEP else 90.0
 SLOWLY: dict[str, str | None] = {"WARM_USERS_PER_SECOND": "20"}
