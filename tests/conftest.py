@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import json
-import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -27,13 +27,14 @@ from featureflags.flags.overrides import forced_flags
 from featureflags.launchdarkly import client
 from tests.browser.chromium import MISSING
 from tests.emptying import empty_caches
+from tests.profiles import PROFILE
 
 # No test is timed, and `make test` tries the same examples each time. Random examples belong in
 # `make test-deep`; what these find becomes a case.
 hypothesis_settings.register_profile("same", deadline=None, derandomize=True)
 hypothesis_settings.register_profile("quick", deadline=None, derandomize=True, max_examples=20)
 hypothesis_settings.register_profile("deep", deadline=None)
-hypothesis_settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "same"))
+hypothesis_settings.load_profile(PROFILE)
 
 pytest_plugins = ["featureflags.testing"]
 
@@ -61,6 +62,13 @@ def starts_processes(module: ModuleType) -> bool:
         if is_ours and helper is not module and starts_processes(helper):
             return True
     return False
+
+
+def pytest_configure() -> None:
+    """Let the processes that tests start heed Ctrl-C: `nohup … &` starts this one with SIGINT ignored,
+    and each child would inherit that."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
