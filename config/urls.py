@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from django.contrib import admin
 from django.urls import include, path
+from django.views.i18n import JavaScriptCatalog
 
 from featureflags.admin.flag_previews import choose_flags
 from featureflags.api.health import health, metrics, ready
@@ -14,6 +15,9 @@ admin.autodiscover()
 urlpatterns = [
     path("", include("config.site_urls")),
     path("admin/feature-flags/testing/", admin.site.admin_view(choose_flags), name="tester_flags"),
+    # Django's own asks the database who is there, for texts that are the same for everybody: while the
+    # database is away, an open form would be without its script.
+    path("admin/jsi18n/", JavaScriptCatalog.as_view(packages=["django.contrib.admin"])),
     path("admin/", admin.site.urls),
     path("api/v1/", include("config.api_urls")),
     path("healthz", health, name="health"),

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from django.db import OperationalError, connection
 from django.test import Client
+from django.urls import reverse
 
 from config.logs import OncePerMinute
 from tests.factories import UserFactory
@@ -47,6 +48,16 @@ def test_a_page_says_so_in_words(staff: Client, path: str) -> None:
     assert "The database does not answer" in text
     assert "secret" not in text
     assert staff.get(path).status_code == 200, "and it is back"
+
+
+def test_the_admins_texts_for_scripts_come_without_the_database(staff: Client) -> None:
+    address = reverse("admin:jsi18n")
+    with database_away():
+        answers = [staff.get(address), Client().get(address)]
+    for answer in answers:
+        assert answer.status_code == 200
+        assert answer.headers["Content-Type"].startswith("text/javascript")
+        assert "gettext" in answer.content.decode()
 
 
 def test_what_is_sent_gets_the_same_page(staff: Client) -> None:
