@@ -13,9 +13,9 @@ import time
 from pathlib import Path
 from typing import Any, Final
 
-bind = os.environ.get("BIND", "0.0.0.0:8000")
-workers = int(os.environ.get("WEB_CONCURRENCY", "3"))
-threads = int(os.environ.get("WEB_THREADS", "4"))
+bind = os.environ.get("BIND") or "0.0.0.0:8000"
+workers = int(os.environ.get("WEB_CONCURRENCY") or 3)
+threads = int(os.environ.get("WEB_THREADS") or 4)
 timeout = 30
 """Seconds without a sign of life. With threads it is for a worker, not for a request: an export may take
 longer, and a worker that is slow to reach a server is no reason to end it."""

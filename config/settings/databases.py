@@ -6,8 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import environ
+from django.core.exceptions import ImproperlyConfigured
 
 from config.settings.environment import url
+
+KNOWN = ("postgres", "postgresql", "sqlite")
+"""The databases that DATABASE_URL may name, by the scheme of the address."""
 
 POSTGRES_ENGINE = "featureflags.core.postgresql"
 """Django's own, with deadlines on our side."""
@@ -24,13 +28,24 @@ SQLITE_OPTIONS = {
 
 
 def database(env: environ.Env, var_dir: Path) -> dict[str, Any]:
-    """Django's settings for one database. SQLite's folder is made if it is missing."""
+    """Django's settings for one database. SQLite's folder is made if it is missing.
+
+    Raises ImproperlyConfigured for an address of another database. It does not repeat the address,
+    which may hold a password.
+    """
     var_dir.mkdir(parents=True, exist_ok=True)
     address = url("DATABASE_URL", default=f"sqlite:///{var_dir}/db.sqlite3")
+    scheme, _, rest = address.partition("://")
+    if scheme not in KNOWN or not rest:
+        raise ImproperlyConfigured(
+            "DATABASE_URL names no database that Guidon can use. Write"
+            " postgres://user:password@host:5432/name or sqlite:///path/to/file."
+        )
     settings: dict[str, Any] = env.db_url_config(address)
-    options = SQLITE_OPTIONS if "sqlite" in settings["ENGINE"] else POSTGRES_OPTIONS
+    is_sqlite = scheme == "sqlite"
+    options = SQLITE_OPTIONS if is_sqlite else POSTGRES_OPTIONS
     settings["OPTIONS"] = {**options, **settings.get("OPTIONS", {})}
-    if "sqlite" not in settings["ENGINE"]:
+    if not is_sqlite:
         settings["ENGINE"] = POSTGRES_ENGINE
         settings["CONN_MAX_AGE"] = env.int("CONN_MAX_AGE", default=60)
         settings["CONN_HEALTH_CHECKS"] = True

@@ -8,13 +8,43 @@ from __future__ import annotations
 import os
 import re
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 import environ
+from django.core.exceptions import ImproperlyConfigured
 
 BASE_DIR = Path(__file__).resolve().parent.parent.parent
 
-env = environ.Env()
+_TRUE = frozenset({"true", "yes", "on", "1", "y", "ok"})
+_FALSE = frozenset({"false", "no", "off", "0", "n"})
+
+
+class Environment(environ.Env):  # type: ignore[misc]  # the package has no types
+    """As environ's, but an empty variable is a missing one (a list may be empty), and a value of the
+    wrong kind raises ImproperlyConfigured with the variable's name."""
+
+    def get_value(
+        self,
+        var: str,
+        cast: Any = None,
+        default: Any = environ.Env.NOTSET,
+        parse_default: bool = False,
+    ) -> Any:
+        text = os.environ.get(var, "").strip()
+        if not text and cast is not list and default is not self.NOTSET:
+            return default
+        if cast is bool:
+            if text.lower() not in _TRUE | _FALSE:
+                raise ImproperlyConfigured(f"{var} must be true or false, and is neither.")
+            return text.lower() in _TRUE
+        try:
+            return super().get_value(var, cast, default, parse_default)
+        except ValueError as error:
+            raise ImproperlyConfigured(f"{var} must be a number, and is none.") from error
+
+
+env = Environment()
 
 if not os.environ.get("GUIDON_IGNORE_DOTENV"):
     environ.Env.read_env(BASE_DIR / ".env")
@@ -54,9 +84,6 @@ INSECURE_SECRETS = frozenset(
     }
 )
 """Secrets that production refuses: empty, the development key, and what `.env.example` shows."""
-
-_TRUE = frozenset({"true", "yes", "on", "1", "y", "ok"})
-_FALSE = frozenset({"false", "no", "off", "0", "n"})
 
 
 def whole(name: str, default: int) -> int | str:

@@ -139,6 +139,69 @@ def test_every_variable_is_described_and_no_other() -> None:
     assert "FORCE_FLAG_" in example
 
 
+def described() -> dict[str, str]:
+    """The variables of `.env.example`, with the values that it shows."""
+    return dict(re.findall(r"^#([A-Z_]+)=(.*)", (ROOT / ".env.example").read_text(), re.MULTILINE))
+
+
+SHOWN = """
+import json, django.conf as c, config.gunicorn as g
+s = c.settings
+names = [n for n in dir(s) if n.isupper() and n not in {"FEATUREFLAGS"}]
+print(json.dumps([{n: getattr(s, n) for n in names}, s.FEATUREFLAGS, g.bind, g.workers], default=str))
+"""
+
+
+def shown(var_dir: Path, **changes: str | None) -> str:
+    nothing: dict[str, str | None] = dict.fromkeys(described())
+    nothing |= {"GUIDON_IGNORE_DOTENV": "1", "GUIDON_VAR_DIR": str(var_dir)}
+    nothing["DJANGO_SETTINGS_MODULE"] = "config.settings.development"
+    ended = processes.manage(nothing | changes, "shell", "--verbosity=0", "--command", SHOWN)
+    assert ended.returncode == 0, ended.stderr
+    return ended.stdout
+
+
+def test_an_empty_variable_is_a_missing_one(tmp_path: Path) -> None:
+    """A list may be empty on purpose."""
+    lists = {"ALLOWED_HOSTS", "LAUNCHDARKLY_PRIVATE_ATTRIBUTES", "LAUNCHDARKLY_ATTRIBUTES"}
+    apart = {"DJANGO_SETTINGS_MODULE", "GUIDON_IGNORE_DOTENV", "GUIDON_VAR_DIR"}
+    empty: dict[str, str | None] = dict.fromkeys(set(described()) - lists - apart, "")
+    assert shown(tmp_path, **empty) == shown(tmp_path)
+
+
+def test_an_empty_variable_does_not_weaken_production(tmp_path: Path) -> None:
+    code = (
+        "from django.conf import settings as s; print(s.SECURE_SSL_REDIRECT, s.SECURE_HSTS_SECONDS)"
+    )
+    ended = manage(
+        tmp_path,
+        *("shell", "--verbosity=0", "--command", code),
+        SECURE_SSL_REDIRECT="",
+        SECURE_HSTS_SECONDS="",
+        INSECURE_HTTP="",
+    )
+    assert ended.stdout.split() == ["True", "31536000"], ended.stderr
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("DATABASE_URL", "mysql://guidon:hidden@127.0.0.1/guidon"),
+        ("DATABASE_URL", "hidden"),
+        ("DATABASE_URL", "postgres://"),
+        ("SECURE_SSL_REDIRECT", "ture"),
+        ("SECURE_HSTS_SECONDS", "a year"),
+        ("CONN_MAX_AGE", "1m"),
+    ],
+)
+def test_a_value_that_cannot_be_read_is_named(tmp_path: Path, variable: str, value: str) -> None:
+    ended = manage(tmp_path, "check", **{variable: value})
+    last = ended.stderr.strip().splitlines()[-1]
+    assert ended.returncode == 1
+    assert last.startswith(f"django.core.exceptions.ImproperlyConfigured: {variable} "), last
+    assert "hidden" not in ended.stderr
+
+
 def test_the_example_changes_nothing_when_it_is_copied_as_it_is() -> None:
     lines = (ROOT / ".env.example").read_text().splitlines()
     assert [line for line in lines if line and not line.startswith("#")] == []
