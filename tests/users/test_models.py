@@ -158,7 +158,7 @@ REFUSED: list[tuple[Any, str]] = [
     ({"a": [[[[[1]]]]]}, "deeper than 5"),
     ({"a": "é" * (MAX_BYTES // 2)}, "bytes as JSON"),
     ({1: "a"}, "not a string"),
-    ({"a": {1, 2}}, "no JSON value"),
+    ({"a": {1, 2}}, "not a JSON value"),
 ]
 
 

@@ -36,9 +36,9 @@ def options_of_the_image() -> list[str]:
     line = re.search(r"^CMD (\[.*\])$", DOCKERFILE.read_text(), re.MULTILINE)
     assert line is not None
     command: list[str] = json.loads(line[1])
-    assert command[:2] == ["gunicorn", "config.wsgi:application"]
-    kept = [each for each in command[2:] if not each.startswith(("--bind", "--timeout"))]
-    return [*kept, f"--timeout={TIMEOUT_SECONDS}"]
+    program, *options, application = command
+    assert (program, application) == ("gunicorn", "config.wsgi:application")
+    return [*options, f"--timeout={TIMEOUT_SECONDS}"]
 
 
 @pytest.mark.production_stack
