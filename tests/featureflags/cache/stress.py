@@ -10,19 +10,22 @@ from __future__ import annotations
 
 import queue
 import random
+import sqlite3
 import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
+from contextlib import closing, suppress
 from typing import Any
 
 import django
+import psycopg
 
 django.setup()
 
 # ruff: noqa: E402 - models can be imported only now
 from django.contrib.auth.models import Group
-from django.db import transaction
+from django.db import OperationalError, connection, transaction
 from django.utils import timezone
 
 from featureflags.cache import read_through, snapshot_store
@@ -30,6 +33,7 @@ from featureflags.cache.backends.protocol import Done
 from featureflags.cache.unit_of_work import unit_of_work
 from featureflags.evaluation.resolve import contexts_for, resolve
 from featureflags.warming import batches
+from tests.emptying import empty_caches
 from users.models import User
 
 PAUSE_SECONDS = 0.02
@@ -91,9 +95,59 @@ def change_and_think_better_of_it(user: User) -> None:
         transaction.set_rollback(True)
 
 
+RAW = "UPDATE users_user SET name = '{name}' WHERE email = '{email}'"
+
+
+def write_raw_sql(user: User) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(RAW.format(name=f"Raw {chance.random()}", email=user.email))
+
+
+def upsert(user: User) -> None:
+    user.name = f"Upsert {chance.random()}"
+    User.objects.bulk_create(
+        [user], update_conflicts=True, update_fields=["name"], unique_fields=["id"]
+    )
+
+
+def write_as_another_program(user: User) -> None:
+    """On a connection of its own, which knows nothing of Guidon."""
+    sql = RAW.format(name=f"Foreign {chance.random()}", email=user.email)
+    settings = connection.settings_dict
+    if connection.vendor == "sqlite":
+        with closing(sqlite3.connect(settings["NAME"], timeout=20)) as foreign, foreign:
+            foreign.execute(sql)
+        return
+    with psycopg.connect(
+        dbname=settings["NAME"],
+        user=settings["USER"],
+        password=settings["PASSWORD"],
+        host=settings["HOST"],
+        port=settings["PORT"],
+    ) as other:
+        other.execute(sql)
+
+
+def write_at_repeatable_read(user: User) -> None:
+    """A write from an older snapshot, which may be refused."""
+    with suppress(OperationalError), transaction.atomic():
+        if connection.vendor == "postgresql":
+            with connection.cursor() as cursor:
+                cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+        resolve(str(user.pk))
+        time.sleep(chance.random() * PAUSE_SECONDS)
+        write_raw_sql(user)
+
+
+def lose_the_cache(_user: User) -> None:
+    """As an eviction of everything."""
+    empty_caches("featureflags")
+
+
 WRITES = (
     *(change_role, change_name, change_metadata, change_groups, rename_group, see),
-    change_and_think_better_of_it,
+    *(write_raw_sql, upsert, write_as_another_program, write_at_repeatable_read),
+    *(lose_the_cache, change_and_think_better_of_it),
 )
 
 
