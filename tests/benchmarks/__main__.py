@@ -23,6 +23,7 @@ BENCHMARKS = {
     "impact": "the preview of a changed segment on PostgreSQL, compared with a query for each number",
     "members": "a page of a segment's members on PostgreSQL, compared with a count and an OFFSET",
     "warming": "a cache warm-up, compared with a simple loop and with a pipeline written by hand",
+    "writes": "a save, and updates of 1 to 200,000 users, beside Django's own without triggers",
     "store": "one evaluation by the SDK, on its own store and on ours",
 }
 
@@ -56,7 +57,13 @@ def main() -> int:
         for name in chosen.names or BENCHMARKS:
             print(f"\n== {name}: {BENCHMARKS[name]}", flush=True)
             written = Path(folder) / f"{name}.json"
-            wants_users = chosen.users and name in {"counting", "impact", "members", "warming"}
+            wants_users = chosen.users and name in {
+                "counting",
+                "impact",
+                "members",
+                "warming",
+                "writes",
+            }
             extra = ["--users", str(chosen.users)] if wants_users else []
             command = [sys.executable, "-m", f"tests.benchmarks.{name}", "--json", str(written)]
             failed |= subprocess.run([*command, *extra], check=False).returncode != 0
