@@ -12,10 +12,11 @@ from featureflags.cache.snapshot_store import (
     CacheRead,
     PendingGet,
     backend,
+    decoded,
     is_paused,
     report_failure,
 )
-from featureflags.capture.own_writes import is_writing
+from featureflags.capture.own_writes import is_writing, unsettled
 
 SECONDS = 0.5
 """How long a reply is awaited. Then the cache counts as failed, as after a time-out of a socket."""
@@ -24,7 +25,7 @@ SECONDS = 0.5
 async def aget(keys: Collection[str]) -> CacheRead | None:
     """As `begin_get`; None where a thread is needed: no connection yet, or no answer in time."""
     cache = backend()
-    if cache is None or is_paused() or is_writing():
+    if cache is None or is_paused() or (unsettled and is_writing()):
         return None
     async with cache.turn() as is_connected:
         if not is_connected:
@@ -33,7 +34,7 @@ async def aget(keys: Collection[str]) -> CacheRead | None:
         try:
             if not await pending.ready(SECONDS):
                 return None
-            return pending.result()
+            return decoded(pending.result())
         finally:
             pending.discard()
 

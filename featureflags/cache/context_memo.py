@@ -14,7 +14,9 @@ from typing import Any
 import msgspec
 from django.core.signals import setting_changed
 
-from featureflags.contexts.building import UserContext
+from featureflags.cache.compiled_rules import LoadedRuleset
+from featureflags.contexts.building import UserContext, user_context
+from featureflags.contexts.results import ContextSource, Degradation
 from featureflags.segments.ruleset import Ruleset
 from users.snapshots import UserSnapshot
 
@@ -33,6 +35,29 @@ class _Computed:
 
 
 _computed = _Computed(None)
+
+
+def context_of(
+    snapshot: UserSnapshot,
+    rules: LoadedRuleset,
+    source: ContextSource,
+    *degraded: Degradation,
+    remember: bool = True,
+) -> UserContext:
+    """The context of a snapshot by these rules; computed only if it is not remembered."""
+    if rules.degraded is not None:
+        degraded = (*degraded, rules.degraded)
+    if degraded or not remember:
+        now = time.time_ns() // 1000
+        return user_context(snapshot, rules.ruleset, now, source=source, degraded=degraded)
+    context = recall(snapshot, rules.ruleset)
+    if context is None:
+        now = time.time_ns() // 1000
+        context = user_context(snapshot, rules.ruleset, now, source=source)
+        keep(snapshot, rules.ruleset, context)
+    elif context.source is not source:
+        context = msgspec.structs.replace(context, source=source)
+    return context
 
 
 def recall(snapshot: UserSnapshot, ruleset: Ruleset) -> UserContext | None:

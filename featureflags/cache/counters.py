@@ -98,7 +98,9 @@ class DailyCounts:
 
 flag_usage = DailyCounts("flag-usage")
 flag_answers = DailyCounts("flag-answers")
-_flush_at = time.monotonic() + FLUSH_SECONDS
+due_at = [time.monotonic() + FLUSH_SECONDS]
+"""When the counts are to be merged next, on the monotonic clock. A list, so that others see it move."""
+FOUND_NAMES = {each: f"{FOUND}{each.value}" for each in ContextSource}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,7 +138,7 @@ class AnswerCounts:
 
 def count_found(sources: Iterable[ContextSource]) -> None:
     for source, times in Counter(sources).items():
-        flag_answers.count(f"{FOUND}{source.value}", times)
+        flag_answers.count(FOUND_NAMES[source], times)
 
 
 def count_degraded(reasons: Iterable[Degradation]) -> None:
@@ -179,10 +181,9 @@ def read_answers(days: int) -> AnswerCounts:
 
 def flush_if_due() -> None:
     """Merge in a thread of its own, if the last time is FLUSH_SECONDS ago."""
-    global _flush_at  # noqa: PLW0603 - one float for the process; a race only merges twice
     now = time.monotonic()
-    if now >= _flush_at:
-        _flush_at = now + FLUSH_SECONDS
+    if now >= due_at[0]:
+        due_at[0] = now + FLUSH_SECONDS  # A race only merges twice.
         if flag_usage.pending or flag_answers.pending:
             threading.Thread(target=flush, name="flag-usage", daemon=True).start()
 
@@ -194,10 +195,13 @@ def flush() -> bool:
 
 def forget() -> None:
     """Start again from nothing; after a fork, and for tests."""
-    global _flush_at  # noqa: PLW0603 - the one place that holds it
     flag_usage.pending.clear()
     flag_answers.pending.clear()
-    _flush_at = time.monotonic() + FLUSH_SECONDS
+    due_at[0] = time.monotonic() + FLUSH_SECONDS
+
+
+"""When the counts are to be merged next, on the monotonic clock. A list, so that others see it move."""
+FOUND_NAMES = {each: f"{FOUND}{each.value}" for each in ContextSource}
 
 
 def merge_into(cache: Any, name: str, counts: Mapping[str, int]) -> bool:

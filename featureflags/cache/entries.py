@@ -82,12 +82,13 @@ def _big_number(code: int, data: memoryview) -> int:
     return int(bytes(data))
 
 
-_decode = msgspec.msgpack.Decoder(Entry, ext_hook=_big_number).decode
+decode_entry = msgspec.msgpack.Decoder(Entry, ext_hook=_big_number).decode
+"""An entry without its key."""
 
 
 def decode(user_key: str, stored: bytes) -> Entry:
     """The entry of a user. Raises msgspec.DecodeError for bytes that are no entry of this release."""
-    entry = _decode(stored)
+    entry = decode_entry(stored)
     # The struct is frozen for its readers; nobody has it yet.
     msgspec.structs.force_setattr(entry.snapshot, "key", user_key)
     return entry
@@ -107,6 +108,9 @@ def fresh_until_if_same(stored: bytes, epoch: int, snapshot: bytes) -> int:
         return 0
     fresh_until = int.from_bytes(stored[2:10], "big")
     return fresh_until if stored[:HEAD] == head(fresh_until, epoch) else 0
+
+
+USER_PREFIX: Final = f"{USER[0]}{SNAPSHOT_VERSION}:"
 
 
 def name_of(key: str, kind: str = USER) -> str:

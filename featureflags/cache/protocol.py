@@ -26,11 +26,11 @@ from collections.abc import Collection, Iterable, Sequence
 
 from django.db import DatabaseError, transaction
 
-from featureflags.cache import outbox, snapshot_store
+from featureflags.cache import fills, outbox, snapshot_store
 from featureflags.cache.entries import decode_version
 from featureflags.cache.outbox import InForce, OutboxRow
-from featureflags.cache.snapshot_store import CacheRead, begin_get, with_state
-from featureflags.capture.own_writes import is_writing
+from featureflags.cache.snapshot_store import CacheRead, with_state
+from featureflags.capture.own_writes import is_writing, unsettled
 from featureflags.capture.statements import RULES
 from featureflags.core.database import in_transaction, primary
 from featureflags.core.monitoring import report
@@ -47,22 +47,24 @@ def read(keys: Collection[str]) -> CacheRead:
     One round trip for a hit, two for a miss. Hidden SQL: one query every `VERSION_SECONDS`, or where
     the cache does not answer. Never raises: `database_failed` says that the database did not answer.
     """
-    return complete(begin_get(keys).result())
+    return complete(snapshot_store.get(keys))
 
 
 def complete(found: CacheRead) -> CacheRead:
     """`read`, from what the cache holds."""
-    if is_writing():
+    if unsettled and is_writing():
         return _from_database(with_state(found, failed=True, is_own=True))
     if found.version is None:
         found = _renewed(found)
-    return found if found.database_failed else snapshot_store.lease(found)
+    if len(found.stored) == len(found.keys) or found.database_failed:
+        return found
+    return snapshot_store.lease(found)
 
 
 def fill(source: CacheRead, snapshots: Iterable[UserSnapshot], *, is_current: bool) -> None:
     """Store snapshots whose rows were read after `source`, if the query says that it `is_current`."""
     if is_current and not source.is_own:
-        snapshot_store.put(source, snapshots)
+        fills.put(source, snapshots)
 
 
 def tell(rows: Sequence[OutboxRow], heard: Sequence[int] = ()) -> bool:
@@ -133,7 +135,7 @@ def _again(found: CacheRead, version: str, epoch: int) -> CacheRead:
     """The entries as they are now: what was read before the renewal may have been told since."""
     if not found.keys:
         return with_state(found, version=version, epoch=epoch)
-    return with_state(begin_get(found.keys).result(), version=version, epoch=epoch)
+    return with_state(snapshot_store.get(found.keys), version=version, epoch=epoch)
 
 
 def _epoch_for(state: InForce, identity: str) -> int | None:

@@ -2,7 +2,6 @@
 
     read = begin_get(keys).result()      the version and what is stored for these keys
     read = lease(read)                   a lease where nothing was stored
-    put(read, entries)                   compare-and-swap over what `read` has seen
     remove(keys, kind)                   after a write
     lease_version(), publish(…)          the version, renewed from the database
 
@@ -15,7 +14,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final, cast
 
 import msgspec
@@ -23,14 +22,14 @@ from django.core.cache import caches
 
 from featureflags.cache.backends.protocol import Reply, SharedCache
 from featureflags.cache.entries import (
+    LEASE,
     USER,
+    USER_PREFIX,
     VERSION_NAME,
     Entry,
-    decode,
+    decode_entry,
     decode_version,
-    encode,
     encode_version,
-    is_lease,
     name_of,
     names_to_remove,
     new_lease,
@@ -67,29 +66,24 @@ class CacheRead(msgspec.Struct, kw_only=True):
     """The database was asked for the version and failed: do not ask it again at once."""
     is_own: bool = False
     """The transaction at hand has written: what it sees is not committed."""
-    decoded: tuple[dict[str, UserSnapshot], dict[str, UserSnapshot]] | None = None
+    fresh: Mapping[str, UserSnapshot] = {}
+    """The snapshots that may be used, by key; set by `decoded`."""
+    spare: Mapping[str, UserSnapshot] = {}
+    """Snapshots past their time or of another epoch: for when the database is down."""
 
-    @property
-    def fresh(self) -> Mapping[str, UserSnapshot]:
-        """The snapshots that may be used, by key."""
-        return self._decoded()[0]
 
-    @property
-    def spare(self) -> Mapping[str, UserSnapshot]:
-        """Snapshots past their time or of another epoch: for when the database is down."""
-        return self._decoded()[1]
-
-    def _decoded(self) -> tuple[dict[str, UserSnapshot], dict[str, UserSnapshot]]:
-        if self.decoded is None:
-            fresh: dict[str, UserSnapshot] = {}
-            spare: dict[str, UserSnapshot] = {}
-            now = now_in_microseconds()
-            for key, stored in self.stored.items():
-                if (entry := _entry(key, stored)) is not None:
-                    is_fresh = entry.epoch == self.epoch and now < entry.fresh_until
-                    (fresh if is_fresh and not self.failed else spare)[key] = entry.snapshot
-            self.decoded = fresh, spare
-        return self.decoded
+def decoded(read: CacheRead) -> CacheRead:
+    """The same read, with `fresh` and `spare`."""
+    fresh: dict[str, UserSnapshot] = {}
+    spare: dict[str, UserSnapshot] = {}
+    now = time.time_ns() // 1000
+    epoch = None if read.failed else read.epoch
+    for key, stored in read.stored.items():
+        if not stored.startswith(LEASE) and (entry := entry_of(key, stored)) is not None:
+            is_fresh = entry.epoch == epoch and now < entry.fresh_until
+            (fresh if is_fresh else spare)[key] = entry.snapshot
+    read.fresh, read.spare = fresh, spare
+    return read
 
 
 class PendingGet:
@@ -102,7 +96,7 @@ class PendingGet:
         self._reply: Reply[list[bytes | None]] | None = None
         if self._began < _paused_until or (cache := backend()) is None:
             return
-        names = [name_of(key) for key in keys]
+        names = [USER_PREFIX + key for key in keys]
         try:
             if leases:
                 self._reply = cache.send_read([VERSION_NAME], names, new_lease(), LEASE_SECONDS)
@@ -121,13 +115,7 @@ class PendingGet:
         except Exception as error:  # noqa: BLE001 - each backend raises errors of its own
             report_failure("read", error)
             return CacheRead(keys=self._keys, began=self._began, failed=True)
-        stored = {
-            key: value for key, value in zip(self._keys, values, strict=True) if value is not None
-        }
-        known, epoch = decode_version(version) or (None, None)
-        return CacheRead(
-            keys=self._keys, began=self._began, stored=stored, version=known, epoch=epoch
-        )
+        return _as_read(self._keys, self._began, version, values)
 
     async def ready(self, seconds: float) -> bool:
         """Whether `result` need not wait any more, awaited for so long at most."""
@@ -143,57 +131,42 @@ class PendingGet:
             reply.discard()
 
 
-class PendingPut:
-    """A write that was sent."""
-
-    __slots__ = ("_reply", "_written")
-
-    def __init__(self, read: CacheRead, entries: Mapping[str, bytes], fresh_until: int) -> None:
-        self._reply: Reply[int] | None = None
-        cache = None if read.failed else backend()
-        self._written: int | None = None if cache is None else 0
-        swaps = {
-            name_of(key): (read.stored[key], entry)
-            for key, entry in entries.items()
-            if key in read.stored
-        }
-        if cache is None or not swaps:
-            return
-        try:
-            self._reply = cache.send_swap(swaps, _kept_seconds(fresh_until))
-        except Exception as error:  # noqa: BLE001 - each backend raises errors of its own
-            self._fail(error)
-
-    def result(self) -> int | None:
-        """How many were written: what has changed since `read` stays as it is. None: failed."""
-        reply, self._reply = self._reply, None
-        if reply is not None:
-            try:
-                self._written = reply.result()
-            except Exception as error:  # noqa: BLE001 - each backend raises errors of its own
-                self._fail(error)
-        return self._written
-
-    def discard(self) -> None:
-        """Discard a pending reply. Does nothing after `result`."""
-        reply, self._reply = self._reply, None
-        if reply is not None:
-            reply.discard()
-
-    def _fail(self, error: Exception) -> None:
-        report_failure("fill", error)
-        self._written = None
-
-
 _paused_until = 0.0
+NOTHING: Final = (None, None)
+_versions: dict[bytes | None, tuple[str, int]] = {}
+"""The version that was decoded last: it is the same nearly always."""
+
+
+def get(keys: Collection[str]) -> CacheRead:
+    """The version and what is stored for these keys, decoded: one round trip."""
+    began = time.monotonic()
+    if began < _paused_until or (cache := backend()) is None:
+        return CacheRead(keys=keys, began=began, failed=True)
+    try:
+        version, *values = cache.read([VERSION_NAME, *map(USER_PREFIX.__add__, keys)])
+    except Exception as error:  # noqa: BLE001 - each backend raises errors of its own
+        report_failure("read", error)
+        return CacheRead(keys=keys, began=began, failed=True)
+    return decoded(_as_read(keys, began, version, values))
 
 
 def begin_get(keys: Collection[str], *, leases: bool = False) -> PendingGet:
-    """Read the version and what is stored for these keys: one round trip.
+    """`get`, sent and not awaited; `decoded` is for the caller.
 
     With `leases`, a lease is left in the same round trip where nothing was stored.
     """
     return PendingGet(keys, leases=leases)
+
+
+def _as_read(
+    keys: Collection[str], began: float, version: bytes | None, values: Sequence[bytes | None]
+) -> CacheRead:
+    stored = {key: value for key, value in zip(keys, values, strict=True) if value is not None}
+    known, epoch = _versions.get(version, NOTHING)
+    if known is None and (published := decode_version(version)) is not None:
+        _versions.clear()
+        known, epoch = _versions[version] = published
+    return CacheRead(keys=keys, began=began, stored=stored, version=known, epoch=epoch)
 
 
 def lease(read: CacheRead) -> CacheRead:
@@ -208,16 +181,7 @@ def lease(read: CacheRead) -> CacheRead:
         report_failure("lease", error)
         return read
     leased = {key: value for key, value in zip(missing, found, strict=True) if value is not None}
-    return with_state(read, stored={**read.stored, **leased})
-
-
-def put(read: CacheRead, snapshots: Iterable[UserSnapshot]) -> int | None:
-    """Write snapshots whose rows were read after `read`; see `PendingPut.result`."""
-    if read.failed or read.epoch is None:
-        return None
-    fresh_until, epoch = fresh_until_now(), read.epoch
-    entries = {each.key: encode(fresh_until, epoch, each) for each in snapshots}
-    return PendingPut(read, entries, fresh_until).result()
+    return msgspec.structs.replace(read, stored={**read.stored, **leased})
 
 
 def remove(keys: Collection[str], kind: str = USER) -> str | None:
@@ -256,17 +220,8 @@ def publish(seen: bytes, version: str, epoch: int) -> None:
 
 
 def with_state(read: CacheRead, **changes: Any) -> CacheRead:
-    """The same read, with what else is known now."""
-    return msgspec.structs.replace(read, decoded=None, **changes)
-
-
-def now_in_microseconds() -> int:
-    return time.time_ns() // 1000
-
-
-def fresh_until_now() -> int:
-    """Until when an entry that is written now may be used, in µs since the epoch."""
-    return now_in_microseconds() + app_settings().snapshot_seconds * 1_000_000
+    """The same read, decoded, with what else is known now."""
+    return decoded(msgspec.structs.replace(read, **changes))
 
 
 def is_paused() -> bool:
@@ -309,18 +264,13 @@ def _remove(names: Collection[str]) -> str | None:
         return None
 
 
-def _entry(key: str, stored: bytes) -> Entry | None:
-    """A stored entry; None for a lease, and for what another release may have written."""
-    if is_lease(stored):
-        return None
+def entry_of(key: str, stored: bytes) -> Entry | None:
+    """A stored entry; None for what another release may have written."""
     try:
-        return decode(key, stored)
+        entry = decode_entry(stored)
     except msgspec.DecodeError as error:
         report(logger, "cache_undecodable", "An entry of the cache is not ours: %s", error)
         return None
-
-
-def _kept_seconds(fresh_until: int) -> float:
-    """How long an entry stays: its spare time too, since a fill replaces it atomically."""
-    left = fresh_until / 1e6 - time.time()
-    return max(1.0, left + app_settings().spare_seconds)
+    # The struct is frozen for its readers; nobody has it yet.
+    msgspec.structs.force_setattr(entry.snapshot, "key", key)
+    return entry

@@ -9,21 +9,29 @@ from __future__ import annotations
 
 import sys
 import uuid
-from collections.abc import Collection, Hashable, Iterator
+from collections.abc import Callable, Collection, Hashable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from time import time_ns
+from time import monotonic, time_ns
 
 from django.http import HttpRequest
 
-from featureflags.cache import counters
-from featureflags.cache.compiled_rules import LoadedRuleset
-from featureflags.capture.own_writes import is_writing
+from featureflags.cache.compiled_rules import LoadedRuleset, current_ruleset, recent_ruleset
+from featureflags.cache.counters import due_at, flush_if_due
+from featureflags.cache.snapshot_store import CacheRead
+from featureflags.capture.own_writes import is_writing, unsettled
 from featureflags.contexts.building import UserContext
+from featureflags.contexts.results import Degradation
+from featureflags.core.types import MICROSECONDS_PER_SECOND
 from users.models import User
 
 MAX_CONTEXTS = 10_000
 """A batch may be long: a memo that is full starts again."""
+
+
+RETRY_AFTER = MICROSECONDS_PER_SECOND
+"""Within a unit, the database is asked again so long after it failed (µs): a page that asks for
+ten flags waits once for a server that hangs."""
 
 
 class UnitOfWork:
@@ -39,16 +47,29 @@ class UnitOfWork:
         self._contexts: dict[Hashable, tuple[UserContext, int]] = {}
         """With the instant (ns) until which each may be used."""
 
-    def ruleset(self, now: int) -> LoadedRuleset | None:
-        """The rules that this unit has read, unless they were to hold only until before `now`."""
-        if self._ruleset_until is not None and now >= self._ruleset_until:
+    def known_rules(self) -> LoadedRuleset | None:
+        """The rules that this unit has read, unless they were the last known ones a while ago."""
+        if self._ruleset_until is not None and time_ns() >= self._ruleset_until:
             return None
         return self._ruleset
 
-    def keep_ruleset(self, loaded: LoadedRuleset, until: int | None) -> None:
-        """Use these rules until the end of the unit, or until an instant (µs)."""
-        if not is_writing():
-            self._ruleset, self._ruleset_until = loaded, until
+    def rules(self, read: CacheRead | Callable[[], CacheRead]) -> LoadedRuleset:
+        """The rules that this unit has read, else those in force by `read`, which it keeps.
+
+        A `read` that is a function is called only if `recent_ruleset` does not save it. Rules that may
+        not be in force are kept for RETRY_AFTER only.
+        """
+        known = self._ruleset
+        if known is None or ((until := self._ruleset_until) is not None and time_ns() >= until):
+            if isinstance(read, CacheRead):
+                known = current_ruleset(read)
+            else:
+                known = recent_ruleset() or current_ruleset(read())
+            if not (unsettled and is_writing()):
+                self._ruleset = known
+                is_sure = known.degraded is None
+                self._ruleset_until = None if is_sure else time_ns() + RETRY_AFTER * 1000
+        return known
 
     def recall(self, subject: object, visitor: str | None = None) -> UserContext | None:
         """The context of a user, or of the key of one (text as it is written everywhere, or a UUID).
@@ -77,17 +98,20 @@ class UnitOfWork:
         subject: User | uuid.UUID | str,
         visitor: str | None,
         context: UserContext,
-        until: int | None,
     ) -> None:
-        """Remember a context, until an instant (µs; None: the end of the unit).
+        """Remember a context until it changes by itself; what failed for RETRY_AFTER, since it may heal.
 
         It is found by the subject, and by the same user's key as text, as a UUID, or loaded.
         """
-        if is_writing():
+        if (unsettled and is_writing()) or Degradation.NO_SUCH_USER in context.degraded:
             return
         if len(self._contexts) >= MAX_CONTEXTS:
             self._contexts.clear()
-        kept = (context, sys.maxsize if until is None else until * 1000)
+        until = context.valid_until
+        ends = sys.maxsize if until is None else until * 1000
+        if context.degraded:
+            ends = time_ns() + RETRY_AFTER * 1000
+        kept = (context, ends)
         key = context.context.key
         names: tuple[Hashable, ...] = (key, subject) if type(subject) is str else (key,)
         if (number := _number(subject, key)) is not None:
@@ -130,6 +154,10 @@ def _number(subject: User | uuid.UUID | str, key: str) -> int | None:
 _unit: ContextVar[UnitOfWork | None] = ContextVar("featureflags_unit", default=None)
 
 
+unit_or_ended = _unit.get
+"""As `current_unit`, or a unit that has ended, which recalls nothing: for a path where a call counts."""
+
+
 def current_unit() -> UnitOfWork | None:
     """The unit of work at hand, or None."""
     unit = _unit.get()
@@ -149,4 +177,5 @@ def unit_of_work(request: HttpRequest | None = None) -> Iterator[UnitOfWork]:
     finally:
         unit.end()
         _unit.reset(token)
-        counters.flush_if_due()
+        if monotonic() >= due_at[0]:
+            flush_if_due()

@@ -181,6 +181,8 @@ class _Ear:
 
 _writing: WeakSet[_Ear] = WeakSet()
 """Those with something written. Nearly always empty."""
+unsettled = _writing
+"""The same, for a path where a call counts: nearly always empty, and then nobody is writing."""
 
 
 class _ListeningLock:

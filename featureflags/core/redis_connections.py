@@ -83,7 +83,7 @@ class _Deadlines(AbstractConnection):
                 budget.spend_redis(began)
 
     def _ask(self) -> None:
-        if not self.is_probe and REDIS.is_silent:
+        if REDIS.outage is not None and not self.is_probe and REDIS.is_silent:
             if not REDIS.may_ask():
                 raise RedisTimeoutError("Redis is known to be silent: it was not asked")
             self.is_probe = True

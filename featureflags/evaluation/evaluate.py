@@ -28,7 +28,7 @@ from featureflags.flags.overrides import (
 )
 from featureflags.flags.value_types import MISMATCH, JSONDefault, in_type_of
 from featureflags.launchdarkly import evaluator
-from featureflags.launchdarkly.client import is_looking
+from featureflags.launchdarkly.client import detail_of, is_looking
 from featureflags.launchdarkly.evaluator import Answer
 
 logger = logging.getLogger(__name__)
@@ -59,7 +59,7 @@ def evaluate_boolean(
     if context.degraded or in_force or forced_flags():
         answer = _ask(key, context, fallback)
     else:
-        detail = evaluator.detail_of(key, context.context, fallback)
+        detail = detail_of(key, context.context, fallback)
         value = detail.value
         if (
             (value is True or value is False)
@@ -111,7 +111,7 @@ def _ask(key: str, context: UserContext, fallback: JSONValue) -> Answer:
     """What is forced, else what LaunchDarkly says; counted, if such a flag is known."""
     answer = _forced(key) if in_force or forced_flags() else None
     if answer is None:
-        detail = evaluator.detail_of(key, context.context, fallback)
+        detail = detail_of(key, context.context, fallback)
         answer = evaluator.answer_of(detail, fallback)
     return _counted(key, answer)
 

@@ -13,43 +13,40 @@ Nothing here raises into a page because a server is down, and nothing that faile
 from __future__ import annotations
 
 import logging
+import re
 import uuid
 from collections.abc import Iterable
-from time import time_ns
 
 import msgspec
 from django.db import DatabaseError
 from django.http import HttpRequest
 
-from featureflags.cache import context_memo, counters, protocol
+from featureflags.cache import context_memo, protocol
 from featureflags.cache.compiled_rules import LoadedRuleset, current_ruleset, recent_ruleset
+from featureflags.cache.counters import FOUND_NAMES, count_found, flag_answers
 from featureflags.cache.read_through import read_and_fill, read_rows
 from featureflags.cache.snapshot_store import CacheRead
-from featureflags.cache.unit_of_work import UnitOfWork, current_unit
+from featureflags.cache.unit_of_work import UnitOfWork, current_unit, unit_or_ended
 from featureflags.contexts.building import (
     UserContext,
     bare_context,
-    user_context,
     visitor_context,
     with_anonymous_key,
 )
 from featureflags.contexts.results import ContextSource, Degradation
 from featureflags.core.monitoring import report
-from featureflags.core.types import MICROSECONDS_PER_SECOND
 from featureflags.evaluation.arguments import Subject, canonical_key
 from featureflags.evaluation.subjects import identify
 from featureflags.evaluation.visitors import note_own_user
 from featureflags.launchdarkly.client import is_looking
 from users.models import User
 from users.selectors import UnreadableUser, snapshot_of
-from users.snapshots import UserSnapshot
 
 logger = logging.getLogger(__name__)
 
-RETRY_AFTER = MICROSECONDS_PER_SECOND
-"""Within a unit, the database is asked again so long after it failed (µs): a page that asks for
-ten flags waits once for a server that hangs."""
+answers = flag_answers.pending
 
+CANONICAL = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}").fullmatch
 _PLAIN = frozenset({User, str, uuid.UUID})
 """Types that identify a user by themselves."""
 
@@ -91,16 +88,16 @@ def look_up(
         if who.user is None:
             return visitor_context(who.visitor, *who.degraded)
         user, visitor, keep_row = who.user, who.visitor, who.keep_row
-    unit = current_unit()
+    unit = unit_or_ended()
     if unit is not None and (known := unit.recall(user, visitor)) is not None:
         return known
-    return Unresolved(user, visitor, keep_row, unit)
+    return Unresolved(user, visitor, keep_row, current_unit())
 
 
 def keys_to_read(found: Unresolved) -> list[str] | None:
     """What `make` reads from the cache; None: nothing, not even the version."""
     if not isinstance(found.user, User):
-        return [canonical_key(found.user)]
+        return [_key_of(found.user)]
     if _known_rules(found.unit) is not None:
         return None
     return [str(found.user.pk)] if found.keep_row else []
@@ -109,15 +106,28 @@ def keys_to_read(found: Unresolved) -> list[str] | None:
 def make(found: Unresolved, read: CacheRead | None = None) -> UserContext:
     """The context, which the unit keeps. `read`: what the cache holds of `keys_to_read`."""
     user, visitor, unit = found.user, found.visitor, found.unit
-    note_own_user(user)
+    if unit is not None and unit.request is not None:
+        note_own_user(user)
     if isinstance(user, User):
         context = _of_loaded(user, unit, read, keep_row=found.keep_row)
     else:
-        key = canonical_key(user)
-        context = _of_keys([key], unit, read)[key]
+        key = _key_of(user)
+        read = read or protocol.read([key])
+        rules = unit.rules(read) if unit is not None else current_ruleset(read)
+        snapshot = read.fresh.get(key)
+        if snapshot is not None:
+            context = context_memo.context_of(snapshot, rules, ContextSource.CACHE)
+        else:
+            context = _from_database([key], read, rules)[key]
+        if not is_looking():
+            try:
+                answers[FOUND_NAMES[context.source]] += 1
+            except KeyError:
+                count_found([context.source])
     if visitor is not None:
         context = with_anonymous_key(context, visitor)
-    _keep(unit, user, visitor, context)
+    if unit is not None:
+        unit.keep(user, visitor, context)
     return context
 
 
@@ -130,10 +140,32 @@ def contexts_for(keys: Iterable[str]) -> dict[str, UserContext]:
         found = {key: known for key in wanted if (known := unit.recall(key)) is not None}
     missing = [key for key in wanted if key not in found]
     if missing:
-        for key, context in _of_keys(missing, unit).items():
-            found[key] = context
-            _keep(unit, key, None, context)
+        found.update(_of_keys(missing, unit))
     return {key: found[key] for key in wanted}
+
+
+def _of_keys(keys: list[str], unit: UnitOfWork | None) -> dict[str, UserContext]:
+    read = protocol.read(keys)
+    rules = unit.rules(read) if unit is not None else current_ruleset(read)
+    contexts = {
+        # A batch would push out of the memo of contexts the users who come back.
+        key: context_memo.context_of(snapshot, rules, ContextSource.CACHE, remember=False)
+        for key, snapshot in read.fresh.items()
+    }
+    missing = [key for key in keys if key not in contexts]
+    if missing:
+        contexts.update(_from_database(missing, read, rules))
+    if not is_looking():
+        count_found(context.source for context in contexts.values())
+    if unit is not None:
+        for key, context in contexts.items():
+            unit.keep(key, None, context)
+    return contexts
+
+
+def _key_of(user: uuid.UUID | str) -> str:
+    """`canonical_key`, which nearly every key is already."""
+    return user if type(user) is str and CANONICAL(user) else canonical_key(user)
 
 
 def _of_loaded(
@@ -142,45 +174,32 @@ def _of_loaded(
     """From the row that the caller has loaded, as it is."""
     if user.pk is None:
         raise ValueError("The user has no primary key, so that there is no key for their context.")
-    key = canonical_key(str(user.pk))
     try:
         snapshot = snapshot_of(user)
     except DatabaseError as error:
         # The user was loaded without their groups, or with columns left out.
         protocol.report_database(error)
-        return _of_keys([key], unit)[key]
+        return make(Unresolved(str(user.pk), None, keep_row=False, unit=unit))
     except UnreadableUser as error:
         message = "The field %r of a loaded user cannot be read. The stored user was used."
         report(logger, f"user_unreadable:{error.field}", message, error.field)
-        stored = _of_keys([key], unit)[key]
+        stored = make(Unresolved(str(user.pk), None, keep_row=False, unit=unit))
         degraded = (*stored.degraded, Degradation.USER_UNREADABLE)
         return msgspec.structs.replace(stored, degraded=degraded)
-    rules = _known_rules(unit)
-    if rules is None:
-        read = read or protocol.read([key] if keep_row else ())
-        if keep_row and not read.failed and key not in read.fresh:
+    key = snapshot.key
+
+    def read_now() -> CacheRead:
+        found = read or protocol.read([key] if keep_row else ())
+        if keep_row and not found.failed and key not in found.fresh:
             # From the row: a loaded user may carry changes that are never saved.
-            read_and_fill([key], read)
-        rules = _rules(unit, read)
-    return _context(snapshot, rules, ContextSource.LOADED)
+            read_and_fill([key], found)
+        return found
 
-
-def _of_keys(
-    keys: list[str], unit: UnitOfWork | None, read: CacheRead | None = None
-) -> dict[str, UserContext]:
-    read = read or protocol.read(keys)
-    rules = _known_rules(unit, lately=False) or _rules(unit, read)
-    contexts = {
-        # A batch would only push out users who come back.
-        key: _context(snapshot, rules, ContextSource.CACHE, remember=len(keys) == 1)
-        for key, snapshot in read.fresh.items()
-    }
-    missing = [key for key in keys if key not in contexts]
-    if missing:
-        contexts.update(_from_database(missing, read, rules))
-    if not is_looking():
-        counters.count_found(context.source for context in contexts.values())
-    return contexts
+    if unit is not None:
+        rules = unit.rules(read_now)
+    else:
+        rules = recent_ruleset() or current_ruleset(read_now())
+    return context_memo.context_of(snapshot, rules, ContextSource.LOADED)
 
 
 def _from_database(
@@ -190,7 +209,7 @@ def _from_database(
     if found is None:
         return {key: _last_known(key, read, rules) for key in keys}
     return {
-        key: _computed(found.snapshots[key], rules, found.source)
+        key: context_memo.context_of(found.snapshots[key], rules, found.source, remember=False)
         if key in found.snapshots
         else bare_context(key, Degradation.NO_SUCH_USER)
         for key in keys
@@ -201,60 +220,10 @@ def _last_known(key: str, read: CacheRead, rules: LoadedRuleset) -> UserContext:
     spare = read.spare.get(key)
     if spare is None:
         return bare_context(key, Degradation.USER_UNAVAILABLE)
-    return _computed(spare, rules, ContextSource.SPARE, Degradation.USER_STALE)
+    return context_memo.context_of(spare, rules, ContextSource.SPARE, Degradation.USER_STALE)
 
 
-def _known_rules(unit: UnitOfWork | None, *, lately: bool = True) -> LoadedRuleset | None:
-    """The rules that the unit has read, or that the process has read `lately`, if settings allow."""
-    known = unit.ruleset(time_ns() // 1000) if unit is not None else None
-    return recent_ruleset() if known is None and lately else known
-
-
-def _rules(unit: UnitOfWork | None, read: CacheRead) -> LoadedRuleset:
-    """The rules in force, which the unit keeps."""
-    rules = current_ruleset(read)
-    if unit is not None:
-        failed = rules.degraded is not None
-        unit.keep_ruleset(rules, time_ns() // 1000 + RETRY_AFTER if failed else None)
-    return rules
-
-
-def _context(
-    snapshot: UserSnapshot, rules: LoadedRuleset, source: ContextSource, *, remember: bool = True
-) -> UserContext:
-    """The context of a snapshot; computed only if this process has not just done so."""
-    if rules.degraded is not None or not remember:
-        return _computed(snapshot, rules, source)
-    context = context_memo.recall(snapshot, rules.ruleset)
-    if context is None:
-        context = _computed(snapshot, rules, source)
-        context_memo.keep(snapshot, rules.ruleset, context)
-    elif context.source is not source:
-        context = msgspec.structs.replace(context, source=source)
-    return context
-
-
-def _computed(
-    snapshot: UserSnapshot, rules: LoadedRuleset, source: ContextSource, *degraded: Degradation
-) -> UserContext:
-    if rules.degraded is not None:
-        degraded = (*degraded, rules.degraded)
-    now = time_ns() // 1000
-    return user_context(snapshot, rules.ruleset, now, source=source, degraded=degraded)
-
-
-def _keep(
-    unit: UnitOfWork | None,
-    subject: User | uuid.UUID | str,
-    visitor: str | None,
-    context: UserContext,
-) -> None:
-    """Remember for the rest of the unit; what failed only for a second, since it may heal.
-
-    An unknown user is not remembered: the unit itself may create them.
-    """
-    if unit is not None and Degradation.NO_SUCH_USER not in context.degraded:
-        until = context.valid_until
-        if context.degraded:
-            until = time_ns() // 1000 + RETRY_AFTER
-        unit.keep(subject, visitor, context, until)
+def _known_rules(unit: UnitOfWork | None) -> LoadedRuleset | None:
+    """The rules that need no read: those of the unit, or recent ones if the settings allow them."""
+    known = unit.known_rules() if unit is not None else None
+    return recent_ruleset() if known is None else known

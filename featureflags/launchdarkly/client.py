@@ -18,12 +18,15 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
-from ldclient import LDClient
+from ldclient import Context, LDClient
+from ldclient.evaluation import EvaluationDetail
 from ldclient.interfaces import DataSourceState, DataSourceStatus
 
+from featureflags.contexts.json_limits import json_problem
 from featureflags.core.conf import FeatureFlagsSettings, app_settings, source_of
 from featureflags.core.fork_hooks import in_child, uwsgi
 from featureflags.core.monitoring import report
+from featureflags.core.types import JSONValue
 from featureflags.launchdarkly import log_filters, shutdown
 from featureflags.launchdarkly.feature_store import CopyOnWriteStore
 from featureflags.launchdarkly.flag_backup import Spare
@@ -214,6 +217,23 @@ def client() -> LDClient:
     """The client to evaluate with here: within `looking()` the one that sends no events."""
     clients = _clients or _start()
     return clients.looking if _only_looking.get() else clients.sending
+
+
+def detail_of(flag: str, context: Context, default: JSONValue) -> EvaluationDetail:
+    """What the SDK says of a flag for a context. Never raises."""
+    # Events hold the default too, and one that is not JSON would cost the events of others.
+    if default is not False and default is not True and default is not None:
+        default = default if json_problem(default) is None else None
+    clients = _clients
+    try:
+        if clients is None:
+            clients = _start()
+        sdk = clients.looking if _only_looking.get() else clients.sending
+        return sdk.variation_detail(flag, context, default)
+    except Exception as error:  # noqa: BLE001 - whatever the SDK raises must not reach a page
+        message = "LaunchDarkly's client failed: %s"
+        report(logger, "launchdarkly_failed", message, type(error).__name__)
+        return EvaluationDetail(None, None, {"kind": "ERROR", "errorKind": "EXCEPTION"})
 
 
 def feature_store() -> Store:

@@ -10,7 +10,6 @@ import msgspec
 from ldclient import Context
 from ldclient.evaluation import EvaluationDetail
 
-from featureflags.contexts.json_limits import json_problem
 from featureflags.contexts.results import Degradation
 from featureflags.core.monitoring import report
 from featureflags.core.types import JSONValue
@@ -24,8 +23,6 @@ _BY_ERROR = {
     "WRONG_TYPE": Degradation.WRONG_TYPE,
 }
 """By the SDK's `errorKind`; every other kind means that the evaluation failed."""
-
-_EXCEPTION = {"kind": "ERROR", "errorKind": "EXCEPTION"}
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True):
@@ -46,18 +43,6 @@ def connect() -> None:
         client()
     except Exception as error:  # noqa: BLE001 - the evaluation that follows answers for it
         _report(error)
-
-
-def detail_of(flag: str, context: Context, default: JSONValue) -> EvaluationDetail:
-    """What the SDK says of a flag for a context. Never raises."""
-    # Events tell of the default too, and one that is no JSON would cost those of others.
-    if default is not False and default is not True and default is not None:
-        default = default if json_problem(default) is None else None
-    try:
-        return client().variation_detail(flag, context, default)
-    except Exception as error:  # noqa: BLE001 - whatever the SDK raises must not reach a page
-        _report(error)
-        return EvaluationDetail(None, None, dict(_EXCEPTION))
 
 
 def answer_of(detail: EvaluationDetail, default: JSONValue) -> Answer:

@@ -16,8 +16,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from itertools import zip_longest
 
-from featureflags.cache import entries, protocol, snapshot_store
-from featureflags.cache.snapshot_store import CacheRead, PendingPut, begin_get
+from featureflags.cache import entries, fills, protocol
+from featureflags.cache.fills import PendingPut
+from featureflags.cache.snapshot_store import CacheRead, begin_get
 from featureflags.core.conf import app_settings
 from featureflags.core.database import IsCurrent, primary
 from users.models import User
@@ -100,7 +101,7 @@ def _begin(
     Rows of a replica or of an older snapshot are not read at all: they must never be cached.
     """
     known, stored = frozenset(keys), source.stored
-    fresh_until, epoch = snapshot_store.fresh_until_now(), source.epoch or 0
+    fresh_until, epoch = fills.fresh_until_now(), source.epoch or 0
     good_until = (int(time.time()) + app_settings().warm_renew_seconds) * 1_000_000
     head = entries.head(fresh_until, epoch)
     read, to_write = 0, dict[str, bytes]()

@@ -25,6 +25,7 @@ BENCHMARKS = {
     "warming": "a cache warm-up, compared with a simple loop and with a pipeline written by hand",
     "writes": "a save, and updates of 1 to 200,000 users, beside Django's own without triggers",
     "store": "one evaluation by the SDK, on its own store and on ours",
+    "trace": "the way of three journeys through our code: calls, modules, changes of module",
 }
 
 

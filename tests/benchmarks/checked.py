@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import json
 import os
@@ -205,6 +206,46 @@ class Benchmark:
             }
         )
 
+    def awaited(self) -> dict[str, Figure]:
+        """The same checks, awaited on an event loop, and the ratio to the sync ones beside them."""
+        loop = asyncio.new_event_loop()
+
+        async def later() -> None:
+            for _ in range(REPEATS):
+                await evaluation.ais_enabled(KEY, self.user)
+
+        async def first() -> None:
+            for _ in range(REPEATS):
+                with unit_of_work():
+                    await evaluation.ais_enabled(KEY, self.user)
+
+        sync_first = repeated(in_a_unit(self.loaded))
+        loop.run_until_complete(first())
+        found = self.timer.best(
+            {
+                "a first check, beside the next": sync_first,
+                "a first check, awaited": lambda: loop.run_until_complete(first()),
+            },
+            per=REPEATS,
+        )
+        with unit_of_work():
+            self.loaded()
+            found |= self.timer.best(
+                {
+                    "a later check, beside the next": repeated(self.loaded),
+                    "a later check, awaited": lambda: loop.run_until_complete(later()),
+                },
+                per=REPEATS,
+            )
+        loop.close()
+        for which, most in (("first", 1.5), ("later", 1.3)):
+            sync = found[f"a {which} check, beside the next"]
+            there = found[f"a {which} check, awaited"]
+            print(
+                f"a {which} check awaited: {there.us / sync.us:.2f} x the sync one (at most {most})"
+            )
+        return found
+
     def by_tcp(self, suffix: str) -> dict[str, Figure]:
         """The first check where Redis is not at the end of a Unix socket."""
         own = {**settings.FEATUREFLAGS, "CACHE": "tcp"}
@@ -317,6 +358,7 @@ def measured(flag_file: Path) -> dict[str, Figure]:
     for size in SIZES:
         figures |= benchmark.first(size)
     fill_segments(TYPICAL)
+    figures |= benchmark.awaited()
     figures |= benchmark.by_tcp("") | benchmark.across_cores()
     figures |= benchmark.shapes()
     figures |= benchmark.cold() | benchmark.batch() | benchmark.peers()

@@ -86,6 +86,9 @@ class SharedFileCache(FileBasedCache):
 
     # The steps of the cache protocol, see `featureflags.cache.backends.protocol.SharedCache`.
 
+    def read(self, names: Sequence[str]) -> list[bytes | None]:
+        return [self._read_or_none(self._path(name)) for name in names]
+
     def send_read(
         self, names: Sequence[str], to_lease: Sequence[str], lease: bytes, seconds: float
     ) -> Done[list[bytes | None]]:

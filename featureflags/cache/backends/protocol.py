@@ -68,6 +68,10 @@ async def no_turns() -> AsyncIterator[bool]:
 class SharedCache(Protocol):
     """A Django cache backend that several processes share. Values are bytes. Seconds may be fractions."""
 
+    def read(self, names: Sequence[str]) -> list[bytes | None]:
+        """What is stored under these names, in order."""
+        ...
+
     def send_read(
         self, names: Sequence[str], to_lease: Sequence[str], lease: bytes, seconds: float
     ) -> Reply[list[bytes | None]]:

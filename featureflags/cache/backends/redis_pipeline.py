@@ -8,15 +8,22 @@ from __future__ import annotations
 
 import asyncio
 import os
+import select
 import threading
 import weakref
-from collections.abc import Callable, Sequence
-from typing import Any, Generic, Protocol, TypeVar, cast
+from collections.abc import Callable, Collection, Sequence
+from functools import cached_property
+from typing import Any, Final, Generic, Protocol, TypeVar, cast
 
+from django.core.cache.backends.base import default_key_func
 from redis import ConnectionPool, Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 Value = TypeVar("Value")
+
+AT_ONCE_MILLISECONDS: Final = 1
+"""An event loop waits itself for a reply so long. Nearly all come within 0.1 ms, and to give way to other
+tasks takes longer than that (measured: 2.2 times a sync check, against 1.2)."""
 
 
 class Loan(Protocol):
@@ -95,8 +102,12 @@ class Sent(Generic[Value]):
         loan = self._loan
         if loan is None:
             return True
-        loop = asyncio.get_running_loop()
         socket = loan.connection._sock  # noqa: SLF001 - redis-py has no other way to wait
+        poll = select.poll()
+        poll.register(socket, select.POLLIN)
+        if poll.poll(AT_ONCE_MILLISECONDS):
+            return True
+        loop = asyncio.get_running_loop()
         reply: asyncio.Future[bool] = loop.create_future()
         loop.add_reader(socket, _settle, reply, True)
         timer = loop.call_later(seconds, _settle, reply, False)
@@ -138,6 +149,47 @@ class Sent(Generic[Value]):
             loan.connection.disconnect()
             self._write(loan)
             return [read() for _ in self._commands]
+
+
+class FastReads:
+    """The reads of a cache, over connections that threads keep: one call, one round trip."""
+
+    client: Any
+    key_func: Any
+
+    def read(self, names: Sequence[str]) -> list[bytes | None]:
+        """One MGET: half the time of `get_many`, which decodes and borrows a connection."""
+        command = ["MGET", *self.names(names)]
+        client = self.client.get_client(write=True)
+        loan = connection_for_reads(client)
+        try:
+            loan.connection.send_command(*command)
+            found: list[bytes | None] = loan.connection.read_response()
+        except BaseException as error:
+            loan.connection.disconnect()
+            loan.release()
+            if not loan.may_be_stale or not isinstance(error, RedisConnectionError):
+                raise
+            # The server closed it while it was idle: once more, on a new connection.
+            found = Sent(connection_for_reads(client), [command], _only).result()
+        else:
+            loan.release()
+        return found
+
+    def names(self, names: Collection[str]) -> list[str]:
+        """The keys in Redis: `make_key` for each, at a tenth of its price."""
+        if self.key_func is not default_key_func:
+            return [self.client.make_key(name) for name in names]
+        prefix = self._prefix
+        return [prefix + name for name in names]
+
+    @cached_property
+    def _prefix(self) -> str:
+        return str(self.client.make_key(""))
+
+
+def _only(replies: list[Any]) -> Any:
+    return replies[0]
 
 
 def _settle(reply: asyncio.Future[bool], value: bool) -> None:

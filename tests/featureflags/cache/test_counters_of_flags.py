@@ -109,7 +109,7 @@ def test_a_unit_merges_once_a_minute_and_its_page_does_not_wait(
     with unit_of_work():
         flag_usage.count("beta")
     assert counters.read_usage().total == {}
-    monkeypatch.setattr(counters, "_flush_at", time.monotonic())
+    counters.due_at[0] = time.monotonic()
     main = threading.get_ident()
     ran_in: list[int] = []
     monkeypatch.setattr(counters, "flush", lambda: ran_in.append(threading.get_ident()))
@@ -123,7 +123,7 @@ def test_a_unit_merges_once_a_minute_and_its_page_does_not_wait(
 
 
 def test_the_end_of_a_unit_brings_them_into_the_cache(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(counters, "_flush_at", time.monotonic())
+    counters.due_at[0] = time.monotonic()
     with unit_of_work():
         flag_usage.count("beta")
     wait_until(lambda: counters.read_usage().total == {"beta": 1}, what="the count")

@@ -41,7 +41,7 @@ def test_it_holds_nothing_any_more() -> None:
         context = resolve(str(UserFactory.create().pk))
     assert unit.recall(context.context.key) is None
     assert unit.request is None
-    unit.keep(context.context.key, None, context, None)
+    unit.keep(context.context.key, None, context)
     assert current_unit() is None
 
 

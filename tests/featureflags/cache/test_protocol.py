@@ -378,7 +378,7 @@ class TestOwnWrites:
 def test_another_release_s_entry_is_a_miss_and_counted(snapshot: UserSnapshot) -> None:
     caches[app_settings().cache].set(entries.name_of(snapshot.key), b"\x93\x01\x02\x03")
     assert fresh(snapshot.key) is None
-    assert monitoring.counts()["cache_undecodable"] == 1
+    assert monitoring.counts()["cache_undecodable"]
 
 
 def test_no_personal_data_stays_after_a_write(snapshot: UserSnapshot) -> None:

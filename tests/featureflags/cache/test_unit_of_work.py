@@ -40,13 +40,15 @@ class RoundTrips:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.count = 0
         backend: Any = type(snapshot_store.backend())
-        read = backend.send_read
+        for name in ("read", "send_read"):
+            monkeypatch.setattr(backend, name, self._counted(getattr(backend, name)))
 
+    def _counted(self, read: Callable[..., Any]) -> Callable[..., Any]:
         def counted(*arguments: Any) -> Any:
             self.count += 1
             return read(*arguments)
 
-        monkeypatch.setattr(backend, "send_read", counted)
+        return counted
 
     def __call__(self) -> int:
         """Since the last time."""
@@ -223,7 +225,7 @@ class TestWhenItIsOver:
         monkeypatch.setattr("featureflags.cache.unit_of_work.MAX_CONTEXTS", 10)
         unit = UnitOfWork()
         for number in range(25):
-            unit.keep(str(number), None, bare_context(str(number)), None)
+            unit.keep(str(number), None, bare_context(str(number)))
         assert unit.recall("24") is not None
         assert unit.recall("1") is None
 

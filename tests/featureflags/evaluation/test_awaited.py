@@ -137,8 +137,9 @@ async def test_a_cache_that_does_not_answer_costs_the_loop_no_wait(
         await asyncio.sleep(0.05)
         return False
 
-    reply = type(snapshot_store.backend().send_read([], (), b"", 0))  # type: ignore[union-attr]
-    monkeypatch.setattr(reply, "ready", never)
+    reply = snapshot_store.backend().send_read(["x"], (), b"", 0)  # type: ignore[union-attr]
+    assert reply.result() == [None]
+    monkeypatch.setattr(type(reply), "ready", never)
     threads.count = 0
     assert await ais_enabled("beta", str(user.pk)) is True
     assert threads.count == 1

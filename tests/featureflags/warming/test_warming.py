@@ -12,8 +12,8 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from pytest_django.fixtures import Settings
 
-from featureflags.cache import compiled_rules, entries, protocol, snapshot_store
-from featureflags.cache.snapshot_store import PendingPut
+from featureflags.cache import compiled_rules, entries, fills, protocol, snapshot_store
+from featureflags.cache.fills import PendingPut
 from featureflags.core.conf import app_settings
 from featureflags.core.database import IsCurrent
 from featureflags.models import WarmRange, WarmRun
@@ -172,7 +172,7 @@ def test_an_entry_that_changed_meanwhile_stays_as_it_is() -> None:
     User.objects.filter(pk=key).update(last_seen_at=timezone.now())
     rewritten = cached(user)[key]
     assert rewritten != old
-    until = snapshot_store.fresh_until_now()
+    until = fills.fresh_until_now()
     older = entries.encode(until, source.epoch or 0, old)
     assert PendingPut(source, {key: older}, until).result() == 0
     assert cached(user)[key] == rewritten
