@@ -1,7 +1,7 @@
 """Reads of the cache that are awaited: sent on the event loop, with no thread.
 
 The loop's own connection is made in a thread and handed over, so that the loop waits for nothing but
-the reply. Reads on one loop take turns on it: each takes tens of microseconds.
+the reply. While one task waits for a slow reply on it, the others go to a thread.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ from collections.abc import Callable, Collection
 
 from featureflags.cache.snapshot_store import (
     CacheRead,
-    PendingGet,
     backend,
+    begin_get,
     decoded,
     is_paused,
     report_failure,
@@ -23,20 +23,17 @@ SECONDS = 0.5
 
 
 async def aget(keys: Collection[str]) -> CacheRead | None:
-    """As `begin_get`; None where a thread is needed: no connection yet, or no answer in time."""
+    """As `get`; None where a thread is needed: no connection is free, or no answer came in time."""
     cache = backend()
-    if cache is None or is_paused() or (unsettled and is_writing()):
+    if cache is None or is_paused() or not cache.has_connection() or (unsettled and is_writing()):
         return None
-    async with cache.turn() as is_connected:
-        if not is_connected:
-            return None
-        pending = PendingGet(keys, leases=False)
-        try:
-            if not await pending.ready(SECONDS):
-                return None
+    pending = begin_get(keys)
+    try:
+        if pending.is_ready() or await pending.ready(SECONDS):
             return decoded(pending.result())
-        finally:
-            pending.discard()
+        return None
+    finally:
+        pending.discard()
 
 
 def lacks_connection() -> bool:

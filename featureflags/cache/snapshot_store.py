@@ -117,6 +117,10 @@ class PendingGet:
             return CacheRead(keys=self._keys, began=self._began, failed=True)
         return _as_read(self._keys, self._began, version, values)
 
+    def is_ready(self) -> bool:
+        """Whether `result` need not wait, or hardly."""
+        return self._reply is None or self._reply.is_ready()
+
     async def ready(self, seconds: float) -> bool:
         """Whether `result` need not wait any more, awaited for so long at most."""
         if self._reply is not None and not await self._reply.ready(seconds):

@@ -16,10 +16,9 @@ from django.http import HttpRequest
 
 from featureflags.cache.awaited_reads import aget, connect, lacks_connection, nothing
 from featureflags.cache.compiled_rules import is_in_force
-from featureflags.cache.snapshot_store import CacheRead
 from featureflags.contexts.building import UserContext
 from featureflags.evaluation.arguments import Subject
-from featureflags.evaluation.resolve import Unresolved, keys_to_read, look_up, make, resolve
+from featureflags.evaluation.resolve import keys_to_read, look_up, make, resolve
 from featureflags.launchdarkly import evaluator
 from featureflags.launchdarkly.client import current_clients
 
@@ -33,9 +32,13 @@ async def aresolve(
             found = look_up(subject, request, anonymous_key)
             if type(found) is UserContext:
                 return found
-            context = await _without_thread(found)  # type: ignore[arg-type]  # the rest
-            if context is not None:
-                return context
+            keys = keys_to_read(found)  # type: ignore[arg-type]  # the rest
+            if keys is None:
+                return make(found)  # type: ignore[arg-type]  # the rest
+            read = await aget(keys)
+            if read is not None and is_in_force(read) and len(read.fresh) == len(keys):
+                # The rules in force are compiled, and nobody is missing: the cache was enough.
+                return make(found, read)  # type: ignore[arg-type]  # the rest
         except SynchronousOnlyOperation:
             pass  # Django refuses the database on the loop: the user is not loaded, or not whole.
     context, keep_connection = await _in_thread(
@@ -43,20 +46,6 @@ async def aresolve(
     )
     keep_connection()
     return context
-
-
-async def _without_thread(found: Unresolved) -> UserContext | None:
-    """The context, if the cache alone can answer."""
-    keys = keys_to_read(found)
-    if keys is None:
-        return make(found)
-    read = await aget(keys)
-    return make(found, read) if read is not None and _is_enough(read, keys) else None
-
-
-def _is_enough(read: CacheRead, keys: list[str]) -> bool:
-    """Whether the rules in force are compiled, and nobody is missing."""
-    return is_in_force(read) and len(read.fresh) == len(keys)
 
 
 @sync_to_async

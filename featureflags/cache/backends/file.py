@@ -19,14 +19,14 @@ import time
 import uuid
 import zlib
 from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import AbstractAsyncContextManager, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
 from django.core.cache.backends.base import DEFAULT_TIMEOUT
 from django.core.cache.backends.filebased import FileBasedCache
 
-from featureflags.cache.backends.protocol import Done, Swaps, no_turns
+from featureflags.cache.backends.protocol import Done, Swaps
 
 logger = logging.getLogger(__name__)
 
@@ -122,9 +122,6 @@ class SharedFileCache(FileBasedCache):
 
     def has_connection(self) -> bool:
         return True
-
-    def turn(self) -> AbstractAsyncContextManager[bool]:
-        return no_turns()
 
     def new_connection(self) -> Callable[[], None]:
         return lambda: None

@@ -14,8 +14,7 @@ the database.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar, runtime_checkable
 
@@ -31,6 +30,10 @@ class Reply(Protocol[Value_co]):
 
     def result(self) -> Value_co:
         """Wait for it. Raises what the backend raises."""
+        ...
+
+    def is_ready(self) -> bool:
+        """Whether `result` need not wait, or hardly: this waits a millisecond at most."""
         ...
 
     async def ready(self, seconds: float) -> bool:
@@ -51,17 +54,14 @@ class Done(Generic[Value]):
     def result(self) -> Value:
         return self.value
 
+    def is_ready(self) -> bool:
+        return True
+
     async def ready(self, _seconds: float) -> bool:
         return True
 
     def discard(self) -> None:
         """Nothing is pending."""
-
-
-@asynccontextmanager
-async def no_turns() -> AsyncIterator[bool]:
-    """For a backend that works at once."""
-    yield True
 
 
 @runtime_checkable
@@ -97,10 +97,6 @@ class SharedCache(Protocol):
 
     def has_connection(self) -> bool:
         """Whether this thread can send a read without waiting."""
-        ...
-
-    def turn(self) -> AbstractAsyncContextManager[bool]:
-        """A turn of this event loop to read; `has_connection`."""
         ...
 
     def new_connection(self) -> Callable[[], None]:

@@ -20,7 +20,6 @@ from featureflags.cache.backends.redis_pipeline import (
     Borrowed,
     FastReads,
     Sent,
-    Turn,
     connection_for_reads,
     has_connection,
     new_connection,
@@ -110,9 +109,6 @@ class SharedRedisCache(FastReads, RedisCache):  # type: ignore[misc]  # django-r
 
     def has_connection(self) -> bool:
         return has_connection(self.client.get_client(write=True).connection_pool)
-
-    def turn(self) -> Turn:
-        return Turn(self.client.get_client(write=True).connection_pool)
 
     def new_connection(self) -> Callable[[], None]:
         return new_connection(self.client.get_client(write=True))

@@ -10,7 +10,6 @@ import asyncio
 import os
 import select
 import threading
-import weakref
 from collections.abc import Callable, Collection, Sequence
 from functools import cached_property
 from typing import Any, Final, Generic, Protocol, TypeVar, cast
@@ -97,16 +96,16 @@ class Sent(Generic[Value]):
         loan.release()
         return self._as_value(replies)
 
+    def is_ready(self) -> bool:
+        """Whether a reply has come; waits AT_ONCE_MILLISECONDS at most."""
+        poll = select.poll()
+        # redis-py has no other way to wait for its socket.
+        poll.register(cast("Loan", self._loan).connection._sock, select.POLLIN)  # noqa: SLF001
+        return bool(poll.poll(AT_ONCE_MILLISECONDS))
+
     async def ready(self, seconds: float) -> bool:
         """Wait on the event loop until a reply has come; False: not within so many seconds."""
-        loan = self._loan
-        if loan is None:
-            return True
-        socket = loan.connection._sock  # noqa: SLF001 - redis-py has no other way to wait
-        poll = select.poll()
-        poll.register(socket, select.POLLIN)
-        if poll.poll(AT_ONCE_MILLISECONDS):
-            return True
+        socket = cast("Loan", self._loan).connection._sock  # noqa: SLF001 - as above
         loop = asyncio.get_running_loop()
         reply: asyncio.Future[bool] = loop.create_future()
         loop.add_reader(socket, _settle, reply, True)
@@ -198,27 +197,6 @@ def _settle(reply: asyncio.Future[bool], value: bool) -> None:
 
 
 _of_this_thread = threading.local()
-
-
-class Turn:
-    """A turn of the event loop on its thread's own connection: one read at a time."""
-
-    __slots__ = ("_lock", "_pool")
-
-    def __init__(self, pool: ConnectionPool) -> None:
-        self._pool = pool
-        locks: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Lock]
-        locks = _of_this_thread.__dict__.setdefault("locks", weakref.WeakKeyDictionary())
-        loop = asyncio.get_running_loop()
-        self._lock = locks.get(loop) or locks.setdefault(loop, asyncio.Lock())
-
-    async def __aenter__(self) -> bool:
-        """Whether that connection is there and free."""
-        await self._lock.acquire()
-        return has_connection(self._pool)
-
-    async def __aexit__(self, *_exception: object) -> None:
-        self._lock.release()
 
 
 def has_connection(pool: ConnectionPool) -> bool:

@@ -139,6 +139,7 @@ async def test_a_cache_that_does_not_answer_costs_the_loop_no_wait(
 
     reply = snapshot_store.backend().send_read(["x"], (), b"", 0)  # type: ignore[union-attr]
     assert reply.result() == [None]
+    monkeypatch.setattr(type(reply), "is_ready", lambda _: False)
     monkeypatch.setattr(type(reply), "ready", never)
     threads.count = 0
     assert await ais_enabled("beta", str(user.pk)) is True
