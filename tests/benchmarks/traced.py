@@ -28,7 +28,7 @@ from featureflags.cache.unit_of_work import unit_of_work
 from featureflags.models import Segment
 from featureflags.tasks import warm_range
 from featureflags.warming.runs import begin
-from featureflags.warming.scope import Aim
+from featureflags.warming.scope import Scope
 from tests.services.flag_json import boolean_flag, segment_rule
 from users.models import User
 from users.selectors import find_user
@@ -151,7 +151,7 @@ def segment_saved(admin: User) -> Way:
 
 def warmed_up() -> Way:
     """One range of a warm-up, as a Celery worker does it."""
-    run = begin(Aim(days=None)).run
+    run = begin(Scope(days=None)).run
     return trace(lambda: warm_range.apply(args=(run, 1)))
 
 
