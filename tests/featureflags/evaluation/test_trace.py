@@ -11,12 +11,12 @@ from users.selectors import find_user
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-MOST_CHANGES = 25
+MOST_CHANGES = 26
 MOST_ENTRIES = 3
 MOST_MODULES = {
     "a check by key": 12,
-    "a check of a loaded user": 14,  # how a loaded row becomes a snapshot
-    "a check by request": 17,  # the user of the request, and the visitor that they were
+    "a check of a loaded user": 15,  # how a loaded row becomes a snapshot
+    "a check by request": 18,  # the user of the request, and the visitor that they were
     "a later check": 6,
 }
 
@@ -33,5 +33,5 @@ def test_a_warm_check_goes_straight_on() -> None:
         assert way.modules <= MOST_MODULES[name], told
         assert way.changes <= MOST_CHANGES, told
         assert way.most_entries <= MOST_ENTRIES, told
-        assert way.calls > way.modules
+        assert way.calls >= way.modules
     assert found.keys() == MOST_MODULES.keys()
