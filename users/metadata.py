@@ -17,7 +17,7 @@ MAX_BYTES = 16 * 1024
 """Of the UTF-8 JSON text without blanks."""
 MAX_DEPTH = 5
 """Nested objects and lists, the metadata object itself counted."""
-LARGE = 1e22
+LARGE = 2.0**53
 """From here on the shortest digits of a double may be another whole number than the double."""
 
 
@@ -34,7 +34,7 @@ def find_problem(metadata: object) -> str | None:
 
 
 def normalised(value: Any) -> Any:
-    """The value with every whole float from 1e22 on as the integer that its digits say.
+    """The value with every float from 2**53 on, all of them whole, as the integer that its digits say.
 
     PostgreSQL stores 1e23 by its digits, 1 and 23 zeros, which is another number than the double.
     Returns the same object where nothing changes.

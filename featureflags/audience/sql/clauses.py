@@ -87,6 +87,13 @@ def clause_bounds(clause: Clause, operand: Operand, source: Source, now: int) ->
     return both([exactly(present), passes]) if everything else passes
 
 
+def parameters_of(clause: Clause, operand: Operand) -> int:
+    """How many of the values are a parameter each. Those of `in` are mostly one list, or literals."""
+    if clause.op == "in" and not isinstance(operand, InstantColumn | DaysColumn):
+        return 0
+    return len(clause.values)
+
+
 def _undecided(clause: Clause, operand: Operand) -> str | None:
     """Why SQL cannot decide the clause at all; None if it may."""
     if isinstance(operand, Unknown):

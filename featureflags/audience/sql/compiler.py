@@ -13,7 +13,7 @@ from typing import Final
 from django.db.models import F, Q, TextField
 
 from featureflags.audience.sql.bounds import Bounds, both, either, exactly, inverse, to_q, unknown
-from featureflags.audience.sql.clauses import clause_bounds, key_condition
+from featureflags.audience.sql.clauses import clause_bounds, key_condition, parameters_of
 from featureflags.audience.sql.operands import Inline, Source, operand_at
 from featureflags.segments.definitions import SEGMENT_MATCH
 from featureflags.segments.matching import CompiledClause
@@ -24,6 +24,14 @@ MOST_CLAUSES: Final = 500
 
 MOST_NESTED: Final = 5
 """Levels of nested segments. Beyond that, Python decides: SQLite's parser has a stack of 100."""
+
+
+MOST_PARAMETERS: Final = 10_000
+"""Values that are a parameter each. A comparison of two rulesets repeats each up to 16 times, and
+SQLite refuses a query with more than 250,000 parameters. Beyond that, Python decides."""
+
+VALUES_OF_A_CLAUSE: Final = 100
+"""So many values, each a parameter of its own, weigh as much as a clause."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,6 +68,7 @@ class SegmentCompiler:
         self._source = source if source is not None else Inline()
         self._done: dict[str, Bounds] = {}
         self._depths: dict[str, int] = {}
+        self._marks = 0
 
     def segment(self, key: str) -> Bounds:
         """The condition of a segment; False for one that is unknown."""
@@ -84,8 +93,14 @@ class SegmentCompiler:
             )
             return inverse(named) if clause.clause.negate else named
         operand = operand_at(clause.path, self._source)
+        marks = parameters_of(clause.clause, operand)
+        self._marks += marks
+        if self._marks > MOST_PARAMETERS:
+            return unknown(
+                f"SQL takes {MOST_PARAMETERS:,} such values at most ({clause.clause.op})"
+            )
         bounds = clause_bounds(clause.clause, operand, self._source, self._now)
-        return replace(bounds, size=1)
+        return replace(bounds, size=1 + marks // VALUES_OF_A_CLAUSE)
 
     def _bounds(self, segment: CompiledSegment) -> Bounds:
         definition = segment.definition

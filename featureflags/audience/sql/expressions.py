@@ -19,6 +19,13 @@ Part: TypeAlias = Callable[[int], Sql]
 """The SQL and parameters of a source of an expression, by its place."""
 
 
+MOST_MARKS: Final = 20
+"""Values that are a parameter each; SQLite gets more of them as one JSON list."""
+
+TINY: Final = 1e-60
+"""SQLite reads a smaller fraction from a text as its neighbour."""
+
+
 class Written(Func):
     """An expression that writes its own SQL."""
 
@@ -68,20 +75,29 @@ class Present(Func):
 
 
 class OneOf(Written):
-    """A column is one of these texts, or of these numbers."""
+    """A column is one of these texts, or of these numbers.
+
+    Many are one parameter on SQLite, which takes at most 250,000 in a query.
+    """
 
     output_field = BooleanField()
     arity = 1
+    sqlite: Final = "({column} IN (SELECT value FROM JSON_EACH(%s){others}))"
 
     def __init__(self, column: Any, values: tuple[str | int | float, ...], **extra: Any) -> None:
         super().__init__(column, **extra)
         self.values = values
 
     def write(self, part: Part, *, sqlite: bool) -> Sql:
-        del sqlite
         sql, params = part(0)
-        marks = ", ".join(["%s"] * len(self.values))
-        return f"({sql} IN ({marks}))", [*params, *self.values]
+        if not sqlite or len(self.values) <= MOST_MARKS:
+            marks = ", ".join(["%s"] * len(self.values))
+            return f"({sql} IN ({marks}))", [*params, *self.values]
+        # SQLite reads some tiny fractions from JSON as their neighbours.
+        tiny = [one for one in self.values if isinstance(one, float) and 0 < abs(one) < TINY]
+        listed = json.dumps(list(set(self.values).difference(tiny)))
+        others = " UNION ALL VALUES " + ", ".join(["(%s)"] * len(tiny)) if tiny else ""
+        return self.sqlite.format(column=sql, others=others), [*params, listed, *tiny]
 
 
 class TextPart(Written):

@@ -19,7 +19,7 @@ from featureflags.audience.sql.bounds import (
     to_expression,
     unknown,
 )
-from featureflags.audience.sql.expressions import Compare, OneOf
+from featureflags.audience.sql.expressions import TINY, Compare, OneOf
 from featureflags.audience.sql.instant_ranges import Limit, limit_of
 from featureflags.audience.sql.json_lists import AnyElement, Holds
 from featureflags.audience.sql.json_values import (
@@ -36,6 +36,7 @@ from featureflags.core.types import JSONValue
 from featureflags.segments.definitions import Clause
 from featureflags.segments.json_limits import text_problem
 from featureflags.segments.values import is_number
+from users.metadata import normalised
 
 _COMPARISONS: Final = frozenset(
     {"lessThan", "lessThanOrEqual", "greaterThan", "greaterThanOrEqual"}
@@ -45,9 +46,6 @@ _DATES: Final = frozenset({"before", "after"})
 _INTEGERS: Final = range(-(2**63) + 1, 2**63)
 """Integers that SQLite holds exactly. Beyond, Python decides about equality. The smallest integer of
 64 bits is left out: SQLite reads every smaller one as that one."""
-
-_SMALLEST: Final = 1e-60
-"""SQLite reads a smaller fraction from a text as its neighbour: Python compares those."""
 
 MOST_CONTAINED: Final = 8
 """Values of `in` that PostgreSQL finds one by one, by containment; it compares more as texts."""
@@ -185,12 +183,12 @@ def _whole(number: int | float) -> bool:
 
 
 def _double(number: int | float) -> float | None:
-    """The double that equals the number, if a finite one does."""
+    """The double that Python reads as this number, if a finite one is: see `normalised`."""
     try:
         double = float(number)
     except OverflowError:
         return None
-    return double if math.isfinite(double) and double == number else None
+    return double if math.isfinite(double) and normalised(double) == number else None
 
 
 def _exact_in_sql(number: int | float) -> bool:
@@ -198,7 +196,7 @@ def _exact_in_sql(number: int | float) -> bool:
         return math.isnan(number)  # NaN equals nothing.
     if _whole(number):
         return int(number) in _INTEGERS
-    return abs(number) >= _SMALLEST
+    return abs(number) >= TINY
 
 
 def _one_of_others(values: Sequence[JSONValue], operand: JSONColumn) -> Bounds:
