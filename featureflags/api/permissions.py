@@ -15,14 +15,25 @@ from featureflags.flags.declared import Flag
 def flag_permission(
     flag: str | Flag, *, default: bool | None = None, hidden: bool = True
 ) -> type[permissions.BasePermission]:
-    """A permission class: the flag is on for whoever asks.
+    """A permission class: the flag is on for the user of the request.
 
         permission_classes = [IsAuthenticated, flag_permission("internal-tools")]
 
     When it is off the endpoint answers 404, as `flag_required` does. With `hidden=False` it
     denies (401 or 403) instead; use that to combine it with others by `|` and `~`. `default` is
     the answer when LaunchDarkly has none; None: the declared default.
+
+    Raises TypeError for a flag that is neither a key nor a `Flag`, ValueError for an e-mail address:
+    it would be sent to LaunchDarkly as the key of a flag.
     """
+    if not isinstance(flag, str | Flag):
+        raise TypeError(
+            f'A {type(flag).__name__} is not a flag: write flag_permission("flag-key").'
+            " The user comes with the request."
+        )
+    if "@" in str(flag):
+        # The message leaves the text out: it may be an address, and errors are logged.
+        raise ValueError('The key of a flag must not contain an @: flag_permission("flag-key").')
 
     class FlagPermission(permissions.BasePermission):
         def has_permission(self, request: Request, _view: APIView) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ MIDDLEWARE = "featureflags.middleware.FeatureFlagsMiddleware"
 AUTHENTICATION = "django.contrib.auth.middleware.AuthenticationMiddleware"
 REDIS_SCHEMES = ("redis://", "rediss://", "unix://")
 HTTP_SCHEMES = ("http://", "https://")
+FLAG_FILE_VARIABLE = "LAUNCHDARKLY_FLAG_FILE"
 OF_ONE_PROCESS = ("LocMemCache", "DummyCache")
 
 
@@ -34,13 +36,18 @@ def check_settings(**_: Any) -> list[CheckMessage]:
 
 @register("featureflags")
 def check_flag_file(**_: Any) -> list[CheckMessage]:
-    """W020: flags come from a file that does not exist."""
+    """W020: flags come from a file that does not exist.
+
+    Silent where the path is a default and the project has a demo: `seed_demo` writes the file.
+    """
     given = app_settings()
     if source_of(given) is not Source.FILE or Path(given.flag_file).is_file():
         return []
+    if given.demo and not os.environ.get(FLAG_FILE_VARIABLE):
+        return []
     return [
         Warning(
-            f"FEATUREFLAGS['FLAG_FILE'] (LAUNCHDARKLY_FLAG_FILE) does not exist: {given.flag_file}.",
+            f"FEATUREFLAGS['FLAG_FILE'] ({FLAG_FILE_VARIABLE}) does not exist: {given.flag_file}.",
             hint="Until it does, every flag has its default, degraded by launchdarkly_unavailable.",
             id="featureflags.W020",
         )

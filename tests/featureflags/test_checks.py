@@ -394,3 +394,26 @@ def test_e015_an_address_that_cannot_be_right(settings: Settings, name: str) -> 
     right = "https://relay.example" if name.endswith("URI") else "rediss://localhost:6379/0"
     change(settings, **{name: right})
     assert checks.check_addresses() == []
+
+
+@pytest.mark.parametrize("demo", ["", "config.demo"])
+@pytest.mark.parametrize("variable", ["", "set"])
+def test_w020_the_flag_file(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, demo: str, variable: str
+) -> None:
+    path = tmp_path / "flags.json"
+    monkeypatch.setenv("LAUNCHDARKLY_FLAG_FILE", str(path) if variable else "")
+    settings.FEATUREFLAGS = {
+        **settings.FEATUREFLAGS,
+        "SOURCE": "auto",
+        "SDK_KEY": "",
+        "FLAG_FILE": str(path),
+        "DEMO": demo,
+    }
+    # The demo writes its file itself: a fresh checkout has none, and that is no mistake.
+    expected = [] if demo and not variable else ["featureflags.W020"]
+    found = checks.check_flag_file()
+    assert [message.id for message in found] == expected
+    assert all("LAUNCHDARKLY_FLAG_FILE" in str(message.msg) for message in found)
+    path.write_text("{}")
+    assert checks.check_flag_file() == []

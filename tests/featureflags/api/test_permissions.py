@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import uuid
+from typing import Any
+
 import pytest
+from django.contrib.auth.models import AnonymousUser
+from django.http import HttpRequest
 from django.urls import include, path
 from rest_framework.permissions import AllowAny, IsAdminUser
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.test import APIClient
+from rest_framework.test import APIClient, APIRequestFactory, force_authenticate
 from rest_framework.views import APIView
 
 from config.flags import INTERNAL_TOOLS
@@ -16,6 +21,7 @@ from tests.conftest import FlagFile
 from tests.factories import UserFactory
 from tests.services.flag_json import boolean_flag, segment_rule
 from tests.users.api.conftest import Caller
+from users.models import User
 
 
 class Hidden(APIView):
@@ -80,3 +86,34 @@ def test_a_default_answers_for_a_flag_that_is_not_there(flag_file: FlagFile) -> 
 def test_a_default_does_not_hide_what_launchdarkly_says(flag_file: FlagFile) -> None:
     flag_file(boolean_flag("undeclared"))
     assert APIClient().get("/on-by-default/").status_code == 404
+
+
+@pytest.mark.parametrize(
+    "wrong", [User(), AnonymousUser(), uuid.uuid4(), None, AllowAny, Hidden().get, HttpRequest()]
+)
+def test_anything_but_a_flag_is_refused_when_the_class_is_defined(wrong: Any) -> None:
+    with pytest.raises(TypeError, match=r'write flag_permission\("flag-key"\)'):
+        flag_permission(wrong)
+
+
+def test_an_address_is_no_flag_and_is_not_repeated_in_the_message() -> None:
+    with pytest.raises(ValueError, match="must not contain an @") as raised:
+        flag_permission("ada@sentinel.example")
+    assert "sentinel" not in str(raised.value)
+
+
+def test_a_user_is_not_passed_by_position() -> None:
+    wrong: Any = flag_permission
+    with pytest.raises(TypeError):
+        wrong("internal-tools", UserFactory.build())
+
+
+@pytest.mark.parametrize("subject", ["ada@sentinel.example", HttpRequest(), 5])
+def test_a_request_with_something_else_than_a_user_is_a_visitor(
+    flag_file: FlagFile, subject: Any
+) -> None:
+    """An authentication class of a project may set anything as `request.user`."""
+    flag_file(boolean_flag("internal-tools", rules=[segment_rule("employee")]))
+    request = APIRequestFactory().get("/hidden/")
+    force_authenticate(request, user=subject)
+    assert Hidden.as_view()(request).status_code == 404
