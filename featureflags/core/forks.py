@@ -1,10 +1,10 @@
-"""Holds other libraries' locks while the process forks, so that the child never waits for one.
+"""Holds the locks of other libraries while the process forks, so that the child never waits for one.
 
-Django keeps what belongs to a thread or task (its caches, language, time zone) in asgiref's `Local`,
-which takes a lock for each access; so do the connection pools of the Redis client. A lock that
-another thread holds during a fork stays locked in the child, where that thread does not exist.
-The forking thread therefore takes all of them first, for microseconds, and releases them on both
-sides, as `logging` does.
+Django keeps the caches, language and time zone of a thread or task in asgiref's `Local`, which takes a
+lock for each access. The connection pools of the Redis client take one too. A lock that another thread
+holds during a fork stays locked in the child, where that thread does not exist. So the forking thread
+takes all of these locks first, for microseconds, and releases them in the parent and in the child, as
+`logging` does.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import Final, Protocol
 from django.core.cache import caches
 
 PATIENCE_SECONDS: Final = 1.0
-"""For each lock. None is ever held for so long; if one is, the fork goes on without it."""
+"""The longest wait for one lock. Then the fork goes on without it."""
 
 LOCALS: Final = (
     ("cachalot.api", "LOCAL_STORAGE"),
@@ -38,7 +38,7 @@ class Lock(Protocol):
 
 
 _held = threading.local()
-"""What the forking thread holds; in the child it is the only thread."""
+"""The locks that the forking thread holds. In the child it is the only thread."""
 
 
 def register() -> None:
@@ -58,7 +58,7 @@ def _give_back() -> None:
 
 def _locks() -> Iterator[Lock]:
     holders = [getattr(caches, "_connections", None)]
-    # A module that nothing has imported has no lock that could be held.
+    # A module that nothing has imported has no lock.
     holders += [getattr(sys.modules.get(module), name, None) for module, name in LOCALS]
     redis = sys.modules.get("django_redis.pool")
     if redis is not None:

@@ -1,7 +1,7 @@
-"""Texts for people, from rooms that know no framework.
+"""Translation for rooms that import no framework.
 
-They are marked for `makemessages` by the names of these functions, and translated by whatever the
-app has put in once it is ready: Django's own functions. Until then they are what stands in the code.
+`makemessages` finds the texts by the names of these functions. The app passes Django's own functions
+to `translate_with` when it is ready; until then the texts stay as they are in the code.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 
 def gettext_noop(text: str) -> str:
-    """The text as it stands, marked: whoever shows it calls `gettext`."""
+    """The text unchanged, marked for `makemessages`. Call `gettext` where it is shown."""
     return text
 
 
@@ -23,16 +23,16 @@ _translate_number: Callable[[str, str, int], str] = _one_or_more
 
 
 def translate_with(one: Callable[[str], str], number: Callable[[str, str, int], str]) -> None:
-    """Let texts be translated by these functions from now on."""
+    """Translate texts by these functions from now on: `gettext` and `ngettext` of a framework."""
     global _translate, _translate_number
     _translate, _translate_number = one, number
 
 
 def gettext(text: str) -> str:
-    """The text in the language at hand."""
+    """The text in the active language."""
     return _translate(text)
 
 
 def ngettext(singular: str, plural: str, number: int) -> str:
-    """The one or the other in the language at hand, as `number` wants it."""
+    """The singular or the plural for `number`, in the active language."""
     return _translate_number(singular, plural, number)

@@ -1,8 +1,9 @@
-"""Finds where the project's own code and templates ask for flags by a literal key.
+"""Finds the places where the project's own code and templates ask for flags by a literal key.
 
-In Python: calls of this app's functions with a literal first argument, as the imports of the file
-resolve them, and `flag_required = "…"` in a class. In templates: `{% flag "…" %}` and
-`{% flag_value "…" %}` outside of comments. Reads files; knows no declared flag and no database.
+In Python: calls of this app's functions with a literal first argument, where the imports of the file
+name the function, and `flag_required = "…"` in a class. In templates: `{% flag "…" %}` and
+`{% flag_value "…" %}` outside of comments. It reads files, and neither the declared flags nor the
+database.
 """
 
 from __future__ import annotations
@@ -30,11 +31,11 @@ ASKING = frozenset(
 """Functions of this app whose first argument is a flag."""
 CLASS_ATTRIBUTE = "flag_required"
 MENTION = re.compile(rf"\b(?:{'|'.join(sorted({*ASKING, CLASS_ATTRIBUTE}))})\b")
-"""A file without any of these words asks for no flag, whatever its imports are called. Parsing
-every file of a project takes most of the time of `manage.py check`; this search takes little."""
+"""A file without these words asks for no flag. To search for them costs little; to parse every file
+of a project would take most of the time of `manage.py check`."""
 NOT_THE_PROJECT = frozenset({"tests", "migrations", "node_modules", "__pycache__"})
 CLOSE = 0.8
-"""difflib's ratio from which two keys count as one slip apart."""
+"""The least ratio of difflib at which one key may be a misspelling of another."""
 
 TEMPLATE_SUFFIXES = frozenset({".html", ".txt", ".xml", ".js", ".md"})
 COMMENT = re.compile(
@@ -59,7 +60,7 @@ class Use:
 
 
 def project_uses() -> list[Use]:
-    """Every use in the project: its apps, the package of its URLs, and its template folders."""
+    """All uses in the project: in its apps, the package of its URLs, and its template folders."""
     found: list[Use] = []
     for folder in sorted(_project_folders()):
         for path in _files(folder, {".py"}):
@@ -71,12 +72,13 @@ def project_uses() -> list[Use]:
 
 
 def closest(key: str, declared: Collection[str]) -> str | None:
-    """The declared key that this one was probably meant to be."""
+    """The declared key that is most like this one; None if none is much like it."""
     return next(iter(difflib.get_close_matches(key, sorted(declared), n=1, cutoff=CLOSE)), None)
 
 
 def uses_in_template(text: str, path: Path) -> Iterator[Use]:
-    # What is commented out keeps its lines, so that the numbers stay true.
+    """The uses in the text of a template. `path` is only copied into them."""
+    # A comment leaves its line ends behind, so that the line numbers stay right.
     bare = COMMENT.sub(lambda found: "\n" * found.group().count("\n"), text)
     for tag in TAG.finditer(bare):
         line = bare.count("\n", 0, tag.start()) + 1
@@ -84,7 +86,7 @@ def uses_in_template(text: str, path: Path) -> Iterator[Use]:
 
 
 def uses_in_python(text: str, path: Path) -> Iterator[Use]:
-    """Uses in a Python file; none in one that does not parse: Python itself reports that."""
+    """The uses in the text of a Python file; none if it does not parse, which Python itself reports."""
     if MENTION.search(text) is None:
         return
     try:
@@ -119,7 +121,7 @@ def _uses_in_class(node: ast.ClassDef, path: Path) -> Iterator[Use]:
 
 
 def _imported(tree: ast.Module) -> dict[str, str]:
-    """What the file's names from this app stand for: the name here → its dotted path."""
+    """The names that the file imports from this app, with their dotted paths."""
     names: dict[str, str] = {}
     for node in ast.walk(tree):
         if isinstance(node, ast.ImportFrom) and _is_ours(node.module):
@@ -162,7 +164,7 @@ def _template_folders() -> set[Path]:
 
 
 def _is_installed(folder: Path) -> bool:
-    """Whether a folder belongs to a package or to Python, and not to the project."""
+    """True if the folder belongs to an installed package or to Python, and not to the project."""
     paths = sysconfig.get_paths()
     places = {paths[name] for name in ("purelib", "platlib", "stdlib")} | {
         site.getusersitepackages()

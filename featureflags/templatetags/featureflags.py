@@ -3,13 +3,13 @@
     {% load featureflags %}
     {% flag "new-checkout" %}…{% else %}…{% endflag %}
     {% flag "new-checkout" as is_new %}
-    {% flag "accent-colour" %}                          writes the value: no endflag closes it
-    {% flag_value "accent-colour" "slate" as colour %}  the value, or a default of one's own
+    {% flag "accent-colour" %}                          writes the value, if no endflag follows
+    {% flag_value "accent-colour" "slate" as colour %}  the value, or the given default
 
 The block and `as` ask whether a boolean flag is on. An `{% endflag %}` closes the nearest open
 `{% flag %}` of the same block. Each tag takes `user=` (a User, or the key of a user) and then
-ignores the request: for an e-mail, or for another person than the reader of the page. Without it
-the tag asks for the request's user or visitor; without a request, for an anonymous visitor.
+ignores the request: use it in an e-mail, or for another user than the reader of the page. Without it
+the tag asks for the user or visitor of the request; without a request, for an anonymous visitor.
 """
 
 from __future__ import annotations
@@ -53,14 +53,14 @@ COMMENT = "comment"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Question:
-    """The flag and the user that a tag names."""
+    """The flag that a tag asks for, with its user and default where it has them."""
 
     flag: FilterExpression
     user: FilterExpression | None = None
     default: FilterExpression | None = None
 
     def is_on(self, context: Context) -> bool:
-        """Whether the flag is on; False where the template names no flag."""
+        """True if the flag is on; False where the template names no flag."""
         flag = _flag_of(self.flag, context)
         if flag is None:
             return False
@@ -86,10 +86,10 @@ class Question:
         if self.user is None:
             return None, _request_of(context)
         user = self.user.resolve(context, ignore_failures=True)
-        # Only look at the type: any other access to `request.user` reads the database, and the
-        # facade handles a failure of that.
+        # Look at nothing but the type: any other access to `request.user` reads the database. The
+        # facade does that, and handles a failure.
         if type(user) in {str, SafeString} and not user:
-            # An empty variable means nobody, never the reader of the page.
+            # An empty variable means nobody. It never means the reader of the page.
             user = None
         return user, None
 
@@ -122,7 +122,7 @@ class FlagAsNode(Node):
 
 
 class ValueNode(Node):
-    """`{% flag "x" %}` without an end, and `{% flag_value "x" … %}`."""
+    """`{% flag "x" %}` without an `{% endflag %}`, and `{% flag_value "x" … %}`."""
 
     def __init__(self, question: Question, name: str | None = None) -> None:
         self.question = question
@@ -135,13 +135,13 @@ class ValueNode(Node):
             return SafeString()
         if value is None:
             return SafeString()
-        # Escaped by render_value_in_context, unless the template turned that off.
+        # render_value_in_context escapes it, unless the template has turned that off.
         return mark_safe(render_value_in_context(value, context))  # noqa: S308
 
 
 @register.tag(FLAG)
 def flag(parser: Parser, token: Token) -> Node:
-    """A flag as a block, as a variable, or as its value if no `{% endflag %}` closes it."""
+    """A flag as a block, as a variable, or as its value where no `{% endflag %}` follows."""
     arguments, name = _split(token)
     question = _question(parser, arguments, most=1)
     if name is not None:
@@ -158,7 +158,7 @@ def flag(parser: Parser, token: Token) -> Node:
 
 @register.tag
 def flag_value(parser: Parser, token: Token) -> Node:
-    """The value of a flag of any type, with a default of its own."""
+    """The value of a flag of any type. The second argument is the default."""
     arguments, name = _split(token)
     return ValueNode(_question(parser, arguments, most=2), name)
 
@@ -172,13 +172,16 @@ def _split(token: Token) -> tuple[list[str], str | None]:
 
 
 def _question(parser: Parser, arguments: list[str], *, most: int) -> Question:
-    """Raises TemplateSyntaxError unless there is a flag, a default if `most` is 2, and `user=`."""
+    """What the arguments of a tag ask: one flag, `most` - 1 defaults at most, and one `user=` at most.
+
+    Raises TemplateSyntaxError for anything else.
+    """
     named = [argument for argument in arguments if argument.startswith("user=")]
     plain = [argument for argument in arguments if argument not in named]
     if not 1 <= len(plain) <= most or len(named) > 1:
         raise template.TemplateSyntaxError(
             _(
-                "Name one flag here, and nobody or one user: {%% flag "
+                "The tag takes one flag, and at most one user: {%% flag "
                 '"key" user=somebody %%}. Found: %s'
             )
             % (" ".join(arguments) or _("nothing"))
@@ -191,10 +194,10 @@ def _question(parser: Parser, arguments: list[str], *, most: int) -> Question:
 
 
 def _is_closed(parser: Parser) -> bool:
-    """Whether an `{% endflag %}` ahead closes the tag that was read just now.
+    """True if an `{% endflag %}` ahead closes the tag that was read last.
 
-    Only the tags ahead can answer that, and a tag turns out to be a block only at its end. So
-    every tag goes on a stack, and an end tag removes all tags down to the one that it closes.
+    Only an end tag shows that a tag is a block. So every tag ahead is pushed on a stack, and an end
+    tag pops all of them down to the one that it closes.
     """
     open_tags: list[str] = []
     for name in _tags_ahead(parser):
@@ -206,15 +209,15 @@ def _is_closed(parser: Parser) -> bool:
             while open_tags.pop() != started:
                 pass
         else:
-            # It ends what was open before: this flag, or a block around it.
+            # It closes a tag that was open before: this flag, or a block around it.
             return started == FLAG
     return False
 
 
 def _tags_ahead(parser: Parser) -> Iterable[str]:
-    """The names of the tags that may open or end something, in the order of the template."""
+    """The names of the tags that may open or close a block, in the order of the template."""
     is_comment = False
-    # Django keeps the tokens reversed, to take them from the end.
+    # Django keeps the tokens in reverse, and takes them from the end.
     for token in reversed(cast("list[Token]", parser.tokens)):
         name = token.contents.split(maxsplit=1)[0] if token.contents.strip() else ""
         if token.token_type is not TokenType.BLOCK or not name:
@@ -245,6 +248,6 @@ def _plain(value: JSONValue | Promise) -> JSONValue:
 
 def _request_of(context: Context) -> HttpRequest | None:
     request = getattr(context, "request", None) or context.get("request")
-    # Django REST framework wraps the request.
+    # Django REST Framework wraps the request.
     request = getattr(request, "_request", request)
     return request if isinstance(request, HttpRequest) else None

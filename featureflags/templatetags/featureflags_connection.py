@@ -1,4 +1,4 @@
-"""What the admin's index says about LaunchDarkly: how flags arrive, and the page of testers."""
+"""The panel on the admin's first page about LaunchDarkly: how flags arrive, and the page of testers."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ STATES: dict[State, Promise] = {
 
 @register.inclusion_tag("admin/featureflags/connection.html")
 def launchdarkly_connection() -> dict[str, Any]:
-    """The status of this process's client, which is made if there is none yet. Never raises.
+    """The status of the client of this process; it makes the client if there is none. Never raises.
 
-    The first page of a process waits for it as any check of a flag does.
+    The first page of a process waits for the client, as every check of a flag does.
     """
     connect()
     status = connection_status()

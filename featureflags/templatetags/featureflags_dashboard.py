@@ -1,4 +1,4 @@
-"""The dashboard on the admin's first page: numbers, bars and lines, each for those who may see it."""
+"""The dashboard on the admin's first page: numbers, bars and lines, as the user's permissions allow."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ register = template.Library()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Number:
-    """One number with what it says."""
+    """One number with its label."""
 
     label: str
     value: str
@@ -50,7 +50,7 @@ class SegmentBar:
 
 @register.inclusion_tag("admin/featureflags/dashboard.html", takes_context=True)
 def dashboard(context: Context) -> dict[str, Any]:
-    """What whoever asks may see; stored numbers alone."""
+    """The parts that the user of the page may see. It reads stored numbers, and counts no users."""
     user = context["user"]
 
     def may_see(app: str, model: str) -> bool:

@@ -1,4 +1,4 @@
-"""What the banner of a tester says: which flags, and until when."""
+"""The banner of a tester: the flags that they see with other values, and until when."""
 
 from __future__ import annotations
 
@@ -21,4 +21,5 @@ def looked_at(look: Look) -> str:
 
 @register.filter
 def look_ends(look: Look) -> datetime.datetime:
+    """The moment at which the tester sees the usual values again, for Django's filter `date`."""
     return to_datetime(look.until)
