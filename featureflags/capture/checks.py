@@ -9,6 +9,8 @@ from django.conf import settings
 from django.core import checks
 from django.core.checks import CheckMessage, Tags, register
 from django.db import DatabaseError, connections, router
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.migrations.executor import MigrationExecutor
 
 from featureflags.capture.installation import Fault, is_supported, problems
 from featureflags.capture.watches import declared_watches
@@ -40,7 +42,15 @@ def check_triggers(databases: Collection[str] | None = None, **_: Any) -> list[C
         found = problems(connections[alias])
     except DatabaseError:
         return []  # Django's own checks say that the database cannot be asked.
+    if found and not _is_migrated(connections[alias]):
+        return []  # `migrate` looks first, and is what creates the tables and the triggers.
     return [checks.Error(str(problem), hint=HINT, id="featureflags.E040") for problem in found]
+
+
+def _is_migrated(connection: BaseDatabaseWrapper) -> bool:
+    """True if no migration is left to apply."""
+    executor = MigrationExecutor(connection)
+    return not executor.migration_plan(executor.loader.graph.leaf_nodes())
 
 
 @register("featureflags", Tags.database)
