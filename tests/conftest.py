@@ -47,6 +47,15 @@ create_default_segments = importlib.import_module(
 
 DATABASE = {"db", *TRANSACTIONAL}
 NOT_PURE = {"django_db", "production_stack", "embedded_stack"}
+ELSEWHERE = {
+    "postgresql": pytest.mark.skip(
+        reason="is about SQLite and files: without tests.services.stack"
+    ),
+    "sqlite": pytest.mark.skip(
+        reason="needs PostgreSQL and Redis: python -m tests.services.stack -- python -m pytest …"
+    ),
+}
+"""For a test of the other stack, by the database at hand. A choice with -m leaves it out silently."""
 STARTERS = {f"tests.services.{name}" for name in ("processes", "postgres", "redis", "stack")}
 
 
@@ -73,11 +82,15 @@ def pytest_configure() -> None:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark as `pure` what asks for no database: it runs once, on the embedded stack. Mark as
-    `processes` the tests of modules that start processes: `make quick` leaves them out."""
+    `processes` the tests of modules that start processes: `make quick` leaves them out. Skip what
+    another stack must run."""
+    of_another = "production_stack" if connection.vendor == "sqlite" else "embedded_stack"
     slow = {item.path for item in items if starts_processes(getattr(item, "module", pytest))}
     for item in items:
         if item.path in slow:
             item.add_marker(pytest.mark.processes)
+        if item.get_closest_marker(of_another) is not None:
+            item.add_marker(ELSEWHERE[connection.vendor])
         fixtures = set(getattr(item, "fixturenames", ()))
         if DATABASE.isdisjoint(fixtures) and not NOT_PURE & {m.name for m in item.iter_markers()}:
             item.add_marker(pytest.mark.pure)
