@@ -1,0 +1,32 @@
+"""Every page beside Django's own asks for permissions, whoever adds one."""
+
+from __future__ import annotations
+
+import pytest
+from django.test import Client
+from django.urls import reverse
+
+from featureflags.admin.urls import PAGES
+from featureflags.models import HistoryEntry
+from tests.factories import SegmentFactory, UserFactory
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("pattern", "name"), [pytest.param(pattern, name, id=name) for pattern, _view, name in PAGES]
+)
+def test_staff_without_a_permission_are_refused(client: Client, pattern: str, name: str) -> None:
+    segment, person = SegmentFactory.create(key="rich"), UserFactory.create()
+    samples = {
+        "segment": segment.key,
+        "change": HistoryEntry.objects.filter(segment_key=segment.key).latest("pk").pk,
+        "flag": "new-checkout",
+        "key": person.pk,
+    }
+    wanted = {each for each in samples if f":{each}>" in pattern}
+    address = reverse(f"admin:featureflags_{name}", kwargs={each: samples[each] for each in wanted})
+    client.force_login(UserFactory.create(is_staff=True))
+    answer = client.get(address)
+    if answer.status_code == 405:
+        answer = client.post(address)
+    assert answer.status_code == 403
