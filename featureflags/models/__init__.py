@@ -1,7 +1,8 @@
 """The tables of this app, one file for each subject.
 
 In: writes to segments and members, in one transaction with their history and version. Out: rows;
-other rooms import the models from here, and `changesets`, `validation` and `versions` as modules.
+other rooms import the models from here, and `changesets`, `stored_forms`, `validation` and `versions`
+as modules.
 
 >>> from featureflags.models import Segment
 >>> staff = Segment(
@@ -51,6 +52,7 @@ __all__ = [
     "WarmRun",
     "changesets",
     "segment_graph",
+    "stored_forms",
     "validation",
     "versions",
 ]

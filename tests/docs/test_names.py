@@ -55,6 +55,7 @@ NOT_SETTINGS: Final = {
     "FEATUREFLAGS",
     "RULE_MATCH",
     "TOKEN",
+    "UNSET",
     "_DEGRADATIONS",
 }
 """Words in capitals that are something else: places to fill, and names in the code."""
@@ -118,9 +119,12 @@ def test_variables_are_settings(page: Path) -> None:
 
 
 @pytest.mark.parametrize("page", PAGES_WITHOUT_HISTORY, ids=name_of)
-def test_modules_can_be_imported(page: Path) -> None:
+def test_modules_can_be_imported_and_checks_exist(page: Path) -> None:
+    checks = "".join(source.read_text() for source in ROOT.glob("featureflags/**/*.py"))
     for code in inline_code(page):
-        if re.fullmatch(r"(featureflags|users|config)(\.\w+)+", code):
+        if re.fullmatch(r"featureflags\.[EW]\d{3}", code):
+            assert f'"{code}"' in checks, code
+        elif re.fullmatch(r"(featureflags|users|config)(\.\w+)+", code):
             find(code)
 
 
