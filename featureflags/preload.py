@@ -18,7 +18,7 @@ from featureflags.launchdarkly import preload as launchdarkly
 
 
 def preload() -> None:
-    """Connects to nothing. Raises nothing: the checks, or the first use, tell what is wrong."""
+    """Opens no connection. Raises nothing: the checks, or the first use, report problems."""
     for load in _LOADERS:
         try:
             load()

@@ -52,10 +52,9 @@ def note_segment_before_it_goes(instance: Segment, **_kwargs: Any) -> None:
 def note_member_before_it_goes(
     instance: SegmentMember, origin: Model | QuerySet[Model] | None = None, **_kwargs: Any
 ) -> None:
-    """Raise the version, once for those that are deleted together.
+    """Raise the version, once for all members that are deleted together.
 
-    A membership also goes with its account. That is a change of its own, unless one is open: all
-    that is deleted by one call is told together.
+    A membership is also deleted with its account. All rows that one call deletes are one change.
     """
     place = (instance.segment_id, instance.user_id)
     with open_changeset() as changeset:
@@ -73,7 +72,7 @@ def _goes_with_account(origin: Model | QuerySet[Model] | None) -> bool:
 
 @receiver(pre_delete, sender=User)
 def make_history_of_segments_anonymous(instance: User, **_kwargs: Any) -> None:
-    """Forget whom a change was about, and pass what the user did to the stand-in for the deleted.
+    """Remove the user from the history; a placeholder account becomes the author of their changes.
 
     What staff wrote into rules and notes stays as they wrote it.
     """
@@ -98,7 +97,7 @@ def sync_segment_after_commit(instance: Segment, **_kwargs: Any) -> None:
     if stored != (instance.name, True):
         key = instance.key
 
-        # A function of its own: Django's log names it, which a `partial` does not allow.
+        # A function, not a `partial`: Django's log needs its name.
         def follow() -> None:
             publish(_task("sync_segment"), key)
 
@@ -107,7 +106,7 @@ def sync_segment_after_commit(instance: Segment, **_kwargs: Any) -> None:
 
 @receiver(ruleset_raised)
 def count_segments_after_commit(**_kwargs: Any) -> None:
-    """Have the segments that change counted once, however many writes the transaction makes.
+    """Count the changed segments once for each transaction, however many writes it makes.
 
     A failure is logged by Django. What the broker does not take is done by the schedule's
     `count_changed_segments`, within a minute.

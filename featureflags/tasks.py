@@ -40,8 +40,8 @@ def warm_contexts(
     """Warm the users seen within `days` (None: WARM_ACTIVE_DAYS), or everyone; how far it is.
 
     On demand: `warm_contexts.delay(days=30)`. With a broker it only begins, or joins, a run, whose
-    ranges are tasks of their own. Without one it does them all, and raises WarmingFailed if some
-    were not done. Raises AnotherRun while a run with another scope is under way.
+    ranges are separate tasks. Without one it does them all, and raises WarmingFailed if some were
+    not done. Raises AnotherRun while a run with another scope is under way.
     """
     scope = scope_for(days, everyone=everyone, force=force)
     if has_broker():
@@ -57,7 +57,7 @@ def warm_contexts(
 
 @shared_task(acks_late=True, reject_on_worker_lost=True)
 def warm_range(run: int, number: int) -> None:
-    """Warm one range of a run, if it is still due, and have others go on with the next.
+    """Warm one range of a run, if it is still due, and queue the next ones.
 
     A message may come twice, or an hour late from a worker that was killed: the claim decides.
     """
@@ -71,7 +71,7 @@ def warm_range(run: int, number: int) -> None:
 
 @shared_task
 def tend_warm_runs() -> int:
-    """Have a run go on whose workers were killed, and end one that nobody works on.
+    """Continue runs whose workers were killed, and end runs without progress.
 
     Returns how many ranges were sent. Without a broker the next warm-up takes such a run over.
     """
@@ -113,8 +113,8 @@ def count_segments() -> dict[str, Any]:
 def count_changed_segments(self: Task[Any, Any]) -> dict[str, Any]:
     """Count the segments that have changed since they were counted.
 
-    Without a broker whoever saves a segment waits for this, so it gives up after `impact_seconds`:
-    `count_segments` makes up for it.
+    Without a broker the request that saves a segment waits for this, so it stops after
+    `impact_seconds`; `count_segments` counts the rest later.
     """
     seconds = app_settings().impact_seconds if self.request.is_eager else None
     counted = stored_sizes.count_changed(seconds)
@@ -125,9 +125,9 @@ def count_changed_segments(self: Task[Any, Any]) -> dict[str, Any]:
 
 @shared_task(bind=True, acks_late=True, reject_on_worker_lost=True)
 def count_flag(self: Task[Any, Any], pk: int) -> None:
-    """Go on with a count of who gets which value of a flag; see `flagcounts`.
+    """Continue a count of the users for each value of a flag; see `inspection.variation_counts`.
 
-    Without a broker whoever asks waits for this, so it stops after a while: the page goes on.
+    Without a broker the request waits for this, so it stops after a while; the page continues it.
     """
     seconds = variation_counts.SECONDS_WAITED if self.request.is_eager else None
     variation_counts.work(pk, seconds=seconds)
@@ -135,7 +135,7 @@ def count_flag(self: Task[Any, Any], pk: int) -> None:
 
 @shared_task
 def tend_flag_counts() -> int:
-    """Have counts go on whose workers were killed; how many."""
+    """Continue counts whose workers were killed; returns how many."""
     found = variation_counts.abandoned()
     for pk in found:
         count_flag.delay(pk)
@@ -146,9 +146,9 @@ def tend_flag_counts() -> int:
 def sync_all_segments() -> list[str]:
     """Create, finish and rename LaunchDarkly's segments that lag behind ours; what was done.
 
-    For what `sync_segment` could not do: the broker was away, LaunchDarkly failed, or a row was
-    written past the ORM. Nothing is repaired or deleted: that is for `manage.py sync_segments`.
-    Does nothing while `sync_segments` is off. Raises a ManagementError where LaunchDarkly fails.
+    For what `sync_segment` could not do: the broker was down, LaunchDarkly failed, or a row was
+    written without the ORM. Repairs and deletes nothing: that needs `manage.py sync_segments`.
+    Does nothing while `sync_segments` is off. Raises a ManagementError if LaunchDarkly fails.
     """
     choices = Choices(tag=app_settings().sync_tag)
     if not app_settings().sync_segments:
@@ -163,9 +163,9 @@ def sync_all_segments() -> list[str]:
 def sync_segment(self: Task[Any, Any], key: str) -> list[str]:
     """Bring one segment of LaunchDarkly into step with the active segment here; what was done.
 
-    What a person has to decide is logged and left. Raises SyncFailed or a ManagementError where a
-    call failed: the next run, or `sync_segments`, finishes what was begun. Without a broker
-    whoever saves the segment waits for this, so it gives up early.
+    What a person must decide is logged and not changed. Raises SyncFailed or a ManagementError if a
+    call failed: the next run, or `sync_segments`, finishes the rest. Without a broker
+    the request that saves the segment waits for this, so it gives up early.
     """
     policy = WHILE_SOMEBODY_WAITS if self.request.is_eager else None
     with management_client(policy=policy) as client:

@@ -23,7 +23,7 @@ def loaded_user(request: HttpRequest) -> User | AnonymousUser | None:
 
 
 def session_user_key(request: HttpRequest) -> str | None:
-    """The key of the user whom the session names, unverified, or None. Reads the session."""
+    """The key of the user in the session, unverified, or None. Reads the session."""
     session = getattr(request, "session", None)
     if session is None or session.is_empty():
         return None

@@ -38,7 +38,7 @@ def register(resolver: SegmentResolver) -> None:
 
 
 def resolver() -> SegmentResolver:
-    """The registered resolver. Raises ImproperlyConfigured if there is none."""
+    """The registered resolver. Raises ImproperlyConfigured without one."""
     if not _registered:
         raise ImproperlyConfigured("No app that knows segments is installed.")
     return _registered[0]

@@ -11,7 +11,7 @@ import msgspec
 
 SNAPSHOT_VERSION = 2
 """Raise it by one whenever the fields below change: caches hold snapshots as arrays, by position.
-During a deploy a write tells the releases of the next lower and higher version too."""
+During a deploy a write also invalidates the entries of the next lower and higher version."""
 
 
 class UserSnapshot(msgspec.Struct, frozen=True, kw_only=True, array_like=True):

@@ -146,5 +146,5 @@ def _line(places: Sequence[tuple[float, float]], name: str) -> SafeString:
 
 
 def _plain(number: float) -> str:
-    """Numbers as SVG reads them, whatever the language of the page."""
+    """Numbers in SVG's notation, in every language of the page."""
     return f"{number:.2f}".rstrip("0").rstrip(".")

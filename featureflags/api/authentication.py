@@ -12,9 +12,9 @@ from users.api.authentication import SessionAuthentication
 
 
 class UnconfirmedSession:
-    """Whomever the session names, while no database can confirm it. Never staff.
+    """A session whose user no database can confirm just now. Never staff.
 
-    It stands for a user in `request.user`; who it is, the facade reads from the session.
+    It takes the place of a user in `request.user`. The facade reads the user's key from the session.
     """
 
     is_authenticated = True

@@ -1,9 +1,9 @@
 """Writes of the REST API: refused until they are confirmed, or until the caller has looked again.
 
-409 with whom a change moves and which flags use the segment, unless `confirm` is sent: `true`, or
-the `confirm` of that answer, which holds for exactly what the answer showed. To delete or deactivate
-a segment that flags target, `confirm` is the segment's key. 409 (or 412 for `If-Match`) with what
-others have changed, where the caller's version is not the stored one.
+The answer is 409, with who enters and leaves and which flags use the segment, unless `confirm` is
+sent: `true`, or the `confirm` of that answer, which is valid for exactly what the answer showed. To delete or deactivate
+a segment that flags target, `confirm` must be the segment's key. It is 409 (412 for `If-Match`), with
+what others have changed, if the caller's version is not the stored one.
 """
 
 from __future__ import annotations

@@ -26,7 +26,7 @@ from users.models import User
 
 
 class OwnContextView(APIView):
-    """The context of whoever asks, as flags are evaluated for this very request."""
+    """The caller's context, as flags are evaluated for this very request."""
 
     permission_classes = [IsAuthenticated]
 

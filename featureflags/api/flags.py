@@ -1,7 +1,7 @@
-"""The flags of whoever asks: users by session or token, and visitors by their cookie.
+"""The flags of the caller: users by session or token, and visitors by their cookie.
 
 Staff see every flag. Everybody else sees those for browsers: declared with `client_side=True`, or
-marked so in LaunchDarkly. Any other key is 404, whether there is such a flag or not.
+marked so in LaunchDarkly. Any other key is 404, whether the flag exists or not.
 """
 
 from __future__ import annotations

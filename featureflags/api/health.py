@@ -45,7 +45,7 @@ PROBE_SECONDS = 10
 def health(_request: HttpRequest) -> JsonResponse:
     """`/healthz`: 200 while this process answers at all. Asks no server.
 
-    For what restarts a process: a restart helps against none of what `/readyz` finds.
+    For the supervisor that restarts processes: a restart repairs nothing that `/readyz` finds.
     """
     return JsonResponse({"status": "ok"})
 
@@ -56,9 +56,9 @@ def health(_request: HttpRequest) -> JsonResponse:
 def ready(_request: HttpRequest) -> JsonResponse:
     """`/readyz`: 200 if this process can answer flags, 503 if not; the body says what works.
 
-    It cannot before it has flags, nor while the database is away and it has never read the
-    segments. Any other failure is survived, and only `degraded`: a load balancer that took away
-    every process for it would turn a small failure into a big one.
+    503 before it has flags, and while the database is down and it has never read the segments.
+    Any other failure is only `degraded`: a load balancer that removed every process for it would
+    turn a small failure into a big one.
     """
     status = connection_status(start=True)
     parts = {
@@ -76,7 +76,7 @@ def ready(_request: HttpRequest) -> JsonResponse:
         **{name: {"ok": problem is None, "problem": problem} for name, problem in parts.items()},
     }
     shown = status.to_dict()
-    # Anybody may ask: an address may stand in the message, and flags have names.
+    # The page is public: the message may contain an address, and keys of flags are names.
     error = shown.pop("error")
     shown["error"] = None if error is None else error["kind"]
     shown["malformed"] = len(status.malformed)
@@ -109,7 +109,7 @@ def _may_read(request: HttpRequest) -> bool:
 def _problem(ask: Callable[[], None]) -> str | None:
     try:
         ask()
-    except Exception as error:  # noqa: BLE001 - whatever the backend raises is what is wrong
+    except Exception as error:  # noqa: BLE001 - each backend has its own errors
         name = type(error).__name__
         report(logger, "not_ready", "A readiness check failed: %s", name)
         return name

@@ -8,7 +8,7 @@ MOST_FLAGS = 500
 
 
 class FlagPagination(PageNumberPagination):
-    """One page holds all flags of a usual project: whoever asks wants them all."""
+    """One page holds all flags of a usual project: callers want them all."""
 
     page_size = MOST_FLAGS
     page_size_query_param = "page_size"

@@ -16,7 +16,7 @@ def http_request(request: Request) -> HttpRequest:
     user: object = request.user
     inner: HttpRequest = request._request  # noqa: SLF001 - DRF has no public name for it
     if isinstance(user, UnconfirmedSession):
-        # DRF put the stand-in there, which would count as nobody: put back what was.
+        # DRF has put its replacement there, which names no user: restore the original.
         lazy_user: Any = request.auth
         inner.user = lazy_user
     return inner

@@ -118,7 +118,7 @@ class SegmentSerializer(StrictModelSerializer[Segment]):
 
 
 class MemberSerializer(StrictModelSerializer[SegmentMember]):
-    """A user who is in the segment, or out of it, whatever its rules say."""
+    """A user who is included in the segment, or excluded, regardless of its rules."""
 
     user = serializers.PrimaryKeyRelatedField(
         queryset=User.objects.all(), pk_field=serializers.UUIDField()

@@ -86,7 +86,7 @@ class SegmentViewSet(viewsets.ModelViewSet[Segment]):
         return super().update(request, *args, **kwargs)
 
     def perform_update(self, serializer: serializers.BaseSerializer[Any]) -> None:
-        """Writes the given columns alone, so that it undoes nobody else's change."""
+        """Writes only the given columns, so that it never undoes another user's change."""
         confirm, note = _taken(serializer)
         given: dict[str, Any] = serializer.validated_data
         if not given:

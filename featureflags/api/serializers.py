@@ -1,4 +1,4 @@
-"""What the flags and contexts endpoints answer, as the OpenAPI schema tells it."""
+"""The answers of the flags and contexts endpoints, for the OpenAPI schema."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ PUBLIC_REASONS = frozenset({"kind", "errorKind"})
 
 @extend_schema_field(OpenApiTypes.ANY)
 class AnyJSONField(serializers.JSONField):
-    """A flag's value: whatever JSON its owner wrote."""
+    """A flag's value: any JSON."""
 
 
 class EvaluationSerializer(serializers.Serializer[Any]):

@@ -1,4 +1,4 @@
-"""Whom a segment holds, in bulk: querysets, sizes, pages of members, and the impact of a change.
+"""The users of a segment, in bulk: querysets, sizes, pages of members, and the impact of a change.
 
 What comes in is a segment, saved or not, as a key or a definition. What goes out are users and
 numbers. SQL decides where it can, and Python for the other users; both give the same answer:

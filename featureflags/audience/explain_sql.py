@@ -135,4 +135,4 @@ def _index_for_json(clause: Clause, path: tuple[str, ...]) -> str:
             " are selected"
         )
     steps = " -> ".join(f"'{part}'" for part in (path[0].removeprefix("custom_"), *path[1:]))
-    return f"a column of its own in place of metadata -> {steps}, with an index"
+    return f"a separate column in place of metadata -> {steps}, with an index"

@@ -117,8 +117,8 @@ def impact_of(
     """What changes if this definition replaces the one with its key.
 
     `before`: the rules to compare with, by default those in force. `now`: in µs. `seconds`: the
-    time limit, by default the setting `IMPACT_SECONDS`. A definition with nothing but a key stands
-    for a deleted segment.
+    time limit, by default the setting `IMPACT_SECONDS`. A definition with nothing but a key
+    means a deleted segment.
     """
     seconds = app_settings().impact_seconds if seconds is None else seconds
     comparison = Comparison.with_definition(after, before=before, now=now)
@@ -132,7 +132,7 @@ def impact_on(
     before: Ruleset | None = None,
     now: int | None = None,
 ) -> Impact:
-    """The same among these users only, exact: for a change of memberships, which moves nobody else.
+    """The same, exact, for these users only: a change of memberships moves no other users.
     One query for each `BATCH` of them."""
     comparison = Comparison.with_definition(after, before=before, now=now)
     measured = _Measured(comparison, TimeLimit(User.objects.db, 0))
@@ -242,7 +242,7 @@ class _Measured:
             self._leaving.add(user)
 
     def _read_samples(self, tally: _Tally, sure: Condition, is_exact: bool) -> None:
-        """Add examples for whom SQL can decide. Nobody waits for them when time is up."""
+        """Add examples that SQL can decide. None are added once the time is up."""
         wanted = SAMPLES - len(tally.samples)
         if sure is False or wanted == 0 or (is_exact and tally.number == len(tally.samples)):
             return

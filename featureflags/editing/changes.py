@@ -84,7 +84,7 @@ class Change:
 
     @property
     def moves_by_rules(self) -> bool:
-        """True if users who are no members by name can enter or leave."""
+        """True if users who are not members by name can enter or leave."""
         if self.before is None or self.after is None:
             return True
         same_activity = self.before.is_active == self.after.is_active

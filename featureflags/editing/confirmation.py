@@ -26,7 +26,7 @@ SALT: Final = "featureflags.editing.confirmation"
 HOLDS_SECONDS: Final = 24 * 3600
 
 TOLERANCE: Final = 100
-"""On a busy site numbers never stand still: one in this many may differ."""
+"""On a busy site the numbers change all the time: one in this many may differ."""
 
 
 def why_in_words(one: Examination) -> Iterator[str]:
@@ -105,7 +105,7 @@ def fingerprint(examination: Examination) -> str:
         [str(user), _member(one.before), _member(one.after)]
         for user, one in sorted(change.members.items())
     ]
-    # What is not saved yet has no version of its own.
+    # A segment that is not saved yet has no version.
     after = None if change.after is None else dump_state(replace(change.after, version=0))
     before = None if change.before is None else dump_state(change.before)
     flags = [use.to_dict() for use in examination.uses]

@@ -8,7 +8,7 @@
 LaunchDarkly's file data source reads the same form. A native document also holds what LaunchDarkly
 lacks: `exists`, members with an expiry, and `isActive`.
 
-Hidden SQL: all segments and members, and the users whom a document names.
+Hidden SQL: all segments and members, and the users that a document names.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Examines a change that has not been made: whom it moves, and which flags use the segment.
+"""Examines a change that has not been made: who enters and leaves, and which flags use the segment.
 
 Admin, REST API, import and restore ask the same two questions of the answer: must somebody confirm
 it, and must they type the segment's key, as for one that disappears while flags target it.
@@ -103,7 +103,7 @@ def examine(
 ) -> Examination:
     """What this change would do.
 
-    `impact`: whom it moves, where the caller has counted already. Else counting takes `seconds` at
+    `impact`: who enters and leaves, if the caller has counted already. Else counting takes `seconds` at
     most (default: the setting `IMPACT_SECONDS`); past that the numbers are lower bounds.
     """
     if impact is None:

@@ -46,8 +46,8 @@ def import_segments(
     """Write a document and return what it changed; with `dry_run`, only what it would change.
 
     The caller must heed `needs_confirmation` of each: this function does not. `expected`: the
-    result of the dry run that somebody confirmed. Raises NotImportable where the document is
-    invalid, or would do anything else than `expected`; nothing is written then.
+    result of the dry run that somebody confirmed. Raises NotImportable if the document is
+    invalid, or would do anything else than `expected`; then nothing is written.
     """
     documents = read_document(raw)
     with transaction.atomic():

@@ -53,7 +53,7 @@ _FORMULA: Final = re.compile(r"^'(?=[=+\-@\t\r\n])")
 
 
 class UnreadableFile(ValueError):  # noqa: N818 - the name says what it is
-    """The list cannot be read at all. The message says why, and what to do."""
+    """The list cannot be read. The message gives the reason and what to do."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

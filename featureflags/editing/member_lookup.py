@@ -1,4 +1,4 @@
-"""Finds the users whom a list of members names.
+"""Finds the users that a list of members names.
 
 Hidden SQL: one query for each thousand entries.
 """
@@ -22,12 +22,12 @@ LOOKED_UP_AT_ONCE: Final = 1_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FoundMembers:
-    """The users whom a list names."""
+    """The users that a list names."""
 
     members: Mapping[str, MemberState]
     """By user key, as the list has them."""
     problems: tuple[LineRemark, ...]
-    """Nobody has this address or key, or the membership would have ended."""
+    """No user has this address or key, or the membership would have ended."""
     repeated: tuple[LineRemark, ...]
     """Users who are on more than one line."""
 

@@ -1,4 +1,4 @@
-"""Counts whom a change moves, before it is made or after.
+"""Counts who enters and leaves by a change, before it is made or after.
 
 Hidden SQL: what `featureflags.audience.impact` asks, the members of the segment, and two queries
 for each level of the segments that its rules name.
@@ -53,17 +53,16 @@ def _counted(change: Change, seconds: float) -> Moved | None:
         # A failure in here is rolled back to this savepoint.
         with transaction.atomic():
             return impact_of_change(change, seconds=seconds).moved
-    except Exception as error:  # noqa: BLE001 - whatever it is, the change is what matters
-        message = "Could not count whom a change of a segment moves: %s"
+    except Exception as error:  # noqa: BLE001 - no error of the count may stop the change
+        message = "Could not count the users that a change of a segment moves: %s"
         report(logger, "impact_uncounted", message, type(error).__name__)
         return None
 
 
 def impact_of_change(change: Change, *, seconds: float) -> Impact:
-    """Whom a change moves.
+    """Who enters and leaves by a change.
 
-    Where rules move nobody, only users whose membership differs are looked at, and the numbers are
-    exact. `seconds` limits the count over all users.
+    If only memberships change, only their users are counted, and the numbers are exact. `seconds` limits the count over all users.
     """
     if not change.moves_by_rules and not change.members:
         return Impact(
@@ -104,7 +103,7 @@ def _named_segments(documents: Collection[SegmentDocument]) -> dict[str, Segment
 
 
 def _members(change: Change) -> tuple[dict[str, MemberState], dict[str, MemberState]]:
-    """The members before and after; where rules move nobody, those who differ are enough."""
+    """The members before and after; if only memberships change, only those that differ."""
     differ = {str(user): one for user, one in change.members.items()}
     stays: dict[str, MemberState] = {}
     if change.moves_by_rules and change.after is not None and change.before is not None:

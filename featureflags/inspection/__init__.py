@@ -1,8 +1,8 @@
-"""LaunchDarkly's flags and segments, read: what they serve, whom they target, what decided.
+"""LaunchDarkly's flags and segments, read: what they serve, which users they target, what decided.
 
 In: LaunchDarkly's own JSON, as `feature_store().raw()` gives it or a flag file holds it. Out: frozen
-values that give words and JSON. No event is sent. JSON that is not as documented raises nothing: what
-cannot be read is skipped. `checks`, `dates` and `variation_counts` use other rooms; the other modules
+values that give words and JSON. No event is sent. Unexpected JSON raises nothing: what cannot
+be read is skipped. `checks`, `dates` and `variation_counts` use other rooms; the other modules
 are pure.
 
 >>> from featureflags.inspection.flag_parsing import flags
@@ -43,6 +43,7 @@ __all__ = [
     "flag_explanation",
     "flag_parsing",
     "flags_using_segment",
+    "outcomes",
     "rollouts",
     "variation_counts",
 ]

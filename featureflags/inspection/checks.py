@@ -101,8 +101,7 @@ def archived(keys: Iterable[str]) -> tuple[frozenset[str], str | None]:
         return frozenset(), None
     if not app_settings().api_token:
         return frozenset(), (
-            "Without LAUNCHDARKLY_API_TOKEN a flag that is archived cannot be told from one that"
-            " was never there."
+            "Without LAUNCHDARKLY_API_TOKEN an archived flag looks like one that never existed."
         )
     found = set()
     try:

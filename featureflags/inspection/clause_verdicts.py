@@ -61,7 +61,7 @@ def _another_kind(clause: Clause) -> Verdict:
 
 
 def _unknown_operator(clause: Clause, context: Attributes) -> Verdict:
-    """LaunchDarkly takes it for False, hence True when negated."""
+    """LaunchDarkly takes it for False, and so for True when negated."""
     try:
         value = reader(attribute_path(clause.attribute, clause.context_kind))(context)
     except ValueError as error:

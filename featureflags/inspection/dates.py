@@ -36,7 +36,7 @@ class FlagDates(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class KnownDates(msgspec.Struct, frozen=True, kw_only=True):
-    """Dates by flag key, or why there are none."""
+    """Dates by flag key, or the reason why they are missing."""
 
     flags: dict[str, FlagDates] = {}
     problem: str = ""
@@ -89,7 +89,7 @@ def _cached(name: str) -> KnownDates | None:
     try:
         kept = caches[app_settings().cache].get(name)
         return _decode(kept) if isinstance(kept, bytes) else None
-    except Exception as error:  # noqa: BLE001 - each backend raises errors of its own
+    except Exception as error:  # noqa: BLE001 - each backend has its own errors
         _report_cache(error)
         return None
 
@@ -97,7 +97,7 @@ def _cached(name: str) -> KnownDates | None:
 def _keep(name: str, found: KnownDates) -> None:
     try:
         caches[app_settings().cache].set(name, msgspec.msgpack.encode(found), KEPT_SECONDS)
-    except Exception as error:  # noqa: BLE001 - each backend raises errors of its own
+    except Exception as error:  # noqa: BLE001 - each backend has its own errors
         _report_cache(error)
 
 

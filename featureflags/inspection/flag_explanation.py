@@ -146,7 +146,7 @@ def explain_flag(
 
 
 def _agrees(rules: Sequence[RuleTrace], number: int | None, reason: Mapping[str, Any]) -> bool:
-    """Whether the traces allow this rule to have decided (None: no rule at all)."""
+    """True if the traces agree that this rule decided (None: no rule)."""
     kind = reason.get("kind")
     if kind == "FALLTHROUGH":
         return all(rule.matched is not True for rule in rules)

@@ -43,13 +43,11 @@ class RuleView(JSONView):
     @property
     def words(self) -> str:
         """All conditions as a sentence."""
-        told = " and ".join(words(clause) for clause in self.clauses) or "everybody"
-        return (
-            told
-            if self.weight == WHOLE
-            else gettext("%(weight)g %% of those: %(told)s")
-            % {"weight": self.weight / 1000, "told": told}
-        )
+        conditions = " and ".join(words(clause) for clause in self.clauses) or "everybody"
+        if self.weight == WHOLE:
+            return conditions
+        shown = {"weight": self.weight / 1000, "conditions": conditions}
+        return gettext("%(weight)g %% of those: %(conditions)s") % shown
 
     @property
     def name(self) -> str:

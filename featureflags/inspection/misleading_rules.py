@@ -49,7 +49,7 @@ def find_traps(
     named = {key: _named(segment.rules) for key, segment in theirs.items()}
     seen: set[str] = set()
     for flag in flags(data):
-        told = [
+        problems = [
             *_in_rules(flag.rules, is_withheld),
             *_in_rollouts(
                 flag, is_indivisible, lambda name: is_withheld(name) or may_be_missing(name)
@@ -58,9 +58,9 @@ def find_traps(
         used = reachable(lambda key: named.get(key, ()), _named(flag.rules))
         for key in sorted((used & theirs.keys()) - seen):
             whose = gettext(" of LaunchDarkly's segment “%(key)s”") % {"key": key}
-            told += [f"{each}{whose}" for each in _in_rules(theirs[key].rules, is_withheld)]
+            problems += [f"{each}{whose}" for each in _in_rules(theirs[key].rules, is_withheld)]
         seen |= used
-        found += [Trap(flag=flag.key, words=each) for each in told]
+        found += [Trap(flag=flag.key, words=each) for each in problems]
     return found
 
 
@@ -101,7 +101,7 @@ def _trap_in(clause: Clause, is_withheld: Names) -> str | None:
             )
         return None if clause.op == "in" else gettext("matches every segment with such a key")
     return (
-        gettext("matches nobody, since LaunchDarkly is not told of this")
+        gettext("matches nobody, since this attribute is never sent to LaunchDarkly")
         if is_withheld(path[0])
         else None
     )
@@ -112,14 +112,14 @@ def _in_rollouts(flag: FlagView, is_indivisible: Names, may_be_missing: Names) -
     for name, serving in [*servings, (gettext("the default rule"), flag.fallthrough)]:
         if serving is None or not serving.shares:
             continue
-        told = {"bucket_by": serving.bucket_by, "words": serving.words, "name": name}
+        shown = {"bucket_by": serving.bucket_by, "words": serving.words, "name": name}
         if is_indivisible(_root(serving.bucket_by)):
             yield (
                 gettext(
-                    "gives everybody the first variation, since %(bucket_by)s does not tell"
-                    " people apart: %(words)s, in %(name)s"
+                    "gives everybody the first variation, since LaunchDarkly cannot hash"
+                    " %(bucket_by)s: %(words)s, in %(name)s"
                 )
-                % told
+                % shown
             )
         elif may_be_missing(_root(serving.bucket_by)):
             yield (
@@ -127,7 +127,7 @@ def _in_rollouts(flag: FlagView, is_indivisible: Names, may_be_missing: Names) -
                     "gives everybody who lacks %(bucket_by)s the first variation, and a page and a"
                     " task may differ for one user: %(words)s, in %(name)s. Bucket by key"
                 )
-                % told
+                % shown
             )
 
 

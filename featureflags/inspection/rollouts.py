@@ -49,7 +49,7 @@ class Serving(JSONView):
     JSON_WITHOUT = frozenset({"bucket"})
 
     variation: int | None
-    """Its index; with shares, the one that this context gets. None: there is none."""
+    """Its index; with shares, the one that this context gets. None: the default in the code."""
     value: JSONValue
     shares: tuple[Share, ...] = ()
     bucket_by: str = ""
@@ -86,14 +86,14 @@ class Target(JSONView):
     @property
     def words(self) -> str:
         if self.context_kind == USER_KIND:
-            told = ngettext("%(keys)s user by key", "%(keys)s users by key", self.keys)
-            return told % {"keys": self.keys}
-        told = ngettext(
+            text = ngettext("%(keys)s user by key", "%(keys)s users by key", self.keys)
+            return text % {"keys": self.keys}
+        text = ngettext(
             "%(keys)s context of the kind %(context_kind)s by key",
             "%(keys)s contexts of the kind %(context_kind)s by key",
             self.keys,
         )
-        return told % {"keys": self.keys, "context_kind": self.context_kind}
+        return text % {"keys": self.keys, "context_kind": self.context_kind}
 
 
 def serving_of(

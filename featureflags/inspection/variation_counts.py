@@ -2,7 +2,7 @@
 
 No events are sent. A count over everybody goes in batches, by key. Each batch ends with one UPDATE of
 the row that adds its numbers and moves `last_key` on: a worker that is killed in the middle has
-changed nothing, and the next one counts nobody twice. A worker holds the row by a lease; cancelling
+changed nothing, and the next one counts no user twice. A worker holds the row by a lease; cancelling
 takes the lease away.
 
 Hidden SQL: one SELECT and one UPDATE for each batch.
@@ -11,15 +11,11 @@ Hidden SQL: one SELECT and one UPDATE for each batch.
 from __future__ import annotations
 
 import datetime
-import json
 import logging
-import math
 import time
 import uuid
-from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
-from typing import Any, Final
+from collections.abc import Callable
+from typing import Final
 
 from django.db import DatabaseError, IntegrityError, transaction
 from django.db.models import QuerySet
@@ -28,12 +24,11 @@ from django.utils.translation import gettext_noop
 
 from featureflags.cache.compiled_rules import current_ruleset
 from featureflags.contexts.building import user_context
-from featureflags.contexts.results import ContextSource, Evaluation
-from featureflags.core.json_view import JSONView
-from featureflags.core.types import JSONValue
+from featureflags.contexts.results import ContextSource
 from featureflags.evaluation import looking
 from featureflags.evaluation.arguments import UNSET
 from featureflags.evaluation.evaluate import evaluate_one
+from featureflags.inspection.outcomes import added
 from featureflags.launchdarkly.client import feature_store, has_flags
 from featureflags.models import FlagCount
 from users.models import User
@@ -52,11 +47,9 @@ SAMPLE: Final = SAMPLE_WINDOWS * SAMPLE_WINDOW
 LEASE: Final = datetime.timedelta(seconds=60)
 """Many times the duration of a batch."""
 SECONDS_WAITED: Final = 10.0
-"""How long a page may count by itself where there is no worker."""
+"""How long a page may count by itself without a worker."""
 KEPT: Final = 10
 """Counts of one flag that stay; older ones are deleted."""
-Z_95: Final = 1.96
-"""Standard deviations of a 95 % confidence interval."""
 MOST_ATTEMPTS: Final = 5
 """A count whose worker died so often in the same batch has failed."""
 
@@ -67,44 +60,6 @@ State = FlagCount.State
 
 class AlreadyCounting(Exception):  # noqa: N818 - it reads as what happened
     """A count of this flag is already running."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome(JSONView):
-    """A value, its reason, and how many users get it: an entry of `FlagCount.tally`."""
-
-    variation: int | None
-    """None: a default, or a forced value."""
-    value: JSONValue
-    reason: str
-    """The kind of LaunchDarkly's reason; `ERROR:KIND` for an error."""
-    rule: int | None
-    """The number of the rule, from 1, as the flag was then."""
-    users: int
-
-    @property
-    def what(self) -> tuple[int | None, str, str, int | None]:
-        """Its identity. The value as JSON, since True equals 1 in Python."""
-        return self.variation, json.dumps(self.value, sort_keys=True), self.reason, self.rule
-
-
-def outcomes(count: FlagCount) -> list[Outcome]:
-    """The outcomes so far, the most frequent first."""
-    found = [Outcome(**raw) for raw in count.tally]
-    return sorted(found, key=lambda each: -each.users)
-
-
-def interval(users: int, among: int) -> tuple[float, float]:
-    """The share's 95 % confidence interval (Wilson's score interval),
-    https://en.wikipedia.org/wiki/Binomial_proportion_confidence_interval"""
-    if not among:
-        return 0.0, 1.0
-    share, z = users / among, Z_95 * Z_95 / among
-    middle = (share + z / 2) / (1 + z)
-    distance = Z_95 / (1 + z) * math.sqrt(share * (1 - share) / among + z / among / 4)
-    # Exactly 0 and 1 at the ends, where the formula rounds.
-    low = 0.0 if users == 0 else middle - distance
-    return low, 1.0 if users == among else middle + distance
 
 
 def count_sample(flag: str, *, by: User | None = None) -> FlagCount:
@@ -221,7 +176,7 @@ def _add(count: FlagCount, users: list[UserSnapshot]) -> bool:
             user_context(user, loaded.ruleset, now, source=ContextSource.DATABASE) for user in users
         )
         evaluations = (evaluate_one(count.flag, each, UNSET, None) for each in contexts)
-        count.tally = _added(count.tally, evaluations)
+        count.tally = added(count.tally, evaluations)
         count.users_counted += len(users)
         count.last_key = uuid.UUID(users[-1].key)
     if not count.ruleset_version:
@@ -241,31 +196,6 @@ def _add(count: FlagCount, users: list[UserSnapshot]) -> bool:
             attempts=0,
             lease_until=timezone.now() + LEASE,
         )
-    )
-
-
-def _added(
-    tally: list[Mapping[str, Any]], evaluations: Iterable[Evaluation]
-) -> list[dict[str, JSONValue]]:
-    known = {each.what: each for each in (Outcome(**raw) for raw in tally)}
-    users: Counter[Any] = Counter({what: each.users for what, each in known.items()})
-    for evaluation in evaluations:
-        one = _outcome(evaluation)
-        known.setdefault(one.what, one)
-        users[one.what] += 1
-    return [replace(each, users=users[what]).to_dict() for what, each in known.items()]
-
-
-def _outcome(evaluation: Evaluation) -> Outcome:
-    reason = evaluation.reason
-    kind = str(reason.get("kind"))
-    index = reason.get("ruleIndex")
-    return Outcome(
-        variation=evaluation.variation,
-        value=evaluation.value,
-        reason=f"{kind}:{reason.get('errorKind')}" if kind == "ERROR" else kind,
-        rule=index + 1 if kind == "RULE_MATCH" and isinstance(index, int) else None,
-        users=1,
     )
 
 

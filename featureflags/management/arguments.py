@@ -18,7 +18,7 @@ USER_HELP = "e-mail address (in any case) or key (UUID) of the user"
 def subject(email_or_id: str) -> User | str:
     """The user, or only the key while the database is down: the cache may still have it.
 
-    Raises CommandError if there is no such user.
+    Raises CommandError if the user does not exist.
     """
     try:
         user = find_user(email_or_id)

@@ -1,9 +1,9 @@
 """The schedule without a beat: runs what is overdue, in this process.
 
-When each task ran last stands in `ScheduledRun`. A task is claimed before it runs, under a lock
-on its row, so that two who call this at once do not both run it. A run that fails gives its claim
-back: the next call tries again. A process that is killed while a task runs has had its turn, as
-with beat.
+`ScheduledRun` stores when each task ran last. A task is claimed before it runs, under a lock on its
+row, so that of two calls at the same time only one runs it. A run that fails gives its claim back:
+the next call tries again. If the process is killed while a task runs, the task waits for its next
+time, as with beat.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What the commands about flags share: LaunchDarkly's data, without telling it of anybody."""
+"""What the commands about flags share: LaunchDarkly's data, read without sending events."""
 
 from __future__ import annotations
 

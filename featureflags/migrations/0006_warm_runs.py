@@ -125,7 +125,7 @@ class Migration(migrations.Migration):
                 ),
             ],
             options={
-                "verbose_name": "range of a warming",
+                "verbose_name": "range of a cache warm-up",
                 "ordering": ["number"],
                 "indexes": [
                     models.Index(fields=["run", "state", "number"], name="warm_range_by_state")

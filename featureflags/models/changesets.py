@@ -4,7 +4,7 @@
         segment.save()
         SegmentMember.objects.bulk_create(members)
 
-Models and managers open a changeset of their own where none is open, so that no write escapes it.
+Models and managers open a changeset if none is open, so that every write belongs to one.
 Before they write, they store in it what the database holds (`remember_segment`,
 `remember_members`). When the outermost one closes, `featureflags.core.signals.changeset_closing` is
 sent inside the transaction; its receiver reads what the database holds then. A savepoint that was
@@ -78,7 +78,7 @@ class Moved:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _CurrentUser:
-    """The user of the current request; the system where there is none."""
+    """The user of the current request; the system outside of a request."""
 
 
 CURRENT_USER: Final = _CurrentUser()

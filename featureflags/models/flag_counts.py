@@ -12,8 +12,8 @@ from django.utils.translation import gettext_lazy as _
 
 
 class FlagCount(models.Model):
-    """One count. What is counted so far stands in the row with the place that it has come to:
-    whoever goes on, after a worker was killed, counts nobody twice."""
+    """One count. The row holds the numbers so far together with the last key that they include, so
+    that after a worker was killed, the next one counts no user twice."""
 
     class State(models.TextChoices):
         RUNNING = "running", _("Under way")
@@ -28,17 +28,18 @@ class FlagCount(models.Model):
     """All users at the start, or the size of the sample."""
     users_counted = models.PositiveBigIntegerField(_("counted"), default=0)
     tally: models.JSONField[Any, Any] = models.JSONField(_("result"), default=list)
-    """A list of `{"variation", "value", "reason", "rule", "rule_id", "users"}`, see `flagcounts`."""
+    """A list of `{"variation", "value", "reason", "rule", "rule_id", "users"}`, see
+    `featureflags.inspection.outcomes`."""
     last_key: models.UUIDField[Any, uuid.UUID | None] = models.UUIDField(null=True)
     """Users up to this key are counted."""
     flag_version = models.BigIntegerField(default=0)
     ruleset_version = models.CharField(max_length=60, default="")
     has_changed = models.BooleanField(default=False)
-    """The flag or a segment changed meanwhile: the numbers are of before and after."""
+    """The flag or a segment changed meanwhile: the numbers mix before and after."""
     claim = models.UUIDField(null=True)
-    """Whose it is while somebody counts, until `lease_until`."""
+    """The token of the worker that holds the lease, until `lease_until`."""
     attempts = models.PositiveSmallIntegerField(default=0)
-    """How often somebody began since the last batch that was kept."""
+    """Attempts since the last stored batch."""
     lease_until = models.DateTimeField(null=True)
     started_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+"

@@ -1,7 +1,7 @@
 """The history of segments and their members: entries are added and never changed.
 
-An entry names its segment by key, so that it outlives the segment. Memberships that changed are
-rows of their own: an edit does not copy ten thousand members, and an index finds the rows of a user
+An entry names its segment by key, so that it outlives the segment. Each membership that changed
+has its own row: an edit does not copy ten thousand members, and an index finds the rows of a user
 whose account is deleted.
 """
 
@@ -105,7 +105,7 @@ class HistoryEntry(_AppendOnlyModel):
 
 
 class HistoryMember(_AppendOnlyModel):
-    """What an entry did to one membership. An empty kind: there is no membership."""
+    """What an entry did to one membership. An empty kind: no membership."""
 
     entry = models.ForeignKey(HistoryEntry, on_delete=models.CASCADE, related_name="members")
     user = models.ForeignKey(User, on_delete=models.SET_NULL, null=True, related_name="+")

@@ -10,10 +10,10 @@ from django.utils.translation import gettext_lazy as _
 class OutboxEvent(models.Model):
     """Keys of one kind whose entries have changed.
 
-    A database trigger inserts it with the change, so that one is never there without the other.
-    Whoever has told the cache deletes it: normally some milliseconds after the commit. The row of a
-    process that died, or of a program that knows no cache, is found with the ruleset version, at
-    most 5 seconds later.
+    A database trigger inserts it in the transaction of the change. The process that has invalidated
+    the entries deletes it, normally some milliseconds after the commit. The row of a process that
+    died, or of a program without the cache, is found with the ruleset version, at most 5 seconds
+    later.
     """
 
     kind = models.CharField(max_length=100)

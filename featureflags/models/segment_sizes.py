@@ -25,8 +25,8 @@ class SegmentSize(models.Model):
     at_most = models.PositiveBigIntegerField(_("at most"))
     users = models.PositiveBigIntegerField(_("all users"))
     fingerprint = models.CharField(max_length=64)
-    """Of the rules and members that were counted, and of those that they rest on. Empty: they have
-    changed since, and there was no time to count."""
+    """A hash of the rules and members that were counted, including those of the segments that they
+    name. Empty: they have changed since, and the time for counting was over."""
     counted_at = models.DateTimeField(_("counted at"))
 
     class Meta:

@@ -37,7 +37,7 @@ KEY = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]*\Z")
 
 
 class StaleSegment(ValidationError):  # noqa: N818 - the name says what is stale
-    """Somebody else has saved, or deleted, the segment since whoever saves now has read it."""
+    """Somebody else saved or deleted the segment after the caller read it."""
 
     def __init__(self, key: str, expected_version: int) -> None:
         message = _("The segment “%(key)s” was changed in the meantime. Look at it again.")
@@ -119,8 +119,8 @@ class Segment(models.Model):
     def save(self, *args: Any, expected_version: int | None = None, **options: Any) -> None:
         """Validate and write; the ruleset version is raised in the same transaction.
 
-        Raises ValidationError, and StaleSegment where the stored version is not the one expected
-        (None: whatever it is). Nothing is written then.
+        Raises ValidationError, and StaleSegment if the stored version is not the expected one
+        (None: any version). Then nothing is written.
         """
         with open_changeset() as changeset:
             RulesetVersion.lock()
@@ -140,7 +140,7 @@ class Segment(models.Model):
         self._stored_key: str | None = self.key
 
     def delete(self, *args: Any, **options: Any) -> tuple[int, dict[str, int]]:
-        """As Django's, as one change. Raises ProtectedError if another segment rests on it."""
+        """As Django's, as one change. Raises ProtectedError if another segment uses it."""
         with open_changeset():
             return super().delete(*args, **options)
 
@@ -168,8 +168,8 @@ class Segment(models.Model):
         """Raises ProtectedError if another segment's rules name this one: one query."""
         names = self.used_by()
         if names:
-            told = {"key": self.key, "names": ", ".join(names)}
-            message = _("The segment “%(key)s” is used by %(names)s.") % told
+            shown = {"key": self.key, "names": ", ".join(names)}
+            message = _("The segment “%(key)s” is used by %(names)s.") % shown
             raise ProtectedError(message, set(Segment.objects.filter(key__in=names)))
 
     def used_by(self) -> list[str]:
@@ -178,7 +178,7 @@ class Segment(models.Model):
 
 
 class SegmentMember(models.Model):
-    """A user who is in a segment, or not, whatever its rules say. Included beats excluded."""
+    """A user who is included in a segment, or excluded, regardless of its rules. Included wins."""
 
     class Kind(models.TextChoices):
         INCLUDE = "include", _("Include")

@@ -33,9 +33,9 @@ _COMES_FIRST: Mapping[str, tuple[str, ...]] = {
 
 
 def find_problems(key: str, raw_rules: object, others: Graph) -> list[Problem]:
-    """All that stands against saving these rules as segment `key`; empty if nothing does.
+    """All problems of these rules as those of segment `key`; empty if they may be saved.
 
-    Of a condition that is not begun yet it says what is to be done first.
+    For a condition that is incomplete, only the first missing part is a problem.
     """
     try:
         rules = parse_rules(raw_rules)
@@ -51,7 +51,7 @@ def find_problems(key: str, raw_rules: object, others: Graph) -> list[Problem]:
 
 
 def find_warnings(raw_rules: object) -> list[Problem]:
-    """Rules that rest on what anybody can type at sign-up, and on nothing that was verified."""
+    """Rules that test only what anybody can type at sign-up, and nothing that was verified."""
     try:
         rules = parse_rules(raw_rules)
     except InvalidDefinition:
@@ -66,12 +66,12 @@ def find_warnings(raw_rules: object) -> list[Problem]:
             ),
         )
         for number, rule in enumerate(rules, start=1)
-        if _rests_on_user(rule)
+        if _is_user_written(rule)
     ]
 
 
 def _without_what_follows(problems: Sequence[Problem]) -> list[Problem]:
-    """Whoever has chosen no attribute yet cannot choose an operator, nor without one a value."""
+    """Without an attribute the missing operator is no separate problem, nor the missing values."""
     missing = {(problem.rule, problem.clause, problem.code) for problem in problems}
     return [
         problem
@@ -83,8 +83,8 @@ def _without_what_follows(problems: Sequence[Problem]) -> list[Problem]:
     ]
 
 
-def _rests_on_user(rule: Rule) -> bool:
-    """Whether some clause tests a user-written attribute and none asks for a verified address."""
+def _is_user_written(rule: Rule) -> bool:
+    """True if a clause tests a user-written attribute and no clause asks for a verified address."""
     verified = any(
         clause.attribute == "email_verified" and clause.values == (True,) and not clause.negate
         for clause in rule.clauses
@@ -157,7 +157,7 @@ def _unknown_segments(key: str, rules: tuple[Rule, ...], others: Graph) -> list[
 
 def _cycle(key: str, rules: tuple[Rule, ...], others: Graph) -> list[Problem]:
     graph = {**others, key: references(rules)}
-    # A cycle among segments that this one does not rest on is not its fault.
+    # A cycle among segments that this one does not use is not its problem.
     below = reachable(lambda name: graph.get(name, ()), [key])
     cycle = find_cycle({name: graph[name] for name in below & graph.keys()})
     if cycle is None:
@@ -171,9 +171,8 @@ def _cycle(key: str, rules: tuple[Rule, ...], others: Graph) -> list[Problem]:
                         code="cycle",
                         rule=number,
                         clause=position,
-                        message=gettext("these segments rest on each other: %(path)s")
-                        % {"path": path},
+                        message=gettext("these segments use each other: %(path)s") % {"path": path},
                     )
                 ]
-    message = gettext("segments rest on each other: %(path)s") % {"path": " → ".join(cycle)}
+    message = gettext("segments use each other: %(path)s") % {"path": " → ".join(cycle)}
     return [Problem(code="cycle", message=message)]

@@ -14,8 +14,8 @@ from featureflags.core.signals import ruleset_raised
 class RulesetVersion(models.Model):
     """The one row that says which rules are in force, and which cache entries are valid.
 
-    `token` is new with every write. A transaction that is rolled back gives its number to the next
-    one: only the token tells the two apart.
+    `token` is new with every write. The number of a transaction that is rolled back is
+    used again by the next one: only the tokens differ.
     """
 
     id = models.SmallAutoField(primary_key=True)

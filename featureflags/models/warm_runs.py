@@ -1,8 +1,7 @@
-"""How far a warming of the cache is: one row for the run, and one for each range of users.
+"""The progress of a cache warm-up: one row for the run, and one for each range of users.
 
-The rows are what the workers share. A range is claimed for a while (`lease_until`), which its
-worker prolongs; whoever is killed holds it no longer than that, and the range is done anew. Doing
-one twice changes nothing.
+Workers share these rows. A worker claims a range by a lease (`lease_until`) and prolongs it. After
+a worker was killed the lease expires, and another one does the range again, which does no harm.
 """
 
 from __future__ import annotations
@@ -13,7 +12,7 @@ from django.utils.translation import gettext_lazy as _
 
 
 class WarmRun(models.Model):
-    """One warming: whom it is about, how far it is, and how it ended."""
+    """One cache warm-up: its scope, its progress, and how it ended."""
 
     class State(models.TextChoices):
         RUNNING = "running", _("Under way")
@@ -26,7 +25,7 @@ class WarmRun(models.Model):
         _("seen within days"), null=True, help_text=_("Empty: everybody, inactive users included.")
     )
     seen_since = models.DateTimeField(_("seen since"), null=True)
-    """`days` before the start: whoever was seen later is in it for as long as the run goes on."""
+    """`days` before the start; users seen later are in the scope until the run ends."""
     force = models.BooleanField(
         _("all written"), default=False, help_text=_("Entries that were good are written too.")
     )
@@ -43,7 +42,7 @@ class WarmRun(models.Model):
     progressed_at = models.DateTimeField(_("last progress at"), auto_now_add=True)
     finished_at = models.DateTimeField(_("finished at"), null=True)
     paced_until = models.DateTimeField(null=True)
-    """Until when the users that were taken so far are enough, by the limit of users per second."""
+    """The earliest start of the next range, from the limit of users per second."""
     error = models.TextField(_("error"), blank=True)
 
     class Meta:
@@ -81,7 +80,7 @@ class WarmRange(models.Model):
     state = models.CharField(_("state"), max_length=7, choices=State, default=State.WAITING)
     attempts = models.PositiveSmallIntegerField(_("attempts"), default=0)
     claim = models.UUIDField(null=True)
-    """Whose it is while it runs: a worker that lost its lease is not taken for the one after it."""
+    """The token of the worker that holds the lease: one that lost its lease has another token."""
     lease_until = models.DateTimeField(_("claimed until"), null=True)
     sent_at = models.DateTimeField(_("sent at"), null=True)
     """When a message for it was last put into the queue."""
@@ -92,7 +91,7 @@ class WarmRange(models.Model):
     error = models.TextField(_("error"), blank=True)
 
     class Meta:
-        verbose_name = _("range of a warming")
+        verbose_name = _("range of a cache warm-up")
         ordering = ["number"]
         indexes = [models.Index(fields=["run", "state", "number"], name="warm_range_by_state")]
 

@@ -63,7 +63,7 @@ def check_types(
 ) -> list[Problem]:
     """Problems of rules that do not fit the attributes' types, beyond what ``parse_rules`` refuses.
 
-    ``type_of`` gives the type of an attribute by name, or None if there is no such attribute. The
+    ``type_of`` gives the type of an attribute by name, or None for an unknown attribute. The
     first part of a path (``/address/city``) is the attribute; the values inside have any type.
     """
     return [

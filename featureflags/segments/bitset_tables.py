@@ -51,7 +51,7 @@ class EqualityTable:
         return self._find(value)
 
     def _find(self, value: object) -> int:
-        # True equals 1 and shares its hash, so that booleans have a table of their own.
+        # True equals 1 and shares its hash, so that booleans have a separate table.
         if isinstance(value, bool):
             return self._booleans.get(value, self.free)
         if isinstance(value, str):

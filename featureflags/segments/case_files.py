@@ -151,7 +151,7 @@ class _Reader:
         expect = {}
         for key, expected in raw.items():
             if key not in ruleset.definitions:
-                self.problems.append(f"it expects something of {key!r}, which is no segment")
+                self.problems.append(f"it expects something of {key!r}, which is not a segment")
             elif not isinstance(expected, bool):
                 self.problems.append(f"it must expect true or false of {key!r}")
             else:

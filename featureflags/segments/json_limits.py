@@ -19,7 +19,7 @@ MAX_DEPTH: Final = 20
 
 
 def json_problem(value: object, depth: int = 0) -> str | None:
-    """Why a value is no JSON that we keep, or None: NaN, numbers beyond a double, half
+    """Why a value is not JSON that we keep, or None: NaN, numbers beyond a double, half
     characters, NUL, nesting deeper than ``MAX_DEPTH``, and types that JSON lacks."""
     if value is None or isinstance(value, bool):
         return None

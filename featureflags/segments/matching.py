@@ -30,7 +30,7 @@ Reader: TypeAlias = Callable[[Attributes], object]
 _LISTS: Final = (list, tuple)
 
 BUILT_IN: Final[dict[str, Reader]] = {
-    # LaunchDarkly answers these itself, whatever the attributes say.
+    # LaunchDarkly computes these itself and ignores attributes of these names.
     "kind": lambda _attributes: USER_KIND,
     "anonymous": lambda attributes: attributes.get("anonymous") is True,
     "_meta": lambda _attributes: None,
@@ -216,7 +216,7 @@ def compile_rule(rule: Rule, *, number: int) -> CompiledRule:
 
 
 def conjunction(parts: Sequence[Predicate]) -> Predicate | None:
-    """All of them as one predicate; None if there are none. ``all(generator)`` is far slower."""
+    """All of them as one predicate; None for an empty list. ``all(generator)`` is far slower."""
     if len(parts) <= 1:
         return parts[0] if parts else None
     if len(parts) == 2:

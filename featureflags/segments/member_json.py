@@ -33,7 +33,7 @@ def parse_members(
             if problem is not None:
                 problems.append(Problem(code="members", message=problem))
             elif key in found:
-                message = gettext("%(listed)s: the user %(key)r stands there twice") % {
+                message = gettext("%(listed)s: the user %(key)r is listed twice") % {
                     "listed": listed,
                     "key": key,
                 }

@@ -33,7 +33,7 @@ def scalar_sets(
 ) -> tuple[frozenset[str | int | float], frozenset[bool], tuple[JSONValue, ...]]:
     """Values of ``in`` by how they are looked up: texts and numbers, booleans, all others.
 
-    True and 1 have the same hash, so booleans need a set of their own. NaN equals nothing, but a set
+    True and 1 have the same hash, so booleans need a separate set. NaN equals nothing, but a set
     would find it by identity, so it is left out.
     """
     plain: set[str | int | float] = set()

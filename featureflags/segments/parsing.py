@@ -51,7 +51,7 @@ _NOT_HERE: Final = {
 
 
 class _Findings:
-    """The problems found so far, and where the parser stands."""
+    """The problems found so far, and the position of the parser."""
 
     def __init__(self) -> None:
         self.problems: list[Problem] = []
@@ -100,7 +100,7 @@ def parse_rules(raw: object) -> tuple[Rule, ...]:
 def parse_definition(raw: object, *, tolerate: Collection[str] = ()) -> SegmentDefinition:
     """A segment from its LaunchDarkly JSON, an object with a ``key``.
 
-    Names, tags, salt and the like may stand there and are left out. ``includedUntil`` and
+    Names, tags, salt and the like are accepted and ignored. ``includedUntil`` and
     ``excludedUntil`` are ours, see ``members``. Raises InvalidDefinition with every problem whose
     code is not tolerated; ``rule_empty`` and ``values_empty`` can be.
     """

@@ -1,8 +1,8 @@
 """Regular expressions of RE2, which no pattern and no fork can make hang.
 
-RE2 learns an expression while it matches, behind a lock of its own and without Python's. A process
-that is forked at such a moment inherits a lock that nobody releases any more, and would wait for it
-for ever. So a forked child compiles each expression anew when it first uses it.
+RE2 builds its automaton while it matches, under its own lock and without Python's. A process that
+is forked at such a moment inherits a lock that no thread will release, and would wait for it for
+ever. So a forked child compiles each expression anew when it first uses it.
 """
 
 from __future__ import annotations

@@ -206,11 +206,11 @@ class Ruleset:
         return segment_key in matched
 
     def source(self, segment_key: str) -> CompiledSegment | None:
-        """The segment as compiled before cycles were cut, to be reused; None if there is none."""
+        """The segment as compiled before cycles were cut, to be reused; None for an unknown key."""
         return self._sources.get(segment_key)
 
     def segment(self, segment_key: str) -> CompiledSegment | None:
-        """The compiled segment, or None if there is none of that key."""
+        """The compiled segment, or None for an unknown key."""
         return self._segments.get(segment_key)
 
     def clauses_on(self, attribute: str) -> Sequence[tuple[str, CompiledClause]]:

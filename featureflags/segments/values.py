@@ -70,7 +70,7 @@ def parse_instant(value: object) -> float | None:
     Accepts a number of milliseconds, or an RFC 3339 string with an offset. The strings are those
     of Python's ``datetime.fromisoformat``, as in the SDK (a space for the T, a lower-case z and
     ``+0000`` are accepted; a bare date or a missing offset is not). The result is the SDK's
-    floating-point figure, which tells microseconds apart until 2106. Raises
+    floating-point figure, which is exact to the microsecond until 2106. Raises
     OverflowError for an integer beyond a double.
     """
     if isinstance(value, str):
@@ -96,8 +96,8 @@ def _parse_rfc3339(text: str) -> float | None:
 def parse_semver(value: object) -> SemVer | None:
     """A version as a sort key; None if the value is not a version.
 
-    One or two missing components are padded with zero (``2``, ``2-rc``); build metadata counts
-    for nothing; ``v2``, ``02.0.0``, blanks and four components are no versions.
+    One or two missing components are padded with zero (``2``, ``2-rc``); build metadata is
+    ignored; ``v2``, ``02.0.0``, blanks and four components are not versions.
     """
     return _parse_semver(value) if isinstance(value, str) else None
 

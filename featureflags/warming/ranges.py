@@ -24,7 +24,7 @@ class Bounds:
 
 
 def plan(users: UserQuerySet[User], size: int) -> Iterator[Bounds]:
-    """Ranges of `size` users each, the last of the rest; none if there are no users.
+    """Ranges of `size` users each, the last one with the rest; empty without users.
 
     The first and the last are open, so a user created during the run is in one of the ranges.
     """

@@ -1,7 +1,7 @@
 """The life of a run: begin or join, cancel, settle when no range is left, give up.
 
 Every step locks the run's row first and ranges second, so there is no deadlock. Each step is one
-transaction, and none is open while users are read.
+transaction, and no transaction is open while users are read.
 """
 
 from __future__ import annotations
@@ -137,7 +137,7 @@ def _running() -> QuerySet[WarmRun]:
 
 
 def _joined(scope: Scope, *, by_workers: bool) -> Begun | None:
-    """Join the current run; None if there is none. Raises AnotherRun."""
+    """Join the current run; None without a current run. Raises AnotherRun."""
     run = _running().first()
     if run is None:
         return None

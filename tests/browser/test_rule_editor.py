@@ -398,7 +398,7 @@ def test_who_may_only_look_reads_sentences_and_sees_the_preview(
     segment = SegmentFactory.create(rules=rules)
     page = open_page(person_with("view_segment", "view_user"))
     editor = Editor(page).open(segment)
-    expect(page.locator(".rule-told")).to_have_text(
+    expect(page.locator(".rule-sentence")).to_have_text(
         [
             'If plan is any of "pro"',
             'and Name does not contain "Ann"',

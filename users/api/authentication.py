@@ -1,4 +1,4 @@
-"""Authentication that tells "not you" (401) from "could not look" (503), and loads groups along."""
+"""Authentication: 401 for a wrong login, 503 while the database is down. Loads the groups too."""
 
 from __future__ import annotations
 

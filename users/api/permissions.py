@@ -14,7 +14,7 @@ from users.models import User
 class StaffModelPermissions(permissions.DjangoModelPermissions):
     """Staff who hold Django's view, add, change or delete permission for the view's model.
 
-    Hidden SQL: two queries for a caller's permissions, whatever is asked.
+    Hidden SQL: two queries for a caller's permissions.
     """
 
     perms_map = {

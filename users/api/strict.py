@@ -21,7 +21,7 @@ class StrictBooleanField(serializers.BooleanField):
 
 
 class StrictCharField(serializers.CharField):
-    """Text. 1 is none."""
+    """Text only: 1 is refused."""
 
     def to_internal_value(self, data: Any) -> str:
         if not isinstance(data, str):
@@ -30,9 +30,9 @@ class StrictCharField(serializers.CharField):
 
 
 class StrictModelSerializer(serializers.ModelSerializer[ModelT]):
-    """Refuses unknown fields, and read-only ones unless they say what holds anyway.
+    """Refuses unknown fields, and read-only ones unless they have the stored value.
 
-    An update writes the given columns alone, so that it undoes nobody else's change.
+    An update writes only the given columns, so that it never undoes another user's change.
     """
 
     serializer_field_mapping = {

@@ -13,7 +13,7 @@ from featureflags.admin.charts import bar
 from featureflags.admin.flags.list import Known
 from featureflags.editing import moment_in_words
 from featureflags.inspection import variation_counts
-from featureflags.inspection.variation_counts import Outcome
+from featureflags.inspection.outcomes import Outcome, interval, outcomes
 from featureflags.models import FlagCount
 from featureflags.segments.formatting import show
 
@@ -89,23 +89,23 @@ def _notes(count: FlagCount, known: Known) -> Iterator[str]:
 
 def value_rows(count: FlagCount) -> list[ValueRow]:
     """By value, the most users first."""
-    found = sorted(variation_counts.outcomes(count), key=lambda each: each.what[1])
+    found = sorted(outcomes(count.tally), key=lambda each: each.what[1])
     values = [(value, list(each)) for value, each in groupby(found, lambda each: each.what[1])]
     rows = sorted(values, key=lambda each: -sum(outcome.users for outcome in each[1]))
-    return [_value_row(outcomes, count) for _value, outcomes in rows]
+    return [_value_row(same, count) for _value, same in rows]
 
 
-def _value_row(outcomes: list[Outcome], count: FlagCount) -> ValueRow:
-    users = sum(outcome.users for outcome in outcomes)
+def _value_row(found: list[Outcome], count: FlagCount) -> ValueRow:
+    users = sum(outcome.users for outcome in found)
     share = users / count.users_counted
     shown = _("%.1f %%") % (share * 100)
     if count.is_sample:
-        low, high = variation_counts.interval(users, count.users_counted)
+        low, high = interval(users, count.users_counted)
         bounds = {"share": shown, "low": low * 100, "high": high * 100}
         shown = _("%(share)s, between %(low).1f and %(high).1f %%") % bounds
-    ways = sorted(outcomes, key=lambda each: -each.users)
+    ways = sorted(found, key=lambda each: -each.users)
     return ValueRow(
-        value=show(outcomes[0].value),
+        value=show(found[0].value),
         users=f"{users:,}",
         share=shown,
         chart=bar(share),

@@ -22,8 +22,10 @@ from users.forms import JSONTextarea, JSONTextField
 ORDER = ("id", "description", "clauses", "attribute", "op", "values", "negate", "contextKind")
 """PostgreSQL's jsonb does not keep the order of names: it sorts them by length."""
 
-SCRIPTS = ("base", "inputs", "conditions", "page", "builder")
+SCRIPTS = ("base", "inputs", "conditions", "rules", "page", "builder")
 """In this order: the editor starts with the last one."""
+STYLES = [f"featureflags/rule_editor/{name}.css" for name in ("rules", "conditions", "impact")]
+"""In this order: later ones override earlier ones."""
 
 
 class Editor(TypedDict):
@@ -43,7 +45,7 @@ class RulesWidget(JSONTextarea):
     template_name = "admin/featureflags/rule_editor/editor.html"
 
     class Media:
-        css = {"all": ["featureflags/rule_editor/rules.css"]}
+        css = {"all": STYLES}
         js = [Script(f"featureflags/rule_editor/{name}.js", defer=True) for name in SCRIPTS]
 
     def __init__(self, attrs: dict[str, Any] | None = None) -> None:

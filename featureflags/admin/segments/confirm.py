@@ -1,5 +1,5 @@
-"""The page that asks before a change is made: whom it moves, which flags use the segment, and what
-differs.
+"""The page that asks before a change is made. It shows who enters and leaves, which flags use the
+segment, and what differs.
 
 `write` raises NeedsConfirmation inside the transaction of its view, so nothing is written. The page
 sends back the form that was sent, with a token for exactly what it showed. “Back” shows the form

@@ -1,5 +1,5 @@
-"""Deletes segments in the admin. One page shows whom it moves and which flags target them, and asks
-for the key where flags do. Django's own page would list each member."""
+"""Deletes segments in the admin. One page shows who leaves and which flags target the segments,
+and asks for the key where flags do. Django's own page would list each member."""
 
 from __future__ import annotations
 

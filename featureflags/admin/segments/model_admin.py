@@ -15,7 +15,7 @@ from django.utils.translation import gettext_lazy
 
 from featureflags.admin.history.views import segment_changes
 from featureflags.admin.members.panel import add_member_panel
-from featureflags.admin.rule_editor.field import RulesField
+from featureflags.admin.rule_editor.field import STYLES, RulesField
 from featureflags.admin.rule_editor.readonly import readonly_rules
 from featureflags.admin.segments.columns import (
     SegmentChangeList,
@@ -63,13 +63,7 @@ class SegmentAdmin(SavingSegmentAdmin, DeletingSegmentAdmin):
     add_fieldsets = fieldsets[:2]
 
     class Media:
-        css = {
-            "all": [
-                "featureflags/charts.css",
-                "featureflags/admin.css",
-                "featureflags/rule_editor/rules.css",
-            ]
-        }
+        css = {"all": ["featureflags/charts.css", "featureflags/admin.css", *STYLES]}
 
     def get_urls(self) -> list[URLPattern]:
         """The segment pages, and the pages without a model of their own."""

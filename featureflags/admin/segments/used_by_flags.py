@@ -35,7 +35,7 @@ def used_by_in_words(key: str) -> str:
         return _("LaunchDarkly has not sent any flags.")
     if not found[key]:
         return _("No flag targets it.")
-    off = _("It decides for nobody now: this flag, or one between, is off.")
+    off = _("It has no effect now: this flag, or one between, is off.")
     items = (
         (flag_address(use.flag), use.flag, use.words, "" if use.live else off) for use in found[key]
     )

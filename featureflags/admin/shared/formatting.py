@@ -27,7 +27,7 @@ def observed_in_words(attribute: str, observed: object) -> str:
 
 
 def bucket_in_words(serving: Serving) -> str:
-    """Where the user falls in a percentage rollout; empty where there is none."""
+    """The user's place in a percentage rollout; empty without a rollout."""
     if serving.bucket is None:
         return ""
     if serving.bucket < 0:

@@ -113,7 +113,7 @@ def exactly(one: Condition) -> Bounds:
 
 
 def unknown(why: str, *, at_most: Condition = True) -> Bounds:
-    """Nobody for certain, and at most these."""
+    """From nobody to `at_most`: `why` SQL cannot decide is one of the reasons."""
     if at_most is False:
         return exactly(False)
     return Bounds(lower=False, upper=at_most, reasons=(why,))

@@ -48,7 +48,7 @@ class Source(Protocol):
         ...
 
     def take_written(self, document: Any, path: tuple[str, ...]) -> Any:
-        """The value as text, whatever its type; None if that saves nothing."""
+        """The value of any type as text; None if that saves nothing."""
         ...
 
     def may_be_list(self, operand: JSONColumn) -> bool:
@@ -141,7 +141,7 @@ class JSONColumn:
     document: Any = None
     path: tuple[str, ...] = ()
     written: Any = None
-    """The value as text, whatever its type, if that costs less than to convert `value`."""
+    """The value of any type as text, if that costs less than to convert `value`."""
 
     @property
     def kind(self) -> Any:
@@ -173,7 +173,7 @@ class JSONColumn:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RelatedTexts:
-    """A list of texts in rows of their own: the relation and its column."""
+    """A list of texts in separate rows: the relation and its column."""
 
     relation: str
     column: str

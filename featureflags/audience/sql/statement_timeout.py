@@ -55,8 +55,8 @@ class TimeLimit:
     def statements(self, *, at_least: float = SHORTEST_SECONDS) -> Iterator[None]:
         """Read within what is left of the time, and no less than `at_least` seconds.
 
-        Raises TimeIsUp when a statement inside is cut off; the transaction around goes on. Only
-        for reading: whatever is written inside is undone.
+        Raises TimeIsUp when a statement inside is cut off; the transaction around goes on. For
+        reading only: writes inside are rolled back.
         """
         left = max(at_least, self._at(1.0) - time.monotonic())
         on_postgresql = self._connection.vendor == "postgresql"

@@ -184,7 +184,7 @@ def management_client(
 def _joined(*parts: str) -> str:
     for part in parts:
         if not part.strip("."):
-            raise InvalidRequestError(f"{part!r} is no key.")
+            raise InvalidRequestError(f"{part!r} is not a key.")
     return "/api/v2" + "".join(f"/{quote(part, safe='')}" for part in parts)
 
 

@@ -52,7 +52,7 @@ class ForbiddenError(ManagementError):
 
 
 class NotFoundError(ManagementError):
-    """404: there is no such project, environment or segment."""
+    """404: the project, environment or segment does not exist."""
 
 
 class ConflictError(ManagementError):

@@ -1,7 +1,7 @@
-"""Sends the calls: the token, time limits, new tries, and errors of our own. Uses httpx.
+"""Sends the calls: the token, time limits, new tries, and our own errors. Uses httpx.
 
-The token stands in one object that does not show it. Errors of httpx end here: the frames of
-their tracebacks hold the headers that were sent.
+One object holds the token and never shows it. Errors of httpx end here: the frames of their
+tracebacks hold the headers that were sent.
 """
 
 from __future__ import annotations
@@ -188,7 +188,9 @@ def _origin(url: str) -> str:
     """Scheme, host and port. The token never travels in clear, except to this very machine."""
     parts = urlsplit(url)
     if parts.hostname is None or parts.path not in {"", "/"} or parts.query or parts.username:
-        raise NotConfiguredError(f"{url!r} is no address of an API: https://host, without a path.")
+        raise NotConfiguredError(
+            f"{url!r} is not the address of an API: https://host, without a path."
+        )
     if parts.scheme != "https" and (parts.scheme != "http" or parts.hostname not in LOOPBACK):
         raise NotConfiguredError(f"{url!r} would send the token unprotected: use https.")
     return f"{parts.scheme}://{parts.netloc}"

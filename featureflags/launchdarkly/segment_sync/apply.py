@@ -1,6 +1,6 @@
 """Asks LaunchDarkly and the database, and carries out a plan, step by step.
 
-Every step stands alone, so a run that ends half-way is finished by the next one.
+Every step is independent, so the next run finishes one that ended half-way.
 """
 
 from __future__ import annotations
@@ -87,8 +87,8 @@ def make_plan(
 ) -> list[Step]:
     """Read all segments of the environment and compare. Changes nothing.
 
-    A list may show less than a segment has, so whatever does not look right in it is asked for
-    by itself. Raises a ManagementError.
+    A list may show less than a segment has, so a segment that does not look right in it is read
+    again by itself. Raises a ManagementError.
     """
     by_key = {segment.key: segment for segment in wanted}
     relevant = [each for each in client.segments() if each.key in by_key or is_ours(each, tag)]

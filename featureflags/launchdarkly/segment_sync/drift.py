@@ -25,7 +25,7 @@ Targets = Mapping[str, tuple[str, ...]]
 
 
 def edits(segment: RemoteSegment, is_ours: Callable[[Rule], bool]) -> list[str]:
-    """What is not ours, one phrase for each thing. Empty: nobody edited it.
+    """What is not ours, one phrase for each difference. Empty: it was not edited.
 
     A segment without any rule and any target was not edited: it was never finished.
     """

@@ -1,7 +1,7 @@
-"""What stands in LaunchDarkly against what should stand there. Pure: no call, no database.
+"""Compares LaunchDarkly's segments with ours. Pure: no call, no database.
 
-A crash may leave a segment without its rule, since LaunchDarkly takes the two in two calls. Such
-a segment is finished. One that somebody edited has drifted: it is only put back on demand.
+A crash may leave a segment without its rule, since creating it takes two calls. The next run
+finishes it. A segment that somebody edited has drifted: it is restored on demand only.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class Kind(StrEnum):
 
 
 CHANGES = frozenset({Kind.CREATE, Kind.FINISH, Kind.RENAME})
-"""What a run does without being told more."""
+"""What a run does without options."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,8 +13,8 @@ from featureflags.capture.installation import Problem
 from featureflags.management.command import FlagCommand
 
 HELP = """\
-Database triggers notice every write that changes a cached user, a segment or a member, whoever
-writes: Django, psql, another program. `migrate` installs them. Where the application may not create
+Database triggers notice every write that changes a cached user, a segment or a member: by Django,
+psql or another program. `migrate` installs them. Where the application may not create
 triggers, the owner of the tables runs what --sql prints:
 
   manage.py capture_triggers --sql | psql -U owner guidon

@@ -13,7 +13,7 @@ from featureflags.management.flag_output import launchdarkly_data
 from featureflags.management.segment_output import KEY_HELP, ruleset_with_segment
 
 HELP = """\
-Show which flags use a segment: by a rule of their own, through LaunchDarkly segments, or through
+Show which flags use a segment: by their own rules, through LaunchDarkly segments, or through
 prerequisites. No events are sent to LaunchDarkly.
 
   manage.py flags_using employee

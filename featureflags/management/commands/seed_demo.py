@@ -17,9 +17,9 @@ from featureflags.management.demo.random_users import crowd
 from users.models import User
 
 HELP = """\
-Load the demo: its people, its segments and, where there is none, the flag file. Whatever is there
-already stays as it is: call it as often as you like. Where DEBUG is off nobody can log in as the
-people that are added, unless you give a password.
+Load the demo: its people, its segments and, if it is missing, the flag file. Existing rows and
+files stay as they are: call it as often as you like. With DEBUG off, the added people cannot log in
+unless you give a password.
 
   manage.py seed_demo
   manage.py seed_demo --users 1000000      and a million random users, the same ones every time
@@ -33,7 +33,7 @@ class Command(FlagCommand):
         parser.add_argument("--users", type=int, default=0, metavar="N", help="random users too")
         parser.add_argument("--password", help="of the demo logins (where DEBUG is on: the demo's)")
         parser.add_argument(
-            "--if-empty", action="store_true", help="load the people only where nobody is yet"
+            "--if-empty", action="store_true", help="load the people only if there are no users"
         )
 
     def handle(self, *_args: Any, **options: Any) -> None:

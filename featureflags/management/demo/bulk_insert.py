@@ -3,8 +3,8 @@
 The rows come from `featureflags.management.demo.random_users`, which keeps the model's rules: nothing here
 validates them, and a test compares what is stored with what the model would store.
 
-Whoever has the key or the address already stays as they are. Nobody has cached users that did not
-exist, so that no cache needs to be told.
+A user whose key or address exists already stays unchanged. New users are in no cache, so no entry
+needs to be invalidated.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from users.models import User
 
 BATCH = 10_000
 NO_PASSWORD = UNUSABLE_PASSWORD_PREFIX + "seeded"
-"""Nobody can log in with it: Django's own mark, without the random text that resets hang on."""
+"""Cannot log in: Django's own mark, without the random text that password resets use."""
 
 COLUMNS = tuple(field.name for field in fields(RandomUser))
 CONSTANTS: dict[str, str | bool] = {

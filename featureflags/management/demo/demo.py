@@ -81,8 +81,8 @@ class Seeded:
 
 
 def load_demo() -> Demo:
-    """The project's demo. Raises ImproperlyConfigured if there is none, ImportError, or
-    AttributeError for a name that is missing there."""
+    """The project's demo. Raises ImproperlyConfigured without a demo, ImportError, or AttributeError
+    for a name that its module lacks."""
     path = app_settings().demo
     if not path:
         raise ImproperlyConfigured('FEATUREFLAGS["DEMO"] names no module with a demo.')
@@ -103,7 +103,7 @@ def _root_of(module: ModuleType) -> Path:
 def seed(demo: Demo, password: str | None) -> Seeded:
     """Add what is missing: all of the rows, or, after an error, none.
 
-    Without a `password` nobody can log in as the people that are added.
+    Without a `password` the added people cannot log in.
     """
     with transaction.atomic():
         people = [person.email for person in demo.people if _add_person(person, password)]
@@ -143,7 +143,7 @@ def _add_segment(segment: SegmentOfDemo) -> bool:
 
 
 def _add_flag_file(source: Path) -> Path | None:
-    """Copy the flags to where the SDK reads them, whole or not at all; None if they are there."""
+    """Copy the flags to where the SDK reads them, atomically; None if the file exists."""
     wanted = app_settings().flag_file
     if app_settings().sdk_key or not wanted or Path(wanted).exists():
         return None

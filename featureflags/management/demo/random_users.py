@@ -1,7 +1,7 @@
-"""Random users that are the same every time: whoever asks for more gets the same first ones.
+"""Random users that are the same every time: a larger number begins with the same users.
 
-Knows neither the database nor the ORM. Addresses lie in domains that RFC 2606 reserves, but for
-the employees', so that nobody is ever written to.
+Uses neither the database nor the ORM. Addresses are in domains that RFC 2606 reserves, except the
+employees', so that no mail reaches a real person.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ def crowd(count: int, now: datetime.datetime) -> Iterator[RandomUser]:
 
 
 def _user(source: random.Random, number: int, midnight: datetime.datetime) -> RandomUser:
-    # Every user draws the same numbers in the same order, whatever becomes of them.
+    # Every user draws the same numbers in the same order, even those that are not used.
     chance = source.random
     domain = source.choices(DOMAINS, cum_weights=DOMAIN_SHARES)[0]
     days = (NEW_DAYS if chance() < NEW_SHARE else OLD_DAYS) * chance()

@@ -210,7 +210,7 @@ def test_old_rows_in_cachalot_do_not_hide_a_cycle() -> None:
         list(others.all())
     assert ("b", second.rules) in list(others.all()), "cachalot keeps the old rules of b"
     first.rules = [rule(clause("", "segmentMatch", "b"))]
-    with pytest.raises(ValidationError, match="rest on each other"):
+    with pytest.raises(ValidationError, match="use each other"):
         first.save()
 
 
@@ -320,7 +320,7 @@ def test_two_who_save_at_once_cannot_close_a_cycle() -> None:
         for thread in threads:
             thread.join(timeout=60)
         assert len(errors) == 1, errors
-        assert "rest on each other" in errors[0]
+        assert "use each other" in errors[0]
         for segment in Segment.objects.filter(key__in=["a", "b"]):
             segment.rules = []
             segment.save()

@@ -62,12 +62,12 @@ def test_nobody_is_outside_of_a_path(sdk: Sdk) -> None:
 
 
 @pytest.mark.parametrize("by", ["segments", "/segment/new_user", "is_staff"])
-def test_a_rollout_that_tells_nobody_apart(sdk: Sdk, by: str) -> None:
+def test_a_rollout_by_an_attribute_that_cannot_be_hashed(sdk: Sdk, by: str) -> None:
     flag = sharing(by)
     people = [{**NEW_USER, "key": f"user-{n}", "is_staff": False} for n in range(50)]
     assert {sdk.detail(flag, [], one).value for one in people} == {True}
     assert traps(flag) == [
-        f"beta gives everybody the first variation, since {by} does not tell people apart:"
+        f"beta gives everybody the first variation, since LaunchDarkly cannot hash {by}:"
         f" 25 % true, 75 % false, by {by}, in the default rule"
     ]
 
@@ -79,12 +79,12 @@ def test_a_rollout_in_a_rule_by_its_name() -> None:
     assert found.endswith("in rule 1 (Some)")
 
 
-def test_an_attribute_that_is_never_told() -> None:
+def test_an_attribute_that_is_never_sent() -> None:
     (found,) = traps(on(clause("custom_bio", "contains", "x")))
-    assert found.startswith("beta matches nobody, since LaunchDarkly is not told of this:")
+    assert found.startswith("beta matches nobody, since this attribute is never sent to LaunchDarkly:")
 
 
-def test_in_segments_of_launchdarkly_once_by_the_first_flag_that_rests_on_them() -> None:
+def test_launchdarkly_segments_are_reported_once_with_the_first_flag_that_uses_them() -> None:
     deep = segment("deep", rules=[[clause("segments", "contains", "user")]])
     outer = segment("outer", rules=[[clause("", "segmentMatch", "deep")]])
     unused = segment("unused", rules=[[clause("segments", "contains", "user")]])

@@ -10,23 +10,19 @@ import pytest
 from celery import current_app
 from django.db import DatabaseError, connection
 from django.utils import timezone
-from hypothesis import given
-from hypothesis import strategies as st
 from pytest_django.fixtures import Settings
 
 from config.settings.schedule import WITH_A_BROKER
 from featureflags.evaluation import is_enabled, override_flag
 from featureflags.evaluation.evaluate import evaluate_one
 from featureflags.inspection import variation_counts
+from featureflags.inspection.outcomes import Outcome, outcomes
 from featureflags.inspection.variation_counts import (
     AlreadyCounting,
-    Outcome,
     abandoned,
     begin,
     cancel,
     count_sample,
-    interval,
-    outcomes,
     work,
 )
 from featureflags.launchdarkly.client import close
@@ -58,7 +54,7 @@ def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def told(count: FlagCount) -> dict[tuple[object, str, int | None], int]:
     count.refresh_from_db()
-    return {(each.value, each.reason, each.rule): each.users for each in outcomes(count)}
+    return {(each.value, each.reason, each.rule): each.users for each in outcomes(count.tally)}
 
 
 def counted(flag: str) -> FlagCount:
@@ -85,7 +81,7 @@ class TestEverybody:
         assert (count.state, count.users_counted, count.users_planned) == (State.DONE, 7, 7)
         assert not count.is_sample
         assert count.finished_at is not None
-        assert [each.users for each in outcomes(count)] == [4, 2, 1]
+        assert [each.users for each in outcomes(count.tally)] == [4, 2, 1]
 
     def test_it_is_what_the_sdk_says_of_each(self, flag_file: FlagFile) -> None:
         flag_file(boolean_flag("beta", fallthrough=rollout(30_000, 70_000)))
@@ -322,24 +318,8 @@ class TestSample:
         assert [user.key for user in users] == [f"{low}{number}" for number in range(3)]
 
 
-@given(share=st.floats(0, 1), among=st.integers(1, 5_000))
-def test_an_interval_holds_the_share_and_narrows(share: float, among: int) -> None:
-    users = round(share * among)
-    low, high = interval(users, among)
-    assert 0 <= low <= users / among <= high <= 1
-    wider = interval(users, among)
-    narrower = interval(users * 100, among * 100)
-    assert narrower[1] - narrower[0] < wider[1] - wider[0]
-
-
-def test_an_interval_as_in_the_literature() -> None:
-    """10 of 50: 0.112 to 0.330 (Newcombe 1998, method 3)."""
-    assert interval(10, 50) == pytest.approx((0.1124, 0.3304), abs=5e-4)
-    assert interval(0, 0) == (0.0, 1.0)
-
-
 @pytest.mark.django_db
-def test_counting_tells_launchdarkly_of_nobody(settings: Settings) -> None:
+def test_counting_sends_no_events(settings: Settings) -> None:
     with LaunchDarklyServer(boolean_flag("beta", track_events=True)) as server:
         urls = dict.fromkeys(("BASE_URI", "STREAM_URI", "EVENTS_URI"), server.url)
         settings.FEATUREFLAGS = {
@@ -365,7 +345,7 @@ def send(task: str, broker: str, *args: object) -> None:
 
 @pytest.mark.production_stack
 @pytest.mark.django_db(transaction=True)
-def test_a_worker_that_is_killed_is_replaced_and_counts_nobody_twice(
+def test_a_killed_worker_is_replaced_and_no_user_is_counted_twice(
     flag_file: FlagFile,
 ) -> None:
     """A real worker, killed in the middle; the next one goes on, and the sum is right."""
@@ -405,6 +385,6 @@ def test_a_worker_that_is_killed_is_replaced_and_counts_nobody_twice(
                 timeout=WORKER_SECONDS,
                 what="the rest",
             )
-    assert sum(each.users for each in outcomes(count)) == 20_000
-    shares = {each.value: each.users / 20_000 for each in outcomes(count)}
+    assert sum(each.users for each in outcomes(count.tally)) == 20_000
+    shares = {each.value: each.users / 20_000 for each in outcomes(count.tally)}
     assert shares[True] == pytest.approx(0.3, abs=0.02)

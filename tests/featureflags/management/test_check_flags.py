@@ -199,12 +199,12 @@ def test_a_segment_that_django_does_not_have(flag_file: FlagFile) -> None:
     ("rules", "share_by", "why"),
     [
         ([rule(clause("segments", "contains", "user"))], "key", "every segment with such a key"),
-        ([], "groups", "gives everybody the first variation, since groups"),
+        ([], "groups", "gives everybody the first variation, since LaunchDarkly cannot hash groups"),
         ([], "is_staff", "gives everybody the first variation, since is_staff"),
         ([], "anonymous_key", "gives everybody who lacks anonymous_key the first variation"),
         ([], "custom_plan", "gives everybody who lacks custom_plan the first variation"),
         ([], "email_domain", "gives everybody who lacks email_domain the first variation"),
-        ([rule(clause("custom_last_ip", "in", "::1"))], "key", "is not told of this"),
+        ([rule(clause("custom_last_ip", "in", "::1"))], "key", "is never sent to LaunchDarkly"),
     ],
     ids=[
         "part of a key",

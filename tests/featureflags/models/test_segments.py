@@ -41,7 +41,7 @@ REFUSED: list[tuple[Any, str]] = [
     ([rule(clause("email", "matches", "("))], "Rule 1, condition 1: .*not a valid expression"),
     ([rule(clause("created_at", "before", "2025-01-01"))], "Rule 1, condition 1: .*RFC 3339"),
     ([rule(clause("", "segmentMatch", "nowhere"))], "Rule 1, condition 1: .*nowhere"),
-    ([rule(clause("", "segmentMatch", "mine"))], "rest on each other: mine → mine"),
+    ([rule(clause("", "segmentMatch", "mine"))], "use each other: mine → mine"),
     ([rule(GOOD, weight=5000)], "Rule 1: weight"),
     ([rule(GOOD, bucketBy="key")], "Rule 1: bucketBy"),
     ([rule(GOOD, rolloutContextKind="user")], "Rule 1: rolloutContextKind"),

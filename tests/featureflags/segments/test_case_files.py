@@ -105,7 +105,7 @@ def test_segments_of_the_database_replace_the_cases_own() -> None:
         ({"context": {"kind": "org", "key": "x"}}, '"context" must be an object of the kind'),
         ({"context": {"kind": "user"}}, "the context must have a key"),
         ({"expect": {}}, '"expect" must map'),
-        ({"expect": {"other": True}}, "it expects something of 'other', which is no segment"),
+        ({"expect": {"other": True}}, "it expects something of 'other', which is not a segment"),
         ({"expect": {"s": 1}}, "it must expect true or false of 's'"),
         ({"segments": None}, '"segments" must be a list'),
         ({"segments": [{"key": "s", "rules": 5}]}, "segment 1: The rules must be a list"),

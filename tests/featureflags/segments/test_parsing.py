@@ -231,7 +231,7 @@ def test_members_may_have_an_end() -> None:
         ({"excludedUntil": {"u1": "2025-01-01"}}, "ExcludedUntil: '2025-01-01' is not an RFC"),
         (
             {"included": ["u1"], "includedUntil": {"u1": "2025-01-01T00:00:00Z"}},
-            "Included: the user 'u1' stands there twice",
+            "Included: the user 'u1' is listed twice",
         ),
         ({"rules": 5}, "The rules must be a list"),
     ],

@@ -1,94 +1,11 @@
 /* The editor of rules: <rule-builder>, around the text area of the one field that is saved. */
 'use strict';
 {
-    const { element, button, option, fill, isObject, Part, Condition, parts } = guidon;
-    const NEW_CONDITION = { attribute: '', op: '', values: [], negate: false };
-
-    class Rule extends Part {
-        constructor(builder, raw) {
-            super(builder);
-            const { texts } = builder;
-            this.raw = raw;
-            this.or = element('span', { className: 'rule-or' }, texts.or);
-            this.title = element('h3', { className: 'rule-title' });
-            this.description = element('input', {
-                type: 'text', className: 'rule-description', autocomplete: 'off',
-                value: raw.description ?? '', placeholder: texts.ruleDescription,
-                'aria-label': texts.ruleDescription,
-            });
-            this.description.addEventListener('input', () => builder.changed());
-            this.up = button('↑', { className: 'rule-tool' });
-            this.down = button('↓', { className: 'rule-tool' });
-            this.copy = button(texts.duplicateRule, { className: 'rule-tool' });
-            this.close = button(texts.removeRule, { className: 'rule-tool' });
-            this.up.addEventListener('click', () => builder.move(this, -1, this.up));
-            this.down.addEventListener('click', () => builder.move(this, 1, this.down));
-            this.copy.addEventListener('click', () => builder.duplicate(this));
-            this.close.addEventListener('click', () => this.remove(texts.ruleRemoved));
-            this.list = element('div', { className: 'rule-conditions' });
-            this.empty = element('p', { className: 'rule-note' }, texts.noConditions);
-            this.add = button(`+ ${texts.addCondition}`, { className: 'rule-link' });
-            this.add.addEventListener('click', () => this.append(NEW_CONDITION).focus());
-            const tools = [this.up, this.down, this.copy, this.close];
-            this.element = element(
-                'section', { className: 'rule', role: 'group' }, this.or,
-                element(
-                    'div', { className: 'rule-card' },
-                    element('div', { className: 'rule-head' }, this.title, this.description,
-                            element('div', { className: 'rule-tools' }, ...tools)),
-                    this.errors, this.list, this.empty, this.add,
-                ),
-            );
-            parts.set(this.element, this);
-            (raw.clauses ?? []).forEach(clause => this.list.append(
-                new Condition(builder, clause).element));
-        }
-
-        get conditions() {
-            return [...this.list.children].map(child => parts.get(child)).filter(Boolean);
-        }
-
-        append(raw) {
-            const made = new Condition(this.builder, raw);
-            made.isTouched = true;
-            this.list.append(made.element);
-            this.builder.changed();
-            return made;
-        }
-
-        place(rule, isLast) {
-            const { texts } = this.builder;
-            this.element.id = `rule-${rule}`;
-            this.title.textContent = fill(texts.rule, { rule });
-            this.element.setAttribute('aria-label', this.title.textContent);
-            this.or.hidden = rule === 1;
-            this.up.disabled = rule === 1;
-            this.down.disabled = isLast;
-            const labels = [[this.up, texts.moveUp], [this.down, texts.moveDown],
-                            [this.copy, texts.duplicateRuleLabel], [this.close, texts.removeRuleLabel]];
-            for (const [tool, text] of labels) {
-                tool.setAttribute('aria-label', fill(text, { rule }));
-                tool.title = fill(text, { rule });
-            }
-            const { conditions } = this;
-            conditions.forEach((condition, at) => condition.place(rule, at + 1));
-            this.empty.hidden = conditions.length > 0;
-        }
-
-        focus() {
-            (this.conditions[0] ?? this.add).focus?.();
-        }
-
-        value() {
-            const description = this.description.value;
-            const told = description === (this.raw.description ?? '') ? {} : { description };
-            return { ...this.raw, ...told, clauses: this.conditions.map(each => each.value()) };
-        }
-    }
+    const { element, button, option, fill, isObject, Rule, parts } = guidon;
 
     class RuleBuilder extends HTMLElement {
         connectedCallback() {
-            // Where this script stands before the element, its children are not parsed yet.
+            // If this script runs before the element is complete, its children are not parsed yet.
             if (document.readyState === 'loading') {
                 document.addEventListener('DOMContentLoaded', () => this.start(), { once: true });
             } else {
@@ -122,7 +39,7 @@
             this.errors = element('p', { className: 'rule-refusal', role: 'alert' });
             const add = button(`+ ${texts.addRule}`, { className: 'rule-add' });
             add.addEventListener('click', () => {
-                const rule = new Rule(this, { clauses: [NEW_CONDITION] });
+                const rule = Rule.blank(this);
                 this.list.append(rule.element);
                 this.changed();
                 rule.focus();
@@ -151,7 +68,7 @@
                 element('div', { className: 'rule-foot' }, add, this.toJson), help);
             this.append(this.form, this.toForm, this.errors, this.status);
             this.area.setAttribute('aria-label', texts.rules);
-            this.area.addEventListener('input', () => this.tell());
+            this.area.addEventListener('input', () => this.notify());
             this.addEventListener('keydown', event => this.keyPressed(event));
             this.area.form.addEventListener('submit', event => this.submitted(event));
         }
@@ -168,7 +85,7 @@
             this.errors.textContent = '';
         }
 
-        /** Build the form from the text; false if it is none of rules. */
+        /** Build the form from the text; false if the text is not a list of rules. */
         read() {
             let raw;
             try {
@@ -207,10 +124,10 @@
         changed() {
             this.number();
             this.write();
-            this.tell();
+            this.notify();
         }
 
-        tell() {
+        notify() {
             this.dispatchEvent(new CustomEvent('rules:changed', { bubbles: true }));
         }
 
@@ -256,7 +173,7 @@
 
         keyPressed(event) {
             if (event.key === 'Enter' && event.target.matches('input')) {
-                // Enter ends a value; nobody wants to save by it.
+                // Enter ends a value; it must not save the form.
                 event.preventDefault();
             }
             const step = { ArrowUp: -1, ArrowDown: 1 }[event.key];

@@ -5,7 +5,7 @@
     const FIELDS = new Set(['attribute', 'op', 'values', 'negate', 'contextKind']);
     const isObject = value => value !== null && typeof value === 'object' && !Array.isArray(value);
 
-    /** What the vocabulary knows of an attribute; null if there is none of that name. */
+    /** The vocabulary's entry for an attribute; null if it has no such name. */
     const find = (vocabulary, name) => {
         const known = vocabulary.attributes.find(attribute => attribute.name === name);
         if (known !== undefined) {
@@ -142,7 +142,7 @@
             if (chosen === segmentMatch) {
                 return '';
             }
-            // Whoever is used to the full name may type it.
+            // The full name may be typed too.
             const key = this.key.value.trim();
             const isFull = key.startsWith(customPrefix);
             return chosen !== customPrefix ? chosen : key === '' || isFull ? key : customPrefix + key;
@@ -204,11 +204,11 @@
             this.input = made;
             this.asked = `${name} ${takesOne} ${attribute.name ?? ''}`;
             this.inputName = name;
-            this.tell();
+            this.showNote();
         }
 
-        /** What is easily overlooked in a negation. */
-        tell() {
+        /** With a negation: a user who lacks the attribute does not match. */
+        showNote() {
             const { texts, vocabulary } = this.builder;
             const isMissed = this.isNegated && this.op !== vocabulary.segmentMatch
                 && this.inputName !== 'nothing' && !this.attribute.isAlwaysKnown;
@@ -233,7 +233,7 @@
                 const isFit = before !== 'nothing' && inputs[name].shows(typed);
                 this.ask(isFit ? typed : this.kept.get(name) ?? []);
             }
-            this.tell();
+            this.showNote();
             this.changed();
         }
 
@@ -263,7 +263,7 @@
             (this.isShown ? this.select : this.close).focus();
         }
 
-        /** The clause: to the letter as it was, unless somebody has touched it. */
+        /** The clause; exactly as it was if the user has not touched it. */
         value() {
             if (!this.isTouched) {
                 return this.raw;

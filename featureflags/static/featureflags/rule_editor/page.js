@@ -67,7 +67,7 @@
                 say(isElsewhere ? panel.dataset.loggedOut : panel.dataset.failed);
                 return;
             }
-            // Made by our own template, which escapes whatever anybody typed.
+            // From our own template, which escapes all values.
             shown.innerHTML = await answer.text();
             status.textContent = shown.querySelector('[data-summary]')?.dataset.summary ?? '';
         };
@@ -128,7 +128,7 @@
         warn(form, builder.hasAttribute('unsaved'));
     });
 
-    // Whoever may only look has no editor.
+    // A user who may only view has no editor.
     document.addEventListener('DOMContentLoaded', () => {
         const panel = document.querySelector('.impact');
         if (panel && !document.querySelector('rule-builder')) {

@@ -221,7 +221,7 @@ class TestPage:
         page = viewer.get(page_of("beta")).content.decode()
         assert "Everybody gets false." in page
         assert "if it were on" in page
-        assert "Nobody is decided by it now" in page
+        assert "It has no effect now" in page
         page = viewer.get(page_of("welcome-tour")).content.decode()
         assert "everybody gets the default in the code" in page
         assert viewer.get(page_of("nowhere")).status_code == 404
@@ -286,7 +286,7 @@ class TestCounts:
         assert response.context["count"].percent == 40
         page = response.content.decode()
         assert '<progress max="100" value="40"' in page
-        assert "Nobody counts at the moment." in page
+        assert "The count has stopped." in page
         assert "live.js" not in page
         FlagCount.objects.update(lease_until=timezone.now() + variation_counts.LEASE)
         page = editor.get(page_of("beta")).content.decode()

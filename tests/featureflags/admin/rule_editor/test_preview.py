@@ -104,7 +104,7 @@ def test_without_rules_those_that_are_saved_are_shown(looker: Client, people: No
         ('{"a": 1}', "The rules must be a list"),
         ('[{"clauses": []}]', "Rule 1: add at least one condition"),
         (json.dumps([rule(clause("nonsense", "in", "x"))]), "Rule 1, condition 1: there is no"),
-        (json.dumps([rule(clause("", "segmentMatch", "s"))]), "these segments rest on each other"),
+        (json.dumps([rule(clause("", "segmentMatch", "s"))]), "these segments use each other"),
     ],
 )
 def test_what_is_not_finished_is_said_and_nothing_counted(

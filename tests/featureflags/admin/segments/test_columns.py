@@ -113,6 +113,6 @@ class TestFlags:
         )
         shown = staff.get(reverse("admin:featureflags_segment_change", args=[segment.pk]))
         asleep, awake = shown.content.decode().split('<ul class="used-by">')[1].split("</li>")[:2]
-        assert "It decides for nobody now" in asleep
-        assert "It decides for nobody now" not in awake
+        assert "It has no effect now" in asleep
+        assert "It has no effect now" not in awake
         assert reverse("admin:featureflags_flag", args=["awake"]) in awake

@@ -228,7 +228,7 @@ def test_a_save_that_somebody_else_made_wrong_shows_the_form_again(
     monkeypatch.setattr(SegmentAdmin, "save_model", race)
     typed = json.dumps([rule(clause("", "segmentMatch", "second"))])
     response = staff.post(change(first), form(rules=typed))
-    assert "these segments rest on each other" in errors(response)["rules"][0]
+    assert "these segments use each other" in errors(response)["rules"][0]
     assert response.context["adminform"].form["rules"].value() == typed
     first.refresh_from_db()
     assert first.rules == []

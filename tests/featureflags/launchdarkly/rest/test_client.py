@@ -169,7 +169,7 @@ def test_a_key_stays_one_part_of_the_path(
 def test_what_is_no_key_is_not_sent(
     api: LaunchDarklyApiServer, rest: ManagementClient, key: str
 ) -> None:
-    with pytest.raises(errors.InvalidRequestError, match="is no key"):
+    with pytest.raises(errors.InvalidRequestError, match="is not a key"):
         rest.delete_segment(key)
     assert api.requests() == []
 
