@@ -1,4 +1,4 @@
-"""Pages of a live server in Chromium, logged in as whom a test needs, and watched.
+"""Pages of a live server in Chromium, logged in as the user that a test needs, and watched.
 
 `open_page(user)` opens a page; `superuser_page`, `editor_page` and `viewer_page` are there for the
 common cases. `expect` is Playwright's own. The database is written to as in any other test.
@@ -232,7 +232,7 @@ def check_accessibility() -> CheckAccessibility:
 
 @pytest.fixture
 def watch_status() -> Callable[[Page], str]:
-    """What the editor of rules last told a screen reader."""
+    """The last announcement of the rule editor to screen readers."""
 
     def told(page: Page) -> str:
         return page.locator(".rule-status").text_content() or ""

@@ -72,7 +72,7 @@ def why(page: Page) -> None:
 
 
 def history(page: Page) -> None:
-    """What was asked before is saved now, and stands there with its note."""
+    """The change that was confirmed before is saved, and shown with its note."""
     page.goto("/admin/featureflags/segment/?q=employee")
     page.get_by_role("link", name="employee").click()
     page.get_by_role("button", name="Add a condition").click()

@@ -27,7 +27,7 @@ NO_PAGES = {
     "featureflags_preview",
     # Answers for scripts, and addresses that only lead elsewhere.
     *("autocomplete", "jsi18n", "view_on_site", "logout", None),
-    # Nobody adds a warming there, and cancelling one answers to a form.
+    # Warm-ups cannot be added there, and cancelling one needs a form.
     *("featureflags_warmrun_add", "featureflags_warmrun_cancel"),
     # Files to keep, and a form's buttons.
     *("featureflags_segment_export", "featureflags_segment_by_name_export"),
@@ -83,7 +83,7 @@ def patterns(
 
 
 def parameters(pattern: URLPattern, samples: Mapping[str, object]) -> Iterator[tuple[str, object]]:
-    """The parameters of a page; None for one that there is no row for."""
+    """The parameters of a page; None for one without a row."""
     for name in (*pattern.pattern.converters, *pattern.pattern.regex.groupindex):
         if name == "object_id":
             row = model_of(str(pattern.name))._default_manager.order_by("pk").first()

@@ -1,4 +1,4 @@
-"""Asked before a segment is saved or deleted, told of a stale edit, and back to an older version."""
+"""Confirmation before a segment is saved or deleted, stale edits, and restoring an older version."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def test_asked_before_saving_back_and_confirmed(
     assert Segment.objects.get(pk=paying.pk).rules == TEAM
 
 
-def test_a_stale_edit_is_told_and_both_are_looked_at(
+def test_a_stale_edit_shows_both_versions(
     editor_page: Page,
     paying: Segment,
     expect: Expect,

@@ -214,7 +214,7 @@ def test_the_rules_are_edited_as_json_and_shown_in_the_form_again(
     assert stored("text") == [{"clauses": [PLAN]}]
 
 
-def test_problems_are_linked_from_the_top_and_stand_beside_their_condition(
+def test_problems_are_linked_from_the_top_and_shown_at_their_condition(
     editor: Editor, expect: Expect, shot: Shot, check_accessibility: CheckAccessibility
 ) -> None:
     Segment.objects.create(key="taken", name="Taken")
@@ -253,7 +253,7 @@ def test_problems_are_linked_from_the_top_and_stand_beside_their_condition(
     assert stored("free")[0]["clauses"][0]["values"] == ["(x)"]
 
 
-def test_a_number_that_is_none_and_half_a_date_are_not_sent(editor: Editor, expect: Expect) -> None:
+def test_an_invalid_number_and_half_a_date_are_not_sent(editor: Editor, expect: Expect) -> None:
     page = editor.add("numbers").page
     editor.add_rule()
     number = editor.say(1, 1, "Account age in days", "is less than")

@@ -118,7 +118,7 @@ def test_metadata_is_suggested_and_any_other_field_may_be_typed(
     editor.add_condition(1)
     editor.say(1, 3, "is_trial").get_by_label("Value").last.select_option("true")
     editor.add_condition(1)
-    # Of a value that only one user has nobody is told.
+    # A value that only one user has is never suggested.
     assert editor.say(1, 4, "phone").locator("datalist option").count() == 0
     editor.values(editor.condition(1, 4)).fill("010")
     editor.add_condition(1)

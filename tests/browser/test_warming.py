@@ -1,4 +1,4 @@
-"""A warming while one looks: its numbers move, and a button ends it."""
+"""The page of a running cache warm-up: its numbers move, and a button cancels it."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ SERVER_ERROR = 500
 
 @dataclass  # no slots: Playwright notes its handlers on the object that they belong to
 class Watch:
-    """Errors on the console (refusals of the Content-Security-Policy stand there too, and files
+    """Errors on the console (refusals of the Content-Security-Policy are there too, and files
     that are missing), exceptions that no script caught, and answers of 500 and above."""
 
     seen: list[str] = field(default_factory=list)

@@ -127,7 +127,7 @@ async def test_under_an_async_server(view: str) -> None:
 
 
 @pytest.mark.parametrize("view", VIEWS)
-def test_a_visitor_is_told_apart_by_their_cookie(view: str) -> None:
+def test_a_visitor_is_identified_by_their_cookie(view: str) -> None:
     client = Client()
     client.get(f"/{view}/hello/")
     assert "guidon_visitor" in client.cookies

@@ -260,7 +260,7 @@ class TestFilters:
         assert '<input type="hidden" name="q" value="&lt;a&gt;">' in form
         assert 'name="segment"' not in form.replace('<select name="segment"', "")
 
-    def test_whoever_may_not_see_segments_has_no_such_filter(self, client: Client) -> None:
+    def test_without_permission_for_segments_the_filter_is_missing(self, client: Client) -> None:
         viewer = UserFactory.create(staff=True, email="staff@example.com")
         viewer.user_permissions.add(Permission.objects.get(codename="view_user"))
         client.force_login(viewer)

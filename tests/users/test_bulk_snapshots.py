@@ -115,7 +115,7 @@ def test_rows_that_the_orm_would_not_write_are_read_as_it_reads_them() -> None:
 
 
 @pytest.mark.django_db
-def test_values_stand_in_the_order_of_the_snapshot_s_fields(
+def test_values_are_in_the_order_of_the_snapshot_s_fields(
     django_assert_num_queries: Callable[[int], Any],
 ) -> None:
     assert tuple(COLUMNS) == UserSnapshot.__struct_fields__

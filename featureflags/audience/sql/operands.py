@@ -93,10 +93,30 @@ class Constant:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TextColumn:
-    """A text, or NULL."""
+class Column:
+    """An expression of one type, or NULL."""
 
-    text: Any
+    sql: Any
+
+
+class TextColumn(Column):
+    """A text."""
+
+
+class BooleanColumn(Column):
+    """A boolean."""
+
+
+class NumberColumn(Column):
+    """A number."""
+
+
+class InstantColumn(Column):
+    """A date and time, which rules see as `users.times.to_rfc3339` writes it."""
+
+
+class DaysColumn(Column):
+    """The number of whole days since a date and time."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,30 +125,6 @@ class KeyColumn:
 
     pk: Any
     text: Any
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BooleanColumn:
-    boolean: Any
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NumberColumn:
-    number: Any
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class InstantColumn:
-    """A date and time, which rules see as `users.times.to_rfc3339` writes it."""
-
-    instant: Any
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DaysColumn:
-    """The number of whole days since a date and time."""
-
-    since: Any
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -186,18 +182,7 @@ class Unknown:
     why: str
 
 
-Operand: TypeAlias = (
-    Constant
-    | TextColumn
-    | KeyColumn
-    | BooleanColumn
-    | NumberColumn
-    | InstantColumn
-    | DaysColumn
-    | JSONColumn
-    | RelatedTexts
-    | Unknown
-)
+Operand: TypeAlias = Constant | Column | KeyColumn | JSONColumn | RelatedTexts | Unknown
 
 _JSON: Final = frozenset({AttributeType.OBJECT, AttributeType.LIST, AttributeType.ANY})
 
@@ -251,7 +236,7 @@ def _of_catalogue(attribute: Attribute, inside: tuple[str, ...], source: Source)
         relation, column = attribute.sql_related
         return RelatedTexts(relation=relation, column=column)
     if attribute.elapsed_days_since is not None:
-        return DaysColumn(since=source.take(F(attribute.elapsed_days_since), DateTimeField()))
+        return DaysColumn(sql=source.take(F(attribute.elapsed_days_since), DateTimeField()))
     return _unknown(attribute) if attribute.sql is None else _column(attribute, source)
 
 
@@ -268,9 +253,9 @@ def _column(attribute: Attribute, source: Source) -> Operand:
     if attribute.name == "key":
         return KeyColumn(pk=source.take(F("pk"), TextField()), text=source.take(sql, TextField()))
     if kind is AttributeType.BOOLEAN:
-        return BooleanColumn(boolean=source.take(sql, BooleanField()))
+        return BooleanColumn(sql=source.take(sql, BooleanField()))
     if kind is AttributeType.NUMBER:
-        return NumberColumn(number=source.take(sql, TextField()))
+        return NumberColumn(sql=source.take(sql, TextField()))
     if kind is AttributeType.DATETIME:
-        return InstantColumn(instant=source.take(sql, DateTimeField()))
-    return TextColumn(text=source.take(Text(sql), TextField()))
+        return InstantColumn(sql=source.take(sql, DateTimeField()))
+    return TextColumn(sql=source.take(Text(sql), TextField()))

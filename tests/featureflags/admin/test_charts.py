@@ -26,7 +26,7 @@ def places(svg: str) -> list[tuple[float, float]]:
     ]
 
 
-def test_a_line_says_what_it_shows() -> None:
+def test_a_line_has_a_text_alternative() -> None:
     svg = line_chart(points(1200, 900, 2400), title="Users <all>", name="users")
     root = ET.fromstring(svg)
     title = root.find("title")
@@ -37,7 +37,7 @@ def test_a_line_says_what_it_shows() -> None:
     assert [text.text for text in root.findall("text")] == ["2,400", "day 0", "day 2"]
 
 
-def test_the_highest_stands_highest() -> None:
+def test_the_highest_value_is_at_the_top() -> None:
     (_, first), (_, second), (_, third) = places(line_chart(points(5, 10, 1), title="x", name="x"))
     assert second < first < third
 

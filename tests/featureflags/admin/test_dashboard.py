@@ -149,7 +149,7 @@ class TestAnswers:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_the_last_warmings_with_their_progress(staff: Client) -> None:
+def test_the_last_cache_warm_ups_with_their_progress(staff: Client) -> None:
     assert "The cache was not warmed yet." in page(staff)
     UserFactory.create_batch(3)
     for _ in range(4):

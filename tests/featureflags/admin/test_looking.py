@@ -1,4 +1,4 @@
-"""Looking costs nothing: no page of the admin tells LaunchDarkly of anybody."""
+"""No page of the admin sends events to LaunchDarkly."""
 
 from __future__ import annotations
 

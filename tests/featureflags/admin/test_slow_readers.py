@@ -89,7 +89,7 @@ def test_an_export_outlives_the_time_limit_of_the_server() -> None:
         export = reader.getresponse()
         assert export.status == 200
         first = export.read(1_000)
-        # Whoever reads no more keeps the worker waiting, as a long export does.
+        # A client that stops reading keeps the worker waiting, as a long export does.
         time.sleep(TIMEOUT_SECONDS * 3)
         rows = list(csv.reader(io.StringIO((first + export.read()).decode())))
         assert len(rows) == USERS + 2, web.log()

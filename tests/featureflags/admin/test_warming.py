@@ -1,4 +1,4 @@
-"""Warmings in the admin: seen by those who may, cancelled by POST alone, edited by nobody."""
+"""Cache warm-ups in the admin: permissions, cancelling by POST only, never edited."""
 
 from __future__ import annotations
 
@@ -64,7 +64,9 @@ def cancel_page(run: int) -> str:
     return reverse("admin:featureflags_warmrun_cancel", args=[run])
 
 
-def test_the_page_tells_progress_rate_failures_and_what_is_left(viewer: Client, run: int) -> None:
+def test_the_page_shows_progress_rate_failures_and_unfinished_ranges(
+    viewer: Client, run: int
+) -> None:
     page = viewer.get(page_of(run)).content.decode()
     assert '<progress max="100" value="50"' in page
     assert "1 of 3 done, 0 running, 0 failed" in page
@@ -79,7 +81,7 @@ def test_the_page_tells_progress_rate_failures_and_what_is_left(viewer: Client, 
     assert "<input" not in page.partition('id="content-main"')[2], "a viewer has no button"
 
 
-def test_a_run_that_ended_is_told_as_such(viewer: Client) -> None:
+def test_an_ended_run_is_shown_as_ended(viewer: Client) -> None:
     seen(1)
     ended = warm(Scope(days=7, force=True)).run
     page = viewer.get(page_of(ended)).content.decode()
@@ -119,7 +121,7 @@ def test_a_run_is_cancelled_by_post_and_written_down(operator: Client, run: int)
     assert LogEntry.objects.count() == 1
 
 
-def test_only_who_may_change_a_warming_cancels_it(viewer: Client, run: int) -> None:
+def test_cancelling_needs_the_permission_to_change_the_warm_up(viewer: Client, run: int) -> None:
     assert viewer.post(cancel_page(run)).status_code == 403
     assert WarmRun.objects.get().state == WarmRun.State.RUNNING
     forged = Client(enforce_csrf_checks=True)

@@ -100,7 +100,7 @@ class TestSaving:
         answer = root.patch(ONE, {"rules": TEAM, "confirm": confirm})
         assert (answer.status_code, list(answer.json())) == (400, ["confirm"])
 
-    def test_a_confirmation_holds_for_just_what_was_told(
+    def test_a_confirmation_is_valid_for_exactly_what_was_shown(
         self, root: APIClient, paying: Segment
     ) -> None:
         token = root.patch(ONE, {"rules": TEAM}).json()["confirm"]
@@ -129,7 +129,7 @@ class TestSaving:
             taken = root.post(URL, {"key": "paying", "name": "x", "rules": PRO, **confirm})
             assert (taken.status_code, list(taken.json())) == (400, ["key"])
 
-    def test_who_may_not_see_users_is_told_numbers_alone(
+    def test_without_permission_for_users_the_answer_has_only_numbers(
         self, by_session: Caller, paying: Segment
     ) -> None:
         refused = staff_with(by_session, "change_segment").patch(ONE, {"rules": TEAM})
@@ -165,7 +165,7 @@ class TestDisappearing:
         assert root.delete(f"{ONE}?confirm=paying&note=Gone").status_code == 204
         assert HistoryEntry.objects.latest("pk").note == "Gone"
 
-    def test_nobody_can_tell_without_launchdarkly(
+    def test_the_flags_are_unknown_without_launchdarkly(
         self, root: APIClient, settings: Settings
     ) -> None:
         settings.FEATUREFLAGS = {**settings.FEATUREFLAGS, "SOURCE": "offline"}

@@ -1,4 +1,4 @@
-"""flags/ and flags/{key}/: what whoever asks may see, and what LaunchDarkly hears of it."""
+"""flags/ and flags/{key}/: what the caller may see, and which events are sent."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def test_any_other_flag_is_404_whether_it_exists_or_not(by_session: Caller, key:
     assert bodies == [b'{"detail":"Not found."}'] * 2
 
 
-def test_staff_are_told_that_a_flag_does_not_exist(by_session: Caller) -> None:
+def test_staff_see_that_a_flag_does_not_exist(by_session: Caller) -> None:
     staff = by_session(UserFactory.create(is_staff=True))
     assert staff.get(f"{URL}no-such-flag/").status_code == 404
 

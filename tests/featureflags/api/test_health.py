@@ -156,7 +156,9 @@ class TestMetrics:
         for wrong in ("Bearer wrong", "Bearer ", "right", "Basic right", "Bearer rïght"):
             assert asked_with(wrong) == 403
 
-    def test_what_is_told(self, client: Client, flag_file: FlagFile, settings: Settings) -> None:
+    def test_what_the_body_contains(
+        self, client: Client, flag_file: FlagFile, settings: Settings
+    ) -> None:
         use(settings, METRICS_TOKEN="right")
         flag_file(boolean_flag("beta"))
         client.get("/readyz")

@@ -1,4 +1,4 @@
-"""flag_permission: an endpoint that exists for those for whom a flag is on."""
+"""flag_permission: an endpoint that exists only for users with a flag on."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture(autouse=True)
 def a_quiet_site(flag_file: FlagFile) -> None:
-    """No flag targets anything, and one user more or less is no tenth of all."""
+    """No flag targets anything, and one user more or less is less than a tenth of all."""
     User.objects.bulk_create(User(email=f"crowd{n}@example.com") for n in range(300))
 
 
@@ -190,7 +190,7 @@ def test_what_was_read_can_be_written_back(root: APIClient) -> None:
     assert root.put(f"{URL}paying/", read).status_code == 200
 
 
-def test_a_write_warns_of_rules_that_rest_on_what_users_write(root: APIClient) -> None:
+def test_a_write_warns_of_rules_on_user_written_attributes(root: APIClient) -> None:
     rules = [*PAYING, rule(clause("email_domain", "in", "agpt.co"))]
     made = root.post(URL, {"key": "staff", "name": "Staff", "rules": rules})
     assert made.status_code == 201

@@ -1,4 +1,4 @@
-"""What users have, as suggestions: keys, types, and values that do not tell who somebody is."""
+"""Suggestions from stored users: keys, types, and values that identify nobody."""
 
 from __future__ import annotations
 

@@ -64,7 +64,7 @@ def five(db: None) -> None:
     UserFactory.create(email="e@example.com", name="Eve", metadata={"plan": "pro"})
 
 
-def test_a_new_segment_is_entered_by_all_whom_it_matches(five: None) -> None:
+def test_all_matching_users_enter_a_new_segment(five: None) -> None:
     impact = ask("paying", PAYING)
     assert numbers(impact) == (3, 3, 0)
     assert (impact.users.at_least, impact.is_exact, impact.share) == (5, True, 0.6)
@@ -157,7 +157,7 @@ def test_nobody_at_all(db: None) -> None:
     assert (numbers(impact), impact.share) == ((0, 0, 0), 0.0)
 
 
-def test_rules_that_are_none_are_refused(db: None) -> None:
+def test_invalid_rules_are_refused(db: None) -> None:
     with pytest.raises(InvalidDefinition, match="Rule 1: add at least one condition"):
         unsaved_segment("s", [{"clauses": []}])
 

@@ -83,9 +83,7 @@ class TestPages:
         assert names(page.members) == ["a", "c"]
         assert (page.has_previous, page.has_next) == (False, True)
 
-    def test_a_few_among_many_are_found_first_and_stand_in_the_same_order(
-        self, pro: Segment
-    ) -> None:
+    def test_a_few_among_many_are_found_first_in_the_same_order(self, pro: Segment) -> None:
         first = of("pro", expected=5).page(2)
         middle = of("pro", expected=5).page(2, after=uuid.UUID(first.members[-1].user.key))
         assert (names(first.members), names(middle.members)) == (["a", "c"], ["e", "g"])
@@ -97,7 +95,7 @@ class TestPages:
         page = of("pro").page(5)
         assert (len(page.members), page.has_next) == (5, False)
 
-    def test_the_same_whoever_is_created_or_leaves_meanwhile(self, pro: Segment) -> None:
+    def test_the_same_users_while_others_are_created_or_leave(self, pro: Segment) -> None:
         first = of("pro").page(2)
         UserFactory.create(email="b2@example.com", metadata={"plan": "pro"})
         User.objects.filter(email="e@example.com").update(metadata={})
@@ -250,7 +248,7 @@ class TestEnteredLately:
         assert names(of("pro", entered_days=7).page(9).members) == ["back"]
         assert names(of("pro", entered_days=1).page(9).members) == []
 
-    def test_through_a_segment_that_it_rests_on(self) -> None:
+    def test_through_a_segment_that_it_uses(self) -> None:
         base = SegmentFactory.create(key="base")
         SegmentFactory.create(key="above", rules=[rule(clause("", "segmentMatch", "base"))])
         user = UserFactory.create(email="in@example.com")

@@ -168,7 +168,7 @@ def test_an_age_is_a_range_to_the_microsecond(db: None) -> None:
     assert emails(User.objects.in_segment("recent_user", now=at_seven_days)) == [user.email]
 
 
-def test_segments_that_rest_on_too_many_are_left_to_python(four: None) -> None:
+def test_segments_that_use_too_many_others_are_left_to_python(four: None) -> None:
     """Each level names the one below twice: written out, its SQL would double forty times."""
     base = Rule(clauses=(Clause(attribute="custom_plan", op="in", values=("pro",)),))
     levels = [SegmentDefinition(key="l0", rules=(base,))]

@@ -65,7 +65,7 @@ class TestCounting:
         assert (users.seen_within_7_days, users.seen_within_30_days) == (2, 3)
         assert users.day == timezone.localdate()
 
-    def test_the_last_count_of_a_day_stands(self) -> None:
+    def test_the_last_count_of_a_day_is_kept(self) -> None:
         SegmentFactory.create(key="germans", rules=GERMANS)
         count_everything()
         german()
@@ -111,7 +111,7 @@ class TestCounting:
 
 @pytest.mark.django_db
 class TestWhatHasChanged:
-    def test_it_alone_and_what_rests_on_it(self) -> None:
+    def test_the_segment_and_those_that_use_it(self) -> None:
         germans = SegmentFactory.create(key="germans", rules=GERMANS)
         SegmentFactory.create(key="payers", rules=[rule(clause("", "segmentMatch", "germans"))])
         count_everything()
@@ -222,7 +222,7 @@ def test_a_segment_that_is_deleted_while_sizes_are_stored(
 ) -> None:
     """PostgreSQL says so only when the writer commits."""
     SegmentFactory.create(key="germans", rules=GERMANS)
-    # Rows that there are would make whoever deletes wait for the one who counts.
+    # Existing rows would make the delete wait for the count.
     SegmentSize.objects.filter(segment__key="germans").delete()
     SegmentCount.objects.filter(segment_key="germans").delete()
     store_once = stored_sizes._store_once
@@ -271,7 +271,7 @@ def test_one_transaction_is_counted_once(
 
 @pytest.mark.django_db(transaction=True)
 class TestAfterCommit:
-    def test_without_a_broker_whoever_saves_counts(self) -> None:
+    def test_without_a_broker_the_saving_request_counts(self) -> None:
         german()
         segment = SegmentFactory.create(key="germans", rules=GERMANS)
         assert size("germans") == 1

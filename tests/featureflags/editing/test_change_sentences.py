@@ -156,7 +156,7 @@ def test_what_differs_is_said(
     assert segment_in_words(old, new) == expected
 
 
-def test_rules_that_are_broken_are_told_of_too() -> None:
+def test_broken_rules_are_described_too() -> None:
     broken = state({"clauses": "none"})
     assert segment_in_words(state(rule(PRO)), broken)
     assert segment_in_words(None, state(rule()))[-1] == "Added rule 1: (no condition)"

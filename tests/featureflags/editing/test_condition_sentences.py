@@ -18,7 +18,7 @@ from featureflags.segments.definitions import Clause
         ("unheard_of", "unheard_of"),
     ],
 )
-def test_an_attribute_stands_under_its_label(attribute: str, label: str) -> None:
+def test_an_attribute_is_shown_by_its_label(attribute: str, label: str) -> None:
     assert label_of(attribute) == label
 
 
@@ -48,7 +48,7 @@ def test_a_condition_is_a_sentence(clause: Clause, told: str) -> None:
     assert condition_in_words(clause) == told
 
 
-def test_a_date_is_told_in_the_site_s_time_zone() -> None:
+def test_a_date_is_shown_in_the_time_zone_of_the_site() -> None:
     clause = Clause(attribute="created_at", op="before", values=("2026-01-01T00:00:00+00:00",))
     with timezone.override("Asia/Tokyo"):
         told = condition_in_words(clause)

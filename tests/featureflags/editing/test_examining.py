@@ -136,7 +136,7 @@ class TestFlags:
         assert membership(segment, people(1)[0]).reasons == (Reason.FLAGS,)
         assert not change(segment, rules=PRO, name="Other").needs_confirmation
 
-    def test_one_that_names_a_segment_which_rests_on_this_one(
+    def test_a_flag_on_a_segment_that_uses_this_one(
         self, segment: Segment, flag_file: FlagFile
     ) -> None:
         SegmentFactory.create(key="wide", rules=[rule(clause("", "segmentMatch", "beta"))])
@@ -151,7 +151,7 @@ class TestFlags:
         assert {use.through for use in found.uses} == {"wider"}
         assert found.reasons == (Reason.FLAGS,)
 
-    def test_nobody_can_tell_without_launchdarkly(
+    def test_the_flags_are_unknown_without_launchdarkly(
         self, segment: Segment, settings: Settings
     ) -> None:
         settings.FEATUREFLAGS = {**settings.FEATUREFLAGS, "FLAG_FILE": "", "SOURCE": "offline"}

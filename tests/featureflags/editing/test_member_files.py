@@ -73,7 +73,7 @@ WRONG = [
 
 
 @pytest.mark.parametrize(("text", "problem"), WRONG)
-def test_what_cannot_be_read_is_told_with_its_line(text: str, problem: str) -> None:
+def test_an_unreadable_line_is_reported_with_its_number(text: str, problem: str) -> None:
     (told,) = read_member_list(text).problems
     assert str(told).startswith(problem)
 
@@ -116,7 +116,7 @@ class TestLimits:
             decode_file("email,name\na@x.io,Jürgen".encode(encoding)) == "email,name\na@x.io,Jürgen"
         )
 
-    def test_another_encoding_is_told_with_its_line(self) -> None:
+    def test_another_encoding_is_reported_with_its_line(self) -> None:
         with pytest.raises(UnreadableFile, match=r"Line 2 is not UTF-8\. Save the file as"):
             decode_file("email,name\na@x.io,Jürgen".encode("latin-1"))
         with pytest.raises(UnreadableFile, match="not UTF-8"):

@@ -1,4 +1,4 @@
-"""The users whom a list of members names, and what is wrong with its lines."""
+"""The users that a list of members names, and what is wrong with its lines."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def test_by_address_and_by_key() -> None:
     )
 
 
-def test_who_stands_there_twice() -> None:
+def test_a_user_listed_twice() -> None:
     ada = UserFactory.create(email="ada@x.io")
     read = read_member_list(f"email,key,kind\nada@x.io,,\n,{ada.pk},\nada@x.io,,exclude\n")
     found = find_members(read, INCLUDED)

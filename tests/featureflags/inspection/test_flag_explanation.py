@@ -1,4 +1,4 @@
-"""Why a flag has its value: what is told of rules leads to what LaunchDarkly's evaluator answers."""
+"""Why a flag has its value: the explained rules agree with LaunchDarkly's evaluator."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ class TestClauses:
         assert condition.held is False
         assert condition.why == 'there is no context of the kind "org": no match'
 
-    def test_what_cannot_be_told_is_not_guessed(self) -> None:
+    def test_what_cannot_be_known_is_not_guessed(self) -> None:
         """RE2 has no look-ahead, Python's expressions have."""
         found = explained(rule(clause("role", "matches", "u(?=ser)")))
         assert found.rules[0].clauses[0].held is None

@@ -81,7 +81,9 @@ def test_a_rollout_in_a_rule_by_its_name() -> None:
 
 def test_an_attribute_that_is_never_sent() -> None:
     (found,) = traps(on(clause("custom_bio", "contains", "x")))
-    assert found.startswith("beta matches nobody, since this attribute is never sent to LaunchDarkly:")
+    assert found.startswith(
+        "beta matches nobody, since this attribute is never sent to LaunchDarkly:"
+    )
 
 
 def test_launchdarkly_segments_are_reported_once_with_the_first_flag_that_uses_them() -> None:

@@ -1,4 +1,4 @@
-"""How many users get each value of a flag: by the real SDK, nobody twice, whoever is killed."""
+"""How many users get each value of a flag: by the real SDK, no user twice, also after a kill."""
 
 from __future__ import annotations
 
@@ -168,7 +168,7 @@ class TestEverybody:
             "LaunchDarkly has not sent any flags.",
         )
 
-    def test_what_fails_is_told_by_its_type_alone(
+    def test_an_error_is_stored_by_its_type_alone(
         self, flag_file: FlagFile, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         flag_file(boolean_flag("beta"))
@@ -200,7 +200,7 @@ class TestLeases:
         work(count.pk)
         begin("beta")
 
-    def test_whoever_comes_while_another_one_counts_does_nothing(self) -> None:
+    def test_a_second_worker_does_nothing_while_the_first_counts(self) -> None:
         count = begin("beta")
         FlagCount.objects.update(lease_until=timezone.now() + datetime.timedelta(minutes=1))
         work(count.pk)

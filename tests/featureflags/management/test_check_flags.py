@@ -180,7 +180,7 @@ class TestNotEvaluated:
         assert run()[0] == 0
 
     @pytest.mark.parametrize("days", ["0", "100", "-1", "x", "1.5"])
-    def test_days_that_cannot_be_told(self, days: str) -> None:
+    def test_days_that_are_unknown(self, days: str) -> None:
         with pytest.raises(CommandError, match="from 1 to 99"):
             call_command("check_flags", f"--days={days}")
 
@@ -199,8 +199,12 @@ def test_a_segment_that_django_does_not_have(flag_file: FlagFile) -> None:
     ("rules", "share_by", "why"),
     [
         ([rule(clause("segments", "contains", "user"))], "key", "every segment with such a key"),
-        ([], "groups", "gives everybody the first variation, since LaunchDarkly cannot hash groups"),
-        ([], "is_staff", "gives everybody the first variation, since is_staff"),
+        (
+            [],
+            "groups",
+            "gives everybody the first variation, since LaunchDarkly cannot hash groups",
+        ),
+        ([], "is_staff", "gives everybody the first variation, since LaunchDarkly cannot hash is_staff"),
         ([], "anonymous_key", "gives everybody who lacks anonymous_key the first variation"),
         ([], "custom_plan", "gives everybody who lacks custom_plan the first variation"),
         ([], "email_domain", "gives everybody who lacks email_domain the first variation"),

@@ -71,7 +71,7 @@ def test_a_file_that_cannot_be_read_is_named(call: Call, tmp_path: Path) -> None
     )
 
 
-def test_cases_need_no_database_and_the_exit_code_tells(tmp_path: Path) -> None:
+def test_cases_need_no_database_and_set_the_exit_code(tmp_path: Path) -> None:
     nowhere = {"DATABASE_URL": "postgres://127.0.0.1:1/none", "GUIDON_VAR_DIR": str(tmp_path)}
     good = case("good", plan="pro", expected=True, segments=[PAYING])
     bad = case("bad", plan="pro", expected=False, segments=[PAYING])

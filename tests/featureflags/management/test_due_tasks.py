@@ -1,4 +1,4 @@
-"""The schedule without a beat: what is due runs once, failures are told and tried again."""
+"""The schedule without a beat: what is due runs once, failures are reported and tried again."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def test_what_never_ran_is_due_and_then_is_not(schedule: Callable[..., None]) ->
 
 
 @pytest.mark.django_db
-def test_the_schedule_itself_says_what_is_overdue(schedule: Callable[..., None]) -> None:
+def test_the_schedule_lists_what_is_overdue(schedule: Callable[..., None]) -> None:
     schedule(nightly=crontab(hour="3", minute="15"), hourly=3600, slow=7 * 86_400)
     ran("nightly", days=1, hours=1)
     ran("hourly", minutes=59)
@@ -77,7 +77,7 @@ def test_the_schedule_itself_says_what_is_overdue(schedule: Callable[..., None])
 
 
 @pytest.mark.django_db
-def test_a_failure_is_told_stops_no_other_and_is_tried_again(
+def test_a_failure_is_reported_stops_no_other_task_and_is_tried_again(
     schedule: Callable[..., None],
 ) -> None:
     schedule(bad=60, good=60, worse=60)

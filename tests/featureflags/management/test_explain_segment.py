@@ -11,7 +11,7 @@ from tests.featureflags.management.conftest import Call
 
 
 @pytest.mark.django_db
-def test_it_tells_each_condition_and_what_was_seen(call: Call) -> None:
+def test_it_shows_each_condition_and_the_observed_value(call: Call) -> None:
     user = UserFactory.create(email="ada@example.com", metadata={"plan": "pro"})
     SegmentFactory.create(
         key="paying",
@@ -29,7 +29,7 @@ def test_it_tells_each_condition_and_what_was_seen(call: Call) -> None:
 
 
 @pytest.mark.django_db
-def test_it_tells_until_when_the_verdict_holds(call: Call) -> None:
+def test_it_shows_until_when_the_verdict_holds(call: Call) -> None:
     user = UserFactory.create(email="new@example.com")
     SegmentFactory.create(
         key="veteran", rules=[rule(clause("account_age_days", "greaterThan", 1000))]

@@ -110,7 +110,7 @@ def test_what_launchdarkly_lacks_is_refused_by_name(call: Call, native: None) ->
     assert list(json.loads(call("export_segments", "wide").out)["segments"]) == ["wide"]
 
 
-def test_the_difference_is_told_in_words_and_users(
+def test_the_difference_is_shown_in_words_and_users(
     call: Call, stored: None, tmp_path: Path
 ) -> None:
     payer = UserFactory.create(metadata={"plan": "pro"})
@@ -180,7 +180,7 @@ def test_a_cycle_through_a_stored_segment_is_refused(
     )
 
 
-def test_two_segments_may_swap_which_rests_on_which(
+def test_two_segments_may_swap_which_uses_the_other(
     call: Call, stored: None, tmp_path: Path
 ) -> None:
     swapped = {
@@ -288,7 +288,7 @@ class TestGuards:
         assert "Something has changed since you were asked." in (ended.error or "")
         assert read_segments() == before
 
-    def test_a_dry_run_says_what_would_be_asked(self, call: Call, teams: str) -> None:
+    def test_a_dry_run_shows_which_confirmations_are_needed(self, call: Call, teams: str) -> None:
         ended = call("import_segments", teams, "--dry-run")
         assert ended.error is None
         assert "  ! " in ended.out

@@ -1,4 +1,4 @@
-"""`evaluate_flag` and `show_context`: they tell the truth in words and JSON, and send no event."""
+"""`evaluate_flag` and `show_context`: correct in words and JSON, and without events."""
 
 from __future__ import annotations
 

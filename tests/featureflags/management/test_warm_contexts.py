@@ -1,4 +1,4 @@
-"""`warm_contexts`: whom it warms, what it says, when it fails."""
+"""`warm_contexts`: its scope, its output, its failures."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def is_cached(user: User) -> bool:
     return bool(protocol.read([str(user.pk)]).fresh)
 
 
-def test_the_options_say_whom(call: Call) -> None:
+def test_the_options_set_the_scope(call: Call) -> None:
     active, idle, never = seen(1), seen(20), UserFactory.create()
     assert call("warm_contexts").out.startswith("1 users read, 1 written,")
     assert [is_cached(user) for user in (active, idle, never)] == [True, False, False]

@@ -69,7 +69,7 @@ def test_an_employee_has_a_verified_address_of_the_company(
     assert ("employee" in segments_of(email=email, email_verified=verified)) is expected
 
 
-def test_whoever_changes_to_a_company_address_is_no_employee() -> None:
+def test_an_unverified_company_address_makes_no_employee() -> None:
     user = UserFactory.create(email="eve@evil.org", email_verified=True)
     user.email = "eve@agpt.co"
     user.save()

@@ -58,7 +58,7 @@ class TestValidation:
         assert set(caught.value.message_dict) == {"rules"}
         assert not Segment.objects.filter(key="mine").exists()
 
-    def test_all_problems_are_told_at_once(self) -> None:
+    def test_all_problems_are_reported_at_once(self) -> None:
         with pytest.raises(ValidationError) as caught:
             SegmentFactory.create(
                 rules=[rule(clause("nope", "in", "x")), rule(), rule(clause("role", "in"))]
@@ -74,7 +74,7 @@ class TestValidation:
             ({"attribute": "/a//b", "contextKind": "user", "op": "in"}, "the path '/a//b' has"),
         ],
     )
-    def test_of_a_condition_that_is_begun_it_tells_what_is_next(
+    def test_an_incomplete_condition_reports_the_first_missing_part(
         self, clause: dict[str, Any], told: str
     ) -> None:
         with pytest.raises(ValidationError) as refused:

@@ -113,7 +113,7 @@ def test_without_a_kind_a_path_is_a_name_that_nobody_has() -> None:
     ]
 
 
-def test_every_type_and_operator_stands_in_the_table() -> None:
+def test_every_type_and_operator_is_in_the_table() -> None:
     assert set(OPERATORS_BY_TYPE) == set(AttributeType)
     offered = {op for ops in OPERATORS_BY_TYPE.values() for op in ops}
     assert offered | {"segmentMatch"} == set(OPERATORS)

@@ -50,7 +50,7 @@ def condition(found: Clause, attributes: dict[str, JSONValue]) -> ConditionExpla
         (clause("in", "x"), "y" * 500, False, f'age is "{"y" * 118}…: it is not any of "x"'),
     ],
 )
-def test_a_condition_says_what_was_seen(
+def test_a_condition_shows_the_observed_value(
     found: Clause, observed: JSONValue, why: str, *, held: bool
 ) -> None:
     told = condition(found, {"age": observed})
@@ -58,7 +58,7 @@ def test_a_condition_says_what_was_seen(
 
 
 @pytest.mark.parametrize("attributes", [{}, {"age": None}])
-def test_a_missing_value_is_told_as_such(attributes: dict[str, JSONValue]) -> None:
+def test_a_missing_value_is_shown_as_missing(attributes: dict[str, JSONValue]) -> None:
     for negate in (False, True):
         told = condition(clause("in", 1, negate=negate), attributes)
         assert told.observed is MISSING

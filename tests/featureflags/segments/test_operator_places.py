@@ -1,4 +1,4 @@
-"""An operator stands in four places. This fails when one of them is missing.
+"""An operator is defined in four places. This fails when one of them is missing.
 
 | place | what it says |
 |---|---|

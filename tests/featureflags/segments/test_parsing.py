@@ -157,7 +157,7 @@ def test_a_bad_condition_is_refused_by_number(changes: dict[str, object], messag
     assert first.startswith(f"Rule 2, condition 2: {message}")
 
 
-def test_all_problems_are_told_at_once() -> None:
+def test_all_problems_are_reported_at_once() -> None:
     assert refusal([rule(clauses=[{"values": [1]}, clause(op="x")], weight=1), 7]) == [
         f"Rule 1: weight: {NOT_HERE}",
         "Rule 1, condition 1: choose an attribute",

@@ -25,7 +25,7 @@ def test_references_are_what_segment_match_names() -> None:
     assert references(rules) == {"a", "b", "d"}
 
 
-def test_a_cycle_is_told_as_a_path() -> None:
+def test_a_cycle_is_reported_as_a_path() -> None:
     assert find_cycle({"a": ["b"], "b": ["c"], "c": ["b"]}) == ["b", "c", "b"]
     assert find_cycle({"a": ["a"]}) == ["a", "a"]
     assert find_cycle({"a": ["b", "unknown"], "b": [], "c": ["a", "b"]}) is None

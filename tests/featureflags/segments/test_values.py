@@ -55,7 +55,7 @@ def test_what_is_neither_text_nor_number_is_no_instant(value: object) -> None:
     assert parse_semver(value) is None
 
 
-def test_instants_tell_microseconds_apart() -> None:
+def test_instants_are_exact_to_the_microsecond() -> None:
     texts = [f"2105-12-31T23:59:59.{number:06}Z" for number in range(100)]
     found = [parse_instant(text) for text in texts]
     assert len(set(found)) == 100

@@ -1,4 +1,4 @@
-"""Warming by real workers through a real broker: shared, killed, healed, joined, cancelled."""
+"""Cache warm-ups by real workers through a real broker: shared, killed, continued, joined, cancelled."""
 
 from __future__ import annotations
 
@@ -217,7 +217,7 @@ def test_a_run_that_nobody_follows_goes_on_after_its_worker_was_killed(env: Envi
     assert cached(*users) == as_stored(*users)
 
 
-def test_a_run_is_joined_by_whoever_wants_the_same_and_can_be_cancelled(env: Environment) -> None:
+def test_an_equal_run_joins_the_current_one_which_can_be_cancelled(env: Environment) -> None:
     users = crowd(2000)
     slowly = {**env, **SLOWLY}
     with worker(slowly), follower(slowly) as first, follower(slowly) as second:
@@ -248,7 +248,7 @@ def keys_of_done() -> list[Any]:
     return found
 
 
-def test_the_follower_says_what_is_left_when_nobody_works(env: Environment) -> None:
+def test_the_follower_lists_what_is_left_without_workers(env: Environment) -> None:
     crowd(40)
     with follower(env, "--give-up-after", "1") as process:
         out, error = process.communicate(timeout=SECONDS)

@@ -1,4 +1,4 @@
-"""Claims: a range has one worker, which may be killed, be slow, or be told to stop."""
+"""Claims: a range has one worker, which may be killed, slow, or cancelled."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def taken(run: int, number: int | None = None) -> Claim:
 
 
 def pass_time(seconds: float) -> None:
-    """As if all that stands in the rows had been written so long ago."""
+    """As if the rows had been written so long ago."""
     ago = datetime.timedelta(seconds=seconds)
     for row in WarmRange.objects.all():
         for field in ("lease_until", "sent_at"):
@@ -92,7 +92,7 @@ def test_who_is_killed_loses_the_range_when_the_lease_ends(run: int) -> None:
     pass_time(2)
     second = taken(run, 1)
     assert (first.row, first.token != second.token) == (second.row, True)
-    # The first was not dead but slow: it is told to stop, and what it says counts no more.
+    # The first was not dead but slow: it must stop, and its numbers are ignored.
     assert not prolong(first, Counts(read=7))
     assert not finish(first, Counts(read=7))
     give_back(first, Counts(read=7), "Late.")
@@ -124,7 +124,7 @@ def test_a_range_that_kills_its_workers_fails_at_last(run: int) -> None:
     assert [each.number for each in ended.unfinished] == [1]
 
 
-def test_what_went_wrong_last_is_what_is_told(run: int) -> None:
+def test_the_last_error_is_reported(run: int) -> None:
     for attempt in range(MOST_ATTEMPTS):
         may_try_again = give_back(taken(run, 1), NOTHING, "The cache does not answer.")
         assert may_try_again is (attempt < MOST_ATTEMPTS - 1)

@@ -54,7 +54,7 @@ def readers_of_this_release(users: list[User]) -> Iterator[list[int]]:
         reader.join()
 
 
-def test_the_next_release_warms_its_own_while_this_one_serves() -> None:
+def test_the_next_release_warms_its_entries_while_this_one_serves() -> None:
     users = crowd(30)
     warm(EVERYBODY)
     before = {user.pk: stored(user) for user in users}
@@ -72,9 +72,7 @@ def test_the_next_release_warms_its_own_while_this_one_serves() -> None:
     }
 
 
-def test_a_run_of_this_release_stands_in_the_next_one_s_way_no_more_than_the_other_way_round() -> (
-    None
-):
+def test_runs_of_two_releases_do_not_block_each_other() -> None:
     crowd(3)
     ours = begin(EVERYBODY)
     theirs = next_release("warm_contexts", "--all", "--force", "--json")
@@ -105,7 +103,7 @@ def test_what_this_release_writes_the_next_one_sees() -> None:
     assert as_the_next_release_sees(user)["attributes"]["role"] == "admin"
 
 
-def test_when_somebody_was_seen_last_is_told_to_the_next_release_too() -> None:
+def test_a_new_last_seen_invalidates_the_next_release_too() -> None:
     user, *_ = crowd(1)
     next_release("warm_contexts", "--all", "--json")
     User.objects.mark_seen(str(user.pk), datetime.datetime(2026, 1, 2, tzinfo=datetime.UTC))

@@ -1,4 +1,4 @@
-"""Warming in this process: who is written and who is left alone, what it costs, how it fails."""
+"""Cache warm-ups in this process: which entries are written, the queries, the failures."""
 
 from __future__ import annotations
 
@@ -207,7 +207,7 @@ def test_nobody_to_warm_is_a_run_that_is_done() -> None:
     assert warmed.succeeded
 
 
-def test_a_cache_that_is_down_ends_the_run_and_says_what_is_left(
+def test_a_cache_that_is_down_ends_the_run_and_the_report_lists_what_is_left(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings.CACHES = {**settings.CACHES, "featureflags": NOWHERE}
@@ -224,7 +224,7 @@ def test_a_cache_that_is_down_ends_the_run_and_says_what_is_left(
     )
 
 
-def test_a_range_that_fails_is_tried_again_and_then_told(settings: Settings) -> None:
+def test_a_failing_range_is_tried_again_and_then_reported(settings: Settings) -> None:
     change(settings, WARM_RANGE=2, WARM_BATCH=2)
     users = crowd(6)
     begun = begin(EVERYBODY)

@@ -1,4 +1,4 @@
-"""The pages of LaunchDarkly's flags: what they are, whom they serve what, and how many."""
+"""The pages of LaunchDarkly's flags: what they are, which users get which value, and how many."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ class TestList:
         assert rows(response)["welcome-tour"].evaluated == ""
         assert "Evaluations are counted since" in response.content.decode()
 
-    def test_when_it_last_changed_where_the_rest_api_may_be_asked(
+    def test_the_last_change_is_shown_with_an_api_token(
         self, viewer: Client, flag_file: FlagFile, settings: Settings
     ) -> None:
         flag_file(boolean_flag("beta"), boolean_flag("older"))

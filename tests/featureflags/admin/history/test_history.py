@@ -1,4 +1,4 @@
-"""The history of a segment in the admin: told in words, compared, restored; and what is deleted."""
+"""The history of a segment in the admin: shown in words, compared, restored; and deleted segments."""
 
 from __future__ import annotations
 

@@ -106,7 +106,7 @@ class TestOne:
         same = staff.post(LIST, form(user=member.user.pk, kind="exclude"), follow=True)
         assert told(same) == ["Nothing has changed: all of it was stored already."]
 
-    def test_what_is_wrong_stands_beside_its_field(self, staff: Client, beta: Segment) -> None:
+    def test_a_problem_is_shown_at_its_field(self, staff: Client, beta: Segment) -> None:
         past = {"expires_at_0": "2001-01-01", "expires_at_1": "00:00:00"}
         page = staff.post(LIST, form(user="nobody", kind="maybe", **past))
         assert set(page.context["form"].errors) == {"user", "kind", "expires_at"}
@@ -119,7 +119,7 @@ class TestOne:
         assert "would have 2 members by name; 1 are allowed." in page.content.decode()
         assert len(members()) == 1
 
-    def test_it_asks_first_where_a_flag_rests_on_it(
+    def test_it_asks_first_if_a_flag_uses_the_segment(
         self, staff: Client, beta: Segment, a_quiet_site: FlagFile
     ) -> None:
         a_quiet_site(boolean_flag("new-checkout", rules=[segment_rule("beta")]))
@@ -273,7 +273,7 @@ class TestImport:
         nobody = staff.post(IMPORT, {**listed("nobody@x.io"), "missing": "found"})
         assert "Nobody of the list is found." in nobody.content.decode()
 
-    def test_who_stands_there_twice_is_said(
+    def test_a_user_listed_twice_is_reported(
         self, staff: Client, beta: Segment, people: list[User]
     ) -> None:
         page = staff.post(IMPORT, listed(f"ada@x.io\nada@x.io\n{people[0].pk}\nnobody@x.io"))

@@ -66,7 +66,7 @@ def test_users_and_segments_are_looked_up_as_they_are_typed(staff: Client) -> No
     assert f'<option value="{segment.pk}" selected>beta</option>' in page
 
 
-def test_what_the_model_refuses_stands_in_the_form(staff: Client) -> None:
+def test_an_error_of_the_model_is_shown_in_the_form(staff: Client) -> None:
     member = SegmentMemberFactory.create()
     twice = staff.post(ADD, form(member.segment, user=member.user.pk))
     assert "This user is a member of the segment already." in twice.content.decode()
@@ -104,7 +104,7 @@ def test_the_list_filters_and_searches(staff: Client) -> None:
 
 @pytest.fixture
 def crowd() -> None:
-    """One user more or less is no tenth of all."""
+    """One user more or less is less than a tenth of all."""
     User.objects.bulk_create(User(email=f"crowd{n}@example.com") for n in range(300))
 
 

@@ -1,4 +1,4 @@
-"""The preview of a segment's rules: numbers and people, for whom they are, and never an error page."""
+"""The preview of a segment's rules: numbers, example users, permissions, and never an error page."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def test_a_change_shows_who_enters_and_leaves(looker: Client, people: None) -> N
     assert "1 user matches" in page
     assert "+1 enter" in page
     assert "−1 leave" in page
-    # Bob twice: he matches and enters. He has no name, so that his address stands for him.
+    # Bob twice: he matches and enters. He has no name, so that his address is shown.
     assert page.count("bob@example.com</a>") == 2
     assert page.count("Ann</a>") == 1
     unchanged = text(ask(looker, PRO, segment="s"))
@@ -135,7 +135,7 @@ def test_what_users_call_themselves_is_text(looker: Client, people: None) -> Non
     assert "<b>" not in page
 
 
-def test_it_is_for_whoever_may_see_change_or_add_segments(client: Client) -> None:
+def test_it_needs_the_permission_to_view_change_or_add_segments(client: Client) -> None:
     assert ask(client, PRO).status_code == 302
     for permission, status in (
         ("view_user", 403),
@@ -197,7 +197,7 @@ def test_a_database_that_does_not_answer_is_said_in_words(
     assert "The database does not answer at the moment." in text(ask(looker, PRO))
 
 
-def test_launchdarkly_is_told_nothing(looker: Client, people: None, settings: Settings) -> None:
+def test_no_events_are_sent(looker: Client, people: None, settings: Settings) -> None:
     segment = SegmentFactory.create(key="s", rules=[PRO])
     with LaunchDarklyServer(boolean_flag("beta", rules=[segment_rule("s")])) as server:
         urls = dict.fromkeys(("BASE_URI", "STREAM_URI", "EVENTS_URI"), server.url)

@@ -219,7 +219,7 @@ class TestExport:
     def test_harmless_cells_stay(self) -> None:
         assert [harmless(cell) for cell in ("", "Ada", "a=1", "1-1")] == ["", "Ada", "a=1", "1-1"]
 
-    def test_whoever_exports_is_written_down(self, viewer: Client, pro: Segment) -> None:
+    def test_an_export_is_logged_with_its_user(self, viewer: Client, pro: Segment) -> None:
         viewer.post(EXPORT)
         entry = LogEntry.objects.get()
         assert (entry.object_id, entry.change_message) == (str(pro.pk), "Exported who is in it.")

@@ -123,7 +123,7 @@ class TestSaving:
         ]
         assert len(counts) == 1
 
-    def test_a_change_that_moves_nobody_and_that_no_flag_rests_on_is_saved_at_once(
+    def test_a_change_that_moves_nobody_in_an_unused_segment_is_saved_at_once(
         self, staff: Client, quiet: Segment
     ) -> None:
         saved = staff.post(change(quiet), form(quiet, name="Other", note="Clearer"))
@@ -131,7 +131,7 @@ class TestSaving:
         assert Segment.objects.get(pk=quiet.pk).name == "Other"
         assert HistoryEntry.objects.latest("pk").note == "Clearer"
 
-    def test_a_new_name_asks_nothing_even_if_a_flag_rests_on_it(
+    def test_a_new_name_needs_no_confirmation_even_if_a_flag_uses_the_segment(
         self, staff: Client, paying: Segment
     ) -> None:
         assert staff.post(change(paying), form(paying, name="Payers")).status_code == 302
@@ -228,7 +228,7 @@ class TestDeactivating:
 
 
 class TestDeleting:
-    def test_one_page_says_what_goes_and_asks_for_the_key(
+    def test_one_page_lists_what_is_deleted_and_asks_for_the_key(
         self, staff: Client, paying: Segment
     ) -> None:
         SegmentMemberFactory.create(segment=paying, user__email="vip@example.com")
@@ -268,7 +268,7 @@ class TestDeleting:
         answer(staff, page)
         assert not Segment.objects.filter(key="quiet").exists()
 
-    def test_it_takes_the_key_where_nobody_can_tell(
+    def test_it_asks_for_the_key_if_the_flags_are_unknown(
         self, staff: Client, quiet: Segment, settings: Settings
     ) -> None:
         settings.FEATUREFLAGS = {**settings.FEATUREFLAGS, "SOURCE": "offline"}
@@ -308,7 +308,9 @@ class TestDeleting:
         assert len(page.content) < 30_000
         assert "No longer includes 2,000 users:" in page.content.decode()
 
-    def test_members_are_for_whoever_may_delete_them(self, client: Client, quiet: Segment) -> None:
+    def test_members_are_deleted_only_with_the_permission(
+        self, client: Client, quiet: Segment
+    ) -> None:
         editor = UserFactory.create(staff=True)
         editor.user_permissions.set(Permission.objects.filter(codename__in=EDITOR))
         client.force_login(editor)

@@ -59,7 +59,7 @@ def told(response: Any) -> list[str]:
     return [str(message) for message in response.context["messages"]]
 
 
-def test_a_segment_is_added_changed_and_its_history_told(staff: Client) -> None:
+def test_a_segment_is_added_and_changed_and_its_history_shown(staff: Client) -> None:
     staff.post(ADD, form(key="germans", rules=GERMANS))
     segment = Segment.objects.get(key="germans")
     assert segment.rules == GERMANS
@@ -138,7 +138,7 @@ def test_another_layout_of_the_same_rules_is_no_change(staff: Client) -> None:
     assert LogEntry.objects.latest("pk").get_change_message() == "No fields changed."
 
 
-def test_rules_that_rest_on_what_users_write_give_a_warning(staff: Client) -> None:
+def test_rules_on_user_written_attributes_give_a_warning(staff: Client) -> None:
     rules = [*GERMANS, rule(clause("email_domain", "in", "agpt.co"))]
     saved = staff.post(ADD, form(key="colleagues", rules=rules), follow=True)
     warnings = [text for text in told(saved) if text.startswith("Rule")]
@@ -234,7 +234,7 @@ def test_a_save_that_somebody_else_made_wrong_shows_the_form_again(
     assert first.rules == []
 
 
-def test_the_page_tells_which_flags_target_the_segment(
+def test_the_page_shows_the_flags_that_target_the_segment(
     staff: Client, flag_file: Callable[..., Path]
 ) -> None:
     flag_file(boolean_flag("internal-tools", rules=[segment_rule("germans")]))
@@ -245,7 +245,7 @@ def test_the_page_tells_which_flags_target_the_segment(
     assert "No flag targets it." in page
 
 
-def test_the_list_tells_rules_in_words_and_counts_members(staff: Client) -> None:
+def test_the_list_shows_rules_in_words_and_the_number_of_members(staff: Client) -> None:
     segment = SegmentFactory.create(key="germans", rules=GERMANS)
     SegmentMemberFactory.create_batch(3, segment=segment)
     page = staff.get(LIST, {"q": "germans"}).content.decode()

@@ -194,7 +194,7 @@ def test_the_confirmation_page_carries_the_version_too(
     assert values["rules"] == TEAM
 
 
-def test_a_segment_that_is_gone_is_told_of(staff: Client, paying: Segment) -> None:
+def test_a_deleted_segment_is_reported(staff: Client, paying: Segment) -> None:
     address = change(paying)
     data = form(paying, name="Mine")
     paying.delete()
@@ -218,7 +218,7 @@ def test_the_model_refuses_a_version_that_is_not_the_one_expected(paying: Segmen
 
 @pytest.mark.production_stack
 @pytest.mark.django_db(transaction=True)
-def test_of_two_who_save_at_once_the_second_is_told(
+def test_the_second_of_two_saves_at_once_is_refused(
     staff: Client, paying: Segment, ada: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The other one commits after the form was compared with what is stored."""

@@ -73,7 +73,7 @@ def test_the_page_shows_context_segments_and_flags(staff: Client, flag_file: Fla
     assert "<pro>" not in page
 
 
-def test_the_rule_that_decided_is_told_in_words(staff: Client, flag_file: FlagFile) -> None:
+def test_the_deciding_rule_is_shown_in_words(staff: Client, flag_file: FlagFile) -> None:
     flag_file(boolean_flag("internal-tools", rules=[segment_rule("employee")]))
     response = staff.get(address(ada()))
     rows = {row.key: row for row in response.context["flags"]}

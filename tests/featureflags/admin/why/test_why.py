@@ -48,7 +48,7 @@ def flags(flag_file: FlagFile) -> None:
 
 @pytest.fixture
 def viewer(client: Client) -> Client:
-    """Whoever may only look reads everything here."""
+    """A viewer may read everything here."""
     user = UserFactory.create(staff=True)
     user.user_permissions.set(Permission.objects.filter(codename__in=VIEWER))
     client.force_login(user)
@@ -141,7 +141,7 @@ class TestSegment:
         changes = kind == SegmentMember.Kind.EXCLUDE
         assert ("this changes by itself on" in response.content.decode()) is changes
 
-    def test_segments_that_it_rests_on_are_told_once_each(self, viewer: Client) -> None:
+    def test_each_segment_that_it_uses_is_shown_once(self, viewer: Client) -> None:
         SegmentFactory.create(key="base", rules=[rule(clause("role", "in", "admin"))])
         for key in ("left", "right"):
             SegmentFactory.create(key=key, rules=[rule(clause("", "segmentMatch", "base"))])
@@ -273,7 +273,7 @@ class TestFlag:
             assert response.context["value"] == ("true" if percent < 30 else "false")
             assert place.endswith(f" %: {response.context['value']}.")
 
-    def test_a_rollout_by_segments_tells_that_it_is_none(
+    def test_a_rollout_by_segments_is_reported_as_ineffective(
         self, viewer: Client, flag_file: FlagFile
     ) -> None:
         served = rollout(30_000, 70_000, bucket_by="segments")

@@ -1,4 +1,4 @@
-"""Random odd users in the database, of whom Python and SQL have to say the same.
+"""Random odd users in the database, for which Python and SQL must agree.
 
 Their metadata hold what the ORM would refuse as well: numbers beyond a double, numbers that no
 Python would write. Rows come from a seeded generator, so that a failure can be repeated.

@@ -181,7 +181,7 @@ def test_nested_segments_give_the_same_members_and_counts() -> None:
 
 
 @pytest.mark.django_db
-def test_the_pass_that_takes_lists_for_none_gives_the_same_counts() -> None:
+def test_the_pass_without_lists_gives_the_same_counts() -> None:
     """Where no metadata hold a list, the first pass is the last one: it is proven by itself."""
     proof = Proof(lists=False)
     every = st.one_of(*(family.clauses() for family in FAMILIES.values()))

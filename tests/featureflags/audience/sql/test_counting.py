@@ -1,4 +1,4 @@
-"""The one pass over all users: one statement, in which each extraction stands once."""
+"""The one pass over all users: one statement, which contains each extraction once."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def test_many_segments_are_one_statement_that_extracts_once() -> None:
     statements = [query["sql"] for query in captured]
     assert len(statements) == 2
     for statement in statements:
-        # What stands behind UNION ALL is never executed: it fences off what stands before.
+        # The part after UNION ALL is never executed: it is an optimisation fence.
         executed = statement.split("UNION ALL")[0]
         assert executed.count("SPLIT_PART(" if postgresql else "RTRIM(") == 1
         assert executed.count("EXISTS(SELECT 1 AS") == 1

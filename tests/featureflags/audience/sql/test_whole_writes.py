@@ -1,4 +1,4 @@
-"""The write lands whole: whoever reads while another process writes sees one of the two versions."""
+"""A write is atomic: a reader in another process sees the old or the new version."""
 
 from __future__ import annotations
 

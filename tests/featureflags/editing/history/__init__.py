@@ -1,1 +1,1 @@
-"""The history of segments: written, told, restored."""
+"""The history of segments: written, described, restored."""

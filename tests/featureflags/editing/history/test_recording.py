@@ -164,7 +164,7 @@ def test_a_payer_who_is_included_too_enters_nothing(member: SegmentMember) -> No
     assert (entry.entering, entry.leaving) == (0, 0)
 
 
-def test_whoever_passes_through_another_segment_is_counted(member: SegmentMember) -> None:
+def test_users_moved_through_another_segment_are_counted(member: SegmentMember) -> None:
     UserFactory.create(metadata={"plan": "pro"})
     SegmentFactory.create(key="wide", rules=[rule(clause("", "segmentMatch", "beta"))])
     entry = HistoryEntry.objects.latest("pk")
@@ -240,7 +240,7 @@ def test_a_segment_that_came_and_went_in_one_change_was_never_there() -> None:
     assert since(before) == []
 
 
-def test_a_membership_that_moves_is_told_of_both_segments(member: SegmentMember) -> None:
+def test_a_moved_membership_is_recorded_for_both_segments(member: SegmentMember) -> None:
     other = SegmentFactory.create(key="other")
     before = HistoryEntry.objects.latest("pk").pk
     SegmentMember.objects.filter(pk=member.pk).update(segment=other)
@@ -268,7 +268,7 @@ class TestWho:
             SegmentFactory.create()
         assert HistoryEntry.objects.latest("pk").actor == request.user
 
-    def test_whoever_is_named_even_as_the_system(self, rf: RequestFactory) -> None:
+    def test_the_given_actor_is_recorded_even_the_system(self, rf: RequestFactory) -> None:
         request = rf.get("/")
         request.user, named = UserFactory.create(), UserFactory.create()
         with unit_of_work(request):
@@ -384,7 +384,7 @@ class TestDeletedAccounts:
         # There is nobody left to count.
         assert (entry.entering, entry.leaving) == (None, None)
 
-    def test_what_they_did_passes_to_the_stand_in(self) -> None:
+    def test_their_changes_get_the_placeholder_as_actor(self) -> None:
         staff, segment = UserFactory.create(), SegmentFactory.create()
         with open_changeset(actor=staff):
             segment.delete()
@@ -393,11 +393,11 @@ class TestDeletedAccounts:
         assert actor is not None
         assert actor.email == STAND_IN_EMAIL
 
-    def test_nobody_is_made_up_for_whoever_did_nothing(self) -> None:
+    def test_no_placeholder_is_created_for_a_user_without_changes(self) -> None:
         UserFactory.create().delete()
         assert not User.objects.filter(email=STAND_IN_EMAIL).exists()
 
-    def test_whoever_deletes_their_own_account(
+    def test_a_user_deletes_their_own_account(
         self, rf: RequestFactory, member: SegmentMember
     ) -> None:
         request = rf.get("/")

@@ -101,7 +101,7 @@ def test_a_save_outlives_a_refusal(
     assert api.token not in caplog.text
 
 
-def test_whoever_saves_does_not_wait_for_many_tries(api: LaunchDarklyApiServer) -> None:
+def test_a_save_does_not_wait_for_many_tries(api: LaunchDarklyApiServer) -> None:
     api.answer(503)
     SegmentFactory.create(key="beta")
     assert len(api.requests()) == WHILE_SOMEBODY_WAITS.attempts == 2

@@ -65,7 +65,7 @@ def test_they_have_contexts() -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_whoever_is_there_stays_as_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_existing_users_stay_unchanged(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bulk_insert, "BATCH", 40)
     steps: list[int] = []
     assert bulk_insert.write_users(crowd(100, NOW), steps.append) == 100
