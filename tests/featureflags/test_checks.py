@@ -331,7 +331,7 @@ SLIPPED: list[tuple[Any, str]] = [
     ([rule(clause("role", "sounds like", "x"))], "Rule 1, condition 1: unknown operator"),
     ([rule(clause("role", "matches", "("))], "Rule 1, condition 1: '(' is not a valid expression"),
     ([rule(clause("", "segmentMatch", "gone"))], "Rule 1, condition 1: there is no segment “gone”"),
-    ([rule(clause("", "segmentMatch", "odd"))], "Rule 1, condition 1: these segments rest on each"),
+    ([rule(clause("", "segmentMatch", "odd"))], "Rule 1, condition 1: these segments use each"),
 ]
 
 

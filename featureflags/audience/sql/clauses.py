@@ -7,7 +7,6 @@ matches by any of its elements; a comparison of an integer beyond a double never
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import singledispatch
 from typing import Any, Final
 
@@ -39,7 +38,6 @@ from featureflags.audience.sql.instant_ranges import (
 from featureflags.audience.sql.json_clauses import json_bounds, json_present
 from featureflags.audience.sql.operands import (
     BooleanColumn,
-    Column,
     Constant,
     DaysColumn,
     InstantColumn,
@@ -81,7 +79,7 @@ def clause_bounds(clause: Clause, operand: Operand, source: Source, now: int) ->
         return exactly(negation(present) if clause.negate else present)
     if isinstance(operand, JSONColumn):
         return json_bounds(clause, operand)
-    passes = _passes(operand, _Test(op=clause.op, values=clause.values, source=source, now=now))
+    passes = _passes(operand, clause.op, clause.values, source, now)
     if clause.negate:
         return both([exactly(present), inverse(passes)])
     # NULL never passes, unless everything passes.
@@ -116,36 +114,43 @@ def _constant(clause: Clause, value: JSONValue) -> bool:
 def _present(operand: Operand) -> Condition:
     if isinstance(operand, JSONColumn):
         return json_present(operand)
+    nullable: Any = None
+    if isinstance(operand, TextColumn):
+        nullable = operand.text
+    elif isinstance(operand, BooleanColumn):
+        nullable = operand.boolean
+    elif isinstance(operand, NumberColumn):
+        nullable = operand.number
+    elif isinstance(operand, InstantColumn):
+        nullable = operand.instant
+    elif isinstance(operand, DaysColumn):
+        nullable = operand.since
     # A key always exists, and so does a list of related rows, also an empty one.
-    return condition(Present(operand.sql)) if isinstance(operand, Column) else True
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Test:
-    """What a value must pass: an operator and its values, at `now` (µs)."""
-
-    op: str
-    values: Sequence[JSONValue]
-    source: Source
-    now: int
+    return True if nullable is None else condition(Present(nullable))
 
 
 @singledispatch
-def _passes(operand: Operand, _test: _Test) -> Bounds:
+def _passes(
+    operand: Operand, _op: str, _values: Sequence[JSONValue], _source: Source, _now: int
+) -> Bounds:
     """The condition under which an existing value passes the operator."""
     raise TypeError(f"not an operand: {operand!r}")
 
 
 @_passes.register
-def _text(operand: TextColumn, test: _Test) -> Bounds:
-    return text_bounds(test.op, test.values, operand.sql)
+def _text(
+    operand: TextColumn, op: str, values: Sequence[JSONValue], _source: Source, _now: int
+) -> Bounds:
+    return text_bounds(op, values, operand.text)
 
 
 @_passes.register
-def _key(operand: KeyColumn, test: _Test) -> Bounds:
-    if test.op == "in":
-        return exactly(key_condition(operand.pk, test.values))
-    return text_bounds(test.op, test.values, operand.text)
+def _key(
+    operand: KeyColumn, op: str, values: Sequence[JSONValue], _source: Source, _now: int
+) -> Bounds:
+    if op == "in":
+        return exactly(key_condition(operand.pk, values))
+    return text_bounds(op, values, operand.text)
 
 
 def key_condition(pk: Any, keys: Sequence[object]) -> Condition:
@@ -155,39 +160,43 @@ def key_condition(pk: Any, keys: Sequence[object]) -> Condition:
 
 
 @_passes.register
-def _boolean(operand: BooleanColumn, test: _Test) -> Bounds:
-    wanted = (
-        {value for value in test.values if isinstance(value, bool)} if test.op == "in" else set()
-    )
-    return exactly(any_of(condition(Exact(operand.sql, value)) for value in sorted(wanted)))
+def _boolean(
+    operand: BooleanColumn, op: str, values: Sequence[JSONValue], _source: Source, _now: int
+) -> Bounds:
+    wanted = {value for value in values if isinstance(value, bool)} if op == "in" else set()
+    return exactly(any_of(condition(Exact(operand.boolean, value)) for value in sorted(wanted)))
 
 
 @_passes.register
-def _number(operand: NumberColumn, test: _Test) -> Bounds:
-    if test.op in COMPARISONS:
-        limit = limit_of(test.op, test.values)
+def _number(
+    operand: NumberColumn, op: str, values: Sequence[JSONValue], _source: Source, _now: int
+) -> Bounds:
+    if op in COMPARISONS:
+        limit = limit_of(op, values)
         if limit is None:
             return exactly(False)
-        return exactly(condition(Compare(operand.sql, limit.symbol, limit.number)))
-    if test.op != "in":
+        return exactly(condition(Compare(operand.number, limit.symbol, limit.number)))
+    if op != "in":
         return exactly(False)
     numbers = tuple(
         value
-        for value in test.values
+        for value in values
         if isinstance(value, int | float) and is_number(value) and abs(value) <= LARGEST_INTEGER
     )
-    return exactly(condition(OneOf(operand.sql, numbers)) if numbers else False)
+    return exactly(condition(OneOf(operand.number, numbers)) if numbers else False)
 
 
 @_passes.register
-def _instant(operand: InstantColumn, test: _Test) -> Bounds:
-    if test.op in {"before", "after"}:
-        limit = limit_of(test.op, test.values)
-        return exactly(False if limit is None else _within(operand.sql, instants_within(limit)))
-    if test.op == "in":
-        return exactly(any_of(_within(operand.sql, span) for span in _written(test.values)))
-    if test.op in {"startsWith", "endsWith", "contains", "matches"}:
-        return unknown(f"SQL does not read an instant as text ({test.op})")
+def _instant(
+    operand: InstantColumn, op: str, values: Sequence[JSONValue], _source: Source, _now: int
+) -> Bounds:
+    if op in {"before", "after"}:
+        limit = limit_of(op, values)
+        return exactly(False if limit is None else _within(operand.instant, instants_within(limit)))
+    if op == "in":
+        return exactly(any_of(_within(operand.instant, span) for span in _written(values)))
+    if op in {"startsWith", "endsWith", "contains", "matches"}:
+        return unknown(f"SQL does not read an instant as text ({op})")
     return exactly(False)
 
 
@@ -204,16 +213,14 @@ def _written(values: Sequence[JSONValue]) -> list[Span]:
 
 
 @_passes.register
-def _days(operand: DaysColumn, test: _Test) -> Bounds:
-    if test.op in COMPARISONS:
-        limit = limit_of(test.op, test.values)
-        return exactly(
-            False if limit is None else _within(operand.sql, days_within(limit, test.now))
-        )
-    if test.op == "in":
-        return exactly(
-            any_of(_within(operand.sql, span) for span in days_equal(test.values, test.now))
-        )
+def _days(
+    operand: DaysColumn, op: str, values: Sequence[JSONValue], _source: Source, now: int
+) -> Bounds:
+    if op in COMPARISONS:
+        limit = limit_of(op, values)
+        return exactly(False if limit is None else _within(operand.since, days_within(limit, now)))
+    if op == "in":
+        return exactly(any_of(_within(operand.since, span) for span in days_equal(values, now)))
     return exactly(False)
 
 
@@ -232,13 +239,15 @@ def _within(instant: Any, span: Span) -> Condition:
 
 
 @_passes.register
-def _related(operand: RelatedTexts, test: _Test) -> Bounds:
-    bounds = text_bounds(test.op, test.values, Text(F(operand.column)))
+def _related(
+    operand: RelatedTexts, op: str, values: Sequence[JSONValue], source: Source, _now: int
+) -> Bounds:
+    bounds = text_bounds(op, values, Text(F(operand.column)))
 
     def some(one: Condition) -> Condition:
         if one is False:
             return False
-        return condition(test.source.take_rows(_rows(operand, one), (operand, one)))
+        return condition(source.take_rows(_rows(operand, one), (operand, one)))
 
     return _lifted(bounds, some)
 

@@ -93,30 +93,10 @@ class Constant:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Column:
-    """An expression of one type, or NULL."""
+class TextColumn:
+    """A text, or NULL."""
 
-    sql: Any
-
-
-class TextColumn(Column):
-    """A text."""
-
-
-class BooleanColumn(Column):
-    """A boolean."""
-
-
-class NumberColumn(Column):
-    """A number."""
-
-
-class InstantColumn(Column):
-    """A date and time, which rules see as `users.times.to_rfc3339` writes it."""
-
-
-class DaysColumn(Column):
-    """The number of whole days since a date and time."""
+    text: Any
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,6 +105,30 @@ class KeyColumn:
 
     pk: Any
     text: Any
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BooleanColumn:
+    boolean: Any
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NumberColumn:
+    number: Any
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InstantColumn:
+    """A date and time, which rules see as `users.times.to_rfc3339` writes it."""
+
+    instant: Any
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DaysColumn:
+    """The number of whole days since a date and time."""
+
+    since: Any
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -182,7 +186,18 @@ class Unknown:
     why: str
 
 
-Operand: TypeAlias = Constant | Column | KeyColumn | JSONColumn | RelatedTexts | Unknown
+Operand: TypeAlias = (
+    Constant
+    | TextColumn
+    | KeyColumn
+    | BooleanColumn
+    | NumberColumn
+    | InstantColumn
+    | DaysColumn
+    | JSONColumn
+    | RelatedTexts
+    | Unknown
+)
 
 _JSON: Final = frozenset({AttributeType.OBJECT, AttributeType.LIST, AttributeType.ANY})
 
@@ -236,7 +251,7 @@ def _of_catalogue(attribute: Attribute, inside: tuple[str, ...], source: Source)
         relation, column = attribute.sql_related
         return RelatedTexts(relation=relation, column=column)
     if attribute.elapsed_days_since is not None:
-        return DaysColumn(sql=source.take(F(attribute.elapsed_days_since), DateTimeField()))
+        return DaysColumn(since=source.take(F(attribute.elapsed_days_since), DateTimeField()))
     return _unknown(attribute) if attribute.sql is None else _column(attribute, source)
 
 
@@ -253,9 +268,9 @@ def _column(attribute: Attribute, source: Source) -> Operand:
     if attribute.name == "key":
         return KeyColumn(pk=source.take(F("pk"), TextField()), text=source.take(sql, TextField()))
     if kind is AttributeType.BOOLEAN:
-        return BooleanColumn(sql=source.take(sql, BooleanField()))
+        return BooleanColumn(boolean=source.take(sql, BooleanField()))
     if kind is AttributeType.NUMBER:
-        return NumberColumn(sql=source.take(sql, TextField()))
+        return NumberColumn(number=source.take(sql, TextField()))
     if kind is AttributeType.DATETIME:
-        return InstantColumn(sql=source.take(sql, DateTimeField()))
-    return TextColumn(sql=source.take(Text(sql), TextField()))
+        return InstantColumn(instant=source.take(sql, DateTimeField()))
+    return TextColumn(text=source.take(Text(sql), TextField()))
