@@ -204,7 +204,11 @@ def test_a_segment_that_django_does_not_have(flag_file: FlagFile) -> None:
             "groups",
             "gives everybody the first variation, since LaunchDarkly cannot hash groups",
         ),
-        ([], "is_staff", "gives everybody the first variation, since LaunchDarkly cannot hash is_staff"),
+        (
+            [],
+            "is_staff",
+            "gives everybody the first variation, since LaunchDarkly cannot hash is_staff",
+        ),
         ([], "anonymous_key", "gives everybody who lacks anonymous_key the first variation"),
         ([], "custom_plan", "gives everybody who lacks custom_plan the first variation"),
         ([], "email_domain", "gives everybody who lacks email_domain the first variation"),
