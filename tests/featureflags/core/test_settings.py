@@ -154,7 +154,11 @@ def test_right_settings_are_kept(settings: Settings) -> None:
 def test_w020_a_flag_file_that_does_not_exist(settings: Settings, flag_file: FlagFile) -> None:
     flag_file(boolean_flag("beta"))
     assert checks.check_flag_file() == []
-    settings.FEATUREFLAGS = {**settings.FEATUREFLAGS, "FLAG_FILE": "/nowhere/flags.json"}
+    settings.FEATUREFLAGS = {
+        **settings.FEATUREFLAGS,
+        "DEMO": "",
+        "FLAG_FILE": "/nowhere/flags.json",
+    }
     (message,) = checks.check_flag_file()
     assert message.id == "featureflags.W020"
     assert "/nowhere/flags.json" in str(message.msg)
