@@ -84,7 +84,7 @@ def test_search_and_filters(
     page.get_by_role("button", name="Show", exact=True).click()
     expect(rows).to_have_count(1)
     expect(rows).to_contain_text("user07@example.com")
-    expect(page.get_by_text("whose account is as new as that")).to_be_visible()
+    expect(page.get_by_text("users with an account as new as that")).to_be_visible()
     check_accessibility(page)
     rows.get_by_role("link", name="Why? user07@example.com").click()
     expect(page.get_by_role("heading", level=1)).to_have_text("Why is Person 7 in pro?")
@@ -108,7 +108,7 @@ def test_the_export_opens_in_a_spreadsheet(viewer_page: Page, pro: Segment, tmp_
 def test_why_somebody_is_missing(viewer_page: Page, pro: Segment, expect: Expect) -> None:
     page = viewer_page
     page.goto(LIST)
-    page.get_by_label("Somebody is missing?").fill("Missing@example.com")
+    page.get_by_label("Is somebody missing?").fill("Missing@example.com")
     page.get_by_role("button", name="Why?").click()
     expect(page.get_by_role("heading", level=1)).to_have_text("Why is Missing not in pro?")
     expect(page.get_by_text('plan: "free"')).to_be_visible()

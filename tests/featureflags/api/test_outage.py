@@ -114,6 +114,10 @@ def site(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Site]:
             "REDIS_URL": redis.url,
             "CELERY_BROKER_URL": None,
             "LAUNCHDARKLY_FLAG_FILE": str(flag_file),
+            # What is answered is tested here. On a machine that is busy, a Redis that lives may take
+            # longer than a flag check waits for it.
+            "FLAG_CHECK_DATABASE_SECONDS": "10",
+            "FLAG_CHECK_REDIS_SECONDS": "10",
         }
         migrated = manage(env, "migrate", "--verbosity=0")
         assert migrated.returncode == 0, migrated.stderr

@@ -231,7 +231,7 @@ def test_an_equal_run_joins_the_current_one_which_can_be_cancelled(env: Environm
     data = [json.loads(out) for out, _ in ends]
     assert [each["state"] for each in data] == ["cancelled", "cancelled"]
     assert data[0]["run"] == data[1]["run"]
-    assert "joined" in ends[0][1] + ends[1][1]
+    assert "Joined cache warm-up" in ends[0][1] + ends[1][1]
     assert 0 < data[0]["ranges_done"] < 100
     assert WarmRun.objects.count() == 1
     found, written = cached(*users).keys(), {str(pk) for pk in keys_of_done()}
@@ -256,6 +256,6 @@ def test_the_follower_lists_what_is_left_without_workers(env: Environment) -> No
     assert process.returncode == 1
     assert data["state"] == "running"
     assert [each["number"] for each in data["unfinished"]] == [1, 2]
-    assert "Not all users" in error
+    assert "Some users, or the rules, are not in the cache." in error
     with worker(env):
         wait_until(lambda: (now := the_run()) and now.ended, timeout=SECONDS, what="the end")
