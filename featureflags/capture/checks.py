@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from typing import Any
 
+from django.apps import apps
 from django.conf import settings
 from django.core import checks
 from django.core.checks import CheckMessage, Tags, register
 from django.db import DatabaseError, connections, router
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.migrations.executor import MigrationExecutor
+from django.db.models import Model
 
 from featureflags.capture.installation import Fault, is_supported, problems
 from featureflags.capture.watches import declared_watches
@@ -55,10 +57,38 @@ def _is_migrated(connection: BaseDatabaseWrapper) -> bool:
 
 @register("featureflags", Tags.database)
 def check_router(databases: Collection[str] | None = None, **_: Any) -> list[CheckMessage]:
-    """W043: watched rows and the outbox lie in different databases, or reads go elsewhere."""
-    if not databases or not settings.DATABASE_ROUTERS or not declared_watches():
+    """E042: watched rows and the outbox lie in different databases. W043: a router sends reads of
+    watched rows or of the outbox to another database."""
+    if not databases or not settings.DATABASE_ROUTERS:
         return []
-    if router.db_for_read(OutboxEvent) == router.db_for_write(OutboxEvent):
-        return []
-    text = "A router sends reads to another database. The cache is filled from the primary alone."
-    return [checks.Warning(text, id="featureflags.W043")]
+    home = router.db_for_write(OutboxEvent)
+    models = {model.__name__: model for model in (*_watched_models(), OutboxEvent)}
+    found: list[CheckMessage] = [
+        checks.Error(
+            f"A router sends writes of {name} to {router.db_for_write(model)!r}, where no trigger can "
+            f"reach the outbox in {home!r}.",
+            hint="Let both go to one database.",
+            id="featureflags.E042",
+        )
+        for name, model in models.items()
+        if router.db_for_write(model) != home
+    ]
+    elsewhere = [
+        name
+        for name, model in models.items()
+        if router.db_for_read(model) != router.db_for_write(model)
+    ]
+    if elsewhere:
+        text = (
+            f"A router sends reads of {', '.join(elsewhere)} to another database. The cache is filled "
+            "from the primary alone."
+        )
+        found.append(checks.Warning(text, id="featureflags.W043"))
+    return found
+
+
+def _watched_models() -> Iterator[type[Model]]:
+    tables = {table for watch in declared_watches() for table in watch.needed}
+    for model in apps.get_models(include_auto_created=True):
+        if model._meta.db_table in tables:  # noqa: SLF001 - Django's documented API
+            yield model

@@ -20,14 +20,17 @@ from featureflags.checks.declarations import (
     check_used_flags,
 )
 from featureflags.checks.segments import check_segments
+from featureflags.checks.servers import check_cache_server, check_isolation
 
 __all__ = [
     "check_addresses",
     "check_attributes",
     "check_cache",
+    "check_cache_server",
     "check_declarations",
     "check_flag_file",
     "check_forced_flags",
+    "check_isolation",
     "check_middleware",
     "check_private_attributes",
     "check_segments",

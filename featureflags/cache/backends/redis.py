@@ -107,6 +107,12 @@ class SharedRedisCache(FastReads, RedisCache):  # type: ignore[misc]  # django-r
 
         return self._write([*commands, *IDENTITY], identity).result()
 
+    def facts(self) -> dict[str, str]:
+        """What the server says of itself (INFO), by its own names."""
+        reply: bytes = self._write([["INFO"]], _only).result()
+        pairs = (line.partition(":") for line in reply.decode(errors="replace").splitlines())
+        return {name: value for name, colon, value in pairs if colon}
+
     def has_connection(self) -> bool:
         return has_connection(self.client.get_client(write=True).connection_pool)
 
@@ -140,6 +146,10 @@ def _flat(replies: list[Any]) -> list[bytes | None]:
         found: list[bytes | None] = replies[0]
         return found
     return [value for reply in replies for value in reply]
+
+
+def _only(replies: list[Any]) -> Any:
+    return replies[0]
 
 
 def _identity(replies: list[Any]) -> str:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import pytest
 from django.db import connection
+from django.db.models import Model
 from django.test import Client
 from pytest_django.fixtures import Settings
 
 from featureflags.capture import installation
 from featureflags.capture.checks import check_router, check_triggers
+from users.models import User
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -40,7 +42,38 @@ def test_switched_off_is_a_warning(settings: Settings) -> None:
     assert [message.id for message in check_triggers(["default"])] == ["featureflags.W042"]
 
 
-def test_a_router_that_sends_reads_elsewhere_is_named(settings: Settings) -> None:
+def test_a_database_without_triggers_is_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on MySQL or Oracle, which no driver is installed for here."""
+    monkeypatch.setattr(connection, "vendor", "oracle")
+    found = check_triggers(["default"])
+    assert [message.id for message in found] == ["featureflags.W041"]
+
+
+class ReplicaOfUsersRouter:
+    def db_for_read(self, model: type[Model], **_: object) -> str | None:
+        return "replica" if model is User else None
+
+
+class UsersElsewhereRouter:
+    def db_for_write(self, model: type[Model], **_: object) -> str | None:
+        return "users" if model is User else None
+
+    db_for_read = db_for_write
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("ReplicaRouter", "featureflags.W043"),
+        ("ReplicaOfUsersRouter", "featureflags.W043"),
+        ("UsersElsewhereRouter", "featureflags.E042"),
+    ],
+)
+def test_a_router_that_sends_rows_elsewhere_is_named(
+    settings: Settings, name: str, expected: str
+) -> None:
     assert check_router(["default"]) == []
-    settings.DATABASE_ROUTERS = ["tests.featureflags.capture.test_checks.ReplicaRouter"]
-    assert [message.id for message in check_router(["default"])] == ["featureflags.W043"]
+    settings.DATABASE_ROUTERS = [f"tests.featureflags.capture.test_checks.{name}"]
+    found = check_router(["default"])
+    assert [message.id for message in found] == [expected]
+    assert "User" in found[0].msg
