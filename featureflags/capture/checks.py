@@ -62,7 +62,9 @@ def check_router(databases: Collection[str] | None = None, **_: Any) -> list[Che
     if not databases or not settings.DATABASE_ROUTERS:
         return []
     home = router.db_for_write(OutboxEvent)
-    models = {model.__name__: model for model in (*_watched_models(), OutboxEvent)}
+    watched = list(_watched_models())
+    watched.append(OutboxEvent)
+    models = {model.__name__: model for model in watched}
     found: list[CheckMessage] = [
         checks.Error(
             f"A router sends writes of {name} to {router.db_for_write(model)!r}, where no trigger can "

@@ -1,9 +1,11 @@
 """One of several processes that read, write and warm the same few users until they are told to stop.
 
-`python -m tests.featureflags.cache.stress ROLE SEED PROTECTED` works from one line of its standard
-input to the next, then says how many rounds it has done, and so on until the input ends.
+`python -m tests.featureflags.cache.stress ROLE SEED RELEASE WITHOUT` works from one line of its
+standard input to the next, then says how many rounds it has done, and so on until the input ends. A
+writer that finds an old entry after its write has returned says so, and ends.
 Between the read of a row and what follows it lies a pause, so that races that are rare become
-frequent. Without protection a fill writes what it has, as a cache is commonly used.
+frequent. RELEASE is added to the version of the snapshots, as in a later release. WITHOUT names a
+protection that is switched off, or is empty; see `switches`.
 """
 
 from __future__ import annotations
@@ -14,27 +16,38 @@ import sqlite3
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import closing, suppress
 from typing import Any
 
 import django
 import psycopg
 
+from users import snapshots
+
+if __name__ == "__main__":
+    # Before anything imports it by name.
+    snapshots.SNAPSHOT_VERSION += int(sys.argv[3])
+
 django.setup()
 
 # ruff: noqa: E402 - models can be imported only now
 from django.contrib.auth.models import Group
+from django.core.cache import caches
 from django.db import OperationalError, connection, transaction
 from django.utils import timezone
+from django_redis import get_redis_connection
 
-from featureflags.cache import read_through, snapshot_store
-from featureflags.cache.backends.protocol import Done
+from featureflags.cache import protocol, read_through
+from featureflags.cache.backends.redis import SharedRedisCache
+from featureflags.cache.entries import VERSION_NAME, name_of
 from featureflags.cache.unit_of_work import unit_of_work
+from featureflags.core import monitoring
 from featureflags.evaluation.resolve import contexts_for, resolve
 from featureflags.warming import batches
-from tests.emptying import empty_caches
+from tests.featureflags.cache.switches import SWITCHES
 from users.models import User
+from users.selectors import snapshot_of, snapshots_by_key
 
 PAUSE_SECONDS = 0.02
 
@@ -59,7 +72,8 @@ def read_some(keys: list[str]) -> None:
 
 
 def change_role(user: User) -> None:
-    User.objects.filter(pk=user.pk).update(role=chance.choice(["user", "admin", "system"]))
+    role, name = chance.choice(["user", "admin", "system"]), f"Role {chance.random()}"
+    User.objects.filter(pk=user.pk).update(role=role, name=name)
 
 
 def change_name(user: User) -> None:
@@ -134,28 +148,55 @@ def write_at_repeatable_read(user: User) -> None:
         if connection.vendor == "postgresql":
             with connection.cursor() as cursor:
                 cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
-        resolve(str(user.pk))
+        User.objects.filter(is_staff=True).exists()  # The snapshot is of this moment.
         time.sleep(chance.random() * PAUSE_SECONDS)
+        resolve(str(user.pk))
         write_raw_sql(user)
 
 
-def lose_the_cache(_user: User) -> None:
-    """As an eviction of everything."""
-    empty_caches("featureflags")
+def flush(_user: User) -> None:
+    """FLUSHALL: this Redis serves nobody else."""
+    cache = caches["featureflags"]
+    if isinstance(cache, SharedRedisCache):
+        get_redis_connection("featureflags").flushall()
+    else:
+        cache.clear()
 
 
+def evict(user: User) -> None:
+    caches["featureflags"].delete(chance.choice([VERSION_NAME, name_of(str(user.pk))]))
+
+
+SEEN_AT_ONCE = (change_role, change_name, change_metadata, write_raw_sql, upsert)
+"""Each gives the user a name or metadata that nobody had before."""
 WRITES = (
-    *(change_role, change_name, change_metadata, change_groups, rename_group, see),
-    *(write_raw_sql, upsert, write_as_another_program, write_at_repeatable_read),
-    *(lose_the_cache, change_and_think_better_of_it),
+    *SEEN_AT_ONCE,
+    *(change_groups, rename_group, see, write_as_another_program, write_at_repeatable_read),
+    *(flush, evict, change_and_think_better_of_it),
 )
 
 
 def write_some(keys: list[str]) -> None:
     user = User.objects.filter(pk=chance.choice(keys)).first()
     if user is not None:
-        chance.choice(WRITES)(user)
+        write, before, failures = chance.choice(WRITES), snapshot_of(user), failures_of_the_cache()
+        write(user)
+        if write in SEEN_AT_ONCE and failures == failures_of_the_cache():
+            expect_other_than(before, write.__name__)
     time.sleep(chance.random() * PAUSE_SECONDS)
+
+
+def expect_other_than(before: snapshots.UserSnapshot, what: str) -> None:
+    """The write has returned: no process may answer with what was there before it."""
+    key = before.key
+    if protocol.read([key]).fresh.get(key) == before != snapshots_by_key([key]).get(key):
+        print(f"STALE: {what} has returned, and the cache answers {before}", flush=True)
+        sys.exit(1)
+
+
+def failures_of_the_cache() -> int:
+    """A cache that does not answer is told within five seconds, not at once."""
+    return sum(number for name, number in monitoring.counts().items() if name.startswith("cache_"))
 
 
 def warm_some(_keys: list[str]) -> None:
@@ -170,30 +211,18 @@ ROLES: dict[str, Callable[[list[str]], None]] = {
 }
 
 
-def take_protection_away() -> None:
-    """Store whatever was read, without a look at what is stored now."""
-    backend = type(snapshot_store.backend())
-
-    def set_all(self: Any, swaps: Mapping[str, tuple[bytes, bytes]], seconds: float) -> Done[int]:
-        self.set_many({name: new for name, (_, new) in swaps.items()}, seconds)
-        return Done(len(swaps))
-
-    backend.send_swap = set_all  # type: ignore[method-assign, union-attr]
-
-
 def lines_of(lines: queue.Queue[str]) -> None:
     for line in sys.stdin:
         lines.put(line)
     lines.put("")
 
 
-def main(role: str, seed: str, protected: str) -> None:
+def main(role: str, seed: str, _release: str, without: str) -> None:
     chance.seed(int(seed))
     read_through.snapshots_and = paused(read_through.snapshots_and)  # type: ignore[attr-defined]
     values_of = batches.snapshot_values  # type: ignore[attr-defined]
     batches.snapshot_values = paused(lambda users: list(values_of(users)))  # type: ignore[attr-defined]
-    if protected == "no":
-        take_protection_away()
+    SWITCHES[without]()
     lines: queue.Queue[str] = queue.Queue()
     threading.Thread(target=lines_of, args=(lines,), daemon=True).start()
     keys = [str(pk) for pk in User.objects.order_by("pk").values_list("pk", flat=True)]

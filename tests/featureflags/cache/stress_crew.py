@@ -1,0 +1,137 @@
+"""The processes of the stress test, and how old the answers are meanwhile."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
+import pytest
+
+from featureflags.cache import entries, protocol, snapshot_store
+from tests.services.processes import Piped, on_this_database
+from users.selectors import snapshots_by_key
+from users.snapshots import SNAPSHOT_VERSION, UserSnapshot
+
+ROLES = (("reader", 0), ("reader", 1), ("writer", 0), ("writer", 1), ("warmer", 0))
+"""Each with its release: two serve side by side."""
+PROMISED_SECONDS = 5.0
+"""How soon everybody sees what another program has written, or a process that stopped or died."""
+
+
+class Crew:
+    """Processes of these roles, which work within `at_work()`, and end with the block."""
+
+    def __init__(self, environment: Mapping[str, str | None], without: str = "") -> None:
+        self._environment = {**on_this_database(), **environment}
+        self._without = without
+        self._seeds = iter(range(1_000_000))
+        self._processes: dict[int, tuple[str, Piped]] = {}
+        self.rounds: dict[str, int] = {role: 0 for role, _ in ROLES}
+
+    def __enter__(self) -> Crew:
+        for place in range(len(ROLES)):
+            self._start(place)
+        for _, process in self._processes.values():
+            assert process.read_line() == "ready\n"
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        for _, process in self._processes.values():
+            process.end()
+
+    @contextmanager
+    def at_work(self) -> Iterator[None]:
+        """They work until the end of the block, and have finished what they did.
+
+        Raises AssertionError if one of them has found an old entry.
+        """
+        self._tell_all()
+        yield
+        self._tell_all()
+        for role, process in self._processes.values():
+            line = process.read_line()
+            said = process.read_line() if line == "ready\n" else line
+            assert said.strip().isdigit(), said or f"a {role} has failed"
+            self.rounds[role] += int(said)
+
+    @contextmanager
+    def one_paused(self) -> Iterator[None]:
+        """SIGSTOP one of them, wherever it is, until the end of the block."""
+        _, process = random.choice(list(self._processes.values()))
+        os.kill(process.pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            os.kill(process.pid, signal.SIGCONT)
+
+    def kill_one(self) -> None:
+        """SIGKILL one of them, wherever it is, and start another in its place."""
+        place = random.randrange(len(ROLES))
+        self._processes[place][1].end()
+        self._start(place)
+        self._processes[place][1].write_line()
+
+    def _tell_all(self) -> None:
+        for _, process in self._processes.values():
+            if process.poll() is None:
+                process.write_line()
+
+    def _start(self, place: int) -> None:
+        role, release = ROLES[place]
+        arguments = (role, str(next(self._seeds)), str(release), self._without)
+        program = ("-m", "tests.featureflags.cache.stress")
+        self._processes[place] = (role, Piped(self._environment, *program, *arguments))
+
+
+class Ages:
+    """Compares what the cache answers with the rows, at one moment after another.
+
+    An answer that is not the row's is as old as the moment at which the row was first seen to differ.
+    """
+
+    def __init__(self, keys: list[str]) -> None:
+        self.keys = keys
+        self._rows: Mapping[str, UserSnapshot] = {}
+        self._replaced: dict[tuple[str, bytes], float] = {}
+        self.samples = 0
+
+    def sample(self) -> None:
+        """Raises AssertionError where an answer of either release is older than promised."""
+        began = time.monotonic()
+        answers = [each for release in (0, 1) for each in cached(self.keys, release).items()]
+        rows, now = snapshots_by_key(self.keys), time.monotonic()
+        for key, row in rows.items():
+            before = self._rows.get(key, row)
+            if before != row:
+                self._replaced.setdefault((key, as_bytes(before)), now)
+            self._replaced.pop((key, as_bytes(row)), None)
+        self._rows = rows
+        for key, answer in answers:
+            if answer != rows.get(key):
+                since = self._replaced.setdefault((key, as_bytes(answer)), now)
+                assert began - since < PROMISED_SECONDS, f"{began - since:.1f} s old: {answer}"
+        self.samples += 1
+
+
+def as_bytes(snapshot: UserSnapshot) -> bytes:
+    return entries.encode(0, 0, snapshot)
+
+
+def cached(keys: list[str], release: int) -> Mapping[str, UserSnapshot]:
+    """What a process of this release would answer from the cache."""
+    with pytest.MonkeyPatch.context() as patch:
+        version = SNAPSHOT_VERSION + release
+        patch.setattr(entries, "SNAPSHOT_VERSION", version)
+        patch.setattr(snapshot_store, "USER_PREFIX", f"{entries.USER[0]}{version}:")
+        return protocol.read(keys).fresh
+
+
+def wrong_entries(keys: list[str]) -> dict[str, tuple[object, object]]:
+    """What the cache would answer, and the row, where they differ."""
+    found = [each for release in (0, 1) for each in cached(keys, release).items()]
+    rows = snapshots_by_key(keys)
+    return {key: (answer, rows.get(key)) for key, answer in found if answer != rows.get(key)}

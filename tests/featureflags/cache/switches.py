@@ -1,0 +1,61 @@
+"""Protections of the cache protocol, each switched off by a patch: the proof that a test needs it.
+
+They change the process that calls them, for good. docs/operators/never-stale.md has the table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from featureflags.cache import protocol, snapshot_store
+from featureflags.cache.backends.protocol import Done
+from featureflags.capture import own_writes
+from featureflags.core import database
+
+
+def without_compare() -> None:
+    """Store whatever was read, without a look at what is stored now."""
+    backend = type(snapshot_store.backend())
+
+    def set_all(self: Any, swaps: Mapping[str, tuple[bytes, bytes]], seconds: float) -> Done[int]:
+        self.set_many({name: new for name, (_, new) in swaps.items()}, seconds)
+        return Done(len(swaps))
+
+    backend.send_swap = set_all  # type: ignore[method-assign, union-attr]
+
+
+def without_telling() -> None:
+    """Nobody tells the cache after a commit."""
+    own_writes._committed.clear()
+
+
+def without_waiting_for_the_commit() -> None:
+    """The cache is told within the transaction."""
+    for ear in (own_writes._PsycopgEar, own_writes._DjangoEar):
+        ear.is_idle = lambda _self: True  # type: ignore[method-assign]
+        ear.end_telling = lambda _self: None  # type: ignore[method-assign]
+    # SQLite: the rows of the outbox would be told once more.
+    own_writes._DjangoEar._commit = lambda _self, commit: commit()  # type: ignore[method-assign]
+
+
+def without_the_outbox() -> None:
+    """Nobody reads what other programs have written."""
+    protocol._all_told = lambda state: True
+
+
+def without_a_current_row() -> None:
+    """Rows of an older snapshot are kept."""
+    always = ("1 = 1", ())
+    database.IsCurrent.as_sql = lambda *_, **__: always  # type: ignore[method-assign]
+    database.IsCurrent.as_postgresql = lambda *_, **__: always  # type: ignore[method-assign]
+
+
+SWITCHES: dict[str, Callable[[], None]] = {
+    "": lambda: None,
+    "compare": without_compare,
+    "telling": without_telling,
+    "commit": without_waiting_for_the_commit,
+    "outbox": without_the_outbox,
+    "current row": without_a_current_row,
+}
