@@ -46,7 +46,7 @@ def main() -> int:
     parser.add_argument(
         "--users",
         type=int,
-        help="number of users for the benchmarks on PostgreSQL (default 1,000,000)",
+        help="number of users for the benchmarks on PostgreSQL (default 1,000,000; of `writes`: 200,000)",
     )
     chosen = parser.parse_args()
     unknown = sorted(set(chosen.names) - BENCHMARKS.keys())

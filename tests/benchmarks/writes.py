@@ -17,7 +17,7 @@ import tempfile
 from tests.services.postgres import postgres_server
 from tests.services.redis import redis_server
 
-USERS = 1_000_000
+USERS = 200_000
 
 
 def main() -> int:

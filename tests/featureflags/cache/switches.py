@@ -33,10 +33,14 @@ def without_telling() -> None:
 def without_waiting_for_the_commit() -> None:
     """The cache is told within the transaction."""
     for ear in (own_writes._PsycopgEar, own_writes._DjangoEar):
-        ear.is_idle = lambda _self: True  # type: ignore[method-assign]
-        ear.end_telling = lambda _self: None  # type: ignore[method-assign]
+        _replace(ear, is_idle=lambda _self: True, end_telling=lambda _self: None)
     # SQLite: the rows of the outbox would be told once more.
-    own_writes._DjangoEar._commit = lambda _self, commit: commit()  # type: ignore[method-assign]
+    _replace(own_writes._DjangoEar, _commit=lambda _self, commit: commit())
+
+
+def _replace(owner: type, **methods: Callable[..., object]) -> None:
+    for name, method in methods.items():
+        setattr(owner, name, method)
 
 
 def without_the_outbox() -> None:

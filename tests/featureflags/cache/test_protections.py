@@ -19,8 +19,10 @@ from featureflags.cache.snapshot_store import CacheRead, with_state
 from featureflags.capture import installation, own_writes
 from featureflags.core.database import IsCurrent
 from featureflags.models import OutboxEvent
+from tests.factories import UserFactory
 from tests.featureflags.cache import test_protocol as of_protocol
 from tests.featureflags.capture import test_lost_writes as of_writes
+from users.selectors import snapshot_of
 from users.snapshots import UserSnapshot
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -30,7 +32,7 @@ Patch = pytest.MonkeyPatch
 
 @pytest.fixture
 def snapshot() -> UserSnapshot:
-    return of_protocol.snapshot_of(of_protocol.UserFactory.create())
+    return snapshot_of(UserFactory.create())
 
 
 @pytest.fixture(autouse=True)

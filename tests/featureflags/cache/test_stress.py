@@ -40,6 +40,7 @@ UNPROTECTED_SECONDS = 120.0
 """At most: it ends with the first old answer."""
 USERS = 4
 """Few, so that they get into each other's way."""
+ENOUGH_ROUNDS = 5
 END_SECONDS = 60.0
 QUICKLY_CAUGHT = ("compare", "telling")
 
@@ -96,9 +97,9 @@ def test_no_answer_is_older_than_promised(keys: list[str], environment: Environm
     ages = Ages(keys)
     with Crew(environment) as crew:
         ends = time.monotonic() + SECONDS
-        while time.monotonic() < ends:
+        # A busy machine needs longer until each has done enough.
+        while time.monotonic() < ends or min(crew.rounds.values()) <= ENOUGH_ROUNDS:
             work_once(crew, ages)
-    assert all(rounds > 5 for rounds in crew.rounds.values()), crew.rounds
     assert ages.samples > 10
     assert User.objects.count() == USERS
 
