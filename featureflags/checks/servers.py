@@ -12,7 +12,6 @@ from django.core.cache import caches
 from django.core.checks import (
     CheckMessage,
     Error,
-    Info,
     Tags,
     Warning,  # noqa: A004 - Django's name
     register,
@@ -31,7 +30,7 @@ OLDER_SNAPSHOT: Final = ("repeatable read", "serializable")
 
 @register("featureflags", Tags.database)
 def check_cache_server(databases: Collection[str] | None = None, **_: Any) -> list[CheckMessage]:
-    """E041: a Redis that cannot keep the promises. W044: it refuses entries once it is full. I045: it
+    """E041: a Redis that cannot keep the promises. W044: it refuses entries once it is full. W045: it
     writes to its disk what nobody uses. One INFO; nothing where the cache is not a Redis."""
     cache = caches[app_settings().cache] if app_settings().cache in caches.settings else None
     if not databases or not isinstance(cache, SharedRedisCache):
@@ -72,11 +71,11 @@ def _of_redis(facts: Mapping[str, str]) -> Iterator[CheckMessage]:
             id="featureflags.W044",
         )
     if facts.get("aof_enabled") == "1":
-        yield Info(
+        yield Warning(
             "The cache's Redis has appendonly yes: after a restart its entries count as old, so "
             "the file is written for nobody.",
             hint='Use --save "" --appendonly no. The broker needs a Redis of its own.',
-            id="featureflags.I045",
+            id="featureflags.W045",
         )
 
 

@@ -51,7 +51,7 @@ def test_a_policy_that_refuses_entries_is_named() -> None:
 
 def test_a_file_that_nobody_reads_is_named() -> None:
     get_redis_connection("own").config_set("appendonly", "yes")
-    assert ids(["default"]) == ["featureflags.I045"]
+    assert ids(["default"]) == ["featureflags.W045"]
 
 
 def test_without_database_the_server_is_not_asked(settings: Settings) -> None:
