@@ -12,7 +12,7 @@ from django.dispatch import receiver
 from django.utils.module_loading import import_string
 
 from featureflags.audience import forget_segment
-from featureflags.cache import invalidation
+from featureflags.cache import invalidation, read_through
 from featureflags.core.conf import app_settings
 from featureflags.core.publishing import publish
 from featureflags.core.signals import changeset_closing, ruleset_raised
@@ -22,12 +22,22 @@ from featureflags.models import HistoryEntry, HistoryMember, Segment, SegmentMem
 from featureflags.models.changesets import Changeset, open_changeset
 from featureflags.models.versions import RulesetVersion
 from users.models import User
+from users.signals import user_seen
 
 
 @receiver(ruleset_raised)
 def forget_rules(**_kwargs: Any) -> None:
     """This process reads the rules anew; without triggers nobody else says so."""
     invalidation.rules_touched()
+
+
+@receiver(user_seen)
+def keep_the_user_who_was_seen(key: str, **_kwargs: Any) -> None:
+    """Writing `last_seen_at` removed the cached entry of the user who is just here.
+
+    Without it an outage of the database before their next check would leave only their key.
+    """
+    read_through.refill(key)
 
 
 @receiver(changeset_closing)

@@ -14,6 +14,7 @@ from django.utils.deprecation import MiddlewareMixin
 from users.models import User
 from users.querysets import SEEN_EVERY
 from users.requests import loaded_user, session_user_key
+from users.signals import user_seen
 
 logger = logging.getLogger(__name__)
 
@@ -37,8 +38,8 @@ def note_seen(request: HttpRequest) -> None:
     """
     try:
         user = _user_who_is_due(request)
-        if user is not None:
-            User.objects.mark_seen(str(user.pk), timezone.now())
+        if user is not None and User.objects.mark_seen(str(user.pk), timezone.now()):
+            user_seen.send(sender=User, key=str(user.pk))
     except DatabaseError as error:
         logger.warning("Could not note when a user was last seen: %s", type(error).__name__)
 

@@ -63,3 +63,13 @@ def read_and_fill(keys: list[str], read: CacheRead) -> Found | None:
         return None
     protocol.fill(read, snapshots.values(), is_current=is_current)
     return Found(snapshots=snapshots, source=ContextSource.DATABASE)
+
+
+def refill(key: str) -> None:
+    """Put the user back into the cache after a write removed their entry: one read, one query, one fill.
+
+    A failure is counted and logged, and leaves the entry away.
+    """
+    read = protocol.read([key])
+    if not read.failed and key not in read.fresh:
+        read_and_fill([key], read)

@@ -118,9 +118,9 @@ def test_celery_s_pool_is_live_and_loses_no_event(
     """
     with redis_server() as broker:
         written = tmp_path / "written"
-        env = environment(
-            server, tmp_path, PROBE_EARLY="1", PROBE_BROKER=broker.url, PROBE_FILE=str(written)
-        )
+        # The settings' broker too: without one Celery's loggers write only warnings, not "ready".
+        brokers = {"PROBE_BROKER": broker.url, "CELERY_BROKER_URL": broker.url}
+        env = environment(server, tmp_path, PROBE_EARLY="1", PROBE_FILE=str(written), **brokers)
         command = python(
             *("-m", "celery", "-A", f"{PROBES}.tasks", "worker", "--pool=prefork"),
             *("--concurrency=2", "--loglevel=INFO"),
