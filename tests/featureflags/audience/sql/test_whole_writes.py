@@ -11,13 +11,14 @@ import pytest
 from featureflags.cache.compiled_rules import current_ruleset
 from featureflags.contexts.attributes import attributes_of
 from tests.featureflags.audience.sql.versions import ANSWERS, create_users, write_version
+from tests.profiles import DEEP
 from tests.services.processes import Piped, on_this_database
 from users.models import User
 from users.selectors import snapshots
 from users.times import now_in_microseconds
 
-SAVES = 1_000
-READS = 10_000
+SAVES = 1_000 if DEEP else 200
+READS = 10_000 if DEEP else 2_000
 ENDS_WITHIN = 120.0
 SQL_EVERY = 20
 """One read in so many is a queryset; the others ask the compiled rules of this process."""
