@@ -13,7 +13,7 @@ Django imports this package to register the classes below.
 from __future__ import annotations
 
 from featureflags.admin.members.model_admin import SegmentMemberAdmin
-from featureflags.admin.segments.model_admin import SegmentAdmin
+from featureflags.admin.segment_admin import SegmentAdmin
 from featureflags.admin.warming import WarmRunAdmin
 
 __all__ = ["SegmentAdmin", "SegmentMemberAdmin", "WarmRunAdmin"]

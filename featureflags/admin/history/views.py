@@ -22,7 +22,7 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from featureflags.admin.segments.confirm import (
+from featureflags.admin.shared.confirm import (
     NOTE,
     SOURCE,
     Question,

@@ -13,7 +13,7 @@ from django.utils.translation import gettext as _
 from featureflags.admin.members.forms import ImportForm
 from featureflags.admin.members.panel import list_link
 from featureflags.admin.members.write import write_members
-from featureflags.admin.segments.confirm import BACK
+from featureflags.admin.shared.confirm import BACK
 from featureflags.admin.shared.pages import (
     MEMBER,
     SEGMENT,

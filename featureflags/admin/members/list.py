@@ -25,7 +25,7 @@ from django.views.decorators.http import require_POST
 from featureflags.admin.members.forms import MemberForm, is_key
 from featureflags.admin.members.panel import list_address, member_counts
 from featureflags.admin.members.write import write_members
-from featureflags.admin.segments.confirm import BACK
+from featureflags.admin.shared.confirm import BACK
 from featureflags.admin.shared.pages import (
     MEMBER,
     SEGMENT,

@@ -16,7 +16,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from featureflags.admin.members.forms import expiry_help
-from featureflags.admin.segments.confirm import BACK, HeldForm, write
+from featureflags.admin.shared.confirm import BACK, HeldForm, write
 from featureflags.admin.shared.guarded_admin import GuardedModelAdmin
 from featureflags.admin.shared.pages import Link, segments_link
 from featureflags.editing import membership_change

@@ -13,7 +13,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from featureflags.admin.members.panel import list_address, list_link
-from featureflags.admin.segments.confirm import (
+from featureflags.admin.shared.confirm import (
     NeedsConfirmation,
     Question,
     confirmation_page,

@@ -11,7 +11,7 @@ from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.utils.translation import gettext as _
 
-from featureflags.admin.segments.confirm import write
+from featureflags.admin.shared.confirm import write
 from featureflags.admin.shared.guarded_admin import GuardedModelAdmin
 from featureflags.admin.shared.pages import MEMBER, may
 from featureflags.editing import deletion_of, examine

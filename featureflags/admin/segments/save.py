@@ -12,7 +12,6 @@ from django.http import HttpRequest, HttpResponse
 from django.utils.functional import cached_property
 from django.utils.translation import gettext_lazy
 
-from featureflags.admin.segments.confirm import BACK, NOTE, HeldForm, write
 from featureflags.admin.segments.conflict import (
     TAKE,
     VERSION,
@@ -22,6 +21,7 @@ from featureflags.admin.segments.conflict import (
     send_instead,
     take_theirs,
 )
+from featureflags.admin.shared.confirm import BACK, NOTE, HeldForm, write
 from featureflags.admin.shared.guarded_admin import GuardedModelAdmin
 from featureflags.admin.shared.pages import Link, change_link, segments_link
 from featureflags.editing import change_to

@@ -16,7 +16,7 @@ from django.db.models import ProtectedError
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.utils.translation import gettext as _
 
-from featureflags.admin.segments.confirm import NeedsConfirmation, Question, confirmation_page
+from featureflags.admin.shared.confirm import NeedsConfirmation, Question, confirmation_page
 from featureflags.admin.shared.pages import Link
 from featureflags.editing import Examination
 

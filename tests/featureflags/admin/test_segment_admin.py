@@ -19,8 +19,8 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
+from featureflags.admin.segment_admin import SegmentAdmin
 from featureflags.admin.segments.columns import in_words
-from featureflags.admin.segments.model_admin import SegmentAdmin
 from featureflags.models import Segment
 from featureflags.models.versions import RulesetVersion
 from tests.factories import SegmentFactory, SegmentMemberFactory, UserFactory, clause, rule
