@@ -1,15 +1,21 @@
 """The users of a segment, in bulk: querysets, sizes, pages of members, and the impact of a change.
 
-What comes in is a segment, saved or not, as a key or a definition. What goes out are users and
-numbers. SQL decides where it can, and Python for the other users; both give the same answer:
+In: a segment, saved or not, as a key or a definition. Out: users and numbers. SQL decides where it
+can, and Python for the other users; both give the same answer.
+`impact_of(unsaved_segment("paying", rules))` gives whom an unsaved change moves:
 
-    after = unsaved_segment("beta", [{"clauses": [
-        {"attribute": "custom_plan", "op": "in", "values": ["pro"]}]}])
-    impact = impact_of(after)
-    impact.matching  # Part(at_least=1200, is_exact=True, samples=(SampleUser(key="9d1c…", …), …))
-    impact.moved     # Moved(entering=120, leaving=3, at_least=False)
+>>> ada = SampleUser(key="9d1c0000-0000-4000-8000-000000000001", email="ada@example.com", name="Ada")
+>>> impact = Impact(
+...     key="paying",
+...     users=Part(at_least=5000, is_exact=True),
+...     matching=Part(at_least=1200, is_exact=True),
+...     entering=Part(at_least=120, is_exact=True, samples=(ada,)),
+...     leaving=Part(at_least=3, is_exact=True),
+... )
+>>> impact.moved
+Moved(entering=120, leaving=3, at_least=False)
 
-`User.objects.in_segment("beta")` comes from here too. `audience.sql` compiles rules to SQL.
+`User.objects.in_segment("paying")` comes from here too. `audience.sql` compiles rules to SQL.
 """
 
 from __future__ import annotations
@@ -49,6 +55,7 @@ __all__ = [
     "impact_of",
     "next_transitions",
     "segment_sizes",
+    "stored_sizes",
     "suggestions",
     "unsaved_segment",
 ]

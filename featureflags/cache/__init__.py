@@ -1,17 +1,42 @@
-"""Snapshots of users, the compiled rules and the version that says which rules are in force.
+"""Snapshots of users, the compiled rules, and the version that names the rules in force.
 
-In: the primary database (rows, the version, the outbox of writes) and a cache that processes share (Redis
-or files). Out: the fresh snapshots and the rules for one unit of work, and never an answer that is older
-than promised. The steps are in `protocol`, the bytes in `entries`, the two caches in `backends`.
+In: the primary database (rows, the version, the outbox of writes) and a cache that processes share
+(Redis or files). Out: the fresh snapshots and the rules for one unit of work; an answer is never older
+than promised. `unit_of_work` and `compiled_rules` are what a surface reads with, `invalidation` and
+`outbox` what a write leaves, `counters` what was counted. Below them, for the rooms that evaluate and
+warm, `protocol` has the steps in their order; `entries` has the bytes and `backends` the two caches.
 
-What lies in the cache for one user and for the rules, by name:
+The cache holds three things by name: a version, and for each user a lease while a reader reads the row,
+or an entry:
 
-    u2:5f0c…     ~ and 8 random bytes                             a lease: a reader is reading the row
-    u2:5f0c…     [1764244800000000, 1764158400, ["", "ada@…"]]   an entry: fresh until, epoch, snapshot
-    version      12-9f1c2d3e|1764158400                          the rules in force, and the epoch
-
-    read = protocol.read([key])            the version, fresh snapshots, leases for the others
-    protocol.fill(read, rows, is_current=…)    compare-and-swap over what `read` has seen
-    invalidation.touched("user", [key])    after a write: told when the transaction commits
-    invalidation.raise_epoch()             every entry is old
+>>> from featureflags.cache.entries import decode, decode_version, encode, is_lease, name_of, new_lease
+>>> from users.snapshots import UserSnapshot
+>>> decode_version(b"12-9f1c2d3e|1764158400")  # the rules in force, and the epoch
+('12-9f1c2d3e', 1764158400)
+>>> is_lease(new_lease())
+True
+>>> ada = UserSnapshot(
+...     key="5f0c2a9e", email="ada@example.com", email_verified=True, name="Ada", role="admin",
+...     is_staff=True, is_active=True, created_at=0, last_seen_at=None, groups=(), metadata={},
+... )
+>>> name_of(ada.key)
+'u2:5f0c2a9e'
+>>> entry = decode(ada.key, encode(1_764_244_800_000_000, 1_764_158_400, ada))
+>>> entry.fresh_until, entry.epoch, entry.snapshot == ada  # µs, the epoch, the snapshot
+(1764244800000000, 1764158400, True)
 """
+
+from __future__ import annotations
+
+__all__ = [
+    "backends",
+    "celery_units",
+    "compiled_rules",
+    "counters",
+    "entries",
+    "invalidation",
+    "outbox",
+    "protocol",
+    "read_through",
+    "unit_of_work",
+]

@@ -18,7 +18,7 @@ from featureflags.cache.compiled_rules import forget_recent
 from featureflags.cache.outbox import OutboxRow
 from featureflags.cache.protocol import raise_epoch, tell
 from featureflags.cache.unit_of_work import current_unit
-from featureflags.capture import own_writes
+from featureflags.capture import listeners, own_writes
 from featureflags.capture.own_writes import Written
 from featureflags.capture.without_triggers import touched
 from featureflags.core.database import primary
@@ -29,7 +29,7 @@ __all__ = ["raise_epoch", "rules_touched", "tell", "touched"]
 
 def rules_touched() -> None:
     """Segments or members were written where no trigger notices it, and their version was raised."""
-    own_writes.note_rules(primary(OutboxEvent))
+    listeners.note_rules(primary(OutboxEvent))
 
 
 def listen() -> None:

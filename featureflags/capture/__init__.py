@@ -1,18 +1,26 @@
 """Change capture: the database itself notices which cached entries a write has made old.
 
-In: the project's watches (`FEATUREFLAGS["WATCHES"]`), as data. Out: rows in the outbox, written by
-triggers in the transaction of each write, whoever makes it; and what the connections of this process
-have written, which the cache is told of right after their commit.
+In: the project's watches (`FEATUREFLAGS["WATCHES"]`), as data. Out: rows in the outbox, which triggers
+write in the transaction of each write, by whatever way it is made; and what the connections of this
+process have written, of which the cache is notified right after their commit.
 
-    # config/watches.py
-    WATCHES = (
-        Watch.own("user", User, ["email", "name", "role"]),
-        *Watch.of_relation("user", User, "groups", ["name"]),
-    )
+>>> from featureflags.capture.watches import Watch
+>>> from users.models import User
+>>> names = Watch.own("user", User, ["email", "name"])
+>>> names.table, names.columns, names.start
+('users_user', ('email', 'name'), 'id')
+>>> links, groups = Watch.of_relation("user", User, "groups", ["name"])
+>>> groups.table, groups.columns  # each user of a renamed group changes, by way of the links
+('auth_group', ('name',))
+>>> groups.path
+(Hop(table='users_user_groups', match='group_id', take='user_id'),)
 
-    manage.py capture_triggers --check      # or --sql, --install, --remove
-
-Public: `watches.Watch` and `watches.Hop`; `installation.install`, `remove`, `problems`, `statements`
-and `self_test`; `own_writes.written`, `note`, `note_rules` and `listen`. PostgreSQL with psycopg 3,
-and SQLite; on another database `note` and `note_rules` are all there is.
+`installation` installs, checks and removes the triggers (`manage.py capture_triggers`). `listeners` hear
+what each connection writes, and `own_writes` holds it until the commit. Triggers need PostgreSQL with
+psycopg 3, or SQLite; on another database the application itself must call `listeners.note` and
+`note_rules`, as `without_triggers` does.
 """
+
+from __future__ import annotations
+
+__all__ = ["installation", "listeners", "own_writes", "watches", "without_triggers"]

@@ -11,7 +11,7 @@ from django.db.backends.signals import connection_created
 from django.db.models.signals import post_migrate, pre_migrate
 
 from featureflags.capture import checks as checks
-from featureflags.capture import installation, own_writes, without_triggers
+from featureflags.capture import installation, listeners, without_triggers
 from featureflags.core.conf import app_settings
 
 logger = logging.getLogger(__name__)
@@ -30,7 +30,7 @@ def connect() -> None:
 
 
 def _listen(connection: Any, **_: Any) -> None:
-    own_writes.attach(connection)
+    listeners.attach(connection)
 
 
 def _before_migrate(sender: AppConfig, using: str, plan: Any = None, **_: Any) -> None:

@@ -15,7 +15,7 @@ from django.db import connections, router
 from django.db.models import Field, Model
 from django.db.models.signals import m2m_changed, post_save, pre_delete
 
-from featureflags.capture import own_writes
+from featureflags.capture import listeners
 from featureflags.capture.watches import Watch, declared_watches
 from featureflags.models import OutboxEvent
 
@@ -32,7 +32,7 @@ def touched(kind: str, keys: Collection[str] | None) -> None:
     using = router.db_for_write(OutboxEvent)
     kept = None if keys is None else list(keys)
     row = OutboxEvent.objects.using(using).create(kind=kind, keys=kept)
-    own_writes.note(using, kind, kept, [row.pk])
+    listeners.note(using, kind, kept, [row.pk])
 
 
 def connect() -> None:

@@ -1,8 +1,24 @@
 """One way to change a segment, for the admin, the REST API, the import command and a restore.
 
-What comes in is a change: one segment before and after, with the memberships that differ. `examine`
-answers whom it moves, which flags use the segment, and whether somebody must confirm it; `apply`
-writes it, in one transaction with its history entry:
+In: a change, which is one segment before and after, with the memberships that differ. Out: `examine`
+gives whom it moves, which flags use the segment, and whether somebody must confirm it; `apply` writes
+it, in one transaction with its history entry. A change is data, and so are its sentences:
+
+>>> from dataclasses import replace
+>>> from featureflags.models.changesets import SegmentState
+>>> before = SegmentState(
+...     key="paying", name="Paying", description="", is_active=True, version=3,
+...     rules=[{"id": "r1", "clauses": [
+...         {"attribute": "role", "op": "in", "values": ["admin"], "negate": False}]}],
+... )
+>>> after = replace(before, rules=[{"id": "r1", "clauses": [
+...     {"attribute": "role", "op": "in", "values": ["tester"], "negate": False}]}])
+>>> change = Change(before=before, after=after, expected_version=3)
+>>> for line in change_in_words(change, with_addresses=False):
+...     print(line)
+Rule 1: changed condition: Role is any of "admin" → Role is any of "tester"
+
+With a stored segment, and a database:
 
     segment.rules = [{"clauses": [{"attribute": "custom_plan", "op": "in", "values": ["pro"]}]}]
     examined = examine(change_to(segment))

@@ -1,14 +1,24 @@
 """The facade: every surface asks for flags here, and nowhere else.
 
+In: a flag, a user and a default. `user` is a `User`, the key of a user, or None. With `request=` it is
+the user of the request, or a visitor with a stable key of their own; `anonymous_key=` names a visitor
+without a request. Extra `attributes` go to LaunchDarkly, for that call alone: segments never see them.
+
     is_enabled("new-checkout", request.user)
     variation("checkout-colour", user_id, default="blue")      a str
     variation(ACCENT, user)                                    a str, for ACCENT: Flag[str]
     variation_detail("new-checkout", user).degraded          all_flags(request=request)
 
-`user` is a `User`, the key of a user, or None. With `request=` it is the user of the request, or a
-visitor with a stable key of their own; `anonymous_key=` names a visitor without a request. Extra
-`attributes` go to LaunchDarkly, for that call alone: segments never see them. The value has the
-type of the default: another type gives the default, degraded by `wrong_type`.
+Out: a value, or an `Evaluation`: the value with its reason and what failed on the way. The value has
+the type of the default: another type gives the default, degraded by `wrong_type`.
+
+>>> from featureflags.contexts.results import ContextSource, Degradation
+>>> answer = Evaluation(
+...     flag="checkout-colour", value="blue", source=ContextSource.CACHE,
+...     reason={"kind": "ERROR", "errorKind": "FLAG_NOT_FOUND"}, degraded=(Degradation.FLAG_NOT_FOUND,),
+... )
+>>> answer.to_dict()["source"], answer.to_dict()["degraded"]
+('cache', ['flag_not_found'])
 
 Precedence: `override_flag`, `FORCE_FLAG_<NAME>`, LaunchDarkly, the default. Nothing here raises
 when the database, the cache or LaunchDarkly fails: the answer has the reasons in `degraded`, and a

@@ -74,9 +74,7 @@ def evaluate_boolean(
                     flag_usage.count(key)
             return value is True
         answer = _counted(key, evaluator.answer_of(detail, fallback))
-    evaluation = _evaluation(key, context, answer, fallback)
-    if not isinstance(evaluation.value, bool):
-        evaluation = _wrong_type(evaluation, "boolean", fallback is True)
+    evaluation = _boolean(_evaluation(key, context, answer, fallback), fallback)
     return checked(_noted(evaluation), strict=strict).value is True
 
 
@@ -193,6 +191,12 @@ def _default_of(key: str, default: JSONDefault | Unset) -> JSONValue:
         return cast("JSONValue", default)  # other containers are read, never changed
     declared = declared_flags().get(key)
     return declared.default if declared is not None else None
+
+
+def _boolean(evaluation: Evaluation, fallback: JSONValue) -> Evaluation:
+    if isinstance(evaluation.value, bool):
+        return evaluation
+    return _wrong_type(evaluation, "boolean", fallback is True)
 
 
 def _in_expected_type(evaluation: Evaluation, fallback: JSONValue) -> Evaluation:

@@ -45,4 +45,5 @@ __all__ = [
     "parsing",
     "ruleset",
     "time_attributes",
+    "values",
 ]

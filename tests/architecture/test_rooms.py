@@ -10,19 +10,22 @@ import doctest
 import importlib
 import importlib.util
 import pkgutil
+import re
+import tomllib
 from collections.abc import Iterator
 
 import pytest
 
 import featureflags
-from tests.architecture.sources import modules
+from tests.architecture.sources import ROOT, modules
 
 SURFACES = (
-    *("admin/", "api/", "management/", "templatetags/"),
-    *("checks.py", "decorators.py", "middleware.py", "testing.py"),
+    *("admin/", "api/", "checks/", "management/", "templatetags/"),
+    *("decorators.py", "middleware.py", "preload.py", "receivers.py", "tasks.py", "testing.py"),
 )
 DECLARED = (
-    *("contexts", "core", "flags", "inspection", "launchdarkly", "launchdarkly.rest"),
+    *("audience", "audience.sql", "cache", "capture", "contexts", "core", "editing"),
+    *("editing.history", "evaluation", "flags", "inspection", "launchdarkly", "launchdarkly.rest"),
     *("launchdarkly.segment_sync", "models", "segments", "warming"),
 )
 
@@ -113,9 +116,22 @@ def test_the_example_of_a_room_runs(room: str) -> None:
 
 
 def test_no_room_is_forgotten() -> None:
-    """A new room declares itself, or it is one of Django's own places."""
-    rooms = {found.name for found in pkgutil.iter_modules(featureflags.__path__) if found.ispkg}
-    surfaces = {name.rstrip("/") for name in SURFACES if name.endswith("/")} | {"migrations"}
-    listed = {room for room in rooms - surfaces if public_names(room) is not None}
+    """Each package of the contract of layers is declared here or a surface; so is each module."""
+    found = {one.name: one.ispkg for one in pkgutil.iter_modules(featureflags.__path__)}
+    surfaces = {name.removesuffix("/").removesuffix(".py") for name in SURFACES}
+    declared = {room for room in DECLARED if "." not in room}
 
-    assert {room for room in DECLARED if "." not in room} <= listed
+    assert {name for name in layered() if found[name]} == declared | (
+        {name for name in surfaces if found[name]}
+    )
+    assert {name for name in layered() if not found[name]} == {
+        name for name in surfaces if not found[name]
+    }
+
+
+def layered() -> set[str]:
+    """The modules and packages of featureflags that the contract of layers names."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    contracts = project["tool"]["importlinter"]["contracts"]
+    rows = next(one["layers"] for one in contracts if one.get("containers") == ["featureflags"])
+    return {name.strip() for row in rows for name in re.split("[|:]", row)}

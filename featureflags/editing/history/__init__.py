@@ -1,7 +1,21 @@
 """The history of segments: recorded with every changeset, read in words, restored.
 
-What comes in is a closing changeset (`record`) or the key of a segment (`entries_of`), also of one
-that is deleted. What goes out are entries in words, older states, and the change that restores one:
+In: a closing changeset (`record`), or the key of a segment (`entries_of`), also of one that is deleted.
+Out: entries in words, older states, and the change that restores one. An entry holds the segment as it
+was before and after:
+
+>>> from featureflags.models import HistoryEntry
+>>> entry = HistoryEntry(
+...     segment_key="beta", kind=HistoryEntry.Kind.CREATED, version=1, before=None,
+...     after={
+...         "key": "beta", "name": "Beta", "description": "", "isActive": True, "version": 1,
+...         "rules": [],
+...     },
+... )
+>>> state_after(entry)
+SegmentState(key='beta', name='Beta', description='', is_active=True, rules=[], version=1)
+
+With a database:
 
     entry = entries_of("beta")[0]
     describe([entry], with_addresses=False)[0].lines

@@ -10,7 +10,7 @@ from typing import Any
 
 from featureflags.cache import protocol, snapshot_store
 from featureflags.cache.backends.protocol import Done
-from featureflags.capture import own_writes
+from featureflags.capture import listeners, own_writes
 from featureflags.core import database
 
 
@@ -32,10 +32,10 @@ def without_telling() -> None:
 
 def without_waiting_for_the_commit() -> None:
     """The cache is told within the transaction."""
-    for ear in (own_writes._PsycopgEar, own_writes._DjangoEar):
-        _replace(ear, is_idle=lambda _self: True, end_telling=lambda _self: None)
+    for listener in (listeners._PsycopgListener, listeners._DjangoListener):
+        _replace(listener, is_idle=lambda _self: True, end_notifying=lambda _self: None)
     # SQLite: the rows of the outbox would be told once more.
-    _replace(own_writes._DjangoEar, _commit=lambda _self, commit: commit())
+    _replace(listeners._DjangoListener, _commit=lambda _self, commit: commit())
 
 
 def _replace(owner: type, **methods: Callable[..., object]) -> None:

@@ -16,7 +16,7 @@ from featureflags.cache import outbox, protocol, snapshot_store
 from featureflags.cache.backends.protocol import Done, Swaps
 from featureflags.cache.outbox import InForce
 from featureflags.cache.snapshot_store import CacheRead, with_state
-from featureflags.capture import installation, own_writes
+from featureflags.capture import installation, listeners, own_writes
 from featureflags.core.database import IsCurrent
 from featureflags.models import OutboxEvent
 from tests.factories import UserFactory
@@ -111,8 +111,8 @@ def remove_the_triggers(_patch: Patch) -> None:
 
 
 def tell_before_the_commit(patch: Patch) -> None:
-    for ear in (own_writes._PsycopgEar, own_writes._DjangoEar):
-        patch.setattr(ear, "is_idle", lambda _self: True)
+    for listener in (listeners._PsycopgListener, listeners._DjangoListener):
+        patch.setattr(listener, "is_idle", lambda _self: True)
 
 
 def tell_nobody(patch: Patch) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from django.db import connection, transaction
 
-from featureflags.capture import own_writes
+from featureflags.capture import listeners, own_writes
 from featureflags.capture.own_writes import Written
 from featureflags.models import OutboxEvent, Segment
 from tests.factories import UserFactory
@@ -274,7 +274,7 @@ def test_a_write_after_a_reconnect_is_told_once(user: User, listener: Listener) 
 @on_postgresql
 def test_a_connection_that_a_pool_lends_again_listens_once(user: User, listener: Listener) -> None:
     for _ in range(3):
-        own_writes.attach(connection)
+        listeners.attach(connection)
     execute(UPDATE)
 
     assert len(listener.told) == 1
