@@ -447,6 +447,7 @@ class TestDeadCache:
         assert not any("@" in message for message in messages)
 
     def test_a_failure_spares_the_next_readers_the_wait(self, snapshot: UserSnapshot) -> None:
+        snapshot_store.resume()  # making the user was a failed write
         monitoring.forget()
         for _ in range(5):
             assert protocol.read([snapshot.key]).failed

