@@ -12,7 +12,14 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from pytest_django.fixtures import Settings
 
-from featureflags.cache import compiled_rules, entries, fills, protocol, snapshot_store
+from featureflags.cache import (
+    compiled_rules,
+    entries,
+    fills,
+    protocol,
+    read_through,
+    snapshot_store,
+)
 from featureflags.cache.fills import PendingPut
 from featureflags.core.conf import app_settings
 from featureflags.core.database import IsCurrent
@@ -170,6 +177,7 @@ def test_an_entry_that_changed_meanwhile_stays_as_it_is() -> None:
     source = protocol.read([key])
     old = snapshot_of(user)
     User.objects.filter(pk=key).update(last_seen_at=timezone.now())
+    read_through.refill(key)
     rewritten = cached(user)[key]
     assert rewritten != old
     until = fills.fresh_until_now()
