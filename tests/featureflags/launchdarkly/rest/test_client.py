@@ -215,9 +215,9 @@ def test_lists_that_come_as_null_are_read(
     ("url", "message"),
     [
         ("http://app.launchdarkly.com", "unprotected"),
-        ("app.launchdarkly.com", "no address"),
+        ("app.launchdarkly.com", "not the address"),
         ("https://app.launchdarkly.com/api/v2", "without a path"),
-        ("https://user@app.launchdarkly.com", "no address"),
+        ("https://user@app.launchdarkly.com", "not the address"),
         ("ftp://127.0.0.1", "unprotected"),
     ],
 )
