@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 import urllib.request
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from featureflags.core import fork_hooks
 from tests.featureflags.launchdarkly.test_forks import PROBES, WORKERS, answers, environment
 from tests.services.launchdarkly import LaunchDarklyServer
 from tests.services.processes import GuidonProcess, python
@@ -44,11 +47,14 @@ class UWSGI(GuidonProcess):
 
 @pytest.mark.parametrize("how", ["preload", "lazy-apps"])
 def test_its_workers_hear_of_changes(server: LaunchDarklyServer, tmp_path: Path, how: str) -> None:
-    """With preload the master has a client of its own before it forks."""
-    is_lazy = how == "lazy-apps"
-    options = ("--enable-threads", *(("--lazy-apps",) if is_lazy else ()))
-    env = environment(server, tmp_path, PROBE_CLIENT="" if is_lazy else "1")
-    with UWSGI(env, options) as web:
+    """With preload nothing asks for a flag before the fork.
+
+    uWSGI forks without Python's lock. A thread of the master that holds it at that moment, such as
+    one of LaunchDarkly's, leaves it locked in the worker for ever. No code of ours runs before the
+    fork, so the documentation says what a project must do.
+    """
+    options = ("--enable-threads", *(("--lazy-apps",) if how == "lazy-apps" else ()))
+    with UWSGI(environment(server, tmp_path), options) as web:
         first = answers(web.url)
         assert all(isinstance(value, int) for value in first.values()), web.log()
         wait_until(
@@ -58,6 +64,16 @@ def test_its_workers_hear_of_changes(server: LaunchDarklyServer, tmp_path: Path,
         )
         assert "AttributeError" not in web.log()
         assert "Traceback" not in web.log()
+
+
+def test_the_hook_of_uwsgi_runs_what_python_s_hooks_would(monkeypatch: pytest.MonkeyPatch) -> None:
+    ran: list[str] = []
+    server = SimpleNamespace(post_fork_hook=lambda: ran.append("the project's own"))
+    monkeypatch.setitem(sys.modules, "uwsgi", server)
+    monkeypatch.setattr(fork_hooks, "_callbacks", [lambda: ran.append("ours")])
+    fork_hooks._join_uwsgi()
+    server.post_fork_hook()
+    assert ran == ["the project's own", "ours"]
 
 
 def test_without_threads_it_says_what_to_do(server: LaunchDarklyServer, tmp_path: Path) -> None:

@@ -1,8 +1,7 @@
 """Two small applications that answer with a flag, under WSGI and ASGI.
 
 With PROBE_EARLY the process that imports this uses its client at once, under load: what
-`gunicorn --preload` makes of an application that asks for a flag too early. With PROBE_CLIENT it uses
-its client once: what uWSGI makes of it.
+`gunicorn --preload` makes of an application that asks for a flag too early.
 """
 
 from __future__ import annotations
@@ -16,8 +15,6 @@ from typing import Any
 from featureflags.launchdarkly.asgi_lifespan import closing_at_shutdown
 from tests.featureflags.launchdarkly.probes import facade_value, loading, value
 
-if os.environ.get("PROBE_CLIENT"):
-    value("counter", "master")
 if os.environ.get("PROBE_EARLY"):
     value("counter", "master")
     loading()
