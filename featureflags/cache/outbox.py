@@ -84,13 +84,15 @@ def adopt(seen: InForce, identity: str) -> int | None:
 
 
 def raise_epoch() -> None:
-    """Make every entry invalid. Two queries."""
+    """Make every entry invalid. Two queries, and two more where the row is missing."""
     using = primary(RulesetVersion)
     while True:
         seen = in_force().epoch
         row = RulesetVersion.objects.using(using).filter(pk=1, epoch=seen)
         if row.update(epoch=_next(seen)):
             return
+        # Another process was faster, or the table was emptied.
+        RulesetVersion.objects.using(using).get_or_create(pk=1)
 
 
 def pending() -> list[OutboxRow]:

@@ -15,12 +15,13 @@ from django.db.models import F
 from django.utils import timezone
 from rest_framework.authtoken.models import Token, TokenProxy
 
-from featureflags.cache import entries, invalidation, protocol
+from featureflags.cache import entries, invalidation, protocol, snapshot_store
 from featureflags.cache.unit_of_work import unit_of_work
 from featureflags.contexts.results import ContextSource
 from featureflags.core.database import IsCurrent
 from featureflags.evaluation.resolve import contexts_for, resolve
-from featureflags.models import SegmentMember
+from featureflags.models import OutboxEvent, SegmentMember
+from featureflags.models.versions import RulesetVersion
 from tests.emptying import empty_caches
 from tests.factories import SegmentFactory, SegmentMemberFactory, UserFactory, clause, rule
 from users.models import User
@@ -257,3 +258,34 @@ def everything_stored() -> str:
             cursor.execute(f'SELECT * FROM "{table}"')
             found += [str(row) for row in cursor.fetchall()]
     return "\n".join(found)
+
+
+class TestEmptiedTables:
+    """As after `flush`: the database names no cache, and has no version."""
+
+    @pytest.mark.parametrize("is_missing", [True, False])
+    def test_a_large_write_returns_and_the_next_read_makes_up_for_it(
+        self, is_missing: bool
+    ) -> None:
+        users = UserFactory.create_batch(3)
+        User.objects.bulk_create(UserFactory.build_batch(150))
+        keys = [warm(user) for user in users]
+        row = RulesetVersion.objects.filter(pk=1)
+        if is_missing:
+            row.delete()
+        else:
+            row.update(identity="another cache")
+        User.objects.update(name="New")
+        assert OutboxEvent.objects.exists()
+        RulesetVersion.objects.get_or_create(pk=1)
+        snapshot_store.remove_version()
+        for _ in range(3):
+            protocol.read(keys)
+            snapshot_store.remove_version()
+        assert not OutboxEvent.objects.exists()
+        assert {contexts_for([key])[key].context.name for key in keys} == {"New"}
+
+    def test_an_epoch_is_raised_without_a_row(self) -> None:
+        RulesetVersion.objects.all().delete()
+        invalidation.raise_epoch()
+        assert RulesetVersion.objects.get().epoch > 0
