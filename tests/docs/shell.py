@@ -13,6 +13,7 @@ import re
 import shlex
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable, Mapping
 from contextlib import redirect_stdout
 from dataclasses import dataclass, field
@@ -149,7 +150,9 @@ class Shell:
         return 0, ""
 
     def _python(self, words: list[str], _environment: dict[str, str]) -> tuple[int, str]:
-        return self._call([str(ROOT / ".venv/bin/python"), *words], ROOT)
+        # The environment of this run, which need not be .venv.
+        python = [sys.executable if word == ".venv/bin/python" else word for word in words]
+        return self._call([sys.executable, *python], ROOT)
 
     def _call(self, command: list[str], folder: Path) -> tuple[int, str]:
         # The test run's own choice of servers is not the command's.

@@ -200,9 +200,14 @@ def test_gunicorn_workers_do_not_outlive_their_killed_master(
 ) -> None:
     options = ("--workers=2", "--preload")
     with running_server(migrated, server="gunicorn", options=options, path="/admin/login/") as web:
-        booted = [line for line in web.log().splitlines() if "Booting worker with pid" in line]
-        workers = [int(line.rpartition(":")[2]) for line in booted]
-        assert len(workers) == 2
+
+        def workers_of() -> list[int]:
+            booted = [line for line in web.log().splitlines() if "Booting worker with pid" in line]
+            return [int(line.rpartition(":")[2]) for line in booted]
+
+        # The first worker may answer before the second one has started.
+        wait_until(lambda: len(workers_of()) == 2, what="two workers")
+        workers = workers_of()
         web.kill()
         for worker in workers:
             await_gone(worker)
