@@ -16,6 +16,7 @@ as modules.
 
 from __future__ import annotations
 
+from featureflags.models.api_keys import ApiKey, Scope, ServiceKey
 from featureflags.models.flag_counts import FlagCount
 from featureflags.models.history import AppendOnly, HistoryEntry, HistoryMember
 from featureflags.models.outbox import OutboxEvent
@@ -34,6 +35,7 @@ from featureflags.models.warm_runs import WarmRange, WarmRun
 
 __all__ = [
     "KEY",
+    "ApiKey",
     "AppendOnly",
     "FlagCount",
     "HistoryEntry",
@@ -42,14 +44,17 @@ __all__ = [
     "RuleProblem",
     "RulesetVersion",
     "ScheduledRun",
+    "Scope",
     "Segment",
     "SegmentCount",
     "SegmentMember",
     "SegmentSize",
+    "ServiceKey",
     "StaleSegment",
     "UserCount",
     "WarmRange",
     "WarmRun",
+    "api_keys",
     "changesets",
     "segment_graph",
     "stored_forms",
