@@ -159,8 +159,10 @@ FEATUREFLAGS = {
     "CONFIRM_PERCENT": decimal("CONFIRM_PERCENT", 10.0),
     "CONFIRM_USERS": whole("CONFIRM_USERS", 1000),
     "PRIVATE_ATTRIBUTES": env.list("LAUNCHDARKLY_PRIVATE_ATTRIBUTES", default=["email", "name"]),
-    # What is sent at all; * means everything that is not withheld.
-    "LAUNCHDARKLY_ATTRIBUTES": env.list("LAUNCHDARKLY_ATTRIBUTES", default=["*"]),
+    # What is sent at all: all that the catalogue allows, and of the metadata what is named here.
+    "LAUNCHDARKLY_ATTRIBUTES": env.list(
+        "LAUNCHDARKLY_ATTRIBUTES", default=["*", "custom_plan", "custom_country"]
+    ),
     "SEGMENTS_AS": env.str("LAUNCHDARKLY_SEGMENTS_AS", default="both"),
     # In development an attribute that is not JSON raises; in production it is dropped and counted.
     "RAISE_INVALID_ATTRIBUTES": False,

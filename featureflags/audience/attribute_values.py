@@ -62,9 +62,7 @@ def _sample() -> Iterator[tuple[Mapping[str, JSONValue], Collection[str]]]:
     for snapshot in snapshots(User.objects.order_by("-created_at")[:SAMPLED]):
         attributes = attributes_of(snapshot, now)
         public = {
-            name
-            for name, value in attributes.items()
-            if name != "key" and privacy_of(name, value) is Privacy.PUBLIC
+            name for name in attributes if name != "key" and privacy_of(name) is Privacy.PUBLIC
         }
         yield attributes, public
 

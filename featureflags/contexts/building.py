@@ -175,7 +175,7 @@ def _built(
     sent, private = parts.sent, [*(base.context.private_attributes or ()), *parts.private]
     withheld = [*base.withheld, *parts.withheld]
     for name, value in own.items():
-        if privacy_of(name, value) is Privacy.WITHHELD:
+        if privacy_of(name) is Privacy.WITHHELD:
             withheld.append(name)
         else:
             sent[name] = value

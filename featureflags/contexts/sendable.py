@@ -115,7 +115,7 @@ def sorted_out(attributes: Mapping[str, Any]) -> SortedOut:
             refuse(name, why)
             is_whole = False
             continue
-        privacy = decided.get(name) or privacy_of(name, value)
+        privacy = decided.get(name) or privacy_of(name)
         if privacy is is_withheld:
             withheld.append(name)
             continue

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
+from pytest_django.fixtures import Settings
 
 from featureflags.audience import attribute_values as module
 from featureflags.audience.attribute_values import suggestions
@@ -12,6 +13,15 @@ from tests.emptying import empty_caches
 from tests.factories import UserFactory
 
 pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(autouse=True)
+def named(settings: Settings) -> None:
+    """The metadata that LaunchDarkly may have; of the rest no value is suggested."""
+    settings.FEATUREFLAGS = {
+        **settings.FEATUREFLAGS,
+        "LAUNCHDARKLY_ATTRIBUTES": ["*", "custom_plan", "custom_tags", "custom_a"],
+    }
 
 
 def test_keys_types_and_frequent_values_of_metadata() -> None:

@@ -49,6 +49,13 @@ METADATA = {
     "backup_email": "b@sentinel.example",
     "contact": "c@sentinel.example",
     "device": {"os": "linux", "seen": ["192.0.2.77"]},
+    "phone": "+49-phone-sentinel",
+    "birthday": "1990-sentinel",
+    "iban": "DE-iban-sentinel",
+    "street": "street-sentinel 5",
+    "latitude": 52.5251337,
+    "token": "token-sentinel",
+    "vip_phone_ok": "listed-sentinel",
 }
 NEVER_SENT = {
     EMAIL,
@@ -62,6 +69,12 @@ NEVER_SENT = {
     "b@sentinel.example",
     "c@sentinel.example",
     "192.0.2.77",
+    "+49-phone-sentinel",
+    "1990-sentinel",
+    "DE-iban-sentinel",
+    "street-sentinel",
+    "52.5251337",
+    "token-sentinel",
 }
 
 BADGE = Attribute(
@@ -91,6 +104,7 @@ def launchdarkly(settings: Settings) -> Iterator[LaunchDarklyServer]:
             "RAISE_INVALID_ATTRIBUTES": False,
             "ATTRIBUTES": [f"{HERE}.BADGE"],
             "PRIVATE_ATTRIBUTES": ["email", "name"],
+            "LAUNCHDARKLY_ATTRIBUTES": ["*", "custom_plan", "custom_vip_phone_ok"],
         }
         yield server
 
@@ -130,7 +144,8 @@ class TestEvents:
         kinds = {event["kind"] for event in launchdarkly.events()}
         assert kinds == {"index", "feature", "debug", "summary", "custom", "identify"}
         logged = "".join(caplog.messages) + caplog.text
-        assert "paid-sentinel" in text  # what is public was told
+        assert "paid-sentinel" in text, "metadata that is listed"
+        assert "listed-sentinel" in text, "whatever its name"
         assert '"badged"' in text  # the segment that rests on a withheld attribute
         for value in {*NEVER_SENT, "x@sentinel.example"}:
             assert value not in text
@@ -361,31 +376,18 @@ class TestWhatIsSent:
         found = resolve(ada)
         assert "badged" in found.segments
         assert found.context.get("badge") is None
-        assert set(found.withheld) == {
-            "badge",
-            "custom_last_ip",
-            "custom_origin",
-            "custom_v6",
-            "custom_bio",
-            "custom_answer",
-            "custom_device",
-        }
-        assert set(found.context.private_attributes) == {
-            "email",
-            "name",
-            "custom_backup_email",
-            "custom_contact",
-        }
+        named = {"custom_plan", "custom_vip_phone_ok"}
+        assert set(found.withheld) == {"badge"} | {f"custom_{key}" for key in METADATA} - named
+        assert set(found.context.private_attributes) == {"email", "name"}
 
     def test_a_list_names_what_may_be_sent_and_lets_metadata_through(
         self, launchdarkly: LaunchDarklyServer, ada: User, settings: Settings
     ) -> None:
-        narrow(settings, "*", "custom_bio", "custom_contact", "badge")
+        narrow(settings, "*", "custom_bio", "badge")
         found = resolve(ada).context
         assert found.get("custom_bio") == "bio-sentinel"
         assert found.get("custom_last_ip") is None
         assert found.get("badge") is None  # the catalogue wins
-        assert "custom_contact" in found.private_attributes
         narrow(settings, "custom_bio")
         only = resolve(ada).context.to_dict()
         assert set(only) == {"kind", "key", "custom_bio"}
@@ -417,46 +419,31 @@ class TestWhatIsSent:
         assert found.degraded == (Degradation.NO_SUCH_USER,), "nothing was dropped"
 
 
-METADATA_CASES = [
-    ("role", "admin", Privacy.PUBLIC),
-    ("plan", "paid", Privacy.PUBLIC),
-    ("seats", 3, Privacy.PUBLIC),
-    ("country", "United States of America", Privacy.PUBLIC),
-    ("app", "2.10.1", Privacy.PUBLIC),
-    ("zip", "12345", Privacy.PUBLIC),
-    ("membership", "gold", Privacy.PUBLIC),
-    ("since", "2026-05-06T07:08:09Z", Privacy.PUBLIC),
-    ("mac", "aa:bb:cc:dd:ee:ff", Privacy.PUBLIC),
-    ("symbol", "std::vector", Privacy.PUBLIC),
-    ("address", {"city": "Paris"}, Privacy.PUBLIC),
-    ("exactly", "x" * 64, Privacy.PUBLIC),
-    ("longer", "x" * 65, Privacy.WITHHELD),
-    ("words", "one two three four five", Privacy.WITHHELD),
-    ("lines", "one\ntwo", Privacy.WITHHELD),
-    ("ip", True, Privacy.WITHHELD),
-    ("lastIP", "hidden", Privacy.WITHHELD),
-    ("client-ip", "hidden", Privacy.WITHHELD),
-    ("IPAddress", "hidden", Privacy.WITHHELD),
-    ("notes", 3, Privacy.WITHHELD),
-    ("where", "10.0.0.1:8080", Privacy.WITHHELD),
-    ("where", "[::1]:80", Privacy.WITHHELD),
-    ("where", "fe80::1%eth0", Privacy.WITHHELD),
-    ("where", "010.001.000.001", Privacy.WITHHELD),
-    ("where", ["ok", {"deep": ["10.1.2.3"]}], Privacy.WITHHELD),
-    ("where", {"10.1.2.3": 5}, Privacy.WITHHELD),
-    ("where", {"ip": None}, Privacy.WITHHELD),
-    ("10.1.2.3", 1, Privacy.WITHHELD),
-    ("email", "nobody", Privacy.PRIVATE),
-    ("who", "ada@agpt.co", Privacy.PRIVATE),
-    ("who", ["ok", {"mail": 3}], Privacy.PRIVATE),
-]
-
-
-@pytest.mark.parametrize(("key", "value", "expected"), METADATA_CASES)
-def test_metadata(key: str, value: Any, expected: Privacy) -> None:
-    assert privacy_of(f"custom_{key}", value) is expected
-
-
-def test_other_names_are_public_by_default() -> None:
-    assert privacy_of("cart_ip", "10.1.2.3") is Privacy.PUBLIC
-    assert privacy_of("email", "x") is Privacy.PRIVATE
+@pytest.mark.parametrize(
+    ("listed", "name", "expected"),
+    [
+        (["*"], "custom_plan", Privacy.WITHHELD),
+        (["*"], "custom_anything", Privacy.WITHHELD),
+        (["*", "custom_plan"], "custom_plan", Privacy.PUBLIC),
+        (["*", "custom_plan"], "custom_planet", Privacy.WITHHELD),
+        (["custom_plan"], "custom_plan", Privacy.PUBLIC),
+        (["custom_plan"], "role", Privacy.WITHHELD),
+        (["*", "custom_email"], "custom_email", Privacy.PRIVATE),
+        (["*"], "cart_ip", Privacy.PUBLIC),
+        (["*"], "email", Privacy.PRIVATE),
+        (["*", "badge"], "badge", Privacy.WITHHELD),
+        (["segments"], "segment", Privacy.PUBLIC),
+        ([], "key", Privacy.PUBLIC),
+    ],
+)
+def test_what_a_list_lets_through(
+    settings: Settings, listed: list[str], name: str, expected: Privacy
+) -> None:
+    settings.FEATUREFLAGS = {
+        **settings.FEATUREFLAGS,
+        "LAUNCHDARKLY_ATTRIBUTES": listed,
+        "PRIVATE_ATTRIBUTES": ["email", "name", "custom_email"],
+        "ATTRIBUTES": [f"{HERE}.BADGE"],
+    }
+    assert privacy_of(name) is expected
+    assert privacy_of(name) is expected, "from memory"
