@@ -36,6 +36,14 @@ FEATUREFLAGS = {
     **FEATUREFLAGS,
     "RAISE_INVALID_ATTRIBUTES": True,
     "SEND_EVENTS": False,
+    # The metadata of the tests' people; what is withheld has tests of its own.
+    "LAUNCHDARKLY_ATTRIBUTES": [
+        "*",
+        "custom_role",
+        "custom_plan",
+        "custom_country",
+        "custom_segments",
+    ],
     "SPARE_URL": "",
     # No test may depend on how fast the machine is.
     "IMPACT_SECONDS": 60.0,
