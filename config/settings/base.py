@@ -161,7 +161,7 @@ FEATUREFLAGS = {
     "PRIVATE_ATTRIBUTES": env.list("LAUNCHDARKLY_PRIVATE_ATTRIBUTES", default=["email", "name"]),
     # What is sent at all: all that the catalogue allows, and of the metadata what is named here.
     "LAUNCHDARKLY_ATTRIBUTES": env.list(
-        "LAUNCHDARKLY_ATTRIBUTES", default=["*", "custom_plan", "custom_country"]
+        "LAUNCHDARKLY_ATTRIBUTES", default=["*", "custom_role", "custom_plan", "custom_country"]
     ),
     "SEGMENTS_AS": env.str("LAUNCHDARKLY_SEGMENTS_AS", default="both"),
     # In development an attribute that is not JSON raises; in production it is dropped and counted.

@@ -16,8 +16,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from featureflags.core.i18n import gettext
-from featureflags.inspection.clauses import PATH, is_about_segments, launchdarkly_segments, path_of
+from featureflags.inspection.clauses import PATH, is_about_segments, path_of
 from featureflags.inspection.flag_parsing import FlagView, RawData, RuleView, flags, segments
+from featureflags.inspection.flags_using_attribute import named_segments_of, root_of
 from featureflags.inspection.rollouts import Serving
 from featureflags.segments.definitions import SEGMENT_MATCH, Clause
 from featureflags.segments.formatting import words
@@ -46,7 +47,7 @@ def find_traps(
     """
     found: list[Trap] = []
     theirs = {segment.key: segment for segment in segments(data)}
-    named = {key: _named(segment.rules) for key, segment in theirs.items()}
+    named = {key: named_segments_of(segment.rules) for key, segment in theirs.items()}
     seen: set[str] = set()
     for flag in flags(data):
         problems = [
@@ -55,24 +56,13 @@ def find_traps(
                 flag, is_indivisible, lambda name: is_withheld(name) or may_be_missing(name)
             ),
         ]
-        used = reachable(lambda key: named.get(key, ()), _named(flag.rules))
+        used = reachable(lambda key: named.get(key, ()), named_segments_of(flag.rules))
         for key in sorted((used & theirs.keys()) - seen):
             whose = gettext(" of LaunchDarkly's segment “%(key)s”") % {"key": key}
             problems += [f"{each}{whose}" for each in _in_rules(theirs[key].rules, is_withheld)]
         seen |= used
         found += [Trap(flag=flag.key, words=each) for each in problems]
     return found
-
-
-def _named(rules: tuple[RuleView, ...]) -> list[str]:
-    """LaunchDarkly's segments that these rules ask for."""
-    return [
-        key
-        for rule in rules
-        for clause in rule.clauses
-        if clause.op == SEGMENT_MATCH
-        for key in launchdarkly_segments(clause)
-    ]
 
 
 def _in_rules(rules: tuple[RuleView, ...], is_withheld: Names) -> Iterator[str]:
@@ -113,7 +103,7 @@ def _in_rollouts(flag: FlagView, is_indivisible: Names, may_be_missing: Names) -
         if serving is None or not serving.shares:
             continue
         shown = {"bucket_by": serving.bucket_by, "words": serving.words, "name": name}
-        if is_indivisible(_root(serving.bucket_by)):
+        if is_indivisible(root_of(serving.bucket_by)):
             yield (
                 gettext(
                     "gives everybody the first variation, since LaunchDarkly cannot hash"
@@ -121,7 +111,7 @@ def _in_rollouts(flag: FlagView, is_indivisible: Names, may_be_missing: Names) -
                 )
                 % shown
             )
-        elif may_be_missing(_root(serving.bucket_by)):
+        elif may_be_missing(root_of(serving.bucket_by)):
             yield (
                 gettext(
                     "gives everybody who lacks %(bucket_by)s the first variation, and a page and a"
@@ -129,7 +119,3 @@ def _in_rollouts(flag: FlagView, is_indivisible: Names, may_be_missing: Names) -
                 )
                 % shown
             )
-
-
-def _root(attribute: str) -> str:
-    return attribute.lstrip("/").split("/", 1)[0]

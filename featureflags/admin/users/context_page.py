@@ -41,6 +41,7 @@ from featureflags.evaluation.resolve import resolve
 from featureflags.flags.declared import declared_flags
 from featureflags.inspection.deciding_rule import decision
 from featureflags.inspection.flag_parsing import Raw
+from featureflags.inspection.flags_using_attribute import flags_by_attribute
 from featureflags.launchdarkly.client import feature_store
 from featureflags.models import Segment
 from featureflags.segments.formatting import show
@@ -64,6 +65,8 @@ class AttributeRow:
     value: str
     """Empty if it is withheld."""
     privacy: str
+    wanted_by: tuple[str, ...] = ()
+    """Withheld all the same: the flags that ask LaunchDarkly for it. Their rules match nobody."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,7 +113,7 @@ def user_page(request: HttpRequest, key: uuid.UUID, *, site: AdminSite) -> HttpR
     with looking(), unit_of_work():
         found = resolve(user)
         flags = all_flags(user)
-        raw = feature_store().raw()["flags"]
+        raw = feature_store().raw()
         changes = _changes(user, flags)
     page = _Page(user=user, wanted=wanted.lower(), may_explain=may_see(request, SEGMENT))
     inside, outside = page.segments(found.segments)
@@ -127,16 +130,16 @@ def user_page(request: HttpRequest, key: uuid.UUID, *, site: AdminSite) -> HttpR
         query=wanted,
         inside=inside,
         outside=outside,
-        flags=page.flags(flags, raw, found.segments),
+        flags=page.flags(flags, raw["flags"], found.segments),
         changes=changes,
-        **_context(found),
+        **_context(found, flags_by_attribute(raw)),
     )
 
 
-def _context(found: UserContext) -> dict[str, Any]:
+def _context(found: UserContext, wanted_by: Mapping[str, tuple[str, ...]]) -> dict[str, Any]:
     context = found.context.to_dict()
     return {
-        "attributes": attribute_rows(context, found.withheld),
+        "attributes": attribute_rows(context, found.withheld, wanted_by),
         "context_json": pretty_json(context),
         "withheld": found.withheld,
         "degraded": [degradation_in_words(reason) for reason in found.degraded],
@@ -144,8 +147,15 @@ def _context(found: UserContext) -> dict[str, Any]:
     }
 
 
-def attribute_rows(context: Mapping[str, Any], withheld: tuple[str, ...]) -> list[AttributeRow]:
-    """The attributes of a context (as its dictionary), then the withheld ones by name."""
+def attribute_rows(
+    context: Mapping[str, Any],
+    withheld: tuple[str, ...],
+    wanted_by: Mapping[str, tuple[str, ...]],
+) -> list[AttributeRow]:
+    """The attributes of a context (as its dictionary), then the withheld ones by name.
+
+    `wanted_by`: the flags that ask for an attribute, by its name.
+    """
     private = set(context.get("_meta", {}).get("privateAttributes", ()))
     sent = [
         AttributeRow(
@@ -158,7 +168,13 @@ def attribute_rows(context: Mapping[str, Any], withheld: tuple[str, ...]) -> lis
         if name not in NOT_ATTRIBUTES
     ]
     kept = [
-        AttributeRow(name=name, label=_label(name), value="", privacy="withheld")
+        AttributeRow(
+            name=name,
+            label=_label(name),
+            value="",
+            privacy="withheld",
+            wanted_by=wanted_by.get(name, ()),
+        )
         for name in sorted(withheld)
     ]
     return [*sent, *kept]

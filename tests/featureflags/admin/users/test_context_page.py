@@ -21,6 +21,7 @@ from pytest_django.fixtures import Settings
 
 from tests.factories import SegmentFactory, SegmentMemberFactory, UserFactory, clause, rule
 from tests.services.flag_json import boolean_flag, segment_rule
+from tests.services.flag_json import clause as clause_of
 from tests.services.flag_json import rule as rule_of
 from users.models import User
 
@@ -92,6 +93,24 @@ def test_what_is_withheld_is_named_and_its_value_is_not_shown(
     page = response.content.decode()
     assert "custom_last_ip" in page
     assert "203.0.113.9" not in page
+
+
+def test_what_is_withheld_and_asked_for_by_a_flag_names_the_flag(
+    staff: Client, flag_file: FlagFile
+) -> None:
+    flag_file(
+        boolean_flag("calls", rules=[rule_of(clause_of("custom_phone", "exists", True))]),
+        boolean_flag("paid", rules=[rule_of(clause_of("custom_plan", "in", "pro"))]),
+    )
+    user = UserFactory.create(metadata={"phone": "+49 1", "bio": "x", "plan": "pro"})
+    response = staff.get(address(user))
+    withheld = {
+        row.name: row.wanted_by
+        for row in response.context["attributes"]
+        if row.privacy == "withheld"
+    }
+    assert withheld == {"custom_bio": (), "custom_phone": ("calls",)}
+    assert "Rules that ask for it match nobody, in: calls" in response.content.decode()
 
 
 def test_private_attributes_are_marked(staff: Client, flag_file: FlagFile) -> None:
