@@ -31,7 +31,6 @@ from featureflags.admin.segments.used_by_flags import used_by_in_words
 from featureflags.admin.urls import page_urls
 from featureflags.core.uncached import fresh_rows
 from featureflags.models import Segment
-from featureflags.models.validation import find_warnings
 
 PRECEDENCE = gettext_lazy(
     "A user is in the segment if all conditions of any rule hold. Users who are included by name are"
@@ -147,5 +146,5 @@ class SegmentAdmin(SavingSegmentAdmin, DeletingSegmentAdmin):
         return used_by_in_words(segment.key)
 
     def _warn(self, request: HttpRequest, segment: Segment) -> None:
-        for problem in find_warnings(segment.rules):
+        for problem in segment.stored_rules().checked.warnings():
             self.message_user(request, str(problem), messages.WARNING)

@@ -11,7 +11,6 @@ from rest_framework import serializers
 from featureflags.api.concurrency import LONGEST_NOTE, ConfirmField
 from featureflags.models import Segment, SegmentMember
 from featureflags.models.stored_forms import in_stored_form
-from featureflags.models.validation import find_warnings
 from featureflags.segments.definitions import Problem
 from users.api.strict import StrictCharField, StrictModelSerializer
 from users.models import User
@@ -114,7 +113,7 @@ class SegmentSerializer(StrictModelSerializer[Segment]):
         return [str(remark) for remark in self._remarks]
 
     def get_warnings(self, segment: Segment) -> list[str]:
-        return [str(warning) for warning in find_warnings(segment.rules)]
+        return [str(warning) for warning in segment.stored_rules().checked.warnings()]
 
 
 class MemberSerializer(StrictModelSerializer[SegmentMember]):

@@ -14,7 +14,6 @@ wait for a server that is stopped: the kernel goes on acknowledging.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -60,11 +59,7 @@ class Budget:
         self.database_seconds = _DATABASE[purpose](self._settings)
         """For each query, and for a connection."""
         self.redis_seconds = _REDIS[purpose](self._settings)
-        """For all calls together: what was waited is taken off."""
-
-    def spend_redis(self, began: float) -> None:
-        """Take off what was waited for Redis since `began` (monotonic seconds)."""
-        self.redis_seconds = max(0.0, self.redis_seconds - (time.monotonic() - began))
+        """For all calls together: each takes off what it has waited, also below zero."""
 
 
 _DATABASE: dict[Purpose, Callable[[FeatureFlagsSettings], float]] = {

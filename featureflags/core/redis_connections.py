@@ -54,7 +54,7 @@ class _Deadlines(AbstractConnection):
         finally:
             self.is_probe = False
             if budget is not None:
-                budget.spend_redis(began)
+                budget.redis_seconds -= time.monotonic() - began
         if REDIS.outage is not None:
             REDIS.answered()
         return answer
@@ -80,7 +80,7 @@ class _Deadlines(AbstractConnection):
         finally:
             self.socket_connect_timeout = seconds
             if budget is not None:
-                budget.spend_redis(began)
+                budget.redis_seconds -= time.monotonic() - began
 
     def _ask(self) -> None:
         if REDIS.outage is not None and not self.is_probe and REDIS.is_silent:

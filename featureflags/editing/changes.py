@@ -96,9 +96,12 @@ class Change:
         return any(one.moves for one in self.members.values())
 
     @property
-    def is_inactive(self) -> bool:
-        """True if the segment has no users, neither before nor after."""
-        return not any(state is not None and state.is_active for state in (self.before, self.after))
+    def moves_users(self) -> bool:
+        """True if users can enter or leave: an inactive segment has none, before and after."""
+        is_active = any(
+            state is not None and state.is_active for state in (self.before, self.after)
+        )
+        return is_active and (self.moves_by_rules or self.moves_by_name)
 
     @property
     def disappears(self) -> bool:

@@ -19,7 +19,7 @@ from featureflags.audience.impact import Impact
 from featureflags.core.conf import app_settings
 from featureflags.editing.changes import Change
 from featureflags.editing.moved_users import impact_of_change
-from featureflags.inspection.flags_using_segment import uses_of_each
+from featureflags.inspection.flags_using_segment import Use, uses_of_each
 from featureflags.launchdarkly.client import feature_store, has_flags, looking
 from featureflags.models import segment_graph
 from featureflags.models.changesets import Moved
@@ -44,11 +44,21 @@ class Reason(StrEnum):
 class FlagUse:
     """One way in which a flag uses the segment."""
 
-    flag: str
-    live: bool
-    words: str
+    use: Use
     through: str = ""
     """The segment that the flag names, if that is another one whose rules name this one."""
+
+    @property
+    def flag(self) -> str:
+        return self.use.flag
+
+    @property
+    def live(self) -> bool:
+        return self.use.live
+
+    @property
+    def words(self) -> str:
+        return self.use.words
 
     def to_dict(self) -> dict[str, Any]:
         return {
@@ -65,10 +75,11 @@ class Examination:
 
     change: Change
     impact: Impact
-    uses: tuple[FlagUse, ...]
-    flags_known: bool
+    uses: tuple[FlagUse, ...] = ()
+    """Not looked up, and empty, for a change that moves nobody, such as another name."""
+    flags_known: bool = True
     """False: LaunchDarkly has not sent any flags, so that their use of the segment is unknown."""
-    reasons: tuple[Reason, ...]
+    reasons: tuple[Reason, ...] = ()
 
     @property
     def key(self) -> str:
@@ -109,6 +120,8 @@ def examine(
     if impact is None:
         seconds = app_settings().impact_seconds if seconds is None else seconds
         impact = impact_of_change(change, seconds=seconds)
+    if not (change.moves_users or change.disappears):
+        return Examination(change=change, impact=impact)
     found = flag_uses(change.key)
     uses = tuple(found or ())
     reasons = tuple(_reasons(change, impact, uses, flags_known=found is not None))
@@ -122,7 +135,7 @@ def _reasons(
 ) -> Iterator[Reason]:
     if change.disappears and (uses or not flags_known):
         yield Reason.DISAPPEARS
-    if not (change.moves_by_rules or change.moves_by_name) or change.is_inactive:
+    if not change.moves_users:
         return
     if _moves_many(change, impact):
         yield Reason.MANY
@@ -158,12 +171,7 @@ def flag_uses(key: str) -> list[FlagUse] | None:
         data = feature_store().raw()
     users_of_key = reachable(_named_by(segment_graph()), [key])
     found = [
-        FlagUse(
-            flag=use.flag,
-            live=use.live,
-            words=use.words,
-            through="" if segment == key else segment,
-        )
+        FlagUse(use=use, through="" if segment == key else segment)
         for segment, uses in uses_of_each([key, *sorted(users_of_key - {key})], data).items()
         for use in uses
     ]

@@ -69,19 +69,19 @@ def impact_of_change(change: Change, *, seconds: float) -> Impact:
             key=change.key, users=NOBODY, matching=NOBODY, entering=NOBODY, leaving=NOBODY
         )
     old, new = _members(change)
-    before = _ruleset_before(change, old)
-    after = SegmentDefinition(key=change.key)
-    if change.after is not None:
-        after = document_of(change.after, new).in_force
+    document = None if change.after is None else document_of(change.after, new)
+    before = _ruleset_before(change, old, document)
+    after = SegmentDefinition(key=change.key) if document is None else document.in_force
     if change.moves_by_rules:
         return impact_of(after, before=before, seconds=seconds)
     return impact_on(after, [str(user) for user in change.members], before=before)
 
 
-def _ruleset_before(change: Change, members: Mapping[str, MemberState]) -> Ruleset:
+def _ruleset_before(
+    change: Change, members: Mapping[str, MemberState], after: SegmentDocument | None
+) -> Ruleset:
     """The segment before the change, with the segments that its rules name before or after."""
     before = None if change.before is None else document_of(change.before, members)
-    after = None if change.after is None else document_of(change.after)
     documents = _named_segments([one for one in (before, after) if one is not None])
     documents.pop(change.key, None)
     if before is not None:

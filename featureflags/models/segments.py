@@ -8,6 +8,7 @@ that is refused leaves the version as it was.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Sequence
 from typing import Any
@@ -24,10 +25,9 @@ from featureflags.core.uncached import fresh_rows
 from featureflags.models.changesets import MemberState, Place, SegmentState, open_changeset
 from featureflags.models.history import HistoryEntry
 from featureflags.models.querysets import MemberQuerySet, SegmentQuerySet
-from featureflags.models.stored_forms import in_stored_form
-from featureflags.models.validation import Graph, find_problems
+from featureflags.models.validation import Graph, StoredRules, store
 from featureflags.models.versions import RulesetVersion
-from featureflags.segments.definitions import Problem
+from featureflags.segments.definitions import SEGMENT_MATCH, Problem
 from featureflags.segments.parsing import load_rules
 from featureflags.segments.references import references
 from users.models import User
@@ -109,8 +109,9 @@ class Segment(models.Model):
             errors["key"] = [
                 str(_("The key cannot change: LaunchDarkly rules name “%s”.") % stored)
             ]
-        self.rules, _remarks = in_stored_form(self.rules)
-        problems = find_problems(self.key, self.rules, segment_graph(without=self.pk))
+        stored_rules = self.stored_rules()
+        self.rules = stored_rules.raw
+        problems = stored_rules.checked.problems_of(self.key, segment_graph(without=self.pk))
         if problems:
             errors["rules"] = [RuleProblem(problem) for problem in problems]
         if errors:
@@ -154,6 +155,13 @@ class Segment(models.Model):
             rules=self.rules,
             version=self.version,
         )
+
+    def stored_rules(self) -> StoredRules:
+        """The rules as they are saved, parsed and checked: once, until they change."""
+        found: StoredRules | None = self.__dict__.get("_stored_rules")
+        if found is None or not found.are(self.rules):
+            found = self.__dict__["_stored_rules"] = store(self.rules)
+        return found
 
     def stored_state(self) -> SegmentState | None:
         """The row as it is in the database now, never from a cache: one query."""
@@ -257,4 +265,11 @@ def segment_graph(*, without: int | None = None) -> Graph:
     segments = Segment.objects.all() if without is None else Segment.objects.exclude(pk=without)
     with fresh_rows():
         rows = list(segments.values_list("key", "rules"))
-    return {key: references(load_rules(rules)[0]) for key, rules in rows}
+    return {key: _named_by(rules) for key, rules in rows}
+
+
+def _named_by(rules: Any) -> frozenset[str]:
+    # Parsing costs more than looking whether there is anything to find, which is rare.
+    if SEGMENT_MATCH not in json.dumps(rules):
+        return frozenset()
+    return references(load_rules(rules)[0])

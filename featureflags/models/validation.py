@@ -5,14 +5,22 @@ It knows the catalogue, but no model: the graph of all other segments is passed 
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from django.utils.translation import gettext
 
 from featureflags.contexts.attributes import is_user_writable, type_of
-from featureflags.models.stored_forms import DOMAIN, lower_case_attribute, stored_form
+from featureflags.core.types import JSONValue
+from featureflags.models.stored_forms import (
+    DOMAIN,
+    in_stored_form,
+    lower_case_attribute,
+    stored_form,
+)
 from featureflags.segments.attribute_types import check_types
-from featureflags.segments.definitions import InvalidDefinition, Problem, Rule
+from featureflags.segments.definitions import SEGMENT_MATCH, InvalidDefinition, Problem, Rule
 from featureflags.segments.formatting import show
 from featureflags.segments.parsing import parse_rules
 from featureflags.segments.references import attribute_path, find_cycle, reachable, references
@@ -32,42 +40,94 @@ _COMES_FIRST: Mapping[str, tuple[str, ...]] = {
 """Problems by their codes, and those of the same condition that they follow from."""
 
 
-def find_problems(key: str, raw_rules: object, others: Graph) -> list[Problem]:
-    """All problems of these rules as those of segment `key`; empty if they may be saved.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckedRules:
+    """Rules, parsed and checked once, for all that is asked of them in one save."""
 
-    For a condition that is incomplete, only the first missing part is a problem.
-    """
+    rules: tuple[Rule, ...]
+    """Empty if they could not be parsed."""
+    problems: tuple[Problem, ...]
+    """What is wrong with the rules by themselves."""
+    is_parsed: bool
+
+    def problems_of(self, key: str, others: Graph) -> list[Problem]:
+        """All problems of these rules as those of segment `key`; empty if they may be saved."""
+        problems = [*self.problems]
+        if self.is_parsed:
+            problems += _unknown_segments(key, self.rules, others)
+        if not problems:
+            problems += _cycle(key, self.rules, others)
+        return problems
+
+    def warnings(self) -> list[Problem]:
+        """Rules that test only what anybody can type at sign-up, and nothing that was verified."""
+        return [
+            Problem(
+                code="unverified",
+                rule=number,
+                message=gettext(
+                    "it tests only what users write themselves. Add the condition"
+                    " “E-mail verified is true” before it grants anything."
+                ),
+            )
+            for number, rule in enumerate(self.rules, start=1)
+            if _is_user_written(rule)
+        ]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredRules:
+    """Rules in the form in which they are saved."""
+
+    raw: JSONValue
+    checked: CheckedRules
+    remarks: tuple[Problem, ...]
+    """On each value that was changed for that form."""
+    _text: str | None
+
+    def are(self, raw: object) -> bool:
+        """True if these rules are the same JSON; as text, True and 1 stay apart."""
+        return self._text is not None and self._text == _as_text(raw)
+
+
+def store(raw_rules: object) -> StoredRules:
+    """Rules as they are to be saved, checked; valid or not."""
+    raw, remarks = in_stored_form(raw_rules)
+    return StoredRules(
+        raw=raw, checked=check_rules(raw), remarks=tuple(remarks), _text=_as_text(raw)
+    )
+
+
+def check_rules(raw_rules: object) -> CheckedRules:
+    """Parse and check rules. For a condition that is incomplete, only the first missing part is a
+    problem."""
     try:
         rules = parse_rules(raw_rules)
     except InvalidDefinition as error:
-        return _without_what_follows(error.problems)
+        problems = _without_what_follows(error.problems)
+        return CheckedRules(rules=(), problems=tuple(problems), is_parsed=False)
     problems = check_types(rules, type_of)
     problems += _never_stored(rules)
     problems += _too_many_values(rules)
-    problems += _unknown_segments(key, rules, others)
-    if not problems:
-        problems += _cycle(key, rules, others)
-    return problems
+    return CheckedRules(rules=rules, problems=tuple(problems), is_parsed=True)
+
+
+def find_problems(key: str, raw_rules: object, others: Graph) -> list[Problem]:
+    """As `CheckedRules.problems_of`, for rules that are asked about once."""
+    return check_rules(raw_rules).problems_of(key, others)
 
 
 def find_warnings(raw_rules: object) -> list[Problem]:
-    """Rules that test only what anybody can type at sign-up, and nothing that was verified."""
+    """As `CheckedRules.warnings`, for rules that are asked about once."""
+    return check_rules(raw_rules).warnings()
+
+
+def _as_text(raw: object) -> str | None:
+    """None for what is not JSON, or nests without end."""
     try:
-        rules = parse_rules(raw_rules)
-    except InvalidDefinition:
-        return []
-    return [
-        Problem(
-            code="unverified",
-            rule=number,
-            message=gettext(
-                "it tests only what users write themselves. Add the condition"
-                " “E-mail verified is true” before it grants anything."
-            ),
-        )
-        for number, rule in enumerate(rules, start=1)
-        if _is_user_written(rule)
-    ]
+        return json.dumps(raw)
+    except (TypeError, ValueError, RecursionError):
+        return None
 
 
 def _without_what_follows(problems: Sequence[Problem]) -> list[Problem]:
@@ -150,13 +210,17 @@ def _unknown_segments(key: str, rules: tuple[Rule, ...], others: Graph) -> list[
         )
         for number, rule in enumerate(rules, start=1)
         for position, clause in enumerate(rule.clauses, start=1)
+        if clause.op == SEGMENT_MATCH
         for name in sorted(references([Rule(clauses=(clause,))]))
         if name != key and name not in others
     ]
 
 
 def _cycle(key: str, rules: tuple[Rule, ...], others: Graph) -> list[Problem]:
-    graph = {**others, key: references(rules)}
+    named = references(rules)
+    if not named:
+        return []
+    graph = {**others, key: named}
     # A cycle among segments that this one does not use is not its problem.
     below = reachable(lambda name: graph.get(name, ()), [key])
     cycle = find_cycle({name: graph[name] for name in below & graph.keys()})

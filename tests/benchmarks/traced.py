@@ -18,6 +18,7 @@ import django
 django.setup()
 
 # ruff: noqa: E402 - models can be imported only now
+from celery import current_app
 from django.conf import settings
 from django.core.management import call_command
 from django.test import Client, RequestFactory, override_settings
@@ -26,7 +27,7 @@ from django.urls import reverse
 from featureflags import evaluation
 from featureflags.cache.unit_of_work import unit_of_work
 from featureflags.models import Segment
-from featureflags.tasks import warm_range
+from featureflags.tasks import count_changed_segments, warm_range
 from featureflags.warming.runs import begin
 from featureflags.warming.scope import Scope
 from tests.services.flag_json import boolean_flag, segment_rule
@@ -126,27 +127,44 @@ def checks(user: User) -> dict[str, Way]:
     return found
 
 
-def segment_saved(admin: User) -> Way:
+def segment_saved(admin: User, key: str, **changes: object) -> Way:
     """The form of a segment, posted by an administrator."""
-    segment = Segment.objects.get(key="employee")
+    segment = Segment.objects.get(key=key)
     client = Client(headers={"host": "localhost"})
     client.force_login(admin)
     form = {
         "key": segment.key,
-        "name": "Employees",
+        "name": segment.name,
         "description": "",
         "is_active": "on",
         "rules": json.dumps(segment.rules),
         "version": segment.version,
         "_save": "Save",
+        **changes,
     }
     url = reverse("admin:featureflags_segment_change", args=[segment.pk])
     client.get(url)
     answers: list[Any] = []
-    way = trace(lambda: answers.append(client.post(url, form)))
+    with queued_tasks():
+        way = trace(lambda: answers.append(client.post(url, form)))
     if answers[0].status_code != 302:
         raise SystemExit(f"the segment was not saved: {answers[0].status_code}")
     return way
+
+
+@contextmanager
+def queued_tasks() -> Iterator[None]:
+    """Tasks go into a queue, as where a worker runs: what it does then is a journey of its own."""
+    current_app.conf.task_always_eager = False
+    try:
+        yield
+    finally:
+        current_app.conf.task_always_eager = True
+
+
+def sizes_counted() -> Way:
+    """What the worker does after a segment was saved: it counts who is in it now."""
+    return trace(count_changed_segments.apply)
 
 
 def warmed_up() -> Way:
@@ -159,14 +177,18 @@ def journeys() -> dict[str, Way]:
     """By name."""
     domain = {"attribute": "email_domain", "op": "in", "values": ["agpt.co"]}
     Segment.objects.all().delete()
-    Segment.objects.create(key="employee", name="employee", rules=[{"clauses": [domain]}])
+    for name in ("employee", "tester"):
+        Segment.objects.create(key=name, name=name, rules=[{"clauses": [domain]}])
     user = find_user(str(User.objects.create_user("ada@agpt.co", name="Ada").pk))
     admin = User.objects.create_superuser("root@agpt.co", "secret")
     if user is None:
         raise SystemExit("there is no user")
     with flags():
         found = checks(user)
-        found["a segment saved in the admin"] = segment_saved(admin)
+        found["a segment saved in the admin"] = segment_saved(admin, "employee", name="Employees")
+        rules = json.dumps([{"clauses": [{**domain, "values": ["agpt.co", "example.com"]}]}])
+        found["rules saved in the admin"] = segment_saved(admin, "tester", rules=rules)
+        found["its size counted by Celery"] = sizes_counted()
         found["a warm-up by Celery"] = warmed_up()
     return found
 

@@ -26,7 +26,6 @@ from featureflags.admin.shared.guarded_admin import GuardedModelAdmin
 from featureflags.admin.shared.pages import Link, change_link, segments_link
 from featureflags.editing import change_to
 from featureflags.models import Segment
-from featureflags.models.stored_forms import in_stored_form
 
 HELD: Final = "_held"
 HOLDS: Final = (BACK, TAKE, HELD)
@@ -98,7 +97,7 @@ class SavingSegmentAdmin(GuardedModelAdmin[Segment]):
                 refuse_stale(wanted.state, wanted.before, int(based_on))
             wanted = replace(wanted, expected_version=wanted.before.version)
         write(request, wanted, row=obj, note=form.cleaned_data.get(NOTE, ""))
-        for remark in in_stored_form(form.cleaned_data.get("rules"))[1]:
+        for remark in obj.stored_rules().remarks:
             self.message_user(request, str(remark), messages.WARNING)
 
     def changeform_view(

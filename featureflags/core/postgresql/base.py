@@ -45,7 +45,8 @@ class DeadlineConnection(psycopg.Connection[Any]):
         seconds = timeout if timeout is not None else _seconds(ping=self.ping)
         if seconds is None:
             return super().wait(gen, interval)
-        if not DATABASE.may_ask():
+        # Nearly always there is no outage: then nothing is asked of the breaker.
+        if DATABASE.outage is not None and not DATABASE.may_ask():
             self.pgconn.finish()
             raise _silent()
         try:
@@ -57,7 +58,8 @@ class DeadlineConnection(psycopg.Connection[Any]):
             raise errors.OperationalError(
                 f"PostgreSQL gave no answer within {seconds:.2f} s"
             ) from None
-        DATABASE.answered()
+        if DATABASE.outage is not None:
+            DATABASE.answered()
         return found
 
     @classmethod
@@ -113,7 +115,8 @@ def _seconds(*, ping: bool) -> float | None:
     if budget is None:
         return None
     seconds = budget.database_seconds
-    return min(seconds, PING_SECONDS) if ping or DATABASE.is_silent else seconds
+    is_silent = DATABASE.outage is not None and DATABASE.is_silent
+    return min(seconds, PING_SECONDS) if ping or is_silent else seconds
 
 
 def _silent() -> errors.OperationalError:

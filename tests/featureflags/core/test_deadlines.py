@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 import pytest
 from django.core.handlers.asgi import ASGIRequest
 from django.http import HttpRequest, HttpResponse
@@ -83,16 +81,6 @@ def test_the_admin_has_time(admin_client: Client, monkeypatch: pytest.MonkeyPatc
     admin_client.get("/")
     admin_client.get("/api/v1/flags/")
     assert seen[2:] == [Purpose.PAGE, Purpose.FLAG_CHECK] * 2
-
-
-def test_what_was_waited_for_redis_is_taken_off(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(time, "monotonic", lambda: 10.0)
-    with within(Purpose.FLAG_CHECK) as budget:
-        before = budget.redis_seconds
-        budget.spend_redis(began=8.0)
-        assert budget.redis_seconds == before - 2
-        budget.spend_redis(began=-1e6)
-        assert budget.redis_seconds == 0
 
 
 def test_a_budget_within_a_budget_goes_back() -> None:

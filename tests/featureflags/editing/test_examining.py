@@ -151,6 +151,14 @@ class TestFlags:
         assert {use.through for use in found.uses} == {"wider"}
         assert found.reasons == (Reason.FLAGS,)
 
+    def test_they_are_not_looked_up_for_a_change_that_moves_nobody(
+        self, segment: Segment, flag_file: FlagFile
+    ) -> None:
+        flag_file(boolean_flag("checkout", rules=[segment_rule("beta")]))
+        with CaptureQueriesContext(connection) as captured:
+            found = change(segment, name="Other")
+        assert (found.uses, found.reasons, len(captured)) == ((), (), 1)  # the stored row
+
     def test_the_flags_are_unknown_without_launchdarkly(
         self, segment: Segment, settings: Settings
     ) -> None:

@@ -1,11 +1,11 @@
-"""The way of a check through our modules stays a chain: `python -m tests.benchmarks trace` prints it."""
+"""How many of our modules a journey passes: `python -m tests.benchmarks trace` prints the figures."""
 
 from __future__ import annotations
 
 import pytest
 
 from featureflags.models import Segment
-from tests.benchmarks.traced import checks, flags
+from tests.benchmarks.traced import Way, checks, flags, segment_saved, sizes_counted
 from tests.factories import SegmentFactory, UserFactory, clause, rule
 from users.selectors import find_user
 
@@ -19,6 +19,8 @@ MOST_MODULES = {
     "a check by request": 18,  # the user of the request, and the visitor that they were
     "a later check": 6,
 }
+MOST_MODULES_OF_A_SAVE = 58
+MOST_CHANGES_OF_A_SAVE = 290
 
 
 def test_a_warm_check_goes_straight_on() -> None:
@@ -29,9 +31,32 @@ def test_a_warm_check_goes_straight_on() -> None:
     with flags():
         found = checks(user)
     for name, way in found.items():
-        told = "\n".join((name, *way.steps))
-        assert way.modules <= MOST_MODULES[name], told
-        assert way.changes <= MOST_CHANGES, told
-        assert way.most_entries <= MOST_ENTRIES, told
+        steps = "\n".join((name, *way.steps))
+        assert way.modules <= MOST_MODULES[name], steps
+        assert way.changes <= MOST_CHANGES, steps
+        assert way.most_entries <= MOST_ENTRIES, steps
         assert way.calls >= way.modules
     assert found.keys() == MOST_MODULES.keys()
+
+
+def test_a_segment_saved_in_the_admin() -> None:
+    Segment.objects.all().delete()
+    SegmentFactory.create(key="employee", rules=[rule(clause("role", "in", "user"))])
+    admin = UserFactory.create(is_staff=True, is_superuser=True)
+    with flags():
+        way = segment_saved(admin, "employee", name="Employees")
+        counted = sizes_counted()
+    assert Segment.objects.get().name == "Employees"
+    steps = "\n".join(way.steps)
+    assert way.modules <= MOST_MODULES_OF_A_SAVE, steps
+    assert way.changes <= MOST_CHANGES_OF_A_SAVE, steps
+    assert _parsed(way) == 1, steps
+    assert "featureflags/tasks.py: count_changed_segments" not in way.steps
+    assert "featureflags/tasks.py: count_changed_segments" in counted.steps
+
+
+def _parsed(way: Way) -> int:
+    return sum(
+        step.startswith("featureflags/segments/parsing.py") and step.endswith(": _rules")
+        for step in way.steps
+    )

@@ -14,8 +14,9 @@ from pytest_django.fixtures import Settings
 
 from featureflags.cache.compiled_rules import current_ruleset
 from featureflags.evaluation.resolve import resolve
-from featureflags.models import RuleProblem, Segment, SegmentMember
+from featureflags.models import RuleProblem, Segment, SegmentMember, validation
 from featureflags.models.versions import RulesetVersion
+from featureflags.segments.parsing import parse_rules
 from tests.factories import (
     SegmentFactory,
     SegmentMemberFactory,
@@ -93,6 +94,37 @@ class TestValidation:
             segment.save()
         segment.refresh_from_db()
         assert segment.rules == [rule(GOOD)]
+
+    def test_a_save_parses_the_rules_once(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        segment = SegmentFactory.create(key="mine", rules=[rule(GOOD)])
+        parsed: list[object] = []
+        real = parse_rules
+
+        def noted(raw: object) -> object:
+            parsed.append(raw)
+            return real(raw)
+
+        monkeypatch.setattr(validation, "parse_rules", noted)
+        segment.rules = [rule(clause("email", "in", "Mira@agpt.co"))]
+        segment.full_clean()
+        segment.save()
+        assert segment.stored_rules().checked.warnings()
+        assert [remark.code for remark in segment.stored_rules().remarks] == ["stored_form"]
+        assert len(parsed) == 1
+
+    @pytest.mark.parametrize("value", [1, 1.0, "admin "])
+    def test_rules_that_change_in_place_are_checked_again(self, value: object) -> None:
+        segment = SegmentFactory.create(key="mine", rules=[rule(clause("custom_x", "in", True))])
+        segment.rules[0]["clauses"][0]["values"][0] = value
+        segment.save()
+        found = segment.stored_rules().checked.rules[0].clauses[0].values
+        assert [(each, type(each)) for each in found] == [
+            (each, type(each))
+            for each in Segment.objects.get(key="mine").rules[0]["clauses"][0]["values"]
+        ]
+        segment.rules[0]["clauses"][0]["op"] = "is"
+        with pytest.raises(ValidationError, match="unknown operator 'is'"):
+            segment.save()
 
     def test_a_cycle_over_several_segments_is_refused(self) -> None:
         SegmentFactory.create(key="a", rules=[rule(clause("", "segmentMatch", "admin"))])
