@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from celery import Task
 from django.db import transaction
 from django.db.models import Model, QuerySet
 from django.db.models.signals import post_delete, pre_delete, pre_save
@@ -130,10 +129,9 @@ def _count_changed() -> None:
     publish(_task("count_changed_segments"))
 
 
-def _task(name: str) -> Task[..., object]:
+def _task(name: str) -> Any:
     """A task of this app, imported when it is first sent: no start needs what the tasks need."""
-    task: Task[..., object] = import_string(f"featureflags.tasks.{name}")
-    return task
+    return import_string(f"featureflags.tasks.{name}")
 
 
 @receiver(post_delete, sender=Segment)

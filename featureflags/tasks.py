@@ -1,17 +1,17 @@
-"""Celery tasks of this app. `config/settings/schedule.py` says when they run."""
+"""The tasks of this app. `featureflags.core.timetable` says when they run."""
 
 from __future__ import annotations
 
 import logging
 from typing import Any
 
-from celery import Task, current_app, shared_task
 from django.conf import settings
 from django.core.cache import caches
 
 from featureflags.audience import stored_sizes
 from featureflags.cache.backends.file import SharedFileCache
 from featureflags.core.conf import app_settings
+from featureflags.core.publishing import has_broker, publish, shared_task
 from featureflags.inspection import variation_counts
 from featureflags.launchdarkly.rest.client import management_client
 from featureflags.launchdarkly.rest.retries import WHILE_SOMEBODY_WAITS
@@ -87,11 +87,6 @@ def send_due(run: int) -> int:
     return len(numbers)
 
 
-def has_broker() -> bool:
-    """Whether tasks run in workers. Without a broker they run in the process that calls them."""
-    return not current_app.conf.task_always_eager
-
-
 @shared_task
 def sweep_file_caches() -> int:
     """Remove expired files of every cache that keeps files; how many."""
@@ -110,7 +105,7 @@ def count_segments() -> dict[str, Any]:
 
 
 @shared_task(bind=True)
-def count_changed_segments(self: Task[Any, Any]) -> dict[str, Any]:
+def count_changed_segments(self: Any) -> dict[str, Any]:
     """Count the segments that have changed since they were counted.
 
     Without a broker the request that saves a segment waits for this, so it stops after
@@ -124,7 +119,7 @@ def count_changed_segments(self: Task[Any, Any]) -> dict[str, Any]:
 
 
 @shared_task(bind=True, acks_late=True, reject_on_worker_lost=True)
-def count_flag(self: Task[Any, Any], pk: int) -> None:
+def count_flag(self: Any, pk: int) -> None:
     """Continue a count of the users for each value of a flag; see `inspection.variation_counts`.
 
     Without a broker the request waits for this, so it stops after a while; the page continues it.
@@ -138,7 +133,7 @@ def tend_flag_counts() -> int:
     """Continue counts whose workers were killed; returns how many."""
     found = variation_counts.abandoned()
     for pk in found:
-        count_flag.delay(pk)
+        publish(count_flag, pk)
     return len(found)
 
 
@@ -160,7 +155,7 @@ def sync_all_segments() -> list[str]:
 
 
 @shared_task(bind=True)
-def sync_segment(self: Task[Any, Any], key: str) -> list[str]:
+def sync_segment(self: Any, key: str) -> list[str]:
     """Bring one segment of LaunchDarkly into step with the active segment here; what was done.
 
     What a person must decide is logged and not changed. Raises SyncFailed or a ManagementError if a

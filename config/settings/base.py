@@ -9,12 +9,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from celery.schedules import crontab
 from csp.constants import NONE, SELF
 
-from config.settings import schedule
 from config.settings.caches import embedded_caches, redis_caches
 from config.settings.databases import database
 from config.settings.environment import BASE_DIR, VAR_DIR, boolean, decimal, env, url, whole
+from featureflags.celery import schedule
 
 DEBUG = False
 SECRET_KEY = env.str("SECRET_KEY", default="insecure-development-key")
@@ -215,8 +216,11 @@ CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_TIMEZONE = "UTC"
 CELERY_BEAT_SCHEDULE = {
-    **schedule.CELERY_BEAT_SCHEDULE,
-    **(schedule.WITH_A_BROKER if BROKER_URL else {}),
+    **schedule(broker=bool(BROKER_URL)),
+    "clear-sessions": {
+        "task": "users.tasks.clear_expired_sessions",
+        "schedule": crontab(hour="4", minute="5"),
+    },
 }
 
 # --- REST --------------------------------------------------------------------------------------

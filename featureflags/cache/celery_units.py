@@ -1,12 +1,18 @@
-"""Each run of a Celery task is a unit of work of its own, in a worker and in the caller's process."""
+"""Each run of a task is a unit of work of its own, in a worker and in the caller's process."""
 
 from __future__ import annotations
 
 from contextlib import AbstractContextManager
 
-from celery.signals import task_postrun, task_prerun
-
 from featureflags.cache.unit_of_work import unit_of_work
+from featureflags.core import without_celery
+
+try:
+    from celery.signals import task_postrun, task_prerun
+except ImportError:  # the extra `celery` is not installed
+    HAS_CELERY = False
+else:
+    HAS_CELERY = True
 
 UID = "featureflags.cache.celery_units"
 
@@ -15,7 +21,10 @@ _open: dict[str, list[AbstractContextManager[object]]] = {}
 
 
 def connect() -> None:
-    """For every task of every app, from now on."""
+    """For every task of every app, from now on; without Celery, for those of this app."""
+    if not HAS_CELERY:
+        without_celery.around_each(unit_of_work)
+        return
     task_prerun.connect(_begin, dispatch_uid=UID, weak=False)
     task_postrun.connect(_end, dispatch_uid=UID, weak=False)
 

@@ -15,8 +15,6 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Final
 
-import psycopg
-import psycopg.pq
 from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import Exists
@@ -26,6 +24,14 @@ from featureflags.core.database import IsCurrent, primary
 from featureflags.core.uncached import fresh_rows
 from featureflags.models import OutboxEvent
 from featureflags.models.versions import RulesetVersion
+
+try:
+    import psycopg
+    import psycopg.pq
+except ImportError:  # a project on SQLite alone
+    HAS_PSYCOPG = False
+else:
+    HAS_PSYCOPG = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,9 +153,9 @@ def _is_idle(connection: BaseDatabaseWrapper) -> bool:
     """Whether the driver has no transaction open, so that the statement is one of its own."""
     connection.ensure_connection()
     raw = connection.connection
-    return isinstance(raw, psycopg.Connection) and (
-        raw.pgconn.transaction_status == psycopg.pq.TransactionStatus.IDLE
-    )
+    if not HAS_PSYCOPG or not isinstance(raw, psycopg.Connection):
+        return False
+    return raw.pgconn.transaction_status == psycopg.pq.TransactionStatus.IDLE
 
 
 def _row(row_id: int, kind: str, keys: list[str] | None) -> OutboxRow:

@@ -20,15 +20,21 @@ from functools import partial
 from types import TracebackType
 from typing import Any, Final
 
-import psycopg
 from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
-from psycopg.pq import TransactionStatus
 
 from featureflags.capture.own_writes import LISTENER, Listener, listener_of
 from featureflags.capture.postgresql import NOTICE
 from featureflags.capture.statements import OUTBOX, quote
 from featureflags.core.monitoring import report
+
+try:
+    import psycopg
+    from psycopg.pq import TransactionStatus
+except ImportError:  # a project on SQLite alone
+    HAS_PSYCOPG = False
+else:
+    HAS_PSYCOPG = True
 
 logger = logging.getLogger(__name__)
 
@@ -41,7 +47,7 @@ ROWS: Final = f"SELECT id, kind, keys FROM {quote(OUTBOX)} ORDER BY id LIMIT {RO
 def attach(connection: BaseDatabaseWrapper, **_: Any) -> None:
     """Listen to a connection; a receiver of `connection_created`. Again for the same one: nothing."""
     raw = connection.connection
-    if isinstance(raw, psycopg.Connection):
+    if HAS_PSYCOPG and isinstance(raw, psycopg.Connection):
         # A pool lends one connection many times.
         listener = raw.__dict__.get(LISTENER)
         if listener is None:

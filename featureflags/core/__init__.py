@@ -13,6 +13,7 @@ __all__ = [
     "conf",
     "database",
     "deadlines",
+    "extras",
     "forks",
     "i18n",
     "json_view",
@@ -21,6 +22,7 @@ __all__ = [
     "publishing",
     "settings_check",
     "signals",
+    "timetable",
     "types",
     "uncached",
 ]

@@ -7,12 +7,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cache
-from typing import Any
+from typing import Any, Final
 
 from django.conf import settings
 from django.core.cache import DEFAULT_CACHE_ALIAS
 from django.core.signals import setting_changed
 
+from featureflags.core.extras import missing_modules
 from featureflags.core.settings_check import (
     WRONG_VALUE,
     Examined,
@@ -176,10 +177,14 @@ _NEEDS: Mapping[Source, tuple[str, str]] = {
 """The setting that a source needs, and its usual environment variable."""
 
 
+NO_REDIS: Final = bool(missing_modules("redis"))
+
+
 def source_of(given: FeatureFlagsSettings) -> Source:
-    """The source in force, never AUTO; OFFLINE where a setting that it needs is missing."""
+    """The source in force, never AUTO; OFFLINE where a setting or a package that it needs is missing."""
     if given.source != Source.AUTO:
-        return Source.OFFLINE if _missing(given) else Source(given.source)
+        is_missing = _missing(given) or (given.source == Source.DAEMON and NO_REDIS)
+        return Source.OFFLINE if is_missing else Source(given.source)
     if given.sdk_key:
         return Source.STREAMING
     return Source.FILE if given.flag_file else Source.OFFLINE

@@ -197,13 +197,14 @@ def _has_threads() -> bool:
 
 
 def _spare(settings: FeatureFlagsSettings) -> Spare | None:
-    """None where none is kept, and where its address cannot be right: E015 names that."""
+    """None where none is kept. Also where its address cannot be right, or the package redis is missing:
+    E015 and E056 name that."""
     if not settings.spare_url or source_of(settings) not in SERVICE_SOURCES:
         return None
     try:
         return Spare(settings)
-    except ValueError as error:
-        message = "There is no spare of LaunchDarkly's flags: its address is wrong (%s)."
+    except (ValueError, ImportError) as error:
+        message = "There is no spare of LaunchDarkly's flags: its address, or the package (%s)."
         report(logger, "launchdarkly_spare_failed", message, type(error).__name__)
         return None
 

@@ -12,13 +12,19 @@ import logging
 import threading
 from collections.abc import Callable
 
-import redis
-from redis.backoff import NoBackoff
-from redis.retry import Retry
-
 from featureflags.core.conf import FeatureFlagsSettings
+from featureflags.core.extras import how_to_install
 from featureflags.core.monitoring import report
 from featureflags.launchdarkly.feature_store import RawData
+
+try:
+    from redis import Redis
+    from redis.backoff import NoBackoff
+    from redis.retry import Retry
+except ImportError:  # the extra `redis` is not installed
+    HAS_REDIS = False
+else:
+    HAS_REDIS = True
 
 logger = logging.getLogger(__name__)
 
@@ -32,8 +38,11 @@ class Spare:
     """One environment's spare. Saving is done by a thread of its own, and only so often."""
 
     def __init__(self, settings: FeatureFlagsSettings) -> None:
-        """Connects to nothing yet. Raises ValueError for an address that cannot be right."""
-        self._redis = redis.Redis.from_url(
+        """Connects to nothing yet. Raises ValueError for an address that cannot be right, and
+        ImportError without the extra `redis`."""
+        if not HAS_REDIS:
+            raise ImportError(f"It needs the package redis: {how_to_install('redis')}.")
+        self._redis = Redis.from_url(
             settings.spare_url,
             socket_timeout=TIMEOUT_SECONDS,
             socket_connect_timeout=TIMEOUT_SECONDS,

@@ -4,6 +4,8 @@
 row, so that of two calls at the same time only one runs it. A run that fails gives its claim back:
 the next call tries again. If the process is killed while a task runs, the task waits for its next
 time, as with beat.
+
+A project without Celery, or whose Celery has no schedule, has the one of this app.
 """
 
 from __future__ import annotations
@@ -15,30 +17,43 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from celery import current_app
-from celery.schedules import BaseSchedule, schedule
 from django.db import transaction
 from django.utils import timezone
 
+from featureflags import tasks as tasks  # registers them when imported
+from featureflags.core import publishing
+from featureflags.core.timetable import TIMETABLE, Entry
 from featureflags.models import ScheduledRun
+
+try:
+    from celery import current_app
+    from celery.schedules import BaseSchedule, schedule
+except ImportError:  # the extra `celery` is not installed
+    HAS_CELERY = False
+else:
+    HAS_CELERY = True
 
 logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScheduledTask:
-    """One entry of CELERY_BEAT_SCHEDULE."""
+    """One entry of CELERY_BEAT_SCHEDULE, or of this app's own."""
 
     name: str
     task: str
-    """The name of the Celery task."""
-    schedule: BaseSchedule
+    """The name of the task."""
+    schedule: BaseSchedule | Entry
     args: tuple[Any, ...] = ()
     kwargs: dict[str, Any]
 
     def is_due(self, last_run_at: datetime.datetime | None) -> bool:
         """By the schedule's own word; what never ran is due."""
-        return last_run_at is None or bool(self.schedule.is_due(last_run_at).is_due)
+        if last_run_at is None:
+            return True
+        if isinstance(self.schedule, Entry):
+            return self.schedule.is_due(last_run_at)
+        return bool(self.schedule.is_due(last_run_at).is_due)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,8 +84,14 @@ class Outcome:
 
 
 def scheduled_tasks() -> list[ScheduledTask]:
-    """The schedule of the Celery application, by name."""
-    entries: dict[str, dict[str, Any]] = current_app.conf.beat_schedule or {}
+    """The schedule of the Celery application, by name; else that of this app."""
+    entries: dict[str, dict[str, Any]] = current_app.conf.beat_schedule if HAS_CELERY else {}
+    if not entries:
+        return [
+            ScheduledTask(name=entry.name, task=entry.task, schedule=entry, kwargs={})
+            for entry in sorted(TIMETABLE, key=lambda entry: entry.name)
+            if publishing.has_broker() or not entry.for_workers
+        ]
     return [
         ScheduledTask(
             name=name,
@@ -107,7 +128,8 @@ def statuses() -> list[Status]:
 
 def run_due() -> Iterator[Outcome]:
     """Run what is overdue, one after another, and say how each went. A failure stops no other."""
-    current_app.autodiscover_tasks(force=True)
+    if HAS_CELERY:
+        current_app.autodiscover_tasks(force=True)
     for task in scheduled_tasks():
         claim = _claim(task)
         if claim is not None:
@@ -143,7 +165,7 @@ def _run(task: ScheduledTask, claim: _Claim) -> Outcome:
     began = time.monotonic()
     error: str | None = None
     try:
-        current_app.tasks[task.task].apply(task.args, task.kwargs, throw=True)
+        publishing.run(task.task, task.args, task.kwargs)
     except Exception as failure:
         logger.exception("The scheduled task %s failed.", task.name)
         error = f"{type(failure).__name__}: {failure}"

@@ -7,13 +7,12 @@ tracebacks hold the headers that were sent.
 from __future__ import annotations
 
 import time
-from collections.abc import Generator, Mapping
+from collections.abc import Mapping
 from urllib.parse import urljoin, urlsplit
 
-import httpx
 import msgspec
-import stamina
 
+from featureflags.core.extras import how_to_install
 from featureflags.launchdarkly.rest.errors import (
     ConnectionLostError,
     Failure,
@@ -26,12 +25,19 @@ from featureflags.launchdarkly.rest.errors import (
 from featureflags.launchdarkly.rest.models import ErrorBody
 from featureflags.launchdarkly.rest.retries import RetryPolicy, backoff, wait_asked
 
+try:
+    import httpx
+    import stamina
+except ImportError:  # the extra `sync` is not installed
+    IS_INSTALLED = False
+else:
+    IS_INSTALLED = True
+
 API_VERSION = "20240415"
 """Named in each call: without it the version follows the token, not this code.
 https://launchdarkly.com/docs/api#versioning"""
 
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
-NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
 NANOSECONDS_PER_MICROSECOND = 1000
 LONGEST_MESSAGE = 300
 
@@ -54,8 +60,8 @@ class Secret:
         return text.replace(self._text, "…")
 
 
-class TokenAuth(httpx.Auth):
-    """LaunchDarkly takes the plain token, without `Bearer`.
+class TokenAuth:
+    """What httpx calls with each request. LaunchDarkly takes the plain token, without `Bearer`.
 
     https://launchdarkly.com/docs/api#authentication
     """
@@ -63,9 +69,9 @@ class TokenAuth(httpx.Auth):
     def __init__(self, token: Secret) -> None:
         self._token = token
 
-    def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
+    def __call__(self, request: httpx.Request) -> httpx.Request:
         request.headers["Authorization"] = self._token.reveal()
-        yield request
+        return request
 
 
 class Transport:
@@ -74,7 +80,13 @@ class Transport:
     __slots__ = ("_http", "_origin", "_policy", "_token")
 
     def __init__(self, *, token: Secret, url: str, policy: RetryPolicy) -> None:
-        """Raises NotConfiguredError for a token or an address that cannot be right."""
+        """Raises NotConfiguredError for a token or an address that cannot be right, and without the
+        extra `sync`."""
+        if not IS_INSTALLED:
+            raise NotConfiguredError(
+                "LaunchDarkly's REST API needs the packages httpx and stamina: "
+                f"{how_to_install('sync')}."
+            )
         _refuse_bad_token(token)
         self._origin = _origin(url)
         self._token = token
@@ -147,7 +159,7 @@ class Transport:
             kind = type(error).__name__
             detail = self._readable(str(error)) or kind
             failure = Failure(call=call)
-            if isinstance(error, NEVER_SENT):
+            if isinstance(error, httpx.ConnectError | httpx.ConnectTimeout | httpx.PoolTimeout):
                 return NotConnectedError(f"LaunchDarkly was not reached: {detail}", failure)
             if isinstance(error, httpx.TransportError):
                 return ConnectionLostError(f"The connection broke ({kind}): {detail}", failure)

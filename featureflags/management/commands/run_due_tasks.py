@@ -11,8 +11,8 @@ from featureflags.management.command import FlagCommand
 from featureflags.management.due_tasks import Outcome, Status, run_due, statuses
 
 HELP = """\
-Run the tasks of CELERY_BEAT_SCHEDULE that are overdue, here and now, one after another. For
-machines without a broker: call it from cron, or by hand. Several calls at once do not run a task
+Run the tasks of CELERY_BEAT_SCHEDULE (without Celery: of Guidon's own schedule) that are overdue,
+here and now, one after another. For machines without a broker: call it from cron, or by hand. Several calls at once do not run a task
 twice. If a task fails, the others still run; the exit code is then 1, and the next call tries
 again. With --verbosity 0 only failures are printed.
 

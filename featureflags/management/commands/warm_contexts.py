@@ -7,13 +7,13 @@ from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
 from django.db import DatabaseError
-from kombu.exceptions import OperationalError as BrokerDown
 from tqdm import tqdm
 
 from featureflags.core.conf import app_settings
+from featureflags.core.publishing import BrokerError, has_broker
 from featureflags.management.arguments import as_json
 from featureflags.management.command import FlagCommand
-from featureflags.tasks import has_broker, send_due
+from featureflags.tasks import send_due
 from featureflags.warming.progress import Report, report
 from featureflags.warming.runs import AnotherRun, begin, cancel, settle, under_way
 from featureflags.warming.scope import Scope, scope_for
@@ -120,7 +120,7 @@ class Command(FlagCommand):
                 if not ended:
                     # Includes ranges that a killed worker left.
                     send_due(run)
-            except BrokerDown:
+            except BrokerError:
                 self._hint(hints.pop("broker", ""))
             now = report(run)
             _show(bar, now)

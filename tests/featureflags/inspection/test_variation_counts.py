@@ -12,7 +12,7 @@ from django.db import DatabaseError, connection
 from django.utils import timezone
 from pytest_django.fixtures import Settings
 
-from config.settings.schedule import WITH_A_BROKER
+from featureflags.core.timetable import TIMETABLE
 from featureflags.evaluation import is_enabled, override_flag
 from featureflags.evaluation.evaluate import evaluate_one
 from featureflags.inspection import variation_counts
@@ -275,7 +275,7 @@ class TestLeases:
 
 
 def test_with_a_broker_they_are_tended_each_minute() -> None:
-    tasks = {entry["task"] for entry in WITH_A_BROKER.values()}
+    tasks = {entry.task for entry in TIMETABLE if entry.for_workers}
     assert tend_flag_counts.name in tasks
 
 
