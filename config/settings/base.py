@@ -177,6 +177,7 @@ FEATUREFLAGS = {
     # The last known flags, for a start without LaunchDarkly.
     "SPARE_URL": url("LAUNCHDARKLY_SPARE_URL", default=REDIS_URL),
     "SUMMARY_EVENTS_ONLY": boolean("LAUNCHDARKLY_SUMMARY_EVENTS_ONLY", default=False),
+    "VISITOR_EVENTS": env.str("LAUNCHDARKLY_VISITOR_EVENTS", default="returning"),
     "CONTEXT_KEYS_CAPACITY": whole("LAUNCHDARKLY_CONTEXT_KEYS_CAPACITY", 10_000),
     # How long a request waits for PostgreSQL (each query) and Redis (all calls), in seconds.
     "FLAG_CHECK_DATABASE_SECONDS": decimal("FLAG_CHECK_DATABASE_SECONDS", 0.1),

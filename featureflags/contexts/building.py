@@ -24,6 +24,7 @@ from ldclient import Context
 
 from featureflags.contexts.attributes import Privacy, attributes_of, clocks_of
 from featureflags.contexts.json_limits import json_problem, json_size
+from featureflags.contexts.new_visitors import ANONYMOUS, SHARED, NewVisitor
 from featureflags.contexts.privacy import privacy_of
 from featureflags.contexts.results import ContextSource, Degradation
 from featureflags.contexts.sendable import (
@@ -43,9 +44,6 @@ from users.snapshots import UserSnapshot
 from users.times import to_rfc3339
 
 NOTHING: Mapping[str, JSONValue] = MappingProxyType({})
-
-ANONYMOUS = "anonymous"
-"""The key of a visitor without a cookie."""
 
 
 class UserContext(msgspec.Struct, frozen=True, kw_only=True):
@@ -112,8 +110,11 @@ def bare_context(key: str, *degraded: Degradation) -> UserContext:
     return UserContext(context=context, source=ContextSource.BARE, degraded=degraded)
 
 
-def visitor_context(key: str | None, *degraded: Degradation) -> UserContext:
-    """The context of a visitor who is not logged in, by the random key in their cookie."""
+def visitor_context(key: str | None, *degraded: Degradation, is_new: bool = False) -> UserContext:
+    """The context of a visitor who is not logged in, by the random key in their cookie.
+
+    `is_new`: the key was made in this request, so that events name no key (`new_visitors`).
+    """
     attributes: dict[str, JSONValue] = {
         "key": sayable(key) if key else ANONYMOUS,
         "anonymous": True,
@@ -121,7 +122,8 @@ def visitor_context(key: str | None, *degraded: Degradation) -> UserContext:
     }
     if key:
         attributes["anonymous_key"] = attributes["key"]
-    visitor = UserContext(context=_ANYBODY, source=ContextSource.VISITOR, degraded=degraded)
+    placeholder = _NEW_VISITOR if is_new else _ANYBODY
+    visitor = UserContext(context=placeholder, source=ContextSource.VISITOR, degraded=degraded)
     return _built(attributes, visitor)
 
 
@@ -185,6 +187,8 @@ def _built(
     context = Context.from_dict(sent)
     if not context.valid:
         raise InvalidAttribute(str(sent.get("key")), f"makes no context: {context.error}")
+    if type(base.context) is NewVisitor:
+        context = NewVisitor.of(context)
     return UserContext(
         context=context,
         source=base.source,
@@ -217,7 +221,8 @@ def _of(base: UserContext) -> dict[str, JSONValue]:
 
 
 _ANYBODY = Context.create(ANONYMOUS)
-"""The placeholder in a `UserContext` whose context is not built yet."""
+_NEW_VISITOR = NewVisitor.of(SHARED)
+"""The placeholders in a `UserContext` whose context is not built yet."""
 
 
 def _valid_until(

@@ -34,6 +34,16 @@ class SegmentsAs(StrEnum):
     BOTH = "both"
 
 
+class VisitorEvents(StrEnum):
+    """Which visitors have a context of their own in events: the values of `visitor_events`."""
+
+    RETURNING = "returning"
+    """Those whose cookie came back. All others share one context."""
+    ALL = "all"
+    NONE = "none"
+    """All visitors share one context."""
+
+
 class Source(StrEnum):
     """Where flags come from: the values of the setting `source`."""
 
@@ -131,6 +141,9 @@ class FeatureFlagsSettings:
     summary_events_only: bool = False
     """Send how often each variation was served, and nothing about users: no context is billed, and
     experiments and `track` have no data."""
+    visitor_events: VisitorEvents = VisitorEvents.RETURNING
+    """Which visitors have a context of their own in events, which is billed: `returning`, `all` or
+    `none`."""
     context_keys_capacity: int = 10_000
     """How many contexts a process remembers as sent. A forgotten one is sent again."""
     start_wait: float = 2.0

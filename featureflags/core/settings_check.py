@@ -26,6 +26,7 @@ FALLBACKS: Mapping[str, object] = {
     "api_token": "",
     "metrics_token": "",
     "send_events": False,
+    "visitor_events": "none",
     "summary_events_only": True,
     "sync_segments": False,
     "testers": False,

@@ -86,7 +86,7 @@ def look_up(
     if request is not None or anonymous_key is not None or type(subject) not in _PLAIN:
         who = identify(subject, request, anonymous_key)
         if who.user is None:
-            return visitor_context(who.visitor, *who.degraded)
+            return visitor_context(who.visitor, *who.degraded, is_new=who.is_new)
         user, visitor, keep_row = who.user, who.visitor, who.keep_row
     unit = unit_or_ended()
     if unit is not None and (known := unit.recall(user, visitor)) is not None:

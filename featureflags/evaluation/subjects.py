@@ -14,7 +14,11 @@ from featureflags.cache.protocol import report_database
 from featureflags.cache.unit_of_work import current_unit
 from featureflags.contexts.results import Degradation
 from featureflags.evaluation.arguments import Subject, visitor_text
-from featureflags.evaluation.visitors import known_visitor_key, visitor_key
+from featureflags.evaluation.visitors import (
+    is_new_visitor,
+    known_visitor_key,
+    visitor_key,
+)
 from users.models import User
 from users.requests import loaded_user, session_user_key
 
@@ -25,6 +29,8 @@ class Who(msgspec.Struct, frozen=True, kw_only=True):
     user: User | uuid.UUID | str | None
     visitor: str | None
     degraded: tuple[Degradation, ...] = ()
+    is_new: bool = False
+    """The key of the visitor was made in this request."""
     keep_row: bool = False
     """The user of a request: when the database is down, only the session says who it is. So the
     cache must have them, even if nobody has asked for them by key."""
@@ -39,10 +45,9 @@ def identify(subject: Subject, request: HttpRequest | None, anonymous_key: str |
     if request is not None and (subject is None or _is_lazy(subject)):
         return _of_request(request)
     if subject is None or isinstance(subject, AnonymousUser):
-        return Who(
-            user=None,
-            visitor=visitor_text(anonymous_key) if request is None else visitor_key(request),
-        )
+        if request is not None:
+            return _visitor(request)
+        return Who(user=None, visitor=visitor_text(anonymous_key))
     visitor = visitor_text(anonymous_key) if request is None else known_visitor_key(request)
     return Who(user=subject, visitor=visitor)
 
@@ -57,7 +62,12 @@ def _of_request(request: HttpRequest) -> Who:
             return _of_session(request)
     if isinstance(user, User):
         return Who(user=user, visitor=known_visitor_key(request), keep_row=True)
-    return Who(user=None, visitor=visitor_key(request))
+    return _visitor(request)
+
+
+def _visitor(request: HttpRequest, *degraded: Degradation) -> Who:
+    key = visitor_key(request)
+    return Who(user=None, visitor=key, degraded=degraded, is_new=is_new_visitor(request))
 
 
 def _of_session(request: HttpRequest) -> Who:
@@ -65,10 +75,9 @@ def _of_session(request: HttpRequest) -> Who:
     try:
         key = session_user_key(request)
     except DatabaseError:
-        degraded = (Degradation.SESSION_UNAVAILABLE,)
-        return Who(user=None, visitor=visitor_key(request), degraded=degraded)
+        return _visitor(request, Degradation.SESSION_UNAVAILABLE)
     if key is None:
-        return Who(user=None, visitor=visitor_key(request))
+        return _visitor(request)
     return Who(user=key, visitor=known_visitor_key(request))
 
 

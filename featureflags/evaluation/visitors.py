@@ -53,6 +53,11 @@ def known_visitor_key(request: HttpRequest) -> str | None:
     return key
 
 
+def is_new_visitor(request: HttpRequest) -> bool:
+    """Whether the visitor's key was made in this request: no cookie has brought it yet."""
+    return bool(getattr(request, _NEW, False))
+
+
 def note_asked(request: HttpRequest) -> None:
     """A flag was asked for the user or visitor of this request: its page is for nobody else."""
     setattr(request, _ASKED, True)

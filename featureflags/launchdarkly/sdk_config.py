@@ -14,11 +14,12 @@ from ldclient.integrations.test_data import TestData
 from ldclient.interfaces import FeatureStore, UpdateProcessor
 
 from featureflags.contexts.attributes import private_names
-from featureflags.core.conf import FeatureFlagsSettings, Source, source_of
+from featureflags.core.conf import FeatureFlagsSettings, Source, VisitorEvents, source_of
 from featureflags.core.monitoring import report
 from featureflags.launchdarkly.daemon_mode import DaemonStore
 from featureflags.launchdarkly.feature_store import CopyOnWriteStore
 from featureflags.launchdarkly.summary_events import SummaryOnlyEvents
+from featureflags.launchdarkly.visitor_events import ReturningVisitorEvents, UserEvents
 
 logger = logging.getLogger(__name__)
 
@@ -107,6 +108,8 @@ def _event_options(settings: FeatureFlagsSettings, source: Source) -> dict[str, 
         options["diagnostic_opt_out"] = True
     if settings.summary_events_only:
         options |= {"event_processor_class": SummaryOnlyEvents, "omit_anonymous_contexts": True}
+    elif processor := _VISITOR_EVENTS.get(settings.visitor_events):
+        options["event_processor_class"] = processor
     return options
 
 
@@ -122,6 +125,11 @@ def _file_options(settings: FeatureFlagsSettings) -> dict[str, Any]:
     )
     return {"update_processor_class": source}
 
+
+_VISITOR_EVENTS = {
+    VisitorEvents.RETURNING: ReturningVisitorEvents,
+    VisitorEvents.NONE: UserEvents,
+}
 
 _SOURCES: dict[Source, Callable[[FeatureFlagsSettings], dict[str, Any]]] = {
     Source.STREAMING: lambda _: {},
