@@ -24,7 +24,7 @@ PACKAGES: Final = ("featureflags", "users")
 NOT_SHIPPED: Final = frozenset({"__pycache__"})
 
 
-class NotReady(Exception):  # noqa: N818 - it reads as what is the matter
+class NotReady(Exception):
     """What stands in the way, one sentence a line."""
 
 

@@ -70,7 +70,7 @@ Values: TypeAlias = tuple[
 """The fields of a snapshot, in their order."""
 
 
-class UnreadableUser(ValueError):  # noqa: N818 - the name says what is wrong
+class UnreadableUser(ValueError):
     """A loaded user whose field has no value that could be saved; `field` names it."""
 
     def __init__(self, field: str) -> None:

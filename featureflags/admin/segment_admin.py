@@ -70,7 +70,7 @@ class SegmentAdmin(SavingSegmentAdmin, DeletingSegmentAdmin):
 
     def get_changelist(
         self,
-        request: HttpRequest,  # noqa: ARG002 - Django's signature
+        request: HttpRequest,
         **_kwargs: object,
     ) -> type[ChangeList]:
         return SegmentChangeList
@@ -117,7 +117,7 @@ class SegmentAdmin(SavingSegmentAdmin, DeletingSegmentAdmin):
         self,
         request: HttpRequest,
         object_id: str,
-        extra_context: dict[str, Any] | None = None,  # noqa: ARG002 - Django's signature
+        extra_context: dict[str, Any] | None = None,
     ) -> HttpResponse:
         """Our history of the segment; Django's knows no rules and no members."""
         segment = self.get_object(request, unquote(object_id))

@@ -50,13 +50,13 @@ class WarmRunAdmin(BaseModelAdmin[WarmRun]):
     class Media:
         css = {"all": ["featureflags/admin.css"]}
 
-    def has_add_permission(self, request: HttpRequest) -> bool:  # noqa: ARG002 - Django's signature
+    def has_add_permission(self, request: HttpRequest) -> bool:
         return False
 
     def has_delete_permission(
         self,
-        request: HttpRequest,  # noqa: ARG002 - Django's signature
-        obj: WarmRun | None = None,  # noqa: ARG002 - Django's signature
+        request: HttpRequest,
+        obj: WarmRun | None = None,
     ) -> bool:
         """Old ones are deleted automatically."""
         return False
@@ -76,8 +76,8 @@ class WarmRunAdmin(BaseModelAdmin[WarmRun]):
         self,
         request: HttpRequest,
         object_id: str,
-        form_url: str = "",  # noqa: ARG002 - Django's signature
-        extra_context: dict[str, Any] | None = None,  # noqa: ARG002 - Django's signature
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
     ) -> HttpResponse:
         """One warm-up, read only. With JavaScript the page updates itself."""
         require(request, WARM_RUN)

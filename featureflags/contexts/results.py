@@ -55,7 +55,7 @@ class Degradation(StrEnum):
     """The flag's value does not have the type of the default."""
 
 
-class FlagUnavailable(Exception):  # noqa: N818 - it reads as what happened
+class FlagUnavailable(Exception):
     """A strict call got a degraded answer, which is in `evaluation`."""
 
     def __init__(self, evaluation: Evaluation) -> None:

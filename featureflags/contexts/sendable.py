@@ -31,7 +31,7 @@ NEVER_TOO_LARGE = frozenset({"kind", "key", "anonymous", *SEGMENT_NAMES})
 _CONTAINERS = frozenset({list, dict})
 
 
-class InvalidAttribute(ValueError):  # noqa: N818 - the name says what is invalid
+class InvalidAttribute(ValueError):
     """An attribute that cannot be sent to LaunchDarkly. `attribute` names it."""
 
     def __init__(self, attribute: str, why: str) -> None:

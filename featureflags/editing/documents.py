@@ -31,7 +31,7 @@ from users.times import to_datetime, to_microseconds
 ACTIVE: Final = "isActive"
 
 
-class NotImportable(ValueError):  # noqa: N818 - the name says what cannot be done
+class NotImportable(ValueError):
     """Nothing of a document can be imported. `problems` names each segment and its fault."""
 
     def __init__(self, problems: Collection[str]) -> None:

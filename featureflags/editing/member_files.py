@@ -52,7 +52,7 @@ _FORMULA: Final = re.compile(r"^'(?=[=+\-@\t\r\n])")
 """The apostrophe by which an export keeps a spreadsheet from computing a cell."""
 
 
-class UnreadableFile(ValueError):  # noqa: N818 - the name says what it is
+class UnreadableFile(ValueError):
     """The list cannot be read. The message gives the reason and what to do."""
 
 

@@ -36,7 +36,7 @@ BANNER = "featureflags/tester_banner.html"
 END_OF_BODY = b"</body>"
 
 
-class LookTooLong(ValueError):  # noqa: N818 - the name says what is wrong
+class LookTooLong(ValueError):
     """More, or longer, values than a cookie holds."""
 
 

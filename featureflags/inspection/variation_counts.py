@@ -58,7 +58,7 @@ WORKER_DIED: Final = gettext_noop("Its worker died.")
 State = FlagCount.State
 
 
-class AlreadyCounting(Exception):  # noqa: N818 - it reads as what happened
+class AlreadyCounting(Exception):
     """A count of this flag is already running."""
 
 

@@ -18,7 +18,7 @@ from users.models import User
 ModelT = TypeVar("ModelT", bound=models.Model)
 
 
-class AppendOnly(TypeError):  # noqa: N818 - the name says what the table is
+class AppendOnly(TypeError):
     """Raised by every attempt to change or delete an entry."""
 
 

@@ -36,7 +36,7 @@ KEY = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]*\Z")
 """What LaunchDarkly accepts as a key."""
 
 
-class StaleSegment(ValidationError):  # noqa: N818 - the name says what is stale
+class StaleSegment(ValidationError):
     """Somebody else saved or deleted the segment after the caller read it."""
 
     def __init__(self, key: str, expected_version: int) -> None:
@@ -46,7 +46,7 @@ class StaleSegment(ValidationError):  # noqa: N818 - the name says what is stale
         self.expected_version = expected_version
 
 
-class RuleProblem(ValidationError):  # noqa: N818 - it says what is wrong, and where
+class RuleProblem(ValidationError):
     """One problem of a segment's rules, with its place."""
 
     def __init__(self, problem: Problem) -> None:

@@ -117,11 +117,6 @@ def find_problems(key: str, raw_rules: object, others: Graph) -> list[Problem]:
     return check_rules(raw_rules).problems_of(key, others)
 
 
-def find_warnings(raw_rules: object) -> list[Problem]:
-    """As `CheckedRules.warnings`, for rules that are asked about once."""
-    return check_rules(raw_rules).warnings()
-
-
 def _as_text(raw: object) -> str | None:
     """None for what is not JSON, or nests without end."""
     try:

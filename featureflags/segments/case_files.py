@@ -25,7 +25,7 @@ _TOLERATED: Final = frozenset({"rule_empty", "values_empty"})
 _CASE_FIELDS: Final = {"name", "segments", "context", "expect", "now"}
 
 
-class InvalidCases(ValueError):  # noqa: N818 - the name says what is invalid
+class InvalidCases(ValueError):
     """A document is not a list of cases. ``problems`` names each wrong case."""
 
     def __init__(self, problems: Sequence[str]) -> None:

@@ -82,7 +82,7 @@ class Problem:
         }
 
 
-class InvalidDefinition(ValueError):  # noqa: N818 - the name says what is invalid
+class InvalidDefinition(ValueError):
     """A definition was refused. ``problems`` lists everything that is wrong with it."""
 
     def __init__(self, problems: Sequence[Problem]) -> None:

@@ -14,7 +14,7 @@ from featureflags.segments.definitions import EXISTS, Clause, Problem, Rule, Seg
 from featureflags.segments.member_json import format_expiry
 
 
-class NotExportable(ValueError):  # noqa: N818 - the name says what cannot be done
+class NotExportable(ValueError):
     """LaunchDarkly has no form for this segment. ``problems`` lists every reason."""
 
     def __init__(self, segment_key: str, problems: Sequence[Problem]) -> None:

@@ -26,7 +26,7 @@ from users.querysets import UserQuerySet
 from users.selectors import snapshot_values, user_keys
 
 
-class CacheDown(RuntimeError):  # noqa: N818 - it reads as what happened
+class CacheDown(RuntimeError):
     """The cache did not accept a batch."""
 
 

@@ -32,7 +32,7 @@ GIVEN_UP_AFTER = datetime.timedelta(hours=1)
 GIVEN_UP = gettext_noop("It made no progress for an hour.")
 
 
-class AnotherRun(RuntimeError):  # noqa: N818 - it reads as what happened
+class AnotherRun(RuntimeError):
     """A narrower run is under way. The message names it and how to cancel it."""
 
 

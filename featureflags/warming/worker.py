@@ -30,7 +30,7 @@ CACHE_DOWN = gettext_noop("The cache does not answer.")
 Progress = Callable[[int], object]
 
 
-class WarmingFailed(RuntimeError):  # noqa: N818 - it reads as what happened
+class WarmingFailed(RuntimeError):
     """Some users, or the rules, are not in the cache. The message has the numbers."""
 
 

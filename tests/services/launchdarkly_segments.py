@@ -27,7 +27,7 @@ IN_DETAIL_ALONE = {"_flags"}
 """Left out of lists: only the detailed representation has it."""
 
 
-class Refused(Exception):  # noqa: N818 - it is an answer
+class Refused(Exception):
     """An error in LaunchDarkly's format."""
 
     def __init__(self, status: int, code: str, message: str) -> None:

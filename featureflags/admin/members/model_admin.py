@@ -53,7 +53,7 @@ class SegmentMemberAdmin(GuardedModelAdmin[SegmentMember]):
         """False if the membership has ended."""
         return member.expires_at is None or member.expires_at > timezone.now()
 
-    def confirm_trail(self, object_id: str | None, keys: str) -> list[Link]:  # noqa: ARG002 - as there
+    def confirm_trail(self, object_id: str | None, keys: str) -> list[Link]:
         address = reverse("admin:featureflags_segmentmember_changelist")
         return [segments_link(), Link(text=_("Members"), href=address)]
 
@@ -81,7 +81,7 @@ class SegmentMemberAdmin(GuardedModelAdmin[SegmentMember]):
         self,
         request: HttpRequest,
         obj: SegmentMember,
-        form: forms.ModelForm[SegmentMember],  # noqa: ARG002 - Django's signature
+        form: forms.ModelForm[SegmentMember],
         change: bool,
     ) -> None:
         """Raises NeedsConfirmation, and ValidationError."""

@@ -36,7 +36,7 @@ NEW = ""
 """The key of a new segment: no stored segment can have it."""
 
 
-class NotYetJSON(ValueError):  # noqa: N818 - it may become JSON with the next keystroke
+class NotYetJSON(ValueError):
     """The text that was sent is not JSON."""
 
 

@@ -30,7 +30,7 @@ FIELDS: Final = ("name", "description", "is_active", "rules")
 MOST_ENTRIES: Final = 20
 
 
-class Stale(Exception):  # noqa: N818 - the name says what is stale
+class Stale(Exception):
     """Somebody else has saved since this form was filled."""
 
     def __init__(self, mine: SegmentState, base: SegmentState | None, stored: SegmentState) -> None:

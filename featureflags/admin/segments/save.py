@@ -84,7 +84,7 @@ class SavingSegmentAdmin(GuardedModelAdmin[Segment]):
         request: HttpRequest,
         obj: Segment,
         form: forms.ModelForm[Segment],
-        change: bool,  # noqa: ARG002 - Django's signature
+        change: bool,
     ) -> None:
         """As Django's, with a message on each value of the rules that was changed to be saved.
 

@@ -44,7 +44,7 @@ OURS: Final = frozenset({TOKEN, KEY, NOTE, BACK, "csrfmiddlewaretoken"})
 """Fields of the page itself; it carries along all others."""
 
 
-class NeedsConfirmation(Exception):  # noqa: N818 - the name says what it takes
+class NeedsConfirmation(Exception):
     """Nothing is written before somebody has confirmed these changes."""
 
     def __init__(self, examinations: Sequence[Examination]) -> None:

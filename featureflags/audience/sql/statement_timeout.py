@@ -28,7 +28,7 @@ INSTRUCTIONS: Final = 10_000
 SQLITE_CLOCK: Final = "guidon_monotonic"
 
 
-class TimeIsUp(Exception):  # noqa: N818 - nothing is wrong
+class TimeIsUp(Exception):
     """A statement was cut off."""
 
 

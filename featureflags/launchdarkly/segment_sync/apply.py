@@ -39,7 +39,7 @@ OF_ONE_SEGMENT = (ForbiddenError, NotFoundError, ConflictError, InvalidRequestEr
 that fails or limits us is not helped by more calls."""
 
 
-class SyncFailed(Exception):  # noqa: N818 - as WarmingFailed
+class SyncFailed(Exception):
     """A segment could not be brought into step. The message says why."""
 
 

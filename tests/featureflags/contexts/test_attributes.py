@@ -24,7 +24,7 @@ from featureflags.contexts.attributes import (
 )
 from featureflags.core.conf import app_settings
 from featureflags.evaluation.resolve import resolve
-from featureflags.models.validation import find_warnings
+from featureflags.models.validation import check_rules
 from featureflags.segments.attribute_types import AttributeType
 from tests.factories import SegmentFactory, UserFactory, clause, rule
 from users.selectors import snapshot_of
@@ -97,14 +97,14 @@ class TestUserWritten:
 
     def test_a_rule_that_rests_on_it_alone_is_warned_about(self) -> None:
         domain = clause("email_domain", "in", "agpt.co")
-        [warning] = find_warnings([rule(domain)])
+        [warning] = check_rules([rule(domain)]).warnings()
         assert "Rule 1" in str(warning)
         assert "verified" in str(warning)
         verified = clause("email_verified", "in", True)
-        assert find_warnings([rule(domain, verified)]) == []
-        assert find_warnings([rule(domain, {**verified, "negate": True})])
-        assert find_warnings([rule(clause("role", "in", "admin"))]) == []
-        assert find_warnings([rule()]) == []
+        assert check_rules([rule(domain, verified)]).warnings() == []
+        assert check_rules([rule(domain, {**verified, "negate": True})]).warnings()
+        assert check_rules([rule(clause("role", "in", "admin"))]).warnings() == []
+        assert check_rules([rule()]).warnings() == []
 
 
 @pytest.mark.django_db(transaction=True)
