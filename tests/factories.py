@@ -9,7 +9,7 @@ from django.utils import timezone
 from factory.declarations import LazyAttribute, LazyFunction, Sequence, SubFactory, Trait
 from factory.django import DjangoModelFactory
 
-from featureflags.models import Segment, SegmentMember
+from featureflags.models import ApiKey, Scope, Segment, SegmentMember
 from users.models import Role, User
 
 
@@ -65,3 +65,14 @@ def rule(*clauses: dict[str, Any], **fields: Any) -> dict[str, Any]:
 def clause(attribute: str, op: str, *values: Any, negate: bool = False) -> dict[str, Any]:
     """A clause in LaunchDarkly's JSON."""
     return {"attribute": attribute, "op": op, "values": list(values), "negate": negate}
+
+
+def token_for(owner: User | None = None, scope: Scope | None = None, **fields: Any) -> str:
+    """The token of a new API key: one that writes as its owner; without an owner it evaluates."""
+    fields.setdefault("name", "a program")
+    scope = scope or (Scope.EVALUATE if owner is None else Scope.WRITE)
+    key = ApiKey(owner=owner, scope=scope, **fields)
+    token = key.issue()
+    key.full_clean()
+    key.save()
+    return token

@@ -35,7 +35,6 @@ INSTALLED_APPS = [
     "cachalot",
     "django_filters",
     "rest_framework",
-    "rest_framework.authtoken",
     "drf_spectacular",
     "drf_spectacular_sidecar",
     "users",
@@ -185,6 +184,11 @@ FEATUREFLAGS = {
     "PAGE_DATABASE_SECONDS": decimal("PAGE_DATABASE_SECONDS", 2.0),
     "PAGE_REDIS_SECONDS": decimal("PAGE_REDIS_SECONDS", 0.25),
     "ADMIN_DATABASE_SECONDS": decimal("ADMIN_DATABASE_SECONDS", 15.0),
+    # Calls of the API in a minute; 0: no limit.
+    "THROTTLE_KEY": whole("THROTTLE_KEY", 60_000),
+    "THROTTLE_USER": whole("THROTTLE_USER", 1_200),
+    "THROTTLE_ADDRESS": whole("THROTTLE_ADDRESS", 6_000),
+    "THROTTLE_WRONG_KEYS": whole("THROTTLE_WRONG_KEYS", 30),
     "TESTERS": boolean("FLAG_TESTERS", default=False),
     "METRICS_TOKEN": env.str("METRICS_TOKEN", default=""),
     "BASE_URI": env.str("LAUNCHDARKLY_BASE_URI", default=""),
@@ -228,9 +232,12 @@ CELERY_BEAT_SCHEDULE = {
 
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [
+        "featureflags.api.authentication.ApiKeyAuthentication",
         "users.api.authentication.SessionAuthentication",
-        "users.api.authentication.TokenAuthentication",
     ],
+    # How many proxies stand before the site. 0: the address is that of the connection.
+    "NUM_PROXIES": whole("TRUSTED_PROXIES", 0),
+    "DEFAULT_THROTTLE_CLASSES": ["featureflags.api.throttling.CallerThrottle"],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
     # JSON alone: the browsable pages would ask the database once more to say that it is down.
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],

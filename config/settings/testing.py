@@ -52,6 +52,10 @@ FEATUREFLAGS = {
     "PAGE_DATABASE_SECONDS": 60.0,
     "PAGE_REDIS_SECONDS": 60.0,
     "ADMIN_DATABASE_SECONDS": 60.0,
+    # What is tested about limits sets its own.
+    "THROTTLE_KEY": 0,
+    "THROTTLE_USER": 0,
+    "THROTTLE_ADDRESS": 0,
     "START_WAIT": 10.0,
     "CLOSE_WAIT": 30.0,
     # A developer's shell may name a real project: no test may write to it.

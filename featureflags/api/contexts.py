@@ -12,6 +12,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from featureflags.api.flags import may_ask
 from featureflags.api.pagination import FlagPagination
 from featureflags.api.requests import http_request
 from featureflags.api.serializers import (
@@ -29,6 +30,7 @@ class OwnContextView(APIView):
     """The caller's context, as flags are evaluated for this very request."""
 
     permission_classes = [IsAuthenticated]
+    context_kind = "user"
 
     @extend_schema(operation_id="users_me_context", responses=ContextSerializer)
     def get(self, request: Request) -> Response:
@@ -39,6 +41,7 @@ class _UserView(generics.GenericAPIView[User]):
     """Something about one user, for staff who may view users."""
 
     permission_classes = [StaffModelPermissions]
+    context_kind = "user"
     queryset = User.objects.all()
     filter_backends: list[Any] = []
 
@@ -62,7 +65,11 @@ class UserFlagsView(_UserView):
     def get(self, request: Request, **_: Any) -> Response:
         with looking():
             evaluations = all_flags(self.get_object())
-        shown = [evaluation_data(found, in_full=True) for found in evaluations.values()]
+        shown = [
+            evaluation_data(found, in_full=True)
+            for found in evaluations.values()
+            if may_ask(request, found.flag)
+        ]
         paginator = FlagPagination()
         page = paginator.paginate_queryset(shown, request, view=self)
         return paginator.get_paginated_response(page)

@@ -1,4 +1,4 @@
-"""The flags of the caller: users by session or token, and visitors by their cookie.
+"""The flags of the caller: users by session or key, and visitors by their cookie.
 
 Staff see every flag. Everybody else sees those for browsers: declared with `client_side=True`, or
 marked so in LaunchDarkly. Any other key is 404, whether the flag exists or not.
@@ -15,7 +15,11 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from featureflags.api.authentication import FlagsSessionAuthentication
+from featureflags.api.authentication import (
+    ApiKeyAuthentication,
+    FlagsSessionAuthentication,
+    service_key,
+)
 from featureflags.api.pagination import FlagPagination
 from featureflags.api.requests import http_request, is_staff
 from featureflags.api.serializers import EvaluationSerializer, evaluation_data
@@ -25,9 +29,8 @@ from featureflags.core.deadlines import Purpose
 from featureflags.evaluation import Evaluation, all_flags, variation_detail
 from featureflags.flags.declared import declared_flags
 from featureflags.launchdarkly.evaluator import client_side_flags
-from users.api.authentication import TokenAuthentication
 
-AUTH: list[Any] = [{"session": []}, {"tokenAuth": []}, {}]
+AUTH: list[Any] = [{"session": []}, {"apiKey": []}, {}]
 """In the schema: the same as everywhere, and not even needed."""
 
 
@@ -35,7 +38,8 @@ class FlagListView(APIView):
     """All flags that the caller may see, sorted by key. LaunchDarkly is sent no events."""
 
     purpose = Purpose.FLAG_CHECK
-    authentication_classes = [FlagsSessionAuthentication, TokenAuthentication]
+    context_kind = "user"
+    authentication_classes = [ApiKeyAuthentication, FlagsSessionAuthentication]
     permission_classes = [AllowAny]
     pagination_class = FlagPagination
 
@@ -47,7 +51,7 @@ class FlagListView(APIView):
         shown = [
             evaluation_data(found, in_full=in_full)
             for key, found in evaluations.items()
-            if key in visible
+            if key in visible and may_ask(request, key)
         ]
         paginator = self.pagination_class()
         page = paginator.paginate_queryset(shown, request, view=self)
@@ -58,18 +62,25 @@ class FlagView(APIView):
     """One flag, evaluated for the caller: LaunchDarkly counts it."""
 
     purpose = Purpose.FLAG_CHECK
-    authentication_classes = [FlagsSessionAuthentication, TokenAuthentication]
+    context_kind = "user"
+    authentication_classes = [ApiKeyAuthentication, FlagsSessionAuthentication]
     permission_classes = [AllowAny]
 
     @extend_schema(operation_id="flags_retrieve", auth=AUTH, responses=EvaluationSerializer)
     def get(self, request: Request, key: str) -> Response:
         in_full = is_staff(request)
-        if not in_full and key not in _for_browsers():
+        if not may_ask(request, key) or (not in_full and key not in _for_browsers()):
             raise Http404
         evaluation = variation_detail(key, request=http_request(request))
         if _is_unknown(evaluation):
             raise Http404
         return Response(evaluation_data(evaluation, in_full=in_full))
+
+
+def may_ask(request: Request, flag: str) -> bool:
+    """False if the caller's key is for other flags."""
+    key = service_key(request)
+    return key is None or key.allows_flag(flag)
 
 
 def _for_browsers() -> frozenset[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.urls import include, path
 from rest_framework.routers import SimpleRouter
 
+from featureflags.api import schema as schema  # registers itself when imported
 from featureflags.api.contexts import OwnContextView, UserContextView, UserFlagsView
 from featureflags.api.flags import FlagListView, FlagView
 from featureflags.api.history import ChangeListView, RestoreView

@@ -14,6 +14,7 @@ __all__ = [
     "database",
     "deadlines",
     "extras",
+    "fork_hooks",
     "forks",
     "i18n",
     "json_view",

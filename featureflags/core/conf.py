@@ -175,6 +175,13 @@ class FeatureFlagsSettings:
     page_redis_seconds: float = 0.25
     """The same for any other request; the admin's queries have `admin_database_seconds`."""
     admin_database_seconds: float = 15.0
+    throttle_key: int = 60_000
+    throttle_user: int = 1_200
+    throttle_address: int = 6_000
+    """Calls of the API in a minute by one key, one user, and one address where nobody is logged in. 0:
+    no limit. See `featureflags.api.throttling`."""
+    throttle_wrong_keys: int = 30
+    """Wrong keys in a minute from one address, before the answer is 429."""
     metrics_token: str = ""
     """Requests with this bearer token may read the metrics. Empty: only staff may."""
     visitor_cookie: str = "guidon_visitor"

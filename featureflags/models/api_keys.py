@@ -142,6 +142,9 @@ class ApiKey(models.Model):
     )
     last_used_at = models.DateTimeField(_("last used"), null=True, editable=False)
 
+    token: str | None = None
+    """Known to the object that has issued it, and to nothing else."""
+
     objects = ApiKeyManager()
 
     class Meta:
@@ -168,7 +171,7 @@ class ApiKey(models.Model):
             raise ValueError("This key has a token already.")
         self.prefix = "".join(secrets.choice(PREFIX_ALPHABET) for _index in range(PREFIX_LENGTH))
         token = f"{MARK}_{self.prefix}_{secrets.token_urlsafe(SECRET_BYTES)}"
-        self.digest = digest_of(token)
+        self.digest, self.token = digest_of(token), token
         return token
 
     def clean(self) -> None:

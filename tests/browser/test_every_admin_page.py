@@ -14,12 +14,11 @@ from django.contrib.auth.models import Group
 from django.db.models import Model
 from django.urls import URLPattern, URLResolver, get_resolver, reverse
 from playwright.sync_api import Page
-from rest_framework.authtoken.models import Token
 
 from featureflags.models import HistoryEntry, Segment
 from tests.browser.conftest import DESKTOP, PHONE, CheckAccessibility
 from tests.conftest import FlagFile
-from tests.factories import SegmentMemberFactory, UserFactory, clause, rule
+from tests.factories import SegmentMemberFactory, UserFactory, clause, rule, token_for
 from tests.services.flag_json import boolean_flag, segment_rule
 
 NO_PAGES = {
@@ -45,7 +44,7 @@ def samples(transactional_db: None, flag_file: FlagFile) -> Mapping[str, object]
     segment = Segment.objects.get(key="employee")
     SegmentMemberFactory.create(segment=segment, user=person, reason="Asked for it")
     Group.objects.create(name="Editors")
-    Token.objects.create(user=person)
+    token_for()
     Segment.objects.create(
         key="rich", name="Rich", rules=[rule(clause("custom_plan", "in", "pro", "team"))]
     )

@@ -32,7 +32,7 @@ class Surface:
     path: str
     account: str = ""
     by: str = ""
-    """`session` or `token`; empty for a visitor."""
+    """`session` or `key`; empty for a visitor."""
     evaluates: bool = False
     """It answers flags: the short bound holds."""
     value: bool | None = None
@@ -66,10 +66,10 @@ def surfaces() -> list[Surface]:
             value=True,
         ),
         Surface(
-            name="one flag, token",
+            name="one flag, key",
             path=f"/api/v1/flags/{FLAG}/",
             account="ada",
-            by="token",
+            by="key",
             evaluates=True,
             value=True,
             statuses=maybe,
@@ -172,7 +172,7 @@ def _headers(site: Site, surface: Surface) -> Mapping[str, str]:
     account = site.accounts[surface.account]
     by: dict[str, Callable[[], dict[str, str]]] = {
         "session": lambda: {"Cookie": f"sessionid={account.session}"},
-        "token": lambda: {"Authorization": f"Token {account.token}"},
+        "key": lambda: {"Authorization": f"Bearer {account.token}"},
     }
     return by[surface.by]()
 

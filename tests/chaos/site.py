@@ -30,7 +30,7 @@ import json
 from importlib import import_module
 from django.conf import settings
 from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
-from rest_framework.authtoken.models import Token
+from featureflags.models import ApiKey
 from users.models import User
 sessions = import_module(settings.SESSION_ENGINE)
 people = {}
@@ -42,7 +42,9 @@ for name in ("ada", "root"):
     session[BACKEND_SESSION_KEY] = settings.AUTHENTICATION_BACKENDS[0]
     session[HASH_SESSION_KEY] = user.get_session_auth_hash()
     session.create()
-    people[name] = {"session": session.session_key, "token": Token.objects.create(user=user).key}
+    key = ApiKey(name=name, scope="read", owner=user)
+    people[name] = {"session": session.session_key, "token": key.issue()}
+    key.save()
 print("ACCOUNTS " + json.dumps(people))
 """
 

@@ -40,7 +40,7 @@ def test_the_schema_is_served_with_every_path() -> None:
         "/api/v1/users/{id}/context/",
         "/api/v1/users/{id}/flags/",
     ]
-    assert set(schema["components"]["securitySchemes"]) == {"session", "tokenAuth"}
+    assert set(schema["components"]["securitySchemes"]) == {"session", "apiKey"}
 
 
 @pytest.mark.django_db

@@ -37,7 +37,7 @@ RUN_BY: Final[Mapping[str, str]] = {
 }
 """Where a target of the Makefile is run for real; all others only print their plan here."""
 
-TOKEN: Final = re.compile(r"token (\w+) for", re.IGNORECASE)
+TOKEN: Final = re.compile(r"\b(gdn_[\w-]+)")
 SECONDS: Final = 300
 
 

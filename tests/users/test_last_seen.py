@@ -1,4 +1,4 @@
-"""`last_seen_at`: at most once an hour, by session or token, and never at the price of an answer."""
+"""`last_seen_at`: at most once an hour, by session or key, and never at the price of an answer."""
 
 from __future__ import annotations
 
@@ -12,9 +12,8 @@ from django.core.cache import cache
 from django.db import OperationalError, connection, connections
 from django.test import AsyncClient, Client
 from django.utils import timezone
-from rest_framework.authtoken.models import Token
 
-from tests.factories import UserFactory
+from tests.factories import UserFactory, token_for
 from users.models import User
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.urls("tests.users.urls")]
@@ -82,10 +81,9 @@ def test_nobody_s_request_notes_nothing(client: Client) -> None:
     assert last_seen(other) is None
 
 
-def test_a_token_s_user_is_seen_too(client: Client) -> None:
+def test_the_owner_of_a_key_is_seen_too(client: Client) -> None:
     user = UserFactory.create()
-    token = Token.objects.create(user=user)
-    client.get("/api/", headers={"Authorization": f"Token {token.key}"})
+    client.get("/api/", headers={"Authorization": f"Bearer {token_for(user)}"})
     assert last_seen(user) is not None
 
 

@@ -1,14 +1,9 @@
-"""Authentication: 401 for a wrong login, 503 while the database is down. Loads the groups too."""
+"""Sessions in the REST API: 401 for a stranger, 503 while the database is down."""
 
 from __future__ import annotations
 
-from typing import Any
-
-from rest_framework import authentication, exceptions
-from rest_framework.authtoken.models import Token
+from rest_framework import authentication
 from rest_framework.request import Request
-
-from users.models import User
 
 
 class SessionAuthentication(authentication.SessionAuthentication):
@@ -16,15 +11,3 @@ class SessionAuthentication(authentication.SessionAuthentication):
 
     def authenticate_header(self, request: Request) -> str:  # noqa: ARG002 - DRF's
         return 'Session realm="api"'
-
-
-class TokenAuthentication(authentication.TokenAuthentication):
-    """`Authorization: Token …`; user and group names in one query."""
-
-    def authenticate_credentials(self, key: str) -> tuple[User, Any]:
-        user = User.objects.with_group_names().filter(auth_token__key=key).first()
-        if user is None:
-            raise exceptions.AuthenticationFailed("Invalid token.")
-        if not user.is_active:
-            raise exceptions.AuthenticationFailed("This account is not active.")
-        return user, Token(key=key, user=user)

@@ -19,6 +19,7 @@ class OwnUserView(generics.RetrieveUpdateAPIView[User]):
     """The caller's own account. Only the name can be changed."""
 
     serializer_class = OwnUserSerializer
+    context_kind = "user"
     permission_classes = [IsAuthenticated]
     http_method_names = ["get", "head", "options", "patch"]
 
@@ -38,6 +39,7 @@ class UserViewSet(
     """Every account, for staff with the permission to view users, or to change them."""
 
     serializer_class = UserSerializer
+    context_kind = "user"
     permission_classes = [StaffModelPermissions]
     http_method_names = ["get", "head", "options", "patch"]
     queryset = User.objects.all()

@@ -2,5 +2,5 @@
 
 from __future__ import annotations
 
+from tests.users.api.conftest import by_key as by_key
 from tests.users.api.conftest import by_session as by_session
-from tests.users.api.conftest import by_token as by_token

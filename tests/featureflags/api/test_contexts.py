@@ -65,12 +65,12 @@ def test_it_is_what_launchdarkly_sees(ada: User, by_session: Caller) -> None:
     assert body["degraded"] == []
 
 
-def test_it_says_until_when_it_holds(ada: User, by_token: Caller) -> None:
-    until = datetime.datetime.fromisoformat(by_token(ada).get(OWN).json()["valid_until"])
+def test_it_says_until_when_it_holds(ada: User, by_key: Caller) -> None:
+    until = datetime.datetime.fromisoformat(by_key(ada).get(OWN).json()["valid_until"])
     assert until == ada.created_at + datetime.timedelta(days=366)
     soon = timezone.now() + datetime.timedelta(minutes=5)
     SegmentMemberFactory.create(user=ada, expires_at=soon)
-    body = by_token(ada).get(OWN).json()
+    body = by_key(ada).get(OWN).json()
     assert datetime.datetime.fromisoformat(body["valid_until"]) == soon
 
 

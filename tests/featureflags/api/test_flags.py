@@ -67,10 +67,10 @@ def test_a_visitor_sees_the_flags_for_browsers_and_gets_a_cookie() -> None:
 
 
 def test_users_see_the_flags_for_browsers_with_their_own_values(
-    by_session: Caller, by_token: Caller
+    by_session: Caller, by_key: Caller
 ) -> None:
     employee, customer = UserFactory.create(employee=True), UserFactory.create()
-    for caller in (by_session, by_token):
+    for caller in (by_session, by_key):
         assert list(listed(caller(employee))) == BROWSER_KEYS
         assert listed(caller(employee))["new-checkout"]["value"] is True
         assert one(caller(employee), "new-checkout")["value"] is True
@@ -153,9 +153,9 @@ def test_who_asks_is_kept_as_stored_for_when_the_database_is_down(by_session: Ca
     assert [query["sql"] for query in queries if 'FROM "users_user" ' in query["sql"]] == []
 
 
-def test_a_wrong_token_is_401() -> None:
+def test_a_wrong_key_is_401() -> None:
     client = APIClient()
-    client.credentials(HTTP_AUTHORIZATION="Token nonsense")
+    client.credentials(HTTP_AUTHORIZATION="Bearer nonsense")
     assert client.get(URL).status_code == 401
 
 

@@ -27,7 +27,7 @@ import json
 from importlib import import_module
 from django.conf import settings
 from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
-from rest_framework.authtoken.models import Token
+from featureflags.models import ApiKey
 from users.models import User
 sessions = import_module(settings.SESSION_ENGINE)
 people = {}
@@ -39,8 +39,9 @@ for name in ("ada", "root"):
     session[BACKEND_SESSION_KEY] = settings.AUTHENTICATION_BACKENDS[0]
     session[HASH_SESSION_KEY] = user.get_session_auth_hash()
     session.create()
-    token = Token.objects.create(user=user)
-    people[name] = {"session": session.session_key, "token": token.key}
+    key = ApiKey(name=name, scope="read", owner=user)
+    people[name] = {"session": session.session_key, "key": key.issue()}
+    key.save()
 print("PEOPLE " + json.dumps(people))
 """
 
@@ -61,13 +62,13 @@ class Site:
     redis: RedisServer
     people: dict[str, dict[str, str]]
 
-    def get(self, path: str, *, session: str = "", token: str = "") -> Answer:
-        """Ask as the person of this name, by session or token; else as a visitor."""
+    def get(self, path: str, *, session: str = "", key: str = "") -> Answer:
+        """Ask as the person of this name, by session or key; else as a visitor."""
         headers = {}
         if session:
             headers["Cookie"] = f"sessionid={self.people[session]['session']}"
-        if token:
-            headers["Authorization"] = f"Token {self.people[token]['token']}"
+        if key:
+            headers["Authorization"] = f"Bearer {self.people[key]['key']}"
         url = urllib.parse.urljoin(f"{self.web.url}/api/v1/", path)
         request = urllib.request.Request(url, headers=headers)
         try:
@@ -144,9 +145,9 @@ def test_flags_answer_while_postgresql_is_down(site: Site) -> None:
     assert "internal-tools" not in site.values(session="root")
     assert site.get("flags/internal-tools/", session="root").status == 404
     for path in ("flags/", "flags/new-checkout/", "users/me/", "segments/"):
-        refused = site.get(path, token="root")
+        refused = site.get(path, key="root")
         assert (refused.status, refused.headers["Retry-After"]) == (503, "5"), refused.body
-        both = site.get(path, token="root", session="root")
+        both = site.get(path, key="root", session="root")
         assert both.status == 503, both.body
     for path in ("users/me/", "users/me/context/", "users/", "segments/", "segments/user/members/"):
         refused = site.get(path, session="root")
@@ -157,7 +158,7 @@ def test_flags_answer_while_postgresql_is_down(site: Site) -> None:
 
     site.postgres.start()
     assert site.get("users/me/", session="ada").status == 200
-    assert site.get("users/me/", token="ada").status == 200
+    assert site.get("users/me/", key="ada").status == 200
     assert site.values(session="root")["internal-tools"] is True
 
 
@@ -172,7 +173,7 @@ def test_a_session_that_nobody_can_read_is_said_to_be_so(site: Site) -> None:
         assert answer.status == 200, site.web.log()
         items = answer.body.get("results", [answer.body])
         assert all("session_unavailable" in item["degraded"] for item in items)
-    assert site.get("flags/", token="ada").status == 503
+    assert site.get("flags/", key="ada").status == 503
 
 
 def test_flags_answer_while_redis_is_down(site: Site) -> None:
@@ -182,7 +183,7 @@ def test_flags_answer_while_redis_is_down(site: Site) -> None:
     assert site.values(session="ada") == own
     one = site.get("flags/new-checkout/", session="ada")
     assert (one.status, one.body["value"], one.body["degraded"]) == (200, True, [])
-    assert site.get("flags/", token="ada").status == 200
+    assert site.get("flags/", key="ada").status == 200
     assert site.get("users/me/", session="ada").status == 200
     assert site.get("segments/", session="root").status == 200
     for session in ("", "ada", "root"):

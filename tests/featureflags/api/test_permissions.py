@@ -54,16 +54,16 @@ def flags(flag_file: FlagFile) -> None:
     flag_file(boolean_flag("internal-tools", rules=[segment_rule("employee")]))
 
 
-def test_it_is_there_for_those_who_have_the_flag(by_session: Caller, by_token: Caller) -> None:
+def test_it_is_there_for_those_who_have_the_flag(by_session: Caller, by_key: Caller) -> None:
     employee = UserFactory.create(employee=True)
-    for caller in (by_session, by_token):
+    for caller in (by_session, by_key):
         for url in ("/hidden/", "/denied/"):
             assert caller(employee).get(url).json() == "there"
 
 
-def test_it_is_404_for_everybody_else(by_session: Caller, by_token: Caller) -> None:
+def test_it_is_404_for_everybody_else(by_session: Caller, by_key: Caller) -> None:
     customer = UserFactory.create()
-    for client in (APIClient(), by_session(customer), by_token(customer)):
+    for client in (APIClient(), by_session(customer), by_key(customer)):
         assert client.get("/hidden/").status_code == 404
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from rest_framework.authtoken.models import Token
 from rest_framework.test import APIClient
 
+from tests.factories import token_for
 from users.models import User
 
 Caller = Callable[[User], APIClient]
@@ -26,13 +26,12 @@ def by_session() -> Caller:
 
 
 @pytest.fixture
-def by_token() -> Caller:
-    """A client that sends this user's token."""
+def by_key() -> Caller:
+    """A client that sends an API key of this user, which reads and writes."""
 
     def call_as(user: User) -> APIClient:
         client = APIClient()
-        token, _ = Token.objects.get_or_create(user=user)
-        client.credentials(HTTP_AUTHORIZATION=f"Token {token.key}")
+        client.credentials(HTTP_AUTHORIZATION=f"Bearer {token_for(user)}")
         return client
 
     return call_as

@@ -9,10 +9,9 @@ import pytest
 from django.contrib.auth.models import Group
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
-from rest_framework.authtoken.models import Token
 from rest_framework.test import APIClient
 
-from tests.factories import UserFactory
+from tests.factories import UserFactory, token_for
 from tests.users.api.conftest import Caller
 from users.models import User
 
@@ -46,23 +45,23 @@ def test_it_shows_who_asks(ada: User, by_session: Caller) -> None:
     }
 
 
-def test_a_token_works_as_well(ada: User, by_token: Caller) -> None:
+def test_a_key_works_as_well(ada: User, by_key: Caller) -> None:
     ada.groups.add(Group.objects.create(name="sales"))
-    assert by_token(ada).get(URL).json()["groups"] == ["sales"]
+    assert by_key(ada).get(URL).json()["groups"] == ["sales"]
 
 
 def test_a_stranger_gets_401() -> None:
     assert APIClient().get(URL).status_code == 401
     wrong = APIClient()
-    wrong.credentials(HTTP_AUTHORIZATION="Token nonsense")
+    wrong.credentials(HTTP_AUTHORIZATION="Bearer nonsense")
     assert wrong.get(URL).status_code == 401
 
 
-def test_an_inactive_account_gets_401(ada: User, by_session: Caller, by_token: Caller) -> None:
-    session, token = by_session(ada), by_token(ada)
+def test_an_inactive_account_gets_401(ada: User, by_session: Caller, by_key: Caller) -> None:
+    session, key = by_session(ada), by_key(ada)
     User.objects.filter(pk=ada.pk).update(is_active=False)
     assert session.get(URL).status_code == 401
-    assert token.get(URL).status_code == 401
+    assert key.get(URL).status_code == 401
 
 
 def test_the_name_can_be_changed(ada: User, by_session: Caller) -> None:
@@ -143,8 +142,7 @@ def test_a_session_needs_the_csrf_token_to_write(ada: User) -> None:
     assert answer.status_code == 200
 
 
-def test_a_token_needs_none(ada: User) -> None:
+def test_a_key_needs_none(ada: User) -> None:
     client = APIClient(enforce_csrf_checks=True)
-    token = Token.objects.create(user=ada)
-    client.credentials(HTTP_AUTHORIZATION=f"Token {token.key}")
+    client.credentials(HTTP_AUTHORIZATION=f"Bearer {token_for(ada)}")
     assert client.patch(URL, {"name": "Ada L."}).status_code == 200
