@@ -103,7 +103,7 @@ class ApiKeyAdmin(BaseModelAdmin[ApiKey]):
 
     def get_readonly_fields(
         self,
-        request: HttpRequest,  # noqa: ARG002 - Django's signature
+        request: HttpRequest,
         obj: ApiKey | None = None,
     ) -> tuple[str, ...]:
         fixed = ("prefix", "scope", "owner", "created_at", "last_used_at")
@@ -137,7 +137,7 @@ class ApiKeyAdmin(BaseModelAdmin[ApiKey]):
         self,
         request: HttpRequest,
         obj: ApiKey,
-        post_url_continue: str | None = None,  # noqa: ARG002 - Django's signature
+        post_url_continue: str | None = None,
     ) -> HttpResponse:
         """The page with the token. It is never shown again."""
         trail = [Link(text=_("API keys"), href="../")]

@@ -29,7 +29,7 @@ MOST_KNOWN: Final = 1000
 """A process that knows more keys begins again."""
 
 
-class KeyRefused(Exception):  # noqa: N818 - it reads as what happened
+class KeyRefused(Exception):
     """A token that is nobody's, or of a key that is revoked or has expired."""
 
 
