@@ -44,7 +44,7 @@ INSTALLED_APPS = [
 
 MIDDLEWARE = [
     # Before whatever looks at the Host header.
-    "config.probes.ProbeMiddleware",
+    "featureflags.api.probe_middleware.ProbeMiddleware",
     # Before whatever asks a server.
     "featureflags.core.deadlines.DeadlineMiddleware",
     "django.middleware.security.SecurityMiddleware",
@@ -59,7 +59,7 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     # Nearest to the view: a page that could not be made is an answer like any other.
-    "config.unavailable.UnavailableMiddleware",
+    "featureflags.unavailable.UnavailableMiddleware",
 ]
 
 ROOT_URLCONF = "config.urls"
@@ -242,15 +242,14 @@ REST_FRAMEWORK = {
     # JSON alone: the browsable pages would ask the database once more to say that it is down.
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["users.api.parsers.JSONParser"],
-    "DEFAULT_PAGINATION_CLASS": "config.pagination.PageNumberPagination",
-    "PAGE_SIZE": 50,
+    "DEFAULT_PAGINATION_CLASS": "featureflags.api.pagination.Pages",
     "DEFAULT_FILTER_BACKENDS": [
         "django_filters.rest_framework.DjangoFilterBackend",
         "rest_framework.filters.SearchFilter",
         "users.api.filters.StableOrderingFilter",
     ],
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
-    "EXCEPTION_HANDLER": "config.exceptions.exception_handler",
+    "EXCEPTION_HANDLER": "featureflags.api.exceptions.exception_handler",
     "TEST_REQUEST_DEFAULT_FORMAT": "json",
 }
 SPECTACULAR_SETTINGS = {
@@ -292,7 +291,7 @@ LOGGING: dict[str, Any] = {
         **({} if BROKER_URL else {"celery": {"level": "WARNING"}}),
         # One line for each request would fill a disk while a server is away.
         "django.request": {"filters": ["outages"]},
-        "config.exceptions": {"filters": ["outages"]},
+        "featureflags.api.exceptions": {"filters": ["outages"]},
         "users.middleware": {"filters": ["outages"]},
     },
 }

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from django import forms
-from django.contrib import admin, messages
+from django.contrib import messages
+from django.contrib.admin import AdminSite
 from django.contrib.admin.models import CHANGE, LogEntry
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
@@ -87,38 +88,38 @@ class TesterForm(forms.Form):
         }
 
 
-def choose_flags(request: HttpRequest) -> HttpResponse:
+def choose_flags(request: HttpRequest, *, site: AdminSite) -> HttpResponse:
     """Choose and end. `admin_view` around it admits staff only."""
     if not app_settings().testers or not isinstance(request.user, User):
         raise Http404
     look = previews.look_of(request)
     if request.method != "POST":
-        return _page(request, TesterForm(initial=_initial(look)), look)
+        return _page(request, site, TesterForm(initial=_initial(look)), look)
     if "end" in request.POST:
         return _ended(request.user, request)
     form = TesterForm(request.POST)
     if not form.is_valid():
-        return _page(request, form, look)
-    return _started(request.user, request, form)
+        return _page(request, site, form, look)
+    return _started(request.user, request, site, form)
 
 
-def _started(user: User, request: HttpRequest, form: TesterForm) -> HttpResponse:
+def _started(user: User, request: HttpRequest, site: AdminSite, form: TesterForm) -> HttpResponse:
     flags = form.chosen()
     if not flags:
         return _ended(user, request)
-    response = HttpResponseRedirect(reverse("tester_flags"))
+    response = HttpResponseRedirect(reverse("admin:featureflags_testing"))
     try:
         previews.start(response, previews.new_look(user, flags))
     except previews.LookTooLong:
         form.add_error(None, _("A cookie cannot hold this much. Choose fewer flags."))
-        return _page(request, form, previews.look_of(request))
+        return _page(request, site, form, previews.look_of(request))
     _write_down(user, "Sees pages with these flags: " + json.dumps(flags, sort_keys=True))
     messages.success(request, _("You now see pages with these flags. Nobody else does."))
     return response
 
 
 def _ended(user: User, request: HttpRequest) -> HttpResponse:
-    response = HttpResponseRedirect(reverse("tester_flags"))
+    response = HttpResponseRedirect(reverse("admin:featureflags_testing"))
     previews.end(response)
     _write_down(user, "Sees pages as everybody does.")
     messages.success(request, _("You see pages as everybody does."))
@@ -132,9 +133,11 @@ def _write_down(user: User, what: str) -> None:
     logger.info("Tester %s: %s", user.pk, what)
 
 
-def _page(request: HttpRequest, form: TesterForm, look: previews.Look | None) -> HttpResponse:
+def _page(
+    request: HttpRequest, site: AdminSite, form: TesterForm, look: previews.Look | None
+) -> HttpResponse:
     context: dict[str, Any] = {
-        **admin.site.each_context(request),
+        **site.each_context(request),
         "title": _("See pages with other flags"),
         "form": form,
         "look": look,

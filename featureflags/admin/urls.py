@@ -9,6 +9,7 @@ from django.contrib.admin import AdminSite
 from django.http.response import HttpResponseBase
 from django.urls import URLPattern, path
 
+from featureflags.admin.flag_previews import choose_flags
 from featureflags.admin.flags.detail import count_users, flag_page
 from featureflags.admin.flags.list import flag_list
 from featureflags.admin.history.compare import compare_changes
@@ -35,6 +36,7 @@ PAGES: tuple[tuple[str, Callable[..., HttpResponseBase], str], ...] = (
     ("members/<str:segment>/export/", export_segment_members, "segment_export"),
     ("user-context/<uuid:key>/", user_page, "usercontext"),
     ("preview/", preview, "preview"),
+    ("testing/", choose_flags, "testing"),
     ("why/", why_search, "why"),
     ("why/segment/<str:segment>/<uuid:key>/", why_segment, "why_segment"),
     ("why/flag/<path:flag>/<uuid:key>/", why_flag, "why_flag"),

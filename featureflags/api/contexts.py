@@ -10,10 +10,10 @@ from rest_framework import generics
 from rest_framework.permissions import IsAuthenticated
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.views import APIView
 
 from featureflags.api.flags import may_ask
 from featureflags.api.pagination import FlagPagination
+from featureflags.api.policy import ApiPolicy
 from featureflags.api.requests import http_request
 from featureflags.api.serializers import (
     ContextSerializer,
@@ -26,7 +26,7 @@ from users.api.permissions import StaffModelPermissions
 from users.models import User
 
 
-class OwnContextView(APIView):
+class OwnContextView(ApiPolicy):
     """The caller's context, as flags are evaluated for this very request."""
 
     permission_classes = [IsAuthenticated]
@@ -37,7 +37,7 @@ class OwnContextView(APIView):
         return Response(resolve(None, request=http_request(request)).to_dict())
 
 
-class _UserView(generics.GenericAPIView[User]):
+class _UserView(ApiPolicy, generics.GenericAPIView[User]):
     """Something about one user, for staff who may view users."""
 
     permission_classes = [StaffModelPermissions]

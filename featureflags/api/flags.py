@@ -13,7 +13,6 @@ from drf_spectacular.utils import extend_schema
 from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.views import APIView
 
 from featureflags.api.authentication import (
     ApiKeyAuthentication,
@@ -21,6 +20,7 @@ from featureflags.api.authentication import (
     service_key,
 )
 from featureflags.api.pagination import FlagPagination
+from featureflags.api.policy import ApiPolicy
 from featureflags.api.requests import http_request, is_staff
 from featureflags.api.serializers import EvaluationSerializer, evaluation_data
 from featureflags.contexts.building import visitor_context
@@ -34,7 +34,7 @@ AUTH: list[Any] = [{"session": []}, {"apiKey": []}, {}]
 """In the schema: the same as everywhere, and not even needed."""
 
 
-class FlagListView(APIView):
+class FlagListView(ApiPolicy):
     """All flags that the caller may see, sorted by key. LaunchDarkly is sent no events."""
 
     purpose = Purpose.FLAG_CHECK
@@ -58,7 +58,7 @@ class FlagListView(APIView):
         return paginator.get_paginated_response(page)
 
 
-class FlagView(APIView):
+class FlagView(ApiPolicy):
     """One flag, evaluated for the caller: LaunchDarkly counts it."""
 
     purpose = Purpose.FLAG_CHECK

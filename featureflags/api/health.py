@@ -1,7 +1,7 @@
 """`/healthz`, `/readyz` and `/metrics`: for load balancers, operators and Prometheus. No secrets.
 
 Plain views: they must answer while the database is down, which REST framework's authentication
-would ask first. `PROBES` are answered by `config.probes` before any middleware that looks at the
+would ask first. `probe_middleware` answers them before any middleware that looks at the
 Host header: a probe sends an address.
 """
 

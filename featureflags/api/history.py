@@ -19,6 +19,7 @@ from featureflags.api.concurrency import (
     sees_people,
     write,
 )
+from featureflags.api.policy import ApiPolicy
 from featureflags.api.segment_serializers import SegmentSerializer
 from featureflags.editing.history import describe, entries_of, restoration
 from featureflags.models import HistoryEntry, Segment
@@ -46,7 +47,7 @@ class ChangeSerializer(serializers.Serializer[Any]):
     at_least = serializers.BooleanField(source="moved.at_least", default=False)
 
 
-class ChangeListView(generics.GenericAPIView[Any]):
+class ChangeListView(ApiPolicy, generics.GenericAPIView[Any]):
     """The changes of a segment, the newest first."""
 
     queryset = Segment.objects.all()
@@ -78,7 +79,7 @@ class StaffWhoMayLook(StaffModelPermissions):
     perms_map = {**StaffModelPermissions.perms_map, "POST": ["%(app_label)s.view_%(model_name)s"]}
 
 
-class RestoreView(generics.GenericAPIView[Any]):
+class RestoreView(ApiPolicy, generics.GenericAPIView[Any]):
     """Make a segment again what it was after a change, or before it was deleted.
 
     Refused with 409 like any other change that has to be confirmed.
@@ -87,6 +88,7 @@ class RestoreView(generics.GenericAPIView[Any]):
     queryset = Segment.objects.all()
     permission_classes = [StaffWhoMayLook]
     serializer_class = RestoreSerializer
+    filter_backends = []
 
     @extend_schema(operation_id="segments_restore", responses=SegmentSerializer)
     def post(self, request: Request, key: str) -> Response:

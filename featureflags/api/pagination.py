@@ -1,10 +1,18 @@
-"""The pagination of a caller's flags."""
+"""The pagination of every list in the REST API."""
 
 from __future__ import annotations
 
 from rest_framework.pagination import PageNumberPagination
 
 MOST_FLAGS = 500
+
+
+class Pages(PageNumberPagination):
+    """50 rows a page, or as many as the caller asks for."""
+
+    page_size = 50
+    page_size_query_param = "page_size"
+    max_page_size = 500
 
 
 class FlagPagination(PageNumberPagination):

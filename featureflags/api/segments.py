@@ -1,6 +1,6 @@
 """Segments and their members, for staff with Django's permissions for them.
 
-The models validate: `config.exceptions` turns a ValidationError into 400, and the deletion of a
+The models validate: `exceptions` turns a ValidationError into 400, and the deletion of a
 segment that another one uses into 409.
 """
 
@@ -18,6 +18,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from featureflags.api.concurrency import confirm_of, etag, note_of, require_version, write
+from featureflags.api.policy import LIST_FILTERS, ApiPolicy
 from featureflags.api.segment_serializers import MemberSerializer, SegmentSerializer
 from featureflags.core.uncached import fresh_rows
 from featureflags.editing import change_to, deletion_of, membership_change
@@ -38,7 +39,7 @@ class SegmentFilter(filters.FilterSet):  # type: ignore[misc]  # it has no types
         fields = ["is_active"]
 
 
-class SegmentViewSet(viewsets.ModelViewSet[Segment]):
+class SegmentViewSet(ApiPolicy, viewsets.ModelViewSet[Segment]):
     """Segments by key. A write answers with `warnings` about rules that users can satisfy themselves,
     and with `remarks` on values that were changed to be saved."""
 
@@ -47,6 +48,7 @@ class SegmentViewSet(viewsets.ModelViewSet[Segment]):
     permission_classes = [StaffModelPermissions]
     lookup_field = "key"
     lookup_value_regex = KEY_PATTERN
+    filter_backends = LIST_FILTERS
     filterset_class = SegmentFilter
     search_fields = ["key", "name", "description"]
     ordering_fields = ["key", "name", "created_at", "updated_at"]
@@ -115,7 +117,7 @@ class MemberFilter(filters.FilterSet):  # type: ignore[misc]  # it has no types
         fields = ["kind"]
 
 
-class MemberViewSet(viewsets.ModelViewSet[SegmentMember]):
+class MemberViewSet(ApiPolicy, viewsets.ModelViewSet[SegmentMember]):
     """The members of one segment, by the id of the user."""
 
     queryset = SegmentMember.objects.all()
@@ -123,6 +125,7 @@ class MemberViewSet(viewsets.ModelViewSet[SegmentMember]):
     permission_classes = [StaffModelPermissions]
     lookup_field = "user_id"
     lookup_value_regex = USER_PATTERN
+    filter_backends = LIST_FILTERS
     filterset_class = MemberFilter
     ordering_fields = ["created_at", "expires_at", "kind"]
     ordering = ["created_at"]

@@ -16,6 +16,7 @@ import time
 import weakref
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import Final
 
 from featureflags.core.fork_hooks import in_child
 
@@ -23,6 +24,8 @@ logger = logging.getLogger(__name__)
 
 RETRY_SECONDS = 1.0
 """While a server is silent, one caller of this process asks it so often."""
+RETRY_AFTER: Final = "5"
+"""The `Retry-After` of an answer 503, in seconds."""
 QUIET_SECONDS = 10.0
 """A server that answers now and then is logged no more often than this."""
 

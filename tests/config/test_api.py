@@ -13,7 +13,7 @@ from django.db import IntegrityError, InterfaceError, OperationalError
 from django.db.models import ProtectedError
 from rest_framework.test import APIClient
 
-from config.exceptions import exception_handler
+from featureflags.api.exceptions import exception_handler
 from tests.factories import UserFactory
 
 

@@ -112,12 +112,12 @@ class TestTesters:
 
     def test_it_leads_to_the_page(self, staff: Client, settings: Settings) -> None:
         settings.FEATUREFLAGS = {**settings.FEATUREFLAGS, "TESTERS": True}
-        address = reverse("tester_flags")
+        address = reverse("admin:featureflags_testing")
         assert f'href="{address}"' in panel(staff)
         assert staff.get(address).status_code == 200
 
     def test_there_is_no_link_where_there_is_no_page(self, staff: Client) -> None:
         assert app_settings().testers is False
-        address = reverse("tester_flags")
+        address = reverse("admin:featureflags_testing")
         assert address not in panel(staff)
         assert staff.get(address).status_code == 404

@@ -15,7 +15,6 @@ from django.test import AsyncClient, Client
 from django.urls import path
 from pytest_django.fixtures import Settings
 
-from featureflags.admin.flag_previews import choose_flags
 from featureflags.core.conf import FeatureFlagsSettings
 from featureflags.evaluation import avariation_detail, is_enabled, variation
 from featureflags.evaluation.previews import SALT
@@ -27,7 +26,7 @@ from users.models import User
 COOKIE = "guidon_tester"
 CHOICE = {"flag:new-checkout": "true", "flag:accent-colour": "plum"}
 BANNER = b'id="flag-tester-banner"'
-URL = "/testing/"
+URL = "/admin/featureflags/segment/testing/"
 
 
 def page(request: HttpRequest) -> HttpResponse:
@@ -52,12 +51,12 @@ async def apage(request: HttpRequest) -> HttpResponse:
     return HttpResponse(f"<html><body>{detail.value}</body></html>")
 
 
+admin.autodiscover()
 urlpatterns = [
     path("page/", page),
     path("data/", data),
     path("stream/", stream),
     path("apage/", apage),
-    path("testing/", admin.site.admin_view(choose_flags), name="tester_flags"),
     path("admin/", admin.site.urls),
 ]
 

@@ -1,4 +1,7 @@
-"""A page in words where the database does not answer: status 503, never 500."""
+"""A page in words where the database does not answer: status 503, never 500.
+
+The page is the project's `503.html`, or the one of this app.
+"""
 
 from __future__ import annotations
 
@@ -11,10 +14,13 @@ from django.template.loader import render_to_string
 from django.utils.deprecation import MiddlewareMixin
 from django.views.defaults import server_error
 
-from config.exceptions import RETRY_AFTER_SECONDS
 from featureflags.core.monitoring import report
+from featureflags.core.outages import RETRY_AFTER
 
 logger = logging.getLogger(__name__)
+
+
+TEMPLATES = ("503.html", "featureflags/503.html")
 
 
 class UnavailableMiddleware(MiddlewareMixin):
@@ -27,12 +33,12 @@ class UnavailableMiddleware(MiddlewareMixin):
 
 
 def unavailable(_request: HttpRequest) -> HttpResponse:
-    """The page. Its template asks nothing of anybody."""
+    """The page. Its template asks no server."""
     error = sys.exc_info()[1]
     name = type(error).__name__
     report(logger, "page_unavailable", "A page could not reach the database: %s", name)
     return HttpResponse(
-        render_to_string("503.html"), status=503, headers={"Retry-After": RETRY_AFTER_SECONDS}
+        render_to_string(TEMPLATES), status=503, headers={"Retry-After": RETRY_AFTER}
     )
 
 

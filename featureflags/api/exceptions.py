@@ -18,11 +18,10 @@ from rest_framework.response import Response
 from rest_framework.settings import api_settings
 from rest_framework.views import exception_handler as rest_exception_handler
 
+from featureflags.core.outages import RETRY_AFTER
 from featureflags.models import StaleSegment
 
 logger = logging.getLogger(__name__)
-
-RETRY_AFTER_SECONDS = "5"
 
 
 class Conflict(exceptions.APIException):
@@ -38,7 +37,7 @@ def exception_handler(error: Exception, context: dict[str, Any]) -> Response | N
         return Response(
             {"detail": "The database does not answer. Try again in a moment."},
             status=status.HTTP_503_SERVICE_UNAVAILABLE,
-            headers={"Retry-After": RETRY_AFTER_SECONDS},
+            headers={"Retry-After": RETRY_AFTER},
         )
     return rest_exception_handler(_as_api_error(error), context)
 
