@@ -18,7 +18,7 @@ workers = int(os.environ.get("WEB_CONCURRENCY") or 3)
 threads = int(os.environ.get("WEB_THREADS") or 4)
 timeout = 30
 """Seconds without a sign of life. With threads it is for a worker, not for a request: an export may take
-longer, and a worker that is slow to reach a server is no reason to end it."""
+longer, and a worker that is slow to reach a server must not be ended for that."""
 graceful_timeout = 30
 """Seconds for the requests under way when a worker ends; `stop_grace_period` in compose.yaml is longer."""
 accesslog = "-"

@@ -26,7 +26,7 @@ from users.signals import user_seen
 
 @receiver(ruleset_raised)
 def forget_rules(**_kwargs: Any) -> None:
-    """This process reads the rules anew; without triggers nobody else says so."""
+    """This process reads the rules again. Without triggers only this signal says that they changed."""
     invalidation.rules_touched()
 
 

@@ -64,7 +64,7 @@ def mirror_of(path: str, root: Path = ROOT) -> str | None:
 
 
 def _folder(folder: PurePosixPath, root: Path) -> str | None:
-    """The nearest folder that has tests. `tests` and `tests/featureflags` are no room's tests."""
+    """The nearest folder that has tests. `tests` and `tests/featureflags` do not count: they belong to no room."""
     special = {"tests/services": "tests/services_tests"}
     while str(folder) not in {"tests", "tests/featureflags", "."}:
         if str(folder) in special:

@@ -25,7 +25,7 @@ NOT_SHIPPED: Final = frozenset({"__pycache__"})
 
 
 class NotReady(Exception):
-    """What stands in the way, one sentence a line."""
+    """What prevents the release, one sentence a line."""
 
 
 def version_of(root: Path) -> str:

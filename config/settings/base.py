@@ -287,7 +287,7 @@ LOGGING: dict[str, Any] = {
     "loggers": {
         # The SDK logs each reconnection; its status is ours to report.
         "ldclient": {"level": "WARNING"},
-        # Without a broker a task runs in the process that calls it: its log line tells nothing new.
+        # Without a broker a task runs in the process that calls it: its log line adds nothing.
         **({} if BROKER_URL else {"celery": {"level": "WARNING"}}),
         # One line for each request would fill a disk while a server is away.
         "django.request": {"filters": ["outages"]},

@@ -41,7 +41,7 @@ class Environment(environ.Env):  # type: ignore[misc]  # the package has no type
         try:
             return super().get_value(var, cast, default, parse_default)
         except ValueError as error:
-            raise ImproperlyConfigured(f"{var} must be a number, and is none.") from error
+            raise ImproperlyConfigured(f"{var} must be a number.") from error
 
 
 env = Environment()
@@ -68,7 +68,7 @@ def quoted_url(address: str) -> str:
 
 
 def url(name: str, default: str = "") -> str:
-    """The address in a variable, ready for whoever parses it."""
+    """The address in a variable, ready to be parsed."""
     return quoted_url(env.str(name, default=default))
 
 

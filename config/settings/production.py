@@ -13,7 +13,7 @@ SHORTEST_SECRET_KEY = 50
 
 
 def problems() -> list[str]:
-    """What stands in the way of a safe start, one sentence for each variable."""
+    """What prevents a safe start, one sentence for each variable."""
     found = []
     if SECRET_KEY in INSECURE_SECRETS or len(SECRET_KEY) < SHORTEST_SECRET_KEY:
         found.append(

@@ -50,7 +50,7 @@ def _as_api_error(error: Exception) -> Exception:
     if isinstance(error, ProtectedError):
         return Conflict(str(error.args[0]))
     if isinstance(error, IntegrityError):
-        # Whoever wrote in between won; validation had looked before.
+        # Somebody else wrote after the validation, and won.
         logger.warning("A write of the API met a constraint: %s", type(error).__name__)
         return Conflict("Somebody changed this in the meantime. Look again.")
     return error

@@ -54,7 +54,7 @@ def health(_request: HttpRequest) -> JsonResponse:
 @never_cache
 @require_safe
 def ready(_request: HttpRequest) -> JsonResponse:
-    """`/readyz`: 200 if this process can answer flags, 503 if not; the body says what works.
+    """`/readyz`: 200 if this process can answer flags, 503 if not; the body names what works.
 
     503 before it has flags, and while the database is down and it has never read the segments.
     Any other failure is only `degraded`: a load balancer that removed every process for it would

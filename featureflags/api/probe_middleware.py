@@ -1,4 +1,4 @@
-"""`/healthz` and `/readyz` for whoever asks by an address, before anything looks at the Host header.
+"""`/healthz` and `/readyz` for monitors that ask by address, before anything looks at the Host header.
 
 Load balancers and orchestrators send an IP as the host, and no `X-Forwarded-Proto`: Django would
 answer 400, or redirect to HTTPS. So these two are answered first, and so is `/metrics` for a bearer

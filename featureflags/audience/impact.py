@@ -34,7 +34,7 @@ SAMPLES: Final = 5
 """Examples of the users who match, of those who enter, and of those who leave."""
 
 COUNTING_SHARE: Final = 0.75
-"""Share of the time limit after which the count looks at no more users."""
+"""Share of the time limit after which the count stops."""
 
 PROBED: Final = 1_000
 """Users looked for of each part, if the count was cut off and knows nothing of it."""

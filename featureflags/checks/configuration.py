@@ -165,7 +165,7 @@ def check_addresses(**_: Any) -> list[CheckMessage]:
 
 @register("featureflags")
 def check_middleware(**_: Any) -> list[CheckMessage]:
-    """W008: without the middleware no visitor keeps a key. E009: it stands before the users."""
+    """W008: without the middleware no visitor keeps a key. E009: it comes before authentication."""
     installed = list(settings.MIDDLEWARE)
     if MIDDLEWARE not in installed:
         return [
@@ -179,7 +179,7 @@ def check_middleware(**_: Any) -> list[CheckMessage]:
     if AUTHENTICATION in installed[installed.index(MIDDLEWARE) :]:
         return [
             Error(
-                f"{MIDDLEWARE} stands before {AUTHENTICATION}, which knows the user.",
+                f"{MIDDLEWARE} comes before {AUTHENTICATION}, which knows the user.",
                 hint="Move it below.",
                 id="featureflags.E009",
             )

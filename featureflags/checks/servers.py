@@ -1,6 +1,6 @@
 """Checks of the servers that never stale depends on, with `manage.py check --database default`.
 
-docs/operators/never-stale.md says what each finding costs.
+docs/operators/never-stale.md lists what each finding costs.
 """
 
 from __future__ import annotations

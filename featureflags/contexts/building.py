@@ -155,11 +155,11 @@ def event_data(data: object, metric_value: object) -> tuple[JSONValue, float | N
         if why is not None:
             refuse("metric_value", why)
             metric_value = None
-    told = checked.attributes.get("data")
-    if told is not None and json_size(told) > app_settings().max_context_bytes:
-        refuse("data", too_large(json_size(told), app_settings().max_context_bytes))
-        told = None
-    return told, cast("float | None", metric_value)
+    sent = checked.attributes.get("data")
+    if sent is not None and json_size(sent) > app_settings().max_context_bytes:
+        refuse("data", too_large(json_size(sent), app_settings().max_context_bytes))
+        sent = None
+    return sent, cast("float | None", metric_value)
 
 
 def _built(

@@ -38,7 +38,7 @@ def json_problem(value: object) -> str | None:
     ):
         return text_problem(
             "".join(cast("list[str]", value))
-        )  # a short list of texts: groups and the like
+        )  # a short list of texts, such as groups
     return _inner_problem(value) if kind in _CONTAINERS else _scalar_problem(value, kind)
 
 

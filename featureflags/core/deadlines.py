@@ -3,7 +3,7 @@
     with deadlines.within(Purpose.FLAG_CHECK):
         ...  # each query has FLAG_CHECK_DATABASE_SECONDS, all calls of Redis together _REDIS_SECONDS
 
-`DeadlineMiddleware` opens a budget for each request. A view says what it is for with the attribute
+`DeadlineMiddleware` opens a budget for each request. A view names its purpose with the attribute
 `purpose` (`for_flag_checks` sets it on a function); the admin is known by its URLs; any other view
 is a page. Outside a request (commands, migrations, Celery tasks) there is no budget: PostgreSQL may
 take its time, and a call of Redis has its socket's own time-out.

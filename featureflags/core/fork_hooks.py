@@ -1,4 +1,4 @@
-"""What a forked child does first, whoever forked it: `in_child(callback)`.
+"""What a child process does first after any fork: `in_child(callback)`.
 
 Python runs the callbacks after `os.fork`. uWSGI forks in C, where Python's hooks do not run, and has a
 hook of its own: without it a LaunchDarkly client that was made before the fork would stay as it was

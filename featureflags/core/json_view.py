@@ -26,9 +26,9 @@ class JSONView:
     __slots__ = ()
 
     JSON_ALSO: ClassVar[tuple[str, ...]] = ()
-    """Properties that stand beside the fields."""
+    """Properties that are shown beside the fields."""
     JSON_WITHOUT: ClassVar[frozenset[str]] = frozenset()
-    """Fields that stay inside."""
+    """Fields that are not shown."""
 
     def to_dict(self) -> dict[str, Any]:
         """Fields and properties by name; values inside them likewise, tuples as lists."""

@@ -23,7 +23,7 @@ from featureflags.core.fork_hooks import in_child
 logger = logging.getLogger(__name__)
 
 RETRY_SECONDS = 1.0
-"""While a server is silent, one caller of this process asks it so often."""
+"""While a server is silent, one caller of this process asks it once in this time."""
 RETRY_AFTER: Final = "5"
 """The `Retry-After` of an answer 503, in seconds."""
 QUIET_SECONDS = 10.0

@@ -31,7 +31,7 @@ __all__ = ["BROKER", "HAS_CELERY", "BrokerError", "has_broker", "publish", "run"
 logger = logging.getLogger(__name__)
 
 TIMEOUT_SECONDS = 0.3
-"""For each word to the broker. Whoever saves waits for it."""
+"""For each message to the broker: a save waits for it."""
 
 BROKER = Server("The broker")
 ADDRESSES: Final = ("broker_url", "broker_write_url")

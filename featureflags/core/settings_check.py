@@ -121,7 +121,7 @@ def examine(given: object, model: type[Any]) -> Examined:
 
 
 def _fallbacks(wrong: Iterable[str]) -> dict[str, Any]:
-    """Safe values for these fields; None stands for the default."""
+    """Safe values for these fields; None: the default."""
     names = [name for each in wrong for name in (each, *ALSO.get(each, ()))]
     return {name: FALLBACKS.get(name) for name in names if name}
 

@@ -296,5 +296,5 @@ async def atrack(
 
 
 def _track(event: str, context: UserContext, data: JSONValue, metric_value: float | None) -> None:
-    told, metric = event_data(data, metric_value)
-    evaluator.track(str(event), context.context, told, metric)
+    sent, metric = event_data(data, metric_value)
+    evaluator.track(str(event), context.context, sent, metric)

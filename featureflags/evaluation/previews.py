@@ -1,7 +1,7 @@
 """Staff who see pages as if flags had other values: a signed cookie that expires, and a banner.
 
 Off unless the setting `testers` is on. The cookie holds for the one user who set it, and only while
-they are staff; nobody else's pages change. Whoever sets it writes that down, see `admin.testers`.
+they are staff; nobody else's pages change. The page that sets it records who did, see `admin.flag_previews`.
 """
 
 from __future__ import annotations

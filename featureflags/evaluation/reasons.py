@@ -20,7 +20,7 @@ _KINDS: Mapping[str, Promise] = {
     "OVERRIDE": gettext_lazy("Overridden by a test."),
     "FORCED": gettext_lazy("Forced by an environment variable."),
 }
-"""The kinds of reasons that need no more than their name; the first three are LaunchDarkly's."""
+"""Reasons that are only a kind, without more fields; the first three are LaunchDarkly's."""
 
 _SOURCES: Mapping[ContextSource, Promise] = {
     ContextSource.LOADED: gettext_lazy("The user was loaded already."),
@@ -62,7 +62,7 @@ _DEGRADATIONS: Mapping[Degradation, Promise] = {
 
 
 def reason_in_words(evaluation: Evaluation) -> str:
-    """Why LaunchDarkly, or whoever came before it, gave this value."""
+    """Why this value was given: by LaunchDarkly, or by an override before it."""
     reason = evaluation.reason
     kind = str(reason.get("kind"))
     if kind in _KINDS:

@@ -112,6 +112,6 @@ def cookie_options() -> CookieOptions:
 
 
 def _read_cookie(request: HttpRequest) -> str | None:
-    # With a default, a cookie that is missing or not ours is no error.
+    # With a default, a missing cookie, or one that is not ours, raises nothing.
     key = request.get_signed_cookie(app_settings().visitor_cookie, "", salt=SALT)
     return key if key and KEY.fullmatch(key) else None

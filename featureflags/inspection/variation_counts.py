@@ -51,7 +51,7 @@ SECONDS_WAITED: Final = 10.0
 KEPT: Final = 10
 """Counts of one flag that stay; older ones are deleted."""
 MOST_ATTEMPTS: Final = 5
-"""A count whose worker died so often in the same batch has failed."""
+"""A count has failed when its worker has died this many times in the same batch."""
 
 NO_FLAGS: Final = gettext_noop("LaunchDarkly has not sent any flags.")
 WORKER_DIED: Final = gettext_noop("Its worker died.")

@@ -1,4 +1,4 @@
-"""One evaluation by the real SDK, and what its reason means for whoever asked."""
+"""One evaluation by the real SDK, and what its reason means for the caller."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The feature store of every client that LaunchDarkly itself tells of its flags.
+"""The feature store of every client that receives flags from LaunchDarkly.
 
 The SDK's own store takes a lock for each read, two of them for each evaluation. Here a writer
 copies what it changes and puts the copy in the place of the old one, so that readers need no lock
@@ -119,7 +119,7 @@ class CopyOnWriteStore(FeatureStore, DiagnosticDescription):
             self._changed()
 
     def delete(self, kind: VersionedDataKind, key: str, version: int) -> None:
-        """Hold it no more, unless what is held is as new or newer. Remembers the version."""
+        """Remove it, unless what is held is as new or newer. Remembers the version."""
         with self._writing:
             changed = self._put(kind, key, _gone(version))
             if changed:
@@ -138,7 +138,7 @@ class CopyOnWriteStore(FeatureStore, DiagnosticDescription):
         }
 
     def fill(self, raw: Mapping[str, Mapping[str, Any]]) -> None:
-        """Start with what was last known, until a source tells more. Skips what is malformed."""
+        """Start with what was last known, until the source delivers. Skips what is malformed."""
         with self._writing:
             if self._initialized:
                 return

@@ -35,7 +35,7 @@ KEPT_SECONDS = 30 * 24 * 3600
 
 
 class Spare:
-    """One environment's spare. Saving is done by a thread of its own, and only so often."""
+    """One environment's spare. A thread of its own saves them, at most once in `spare_save_seconds`."""
 
     def __init__(self, settings: FeatureFlagsSettings) -> None:
         """Connects to nothing yet. Raises ValueError for an address that cannot be right, and

@@ -1,7 +1,7 @@
 """The SDK's log, so that an outage fills no disk: each message at most once a minute.
 
 While the SDK has no flags it writes a line for every evaluation. A refused SDK key is reported
-once by `featureflags.launchdarkly.client`, in words that say what to do. Nothing about a user is
+once by `featureflags.launchdarkly.client`, in words that name the next step. Nothing about a user is
 passed on, at any level.
 """
 
@@ -54,7 +54,7 @@ _filter = QuietFilter()
 
 
 def quieten() -> None:
-    """Filter the SDK's log from now on; what was said before counts no more."""
+    """Filter the SDK's log from now on; what was logged before does not count."""
     _filter.forget()
     for name in LOGGERS:
         logging.getLogger(name).addFilter(_filter)
@@ -66,6 +66,6 @@ def refusal_is_said(*, said: bool) -> None:
 
 
 def restore() -> None:
-    """Let everything pass again: there is no client of ours any more."""
+    """Let everything pass again: our client is closed."""
     for name in LOGGERS:
         logging.getLogger(name).removeFilter(_filter)

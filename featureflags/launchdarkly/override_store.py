@@ -16,11 +16,11 @@ from featureflags.core.types import JSONValue
 from featureflags.flags.overrides import MISSING, Missing, Overrides
 
 KEPT = ("key", "version", "clientSide", "clientSideAvailability", "salt")
-"""What a synthetic flag has of the real one. Not its tracking: an override is no exposure."""
+"""What a synthetic flag has of the real one. Not its tracking: an override must not count as an exposure."""
 
 
 def overridden_flag(key: str, value: JSONValue | Missing, real: Any | None) -> Any | None:
-    """The flag that stands for `real` (the SDK's flag, None if there is none) under an override.
+    """The flag that replaces `real` (the SDK's flag, None if there is none) under an override.
 
     It keeps the variations, so that a prerequisite on one of them sees which one is served; a
     value that is none of them is added behind them.
@@ -58,7 +58,7 @@ def overridden_everywhere(flags: dict[str, Any], overrides: Overrides) -> dict[s
 
 
 def _index_of(value: JSONValue, variations: list[Any]) -> int:
-    """Where the value stands, or the first free place. True is not 1."""
+    """The index of the value, or the first free one. True is not 1."""
     for index, variation in enumerate(variations):
         if _same(value, variation):
             return index

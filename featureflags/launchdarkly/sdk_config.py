@@ -1,4 +1,4 @@
-"""From our settings to the SDK's: the store, the source of flags, and what is told in events."""
+"""From our settings to the SDK's: the store, the source of flags, and what events may hold."""
 
 from __future__ import annotations
 
@@ -48,12 +48,12 @@ def make_store(settings: FeatureFlagsSettings, on_change: Callable[[], None] | N
 
 
 def sending_config(settings: FeatureFlagsSettings, store: Store) -> Config:
-    """For the client that fills the store, and tells LaunchDarkly what was evaluated."""
+    """For the client that fills the store and sends events."""
     source = source_of(settings)
     options: dict[str, Any] = {
         "feature_store": store,
         "context_keys_capacity": settings.context_keys_capacity,
-        # Each context names its private attributes too; this covers whoever uses the SDK directly.
+        # Each context names its private attributes too; this covers code that uses the SDK directly.
         "private_attributes": set(private_names()),
         **_SOURCES[source](settings),
         **_event_options(settings, source),
@@ -68,7 +68,7 @@ def sending_config(settings: FeatureFlagsSettings, store: Store) -> Config:
 
 
 def looking_config(settings: FeatureFlagsSettings, store: Store) -> Config:
-    """For the client that only reads the store: it connects to nothing and tells nobody."""
+    """For the client that only reads the store: it connects to nothing and sends no events."""
     return Config(
         settings.sdk_key or OFFLINE_KEY,
         feature_store=store,

@@ -1,6 +1,6 @@
 """Summary-only events: how often each variation was served, and nothing about anybody.
 
-LaunchDarkly bills by the contexts that it is told of in a month. Each process tells of a context
+LaunchDarkly bills by the contexts that it receives in a month. Each process sends a context
 once in five minutes or so, in an `index` event; without it no context is counted. The SDK has no
 such setting.
 """

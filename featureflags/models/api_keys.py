@@ -2,7 +2,7 @@
 
 A token is `gdn_PREFIX_SECRET`, for example `gdn_k3v9q2m7x4wd_Jx0v…`: 12 characters that name the key and
 256 random bits. The table holds the SHA-256 of the whole token; a slow hash protects what people
-choose, and nobody chose these bits. The token itself is shown once, by whoever calls `issue`.
+choose, and nobody chose these bits. The token itself is shown once, by the caller of `issue`.
 """
 
 from __future__ import annotations
@@ -85,7 +85,7 @@ def digest_of(token: str) -> str:
 
 
 def prefix_of(token: str) -> str | None:
-    """The part of a token that names its key; None if it is no token of ours."""
+    """The part of a token that names its key; None for any other text."""
     found = TOKEN.fullmatch(token)
     return None if found is None else found[1]
 

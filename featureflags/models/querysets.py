@@ -1,5 +1,5 @@
-"""Managers of the segment tables: every write raises the ruleset version, whichever way it goes,
-and is part of a change, which says what was stored before.
+"""Managers of the segment tables: every write raises the ruleset version, and is part of a changeset,
+which holds what was stored before.
 
 Deletions raise it through Django's signals, see `featureflags.receivers`.
 """

@@ -126,7 +126,7 @@ def _as_text(raw: object) -> str | None:
 
 
 def _without_what_follows(problems: Sequence[Problem]) -> list[Problem]:
-    """Without an attribute the missing operator is no separate problem, nor the missing values."""
+    """Without an attribute, the missing operator and values are not problems of their own."""
     missing = {(problem.rule, problem.clause, problem.code) for problem in problems}
     return [
         problem

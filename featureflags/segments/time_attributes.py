@@ -24,7 +24,7 @@ END_OF_TIME: Final = 253_402_300_800 * 1_000_000
 class Clock(Protocol):
     """A user's attribute that changes by itself.
 
-    A project's own need no more than this; for ElapsedDays and CurrentTime the very instant is
+    A project's own attributes need only this; for ElapsedDays and CurrentTime the very instant is
     found at which a clause flips, however often their value changes before.
     """
 

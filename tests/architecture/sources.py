@@ -19,7 +19,7 @@ def modules() -> dict[str, ast.Module]:
 
 
 def is_first_party(name: str) -> bool:
-    """True for `users`, `users.models` and the like."""
+    """True for `users` and any module below it."""
     return name.partition(".")[0] in PACKAGES
 
 

@@ -107,8 +107,8 @@ def main(users: int, file: str) -> None:
     figures: dict[str, dict[str, float]] = {}
     for name, raw_rules in SEGMENTS.items():
         found = figures[name] = measured(Listed([*raw_rules]))
-        told = "".join(f"{found[each] * 1000:>11,.1f}" for each in names)
-        print(f"{name:<26}{found['count']:>10,.0f}{told}", flush=True)
+        columns = "".join(f"{found[each] * 1000:>11,.1f}" for each in names)
+        print(f"{name:<26}{found['count']:>10,.0f}{columns}", flush=True)
     if file:
         Path(file).write_text(json.dumps({"users": users, "seconds": figures}, indent=2) + "\n")
 

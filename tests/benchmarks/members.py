@@ -2,7 +2,7 @@
 
     python -m tests.benchmarks.members [--users N] [--json FILE]
 
-Runs on a PostgreSQL of its own, which is gone afterwards. Beside it stands what a paginator asks
+Runs on a PostgreSQL of its own, which is gone afterwards. Beside it: what a paginator asks
 for: a count of all members, and the rows of the same page by OFFSET. Both must list the same users.
 """
 

@@ -41,7 +41,7 @@ RUNS = 15
 TIMES = 3_000
 FLIPS = 300
 ROUNDS = 3
-"""Of FLIPS each; the round with the best p99 is told, as other work on the machine only adds."""
+"""Of FLIPS each; the round with the best p99 is shown, as other work on the machine only adds."""
 POLL_SECONDS = 0.0002
 PAGE = "tests.featureflags.launchdarkly.probes.web:page"
 SECONDS = 60.0

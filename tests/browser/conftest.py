@@ -118,7 +118,7 @@ def expect(browser_thread: BrowserThread) -> Expect:
 
 @pytest.fixture
 def watch() -> Watch:
-    """What went wrong in the browser; `watch.expect(…)` says what a test wants to go wrong."""
+    """What went wrong in the browser; `watch.expect(…)` lists the errors that a test expects."""
     return Watch()
 
 
@@ -234,7 +234,7 @@ def check_accessibility() -> CheckAccessibility:
 def watch_status() -> Callable[[Page], str]:
     """The last announcement of the rule editor to screen readers."""
 
-    def told(page: Page) -> str:
+    def announced(page: Page) -> str:
         return page.locator(".rule-status").text_content() or ""
 
-    return told
+    return announced

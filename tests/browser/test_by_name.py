@@ -129,7 +129,7 @@ def test_on_a_phone(
     shot: Shot,
     scheme: str,
 ) -> None:
-    SegmentMemberFactory.create(segment=beta, reason="A reason of some length, told on a phone")
+    SegmentMemberFactory.create(segment=beta, reason="A reason of some length, read on a phone")
     page = open_page(UserFactory.create(superuser=True), viewport=PHONE, color_scheme=scheme)
     for name, address in (("by-name", LIST), ("import", f"{LIST}import/")):
         page.goto(address)

@@ -1,6 +1,6 @@
 """Every page of the admin keeps to the Content-Security-Policy, and axe-core finds nothing wrong.
 
-The pages are those that the admin's URLs name, whoever adds one. A page with a new parameter
+The pages are those that the admin's URLs name, also ones that are added later. A page with a new parameter
 needs a sample of it in `samples`.
 """
 
@@ -31,7 +31,7 @@ NO_PAGES = {
     # Files to keep, and a form's buttons.
     *("featureflags_segment_export", "featureflags_segment_by_name_export"),
     "featureflags_flag_count",
-    # As the user's own, for whoever is logged in.
+    # As the user's own: the one who is logged in.
     "password_change_done",
 }
 

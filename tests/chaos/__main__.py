@@ -20,7 +20,7 @@ from tests.chaos.states import STATES, State
 from tests.chaos.table import BOUND_SECONDS, RECOVERY_SECONDS, Outcome, as_markdown, measure
 
 WARM_UP = 8
-"""Each surface is asked so often first, so that each process has met each of them."""
+"""Requests to each surface before the start, so that each process has met each of them."""
 
 BEGIN, END = "<!-- chaos: begin -->", "<!-- chaos: end -->"
 

@@ -50,7 +50,7 @@ class Row:
     """Answers that were not right and did not say that they might not be."""
     stale: int
     """Answers that were not right and said so."""
-    told: str
+    degraded_as: str
     """What the answers said of themselves."""
     recovery: float
     """Seconds from the end of the state to the first of the right answers from then on."""
@@ -116,7 +116,7 @@ def _row(
         p99=p99,
         wrong=wrong,
         stale=len(not_right) - wrong,
-        told=_counted(during, lambda sample: ", ".join(sample.degraded)),
+        degraded_as=_counted(during, lambda sample: ", ".join(sample.degraded)),
         recovery=recovery,
         broken=tuple(name for name, is_broken in checks.items() if is_broken),
     )
@@ -153,7 +153,7 @@ def as_markdown(outcomes: Iterable[Outcome]) -> str:
     for outcome in outcomes:
         lines += [
             f"| {row.state} | {row.surface} | {row.statuses} | {row.p99 * 1000:.0f} | {row.wrong} "
-            f"| {row.stale} | {row.told} | {row.recovery:.1f} |"
+            f"| {row.stale} | {row.degraded_as} | {row.recovery:.1f} |"
             for row in outcome.rows
         ]
     return "\n".join(lines)

@@ -179,7 +179,7 @@ def test_production_starts_with_it_whatever_the_passwords_hold(tmp_path: Path) -
     )
     assert "SHOWN " in done.stdout, done.stderr
     shown = json.loads(done.stdout.partition("SHOWN ")[2])
-    # `%41` is read as written by somebody who has encoded it: the one thing that cannot be told.
+    # `%41` is read as written by somebody who has encoded it: the one case that cannot be recognised.
     meant = PASSWORD.replace("%41", "A")
     assert shown["database"] == ["guidon", meant, "postgres", "guidon"]
     for name, host in (("cache", "cache"), ("broker", "broker"), ("spare", "broker")):

@@ -20,7 +20,7 @@ SOURCES = ("docs", "mkdocs.yml", ".env.example", *PAGES_OF_THE_ROOT)
 
 
 LOADED = re.compile(r'<(?:link|script|img|iframe|source)[^>]*(?:src|href)="(?:https?:)?//[^>]*>')
-"""What a browser fetches by itself from another server. A link that a reader follows is none."""
+"""What a browser fetches by itself from another server. A link that a reader follows does not count."""
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,4 @@
-"""The home page: real users of the demo side by side, and whoever reads it."""
+"""The home page: real users of the demo side by side, and the reader."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The Content-Security-Policy of every answer, and the pages that say what went wrong."""
+"""The Content-Security-Policy of every answer, and the error pages."""
 
 from __future__ import annotations
 

@@ -251,12 +251,12 @@ def test_one_failure_fails_the_whole_and_both_are_told(
 ) -> None:
     two_runs[:] = codes
     assert run.main([]) == expected
-    told = capsys.readouterr().out.partition("=== Both runs\n")[2]
-    assert re.findall(r"^(\w+): (ok|FAILED)", told, re.MULTILINE) == [
+    summary = capsys.readouterr().out.partition("=== Both runs\n")[2]
+    assert re.findall(r"^(\w+): (ok|FAILED)", summary, re.MULTILINE) == [
         (name, "FAILED" if code else "ok")
         for name, code in zip(("first", "second"), codes, strict=True)
     ]
-    assert "first says" in told
+    assert "first says" in summary
 
 
 def ci_run(folder: Path, *programs: str) -> tuple[int, dict[str, str], list[list[str]]]:

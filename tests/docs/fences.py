@@ -43,7 +43,7 @@ class Fence:
     language: str
     title: str
     text: str
-    """Without its indentation; a file that it includes stands in it."""
+    """Without its indentation; a file that it includes is part of it."""
 
     def __str__(self) -> str:
         title = f' title="{self.title}"' if self.title else ""

@@ -410,7 +410,7 @@ def test_w020_the_flag_file(
         "FLAG_FILE": str(path),
         "DEMO": demo,
     }
-    # The demo writes its file itself: a fresh checkout has none, and that is no mistake.
+    # The demo writes its file itself: a fresh checkout has none, which is right.
     expected = [] if demo and not variable else ["featureflags.W020"]
     found = checks.check_flag_file()
     assert [message.id for message in found] == expected

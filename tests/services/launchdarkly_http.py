@@ -1,6 +1,6 @@
 """The HTTP half of the LaunchDarkly on loopback: requests, streams, faults. Standard library only.
 
-What is told comes from a `Site`, which `launchdarkly.LaunchDarklyServer` is. Streams are sent with
+What it answers comes from a `Site`, which `launchdarkly.LaunchDarklyServer` is. Streams are sent with
 `Transfer-Encoding: chunked`: without it urllib3 buffers 10 kB and the SDK never initialises.
 """
 

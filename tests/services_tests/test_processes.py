@@ -48,7 +48,7 @@ OWNER = (
 
 
 def lives(pid: int) -> bool:
-    """A zombie, which nobody has waited for yet, lives no more."""
+    """A zombie, which nobody has waited for yet, counts as ended."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except (FileNotFoundError, ProcessLookupError):

@@ -55,7 +55,7 @@ def form(user: User, **fields: Any) -> dict[str, Any]:
     return {name: value for name, value in data.items() if value is not None}
 
 
-def told(response: Any) -> str:
+def messages_of(response: Any) -> str:
     return " ".join(str(message) for message in response.context["messages"])
 
 
@@ -130,7 +130,7 @@ def test_a_changed_address_says_that_it_is_not_verified_any_more(
 ) -> None:
     user = UserFactory.create(email="first@example.com", email_verified=verified)
     data = form(user, email=email, email_verified=ticked)
-    assert (CLEARED in told(staff.post(change(user), data, follow=True))) is expected
+    assert (CLEARED in messages_of(staff.post(change(user), data, follow=True))) is expected
     user.refresh_from_db()
     assert user.email == email.lower()
     if expected:

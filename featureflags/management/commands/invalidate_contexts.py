@@ -43,7 +43,7 @@ class Command(FlagCommand):
             invalidation.touched(USER, keys)
             if outbox.in_force().has_pending:
                 raise CommandError(
-                    "The cache cannot be reached. It is told within 5 seconds of its return."
+                    "The cache cannot be reached. Its old entries go within 5 seconds of its return."
                 )
         if options["all_segments"]:
             with transaction.atomic():

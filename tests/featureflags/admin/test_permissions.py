@@ -1,4 +1,4 @@
-"""Every page beside Django's own asks for permissions, whoever adds one."""
+"""Every page beside Django's own requires permissions, also one that is added later."""
 
 from __future__ import annotations
 

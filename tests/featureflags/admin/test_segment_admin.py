@@ -55,7 +55,7 @@ def errors(response: Any) -> dict[str, list[str]]:
     return found
 
 
-def told(response: Any) -> list[str]:
+def messages_of(response: Any) -> list[str]:
     return [str(message) for message in response.context["messages"]]
 
 
@@ -141,13 +141,13 @@ def test_another_layout_of_the_same_rules_is_no_change(staff: Client) -> None:
 def test_rules_on_user_written_attributes_give_a_warning(staff: Client) -> None:
     rules = [*GERMANS, rule(clause("email_domain", "in", "agpt.co"))]
     saved = staff.post(ADD, form(key="colleagues", rules=rules), follow=True)
-    warnings = [text for text in told(saved) if text.startswith("Rule")]
+    warnings = [text for text in messages_of(saved) if text.startswith("Rule")]
     assert len(warnings) == 1
     assert "Rule 2: it tests only what users write themselves" in warnings[0]
     safe = [rule(clause("email_domain", "in", "agpt.co"), clause("email_verified", "in", True))]
     segment = Segment.objects.get(key="colleagues")
     changed = staff.post(change(segment), form(rules=safe), follow=True)
-    assert not any(text.startswith("Rule") for text in told(changed))
+    assert not any(text.startswith("Rule") for text in messages_of(changed))
 
 
 def test_a_segment_that_another_names_is_not_deleted(staff: Client) -> None:
@@ -188,7 +188,7 @@ def test_a_deletion_that_is_refused_late_is_a_message_and_leaves_no_log(
         staff.post(address, {"post": "yes"}, follow=True),
         staff.post(LIST, action, follow=True),
     ):
-        assert told(response) == ["The segment “base” is used by above."]
+        assert messages_of(response) == ["The segment “base” is used by above."]
     assert Segment.objects.filter(key="base").exists()
     assert not LogEntry.objects.exists()
 
@@ -201,7 +201,7 @@ def test_a_save_that_is_refused_each_time_is_a_message(
 
     monkeypatch.setattr(SegmentAdmin, "save_model", refuse)
     response = staff.post(change(SegmentFactory.create()), form(), follow=True)
-    assert told(response) == ["Rule 1: somebody was faster."]
+    assert messages_of(response) == ["Rule 1: somebody was faster."]
 
 
 @pytest.mark.production_stack

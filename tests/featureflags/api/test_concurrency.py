@@ -146,10 +146,10 @@ class TestDisappearing:
         body = {} if confirm is None else {"confirm": confirm}
         for answer in (root.delete(ONE, body), root.patch(ONE, {"is_active": False, **body})):
             assert answer.status_code == 409
-            told = answer.json()
-            assert "disappears" in told["reasons"]
-            assert [flag["flag"] for flag in told["flags"]] == ["new-checkout"]
-            assert told["confirm"] is None
+            shown = answer.json()
+            assert "disappears" in shown["reasons"]
+            assert [flag["flag"] for flag in shown["flags"]] == ["new-checkout"]
+            assert shown["confirm"] is None
         assert Segment.objects.get(key="paying").is_active
 
     def test_with_the_key_it_goes(self, root: APIClient, paying: Segment) -> None:

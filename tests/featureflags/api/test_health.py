@@ -180,13 +180,13 @@ class TestMetrics:
         wrong = {"SDK_KEY": "sdk-wrong", "SEND_EVENTS": False, "START_WAIT": 0.5}
         use(settings, METRICS_TOKEN="right", **wrong)
         client.get("/readyz")
-        told = 'guidon_launchdarkly_error{kind="error_response",http_status="401"} 1'
+        line = 'guidon_launchdarkly_error{kind="error_response",http_status="401"} 1'
 
         def metrics() -> list[str]:
             answer = client.get("/metrics", headers={"Authorization": "Bearer right"})
             return answer.content.decode().splitlines()
 
-        wait_until(lambda: told in metrics(), what="the answer of LaunchDarkly")
+        wait_until(lambda: line in metrics(), what="the answer of LaunchDarkly")
         assert "sdk-wrong" not in "".join(metrics())
 
     def test_without_the_database_a_token_is_enough(
@@ -198,6 +198,6 @@ class TestMetrics:
         use(settings, METRICS_TOKEN="right")
         client.force_login(UserFactory.create(is_staff=True))
         with connection.execute_wrapper(fail):
-            told = client.get("/metrics", headers={"Authorization": "Bearer right"})
+            allowed = client.get("/metrics", headers={"Authorization": "Bearer right"})
             refused = client.get("/metrics")
-        assert (told.status_code, refused.status_code) == (200, 403)
+        assert (allowed.status_code, refused.status_code) == (200, 403)

@@ -1,4 +1,4 @@
-"""What LaunchDarkly is told about people, and what it is never told: read from what was sent."""
+"""What LaunchDarkly learns about people, and what it never learns: read from what was sent."""
 
 from __future__ import annotations
 
@@ -120,10 +120,10 @@ def narrow(settings: Settings, *names: str) -> None:
 
 
 def sent(server: LaunchDarklyServer) -> str:
-    """Everything that was told, after the client has delivered it."""
+    """Everything that was sent, after the client has delivered it."""
     close()
-    told = [*server.deliveries(), *server.deliveries("/diagnostic")]
-    return "".join(json.dumps(d.events, ensure_ascii=False) + d.text for d in told)
+    posts = [*server.deliveries(), *server.deliveries("/diagnostic")]
+    return "".join(json.dumps(d.events, ensure_ascii=False) + d.text for d in posts)
 
 
 @pytest.mark.django_db
@@ -146,7 +146,7 @@ class TestEvents:
         logged = "".join(caplog.messages) + caplog.text
         assert "paid-sentinel" in text, "metadata that is listed"
         assert "listed-sentinel" in text, "whatever its name"
-        assert '"badged"' in text  # the segment that rests on a withheld attribute
+        assert '"badged"' in text  # the segment whose rule tests a withheld attribute
         for value in {*NEVER_SENT, "x@sentinel.example"}:
             assert value not in text
             assert value not in logged

@@ -1,4 +1,4 @@
-"""Rooms without a framework say their texts in the language of whoever reads them."""
+"""Rooms without a framework give their texts in the language of the reader."""
 
 from __future__ import annotations
 
@@ -79,8 +79,8 @@ def test_what_does_not_fit_an_attribute() -> None:
 
 @pytest.mark.usefixtures("marked")
 def test_conditions_and_what_flags_do() -> None:
-    told = words(Clause(attribute="x", op="in", values=("a", "b")))
-    assert told == f'x {MARK}is any of "a"{MARK} or "b"'
+    sentence = words(Clause(attribute="x", op="in", values=("a", "b")))
+    assert sentence == f'x {MARK}is any of "a"{MARK} or "b"'
     flag = boolean_flag("f", rules=[segment_rule("pro")])
     [use] = uses_of_each(["pro"], {"flags": {"f": flag}, "segments": {}})["pro"]
     assert use.words.startswith(MARK)

@@ -23,7 +23,7 @@ def test_an_attribute_is_shown_by_its_label(attribute: str, label: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("clause", "told"),
+    ("clause", "sentence"),
     [
         (Clause(attribute="custom_plan", op="in", values=("pro", 1)), 'plan is any of "pro" or 1'),
         (
@@ -44,12 +44,12 @@ def test_an_attribute_is_shown_by_its_label(attribute: str, label: str) -> None:
         ),
     ],
 )
-def test_a_condition_is_a_sentence(clause: Clause, told: str) -> None:
-    assert condition_in_words(clause) == told
+def test_a_condition_is_a_sentence(clause: Clause, sentence: str) -> None:
+    assert condition_in_words(clause) == sentence
 
 
 def test_a_date_is_shown_in_the_time_zone_of_the_site() -> None:
     clause = Clause(attribute="created_at", op="before", values=("2026-01-01T00:00:00+00:00",))
     with timezone.override("Asia/Tokyo"):
-        told = condition_in_words(clause)
-    assert told == "Account created is before Jan. 1, 2026, 9 a.m. (Asia/Tokyo)"
+        sentence = condition_in_words(clause)
+    assert sentence == "Account created is before Jan. 1, 2026, 9 a.m. (Asia/Tokyo)"

@@ -74,8 +74,8 @@ WRONG = [
 
 @pytest.mark.parametrize(("text", "problem"), WRONG)
 def test_an_unreadable_line_is_reported_with_its_number(text: str, problem: str) -> None:
-    (told,) = read_member_list(text).problems
-    assert str(told).startswith(problem)
+    (remark,) = read_member_list(text).problems
+    assert str(remark).startswith(problem)
 
 
 @override_settings(TIME_ZONE="Europe/Berlin")

@@ -1,4 +1,4 @@
-"""What is written rests on the rows as they are, whatever django-cachalot still holds."""
+"""Writes are based on the rows in the database, not on what django-cachalot still holds."""
 
 from __future__ import annotations
 

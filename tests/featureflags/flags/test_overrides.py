@@ -78,7 +78,7 @@ class TestTheSdkSeesThem:
     def test_a_value_is_one_of_the_flag_s_own_if_it_is_the_same(
         self, flag_file: FlagFile, value: Any, index: int
     ) -> None:
-        """True is not 1, nested or not. What is none of them stands behind them."""
+        """True is not 1, nested or not. Another value is added behind them."""
         flag_file({**BASE, "variations": [True, 1, "1", None, [True], [1]]})
         with override_flag("base", value):
             detail = client().variation_detail("base", USER, "default")

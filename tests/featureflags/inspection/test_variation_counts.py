@@ -52,7 +52,7 @@ def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(variation_counts, "BATCH", 3)
 
 
-def told(count: FlagCount) -> dict[tuple[object, str, int | None], int]:
+def outcomes_of(count: FlagCount) -> dict[tuple[object, str, int | None], int]:
     count.refresh_from_db()
     return {(each.value, each.reason, each.rule): each.users for each in outcomes(count.tally)}
 
@@ -73,7 +73,7 @@ class TestEverybody:
         UserFactory.create_batch(2, employee=True)
         UserFactory.create(role="admin")
         count = counted("beta")
-        assert told(count) == {
+        assert outcomes_of(count) == {
             (False, "FALLTHROUGH", None): 4,
             (True, "RULE_MATCH", 2): 2,
             (True, "RULE_MATCH", 1): 1,
@@ -87,7 +87,7 @@ class TestEverybody:
         flag_file(boolean_flag("beta", fallthrough=rollout(30_000, 70_000)))
         users = UserFactory.create_batch(20)
         expected = sum(is_enabled("beta", user) for user in users)
-        found = told(counted("beta"))
+        found = outcomes_of(counted("beta"))
         assert found.get((True, "FALLTHROUGH", None), 0) == expected
         assert sum(found.values()) == 20
 
@@ -99,13 +99,13 @@ class TestEverybody:
             boolean_flag("needs", prerequisites=[prerequisite("off", 1)]),
             string_flag("colour", ("red", "blue")),
         )
-        assert told(counted("off")) == {(False, "OFF", None): 1}
-        assert told(counted("target")) == {(True, "TARGET_MATCH", None): 1}
-        assert told(counted("needs")) == {(False, "PREREQUISITE_FAILED", None): 1}
-        assert told(counted("colour")) == {("red", "FALLTHROUGH", None): 1}
-        assert told(counted("welcome-tour")) == {(False, "ERROR:FLAG_NOT_FOUND", None): 1}
+        assert outcomes_of(counted("off")) == {(False, "OFF", None): 1}
+        assert outcomes_of(counted("target")) == {(True, "TARGET_MATCH", None): 1}
+        assert outcomes_of(counted("needs")) == {(False, "PREREQUISITE_FAILED", None): 1}
+        assert outcomes_of(counted("colour")) == {("red", "FALLTHROUGH", None): 1}
+        assert outcomes_of(counted("welcome-tour")) == {(False, "ERROR:FLAG_NOT_FOUND", None): 1}
         with override_flag("colour", "green"):
-            assert told(counted("colour")) == {("green", "OVERRIDE", None): 1}
+            assert outcomes_of(counted("colour")) == {("green", "OVERRIDE", None): 1}
 
     def test_true_and_1_are_two_values(self) -> None:
         one, true = (
@@ -135,7 +135,7 @@ class TestEverybody:
         assert (count.state, count.users_counted) == (State.RUNNING, 3)
         assert abandoned() == [count.pk]
         work(count.pk)
-        assert told(count) == {(False, "FALLTHROUGH", None): 7}
+        assert outcomes_of(count) == {(False, "FALLTHROUGH", None): 7}
         assert (count.state, abandoned()) == (State.DONE, [])
 
     def test_a_change_meanwhile_is_said(self, flag_file: FlagFile) -> None:
@@ -223,7 +223,7 @@ class TestLeases:
         assert abandoned() == []
         FlagCount.objects.update(lease_until=timezone.now() - datetime.timedelta(seconds=1))
         work(count.pk)
-        assert told(count) == {(False, "FALLTHROUGH", None): 7}
+        assert outcomes_of(count) == {(False, "FALLTHROUGH", None): 7}
 
     def test_a_batch_of_one_who_lost_the_lease_is_not_kept(
         self, monkeypatch: pytest.MonkeyPatch
@@ -241,7 +241,7 @@ class TestLeases:
 
         monkeypatch.setattr(variation_counts, "evaluate_one", slept)
         work(count.pk)
-        assert told(count) == {(False, "FALLTHROUGH", None): 7}
+        assert outcomes_of(count) == {(False, "FALLTHROUGH", None): 7}
         assert count.users_counted == 7
 
     def test_one_that_kills_its_worker_each_time_ends(self) -> None:

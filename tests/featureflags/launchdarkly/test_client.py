@@ -235,7 +235,9 @@ class TestRefusedKey:
         ask()
         close()
         assert connected.events("summary"), "events too"
-        assert caplog.text.count("refuses the SDK key") == 1, "the old client's end is no refusal"
+        assert caplog.text.count("refuses the SDK key") == 1, (
+            "the end of the old client does not count"
+        )
         assert "launchdarkly-retry" not in {each.name for each in threading.enumerate()}
 
     def test_where_events_alone_are_refused_the_sdk_says_it(

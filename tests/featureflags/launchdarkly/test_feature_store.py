@@ -233,7 +233,9 @@ class TestOurs:
         announced: list[int] = []
         store = CopyOnWriteStore(lambda: announced.append(1))
         store.fill({"flags": {"a": item(FEATURES, "a", 1)}, "segments": {}})
-        assert (store.changed_at, announced) == (None, []), "what was last known is no change"
+        assert (store.changed_at, announced) == (None, []), (
+            "loading the last known flags does not count as a change"
+        )
         store.init({FEATURES: {"a": item(FEATURES, "a", 2)}, SEGMENTS: {}})
         assert isinstance(store.changed_at, int)
         store.upsert(FEATURES, item(FEATURES, "a", 2))

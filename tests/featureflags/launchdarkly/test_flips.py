@@ -44,7 +44,7 @@ def flip(server: LaunchDarklyServer, *, on: bool) -> None:
 def test_the_very_next_request_sees_it(
     connected: LaunchDarklyServer, client: Client, is_user: bool
 ) -> None:
-    """No cache of ours stands before the flag, also not with a user's snapshot in it."""
+    """No cache of ours holds flags back, also not with a user's snapshot in it."""
     if is_user:
         client.force_login(UserFactory.create())
     assert client.get("/page/").content == b"True"

@@ -38,8 +38,8 @@ def environment(server: LaunchDarklyServer, folder: Path, **more: str) -> dict[s
     }
 
 
-def told(server: LaunchDarklyServer) -> set[str]:
-    """The contexts that LaunchDarkly was told of."""
+def contexts_sent(server: LaunchDarklyServer) -> set[str]:
+    """The keys of the contexts in the events that arrived."""
     return {event["context"]["key"] for event in server.events("index")}
 
 
@@ -52,7 +52,9 @@ def test_forks_under_load_neither_hang_nor_freeze(
     done = run_python(env, *program, timeout=SECONDS + 5 * FORKS)
     assert done.stdout.splitlines() == ["ok"] * FORKS, done.stderr
     assert done.returncode == 0
-    assert {f"child-{number}" for number in range(FORKS)} <= told(server), "no event is lost"
+    assert {f"child-{number}" for number in range(FORKS)} <= contexts_sent(server), (
+        "no event is lost"
+    )
 
 
 def answers(url: str) -> dict[int, int]:
@@ -86,7 +88,7 @@ def test_gunicorn_s_workers_are_live_and_lose_no_event(
         )
         web.stop()
         assert web.exit_code == 0, web.log()
-    assert {f"worker-{pid}" for pid in first} <= told(server)
+    assert {f"worker-{pid}" for pid in first} <= contexts_sent(server)
 
 
 class Gunicorn(GuidonProcess):
@@ -148,7 +150,7 @@ def test_celery_s_pool_is_live_and_loses_no_event(
             assert worker.exit_code == 0, worker.log()
         queue.close()
     assert not {"None"} & set().union(*seen.values())
-    assert {f"worker-{pid}" for pid in seen} <= told(server)
+    assert {f"worker-{pid}" for pid in seen} <= contexts_sent(server)
 
 
 def is_idle(queue: Celery) -> bool:

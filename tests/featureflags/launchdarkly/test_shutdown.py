@@ -40,14 +40,14 @@ def env(service: LaunchDarklyServer, tmp_path: Path) -> dict[str, str | None]:
     }
 
 
-def told(server: LaunchDarklyServer) -> list[str]:
+def contexts_sent(server: LaunchDarklyServer) -> list[str]:
     return [event["context"]["key"] for event in server.events("index")]
 
 
 def test_a_command_that_ends(env: dict[str, str | None], service: LaunchDarklyServer) -> None:
     done = run_python(env, "-m", f"{PROBES}.ending", timeout=SECONDS)
     assert (done.returncode, done.stdout) == (0, "asked 1\n"), done.stderr
-    assert told(service) == ["short"]
+    assert contexts_sent(service) == ["short"]
 
 
 def test_a_command_that_ends_while_events_are_refused(
@@ -67,7 +67,7 @@ def test_a_command_that_is_told_to_end(
     with GuidonProcess(command, env, ready="asked 1") as process:
         process.stop()
         assert process.exit_code == 143, process.log()
-    assert told(service) == ["short"]
+    assert contexts_sent(service) == ["short"]
 
 
 def test_an_asgi_server_that_is_told_to_end(
@@ -80,7 +80,7 @@ def test_an_asgi_server_that_is_told_to_end(
         with urllib.request.urlopen(f"http://127.0.0.1:{port}", timeout=30) as response:
             pid = json.load(response)["pid"]
         server.stop()
-    assert told(service) == [f"worker-{pid}"]
+    assert contexts_sent(service) == [f"worker-{pid}"]
 
 
 async def test_our_asgi_application_closes_the_client_when_the_server_ends(
@@ -98,7 +98,7 @@ async def test_our_asgi_application_closes_the_client_when_the_server_ends(
     await asgi.application({"type": "lifespan"}, messages.get, send)
     assert said == ["lifespan.startup.complete", "lifespan.shutdown.complete"]
     assert current_clients(start=False) is None
-    assert told(connected) == ["ada"]
+    assert contexts_sent(connected) == ["ada"]
 
 
 @pytest.mark.parametrize("signal", [worker_process_shutdown, worker_shutdown])
@@ -108,4 +108,4 @@ def test_celery_s_processes_close_it(
     ask()
     signal.send(sender=None)
     assert current_clients(start=False) is None
-    assert told(connected) == ["ada"]
+    assert contexts_sent(connected) == ["ada"]

@@ -1,4 +1,4 @@
-"""The status tells operators the truth: the state, since when, the last change, the last error."""
+"""The status shows the true state, since when, the last change and the last error."""
 
 from __future__ import annotations
 

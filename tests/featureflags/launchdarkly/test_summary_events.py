@@ -1,4 +1,4 @@
-"""What LaunchDarkly is told, and what it costs: contexts, and summaries without any."""
+"""Which events are sent, and what they cost: contexts, and summaries without any."""
 
 from __future__ import annotations
 

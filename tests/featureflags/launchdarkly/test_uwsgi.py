@@ -51,7 +51,7 @@ def test_its_workers_hear_of_changes(server: LaunchDarklyServer, tmp_path: Path,
 
     uWSGI forks without Python's lock. A thread of the master that holds it at that moment, such as
     one of LaunchDarkly's, leaves it locked in the worker for ever. No code of ours runs before the
-    fork, so the documentation says what a project must do.
+    fork, so the documentation describes what a project must do.
     """
     options = ("--enable-threads", *(("--lazy-apps",) if how == "lazy-apps" else ()))
     with UWSGI(environment(server, tmp_path), options) as web:
@@ -77,7 +77,7 @@ def test_the_hook_of_uwsgi_runs_what_python_s_hooks_would(monkeypatch: pytest.Mo
 
 
 def test_without_threads_it_says_what_to_do(server: LaunchDarklyServer, tmp_path: Path) -> None:
-    """uWSGI runs no thread unless it is told to: LaunchDarkly's would never hear of a change."""
+    """uWSGI runs no threads unless an option allows it: LaunchDarkly's would never hear of a change."""
     with UWSGI(environment(server, tmp_path), ("--lazy-apps",)) as web:
         with urllib.request.urlopen(web.url, timeout=SECONDS) as response:
             json.load(response)

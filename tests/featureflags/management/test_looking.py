@@ -58,9 +58,9 @@ def test_a_flag_in_json_by_key(call: Call, ada: User) -> None:
 
 @pytest.mark.usefixtures("employees_only")
 def test_a_degraded_answer_says_so_and_fails_if_strict(call: Call, ada: User) -> None:
-    told = call("evaluate_flag", "no-such-flag", "--user", ada.email)
-    assert told.error is None
-    assert "LaunchDarkly has no flag of this key." in told.out
+    output = call("evaluate_flag", "no-such-flag", "--user", ada.email)
+    assert output.error is None
+    assert "LaunchDarkly has no flag of this key." in output.out
     strict = call("evaluate_flag", "no-such-flag", "--user", ada.email, "--strict")
     assert strict.error == "The answer is degraded: flag_not_found."
     sure = call("evaluate_flag", "new-checkout", "--user", ada.email, "--strict")

@@ -55,9 +55,9 @@ def test_it_explains_what_is_slow_and_which_index_would_help(call: Call, populat
     assert len(heads) == 5
     assert all(shown[number].startswith(f"{number + 1}.: ") for number in range(1, 5))
     assert shown[0].startswith("Slowest: ")
-    told = [head.groups() for head in heads if head is not None]
-    assert told == sorted(told, key=lambda one: -float(one[3].replace(",", "")))
-    for (key, *place, _), text in zip(told, shown, strict=True):
+    output = [head.groups() for head in heads if head is not None]
+    assert output == sorted(output, key=lambda one: -float(one[3].replace(",", "")))
+    for (key, *place, _), text in zip(output, shown, strict=True):
         [cost] = [
             cost
             for cost in answer["costs"]

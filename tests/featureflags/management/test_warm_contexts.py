@@ -108,10 +108,10 @@ def test_ctrl_c_cancels_the_run_that_it_began(tmp_path: Path) -> None:
     with Piped(env, "manage.py", "warm_contexts", "--all", errors=True) as process:
         wait_until(lambda: "running" in asked(env, "range"), timeout=SECONDS, what="a range")
         process.send_signal(signal.SIGINT)
-        _, told = process.communicate(timeout=SECONDS)
+        _, output = process.communicate(timeout=SECONDS)
     assert process.returncode == 130
-    assert "Cache warm-up 1 is cancelled." in told
-    assert "Traceback" not in told
+    assert "Cache warm-up 1 is cancelled." in output
+    assert "Traceback" not in output
     assert "cancelled" in asked(env, "run")
 
 

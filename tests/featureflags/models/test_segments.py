@@ -67,7 +67,7 @@ class TestValidation:
         assert len(caught.value.message_dict["rules"]) >= 2
 
     @pytest.mark.parametrize(
-        ("clause", "told"),
+        ("clause", "start"),
         [
             ({}, "choose an attribute"),
             ({"attribute": "role"}, "choose an operator"),
@@ -76,12 +76,12 @@ class TestValidation:
         ],
     )
     def test_an_incomplete_condition_reports_the_first_missing_part(
-        self, clause: dict[str, Any], told: str
+        self, clause: dict[str, Any], start: str
     ) -> None:
         with pytest.raises(ValidationError) as refused:
             SegmentFactory.create(rules=[{"clauses": [clause]}])
         problems = refused.value.error_dict["rules"]
-        assert problems[0].messages[0].startswith(f"Rule 1, condition 1: {told}")
+        assert problems[0].messages[0].startswith(f"Rule 1, condition 1: {start}")
         assert len(problems) == (2 if "contextKind" in clause else 1)
         first = problems[0]
         assert isinstance(first, RuleProblem)

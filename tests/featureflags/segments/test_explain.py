@@ -23,10 +23,10 @@ def condition(found: Clause, attributes: dict[str, JSONValue]) -> ConditionExpla
     ruleset = Ruleset([SegmentDefinition(key="s", rules=(Rule(clauses=(found,)),))])
     explanation = explain(ruleset, "s", attributes, now=0)
     [rule] = explanation.rules
-    [told] = rule.conditions
-    assert told.clause is found
-    assert told.held is rule.matched is explanation.verdict
-    return told
+    [judged] = rule.conditions
+    assert judged.clause is found
+    assert judged.held is rule.matched is explanation.verdict
+    return judged
 
 
 @pytest.mark.parametrize(
@@ -53,16 +53,16 @@ def condition(found: Clause, attributes: dict[str, JSONValue]) -> ConditionExpla
 def test_a_condition_shows_the_observed_value(
     found: Clause, observed: JSONValue, why: str, *, held: bool
 ) -> None:
-    told = condition(found, {"age": observed})
-    assert (told.held, told.observed, told.why) == (held, observed, why)
+    judged = condition(found, {"age": observed})
+    assert (judged.held, judged.observed, judged.why) == (held, observed, why)
 
 
 @pytest.mark.parametrize("attributes", [{}, {"age": None}])
 def test_a_missing_value_is_shown_as_missing(attributes: dict[str, JSONValue]) -> None:
     for negate in (False, True):
-        told = condition(clause("in", 1, negate=negate), attributes)
-        assert told.observed is MISSING
-        assert told.why == "age is not known, and a condition on it never holds, negated or not"
+        judged = condition(clause("in", 1, negate=negate), attributes)
+        assert judged.observed is MISSING
+        assert judged.why == "age is not known, and a condition on it never holds, negated or not"
     assert condition(clause("exists", True, negate=True), attributes).why == "age is not known"
 
 
@@ -105,9 +105,13 @@ def test_a_nested_segment_is_explained_inside_once() -> None:
 
 def test_the_json_holds_the_same() -> None:
     ruleset = Ruleset([TEAM, STAFF])
-    told = json.loads(json.dumps(explain(ruleset, "team", {"key": "u2"}, now=0).to_dict()))
-    assert (told["segment"], told["verdict"], told["decided_by"]) == ("team", False, "no rule")
-    first, second = told["rules"][0]["conditions"]
+    judged = json.loads(json.dumps(explain(ruleset, "team", {"key": "u2"}, now=0).to_dict()))
+    assert (judged["segment"], judged["verdict"], judged["decided_by"]) == (
+        "team",
+        False,
+        "no rule",
+    )
+    first, second = judged["rules"][0]["conditions"]
     assert (first["held"], first["observed"], first["why"]) == (False, [], "in none of staff, gone")
     [nested] = first["nested"]
     assert nested["decided_by"] == "excluded"

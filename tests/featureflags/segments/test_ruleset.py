@@ -155,10 +155,10 @@ def test_no_observed_value_raises(op: str, *, negate: bool) -> None:
         for attributes in ({"a": observed}, {"key": observed}, {"a": {"x": observed}}):
             matched = ruleset.match(attributes, now=0)  # type: ignore[arg-type] # no JSON
             assert ruleset.matches("s", attributes, now=0) is ("s" in matched)  # type: ignore[arg-type]
-            told = explain(ruleset, "s", attributes, now=0)  # type: ignore[arg-type]
-            assert told.verdict is ("s" in matched)
-            assert told.lines()
-            assert told.to_dict()
+            explained = explain(ruleset, "s", attributes, now=0)  # type: ignore[arg-type]
+            assert explained.verdict is ("s" in matched)
+            assert explained.lines()
+            assert explained.to_dict()
 
 
 def test_nan_is_not_found_by_identity() -> None:
@@ -247,10 +247,10 @@ def test_a_long_chain_of_segments_does_not_recurse() -> None:
     ruleset = Ruleset(reversed(chain))
     assert len(ruleset.match({"a": 1}, now=0)) == 3000
     assert ruleset.matches("s2999", {"a": 1}, now=0)
-    told = explain(ruleset, "s2999", {"a": 1}, now=0)
-    assert told.verdict
-    assert 20 <= len(told.lines()) < 100
-    assert told.to_dict()["verdict"] is True
+    explained = explain(ruleset, "s2999", {"a": 1}, now=0)
+    assert explained.verdict
+    assert 20 <= len(explained.lines()) < 100
+    assert explained.to_dict()["verdict"] is True
 
 
 def test_a_lattice_of_segments_does_not_explode() -> None:
@@ -260,9 +260,9 @@ def test_a_lattice_of_segments_does_not_explode() -> None:
     ]
     ruleset = Ruleset(lattice)
     assert ruleset.matches("s59", {"a": 1}, now=0)
-    told = explain(ruleset, "s59", {"a": 1}, now=0)
-    assert len(told.lines()) < 1000
-    assert len(str(told.to_dict())) < 100_000
+    explained = explain(ruleset, "s59", {"a": 1}, now=0)
+    assert len(explained.lines()) < 1000
+    assert len(str(explained.to_dict())) < 100_000
 
 
 def test_no_expression_can_hang() -> None:

@@ -1,4 +1,4 @@
-"""Flags in templates: the three forms, whom they ask for, and what never breaks a page."""
+"""Flags in templates: the three forms, their subjects, and that errors never break a page."""
 
 from __future__ import annotations
 

@@ -78,7 +78,7 @@ def follower(env: Environment, *arguments: str) -> Iterator[Piped]:
         yield process
 
 
-def told(process: Piped) -> dict[str, Any]:
+def line_of(process: Piped) -> dict[str, Any]:
     """What a follower says when the run has ended well."""
     out, error = process.communicate(timeout=SECONDS)
     assert process.returncode == 0, error
@@ -167,10 +167,10 @@ def test_kill_9_in_the_midst_of_a_run_loses_nothing(
         if killed == "worker":
             first.kill()
             with worker(slowly):
-                data = told(process)
+                data = line_of(process)
         else:
             os.kill(pool_process(pidfile), signal.SIGKILL)
-            data = told(process)
+            data = line_of(process)
     assert (data["state"], data["ranges_done"], data["read"]) == ("done", 7, 140)
     assert max(WarmRange.objects.values_list("attempts", flat=True)) == 2, "one was interrupted"
     assert cached(*users) == as_stored(*users)
@@ -189,7 +189,7 @@ def test_workers_killed_at_any_moment_lose_nothing(env: Environment) -> None:
             victim.kill()
             kills += 1
             victim.start()
-        data = told(process)
+        data = line_of(process)
     assert kills >= 3
     assert (data["state"], data["read"]) == ("done", 1200)
     assert cached(*users) == as_stored(*users)

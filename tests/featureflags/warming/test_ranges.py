@@ -73,7 +73,7 @@ def test_a_range_costs_one_query_along_the_index_of_the_key() -> None:
             cursor.execute(f"SET LOCAL enable_{other} = off")
         for query in list(captured)[:-1]:
             cursor.execute(f"EXPLAIN {'' if postgresql else 'QUERY PLAN '}{query['sql']}")
-            told = str(cursor.fetchall())
-            assert "users_user_pkey" in told or "sqlite_autoindex_users_user_1" in told
-            assert "Sort" not in told
-            assert "TEMP B-TREE" not in told
+            answer = str(cursor.fetchall())
+            assert "users_user_pkey" in answer or "sqlite_autoindex_users_user_1" in answer
+            assert "Sort" not in answer
+            assert "TEMP B-TREE" not in answer

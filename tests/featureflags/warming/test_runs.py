@@ -105,9 +105,9 @@ def test_a_run_that_nobody_works_on_is_given_up() -> None:
     age(stalled, minutes=61)
     ended = warm(Scope(days=None, force=True))
     assert (ended.run != stalled, ended.succeeded) == (True, True)
-    told = report(stalled)
-    assert (told.state, told.error) == ("failed", runs.GIVEN_UP)
-    assert [each.number for each in told.unfinished] == [1]
+    reported = report(stalled)
+    assert (reported.state, reported.error) == ("failed", runs.GIVEN_UP)
+    assert [each.number for each in reported.unfinished] == [1]
     assert claimed is not None
     assert not finish(claimed, Counts(read=2))
 

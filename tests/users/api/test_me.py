@@ -109,8 +109,8 @@ def test_nothing_else_can(ada: User, by_session: Caller, field: str, value: Any)
 
 def test_saying_what_holds_anyway_is_fine(ada: User, by_session: Caller) -> None:
     client = by_session(ada)
-    told = client.get(URL).json()
-    assert client.patch(URL, {"email": told["email"], "role": told["role"]}).status_code == 200
+    shown = client.get(URL).json()
+    assert client.patch(URL, {"email": shown["email"], "role": shown["role"]}).status_code == 200
 
 
 @pytest.mark.parametrize("name", [1, True, None, ["Ada"], "\x00", "\ud800", "x" * 201])

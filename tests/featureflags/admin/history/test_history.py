@@ -86,7 +86,7 @@ def last(key: str) -> HistoryEntry:
     return change
 
 
-def told(response: Any) -> list[str]:
+def shown(response: Any) -> list[str]:
     return [str(message) for message in response.context["messages"]]
 
 
@@ -374,14 +374,14 @@ class TestRestore:
         page = staff.get(restore(first("above")))
         answered = answer(staff, page)
         response = staff.get(answered.url)
-        assert told(response) == [
+        assert shown(response) == [
             "It cannot be restored: Rule 1, condition 1: there is no segment “base”"
         ]
         assert Segment.objects.get(key="above").rules == []
 
     def test_what_is_so_already_needs_nothing(self, staff: Client, paying: Segment) -> None:
         response = staff.get(restore(first("paying")), follow=True)
-        assert told(response) == ["There is nothing to restore: the segment is the same now."]
+        assert shown(response) == ["There is nothing to restore: the segment is the same now."]
 
     def test_unknown_changes(self, staff: Client) -> None:
         address = reverse("admin:featureflags_segment_restore", args=[10**9])

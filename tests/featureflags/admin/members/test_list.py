@@ -35,7 +35,7 @@ EXPORT = reverse("admin:featureflags_segment_by_name_export", args=["beta"])
 
 @pytest.fixture(autouse=True)
 def a_quiet_site(flag_file: FlagFile) -> FlagFile:
-    """No flag targets anything, and a few users more or less are no tenth of all."""
+    """No flag targets anything, and a few users are less than a tenth of all."""
     flag_file()
     User.objects.bulk_create(User(email=f"crowd{n}@example.com") for n in range(300))
     return flag_file
@@ -67,7 +67,7 @@ def members() -> dict[str, str]:
     return dict(rows.values_list("user__email", "kind"))
 
 
-def told(response: Any) -> list[str]:
+def shown(response: Any) -> list[str]:
     return [str(message) for message in response.context["messages"]]
 
 
@@ -87,7 +87,7 @@ class TestOne:
         with override_settings(TIME_ZONE="Europe/Berlin"):
             until = {"expires_at_0": "2999-01-31", "expires_at_1": "12:00:00"}
             saved = staff.post(LIST, form(user=user.pk, reason="VIP", **until), follow=True)
-        assert told(saved) == ["1 membership was changed."]
+        assert shown(saved) == ["1 membership was changed."]
         member = SegmentMember.objects.get()
         noon = datetime.datetime(2999, 1, 31, 11, tzinfo=datetime.UTC)
         assert (member.kind, member.reason, member.expires_at) == ("include", "VIP", noon)
@@ -104,7 +104,7 @@ class TestOne:
         member.refresh_from_db()
         assert member.created_at == created
         same = staff.post(LIST, form(user=member.user.pk, kind="exclude"), follow=True)
-        assert told(same) == ["Nothing has changed: all of it was stored already."]
+        assert shown(same) == ["Nothing has changed: all of it was stored already."]
 
     def test_a_problem_is_shown_at_its_field(self, staff: Client, beta: Segment) -> None:
         past = {"expires_at_0": "2001-01-01", "expires_at_1": "00:00:00"}
@@ -228,7 +228,7 @@ class TestImport:
         before = newest()
         text = f"ADA@x.io, bob@x.io\n{people[2].pk}"
         saved = staff.post(IMPORT, listed(text, kind="exclude", reason="Left"), follow=True)
-        assert told(saved) == ["3 memberships were changed."]
+        assert shown(saved) == ["3 memberships were changed."]
         assert members() == dict.fromkeys(("ada@x.io", "bob@x.io", "cy@x.io"), "exclude")
         (entry,) = entries_since(before)
         assert entry.members.count() == 3
@@ -265,7 +265,7 @@ class TestImport:
     ) -> None:
         data = {**listed("ada@x.io\nnobody@x.io\nbob@x.io"), "missing": "found"}
         saved = staff.post(IMPORT, data, follow=True)
-        assert told(saved) == [
+        assert shown(saved) == [
             "2 memberships were changed.",
             "Left out: Line 2: nobody has the e-mail nobody@x.io.",
         ]

@@ -148,8 +148,8 @@ class TestGuards:
         assert (entry.entering, entry.note, entry.source) == (1, "Asked for it", "admin")
 
     def test_to_change_one(self, staff: Client, member: SegmentMember) -> None:
-        told = form(member.segment, user=member.user.pk, reason="Tells nobody in or out")
-        assert staff.post(self.change(member), told).status_code == 302
+        shown = form(member.segment, user=member.user.pk, reason="Tells nobody in or out")
+        assert staff.post(self.change(member), shown).status_code == 302
         out = form(member.segment, user=member.user.pk, kind="exclude")
         asked = staff.post(self.change(member), out)
         assert is_asked(asked)

@@ -50,7 +50,7 @@ def people() -> None:
 
 @pytest.fixture
 def looker(client: Client) -> Client:
-    """Somebody who may look at segments and users, and no more."""
+    """Somebody who may only view segments and users."""
     client.force_login(person_with(*BOTH, email="looker@agpt.co"))
     return client
 
@@ -125,8 +125,8 @@ def test_names_and_addresses_are_for_those_who_may_see_users(client: Client, peo
     assert "1 user matches" in page
     [ann] = response.context["matching"].people
     assert f"<code>{ann.name}</code>" in page
-    for told in ("Ann", "ann@example.com", "href"):
-        assert told not in page
+    for shown in ("Ann", "ann@example.com", "href"):
+        assert shown not in page
 
 
 def test_what_users_call_themselves_is_text(looker: Client, people: None) -> None:

@@ -249,8 +249,10 @@ def test_values_are_saved_as_users_have_them_with_a_message(staff: Client, payin
     response = staff.post(change(paying), form(paying, rules=rules))
     if is_asked(response):
         response = answer(staff, response)
-    told = [str(message) for message in staff.get(response.headers["Location"]).context["messages"]]
-    assert [text for text in told if "is saved as" in text] == [
+    reported = [
+        str(message) for message in staff.get(response.headers["Location"]).context["messages"]
+    ]
+    assert [text for text in reported if "is saved as" in text] == [
         'Rule 1, condition 1: "@AGPT.co" is saved as "agpt.co", since a domain has no @',
         'Rule 1, condition 2: "Mira@" is saved as "mira@", since email is stored in lower case',
     ]

@@ -87,7 +87,7 @@ class TestSaving:
         asked = staff.post(change(paying), form(paying, rules=TEAM, note="Teams <pay> more"))
         assert is_asked(asked)
         page = asked.content.decode()
-        for told in (
+        for sentence in (
             "It moves more than 10 % of all users, or more than 1,000.",
             "A flag that is on uses this segment: new-checkout.",
             "+3",
@@ -97,7 +97,7 @@ class TestSaving:
             "segments is any of &quot;paying&quot;",
             "Teams &lt;pay&gt; more",
         ):
-            assert told in page
+            assert sentence in page
         paying.refresh_from_db()
         assert paying.rules == PRO
         assert not LogEntry.objects.exists()
@@ -235,13 +235,13 @@ class TestDeleting:
         page = staff.get(delete(paying))
         assert is_asked(page)
         text = page.content.decode()
-        for told in (
+        for sentence in (
             "will find nobody in it once it is deleted: new-checkout.",
             "Deleted “Paying”",
             "No longer includes 1 user: vip@example.com",
             "\u22124",
         ):
-            assert told in text
+            assert sentence in text
         assert is_asked(answer(staff, page))
         assert is_asked(answer(staff, page, keys=("quiet",)))
         assert Segment.objects.filter(key="paying").exists()

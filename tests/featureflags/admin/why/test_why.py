@@ -133,10 +133,10 @@ class TestSegment:
         response = viewer.get(why_segment("beta", member.user))
         section = response.context["section"]
         assert section.headline == headline
-        told, rules = section.notes
+        sentence, rules = section.notes
         until = date_format(timezone.localtime(ends), "DATETIME_FORMAT")
-        assert told.startswith(headline.rpartition(": ")[2][:8].capitalize())
-        assert f"until {until} (UTC): Asked for it" in told
+        assert sentence.startswith(headline.rpartition(": ")[2][:8].capitalize())
+        assert f"until {until} (UTC): Asked for it" in sentence
         assert rules == "The rules are not checked. They would give:"
         changes = kind == SegmentMember.Kind.EXCLUDE
         assert ("this changes by itself on" in response.content.decode()) is changes

@@ -244,12 +244,12 @@ def test_a_moved_membership_is_recorded_for_both_segments(member: SegmentMember)
     other = SegmentFactory.create(key="other")
     before = HistoryEntry.objects.latest("pk").pk
     SegmentMember.objects.filter(pk=member.pk).update(segment=other)
-    told = {
+    recorded = {
         (entry.segment_key, row.kind_before, row.kind_after)
         for entry in since(before)
         for row in entry.members.all()
     }
-    assert told == {("beta", "include", ""), ("other", "", "include")}
+    assert recorded == {("beta", "include", ""), ("other", "", "include")}
     member.refresh_from_db()
     member.segment = Segment.objects.get(key="beta")
     member.save()

@@ -42,7 +42,7 @@ def child_of_os(number: int) -> None:
         child(number)
         close()
         code = 0
-    except BaseException as error:  # noqa: BLE001 - told, and never passed on into the parent's code
+    except BaseException as error:  # noqa: BLE001 - printed, and never passed on into the parent's code
         print(f"child {number}: {error!r}", flush=True)
     finally:
         os._exit(code)
