@@ -86,7 +86,7 @@ def test_what_a_model_refuses_is_400(error: Exception, detail: object) -> None:
         (IntegrityError("key=x"), "Somebody changed this in the meantime. Look again."),
     ],
 )
-def test_what_stands_against_a_write_is_409(error: Exception, detail: str) -> None:
+def test_a_write_that_is_refused_by_the_database_is_409(error: Exception, detail: str) -> None:
     answer = exception_handler(error, {})
     assert answer is not None
     assert (answer.status_code, answer.data) == (409, {"detail": detail})

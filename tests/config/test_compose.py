@@ -162,7 +162,7 @@ print("SHOWN " + json.dumps({
 """
 
 
-def test_production_starts_with_it_whatever_the_passwords_hold(tmp_path: Path) -> None:
+def test_production_starts_with_it_and_any_passwords(tmp_path: Path) -> None:
     env = environment_of("web") | {
         "GUIDON_VAR_DIR": str(tmp_path),
         "STATIC_ROOT": str(tmp_path / "static"),

@@ -98,7 +98,7 @@ def test_nothing_outside_of_it_is_served(
 
 
 @pytest.mark.django_db
-def test_where_it_is_not_built_the_page_says_how(
+def test_where_it_is_not_built_the_page_shows_how(
     tmp_path: Path, settings: Settings, client: Client
 ) -> None:
     settings.DOCS_ROOT = tmp_path

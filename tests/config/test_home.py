@@ -125,7 +125,7 @@ def test_cards_show_segments_and_context(demo: FlagFile, client: Client) -> None
     assert "Degraded" not in client.get(HOME).content.decode()
 
 
-def test_an_employee_is_no_admin_by_her_own_word(demo: FlagFile) -> None:
+def test_an_employee_cannot_make_herself_an_admin(demo: FlagFile) -> None:
     assert User.objects.get(email="ada@agpt.co").metadata == {"role": "admin"}
     assert "admin" not in segments(cards(Client())["Employee"])
 
@@ -199,9 +199,7 @@ def test_missing_people_are_said_with_the_way_to_load_them(
     assert list(cards(client)) == ["Visitor", "You, a visitor"]
 
 
-def test_flags_that_launchdarkly_lacks_make_the_page_say_so(
-    flag_file: FlagFile, client: Client
-) -> None:
+def test_the_page_names_flags_that_launchdarkly_lacks(flag_file: FlagFile, client: Client) -> None:
     page = client.get(HOME).content.decode()
     assert "LaunchDarkly has no flag of this key." in page
 

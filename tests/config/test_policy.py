@@ -35,7 +35,7 @@ def test_the_documentation_may_show_its_own_icons_and_nothing_more(client: Clien
 
 
 @pytest.mark.django_db
-def test_an_address_that_leads_nowhere_says_so(client: Client) -> None:
+def test_an_unknown_address_shows_a_message(client: Client) -> None:
     response = client.get("/there/is/none")
     assert response.status_code == 404
     assert "Page not found" in response.content.decode()

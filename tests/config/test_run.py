@@ -130,7 +130,7 @@ def stored(var_dir: Path) -> dict[str, list[object]]:
 
 
 @pytest.mark.skipif(MAKE is None, reason="make is not installed")
-def test_without_a_fitting_python_make_says_what_is_needed(tmp_path: Path) -> None:
+def test_without_a_fitting_python_make_names_what_is_needed(tmp_path: Path) -> None:
     old = tmp_path / "python-of-yore"
     old.write_text("#!/bin/sh\nexit 1\n")
     old.chmod(0o755)
@@ -243,7 +243,7 @@ def test_a_part_may_be_empty_on_one_stack_but_not_on_both(
 @pytest.mark.parametrize(
     ("codes", "expected"), [((0, 0), 0), ((1, 0), 1), ((0, 2), 1), ((3, 0), 1)]
 )
-def test_one_failure_fails_the_whole_and_both_are_told(
+def test_one_failure_fails_the_whole_and_both_runs_are_summarised(
     two_runs: list[int],
     capsys: pytest.CaptureFixture[str],
     codes: tuple[int, int],
@@ -306,7 +306,7 @@ def test_ci_installs_a_browser_and_fails_without_one(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("is_required", [False, True])
-def test_without_a_browser_the_run_says_so_and_fails_where_it_is_required(
+def test_without_a_browser_the_run_prints_it_and_fails_where_it_is_required(
     is_required: bool,
 ) -> None:
     changes = {
@@ -328,7 +328,7 @@ def test_without_a_browser_the_run_says_so_and_fails_where_it_is_required(
     assert ("1 skipped" in ended.stdout) != is_required
 
 
-def test_the_summary_of_both_runs_says_it_too(
+def test_the_summary_of_both_runs_has_it_too(
     two_runs: list[int], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(PATH_VARIABLE, "/there/is/no/chromium")

@@ -75,14 +75,14 @@ def test_all_that_is_missing_is_named_at_once(tmp_path: Path) -> None:
     assert named == [*nothing, "LAUNCHDARKLY_SDK_KEY"]
 
 
-def test_a_flag_file_stands_in_for_launchdarkly(tmp_path: Path) -> None:
+def test_a_flag_file_replaces_launchdarkly(tmp_path: Path) -> None:
     flags = str(tmp_path / "flags.json")
     ended = manage(tmp_path, "check", LAUNCHDARKLY_SDK_KEY=None, LAUNCHDARKLY_FLAG_FILE=flags)
     assert ended.returncode == 0, ended.stderr
 
 
 @pytest.mark.parametrize("source", ["daemon", "offline"])
-def test_a_source_that_needs_no_key_stands_in_for_one(tmp_path: Path, source: str) -> None:
+def test_a_source_that_needs_no_key_replaces_one(tmp_path: Path, source: str) -> None:
     ended = manage(
         tmp_path,
         "check",

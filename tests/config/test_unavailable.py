@@ -37,7 +37,7 @@ def staff() -> Client:
 @pytest.mark.parametrize(
     "path", ["/admin/", "/admin/featureflags/segment/", "/admin/users/user/", "/login/"]
 )
-def test_a_page_says_so_in_words(staff: Client, path: str) -> None:
+def test_a_page_explains_it_in_words(staff: Client, path: str) -> None:
     with database_away():
         answer = staff.get(path)
     if path == "/login/":

@@ -153,7 +153,7 @@ def test_a_default_answers_for_a_flag_that_is_not_there(flag_file: FlagFile, vie
 
 
 @pytest.mark.parametrize("view", ["on-by-default", "on-by-default-class"])
-def test_a_default_does_not_hide_what_launchdarkly_says(flag_file: FlagFile, view: str) -> None:
+def test_a_default_does_not_hide_the_value_of_launchdarkly(flag_file: FlagFile, view: str) -> None:
     flag_file(boolean_flag("undeclared"))
     assert Client().get(f"/{view}/").status_code == 404
 

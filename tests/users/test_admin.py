@@ -125,7 +125,7 @@ def test_last_seen_and_the_key_are_shown_and_cannot_be_changed(staff: Client) ->
         (True, None, "first@example.com", False),
     ],
 )
-def test_a_changed_address_says_that_it_is_not_verified_any_more(
+def test_a_changed_address_shows_that_it_is_no_longer_verified(
     staff: Client, verified: bool, ticked: str | None, email: str, expected: bool
 ) -> None:
     user = UserFactory.create(email="first@example.com", email_verified=verified)
@@ -172,7 +172,7 @@ def test_empty_metadata_is_an_empty_object(staff: Client) -> None:
     assert user.metadata == {}
 
 
-def test_metadata_is_shown_in_characters_and_its_layout_is_no_change(staff: Client) -> None:
+def test_metadata_is_shown_in_characters_and_its_layout_is_not_a_change(staff: Client) -> None:
     user = UserFactory.create(metadata={"city": "Köln"})
     shown = staff.get(change(user)).context["adminform"].form["metadata"].value()
     assert shown == '{\n  "city": "Köln"\n}'

@@ -164,7 +164,7 @@ REFUSED: list[tuple[Any, str]] = [
 
 class TestMetadata:
     @pytest.mark.parametrize(("metadata", "why"), REFUSED)
-    def test_what_is_no_small_json_object_is_refused_at_every_door(
+    def test_only_a_small_json_object_is_accepted_by_every_way_of_writing(
         self, metadata: Any, why: str
     ) -> None:
         user = UserFactory.create()

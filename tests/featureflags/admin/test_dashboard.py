@@ -140,7 +140,7 @@ class TestAnswers:
         assert "75.0 % of 4" in shown
         assert "1 × LaunchDarkly has no flag of this key." in shown
 
-    def test_without_a_cache_it_says_so(self, staff: Client, settings: Settings) -> None:
+    def test_without_a_cache_it_shows_a_message(self, staff: Client, settings: Settings) -> None:
         settings.CACHES = {
             **settings.CACHES,
             "featureflags": redis_caches(f"redis://127.0.0.1:{free_port()}/0")["featureflags"],

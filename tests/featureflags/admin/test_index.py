@@ -90,7 +90,7 @@ class TestConnection:
         flag_file({"key": "bad", "rules": [{}]})
         assert "Malformed: flags/bad" in panel(staff)
 
-    def test_a_client_that_cannot_be_made_is_no_error(
+    def test_a_client_that_cannot_be_made_does_not_break_the_page(
         self, staff: Client, settings: Settings
     ) -> None:
         settings.FEATUREFLAGS = {
@@ -116,7 +116,7 @@ class TestTesters:
         assert f'href="{address}"' in panel(staff)
         assert staff.get(address).status_code == 200
 
-    def test_there_is_no_link_where_there_is_no_page(self, staff: Client) -> None:
+    def test_without_a_page_there_is_no_link(self, staff: Client) -> None:
         assert app_settings().testers is False
         address = reverse("admin:featureflags_testing")
         assert address not in panel(staff)

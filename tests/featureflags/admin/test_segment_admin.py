@@ -132,7 +132,7 @@ def test_stored_rules_are_shown_indented_and_in_reading_order(staff: Client) -> 
     assert "users/json-text.css" in page.content.decode()
 
 
-def test_another_layout_of_the_same_rules_is_no_change(staff: Client) -> None:
+def test_another_layout_of_the_same_rules_is_not_a_change(staff: Client) -> None:
     segment = SegmentFactory.create(name="Name", rules=GERMANS)
     staff.post(change(segment), form(rules=json.dumps(GERMANS, indent=7)))
     assert LogEntry.objects.latest("pk").get_change_message() == "No fields changed."

@@ -85,7 +85,7 @@ class TestSaving:
         assert (entry.actor, entry.source, entry.note) == (actor, "api", "Teams pay")
         assert (entry.entering, entry.leaving) == (3, 3)
 
-    def test_true_confirms_whatever_it_is(self, root: APIClient, paying: Segment) -> None:
+    def test_true_confirms_any_change(self, root: APIClient, paying: Segment) -> None:
         assert root.patch(ONE, {"rules": TEAM, "confirm": True}).status_code == 200
 
     @pytest.mark.parametrize("confirm", [False, "", "yes", "true"])
@@ -94,7 +94,7 @@ class TestSaving:
         assert Segment.objects.get(key="paying").rules == PRO
 
     @pytest.mark.parametrize("confirm", [1, None, [], {}])
-    def test_what_is_no_confirmation_is_400(
+    def test_an_invalid_confirmation_is_400(
         self, root: APIClient, paying: Segment, confirm: Any
     ) -> None:
         answer = root.patch(ONE, {"rules": TEAM, "confirm": confirm})
@@ -178,7 +178,7 @@ class TestDisappearing:
         SegmentFactory.create(key="quiet")
         assert root.delete(f"{URL}quiet/").status_code == 204
 
-    def test_one_that_another_names_stays_whatever_is_sent(
+    def test_one_that_another_names_is_never_deleted(
         self, root: APIClient, paying: Segment
     ) -> None:
         SegmentFactory.create(key="wide", rules=[rule(clause("", "segmentMatch", "paying"))])
@@ -259,7 +259,7 @@ class TestStale:
         assert root.patch(ONE, {"description": "Mine"}).status_code == 200
         assert Segment.objects.get(key="paying").name == "Theirs"
 
-    def test_a_save_that_changed_nothing_is_no_matter(
+    def test_a_save_that_changed_nothing_is_not_a_conflict(
         self, root: APIClient, paying: Segment
     ) -> None:
         read = root.get(ONE).json()
@@ -285,7 +285,7 @@ class TestStale:
         assert Segment.objects.get(key="paying").name == "Theirs"
 
     @pytest.mark.parametrize("version", ["1", True, 1.5])
-    def test_what_is_no_version_is_400(
+    def test_an_invalid_version_is_400(
         self, root: APIClient, paying: Segment, version: Any
     ) -> None:
         answer = root.patch(ONE, {"name": "Mine", "version": version})
@@ -312,7 +312,7 @@ class TestHistory:
         assert body["results"][1]["kind"] == "created"
         assert len(root.get(f"{ONE}changes/", {"page_size": 1}).json()["results"]) == 1
 
-    def test_of_a_deleted_segment_too_and_of_nobody_none(
+    def test_a_deleted_segment_has_a_history_and_an_unknown_one_has_none(
         self, root: APIClient, paying: Segment
     ) -> None:
         paying.delete()

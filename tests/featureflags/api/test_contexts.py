@@ -65,7 +65,7 @@ def test_it_is_what_launchdarkly_sees(ada: User, by_session: Caller) -> None:
     assert body["degraded"] == []
 
 
-def test_it_says_until_when_it_holds(ada: User, by_key: Caller) -> None:
+def test_it_shows_until_when_it_holds(ada: User, by_key: Caller) -> None:
     until = datetime.datetime.fromisoformat(by_key(ada).get(OWN).json()["valid_until"])
     assert until == ada.created_at + datetime.timedelta(days=366)
     soon = timezone.now() + datetime.timedelta(minutes=5)

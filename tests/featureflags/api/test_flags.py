@@ -106,7 +106,7 @@ def test_a_declared_flag_that_launchdarkly_lacks_answers_its_default() -> None:
     assert item["reason"] == {"kind": "ERROR", "errorKind": "FLAG_NOT_FOUND"}
 
 
-def test_what_an_item_says(by_session: Caller) -> None:
+def test_the_fields_of_an_item(by_session: Caller) -> None:
     user = UserFactory.create(employee=True)
     item = one(by_session(user), "new-checkout")
     assert item == {

@@ -83,7 +83,7 @@ def test_a_default_answers_for_a_flag_that_is_not_there(flag_file: FlagFile) -> 
     assert APIClient().get("/on-by-default/").status_code == 200
 
 
-def test_a_default_does_not_hide_what_launchdarkly_says(flag_file: FlagFile) -> None:
+def test_a_default_does_not_hide_the_value_of_launchdarkly(flag_file: FlagFile) -> None:
     flag_file(boolean_flag("undeclared"))
     assert APIClient().get("/on-by-default/").status_code == 404
 
@@ -96,7 +96,7 @@ def test_anything_but_a_flag_is_refused_when_the_class_is_defined(wrong: Any) ->
         flag_permission(wrong)
 
 
-def test_an_address_is_no_flag_and_is_not_repeated_in_the_message() -> None:
+def test_an_address_is_refused_as_a_flag_and_not_repeated_in_the_message() -> None:
     with pytest.raises(ValueError, match="must not contain an @") as raised:
         flag_permission("ada@sentinel.example")
     assert "sentinel" not in str(raised.value)

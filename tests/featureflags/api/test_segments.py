@@ -84,7 +84,7 @@ def test_a_segment_is_made_changed_and_deleted(root: APIClient) -> None:
     assert not Segment.objects.filter(key="paying").exists()
 
 
-def test_a_change_writes_what_it_says_alone(root: APIClient) -> None:
+def test_a_change_writes_only_its_own_fields(root: APIClient) -> None:
     SegmentFactory.create(key="paying", rules=PAYING)
     with CaptureQueriesContext(connection) as queries:
         root.patch(f"{URL}paying/", {"name": "Payers"})

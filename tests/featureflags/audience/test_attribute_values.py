@@ -40,7 +40,7 @@ def test_keys_types_and_frequent_values_of_metadata() -> None:
     assert set(found["email_domain"].values) == {"example.com"}
 
 
-def test_what_is_private_or_withheld_is_no_suggestion() -> None:
+def test_private_and_withheld_values_are_not_suggested() -> None:
     for _ in range(3):
         UserFactory.create(
             name="Same name",

@@ -110,7 +110,7 @@ def test_rules_may_name_other_segments(five: None) -> None:
     assert sampled(impact.leaving) == ["a@agpt.co"]
 
 
-def test_what_sql_cannot_say_is_finished_in_python(five: None) -> None:
+def test_users_for_whom_sql_cannot_decide_are_judged_in_python(five: None) -> None:
     impact = ask("s", LONG_NAMES)
     assert (numbers(impact), impact.is_exact) == ((2, 2, 0), True)
     assert sampled(impact.entering) == ["b@agpt.co", "c@example.com"]
@@ -143,7 +143,7 @@ def test_named_users_are_judged_by_themselves(five: None) -> None:
     assert impact_on(after, [by_email["c"]]).moved.count == 0
 
 
-def test_no_more_than_a_few_users_are_shown(db: None) -> None:
+def test_only_a_few_users_are_shown(db: None) -> None:
     for _ in range(SAMPLES + 2):
         UserFactory.create(name="Charles")
     for rules in ([LONG_NAMES], [rule(clause("name", "in", "Charles"))]):

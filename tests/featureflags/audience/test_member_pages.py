@@ -102,7 +102,7 @@ class TestPages:
         last = uuid.UUID(first.members[-1].user.key)
         assert names(of("pro").page(9, after=last).members) == ["g", "i"]
 
-    def test_a_user_who_is_gone_counts_as_none(self, pro: Segment) -> None:
+    def test_a_deleted_user_does_not_count(self, pro: Segment) -> None:
         page = of("pro").page(2, after=uuid.uuid4())
         assert names(page.members) == ["a", "c"]
         assert page.has_previous is False

@@ -66,7 +66,7 @@ def test_an_unknown_segment_has_no_members(four: None) -> None:
     assert User.objects.not_in_segment("unheard-of").count() == 4
 
 
-def test_what_is_no_segment_raises(db: None) -> None:
+def test_an_invalid_segment_raises(db: None) -> None:
     with pytest.raises(InvalidDefinition):
         User.objects.in_segment({"key": "x", "rules": [{"clauses": []}]})
     with pytest.raises(TypeError):
@@ -214,7 +214,7 @@ def test_a_segment_may_be_as_broad_as_it_likes(four: None) -> None:
     assert emails(User.objects.in_segment(definition)) == ["b@agpt.co"]
 
 
-def test_users_without_an_app_that_knows_segments_say_so(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_users_without_an_app_for_segments_raise_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(segmentation, "_registered", [])
     with pytest.raises(ImproperlyConfigured, match="knows segments"):
         User.objects.in_segment("employee")

@@ -74,7 +74,7 @@ class TestCounting:
         assert (row.day, row.at_least) == (timezone.localdate(), 1)
         assert UserCount.objects.get().users == 1
 
-    def test_what_sql_cannot_say_is_finished(self) -> None:
+    def test_users_for_whom_sql_cannot_decide_are_counted_too(self) -> None:
         SegmentFactory.create(key="adas", rules=IN_DOUBT)
         UserFactory.create(name="Ada")
         UserFactory.create(name="Bob")

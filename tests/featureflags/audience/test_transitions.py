@@ -80,7 +80,7 @@ def test_two_causes_at_one_moment() -> None:
     assert (change.entering, change.leaving) == (("gone",), ("new",))
 
 
-def test_a_condition_that_flips_while_another_fails_is_no_change() -> None:
+def test_a_condition_that_flips_while_another_fails_is_not_a_change() -> None:
     hidden = segment("hidden", [on("account_age_days", "lessThan", 7), on("role", "in", "admin")])
     assert next_transitions(Ruleset([hidden]), NINA, now=NOW) == []
     [change] = next_transitions(Ruleset([hidden, OLD]), NINA, now=NOW)
@@ -128,5 +128,5 @@ def test_between_two_changes_nothing_changes(rules: list[list[Clause]], hours: i
 
 
 @pytest.mark.parametrize("most", [0, 1])
-def test_no_more_than_were_asked_for(most: int) -> None:
+def test_at_most_as_many_as_were_asked_for(most: int) -> None:
     assert len(next_transitions(Ruleset([NEW, OLD]), NINA, now=NOW, most=most)) == most

@@ -95,7 +95,7 @@ class TestUserWritten:
         assert is_user_writable("email_domain")
         assert is_user_writable("name")
 
-    def test_a_rule_that_rests_on_it_alone_is_warned_about(self) -> None:
+    def test_a_rule_that_tests_only_it_gets_a_warning(self) -> None:
         domain = clause("email_domain", "in", "agpt.co")
         [warning] = check_rules([rule(domain)]).warnings()
         assert "Rule 1" in str(warning)

@@ -189,7 +189,7 @@ class TestExtraAttributes:
         with pytest.raises(InvalidAttribute, match=repr(name)):
             with_extra(self.base, {name: "x"})
 
-    def test_a_name_that_is_no_text_is_refused_by_its_type(self) -> None:
+    def test_a_name_that_is_not_text_is_refused_with_its_type(self) -> None:
         odd: Any = 5
         with pytest.raises(InvalidAttribute, match="int"):
             with_extra(self.base, {odd: "x"})
@@ -288,7 +288,7 @@ ODD = st.one_of(
 
 
 @given(ODD | st.lists(ODD, max_size=3) | st.dictionaries(ODD.filter(_hashable), ODD, max_size=2))
-def test_whatever_passes_is_json_and_nothing_raises(value: Any) -> None:
+def test_accepted_values_are_json_and_nothing_raises(value: Any) -> None:
     if json_problem(value) is None:
         json.dumps(value, allow_nan=False, ensure_ascii=False).encode()
 
@@ -322,7 +322,9 @@ class TestAnAttributeOfTheProjectThatIsNoJson:
         with pytest.raises(InvalidAttribute, match="'odd_one' is a Decimal"):
             context_of(snapshot())
 
-    def test_in_production_it_is_left_out_and_the_answer_says_so(self, settings: Settings) -> None:
+    def test_in_production_it_is_left_out_and_the_answer_is_degraded(
+        self, settings: Settings
+    ) -> None:
         settings.FEATUREFLAGS = {**settings.FEATUREFLAGS, "RAISE_INVALID_ATTRIBUTES": False}
         found = user_context(snapshot(), RULES, NOW, source=ContextSource.LOADED)
         assert found.degraded == (Degradation.ATTRIBUTE_DROPPED,)
@@ -344,7 +346,7 @@ def test_a_key_with_half_a_character_is_written_out() -> None:
         ("both", {"segments": ["user"], "segment": {"user": True}}),
     ],
 )
-def test_segments_stand_in_a_context_as_the_settings_say(
+def test_the_settings_decide_whether_segments_are_in_a_context(
     settings: Settings, shape: str, expected: dict[str, Any]
 ) -> None:
     settings.FEATUREFLAGS = {**settings.FEATUREFLAGS, "SEGMENTS_AS": shape}

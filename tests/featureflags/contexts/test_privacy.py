@@ -316,7 +316,7 @@ class TestOneValue:
         with pytest.raises(InvalidAttribute, match=r"data|metric_value"):
             track("bought", "somebody", data=data, metric_value=metric)
 
-    def test_a_default_that_is_no_json_is_answered_all_the_same(self, flag_file: Any) -> None:
+    def test_a_default_that_is_not_json_is_still_returned(self, flag_file: Any) -> None:
         default: Any = decimal.Decimal(1)
         assert variation("missing", "somebody", default=default) is default
 

@@ -13,7 +13,7 @@ from featureflags.core.monitoring import MOST_NAMES, OTHER, counts, report
 logger = logging.getLogger("featureflags.tests")
 
 
-def test_each_kind_has_so_many_names_and_one_for_the_rest() -> None:
+def test_each_kind_has_a_limit_of_names_and_one_for_the_rest() -> None:
     monitoring.forget()
     for number in range(5_000):
         report(logger, f"attribute_dropped:a{number}", "%s", number)

@@ -52,7 +52,7 @@ ONLY = {
     ("address", "purpose"),
     [("page", "page"), ("quick", "flag_check"), ("class", "flag_check"), ("async", "page")],
 )
-async def test_a_view_says_what_it_is_for(address: str, purpose: str) -> None:
+async def test_a_view_names_its_purpose(address: str, purpose: str) -> None:
     with override_settings(**ONLY):
         # Django's synchronous client asks from a thread of its own here.
         assert (await AsyncClient().get(f"/{address}")).content.decode() == purpose

@@ -46,7 +46,7 @@ os._exit(0)
 """
 
 
-def test_a_child_finds_none_taken(tmp_path: Path) -> None:
+def test_a_child_finds_every_lock_free(tmp_path: Path) -> None:
     """Each of them is taken nearly all the time. The evaluation has no database: a bare key."""
     with redis_server() as redis:
         environment = {

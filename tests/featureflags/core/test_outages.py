@@ -82,7 +82,7 @@ def test_one_line_for_an_outage_and_one_for_its_end_with_its_length_and_counts(
     ]
 
 
-def test_a_server_that_comes_and_goes_is_logged_no_more_often(
+def test_a_server_that_comes_and_goes_does_not_fill_the_log(
     server: Server, clock: Clock, caplog: pytest.LogCaptureFixture
 ) -> None:
     for _ in range(5):

@@ -236,7 +236,9 @@ def test_an_attribute_that_raises_is_left_out_and_said(
     assert detail.degraded == (Degradation.ATTRIBUTE_DROPPED,)
 
 
-def test_a_variable_that_cannot_be_read_is_no_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_variable_that_cannot_be_read_gives_a_message_without_traceback(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setenv("X", "a day")
     assert environment.whole("X", 5) == environment.decimal("X", 5.0) == "a day"
     assert environment.boolean("X", default=True) == "a day"
@@ -247,7 +249,7 @@ def test_a_variable_that_cannot_be_read_is_no_traceback(monkeypatch: pytest.Monk
         assert environment.boolean("X", default=True) is expected
 
 
-def test_the_command_says_so_in_words(tmp_path: Any) -> None:
+def test_the_command_prints_it_in_words(tmp_path: Any) -> None:
     env = {
         "GUIDON_VAR_DIR": str(tmp_path),
         "SNAPSHOT_SECONDS": "a day",

@@ -103,7 +103,7 @@ def test_other_members_are_another_change(segment: Segment, actor: User) -> None
     assert not are_confirmed([membership(segment, one, state=ending)], token, actor)
 
 
-def test_a_day_later_it_holds_no_more(
+def test_it_expires_after_a_day(
     asked: Examination, actor: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     token = sign([asked], actor)

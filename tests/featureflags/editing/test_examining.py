@@ -79,7 +79,7 @@ class TestHowManyMove:
         assert (found.moved.entering, found.moved.leaving) == (6, 6)
         assert found.reasons == (Reason.MANY,)
 
-    def test_zero_asks_of_whatever_moves_anybody(
+    def test_zero_means_that_any_move_must_be_confirmed(
         self, segment: Segment, settings: Settings
     ) -> None:
         settings.FEATUREFLAGS = {**settings.FEATUREFLAGS, "CONFIRM_PERCENT": 0}
@@ -184,7 +184,9 @@ class TestDisappearing:
         assert not deletion(segment).needs_confirmation
         assert not change(segment, is_active=False).needs_confirmation
 
-    def test_nor_what_appears(self, segment: Segment, flag_file: FlagFile) -> None:
+    def test_a_segment_that_appears_needs_no_key(
+        self, segment: Segment, flag_file: FlagFile
+    ) -> None:
         people(50)
         Segment.objects.filter(pk=segment.pk).update(is_active=False)
         segment.refresh_from_db()
@@ -193,7 +195,7 @@ class TestDisappearing:
         assert (found.needs_key, found.reasons) == (False, (Reason.FLAGS,))
 
 
-def test_a_hundred_segments_cost_no_more_queries_than_one(segment: Segment) -> None:
+def test_a_hundred_segments_cost_as_many_queries_as_one(segment: Segment) -> None:
     def queries() -> int:
         with CaptureQueriesContext(connection) as captured:
             change(segment, rules=TEAM)

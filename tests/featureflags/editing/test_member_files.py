@@ -122,7 +122,7 @@ class TestLimits:
         with pytest.raises(UnreadableFile, match="not UTF-8"):
             decode_file(b"\xff\xfea")
 
-    def test_what_is_no_text(self) -> None:
+    def test_a_file_that_is_not_text_is_refused(self) -> None:
         with pytest.raises(UnreadableFile, match="NUL"):
             read_member_list("a@x.io\0")
         with pytest.raises(UnreadableFile, match="Line 1 cannot be read"):

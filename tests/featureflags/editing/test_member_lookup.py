@@ -43,7 +43,7 @@ def test_a_user_listed_twice() -> None:
     )
 
 
-def test_what_the_list_says_beats_what_the_form_says() -> None:
+def test_the_list_takes_precedence_over_the_form() -> None:
     user = UserFactory.create(email="ada@x.io")
     soon = datetime.datetime(2030, 1, 1, tzinfo=UTC)
     default = MemberState(kind="exclude", reason="Form", expires_at=soon)

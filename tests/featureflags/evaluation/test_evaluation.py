@@ -176,7 +176,7 @@ class TestValues:
         assert variation("accent-colour", stranger) == "slate", "as declared"
         assert variation("accent-colour", stranger, default="red") == "red"
 
-    def test_a_flag_that_is_no_boolean_is_not_on(
+    def test_a_flag_that_is_not_boolean_is_off(
         self, flag_file: FlagFile, stranger: User, caplog: pytest.LogCaptureFixture
     ) -> None:
         flag_file(text="yes", one=1, object={"on": True}, nothing=None)
@@ -343,7 +343,7 @@ class TestAsync:
         with pytest.raises(FlagUnavailable):
             await ais_enabled("unknown", user, strict=True)
 
-    async def test_what_is_tracked_is_told(self, launchdarkly: LaunchDarklyServer) -> None:
+    async def test_a_tracked_event_is_sent(self, launchdarkly: LaunchDarklyServer) -> None:
         from featureflags.launchdarkly import client  # noqa: PLC0415 - beside its use
 
         user = await sync_to_async(UserFactory.create)()

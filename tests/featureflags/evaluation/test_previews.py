@@ -96,7 +96,7 @@ class TestWhatIsSeen:
         assert "no-store" in response.headers["Cache-Control"]
         assert "Cookie" in response.headers["Vary"]
 
-    def test_what_is_no_page_is_not_written_into(self, looking: Client) -> None:
+    def test_only_html_pages_get_the_banner(self, looking: Client) -> None:
         assert looking.get("/data/").json() == {"on": True, "x": "</body>"}
         streamed = cast("StreamingHttpResponse", looking.get("/stream/"))
         assert BANNER not in streamed.getvalue()
@@ -163,7 +163,9 @@ class TestWhenItHolds:
         client.cookies[COOKIE] = cookie
         assert b"False teal" in client.get("/page/").content
 
-    def test_another_signature_of_ours_is_none(self, client: Client, tester: User) -> None:
+    def test_a_cookie_signed_for_another_purpose_is_ignored(
+        self, client: Client, tester: User
+    ) -> None:
         client.force_login(tester)
         document = {"user": str(tester.pk), "flags": {"new-checkout": True}, "until": 10**17}
         client.cookies[COOKIE] = signing.dumps(document, salt="another")
@@ -209,7 +211,7 @@ class TestThePage:
         assert 'value="plum"' in text
         assert 'name="end"' in text
 
-    def test_a_value_that_is_none_is_refused(self, client: Client, tester: User) -> None:
+    def test_an_invalid_value_is_refused(self, client: Client, tester: User) -> None:
         client.force_login(tester)
         response = client.post(URL, {"flag:new-checkout": "5"})
         assert response.status_code == 200

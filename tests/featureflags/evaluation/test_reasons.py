@@ -37,7 +37,7 @@ def test_each_reason_has_words(reason: dict[str, Any], words: str) -> None:
     assert reason_in_words(evaluation) == words
 
 
-def test_an_override_says_so() -> None:
+def test_an_override_is_a_reason_of_its_own() -> None:
     with override_flag("x", True):
         assert reason_in_words(variation_detail("x")) == "Overridden by a test."
 

@@ -76,7 +76,7 @@ def test_it_is_converted_as_a_save_does(field: str, value: Any) -> None:
 
 @pytest.mark.parametrize(("field", "value"), UNREADABLE)
 @pytest.mark.parametrize("is_saved", [True, False])
-def test_it_answers_and_says_that_it_is_degraded(
+def test_it_gives_a_degraded_answer(
     flag_file: FlagFile, field: str, value: Any, is_saved: bool
 ) -> None:
     flag_file(boolean_flag("beta", fallthrough=True))
@@ -90,7 +90,7 @@ def test_it_answers_and_says_that_it_is_degraded(
     ]
 
 
-def test_a_number_that_json_cannot_say(flag_file: FlagFile) -> None:
+def test_a_number_that_json_cannot_hold(flag_file: FlagFile) -> None:
     flag_file(boolean_flag("beta", fallthrough=True))
     user = UserFactory.create()
     user.metadata = {"price": Decimal("1.5"), "plan": "paid"}
@@ -108,6 +108,6 @@ def test_a_key_as_text(flag_file: FlagFile, key: str) -> None:
         assert is_enabled("beta", user)
 
 
-def test_no_key_at_all() -> None:
+def test_a_user_without_a_key() -> None:
     with pytest.raises(ValueError, match="no primary key"):
         is_enabled("beta", UserFactory.build(id=None))

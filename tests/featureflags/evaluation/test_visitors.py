@@ -179,7 +179,7 @@ async def test_async_views(aclient: AsyncClient, flag_file: FlagFile) -> None:
     assert response.json() == {"on": True}
 
 
-def test_with_the_database_down_the_session_still_says_who_it_is(
+def test_with_the_database_down_the_session_still_identifies_the_user(
     client: Client, flag_file: FlagFile
 ) -> None:
     """The key from the session in the cache, the snapshot from the cache."""
@@ -202,7 +202,7 @@ def test_with_the_database_down_the_session_still_says_who_it_is(
     assert answer["degraded"] == []
 
 
-def test_with_database_and_cache_down_it_says_that_it_could_not_tell(
+def test_with_database_and_cache_down_the_answer_is_degraded(
     client: Client, flag_file: FlagFile
 ) -> None:
     flag_file(TOOLS)

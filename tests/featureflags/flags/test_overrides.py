@@ -86,7 +86,7 @@ class TestTheSdkSeesThem:
         assert type(detail.value) is (int if index == 1 else type(value))
 
     @pytest.mark.parametrize("source", ["offline", "test-data"])
-    def test_whatever_the_source(self, settings: Settings, source: str) -> None:
+    def test_with_every_source(self, settings: Settings, source: str) -> None:
         settings.FEATUREFLAGS = {**settings.FEATUREFLAGS, "SOURCE": source}
         with override_flag("base", True):
             assert asked("base") is True
@@ -97,7 +97,7 @@ class TestTheSdkSeesThem:
 
 class TestMissing:
     @pytest.mark.django_db
-    def test_the_facade_gives_the_default_and_says_why(
+    def test_the_facade_gives_the_default_and_the_reason(
         self, flag_file: FlagFile, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         flag_file(boolean_flag("new-checkout", fallthrough=True), BASE)
@@ -205,7 +205,7 @@ class TestProcessWide:
         assert (asked("colour"), elsewhere()) == ("teal", "teal")
         assert overridden_flags() == {}
 
-    def test_the_inner_one_wins_here_whatever_its_scope(self, flag_file: FlagFile) -> None:
+    def test_the_inner_one_wins_here_with_any_scope(self, flag_file: FlagFile) -> None:
         flag_file(COLOUR)
         with override_flag("colour", "red"), override_flag("colour", "wide", process_wide=True):
             assert asked("colour") == "wide"

@@ -77,7 +77,7 @@ def test_what_somebody_else_left_in_the_cache_is_asked_for_again() -> None:
     assert flag_dates() == found
 
 
-def test_without_a_token_it_says_which_variable(
+def test_without_a_token_it_names_the_variable(
     settings: Settings, api: LaunchDarklyApiServer
 ) -> None:
     settings.FEATUREFLAGS = {**settings.FEATUREFLAGS, "API_TOKEN": ""}

@@ -64,7 +64,7 @@ class TestDeciding:
         assert found.words == "A rule that the flag “beta” no longer has."
 
     @pytest.mark.parametrize("index", [2, -1, None, "1", True])
-    def test_an_index_that_is_none(self, index: Any) -> None:
+    def test_an_invalid_index(self, index: Any) -> None:
         found = decision("beta", BETA, {"kind": "RULE_MATCH", "ruleIndex": index})
         assert found is not None
         assert found.rule is None
@@ -76,7 +76,7 @@ class TestDeciding:
 
 @pytest.mark.django_db
 class TestRealClient:
-    def test_what_the_sdk_says_leads_to_the_rule(self, flag_file: FlagFile) -> None:
+    def test_the_reason_of_the_sdk_leads_to_the_rule(self, flag_file: FlagFile) -> None:
         flag_file(boolean_flag("beta", rules=[*RULES]))
         employee = UserFactory.create(employee=True)
         with looking():

@@ -169,7 +169,7 @@ class TestLaunchDarklysSegments:
 
 
 class TestDeciding:
-    def test_what_the_sdk_did_not_say_is_no_explanation(self) -> None:
+    def test_without_a_reason_of_the_sdk_there_is_no_explanation(self) -> None:
         found = explained(segment_rule("intern"))
         assert not found.agrees
         found = explained(segment_rule("employee"), reason=FALLTHROUGH)
@@ -212,7 +212,7 @@ class TestServing:
         assert (nobody.bucket, nobody.variation, len(nobody.shares)) == (None, None, 2)
 
     @pytest.mark.parametrize("index", [None, -1, 2, True, "0", 0.0])
-    def test_an_index_that_is_none(self, index: Any) -> None:
+    def test_an_invalid_index(self, index: Any) -> None:
         assert variation_of(boolean_flag("beta"), index).variation is None
 
 

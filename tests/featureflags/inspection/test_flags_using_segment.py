@@ -176,7 +176,7 @@ class TestWays:
         found = uses_of("x", data(on(clause("", "segmentMatch", "0a")), segments_=(*layers, *last)))
         assert len(found) == 2
 
-    def test_what_does_not_exist_is_no_way(self) -> None:
+    def test_a_path_through_something_missing_is_ignored(self) -> None:
         lost = {**on(clause("", "segmentMatch", "gone")), "prerequisites": [prerequisite("gone")]}
         assert uses_of("x", data(lost)) == []
 
@@ -191,7 +191,7 @@ class TestWays:
         assert uses_of_each(keys, found) == {key: uses_of(key, found) for key in keys}
         assert uses_of_each(keys, found)["nowhere"] == []
 
-    def test_by_flag_with_the_flags_that_use_none(self) -> None:
+    def test_by_flag_includes_flags_that_use_no_segment(self) -> None:
         found = data(
             on(clause("segments", "in", "employee", "x"), key="a"),
             on(clause("segments", "contains", "user"), key="b"),

@@ -96,7 +96,7 @@ def test_launchdarkly_segments_are_reported_once_with_the_first_flag_that_uses_t
     assert found.endswith("in rule 1, condition 1 of LaunchDarkly's segment “deep”")
 
 
-def test_what_means_what_it_says_is_none() -> None:
+def test_a_clear_rule_is_not_misleading() -> None:
     fine = boolean_flag(
         "fine",
         rules=[

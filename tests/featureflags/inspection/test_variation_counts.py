@@ -83,7 +83,7 @@ class TestEverybody:
         assert count.finished_at is not None
         assert [each.users for each in outcomes(count.tally)] == [4, 2, 1]
 
-    def test_it_is_what_the_sdk_says_of_each(self, flag_file: FlagFile) -> None:
+    def test_it_counts_what_the_sdk_answers_for_each_user(self, flag_file: FlagFile) -> None:
         flag_file(boolean_flag("beta", fallthrough=rollout(30_000, 70_000)))
         users = UserFactory.create_batch(20)
         expected = sum(is_enabled("beta", user) for user in users)

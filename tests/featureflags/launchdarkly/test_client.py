@@ -50,7 +50,7 @@ class TestStart:
         assert len(set(seen)) == 1
         assert connected.open_streams == 1
 
-    def test_a_service_that_says_nothing_is_waited_for_once(
+    def test_a_silent_service_is_waited_for_once(
         self, connected: LaunchDarklyServer, settings: Settings
     ) -> None:
         """Both threads that come first, and nobody after them."""
@@ -155,7 +155,7 @@ class TestClose:
         assert connected.events() == []
         assert monitoring.counts()["launchdarkly_close_failed"] == 1
 
-    def test_looking_is_told_to_nobody(self, connected: LaunchDarklyServer) -> None:
+    def test_looking_sends_no_events(self, connected: LaunchDarklyServer) -> None:
         with looking():
             assert ask() is True
             connection.client().track("bought", USER)
@@ -240,7 +240,7 @@ class TestRefusedKey:
         )
         assert "launchdarkly-retry" not in {each.name for each in threading.enumerate()}
 
-    def test_where_events_alone_are_refused_the_sdk_says_it(
+    def test_where_only_events_are_refused_the_sdk_logs_it(
         self, connected: LaunchDarklyServer, caplog: pytest.LogCaptureFixture
     ) -> None:
         connected.answer(401, paths=["/bulk"])

@@ -64,7 +64,7 @@ class TestExpectationsOfTheSdk:
         assert [*states, store.initialized] == [False, False, True]
         assert store.all(kind, lambda found: found) == {}
 
-    def test_init_replaces_everything_whatever_its_version(
+    def test_init_replaces_everything_of_any_version(
         self, store: FeatureStore, kind: VersionedDataKind
     ) -> None:
         store.delete(kind, "b", 20)
@@ -111,7 +111,7 @@ class TestExpectationsOfTheSdk:
         store.upsert(kind, item(kind, "a", 21))
         assert version_of(store, kind, "a") == 21
 
-    def test_an_item_that_says_it_is_deleted_is(
+    def test_an_item_that_is_marked_deleted_is_deleted(
         self, store: FeatureStore, kind: VersionedDataKind
     ) -> None:
         store.upsert(kind, {"key": "a", "version": 11, "deleted": True})
@@ -251,7 +251,7 @@ class TestOurs:
         store.init({FEATURES: {"a": copy.deepcopy(flag)}, SEGMENTS: {"s": copy.deepcopy(part)}})
         assert store.raw() == {"flags": {"a": flag}, "segments": {"s": part}}
 
-    def test_what_was_last_known_never_replaces_what_was_told(self) -> None:
+    def test_last_known_flags_never_replace_received_ones(self) -> None:
         store = CopyOnWriteStore()
         store.init({FEATURES: {}, SEGMENTS: {}})
         store.fill({"flags": {"a": item(FEATURES, "a", 1)}})

@@ -162,7 +162,7 @@ def test_without_redis_nothing_is_felt(
     ["", "{", "[]", '{"flags": []}', '{"flags": {}}', "\xff", "[" * 100_000],
     ids=["empty", "half", "a list", "a list of flags", "no segments", "no text", "too deep"],
 )
-def test_a_spare_that_is_none_is_ignored(
+def test_an_invalid_spare_is_ignored(
     kept: LaunchDarklyServer, server: RedisServer, text: str
 ) -> None:
     with redis.Redis.from_url(server.url) as database:
@@ -236,7 +236,7 @@ def test_a_malformed_flag_in_it_leaves_the_others(
     assert ask() is True
 
 
-def test_each_environment_has_its_own_and_the_key_is_no_secret(
+def test_each_environment_has_its_own_and_its_name_reveals_no_secret(
     kept: LaunchDarklyServer, settings: Settings
 ) -> None:
     ours = spare_key(app_settings())
@@ -246,7 +246,7 @@ def test_each_environment_has_its_own_and_the_key_is_no_secret(
 
 
 @pytest.mark.parametrize("source", [Source.OFFLINE, Source.TEST_DATA])
-def test_only_what_launchdarkly_tells_is_kept(
+def test_only_flags_from_launchdarkly_are_kept(
     kept: LaunchDarklyServer, server: RedisServer, settings: Settings, source: Source
 ) -> None:
     settings.FEATUREFLAGS = {**settings.FEATUREFLAGS, "SOURCE": source.value}

@@ -60,7 +60,7 @@ def test_a_command_that_ends_while_events_are_refused(
     assert "did not close in time" in done.stderr
 
 
-def test_a_command_that_is_told_to_end(
+def test_a_command_that_gets_a_signal_to_end(
     env: dict[str, str | None], service: LaunchDarklyServer
 ) -> None:
     command = python("-m", f"{PROBES}.ending", "wait")
@@ -70,7 +70,7 @@ def test_a_command_that_is_told_to_end(
     assert contexts_sent(service) == ["short"]
 
 
-def test_an_asgi_server_that_is_told_to_end(
+def test_an_asgi_server_that_gets_a_signal_to_end(
     env: dict[str, str | None], service: LaunchDarklyServer
 ) -> None:
     """uvicorn ends by a signal, after all is said: `atexit` never runs."""

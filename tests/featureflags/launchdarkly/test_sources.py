@@ -91,7 +91,7 @@ class TestService:
 
 
 class TestFile:
-    def test_it_wins_over_a_key_if_told(
+    def test_it_takes_precedence_over_a_key_if_set(
         self, connected: LaunchDarklyServer, settings: Settings, tmp_path: Path
     ) -> None:
         path = tmp_path / "flags.json"

@@ -25,7 +25,7 @@ def until(state: State) -> ConnectionStatus:
 
 
 class TestStates:
-    def test_it_starts_nothing_unless_told(self, connected: LaunchDarklyServer) -> None:
+    def test_it_starts_nothing_unless_asked(self, connected: LaunchDarklyServer) -> None:
         assert connection_status().state is State.NOT_STARTED
         assert connected.requests() == []
         assert connection_status(start=True).state is State.VALID
@@ -126,7 +126,7 @@ class TestCommand:
         assert (shown["source"], shown["state"], shown["flags"]) == ("streaming", "valid", 1)
         assert service.events() == []
 
-    def test_anything_else_ends_with_1_and_says_why(
+    def test_anything_else_ends_with_1_and_gives_the_reason(
         self, env: dict[str, str | None], service: LaunchDarklyServer
     ) -> None:
         wrong = {**env, "LAUNCHDARKLY_SDK_KEY": "sdk-wrong", "LAUNCHDARKLY_START_WAIT": "2"}

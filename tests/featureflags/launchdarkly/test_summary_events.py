@@ -34,12 +34,12 @@ def served(server: LaunchDarklyServer) -> list[dict[str, Any]]:
     ]
 
 
-def test_each_context_is_told_once(connected: LaunchDarklyServer) -> None:
+def test_each_context_is_sent_once(connected: LaunchDarklyServer) -> None:
     evaluate_all(times=3)
     assert kinds(connected).count("index") == len(MEMBERS)
 
 
-def test_a_small_memory_of_contexts_tells_them_again_and_again(
+def test_a_small_memory_of_contexts_sends_them_again_and_again(
     connected: LaunchDarklyServer, settings: Settings
 ) -> None:
     """Why the default is not the SDK's 1,000."""

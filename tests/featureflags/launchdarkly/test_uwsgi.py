@@ -76,7 +76,7 @@ def test_the_hook_of_uwsgi_runs_what_python_s_hooks_would(monkeypatch: pytest.Mo
     assert ran == ["the project's own", "ours"]
 
 
-def test_without_threads_it_says_what_to_do(server: LaunchDarklyServer, tmp_path: Path) -> None:
+def test_without_threads_it_logs_what_to_do(server: LaunchDarklyServer, tmp_path: Path) -> None:
     """uWSGI runs no threads unless an option allows it: LaunchDarkly's would never hear of a change."""
     with UWSGI(environment(server, tmp_path), ("--lazy-apps",)) as web:
         with urllib.request.urlopen(web.url, timeout=SECONDS) as response:

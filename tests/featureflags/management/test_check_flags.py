@@ -139,7 +139,7 @@ def test_in_launchdarkly_but_not_declared(flag_file: FlagFile) -> None:
 
 
 class TestNotEvaluated:
-    def test_it_is_named_after_so_many_days(self) -> None:
+    def test_it_is_named_after_some_days(self) -> None:
         evaluated("internal-tools", 40)
         code, document = run()
         day = counters.today() - datetime.timedelta(days=40)

@@ -299,7 +299,7 @@ class TestGuards:
 
 
 @pytest.mark.django_db
-def test_a_file_that_is_no_document_is_refused(call: Call, tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_document_is_refused(call: Call, tmp_path: Path) -> None:
     path = tmp_path / "list.json"
     path.write_text("[]")
     assert 'an object "segments"' in (call("import_segments", str(path)).error or "")

@@ -75,7 +75,7 @@ def test_json_with_launchdarkly_s_own_segments(call: Call, settings: Settings) -
     assert server.events() == []
 
 
-def test_without_any_flags_it_says_so_and_exits_with_2(settings: Settings) -> None:
+def test_without_any_flags_it_prints_a_message_and_exits_with_2(settings: Settings) -> None:
     settings.FEATUREFLAGS = {**settings.FEATUREFLAGS, "SOURCE": "offline"}
     with pytest.raises(CommandError, match="has not sent") as caught:
         call_command("list_flags")

@@ -57,7 +57,7 @@ def test_a_flag_in_json_by_key(call: Call, ada: User) -> None:
 
 
 @pytest.mark.usefixtures("employees_only")
-def test_a_degraded_answer_says_so_and_fails_if_strict(call: Call, ada: User) -> None:
+def test_a_degraded_answer_is_marked_and_fails_if_strict(call: Call, ada: User) -> None:
     output = call("evaluate_flag", "no-such-flag", "--user", ada.email)
     assert output.error is None
     assert "LaunchDarkly has no flag of this key." in output.out

@@ -90,7 +90,7 @@ def write_without_triggers(sql: str, *values: bool) -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_write_without_triggers_is_seen_once_it_is_told(call: Call, settings: Settings) -> None:
+def test_a_write_without_triggers_is_seen_after_the_command(call: Call, settings: Settings) -> None:
     user, other = UserFactory.create(name="Before"), UserFactory.create(name="Before")
     warm(scope_for(None, everyone=True))
     write_without_triggers("UPDATE users_user SET name = 'After'")
@@ -106,7 +106,7 @@ def test_a_write_without_triggers_is_seen_once_it_is_told(call: Call, settings: 
 
 
 @pytest.mark.django_db(transaction=True)
-def test_segments_written_without_triggers_are_seen_once_it_is_told(call: Call) -> None:
+def test_segments_written_without_triggers_are_seen_after_the_command(call: Call) -> None:
     user = UserFactory.create(metadata={"plan": "pro"})
     SegmentFactory.create(key="paying", rules=[rule(clause("custom_plan", "in", "pro"))])
     assert "paying" in resolve(user).segments
@@ -132,7 +132,7 @@ def test_whom_nobody_knows_cannot_be_forgotten_by_address(call: Call) -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_cache_that_is_down_forgets_nobody_and_says_so(call: Call, settings: Settings) -> None:
+def test_a_cache_that_is_down_is_an_error_of_the_command(call: Call, settings: Settings) -> None:
     user = UserFactory.create()
     dead = {"BACKEND": "django_redis.cache.RedisCache", "LOCATION": "redis://127.0.0.1:1/0"}
     settings.CACHES = {**settings.CACHES, "featureflags": dead}

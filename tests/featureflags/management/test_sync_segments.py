@@ -60,7 +60,7 @@ def test_the_plan_comes_first_and_then_what_was_done(api: LaunchDarklyApiServer)
     assert api.changes() == [("POST", "beta", []), ("PATCH", "beta", ["addRule"])]
 
 
-def test_a_dry_run_sends_no_change_and_says_that_something_is_left(
+def test_a_dry_run_sends_no_change_and_reports_that_work_is_left(
     api: LaunchDarklyApiServer,
 ) -> None:
     code, said = sync("--dry-run")

@@ -141,7 +141,7 @@ class TestValidation:
             segment.save()
         assert "key" in caught.value.message_dict
 
-    def test_nor_the_key_of_a_row_that_was_loaded_without_it(self) -> None:
+    def test_the_key_of_a_row_that_was_loaded_without_it_cannot_change(self) -> None:
         segment = Segment.objects.defer("key").get(pk=SegmentFactory.create(key="old").pk)
         segment.key = "new"
         with pytest.raises(ValidationError, match="cannot change"):
@@ -189,7 +189,7 @@ class TestMembers:
         with pytest.raises(ValidationError, match="passed already"):
             SegmentMemberFactory.create(expires_at=timezone.now())
 
-    def test_a_segment_holds_so_many(self, settings: Settings) -> None:
+    def test_a_segment_has_a_limit_of_members(self, settings: Settings) -> None:
         settings.FEATUREFLAGS = {**settings.FEATUREFLAGS, "MAX_MEMBERS": 2}
         segment = SegmentFactory.create()
         SegmentMemberFactory.create_batch(2, segment=segment)

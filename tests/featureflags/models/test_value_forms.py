@@ -93,7 +93,7 @@ def test_a_rule_never_becomes_wider(op: str, value: str) -> None:
         [{"clauses": [{"attribute": "/", "op": "in", "contextKind": "user", "values": ["A"]}]}],
     ],
 )
-def test_what_is_no_rule_is_left_to_the_validation(broken: Any) -> None:
+def test_an_invalid_rule_is_left_to_the_validation(broken: Any) -> None:
     assert in_stored_form(broken) == (broken, [])
 
 

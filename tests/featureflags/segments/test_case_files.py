@@ -59,7 +59,7 @@ def test_the_sdk_agrees(sdk: Sdk, case: Json) -> None:
 
 
 @pytest.mark.parametrize("case", by_name("differences.json"))
-def test_the_sdk_differs_where_we_say_so(sdk: Sdk, case: Json) -> None:
+def test_the_sdk_differs_only_where_we_name_it(sdk: Sdk, case: Json) -> None:
     assert sdk_answers(sdk, case) != case["expect"]
 
 
@@ -126,6 +126,6 @@ def test_a_document_in_no_format_is_refused(document: object) -> None:
         run_cases(document, now=0)
 
 
-def test_a_case_that_is_no_object_is_named_by_number() -> None:
+def test_a_case_that_is_not_an_object_is_named_by_number() -> None:
     with pytest.raises(InvalidCases, match="case 2: a case must be an object"):
         run_cases({"cases": [example(), 5]}, now=0)

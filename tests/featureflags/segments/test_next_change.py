@@ -92,7 +92,7 @@ def test_only_clauses_whose_outcome_can_flip_count() -> None:
     assert next_change(ruleset, "u1", {SEEN: clocks[SEEN]}, now=NOW) is None
 
 
-def test_an_instant_in_the_future_is_no_negative_age() -> None:
+def test_an_instant_in_the_future_never_gives_a_negative_age() -> None:
     ruleset = Ruleset([segment("s", (on(AGE, "lessThan", 1),))])
     clock = ElapsedDays(since=NOW + 3 * DAY)
     assert clock.value(NOW) == 0

@@ -22,7 +22,7 @@ def test_it_is_found_anywhere() -> None:
 
 
 @pytest.mark.parametrize(("pattern", "words"), [("(", "missing"), ("\ud800", "half a character")])
-def test_what_is_no_expression_is_refused(pattern: str, words: str) -> None:
+def test_an_invalid_expression_is_refused(pattern: str, words: str) -> None:
     with pytest.raises(ValueError, match=words):
         Regex(pattern)
 

@@ -169,7 +169,7 @@ def test_nan_is_not_found_by_identity() -> None:
     assert ruleset.match({"a": [[nan]]}, now=0) == set()
 
 
-def test_a_boolean_is_no_number_in_the_tables() -> None:
+def test_the_tables_never_take_a_boolean_as_a_number() -> None:
     ruleset = Ruleset(
         [
             segment("one", [clause("in", 1)]),
@@ -303,7 +303,7 @@ class TestMembers:
             for key in ("s", "nested"):
                 assert ruleset.matches(key, attributes, now=now) is expected
 
-    def test_the_explanation_says_who_decided(self) -> None:
+    def test_the_explanation_names_what_decided(self) -> None:
         ruleset = Ruleset([self.definition])
         decided = {
             user: explain(ruleset, "s", {"key": user, "a": 1}, now=50).decided_by

@@ -50,7 +50,7 @@ def test_instants_are_read_as_in_the_sdk(text: str) -> None:
 
 
 @pytest.mark.parametrize("value", [None, True, False, [], {}, b"2025", object()])
-def test_what_is_neither_text_nor_number_is_no_instant(value: object) -> None:
+def test_only_text_and_numbers_can_be_instants(value: object) -> None:
     assert parse_instant(value) is None
     assert parse_semver(value) is None
 

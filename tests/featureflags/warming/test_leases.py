@@ -154,7 +154,7 @@ def test_another_release_s_run_is_left_to_it(run: int) -> None:
 
 
 class TestSending:
-    def test_as_many_as_are_free_are_kept_busy_and_no_more_wait(self, run: int) -> None:
+    def test_all_free_workers_are_busy_and_no_further_ranges_wait(self, run: int) -> None:
         assert to_send(run) == [1, 2]
         assert to_send(run) == []
         taken(run, 1)
@@ -211,7 +211,7 @@ class TestPace:
         taken(run, 1), taken(run, 2)
         assert to_send(run) == [], "the pace is what counts now"
 
-    def test_no_limit_is_no_wait(self, run: int) -> None:
+    def test_without_a_limit_nothing_waits(self, run: int) -> None:
         assert [taken(run).begins_at <= timezone.now() for _ in range(5)] == [True] * 5
 
 

@@ -122,7 +122,7 @@ def test_a_name_is_text(ada: User, by_session: Caller, name: Any) -> None:
 
 
 @pytest.mark.parametrize("body", ["[" * 100_000, "{", '"text"', "[]", '{"name": NaN}'])
-def test_a_body_that_is_no_object_is_400(ada: User, by_session: Caller, body: str) -> None:
+def test_a_body_that_is_not_an_object_is_400(ada: User, by_session: Caller, body: str) -> None:
     answer = by_session(ada).patch(URL, body, content_type="application/json")
     assert answer.status_code == 400
 

@@ -162,7 +162,7 @@ class TestList:
         assert set(rows(viewer.get(LIST, {"q": "flag-", "page": "2"}))) == {"flag-2"}
         assert set(rows(viewer.get(LIST, {"q": "flag-", "page": "x"}))) == {"flag-0", "flag-1"}
 
-    def test_no_flags_are_said(self, viewer: Client, settings: Settings) -> None:
+    def test_a_message_where_there_are_no_flags(self, viewer: Client, settings: Settings) -> None:
         settings.FEATUREFLAGS = {**settings.FEATUREFLAGS, "FLAG_FILE": "/nowhere.json"}
         page = viewer.get(LIST).content.decode()
         assert "LaunchDarkly has not sent any flags." in page
@@ -259,7 +259,7 @@ class TestCounts:
         assert "<svg" in count.rows[0].chart
         assert FlagCount.objects.get().started_by is not None
 
-    def test_a_sample_says_how_sure_it_is(
+    def test_a_sample_shows_its_margin_of_error(
         self, viewer: Client, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(variation_counts, "SAMPLE", 2)

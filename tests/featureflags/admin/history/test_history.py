@@ -91,7 +91,7 @@ def shown(response: Any) -> list[str]:
 
 
 class TestHistory:
-    def test_each_change_says_who_when_what_how_many_and_why(
+    def test_each_change_shows_who_when_what_how_many_and_why(
         self, staff: Client, paying: Segment
     ) -> None:
         UserFactory.create(metadata={"plan": "team"})
@@ -148,7 +148,7 @@ class TestHistory:
         assert "(deleted user)" in page
         assert "Restore what was deleted" in page
 
-    def test_what_was_restored_says_so(self, staff: Client, paying: Segment) -> None:
+    def test_a_restored_version_is_marked(self, staff: Client, paying: Segment) -> None:
         paying.name = "Other"
         paying.save()
         answer(staff, staff.get(restore(first("paying"))))
@@ -156,7 +156,7 @@ class TestHistory:
         assert entry.restored_at == first("paying").at
         assert entry.lines == ("Name changed from “Other” to “Paying”",)
 
-    def test_an_unknown_segment_is_none(self, staff: Client) -> None:
+    def test_an_unknown_segment_is_404(self, staff: Client) -> None:
         assert staff.get(history("nobody")).status_code == 404
 
     def test_pages_of_25(self, staff: Client, paying: Segment) -> None:
@@ -199,7 +199,7 @@ class TestPermissions:
         for page in (*pages, restore(first("paying"))):
             assert client.get(page).status_code == 302
 
-    def test_a_viewer_is_offered_no_way_to_restore_and_has_none(
+    def test_a_viewer_cannot_restore_and_sees_no_button(
         self, client: Client, paying: Segment
     ) -> None:
         paying.name = "Other"
@@ -255,7 +255,7 @@ class TestCompare:
         assert page.context["lines"][0] == "Created as “Paying”"
 
     @pytest.mark.parametrize("old", ["", "x", "999999", "-1"])
-    def test_versions_that_are_none(self, staff: Client, paying: Segment, old: str) -> None:
+    def test_versions_that_do_not_exist(self, staff: Client, paying: Segment, old: str) -> None:
         assert staff.get(compare("paying", old=old)).status_code == 404
 
     def test_versions_of_another_segment(self, staff: Client, paying: Segment) -> None:

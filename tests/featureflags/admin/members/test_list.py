@@ -112,7 +112,9 @@ class TestOne:
         assert set(page.context["form"].errors) == {"user", "kind", "expires_at"}
         assert not members()
 
-    def test_a_full_segment_says_so(self, staff: Client, beta: Segment, settings: Settings) -> None:
+    def test_a_full_segment_shows_a_message(
+        self, staff: Client, beta: Segment, settings: Settings
+    ) -> None:
         SegmentMemberFactory.create(segment=beta)
         settings.FEATUREFLAGS = {**settings.FEATUREFLAGS, "MAX_MEMBERS": 1}
         page = staff.post(LIST, form(user=UserFactory.create().pk))
@@ -148,7 +150,7 @@ class TestOne:
 
 
 class TestList:
-    def test_it_says_who_is_in_and_out_until_when_and_why(
+    def test_it_shows_who_is_in_and_out_until_when_and_why(
         self, staff: Client, beta: Segment
     ) -> None:
         hour = datetime.timedelta(hours=1)
@@ -239,7 +241,7 @@ class TestImport:
         staff.post(IMPORT, form(file=file, missing="all"))
         assert members() == {"ada@x.io": "include"}
 
-    def test_all_or_nothing_says_who_is_not_found_and_keeps_what_was_typed(
+    def test_all_or_nothing_names_who_is_not_found_and_keeps_the_input(
         self, staff: Client, beta: Segment, people: list[User]
     ) -> None:
         text = "ada@x.io\nnobody@x.io\nnonsense\nbob@x.io\n"
@@ -316,7 +318,7 @@ class TestImport:
             (listed("x" * (2 * 1024 * 1024 + 1)), "The list is larger than 2 MB."),
         ],
     )
-    def test_what_is_no_list(
+    def test_a_text_that_is_not_a_list(
         self, staff: Client, beta: Segment, data: dict[str, Any], problem: str
     ) -> None:
         assert problem in staff.post(IMPORT, data).content.decode()
@@ -329,7 +331,7 @@ class TestImport:
             ("email\nJürgen".encode("latin-1"), "Line 2 is not UTF-8."),
         ],
     )
-    def test_what_is_no_file(
+    def test_an_upload_that_is_not_a_file(
         self, staff: Client, beta: Segment, content: bytes, problem: str
     ) -> None:
         file = SimpleUploadedFile("list.csv", content)

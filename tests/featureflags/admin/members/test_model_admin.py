@@ -76,7 +76,7 @@ def test_an_error_of_the_model_is_shown_in_the_form(staff: Client) -> None:
     assert SegmentMember.objects.count() == 1
 
 
-def test_a_full_segment_says_so(staff: Client, settings: Settings) -> None:
+def test_a_full_segment_shows_a_message(staff: Client, settings: Settings) -> None:
     member = SegmentMemberFactory.create()
     with override_settings(FEATUREFLAGS={**settings.FEATUREFLAGS, "MAX_MEMBERS": 1}):
         full = staff.post(ADD, form(member.segment, user=UserFactory.create().pk))
@@ -181,7 +181,7 @@ class TestGuards:
         assert not SegmentMember.objects.exists()
 
     @override_settings(TIME_ZONE="Europe/Berlin")
-    def test_the_expiry_says_whose_time_it_is(self, staff: Client) -> None:
+    def test_the_expiry_names_its_time_zone(self, staff: Client) -> None:
         assert "In the time zone Europe/Berlin." in staff.get(ADD).content.decode()
 
 

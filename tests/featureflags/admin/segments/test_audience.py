@@ -132,7 +132,7 @@ class TestList:
             {"q": "\x00"},
         ],
     )
-    def test_what_is_no_filter_is_none(
+    def test_an_invalid_filter_is_ignored(
         self, viewer: Client, pro: Segment, query: dict[str, str]
     ) -> None:
         member("ada")
@@ -211,7 +211,9 @@ class TestExport:
     @pytest.mark.parametrize(
         "name", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", '=HYPERLINK("http://x","y")']
     )
-    def test_no_cell_is_a_formula(self, viewer: Client, pro: Segment, name: str) -> None:
+    def test_a_spreadsheet_reads_no_cell_as_a_formula(
+        self, viewer: Client, pro: Segment, name: str
+    ) -> None:
         member("ada", name=name)
         [_header, row] = exported(viewer.post(EXPORT))
         assert row[2] == f"'{name}"

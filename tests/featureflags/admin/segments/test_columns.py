@@ -103,7 +103,7 @@ class TestFlags:
         settings.FEATUREFLAGS = {**settings.FEATUREFLAGS, "FLAG_FILE": "/nowhere.json"}
         assert "new_user" in page(staff)
 
-    def test_the_segment_says_which_of_them_decide_nobody_now(
+    def test_the_segment_names_those_that_decide_nobody_now(
         self, staff: Client, flag_file: FlagFile
     ) -> None:
         segment = SegmentFactory.create(key="crew")

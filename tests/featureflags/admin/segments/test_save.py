@@ -163,7 +163,7 @@ def test_if_they_changed_it_again_it_is_said_again(
     assert values["name"] == "Mine"
 
 
-def test_a_save_of_theirs_that_changed_nothing_is_no_matter(
+def test_their_save_that_changed_nothing_is_not_a_conflict(
     staff: Client, paying: Segment, ada: User
 ) -> None:
     data = form(paying, name="Mine")

@@ -232,7 +232,9 @@ class TestChanges:
         assert "No segment changes by itself" in response.content.decode()
 
 
-def test_more_segments_and_flags_cost_no_more_queries(staff: Client, flag_file: FlagFile) -> None:
+def test_the_number_of_queries_does_not_grow_with_segments_and_flags(
+    staff: Client, flag_file: FlagFile
+) -> None:
     user = ada()
 
     def queries() -> int:

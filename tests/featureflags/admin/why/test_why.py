@@ -382,7 +382,7 @@ class TestSearch:
         page = viewer.get(SEARCH, {"about": "segment:employee"}).content.decode()
         assert '<option value="segment:employee" selected>' in page
 
-    def test_what_is_no_choice(self, viewer: Client) -> None:
+    def test_an_invalid_choice(self, viewer: Client) -> None:
         response = viewer.post(SEARCH, {"user": "x", "about": "segment:gone"})
         assert response.status_code == 200
         assert "about" in response.context["form"].errors

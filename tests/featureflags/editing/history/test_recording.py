@@ -314,7 +314,7 @@ class TestNumbers:
         entry = HistoryEntry.objects.latest("pk")
         assert (entry.entering, entry.leaving) == (0, 0)
 
-    def test_a_count_without_time_says_at_least_or_nothing(
+    def test_a_count_without_time_is_a_lower_bound_or_missing(
         self, member: SegmentMember, settings: Settings
     ) -> None:
         UserFactory.create(metadata={"plan": "team"})

@@ -54,7 +54,7 @@ def test_a_segment_is_created_with_its_tag(
     }
 
 
-def test_a_semantic_patch_says_that_it_is_one(
+def test_a_semantic_patch_has_its_content_type(
     api: LaunchDarklyApiServer, rest: ManagementClient
 ) -> None:
     api.store.put("beta")
@@ -166,7 +166,7 @@ def test_a_key_stays_one_part_of_the_path(
 
 
 @pytest.mark.parametrize("key", ["", ".", ".."])
-def test_what_is_no_key_is_not_sent(
+def test_an_invalid_key_is_not_sent(
     api: LaunchDarklyApiServer, rest: ManagementClient, key: str
 ) -> None:
     with pytest.raises(errors.InvalidRequestError, match="is not a key"):

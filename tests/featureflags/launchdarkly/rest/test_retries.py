@@ -68,7 +68,7 @@ def test_a_refusal_is_never_tried_again(
 
 
 @pytest.mark.parametrize("name", CALLS)
-def test_too_many_calls_are_tried_again_whatever_was_asked(
+def test_after_too_many_requests_any_call_is_tried_again(
     api: LaunchDarklyApiServer, rest: ManagementClient, name: str
 ) -> None:
     api.answer(429)
@@ -117,7 +117,7 @@ def test_a_connection_that_breaks_is_like_a_failing_server(
     assert len(api.requests()) == requests
 
 
-def test_a_server_that_says_nothing_is_given_up(api: LaunchDarklyApiServer) -> None:
+def test_a_silent_server_is_given_up(api: LaunchDarklyApiServer) -> None:
     api.hang()
     policy = replace(IMPATIENT, attempts=2, answer_within=0.05)
     with (
@@ -135,7 +135,7 @@ def test_a_server_that_says_nothing_is_given_up(api: LaunchDarklyApiServer) -> N
 
 
 @pytest.mark.parametrize("name", CALLS)
-def test_a_connection_that_never_came_about_is_tried_again_whatever_was_asked(
+def test_a_failed_connection_is_tried_again_for_any_call(
     api: LaunchDarklyApiServer, rest: ManagementClient, name: str, tries: list[RetryDetails]
 ) -> None:
     api.stop()

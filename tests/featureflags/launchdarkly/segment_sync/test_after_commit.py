@@ -57,7 +57,7 @@ def test_a_new_name_is_followed(api: LaunchDarklyApiServer) -> None:
     assert api.store.raw("beta")["name"] == "Better"
 
 
-def test_other_changes_are_no_call(api: LaunchDarklyApiServer) -> None:
+def test_other_changes_make_no_call(api: LaunchDarklyApiServer) -> None:
     segment = SegmentFactory.create(key="beta")
     api.forget_requests()
     segment.rules = [rule(clause("role", "in", "admin"))]

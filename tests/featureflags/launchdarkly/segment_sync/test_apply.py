@@ -221,7 +221,7 @@ def test_one_segment_costs_one_call_when_it_is_in_step(
 
 
 @pytest.mark.parametrize("key", ["asleep", "nobody"])
-def test_one_segment_that_is_not_active_is_no_call(
+def test_a_segment_that_is_not_active_makes_no_call(
     api: LaunchDarklyApiServer, rest: ManagementClient, key: str
 ) -> None:
     assert sync_one(rest, key, OURS) == []

@@ -44,7 +44,7 @@ def test_the_demo_shows_different_flags_to_different_people(
     assert new_flag_file.exists()
 
 
-def test_people_are_as_the_project_says(call: Call, new_flag_file: Path) -> None:
+def test_people_are_as_the_project_declares(call: Call, new_flag_file: Path) -> None:
     call("seed_demo")
     for person in DEMO_PEOPLE:
         user = User.objects.get(email=person.email)
