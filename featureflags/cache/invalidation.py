@@ -1,8 +1,8 @@
 """What a write does to the cache, once it has committed.
 
 The triggers notice what a connection writes (`featureflags.capture.own_writes`). Until the commit its
-own reads go past the cache, and the unit of work keeps nothing; after it the cache is told, before the
-write returns. A rollback leaves no trace.
+own reads go past the cache, and the unit of work keeps nothing; after it the cache is notified, before
+the write returns. A rollback leaves no trace.
 
     touched("user", keys)     where no trigger notices it: these entries are old
     rules_touched()           segments or members have changed
@@ -13,18 +13,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from featureflags.cache import outbox, protocol, snapshot_store
+from featureflags.cache import outbox, protocol
 from featureflags.cache.compiled_rules import forget_recent
 from featureflags.cache.outbox import OutboxRow
-from featureflags.cache.protocol import raise_epoch, tell
+from featureflags.cache.protocol import notify, raise_epoch
 from featureflags.cache.unit_of_work import current_unit
 from featureflags.capture import listeners, own_writes
 from featureflags.capture.own_writes import Written
+from featureflags.capture.statements import RULES
 from featureflags.capture.without_triggers import touched
 from featureflags.core.database import primary
 from featureflags.models import OutboxEvent
 
-__all__ = ["raise_epoch", "rules_touched", "tell", "touched"]
+__all__ = ["notify", "raise_epoch", "rules_touched", "touched"]
 
 
 def rules_touched() -> None:
@@ -50,27 +51,16 @@ def _noted(kind: str | None, keys: Iterable[str] | None) -> None:
 
 def _committed(_using: str, written: Written) -> None:
     """After the commit."""
+    rows = [OutboxRow(id=None, kind=kind, keys=tuple(keys)) for kind, keys in written.keys.items()]
     if written.rules:
         forget_recent()
-        snapshot_store.remove_version()
-    rows = [OutboxRow(id=None, kind=kind, keys=tuple(keys)) for kind, keys in written.keys.items()]
+        rows.append(OutboxRow(id=None, kind=RULES, keys=None))
     if rows or written.rows:
-        protocol.tell(rows, written.rows)
+        protocol.notify(rows, written.rows)
     for row_id in written.unread:
         # One at a time: each may hold thousands of keys.
         row = outbox.read(row_id)
         if row is not None:
-            protocol.tell([row])
+            protocol.notify([row])
     if written.many:
-        _tell_pending()
-
-
-def _tell_pending() -> None:
-    """Empty the outbox, as far as that goes.
-
-    Rows stay where the database names another cache, e.g. after its tables were emptied: then the next
-    renewal begins a new epoch and removes them.
-    """
-    last = 0
-    while (rows := outbox.pending()) and (rows[0].id or 0) > last and protocol.tell(rows):
-        last = rows[-1].id or 0
+        protocol.notify_pending()

@@ -1,4 +1,4 @@
-"""The cache protocol: `read`, `fill` and `tell`, which all readers and writers share.
+"""The cache protocol: `read`, `fill` and `notify`, which all readers and writers share.
 
     read(keys)    GET version and entries, one round trip.
                   No version: `renew`, and GET the entries again.
@@ -6,11 +6,12 @@
                   Nothing stored: leave a lease there.
     renew         Lease the version (4 s from now) and ask the cache for its identity.
                   SELECT version, epoch, identity and whether the outbox is empty, from the primary.
-                  Another identity: begin a new epoch. Rows in the outbox: `tell` them.
+                  Another identity: begin a new epoch.
+                  Rows in the outbox: take the ids that the cache has kept, and DELETE their rows if
+                  the cache is the one that the database names; `notify` the cache of the others.
                   Publish version and epoch over the lease, for what is left of its 4 s.
     fill          SELECT the rows; compare-and-swap each over the bytes that `read` has seen.
-    tell(rows)    UNLINK the entries; DELETE the outbox rows if the cache is the one that the
-                  database names.
+    notify(rows)  UNLINK the entries; then have the cache keep the ids of the rows: one round trip.
 
 A fill succeeds only over bytes that its reader saw *before* it read the row. So an entry may be missing
 at any moment (evicted, flushed, removed by a write) and costs a miss, never an old answer; and a
@@ -22,12 +23,15 @@ searches the same steps exhaustively.
 from __future__ import annotations
 
 import logging
+import math
+import time
 from collections.abc import Collection, Iterable, Sequence
+from typing import Final
 
 from django.db import DatabaseError, transaction
 
 from featureflags.cache import fills, outbox, snapshot_store
-from featureflags.cache.entries import decode_version
+from featureflags.cache.entries import VERSION_NAME, decode_version, names_to_remove
 from featureflags.cache.outbox import InForce, OutboxRow
 from featureflags.cache.snapshot_store import CacheRead, with_state
 from featureflags.capture.own_writes import is_writing, unsettled
@@ -39,6 +43,10 @@ from featureflags.models.versions import RulesetVersion
 from users.snapshots import UserSnapshot
 
 logger = logging.getLogger(__name__)
+
+NOTIFY_SECONDS: Final = 1.0
+"""How long one renewal works through the outbox. Then this reader and others ask the database, until
+later renewals are through: those reads are slower and never old."""
 
 
 def read(keys: Collection[str]) -> CacheRead:
@@ -67,27 +75,59 @@ def fill(source: CacheRead, snapshots: Iterable[UserSnapshot], *, is_current: bo
         fills.put(source, snapshots)
 
 
-def tell(rows: Sequence[OutboxRow], heard: Sequence[int] = ()) -> bool:
-    """Tell the cache which entries are old; whether it has heard. Never raises.
+def notify(rows: Sequence[OutboxRow], delivered: Sequence[int] = ()) -> bool:
+    """Remove from the cache what these rows say; whether it succeeded. Never raises.
 
-    For committed writes only. Within a transaction, the outbox rows are deleted after its commit, so
-    that nobody waits for their locks.
+    For committed writes only. The cache keeps the ids of the rows, and those in `delivered`, whose
+    keys the rows hold too; the next renewal deletes these rows of the outbox.
     """
-    identity = _removed(rows)
-    if identity is None:
+    names = _names(rows)
+    if names is None:
         return False
-    ids = [*heard, *(row.id for row in rows if row.id is not None)]
+    ids = [*delivered, *(row.id for row in rows if row.id is not None)]
+    kept = snapshot_store.remove(names, ids)
+    if kept is None:
+        return False
+    if kept > outbox.most_delivered():
+        delete_delivered()
+    return True
+
+
+def delete_delivered() -> Collection[int]:
+    """Delete the outbox rows that were delivered to this cache; the ids that must wait for a commit.
+
+    Within a transaction rows are deleted after it, so that nobody waits for their locks. Never raises:
+    a row that stays is delivered once more.
+    """
+    ids, identity = snapshot_store.take_delivered() or ((), "")
+    if not ids:
+        return ()
 
     def delete() -> None:
         try:
             outbox.delete(ids, identity)
         except DatabaseError as error:
-            report_database(error)  # The row stays, and is told once more.
+            report_database(error)
 
     if in_transaction(primary(OutboxEvent)):
         transaction.on_commit(delete, using=primary(OutboxEvent), robust=True)
-    else:
-        delete()
+        return ids
+    delete()
+    return ()
+
+
+def notify_pending(seconds: float = math.inf) -> bool:
+    """Notify the cache of every row of the outbox that it does not know; False: of some it was not.
+
+    At most for so many seconds, and the query that is under way then. Raises DatabaseError.
+    """
+    waiting, last, ends = delete_delivered(), 0, time.monotonic() + seconds
+    while rows := outbox.pending(last, waiting):
+        if not notify(rows) or time.monotonic() > ends:
+            return False
+        last = rows[-1].id or 0
+    if last:
+        delete_delivered()
     return True
 
 
@@ -122,7 +162,7 @@ def _renewed(found: CacheRead) -> CacheRead:
     try:
         state = outbox.in_force()
         epoch = _epoch_for(state, identity)
-        if epoch is None or not _all_told(state):
+        if epoch is None or (state.has_pending and not _has_notified(epoch)):
             return with_state(found, version=state.version, failed=True)
     except DatabaseError as error:
         report_database(error)
@@ -132,7 +172,7 @@ def _renewed(found: CacheRead) -> CacheRead:
 
 
 def _again(found: CacheRead, version: str, epoch: int) -> CacheRead:
-    """The entries as they are now: what was read before the renewal may have been told since."""
+    """The entries as they are now: what was read before the renewal may have been removed since."""
     if not found.keys:
         return with_state(found, version=version, epoch=epoch)
     return with_state(snapshot_store.get(found.keys), version=version, epoch=epoch)
@@ -148,36 +188,32 @@ def _epoch_for(state: InForce, identity: str) -> int | None:
     return None if in_transaction(primary(RulesetVersion)) else outbox.adopt(state, identity)
 
 
-def _all_told(state: InForce) -> bool:
-    if not state.has_pending:
-        return True
-    rows = outbox.pending()
-    # A reader that finds more goes to the database meanwhile.
-    if not rows:
-        return True  # Another process was faster.
-    return tell(rows) and len(rows) < outbox.rows_at_once(primary(OutboxEvent))
+def _has_notified(epoch: int) -> bool:
+    """Whether the cache knows now what is in the outbox, and the epoch still is in force.
+
+    Rows that are gone may have been deleted for another cache, which has begun another epoch.
+    """
+    return notify_pending(NOTIFY_SECONDS) and outbox.in_force().epoch == epoch
 
 
-def _removed(rows: Sequence[OutboxRow]) -> str | None:
-    """Remove the entries; by which cache (its identity). None: it failed."""
-    try:
-        if any(row.keys is None and row.kind != RULES for row in rows):
+def _names(rows: Iterable[OutboxRow]) -> list[str] | None:
+    """What to remove for these rows. None: everybody has changed, and that could not be said."""
+    names: dict[str, None] = {}
+    for row in rows:
+        if row.kind == RULES:
+            names[VERSION_NAME] = None
+        elif row.keys is None:
             if in_transaction(primary(RulesetVersion)):
                 return None  # Its row would stay locked until the end of the transaction.
-            raise_epoch()
-    except DatabaseError as error:
-        report_database(error)
-        return None
-    if any(row.kind == RULES for row in rows) and not snapshot_store.remove_version():
-        return None
-    identity: str | None = None
-    for kind in {row.kind for row in rows}:
-        keys = {key for row in rows if row.kind == kind for key in row.keys or ()}
-        now = snapshot_store.remove(keys, kind)
-        if now is None or (identity is not None and now != identity):
-            return None
-        identity = now
-    return identity
+            try:
+                raise_epoch()
+            except DatabaseError as error:
+                report_database(error)
+                return None
+        else:
+            for key in row.keys:
+                names.update(dict.fromkeys(names_to_remove(key, row.kind)))
+    return list(names)
 
 
 def _from_database(found: CacheRead) -> CacheRead:

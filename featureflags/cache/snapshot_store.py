@@ -2,7 +2,8 @@
 
     read = begin_get(keys).result()      the version and what is stored for these keys
     read = lease(read)                   a lease where nothing was stored
-    remove(keys, kind)                   after a write
+    remove(names, delivered)             after a write
+    take_delivered()                     which outbox rows this cache needs no more
     lease_version(), publish(…)          the version, renewed from the database
 
 `featureflags.cache.protocol` puts them in order. Each failure of the cache is survived, counted, and
@@ -23,7 +24,6 @@ from django.core.cache import caches
 from featureflags.cache.backends.protocol import Reply, SharedCache
 from featureflags.cache.entries import (
     LEASE,
-    USER,
     USER_PREFIX,
     VERSION_NAME,
     Entry,
@@ -31,7 +31,6 @@ from featureflags.cache.entries import (
     decode_version,
     encode_version,
     name_of,
-    names_to_remove,
     new_lease,
 )
 from featureflags.core.conf import app_settings
@@ -188,14 +187,39 @@ def lease(read: CacheRead) -> CacheRead:
     return msgspec.structs.replace(read, stored={**read.stored, **leased})
 
 
-def remove(keys: Collection[str], kind: str = USER) -> str | None:
-    """Remove these keys, and say which cache has (its identity). None: it failed."""
-    return _remove([name for key in keys for name in names_to_remove(key, kind)])
+def remove(names: Collection[str], delivered: Collection[int] = ()) -> int | None:
+    """Remove these names, and then keep the ids of the outbox rows that say so: `delivered`.
+
+    How many ids are kept, if any were given. None: it failed.
+    """
+    cache = backend()
+    if cache is None:
+        return None
+    try:
+        return cache.remove(names, delivered)
+    except Exception as error:  # noqa: BLE001 - each backend raises errors of its own
+        report_failure("remove", error)
+        return None
+
+
+def take_delivered() -> tuple[list[int], str] | None:
+    """The ids of outbox rows that `remove` has kept, which are gone then, and the cache's identity.
+
+    None: it failed.
+    """
+    cache = backend()
+    if cache is None:
+        return None
+    try:
+        return cache.take_delivered()
+    except Exception as error:  # noqa: BLE001 - each backend raises errors of its own
+        report_failure("take_delivered", error)
+        return None
 
 
 def remove_version() -> bool:
     """Make each later read ask the database which version is in force; whether it was removed."""
-    return _remove([VERSION_NAME]) is not None
+    return remove([VERSION_NAME]) is not None
 
 
 def lease_version() -> tuple[bytes, str] | None:
@@ -255,17 +279,6 @@ def backend() -> SharedCache | None:
     message = "%s has no compare-and-swap: no snapshots are cached. See FEATUREFLAGS['CACHE']."
     report(logger, "cache_unsupported", message, type(cache).__name__)
     return None
-
-
-def _remove(names: Collection[str]) -> str | None:
-    cache = backend()
-    if cache is None:
-        return None
-    try:
-        return cache.remove(names)
-    except Exception as error:  # noqa: BLE001 - each backend raises errors of its own
-        report_failure("remove", error)
-        return None
 
 
 def entry_of(key: str, stored: bytes) -> Entry | None:

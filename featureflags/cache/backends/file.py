@@ -26,7 +26,7 @@ from typing import IO, Any
 from django.core.cache.backends.base import DEFAULT_TIMEOUT
 from django.core.cache.backends.filebased import FileBasedCache
 
-from featureflags.cache.backends.protocol import Done, Swaps
+from featureflags.cache.backends.protocol import DELIVERED, Done, Swaps
 
 logger = logging.getLogger(__name__)
 
@@ -112,14 +112,31 @@ class SharedFileCache(FileBasedCache):
             self._write(path, new, self._seconds_left(path))
         return True
 
-    def remove(self, names: Collection[str]) -> str:
+    def remove(self, names: Collection[str], delivered: Collection[int] = ()) -> int:
         for file in map(self._key_to_file, names):
             # Nothing is stored under most names of a large write: then no lock is needed.
             if os.access(file, os.F_OK):
                 path = Path(file)
                 with self._locked(path):
                     path.unlink(missing_ok=True)
-        return self.identity()
+        if not delivered:
+            return 0
+        kept = Path(self._dir) / DELIVERED
+        with self._locked(kept), kept.open("a+") as file:
+            file.writelines(f"{each}\n" for each in delivered)
+            file.seek(0)
+            return sum(1 for _ in file)
+
+    def take_delivered(self) -> tuple[list[int], str]:
+        kept = Path(self._dir) / DELIVERED
+        ids: list[int] = []
+        if kept.exists():
+            with self._locked(kept):
+                # Another process may have taken them since.
+                lines = kept.read_text().split() if kept.exists() else []
+                kept.unlink(missing_ok=True)
+            ids = [int(line) for line in lines]
+        return ids, self.identity()
 
     def has_connection(self) -> bool:
         return True

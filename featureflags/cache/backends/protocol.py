@@ -5,7 +5,8 @@ Every step is atomic for each name, against threads and processes:
     read      what is stored under these names; a lease is left where nothing was, if wanted
     swap      compare-and-swap: write only where exactly the seen bytes are stored
     publish   a swap that keeps the remaining lifetime
-    remove    remove names, and say which cache has removed them (its identity)
+    remove    remove names, and then keep the ids of outbox rows that say so (they are *delivered*)
+    take      take these ids away, and say which cache kept them (its identity)
 
 The identity of a cache changes whenever its content may have changed behind our back: a restart, a
 failover, an older image, another server. `featureflags/cache/protocol.py` compares it with the one in
@@ -16,10 +17,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Generic, Protocol, TypeVar, runtime_checkable
+from typing import Final, Generic, Protocol, TypeVar, runtime_checkable
 
 Value = TypeVar("Value")
 Value_co = TypeVar("Value_co", covariant=True)
+
+DELIVERED: Final = "delivered"
+"""The name under which a cache keeps the ids of outbox rows."""
 
 Swaps = Mapping[str, tuple[bytes, bytes]]
 """By name: the bytes that were seen, and the bytes to write in their place."""
@@ -91,8 +95,13 @@ class SharedCache(Protocol):
         """Swap one name and keep its remaining lifetime; whether it was written."""
         ...
 
-    def remove(self, names: Collection[str]) -> str:
-        """Remove these names; the identity of the cache, read after that on the same connection."""
+    def remove(self, names: Collection[str], delivered: Collection[int] = ()) -> int:
+        """Remove these names, and only then keep these ids; how many are kept, if any were given."""
+        ...
+
+    def take_delivered(self) -> tuple[list[int], str]:
+        """Take away the ids that `remove` has kept; they, and the identity of the cache, which is read
+        after that on the same connection."""
         ...
 
     def has_connection(self) -> bool:

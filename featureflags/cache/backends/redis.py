@@ -15,7 +15,7 @@ from django_redis.cache import RedisCache
 from django_redis.serializers.base import BaseSerializer
 from redis.exceptions import RedisError
 
-from featureflags.cache.backends.protocol import Swaps
+from featureflags.cache.backends.protocol import DELIVERED, Swaps
 from featureflags.cache.backends.redis_pipeline import (
     Borrowed,
     FastReads,
@@ -54,6 +54,12 @@ if redis.call('GET', KEYS[1]) == ARGV[1] then
     return 1
 end
 return 0
+"""
+
+TAKE: Final = """
+local ids = redis.call('LRANGE', KEYS[1], 0, -1)
+redis.call('DEL', KEYS[1])
+return ids
 """
 
 AT_ONCE: Final = 500
@@ -99,13 +105,19 @@ class SharedRedisCache(FastReads, RedisCache):  # type: ignore[misc]  # django-r
         command = ["EVAL", PUBLISH, 1, *self.names([name]), seen, new]
         return self._write([command], lambda replies: bool(replies[0])).result()
 
-    def remove(self, names: Collection[str]) -> str:
-        commands = [["UNLINK", *self.names(chunk)] for chunk in _chunks(names)]
+    def remove(self, names: Collection[str], delivered: Collection[int] = ()) -> int:
+        # Sent once more where the server has closed the connection: that does no harm.
+        commands: list[list[Any]] = [["UNLINK", *self.names(chunk)] for chunk in _chunks(names)]
+        if delivered:
+            commands.append(["RPUSH", *self.names([DELIVERED]), *delivered])
+        return self._read(commands, _kept if delivered else _none).result()
 
-        def identity(replies: list[Any]) -> str:
-            return _identity(replies[len(commands) :])
+    def take_delivered(self) -> tuple[list[int], str]:
+        def parts(replies: list[Any]) -> tuple[list[int], str]:
+            return [int(each) for each in replies[0]], _identity(replies[1:])
 
-        return self._write([*commands, *IDENTITY], identity).result()
+        take = ["EVAL", TAKE, 1, *self.names([DELIVERED])]
+        return self._read([take, *IDENTITY], parts).result()
 
     def facts(self) -> dict[str, str]:
         """What the server says of itself (INFO), by its own names."""
@@ -150,6 +162,14 @@ def _flat(replies: list[Any]) -> list[bytes | None]:
 
 def _only(replies: list[Any]) -> Any:
     return replies[0]
+
+
+def _kept(replies: list[Any]) -> int:
+    return int(replies[-1])
+
+
+def _none(_replies: list[Any]) -> int:
+    return 0
 
 
 def _identity(replies: list[Any]) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 from django.core.management.base import CommandError, CommandParser
 from django.db import transaction
 
-from featureflags.cache import invalidation, outbox
+from featureflags.cache import invalidation, protocol
 from featureflags.cache.entries import USER
 from featureflags.management.arguments import USER_HELP, as_key
 from featureflags.management.command import FlagCommand
@@ -41,7 +41,7 @@ class Command(FlagCommand):
         keys = [_key_of(user) for user in options["users"]]
         if keys:
             invalidation.touched(USER, keys)
-            if outbox.in_force().has_pending:
+            if not protocol.notify_pending():
                 raise CommandError(
                     "The cache cannot be reached. Its old entries go within 5 seconds of its return."
                 )

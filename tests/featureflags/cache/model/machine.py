@@ -33,6 +33,8 @@ class Redis(NamedTuple):
     identity: int
     version: Version | None = None
     entry: Entry | None = None
+    delivered: frozenset[int] = frozenset()
+    """The outbox rows whose entries it has removed."""
 
 
 class Database(NamedTuple):
@@ -40,7 +42,7 @@ class Database(NamedTuple):
     epoch: int = 1
     identity: int = 0
     outbox: frozenset[int] = frozenset()
-    """The values whose writes are not told yet."""
+    """The values whose rows are not deleted yet."""
 
 
 class Actor(NamedTuple):
@@ -58,9 +60,12 @@ class Actor(NamedTuple):
     born: int = 0
     token: str | None = None
     seen: Entry | None = None
-    told: frozenset[int] = frozenset()
+    rows: frozenset[int] = frozenset()
+    """Of the outbox: those at hand."""
     identity: int = 0
     value: int = 0
+    has_deleted: bool = False
+    """This renewal has read the outbox."""
     view: Database | None = None
     """The older database that it reads."""
     round: int = 0
@@ -154,7 +159,7 @@ def in_force(state: State, number: int, actor: Actor, without: Rules) -> State:
     if actor.view is not None and "is_current_version" not in without:
         # An older snapshot, or a replica.
         return _next(state, number, actor._replace(epoch=None), "snapshots_and")
-    actor = actor._replace(epoch=database.epoch, told=database.outbox)
+    actor = actor._replace(epoch=database.epoch, rows=database.outbox)
     if database.identity != actor.identity and "identity" not in without:
         return _next(state, number, actor, "adopt")
     return _next(state, number, actor, _after_epoch(actor, without))
@@ -172,29 +177,55 @@ def adopt(state: State, number: int, actor: Actor, without: Rules) -> State:
     return _next(state, number, actor, _after_epoch(actor, without))
 
 
-def pending(state: State, number: int, actor: Actor, without: Rules) -> State:
-    """SELECT the rows of the outbox."""
-    actor = actor._replace(told=_seen_by(state, actor).outbox)
-    return _next(state, number, actor, "delete" if "remove_first" in without else "remove")
-
-
-def remove(state: State, number: int, actor: Actor, without: Rules) -> State:
-    """UNLINK the entry; the identity of the cache."""
+def take_delivered(state: State, number: int, actor: Actor, without: Rules) -> State:
+    """The rows that were delivered to this cache, which are gone from it then; its identity."""
     redis = state.redis[actor.redis]
-    state = _with_redis(state, actor.redis, redis._replace(entry=None))
-    actor = actor._replace(identity=redis.identity)
-    if actor.kind == "writer" and "remove_after_commit" in without:
-        return _next(state, number, actor, "commit")
-    if "remove_first" not in without:
-        return _next(state, number, actor, "delete")
-    return _returned(state, number, actor)
+    state = _with_redis(state, actor.redis, redis._replace(delivered=frozenset()))
+    actor = actor._replace(rows=redis.delivered, identity=redis.identity)
+    if not actor.rows:
+        return _after_delete(state, number, actor, without)
+    return _next(state, number, actor, "delete")
 
 
 def delete(state: State, number: int, actor: Actor, without: Rules) -> State:
     """DELETE the rows of the outbox, if the database names this cache."""
     database = state.database
     if database.identity == actor.identity or "delete_if_named" in without:
-        state = state._replace(database=database._replace(outbox=database.outbox - actor.told))
+        state = state._replace(database=database._replace(outbox=database.outbox - actor.rows))
+    return _after_delete(state, number, actor, without)
+
+
+def pending(state: State, number: int, actor: Actor, without: Rules) -> State:
+    """SELECT the rows of the outbox."""
+    actor = actor._replace(rows=_seen_by(state, actor).outbox, has_deleted=True)
+    if not actor.rows:
+        return _next(state, number, actor, "in_force_again")
+    return _next(state, number, actor, _first_of_notify(without))
+
+
+def in_force_again(state: State, number: int, actor: Actor, without: Rules) -> State:
+    """SELECT the epoch: rows may have been deleted for another cache, which has begun another one."""
+    if _seen_by(state, actor).epoch != actor.epoch and "same_epoch" not in without:
+        return _next(state, number, actor._replace(epoch=None), "snapshots_and")
+    return _next(state, number, actor, "publish")
+
+
+def remove(state: State, number: int, actor: Actor, without: Rules) -> State:
+    """UNLINK the entry."""
+    redis = state.redis[actor.redis]
+    state = _with_redis(state, actor.redis, redis._replace(entry=None))
+    if "remove_first" in without:
+        return _returned(state, number, actor)
+    return _next(state, number, actor, "keep_delivered")
+
+
+def keep_delivered(state: State, number: int, actor: Actor, without: Rules) -> State:
+    """Have the cache keep the rows. With `remove` one round trip, in which others come between."""
+    redis = state.redis[actor.redis]
+    kept = redis.delivered | actor.rows
+    state = _with_redis(state, actor.redis, redis._replace(delivered=kept))
+    if actor.kind == "writer" and "remove_after_commit" in without:
+        return _next(state, number, actor, "commit")
     if "remove_first" in without:
         return _next(state, number, actor, "remove")
     return _returned(state, number, actor)
@@ -275,11 +306,12 @@ def commit(state: State, number: int, actor: Actor, without: Rules) -> State:
     value = database.value + 1
     outbox = database.outbox if "outbox" in without else database.outbox | {value}
     state = state._replace(database=database._replace(value=value, outbox=outbox))
-    actor = actor._replace(told=frozenset({value}))
+    actor = actor._replace(rows=frozenset({value}))
     if actor.kind == "foreign":
         return _next(state, number, actor, "done")
-    first = "delete" if {"remove_after_commit", "remove_first"} & without else "remove"
-    return _next(state, number, actor, first)
+    if "remove_after_commit" in without:
+        return _returned(state, number, actor)
+    return _next(state, number, actor, _first_of_notify(without))
 
 
 # The world.
@@ -325,7 +357,8 @@ def restore(state: State) -> State:
 STEPS = {
     each.__name__: each
     for each in (
-        *(begin_get, lease_version, in_force, adopt, pending, remove, delete, publish),
+        *(begin_get, lease_version, in_force, adopt, take_delivered, delete, pending, remove),
+        *(keep_delivered, in_force_again, publish),
         *(begin_get_again, lease, snapshots_and, put, commit),
     )
 }
@@ -347,16 +380,28 @@ def _next(state: State, number: int, actor: Actor, at: str) -> State:
 
 
 def _after_epoch(actor: Actor, without: Rules) -> str:
-    return "pending" if actor.told and "pump" not in without else "publish"
+    return "take_delivered" if actor.rows and "pump" not in without else "publish"
+
+
+def _first_of_notify(without: Rules) -> str:
+    return "keep_delivered" if "remove_first" in without else "remove"
+
+
+def _after_delete(state: State, number: int, actor: Actor, without: Rules) -> State:
+    """A writer has nothing left to do; a renewal deletes before and after it notifies."""
+    if actor.kind == "writer":
+        return _next(state, number, actor, "done")
+    return _next(state, number, actor, "in_force_again" if actor.has_deleted else "pending")
 
 
 def _returned(state: State, number: int, actor: Actor) -> State:
-    """Told: a reader goes on, a write returns."""
-    if actor.kind != "writer":
-        return _next(state, number, actor, "publish")
-    if state.is_prompt and state.now >= state.promised_from:
-        state = state._replace(floor=max(state.floor, *actor.told))
-    return _next(state, number, actor, "done")
+    """The cache is notified: a renewal goes on, a write returns.
+
+    A writer may delete rows afterwards: in the model each does, and may stop before.
+    """
+    if actor.kind == "writer" and state.is_prompt and state.now >= state.promised_from:
+        state = state._replace(floor=max(state.floor, *actor.rows))
+    return _next(state, number, actor, "take_delivered")
 
 
 def _found(state: State, number: int, actor: Actor, entry: Entry | None, without: Rules) -> State:

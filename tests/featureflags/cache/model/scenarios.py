@@ -85,10 +85,17 @@ RULES: Mapping[str, tuple[str, str]] = {
     "keep_lifetime": ("a foreign writer", "the version's life counts from its lease"),
     "publish_over_lease": ("a foreign writer", "the version is published over the lease alone"),
     "get_again": ("a foreign writer", "after a renewal the entries are read again"),
-    "pump": ("a foreign writer", "a renewal tells what is in the outbox"),
+    "pump": ("a foreign writer", "a renewal notifies the cache of what is in the outbox"),
     "outbox": ("a foreign writer", "each write fills the outbox"),
-    "remove_after_commit": ("two readers and a writer", "a write tells after its commit"),
-    "remove_first": ("a foreign writer", "the outbox row goes after the entry"),
+    "remove_after_commit": (
+        "two readers and a writer",
+        "a write notifies the cache after its commit",
+    ),
+    "remove_first": ("a foreign writer", "a row counts as delivered after its entry was removed"),
+    "same_epoch": (
+        "a pause before the epoch",
+        "after a renewal has worked through the outbox, its epoch still is in force",
+    ),
     "identity": ("an older image, or a failover", "another cache begins another epoch"),
     "epoch": ("an older image, or a failover", "a hit is of the version's epoch"),
     "epoch_before_row": (
