@@ -122,10 +122,10 @@ class SharedFileCache(FileBasedCache):
         if not delivered:
             return 0
         kept = Path(self._dir) / DELIVERED
-        with self._locked(kept), kept.open("a+") as file:
-            file.writelines(f"{each}\n" for each in delivered)
-            file.seek(0)
-            return sum(1 for _ in file)
+        with self._locked(kept):
+            with kept.open("a") as ids:
+                ids.writelines(f"{each}\n" for each in delivered)
+            return kept.read_bytes().count(b"\n")
 
     def take_delivered(self) -> tuple[list[int], str]:
         kept = Path(self._dir) / DELIVERED

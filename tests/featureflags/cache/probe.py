@@ -24,11 +24,11 @@ from django.contrib.auth.models import Group
 from django.db import transaction
 from django.test import override_settings
 
-from featureflags.cache import outbox
 from featureflags.cache.unit_of_work import unit_of_work
 from featureflags.core.conf import app_settings
 from featureflags.evaluation.resolve import contexts_for, resolve
 from featureflags.models import Segment, SegmentMember
+from tests.featureflags.undelivered import undelivered
 from users.models import User
 
 _stack = ExitStack()
@@ -117,7 +117,7 @@ def change_settings(**values: Any) -> None:
 
 
 def pending() -> bool:
-    return outbox.in_force().has_pending
+    return bool(undelivered())
 
 
 DOES: dict[str, Callable[..., Any]] = {

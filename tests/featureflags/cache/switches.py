@@ -45,7 +45,7 @@ def _replace(owner: type, **methods: Callable[..., object]) -> None:
 
 def without_the_outbox() -> None:
     """Nobody reads what other programs have written."""
-    protocol._all_told = lambda state: True
+    protocol._has_notified = lambda epoch: True
 
 
 def without_a_current_row() -> None:

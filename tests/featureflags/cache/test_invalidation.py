@@ -19,7 +19,7 @@ from featureflags.cache.unit_of_work import unit_of_work
 from featureflags.contexts.results import ContextSource
 from featureflags.core.database import IsCurrent
 from featureflags.evaluation.resolve import contexts_for, resolve
-from featureflags.models import OutboxEvent, SegmentMember
+from featureflags.models import SegmentMember
 from featureflags.models.api_keys import digest_of
 from featureflags.models.versions import RulesetVersion
 from tests.emptying import empty_caches
@@ -31,6 +31,7 @@ from tests.factories import (
     rule,
     token_for,
 )
+from tests.featureflags.undelivered import undelivered
 from users.models import User
 from users.selectors import snapshots_and
 
@@ -279,13 +280,13 @@ class TestEmptiedTables:
         else:
             row.update(identity="another cache")
         User.objects.update(name="New")
-        assert OutboxEvent.objects.exists()
+        assert undelivered()
         RulesetVersion.objects.get_or_create(pk=1)
         snapshot_store.remove_version()
         for _ in range(3):
             protocol.read(keys)
             snapshot_store.remove_version()
-        assert not OutboxEvent.objects.exists()
+        assert not undelivered()
         assert {contexts_for([key])[key].context.name for key in keys} == {"New"}
 
     def test_an_epoch_is_raised_without_a_row(self) -> None:

@@ -97,8 +97,15 @@ def delete_for_any_cache(patch: Patch) -> None:
     patch.setattr(outbox, "delete", delete)
 
 
+def do_not_look_at_the_epoch_again(patch: Patch) -> None:
+    def has_notified(_epoch: int) -> bool:
+        return protocol.notify_pending(protocol.NOTIFY_SECONDS)
+
+    patch.setattr(protocol, "_has_notified", has_notified)
+
+
 def read_no_outbox(patch: Patch) -> None:
-    patch.setattr(protocol, "_all_told", lambda _state: True)
+    patch.setattr(protocol, "_has_notified", lambda _epoch: True)
 
 
 def keep_any_row(patch: Patch) -> None:
@@ -132,6 +139,9 @@ CAUGHT: dict[Callable[[Patch], None], Callable[..., None]] = {
     publish_over_anything: RENEW().test_a_write_between_the_query_and_the_publication_is_not_lost,
     do_not_get_again: RENEW().test_entries_are_read_again_after_the_outbox_was_told,
     read_no_outbox: RENEW().test_what_a_dead_process_has_left_is_told,
+    do_not_look_at_the_epoch_again: (
+        RENEW().test_rows_that_another_cache_was_notified_of_are_not_known_to_this_one
+    ),
     use_any_cache: IDENTITY().test_a_cache_that_the_database_does_not_know_begins_an_epoch,
     delete_for_any_cache: (
         IDENTITY().test_an_outbox_row_that_only_a_superseded_cache_has_heard_stays

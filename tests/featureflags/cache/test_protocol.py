@@ -27,6 +27,7 @@ from featureflags.models import OutboxEvent
 from featureflags.models.versions import RulesetVersion
 from tests.emptying import empty_caches
 from tests.factories import UserFactory
+from tests.featureflags.undelivered import undelivered
 from tests.services.waiting import wait_until
 from users.models import User
 from users.selectors import snapshot_of, snapshots_and
@@ -52,8 +53,8 @@ def fresh(key: str) -> UserSnapshot | None:
     return protocol.read([key]).fresh.get(key)
 
 
-def tell(key: str) -> bool:
-    return protocol.tell([OutboxRow(id=None, keys=(key,))])
+def notify(key: str) -> bool:
+    return protocol.notify([OutboxRow(id=None, keys=(key,))])
 
 
 @contextmanager
@@ -87,15 +88,15 @@ class TestFill:
     def test_only_over_what_its_reader_saw(self, snapshot: UserSnapshot) -> None:
         """A write between a read and its fill, whatever the read had found."""
         cold = protocol.read([snapshot.key])
-        tell(snapshot.key)
+        notify(snapshot.key)
         between = protocol.read([snapshot.key])
-        tell(snapshot.key)
+        notify(snapshot.key)
         for read in (cold, between):
             fill(read, snapshot)
             assert fresh(snapshot.key) is None
         fill(protocol.read([snapshot.key]), snapshot)
         warm = protocol.read([snapshot.key])
-        tell(snapshot.key)
+        notify(snapshot.key)
         fill(warm, snapshot)
         assert fresh(snapshot.key) is None
 
@@ -121,7 +122,7 @@ class TestFill:
         """A compare-and-swap over an entry must not take a later, equal one for it."""
         stored = set()
         for _ in range(20):
-            tell(snapshot.key)
+            notify(snapshot.key)
             fill(protocol.read([snapshot.key]), snapshot)
             stored.add(protocol.read([snapshot.key]).stored[snapshot.key])
         assert len(stored) == 20
@@ -250,7 +251,7 @@ class TestRenew:
         lease = snapshot_store.lease_version
 
         def and_then_another_tells() -> tuple[bytes, str] | None:
-            tell(snapshot.key)
+            notify(snapshot.key)
             return lease()
 
         monkeypatch.setattr(snapshot_store, "lease_version", and_then_another_tells)
@@ -262,14 +263,101 @@ class TestRenew:
         assert fresh(snapshot.key), "nobody has renewed the version yet"
         snapshot_store.remove_version()
         assert fresh(snapshot.key) is None
+        assert not undelivered()
+
+    def test_a_long_outbox_is_worked_through(self, snapshot: UserSnapshot) -> None:
+        left_behind(snapshot.key, outbox._rows_at_once("default") + 3)
+        snapshot_store.remove_version()
+        assert not protocol.read([snapshot.key]).failed
+        assert not undelivered()
+
+    def test_while_it_takes_too_long_readers_ask_the_database(
+        self, snapshot: UserSnapshot, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        left_behind(snapshot.key, 2)
+        monkeypatch.setattr(outbox, "_rows_at_once", lambda _using: 1)
+        monkeypatch.setattr(outbox, "most_delivered", lambda: 9)
+        monkeypatch.setattr(protocol, "NOTIFY_SECONDS", 0)
+        for is_left in (True, True, False):
+            snapshot_store.remove_version()
+            assert protocol.read([snapshot.key]).failed is is_left
+
+    def test_rows_that_another_cache_was_notified_of_are_not_known_to_this_one(
+        self, snapshot: UserSnapshot, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Between our query and our look at the outbox another cache begins an epoch of its own."""
+        fill(protocol.read([snapshot.key]), snapshot)
+        left_behind(snapshot.key)
+        snapshot_store.remove_version()
+        notify_pending = protocol.notify_pending
+
+        def after_another_cache(seconds: float) -> bool:
+            epoch = outbox.in_force().epoch
+            RulesetVersion.objects.update(identity="another cache", epoch=epoch + 1)
+            OutboxEvent.objects.all().delete()
+            return notify_pending(seconds)
+
+        with monkeypatch.context() as race:
+            race.setattr(protocol, "notify_pending", after_another_cache)
+            assert protocol.read([snapshot.key]).fresh == {}
+        assert protocol.read([snapshot.key]).fresh == {}
+
+    def test_an_epoch_that_begins_with_the_outbox_is_used_by_nobody_yet(
+        self, snapshot: UserSnapshot
+    ) -> None:
+        """A row that says that everybody has changed."""
+        fill(protocol.read([snapshot.key]), snapshot)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(own_writes, "_committed", [])
+            OutboxEvent.objects.create(kind="user", keys=None)
+        snapshot_store.remove_version()
+        assert protocol.read([snapshot.key]).fresh == {}
+        assert protocol.read([snapshot.key]).fresh == {}
+
+
+@pytest.mark.production_stack
+class TestDelivered:
+    """Rows of the outbox whose entries the cache has removed. On SQLite none stays behind its write."""
+
+    def test_they_are_deleted_by_the_next_renewal(
+        self, snapshot: UserSnapshot, django_assert_num_queries: Callable[[int], Any]
+    ) -> None:
+        protocol.read([])
+        fill(protocol.read([snapshot.key]), snapshot)
+        with django_assert_num_queries(1):
+            User.objects.update(role="admin")
+        assert OutboxEvent.objects.exists()
+        fill(protocol.read([snapshot.key]), snapshot)
+        snapshot_store.remove_version()
+        assert fresh(snapshot.key) == snapshot, "the entry is not removed once more"
         assert not OutboxEvent.objects.exists()
 
-    def test_more_rows_than_one_reader_tells(self, snapshot: UserSnapshot) -> None:
-        rows = outbox.rows_at_once("default") + 3
-        left_behind(snapshot.key, rows)
+    def test_a_writer_deletes_them_where_they_are_many(
+        self, snapshot: UserSnapshot, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        protocol.read([])
+        monkeypatch.setattr(outbox, "most_delivered", lambda: 2)
+        left = []
+        for role in ("admin", "user", "system"):
+            User.objects.update(role=role)
+            left.append(OutboxEvent.objects.count())
+        assert left == [1, 2, 0]
+
+    def test_a_cache_that_has_lost_them_is_notified_once_more(self, snapshot: UserSnapshot) -> None:
+        protocol.read([])
+        User.objects.update(role="admin")
+        snapshot_store.take_delivered()
+        fill(protocol.read([snapshot.key]), snapshot)
         snapshot_store.remove_version()
-        assert protocol.read([snapshot.key]).failed, "this one asks the database"
-        assert not protocol.read([snapshot.key]).failed
+        assert fresh(snapshot.key) is None
+        assert not OutboxEvent.objects.exists()
+
+    def test_within_a_transaction_they_go_after_its_commit(self, snapshot: UserSnapshot) -> None:
+        protocol.read([])
+        User.objects.update(role="admin")
+        with transaction.atomic():
+            protocol.delete_delivered()
+            assert OutboxEvent.objects.exists()
         assert not OutboxEvent.objects.exists()
 
 
@@ -309,11 +397,11 @@ class TestIdentity:
         row = OutboxRow(id=left_behind(snapshot.key), keys=(snapshot.key,))
         identity = RulesetVersion.objects.get().identity
         RulesetVersion.objects.update(identity="the cache in use")
-        assert protocol.tell([row])
-        assert OutboxEvent.objects.exists()
+        assert protocol.notify([row])
+        assert undelivered()
         RulesetVersion.objects.update(identity=identity)
-        assert protocol.tell([row])
-        assert not OutboxEvent.objects.exists()
+        assert protocol.notify([row])
+        assert not undelivered()
 
     def test_everybody(self, snapshot: UserSnapshot) -> None:
         fill(protocol.read([snapshot.key]), snapshot)
@@ -322,7 +410,7 @@ class TestIdentity:
 
     def test_an_outbox_row_without_keys_is_about_everybody(self, snapshot: UserSnapshot) -> None:
         fill(protocol.read([snapshot.key]), snapshot)
-        assert protocol.tell([OutboxRow(id=None, keys=None)])
+        assert protocol.notify([OutboxRow(id=None, keys=None)])
         assert fresh(snapshot.key) is None
 
     def test_an_epoch_is_later_than_any_that_a_restored_database_has_forgotten(self) -> None:
@@ -360,7 +448,7 @@ class TestOwnWrites:
             User.objects.update(role="admin")
             User.objects.update(name="New")
         assert not protocol.read([snapshot.key]).is_own
-        assert not OutboxEvent.objects.exists()
+        assert not undelivered()
 
     def test_a_rolled_back_segment_write_costs_nothing_afterwards(
         self, snapshot: UserSnapshot, django_assert_num_queries: Callable[[int], Any]
@@ -383,7 +471,7 @@ def test_another_release_s_entry_is_a_miss_and_counted(snapshot: UserSnapshot) -
 
 def test_no_personal_data_stays_after_a_write(snapshot: UserSnapshot) -> None:
     fill(protocol.read([snapshot.key]), snapshot)
-    tell(snapshot.key)
+    notify(snapshot.key)
     assert caches[app_settings().cache].get(entries.name_of(snapshot.key)) is None
 
 
@@ -435,7 +523,7 @@ class TestDeadCache:
             assert protocol.read([snapshot.key]).failed
         stored = {snapshot.key: b"~lease"}
         fill(CacheRead(began=time.monotonic(), stored=stored, epoch=1), snapshot)
-        assert tell(snapshot.key) is False
+        assert notify(snapshot.key) is False
         assert snapshot_store.remove_version() is False
         assert monitoring.counts() == {
             "cache_read_failed": 3,
@@ -461,4 +549,4 @@ class TestDeadCache:
         change(settings, CACHE="featureflags")
         snapshot_store.resume()
         protocol.read([])
-        assert not OutboxEvent.objects.exists()
+        assert not undelivered()

@@ -18,6 +18,7 @@ from django.utils import timezone
 from pytest_django.fixtures import Settings
 
 from featureflags.cache import compiled_rules, snapshot_store
+from featureflags.cache.entries import name_of
 from featureflags.cache.unit_of_work import UnitOfWork, current_unit, unit_of_work
 from featureflags.contexts.building import UserContext, bare_context
 from featureflags.contexts.results import ContextSource
@@ -116,7 +117,7 @@ class TestWhatACheckCosts:
     def test_a_cold_user_costs_one_query(
         self, user: User, django_assert_num_queries: Queries
     ) -> None:
-        snapshot_store.remove([str(user.pk)])
+        snapshot_store.remove([name_of(str(user.pk))])
         with django_assert_num_queries(1), unit_of_work():
             assert resolve(str(user.pk)).source is ContextSource.DATABASE
 

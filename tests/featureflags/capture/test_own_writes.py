@@ -14,6 +14,7 @@ from featureflags.capture import listeners, own_writes
 from featureflags.capture.own_writes import Written
 from featureflags.models import OutboxEvent, Segment
 from tests.factories import UserFactory
+from tests.featureflags.undelivered import undelivered
 from users.models import User
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -186,7 +187,7 @@ def test_each_way_of_writing_is_told_before_it_returns(
 
     assert listener.keys == {str(user.pk)}
     assert own_writes.written("default") is None
-    assert not OutboxEvent.objects.exists()
+    assert not undelivered()
     assert connection.get_autocommit()
 
 
@@ -198,7 +199,7 @@ def test_so_is_each_way_that_only_psycopg_has(
     write()
 
     assert listener.keys == {str(user.pk)}
-    assert not OutboxEvent.objects.exists()
+    assert not undelivered()
 
 
 def test_it_is_noted_at_the_statement_and_told_after_the_commit(
@@ -248,7 +249,7 @@ def test_what_is_rolled_back_is_forgotten(user: User, listener: Listener, how: s
         roll_back()
         assert listener.told == []
     assert own_writes.written("default") is None
-    assert not OutboxEvent.objects.exists()
+    assert not undelivered()
 
 
 def test_a_savepoint_that_is_rolled_back_does_not_hide_the_rest(

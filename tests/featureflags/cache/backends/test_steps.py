@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shutil
+from concurrent.futures import ThreadPoolExecutor
+from itertools import chain
 from pathlib import Path
 from typing import cast
 
@@ -100,10 +102,28 @@ def test_a_lease_of_another_is_shared() -> None:
 
 
 def test_the_identity_stays_while_the_cache_does() -> None:
-    first = backend().remove(["a"])
+    first = backend().take_delivered()[1]
     assert first
-    assert backend().remove([]) == first
+    backend().remove(["a"])
+    assert backend().take_delivered()[1] == first
     assert backend().lease_and_identify("v", LEASE, 60)[1] == first
+
+
+def test_ids_of_outbox_rows_are_kept_until_they_are_taken() -> None:
+    lease("a")
+    assert backend().remove(["a"]) == 0
+    assert backend().remove(["a"], [7, 2**62]) == 2
+    assert backend().remove([], [8]) == 3
+    assert backend().take_delivered()[0] == [7, 2**62, 8]
+    assert backend().take_delivered()[0] == []
+
+
+def test_of_two_that_take_them_one_gets_each() -> None:
+    ids = range(200)
+    backend().remove([], ids)
+    with ThreadPoolExecutor(4) as pool:
+        taken = pool.map(lambda _: backend().take_delivered()[0], range(8))
+        assert sorted(chain.from_iterable(taken)) == list(ids)
 
 
 @pytest.mark.production_stack
@@ -137,10 +157,10 @@ def test_a_restarted_redis_is_another_one(settings: pytest.FixtureRequest) -> No
             },
         }
         own = cast("SharedCache", caches["own"])
-        first = own.remove(["a"])
+        first = own.take_delivered()[1]
         server.stop()
         server.start()
-        assert own.remove(["a"]) != first
+        assert own.take_delivered()[1] != first
 
 
 def test_a_folder_that_was_put_back_is_another_cache(tmp_path: Path) -> None:
