@@ -6,6 +6,7 @@ and Celery tasks that run in the calling process.
 
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,7 @@ INSTALLED_APPS = [
     "django.contrib.staticfiles",
     "csp",
     "cachalot",
+    "axes",
     "django_filters",
     "rest_framework",
     "drf_spectacular",
@@ -43,6 +45,8 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    # Before everything that asks a server: an address that guesses tokens costs none of them anything.
+    "config.token_attempts.TokenAttemptsMiddleware",
     # Before whatever looks at the Host header.
     "featureflags.api.probe_middleware.ProbeMiddleware",
     # Before whatever asks a server.
@@ -58,6 +62,7 @@ MIDDLEWARE = [
     "users.middleware.LastSeenMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "axes.middleware.AxesMiddleware",
     # Nearest to the view: a page that could not be made is an answer like any other.
     "featureflags.unavailable.UnavailableMiddleware",
 ]
@@ -124,7 +129,8 @@ CONTENT_SECURITY_POLICY = {
 # --- Users -------------------------------------------------------------------------------------
 
 AUTH_USER_MODEL = "users.User"
-AUTHENTICATION_BACKENDS = ["users.backends.EmailBackend"]
+# The first refuses a login where too many failed; it knows no user.
+AUTHENTICATION_BACKENDS = ["axes.backends.AxesStandaloneBackend", "users.backends.EmailBackend"]
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}
     for name in (
@@ -134,6 +140,30 @@ AUTH_PASSWORD_VALIDATORS = [
         "NumericPasswordValidator",
     )
 ]
+# How many proxies of ours are in front: that many entries of X-Forwarded-For are believed.
+TRUSTED_PROXIES = env.int("TRUSTED_PROXIES", default=0)
+# Wrong passwords for one account from one address, until both are locked for each other.
+LOGIN_FAILURES = env.int("LOGIN_FAILURES", default=10)
+LOGIN_LOCK_MINUTES = env.int("LOGIN_LOCK_MINUTES", default=15)
+# Wrong API tokens from one address in a minute and a process.
+TOKEN_FAILURES = env.int("TOKEN_FAILURES", default=20)
+AXES_FAILURE_LIMIT = LOGIN_FAILURES
+AXES_COOLOFF_TIME = timedelta(minutes=LOGIN_LOCK_MINUTES)
+# Counted in the database, which a login asks anyway: no state of the cache lets anybody guess on.
+AXES_HANDLER = "axes.handlers.database.AxesDatabaseHandler"
+AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
+# What is tried while locked is not written: the lock ends, and nobody fills the table.
+AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
+AXES_RESET_ON_SUCCESS = True
+AXES_DISABLE_ACCESS_LOG = True
+AXES_ENABLE_ADMIN = False
+AXES_VERBOSE = False
+AXES_USERNAME_CALLABLE = "config.logins.account"
+AXES_CLIENT_IP_CALLABLE = "config.client_address.client_address"
+AXES_CLIENT_STR_CALLABLE = "config.logins.who"
+AXES_LOCKOUT_CALLABLE = "config.logins.too_many"
+AXES_SENSITIVE_PARAMETERS = ["username", "email", "csrfmiddlewaretoken"]
+
 LOGIN_URL = "login"
 LOGIN_REDIRECT_URL = "home"
 LOGOUT_REDIRECT_URL = "home"

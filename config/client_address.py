@@ -1,0 +1,39 @@
+"""Whose request it is, as far as an address tells: for the throttling of logins and tokens."""
+
+from __future__ import annotations
+
+import ipaddress
+
+from django.conf import settings
+from django.http import HttpRequest
+
+PREFIX_OF_ONE_CLIENT = 64
+"""The bits of an IPv6 address that a provider gives to one customer (RFC 6177)."""
+
+
+def client_address(request: HttpRequest) -> str:
+    """The address of the client; of IPv6 its network of 64 bits. Empty if there is none.
+
+    `TRUSTED_PROXIES` says how many proxies of ours are in front. Each adds the address that it saw to
+    the end of X-Forwarded-For, so that many entries from the end are true; what a client sent comes
+    before them and is not used.
+    """
+    address = str(request.META.get("REMOTE_ADDR") or "")
+    count = settings.TRUSTED_PROXIES
+    if count:
+        given = [each.strip() for each in request.headers.get("X-Forwarded-For", "").split(",")]
+        address = given[-count] if len(given) >= count and given[-count] else address
+    return _network(address)
+
+
+def _network(address: str) -> str:
+    try:
+        parsed = ipaddress.ip_address(address)
+    except ValueError:
+        return ""
+    if isinstance(parsed, ipaddress.IPv4Address):
+        return str(parsed)
+    if parsed.ipv4_mapped is not None:
+        return str(parsed.ipv4_mapped)
+    network = ipaddress.ip_network((int(parsed), PREFIX_OF_ONE_CLIENT), strict=False)
+    return str(network.network_address)
