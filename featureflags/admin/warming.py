@@ -42,7 +42,7 @@ TEMPLATE = "admin/featureflags/warm_run.html"
 class WarmRunAdmin(BaseModelAdmin[WarmRun]):
     """Warm-ups, the newest first. The schedule and `warm_contexts` start them."""
 
-    list_display = ("__str__", "whom", "state", "progress", "users", "rate", "started_at")
+    list_display = ("__str__", "scope_in_words", "state", "progress", "users", "rate", "started_at")
     list_filter = ("state",)
     ordering = ("-pk",)
     show_full_result_count = False
@@ -117,9 +117,9 @@ class WarmRunAdmin(BaseModelAdmin[WarmRun]):
             self.message_user(request, _("It had ended already."), messages.WARNING)
         return HttpResponseRedirect(reverse(RUN, args=[run]))
 
-    @admin.display(description=gettext_lazy("whom"))
-    def whom(self, run: WarmRun) -> str:
-        return whom_in_words(run)
+    @admin.display(description=gettext_lazy("which users"))
+    def scope_in_words(self, run: WarmRun) -> str:
+        return users_in_words(run)
 
     @admin.display(description=gettext_lazy("progress"))
     def progress(self, run: WarmRun) -> str:
@@ -169,7 +169,10 @@ def numbers_of(now: Report) -> list[tuple[str, str]]:
 
 def facts_of(run: WarmRun) -> list[tuple[str, str]]:
     """What does not change during a warm-up, as label and text."""
-    facts = [(_("Whom"), whom_in_words(run)), (_("Started"), moment_in_words(run.started_at))]
+    facts = [
+        (_("Which users"), users_in_words(run)),
+        (_("Started"), moment_in_words(run.started_at)),
+    ]
     if run.finished_at:
         facts.append((_("Ended"), moment_in_words(run.finished_at)))
     if not run.spare:
@@ -177,7 +180,7 @@ def facts_of(run: WarmRun) -> list[tuple[str, str]]:
     return facts
 
 
-def whom_in_words(run: WarmRun) -> str:
+def users_in_words(run: WarmRun) -> str:
     if run.days is None:
         text = _("Everybody")
     else:

@@ -54,7 +54,7 @@ class AudienceFilter:
     """The beginning of an address, a part of a name, or a whole key."""
     how: How = How.ANY
     entered_days: int = 0
-    """Only users who entered within this many days; 0: whenever."""
+    """Only users who entered within this many days; 0: at any time."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

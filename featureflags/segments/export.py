@@ -107,6 +107,6 @@ def _not_exportable(definition: SegmentDefinition, *, native: bool) -> Iterator[
         for key, until in members.items():
             if until is not None:
                 message = gettext(
-                    "the membership of %(key)r expires, which LaunchDarkly cannot say"
+                    "the membership of %(key)r expires, which LaunchDarkly cannot express"
                 ) % {"key": key}
                 yield Problem(code="expires", message=message)

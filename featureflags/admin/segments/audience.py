@@ -65,7 +65,7 @@ class FilterForm(forms.Form):
         required=False,
         label=gettext_lazy("Entered"),
         choices=[
-            ("", gettext_lazy("whenever")),
+            ("", gettext_lazy("any time")),
             ("1", gettext_lazy("in the last 24 hours")),
             ("7", gettext_lazy("in the last 7 days")),
             ("30", gettext_lazy("in the last 30 days")),

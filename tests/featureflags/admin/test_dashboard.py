@@ -78,7 +78,7 @@ class TestUsers:
 
     def test_before_the_first_count(self, staff: Client) -> None:
         assert users_part() is None
-        assert "Not counted yet: a task of the schedule counts each hour." in page(staff)
+        assert "Not counted yet. A scheduled task counts every hour." in page(staff)
 
 
 class TestSegments:
@@ -150,7 +150,7 @@ class TestAnswers:
 
 @pytest.mark.django_db(transaction=True)
 def test_the_last_cache_warm_ups_with_their_progress(staff: Client) -> None:
-    assert "The cache was not warmed yet." in page(staff)
+    assert "No cache warm-up has run yet." in page(staff)
     UserFactory.create_batch(3)
     for _ in range(4):
         warm(scope_for(None, everyone=True, force=True))

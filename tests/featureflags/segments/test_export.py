@@ -74,8 +74,8 @@ def test_a_membership_that_ends_is_refused_by_name() -> None:
     with pytest.raises(NotExportable) as refused:
         to_launchdarkly(definition)
     assert [str(problem) for problem in refused.value.problems] == [
-        "The membership of 'u2' expires, which LaunchDarkly cannot say",
-        "The membership of 'u3' expires, which LaunchDarkly cannot say",
+        "The membership of 'u2' expires, which LaunchDarkly cannot express",
+        "The membership of 'u3' expires, which LaunchDarkly cannot express",
     ]
 
 

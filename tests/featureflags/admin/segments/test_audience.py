@@ -118,7 +118,7 @@ class TestList:
         assert shown(viewer.get(LIST, {"how": "name"})) == ["by"]
         response = viewer.get(LIST, {"entered": "7"})
         assert shown(response) == ["by", "new"]
-        assert "Other changes of a user, such as their plan" in response.content.decode()
+        assert "Earlier values of other attributes, such as a plan" in response.content.decode()
         assert "Nobody matches." in viewer.get(LIST, {"q": "nobody"}).content.decode()
 
     @pytest.mark.parametrize(

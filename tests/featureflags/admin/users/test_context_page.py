@@ -110,7 +110,7 @@ def test_what_is_withheld_and_asked_for_by_a_flag_names_the_flag(
         if row.privacy == "withheld"
     }
     assert withheld == {"custom_bio": (), "custom_phone": ("calls",)}
-    assert "Rules that ask for it match nobody, in: calls" in response.content.decode()
+    assert "Rules that test it match nobody, in: calls" in response.content.decode()
 
 
 def test_private_attributes_are_marked(staff: Client, flag_file: FlagFile) -> None:
