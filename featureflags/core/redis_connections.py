@@ -10,8 +10,9 @@ at once, until Redis answers again.
 from __future__ import annotations
 
 import time
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
+from django_redis.pool import ConnectionFactory
 from redis import ConnectionPool
 from redis.connection import (
     AbstractConnection,
@@ -119,3 +120,10 @@ class DeadlinePool(ConnectionPool):
         super().__init__(
             connection_class=_GUARDED.get(connection_class, connection_class), **kwargs
         )
+
+
+class DeadlineFactory(ConnectionFactory):  # type: ignore[misc]  # django-redis has no types
+    """django-redis keeps one pool for each address, of the class that its first user wants. These are
+    apart from those of a project's own caches in the same Redis."""
+
+    _pools: ClassVar[dict[str, Any]] = {}

@@ -7,13 +7,16 @@ scripts need no command newer than Redis 6.0 (KEEPTTL); `SET … NX GET` would n
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from itertools import islice
+from types import MappingProxyType
 from typing import Any, Final, TypeVar
 
 from django_redis.cache import RedisCache
 from django_redis.serializers.base import BaseSerializer
+from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
+from redis.retry import Retry
 
 from featureflags.cache.backends.protocol import DELIVERED, Swaps
 from featureflags.cache.backends.redis_pipeline import (
@@ -70,6 +73,24 @@ IDENTITY: Final = (["INFO", "server"], ["INFO", "replication"])
 RUN_ID: Final = re.compile(rb"^run_id:(\w+)", re.MULTILINE)
 REPLICATION_ID: Final = re.compile(rb"^master_replid:(\w+)", re.MULTILINE)
 
+TIMEOUT_SECONDS: Final = 0.5
+"""For each call where no request waits. A request has a budget: see `featureflags.core.deadlines`."""
+
+OPTIONS: Final[Mapping[str, Any]] = MappingProxyType(
+    {
+        "SERIALIZER": "featureflags.cache.backends.redis.BytesSerializer",
+        # Our store wants to know of a failure, whatever DJANGO_REDIS_IGNORE_EXCEPTIONS says.
+        "IGNORE_EXCEPTIONS": False,
+        "CONNECTION_FACTORY": "featureflags.core.redis_connections.DeadlineFactory",
+        "CONNECTION_POOL_CLASS": "featureflags.core.redis_connections.DeadlinePool",
+        # One new try at once heals a connection that Redis dropped; more only wait.
+        "CONNECTION_POOL_KWARGS": {"retry": Retry(NoBackoff(), 1)},
+        "SOCKET_CONNECT_TIMEOUT": TIMEOUT_SECONDS,
+        "SOCKET_TIMEOUT": TIMEOUT_SECONDS,
+    }
+)
+"""What the `OPTIONS` of the cache alias need not repeat."""
+
 Value = TypeVar("Value")
 
 
@@ -77,8 +98,11 @@ class SharedRedisCache(FastReads, RedisCache):  # type: ignore[misc]  # django-r
     """django-redis' backend with `SharedCache`. Its steps raise redis.RedisError, always.
 
     Bytes are written as they are: the cache's serializer is `BytesSerializer`. All commands go to the
-    primary server.
+    primary server. A cache alias needs no more than this class and a `LOCATION`; see `OPTIONS`.
     """
+
+    def __init__(self, server: str, params: dict[str, Any]) -> None:
+        super().__init__(server, {**params, "OPTIONS": {**OPTIONS, **params.get("OPTIONS", {})}})
 
     def send_read(
         self, names: Sequence[str], to_lease: Sequence[str], lease: bytes, seconds: float
