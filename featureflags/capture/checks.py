@@ -14,7 +14,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.migrations.executor import MigrationExecutor
 from django.db.models import Model
 
-from featureflags.capture.installation import Fault, is_supported, problems
+from featureflags.capture.installation import is_supported, problems
 from featureflags.capture.watches import declared_watches
 from featureflags.core.conf import app_settings
 from featureflags.models import OutboxEvent
@@ -24,8 +24,8 @@ HINT = "Run manage.py capture_triggers --install, or have the tables' owner run 
 
 @register("featureflags", Tags.database)
 def check_triggers(databases: Collection[str] | None = None, **_: Any) -> list[CheckMessage]:
-    """E040: a trigger is missing, old or disabled: some writes are not seen. W041: the database
-    has none. W042: the project has switched them off. Two queries and one for each table."""
+    """E040: a trigger is missing, old or disabled: some writes are not seen. W042: the project has
+    switched them off. Two queries and one for each table."""
     alias = router.db_for_write(OutboxEvent)
     if alias not in (databases or ()):
         return []
@@ -39,7 +39,7 @@ def check_triggers(databases: Collection[str] | None = None, **_: Any) -> list[C
             )
         ]
     if not is_supported(connections[alias]):
-        return [checks.Warning(f"{Fault.UNSUPPORTED}: no triggers.", id="featureflags.W041")]
+        return []  # E050 says so.
     try:
         found = problems(connections[alias])
     except DatabaseError:

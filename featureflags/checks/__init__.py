@@ -19,15 +19,27 @@ from featureflags.checks.declarations import (
     check_forced_flags,
     check_used_flags,
 )
+from featureflags.checks.project import (
+    check_beat,
+    check_context_processors,
+    check_database,
+    check_extras,
+    check_urls,
+    check_use_tz,
+)
 from featureflags.checks.segments import check_segments
 from featureflags.checks.servers import check_cache_server, check_isolation
 
 __all__ = [
     "check_addresses",
     "check_attributes",
+    "check_beat",
     "check_cache",
     "check_cache_server",
+    "check_context_processors",
+    "check_database",
     "check_declarations",
+    "check_extras",
     "check_flag_file",
     "check_forced_flags",
     "check_isolation",
@@ -38,5 +50,7 @@ __all__ = [
     "check_settings",
     "check_syncing",
     "check_time_zones",
+    "check_urls",
+    "check_use_tz",
     "check_used_flags",
 ]

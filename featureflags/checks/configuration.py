@@ -14,6 +14,7 @@ from django.core.checks import (
     Warning,  # noqa: A004 - Django's name
     register,
 )
+from django.utils.module_loading import import_string
 
 from featureflags.contexts.privacy import misspelt_private_names, sends_segments, useless_names
 from featureflags.core.conf import Source, app_settings, setting_problems, source_of
@@ -24,7 +25,6 @@ AUTHENTICATION = "django.contrib.auth.middleware.AuthenticationMiddleware"
 REDIS_SCHEMES = ("redis://", "rediss://", "unix://")
 HTTP_SCHEMES = ("http://", "https://")
 FLAG_FILE_VARIABLE = "LAUNCHDARKLY_FLAG_FILE"
-OF_ONE_PROCESS = ("LocMemCache", "DummyCache")
 
 
 @register("featureflags")
@@ -71,17 +71,22 @@ def check_time_zones(**_: Any) -> list[CheckMessage]:
 
 @register("featureflags", Tags.caches)
 def check_cache(**_: Any) -> list[CheckMessage]:
-    """W021: snapshots are kept in a cache that other processes do not see."""
+    """W021: the cache cannot hold snapshots: it is of one process, or has no compare-and-swap."""
     alias = app_settings().cache
     backend = str(settings.CACHES.get(alias, {}).get("BACKEND", ""))
-    if not backend.endswith(OF_ONE_PROCESS):
+    try:
+        is_able = alias not in settings.CACHES or hasattr(import_string(backend), "send_swap")
+    except ImportError:
+        is_able = True  # Its first use says which package is missing.
+    if is_able:
         return []
     return [
         Warning(
-            f"FEATUREFLAGS['CACHE'] is {alias!r}, and CACHES[{alias!r}] uses {backend}, which each "
-            "process has for itself. A write in one process stays unseen in the others for as long "
-            f"as a snapshot is kept: {app_settings().snapshot_seconds:,} seconds.",
-            hint="Use Redis, or featureflags.cache.backends.file.SharedFileCache on one machine.",
+            f"FEATUREFLAGS['CACHE'] is {alias!r}, and CACHES[{alias!r}] uses {backend}, which cannot "
+            "hold users: no user is cached, and each flag check asks the database.",
+            hint="Name an alias with the BACKEND featureflags.cache.backends.redis.SharedRedisCache and "
+            "the LOCATION of a Redis; or, on one machine, with "
+            "featureflags.cache.backends.file.SharedFileCache and a folder.",
             id="featureflags.W021",
         )
     ]

@@ -10,6 +10,7 @@ from pytest_django.fixtures import Settings
 
 from featureflags.capture import installation
 from featureflags.capture.checks import check_router, check_triggers
+from featureflags.checks import check_database
 from users.models import User
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -42,11 +43,13 @@ def test_switched_off_is_a_warning(settings: Settings) -> None:
     assert [message.id for message in check_triggers(["default"])] == ["featureflags.W042"]
 
 
-def test_a_database_without_triggers_is_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_database_without_triggers_has_a_check_of_its_own(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """As on MySQL or Oracle, which no driver is installed for here."""
     monkeypatch.setattr(connection, "vendor", "oracle")
-    found = check_triggers(["default"])
-    assert [message.id for message in found] == ["featureflags.W041"]
+    assert check_triggers(["default"]) == []
+    assert [message.id for message in check_database()] == ["featureflags.E050"]
 
 
 class ReplicaOfUsersRouter:
