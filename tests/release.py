@@ -20,7 +20,7 @@ from typing import Final
 
 ROOT: Final = Path(__file__).resolve().parents[1]
 HEADING: Final = re.compile(r"^## (\d+\.\d+\.\d+)(?: – (\d{4}-\d{2}-\d{2}))?$", re.MULTILINE)
-PACKAGES: Final = ("featureflags", "users")
+PACKAGES: Final = ("featureflags",)
 NOT_SHIPPED: Final = frozenset({"__pycache__"})
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from featureflags.core.extras import EXTRAS
 from tests import release
 from tests.services.processes import ROOT
 
@@ -94,28 +95,42 @@ def test_the_wheel_holds_everything_that_a_project_needs(tree: Path) -> None:
         r"featureflags/static/featureflags/.*\.js",
         r"featureflags/migrations/0001_initial\.py",
         r"featureflags/py\.typed",
-        r"users/models\.py",
     ):
         assert [name for name in names if re.fullmatch(pattern, name)], pattern
-    assert not [name for name in names if name.startswith(("tests/", "config/"))]
+    assert not [name for name in names if name.startswith(("tests/", "config/", "users/"))]
 
 
 def test_a_wheel_that_lacks_a_file_is_refused(tree: Path) -> None:
     pyproject = tree / "pyproject.toml"
     text = pyproject.read_text()
     pyproject.write_text(
-        text.replace('packages = ["featureflags", "users"]', 'packages = ["featureflags"]')
+        text.replace(
+            'packages = ["featureflags"]',
+            'packages = ["featureflags"]\nexclude = ["/featureflags/templates"]',
+        )
     )
     commit(tree)
-    with pytest.raises(release.NotReady, match=r"lacks \d+ files, such as users/"):
+    with pytest.raises(release.NotReady, match=r"lacks \d+ files, such as featureflags/templates/"):
         release.release(tree, dry_run=True)
 
 
-def test_the_packages_that_a_project_installs_are_those_of_base() -> None:
+def test_the_demo_has_every_package_that_a_project_may_install() -> None:
     with (ROOT / "pyproject.toml").open("rb") as file:
-        declared = tomllib.load(file)["project"]["dependencies"]
+        project = tomllib.load(file)["project"]
+    extras = [name for each in project["optional-dependencies"].values() for name in each]
+    declared = {_name(line) for line in (*project["dependencies"], *extras)}
     lines = (ROOT / "requirements" / "base.in").read_text().splitlines()
-    assert sorted(declared) == sorted(line for line in lines if line and not line.startswith("#"))
+    assert declared <= {_name(line) for line in lines if line and not line.startswith("#")}
+
+
+def test_the_extras_are_those_whose_modules_are_known() -> None:
+    with (ROOT / "pyproject.toml").open("rb") as file:
+        declared = tomllib.load(file)["project"]["optional-dependencies"]
+    assert set(declared) == {*EXTRAS, "postgresql"}
+
+
+def _name(requirement: str) -> str:
+    return re.split(r"[\[<>=;]", requirement)[0].strip().lower()
 
 
 def test_make_passes_the_dry_run_on() -> None:
