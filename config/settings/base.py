@@ -16,6 +16,7 @@ from csp.constants import NONE, SELF
 from config.settings.caches import embedded_caches, redis_caches
 from config.settings.databases import database
 from config.settings.environment import BASE_DIR, VAR_DIR, boolean, decimal, env, url, whole
+from config.settings.logs import logging
 from featureflags.celery import schedule
 
 DEBUG = False
@@ -305,23 +306,4 @@ STATIC_ROOT.mkdir(parents=True, exist_ok=True)
 # Where `make docs` puts the documentation, and the address /docs/ finds it.
 DOCS_ROOT = BASE_DIR / "var" / "docs"
 
-LOGGING: dict[str, Any] = {
-    "version": 1,
-    "disable_existing_loggers": False,
-    "formatters": {
-        "line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"},
-    },
-    "filters": {"outages": {"()": "config.logs.OncePerMinute"}},
-    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
-    "root": {"handlers": ["console"], "level": env.str("LOG_LEVEL", default="INFO")},
-    "loggers": {
-        # The SDK logs each reconnection; its status is ours to report.
-        "ldclient": {"level": "WARNING"},
-        # Without a broker a task runs in the process that calls it: its log line adds nothing.
-        **({} if BROKER_URL else {"celery": {"level": "WARNING"}}),
-        # One line for each request would fill a disk while a server is away.
-        "django.request": {"filters": ["outages"]},
-        "featureflags.api.exceptions": {"filters": ["outages"]},
-        "users.middleware": {"filters": ["outages"]},
-    },
-}
+LOGGING: dict[str, Any] = logging(has_broker=bool(BROKER_URL))

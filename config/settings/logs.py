@@ -1,0 +1,31 @@
+"""The log: one line for each thing that happened, and not one for each request while a server is away."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from config.settings.environment import env
+
+
+def logging(*, has_broker: bool) -> dict[str, Any]:
+    """Django's setting LOGGING. `LOG_LEVEL` is the level of the root."""
+    return {
+        "version": 1,
+        "disable_existing_loggers": False,
+        "formatters": {
+            "line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"},
+        },
+        "filters": {"outages": {"()": "config.logs.OncePerMinute"}},
+        "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
+        "root": {"handlers": ["console"], "level": env.str("LOG_LEVEL", default="INFO")},
+        "loggers": {
+            # The SDK logs each reconnection; its status is ours to report.
+            "ldclient": {"level": "WARNING"},
+            # Without a broker a task runs in the process that calls it: its log line adds nothing.
+            **({} if has_broker else {"celery": {"level": "WARNING"}}),
+            # One line for each request would fill a disk while a server is away.
+            "django.request": {"filters": ["outages"]},
+            "featureflags.api.exceptions": {"filters": ["outages"]},
+            "users.middleware": {"filters": ["outages"]},
+        },
+    }
