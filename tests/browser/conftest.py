@@ -21,6 +21,7 @@ from playwright.sync_api import BrowserContext, Expect, Page, ViewportSize
 from pytest_django.live_server_helper import LiveServer
 
 from tests.browser.chromium import MISSING, find_chromium, is_required
+from tests.browser.editing import Editor
 from tests.browser.thread import PATIENCE_SECONDS, BrowserThread
 from tests.browser.watching import Watch
 from tests.factories import UserFactory
@@ -238,3 +239,11 @@ def watch_status() -> Callable[[Page], str]:
         return page.locator(".rule-status").text_content() or ""
 
     return announced
+
+
+@pytest.fixture
+def editor(editor_page: Page) -> Editor:
+    """The editor of somebody who may change segments, with some metadata to suggest."""
+    for number in range(3):
+        UserFactory.create(name=f"Payer {number}", metadata={"plan": "pro", "seats": number})
+    return Editor(editor_page)

@@ -21,62 +21,25 @@ from pytest_django.fixtures import Settings
 
 from featureflags.models import HistoryEntry, Segment, SegmentMember
 from tests.conftest import FlagFile
-from tests.factories import SegmentFactory, SegmentMemberFactory, UserFactory
+from tests.factories import SegmentMemberFactory, UserFactory
 from tests.featureflags.admin.asking import answer, reasons
+from tests.featureflags.admin.members.pages import (
+    IMPORT,
+    entries_since,
+    form,
+    listed,
+    members,
+    newest,
+    shown,
+)
 from tests.services.flag_json import boolean_flag, segment_rule
 from users.models import User
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("a_quiet_site")]
 
 LIST = reverse("admin:featureflags_segment_by_name", args=["beta"])
-IMPORT = reverse("admin:featureflags_segment_by_name_import", args=["beta"])
+
 EXPORT = reverse("admin:featureflags_segment_by_name_export", args=["beta"])
-
-
-@pytest.fixture(autouse=True)
-def a_quiet_site(flag_file: FlagFile) -> FlagFile:
-    """No flag targets anything, and a few users are less than a tenth of all."""
-    flag_file()
-    User.objects.bulk_create(User(email=f"crowd{n}@example.com") for n in range(300))
-    return flag_file
-
-
-@pytest.fixture
-def staff(client: Client) -> Client:
-    client.force_login(UserFactory.create(superuser=True, email="root@agpt.co"))
-    return client
-
-
-@pytest.fixture
-def beta() -> Segment:
-    return SegmentFactory.create(key="beta", name="Beta")
-
-
-def form(**fields: Any) -> dict[str, Any]:
-    empty = {"kind": "include", "reason": "", "expires_at_0": "", "expires_at_1": ""}
-    return {**empty, **fields}
-
-
-def listed(text: str, **fields: Any) -> dict[str, Any]:
-    return form(text=text, missing="all", **fields)
-
-
-def members() -> dict[str, str]:
-    """Kind of membership by address."""
-    rows = SegmentMember.objects.filter(segment__key="beta")
-    return dict(rows.values_list("user__email", "kind"))
-
-
-def shown(response: Any) -> list[str]:
-    return [str(message) for message in response.context["messages"]]
-
-
-def entries_since(pk: int) -> list[HistoryEntry]:
-    return list(HistoryEntry.objects.filter(pk__gt=pk))
-
-
-def newest() -> int:
-    return HistoryEntry.objects.latest("pk").pk
 
 
 class TestOne:
@@ -217,159 +180,6 @@ class TestList:
         SegmentMember.objects.bulk_create(SegmentMember(segment=beta, user=user) for user in users)
         assert queries() == few
         assert len(staff.get(LIST, {"p": 61}).context["rows"]) == 5
-
-
-class TestImport:
-    @pytest.fixture
-    def people(self) -> list[User]:
-        return [UserFactory.create(email=f"{name}@x.io") for name in ("ada", "bob", "cy")]
-
-    def test_a_pasted_list_is_one_entry(
-        self, staff: Client, beta: Segment, people: list[User]
-    ) -> None:
-        before = newest()
-        text = f"ADA@x.io, bob@x.io\n{people[2].pk}"
-        saved = staff.post(IMPORT, listed(text, kind="exclude", reason="Left"), follow=True)
-        assert shown(saved) == ["3 memberships were changed."]
-        assert members() == dict.fromkeys(("ada@x.io", "bob@x.io", "cy@x.io"), "exclude")
-        (entry,) = entries_since(before)
-        assert entry.members.count() == 3
-        assert set(SegmentMember.objects.values_list("reason", flat=True)) == {"Left"}
-
-    def test_an_uploaded_file(self, staff: Client, beta: Segment, people: list[User]) -> None:
-        file = SimpleUploadedFile("list.csv", "name,email\nAda,ada@x.io\n".encode("utf-16"))
-        staff.post(IMPORT, form(file=file, missing="all"))
-        assert members() == {"ada@x.io": "include"}
-
-    def test_all_or_nothing_names_who_is_not_found_and_keeps_the_input(
-        self, staff: Client, beta: Segment, people: list[User]
-    ) -> None:
-        text = "ada@x.io\nnobody@x.io\nnonsense\nbob@x.io\n"
-        page = staff.post(IMPORT, listed(text))
-        assert tuple(map(str, page.context["problems"])) == (
-            "Line 2: nobody has the e-mail nobody@x.io.",
-            "Line 3: “nonsense” contains no e-mail and no key.",
-        )
-        assert "2 lines have a problem. Nobody is imported." in page.content.decode()
-        assert page.context["form"]["text"].value() == text
-        assert not members()
-
-    def test_a_file_with_mistakes_comes_back_as_text(
-        self, staff: Client, beta: Segment, people: list[User]
-    ) -> None:
-        file = SimpleUploadedFile("list.csv", b"ada@x.io\nnobody@x.io\n")
-        page = staff.post(IMPORT, form(file=file, missing="all"))
-        assert page.context["form"]["text"].value() == "ada@x.io\nnobody@x.io\n"
-        assert not members()
-
-    def test_those_who_are_found_if_one_chooses_so(
-        self, staff: Client, beta: Segment, people: list[User]
-    ) -> None:
-        data = {**listed("ada@x.io\nnobody@x.io\nbob@x.io"), "missing": "found"}
-        saved = staff.post(IMPORT, data, follow=True)
-        assert shown(saved) == [
-            "2 memberships were changed.",
-            "Left out: Line 2: nobody has the e-mail nobody@x.io.",
-        ]
-        assert set(members()) == {"ada@x.io", "bob@x.io"}
-        nobody = staff.post(IMPORT, {**listed("nobody@x.io"), "missing": "found"})
-        assert "Nobody of the list is found." in nobody.content.decode()
-
-    def test_a_user_listed_twice_is_reported(
-        self, staff: Client, beta: Segment, people: list[User]
-    ) -> None:
-        page = staff.post(IMPORT, listed(f"ada@x.io\nada@x.io\n{people[0].pk}\nnobody@x.io"))
-        assert tuple(map(str, page.context["repeated"])) == (
-            "Line 2: ada@x.io is also on line 1.",
-            f"Line 3: {people[0].pk} is also on line 1.",
-        )
-
-    def test_it_asks_first_and_carries_the_file_along(
-        self, staff: Client, beta: Segment, people: list[User], a_quiet_site: FlagFile
-    ) -> None:
-        a_quiet_site(boolean_flag("new-checkout", rules=[segment_rule("beta")]))
-        file = SimpleUploadedFile("list.csv", b"email\nada@x.io\nbob@x.io\nnobody@x.io\n")
-        asked = staff.post(IMPORT, form(file=file, missing="found"))
-        assert "new-checkout" in reasons(asked)
-        text = asked.content.decode()
-        assert "Included 2 users: " in text
-        assert "Left out: Line 4: nobody has the e-mail nobody@x.io." in text
-        back = answer(staff, asked, _back="1")
-        assert "nobody@x.io" in back.context["form"]["text"].value()
-        assert not members()
-        answer(staff, asked)
-        assert set(members()) == {"ada@x.io", "bob@x.io"}
-
-    def test_many_of_all_users_are_asked_about(self, staff: Client, beta: Segment) -> None:
-        text = "\n".join(f"crowd{n}@example.com" for n in range(100))
-        asked = staff.post(IMPORT, listed(text))
-        assert "It moves more than 10 %" in reasons(asked)
-        before = newest()
-        answer(staff, asked)
-        assert len(members()) == 100
-        (entry,) = entries_since(before)
-        assert (entry.entering, entry.members.count()) == (100, 100)
-
-    @pytest.mark.parametrize(
-        ("data", "problem"),
-        [
-            (listed(""), "Paste a list of users, or choose a file."),
-            (listed("a@x.io\0"), "Null characters are not allowed."),
-            (listed("x" * (2 * 1024 * 1024 + 1)), "The list is larger than 2 MB."),
-        ],
-    )
-    def test_a_text_that_is_not_a_list(
-        self, staff: Client, beta: Segment, data: dict[str, Any], problem: str
-    ) -> None:
-        assert problem in staff.post(IMPORT, data).content.decode()
-
-    @pytest.mark.parametrize(
-        ("content", "problem"),
-        [
-            (b"a@x.io\0", "NUL"),
-            (b"x" * (2 * 1024 * 1024 + 1), "The list is larger than 2 MB."),
-            ("email\nJürgen".encode("latin-1"), "Line 2 is not UTF-8."),
-        ],
-    )
-    def test_an_upload_that_is_not_a_file(
-        self, staff: Client, beta: Segment, content: bytes, problem: str
-    ) -> None:
-        file = SimpleUploadedFile("list.csv", content)
-        assert problem in staff.post(IMPORT, form(file=file, missing="all")).content.decode()
-
-    def test_a_list_and_a_file(self, staff: Client, beta: Segment) -> None:
-        file = SimpleUploadedFile("list.csv", b"a@x.io")
-        page = staff.post(IMPORT, listed("b@x.io", file=file))
-        assert "Paste a list or upload a file, not both." in page.content.decode()
-
-    def test_more_than_a_segment_holds(
-        self, staff: Client, beta: Segment, people: list[User], settings: Settings
-    ) -> None:
-        SegmentMemberFactory.create(segment=beta, user=people[0])
-        settings.FEATUREFLAGS = {**settings.FEATUREFLAGS, "MAX_MEMBERS": 2}
-        page = staff.post(IMPORT, listed("bob@x.io\ncy@x.io"))
-        assert "would have 3 members by name; 2 are allowed." in page.content.decode()
-        page = staff.post(IMPORT, listed("ada@x.io\nbob@x.io\ncy@x.io"))
-        assert "names 3 users; a segment holds at most 2." in page.content.decode()
-        assert set(members()) == {"ada@x.io"}
-
-    def test_five_thousand_are_one_entry_and_few_queries(
-        self, staff: Client, beta: Segment, settings: Settings
-    ) -> None:
-        settings.FEATUREFLAGS = {
-            **settings.FEATUREFLAGS,
-            "CONFIRM_USERS": 10_000,
-            "CONFIRM_PERCENT": 100,
-        }
-        User.objects.bulk_create(User(email=f"m{n}@example.com") for n in range(5_000))
-        text = "\n".join(f"m{n}@example.com" for n in range(5_000))
-        before = newest()
-        with CaptureQueriesContext(connection) as queries:
-            staff.post(IMPORT, listed(text))
-        assert len(members()) == 5_000
-        assert len(queries) < 300
-        (entry,) = entries_since(before)
-        assert (entry.entering, entry.members.count()) == (5_000, 5_000)
 
 
 class TestExport:
