@@ -6,6 +6,8 @@ from django.contrib import admin
 from django.urls import include, path
 from django.views.i18n import JavaScriptCatalog
 
+from config.second_factor import second_factor
+
 # The admin's classes are imported here and not at every start: see `config.apps`.
 admin.autodiscover()
 admin.site.index_template = "admin/featureflags/index.html"
@@ -15,6 +17,7 @@ urlpatterns = [
     # Django's own asks the database who is there, for texts that are the same for everybody: while the
     # database is away, an open form would be without its script.
     path("admin/jsi18n/", JavaScriptCatalog.as_view(packages=["django.contrib.admin"])),
+    path("second-factor/", second_factor, name="second_factor"),
     path("admin/", admin.site.urls),
     path("api/v1/", include("config.api_urls")),
     path("", include("featureflags.api.probe_urls")),

@@ -46,8 +46,6 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
-    # Before everything that asks a server: an address that guesses tokens costs none of them anything.
-    "config.token_attempts.TokenAttemptsMiddleware",
     # Before whatever looks at the Host header.
     "featureflags.api.probe_middleware.ProbeMiddleware",
     # Before whatever asks a server.
@@ -146,8 +144,6 @@ TRUSTED_PROXIES = env.int("TRUSTED_PROXIES", default=0)
 # Wrong passwords for one account from one address, until both are locked for each other.
 LOGIN_FAILURES = env.int("LOGIN_FAILURES", default=10)
 LOGIN_LOCK_MINUTES = env.int("LOGIN_LOCK_MINUTES", default=15)
-# Wrong API tokens from one address in a minute and a process.
-TOKEN_FAILURES = env.int("TOKEN_FAILURES", default=20)
 AXES_FAILURE_LIMIT = LOGIN_FAILURES
 AXES_COOLOFF_TIME = timedelta(minutes=LOGIN_LOCK_MINUTES)
 # Counted in the database, which a login asks anyway: no state of the cache lets anybody guess on.
@@ -164,6 +160,15 @@ AXES_CLIENT_IP_CALLABLE = "config.client_address.client_address"
 AXES_CLIENT_STR_CALLABLE = "config.logins.who"
 AXES_LOCKOUT_CALLABLE = "config.logins.too_many"
 AXES_SENSITIVE_PARAMETERS = ["username", "email", "csrfmiddlewaretoken"]
+
+# A second factor for staff: codes of an app on their phone.
+STAFF_TOTP = env.bool("STAFF_TOTP", default=False)
+if STAFF_TOTP:
+    INSTALLED_APPS.insert(-1, "django_otp")
+    INSTALLED_APPS.insert(-1, "django_otp.plugins.otp_totp")
+    MIDDLEWARE.append("config.second_factor.SecondFactorMiddleware")
+OTP_TOTP_ISSUER = "Guidon"
+OTP_ADMIN_HIDE_SENSITIVE_DATA = True
 
 LOGIN_URL = "login"
 LOGIN_REDIRECT_URL = "home"
@@ -267,7 +272,7 @@ REST_FRAMEWORK = {
         "users.api.authentication.SessionAuthentication",
     ],
     # How many proxies stand before the site. 0: the address is that of the connection.
-    "NUM_PROXIES": whole("TRUSTED_PROXIES", 0),
+    "NUM_PROXIES": TRUSTED_PROXIES,
     "DEFAULT_THROTTLE_CLASSES": ["featureflags.api.throttling.CallerThrottle"],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
     # JSON alone: the browsable pages would ask the database once more to say that it is down.

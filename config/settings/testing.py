@@ -31,9 +31,8 @@ from config.settings.base import CACHES, DATABASES, FEATUREFLAGS, REDIS_URL  # n
 from config.settings.caches import redis_caches  # noqa: E402
 from config.settings.environment import VAR_DIR  # noqa: E402
 
-# Tests log in many times a second, without a request; the throttles have tests of their own.
+# Tests log in many times a second, without a request; what counts wrong passwords has tests of its own.
 AXES_ENABLED = False
-TOKEN_FAILURES = 1_000_000
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 FEATUREFLAGS = {
     **FEATUREFLAGS,
