@@ -2,57 +2,31 @@
 
 from __future__ import annotations
 
-import datetime
 import json
 from typing import Any
 
 import pytest
-from cachalot.api import cachalot_disabled
 from django.contrib.admin.models import LogEntry
-from django.contrib.auth.models import Group, Permission
+from django.contrib.auth.models import Group
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
-from django.utils import timezone
-from pytest_django.fixtures import Settings
 
-from tests.factories import SegmentFactory, UserFactory, clause, rule
+from tests.factories import UserFactory
+from tests.users.admin_pages import LIST, form
 from users.metadata import MAX_BYTES
 from users.models import User
 
 pytestmark = pytest.mark.django_db
 
-LIST = reverse("admin:users_user_changelist")
 ADD = reverse("admin:users_user_add")
+
 CLEARED = "The e-mail address changed, so “e-mail verified” was cleared."
-
-
-@pytest.fixture
-def staff(client: Client) -> Client:
-    client.force_login(UserFactory.create(superuser=True, email="staff@example.com"))
-    return client
 
 
 def change(user: User) -> str:
     return reverse("admin:users_user_change", args=[user.pk])
-
-
-def form(user: User, **fields: Any) -> dict[str, Any]:
-    """What a browser sends from the page of `user`; None leaves a field out."""
-    metadata = fields.pop("metadata", user.metadata)
-    data = {
-        "email": user.email,
-        "email_verified": "on" if user.email_verified else None,
-        "name": user.name,
-        "role": user.role,
-        "metadata": metadata if isinstance(metadata, str) else json.dumps(metadata),
-        "is_active": "on" if user.is_active else None,
-        "created_at_0": user.created_at.strftime("%Y-%m-%d"),
-        "created_at_1": user.created_at.strftime("%H:%M:%S"),
-        **fields,
-    }
-    return {name: value for name, value in data.items() if value is not None}
 
 
 def messages_of(response: Any) -> str:
@@ -228,87 +202,3 @@ def test_pages_hold_no_inline_style(staff: Client) -> None:
         page = staff.get(address).content.decode()
         assert " style=" not in page
         assert "<style" not in page
-
-
-class TestFilters:
-    def shown(self, client: Client, **query: str) -> list[str]:
-        response = client.get(LIST, query)
-        assert response.status_code == 200
-        users: list[User] = list(response.context["cl"].result_list)
-        return [user.email.partition("@")[0] for user in users if user.email != "staff@example.com"]
-
-    def test_by_segment(self, staff: Client) -> None:
-        UserFactory.create(email="in@example.com", metadata={"plan": "pro"})
-        UserFactory.create(email="out@example.com")
-        SegmentFactory.create(
-            key="pro", name="Pros", rules=[rule(clause("custom_plan", "in", "pro"))]
-        )
-        assert "?segment=pro" in staff.get(LIST).content.decode()
-        assert self.shown(staff, segment="pro") == ["in"]
-        assert self.shown(staff, segment="pro", q="out") == []
-        assert self.shown(staff, segment="gone") == []
-
-    def test_many_segments_are_a_drop_down_that_keeps_the_other_filters(
-        self, staff: Client
-    ) -> None:
-        SegmentFactory.create_batch(20)
-        query = {"segment": "employee", "role__exact": "user", "q": "<a>"}
-        page = staff.get(LIST, query).content.decode()
-        assert '<option value="employee" selected>Employees (employee)</option>' in page
-        form = page.partition('aria-label="By segment"')[0].rpartition("<form")[2]
-        assert '<input type="hidden" name="role__exact" value="user">' in form
-        assert '<input type="hidden" name="q" value="&lt;a&gt;">' in form
-        assert 'name="segment"' not in form.replace('<select name="segment"', "")
-
-    def test_without_permission_for_segments_the_filter_is_missing(self, client: Client) -> None:
-        viewer = UserFactory.create(staff=True, email="staff@example.com")
-        viewer.user_permissions.add(Permission.objects.get(codename="view_user"))
-        client.force_login(viewer)
-        UserFactory.create(email="out@example.com")
-        assert "By segment" not in client.get(LIST).content.decode()
-        assert self.shown(client, segment="employee") == ["out"]
-
-    def test_by_role_and_verified(self, staff: Client) -> None:
-        UserFactory.create(email="a@example.com", role="system")
-        UserFactory.create(email="b@example.com", email_verified=False)
-        assert self.shown(staff, role__exact="system") == ["a"]
-        assert self.shown(staff, email_verified__exact="0") == ["b"]
-
-    def test_by_last_seen_in_days_of_the_site(self, staff: Client, settings: Settings) -> None:
-        settings.TIME_ZONE = "Pacific/Auckland"
-        midnight = timezone.localtime().replace(hour=0, minute=0, second=0, microsecond=0)
-        moment = datetime.timedelta(seconds=1)
-
-        def seen(name: str, at: datetime.datetime | None) -> None:
-            UserFactory.create(email=f"{name}@example.com", last_seen_at=at)
-
-        def ago(days: int) -> datetime.datetime:
-            day = timezone.localdate() - datetime.timedelta(days=days)
-            return timezone.make_aware(datetime.datetime.combine(day, datetime.time.min))
-
-        seen("today", midnight)
-        seen("yesterday", midnight - moment)
-        seen("week", ago(7))
-        seen("month", ago(30))
-        seen("longer", ago(30) - moment)
-        seen("never", None)
-        assert self.shown(staff, seen="today") == ["today"]
-        assert self.shown(staff, seen="7") == ["today", "week", "yesterday"]
-        assert self.shown(staff, seen="30") == ["month", "today", "week", "yesterday"]
-        assert self.shown(staff, seen="longer") == ["longer"]
-        assert self.shown(staff, seen="never") == ["never"]
-        assert len(self.shown(staff, seen="odd")) == 6
-
-    def test_they_cost_the_same_for_any_number(self, staff: Client) -> None:
-        def queries() -> int:
-            staff.get(LIST)
-            with cachalot_disabled(), CaptureQueriesContext(connection) as captured:
-                staff.get(LIST, {"segment": "user", "seen": "never"})
-            return len(captured)
-
-        SegmentFactory.create_batch(5)
-        UserFactory.create_batch(5)
-        few = queries()
-        SegmentFactory.create_batch(20)
-        UserFactory.create_batch(20)
-        assert queries() == few
