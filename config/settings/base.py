@@ -17,6 +17,7 @@ from config.settings.caches import embedded_caches, redis_caches
 from config.settings.databases import database
 from config.settings.environment import BASE_DIR, VAR_DIR, boolean, decimal, env, url, whole
 from config.settings.logs import logging
+from config.settings.schema import SPECTACULAR_SETTINGS as SPECTACULAR_SETTINGS
 from featureflags.celery import schedule
 
 DEBUG = False
@@ -271,7 +272,6 @@ REST_FRAMEWORK = {
         "featureflags.api.authentication.ApiKeyAuthentication",
         "users.api.authentication.SessionAuthentication",
     ],
-    # How many proxies stand before the site. 0: the address is that of the connection.
     "NUM_PROXIES": TRUSTED_PROXIES,
     "DEFAULT_THROTTLE_CLASSES": ["featureflags.api.throttling.CallerThrottle"],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
@@ -287,15 +287,6 @@ REST_FRAMEWORK = {
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "EXCEPTION_HANDLER": "featureflags.api.exceptions.exception_handler",
     "TEST_REQUEST_DEFAULT_FORMAT": "json",
-}
-SPECTACULAR_SETTINGS = {
-    "TITLE": "Guidon",
-    "DESCRIPTION": "LaunchDarkly targeting from your own users.",
-    "VERSION": "1",
-    "SERVE_INCLUDE_SCHEMA": False,
-    "SWAGGER_UI_DIST": "SIDECAR",
-    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
-    "REDOC_DIST": "SIDECAR",
 }
 
 # --- Language, time, files, log ----------------------------------------------------------------
