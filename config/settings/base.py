@@ -17,7 +17,8 @@ from config.settings.caches import embedded_caches, redis_caches
 from config.settings.databases import database
 from config.settings.environment import BASE_DIR, VAR_DIR, boolean, decimal, env, url, whole
 from config.settings.logs import logging
-from config.settings.schema import SPECTACULAR_SETTINGS as SPECTACULAR_SETTINGS
+from config.settings.rest import SPECTACULAR_SETTINGS as SPECTACULAR_SETTINGS
+from config.settings.rest import rest_framework
 from featureflags.celery import schedule
 
 DEBUG = False
@@ -267,27 +268,7 @@ CELERY_BEAT_SCHEDULE = {
 
 # --- REST --------------------------------------------------------------------------------------
 
-REST_FRAMEWORK = {
-    "DEFAULT_AUTHENTICATION_CLASSES": [
-        "featureflags.api.authentication.ApiKeyAuthentication",
-        "users.api.authentication.SessionAuthentication",
-    ],
-    "NUM_PROXIES": TRUSTED_PROXIES,
-    "DEFAULT_THROTTLE_CLASSES": ["featureflags.api.throttling.CallerThrottle"],
-    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
-    # JSON alone: the browsable pages would ask the database once more to say that it is down.
-    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
-    "DEFAULT_PARSER_CLASSES": ["users.api.parsers.JSONParser"],
-    "DEFAULT_PAGINATION_CLASS": "featureflags.api.pagination.Pages",
-    "DEFAULT_FILTER_BACKENDS": [
-        "django_filters.rest_framework.DjangoFilterBackend",
-        "rest_framework.filters.SearchFilter",
-        "users.api.filters.StableOrderingFilter",
-    ],
-    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
-    "EXCEPTION_HANDLER": "featureflags.api.exceptions.exception_handler",
-    "TEST_REQUEST_DEFAULT_FORMAT": "json",
-}
+REST_FRAMEWORK = rest_framework(TRUSTED_PROXIES)
 
 # --- Language, time, files, log ----------------------------------------------------------------
 
