@@ -15,6 +15,7 @@ A name holds one of three things, or nothing:
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from typing import Any, Final
 
 import msgspec
@@ -122,12 +123,13 @@ def name_of(key: str, kind: str = USER) -> str:
     return f"{kind[0]}{SNAPSHOT_VERSION}:{key}"
 
 
-def names_to_remove(key: str, kind: str = USER) -> list[str]:
+def names_to_remove(keys: Iterable[str], kind: str = USER) -> list[str]:
     """The names that a write removes: also those of the releases before and after this one.
 
     During a deployment both serve, each from entries of its own version.
     """
-    return [f"{kind[0]}{SNAPSHOT_VERSION + step}:{key}" for step in (0, -1, 1)]
+    prefixes = [f"{kind[0]}{SNAPSHOT_VERSION + step}:" for step in (0, -1, 1)]
+    return [prefix + key for key in keys for prefix in prefixes]
 
 
 def new_lease() -> bytes:

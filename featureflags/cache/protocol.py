@@ -198,10 +198,10 @@ def _has_notified(epoch: int) -> bool:
 
 def _names(rows: Iterable[OutboxRow]) -> list[str] | None:
     """What to remove for these rows. None: everybody has changed, and that could not be said."""
-    names: dict[str, None] = {}
+    names: list[str] = []
     for row in rows:
         if row.kind == RULES:
-            names[VERSION_NAME] = None
+            names.append(VERSION_NAME)
         elif row.keys is None:
             if in_transaction(primary(RulesetVersion)):
                 return None  # Its row would stay locked until the end of the transaction.
@@ -211,9 +211,8 @@ def _names(rows: Iterable[OutboxRow]) -> list[str] | None:
                 report_database(error)
                 return None
         else:
-            for key in row.keys:
-                names.update(dict.fromkeys(names_to_remove(key, row.kind)))
-    return list(names)
+            names += names_to_remove(row.keys, row.kind)
+    return names
 
 
 def _from_database(found: CacheRead) -> CacheRead:

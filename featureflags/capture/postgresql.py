@@ -234,10 +234,7 @@ def _find(watch: Watch, event: str, schemas: Schemas) -> str:
             f" UNION ALL SELECT start FROM ({new} EXCEPT {old}) AS come",
             schemas,
         )
-    return (
-        "SELECT coalesce(pg_catalog.array_agg(key), '{}') INTO found"
-        f" FROM (SELECT key FROM ({keys}) AS every LIMIT {MOST_KEYS + 1}) AS keys;"
-    )
+    return f"found := ARRAY(SELECT key FROM ({keys}) AS every LIMIT {MOST_KEYS + 1});"
 
 
 def _followed(watch: Watch, rows: str, schemas: Schemas) -> str:

@@ -129,6 +129,6 @@ def test_a_version_comes_back_and_a_lease_is_none() -> None:
 
 
 def test_a_write_removes_the_entries_of_the_releases_beside_this_one() -> None:
-    names = names_to_remove("ada")
+    names = names_to_remove(["ada"])
     assert name_of("ada") in names
     assert len(set(names)) == 3
