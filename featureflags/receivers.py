@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterable
+from typing import Any, Final
 
+from django.apps import AppConfig, apps
 from django.db import transaction
+from django.db.migrations import Migration
 from django.db.models import Model, QuerySet
-from django.db.models.signals import post_delete, pre_delete, pre_save
+from django.db.models.signals import post_delete, post_migrate, pre_delete, pre_save
 from django.dispatch import receiver
 from django.utils.module_loading import import_string
 
@@ -22,6 +25,10 @@ from featureflags.models.changesets import Changeset, open_changeset
 from featureflags.models.versions import RulesetVersion
 from users.models import User
 from users.signals import user_seen
+
+FIRST_MIGRATION: Final = ("featureflags", "0001_initial")
+STAFF_GROUPS: Final = ("segment viewer", "segment editor")
+"""Those that a migration makes, with permissions of ours and the one to view users."""
 
 
 @receiver(ruleset_raised)
@@ -137,3 +144,22 @@ def _task(name: str) -> Any:
 @receiver(post_delete, sender=Segment)
 def forget_counts(instance: Segment, **_kwargs: Any) -> None:
     forget_segment(instance.key)
+
+
+@receiver(post_migrate)
+def leave_nothing_behind(
+    sender: AppConfig, using: str, plan: Iterable[tuple[Migration, bool]] = (), **_kwargs: Any
+) -> None:
+    """After `migrate featureflags zero`: delete what Django keeps about tables that are gone.
+
+    Content types with their permissions, and the groups of staff that a migration made; a group that
+    holds another permission too stays.
+    """
+    undone = {(each.app_label, each.name) for each, is_backwards in plan if is_backwards}
+    if sender.name != FIRST_MIGRATION[0] or FIRST_MIGRATION not in undone:
+        return
+    content_types = apps.get_model("contenttypes", "ContentType").objects.using(using)
+    content_types.filter(app_label=sender.label).delete()
+    for group in apps.get_model("auth", "Group").objects.using(using).filter(name__in=STAFF_GROUPS):
+        if not group.permissions.exclude(codename__startswith="view_").exists():
+            group.delete()
