@@ -20,6 +20,7 @@ urlpatterns = [
     path("second-factor/", second_factor, name="second_factor"),
     path("admin/", admin.site.urls),
     path("api/v1/", include("config.api_urls")),
+    path("ofrep/v1/", include("featureflags.api.ofrep_urls")),
     path("", include("featureflags.api.probe_urls")),
 ]
 

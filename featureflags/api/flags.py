@@ -47,7 +47,7 @@ class FlagListView(ApiPolicy):
     def get(self, request: Request) -> Response:
         in_full = is_staff(request)
         evaluations = all_flags(request=http_request(request))
-        visible = evaluations.keys() if in_full else _for_browsers()
+        visible = evaluations.keys() if in_full else flags_for_browsers()
         shown = [
             evaluation_data(found, in_full=in_full)
             for key, found in evaluations.items()
@@ -69,7 +69,7 @@ class FlagView(ApiPolicy):
     @extend_schema(operation_id="flags_retrieve", auth=AUTH, responses=EvaluationSerializer)
     def get(self, request: Request, key: str) -> Response:
         in_full = is_staff(request)
-        if not may_ask(request, key) or (not in_full and key not in _for_browsers()):
+        if not may_ask(request, key) or (not in_full and key not in flags_for_browsers()):
             raise Http404
         evaluation = variation_detail(key, request=http_request(request))
         if _is_unknown(evaluation):
@@ -83,7 +83,7 @@ def may_ask(request: Request, flag: str) -> bool:
     return key is None or key.allows_flag(flag)
 
 
-def _for_browsers() -> frozenset[str]:
+def flags_for_browsers() -> frozenset[str]:
     """The keys that anybody may see. LaunchDarkly marks flags, not users: any context will do."""
     declared = {key for key, flag in declared_flags().items() if flag.client_side}
     return client_side_flags(visitor_context(None).context) | declared

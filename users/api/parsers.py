@@ -1,16 +1,64 @@
-"""How the REST API reads bodies: JSON, within what Python's own parser can hold."""
+"""How the REST API reads bodies: JSON of a bounded size, depth and text that can be stored."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from io import BytesIO
+from typing import IO, Any, Final
 
-from rest_framework import exceptions, parsers
+from django.conf import settings
+from rest_framework import exceptions, parsers, status
+
+ROOT: Final = "non_field_errors"
+
+
+class BodyTooLarge(exceptions.APIException):
+    status_code = status.HTTP_413_REQUEST_ENTITY_TOO_LARGE
+    default_detail = "The body is too large."
+    default_code = "body_too_large"
 
 
 class JSONParser(parsers.JSONParser):
-    def parse(self, *args: Any, **options: Any) -> Any:
-        """As DRF's. JSON that is nested too deeply to read is the caller's mistake: 400."""
+    def parse(
+        self,
+        stream: IO[Any],
+        media_type: str | None = None,
+        parser_context: Mapping[str, Any] | None = None,
+    ) -> Any:
+        """As DRF's. 413 for a body above DATA_UPLOAD_MAX_MEMORY_SIZE, which DRF does not look at.
+
+        400 for JSON that is nested too deeply to read, and for text that no database stores.
+        """
+        most: int | None = getattr(settings, "DATA_UPLOAD_MAX_MEMORY_SIZE", None)
+        body = stream.read() if most is None else stream.read(most + 1)
+        if most is not None and len(body) > most:
+            raise BodyTooLarge
         try:
-            return super().parse(*args, **options)
-        except RecursionError:
-            raise exceptions.ParseError("The JSON is nested too deeply.") from None
+            data = super().parse(BytesIO(body), media_type, parser_context)
+        except (RecursionError, UnicodeDecodeError):
+            raise exceptions.ParseError("The JSON is nested too deeply, or not in UTF-8.") from None
+        require_storable(data)
+        return data
+
+
+def require_storable(data: Any) -> None:
+    """Raises ValidationError, by the member of the object, for a text with NUL or a lone surrogate."""
+    pending = list(data.items()) if isinstance(data, dict) else [(ROOT, data)]
+    if isinstance(data, dict):
+        pending += [(ROOT, name) for name in data]
+    while pending:
+        name, value = pending.pop()
+        if isinstance(value, dict):
+            pending += [(name, each) for each in (*value, *value.values())]
+        elif isinstance(value, list):
+            pending += [(name, each) for each in value]
+        elif isinstance(value, str) and not is_storable(value):
+            why = "NUL and halves of surrogate pairs are no characters."
+            raise exceptions.ValidationError({name if is_storable(name) else ROOT: [why]})
+
+
+def is_storable(text: str) -> bool:
+    """False for a text with NUL or with half a surrogate pair."""
+    if "\x00" in text:
+        return False
+    return text.isascii() or not any("\ud800" <= letter <= "\udfff" for letter in text)

@@ -1,0 +1,147 @@
+"""OFREP: any language and any browser asks for flags with OpenFeature's own clients.
+
+    POST /ofrep/v1/evaluate/flags/{key}     one flag: LaunchDarkly counts it
+    POST /ofrep/v1/evaluate/flags           all flags, with an ETag; no events are sent
+
+The caller is a program with an API key. A key that is bound to origins is in a browser and public: it
+sees the flags for browsers alone, without rules and prerequisites, and its attributes are not used.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Any, Final
+
+from django.http import HttpRequest
+from django.utils.cache import patch_vary_headers
+from django.utils.http import parse_etags
+from drf_spectacular.utils import extend_schema
+from rest_framework import exceptions
+from rest_framework.permissions import IsAuthenticated
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from featureflags.api.authentication import ApiKeyAuthentication, service_key
+from featureflags.api.flags import flags_for_browsers
+from featureflags.api.ofrep_bodies import (
+    USER,
+    Asked,
+    ErrorCode,
+    Failure,
+    evaluated,
+    read_asked,
+)
+from featureflags.core.deadlines import Purpose
+from featureflags.core.types import JSONValue
+from featureflags.evaluation import Evaluation, InvalidAttribute, all_flags, variation_detail
+from featureflags.models import Scope, ServiceKey
+from users.api.parsers import JSONParser
+
+CODES: Final = {400: ErrorCode.PARSE_ERROR, 404: ErrorCode.FLAG_NOT_FOUND}
+"""By the status of what REST framework refuses; every other is GENERAL."""
+
+
+class OfrepView(APIView):
+    """What both addresses share: the caller, and errors in OFREP's form."""
+
+    purpose = Purpose.FLAG_CHECK
+    needed_scope = Scope.EVALUATE
+    context_kind = USER
+    authentication_classes = [ApiKeyAuthentication]
+    permission_classes = [IsAuthenticated]
+    parser_classes = [JSONParser]
+    http_method_names = ["post", "options"]
+
+    def asked(self, request: Request) -> tuple[ServiceKey, Asked]:
+        """The caller's key, and whom they ask about. Raises Failure."""
+        key = service_key(request)
+        if key is None:
+            raise exceptions.NotAuthenticated
+        return key, read_asked(request.data, takes_attributes=not key.origins)
+
+    def handle_exception(self, exc: Exception) -> Response:
+        """Every failure is an answer of OFREP, with its status."""
+        if isinstance(exc, Failure):
+            return Response(exc.body(self.kwargs.get("key")), exc.status)
+        answer = super().handle_exception(exc)
+        data: Any = answer.data
+        details = data.get("detail") if isinstance(data, dict) else None
+        code = CODES.get(answer.status_code, ErrorCode.GENERAL)
+        failure = Failure(answer.status_code, code, str(details or "The request is not valid."))
+        answer.data = failure.body(self.kwargs.get("key"))
+        return answer
+
+    def finalize_response(
+        self, request: HttpRequest, response: Any, *args: Any, **kwargs: Any
+    ) -> Any:
+        """An answer is for this caller and this subject alone."""
+        response["Cache-Control"] = "private, no-store"
+        patch_vary_headers(response, ["Authorization", "X-API-Key", "Origin"])
+        return super().finalize_response(request, response, *args, **kwargs)  # type: ignore[arg-type]
+
+
+@extend_schema(exclude=True)
+class FlagView(OfrepView):
+    """One flag."""
+
+    def post(self, request: Request, key: str) -> Response:
+        caller, asked = self.asked(request)
+        is_public = bool(caller.origins)
+        if not caller.allows_flag(key) or (is_public and key not in flags_for_browsers()):
+            raise Failure(404, ErrorCode.FLAG_NOT_FOUND, "There is no such flag.")
+        try:
+            found: Evaluation = variation_detail(key, **_subject(asked))
+        except InvalidAttribute as error:
+            raise Failure(400, ErrorCode.INVALID_CONTEXT, str(error)) from None
+        answer = evaluated(found, is_public=is_public)
+        answer["metadata"] = {**answer["metadata"], **asked.metadata()}  # type: ignore[dict-item]
+        return Response(answer)
+
+
+@extend_schema(exclude=True)
+class FlagsView(OfrepView):
+    """All flags that the caller may ask for."""
+
+    def post(self, request: Request) -> Response:
+        caller, asked = self.asked(request)
+        is_public = bool(caller.origins)
+        try:
+            every = all_flags(**_subject(asked))
+        except InvalidAttribute as error:
+            raise Failure(400, ErrorCode.INVALID_CONTEXT, str(error)) from None
+        visible = flags_for_browsers() if is_public else every.keys()
+        flags = [
+            _one_of_all(found, is_public=is_public)
+            for key, found in every.items()
+            if key in visible and caller.allows_flag(key)
+        ]
+        body: dict[str, JSONValue] = {"flags": flags, "metadata": asked.metadata()}
+        etag = _etag(body)
+        tags = parse_etags(request.headers.get("If-None-Match", ""))
+        # A proxy that compresses makes a tag weak.
+        if etag in {tag.removeprefix("W/") for tag in tags}:
+            return Response(status=304, headers={"ETag": etag})
+        return Response(body, headers={"ETag": etag})
+
+
+def _subject(asked: Asked) -> dict[str, Any]:
+    """The arguments of the facade."""
+    name = "anonymous_key" if asked.is_anonymous else "user"
+    return {name: asked.key, "attributes": asked.extra}
+
+
+def _one_of_all(found: Evaluation, *, is_public: bool) -> JSONValue:
+    """One flag; what fails for one flag is said there. Raises Failure if there are no flags at all."""
+    try:
+        return evaluated(found, is_public=is_public)
+    except Failure as failure:
+        if "launchdarkly_unavailable" in found.degraded:
+            raise
+        return failure.body(found.flag)
+
+
+def _etag(body: JSONValue) -> str:
+    text = json.dumps(body, sort_keys=True, ensure_ascii=True)
+    return f'"{hashlib.sha256(text.encode()).hexdigest()[:32]}"'

@@ -1,0 +1,13 @@
+"""The addresses of OFREP, without a slash at their ends: its clients follow no redirect."""
+
+from __future__ import annotations
+
+from django.urls import path
+
+from featureflags.api.ofrep import FlagsView, FlagView
+
+urlpatterns = [
+    path("evaluate/flags", FlagsView.as_view(), name="ofrep-flags"),
+    # A key may hold a slash as a caller sends it: that is 404 like any other unknown key.
+    path("evaluate/flags/<path:key>", FlagView.as_view(), name="ofrep-flag"),
+]
