@@ -17,8 +17,7 @@ from config.settings.caches import embedded_caches, redis_caches
 from config.settings.databases import database
 from config.settings.environment import BASE_DIR, VAR_DIR, boolean, decimal, env, url, whole
 from config.settings.logs import logging
-from config.settings.rest import SPECTACULAR_SETTINGS as SPECTACULAR_SETTINGS
-from config.settings.rest import rest_framework
+from config.settings.rest import *
 from featureflags.celery import schedule
 
 DEBUG = False
@@ -35,6 +34,7 @@ INSTALLED_APPS = [
     "django.contrib.messages",
     "whitenoise.runserver_nostatic",
     "django.contrib.staticfiles",
+    "corsheaders",
     "csp",
     "cachalot",
     "axes",
@@ -53,6 +53,7 @@ MIDDLEWARE = [
     # Before whatever asks a server.
     "featureflags.core.deadlines.DeadlineMiddleware",
     "django.middleware.security.SecurityMiddleware",
+    "corsheaders.middleware.CorsMiddleware",
     "csp.middleware.CSPMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -158,7 +159,7 @@ AXES_DISABLE_ACCESS_LOG = True
 AXES_ENABLE_ADMIN = False
 AXES_VERBOSE = False
 AXES_USERNAME_CALLABLE = "config.logins.account"
-AXES_CLIENT_IP_CALLABLE = "config.client_address.client_address"
+AXES_CLIENT_IP_CALLABLE = "featureflags.core.client_address.client_address"
 AXES_CLIENT_STR_CALLABLE = "config.logins.who"
 AXES_LOCKOUT_CALLABLE = "config.logins.too_many"
 AXES_SENSITIVE_PARAMETERS = ["username", "email", "csrfmiddlewaretoken"]
@@ -223,6 +224,7 @@ FEATUREFLAGS = {
     "PAGE_REDIS_SECONDS": decimal("PAGE_REDIS_SECONDS", 0.25),
     "ADMIN_DATABASE_SECONDS": decimal("ADMIN_DATABASE_SECONDS", 15.0),
     # Calls of the API in a minute; 0: no limit.
+    "TRUSTED_PROXIES": TRUSTED_PROXIES,
     "THROTTLE_KEY": whole("THROTTLE_KEY", 60_000),
     "THROTTLE_USER": whole("THROTTLE_USER", 1_200),
     "THROTTLE_ADDRESS": whole("THROTTLE_ADDRESS", 6_000),
@@ -265,10 +267,6 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": crontab(hour="4", minute="5"),
     },
 }
-
-# --- REST --------------------------------------------------------------------------------------
-
-REST_FRAMEWORK = rest_framework(TRUSTED_PROXIES)
 
 # --- Language, time, files, log ----------------------------------------------------------------
 

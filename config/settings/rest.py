@@ -1,34 +1,39 @@
-"""The REST API of the site: its own views, its OpenAPI schema, and the page that shows it."""
+"""The REST API: its rules, its schema, and which pages of other origins may call it."""
 
 from __future__ import annotations
 
-from typing import Any
+from config.settings.environment import env
 
-
-def rest_framework(trusted_proxies: int) -> dict[str, Any]:
-    """Django's setting REST_FRAMEWORK, for the views of `users`; those of featureflags have their own."""
-    return {
-        "DEFAULT_AUTHENTICATION_CLASSES": [
-            "featureflags.api.authentication.ApiKeyAuthentication",
-            "users.api.authentication.SessionAuthentication",
-        ],
-        "NUM_PROXIES": trusted_proxies,
-        "DEFAULT_THROTTLE_CLASSES": ["featureflags.api.throttling.CallerThrottle"],
-        "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
-        # JSON alone: the browsable pages would ask the database once more to say that it is down.
-        "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
-        "DEFAULT_PARSER_CLASSES": ["users.api.parsers.JSONParser"],
-        "DEFAULT_PAGINATION_CLASS": "featureflags.api.pagination.Pages",
-        "DEFAULT_FILTER_BACKENDS": [
-            "django_filters.rest_framework.DjangoFilterBackend",
-            "rest_framework.filters.SearchFilter",
-            "users.api.filters.StableOrderingFilter",
-        ],
-        "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
-        "EXCEPTION_HANDLER": "featureflags.api.exceptions.exception_handler",
-        "TEST_REQUEST_DEFAULT_FORMAT": "json",
-    }
-
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": [
+        "featureflags.api.authentication.ApiKeyAuthentication",
+        "users.api.authentication.SessionAuthentication",
+    ],
+    "DEFAULT_THROTTLE_CLASSES": ["featureflags.api.throttling.CallerThrottle"],
+    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    # JSON alone: the browsable pages would ask the database once more to say that it is down.
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_PARSER_CLASSES": ["users.api.parsers.JSONParser"],
+    "DEFAULT_PAGINATION_CLASS": "featureflags.api.pagination.Pages",
+    "DEFAULT_FILTER_BACKENDS": [
+        "django_filters.rest_framework.DjangoFilterBackend",
+        "rest_framework.filters.SearchFilter",
+        "users.api.filters.StableOrderingFilter",
+    ],
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "EXCEPTION_HANDLER": "featureflags.api.exceptions.exception_handler",
+    "TEST_REQUEST_DEFAULT_FORMAT": "json",
+}
+# Browsers of these origins may call the API and OFREP with an API key; never with a session's cookie.
+CORS_ALLOWED_ORIGINS: list[str] = env.list("CORS_ALLOWED_ORIGINS", default=[])
+CORS_URLS_REGEX = r"^/(api|ofrep)/v1/"
+CORS_ALLOW_CREDENTIALS = False
+CORS_ALLOW_HEADERS = (
+    *("accept", "authorization", "content-type", "idempotency-key", "if-match", "if-none-match"),
+    "x-api-key",
+)
+CORS_EXPOSE_HEADERS = ("ETag", "Retry-After", "X-Request-ID")
+CORS_PREFLIGHT_MAX_AGE = 600
 
 SPECTACULAR_SETTINGS = {
     "TITLE": "Guidon",

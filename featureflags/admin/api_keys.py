@@ -26,15 +26,15 @@ else:
 
 LISTS: Final = {
     "kinds": (
-        gettext_lazy("kinds"),
+        gettext_lazy("Kinds"),
         gettext_lazy("Kinds of contexts that it may ask for, one in each line. Empty: all."),
     ),
     "flags": (
-        gettext_lazy("flags"),
+        gettext_lazy("Flags"),
         gettext_lazy("Keys of flags that it may ask for, one in each line. Empty: all."),
     ),
     "origins": (
-        gettext_lazy("origins"),
+        gettext_lazy("Origins"),
         gettext_lazy(
             "For a key in a browser: the origins of its pages, such as https://shop.example.com, one in"
             " each line. Empty: any caller."

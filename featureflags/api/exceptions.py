@@ -9,9 +9,10 @@ from __future__ import annotations
 import logging
 from typing import Any
 
-from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
+from django.core.exceptions import NON_FIELD_ERRORS, RequestDataTooBig, ValidationError
 from django.db import IntegrityError, InterfaceError, OperationalError
 from django.db.models import ProtectedError
+from django.http import UnreadablePostError
 from rest_framework import exceptions, status
 from rest_framework.fields import get_error_detail
 from rest_framework.response import Response
@@ -20,6 +21,7 @@ from rest_framework.views import exception_handler as rest_exception_handler
 
 from featureflags.core.outages import RETRY_AFTER
 from featureflags.models import StaleSegment
+from users.api.parsers import BodyTooLarge
 
 logger = logging.getLogger(__name__)
 
@@ -39,7 +41,16 @@ def exception_handler(error: Exception, context: dict[str, Any]) -> Response | N
             status=status.HTTP_503_SERVICE_UNAVAILABLE,
             headers={"Retry-After": RETRY_AFTER},
         )
-    return rest_exception_handler(_as_api_error(error), context)
+    return rest_exception_handler(_as_api_error(_of_the_body(error)), context)
+
+
+def _of_the_body(error: Exception) -> Exception:
+    """What Django raises while a body is read, as an error of the API."""
+    if isinstance(error, RequestDataTooBig):
+        return BodyTooLarge()
+    if isinstance(error, UnreadablePostError):
+        return exceptions.ParseError("The body ended too early.")
+    return error
 
 
 def _as_api_error(error: Exception) -> Exception:

@@ -18,10 +18,8 @@ from django.utils.cache import patch_vary_headers
 from django.utils.http import parse_etags
 from drf_spectacular.utils import extend_schema
 from rest_framework import exceptions
-from rest_framework.permissions import IsAuthenticated
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.views import APIView
 
 from featureflags.api.authentication import ApiKeyAuthentication, service_key
 from featureflags.api.flags import flags_for_browsers
@@ -33,25 +31,24 @@ from featureflags.api.ofrep_bodies import (
     evaluated,
     read_asked,
 )
+from featureflags.api.policy import ApiPolicy
+from featureflags.contexts.results import Degradation
 from featureflags.core.deadlines import Purpose
 from featureflags.core.types import JSONValue
 from featureflags.evaluation import Evaluation, InvalidAttribute, all_flags, variation_detail
 from featureflags.models import Scope, ServiceKey
-from users.api.parsers import JSONParser
 
 CODES: Final = {400: ErrorCode.PARSE_ERROR, 404: ErrorCode.FLAG_NOT_FOUND}
 """By the status of what REST framework refuses; every other is GENERAL."""
 
 
-class OfrepView(APIView):
+class OfrepView(ApiPolicy):
     """What both addresses share: the caller, and errors in OFREP's form."""
 
     purpose = Purpose.FLAG_CHECK
     needed_scope = Scope.EVALUATE
     context_kind = USER
     authentication_classes = [ApiKeyAuthentication]
-    permission_classes = [IsAuthenticated]
-    parser_classes = [JSONParser]
     http_method_names = ["post", "options"]
 
     def asked(self, request: Request) -> tuple[ServiceKey, Asked]:
@@ -115,7 +112,7 @@ class FlagsView(OfrepView):
         flags = [
             _one_of_all(found, is_public=is_public)
             for key, found in every.items()
-            if key in visible and caller.allows_flag(key)
+            if key in visible and caller.allows_flag(key) and _is_known(found)
         ]
         body: dict[str, JSONValue] = {"flags": flags, "metadata": asked.metadata()}
         etag = _etag(body)
@@ -137,9 +134,14 @@ def _one_of_all(found: Evaluation, *, is_public: bool) -> JSONValue:
     try:
         return evaluated(found, is_public=is_public)
     except Failure as failure:
-        if "launchdarkly_unavailable" in found.degraded:
+        if Degradation.LAUNCHDARKLY_UNAVAILABLE in found.degraded:
             raise
         return failure.body(found.flag)
+
+
+def _is_known(found: Evaluation) -> bool:
+    """False for a flag that is declared here and that LaunchDarkly does not have."""
+    return Degradation.FLAG_NOT_FOUND not in found.degraded
 
 
 def _etag(body: JSONValue) -> str:

@@ -7,11 +7,15 @@ from typing import Any, Final
 from django_filters.rest_framework import DjangoFilterBackend
 from drf_spectacular.openapi import AutoSchema
 from rest_framework.filters import SearchFilter
+from rest_framework.permissions import IsAuthenticated
 from rest_framework.renderers import JSONRenderer
 from rest_framework.views import APIView
 
+from featureflags.api.authentication import ApiKeyAuthentication
 from featureflags.api.exceptions import exception_handler
 from featureflags.api.pagination import Pages
+from featureflags.api.throttling import CallerThrottle
+from users.api.authentication import SessionAuthentication
 from users.api.filters import StableOrderingFilter
 from users.api.parsers import JSONParser
 
@@ -22,6 +26,10 @@ LIST_FILTERS: Final[list[Any]] = [DjangoFilterBackend, SearchFilter, StableOrder
 class ApiPolicy(APIView):
     """The first base of each view."""
 
+    # A key that is sent counts, whatever cookies come with it.
+    authentication_classes: Any = [ApiKeyAuthentication, SessionAuthentication]
+    permission_classes: Any = [IsAuthenticated]
+    throttle_classes: Any = [CallerThrottle]
     # JSON alone: the browsable pages would ask the database once more to say that it is down.
     renderer_classes = [JSONRenderer]
     parser_classes = [JSONParser]

@@ -10,18 +10,19 @@ is stored, of IPv6 the first 64 bits.
 
 from __future__ import annotations
 
-import ipaddress
 import math
 import threading
 import time
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final, cast
 
 from django.core.cache import cache
+from django.http import HttpRequest
 from django.utils.crypto import salted_hmac
 from rest_framework.request import Request
 from rest_framework.throttling import BaseThrottle
 
+from featureflags.core.client_address import client_address
 from featureflags.core.conf import app_settings
 from featureflags.core.fork_hooks import in_child
 from featureflags.models import ServiceKey
@@ -97,14 +98,9 @@ in_child(_new_lock)
 
 def address_name(request: Request) -> str:
     """A name for the caller's address that does not tell the address."""
-    text = BaseThrottle().get_ident(request) or ""
-    try:
-        address: Any = ipaddress.ip_address(text)
-    except ValueError:
-        address = text
-    if isinstance(address, ipaddress.IPv6Address):
-        address = ipaddress.IPv6Network((address, 64), strict=False).network_address
-    return f"address:{salted_hmac(SALT, str(address)).hexdigest()}"
+    # REST framework's request passes everything on to Django's.
+    address = client_address(cast("HttpRequest", request))
+    return f"address:{salted_hmac(SALT, address).hexdigest()}"
 
 
 def count_wrong_key(request: Request) -> int | None:

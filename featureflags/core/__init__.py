@@ -10,6 +10,7 @@ In: Django's settings. Out: values and functions that know nothing of segments, 
 from __future__ import annotations
 
 __all__ = [
+    "client_address",
     "conf",
     "database",
     "deadlines",

@@ -175,6 +175,8 @@ class FeatureFlagsSettings:
     page_redis_seconds: float = 0.25
     """The same for any other request; the admin's queries have `admin_database_seconds`."""
     admin_database_seconds: float = 15.0
+    trusted_proxies: int = 0
+    """How many proxies before the site write X-Forwarded-For. 0: the address is the connection's."""
     throttle_key: int = 60_000
     throttle_user: int = 1_200
     throttle_address: int = 6_000

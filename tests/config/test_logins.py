@@ -71,7 +71,7 @@ class TestLogins:
         for n in range(LIMIT):
             log_in(client, "wrong", HTTP_X_FORWARDED_FOR=f"198.51.100.{n}")
         assert log_in(client, PASSWORD, HTTP_X_FORWARDED_FOR="198.51.100.99") == 429
-        settings.TRUSTED_PROXIES = 1
+        settings.FEATUREFLAGS = {**settings.FEATUREFLAGS, "TRUSTED_PROXIES": 1}
         assert log_in(client, PASSWORD, HTTP_X_FORWARDED_FOR="1.1.1.1, 198.51.100.99") == 302
 
     def test_a_right_password_forgets_the_wrong_ones(self, client: Client) -> None:

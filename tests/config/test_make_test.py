@@ -13,6 +13,7 @@ import pytest
 
 from tests import run
 from tests.browser.chromium import MISSING, PATH_VARIABLE, REQUIRED_VARIABLE
+from tests.clients.node import REQUIRED as NODE_REQUIRED
 from tests.config.make import MAKE
 from tests.services.processes import ROOT, environment_with
 
@@ -154,7 +155,7 @@ def ci_run(folder: Path, *programs: str) -> tuple[int, dict[str, str], list[list
 
 
 def test_ci_keeps_nothing_of_the_environment_but_the_way_to_python(tmp_path: Path) -> None:
-    code, seen, calls = ci_run(tmp_path, "chromium")
+    code, seen, calls = ci_run(tmp_path, "chromium", "node", "npm")
     assert code == 3
     assert not {"FORCE_FLAG_X", "DATABASE_URL", "GUIDON_VAR_DIR"} & set(seen)
     [(program, target, venv)] = calls
@@ -164,14 +165,15 @@ def test_ci_keeps_nothing_of_the_environment_but_the_way_to_python(tmp_path: Pat
     assert not fresh.exists()
 
 
-def test_ci_installs_a_browser_and_fails_without_one(tmp_path: Path) -> None:
+def test_ci_installs_a_browser_and_node_and_fails_without_one(tmp_path: Path) -> None:
     (tmp_path / "id").write_text("#!/bin/sh\necho 0\n")
     (tmp_path / "id").chmod(0o755)
     _, seen, calls = ci_run(tmp_path, "apt-get")
     assert [call[:2] for call in calls[:2]] == [["apt-get", "update"], ["apt-get", "install"]]
-    assert "chromium" in calls[1]
+    assert {"chromium", "nodejs", "npm"} <= set(calls[1])
     assert calls[2][:2] == ["make", "test"]
     assert seen[REQUIRED_VARIABLE]
+    assert seen[NODE_REQUIRED]
 
 
 @pytest.mark.parametrize("is_required", [False, True])

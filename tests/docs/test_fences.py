@@ -157,6 +157,10 @@ class Reader:
         context.pop("_meta")
         assert_like(json.loads(fence.text), context)
 
+    def leave(self, fence: Fence) -> None:
+        """What another test runs."""
+        assert "guidon.example.com" in fence.text
+
     def compare_answer(self, fence: Fence) -> None:
         _, _, code = fence.title.partition(" ")
         assert self.shell.answer.status_code == int(code or 200), self.shell.answer.content
@@ -201,6 +205,11 @@ BY_TITLE: dict[tuple[str, str], Runner] = {
     ("json", r"\w+\.json"): Reader.write_json,
     ("json", r"context of .*"): Reader.compare_context,
     ("json", r"answer( \d+)?"): Reader.compare_answer,
+    # Clients in processes of their own: tests/clients/test_documented.py runs them.
+    ("python", r"client\.py"): Reader.leave,
+    ("js", r"(server|browser)\.mjs"): Reader.leave,
+    # No Go at hand.
+    ("go", r"main\.go"): Reader.leave,
 }
 """What runs a fence, by its language and a pattern for its title."""
 

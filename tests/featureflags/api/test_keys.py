@@ -298,6 +298,10 @@ class TestLimits:
         assert status("192.0.2.2") == 200
         # A header that anybody can write changes nothing.
         assert status("192.0.2.1", HTTP_X_FORWARDED_FOR="192.0.2.77") == 429
+        use(settings, TRUSTED_PROXIES=1)
+        # Behind a proxy: what it has seen, and not what the caller wrote before it.
+        assert status("192.0.2.1", HTTP_X_FORWARDED_FOR="192.0.2.1, 192.0.2.77") == 200
+        assert status("192.0.2.77", HTTP_X_FORWARDED_FOR="192.0.2.78, 192.0.2.1") == 429
         assert [status(f"2001:db8:0:1::{end}") for end in (1, 2, 3)] == [200, 200, 429]
 
     def test_wrong_keys_are_throttled_and_right_ones_are_not(self, settings: Any) -> None:

@@ -1,11 +1,12 @@
-"""Whose request it is, as far as an address tells: for the throttling of logins and tokens."""
+"""Whose request it is, as far as an address tells: for the throttling of logins and API keys."""
 
 from __future__ import annotations
 
 import ipaddress
 
-from django.conf import settings
 from django.http import HttpRequest
+
+from featureflags.core.conf import app_settings
 
 PREFIX_OF_ONE_CLIENT = 64
 """The bits of an IPv6 address that a provider gives to one customer (RFC 6177)."""
@@ -19,7 +20,7 @@ def client_address(request: HttpRequest) -> str:
     before them and is not used.
     """
     address = str(request.META.get("REMOTE_ADDR") or "")
-    count = settings.TRUSTED_PROXIES
+    count = app_settings().trusted_proxies
     if count:
         given = [each.strip() for each in request.headers.get("X-Forwarded-For", "").split(",")]
         address = given[-count] if len(given) >= count and given[-count] else address

@@ -1,0 +1,1 @@
+"""OFREP, asked by OpenFeature's own clients: Python, Node and a browser."""

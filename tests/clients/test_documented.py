@@ -1,0 +1,60 @@
+"""The clients that the documentation shows, as they are printed there."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from pytest_django.live_server_helper import LiveServer
+
+from tests.clients import node
+from tests.clients.flags import flags
+from tests.conftest import FlagFile
+from tests.docs.fences import PAGES, fences_of
+from tests.factories import UserFactory, token_for
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+(PAGE,) = (page for page in PAGES if page.name == "openfeature.md")
+
+
+@pytest.fixture
+def shown(live_server: LiveServer, flag_file: FlagFile) -> dict[str, str]:
+    """The clients by their titles, for this server, a key and an employee."""
+    flag_file(*flags())
+    user = UserFactory.create(employee=True)
+    replaced = {
+        "https://guidon.example.com": live_server.url,
+        "gdn_…": token_for(),
+        "USER_KEY": str(user.pk),
+    }
+    found = {fence.title: fence.text for fence in fences_of(PAGE)}
+    for old, new in replaced.items():
+        found = {title: text.replace(old, new) for title, text in found.items()}
+    return found
+
+
+def test_python(shown: dict[str, str], tmp_path: Path) -> None:
+    program = tmp_path / "client.py"
+    program.write_text(shown["client.py"])
+    ended = subprocess.run(
+        [sys.executable, str(program)],
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env={"PATH": os.environ["PATH"]},
+    )
+    assert ended.stdout.strip() == "True", ended.stderr
+
+
+def test_node_and_the_browser_s_bundle(shown: dict[str, str], tmp_path: Path) -> None:
+    node.require_node()
+    folder = node.install(tmp_path)
+    (folder / "server.mjs").write_text(shown["server.mjs"])
+    assert node.run(["node", "server.mjs"], folder).strip() == "true"
+    (folder / "web.mjs").write_text(shown["browser.mjs"])
+    assert "OFREPWebProvider" in node.bundle(folder, form="esm")
