@@ -142,8 +142,6 @@ AUTH_PASSWORD_VALIDATORS = [
         "NumericPasswordValidator",
     )
 ]
-# How many proxies of ours are in front: that many entries of X-Forwarded-For are believed.
-TRUSTED_PROXIES = env.int("TRUSTED_PROXIES", default=0)
 # Wrong passwords for one account from one address, until both are locked for each other.
 LOGIN_FAILURES = env.int("LOGIN_FAILURES", default=10)
 LOGIN_LOCK_MINUTES = env.int("LOGIN_LOCK_MINUTES", default=15)
@@ -224,7 +222,7 @@ FEATUREFLAGS = {
     "PAGE_REDIS_SECONDS": decimal("PAGE_REDIS_SECONDS", 0.25),
     "ADMIN_DATABASE_SECONDS": decimal("ADMIN_DATABASE_SECONDS", 15.0),
     # Calls of the API in a minute; 0: no limit.
-    "TRUSTED_PROXIES": TRUSTED_PROXIES,
+    "TRUSTED_PROXIES": whole("TRUSTED_PROXIES", 0),
     "THROTTLE_KEY": whole("THROTTLE_KEY", 60_000),
     "THROTTLE_USER": whole("THROTTLE_USER", 1_200),
     "THROTTLE_ADDRESS": whole("THROTTLE_ADDRESS", 6_000),
