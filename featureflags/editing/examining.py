@@ -76,7 +76,7 @@ class Examination:
     change: Change
     impact: Impact
     uses: tuple[FlagUse, ...] = ()
-    """Not looked up, and empty, for a change that moves nobody, such as another name."""
+    """Empty for a change that moves nobody, such as another name, unless `examine` was asked for them."""
     flags_known: bool = True
     """False: LaunchDarkly has not sent any flags, so that their use of the segment is unknown."""
     reasons: tuple[Reason, ...] = ()
@@ -110,17 +110,22 @@ class Examination:
 
 
 def examine(
-    change: Change, *, impact: Impact | None = None, seconds: float | None = None
+    change: Change,
+    *,
+    impact: Impact | None = None,
+    seconds: float | None = None,
+    with_flags: bool = False,
 ) -> Examination:
     """What this change would do.
 
     `impact`: who enters and leaves, if the caller has counted already. Else counting takes `seconds` at
     most (default: the setting `IMPACT_SECONDS`); past that the numbers are lower bounds.
+    `with_flags`: look up the flags that use the segment also for a change that moves nobody.
     """
     if impact is None:
         seconds = app_settings().impact_seconds if seconds is None else seconds
         impact = impact_of_change(change, seconds=seconds)
-    if not (change.moves_users or change.disappears):
+    if not (with_flags or change.moves_users or change.disappears):
         return Examination(change=change, impact=impact)
     found = flag_uses(change.key)
     uses = tuple(found or ())

@@ -156,7 +156,7 @@ def restore_change(request: HttpRequest, change: int, *, site: AdminSite) -> Htt
     if planned.change.is_nothing:
         messages.info(request, _("There is nothing to restore: the segment is the same now."))
         return HttpResponseRedirect(address)
-    examined = examine(planned.change)
+    examined = examine(planned.change, with_flags=True)
     if request.method == "POST" and is_confirmed_here(request, [examined]):
         return _restore(request, planned, examined)
     stored = Segment.objects.filter(key=entry.segment_key).first()

@@ -158,6 +158,7 @@ class TestFlags:
         with CaptureQueriesContext(connection) as captured:
             found = change(segment, name="Other")
         assert (found.uses, found.reasons, len(captured)) == ((), (), 1)  # the stored row
+        assert examine(found.change, with_flags=True).live_flags == ("checkout",)
 
     def test_the_flags_are_unknown_without_launchdarkly(
         self, segment: Segment, settings: Settings
