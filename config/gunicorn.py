@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import os
 import select
+import tempfile
 import threading
 import time
 from pathlib import Path
 from typing import Any, Final
+
+from prometheus_client.multiprocess import mark_process_dead
 
 bind = os.environ.get("BIND") or "0.0.0.0:8000"
 workers = int(os.environ.get("WEB_CONCURRENCY") or 3)
@@ -25,6 +28,11 @@ accesslog = "-"
 worker_tmp_dir = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108 - its heartbeats
 # It lies in the home folder, which is read-only in the container, and nobody uses it.
 control_socket_disable = True
+
+# All workers write their figures here, and whichever is asked for /metrics answers for all. Set before
+# the application is imported.
+if not os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
+    os.environ["PROMETHEUS_MULTIPROC_DIR"] = tempfile.mkdtemp(prefix="guidon-metrics-")
 
 READY_SECONDS: Final = 60.0
 """New workers that are not ready by then are as they are: the old ones end."""
@@ -46,6 +54,11 @@ def post_worker_init(_worker: Any) -> None:
     """In a worker that has loaded the application."""
     if _ready is not None:
         os.write(_ready[1], b"1")
+
+
+def child_exit(_server: Any, worker: Any) -> None:
+    """In the master: what the worker counted stays, what it was ends with it."""
+    mark_process_dead(worker.pid)  # type: ignore[no-untyped-call]  # of prometheus_client
 
 
 def _end_the_old(server: Any, wanted: int, pipe: int) -> None:

@@ -25,11 +25,11 @@ from django.utils.translation import gettext_lazy as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods
 
-from featureflags.core.deadlines import Purpose
-
 PASSED: Final = "second_factor"
 """In the session: the key of the user who gave a code."""
 FORBIDDEN: Final = 403
+FLAG_CHECK: Final = "flag_check"
+"""The purpose of a view that answers flags."""
 DIGITS: Final = 6
 SIZE_OF_MODULE: Final = 5
 """Pixels of one square of the QR code."""
@@ -69,7 +69,7 @@ class SecondFactorMiddleware(MiddlewareMixin):
 
 def answers_flags(view_class: type) -> bool:
     """Whether an API view only answers flags: a session needs no code for its own."""
-    return getattr(view_class, "purpose", None) is Purpose.FLAG_CHECK
+    return getattr(view_class, "purpose", None) == FLAG_CHECK
 
 
 def is_wanted(request: HttpRequest) -> bool:

@@ -11,6 +11,7 @@ from django.http.response import HttpResponseBase
 from django.utils.decorators import sync_and_async_middleware
 
 from featureflags.cache.unit_of_work import unit_of_work
+from featureflags.core.timings import publish_if_due
 from featureflags.evaluation import previews, visitors
 from featureflags.evaluation.previews import Look
 
@@ -51,6 +52,7 @@ def _finish(
     request: HttpRequest, response: HttpResponseBase, look: Look | None
 ) -> HttpResponseBase:
     visitors.finish(request, response)
+    publish_if_due()
     if look is not None:
         previews.finish(request, response, look)
     return response

@@ -6,7 +6,6 @@ and Celery tasks that run in the calling process.
 
 from __future__ import annotations
 
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,8 @@ from csp.constants import NONE, SELF
 from config.settings.caches import embedded_caches, redis_caches
 from config.settings.databases import database
 from config.settings.environment import BASE_DIR, VAR_DIR, boolean, decimal, env, url, whole
+from config.settings.logins import *
+from config.settings.logins import STAFF_TOTP
 from config.settings.logs import logging
 from config.settings.rest import *
 from featureflags.celery import schedule
@@ -142,35 +143,10 @@ AUTH_PASSWORD_VALIDATORS = [
         "NumericPasswordValidator",
     )
 ]
-# Wrong passwords for one account from one address, until both are locked for each other.
-LOGIN_FAILURES = env.int("LOGIN_FAILURES", default=10)
-LOGIN_LOCK_MINUTES = env.int("LOGIN_LOCK_MINUTES", default=15)
-AXES_FAILURE_LIMIT = LOGIN_FAILURES
-AXES_COOLOFF_TIME = timedelta(minutes=LOGIN_LOCK_MINUTES)
-# Counted in the database, which a login asks anyway: no state of the cache lets anybody guess on.
-AXES_HANDLER = "axes.handlers.database.AxesDatabaseHandler"
-AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
-# What is tried while locked is not written: the lock ends, and nobody fills the table.
-AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
-AXES_RESET_ON_SUCCESS = True
-AXES_DISABLE_ACCESS_LOG = True
-AXES_ENABLE_ADMIN = False
-AXES_VERBOSE = False
-AXES_USERNAME_CALLABLE = "config.logins.account"
-AXES_CLIENT_IP_CALLABLE = "featureflags.core.client_address.client_address"
-AXES_CLIENT_STR_CALLABLE = "config.logins.who"
-AXES_LOCKOUT_CALLABLE = "config.logins.too_many"
-AXES_SENSITIVE_PARAMETERS = ["username", "email", "csrfmiddlewaretoken"]
-
-# A second factor for staff: codes of an app on their phone.
-STAFF_TOTP = env.bool("STAFF_TOTP", default=False)
 if STAFF_TOTP:
     INSTALLED_APPS.insert(-1, "django_otp")
     INSTALLED_APPS.insert(-1, "django_otp.plugins.otp_totp")
     MIDDLEWARE.append("config.second_factor.SecondFactorMiddleware")
-OTP_TOTP_ISSUER = "Guidon"
-OTP_ADMIN_HIDE_SENSITIVE_DATA = True
-
 LOGIN_URL = "login"
 LOGIN_REDIRECT_URL = "home"
 LOGOUT_REDIRECT_URL = "home"

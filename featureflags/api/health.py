@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import secrets
 import uuid
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
 from django.core.cache import caches
 from django.db import DatabaseError, connection
@@ -22,14 +22,22 @@ from featureflags.cache.compiled_rules import last_ruleset
 from featureflags.capture.installation import problems
 from featureflags.core.conf import app_settings
 from featureflags.core.deadlines import for_flag_checks
-from featureflags.core.monitoring import counts, report
-from featureflags.core.outages import servers
+from featureflags.core.extras import how_to_install
+from featureflags.core.monitoring import report
 from featureflags.launchdarkly.status import (
     ConnectionStatus,
     State,
     connection_status,
-    seconds_since,
 )
+
+try:
+    from featureflags.metrics import page as metrics_page
+except ModuleNotFoundError as error:
+    if error.name != "prometheus_client":
+        raise
+    HAS_METRICS = False  # a project without the extra
+else:
+    HAS_METRICS = True
 
 logger = logging.getLogger(__name__)
 
@@ -84,14 +92,17 @@ def ready(_request: HttpRequest) -> JsonResponse:
     return JsonResponse(body, status=200 if can_answer else 503)
 
 
+@for_flag_checks
 @never_cache
 @require_safe
 def metrics(request: HttpRequest) -> HttpResponse:
-    """Prometheus' text format, of this process. For staff, or a bearer of `METRICS_TOKEN`."""
+    """Prometheus' text format. For staff, or a bearer of `METRICS_TOKEN`."""
     if not _may_read(request):
         return HttpResponse("Forbidden\n", status=403, content_type="text/plain")
-    text = "\n".join(_lines(connection_status())) + "\n"
-    return HttpResponse(text, content_type=PROMETHEUS)
+    if not HAS_METRICS:
+        text = f"Metrics need a package more: {how_to_install('metrics')}\n"
+        return HttpResponse(text, status=501, content_type="text/plain")
+    return HttpResponse(metrics_page(), content_type=PROMETHEUS)
 
 
 def _may_read(request: HttpRequest) -> bool:
@@ -140,63 +151,3 @@ def _launchdarkly_problem(status: ConnectionStatus) -> str | None:
     if status.state in {State.VALID, State.OFF}:
         return None
     return status.state.value
-
-
-def _lines(status: ConnectionStatus) -> Iterable[str]:
-    yield from _family("guidon_events_total", "counter", "What went wrong, by name.")
-    for name, count in sorted(counts().items()):
-        yield f'guidon_events_total{{name="{_escaped(name)}"}} {count}'
-    yield from _server_lines()
-    yield from _family("guidon_launchdarkly_state", "gauge", "1 for the state in force.")
-    for state in State:
-        labels = f'source="{status.source.value}",state="{state.value}"'
-        yield f"guidon_launchdarkly_state{{{labels}}} {int(state is status.state)}"
-    if status.error is not None:
-        yield from _family(
-            "guidon_launchdarkly_error", "gauge", "1 for the last error, over or not."
-        )
-        http_status = status.error.http_status or ""
-        labels = f'kind="{_escaped(status.error.kind)}",http_status="{http_status}"'
-        yield f"guidon_launchdarkly_error{{{labels}}} 1"
-    gauges: dict[str, tuple[str, float | None]] = {
-        "state_seconds": ("Seconds since the state changed.", seconds_since(status.since)),
-        "change_age_seconds": (
-            "Seconds since flags last changed.",
-            seconds_since(status.changed_at),
-        ),
-        "flags": ("Flags held.", status.flags),
-        "segments": ("LaunchDarkly's own segments held.", status.segments),
-        "malformed": ("Flags and segments that cannot be parsed.", len(status.malformed)),
-        "spare": ("1 while an earlier process's flags are served.", int(status.is_spare)),
-    }
-    for name, (meaning, value) in gauges.items():
-        if value is not None:
-            yield from _family(f"guidon_launchdarkly_{name}", "gauge", meaning)
-            yield f"guidon_launchdarkly_{name} {value:g}"
-
-
-def _server_lines() -> Iterable[str]:
-    """Outages of PostgreSQL and Redis, as this process met them."""
-    totals = {server.name.lower(): server.totals() for server in servers()}
-    yield from _family("guidon_server_silent", "gauge", "1 while nobody waits for the server.")
-    for name, total in totals.items():
-        yield f'guidon_server_silent{{server="{name}"}} {int(total.is_silent)}'
-    yield from _family("guidon_server_outage_seconds_total", "counter", "The length of outages.")
-    for name, total in totals.items():
-        yield f'guidon_server_outage_seconds_total{{server="{name}"}} {total.seconds:g}'
-    yield from _family(
-        "guidon_server_failures_total", "counter", "Calls without an answer, by why."
-    )
-    for name, total in totals.items():
-        for why in ("missed", "failed", "refused"):
-            labels = f'server="{name}",why="{why}"'
-            yield f"guidon_server_failures_total{{{labels}}} {getattr(total, why)}"
-
-
-def _family(name: str, kind: str, meaning: str) -> Iterable[str]:
-    yield f"# HELP {name} {meaning}"
-    yield f"# TYPE {name} {kind}"
-
-
-def _escaped(label: str) -> str:
-    return label.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")

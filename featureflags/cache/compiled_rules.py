@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from time import perf_counter
 
 import msgspec
 from django.core.cache import caches
@@ -20,6 +21,7 @@ from featureflags.cache import protocol
 from featureflags.cache.snapshot_store import CacheRead
 from featureflags.capture.own_writes import is_writing
 from featureflags.contexts.results import Degradation
+from featureflags.core import timings
 from featureflags.core.conf import app_settings
 from featureflags.core.database import primary
 from featureflags.core.fork_hooks import in_child
@@ -183,8 +185,10 @@ def _read_all(before: str) -> tuple[str, list[SegmentRow]]:
 
 
 def _compile(version: str, rows: list[SegmentRow], before: LoadedRuleset | None) -> LoadedRuleset:
+    began = perf_counter()
     definitions = [_definition(row) for row in rows]
     ruleset = Ruleset(definitions, previous=before.ruleset if before is not None else None)
+    timings.compilations.append(perf_counter() - began)
     for key, problems in ruleset.problems.items():
         for problem in problems:
             report(logger, f"segment_broken:{key}", "Segment %s is broken: %s", key, problem)

@@ -56,6 +56,8 @@ class DailyCounts:
         self.pending: dict[str, int] = {}
         """Always the same dict: a hot path may keep it and add to a name that is in it. A new name
         comes in by `count`."""
+        self._merged: Counter[str] = Counter()
+        """Those that the cache has."""
 
     def count(self, name: str, times: int = 1) -> None:
         if name in self.pending or len(self.pending) < MAX_NAMES:
@@ -71,6 +73,7 @@ class DailyCounts:
             return True
         try:
             if merge_into(caches[app_settings().cache], self.entry_name(today()), counts):
+                self._merged.update(counts)
                 return True
         except Exception as error:  # noqa: BLE001 - each backend raises errors of its own
             name = type(error).__name__
@@ -78,6 +81,10 @@ class DailyCounts:
         for name, times in counts.items():
             self.count(name, times)
         return False
+
+    def totals(self) -> Counter[str]:
+        """All counts of this process; while it merges, some are missing."""
+        return self._merged + Counter(dict(self.pending))
 
     def read(self, days: int = KEPT_DAYS) -> dict[datetime.date, dict[str, int]] | None:
         """What all processes have merged, by day, of so many days with today. None: it failed."""
@@ -92,10 +99,16 @@ class DailyCounts:
             return None
         return {names[name]: counts_in(value) for name, value in found.items()}
 
+    def forget(self) -> None:
+        self.pending.clear()
+        self._merged.clear()
+
     def entry_name(self, day: datetime.date) -> str:
         return f"{self.prefix}:{day.isoformat()}"
 
 
+degraded_by_flag: Counter[str] = Counter()
+"""Evaluations of a known flag in this process whose answer is not certain."""
 flag_usage = DailyCounts("flag-usage")
 flag_answers = DailyCounts("flag-answers")
 due_at = [time.monotonic() + FLUSH_SECONDS]
@@ -141,7 +154,9 @@ def count_found(sources: Iterable[ContextSource]) -> None:
         flag_answers.count(FOUND_NAMES[source], times)
 
 
-def count_degraded(reasons: Iterable[Degradation]) -> None:
+def count_degraded(flag: str, reasons: Iterable[Degradation]) -> None:
+    if flag in degraded_by_flag or len(degraded_by_flag) < MAX_NAMES:
+        degraded_by_flag[flag] += 1
     for reason in reasons:
         flag_answers.count(f"{DEGRADED}{reason.value}")
 
@@ -195,8 +210,9 @@ def flush() -> bool:
 
 def forget() -> None:
     """Start again from nothing; after a fork, and for tests."""
-    flag_usage.pending.clear()
-    flag_answers.pending.clear()
+    degraded_by_flag.clear()
+    for counted in (flag_usage, flag_answers):
+        counted.forget()
     due_at[0] = time.monotonic() + FLUSH_SECONDS
 
 

@@ -23,6 +23,7 @@ from featureflags.capture.own_writes import Written
 from featureflags.capture.statements import RULES
 from featureflags.capture.without_triggers import touched
 from featureflags.core.database import primary
+from featureflags.core.monitoring import count
 from featureflags.models import OutboxEvent
 
 __all__ = ["notify", "raise_epoch", "rules_touched", "touched"]
@@ -56,6 +57,7 @@ def _committed(_using: str, written: Written) -> None:
         forget_recent()
         rows.append(OutboxRow(id=None, kind=RULES, keys=None))
     if rows or written.rows:
+        count("invalidated:own_write", sum(len(row.keys or ()) or 1 for row in rows))
         protocol.notify(rows, written.rows)
     for row_id in written.unread:
         # One at a time: each may hold thousands of keys.

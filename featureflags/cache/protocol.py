@@ -37,7 +37,7 @@ from featureflags.cache.snapshot_store import CacheRead, with_state
 from featureflags.capture.own_writes import is_writing, unsettled
 from featureflags.capture.statements import RULES
 from featureflags.core.database import in_transaction, primary
-from featureflags.core.monitoring import report
+from featureflags.core.monitoring import count, report
 from featureflags.models import OutboxEvent
 from featureflags.models.versions import RulesetVersion
 from users.snapshots import UserSnapshot
@@ -123,6 +123,7 @@ def notify_pending(seconds: float = math.inf) -> bool:
     """
     waiting, last, ends = delete_delivered(), 0, time.monotonic() + seconds
     while rows := outbox.pending(last, waiting):
+        count("invalidated:outbox", sum(len(row.keys or ()) or 1 for row in rows))
         if not notify(rows) or time.monotonic() > ends:
             return False
         last = rows[-1].id or 0

@@ -25,6 +25,7 @@ __all__ = [
     "settings_check",
     "signals",
     "timetable",
+    "timings",
     "types",
     "uncached",
 ]

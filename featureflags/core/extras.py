@@ -13,6 +13,7 @@ EXTRAS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
         "celery": ("celery",),
         "api": ("rest_framework", "django_filters", "drf_spectacular"),
         "cachalot": ("cachalot",),
+        "metrics": ("prometheus_client",),
         "sync": ("httpx", "stamina"),
     }
 )

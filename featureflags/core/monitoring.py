@@ -47,6 +47,14 @@ def report(logger: logging.Logger, name: str, message: str, *args: object) -> No
         logger.warning(message, *args)
 
 
+def count(name: str, times: int = 1) -> None:
+    """Count what is no failure; `name` as for `report`."""
+    with _lock:
+        if name not in _counts:
+            name = _bounded(name)
+        _counts[name] += times
+
+
 def _bounded(name: str) -> str:
     """A new name, or its kind's `other` if the kind has as many as it may. Holds the lock."""
     kind, colon, _subject = name.partition(":")

@@ -132,7 +132,7 @@ def _noted(evaluation: Evaluation) -> Evaluation:
     if reasons and not is_looking():
         is_known = Degradation.FLAG_NOT_FOUND not in reasons or evaluation.flag in declared_flags()
         if is_known:
-            count_degraded(reasons)
+            count_degraded(evaluation.flag, reasons)
     return evaluation
 
 

@@ -16,6 +16,7 @@ import logging
 import re
 import uuid
 from collections.abc import Iterable
+from time import perf_counter
 
 import msgspec
 from django.db import DatabaseError
@@ -34,6 +35,7 @@ from featureflags.contexts.building import (
     with_anonymous_key,
 )
 from featureflags.contexts.results import ContextSource, Degradation
+from featureflags.core import timings
 from featureflags.core.monitoring import report
 from featureflags.evaluation.arguments import Subject, canonical_key
 from featureflags.evaluation.subjects import identify
@@ -105,6 +107,7 @@ def keys_to_read(found: Unresolved) -> list[str] | None:
 
 def make(found: Unresolved, read: CacheRead | None = None) -> UserContext:
     """The context, which the unit keeps. `read`: what the cache holds of `keys_to_read`."""
+    began = perf_counter()
     user, visitor, unit = found.user, found.visitor, found.unit
     if unit is not None and unit.request is not None:
         note_own_user(user)
@@ -128,6 +131,7 @@ def make(found: Unresolved, read: CacheRead | None = None) -> UserContext:
         context = with_anonymous_key(context, visitor)
     if unit is not None:
         unit.keep(user, visitor, context)
+    timings.contexts.append((context.source, perf_counter() - began))
     return context
 
 

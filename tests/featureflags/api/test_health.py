@@ -12,6 +12,7 @@ from django.db import OperationalError, connection
 from django.test import Client
 from pytest_django.fixtures import Settings
 
+from featureflags.api import health
 from featureflags.cache.compiled_rules import current_ruleset
 from featureflags.core import monitoring
 from featureflags.launchdarkly.client import current_clients
@@ -24,7 +25,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 logger = logging.getLogger(__name__)
 
-VALID = 'guidon_launchdarkly_state{source="file",state="valid"} 1'
+VALID = 'guidon_launchdarkly_state{source="file",state="valid"} 1.0'
 
 
 def use(settings: Settings, **given: Any) -> None:
@@ -156,6 +157,15 @@ class TestMetrics:
         for wrong in ("Bearer wrong", "Bearer ", "right", "Basic right", "Bearer rïght"):
             assert asked_with(wrong) == 403
 
+    def test_without_the_package(
+        self, client: Client, settings: Settings, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        use(settings, METRICS_TOKEN="right")
+        monkeypatch.setattr(health, "HAS_METRICS", False)
+        answer = client.get("/metrics", headers={"Authorization": "Bearer right"})
+        assert answer.status_code == 501
+        assert 'pip install "guidon[metrics]"' in answer.content.decode()
+
     def test_what_the_body_contains(
         self, client: Client, flag_file: FlagFile, settings: Settings
     ) -> None:
@@ -167,9 +177,9 @@ class TestMetrics:
         answer = client.get("/metrics", headers={"Authorization": "Bearer right"})
         assert answer.headers["Content-Type"].startswith("text/plain; version=0.0.4")
         lines = answer.content.decode().splitlines()
-        assert 'guidon_events_total{name="odd\\"name\\\\"} 2' in lines
+        assert 'guidon_events_total{name="odd\\"name\\\\"} 2.0' in lines
         assert VALID in lines
-        assert "guidon_launchdarkly_flags 1" in lines
+        assert "guidon_launchdarkly_flags 1.0" in lines
         assert any(line.startswith("guidon_launchdarkly_change_age_seconds ") for line in lines)
         for line in lines:
             assert line.startswith("# ") or len(line.rsplit(" ", 1)) == 2
@@ -180,7 +190,7 @@ class TestMetrics:
         wrong = {"SDK_KEY": "sdk-wrong", "SEND_EVENTS": False, "START_WAIT": 0.5}
         use(settings, METRICS_TOKEN="right", **wrong)
         client.get("/readyz")
-        line = 'guidon_launchdarkly_error{kind="error_response",http_status="401"} 1'
+        line = 'guidon_launchdarkly_error{http_status="401",kind="error_response"} 1.0'
 
         def metrics() -> list[str]:
             answer = client.get("/metrics", headers={"Authorization": "Bearer right"})

@@ -88,10 +88,10 @@ def test_looking_is_not_counted(flag_file: FlagFile) -> None:
 def test_what_the_cache_does_not_take_is_kept(flag_file: FlagFile) -> None:
     flag_file()
     with override_settings(CACHES=redis_caches(f"redis://127.0.0.1:{free_port()}/0")):
-        counters.count_degraded([Degradation.USER_STALE])
+        counters.count_degraded("beta", [Degradation.USER_STALE])
         assert not counters.flush()
         assert counters.read_answers(1).failed
-    counters.count_degraded([Degradation.USER_STALE])
+    counters.count_degraded("beta", [Degradation.USER_STALE])
     assert counted().degraded == {Degradation.USER_STALE: 2}
 
 
