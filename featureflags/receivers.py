@@ -16,8 +16,8 @@ from django.utils.module_loading import import_string
 from featureflags.audience import forget_segment
 from featureflags.cache import invalidation, read_through
 from featureflags.core.conf import app_settings
-from featureflags.core.publishing import publish
-from featureflags.core.signals import changeset_closing, ruleset_raised
+from featureflags.core.publishing import has_broker, publish
+from featureflags.core.signals import changeset_closing, epoch_begun, ruleset_raised
 from featureflags.core.uncached import fresh_rows
 from featureflags.editing.history import record
 from featureflags.models import HistoryEntry, HistoryMember, Segment, SegmentMember
@@ -44,6 +44,16 @@ def keep_the_user_who_was_seen(key: str, **_kwargs: Any) -> None:
     Without it an outage of the database before their next check would leave only their key.
     """
     read_through.refill(key)
+
+
+@receiver(epoch_begun)
+def warm_the_active_users(**_kwargs: Any) -> None:
+    """Every user is cold: have workers fill the cache again, so that requests need not.
+
+    Joins a warm-up that is under way. Without a broker the requests fill it, and the nightly warm-up.
+    """
+    if has_broker():
+        transaction.on_commit(partial(publish, _task("warm_contexts")), robust=True)
 
 
 @receiver(changeset_closing)

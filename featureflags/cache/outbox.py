@@ -22,6 +22,7 @@ from django.db.models import Exists
 
 from featureflags.cache.entries import USER
 from featureflags.core.database import IsCurrent, primary
+from featureflags.core.signals import epoch_begun
 from featureflags.core.uncached import fresh_rows
 from featureflags.models import OutboxEvent
 from featureflags.models.versions import RulesetVersion
@@ -87,7 +88,10 @@ def adopt(seen: InForce, identity: str) -> int | None:
     row = RulesetVersion.objects.using(primary(RulesetVersion)).filter(
         pk=1, identity=seen.identity, epoch=seen.epoch
     )
-    return epoch if row.update(epoch=epoch, identity=identity) else None
+    if not row.update(epoch=epoch, identity=identity):
+        return None
+    epoch_begun.send_robust(sender=None)
+    return epoch
 
 
 def raise_epoch() -> None:
@@ -97,6 +101,7 @@ def raise_epoch() -> None:
         seen = in_force().epoch
         row = RulesetVersion.objects.using(using).filter(pk=1, epoch=seen)
         if row.update(epoch=_next(seen)):
+            epoch_begun.send_robust(sender=None)
             return
         # Another process was faster, or the table was emptied.
         RulesetVersion.objects.using(using).get_or_create(pk=1)

@@ -153,7 +153,9 @@ def report_database(error: DatabaseError) -> None:
     report(logger, "database_unavailable", "The database failed under a flag check: %s", name)
 
 
-def _renewed(found: CacheRead) -> CacheRead:
+def _renewed(found: CacheRead, *, again: bool = True) -> CacheRead:
+    """With the version of the database. `again`: begin once more if another process has just begun an
+    epoch: its own renewal is nearly through."""
     leased = None if found.failed else snapshot_store.lease_version()
     if leased is None:
         return _from_database(with_state(found, failed=True))
@@ -163,6 +165,8 @@ def _renewed(found: CacheRead) -> CacheRead:
     try:
         state = outbox.in_force()
         epoch = _epoch_for(state, identity)
+        if epoch is None and again and _may_adopt(state):
+            return _renewed(found, again=False)
         if epoch is None or (state.has_pending and not _has_notified(epoch)):
             return with_state(found, version=state.version, failed=True)
     except DatabaseError as error:
@@ -185,8 +189,12 @@ def _epoch_for(state: InForce, identity: str) -> int | None:
         return None
     if state.identity == identity:
         return state.epoch
-    # The row would stay locked until the end of a transaction.
-    return None if in_transaction(primary(RulesetVersion)) else outbox.adopt(state, identity)
+    return outbox.adopt(state, identity) if _may_adopt(state) else None
+
+
+def _may_adopt(state: InForce) -> bool:
+    # In a transaction the row would stay locked until its end.
+    return state.is_current and not in_transaction(primary(RulesetVersion))
 
 
 def _has_notified(epoch: int) -> bool:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from django.db import DatabaseError
 
 from featureflags.cache import protocol
+from featureflags.cache.gathered_reads import GatheredReads
 from featureflags.cache.single_flight import SingleFlight
 from featureflags.cache.snapshot_store import CacheRead
 from featureflags.contexts.results import ContextSource
@@ -23,19 +24,30 @@ class Found:
 
     snapshots: Mapping[str, UserSnapshot]
     source: ContextSource
+    is_current: bool = True
+    """Whether other threads may use them: not the rows of an older snapshot."""
 
 
-_flights: SingleFlight[Found | None] = SingleFlight()
+_flights: SingleFlight[Found | None] = SingleFlight(lambda found: found is None or found.is_current)
+
+
+def _rows(keys: list[str]) -> tuple[Mapping[str, UserSnapshot], bool]:
+    return snapshots_and(keys, IsCurrent(), using=primary(User))
+
+
+_gathered: GatheredReads[UserSnapshot] = GatheredReads(_rows)
 
 
 def read_rows(keys: list[str], read: CacheRead) -> Found | None:
     """The rows of these users, and into the cache; None if the database failed.
 
-    Threads that ask for one cold user at once ask the database once.
+    Threads that ask for one cold user at once ask the database once; those that ask for several cold
+    users at once share a query; see `GatheredReads`.
     """
     if len(keys) > 1 or in_transaction(primary(User)):
         # A transaction sees its own writes, which are for nobody else.
         return read_and_fill(keys, read)
+    key = keys[0]
 
     def fly(is_late: bool) -> Found | None:
         now = read
@@ -44,9 +56,9 @@ def read_rows(keys: list[str], read: CacheRead) -> Found | None:
             now = protocol.read(keys)
             if now.fresh:
                 return Found(snapshots=now.fresh, source=ContextSource.CACHE)
-        return read_and_fill(keys, now)
+        return _filled(now, lambda: _read_one(key))
 
-    return _flights.fly(keys[0], fly, since=read.began)
+    return _flights.fly(key, fly, since=read.began)
 
 
 def read_and_fill(keys: list[str], read: CacheRead) -> Found | None:
@@ -54,15 +66,26 @@ def read_and_fill(keys: list[str], read: CacheRead) -> Found | None:
 
     One query.
     """
+    return _filled(read, lambda: _rows(keys))
+
+
+def _read_one(key: str) -> tuple[Mapping[str, UserSnapshot], bool]:
+    snapshot, is_current = _gathered.read(key)
+    return ({} if snapshot is None else {key: snapshot}), is_current
+
+
+def _filled(
+    read: CacheRead, query: Callable[[], tuple[Mapping[str, UserSnapshot], bool]]
+) -> Found | None:
     if read.database_failed:
         return None
     try:
-        snapshots, is_current = snapshots_and(keys, IsCurrent(), using=primary(User))
+        snapshots, is_current = query()
     except DatabaseError as error:
         protocol.report_database(error)
         return None
     protocol.fill(read, snapshots.values(), is_current=is_current)
-    return Found(snapshots=snapshots, source=ContextSource.DATABASE)
+    return Found(snapshots=snapshots, source=ContextSource.DATABASE, is_current=is_current)
 
 
 def refill(key: str) -> None:

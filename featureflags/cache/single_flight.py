@@ -32,9 +32,13 @@ class _Flight(Generic[ValueT]):
 
 
 class SingleFlight(Generic[ValueT]):
-    """Reads by key, in this process. An error of a read is raised for its own caller alone."""
+    """Reads by key, in this process. An error of a read is raised for its own caller alone.
 
-    def __init__(self) -> None:
+    `may_share` says whether a value may be given to the threads that wait.
+    """
+
+    def __init__(self, may_share: Callable[[ValueT], bool] = lambda _value: True) -> None:
+        self._may_share = may_share
         self._flights: dict[str, _Flight[ValueT]] = {}
         self._lock = threading.Lock()
         self._ended_at = float("-inf")
@@ -59,7 +63,7 @@ class SingleFlight(Generic[ValueT]):
             flight.started += 1
             number = flight.started
             value = read(is_late)
-            if acquired:
+            if acquired and self._may_share(value):
                 flight.last = (number, value)
             return value
         finally:

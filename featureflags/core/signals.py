@@ -1,11 +1,15 @@
-"""Signals inside this app, sent in the transaction of a write, before it commits."""
+"""Signals inside this app."""
 
 from __future__ import annotations
 
 from django.dispatch import Signal
 
 ruleset_raised = Signal()
-"""The ruleset version was raised. A cache acts at once and again after the commit."""
+"""The ruleset version was raised; sent in the transaction of the write, before it commits."""
 
 changeset_closing = Signal()
-"""`changeset`: a `Changeset`, of which all rows are written; see `featureflags.models.changesets`."""
+"""`changeset`: a `Changeset`, of which all rows are written; see `featureflags.models.changesets`. Sent
+before the commit."""
+
+epoch_begun = Signal()
+"""Every entry of the cache is old. Sent once for each epoch, by the process that has begun it."""

@@ -6,10 +6,13 @@ import json
 import resource
 import statistics
 import sys
+import threading
 import time
 from collections.abc import Callable
-from itertools import count
+from concurrent.futures import ThreadPoolExecutor
+from itertools import count as numbered
 from pathlib import Path
+from typing import Any
 
 import django
 
@@ -18,15 +21,17 @@ django.setup()
 # ruff: noqa: E402 - models can be imported only now
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.core.management import call_command
-from django.db import connection
+from django.db import connection, connections
 from django.db.models import QuerySet
 from django.test.utils import CaptureQueriesContext
 
+from featureflags.cache import invalidation
 from featureflags.capture import installation
-from featureflags.evaluation.resolve import contexts_for
+from featureflags.evaluation.resolve import contexts_for, resolve
 from users.models import User
 
 BIG = 200_000
+THREADS = 16
 INSERT = """
 INSERT INTO users_user (id, email, email_verified, name, role, metadata, created_at, is_active,
     is_staff, is_superuser, password)
@@ -36,7 +41,7 @@ FROM generate_series(1, %s) AS n
 """
 """The column `password`, which nothing watches, says who is written together."""
 
-numbers = count()
+numbers = numbered()
 
 
 def execute(sql: str, *values: int) -> None:
@@ -104,6 +109,37 @@ def queries_of(keys: list[str]) -> int:
     return sum("users_user" in query["sql"] for query in queries)
 
 
+def new_epoch() -> dict[str, int]:
+    """Threads that check each of 2,000 users after a new epoch has made them cold: their queries, and
+    the most at once."""
+    keys = [str(pk) for pk in User.objects.values_list("pk", flat=True)[:2_000]]
+    invalidation.raise_epoch()
+    seen, now, most, lock = 0, 0, 0, threading.Lock()
+
+    def count(execute: Any, sql: str, *rest: Any) -> Any:
+        nonlocal seen, now, most
+        if 'FROM "users_user"' not in sql:
+            return execute(sql, *rest)
+        with lock:
+            seen, now = seen + 1, now + 1
+            most = max(most, now)
+        try:
+            return execute(sql, *rest)
+        finally:
+            with lock:
+                now -= 1
+
+    def check(mine: list[str]) -> None:
+        with connection.execute_wrapper(count):
+            for key in mine:
+                resolve(key)
+        connections.close_all()
+
+    with ThreadPoolExecutor(THREADS) as pool:
+        list(pool.map(check, (keys[start::THREADS] for start in range(THREADS))))
+    return {"users": len(keys), "queries": seen, "most at once": most}
+
+
 def stampede() -> dict[str, int]:
     """Queries for users after a write of all of group b: of 500 others, and of 500 of them, twice."""
     changed = [
@@ -147,11 +183,12 @@ def main(users: int, file: str) -> None:
     written = min(users, BIG)
     figures = [*one, compared(f"update of {written:,}", *big, 1, 2)]
     grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
-    queries = stampede()
+    queries, epoch = stampede(), new_epoch()
     print(f"memory of the process grew by {grown:.0f} MB in the largest")
     print(f"queries after a write of {written - 1000:,} users: {queries}")
+    print(f"after a new epoch, {THREADS} threads: {epoch}")
     if file:
-        found = {"writes": figures, "memory_mb": grown, "queries": queries}
+        found = {"writes": figures, "memory_mb": grown, "queries": queries, "epoch": epoch}
         Path(file).write_text(json.dumps(found, indent=2) + "\n")
 
 
