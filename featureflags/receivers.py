@@ -53,7 +53,7 @@ def warm_the_active_users(**_kwargs: Any) -> None:
     Joins a warm-up that is under way. Without a broker the requests fill it, and the nightly warm-up.
     """
     if has_broker():
-        transaction.on_commit(partial(publish, _task("warm_contexts")), robust=True)
+        transaction.on_commit(lambda: publish(_task("warm_contexts")), robust=True)
 
 
 @receiver(changeset_closing)
