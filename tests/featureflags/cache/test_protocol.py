@@ -533,7 +533,7 @@ class TestDeadCache:
             "cache_remove_failed": 2,
         }
         messages = [record.getMessage() for record in caplog.records]
-        assert len(messages) == 3
+        assert len([each for each in messages if each.startswith("The cache failed")]) == 3
         assert not any("@" in message for message in messages)
 
     def test_a_failure_spares_the_next_readers_the_wait(self, snapshot: UserSnapshot) -> None:
