@@ -15,25 +15,20 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final
 
-from featureflags.contexts import attributes
-from featureflags.contexts.results import Degradation, Evaluation
+from featureflags.contexts.results import Evaluation
 from featureflags.core.types import JSONValue
+from featureflags.evaluation.openfeature_terms import (
+    WORDS,
+    Trouble,
+    is_free,
+    metadata_of,
+    reason_of,
+    trouble_of,
+    variant_of,
+)
 
 USER: Final = "user"
 LONGEST_KEY: Final = 256
-PUBLIC_REASONS: Final = frozenset({"kind", "errorKind", "inExperiment"})
-"""What a browser may know of a reason. Rules and prerequisites name what is in the dashboard."""
-
-_REASONS: Final[Mapping[str, str]] = {
-    "OFF": "DISABLED",
-    "PREREQUISITE_FAILED": "DISABLED",
-    "TARGET_MATCH": "TARGETING_MATCH",
-    "RULE_MATCH": "TARGETING_MATCH",
-    "FALLTHROUGH": "STATIC",
-    "FORCED": "STATIC",
-    "OVERRIDE": "STATIC",
-}
-"""By the kind of LaunchDarkly's reason; every other kind is UNKNOWN."""
 
 
 class ErrorCode(StrEnum):
@@ -44,6 +39,15 @@ class ErrorCode(StrEnum):
     INVALID_CONTEXT = "INVALID_CONTEXT"
     FLAG_NOT_FOUND = "FLAG_NOT_FOUND"
     GENERAL = "GENERAL"
+
+
+_FAILURES: Final[Mapping[Trouble, tuple[int, ErrorCode]]] = {
+    Trouble.FLAG_NOT_FOUND: (404, ErrorCode.FLAG_NOT_FOUND),
+    Trouble.PARSE_ERROR: (400, ErrorCode.PARSE_ERROR),
+    Trouble.INVALID_CONTEXT: (400, ErrorCode.INVALID_CONTEXT),
+    Trouble.PROVIDER_NOT_READY: (500, ErrorCode.GENERAL),
+    Trouble.GENERAL: (500, ErrorCode.GENERAL),
+}
 
 
 class Failure(Exception):
@@ -114,65 +118,21 @@ def _targeting_key(key: object) -> str:
     return key
 
 
-def is_free(name: str) -> bool:
-    """True for an attribute that the database never decides, of this subject or of any other."""
-    return (
-        bool(name)
-        and name != "key"
-        and name not in attributes.RESERVED_NAMES
-        and attributes.type_of(name) is None
-        and not name.startswith(attributes.CUSTOM_PREFIX)
-    )
-
-
 def evaluated(found: Evaluation, *, is_public: bool) -> dict[str, JSONValue]:
     """The answer to one flag. Raises Failure. `is_public`: a browser may read it.
 
     Without a value (the flag is off and has no off variation) the caller's default holds.
     """
-    _require_value(found)
-    variation = found.variation
+    trouble = trouble_of(found)
+    if trouble is not None:
+        status, code = _FAILURES.get(trouble, (400, ErrorCode.GENERAL))
+        raise Failure(status, code, WORDS[trouble])
     answer: dict[str, JSONValue] = {
         "key": found.flag,
-        "reason": _reason(found.reason),
-        "variant": "default" if variation is None else str(variation),
-        "metadata": _metadata(found, is_public=is_public),
+        "reason": reason_of(found),
+        "variant": variant_of(found),
+        "metadata": {**metadata_of(found, public_only=is_public)},
     }
     if found.value is not None:
         answer["value"] = found.value
     return answer
-
-
-def _require_value(found: Evaluation) -> None:
-    degraded = set(found.degraded)
-    kind = str(found.reason.get("errorKind", ""))
-    if Degradation.FLAG_NOT_FOUND in degraded:
-        raise Failure(404, ErrorCode.FLAG_NOT_FOUND, "There is no such flag.")
-    if Degradation.LAUNCHDARKLY_UNAVAILABLE in degraded:
-        raise Failure(500, ErrorCode.GENERAL, "LaunchDarkly has not sent any flags yet.")
-    if kind == "MALFORMED_FLAG":
-        raise Failure(400, ErrorCode.PARSE_ERROR, "The flag is malformed.")
-    if kind == "USER_NOT_SPECIFIED":
-        raise Failure(400, ErrorCode.INVALID_CONTEXT, "The context cannot be evaluated.")
-    if Degradation.EVALUATION_FAILED in degraded:
-        raise Failure(500, ErrorCode.GENERAL, "The flag could not be evaluated.")
-    if Degradation.WRONG_TYPE in degraded:
-        words = "The flag's value does not have the type that it is declared with."
-        raise Failure(400, ErrorCode.GENERAL, words)
-
-
-def _reason(reason: Mapping[str, Any]) -> str:
-    return "SPLIT" if reason.get("inExperiment") else _REASONS.get(str(reason["kind"]), "UNKNOWN")
-
-
-def _metadata(found: Evaluation, *, is_public: bool) -> dict[str, JSONValue]:
-    """Scalars alone: OpenFeature's clients drop anything else."""
-    shown: dict[str, JSONValue] = {
-        ("reasonKind" if name == "kind" else name): value
-        for name, value in found.reason.items()
-        if isinstance(value, bool | int | float | str) and (not is_public or name in PUBLIC_REASONS)
-    }
-    shown["source"] = found.source.value
-    if found.degraded:
-        shown["degraded"] = ", ".join(found.degraded)
-    return shown

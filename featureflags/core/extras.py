@@ -12,6 +12,7 @@ EXTRAS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
         "redis": ("redis", "django_redis"),
         "celery": ("celery",),
         "api": ("rest_framework", "django_filters", "drf_spectacular"),
+        "openfeature": ("openfeature",),
         "cachalot": ("cachalot",),
         "metrics": ("prometheus_client",),
         "sync": ("httpx", "stamina"),

@@ -48,12 +48,7 @@ from featureflags.evaluation.arguments import (
     Unset,
 )
 from featureflags.evaluation.awaited import aresolve
-from featureflags.evaluation.evaluate import (
-    checked,
-    evaluate_all,
-    evaluate_boolean,
-    evaluate_one,
-)
+from featureflags.evaluation.evaluate import checked, evaluate_all, evaluate_boolean, evaluate_one
 from featureflags.evaluation.resolve import look_up, make, resolve
 from featureflags.flags.declared import Flag
 from featureflags.flags.overrides import override_flag
@@ -75,6 +70,7 @@ __all__ = [
     "evaluate",
     "is_enabled",
     "looking",
+    "openfeature_terms",
     "override_flag",
     "previews",
     "reasons",

@@ -18,6 +18,7 @@ __all__ = [
     "asgi_lifespan",
     "client",
     "evaluator",
+    "listeners",
     "preload",
     "rest",
     "sdk_config",

@@ -27,7 +27,7 @@ from featureflags.core.conf import FeatureFlagsSettings, app_settings, source_of
 from featureflags.core.fork_hooks import in_child, uwsgi
 from featureflags.core.monitoring import report
 from featureflags.core.types import JSONValue
-from featureflags.launchdarkly import log_filters, shutdown
+from featureflags.launchdarkly import listeners, log_filters, shutdown
 from featureflags.launchdarkly.feature_store import CopyOnWriteStore
 from featureflags.launchdarkly.flag_backup import Spare
 from featureflags.launchdarkly.sdk_config import (
@@ -141,6 +141,7 @@ class Clients:
         provider = client.data_source_status_provider
         provider.add_listener(self._status_changed)
         self._status_changed(provider.status)
+        listeners.attach(client)
 
     def _status_changed(self, status: DataSourceStatus) -> None:
         """Log once that the SDK key is refused (the SDK's own lines about it are filtered out), and

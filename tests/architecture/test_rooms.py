@@ -22,7 +22,7 @@ from tests.architecture.sources import ROOT, modules
 SURFACES = (
     *("admin/", "api/", "checks/", "management/", "templatetags/"),
     *("celery.py", "decorators.py", "middleware.py", "preload.py", "receivers.py", "tasks.py"),
-    *("metrics.py", "testing.py", "unavailable.py", "urls.py"),
+    *("metrics.py", "openfeature.py", "testing.py", "unavailable.py", "urls.py"),
 )
 DECLARED = (
     *("audience", "audience.sql", "cache", "capture", "contexts", "core", "editing"),
