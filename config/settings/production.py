@@ -7,6 +7,7 @@ from django.core.exceptions import ImproperlyConfigured
 from config.settings.base import *
 from config.settings.base import BROKER_URL, FEATUREFLAGS, REDIS_URL, SECRET_KEY
 from config.settings.environment import INSECURE_SECRETS, env
+from config.settings.logs import logging
 
 SHORTEST_SECRET_KEY = 50
 """The length below which Django's own deployment check warns (security.W009)."""
@@ -42,6 +43,7 @@ if found := problems():
     raise ImproperlyConfigured("Production settings are incomplete:\n- " + "\n- ".join(found))
 
 DEBUG = False
+LOGGING = logging(has_broker=bool(BROKER_URL), default_format="json")
 INSECURE_HTTP = env.bool("INSECURE_HTTP", default=False)
 """A trial without TLS: a browser keeps a cookie that is marked secure from any site without it, but
 localhost, so that nobody could log in."""

@@ -1,0 +1,140 @@
+"""Lines of the log: whose they are, as JSON, and without anything private."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import json
+import logging
+import logging.config
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from django.http import HttpRequest, HttpResponse
+from django.test import AsyncClient, Client
+from django.urls import path
+
+from config import request_log
+from config.settings.logs import logging as logging_settings
+from tests.factories import UserFactory, token_for
+
+logger = logging.getLogger("featureflags.test")
+Lines = Callable[[], list[dict[str, Any]]]
+
+
+def writing(request: HttpRequest) -> HttpResponse:
+    assert request.user is not None
+    bool(request.user.is_authenticated)
+    logger.warning("ada@agpt.co wrote %s", request.GET.get("q", "nothing"))
+    return HttpResponse()
+
+
+def silent_about_users(request: HttpRequest) -> HttpResponse:
+    logger.warning("no user was asked for")
+    return HttpResponse()
+
+
+urlpatterns = [path("writing/", writing), path("silent/", silent_about_users)]
+
+
+@pytest.fixture
+def lines(monkeypatch: pytest.MonkeyPatch) -> Iterator[Lines]:
+    """What the settings of production write."""
+    monkeypatch.setenv("LOG_FORMAT", "json")
+    stream = io.StringIO()
+    given = logging_settings(has_broker=True)
+    formatter = given["formatters"]["line"]
+    handler = logging.StreamHandler(stream)
+    factory = formatter.pop("()")
+    handler.setFormatter(factory(**formatter))
+    root = logging.getLogger()
+    root.addHandler(handler)
+    yield lambda: [json.loads(line) for line in stream.getvalue().splitlines()]
+    root.removeHandler(handler)
+
+
+def ours(lines: Lines) -> list[dict[str, Any]]:
+    return [line for line in lines() if line["logger"] == logger.name]
+
+
+@pytest.mark.django_db
+@pytest.mark.urls(__name__)
+class TestRequests:
+    def test_a_line_names_its_request_and_user_and_no_address(
+        self, client: Client, lines: Lines
+    ) -> None:
+        user = UserFactory.create()
+        client.force_login(user)
+        token = token_for()
+        response = client.get(
+            f"/writing/?q=bob@x.org,{token},sdk-12345678-1234-1234-1234-123456789012"
+        )
+        [line] = ours(lines)
+        assert line["event"] == "[e-mail] wrote [e-mail],[token],[token]"
+        assert line["request_id"] == response["X-Request-ID"]
+        assert len(line["request_id"]) == 32
+        assert line["user_key"] == str(user.pk)
+        assert (line["level"], line["timestamp"][-1]) == ("warning", "Z")
+
+    def test_no_server_is_asked_for_the_user(
+        self, client: Client, lines: Lines, django_assert_num_queries: Any
+    ) -> None:
+        client.force_login(UserFactory.create())
+        client.get("/silent/")
+        assert "user_key" not in ours(lines)[0]
+
+    @pytest.mark.parametrize(
+        ("given", "is_taken"),
+        [("abc-123-DEF_4.5", True), ("short", False), ("x" * 65, False), ('evil"\n{}' * 2, False)],
+    )
+    def test_the_id_of_a_proxy(
+        self, client: Client, lines: Lines, given: str, is_taken: bool
+    ) -> None:
+        response = client.get("/writing/", headers={"X-Request-ID": given})
+        assert (response["X-Request-ID"] == given) is is_taken
+        assert ours(lines)[0]["request_id"] == response["X-Request-ID"]
+
+    async def test_interleaved_requests_keep_their_ids(self, lines: Lines) -> None:
+        await asyncio.gather(
+            *(
+                AsyncClient().get(
+                    "/writing/", {"q": f"number-{n}"}, headers={"x-request-id": f"id-number-{n}"}
+                )
+                for n in range(5)
+            )
+        )
+        found = {line["event"].split()[-1]: line["request_id"] for line in ours(lines)}
+        assert found == {f"number-{n}": f"id-number-{n}" for n in range(5)}
+
+
+def test_a_task_names_itself_and_outside_there_is_no_name(lines: Lines) -> None:
+    logger.warning("before")
+    reset = request_log._work.set(None)
+    request_log.begin_task("task-1")
+    logger.warning("within")
+    request_log._work.reset(reset)
+    before, within = ours(lines)
+    assert "task_id" not in before
+    assert within["task_id"] == "task-1"
+    assert "request_id" not in within
+
+
+def test_a_traceback_is_one_line_and_has_no_address(lines: Lines) -> None:
+    try:
+        int("ada@agpt.co")
+    except ValueError:
+        logger.exception("failed")
+    [line] = ours(lines)
+    assert "Traceback" in line["exception"]
+    assert "[e-mail]" in line["exception"]
+    assert "ada@agpt.co" not in json.dumps(line)
+
+
+def test_development_has_text(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("LOG_FORMAT", raising=False)
+    formatter = logging_settings(has_broker=True)["formatters"]["line"]
+    made = formatter.pop("()")(**formatter)
+    record = logging.LogRecord("a.name", logging.INFO, "", 1, "hello %s", ("you",), None)
+    assert "hello you" in made.format(record)
+    assert "[a.name]" in made.format(record)
