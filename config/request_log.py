@@ -7,12 +7,15 @@ asked for it. A text that looks like an e-mail address or a token is replaced, w
 
 from __future__ import annotations
 
+import logging
 import re
+import sys
 import uuid
 from collections.abc import Awaitable, Callable, MutableMapping
 from contextvars import ContextVar
 from typing import Any, Final, cast
 
+import structlog
 from asgiref.sync import iscoroutinefunction
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
@@ -61,6 +64,28 @@ def RequestLogMiddleware(  # noqa: N802 - Django's name for a middleware
         return response
 
     return middleware
+
+
+def formatter(form: str) -> logging.Formatter:
+    """What LOGGING names: lines as `json`, or else for people."""
+    if form == "json":
+        renderer: Any = structlog.processors.JSONRenderer()
+    else:
+        renderer = structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), pad_event_to=0)
+    return structlog.stdlib.ProcessorFormatter(
+        foreign_pre_chain=[
+            structlog.stdlib.add_logger_name,
+            structlog.stdlib.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            add_origin,
+        ],
+        processors=[
+            structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+            structlog.processors.format_exc_info,
+            hide_private,
+            renderer,
+        ],
+    )
 
 
 def begin_task(task_id: str) -> None:

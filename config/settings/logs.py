@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Any
 
-import structlog
-
-from config.request_log import add_origin, hide_private
 from config.settings.environment import env
 
 
@@ -19,21 +15,7 @@ def logging(*, has_broker: bool, default_format: str = "console") -> dict[str, A
         "version": 1,
         "disable_existing_loggers": False,
         "formatters": {
-            "line": {
-                "()": structlog.stdlib.ProcessorFormatter,
-                "foreign_pre_chain": [
-                    structlog.stdlib.add_logger_name,
-                    structlog.stdlib.add_log_level,
-                    structlog.processors.TimeStamper(fmt="iso", utc=True),
-                    add_origin,
-                ],
-                "processors": [
-                    structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-                    structlog.processors.format_exc_info,
-                    hide_private,
-                    _renderer(chosen),
-                ],
-            },
+            "line": {"()": "config.request_log.formatter", "form": chosen},
         },
         "filters": {"outages": {"()": "config.logs.OncePerMinute"}},
         "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
@@ -49,9 +31,3 @@ def logging(*, has_broker: bool, default_format: str = "console") -> dict[str, A
             "users.middleware": {"filters": ["outages"]},
         },
     }
-
-
-def _renderer(chosen: str) -> Any:
-    if chosen == "json":
-        return structlog.processors.JSONRenderer()
-    return structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), pad_event_to=0)

@@ -44,10 +44,8 @@ def lines(monkeypatch: pytest.MonkeyPatch) -> Iterator[Lines]:
     monkeypatch.setenv("LOG_FORMAT", "json")
     stream = io.StringIO()
     given = logging_settings(has_broker=True)
-    formatter = given["formatters"]["line"]
     handler = logging.StreamHandler(stream)
-    factory = formatter.pop("()")
-    handler.setFormatter(factory(**formatter))
+    handler.setFormatter(request_log.formatter(given["formatters"]["line"]["form"]))
     root = logging.getLogger()
     root.addHandler(handler)
     yield lambda: [json.loads(line) for line in stream.getvalue().splitlines()]
@@ -133,8 +131,7 @@ def test_a_traceback_is_one_line_and_has_no_address(lines: Lines) -> None:
 
 def test_development_has_text(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("LOG_FORMAT", raising=False)
-    formatter = logging_settings(has_broker=True)["formatters"]["line"]
-    made = formatter.pop("()")(**formatter)
+    made = request_log.formatter(logging_settings(has_broker=True)["formatters"]["line"]["form"])
     record = logging.LogRecord("a.name", logging.INFO, "", 1, "hello %s", ("you",), None)
     assert "hello you" in made.format(record)
     assert "[a.name]" in made.format(record)
