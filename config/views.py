@@ -26,13 +26,13 @@ from featureflags.contexts.building import UserContext
 from featureflags.contexts.results import ContextSource, Degradation
 from featureflags.core.deadlines import for_flag_checks
 from featureflags.core.monitoring import report
+from featureflags.core.requests import loaded_user
 from featureflags.evaluation import all_flags, looking
 from featureflags.evaluation.reasons import degradation_in_words
 from featureflags.evaluation.resolve import resolve
 from featureflags.flags.declared import declared_flags
 from featureflags.segments.formatting import show
 from users.models import User
-from users.requests import loaded_user
 
 logger = logging.getLogger(__name__)
 

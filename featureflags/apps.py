@@ -20,8 +20,8 @@ class FeatureFlagsConfig(AppConfig):
         from featureflags.cache import celery_units, invalidation  # noqa: PLC0415
         from featureflags.capture import receivers as capture  # noqa: PLC0415
         from featureflags.core import forks  # noqa: PLC0415
+        from featureflags.kinds import segmentation  # noqa: PLC0415
         from featureflags.launchdarkly import celery_shutdown  # noqa: PLC0415
-        from users import segmentation  # noqa: PLC0415
 
         i18n.translate_with(gettext, ngettext)
         segmentation.register(querysets.Resolver())

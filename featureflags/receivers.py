@@ -6,6 +6,8 @@ from collections.abc import Iterable
 from typing import Any, Final
 
 from django.apps import AppConfig, apps
+from django.conf import settings
+from django.contrib.auth import get_user_model
 from django.db import transaction
 from django.db.migrations import Migration
 from django.db.models import Model, QuerySet
@@ -17,14 +19,13 @@ from featureflags.audience import forget_segment
 from featureflags.cache import invalidation, read_through
 from featureflags.core.conf import app_settings
 from featureflags.core.publishing import has_broker, publish
-from featureflags.core.signals import changeset_closing, epoch_begun, ruleset_raised
+from featureflags.core.signals import changeset_closing, epoch_begun, ruleset_raised, user_seen
+from featureflags.core.types import Account
 from featureflags.core.uncached import fresh_rows
 from featureflags.editing.history import record
 from featureflags.models import HistoryEntry, HistoryMember, Segment, SegmentMember
 from featureflags.models.changesets import Changeset, open_changeset
 from featureflags.models.versions import RulesetVersion
-from users.models import User
-from users.signals import user_seen
 
 FIRST_MIGRATION: Final = ("featureflags", "0001_initial")
 STAFF_GROUPS: Final = ("segment viewer", "segment editor")
@@ -93,11 +94,13 @@ def note_member_before_it_goes(
 
 
 def _goes_with_account(origin: Model | QuerySet[Model] | None) -> bool:
-    return isinstance(origin, User) or (isinstance(origin, QuerySet) and origin.model is User)
+    return isinstance(origin, get_user_model()) or (
+        isinstance(origin, QuerySet) and origin.model is get_user_model()
+    )
 
 
-@receiver(pre_delete, sender=User)
-def make_history_of_segments_anonymous(instance: User, **_kwargs: Any) -> None:
+@receiver(pre_delete, sender=settings.AUTH_USER_MODEL)
+def make_history_of_segments_anonymous(instance: Account, **_kwargs: Any) -> None:
     """Remove the user from the history; a placeholder account becomes the author of their changes.
 
     What staff wrote into rules and notes stays as they wrote it.
@@ -105,7 +108,9 @@ def make_history_of_segments_anonymous(instance: User, **_kwargs: Any) -> None:
     HistoryMember.objects.filter(user=instance).forget(user=None, reason_before="", reason_after="")
     done = HistoryEntry.objects.filter(actor=instance)
     if done.exists():
-        done.forget(actor=User.objects.stand_in_for_deleted())
+        # Without a stand-in of the project's, nobody is the author.
+        stand_in = getattr(get_user_model()._default_manager, "stand_in_for_deleted", None)  # noqa: SLF001 - Django's documented API
+        done.forget(actor=None if stand_in is None else stand_in())
 
 
 @receiver(pre_save, sender=Segment)

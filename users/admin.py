@@ -15,9 +15,10 @@ from django.utils import formats, timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from featureflags.admin.shared.json_forms import JSONTextField
 from users.admin_filters import LastSeenFilter, SegmentFilter
 from users.fields import MetadataField
-from users.forms import JSONTextField, UserCreateForm, UserEditForm
+from users.forms import UserCreateForm, UserEditForm
 from users.models import User
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from users import segmentation
+from featureflags.kinds import segmentation
 from users.models import User
 from users.querysets import UserQuerySet
 

@@ -8,7 +8,8 @@ from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from users.metadata import find_problem, normalised
+from featureflags.core.json_numbers import normalised
+from users.metadata import find_problem
 
 if TYPE_CHECKING:
     TextEmailField = models.EmailField[str, str]

@@ -11,10 +11,10 @@ from django.http.response import HttpResponseBase
 from django.utils import timezone
 from django.utils.deprecation import MiddlewareMixin
 
+from featureflags.core.requests import loaded_user, session_user_key
+from featureflags.core.signals import user_seen
 from users.models import User
 from users.querysets import SEEN_EVERY
-from users.requests import loaded_user, session_user_key
-from users.signals import user_seen
 
 logger = logging.getLogger(__name__)
 

@@ -14,8 +14,8 @@ from django.db.models.lookups import Exact
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from featureflags.kinds.functions import EmailDomain, JSONType
 from users.fields import LowerCaseEmailField, MetadataField, PlainCharField
-from users.functions import EmailDomain, JSONType
 from users.querysets import UserManager
 
 

@@ -10,8 +10,8 @@ from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
 from django.db import models
 from django.db.models import Case, F, Q, Value, When
 
-from users import segmentation
-from users.functions import GroupNames
+from featureflags.kinds.functions import ManyTexts
+from featureflags.kinds.segmentation import SegmentQuerySet
 
 SEEN_EVERY = datetime.timedelta(hours=1)
 """`last_seen_at` is written at most this often for one user."""
@@ -22,10 +22,12 @@ STAND_IN_EMAIL = "deleted-user@guidon.invalid"
 """No address of anybody: RFC 2606 reserves the domain."""
 
 
-class UserQuerySet(models.QuerySet[_User]):
+class UserQuerySet(SegmentQuerySet[_User]):
     def with_group_names(self) -> UserQuerySet[_User]:
         """Load each user's group names in the same query, as the list `group_names`."""
-        return cast("UserQuerySet[_User]", self.annotate(group_names=GroupNames()))
+        return cast(
+            "UserQuerySet[_User]", self.annotate(group_names=ManyTexts(self.model, "groups__name"))
+        )
 
     def update(self, **values: Any) -> int:
         """As Django's. A changed e-mail clears `email_verified`, row by row."""
@@ -40,20 +42,6 @@ class UserQuerySet(models.QuerySet[_User]):
         if options.get("update_conflicts") and "email" in (options.get("update_fields") or ()):
             raise ValueError("bulk_create cannot change the e-mail of users: use bulk_update.")
         return super().bulk_create(objs, *args, **options)
-
-    def in_segment(self, segment: object, *, now: int | None = None) -> UserQuerySet[_User]:
-        """Those who are in a segment at `now` (µs; None: this moment).
-
-        `segment` is a key, a definition that need not be saved, or its JSON. An unknown key has
-        no members; InvalidDefinition is raised for JSON that is none. Hidden SQL: the rules are
-        read if they have changed, and where SQL cannot say a rule, users in question are read
-        at once, in batches, and judged in Python; the result is a queryset all the same.
-        """
-        return segmentation.resolver().members(self, segment, now)
-
-    def not_in_segment(self, segment: object, *, now: int | None = None) -> UserQuerySet[_User]:
-        """Those who are not in a segment; see `in_segment`. Of an unknown one: everybody."""
-        return segmentation.resolver().others(self, segment, now)
 
     def mark_seen(self, key: str, now: datetime.datetime) -> bool:
         """Set `last_seen_at` unless that was done within the last hour; say whether it was set."""

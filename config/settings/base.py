@@ -156,12 +156,12 @@ LOGOUT_REDIRECT_URL = "home"
 # --- Feature flags -----------------------------------------------------------------------------
 
 FEATUREFLAGS = {
+    # The e-mail domains of the company, for the segment `employee` of the first `migrate`.
+    "EMPLOYEE_DOMAINS": ["agpt.co"],
     # Where the flags of this project are declared: a list of featureflags.flags.Flag.
     "FLAGS": "config.flags.FLAGS",
     # Attributes of this project's own: dotted paths to featureflags.contexts.attributes.Attribute.
     "ATTRIBUTES": [],
-    # Which tables change which cached users: triggers watch them.
-    "WATCHES": "config.watches.WATCHES",
     # The cache alias that holds snapshots. It should raise when it fails: we count and survive it.
     "CACHE": "featureflags",
     "SNAPSHOT_SECONDS": whole("SNAPSHOT_SECONDS", 24 * 3600),

@@ -7,18 +7,18 @@ from config.settings.environment import env
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [
         "featureflags.api.authentication.ApiKeyAuthentication",
-        "users.api.authentication.SessionAuthentication",
+        "featureflags.api.credentials.SessionAuthentication",
     ],
     "DEFAULT_THROTTLE_CLASSES": ["featureflags.api.throttling.CallerThrottle"],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
     # JSON alone: the browsable pages would ask the database once more to say that it is down.
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
-    "DEFAULT_PARSER_CLASSES": ["users.api.parsers.JSONParser"],
+    "DEFAULT_PARSER_CLASSES": ["featureflags.api.parsers.JSONParser"],
     "DEFAULT_PAGINATION_CLASS": "featureflags.api.pagination.Pages",
     "DEFAULT_FILTER_BACKENDS": [
         "django_filters.rest_framework.DjangoFilterBackend",
         "rest_framework.filters.SearchFilter",
-        "users.api.filters.StableOrderingFilter",
+        "featureflags.api.filters.StableOrderingFilter",
     ],
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "EXCEPTION_HANDLER": "featureflags.api.exceptions.exception_handler",

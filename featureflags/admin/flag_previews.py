@@ -15,6 +15,7 @@ from django import forms
 from django.contrib import messages
 from django.contrib.admin import AdminSite
 from django.contrib.admin.models import CHANGE, LogEntry
+from django.contrib.auth.base_user import AbstractBaseUser
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.urls import reverse
@@ -22,10 +23,10 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from featureflags.core.conf import app_settings
-from featureflags.core.types import JSONValue
+from featureflags.core.types import Account, JSONValue
 from featureflags.evaluation import previews
 from featureflags.flags.declared import Flag, FlagType, declared_flags
-from users.models import User
+from featureflags.kinds.registry import user_kind
 
 logger = logging.getLogger(__name__)
 
@@ -90,7 +91,7 @@ class TesterForm(forms.Form):
 
 def choose_flags(request: HttpRequest, *, site: AdminSite) -> HttpResponse:
     """Choose and end. `admin_view` around it admits staff only."""
-    if not app_settings().testers or not isinstance(request.user, User):
+    if not app_settings().testers or not isinstance(request.user, AbstractBaseUser):
         raise Http404
     look = previews.look_of(request)
     if request.method != "POST":
@@ -103,7 +104,9 @@ def choose_flags(request: HttpRequest, *, site: AdminSite) -> HttpResponse:
     return _started(request.user, request, site, form)
 
 
-def _started(user: User, request: HttpRequest, site: AdminSite, form: TesterForm) -> HttpResponse:
+def _started(
+    user: Account, request: HttpRequest, site: AdminSite, form: TesterForm
+) -> HttpResponse:
     flags = form.chosen()
     if not flags:
         return _ended(user, request)
@@ -118,7 +121,7 @@ def _started(user: User, request: HttpRequest, site: AdminSite, form: TesterForm
     return response
 
 
-def _ended(user: User, request: HttpRequest) -> HttpResponse:
+def _ended(user: Account, request: HttpRequest) -> HttpResponse:
     response = HttpResponseRedirect(reverse("admin:featureflags_testing"))
     previews.end(response)
     _write_down(user, "Sees pages as everybody does.")
@@ -126,9 +129,13 @@ def _ended(user: User, request: HttpRequest) -> HttpResponse:
     return response
 
 
-def _write_down(user: User, what: str) -> None:
+def _write_down(user: Account, what: str) -> None:
     LogEntry.objects.log_actions(
-        user.pk, User.objects.filter(pk=user.pk), CHANGE, change_message=what, single_object=True
+        user.pk,
+        user_kind().rows().filter(pk=user.pk),
+        CHANGE,
+        change_message=what,
+        single_object=True,
     )
     logger.info("Tester %s: %s", user.pk, what)
 

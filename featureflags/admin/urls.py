@@ -34,12 +34,12 @@ PAGES: tuple[tuple[str, Callable[..., HttpResponseBase], str], ...] = (
     ("flags/<str:flag>/count/", count_users, "flag_count"),
     ("members/<str:segment>/", segment_members, "segment_members"),
     ("members/<str:segment>/export/", export_segment_members, "segment_export"),
-    ("user-context/<uuid:key>/", user_page, "usercontext"),
+    ("user-context/<str:key>/", user_page, "usercontext"),
     ("preview/", preview, "preview"),
     ("testing/", choose_flags, "testing"),
     ("why/", why_search, "why"),
-    ("why/segment/<str:segment>/<uuid:key>/", why_segment, "why_segment"),
-    ("why/flag/<path:flag>/<uuid:key>/", why_flag, "why_flag"),
+    ("why/segment/<str:segment>/<str:key>/", why_segment, "why_segment"),
+    ("why/flag/<path:flag>/<str:key>/", why_flag, "why_flag"),
 )
 """Address, view, and what follows `featureflags_` in its name."""
 

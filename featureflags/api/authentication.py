@@ -18,10 +18,10 @@ from rest_framework import authentication, exceptions
 from rest_framework.permissions import SAFE_METHODS
 from rest_framework.request import Request
 
+from featureflags.api.credentials import SessionAuthentication
 from featureflags.api.keys import KeyRefused, find_key
 from featureflags.api.throttling import count_wrong_key
 from featureflags.models import Scope, ServiceKey
-from users.api.authentication import SessionAuthentication
 
 BEARER: Final = "bearer"
 OF_PROXIES: Final = "basic"

@@ -11,6 +11,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
+from django.conf import settings
+from django.contrib.auth.base_user import AbstractBaseUser
 from django.utils.http import parse_etags
 from django.utils.translation import gettext as _
 from drf_spectacular.utils import extend_schema_field
@@ -19,6 +21,8 @@ from rest_framework.exceptions import APIException
 from rest_framework.request import Request
 
 from featureflags.audience import Part
+from featureflags.core.times import to_microseconds, to_rfc3339
+from featureflags.core.types import Account
 from featureflags.editing import (
     Change,
     Examination,
@@ -29,10 +33,9 @@ from featureflags.editing import (
     sign,
 )
 from featureflags.editing.history import describe, entries_of, state_at
+from featureflags.kinds.registry import user_kind
 from featureflags.models import Segment
 from featureflags.models.changesets import SegmentState
-from users.models import User
-from users.times import to_microseconds, to_rfc3339
 
 SOURCE: Final = "api"
 MOST_ENTRIES: Final = 20
@@ -87,7 +90,7 @@ def _require_confirmed(request: Request, one: Examination, confirm: object) -> N
     if not one.needs_confirmation or confirm == one.key:
         return
     actor = request.user
-    if not isinstance(actor, User):
+    if not isinstance(actor, AbstractBaseUser):
         raise TypeError("only users may write")
     if not one.needs_key and confirm is True:
         return
@@ -96,7 +99,7 @@ def _require_confirmed(request: Request, one: Examination, confirm: object) -> N
     raise Refused(_refusal(one, actor))
 
 
-def _refusal(one: Examination, actor: User) -> dict[str, Any]:
+def _refusal(one: Examination, actor: Account) -> dict[str, Any]:
     may_see = _may_see(actor)
     if one.needs_key:
         text = _("To do this, send the segment's key as “confirm”.")
@@ -120,17 +123,20 @@ def _refusal(one: Examination, actor: User) -> dict[str, Any]:
 def _part(part: Part, *, may_see: bool) -> dict[str, Any]:
     shown: dict[str, Any] = {"at_least": part.at_least, "exact": part.is_exact}
     if may_see:
-        shown["sample"] = [{"key": user.key, "email": user.email} for user in part.samples]
+        shown["sample"] = [
+            {"key": user.key, user_kind().title: user.title} for user in part.samples
+        ]
     return shown
 
 
 def sees_people(request: Request) -> bool:
     """True if the caller may see users."""
-    return isinstance(request.user, User) and _may_see(request.user)
+    return isinstance(request.user, AbstractBaseUser) and _may_see(request.user)
 
 
-def _may_see(actor: User) -> bool:
-    return actor.has_perm("users.view_user") or actor.has_perm("users.change_user")
+def _may_see(actor: Account) -> bool:
+    app, model = settings.AUTH_USER_MODEL.lower().split(".")
+    return any(bool(actor.has_perm(f"{app}.{verb}_{model}")) for verb in ("view", "change"))
 
 
 def require_version(request: Request, segment: Segment) -> int | None:

@@ -20,10 +20,11 @@ from featureflags.api.serializers import (
     EvaluationSerializer,
     evaluation_data,
 )
+from featureflags.api.staff import StaffModelPermissions
+from featureflags.core.types import Account
 from featureflags.evaluation import all_flags, looking
 from featureflags.evaluation.resolve import resolve
-from users.api.permissions import StaffModelPermissions
-from users.models import User
+from featureflags.kinds.registry import user_kind
 
 
 class OwnContextView(ApiPolicy):
@@ -37,16 +38,15 @@ class OwnContextView(ApiPolicy):
         return Response(resolve(None, request=http_request(request)).to_dict())
 
 
-class _UserView(ApiPolicy, generics.GenericAPIView[User]):
+class _UserView(ApiPolicy, generics.GenericAPIView[Account]):
     """Something about one user, for staff who may view users."""
 
     permission_classes = [StaffModelPermissions]
     context_kind = "user"
-    queryset = User.objects.all()
     filter_backends: list[Any] = []
 
-    def get_queryset(self) -> QuerySet[User]:
-        users: QuerySet[User] = User.objects.with_group_names()
+    def get_queryset(self) -> QuerySet[Account]:
+        users: QuerySet[Account] = user_kind().loaded(user_kind().rows())
         return users
 
 

@@ -19,9 +19,9 @@ from rest_framework.response import Response
 from rest_framework.settings import api_settings
 from rest_framework.views import exception_handler as rest_exception_handler
 
+from featureflags.api.parsers import BodyTooLarge
 from featureflags.core.outages import RETRY_AFTER
 from featureflags.models import StaleSegment
-from users.api.parsers import BodyTooLarge
 
 logger = logging.getLogger(__name__)
 

@@ -21,10 +21,10 @@ from featureflags.api.concurrency import (
 )
 from featureflags.api.policy import ApiPolicy
 from featureflags.api.segment_serializers import SegmentSerializer
+from featureflags.api.staff import StaffModelPermissions
+from featureflags.api.strict import StrictCharField
 from featureflags.editing.history import describe, entries_of, restoration
 from featureflags.models import HistoryEntry, Segment
-from users.api.permissions import StaffModelPermissions
-from users.api.strict import StrictCharField
 
 
 class ChangeSerializer(serializers.Serializer[Any]):

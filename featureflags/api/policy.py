@@ -12,12 +12,12 @@ from rest_framework.renderers import JSONRenderer
 from rest_framework.views import APIView
 
 from featureflags.api.authentication import ApiKeyAuthentication
+from featureflags.api.credentials import SessionAuthentication
 from featureflags.api.exceptions import exception_handler
+from featureflags.api.filters import StableOrderingFilter
 from featureflags.api.pagination import Pages
+from featureflags.api.parsers import JSONParser
 from featureflags.api.throttling import CallerThrottle
-from users.api.authentication import SessionAuthentication
-from users.api.filters import StableOrderingFilter
-from users.api.parsers import JSONParser
 
 LIST_FILTERS: Final[list[Any]] = [DjangoFilterBackend, SearchFilter, StableOrderingFilter]
 """`filter_backends` of a list."""

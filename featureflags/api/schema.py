@@ -1,9 +1,10 @@
-"""What drf-spectacular cannot know by itself: the keys of programs."""
+"""What drf-spectacular cannot know by itself: how callers identify themselves."""
 
 from __future__ import annotations
 
 from typing import Any
 
+from django.conf import settings
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from drf_spectacular.openapi import AutoSchema
 
@@ -21,3 +22,13 @@ class ApiKeyScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-c
             "bearerFormat": "API key",
             "description": "A key from the admin, or from `manage.py create_api_key`.",
         }
+
+
+class SessionScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]  # its own
+    """The session's cookie."""
+
+    target_class = "featureflags.api.credentials.SessionAuthentication"
+    name = "session"
+
+    def get_security_definition(self, _auto_schema: AutoSchema) -> dict[str, Any]:
+        return {"type": "apiKey", "in": "cookie", "name": settings.SESSION_COOKIE_NAME}

@@ -9,11 +9,12 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from featureflags.api.concurrency import LONGEST_NOTE, ConfirmField
+from featureflags.api.strict import StrictCharField, StrictModelSerializer
+from featureflags.core.types import Account
+from featureflags.kinds.registry import user_kind
 from featureflags.models import Segment, SegmentMember
 from featureflags.models.stored_forms import in_stored_form
 from featureflags.segments.definitions import Problem
-from users.api.strict import StrictCharField, StrictModelSerializer
-from users.models import User
 
 RULES_SCHEMA = {
     "type": "array",
@@ -120,7 +121,7 @@ class MemberSerializer(StrictModelSerializer[SegmentMember]):
     """A user who is included in the segment, or excluded, regardless of its rules."""
 
     user = serializers.PrimaryKeyRelatedField(
-        queryset=User.objects.all(), pk_field=serializers.UUIDField()
+        queryset=user_kind().rows(), pk_field=serializers.UUIDField()
     )
 
     note = NoteField()
@@ -131,7 +132,7 @@ class MemberSerializer(StrictModelSerializer[SegmentMember]):
         fields = ("user", "kind", "reason", "expires_at", "note", "confirm", "created_at")
         read_only_fields = ("created_at",)
 
-    def validate_user(self, user: User) -> User:
+    def validate_user(self, user: Account) -> Account:
         if self.instance is not None and user.pk != self.instance.user_id:
             raise serializers.ValidationError("The user of a membership cannot change.")
         return user

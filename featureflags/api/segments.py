@@ -18,14 +18,14 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from featureflags.api.concurrency import confirm_of, etag, note_of, require_version, write
+from featureflags.api.filters import TrueOrFalseFilter
 from featureflags.api.policy import LIST_FILTERS, ApiPolicy
 from featureflags.api.segment_serializers import MemberSerializer, SegmentSerializer
+from featureflags.api.staff import StaffModelPermissions
 from featureflags.core.uncached import fresh_rows
 from featureflags.editing import change_to, deletion_of, membership_change
 from featureflags.models import Segment, SegmentMember
 from featureflags.models.changesets import MemberState
-from users.api.filters import TrueOrFalseFilter
-from users.api.permissions import StaffModelPermissions
 
 KEY_PATTERN = "[A-Za-z0-9][A-Za-z0-9._-]*"
 USER_PATTERN = "[0-9a-fA-F-]{36}"

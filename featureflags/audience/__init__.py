@@ -4,7 +4,7 @@ In: a segment, saved or not, as a key or a definition. Out: users and numbers. S
 can, and Python for the other users; both give the same answer.
 `impact_of(unsaved_segment("paying", rules))` gives whom an unsaved change moves:
 
->>> ada = SampleUser(key="9d1c0000-0000-4000-8000-000000000001", email="ada@example.com", name="Ada")
+>>> ada = SampleUser(key="9d1c0000-0000-4000-8000-000000000001", title="ada@example.com", name="Ada")
 >>> impact = Impact(
 ...     key="paying",
 ...     users=Part(at_least=5000, is_exact=True),

@@ -16,10 +16,9 @@ from django.core.cache import caches
 
 from featureflags.contexts.attributes import CUSTOM_PREFIX, Privacy, attributes_of
 from featureflags.contexts.privacy import privacy_of
+from featureflags.core.times import now_in_microseconds
 from featureflags.core.types import JSONValue
-from users.models import User
-from users.selectors import snapshots
-from users.times import now_in_microseconds
+from featureflags.kinds.registry import user_kind
 
 SAMPLED: Final = 1_000
 MOST_KEYS: Final = 100
@@ -58,8 +57,8 @@ def suggestions() -> Mapping[str, Suggestion]:
 
 def _sample() -> Iterator[tuple[Mapping[str, JSONValue], Collection[str]]]:
     """The attributes of the newest users, and the names of those that may be shown."""
-    now = now_in_microseconds()
-    for snapshot in snapshots(User.objects.order_by("-created_at")[:SAMPLED]):
+    kind, now = user_kind(), now_in_microseconds()
+    for snapshot in kind.snapshots(kind.rows().order_by(f"-{kind.created or kind.key}")[:SAMPLED]):
         attributes = attributes_of(snapshot, now)
         public = {
             name for name in attributes if name != "key" and privacy_of(name) is Privacy.PUBLIC

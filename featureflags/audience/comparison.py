@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from featureflags.audience.sql.bounds import Condition, all_of, any_of, negation
 from featureflags.audience.sql.compiler import SegmentCompiler
 from featureflags.audience.sql.operands import Source
 from featureflags.cache.compiled_rules import current_ruleset
 from featureflags.contexts.attributes import attributes_of
+from featureflags.core.times import now_in_microseconds
 from featureflags.segments.definitions import SegmentDefinition
 from featureflags.segments.ruleset import Ruleset
-from users.snapshots import UserSnapshot
-from users.times import now_in_microseconds
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,7 +64,7 @@ class Comparison:
             in_doubt=in_doubt,
         )
 
-    def judge(self, user: UserSnapshot) -> tuple[bool, bool]:
+    def judge(self, user: Any) -> tuple[bool, bool]:
         """Whether a user is in it before, and after."""
         attributes = attributes_of(user, self.now)
         was_in = self.before.matches(self.key, attributes, now=self.now)

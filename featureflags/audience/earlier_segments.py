@@ -7,18 +7,19 @@ Hidden SQL: `without_new_members` asks one query.
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 from django.db.models import Q
 
 from featureflags.audience.sql.bounds import Bounds, Condition, any_of, condition, negation
 from featureflags.audience.sql.compiler import SegmentCompiler
 from featureflags.contexts.attributes import attributes_of
+from featureflags.core.times import to_datetime
 from featureflags.core.uncached import fresh_rows
+from featureflags.kinds.registry import user_kind
 from featureflags.models import SegmentMember
 from featureflags.segments.definitions import SegmentDefinition
 from featureflags.segments.ruleset import Ruleset
-from users.snapshots import UserSnapshot
-from users.times import to_datetime
 
 
 class EarlierSegment:
@@ -32,14 +33,17 @@ class EarlierSegment:
 
     def outside(self, now_inside: Bounds) -> Condition:
         """Of the users who can be inside now, those who can have been outside."""
-        created = condition(Q(created_at__gte=to_datetime(self._since)))
+        began = user_kind().created
+        since = to_datetime(self._since)
+        created = False if began is None else condition(Q(**{f"{began}__gte": since}))
         if now_inside.exact and now_inside == self.inside:
             # Neither a date nor a membership makes a difference. An index finds these.
             return created
         return any_of([created, negation(self.inside.lower)])
 
-    def was_outside(self, user: UserSnapshot) -> bool:
-        if user.created_at >= self._since:
+    def was_outside(self, user: Any) -> bool:
+        began = getattr(user, user_kind().created or "", None)
+        if began is not None and began >= self._since:
             return True
         attributes = attributes_of(user, self._since)
         return not self._ruleset.matches(self._key, attributes, now=self._since)

@@ -26,10 +26,10 @@ from featureflags.audience.sql.operands import (
     RelatedTexts,
     operand_at,
 )
+from featureflags.kinds.registry import user_kind
 from featureflags.segments.definitions import EXISTS, SEGMENT_MATCH, Clause
 from featureflags.segments.formatting import words
 from featureflags.segments.ruleset import Ruleset
-from users.models import User
 
 _SQLITE_INDEX: Final = re.compile(r"USING (?:COVERING )?INDEX (\w+)")
 
@@ -80,7 +80,7 @@ def _measured(one: Condition) -> tuple[float, tuple[str, ...]]:
     """Milliseconds, and the indexes used."""
     if isinstance(one, bool):
         return 0.0, ()
-    rows = User.objects.filter(to_q(one)).order_by().values_list("pk")
+    rows = user_kind().rows().filter(to_q(one)).order_by().values_list("pk")
     if connections[rows.db].vendor == "postgresql":
         [plan] = json.loads(rows.explain(format="json", analyze=True))
         return float(plan["Execution Time"]), tuple(sorted(set(_index_names(plan["Plan"]))))

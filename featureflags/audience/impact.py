@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
 from featureflags.audience.comparison import Comparison
 from featureflags.audience.querysets import BATCH, batches
@@ -18,17 +18,15 @@ from featureflags.audience.sql.counting import count_in_one_pass
 from featureflags.audience.sql.operands import Inline, Source
 from featureflags.audience.sql.statement_timeout import TimeIsUp, TimeLimit
 from featureflags.core.conf import app_settings
+from featureflags.core.times import to_microseconds
 from featureflags.core.uncached import fresh_rows
+from featureflags.kinds.registry import user_kind
 from featureflags.models import SegmentMember
 from featureflags.models.changesets import Moved
 from featureflags.models.stored_forms import in_stored_form
 from featureflags.segments.definitions import SegmentDefinition
 from featureflags.segments.parsing import parse_rules
 from featureflags.segments.ruleset import Ruleset
-from users.models import User
-from users.selectors import snapshots_by_key
-from users.snapshots import UserSnapshot
-from users.times import to_microseconds
 
 SAMPLES: Final = 5
 """Examples of the users who match, of those who enter, and of those who leave."""
@@ -48,7 +46,7 @@ class SampleUser:
     """A user as an example. The page must check whether it may show more than the key."""
 
     key: str
-    email: str
+    title: str
     name: str
 
 
@@ -122,7 +120,7 @@ def impact_of(
     """
     seconds = app_settings().impact_seconds if seconds is None else seconds
     comparison = Comparison.with_definition(after, before=before, now=now)
-    return _Measured(comparison, TimeLimit(User.objects.db, seconds)).impact()
+    return _Measured(comparison, TimeLimit(user_kind().rows().db, seconds)).impact()
 
 
 def impact_on(
@@ -135,10 +133,10 @@ def impact_on(
     """The same, exact, for these users only: a change of memberships moves no other users.
     One query for each `BATCH` of them."""
     comparison = Comparison.with_definition(after, before=before, now=now)
-    measured = _Measured(comparison, TimeLimit(User.objects.db, 0))
+    measured = _Measured(comparison, TimeLimit(user_kind().rows().db, 0))
     keys = sorted(set(user_keys))
     for start in range(0, len(keys), BATCH):
-        measured.look_at(snapshots_by_key(keys[start : start + BATCH]).values())
+        measured.look_at(user_kind().snapshots_by_key(keys[start : start + BATCH]).values())
     return measured.result(is_exact=True)
 
 
@@ -149,9 +147,9 @@ class _Tally:
     number: int = 0
     samples: list[SampleUser] = field(default_factory=list)
 
-    def add(self, user: UserSnapshot) -> None:
+    def add(self, user: Any) -> None:
         self.number += 1
-        self.show(SampleUser(key=user.key, email=user.email, name=user.name))
+        self.show(_sample(user))
 
     def show(self, user: SampleUser) -> None:
         if len(self.samples) < SAMPLES:
@@ -182,7 +180,7 @@ class _Measured:
             self._matching.number = max(self._matching.number, self._entering.number)
         return self.result(is_exact=is_exact)
 
-    def look_at(self, users: Iterable[UserSnapshot]) -> None:
+    def look_at(self, users: Iterable[Any]) -> None:
         """Judge and add these users."""
         for user in users:
             self._users += 1
@@ -205,7 +203,7 @@ class _Measured:
             built = self._comparison.conditions(source)
             return [built.matching, built.entering, built.leaving]
 
-        users = User.objects.filter(self._limit.in_time(COUNTING_SHARE))
+        users = user_kind().rows().filter(self._limit.in_time(COUNTING_SHARE))
         try:
             with self._limit.statements():
                 counts = count_in_one_pass(users, conditions)
@@ -218,7 +216,7 @@ class _Measured:
         """Judge the others in Python. True if it got to the end."""
         if in_doubt is False:
             return True
-        found = batches(User.objects.filter(to_q(in_doubt)))
+        found = batches(user_kind().rows().filter(to_q(in_doubt)))
         try:
             while True:
                 with self._limit.statements():
@@ -232,7 +230,7 @@ class _Measured:
         except TimeIsUp:
             return False
 
-    def _add(self, user: UserSnapshot) -> None:
+    def _add(self, user: Any) -> None:
         was_in, is_in = self._comparison.judge(user)
         if is_in:
             self._matching.add(user)
@@ -248,16 +246,22 @@ class _Measured:
             return
         was_cut_off = not is_exact and tally.number == 0
         wanted = PROBED if was_cut_off else wanted
-        rows = User.objects.filter(to_q(sure)).order_by().values_list("pk", "email", "name")
+        kind = user_kind()
+        rows = kind.rows().filter(to_q(sure)).order_by()
         try:
             with self._limit.statements(at_least=SAMPLE_SECONDS):
-                found = list(rows[:wanted])
+                found = kind.snapshots(rows[:wanted])
         except TimeIsUp:
             return
         if was_cut_off:
             tally.number = len(found)
-        for key, email, name in found:
-            tally.show(SampleUser(key=str(key), email=email, name=name))
+        for user in found:
+            tally.show(_sample(user))
+
+
+def _sample(user: Any) -> SampleUser:
+    kind = user_kind()
+    return SampleUser(key=user.key, title=kind.title_of(user), name=kind.label_of(user))
 
 
 def _stored_members(key: str) -> tuple[Mapping[str, int | None], Mapping[str, int | None]]:

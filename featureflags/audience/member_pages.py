@@ -1,4 +1,4 @@
-"""The users in a segment, page by page in the order of their e-mail addresses, and all of them.
+"""The users in a segment, page by page in the order of their titles (e-mail addresses), and all of them.
 
 Every page costs the same: it begins after an address, not after a number of rows.
 Hidden SQL: one statement for each batch of users, and one for memberships that were made lately.
@@ -7,14 +7,13 @@ Where SQL cannot express a rule, the users who can be in are read, and judged in
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
-from typing import Final
+from typing import Any, Final
 
-from django.db.models import F, Q, Value
+from django.db.models import F, Q, QuerySet, Value
 from django.db.models.functions import Concat
 
 from featureflags.audience.earlier_segments import EarlierSegment, without_new_members
@@ -24,11 +23,8 @@ from featureflags.audience.sql.compiler import SegmentCompiler
 from featureflags.audience.sql.statement_timeout import TimeIsUp, TimeLimit
 from featureflags.contexts.attributes import attributes_of
 from featureflags.core.types import MICROSECONDS_PER_DAY
+from featureflags.kinds.registry import user_kind
 from featureflags.segments.ruleset import Ruleset
-from users.models import User
-from users.querysets import UserQuerySet
-from users.selectors import snapshots
-from users.snapshots import UserSnapshot
 
 BATCH: Final = 500
 """Users read at once where Python judges them."""
@@ -51,7 +47,7 @@ class AudienceFilter:
     """The members that a list shows."""
 
     search: str = ""
-    """The beginning of an address, a part of a name, or a whole key."""
+    """The beginning of a title, a part of another search field, or a whole key."""
     how: How = How.ANY
     entered_days: int = 0
     """Only users who entered within this many days; 0: at any time."""
@@ -61,7 +57,7 @@ class AudienceFilter:
 class Member:
     """One user in the segment, and why."""
 
-    user: UserSnapshot
+    user: Any
     rule: int | None
     """The number of the first rule that matches, from 1; None: included by name."""
 
@@ -93,6 +89,8 @@ class SegmentAudience:
         wanted: AudienceFilter,
         expected: int | None = None,
     ) -> None:
+        self._kind = user_kind()
+        self._title = self._kind.title
         self._ruleset = ruleset
         self._key = key
         self._now = now
@@ -103,22 +101,22 @@ class SegmentAudience:
         self,
         size: int,
         *,
-        after: uuid.UUID | None = None,
-        before: uuid.UUID | None = None,
+        after: str | None = None,
+        before: str | None = None,
         seconds: float | None = None,
     ) -> Page:
         """The members after the user `after`, or before the user `before`, given by their keys.
 
         Within `seconds`, if they are given. An unknown key counts as none.
         """
-        limit = None if seconds is None else TimeLimit(User.objects.db, seconds)
+        limit = None if seconds is None else TimeLimit(self._kind.rows().db, seconds)
         users = self._candidates
-        behind = _address(after)
-        ahead = None if behind else _address(before)
+        behind = self._title_of(after)
+        ahead = None if behind else self._title_of(before)
         if behind:
-            users = users.filter(email__gt=behind)
+            users = users.filter(**{f"{self._title}__gt": behind})
         elif ahead:
-            users = users.filter(email__lt=ahead)
+            users = users.filter(**{f"{self._title}__lt": ahead})
         found: list[Member] = []
         is_cut = False
         try:
@@ -141,13 +139,13 @@ class SegmentAudience:
         return self._members(self._candidates, size, backwards=False, limit=None)
 
     def _members(
-        self, users: UserQuerySet[User], size: int, *, backwards: bool, limit: TimeLimit | None
+        self, users: QuerySet[Any], size: int, *, backwards: bool, limit: TimeLimit | None
     ) -> Iterator[Member]:
         """Raises TimeIsUp."""
         size = size if self._is_exact else max(size, BATCH)
         # An expression that no index holds.
-        address = Concat(F("email"), Value("")) if self._are_few else F("email")
-        ordered = users.order_by(address.desc() if backwards else address.asc())
+        title = Concat(F(self._title), Value("")) if self._are_few else F(self._title)
+        ordered = users.order_by(title.desc() if backwards else title.asc())
         while True:
             batch = _read(ordered[:size], limit)
             for user in batch:
@@ -158,11 +156,10 @@ class SegmentAudience:
                 return
             if limit is not None and limit.is_over():
                 raise TimeIsUp
-            last = batch[-1].email
-            passed = Q(email__lt=last) if backwards else Q(email__gt=last)
-            ordered = ordered.filter(passed)
+            last = self._last_title(batch[-1])
+            ordered = ordered.filter(**{f"{self._title}__{'lt' if backwards else 'gt'}": last})
 
-    def _judged(self, user: UserSnapshot) -> Member | None:
+    def _judged(self, user: Any) -> Member | None:
         attributes = attributes_of(user, self._now)
         segment = self._ruleset.segment(self._key)
         if segment is None or not self._has_entered(user):
@@ -176,7 +173,7 @@ class SegmentAudience:
                 return Member(user=user, rule=number)
         return None
 
-    def _has_entered(self, user: UserSnapshot) -> bool:
+    def _has_entered(self, user: Any) -> bool:
         return self._past is None or self._past.was_outside(user)
 
     @cached_property
@@ -201,7 +198,7 @@ class SegmentAudience:
         return self._inside.exact and (self._past is None or self._past.inside.exact)
 
     @property
-    def _candidates(self) -> UserQuerySet[User]:
+    def _candidates(self) -> QuerySet[Any]:
         """The users who can be wanted."""
         wanted = [self._inside.upper]
         if self._wanted.how is How.BY_NAME:
@@ -210,37 +207,33 @@ class SegmentAudience:
             wanted.append(negation(self._named()))
         if self._past is not None:
             wanted.append(self._past.outside(self._inside))
-        everybody: UserQuerySet[User] = User.objects.all()
-        return everybody.filter(to_q(all_of(wanted)), _searched(self._wanted.search))
+        search = self._wanted.search.strip()
+        found = self._kind.searched(search) if search else Q()
+        return self._kind.rows().filter(to_q(all_of(wanted)), found)
+
+    def _title_of(self, key: str | None) -> Any:
+        value = self._kind.parse_key(key)
+        if value is None:
+            return None
+        rows = self._kind.rows().filter(**{self._kind.key: value})
+        return rows.values_list(self._title, flat=True).first()
+
+    def _last_title(self, user: Any) -> Any:
+        """What the next batch begins after: the title's column, which the snapshot may not hold."""
+        known = getattr(user, self._title, None)
+        return self._title_of(user.key) if known is None else known
 
     def _named(self) -> Condition:
         """The users who are included by name now."""
         definition = self._ruleset.definitions.get(self._key)
         included = {} if definition is None else definition.included
         keys = [key for key, until in included.items() if until is None or self._now < until]
-        return key_condition(F("pk"), keys)
+        return key_condition(F(self._kind.key), keys)
 
 
-def _address(key: uuid.UUID | None) -> str | None:
-    if key is None:
-        return None
-    found: str | None = User.objects.filter(pk=key).values_list("email", flat=True).first()
-    return found
-
-
-def _searched(text: str) -> Q:
-    text = text.strip()
-    if not text:
-        return Q()
-    try:
-        return Q(pk=uuid.UUID(text))
-    except ValueError:
-        return Q(email__startswith=text.lower()) | Q(name__icontains=text)
-
-
-def _read(users: UserQuerySet[User], limit: TimeLimit | None) -> list[UserSnapshot]:
+def _read(users: QuerySet[Any], limit: TimeLimit | None) -> list[Any]:
     """Raises TimeIsUp."""
     if limit is None:
-        return snapshots(users)
+        return user_kind().snapshots(users)
     with limit.statements():
-        return snapshots(users)
+        return user_kind().snapshots(users)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
+from django.contrib.auth.models import PermissionsMixin
 from django.db.models import F, Q, QuerySet
 
 from featureflags.audience.sql.bounds import Bounds, Condition, any_of, negation, to_q
@@ -16,23 +17,20 @@ from featureflags.audience.sql.clauses import key_condition
 from featureflags.audience.sql.compiler import SegmentCompiler
 from featureflags.cache.compiled_rules import current_ruleset
 from featureflags.contexts.attributes import attributes_of
+from featureflags.core.times import now_in_microseconds
+from featureflags.kinds.registry import user_kind
+from featureflags.kinds.segmentation import Users
 from featureflags.models import Segment
 from featureflags.segments.definitions import SegmentDefinition
 from featureflags.segments.parsing import parse_definition
 from featureflags.segments.ruleset import Ruleset
-from users.models import User
-from users.querysets import UserQuerySet
-from users.segmentation import Users
-from users.selectors import snapshots
-from users.snapshots import UserSnapshot
-from users.times import now_in_microseconds
 
 BATCH: Final = 2_000
 """Users that are read at once where Python decides."""
 
 
 class Resolver:
-    """Answers `User.objects.in_segment` and its like; see `users.segmentation`."""
+    """Answers `user_kind().rows().in_segment` and its like; see `featureflags.kinds.segmentation`."""
 
     def members(self, users: Users, segment: object, now: int | None) -> Users:
         """The users in the segment."""
@@ -44,7 +42,7 @@ class Resolver:
 
     def choices(self, viewer: object) -> list[tuple[str, str]]:
         """Keys and names of all segments, if the viewer may see them."""
-        if not isinstance(viewer, User):
+        if not isinstance(viewer, PermissionsMixin):
             return []
         permissions = ("featureflags.view_segment", "featureflags.change_segment")
         if not any(viewer.has_perm(permission) for permission in permissions):
@@ -69,17 +67,17 @@ def ruleset_with(segment: object) -> tuple[Ruleset, str]:
     return ruleset.evolve(definitions.values(), version=ruleset.version), segment.key
 
 
-def batches(users: UserQuerySet[User]) -> Iterator[list[UserSnapshot]]:
+def batches(users: QuerySet[Any]) -> Iterator[list[Any]]:
     """Snapshots of all these users in the order of their keys: one query for each batch."""
-    ordered = users.order_by("pk")
-    batch = snapshots(ordered[:BATCH])
+    kind = user_kind()
+    ordered = users.order_by(kind.key)
+    batch = kind.snapshots(ordered[:BATCH])
     while batch:
         yield batch
-        batch = snapshots(ordered.filter(pk__gt=batch[-1].key)[:BATCH]) if _full(batch) else []
-
-
-def _full(batch: list[UserSnapshot]) -> bool:
-    return len(batch) == BATCH
+        if len(batch) < BATCH:
+            return
+        passed = {f"{kind.key}__gt": kind.parse_key(batch[-1].key)}
+        batch = kind.snapshots(ordered.filter(**passed)[:BATCH])
 
 
 def _finished(users: QuerySet[Any], segment: object, now: int | None) -> Condition:
@@ -94,7 +92,7 @@ def _finished(users: QuerySet[Any], segment: object, now: int | None) -> Conditi
         for user in batch
         if ruleset.matches(key, attributes_of(user, now), now=now)
     ]
-    return any_of([bounds.lower, key_condition(F("pk"), found)])
+    return any_of([bounds.lower, key_condition(F(user_kind().key), found)])
 
 
 def in_doubt(bounds: Bounds) -> Q:
@@ -102,9 +100,9 @@ def in_doubt(bounds: Bounds) -> Q:
     return to_q(bounds.doubt)
 
 
-def _same_rows(users: QuerySet[Any]) -> UserQuerySet[User]:
+def _same_rows(users: QuerySet[Any]) -> QuerySet[Any]:
     """The users of a queryset, without its columns, order and annotations."""
-    everybody: UserQuerySet[User] = UserQuerySet(User, using=users.db)
+    everybody: QuerySet[Any] = user_kind().rows(users.db)
     if not users.query.where:
         return everybody
     return everybody.filter(pk__in=users.order_by().values("pk"))

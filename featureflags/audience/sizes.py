@@ -8,6 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
+from typing import Any
+
+from django.db.models import QuerySet
 
 from featureflags.audience.querysets import batches, in_doubt
 from featureflags.audience.sql.bounds import Bounds, Condition, both, inverse
@@ -16,12 +19,11 @@ from featureflags.audience.sql.counting import Columns, count_in_one_pass
 from featureflags.audience.sql.operands import Inline, Source
 from featureflags.cache.compiled_rules import current_ruleset
 from featureflags.contexts.attributes import attributes_of
+from featureflags.core.times import now_in_microseconds
 from featureflags.core.types import Attributes
+from featureflags.kinds.registry import user_kind
 from featureflags.models.changesets import Moved
 from featureflags.segments.ruleset import Ruleset
-from users.models import User
-from users.querysets import UserQuerySet
-from users.times import now_in_microseconds
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +62,7 @@ def segment_sizes(
     *,
     now: int | None = None,
     ruleset: Ruleset | None = None,
-    users: UserQuerySet[User] | None = None,
+    users: QuerySet[Any] | None = None,
     keys: Collection[str] | None = None,
     finish: bool = True,
 ) -> SegmentSizes:
@@ -71,7 +73,7 @@ def segment_sizes(
     """
     now = now_in_microseconds() if now is None else now
     ruleset = current_ruleset().ruleset if ruleset is None else ruleset
-    users = User.objects.all() if users is None else users
+    users = user_kind().rows() if users is None else users
     compilers = _Compilers(now)
     asked = sorted(ruleset.definitions if keys is None else keys)
     questions = [_is_in(ruleset, key, compilers) for key in asked]
@@ -96,7 +98,7 @@ def moved_between(
             _moves(after, before, key, compilers),
         )
     ]
-    _, answers = _count(User.objects.all(), questions, now=now, finish=True)
+    _, answers = _count(user_kind().rows(), questions, now=now, finish=True)
     found = [least for least, _, _ in answers]
     return {
         key: Moved(entering=entering, leaving=leaving)
@@ -142,7 +144,7 @@ Answer = tuple[int, int, tuple[str, ...]]
 
 
 def _count(
-    users: UserQuerySet[User], questions: Sequence[_Question], *, now: int, finish: bool
+    users: QuerySet[Any], questions: Sequence[_Question], *, now: int, finish: bool
 ) -> tuple[int, list[Answer]]:
     bounds: list[Bounds] = []
 
@@ -165,7 +167,7 @@ def _parts(bounds: Bounds) -> list[Condition]:
     return [bounds.lower] if bounds.exact else [bounds.lower, bounds.upper]
 
 
-def _judged(users: UserQuerySet[User], question: _Question, now: int) -> int:
+def _judged(users: QuerySet[Any], question: _Question, now: int) -> int:
     """How many of the users for whom SQL cannot decide are in."""
     doubted = users.filter(in_doubt(question.bounds(Inline())))
     return sum(

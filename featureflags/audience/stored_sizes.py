@@ -20,11 +20,11 @@ from django.utils import timezone
 from featureflags.audience.sizes import SegmentSizes, segment_sizes
 from featureflags.audience.sql.statement_timeout import TimeIsUp, TimeLimit
 from featureflags.cache.compiled_rules import current_ruleset
+from featureflags.core.times import now_in_microseconds
 from featureflags.core.uncached import fresh_rows
+from featureflags.kinds.registry import user_kind
 from featureflags.models import Segment, SegmentCount, SegmentSize, UserCount
 from featureflags.segments.ruleset import Ruleset
-from users.models import User
-from users.times import now_in_microseconds
 
 KEPT_DAYS: Final = 90
 """After that, daily counts are deleted."""
@@ -101,7 +101,7 @@ def _count(ruleset: Ruleset, keys: Collection[str], seconds: float | None = None
         found = segment_sizes(now=now, ruleset=ruleset, keys=keys)
     else:
         try:
-            with TimeLimit(User.objects.db, seconds).statements():
+            with TimeLimit(user_kind().rows().db, seconds).statements():
                 found = segment_sizes(now=now, ruleset=ruleset, keys=keys, finish=False)
         except TimeIsUp:
             SegmentSize.objects.filter(segment__key__in=keys).update(fingerprint="")
@@ -160,17 +160,22 @@ def _store_once(found: SegmentSizes, fingerprints: dict[str, str]) -> None:
 
 
 def _store_users() -> None:
-    now = timezone.now()
+    kind, now = user_kind(), timezone.now()
 
     def seen(days: int) -> Count:
         since = now - datetime.timedelta(days=days)
-        return Count("pk", filter=Q(is_active=True, last_seen_at__gte=since))
+        seen = Q() if kind.last_seen is None else Q(**{f"{kind.last_seen}__gte": since})
+        return Count("pk", filter=seen if kind.active is None else kind.active & seen)
 
-    counts = User.objects.order_by().aggregate(
-        users=Count("pk"),
-        seen_today=seen(1),
-        seen_within_7_days=seen(7),
-        seen_within_30_days=seen(30),
+    counts = (
+        kind.rows()
+        .order_by()
+        .aggregate(
+            users=Count("pk"),
+            seen_today=seen(1),
+            seen_within_7_days=seen(7),
+            seen_within_30_days=seen(30),
+        )
     )
     UserCount.objects.update_or_create(
         day=timezone.localdate(now), defaults={**counts, "counted_at": now}

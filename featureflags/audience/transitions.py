@@ -8,12 +8,11 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from itertools import islice
-from typing import Final
+from typing import Any, Final
 
 from featureflags.contexts.attributes import attributes_of, clocks_of
 from featureflags.segments.next_change import next_change
 from featureflags.segments.ruleset import Ruleset
-from users.snapshots import UserSnapshot
 
 MOST_STEPS: Final = 200
 """Moments to look at: a condition may flip without the user entering or leaving a segment."""
@@ -35,7 +34,7 @@ class Transition:
 
 def next_transitions(
     ruleset: Ruleset,
-    snapshot: UserSnapshot,
+    snapshot: Any,
     *,
     now: int,
     segment_keys: Collection[str] | None = None,
@@ -46,7 +45,7 @@ def next_transitions(
 
 
 def _transitions(
-    ruleset: Ruleset, snapshot: UserSnapshot, now: int, segment_keys: Collection[str] | None
+    ruleset: Ruleset, snapshot: Any, now: int, segment_keys: Collection[str] | None
 ) -> Iterator[Transition]:
     clocks = clocks_of(snapshot)
     before = _segments(ruleset, snapshot, now, segment_keys)
@@ -75,7 +74,7 @@ def _transitions(
 
 
 def _segments(
-    ruleset: Ruleset, snapshot: UserSnapshot, now: int, segment_keys: Collection[str] | None
+    ruleset: Ruleset, snapshot: Any, now: int, segment_keys: Collection[str] | None
 ) -> frozenset[str]:
     found = ruleset.match(attributes_of(snapshot, now), now=now)
     return found if segment_keys is None else found & frozenset(segment_keys)

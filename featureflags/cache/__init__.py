@@ -10,17 +10,17 @@ The cache holds three things by name: a version, and for each user a lease while
 or an entry:
 
 >>> from featureflags.cache.entries import decode, decode_version, encode, is_lease, name_of, new_lease
->>> from users.snapshots import UserSnapshot
+>>> from featureflags.kinds.registry import user_kind
 >>> decode_version(b"12-9f1c2d3e|1764158400")  # the rules in force, and the epoch
 ('12-9f1c2d3e', 1764158400)
 >>> is_lease(new_lease())
 True
->>> ada = UserSnapshot(
+>>> ada = user_kind().snapshot_type(
 ...     key="5f0c2a9e", email="ada@example.com", email_verified=True, name="Ada", role="admin",
-...     is_staff=True, is_active=True, created_at=0, last_seen_at=None, groups=(), metadata={},
+...     is_staff=True, created_at=0, last_seen_at=None, groups=(), metadata={},
 ... )
 >>> name_of(ada.key)
-'u2:5f0c2a9e'
+'u:5f0c2a9e'
 >>> entry = decode(ada.key, encode(1_764_244_800_000_000, 1_764_158_400, ada))
 >>> entry.fresh_until, entry.epoch, entry.snapshot == ada  # µs, the epoch, the snapshot
 (1764244800000000, 1764158400, True)

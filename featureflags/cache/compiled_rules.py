@@ -26,13 +26,13 @@ from featureflags.core.conf import app_settings
 from featureflags.core.database import primary
 from featureflags.core.fork_hooks import in_child
 from featureflags.core.monitoring import report
+from featureflags.core.times import to_microseconds
 from featureflags.core.uncached import fresh_rows
 from featureflags.models import Segment, SegmentMember
 from featureflags.models.versions import RulesetVersion
 from featureflags.segments.definitions import SegmentDefinition
 from featureflags.segments.parsing import load_rules
 from featureflags.segments.ruleset import Ruleset
-from users.times import to_microseconds
 
 logger = logging.getLogger(__name__)
 

@@ -20,8 +20,8 @@ from django.core.signals import setting_changed
 from featureflags.cache.compiled_rules import LoadedRuleset
 from featureflags.contexts.building import UserContext, user_context
 from featureflags.contexts.results import ContextSource, Degradation
+from featureflags.kinds.snapshot import Snapshot
 from featureflags.segments.ruleset import Ruleset
-from users.snapshots import UserSnapshot
 
 MOST = 1_000
 """Contexts of some 2 KB. Whoever was here a moment ago is found, which is what counts."""
@@ -41,7 +41,7 @@ _computed = _Computed(None)
 
 
 def context_of(
-    snapshot: UserSnapshot,
+    snapshot: Snapshot,
     rules: LoadedRuleset,
     source: ContextSource,
     *degraded: Degradation,
@@ -63,7 +63,7 @@ def context_of(
     return context
 
 
-def recall(snapshot: UserSnapshot, ruleset: Ruleset) -> UserContext | None:
+def recall(snapshot: Snapshot, ruleset: Ruleset) -> UserContext | None:
     """What was computed of an equal snapshot by these rules, if it still holds."""
     if _computed.ruleset is not ruleset:
         return None
@@ -77,7 +77,7 @@ def recall(snapshot: UserSnapshot, ruleset: Ruleset) -> UserContext | None:
     return context if _is_same(fields, msgspec.structs.astuple(snapshot)) else None
 
 
-def keep(snapshot: UserSnapshot, ruleset: Ruleset, context: UserContext) -> None:
+def keep(snapshot: Snapshot, ruleset: Ruleset, context: UserContext) -> None:
     """Remember a context that is not degraded: what has failed is tried, and told, again."""
     global _computed  # noqa: PLW0603 - replaced as a whole: a race only computes once more
     if context.degraded:

@@ -2,7 +2,9 @@
 
 A name holds one of three things, or nothing:
 
-* an **entry**: `[fresh_until, epoch, snapshot]` as a MessagePack array.
+* an **entry**: `[fresh_until, epoch, snapshot]` as a MessagePack array. In the place of its key, the
+  snapshot holds the fingerprint of its fields: of two releases that declare a kind in different ways,
+  each takes the entries of the other for none.
   `fresh_until` is in µs, so that two fills of one name never write the same bytes.
   `epoch` says in which life of the cache the entry was written; an entry of another epoch is a spare.
 * the **version**: `version|epoch`, for example `b"12-9f1c2d3e|1764150000"`. It says which rules are in
@@ -15,12 +17,14 @@ A name holds one of three things, or nothing:
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
-from typing import Any, Final
+from collections.abc import Hashable, Sequence
+from functools import cache
+from typing import Any, Final, Protocol, cast
 
 import msgspec
 
-from users.snapshots import SNAPSHOT_VERSION, UserSnapshot
+from featureflags.kinds.registry import user_kind
+from featureflags.kinds.snapshot import Snapshot
 
 USER: Final = "user"
 """The only kind of snapshot today."""
@@ -29,13 +33,13 @@ LEASE: Final = b"~"
 """The first byte of a lease. An entry begins with ARRAY, a version with a digit."""
 
 
-class Entry(msgspec.Struct, frozen=True, array_like=True):
+class Entry(Protocol):
     """What is stored for a user."""
 
     fresh_until: int
     """µs since the epoch: until when it may be used."""
     epoch: int
-    snapshot: UserSnapshot
+    snapshot: Snapshot
 
 
 BIG: Final = 1
@@ -50,17 +54,17 @@ HEAD: Final = 15
 _encode = msgspec.msgpack.Encoder().encode
 
 
-def encode(fresh_until: int, epoch: int, snapshot: UserSnapshot) -> bytes:
+def encode(fresh_until: int, epoch: int, snapshot: Snapshot) -> bytes:
     """An entry as it is stored."""
     return head(fresh_until, epoch) + encode_fields(msgspec.structs.astuple(snapshot))
 
 
-def encode_fields(fields: tuple[Any, ...]) -> bytes:
+def encode_fields(fields: Sequence[Any]) -> bytes:
     """The fields of a snapshot, in their order, as MessagePack.
 
     The user's key is left out: it is part of the entry's name, and would be a third of the entry.
     """
-    stored = ("", *fields[1:])
+    stored = (user_kind().fingerprint, *fields[1:])
     try:
         return _encode(stored)
     except OverflowError:
@@ -83,13 +87,26 @@ def _big_number(code: int, data: memoryview) -> int:
     return int(bytes(data))
 
 
-decode_entry = msgspec.msgpack.Decoder(Entry, ext_hook=_big_number).decode
-"""An entry without its key."""
+@cache
+def _decoder_of(snapshot_type: Hashable) -> msgspec.msgpack.Decoder[Any]:
+    fields: list[tuple[str, Any]] = [
+        ("fresh_until", int),
+        ("epoch", int),
+        ("snapshot", snapshot_type),
+    ]
+    entry = msgspec.defstruct("StoredEntry", fields, array_like=True, frozen=True)
+    return msgspec.msgpack.Decoder(entry, ext_hook=_big_number)
 
 
-def decode(user_key: str, stored: bytes) -> Entry:
-    """The entry of a user. Raises msgspec.DecodeError for bytes that are no entry of this release."""
-    entry = decode_entry(stored)
+def decode(user_key: str, stored: bytes) -> Entry | None:
+    """The entry of a user; None for one of another declaration of the kind.
+
+    Raises msgspec.DecodeError for bytes that are no entry.
+    """
+    kind = user_kind()
+    entry: Entry = _decoder_of(cast("Hashable", kind.snapshot_type)).decode(stored)
+    if entry.snapshot.key != kind.fingerprint:
+        return None
     # The struct is frozen for its readers; nobody has it yet.
     msgspec.structs.force_setattr(entry.snapshot, "key", user_key)
     return entry
@@ -111,25 +128,16 @@ def fresh_until_if_same(stored: bytes, epoch: int, snapshot: bytes) -> int:
     return fresh_until if stored[:HEAD] == head(fresh_until, epoch) else 0
 
 
-USER_PREFIX: Final = f"{USER[0]}{SNAPSHOT_VERSION}:"
+USER_PREFIX: Final = f"{USER[0]}:"
 
 
 def name_of(key: str, kind: str = USER) -> str:
-    """Under which name an entry is stored. The version lets two releases run side by side.
+    """Under which name an entry is stored; two releases side by side use the same one.
 
     Short, as `KEY_PREFIX` is: with a UUID both fit into 64 bytes of Redis; a longer name takes 80
     for each user.
     """
-    return f"{kind[0]}{SNAPSHOT_VERSION}:{key}"
-
-
-def names_to_remove(keys: Iterable[str], kind: str = USER) -> list[str]:
-    """The names that a write removes: also those of the releases before and after this one.
-
-    During a deployment both serve, each from entries of its own version.
-    """
-    prefixes = [f"{kind[0]}{SNAPSHOT_VERSION + step}:" for step in (0, -1, 1)]
-    return [prefix + key for key in keys for prefix in prefixes]
+    return f"{kind[0]}:{key}"
 
 
 def new_lease() -> bytes:

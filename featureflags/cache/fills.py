@@ -12,7 +12,7 @@ from featureflags.cache.backends.protocol import Reply
 from featureflags.cache.entries import encode, name_of
 from featureflags.cache.snapshot_store import CacheRead, backend, report_failure
 from featureflags.core.conf import app_settings
-from users.snapshots import UserSnapshot
+from featureflags.kinds.snapshot import Snapshot
 
 
 class PendingPut:
@@ -57,7 +57,7 @@ class PendingPut:
         self._written = None
 
 
-def put(read: CacheRead, snapshots: Iterable[UserSnapshot]) -> int | None:
+def put(read: CacheRead, snapshots: Iterable[Snapshot]) -> int | None:
     """Write snapshots whose rows were read after `read`; see `PendingPut.result`."""
     if read.failed or read.epoch is None:
         return None

@@ -31,16 +31,16 @@ from typing import Final
 from django.db import DatabaseError, transaction
 
 from featureflags.cache import fills, outbox, snapshot_store
-from featureflags.cache.entries import VERSION_NAME, decode_version, names_to_remove
+from featureflags.cache.entries import VERSION_NAME, decode_version, name_of
 from featureflags.cache.outbox import InForce, OutboxRow
 from featureflags.cache.snapshot_store import CacheRead, with_state
 from featureflags.capture.own_writes import is_writing, unsettled
 from featureflags.capture.statements import RULES
 from featureflags.core.database import in_transaction, primary
 from featureflags.core.monitoring import count, report
+from featureflags.kinds.snapshot import Snapshot
 from featureflags.models import OutboxEvent
 from featureflags.models.versions import RulesetVersion
-from users.snapshots import UserSnapshot
 
 logger = logging.getLogger(__name__)
 
@@ -69,7 +69,7 @@ def complete(found: CacheRead) -> CacheRead:
     return snapshot_store.lease(found)
 
 
-def fill(source: CacheRead, snapshots: Iterable[UserSnapshot], *, is_current: bool) -> None:
+def fill(source: CacheRead, snapshots: Iterable[Snapshot], *, is_current: bool) -> None:
     """Store snapshots whose rows were read after `source`, if the query says that it `is_current`."""
     if is_current and not source.is_own:
         fills.put(source, snapshots)
@@ -220,7 +220,7 @@ def _names(rows: Iterable[OutboxRow]) -> list[str] | None:
                 report_database(error)
                 return None
         else:
-            names += names_to_remove(row.keys, row.kind)
+            names += [name_of(key, row.kind) for key in row.keys]
     return names
 
 

@@ -13,16 +13,15 @@ from featureflags.cache.single_flight import SingleFlight
 from featureflags.cache.snapshot_store import CacheRead
 from featureflags.contexts.results import ContextSource
 from featureflags.core.database import IsCurrent, in_transaction, primary
-from users.models import User
-from users.selectors import snapshots_and
-from users.snapshots import UserSnapshot
+from featureflags.kinds.registry import user_kind
+from featureflags.kinds.snapshot import Snapshot
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Found:
     """The snapshots of those who exist, by key, and where they were read."""
 
-    snapshots: Mapping[str, UserSnapshot]
+    snapshots: Mapping[str, Snapshot]
     source: ContextSource
     is_current: bool = True
     """Whether other threads may use them: not the rows of an older snapshot."""
@@ -31,11 +30,12 @@ class Found:
 _flights: SingleFlight[Found | None] = SingleFlight(lambda found: found is None or found.is_current)
 
 
-def _rows(keys: list[str]) -> tuple[Mapping[str, UserSnapshot], bool]:
-    return snapshots_and(keys, IsCurrent(), using=primary(User))
+def _rows(keys: list[str]) -> tuple[Mapping[str, Snapshot], bool]:
+    kind = user_kind()
+    return kind.snapshots_and(keys, IsCurrent(), using=primary(kind.model))
 
 
-_gathered: GatheredReads[UserSnapshot] = GatheredReads(_rows)
+_gathered: GatheredReads[Snapshot] = GatheredReads(_rows)
 
 
 def read_rows(keys: list[str], read: CacheRead) -> Found | None:
@@ -44,7 +44,7 @@ def read_rows(keys: list[str], read: CacheRead) -> Found | None:
     Threads that ask for one cold user at once ask the database once; those that ask for several cold
     users at once share a query; see `GatheredReads`.
     """
-    if len(keys) > 1 or in_transaction(primary(User)):
+    if len(keys) > 1 or in_transaction(primary(user_kind().model)):
         # A transaction sees its own writes, which are for nobody else.
         return read_and_fill(keys, read)
     key = keys[0]
@@ -69,13 +69,13 @@ def read_and_fill(keys: list[str], read: CacheRead) -> Found | None:
     return _filled(read, lambda: _rows(keys))
 
 
-def _read_one(key: str) -> tuple[Mapping[str, UserSnapshot], bool]:
+def _read_one(key: str) -> tuple[Mapping[str, Snapshot], bool]:
     snapshot, is_current = _gathered.read(key)
     return ({} if snapshot is None else {key: snapshot}), is_current
 
 
 def _filled(
-    read: CacheRead, query: Callable[[], tuple[Mapping[str, UserSnapshot], bool]]
+    read: CacheRead, query: Callable[[], tuple[Mapping[str, Snapshot], bool]]
 ) -> Found | None:
     if read.database_failed:
         return None

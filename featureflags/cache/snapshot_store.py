@@ -27,7 +27,7 @@ from featureflags.cache.entries import (
     USER_PREFIX,
     VERSION_NAME,
     Entry,
-    decode_entry,
+    decode,
     decode_version,
     encode_version,
     name_of,
@@ -35,7 +35,7 @@ from featureflags.cache.entries import (
 )
 from featureflags.core.conf import app_settings
 from featureflags.core.monitoring import report
-from users.snapshots import UserSnapshot
+from featureflags.kinds.snapshot import Snapshot
 
 logger = logging.getLogger(__name__)
 
@@ -65,16 +65,16 @@ class CacheRead(msgspec.Struct, kw_only=True):
     """The database was asked for the version and failed: do not ask it again at once."""
     is_own: bool = False
     """The transaction at hand has written: what it sees is not committed."""
-    fresh: Mapping[str, UserSnapshot] = {}
+    fresh: Mapping[str, Any] = {}
     """The snapshots that may be used, by key; set by `decoded`."""
-    spare: Mapping[str, UserSnapshot] = {}
+    spare: Mapping[str, Any] = {}
     """Snapshots past their time or of another epoch: for when the database is down."""
 
 
 def decoded(read: CacheRead) -> CacheRead:
     """The same read, with `fresh` and `spare`."""
-    fresh: dict[str, UserSnapshot] = {}
-    spare: dict[str, UserSnapshot] = {}
+    fresh: dict[str, Snapshot] = {}
+    spare: dict[str, Snapshot] = {}
     now = time.time_ns() // 1000
     epoch = None if read.failed else read.epoch
     for key, stored in read.stored.items():
@@ -284,10 +284,7 @@ def backend() -> SharedCache | None:
 def entry_of(key: str, stored: bytes) -> Entry | None:
     """A stored entry; None for what another release may have written."""
     try:
-        entry = decode_entry(stored)
+        return decode(key, stored)
     except msgspec.DecodeError as error:
         report(logger, "cache_undecodable", "An entry of the cache is not ours: %s", error)
         return None
-    # The struct is frozen for its readers; nobody has it yet.
-    msgspec.structs.force_setattr(entry.snapshot, "key", key)
-    return entry

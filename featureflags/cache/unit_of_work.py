@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from time import monotonic, time_ns
 
+from django.db.models import Model
 from django.http import HttpRequest
 
 from featureflags.cache.compiled_rules import LoadedRuleset, current_ruleset, recent_ruleset
@@ -23,7 +24,7 @@ from featureflags.capture.own_writes import is_writing, unsettled
 from featureflags.contexts.building import UserContext
 from featureflags.contexts.results import Degradation
 from featureflags.core.types import MICROSECONDS_PER_SECOND
-from users.models import User
+from featureflags.kinds.registry import user_kind
 
 MAX_CONTEXTS = 10_000
 """A batch may be long: a memo that is full starts again."""
@@ -72,21 +73,19 @@ class UnitOfWork:
         return known
 
     def recall(self, subject: object, visitor: str | None = None) -> UserContext | None:
-        """The context of a user, or of the key of one (text as it is written everywhere, or a UUID).
+        """The context of a row, or of the key of one (text as it is written everywhere, a UUID or a number).
 
         `visitor`: with the key of the visitor that they were. None: unknown, or it may have changed
         by now.
         """
-        kind = type(subject)
-        if kind is User:
-            # The fastest of all that identifies a user.
-            name: Hashable = getattr(subject.id, "int", None)  # type: ignore[attr-defined]  # it is a User
-        elif kind is str:
-            name = subject
-        elif kind is uuid.UUID:
-            name = subject.int  # type: ignore[attr-defined]  # it is a UUID
-        else:
+        kind, known = type(subject), user_kind()
+        name: Hashable = subject
+        if kind is known.model:
+            name = getattr(subject, known.key)
+        elif kind is not str and kind is not uuid.UUID and kind is not int:
             return None
+        # The number of a UUID is found faster than the UUID.
+        name = getattr(name, "int", name)
         found = self._contexts.get(name if visitor is None else (name, visitor))
         if found is None:
             return None
@@ -95,13 +94,13 @@ class UnitOfWork:
 
     def keep(
         self,
-        subject: User | uuid.UUID | str,
+        subject: Model | uuid.UUID | int | str,
         visitor: str | None,
         context: UserContext,
     ) -> None:
         """Remember a context until it changes by itself; what failed for RETRY_AFTER, since it may heal.
 
-        It is found by the subject, and by the same user's key as text, as a UUID, or loaded.
+        It is found by the subject, by the same key as text or as the column holds it, and by the loaded row.
         """
         if (unsettled and is_writing()) or Degradation.NO_SUCH_USER in context.degraded:
             return
@@ -114,8 +113,11 @@ class UnitOfWork:
         kept = (context, ends)
         key = context.context.key
         names: tuple[Hashable, ...] = (key, subject) if type(subject) is str else (key,)
-        if (number := _number(subject, key)) is not None:
-            names = (*names, number)
+        try:
+            value = user_kind().read_key(key)
+            names = (*names, getattr(value, "int", value))
+        except ValueError:
+            pass  # No row can have this key.
         for name in names:
             self._contexts[name if visitor is None else (name, visitor)] = kept
 
@@ -140,15 +142,6 @@ class UnitOfWork:
         self.request = None
         self._ruleset = None
         self._contexts = {}
-
-
-def _number(subject: User | uuid.UUID | str, key: str) -> int | None:
-    """The user's UUID as a number, which loaded users are found by; None for a key of another form."""
-    try:
-        found = uuid.UUID(key) if isinstance(subject, str) else getattr(subject, "pk", subject)
-    except ValueError:
-        return None
-    return found.int if isinstance(found, uuid.UUID) else None
 
 
 _unit: ContextVar[UnitOfWork | None] = ContextVar("featureflags_unit", default=None)

@@ -1,15 +1,13 @@
 """Change capture: the database itself notices which cached entries a write has made old.
 
-In: the project's watches (`FEATUREFLAGS["WATCHES"]`), as data. Out: rows in the outbox, which triggers
+In: the watches that follow from the kinds, as data. Out: rows in the outbox, which triggers
 write in the transaction of each write, by whatever way it is made; and what the connections of this
 process have written, of which the cache is notified right after their commit.
 
->>> from featureflags.capture.watches import Watch
->>> from users.models import User
->>> names = Watch.own("user", User, ["email", "name"])
->>> names.table, names.columns, names.start
-('users_user', ('email', 'name'), 'id')
->>> links, groups = Watch.of_relation("user", User, "groups", ["name"])
+>>> from featureflags.capture.watches import declared_watches
+>>> names, links, groups = declared_watches()
+>>> names.table, names.columns[:2], names.start
+('users_user', ('email', 'email_verified'), 'id')
 >>> groups.table, groups.columns  # each user of a renamed group changes, by way of the links
 ('auth_group', ('name',))
 >>> groups.path

@@ -6,49 +6,19 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from django.core.checks import CheckMessage, Error, register
-from django.core.exceptions import FieldDoesNotExist
-from django.db.models import DateTimeField
+from django.core.exceptions import FieldError
+from django.db.models import DateTimeField, F
+from django.db.models.expressions import Combinable
 
-from featureflags.contexts.attributes import BUILT_IN, Attribute, catalogue
+from featureflags.contexts.attributes import Attribute, catalogue
 from featureflags.contexts.json_limits import json_problem
 from featureflags.core.types import JSONValue
+from featureflags.kinds.registry import user_kind
 from featureflags.segments.attribute_types import AttributeType
 from featureflags.segments.values import parse_instant, parse_semver
-from users.models import User
-from users.snapshots import UserSnapshot
 
 NOW = 1_767_225_600_000_000
 """2026-01-01, in µs."""
-
-SAMPLES = (
-    UserSnapshot(
-        key="00000000-0000-4000-8000-000000000001",
-        email="ada@example.com",
-        email_verified=True,
-        name="Ada Lovelace",
-        role="admin",
-        is_staff=True,
-        is_active=True,
-        created_at=NOW - 86_400_000_000,
-        last_seen_at=NOW - 3_600_000_000,
-        groups=("beta",),
-        metadata={"plan": "paid", "seats": 3, "tags": ["a"], "address": {"city": "London"}},
-    ),
-    UserSnapshot(
-        key="00000000-0000-4000-8000-000000000002",
-        email="x@example.com",
-        email_verified=False,
-        name="",
-        role="user",
-        is_staff=False,
-        is_active=True,
-        created_at=NOW,
-        last_seen_at=None,
-        groups=(),
-        metadata={},
-    ),
-)
-"""A user with everything, and one with as little as there may be."""
 
 HOLDS: dict[AttributeType, Callable[[JSONValue], bool]] = {
     AttributeType.STRING: lambda value: type(value) is str,
@@ -67,7 +37,7 @@ HOLDS: dict[AttributeType, Callable[[JSONValue], bool]] = {
 def check_attributes(**_: Any) -> list[CheckMessage]:
     """E022: the SQL of an attribute does not compile, or its function raises, or gives a value of
     another type than the attribute declares."""
-    built_in = {attribute.name for attribute in BUILT_IN}
+    built_in = {attribute.name for attribute in user_kind().attributes}
     return [
         Error(
             f"The attribute {attribute.name!r} {why}.",
@@ -81,7 +51,7 @@ def check_attributes(**_: Any) -> list[CheckMessage]:
 
 
 def _of_values(attribute: Attribute) -> Iterable[str]:
-    for snapshot in SAMPLES:
+    for snapshot in user_kind().samples(NOW):
         try:
             value = attribute.value(snapshot, NOW)
             if attribute.clock is not None and (clock := attribute.clock(snapshot)) is not None:
@@ -100,17 +70,27 @@ def _of_values(attribute: Attribute) -> Iterable[str]:
 def _of_sql(attribute: Attribute) -> Iterable[str]:
     try:
         if attribute.sql is not None:
-            str(User.objects.annotate(checked_value=attribute.sql).values("checked_value").query)
-        if attribute.sql_related is not None:
-            str(User.objects.values("__".join(attribute.sql_related)).query)
+            str(
+                user_kind()
+                .rows()
+                .annotate(checked_value=attribute.sql)
+                .values("checked_value")
+                .query
+            )
+        related = attribute.sql_related
+        if related is not None:
+            str(related.model._default_manager.values(related.back, related.column).query)  # noqa: SLF001 - Django's documented API
     except Exception as error:  # noqa: BLE001 - an expression may raise anything
         yield f"has SQL that does not compile: {error}"
-    column = attribute.elapsed_days_since
-    if column is None:
-        return
+    since = attribute.elapsed_days_since
+    if since is not None and not _is_instant(since):
+        yield f"counts days since {since!r}, which is not a date and time of the user"
+
+
+def _is_instant(since: str | Combinable) -> bool:
+    expression = F(since) if isinstance(since, str) else since
     try:
-        is_instant = isinstance(User._meta.get_field(column), DateTimeField)  # noqa: SLF001
-    except FieldDoesNotExist:
-        is_instant = False
-    if not is_instant:
-        yield f"counts days since {column!r}, which is not a date and time of the user"
+        rows = user_kind().rows().annotate(checked_value=expression)
+        return isinstance(rows.query.annotations["checked_value"].output_field, DateTimeField)
+    except (FieldError, AttributeError):
+        return False

@@ -11,12 +11,12 @@ from django.db import connections
 
 from featureflags.audience.sql.bounds import to_q
 from featureflags.audience.sql.compiler import SegmentCompiler
+from featureflags.kinds.registry import user_kind
 from featureflags.models import Segment, segment_graph
 from featureflags.models.validation import find_problems
 from featureflags.segments.definitions import Problem, SegmentDefinition
 from featureflags.segments.parsing import load_rules
 from featureflags.segments.ruleset import Ruleset
-from users.models import User
 
 
 @register("featureflags", Tags.database)
@@ -59,7 +59,7 @@ def _without_columns(key: str, raw_rules: object) -> list[Problem]:
         for position, clause in enumerate(rule.clauses, start=1):
             try:
                 bounds = compiler.clause(clause)
-                User.objects.filter(to_q(bounds.lower)).filter(to_q(bounds.upper))
+                user_kind().rows().filter(to_q(bounds.lower)).filter(to_q(bounds.upper))
             except (FieldDoesNotExist, FieldError) as error:
                 message = f"the SQL of {clause.clause.attribute!r} does not fit the model: {error}"
                 problems.append(Problem(code="sql", message=message, rule=number, clause=position))

@@ -1,6 +1,6 @@
 """From a user's snapshot to a valid LaunchDarkly context.
 
-In: a `UserSnapshot`, the compiled segments, an instant in µs. Out: a `UserContext`: the SDK's context
+In: a `Snapshot`, the compiled segments, an instant in µs. Out: a `UserContext`: the SDK's context
 with the attributes that may be sent, the keys of the user's segments, and until when it holds.
 `attributes` has the catalogue of attributes, `privacy` decides what leaves, `json_limits` what is
 valid, `building` makes the context, `results` is what an evaluation answers.
@@ -9,14 +9,14 @@ valid, `building` makes the context, `results` is what an evaluation answers.
 >>> from featureflags.contexts.results import ContextSource
 >>> from featureflags.segments.parsing import parse_definition
 >>> from featureflags.segments.ruleset import Ruleset
->>> from users.snapshots import UserSnapshot
+>>> from featureflags.kinds.registry import user_kind
 >>> staff = parse_definition({
 ...     "key": "staff",
 ...     "rules": [{"clauses": [{"attribute": "role", "op": "in", "values": ["admin"]}]}],
 ... })
->>> ada = UserSnapshot(
+>>> ada = user_kind().snapshot_type(
 ...     key="6d0c6b9e-0000-4000-8000-000000000001", email="ada@example.com", email_verified=True,
-...     name="Ada", role="admin", is_staff=True, is_active=True, created_at=0, last_seen_at=None,
+...     name="Ada", role="admin", is_staff=True, created_at=0, last_seen_at=None,
 ...     groups=("engineers",), metadata={"plan": "pro"},
 ... )
 >>> found = user_context(ada, Ruleset([staff]), 86_400_000_000, source=ContextSource.CACHE)

@@ -1,9 +1,9 @@
 """The one catalogue of attributes: what rules may test, and what LaunchDarkly may see.
 
-Each attribute declares in one place its name, type, label, privacy, its value from a snapshot, its
-SQL, and when its value changes by itself. A project adds its own by listing dotted paths to
-`Attribute` instances in `FEATUREFLAGS["ATTRIBUTES"]`. Every key of a user's metadata is an
-attribute too: `custom_<key>`, of any type.
+They follow from the kind that the project declares (`featureflags.kinds`). For what no field or
+expression gives, a project lists dotted paths to `Attribute` instances in
+`FEATUREFLAGS["ATTRIBUTES"]`. Every key of a user's metadata is an attribute too: `custom_<key>`, of any
+type.
 """
 
 from __future__ import annotations
@@ -16,17 +16,16 @@ from typing import NamedTuple
 from django.core.signals import setting_changed
 from django.utils.module_loading import import_string
 
-from featureflags.contexts.attribute import Attribute, Privacy
-from featureflags.contexts.built_in import BUILT_IN, elapsed_days
 from featureflags.core.conf import app_settings
 from featureflags.core.monitoring import report
 from featureflags.core.types import JSONValue
+from featureflags.kinds.attribute import Attribute, Privacy
+from featureflags.kinds.registry import user_kind
+from featureflags.kinds.snapshot import Snapshot
 from featureflags.segments.attribute_types import AttributeType
 from featureflags.segments.time_attributes import Clock
-from users.snapshots import UserSnapshot
 
 __all__ = [
-    "BUILT_IN",
     "CUSTOM_PREFIX",
     "RESERVED_NAMES",
     "SEGMENT_NAMES",
@@ -36,7 +35,6 @@ __all__ = [
     "catalogue",
     "clocks_of",
     "declaration_problems",
-    "elapsed_days",
     "is_lower_case",
     "is_user_writable",
     "private_names",
@@ -73,7 +71,7 @@ class _Catalogue(NamedTuple):
 
 @cache
 def _read_catalogue() -> _Catalogue:
-    attributes = {attribute.name: attribute for attribute in BUILT_IN}
+    attributes = {attribute.name: attribute for attribute in user_kind().attributes}
     problems: list[str] = []
     for path in app_settings().attributes:
         try:
@@ -108,7 +106,7 @@ def type_of(name: str) -> AttributeType | None:
     if attribute is not None:
         return attribute.type
     is_metadata = name.startswith(CUSTOM_PREFIX) and name != CUSTOM_PREFIX
-    return AttributeType.ANY if is_metadata else None
+    return AttributeType.ANY if is_metadata and user_kind().metadata is not None else None
 
 
 def is_user_writable(name: str) -> bool:
@@ -131,7 +129,7 @@ def private_names() -> frozenset[str]:
 
 
 def attributes_of(
-    snapshot: UserSnapshot, now: int, *, failed: list[str] | None = None
+    snapshot: Snapshot, now: int, *, failed: list[str] | None = None
 ) -> dict[str, JSONValue]:
     """What rules see of a user at `now` (µs). An attribute that a user does not have is left out.
 
@@ -147,13 +145,15 @@ def attributes_of(
             continue
         if value is not None:
             attributes[name] = value
-    for key, value in snapshot.metadata.items():
-        if value is not None:
-            attributes[CUSTOM_PREFIX + key] = value
+    metadata = user_kind().metadata
+    if metadata is not None:
+        for key, value in getattr(snapshot, metadata.name).items():
+            if value is not None:
+                attributes[CUSTOM_PREFIX + key] = value
     return attributes
 
 
-def clocks_of(snapshot: UserSnapshot, *, failed: list[str] | None = None) -> dict[str, Clock]:
+def clocks_of(snapshot: Snapshot, *, failed: list[str] | None = None) -> dict[str, Clock]:
     """The attributes of this user that change by themselves, and when; `failed` as above."""
     clocks: dict[str, Clock] = {}
     for name, clock_of in _clocks():
@@ -175,12 +175,12 @@ def _note_failure(name: str, error: Exception, failed: list[str] | None) -> None
 
 
 @cache
-def _values() -> tuple[tuple[str, Callable[[UserSnapshot, int], JSONValue]], ...]:
+def _values() -> tuple[tuple[str, Callable[[Snapshot, int], JSONValue]], ...]:
     return tuple((name, attribute.value) for name, attribute in catalogue().items())
 
 
 @cache
-def _clocks() -> tuple[tuple[str, Callable[[UserSnapshot], Clock | None]], ...]:
+def _clocks() -> tuple[tuple[str, Callable[[Snapshot], Clock | None]], ...]:
     return tuple(
         (name, attribute.clock)
         for name, attribute in catalogue().items()

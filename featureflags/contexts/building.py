@@ -1,6 +1,6 @@
 """From a snapshot and the rules to a valid LaunchDarkly context.
 
-What comes in: a `UserSnapshot`, the compiled rules, the instant. What goes out: a `UserContext`, for
+What comes in: a `Snapshot`, the compiled rules, the instant. What goes out: a `UserContext`, for
 example
 
     UserContext(
@@ -38,10 +38,10 @@ from featureflags.contexts.sendable import (
     too_large,
 )
 from featureflags.core.conf import SegmentsAs, app_settings
+from featureflags.core.times import to_rfc3339
 from featureflags.core.types import JSONValue
+from featureflags.kinds.snapshot import Snapshot
 from featureflags.segments.ruleset import Ruleset
-from users.snapshots import UserSnapshot
-from users.times import to_rfc3339
 
 NOTHING: Mapping[str, JSONValue] = MappingProxyType({})
 
@@ -74,7 +74,7 @@ class UserContext(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def user_context(
-    snapshot: UserSnapshot,
+    snapshot: Snapshot,
     ruleset: Ruleset,
     now: int,
     *,
@@ -225,9 +225,7 @@ _NEW_VISITOR = NewVisitor.of(SHARED)
 """The placeholders in a `UserContext` whose context is not built yet."""
 
 
-def _valid_until(
-    snapshot: UserSnapshot, ruleset: Ruleset, now: int, failed: list[str]
-) -> int | None:
+def _valid_until(snapshot: Snapshot, ruleset: Ruleset, now: int, failed: list[str]) -> int | None:
     """When the first attribute changes by itself, or the first membership ends."""
     found: int | None = None
     for clock in clocks_of(snapshot, failed=failed).values():

@@ -68,8 +68,10 @@ class FeatureFlagsSettings:
     attributes: tuple[str, ...] = ()
     """Dotted paths to the project's own `featureflags.contexts.attributes.Attribute`."""
     watches: str = ""
-    """Dotted path to the list (or function) of `featureflags.capture.watches.Watch`: which tables
-    change which cached entries."""
+    """Dotted path to a list (or function) of `featureflags.capture.watches.Watch`, for changes that no
+    path of a kind's fields leads to."""
+    employee_domains: tuple[str, ...] = ()
+    """The e-mail domains of the company: the first `migrate` makes the segment `employee` of them."""
     triggers: bool = True
     """Whether database triggers notice what is written. False where the application may create none:
     see `featureflags.capture.without_triggers` for what is lost."""

@@ -1,4 +1,4 @@
-"""Signals inside this app."""
+"""Signals of this app."""
 
 from __future__ import annotations
 
@@ -13,3 +13,6 @@ before the commit."""
 
 epoch_begun = Signal()
 """Every entry of the cache is old. Sent once for each epoch, by the process that has begun it."""
+
+user_seen = Signal()
+"""For the project to send after it has written when the request's user was last seen. `key`: text."""

@@ -6,10 +6,10 @@ version, and three for the memberships that differ, however many.
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Mapping
 from typing import Final
 
+from featureflags.core.types import AccountKey
 from featureflags.core.uncached import fresh_rows
 from featureflags.editing.changes import Change, MemberChange
 from featureflags.editing.examining import Examination
@@ -65,7 +65,7 @@ def _stored_row(change: Change) -> Segment:
     return row or new
 
 
-def _write_members(segment: Segment, members: Mapping[uuid.UUID, MemberChange]) -> None:
+def _write_members(segment: Segment, members: Mapping[AccountKey, MemberChange]) -> None:
     """Update a membership in place, so that it keeps the time at which it was made."""
     if not members:
         return

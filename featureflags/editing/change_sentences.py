@@ -9,7 +9,6 @@ Hidden SQL: `change_in_words` asks one query where it may show addresses.
 from __future__ import annotations
 
 import json
-import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -17,14 +16,15 @@ from typing import Any, Final
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext, ngettext_lazy
 
+from featureflags.core.types import AccountKey
 from featureflags.editing.changes import Change, MemberChange
 from featureflags.editing.condition_sentences import condition_in_words, moment_in_words
 from featureflags.editing.rule_pairs import clauses_left_over, rule_pairs
+from featureflags.kinds.registry import user_kind
 from featureflags.models.changesets import MemberState, Moved, SegmentState
 from featureflags.segments.definitions import Rule
 from featureflags.segments.export import dump_rules
 from featureflags.segments.parsing import load_rules
-from users.models import User
 
 LONGEST: Final = 120
 """Characters of a description in a sentence."""
@@ -97,8 +97,7 @@ def change_in_words(change: Change, *, with_addresses: bool) -> list[str]:
     named = {one.user for group in groups for one in group.some if one.user is not None}
     names: dict[str, str] = {}
     if with_addresses and named:
-        rows = User.objects.filter(pk__in=[uuid.UUID(key) for key in named])
-        names = {str(key): email for key, email in rows.values_list("pk", "email")}
+        names = user_kind().titles(named)
     lines = segment_in_words(change.before, change.after)
     return lines + members_in_words(groups, lambda key: names.get(key, key))
 
@@ -123,7 +122,7 @@ def rules_in_words(state: SegmentState) -> list[str]:
     return [f"{_named(rule, number)}: {_all(rule)}" for number, rule in _numbered(state)]
 
 
-def member_groups(members: Mapping[uuid.UUID, MemberChange]) -> list[MemberGroup]:
+def member_groups(members: Mapping[AccountKey, MemberChange]) -> list[MemberGroup]:
     """Users with the same kind of membership before and after; the first of each by name."""
     groups: dict[tuple[str, str], list[NamedMember]] = {}
     for user, one in members.items():

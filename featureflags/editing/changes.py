@@ -6,7 +6,6 @@ make theirs from states. A change is a value: to make it reads the database, and
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -14,6 +13,8 @@ from django.core.exceptions import ValidationError
 from django.utils.translation import gettext as _
 
 from featureflags.core.conf import app_settings
+from featureflags.core.types import AccountKey
+from featureflags.kinds.registry import user_kind
 from featureflags.models import HistoryEntry, Segment, SegmentMember
 from featureflags.models.changesets import MemberState, SegmentState
 
@@ -44,7 +45,7 @@ class Change:
     """None: the segment is created."""
     after: SegmentState | None
     """None: the segment is deleted."""
-    members: Mapping[uuid.UUID, MemberChange] = field(default_factory=dict)
+    members: Mapping[AccountKey, MemberChange] = field(default_factory=dict)
     expected_version: int | None = None
     """`apply` raises StaleSegment where another version is stored. None: any version will do."""
     columns: frozenset[str] | None = None
@@ -131,7 +132,7 @@ def membership_change(segment: Segment, wanted: Mapping[str, MemberState | None]
 
     Raises ValidationError where the segment would have too many members.
     """
-    keys = [uuid.UUID(user) for user in wanted]
+    keys = [user_kind().parse_key(user) for user in wanted]
     stored = SegmentMember.objects.all().states_at([(segment.pk, key) for key in keys])
     members = {
         key: MemberChange(before=stored[segment.pk, key], after=state)
@@ -158,10 +159,10 @@ def stored_members(key: str) -> dict[str, MemberState]:
 
 def member_changes(
     before: Mapping[str, MemberState], after: Mapping[str, MemberState]
-) -> dict[uuid.UUID, MemberChange]:
+) -> dict[AccountKey, MemberChange]:
     """The users whose membership differs."""
     return {
-        uuid.UUID(user): MemberChange(before=before.get(user), after=after.get(user))
+        user_kind().parse_key(user): MemberChange(before=before.get(user), after=after.get(user))
         for user in sorted(before.keys() | after.keys())
         if before.get(user) != after.get(user)
     }

@@ -12,11 +12,11 @@ from django.utils import formats, timezone
 from django.utils.translation import gettext as _
 
 from featureflags.contexts.attributes import CUSTOM_PREFIX, catalogue
+from featureflags.core.times import to_datetime
 from featureflags.segments.definitions import EXISTS, SEGMENT_MATCH, Clause
 from featureflags.segments.formatting import show
 from featureflags.segments.member_json import parse_expiry
 from featureflags.segments.operator_labels import ValueKind, label_for
-from users.times import to_datetime
 
 
 def moment_in_words(moment: datetime.datetime | int) -> str:

@@ -17,10 +17,10 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from featureflags.core.conf import app_settings
+from featureflags.core.types import Account
 from featureflags.editing.documents import dump_state
 from featureflags.editing.examining import Examination, Reason
 from featureflags.models.changesets import MemberState
-from users.models import User
 
 SALT: Final = "featureflags.editing.confirmation"
 HOLDS_SECONDS: Final = 24 * 3600
@@ -64,13 +64,13 @@ def _disappears(one: Examination) -> str:
     return text % {"what": what, "flags": ", ".join(one.flags)}
 
 
-def sign(examinations: Iterable[Examination], actor: User) -> str:
+def sign(examinations: Iterable[Examination], actor: Account) -> str:
     """The token that this person sends back to confirm what they were shown."""
     shown = [[fingerprint(one), *_numbers(one)] for one in examinations]
     return signing.dumps([shown, str(actor.pk)], salt=SALT)
 
 
-def are_confirmed(examinations: Sequence[Examination], token: str, actor: User) -> bool:
+def are_confirmed(examinations: Sequence[Examination], token: str, actor: Account) -> bool:
     """True if `token` was signed for this person and for these changes."""
     try:
         shown, who = signing.loads(token, salt=SALT, max_age=HOLDS_SECONDS)

@@ -17,16 +17,15 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from featureflags.audience.sql.expressions import as_keys
+from featureflags.core.times import to_datetime, to_microseconds
 from featureflags.core.types import JSONValue
+from featureflags.kinds.registry import user_kind
 from featureflags.models import Segment, SegmentMember
 from featureflags.models.changesets import MemberState, SegmentState
 from featureflags.models.stored_forms import in_stored_form
 from featureflags.segments.definitions import InvalidDefinition, Problem, SegmentDefinition
 from featureflags.segments.export import NotExportable, dump_rules, to_launchdarkly
 from featureflags.segments.parsing import load_rules, parse_definition
-from users.models import User
-from users.times import to_datetime, to_microseconds
 
 ACTIVE: Final = "isActive"
 
@@ -231,8 +230,7 @@ def _unknown_users(documents: Iterable[SegmentDocument]) -> list[str]:
         for definition in definitions
         for key in (*definition.included, *definition.excluded)
     }
-    keys = as_keys(named)
-    known = {str(pk) for pk in User.objects.filter(pk__in=keys).values_list("pk", flat=True)}
+    known = user_kind().existing(named)
     return [
         f"{segment}: there is no user {key!r}"
         for key, segment in sorted(named.items())

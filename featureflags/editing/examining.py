@@ -20,11 +20,11 @@ from featureflags.core.conf import app_settings
 from featureflags.editing.changes import Change
 from featureflags.editing.moved_users import impact_of_change
 from featureflags.inspection.flags_using_segment import Use, uses_of_each
+from featureflags.kinds.registry import user_kind
 from featureflags.launchdarkly.client import feature_store, has_flags, looking
 from featureflags.models import segment_graph
 from featureflags.models.changesets import Moved
 from featureflags.segments.references import reachable
-from users.models import User
 
 
 class Reason(StrEnum):
@@ -161,7 +161,7 @@ def _moves_many(change: Change, impact: Impact) -> bool:
         return impact.is_exact and moved * 100 > percent * impact.users.at_least
     # Only users whose membership changes were counted. Are there enough others?
     enough = math.ceil(moved * 100 / percent)
-    users: int = User.objects.order_by()[:enough].count()
+    users: int = user_kind().rows().order_by()[:enough].count()
     return users < enough
 
 

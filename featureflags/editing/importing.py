@@ -14,6 +14,7 @@ from django.utils.translation import gettext as _
 
 from featureflags.audience.impact import Impact, Part
 from featureflags.audience.sizes import moved_between
+from featureflags.core.times import now_in_microseconds
 from featureflags.editing.applying import apply
 from featureflags.editing.changes import Change, member_changes, stored_members
 from featureflags.editing.confirmation import fingerprint
@@ -24,13 +25,12 @@ from featureflags.editing.documents import (
     read_segments,
 )
 from featureflags.editing.examining import Examination, examine
+from featureflags.kinds.registry import user_kind
 from featureflags.models import segment_graph
 from featureflags.models.changesets import MemberState, Moved, open_changeset
 from featureflags.models.versions import RulesetVersion
 from featureflags.segments.references import find_cycle, levels, references
 from featureflags.segments.ruleset import Ruleset
-from users.models import User
-from users.times import now_in_microseconds
 
 SOURCE = "import_segments"
 """What the history stores as the source of an import."""
@@ -79,7 +79,7 @@ def _examine(
         return []
     old = Ruleset(document.in_force for document in before.values())
     new = Ruleset(document.in_force for document in {**before, **documents}.values())
-    users = User.objects.count()
+    users = user_kind().rows().count()
     found = moved_between(old, new, list(changes), now=now_in_microseconds())
     return [
         examine(change, impact=_impact(key, found[key], users)) for key, change in changes.items()

@@ -14,7 +14,6 @@ import codecs
 import csv
 import datetime
 import re
-import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -23,6 +22,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from featureflags.core.conf import app_settings
+from featureflags.kinds.registry import user_kind
 from featureflags.models import SegmentMember
 
 LARGEST_FILE: Final = 2 * 1024 * 1024
@@ -35,6 +35,8 @@ HEADERS: Final[Mapping[str, str]] = {
     "email": EMAIL,
     "e-mail": EMAIL,
     "email address": EMAIL,
+    "username": EMAIL,
+    "title": EMAIL,
     "e-mail address": EMAIL,
     "mail": EMAIL,
     "key": KEY,
@@ -212,14 +214,15 @@ def _nobody_in(cells: Sequence[str]) -> str:
 
 
 def _as_key(cell: str) -> str | None:
-    try:
-        return str(uuid.UUID(cell)) if len(cell) >= 32 else None
-    except ValueError:
-        return None
+    kind = user_kind()
+    key = kind.canonical(cell.strip())
+    return None if not key or kind.has_text_keys or kind.parse_key(key) is None else key
 
 
 def _as_email(cell: str) -> str | None:
-    """An address, also as mail programs write it: `Ada Adler <ada@agpt.co>`."""
+    """An address, also as mail programs write it: `Ada Adler <ada@agpt.co>`; or another title."""
+    if "@" not in cell and not user_kind().has_addresses:
+        return cell.strip()[:LONGEST_CELL] or None
     inside = re.search(r"<([^<>\s]+@[^<>\s]+)>", cell)
     address = (inside.group(1) if inside else cell).strip("<>\"'").lower()
     is_one = re.fullmatch(r"[^@\s]+@[^@\s]+", address) is not None

@@ -5,7 +5,6 @@ Hidden SQL: one query for each thousand entries.
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -14,8 +13,8 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from featureflags.editing.member_files import LineRemark, MemberLine, MemberList, shortened
+from featureflags.kinds.registry import user_kind
 from featureflags.models.changesets import MemberState
-from users.models import User
 
 LOOKED_UP_AT_ONCE: Final = 1_000
 
@@ -34,10 +33,10 @@ class FoundMembers:
 
 def find_members(listed: MemberList, default: MemberState) -> FoundMembers:
     """The users of the lines. `default`: the membership, where a line leaves something open."""
-    emails = {each.text for each in listed.lines if "@" in each.text}
-    keys = {each.text for each in listed.lines} - emails
+    kind, texts = user_kind(), {each.text for each in listed.lines}
+    keys = {text for text in texts if kind.parse_key(text) is not None}
     now = timezone.now()
-    by_text = {**_by_email(sorted(emails)), **_by_key(sorted(keys))}
+    by_text = {**_by_title(sorted(texts)), **_by_key(sorted(keys))}
     members: dict[str, MemberState] = {}
     first: dict[str, int] = {}
     problems: list[LineRemark] = []
@@ -76,19 +75,17 @@ def _nobody(text: str) -> str:
     return words % shortened(text)
 
 
-def _by_email(emails: Sequence[str]) -> dict[str, str]:
+def _by_title(texts: Sequence[str]) -> dict[str, str]:
     found: dict[str, str] = {}
-    for some in _chunks(emails):
-        rows = User.objects.filter(email__in=some).values_list("email", "pk")
-        found |= {email: str(pk) for email, pk in rows}
+    for some in _chunks(texts):
+        found |= user_kind().keys_by_title(some)
     return found
 
 
 def _by_key(keys: Sequence[str]) -> dict[str, str]:
     found: dict[str, str] = {}
     for some in _chunks(keys):
-        rows = User.objects.filter(pk__in=[uuid.UUID(key) for key in some])
-        found |= {str(pk): str(pk) for pk in rows.values_list("pk", flat=True)}
+        found |= {key: key for key in user_kind().existing(some)}
     return found
 
 

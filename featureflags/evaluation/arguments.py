@@ -8,13 +8,16 @@ from enum import Enum
 from typing import Final, TypeAlias, TypedDict
 
 from django.contrib.auth.models import AnonymousUser
+from django.db.models import Model
 from django.http import HttpRequest
 
 from featureflags.flags.declared import AnyFlag, Flag
-from users.models import User
+from featureflags.kinds.registry import user_kind
 
-Subject: TypeAlias = User | AnonymousUser | uuid.UUID | str | None
-"""Whom a flag is asked for: a user, the key of a user, or nobody."""
+Key: TypeAlias = uuid.UUID | int | str
+"""The key of a user, as text or as the column holds it."""
+Subject: TypeAlias = Model | AnonymousUser | Key | None
+"""Whom a flag is asked for: a row of the kind `user`, the key of one, or nobody."""
 
 FlagKey: TypeAlias = str | AnyFlag
 ExtraAttributes: TypeAlias = Mapping[str, object]
@@ -41,19 +44,18 @@ def flag_key(flag: object) -> str:
 def canonical_key(key: object) -> str:
     """A user's key as it is written everywhere: a UUID in lower case with dashes.
 
-    Raises TypeError for what is not a key, ValueError for an empty one and for an e-mail address.
+    Raises TypeError for what is not a key, ValueError for an empty one, and for an e-mail address where
+    keys are UUIDs or numbers.
     """
-    if isinstance(key, uuid.UUID):
+    kind = user_kind()
+    if isinstance(key, uuid.UUID) or (type(key) is int and kind.has_integer_keys):
         return str(key)
     if not isinstance(key, str):
-        raise TypeError(_not_a_user(key))
+        raise TypeError(not_a_user(key))
     if not key:
         raise ValueError("The key of a user must not be empty.")
-    try:
-        return str(uuid.UUID(key))
-    except ValueError:
-        pass
-    return _no_address(key, "user")
+    known = kind.canonical(key)
+    return known if kind.has_text_keys else _no_address(known, "user")
 
 
 def visitor_text(key: object) -> str | None:
@@ -78,7 +80,7 @@ def _no_address(key: str, whose: str) -> str:
     return str(key)
 
 
-def _not_a_user(subject: object) -> str:
+def not_a_user(subject: object) -> str:
     if isinstance(subject, HttpRequest) or hasattr(subject, "_request"):
         return 'A request is passed by name: is_enabled("flag-key", request=request).'
     return (

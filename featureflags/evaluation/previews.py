@@ -14,6 +14,7 @@ from typing import Any
 
 from django.core import signing
 from django.db import DatabaseError
+from django.db.models import Model
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.template.loader import render_to_string
@@ -21,11 +22,10 @@ from django.utils.cache import add_never_cache_headers, patch_vary_headers
 
 from featureflags.core.conf import app_settings
 from featureflags.core.monitoring import report
+from featureflags.core.times import now_in_microseconds
 from featureflags.core.types import MICROSECONDS_PER_SECOND, JSONValue
 from featureflags.evaluation.visitors import cookie_options
 from featureflags.flags.overrides import override_flag
-from users.models import User
-from users.times import now_in_microseconds
 
 logger = logging.getLogger(__name__)
 
@@ -76,7 +76,7 @@ def look_of(request: HttpRequest) -> Look | None:
         return None
 
 
-def new_look(user: User, flags: Mapping[str, JSONValue]) -> Look:
+def new_look(user: Model, flags: Mapping[str, JSONValue]) -> Look:
     """A look that begins now."""
     until = now_in_microseconds() + app_settings().tester_seconds * MICROSECONDS_PER_SECOND
     return Look(user_key=str(user.pk), flags=dict(flags), until=until)

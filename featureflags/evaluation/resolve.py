@@ -13,13 +13,13 @@ Nothing here raises into a page because a server is down, and nothing that faile
 from __future__ import annotations
 
 import logging
-import re
 import uuid
 from collections.abc import Iterable
 from time import perf_counter
 
 import msgspec
 from django.db import DatabaseError
+from django.db.models import Model
 from django.http import HttpRequest
 
 from featureflags.cache import context_memo, protocol
@@ -37,26 +37,25 @@ from featureflags.contexts.building import (
 from featureflags.contexts.results import ContextSource, Degradation
 from featureflags.core import timings
 from featureflags.core.monitoring import report
-from featureflags.evaluation.arguments import Subject, canonical_key
+from featureflags.evaluation.arguments import Key, Subject, canonical_key
 from featureflags.evaluation.subjects import identify
 from featureflags.evaluation.visitors import note_own_user
+from featureflags.kinds.registry import user_kind
+from featureflags.kinds.slots import NotLoaded, UnreadableRow
 from featureflags.launchdarkly.client import is_looking
-from users.models import User
-from users.selectors import UnreadableUser, snapshot_of
 
 logger = logging.getLogger(__name__)
 
 answers = flag_answers.pending
 
-CANONICAL = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}").fullmatch
-_PLAIN = frozenset({User, str, uuid.UUID})
-"""Types that identify a user by themselves."""
+_KEYS = frozenset({str, uuid.UUID})
+"""Types that identify a user by themselves, as their model does."""
 
 
 class Unresolved(msgspec.Struct, frozen=True):
     """A user whose context is not in the unit's memo."""
 
-    user: User | uuid.UUID | str
+    user: Model | Key
     visitor: str | None
     keep_row: bool
     unit: UnitOfWork | None
@@ -83,9 +82,13 @@ def look_up(
 
     Asks no server, unless the user of the request is still to be loaded.
     """
-    user: User | uuid.UUID | str = subject  # type: ignore[assignment]  # unless `identify` is asked
+    user: Model | Key = subject  # type: ignore[assignment]  # unless `identify` is asked
     visitor, keep_row = None, False
-    if request is not None or anonymous_key is not None or type(subject) not in _PLAIN:
+    if (
+        request is not None
+        or anonymous_key is not None
+        or ((asked := type(subject)) is not user_kind().model and asked not in _KEYS)
+    ):
         who = identify(subject, request, anonymous_key)
         if who.user is None:
             return visitor_context(who.visitor, *who.degraded, is_new=who.is_new)
@@ -98,11 +101,11 @@ def look_up(
 
 def keys_to_read(found: Unresolved) -> list[str] | None:
     """What `make` reads from the cache; None: nothing, not even the version."""
-    if not isinstance(found.user, User):
+    if not isinstance(found.user, Model):
         return [_key_of(found.user)]
     if _known_rules(found.unit) is not None:
         return None
-    return [str(found.user.pk)] if found.keep_row else []
+    return [user_kind().key_of(found.user)] if found.keep_row else []
 
 
 def make(found: Unresolved, read: CacheRead | None = None) -> UserContext:
@@ -111,7 +114,7 @@ def make(found: Unresolved, read: CacheRead | None = None) -> UserContext:
     user, visitor, unit = found.user, found.visitor, found.unit
     if unit is not None and unit.request is not None:
         note_own_user(user)
-    if isinstance(user, User):
+    if isinstance(user, Model):
         context = _of_loaded(user, unit, read, keep_row=found.keep_row)
     else:
         key = _key_of(user)
@@ -167,27 +170,31 @@ def _of_keys(keys: list[str], unit: UnitOfWork | None) -> dict[str, UserContext]
     return contexts
 
 
-def _key_of(user: uuid.UUID | str) -> str:
+def _key_of(user: Key) -> str:
     """`canonical_key`, which nearly every key is already."""
-    return user if type(user) is str and CANONICAL(user) else canonical_key(user)
+    return user if type(user) is str and user_kind().is_canonical(user) else canonical_key(user)
 
 
 def _of_loaded(
-    user: User, unit: UnitOfWork | None, read: CacheRead | None, *, keep_row: bool
+    user: Model, unit: UnitOfWork | None, read: CacheRead | None, *, keep_row: bool
 ) -> UserContext:
     """From the row that the caller has loaded, as it is."""
-    if user.pk is None:
+    kind = user_kind()
+    if getattr(user, kind.key) is None:
         raise ValueError("The user has no primary key, so that there is no key for their context.")
     try:
-        snapshot = snapshot_of(user)
+        snapshot = kind.snapshot_of(user)
+    except NotLoaded:
+        # A related row is missing: by key all of them come from the cache in one round trip.
+        return make(Unresolved(kind.key_of(user), None, keep_row=False, unit=unit))
     except DatabaseError as error:
         # The user was loaded without their groups, or with columns left out.
         protocol.report_database(error)
-        return make(Unresolved(str(user.pk), None, keep_row=False, unit=unit))
-    except UnreadableUser as error:
+        return make(Unresolved(kind.key_of(user), None, keep_row=False, unit=unit))
+    except UnreadableRow as error:
         message = "The field %r of a loaded user cannot be read. The stored user was used."
         report(logger, f"user_unreadable:{error.field}", message, error.field)
-        stored = make(Unresolved(str(user.pk), None, keep_row=False, unit=unit))
+        stored = make(Unresolved(kind.key_of(user), None, keep_row=False, unit=unit))
         degraded = (*stored.degraded, Degradation.USER_UNREADABLE)
         return msgspec.structs.replace(stored, degraded=degraded)
     key = snapshot.key

@@ -2,31 +2,30 @@
 
 from __future__ import annotations
 
-import uuid
-
 import msgspec
 from django.contrib.auth.models import AnonymousUser
 from django.db import DatabaseError
+from django.db.models import Model
 from django.http import HttpRequest
 from django.utils.functional import LazyObject
 
 from featureflags.cache.protocol import report_database
 from featureflags.cache.unit_of_work import current_unit
 from featureflags.contexts.results import Degradation
-from featureflags.evaluation.arguments import Subject, visitor_text
+from featureflags.core.requests import loaded_user, session_user_key
+from featureflags.evaluation.arguments import Key, Subject, not_a_user, visitor_text
 from featureflags.evaluation.visitors import (
     is_new_visitor,
     known_visitor_key,
     visitor_key,
 )
-from users.models import User
-from users.requests import loaded_user, session_user_key
+from featureflags.kinds.registry import user_kind
 
 
 class Who(msgspec.Struct, frozen=True, kw_only=True):
     """A user, loaded or by key, or None for a visitor; with the visitor's key if it is known."""
 
-    user: User | uuid.UUID | str | None
+    user: Model | Key | None
     visitor: str | None
     degraded: tuple[Degradation, ...] = ()
     is_new: bool = False
@@ -48,6 +47,8 @@ def identify(subject: Subject, request: HttpRequest | None, anonymous_key: str |
         if request is not None:
             return _visitor(request)
         return Who(user=None, visitor=visitor_text(anonymous_key))
+    if isinstance(subject, Model) and not isinstance(subject, user_kind().model):
+        raise TypeError(not_a_user(subject))
     visitor = visitor_text(anonymous_key) if request is None else known_visitor_key(request)
     return Who(user=subject, visitor=visitor)
 
@@ -60,7 +61,7 @@ def _of_request(request: HttpRequest) -> Who:
         except DatabaseError as error:
             report_database(error)
             return _of_session(request)
-    if isinstance(user, User):
+    if isinstance(user, user_kind().model):
         return Who(user=user, visitor=known_visitor_key(request), keep_row=True)
     return _visitor(request)
 
@@ -76,7 +77,8 @@ def _of_session(request: HttpRequest) -> Who:
         key = session_user_key(request)
     except DatabaseError:
         return _visitor(request, Degradation.SESSION_UNAVAILABLE)
-    if key is None:
+    if key is None or user_kind().key != "pk":
+        # The session holds the primary key alone.
         return _visitor(request)
     return Who(user=key, visitor=known_visitor_key(request))
 

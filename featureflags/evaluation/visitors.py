@@ -15,14 +15,15 @@ import uuid
 from typing import Literal, TypedDict
 
 from django.conf import settings
+from django.db.models import Model
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.utils.cache import patch_vary_headers
 
 from featureflags.cache.unit_of_work import current_unit
 from featureflags.core.conf import app_settings
-from users.models import User
-from users.requests import loaded_user
+from featureflags.core.requests import loaded_user
+from featureflags.kinds.registry import user_kind
 
 SALT = "featureflags.visitor"
 KEY = re.compile(r"[0-9a-f]{32}")
@@ -65,15 +66,16 @@ def note_asked(request: HttpRequest) -> None:
     setattr(request, _STORE, False)
 
 
-def note_own_user(subject: User | uuid.UUID | str) -> None:
+def note_own_user(subject: Model | uuid.UUID | int | str) -> None:
     """Mark the request of this unit if `subject` is its user, passed without `request=`."""
     unit = current_unit()
     if unit is None or unit.request is None:
         return
     own = loaded_user(unit.request)
-    if isinstance(own, User):
-        key = subject.pk if isinstance(subject, User) else subject
-        if str(own.pk) == str(key).lower():
+    kind = user_kind()
+    if isinstance(own, kind.model):
+        key = kind.key_of(subject) if isinstance(subject, Model) else kind.canonical(str(subject))
+        if kind.key_of(own) == key:
             note_asked(unit.request)
 
 

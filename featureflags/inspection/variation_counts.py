@@ -15,7 +15,7 @@ import logging
 import time
 import uuid
 from collections.abc import Callable
-from typing import Final
+from typing import Any, Final
 
 from django.db import DatabaseError, IntegrityError, transaction
 from django.db.models import QuerySet
@@ -25,17 +25,15 @@ from django.utils.translation import gettext_noop
 from featureflags.cache.compiled_rules import current_ruleset
 from featureflags.contexts.building import user_context
 from featureflags.contexts.results import ContextSource
+from featureflags.core.times import now_in_microseconds
+from featureflags.core.types import Account
 from featureflags.evaluation import looking
 from featureflags.evaluation.arguments import UNSET
 from featureflags.evaluation.evaluate import evaluate_one
 from featureflags.inspection.outcomes import added
+from featureflags.kinds.registry import user_kind
 from featureflags.launchdarkly.client import feature_store, has_flags
 from featureflags.models import FlagCount
-from users.models import User
-from users.querysets import UserQuerySet
-from users.selectors import snapshots
-from users.snapshots import UserSnapshot
-from users.times import now_in_microseconds
 
 logger = logging.getLogger(__name__)
 
@@ -62,7 +60,7 @@ class AlreadyCounting(Exception):
     """A count of this flag is already running."""
 
 
-def count_sample(flag: str, *, by: User | None = None) -> FlagCount:
+def count_sample(flag: str, *, by: Account | None = None) -> FlagCount:
     """Count a random sample now, or everybody if there are no more users. Raises AlreadyCounting."""
     users, is_sample = _sample()
     count = _begun(flag, is_sample=is_sample, users=len(users), by=by)
@@ -73,9 +71,9 @@ def count_sample(flag: str, *, by: User | None = None) -> FlagCount:
     return count
 
 
-def begin(flag: str, *, by: User | None = None) -> FlagCount:
+def begin(flag: str, *, by: Account | None = None) -> FlagCount:
     """Create a count over everybody; `work` does it. Raises AlreadyCounting."""
-    return _begun(flag, is_sample=False, users=User.objects.count(), by=by)
+    return _begun(flag, is_sample=False, users=user_kind().rows().count(), by=by)
 
 
 def work(pk: int, *, seconds: float | None = None) -> None:
@@ -108,10 +106,12 @@ def is_abandoned(count: FlagCount) -> bool:
 
 
 def _work(count: FlagCount, ends: float | None) -> None:
-    everybody: UserQuerySet[User] = User.objects.order_by("pk")
+    kind = user_kind()
+    everybody = kind.rows().order_by(kind.key)
     while True:
-        rest = everybody if count.last_key is None else everybody.filter(pk__gt=count.last_key)
-        users = snapshots(rest[:BATCH])
+        last = kind.parse_key(count.last_key)
+        rest = everybody if last is None else everybody.filter(**{f"{kind.key}__gt": last})
+        users = user_kind().snapshots(rest[:BATCH])
         if not _add(count, users):
             return
         if len(users) < BATCH:
@@ -137,7 +137,7 @@ def _guarded(count: FlagCount, do: Callable[[], object]) -> None:
         _end(_ours(count), State.FAILED, type(error).__name__)
 
 
-def _begun(flag: str, *, is_sample: bool, users: int, by: User | None) -> FlagCount:
+def _begun(flag: str, *, is_sample: bool, users: int, by: Account | None) -> FlagCount:
     try:
         with transaction.atomic():
             count: FlagCount = FlagCount.objects.create(
@@ -166,7 +166,7 @@ def _claim(pk: int) -> FlagCount | None:
     return count
 
 
-def _add(count: FlagCount, users: list[UserSnapshot]) -> bool:
+def _add(count: FlagCount, users: list[Any]) -> bool:
     """Count a batch and store it; False if the lease was lost. Changes `count`."""
     loaded = current_ruleset()
     version = _version_of(count.flag)
@@ -178,7 +178,7 @@ def _add(count: FlagCount, users: list[UserSnapshot]) -> bool:
         evaluations = (evaluate_one(count.flag, each, UNSET, None) for each in contexts)
         count.tally = added(count.tally, evaluations)
         count.users_counted += len(users)
-        count.last_key = uuid.UUID(users[-1].key)
+        count.last_key = users[-1].key
     if not count.ruleset_version:
         count.flag_version, count.ruleset_version = version, loaded.version
     elif (count.flag_version, count.ruleset_version) != (version, loaded.version):
@@ -218,15 +218,17 @@ def _version_of(flag: str) -> int:
     return version if isinstance(version, int) else 0
 
 
-def _sample() -> tuple[list[UserSnapshot], bool]:
+def _sample() -> tuple[list[Any], bool]:
     """Random users, sorted by key; False beside them if these are all users."""
-    ordered: UserQuerySet[User] = User.objects.order_by("pk")
+    kind = user_kind()
+    ordered = kind.rows().order_by(kind.key)
     if ordered.values("pk")[SAMPLE : SAMPLE + 1].count() == 0:
-        return snapshots(ordered), False
-    found: dict[str, UserSnapshot] = {}
+        return kind.snapshots(ordered), False
+    found: dict[str, Any] = {}
     for _ in range(SAMPLE_WINDOWS):
-        window = snapshots(ordered.filter(pk__gte=uuid.uuid4())[:SAMPLE_WINDOW])
+        begins = kind.random_key()
+        window = kind.snapshots(ordered.filter(**{f"{kind.key}__gte": begins})[:SAMPLE_WINDOW])
         if len(window) < SAMPLE_WINDOW:
-            window += snapshots(ordered[: SAMPLE_WINDOW - len(window)])
+            window += kind.snapshots(ordered[: SAMPLE_WINDOW - len(window)])
         found.update({user.key: user for user in window})
     return [found[key] for key in sorted(found)], True

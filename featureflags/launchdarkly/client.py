@@ -26,6 +26,7 @@ from featureflags.contexts.json_limits import json_problem
 from featureflags.core.conf import FeatureFlagsSettings, app_settings, source_of
 from featureflags.core.fork_hooks import in_child, uwsgi
 from featureflags.core.monitoring import report
+from featureflags.core.times import now_in_microseconds
 from featureflags.core.types import JSONValue
 from featureflags.launchdarkly import listeners, log_filters, shutdown
 from featureflags.launchdarkly.feature_store import CopyOnWriteStore
@@ -37,7 +38,6 @@ from featureflags.launchdarkly.sdk_config import (
     make_store,
     sending_config,
 )
-from users.times import now_in_microseconds
 
 logger = logging.getLogger(__name__)
 

@@ -21,10 +21,10 @@ from ldclient.versioned_data_kind import FEATURES, SEGMENTS, VersionedDataKind
 
 from featureflags.core.conf import FeatureFlagsSettings
 from featureflags.core.monitoring import report
+from featureflags.core.times import now_in_microseconds
 from featureflags.flags.overrides import overridden_flags
 from featureflags.launchdarkly.feature_store import NAMES, RawData
 from featureflags.launchdarkly.override_store import overridden_everywhere, overridden_flag
-from users.times import now_in_microseconds
 
 logger = logging.getLogger(__name__)
 

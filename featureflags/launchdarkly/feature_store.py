@@ -21,9 +21,9 @@ from ldclient.interfaces import DiagnosticDescription, FeatureStore
 from ldclient.versioned_data_kind import FEATURES, SEGMENTS, VersionedDataKind
 
 from featureflags.core.monitoring import report
+from featureflags.core.times import now_in_microseconds
 from featureflags.flags.overrides import in_force, overridden_flags
 from featureflags.launchdarkly.override_store import overridden_everywhere, overridden_flag
-from users.times import now_in_microseconds
 
 logger = logging.getLogger(__name__)
 

@@ -12,6 +12,7 @@ from typing import Any
 from ldclient.interfaces import DataSourceErrorInfo, DataSourceErrorKind, DataSourceState
 
 from featureflags.core.conf import Source, app_settings, source_of
+from featureflags.core.times import to_rfc3339
 from featureflags.core.types import MICROSECONDS_PER_SECOND
 from featureflags.launchdarkly.client import (
     REFUSED_RETRY_SECONDS,
@@ -19,7 +20,6 @@ from featureflags.launchdarkly.client import (
     current_clients,
 )
 from featureflags.launchdarkly.daemon_mode import DaemonStore
-from users.times import to_rfc3339
 
 
 class State(StrEnum):

@@ -3,25 +3,24 @@
 from __future__ import annotations
 
 import json
-import uuid
 from typing import Any
 
 from django.core.management.base import CommandError
 from django.db import DatabaseError
 
-from users.models import User
-from users.selectors import find_user
+from featureflags.core.types import Account
+from featureflags.kinds.registry import user_kind
 
-USER_HELP = "e-mail address (in any case) or key (UUID) of the user"
+USER_HELP = "e-mail address (in any case) or key of the user"
 
 
-def subject(email_or_id: str) -> User | str:
+def subject(email_or_id: str) -> Account | str:
     """The user, or only the key while the database is down: the cache may still have it.
 
     Raises CommandError if the user does not exist.
     """
     try:
-        user = find_user(email_or_id)
+        user = user_kind().find(email_or_id)
     except DatabaseError as error:
         key = as_key(email_or_id)
         if key is None:
@@ -35,11 +34,9 @@ def subject(email_or_id: str) -> User | str:
 
 
 def as_key(text: str) -> str | None:
-    """The text as a user's key; None if it is not a UUID."""
-    try:
-        return str(uuid.UUID(text))
-    except ValueError:
-        return None
+    """The text as a user's key; None if it cannot be one."""
+    key = user_kind().canonical(text)
+    return None if user_kind().parse_key(key) is None else key
 
 
 def as_json(value: object) -> str:

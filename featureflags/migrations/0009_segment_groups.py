@@ -7,12 +7,13 @@ once all migrations have run. Groups of these names that are there already are a
 from __future__ import annotations
 
 from django.apps.registry import Apps
+from django.conf import settings
 from django.db import migrations
 from django.db.backends.base.schema import BaseDatabaseSchemaEditor
 
 SEGMENT = ("featureflags", "segment", "segment")
 MEMBER = ("featureflags", "segmentmember", "segment member")
-USER = ("users", "user", "user")
+USER = (*settings.AUTH_USER_MODEL.lower().split("."), "user")
 """App, model, and its name as Django puts it into the permission's."""
 
 LOOKS = (("view", SEGMENT), ("view", MEMBER), ("view", USER))
@@ -43,7 +44,7 @@ def _permission(apps: Apps, verb: str, app: str, model: str, name: str) -> int:
 class Migration(migrations.Migration):
     dependencies = [
         ("featureflags", "0008_flag_counts"),
-        ("users", "0002_segment_indexes"),
+        migrations.swappable_dependency(settings.AUTH_USER_MODEL),
         ("auth", "0012_alter_user_first_name_max_length"),
         ("contenttypes", "0002_remove_content_type_name"),
     ]

@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import datetime
 import json
-import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -25,8 +24,7 @@ from typing import Final, TypeAlias
 from django.db import transaction
 
 from featureflags.core.signals import changeset_closing
-from featureflags.core.types import JSONValue
-from users.models import User
+from featureflags.core.types import Account, AccountKey, JSONValue
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,11 +80,11 @@ class _CurrentUser:
 
 
 CURRENT_USER: Final = _CurrentUser()
-Actor: TypeAlias = User | _CurrentUser | None
+Actor: TypeAlias = Account | _CurrentUser | None
 """Who makes a change; None: the system."""
 
-Place: TypeAlias = tuple[int, uuid.UUID]
-"""A membership: the id of the segment and of the user."""
+Place: TypeAlias = tuple[int, AccountKey]
+"""A membership: the id of the segment and the primary key of the user."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -103,7 +101,7 @@ class Changeset:
     """Numbers that are known already, by segment key, so that they are not counted again."""
     segments: dict[int, SegmentState | None] = field(default_factory=dict)
     members: dict[Place, MemberState | None] = field(default_factory=dict)
-    deleted_accounts: set[uuid.UUID] = field(default_factory=set)
+    deleted_accounts: set[AccountKey] = field(default_factory=set)
     """Users who are deleted with their memberships: no new row may point to them."""
     being_deleted: set[Place] = field(default_factory=set)
     """Memberships that one call deletes, for which the ruleset version is raised already."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from typing import Any
 
 from django.conf import settings
@@ -30,7 +29,7 @@ class FlagCount(models.Model):
     tally: models.JSONField[Any, Any] = models.JSONField(_("result"), default=list)
     """A list of `{"variation", "value", "reason", "rule", "rule_id", "users"}`, see
     `featureflags.inspection.outcomes`."""
-    last_key: models.UUIDField[Any, uuid.UUID | None] = models.UUIDField(null=True)
+    last_key = models.CharField(max_length=255, blank=True, default="")
     """Users up to this key are counted."""
     flag_version = models.BigIntegerField(default=0)
     ruleset_version = models.CharField(max_length=60, default="")

@@ -9,11 +9,10 @@ from __future__ import annotations
 
 from typing import Any, NoReturn, TypeVar
 
+from django.conf import settings
 from django.db import models
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
-
-from users.models import User
 
 ModelT = TypeVar("ModelT", bound=models.Model)
 
@@ -66,7 +65,7 @@ class HistoryEntry(_AppendOnlyModel):
     )
     at = models.DateTimeField(_("when"), default=timezone.now)
     actor = models.ForeignKey(
-        User,
+        settings.AUTH_USER_MODEL,
         on_delete=models.SET_NULL,
         null=True,
         related_name="+",
@@ -108,7 +107,9 @@ class HistoryMember(_AppendOnlyModel):
     """What an entry did to one membership. An empty kind: no membership."""
 
     entry = models.ForeignKey(HistoryEntry, on_delete=models.CASCADE, related_name="members")
-    user = models.ForeignKey(User, on_delete=models.SET_NULL, null=True, related_name="+")
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="+"
+    )
     """None: the account is deleted."""
     kind_before = models.CharField(max_length=7, blank=True)
     kind_after = models.CharField(max_length=7, blank=True)

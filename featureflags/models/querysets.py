@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any, TypeVar
 
+from django.contrib.auth import get_user_model
 from django.core.exceptions import ValidationError
 from django.db import models, transaction
 from django.db.models import Count
@@ -18,7 +19,6 @@ from featureflags.core.conf import app_settings
 from featureflags.core.uncached import fresh_rows
 from featureflags.models.changesets import MemberState, Place, SegmentState, open_changeset
 from featureflags.models.versions import RulesetVersion
-from users.models import User
 
 ModelT = TypeVar("ModelT", bound=models.Model)
 
@@ -152,7 +152,7 @@ class MemberQuerySet(models.QuerySet[ModelT]):
     delete.queryset_only = True  # type: ignore[attr-defined]  # and not on the manager
 
     def _before(self, rows: Iterable[ModelT]) -> dict[Place, MemberState | None]:
-        as_key = User._meta.pk.to_python  # noqa: SLF001 - Django's documented API
+        as_key = get_user_model()._meta.pk.to_python  # noqa: SLF001 - Django's documented API
         places = [
             (row.serializable_value("segment"), as_key(row.serializable_value("user")))
             for row in rows

@@ -13,6 +13,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
+from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.core.validators import RegexValidator
 from django.db import models
@@ -30,7 +31,6 @@ from featureflags.models.versions import RulesetVersion
 from featureflags.segments.definitions import SEGMENT_MATCH, Problem
 from featureflags.segments.parsing import load_rules
 from featureflags.segments.references import references
-from users.models import User
 
 KEY = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]*\Z")
 """What LaunchDarkly accepts as a key."""
@@ -196,7 +196,10 @@ class SegmentMember(models.Model):
         Segment, on_delete=models.CASCADE, related_name="members", verbose_name=_("segment")
     )
     user = models.ForeignKey(
-        User, on_delete=models.CASCADE, related_name="segment_members", verbose_name=_("user")
+        settings.AUTH_USER_MODEL,
+        on_delete=models.CASCADE,
+        related_name="segment_members",
+        verbose_name=_("user"),
     )
     kind = models.CharField(_("kind"), max_length=7, choices=Kind, default=Kind.INCLUDE)
     reason = models.CharField(_("reason"), max_length=200, blank=True)

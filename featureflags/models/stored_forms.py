@@ -13,11 +13,11 @@ from typing import Any, Final
 from django.utils.translation import gettext
 
 from featureflags.contexts.attributes import is_lower_case
+from featureflags.core.json_numbers import normalised
 from featureflags.segments.definitions import Problem
 from featureflags.segments.formatting import show
 from featureflags.segments.json_limits import json_problem
 from featureflags.segments.references import attribute_path
-from users.metadata import normalised
 
 TEXT_OPERATORS: Final = frozenset({"in", "startsWith", "endsWith", "contains"})
 """The operators that compare a text as it is. A regular expression may ignore case by itself."""

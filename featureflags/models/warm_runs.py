@@ -34,7 +34,7 @@ class WarmRun(models.Model):
         default=False,
         help_text=_("Otherwise the process that began it does it, and workers if that is killed."),
     )
-    snapshot_version = models.PositiveIntegerField(_("version of the snapshots"))
+    snapshot_version = models.CharField(_("version of the snapshots"), max_length=8)
     ranges_planned = models.PositiveIntegerField(_("ranges"))
     users_planned = models.PositiveBigIntegerField(_("users"))
     spare = models.BooleanField(_("segments kept"))
@@ -72,9 +72,9 @@ class WarmRange(models.Model):
 
     run = models.ForeignKey(WarmRun, on_delete=models.CASCADE, related_name="ranges")
     number = models.PositiveIntegerField(_("number"))
-    first = models.UUIDField(_("from key"), null=True)
+    first = models.CharField(_("from key"), max_length=255, blank=True, default="")
     """Empty: from the lowest key there is."""
-    until = models.UUIDField(_("to before key"), null=True)
+    until = models.CharField(_("to before key"), max_length=255, blank=True, default="")
     """Empty: to the highest key there is."""
     users_planned = models.PositiveIntegerField(_("users"))
     state = models.CharField(_("state"), max_length=7, choices=State, default=State.WAITING)

@@ -11,6 +11,7 @@ from collections.abc import Collection, Mapping
 from typing import Final
 
 from featureflags.core.i18n import gettext, gettext_noop
+from featureflags.core.json_numbers import normalised
 from featureflags.core.types import JSONValue
 from featureflags.segments.definitions import (
     EXISTS,
@@ -26,7 +27,6 @@ from featureflags.segments.json_limits import json_problem, text_problem, value_
 from featureflags.segments.member_json import MEMBER_FIELDS, parse_members
 from featureflags.segments.operator_labels import OPERATORS
 from featureflags.segments.references import attribute_path
-from users.metadata import normalised
 
 _RULE_FIELDS: Final = {"id", "description", "clauses"}
 _CLAUSE_FIELDS: Final = {"attribute", "op", "values", "negate", "contextKind"}

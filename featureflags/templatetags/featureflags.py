@@ -15,13 +15,11 @@ the tag asks for the user or visitor of the request; without a request, for an a
 from __future__ import annotations
 
 import logging
-import uuid
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import cast
+from typing import Any, cast
 
 from django import template
-from django.contrib.auth.models import AnonymousUser
 from django.http import HttpRequest
 from django.template.base import (
     FilterExpression,
@@ -41,7 +39,6 @@ from featureflags.core.monitoring import report
 from featureflags.core.types import JSONValue
 from featureflags.evaluation import is_enabled, variation
 from featureflags.flags.declared import Flag
-from users.models import User
 
 logger = logging.getLogger(__name__)
 register = template.Library()
@@ -80,9 +77,7 @@ class Question:
             return variation(flag, user, request=request)
         return variation(flag, user, default=default, request=request)
 
-    def _subject(
-        self, context: Context
-    ) -> tuple[User | AnonymousUser | uuid.UUID | str | None, HttpRequest | None]:
+    def _subject(self, context: Context) -> tuple[Any, HttpRequest | None]:
         if self.user is None:
             return None, _request_of(context)
         user = self.user.resolve(context, ignore_failures=True)

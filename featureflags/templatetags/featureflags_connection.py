@@ -11,9 +11,9 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
 from featureflags.core.conf import app_settings
+from featureflags.core.times import to_datetime
 from featureflags.launchdarkly.evaluator import connect
 from featureflags.launchdarkly.status import State, connection_status
-from users.times import to_datetime
 
 register = template.Library()
 

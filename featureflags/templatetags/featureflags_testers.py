@@ -7,8 +7,8 @@ import json
 
 from django import template
 
+from featureflags.core.times import to_datetime
 from featureflags.evaluation.previews import Look
-from users.times import to_datetime
 
 register = template.Library()
 

@@ -11,19 +11,19 @@ three batches and the keys of one range.
 from __future__ import annotations
 
 import time
-import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from itertools import zip_longest
+from typing import Any
+
+from django.db.models import QuerySet
 
 from featureflags.cache import entries, fills, protocol
 from featureflags.cache.fills import PendingPut
 from featureflags.cache.snapshot_store import CacheRead, begin_get
 from featureflags.core.conf import app_settings
 from featureflags.core.database import IsCurrent, primary
-from users.models import User
-from users.querysets import UserQuerySet
-from users.selectors import snapshot_values, user_keys
+from featureflags.kinds.registry import user_kind
 
 
 class CacheDown(RuntimeError):
@@ -60,12 +60,12 @@ class Writing:
         return Counts(read=self.read, written=written, kept=self.read - written)
 
 
-def warm_users(users: UserQuerySet[User], *, force: bool) -> Iterator[Counts]:
+def warm_users(users: QuerySet[Any], *, force: bool) -> Iterator[Counts]:
     """Warm these users batch by batch; yields the counts of each batch.
 
     While the rows of a batch are read, the cache works on the batches before and after it. Raises CacheDown after the counts of a batch that failed, and DatabaseError.
     """
-    keys, size = user_keys(users), app_settings().warm_batch
+    keys, size = user_kind().keys(users), app_settings().warm_batch
     batches = [keys[start : start + size] for start in range(0, len(keys), size)]
     reading = begin_get(batches[0], leases=True) if batches else None
     writing: Writing | None = None
@@ -93,9 +93,7 @@ def _ended(writing: Writing) -> Iterator[Counts]:
         raise CacheDown
 
 
-def _begin(
-    users: UserQuerySet[User], keys: list[str], source: CacheRead, *, force: bool
-) -> Writing:
+def _begin(users: QuerySet[Any], keys: list[str], source: CacheRead, *, force: bool) -> Writing:
     """Read the rows, and begin to write the entries that are missing, expire soon or differ.
 
     Rows of a replica or of an older snapshot are not read at all: they must never be cached.
@@ -105,10 +103,13 @@ def _begin(
     good_until = (int(time.time()) + app_settings().warm_renew_seconds) * 1_000_000
     head = entries.head(fresh_until, epoch)
     read, to_write = 0, dict[str, bytes]()
-    in_batch = users.using(primary(User)).filter(
-        IsCurrent(), pk__gte=uuid.UUID(keys[0]), pk__lte=uuid.UUID(keys[-1])
-    )
-    for values in snapshot_values(in_batch):
+    kind = user_kind()
+    bounds = {
+        f"{kind.key}__gte": kind.parse_key(keys[0]),
+        f"{kind.key}__lte": kind.parse_key(keys[-1]),
+    }
+    in_batch = users.using(primary(kind.model)).filter(IsCurrent(), **bounds)
+    for values in kind.values(in_batch):
         key = values[0]
         if key not in known:
             # Created since: what the cache holds of this user was not read.

@@ -10,6 +10,7 @@ from __future__ import annotations
 import datetime
 import uuid
 from dataclasses import dataclass
+from typing import Any
 
 from django.db import transaction
 from django.db.models import Q, QuerySet
@@ -17,14 +18,12 @@ from django.utils import timezone
 from django.utils.translation import gettext_noop
 
 from featureflags.core.conf import app_settings
+from featureflags.kinds.registry import user_kind
 from featureflags.models import WarmRange, WarmRun
 from featureflags.warming.batches import Counts
 from featureflags.warming.ranges import within
 from featureflags.warming.runs import locked
 from featureflags.warming.scope import users_seen_since
-from users.models import User
-from users.querysets import UserQuerySet
-from users.snapshots import SNAPSHOT_VERSION
 
 MOST_ATTEMPTS = 5
 """A range whose worker died, or failed, so often has failed."""
@@ -46,7 +45,7 @@ class Claim:
     token: uuid.UUID
     begins_at: datetime.datetime
     """The earliest start, from the limit of users per second."""
-    users: UserQuerySet[User]
+    users: QuerySet[Any]
     force: bool
 
 
@@ -57,7 +56,7 @@ def claim(run: int, number: int | None = None) -> Claim | None:
     """
     with transaction.atomic():
         row = locked(run)
-        if row is None or row.snapshot_version != SNAPSHOT_VERSION:
+        if row is None or row.snapshot_version != user_kind().fingerprint:
             return None
         now = timezone.now()
         due = row.ranges.filter(_is_free(now))
@@ -101,7 +100,7 @@ def to_send(run: int) -> list[int]:
     """
     with transaction.atomic():
         row = locked(run)
-        if row is None or row.snapshot_version != SNAPSHOT_VERSION:
+        if row is None or row.snapshot_version != user_kind().fingerprint:
             return []
         now = timezone.now()
         again = now - SENT_AGAIN_AFTER * _lease()

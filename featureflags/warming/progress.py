@@ -147,8 +147,8 @@ def _unfinished(run: WarmRun) -> tuple[Unfinished, ...]:
         Unfinished(
             number=row.number,
             state=row.state,
-            first=None if row.first is None else str(row.first),
-            until=None if row.until is None else str(row.until),
+            first=row.first or None,
+            until=row.until or None,
             users=row.users_planned,
             attempts=row.attempts,
             error=row.error,

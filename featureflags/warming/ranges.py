@@ -5,47 +5,48 @@ Hidden SQL: one query for each range, along the index of the key, and one for th
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
-from users.models import User
-from users.querysets import UserQuerySet
+from django.db.models import QuerySet
+
+from featureflags.kinds.registry import user_kind
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bounds:
-    """Keys from `first` to before `until`; None: no bound."""
+    """Keys (as text) from `first` to before `until`, in the order of the column; empty: no bound."""
 
-    first: uuid.UUID | None
-    until: uuid.UUID | None
+    first: str
+    until: str
     users: int
     """How many there are while planning."""
 
 
-def plan(users: UserQuerySet[User], size: int) -> Iterator[Bounds]:
+def plan(users: QuerySet[Any], size: int) -> Iterator[Bounds]:
     """Ranges of `size` users each, the last one with the rest; empty without users.
 
     The first and the last are open, so a user created during the run is in one of the ranges.
     """
-    ordered = users.order_by("pk").values_list("pk", flat=True)
-    first: uuid.UUID | None = None
+    kind = user_kind()
+    ordered = users.order_by(kind.key).values_list(kind.key, flat=True)
+    first = ""
     while True:
-        rest = ordered if first is None else ordered.filter(pk__gte=first)
+        rest = within(ordered, first, "")
         until = rest[size : size + 1].first()
         if until is None:
             break
-        yield Bounds(first=first, until=until, users=size)
-        first = until
+        yield Bounds(first=first, until=str(until), users=size)
+        first = str(until)
     left = rest.count()
     if left:
-        yield Bounds(first=first, until=None, users=left)
+        yield Bounds(first=first, until="", users=left)
 
 
-def within(
-    users: UserQuerySet[User], first: uuid.UUID | None, until: uuid.UUID | None
-) -> UserQuerySet[User]:
+def within(users: QuerySet[Any], first: str, until: str) -> QuerySet[Any]:
     """The users whose key is in the range."""
-    if first is not None:
-        users = users.filter(pk__gte=first)
-    return users if until is None else users.filter(pk__lt=until)
+    kind = user_kind()
+    if first:
+        users = users.filter(**{f"{kind.key}__gte": kind.parse_key(first)})
+    return users.filter(**{f"{kind.key}__lt": kind.parse_key(until)}) if until else users

@@ -18,10 +18,10 @@ from django.utils.translation import gettext_noop
 
 from featureflags.cache.compiled_rules import renew_spare
 from featureflags.core.conf import app_settings
+from featureflags.kinds.registry import user_kind
 from featureflags.models import WarmRange, WarmRun
 from featureflags.warming.ranges import Bounds, plan
 from featureflags.warming.scope import Scope, users_seen_since
-from users.snapshots import SNAPSHOT_VERSION
 
 logger = logging.getLogger(__name__)
 
@@ -132,7 +132,7 @@ def scope_of(run: WarmRun) -> Scope:
 
 def _running() -> QuerySet[WarmRun]:
     return WarmRun.objects.filter(
-        state=WarmRun.State.RUNNING, snapshot_version=SNAPSHOT_VERSION
+        state=WarmRun.State.RUNNING, snapshot_version=user_kind().fingerprint
     ).order_by("pk")
 
 
@@ -172,7 +172,7 @@ def _create(
             seen_since=since,
             force=scope.force,
             by_workers=by_workers,
-            snapshot_version=SNAPSHOT_VERSION,
+            snapshot_version=user_kind().fingerprint,
             ranges_planned=len(bounds),
             users_planned=sum(each.users for each in bounds),
             spare=spare,

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import datetime
 from dataclasses import dataclass
+from typing import Any
+
+from django.db.models import QuerySet
 
 from featureflags.core.conf import app_settings
-from users.models import User
-from users.querysets import UserQuerySet
+from featureflags.kinds.registry import user_kind
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,7 +42,13 @@ def scope_for(days: float | None, *, everyone: bool = False, force: bool = False
     return Scope(days=app_settings().warm_active_days if days is None else days, force=force)
 
 
-def users_seen_since(since: datetime.datetime | None) -> UserQuerySet[User]:
+def users_seen_since(since: datetime.datetime | None) -> QuerySet[Any]:
     """Active users seen since then; None: everybody, inactive users included."""
-    users: UserQuerySet[User] = User.objects.order_by()
-    return users if since is None else users.filter(is_active=True, last_seen_at__gte=since)
+    kind = user_kind()
+    users = kind.rows().order_by()
+    if since is None:
+        return users
+    if kind.active is not None:
+        users = users.filter(kind.active)
+    # A kind without a last visit: all that are active.
+    return users if kind.last_seen is None else users.filter(**{f"{kind.last_seen}__gte": since})

@@ -12,7 +12,7 @@ import pytest
 from tests.architecture.sources import ROOT, modules
 
 PAGE = ROOT / "docs" / "developers" / "imports.md"
-WHOLE = ("decorators", "evaluation", "flags", "testing")
+WHOLE = ("decorators", "evaluation", "flags", "kinds", "testing")
 """Modules that are for projects as a whole: each of their names is listed."""
 LOOKS_INSIDE = {"config/views.py"}
 """The demo's page shows how an answer comes about."""

@@ -26,7 +26,15 @@ SURFACES = (
 )
 DECLARED = (
     *("audience", "audience.sql", "cache", "capture", "contexts", "core", "editing"),
-    *("editing.history", "evaluation", "flags", "inspection", "launchdarkly", "launchdarkly.rest"),
+    *(
+        "editing.history",
+        "evaluation",
+        "flags",
+        "inspection",
+        "kinds",
+        "launchdarkly",
+        "launchdarkly.rest",
+    ),
     *("launchdarkly.segment_sync", "models", "segments", "warming"),
 )
 

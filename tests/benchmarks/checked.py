@@ -40,15 +40,15 @@ from featureflags.cache.unit_of_work import unit_of_work
 from featureflags.contexts.building import user_context
 from featureflags.contexts.results import ContextSource
 from featureflags.core.conf import app_settings
+from featureflags.core.times import now_in_microseconds
 from featureflags.evaluation.resolve import contexts_for
+from featureflags.kinds.registry import user_kind
 from featureflags.launchdarkly import client as clients
 from featureflags.models import Segment
 from tests.benchmarks.matching import general
 from tests.benchmarks.timing import REPEATS, Figure, Step, Timer, repeated
 from tests.services.launchdarkly import LaunchDarklyServer, boolean_flag, segment_rule
 from users.models import User
-from users.selectors import find_user, snapshot_of
-from users.times import now_in_microseconds
 
 KEY = "benchmark"
 FLAG = boolean_flag(KEY, rules=[segment_rule("employee")])
@@ -96,7 +96,7 @@ def new_user(number: int) -> User:
         metadata={"plan": "plan-7", "country": "country-3", "seats": 12, "locale": "en-GB"},
     )
     user.groups.add(Group.objects.get_or_create(name="staff")[0])
-    found = find_user(str(user.pk))
+    found: User | None = user_kind().find(str(user.pk))
     assert found is not None
     return found
 
@@ -187,7 +187,7 @@ class Benchmark:
         ruleset = compiled_rules.current_ruleset().ruleset
 
         def compute() -> object:
-            snapshot = snapshot_of(self.user)
+            snapshot = user_kind().snapshot_of(self.user)
             now = now_in_microseconds()
             return user_context(snapshot, ruleset, now, source=ContextSource.LOADED)
 

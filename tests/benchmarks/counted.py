@@ -17,12 +17,12 @@ from django.db import connection
 
 from featureflags.audience.sizes import segment_sizes
 from featureflags.audience.sql.compiler import compile_segment
+from featureflags.core.times import now_in_microseconds, to_datetime
 from featureflags.core.types import JSONValue
 from featureflags.segments.definitions import Clause, Rule, SegmentDefinition
 from featureflags.segments.ruleset import Ruleset
 from tests.benchmarks.filling import fill
 from users.models import User
-from users.times import now_in_microseconds, to_datetime
 
 RUNS = 5
 DAY = 86_400 * 10**6

@@ -8,8 +8,8 @@ from django.core.management import call_command
 from django.db import connection
 from django.utils import timezone
 
-from featureflags.management.demo.bulk_insert import write_users
-from featureflags.management.demo.random_users import crowd
+from users.demo.bulk_insert import write_users
+from users.demo.random_users import crowd
 
 
 def fill(count: int) -> float:

@@ -19,8 +19,6 @@ import hiredis
 import msgspec
 import psycopg
 
-from users.snapshots import SNAPSHOT_VERSION
-
 BATCH = 5_000
 PREFIX = b"guidon:f:1:"
 RENEW_SECONDS = 12 * 3600
@@ -122,7 +120,7 @@ class Handwritten:
         self.redis.call(b"SET", PREFIX + b"ruleset-spare", spare, b"PX", milliseconds)
 
     def warm(self, keys: list[str]) -> int:
-        names = [b"%bu%d:%b" % (PREFIX, SNAPSHOT_VERSION, key.encode()) for key in keys]
+        names = [b"%bu:%b" % (PREFIX, key.encode()) for key in keys]
         values = self.redis.call(b"MGET", *names)
         stored = dict(zip(keys, zip(names, values, strict=True), strict=True))
         now = int(time.time())

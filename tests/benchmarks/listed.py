@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import sys
 import time
-import uuid
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -18,13 +17,13 @@ django.setup()
 from django.db import connection
 
 from featureflags.audience import AudienceFilter, How, SegmentAudience
+from featureflags.core.times import now_in_microseconds
+from featureflags.kinds.registry import user_kind
 from featureflags.segments.parsing import parse_definition
 from featureflags.segments.ruleset import Ruleset
 from tests.benchmarks.filling import fill
 from tests.factories import clause, rule
 from users.models import User
-from users.selectors import snapshots
-from users.times import now_in_microseconds
 
 RUNS = 5
 SIZE = 50
@@ -42,7 +41,7 @@ SEGMENTS = {
     "nobody (text)": [rule(clause("name", "contains", "zzz"))],
     "an expression (Python)": [rule(clause("name", "matches", "^(?i:ADA) "))],
 }
-"""The metadata and the ages are those of `featureflags.management.demo.random_users`."""
+"""The metadata and the ages are those of `users.demo.random_users`."""
 
 WANTED = {
     "all": AudienceFilter(),
@@ -63,7 +62,7 @@ class Listed:
         self.expected: int | None = None
         self.members = User.objects.in_segment(self.definition, now=self.now).order_by("email")
 
-    def page(self, wanted: AudienceFilter, after: uuid.UUID | None = None) -> list[str]:
+    def page(self, wanted: AudienceFilter, after: str | None = None) -> list[str]:
         roster = SegmentAudience(
             self.ruleset, "listed", now=self.now, wanted=wanted, expected=self.expected
         )
@@ -72,7 +71,7 @@ class Listed:
     def counted(self, offset: int) -> list[str]:
         """A count of all, and rows after so many others, as a paginator asks for them."""
         self.members.count()
-        return [user.key for user in snapshots(self.members[offset : offset + SIZE])]
+        return [user.key for user in user_kind().snapshots(self.members[offset : offset + SIZE])]
 
 
 def best(way: Callable[[], object]) -> float:
@@ -89,7 +88,7 @@ def measured(listed: Listed) -> dict[str, float]:
     middle = max(0, count // 2 - 1)
     # The user before the middle, whose key a page in the middle begins behind.
     keys = list(listed.members.values_list("pk", flat=True)[middle : middle + 1])
-    after = keys[0] if keys else None
+    after = str(keys[0]) if keys else None
     if listed.page(AudienceFilter()) != listed.counted(0):
         raise SystemExit("they disagree on the first page")
     if after is not None and listed.page(AudienceFilter(), after) != listed.counted(middle + 1):

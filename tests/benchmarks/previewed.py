@@ -16,12 +16,12 @@ from django.db import connection
 
 from featureflags.audience.impact import SAMPLES, impact_of
 from featureflags.cache.compiled_rules import current_ruleset
+from featureflags.core.times import now_in_microseconds
 from featureflags.segments.parsing import parse_definition
 from featureflags.segments.ruleset import Ruleset
 from tests.benchmarks.filling import fill
 from tests.factories import clause, rule
 from users.models import User
-from users.times import now_in_microseconds
 
 RUNS = 5
 KEY = "previewed"
@@ -73,7 +73,7 @@ CHANGES = {
     ),
     "nobody": ([], [rule(clause("name", "contains", "zzz"))]),
 }
-"""Rules before and after. The metadata and the ages are those of `featureflags.management.demo.random_users`."""
+"""Rules before and after. The metadata and the ages are those of `users.demo.random_users`."""
 
 Numbers = tuple[int, int, int, int]
 

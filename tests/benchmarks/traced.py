@@ -26,13 +26,13 @@ from django.urls import reverse
 
 from featureflags import evaluation
 from featureflags.cache.unit_of_work import unit_of_work
+from featureflags.kinds.registry import user_kind
 from featureflags.models import Segment
 from featureflags.tasks import count_changed_segments, warm_range
 from featureflags.warming.runs import begin
 from featureflags.warming.scope import Scope
 from tests.services.flag_json import boolean_flag, segment_rule
 from users.models import User
-from users.selectors import find_user
 
 ROOT = Path(__file__).resolve().parents[2]
 OURS = tuple(str(ROOT / name) + "/" for name in ("config", "featureflags", "users"))
@@ -179,7 +179,7 @@ def journeys() -> dict[str, Way]:
     Segment.objects.all().delete()
     for name in ("employee", "tester"):
         Segment.objects.create(key=name, name=name, rules=[{"clauses": [domain]}])
-    user = find_user(str(User.objects.create_user("ada@agpt.co", name="Ada").pk))
+    user = user_kind().find(str(User.objects.create_user("ada@agpt.co", name="Ada").pk))
     admin = User.objects.create_superuser("root@agpt.co", "secret")
     if user is None:
         raise SystemExit("there is no user")

@@ -21,13 +21,13 @@ from django.conf import settings
 from django.core.cache import caches
 
 from featureflags.cache.entries import encode, name_of
+from featureflags.kinds.registry import user_kind
 from featureflags.warming.progress import report
 from featureflags.warming.runs import begin
 from featureflags.warming.scope import Scope
 from featureflags.warming.worker import work_on
 from tests.benchmarks.handwritten import Handwritten
 from users.models import User
-from users.selectors import snapshot_of
 
 NAIVE_USERS = 10_000
 EVERYBODY = Scope(days=None)
@@ -47,7 +47,7 @@ def naive(alias: str) -> Callable[[], Done]:
         count = 0
         users = User.objects.with_group_names().order_by("pk")[:NAIVE_USERS]
         for user in users.iterator(chunk_size=2_000):
-            value = encode(0, 1, snapshot_of(user))
+            value = encode(0, 1, user_kind().snapshot_of(user))
             cache.set(name_of(str(user.pk)), value, 86_400)
             count += 1
         return count, count

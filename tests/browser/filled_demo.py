@@ -14,9 +14,9 @@ from django.core.management import call_command
 from django.utils import timezone
 
 from featureflags.audience.stored_sizes import count_everything
+from featureflags.core.times import to_microseconds
 from featureflags.models import Segment, SegmentCount, UserCount
 from users.models import User
-from users.times import to_microseconds
 
 SEEN = {"seen_today": 1, "seen_within_7_days": 7, "seen_within_30_days": 30}
 

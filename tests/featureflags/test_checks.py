@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from django.contrib.auth.models import Group
 from django.core.checks import CheckMessage
 from django.db.models import F
 from pytest_django.fixtures import Settings
@@ -22,6 +23,7 @@ from featureflags.flags.code_search import (
     uses_in_template,
 )
 from featureflags.flags.declared import Flag, FlagType, declared_flags
+from featureflags.kinds.attribute import RelatedColumn
 from featureflags.segments.attribute_types import AttributeType
 from tests.featureflags.checking import HERE, change
 from tests.services.processes import manage
@@ -63,8 +65,9 @@ OF_NO_COLUMN = replace(SHOE_SIZE, sql=F("shoe_size"))
 
 DAYS_OF_NO_COLUMN = replace(SHOE_SIZE, elapsed_days_since="measured_at")
 
+NO_FEET = RelatedColumn(model=Group, back="feet", column="x")
 OF_NO_RELATION = replace(
-    SHOE_SIZE, type=AttributeType.LIST, value=lambda _snapshot, _now: [], sql_related=("feet", "x")
+    SHOE_SIZE, type=AttributeType.LIST, value=lambda _snapshot, _now: [], sql_related=NO_FEET
 )
 
 

@@ -15,13 +15,12 @@ from django.db import connection, transaction
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from featureflags.kinds.registry import user_kind
 from tests.factories import UserFactory
 from tests.featureflags.audience.sql.people import create_people
 from tests.profiles import DEEP
 from users.metadata import find_problem
 from users.models import Role, User
-from users.selectors import COLUMNS, snapshot_of, snapshot_values, snapshots
-from users.snapshots import UserSnapshot
 
 EXAMPLES = 1000 if DEEP else 60
 
@@ -97,8 +96,8 @@ def test_a_row_is_what_the_loaded_user_is(
         for user in made:
             user.groups.set([group for group in groups if chance.random() < 0.7])
         everybody = User.objects.order_by("pk")
-        expected = [snapshot_of(user) for user in everybody]
-        found = snapshots(everybody)
+        expected = [user_kind().snapshot_of(user) for user in everybody]
+        found = user_kind().snapshots(everybody)
         transaction.set_rollback(True)
     assert same(found, expected)
 
@@ -110,25 +109,24 @@ def test_rows_that_the_orm_would_not_write_are_read_as_it_reads_them() -> None:
         rows = [(text, UserFactory.create().pk.hex) for text in ODD_JSON]
         with connection.cursor() as cursor:
             cursor.executemany("UPDATE users_user SET metadata = %s WHERE id = %s", rows)
-    expected = [snapshot_of(user) for user in User.objects.order_by("pk")]
-    assert same(snapshots(User.objects.order_by("pk")), expected)
+    expected = [user_kind().snapshot_of(user) for user in User.objects.order_by("pk")]
+    assert same(user_kind().snapshots(User.objects.order_by("pk")), expected)
 
 
 @pytest.mark.django_db
 def test_values_are_in_the_order_of_the_snapshot_s_fields(
     django_assert_num_queries: Callable[[int], Any],
 ) -> None:
-    assert tuple(COLUMNS) == UserSnapshot.__struct_fields__
     user = UserFactory.create(metadata={"plan": "pro"}, last_seen_at=None)
     user.groups.add(Group.objects.create(name="writers"))
     with django_assert_num_queries(1):
-        [values] = snapshot_values(User.objects.all())
-    assert same(values, msgspec.structs.astuple(snapshot_of(user)))
+        [values] = user_kind().values(User.objects.all())
+    assert same(tuple(values), msgspec.structs.astuple(user_kind().snapshot_of(user)))
 
 
 @pytest.mark.django_db
 def test_django_converts_no_value() -> None:
-    rows = User.objects.values_list(*COLUMNS.values())
+    rows = User.objects.values_list(*user_kind().sql_columns)
     compiler = rows.query.get_compiler(connection.alias)
     compiler.setup_query()
     assert compiler.get_converters(column for column, *_ in compiler.select) == {}

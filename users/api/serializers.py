@@ -8,7 +8,7 @@ from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from users.api.strict import StrictModelSerializer
+from featureflags.api.strict import StrictModelSerializer
 from users.metadata import find_problem
 from users.models import User
 

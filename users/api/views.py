@@ -8,8 +8,8 @@ from rest_framework import generics, mixins, viewsets
 from rest_framework.exceptions import NotAuthenticated
 from rest_framework.permissions import IsAuthenticated
 
+from featureflags.api.staff import StaffModelPermissions
 from users.api.filters import UserFilter
-from users.api.permissions import StaffModelPermissions
 from users.api.serializers import OwnUserSerializer, UserSerializer
 from users.models import User
 from users.querysets import UserQuerySet

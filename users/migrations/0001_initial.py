@@ -7,8 +7,8 @@ import django.db.models.lookups
 import django.utils.timezone
 from django.db import migrations, models
 
+import featureflags.kinds.functions
 import users.fields
-import users.functions
 
 
 class Migration(migrations.Migration):
@@ -152,7 +152,7 @@ class Migration(migrations.Migration):
                     ),
                     models.CheckConstraint(
                         condition=django.db.models.lookups.Exact(
-                            users.functions.JSONType("metadata"), "object"
+                            featureflags.kinds.functions.JSONType("metadata"), "object"
                         ),
                         name="user_metadata_is_object",
                         violation_error_message="Metadata must be a JSON object, not null.",

@@ -6,7 +6,7 @@ from django.apps.registry import Apps
 from django.db import migrations, models
 from django.db.backends.base.schema import BaseDatabaseSchemaEditor
 
-import users.functions
+import featureflags.kinds.functions
 
 
 def create_metadata_index(_apps: Apps, schema_editor: BaseDatabaseSchemaEditor) -> None:
@@ -30,7 +30,9 @@ class Migration(migrations.Migration):
     operations = [
         migrations.AddIndex(
             model_name="user",
-            index=models.Index(users.functions.EmailDomain("email"), name="user_email_domain"),
+            index=models.Index(
+                featureflags.kinds.functions.EmailDomain("email"), name="user_email_domain"
+            ),
         ),
         migrations.RunPython(create_metadata_index, drop_metadata_index),
     ]

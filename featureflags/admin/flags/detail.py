@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from django.contrib import messages
 from django.contrib.admin import AdminSite
+from django.contrib.auth.base_user import AbstractBaseUser
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.utils.translation import gettext as _
@@ -40,13 +41,13 @@ from featureflags.admin.shared.pages import (
 )
 from featureflags.cache.counters import Usage
 from featureflags.core.publishing import publish
+from featureflags.core.types import Account
 from featureflags.inspection import variation_counts
 from featureflags.inspection.checks import Facts, find_problems
 from featureflags.inspection.flag_parsing import FlagView
 from featureflags.models import FlagCount, Segment
 from featureflags.segments.formatting import show
 from featureflags.tasks import count_flag
-from users.models import User
 
 UNUSED_DAYS = 30
 """As `check_flags` reports it."""
@@ -102,7 +103,7 @@ def count_users(request: HttpRequest, flag: str, *, site: AdminSite) -> HttpResp
     how = request.POST.get("how", "sample")
     if how != "sample":
         require_to(request, SEGMENT, "change")
-    by = request.user if isinstance(request.user, User) else None
+    by = request.user if isinstance(request.user, AbstractBaseUser) else None
     try:
         _do(how, flag, by)
     except variation_counts.AlreadyCounting:
@@ -110,7 +111,7 @@ def count_users(request: HttpRequest, flag: str, *, site: AdminSite) -> HttpResp
     return HttpResponseRedirect(flag_link(flag).href + "#count")
 
 
-def _do(how: str, flag: str, by: User | None) -> None:
+def _do(how: str, flag: str, by: Account | None) -> None:
     if how == "sample":
         variation_counts.count_sample(flag, by=by)
     elif how == "everybody":

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime
-import uuid
 from collections.abc import Sequence
 from typing import Any
 
@@ -25,9 +24,9 @@ from featureflags.editing import (
     read_member_list,
     too_large,
 )
+from featureflags.kinds.registry import user_kind
 from featureflags.models import SegmentMember
 from featureflags.models.changesets import MemberState
-from users.models import User
 
 ALL, FOUND = "all", "found"
 
@@ -90,11 +89,7 @@ class UserSelect(AutocompleteSelect):
 
 def is_key(text: str) -> bool:
     """True if a text can be the key of a user."""
-    try:
-        uuid.UUID(text)
-    except ValueError:
-        return False
-    return True
+    return user_kind().parse_key(user_kind().canonical(text)) is not None
 
 
 class MemberForm(MembershipForm):
@@ -102,7 +97,7 @@ class MemberForm(MembershipForm):
 
     user = forms.ModelChoiceField(
         label=gettext_lazy("User"),
-        queryset=User.objects.all(),
+        queryset=user_kind().rows(),
         widget=UserSelect(
             SegmentMember._meta.get_field("user"),  # noqa: SLF001 - Django's documented API
             admin.site,

@@ -4,7 +4,6 @@ one, a button to remove some, and the list as CSV."""
 from __future__ import annotations
 
 import datetime
-import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
@@ -38,14 +37,16 @@ from featureflags.admin.shared.pages import (
     segment_trail,
 )
 from featureflags.admin.streaming import csv_response
+from featureflags.core.times import to_microseconds, to_rfc3339
 from featureflags.core.uncached import fresh_rows
 from featureflags.editing import moment_in_words
+from featureflags.kinds.registry import user_kind
 from featureflags.models import Segment, SegmentMember
-from users.times import to_microseconds, to_rfc3339
 
 PAGE_SIZE: Final = 50
 REMOVE: Final = "_remove"
-COLUMNS: Final = ("key", "email", "name", "kind", "reason", "expires_at")
+COLUMNS: Final = ("kind", "reason", "expires_at")
+"""After the key of a user, their title and their name."""
 
 
 class FilterForm(forms.Form):
@@ -134,7 +135,7 @@ class Row:
     """One member, in words."""
 
     key: str
-    email: str
+    title: str
     name: str
     is_included: bool
     reason: str
@@ -148,8 +149,8 @@ def _row(member: SegmentMember, now: datetime.datetime) -> Row:
     ends = member.expires_at
     return Row(
         key=str(member.user_id),
-        email=member.user.email,
-        name=member.user.name,
+        title=user_kind().title_of_row(member.user),
+        name=user_kind().label_of_row(member.user),
         is_included=member.kind == SegmentMember.Kind.INCLUDE,
         reason=member.reason,
         until="" if ends is None else moment_in_words(ends),
@@ -161,19 +162,19 @@ def _row(member: SegmentMember, now: datetime.datetime) -> Row:
 
 def _filtered(segment: Segment, filters: FilterForm) -> QuerySet[SegmentMember]:
     filters.is_valid()
+    kind = user_kind()
     wanted = filters.cleaned_data
-    members = SegmentMember.objects.filter(segment=segment).order_by("user__email")
+    members = SegmentMember.objects.filter(segment=segment).order_by(f"user__{kind.title}")
     if wanted.get("kind"):
         members = members.filter(kind=wanted["kind"])
     text = (wanted.get("q") or "").strip()
-    if is_key(text):
-        members = members.filter(user=uuid.UUID(text))
+    if is_key(text) and not kind.has_text_keys:
+        members = members.filter(user=kind.parse_key(kind.canonical(text)))
     elif text:
-        members = members.filter(
-            Q(user__email__icontains=text)
-            | Q(user__name__icontains=text)
-            | Q(reason__icontains=text)
-        )
+        found = Q(reason__icontains=text)
+        for name in (kind.title, *kind.search):
+            found |= Q(**{f"user__{name}__icontains": text})
+        members = members.filter(found)
     return members
 
 
@@ -187,11 +188,14 @@ def export_by_name(request: HttpRequest, segment: str, *, site: AdminSite) -> Ht
     log_change(request, stored.pk, "Exported who is included and excluded by name.")
     name = f"{segment}-by-name-{timezone.localdate().isoformat()}.csv"
     rows = (_cells(member) for member in members.iterator(chunk_size=PAGE_SIZE * 10))
-    return csv_response(request, name, COLUMNS, rows)
+    return csv_response(request, name, (*user_kind().heading, *COLUMNS), rows)
 
 
 def _cells(member: SegmentMember) -> Iterator[str]:
-    yield from (str(member.user_id), member.user.email, member.user.name)
+    kind = user_kind()
+    yield from (kind.key_of(member.user), kind.title_of_row(member.user))
+    if kind.label:
+        yield kind.label_of_row(member.user)
     yield from (member.kind, member.reason)
     ends = member.expires_at
     yield "" if ends is None else to_rfc3339(to_microseconds(ends))

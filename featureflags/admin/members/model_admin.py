@@ -20,6 +20,7 @@ from featureflags.admin.shared.confirm import BACK, HeldForm, write
 from featureflags.admin.shared.guarded_admin import GuardedModelAdmin
 from featureflags.admin.shared.pages import Link, segments_link
 from featureflags.editing import membership_change
+from featureflags.kinds.registry import user_kind
 from featureflags.models import Segment, SegmentMember
 from featureflags.models.changesets import MemberState
 
@@ -43,10 +44,17 @@ class SegmentMemberAdmin(GuardedModelAdmin[SegmentMember]):
     list_display = ("user", "segment", "kind", "reason", "expires_at", "in_force")
     list_filter = ("kind", ("segment", admin.RelatedOnlyFieldListFilter))
     list_select_related = ("segment", "user")
-    search_fields = ("user__email", "user__name", "segment__key")
     search_help_text = gettext_lazy("E-mail or name of the user, or key of the segment.")
-    ordering = ("segment__key", "user__email")
     show_full_result_count = False
+
+    def get_search_fields(self, request: HttpRequest) -> tuple[str, ...]:
+        """Those of the user's kind."""
+        kind = user_kind()
+        named = dict.fromkeys((kind.title, *kind.search))
+        return (*(f"user__{name}" for name in named), "segment__key")
+
+    def get_ordering(self, request: HttpRequest) -> tuple[str, ...]:
+        return ("segment__key", f"user__{user_kind().title}")
 
     @admin.display(description=gettext_lazy("in force"), boolean=True)
     def in_force(self, member: SegmentMember) -> bool:

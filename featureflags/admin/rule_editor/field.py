@@ -15,9 +15,9 @@ from django.forms.boundfield import BoundField
 from django.forms.widgets import Script
 
 from featureflags.admin.rule_editor.vocabulary import vocabulary
+from featureflags.admin.shared.json_forms import JSONTextarea, JSONTextField
 from featureflags.core.types import JSONValue
 from featureflags.models import RuleProblem, Segment
-from users.forms import JSONTextarea, JSONTextField
 
 ORDER = ("id", "description", "clauses", "attribute", "op", "values", "negate", "contextKind")
 """PostgreSQL's jsonb does not keep the order of names: it sorts them by length."""

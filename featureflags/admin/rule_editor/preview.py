@@ -20,6 +20,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 from django.views.decorators.http import require_POST
 
+from featureflags.admin.shared.json_forms import read_json
 from featureflags.admin.shared.pages import USER, may_see
 from featureflags.audience import Impact, Part, impact_of, unsaved_segment
 from featureflags.core.conf import app_settings
@@ -27,7 +28,6 @@ from featureflags.core.monitoring import report
 from featureflags.models import Segment, segment_graph
 from featureflags.models.stored_forms import in_stored_form
 from featureflags.models.validation import find_problems
-from users.forms import read_json
 
 logger = logging.getLogger(__name__)
 
@@ -149,8 +149,8 @@ def _people(part: Part, shows_people: bool) -> tuple[Person, ...]:
         return tuple(Person(name=user.key) for user in part.samples)
     return tuple(
         Person(
-            name=user.name or user.email,
-            email=user.email if user.name else "",
+            name=user.name or user.title,
+            email=user.title if user.name else "",
             href=reverse("admin:featureflags_usercontext", args=[user.key]),
         )
         for user in part.samples

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import uuid
+import datetime
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final
@@ -31,16 +31,16 @@ from featureflags.admin.shared.pages import (
 from featureflags.admin.streaming import csv_response
 from featureflags.audience import AudienceFilter, How, Member, SegmentAudience
 from featureflags.cache.compiled_rules import LoadedRuleset, current_ruleset
+from featureflags.core.times import now_in_microseconds, to_datetime
 from featureflags.editing import moment_in_words
 from featureflags.evaluation.reasons import degradation_in_words
+from featureflags.kinds.registry import user_kind
 from featureflags.models import Segment
 from featureflags.segments.definitions import SegmentDefinition
-from users.times import now_in_microseconds, to_datetime, to_rfc3339
 
 PAGE_SIZE: Final = 50
 SECONDS: Final = 5.0
 """The most that a page takes; past that it says that there may be others."""
-COLUMNS = ("key", "email", "name", "role", "created_at", "last_seen_at", "in_by")
 
 
 class FilterForm(forms.Form):
@@ -86,11 +86,11 @@ class FilterForm(forms.Form):
 class MemberRow:
     """One member, in words."""
 
-    email: str
+    title: str
     name: str
     how: str
-    created_at: Any
-    last_seen_at: Any
+    created: Any
+    last_seen: Any
     page: str
     why: str
 
@@ -101,7 +101,7 @@ def segment_members(request: HttpRequest, segment: str, *, site: AdminSite) -> H
     stored, loaded = _segment(segment)
     form = FilterForm(request.GET)
     wanted = form.wanted()
-    after, before = _key(request.GET.get("after")), _key(request.GET.get("before"))
+    after, before = request.GET.get("after"), request.GET.get("before")
     found = _audience(loaded, stored, wanted).page(
         PAGE_SIZE, after=after, before=before, seconds=SECONDS
     )
@@ -145,7 +145,7 @@ def export_segment_members(
     return csv_response(
         request,
         f"{segment}-{timezone.localdate().isoformat()}.csv",
-        COLUMNS,
+        (*user_kind().columns, "in_by"),
         (_cells(member, definition) for member in members),
     )
 
@@ -171,16 +171,22 @@ def _audience(loaded: LoadedRuleset, segment: Segment, wanted: AudienceFilter) -
 
 
 def _row(member: Member, definition: SegmentDefinition, segment: Segment) -> MemberRow:
-    user = member.user
+    user, kind = member.user, user_kind()
     return MemberRow(
-        email=user.email,
-        name=user.name,
+        title=kind.title_of(user),
+        name=kind.label_of(user),
         how=_how(member, definition),
-        created_at=to_datetime(user.created_at),
-        last_seen_at=None if user.last_seen_at is None else to_datetime(user.last_seen_at),
+        created=_moment(user, kind.created),
+        last_seen=_moment(user, kind.last_seen),
         page=reverse("admin:featureflags_usercontext", args=[user.key]),
         why=reverse("admin:featureflags_why_segment", args=[segment.key, user.key]),
     )
+
+
+def _moment(user: Any, name: str | None) -> datetime.datetime | None:
+    """An instant of the snapshot, if the kind has it."""
+    found = None if name is None else getattr(user, name, None)
+    return None if found is None else to_datetime(found)
 
 
 def _how(member: Member, definition: SegmentDefinition) -> str:
@@ -193,9 +199,7 @@ def _how(member: Member, definition: SegmentDefinition) -> str:
 
 
 def _cells(member: Member, definition: SegmentDefinition) -> Iterator[str]:
-    user = member.user
-    yield from (user.key, user.email, user.name, user.role, to_rfc3339(user.created_at))
-    yield "" if user.last_seen_at is None else to_rfc3339(user.last_seen_at)
+    yield from user_kind().cells(member.user)
     yield _how(member, definition)
 
 
@@ -203,10 +207,3 @@ def _page_link(request: HttpRequest, name: str, keys: list[str]) -> str:
     """The same filters, with the page before or after this user; empty without a user."""
     kept = {each: request.GET[each] for each in ("q", "how", "entered") if request.GET.get(each)}
     return "?" + urlencode({**kept, name: keys[0]}) if keys else ""
-
-
-def _key(text: str | None) -> uuid.UUID | None:
-    try:
-        return uuid.UUID(text) if text else None
-    except ValueError:
-        return None

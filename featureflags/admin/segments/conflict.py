@@ -15,12 +15,12 @@ from django.contrib.admin.utils import unquote
 from django.http import HttpRequest, QueryDict
 from django.utils.translation import gettext as _
 
+from featureflags.admin.shared.json_forms import pretty_json
 from featureflags.admin.shared.pages import USER, may_see
 from featureflags.editing import rules_in_words, segment_in_words
 from featureflags.editing.history import DescribedEntry, describe, entries_of, state_at
 from featureflags.models import Segment
 from featureflags.models.changesets import SegmentState
-from users.forms import pretty_json
 
 VERSION: Final = "_version"
 TAKE: Final = "_take_theirs"

@@ -2,27 +2,28 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from django.conf import settings
 from django.contrib.admin import AdminSite
 from django.contrib.admin.models import CHANGE, LogEntry
+from django.contrib.auth.base_user import AbstractBaseUser
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
-from django.urls import reverse
+from django.urls import NoReverseMatch, reverse
 from django.utils.translation import gettext as _
 
+from featureflags.core.types import Account
 from featureflags.core.uncached import fresh_rows
+from featureflags.kinds.registry import user_kind
 from featureflags.models import Segment
-from users.models import User
-from users.selectors import find_user
 
 SEGMENT: Final = "featureflags.segment"
 MEMBER: Final = "featureflags.segmentmember"
-USER: Final = "users.user"
+USER: Final = settings.AUTH_USER_MODEL.lower()
 """Models, as `app.model`, that permissions are asked for."""
 
 
@@ -57,16 +58,16 @@ def require_to(request: HttpRequest, model: str, *verbs: str) -> None:
         raise PermissionDenied
 
 
-def user_of(request: HttpRequest) -> User:
+def user_of(request: HttpRequest) -> Account:
     """The user who makes the request. Raises PermissionDenied if nobody is logged in."""
-    if not isinstance(request.user, User):
+    if not isinstance(request.user, AbstractBaseUser):
         raise PermissionDenied
     return request.user
 
 
-def user_or_404(key: uuid.UUID | str) -> User:
+def user_or_404(key: str) -> Account:
     """The user with this key or address. Raises Http404."""
-    user = find_user(str(key))
+    user = user_kind().find(key)
     if user is None:
         raise Http404(_("There is no user with this key."))
     return user
@@ -119,11 +120,44 @@ def segment_trail(segment: Segment) -> list[Link]:
 
 
 def users_link() -> Link:
-    return Link(text=_("Users"), href=reverse("admin:users_user_changelist"))
+    return Link(text=_("Users"), href=_of_users("changelist"))
 
 
-def user_link(user: User) -> Link:
+def user_link(user: Account) -> Link:
     """To the page of a user's segments and flags."""
     return Link(
-        text=user.get_full_name(), href=reverse("admin:featureflags_usercontext", args=[user.pk])
+        text=name_of(user),
+        href=reverse("admin:featureflags_usercontext", args=[user_kind().key_of(user)]),
     )
+
+
+def name_of(user: Account) -> str:
+    """The friendlier name of a user, or else their title."""
+    return user_kind().label_of_row(user) or user_kind().title_of_row(user)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Heading:
+    """Whom a page is about."""
+
+    key: str
+    title: str
+    name: str
+
+
+def heading_of(user: Account) -> Heading:
+    kind = user_kind()
+    return Heading(key=kind.key_of(user), title=kind.title_of_row(user), name=name_of(user))
+
+
+def change_user_link(user: Account) -> Link:
+    """To the page on which a user is changed."""
+    return Link(text=user_kind().title_of_row(user), href=_of_users("change", user.pk))
+
+
+def _of_users(page: str, *args: object) -> str:
+    """The address of a page of the user model in the admin; empty where it has none."""
+    try:
+        return reverse(f"admin:{USER.replace('.', '_')}_{page}", args=args)
+    except NoReverseMatch:
+        return ""

@@ -6,7 +6,6 @@ segments.
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -17,11 +16,14 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 
 from featureflags.admin.segments.used_by_flags import flag_address
+from featureflags.admin.shared.json_forms import pretty_json
 from featureflags.admin.shared.pages import (
     SEGMENT,
     USER,
-    Link,
+    change_user_link,
+    heading_of,
     may_see,
+    name_of,
     require,
     respond,
     user_or_404,
@@ -33,6 +35,8 @@ from featureflags.cache.unit_of_work import unit_of_work
 from featureflags.contexts.attributes import attributes_of, catalogue
 from featureflags.contexts.building import UserContext, user_context
 from featureflags.contexts.results import ContextSource, Evaluation
+from featureflags.core.times import now_in_microseconds
+from featureflags.core.types import Account
 from featureflags.editing import moment_in_words
 from featureflags.evaluation import all_flags, looking
 from featureflags.evaluation.evaluate import evaluate_all
@@ -42,14 +46,10 @@ from featureflags.flags.declared import declared_flags
 from featureflags.inspection.deciding_rule import decision
 from featureflags.inspection.flag_parsing import Raw
 from featureflags.inspection.flags_using_attribute import flags_by_attribute
+from featureflags.kinds.registry import user_kind
 from featureflags.launchdarkly.client import feature_store
 from featureflags.models import Segment
 from featureflags.segments.formatting import show
-from users.forms import pretty_json
-from users.models import User
-from users.selectors import snapshot_of
-from users.snapshots import UserSnapshot
-from users.times import now_in_microseconds
 
 NOT_ATTRIBUTES = frozenset({"kind", "_meta"})
 """Parts of a context that are not attributes of the user."""
@@ -105,7 +105,7 @@ class ChangeRow:
     flags: tuple[str, ...]
 
 
-def user_page(request: HttpRequest, key: uuid.UUID, *, site: AdminSite) -> HttpResponse:
+def user_page(request: HttpRequest, key: str, *, site: AdminSite) -> HttpResponse:
     """The page. Segments and flags can be searched by `q`."""
     require(request, USER)
     user = user_or_404(key)
@@ -121,12 +121,12 @@ def user_page(request: HttpRequest, key: uuid.UUID, *, site: AdminSite) -> HttpR
         request,
         site,
         "admin/featureflags/users/context_page.html",
-        title=_("Segments and flags of %s") % user.get_full_name(),
+        title=_("Segments and flags of %s") % name_of(user),
         trail=[
             users_link(),
-            Link(text=str(user), href=reverse("admin:users_user_change", args=[user.pk])),
+            change_user_link(user),
         ],
-        person=user,
+        person=heading_of(user),
         query=wanted,
         inside=inside,
         outside=outside,
@@ -189,7 +189,7 @@ def _label(name: str) -> str:
 class _Page:
     """The user of the page, and the search text in lower case."""
 
-    user: User
+    user: Account
     wanted: str
     may_explain: bool
 
@@ -242,11 +242,11 @@ class _Page:
         return reverse(f"admin:featureflags_why_{what}", args=[key, self.user.pk])
 
 
-def _changes(user: User, flags: Mapping[str, Evaluation]) -> list[ChangeRow]:
+def _changes(user: Account, flags: Mapping[str, Evaluation]) -> list[ChangeRow]:
     """What changes by itself, with the flags that the SDK serves for the context of that moment."""
     now = now_in_microseconds()
     ruleset = current_ruleset().ruleset
-    snapshot = snapshot_of(user)
+    snapshot = user_kind().snapshot_of(user)
     rows, before = [], flags
     for change in next_transitions(ruleset, snapshot, now=now, most=CHANGES_TOLD):
         context = user_context(snapshot, ruleset, change.at, source=ContextSource.LOADED)
@@ -264,7 +264,7 @@ def _changes(user: User, flags: Mapping[str, Evaluation]) -> list[ChangeRow]:
     return rows
 
 
-def _causes(change: Transition, snapshot: UserSnapshot) -> Iterator[str]:
+def _causes(change: Transition, snapshot: Any) -> Iterator[str]:
     attributes = attributes_of(snapshot, change.at)
     for name in change.attributes:
         value = show(attributes.get(name))

@@ -12,6 +12,7 @@ from featureflags.admin.shared.formatting import bucket_in_words, observed_in_wo
 from featureflags.admin.shared.pages import Link
 from featureflags.admin.why.segment import ConditionRow, RuleRow, Section, segment_link
 from featureflags.contexts.results import Evaluation
+from featureflags.core.types import Account
 from featureflags.evaluation.reasons import reason_in_words
 from featureflags.inspection.flag_explanation import (
     ClauseTrace,
@@ -21,7 +22,6 @@ from featureflags.inspection.flag_explanation import (
 )
 from featureflags.segments.definitions import SEGMENT_MATCH
 from featureflags.segments.formatting import show
-from users.models import User
 
 BEFORE_LAUNCHDARKLY = frozenset({"FORCED", "OVERRIDE"})
 """Kinds of reasons without an evaluation by LaunchDarkly."""
@@ -141,7 +141,7 @@ def _condition(clause: ClauseTrace, ours: Collection[str]) -> ConditionRow:
 
 
 def prerequisite_rows(
-    explanation: FlagExplanation, user: User, evaluations: Mapping[str, Evaluation]
+    explanation: FlagExplanation, user: Account, evaluations: Mapping[str, Evaluation]
 ) -> list[PrerequisiteRow]:
     """What the flag needs first, and what this user gets there."""
     return [
@@ -165,7 +165,7 @@ def _prerequisite_note(*, exists: bool, on: bool) -> str:
 
 
 def launchdarkly_sections(
-    explanation: FlagExplanation, user: User, ours: Collection[str]
+    explanation: FlagExplanation, user: Account, ours: Collection[str]
 ) -> list[Section]:
     """A section for each of LaunchDarkly's own segments that the rules use."""
     return [
@@ -180,7 +180,7 @@ def launchdarkly_sections(
     ]
 
 
-def flag_why_link(key: str, user: User) -> Link:
+def flag_why_link(key: str, user: Account) -> Link:
     return Link(text=key, href=reverse("admin:featureflags_why_flag", args=[key, user.pk]))
 
 

@@ -15,6 +15,7 @@ from django.utils.translation import ngettext
 
 from featureflags.admin.shared.formatting import observed_in_words
 from featureflags.admin.shared.pages import Link
+from featureflags.core.types import Account
 from featureflags.editing import condition_in_words, moment_in_words
 from featureflags.models import Segment, SegmentMember
 from featureflags.segments.definitions import SEGMENT_MATCH
@@ -24,7 +25,6 @@ from featureflags.segments.explanation_tree import (
     Explanation,
     RuleExplanation,
 )
-from users.models import User
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,7 +77,7 @@ def segment_link(key: str, *, is_in: bool) -> Link:
 
 
 def segment_sections(
-    explanations: Iterable[Explanation], user: User, *, asked: Collection[str] = ()
+    explanations: Iterable[Explanation], user: Account, *, asked: Collection[str] = ()
 ) -> list[Section]:
     """A section for each of these and for each segment that they use: two queries.
 
@@ -113,7 +113,7 @@ def _flattened(explanations: Iterable[Explanation]) -> dict[str, Explanation]:
 
 def _section(
     explanation: Explanation,
-    user: User,
+    user: Account,
     segment: Segment | None,
     member: SegmentMember | None,
     *,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Mapping
 from typing import Any
 
@@ -18,6 +17,8 @@ from featureflags.admin.shared.pages import (
     SEGMENT,
     USER,
     Link,
+    heading_of,
+    name_of,
     require,
     respond,
     segments_link,
@@ -36,27 +37,25 @@ from featureflags.audience import next_transitions
 from featureflags.cache.compiled_rules import LoadedRuleset, current_ruleset
 from featureflags.cache.unit_of_work import unit_of_work
 from featureflags.contexts.attributes import attributes_of
+from featureflags.core.times import now_in_microseconds
+from featureflags.core.types import Account
 from featureflags.editing import moment_in_words
 from featureflags.evaluation import Evaluation, all_flags, looking, variation_detail
 from featureflags.evaluation.reasons import degradation_in_words
 from featureflags.evaluation.resolve import resolve
 from featureflags.flags.declared import declared_flags
 from featureflags.inspection.flag_explanation import FlagExplanation, explain_flag
+from featureflags.kinds.registry import user_kind
 from featureflags.launchdarkly.client import feature_store
 from featureflags.models import Segment
 from featureflags.segments.explain import explain
 from featureflags.segments.formatting import show
-from users.models import User
-from users.selectors import find_user, snapshot_of
-from users.times import now_in_microseconds
 
 MOST_SECTIONS = 20
 """Segments that a flag's page explains; it links to the others."""
 
 
-def why_segment(
-    request: HttpRequest, segment: str, key: uuid.UUID, *, site: AdminSite
-) -> HttpResponse:
+def why_segment(request: HttpRequest, segment: str, key: str, *, site: AdminSite) -> HttpResponse:
     """Why a user is in a segment, or not."""
     require(request, SEGMENT, USER)
     user = user_or_404(key)
@@ -65,7 +64,7 @@ def why_segment(
     if segment not in ruleset.definitions:
         raise Http404(_("There is no segment with this key."))
     now = now_in_microseconds()
-    snapshot = snapshot_of(user)
+    snapshot = user_kind().snapshot_of(user)
     explanation = explain(ruleset, segment, attributes_of(snapshot, now), now=now)
     ahead = next_transitions(ruleset, snapshot, now=now, segment_keys=[segment])
     first, *others = segment_sections([explanation], user, asked=[segment])
@@ -78,11 +77,11 @@ def why_segment(
         request,
         site,
         "admin/featureflags/why/segment.html",
-        title=title % {"user": user.get_full_name(), "segment": segment},
+        title=title % {"user": name_of(user), "segment": segment},
         trail=[segments_link(), *(Link(text=segment, href=link.href) for link in first.links)],
         section=first,
         others=others,
-        person=user,
+        person=heading_of(user),
         person_link=user_link(user),
         changes_at=moment_in_words(ahead[0].at) if ahead else "",
         degraded=_degraded(loaded),
@@ -93,7 +92,7 @@ def _degraded(loaded: LoadedRuleset) -> list[str]:
     return [] if loaded.degraded is None else [degradation_in_words(loaded.degraded)]
 
 
-def why_flag(request: HttpRequest, flag: str, key: uuid.UUID, *, site: AdminSite) -> HttpResponse:
+def why_flag(request: HttpRequest, flag: str, key: str, *, site: AdminSite) -> HttpResponse:
     """Why a user gets a flag's value, with the segments that the flag uses."""
     require(request, SEGMENT, USER)
     user = user_or_404(key)
@@ -111,11 +110,11 @@ def why_flag(request: HttpRequest, flag: str, key: uuid.UUID, *, site: AdminSite
         site,
         "admin/featureflags/why/flag.html",
         title=_("Why is %(flag)s %(value)s for %(user)s?")
-        % {"user": user.get_full_name(), "flag": flag, "value": show(evaluation.value)},
+        % {"user": name_of(user), "flag": flag, "value": show(evaluation.value)},
         trail=[users_link(), user_link(user)],
         flag=flag,
         flag_address=flag_link(flag).href,
-        person=user,
+        person=heading_of(user),
         value=show(evaluation.value),
         sentences=reason_sentences(evaluation, explanation),
         degraded=[degradation_in_words(reason) for reason in evaluation.degraded],
@@ -126,7 +125,7 @@ def why_flag(request: HttpRequest, flag: str, key: uuid.UUID, *, site: AdminSite
 def _explained(
     evaluation: Evaluation,
     explanation: FlagExplanation | None,
-    user: User,
+    user: Account,
     ours: tuple[str, ...],
     others: Mapping[str, Evaluation],
 ) -> dict[str, Any]:
@@ -143,10 +142,10 @@ def _explained(
     }
 
 
-def _django_sections(explanation: FlagExplanation, user: User) -> list[Section]:
+def _django_sections(explanation: FlagExplanation, user: Account) -> list[Section]:
     now = now_in_microseconds()
     ruleset = current_ruleset().ruleset
-    attributes = attributes_of(snapshot_of(user), now)
+    attributes = attributes_of(user_kind().snapshot_of(user), now)
     keys = explanation.django_segments[:MOST_SECTIONS]
     explanations = [explain(ruleset, key, attributes, now=now) for key in keys]
     return segment_sections(explanations, user)
@@ -174,8 +173,8 @@ class WhyForm(forms.Form):
             (_("Flags"), [(f"flag:{key}", key) for key in flags]),
         ]
 
-    def clean_user(self) -> User:
-        user = find_user(self.cleaned_data["user"])
+    def clean_user(self) -> Account:
+        user = user_kind().find(self.cleaned_data["user"])
         if user is None:
             raise forms.ValidationError(_("There is no user with this address or key."))
         return user
@@ -184,7 +183,7 @@ class WhyForm(forms.Form):
         """The address of the answer."""
         what, _colon, key = self.cleaned_data["about"].partition(":")
         name = "featureflags_why_segment" if what == "segment" else "featureflags_why_flag"
-        return reverse(f"admin:{name}", args=[key, self.cleaned_data["user"].pk])
+        return reverse(f"admin:{name}", args=[key, user_kind().key_of(self.cleaned_data["user"])])
 
 
 def why_search(request: HttpRequest, *, site: AdminSite) -> HttpResponse:

@@ -25,7 +25,7 @@ from featureflags.audience.sql.bounds import (
     negation,
     unknown,
 )
-from featureflags.audience.sql.expressions import Compare, KeyIn, OneOf, Present, Text, as_keys
+from featureflags.audience.sql.expressions import Compare, KeyIn, OneOf, Present, Text
 from featureflags.audience.sql.instant_ranges import (
     FIRST_INSTANT,
     LAST_INSTANT,
@@ -51,13 +51,13 @@ from featureflags.audience.sql.operands import (
     Unknown,
 )
 from featureflags.audience.sql.text_clauses import text_bounds
+from featureflags.core.times import to_datetime, to_rfc3339
 from featureflags.core.types import JSONValue
+from featureflags.kinds.registry import user_kind
 from featureflags.segments.definitions import EXISTS, Clause
 from featureflags.segments.member_json import parse_expiry
 from featureflags.segments.operators import VALUE_TESTS
 from featureflags.segments.values import is_number
-from users.models import User
-from users.times import to_datetime, to_rfc3339
 
 COMPARISONS: Final = frozenset(
     {"lessThan", "lessThanOrEqual", "greaterThan", "greaterThanOrEqual", "before", "after"}
@@ -155,8 +155,9 @@ def _key(
 
 def key_condition(pk: Any, keys: Sequence[object]) -> Condition:
     """The user's key is one of these."""
-    found = as_keys(keys)
-    return condition(KeyIn(pk, found)) if found else False
+    kind = user_kind()
+    found = {value for key in keys if (value := kind.parse_key(key)) is not None}
+    return condition(KeyIn(pk, sorted(found), kind.key_field)) if found else False
 
 
 @_passes.register
@@ -242,7 +243,7 @@ def _within(instant: Any, span: Span) -> Condition:
 def _related(
     operand: RelatedTexts, op: str, values: Sequence[JSONValue], source: Source, _now: int
 ) -> Bounds:
-    bounds = text_bounds(op, values, Text(F(operand.column)))
+    bounds = text_bounds(op, values, Text(F(operand.place.column)))
 
     def some(one: Condition) -> Condition:
         if one is False:
@@ -260,8 +261,6 @@ def _lifted(bounds: Bounds, lift: Callable[[Condition], Condition]) -> Bounds:
 
 def _rows(operand: RelatedTexts, one: Condition) -> Exists:
     """True for a user with a related row for which the condition holds."""
-    field: Any = User._meta.get_field(operand.relation)  # noqa: SLF001 - Django's documented API
-    rows: QuerySet[Any] = QuerySet(field.related_model).filter(
-        **{field.related_query_name(): OuterRef("pk")}
-    )
-    return Exists(rows if one is True else rows.filter(one))
+    place = operand.place
+    rows: QuerySet[Any] = QuerySet(place.model).filter(**{place.back: OuterRef("pk")})
+    return Exists(rows.exclude(**{place.column: None}) if one is True else rows.filter(one))

@@ -15,6 +15,7 @@ from django.db.models import F, Q, TextField
 from featureflags.audience.sql.bounds import Bounds, both, either, exactly, inverse, to_q, unknown
 from featureflags.audience.sql.clauses import clause_bounds, key_condition, parameters_of
 from featureflags.audience.sql.operands import Inline, Source, operand_at
+from featureflags.kinds.registry import user_kind
 from featureflags.segments.definitions import SEGMENT_MATCH
 from featureflags.segments.matching import CompiledClause
 from featureflags.segments.ruleset import CompiledSegment, Ruleset
@@ -135,5 +136,5 @@ class SegmentCompiler:
         keys = [key for key, until in members.items() if until is None or self._now < until]
         if not keys:
             return exactly(False)
-        pk = self._source.take(F("pk"), TextField())
+        pk = self._source.take(F(user_kind().key), TextField())
         return exactly(key_condition(pk, keys))

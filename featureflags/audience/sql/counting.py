@@ -14,14 +14,12 @@ from collections.abc import Callable, Hashable, Sequence
 from typing import Any, Final
 
 from django.db import connections
-from django.db.models import BooleanField, Exists, Field, TextField
+from django.db.models import BooleanField, Exists, Field, QuerySet, TextField
 
 from featureflags.audience.sql.bounds import Condition, any_of, condition
 from featureflags.audience.sql.expressions import Name, Present, TextPart
 from featureflags.audience.sql.json_values import JSONAt, JSONTextAt, JSONTypeAt, TypeOf
 from featureflags.audience.sql.operands import JSONColumn
-from users.models import User
-from users.querysets import UserQuerySet
 
 _SQLITE: Final = "SELECT {columns} FROM ({source}) AS {name} LIMIT -1 OFFSET 0"
 _POSTGRESQL: Final = (
@@ -43,7 +41,7 @@ class Columns:
     False), and counts those that there are.
     """
 
-    def __init__(self, users: UserQuerySet[User], *, lists: bool) -> None:
+    def __init__(self, users: QuerySet[Any], *, lists: bool) -> None:
         self._users = users
         self._lists = lists
         self._taken_for_none: dict[str, Condition] = {}
@@ -153,7 +151,7 @@ class _Named:
 
 
 def count_in_one_pass(
-    users: UserQuerySet[User], conditions: Callable[[Columns], Sequence[Condition]]
+    users: QuerySet[Any], conditions: Callable[[Columns], Sequence[Condition]]
 ) -> list[int]:
     """The number of users, and for each condition on the columns the number that fulfil it.
 
@@ -169,7 +167,7 @@ def count_in_one_pass(
     return _fetched(users, columns.statement(conditions(columns)))
 
 
-def _fetched(users: UserQuerySet[User], statement: tuple[str, list[Any]]) -> list[int]:
+def _fetched(users: QuerySet[Any], statement: tuple[str, list[Any]]) -> list[int]:
     with connections[users.db].cursor() as cursor:
         cursor.execute(*statement)
         return list(cursor.fetchone())

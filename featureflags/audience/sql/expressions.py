@@ -6,12 +6,11 @@ Strings compare case-sensitively; Django's own lookups ignore case on SQLite.
 from __future__ import annotations
 
 import json
-import uuid
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Sequence
 from typing import Any, Final, TypeAlias
 
 from django.db.backends.base.base import BaseDatabaseWrapper
-from django.db.models import BooleanField, Expression, Func, TextField
+from django.db.models import BooleanField, Expression, Field, Func, TextField
 from django.db.models.sql.compiler import SQLCompiler
 
 Sql: TypeAlias = tuple[str, list[Any]]
@@ -150,36 +149,27 @@ class Compare(Written):
         return self.template_sql.format(number=sql, symbol=self.symbol), [*params, self.limit]
 
 
-class KeyIn(Written):
-    """The user's key is one of these, sent as one parameter, however many."""
+class KeyIn(Func):
+    """The key is one of these, sent as one parameter, however many. `field`: of the key."""
 
     output_field = BooleanField()
     arity = 1
-    sqlite: Final = "({pk} IN (SELECT value FROM JSON_EACH(%s)))"
-    postgresql: Final = "({pk} = ANY(%s::uuid[]))"
 
-    def __init__(self, pk: Any, keys: tuple[uuid.UUID, ...], **extra: Any) -> None:
+    def __init__(self, pk: Any, keys: Sequence[Any], field: Field[Any, Any], **extra: Any) -> None:
         super().__init__(pk, **extra)
-        self.keys = keys
+        self.keys = tuple(keys)
+        self.key_field = field
 
-    def write(self, part: Part, *, sqlite: bool) -> Sql:
-        sql, params = part(0)
-        if sqlite:
-            listed = json.dumps([key.hex for key in self.keys])
-            return self.sqlite.format(pk=sql), [*params, listed]
-        return self.postgresql.format(pk=sql), [*params, list(self.keys)]
-
-
-def as_keys(keys: Collection[object]) -> tuple[uuid.UUID, ...]:
-    """The texts that can be a user's key: a UUID as Python writes it."""
-    found = set()
-    for key in keys:
-        if not isinstance(key, str):
-            continue
-        try:
-            parsed = uuid.UUID(key)
-        except ValueError:
-            continue
-        if str(parsed) == key:
-            found.add(parsed)
-    return tuple(sorted(found))
+    def as_sql(
+        self,
+        compiler: SQLCompiler,
+        connection: BaseDatabaseWrapper,
+        *_args: Any,
+        **_options: Any,
+    ) -> Any:
+        sql, params = compiler.compile(self.source_expressions[0])
+        values = [self.key_field.get_db_prep_value(key, connection) for key in self.keys]
+        if connection.vendor == "sqlite":
+            return f"({sql} IN (SELECT value FROM JSON_EACH(%s)))", [*params, json.dumps(values)]  # noqa: S608 - no value is in the text
+        column_type = self.key_field.rel_db_type(connection)
+        return f"({sql} = ANY(%s::{column_type}[]))", [*params, values]

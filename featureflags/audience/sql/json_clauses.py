@@ -32,11 +32,11 @@ from featureflags.audience.sql.json_values import (
 )
 from featureflags.audience.sql.operands import EARLIER, ELEMENT, JSONColumn
 from featureflags.audience.sql.text_clauses import text_bounds
+from featureflags.core.json_numbers import normalised
 from featureflags.core.types import JSONValue
 from featureflags.segments.definitions import Clause
 from featureflags.segments.json_limits import text_problem
 from featureflags.segments.values import is_number
-from users.metadata import normalised
 
 _COMPARISONS: Final = frozenset(
     {"lessThan", "lessThanOrEqual", "greaterThan", "greaterThanOrEqual"}

@@ -23,6 +23,8 @@ from featureflags.audience.sql.json_values import (
 )
 from featureflags.contexts.attributes import CUSTOM_PREFIX, Attribute, catalogue
 from featureflags.core.types import JSONValue
+from featureflags.kinds.attribute import RelatedColumn
+from featureflags.kinds.registry import user_kind
 from featureflags.segments.attribute_types import AttributeType
 from featureflags.segments.definitions import USER_KIND
 from featureflags.segments.matching import BUILT_IN
@@ -101,7 +103,7 @@ class TextColumn:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeyColumn:
-    """The user's key: a UUID in the database, its canonical text to rules."""
+    """The key: as the column holds it, and its canonical text to rules."""
 
     pk: Any
     text: Any
@@ -119,7 +121,7 @@ class NumberColumn:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InstantColumn:
-    """A date and time, which rules see as `users.times.to_rfc3339` writes it."""
+    """A date and time, which rules see as `featureflags.core.times.to_rfc3339` writes it."""
 
     instant: Any
 
@@ -173,10 +175,9 @@ class JSONColumn:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RelatedTexts:
-    """A list of texts in separate rows: the relation and its column."""
+    """A list of texts in separate rows."""
 
-    relation: str
-    column: str
+    place: RelatedColumn
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -216,8 +217,9 @@ def operand_at(path: tuple[str, ...], source: Source) -> Operand:
         return Unknown(why=f"the attribute {name!r} is LaunchDarkly's own")
     if attribute is not None:
         return _of_catalogue(attribute, inside, source)
-    if name.startswith(CUSTOM_PREFIX):
-        return json_operand(F("metadata"), (name.removeprefix(CUSTOM_PREFIX), *inside), source)
+    metadata = user_kind().metadata
+    if name.startswith(CUSTOM_PREFIX) and metadata is not None:
+        return json_operand(metadata.source, (name.removeprefix(CUSTOM_PREFIX), *inside), source)
     return NOBODY_HAS_IT
 
 
@@ -248,10 +250,11 @@ def _of_catalogue(attribute: Attribute, inside: tuple[str, ...], source: Source)
         # Texts, numbers and lists have no parts.
         return NOBODY_HAS_IT if _in_sql(attribute) else _unknown(attribute)
     if attribute.sql_related is not None:
-        relation, column = attribute.sql_related
-        return RelatedTexts(relation=relation, column=column)
+        return RelatedTexts(place=attribute.sql_related)
     if attribute.elapsed_days_since is not None:
-        return DaysColumn(since=source.take(F(attribute.elapsed_days_since), DateTimeField()))
+        since = attribute.elapsed_days_since
+        since = F(since) if isinstance(since, str) else since
+        return DaysColumn(since=source.take(since, DateTimeField()))
     return _unknown(attribute) if attribute.sql is None else _column(attribute, source)
 
 
@@ -266,7 +269,9 @@ def _unknown(attribute: Attribute) -> Unknown:
 def _column(attribute: Attribute, source: Source) -> Operand:
     kind, sql = attribute.type, attribute.sql
     if attribute.name == "key":
-        return KeyColumn(pk=source.take(F("pk"), TextField()), text=source.take(sql, TextField()))
+        return KeyColumn(
+            pk=source.take(F(user_kind().key), TextField()), text=source.take(sql, TextField())
+        )
     if kind is AttributeType.BOOLEAN:
         return BooleanColumn(boolean=source.take(sql, BooleanField()))
     if kind is AttributeType.NUMBER:

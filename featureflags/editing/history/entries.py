@@ -14,6 +14,7 @@ from django.db.models import Count, F, QuerySet, Window
 from django.db.models.functions import RowNumber
 from django.utils.translation import gettext as _
 
+from featureflags.core.types import Account
 from featureflags.editing.change_sentences import (
     NAMED,
     MemberGroup,
@@ -25,9 +26,9 @@ from featureflags.editing.change_sentences import (
 from featureflags.editing.changes import stored_members
 from featureflags.editing.condition_sentences import moment_in_words
 from featureflags.editing.documents import load_state
+from featureflags.kinds.registry import user_kind
 from featureflags.models import HistoryEntry, HistoryMember
 from featureflags.models.changesets import MemberState, Moved, SegmentState
-from users.models import User
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,7 +40,7 @@ class DescribedEntry:
     kind: str
     version: int
     at: datetime.datetime
-    actor: User | None
+    actor: Account | None
     who: str
     """The name or address of the actor; “the system” without one."""
     source: str
@@ -112,10 +113,12 @@ def state_at(key: str, version: int) -> SegmentState | None:
     return None if entry is None else state_after(entry) or state_before(entry)
 
 
-def _who(actor: User | None, *, with_addresses: bool) -> str:
+def _who(actor: Account | None, *, with_addresses: bool) -> str:
     if actor is None:
         return _("the system")
-    return actor.name or (actor.email if with_addresses else str(actor.pk))
+    kind = user_kind()
+    titled = kind.title_of_row(actor) if with_addresses else kind.key_of(actor)
+    return kind.label_of_row(actor) or titled
 
 
 def _moved_of(entry: HistoryEntry) -> Moved | None:
@@ -142,7 +145,13 @@ def _member_groups(ids: Collection[int], *, with_addresses: bool) -> dict[int, l
         place=Window(RowNumber(), partition_by=[F(name) for name in place], order_by="pk")
     )
     for row in first.filter(place__lte=NAMED).order_by("pk"):
-        name = None if row.user is None else row.user.email if with_addresses else str(row.user_id)
+        name = (
+            None
+            if row.user is None
+            else user_kind().title_of_row(row.user)
+            if with_addresses
+            else str(row.user_id)
+        )
         where = (row.entry_id, row.kind_before, row.kind_after)
         some.setdefault(where, []).append(NamedMember(user=name, after=_after(row)))
     groups: dict[int, list[MemberGroup]] = {}

@@ -6,16 +6,17 @@ changeset knows the numbers.
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Iterator, Mapping
 
+from django.contrib.auth.base_user import AbstractBaseUser
+
 from featureflags.cache.unit_of_work import current_unit
+from featureflags.core.types import Account, AccountKey
 from featureflags.editing.changes import Change, MemberChange
 from featureflags.editing.documents import dump_state
 from featureflags.editing.moved_users import count_moved
 from featureflags.models import HistoryEntry, HistoryMember, Segment, SegmentMember
 from featureflags.models.changesets import Changeset, Moved, Place
-from users.models import User
 
 
 def record(changeset: Changeset) -> None:
@@ -42,7 +43,7 @@ def _changes(changeset: Changeset) -> dict[int, Change]:
     """Each segment of which the row or the members were written, by id."""
     touched = {*changeset.segments, *(segment for segment, _ in changeset.members)}
     now = Segment.objects.filter(pk__in=touched).states()
-    members: dict[int, dict[uuid.UUID, MemberChange]] = {}
+    members: dict[int, dict[AccountKey, MemberChange]] = {}
     for (segment, user), one in _member_changes(changeset):
         members.setdefault(segment, {})[user] = one
     return {
@@ -88,7 +89,7 @@ def _write(changeset: Changeset, change: Change, moved: Moved | None) -> None:
         )
 
 
-def _member(entry: HistoryEntry, user: uuid.UUID, one: MemberChange) -> HistoryMember:
+def _member(entry: HistoryEntry, user: AccountKey, one: MemberChange) -> HistoryMember:
     row = HistoryMember(entry=entry, user_id=None if one.account_deleted else user)
     if one.before is not None:
         row.kind_before, row.expires_before = one.before.kind, one.before.expires_at
@@ -100,10 +101,10 @@ def _member(entry: HistoryEntry, user: uuid.UUID, one: MemberChange) -> HistoryM
     return row
 
 
-def _actor(changeset: Changeset) -> User | None:
+def _actor(changeset: Changeset) -> Account | None:
     """The actor who was named, else the user of the current request; None: the system."""
-    if changeset.actor is None or isinstance(changeset.actor, User):
+    if changeset.actor is None or isinstance(changeset.actor, AbstractBaseUser):
         return changeset.actor
     unit = current_unit()
     user = getattr(unit.request, "user", None) if unit is not None else None
-    return user if isinstance(user, User) else None
+    return user if isinstance(user, AbstractBaseUser) else None

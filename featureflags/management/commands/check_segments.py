@@ -7,10 +7,10 @@ from typing import Any
 from django.core.management.base import CommandError, CommandParser
 
 from featureflags.cache.compiled_rules import current_ruleset
+from featureflags.core.times import now_in_microseconds
 from featureflags.management.command import FlagCommand
 from featureflags.management.segment_output import read_json
 from featureflags.segments.case_files import CaseResult, InvalidCases, run_cases
-from users.times import now_in_microseconds
 
 HELP = """\
 Run cases for segments: definitions, a context, and in which segments it is expected to be.

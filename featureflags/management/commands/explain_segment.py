@@ -7,13 +7,13 @@ from typing import Any
 from django.core.management.base import CommandError, CommandParser
 
 from featureflags.contexts.attributes import attributes_of, clocks_of
+from featureflags.core.times import now_in_microseconds, to_rfc3339
+from featureflags.kinds.registry import user_kind
 from featureflags.management.arguments import USER_HELP, as_json, subject
 from featureflags.management.command import FlagCommand
 from featureflags.management.segment_output import KEY_HELP, ruleset_with_segment
 from featureflags.segments.explain import explain
 from featureflags.segments.next_change import next_change
-from users.selectors import snapshot_of
-from users.times import now_in_microseconds, to_rfc3339
 
 HELP = """\
 Explain why a user is in a segment, or not: each rule, each condition, and what was seen.
@@ -37,7 +37,7 @@ class Command(FlagCommand):
             raise CommandError("The database does not answer.")
         ruleset = ruleset_with_segment(options["key"])
         now = now_in_microseconds()
-        snapshot = snapshot_of(user)
+        snapshot = user_kind().snapshot_of(user)
         explanation = explain(ruleset, options["key"], attributes_of(snapshot, now), now=now)
         changes_at = next_change(
             ruleset, snapshot.key, clocks_of(snapshot), now=now, segment_keys=[options["key"]]

@@ -9,10 +9,10 @@ from django.db import transaction
 
 from featureflags.cache import invalidation, protocol
 from featureflags.cache.entries import USER
+from featureflags.kinds.registry import user_kind
 from featureflags.management.arguments import USER_HELP, as_key
 from featureflags.management.command import FlagCommand
 from featureflags.models.versions import RulesetVersion
-from users.selectors import find_user
 
 HELP = """\
 Drop the cached entries of users, or of all segments, after a write to the database that bypassed
@@ -58,7 +58,7 @@ def _key_of(email_or_id: str) -> str:
     key = as_key(email_or_id)
     if key is not None:
         return key
-    user = find_user(email_or_id)
+    user = user_kind().find(email_or_id)
     if user is None:
         raise CommandError(f"There is no user {email_or_id!r}; nothing was forgotten.")
-    return str(user.pk)
+    return user_kind().key_of(user)

@@ -8,12 +8,11 @@ from typing import Any
 
 from django.core.management.base import CommandParser
 
+from featureflags.kinds.registry import user_kind
+from featureflags.kinds.segmentation import resolver
 from featureflags.management.command import FlagCommand
 from featureflags.management.segment_output import KEY_HELP, ruleset_with_segment
-from users.models import User
 
-COLUMNS = ("pk", "email", "name", "role", "created_at")
-HEADER = ("key", *COLUMNS[1:])
 ROWS_AT_ONCE = 2_000
 
 HELP = """\
@@ -32,26 +31,28 @@ class Command(FlagCommand):
         parser.add_argument("key", metavar="KEY", help=KEY_HELP)
         how = parser.add_mutually_exclusive_group()
         how.add_argument("--count", action="store_true", help="only how many there are")
-        how.add_argument("--csv", action="store_true", help=f"as CSV: {', '.join(HEADER)}")
+        how.add_argument(
+            "--csv", action="store_true", help="as CSV: key, title, name and what the kind lists"
+        )
         parser.add_argument("--limit", type=_limit, metavar="N", help="at most so many users")
 
     def handle(self, *_args: Any, **options: Any) -> None:
         ruleset_with_segment(options["key"])
-        members = User.objects.in_segment(options["key"]).order_by("email")
+        kind = user_kind()
+        members = resolver().members(kind.rows(), options["key"], None).order_by(kind.title)
         if options["limit"] is not None:
             members = members[: options["limit"]]
         if options["count"]:
             self.stdout.write(str(members.count()))
             return
-        rows = members.values_list(*COLUMNS).iterator(chunk_size=ROWS_AT_ONCE)
         if options["csv"]:
             writer = csv.writer(self.stdout, lineterminator="\n")
-            writer.writerow(HEADER)
-            for pk, email, name, role, created_at in rows:
-                writer.writerow((pk, email, name, role, created_at.isoformat()))
+            writer.writerow(kind.columns)
+            for user in kind.iterated(members, ROWS_AT_ONCE):
+                writer.writerow(kind.cells(user))
         else:
-            for pk, email, *_ in rows:
-                self.stdout.write(f"{pk}  {email}")
+            for user in kind.iterated(members, ROWS_AT_ONCE):
+                self.stdout.write(f"{user.key}  {kind.title_of(user)}")
 
 
 def _limit(text: str) -> int:

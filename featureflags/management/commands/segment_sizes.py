@@ -9,9 +9,9 @@ from django.core.management.base import CommandParser
 
 from featureflags.audience import ClauseCost, SegmentSize, clause_costs, segment_sizes
 from featureflags.cache.compiled_rules import current_ruleset
+from featureflags.core.times import now_in_microseconds
 from featureflags.management.arguments import as_json, in_columns
 from featureflags.management.command import FlagCommand
-from users.times import now_in_microseconds
 
 MOST_EXPLAINED = 5
 

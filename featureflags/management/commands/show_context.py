@@ -7,11 +7,11 @@ from typing import Any
 from django.core.management.base import CommandParser
 
 from featureflags.contexts.building import UserContext
+from featureflags.core.times import to_rfc3339
 from featureflags.evaluation.reasons import degradation_in_words, source_in_words
 from featureflags.evaluation.resolve import resolve
 from featureflags.management.arguments import USER_HELP, as_json, in_columns, on_one_line, subject
 from featureflags.management.command import FlagCommand
-from users.times import to_rfc3339
 
 HELP = """\
 Show a user as LaunchDarkly sees them: attributes, which of them are private, and segments.

@@ -129,7 +129,7 @@ def test_stored_rules_are_shown_indented_and_in_reading_order(staff: Client) -> 
     page = staff.get(change(SegmentFactory.create(rules=[{"clauses": [given], "id": "a"}])))
     expected = [{"id": "a", "clauses": [clause("custom_country", "in", "DE")]}]
     assert page.context["adminform"].form["rules"].value() == json.dumps(expected, indent=2)
-    assert "users/json-text.css" in page.content.decode()
+    assert "featureflags/json-text.css" in page.content.decode()
 
 
 def test_another_layout_of_the_same_rules_is_not_a_change(staff: Client) -> None:

@@ -18,13 +18,13 @@ from django.utils import timezone
 from featureflags.audience import querysets
 from featureflags.audience.sql.compiler import MOST_NESTED, compile_segment
 from featureflags.cache.compiled_rules import current_ruleset
+from featureflags.core.times import to_microseconds
+from featureflags.kinds import segmentation
 from featureflags.segments.definitions import Clause, InvalidDefinition, Rule, SegmentDefinition
 from tests.factories import SegmentFactory, SegmentMemberFactory, UserFactory, clause, rule
-from users import segmentation
 from users.admin import UserAdmin
 from users.models import User
 from users.querysets import UserQuerySet
-from users.times import to_microseconds
 
 LONG_NAMES = rule(clause("name", "matches", "^.{5,}$"))
 

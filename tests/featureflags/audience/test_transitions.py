@@ -12,19 +12,18 @@ from featureflags.audience.transitions import next_transitions
 from featureflags.contexts.attributes import attributes_of
 from featureflags.core.types import MICROSECONDS_PER_DAY as DAY
 from featureflags.core.types import JSONValue
+from featureflags.kinds.registry import user_kind
 from featureflags.segments.definitions import Clause, Rule, SegmentDefinition
 from featureflags.segments.ruleset import Ruleset
-from users.snapshots import UserSnapshot
 
 NOW = 1_750_000_000_123_456
-NINA = UserSnapshot(
+NINA = user_kind().snapshot_type(
     key="nina",
     email="nina@example.com",
     email_verified=False,
     name="Nina",
     role="user",
     is_staff=False,
-    is_active=True,
     created_at=NOW - 2 * DAY,
     last_seen_at=NOW - DAY,
     groups=(),

@@ -8,13 +8,14 @@ import signal
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from typing import Final
 
 import pytest
 
-from featureflags.cache import entries, protocol, snapshot_store
+from featureflags.cache import entries, protocol
+from featureflags.kinds.registry import user_kind
+from featureflags.kinds.snapshot import Snapshot
 from tests.services.processes import Piped, on_this_database
-from users.selectors import snapshots_by_key
-from users.snapshots import SNAPSHOT_VERSION, UserSnapshot
 
 ROLES = (("reader", 0), ("reader", 1), ("writer", 0), ("writer", 1), ("warmer", 0))
 """Each with its release: two serve side by side."""
@@ -95,7 +96,7 @@ class Ages:
 
     def __init__(self, keys: list[str]) -> None:
         self.keys = keys
-        self._rows: Mapping[str, UserSnapshot] = {}
+        self._rows: Mapping[str, Snapshot] = {}
         self._replaced: dict[tuple[str, bytes], float] = {}
         self.samples = 0
 
@@ -103,7 +104,7 @@ class Ages:
         """Raises AssertionError where an answer of either release is older than promised."""
         began = time.monotonic()
         answers = [each for release in (0, 1) for each in cached(self.keys, release).items()]
-        rows, now = snapshots_by_key(self.keys), time.monotonic()
+        rows, now = user_kind().snapshots_by_key(self.keys), time.monotonic()
         for key, row in rows.items():
             before = self._rows.get(key, row)
             if before != row:
@@ -117,21 +118,24 @@ class Ages:
         self.samples += 1
 
 
-def as_bytes(snapshot: UserSnapshot) -> bytes:
+RELEASES: Final = {1: "NEXT_"}
+"""The fingerprints of other releases."""
+
+
+def as_bytes(snapshot: Snapshot) -> bytes:
     return entries.encode(0, 0, snapshot)
 
 
-def cached(keys: list[str], release: int) -> Mapping[str, UserSnapshot]:
+def cached(keys: list[str], release: int) -> Mapping[str, Snapshot]:
     """What a process of this release would answer from the cache."""
     with pytest.MonkeyPatch.context() as patch:
-        version = SNAPSHOT_VERSION + release
-        patch.setattr(entries, "SNAPSHOT_VERSION", version)
-        patch.setattr(snapshot_store, "USER_PREFIX", f"{entries.USER[0]}{version}:")
+        if release:
+            patch.setattr(user_kind(), "fingerprint", RELEASES[release])
         return protocol.read(keys).fresh
 
 
 def wrong_entries(keys: list[str]) -> dict[str, tuple[object, object]]:
     """What the cache would answer, and the row, where they differ."""
     found = [each for release in (0, 1) for each in cached(keys, release).items()]
-    rows = snapshots_by_key(keys)
+    rows = user_kind().snapshots_by_key(keys)
     return {key: (answer, rows.get(key)) for key, answer in found if answer != rows.get(key)}

@@ -16,11 +16,11 @@ from featureflags.cache.unit_of_work import unit_of_work
 from featureflags.contexts.building import UserContext
 from featureflags.contexts.results import ContextSource, Degradation
 from featureflags.evaluation.resolve import contexts_for, resolve
+from featureflags.kinds.registry import user_kind
 from featureflags.segments.ruleset import Ruleset
 from tests.factories import SegmentFactory, SegmentMemberFactory, UserFactory, clause, rule
 from tests.services.waiting import wait_until
 from users.models import User
-from users.selectors import snapshot_of
 
 pytestmark = pytest.mark.django_db
 
@@ -161,7 +161,9 @@ def test_there_is_an_end_to_what_is_kept(monkeypatch: pytest.MonkeyPatch) -> Non
     ruleset = current_ruleset().ruleset
     for user in users:
         in_a_unit(user)
-    assert sum(context_memo.recall(snapshot_of(user), ruleset) is not None for user in users) in {
+    assert sum(
+        context_memo.recall(user_kind().snapshot_of(user), ruleset) is not None for user in users
+    ) in {
         1,
         2,
     }
@@ -169,7 +171,7 @@ def test_there_is_an_end_to_what_is_kept(monkeypatch: pytest.MonkeyPatch) -> Non
 
 def test_rules_that_are_in_force_no_more_are_let_go(user: User) -> None:
     context = in_a_unit(user)
-    snapshot, old, new = snapshot_of(user), current_ruleset().ruleset, Ruleset(())
+    snapshot, old, new = user_kind().snapshot_of(user), current_ruleset().ruleset, Ruleset(())
     context_memo.keep(snapshot, new, context)
     assert context_memo.recall(snapshot, old) is None
     assert context_memo.recall(snapshot, new) is context

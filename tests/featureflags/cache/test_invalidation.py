@@ -19,6 +19,7 @@ from featureflags.cache.unit_of_work import unit_of_work
 from featureflags.contexts.results import ContextSource
 from featureflags.core.database import IsCurrent
 from featureflags.evaluation.resolve import contexts_for, resolve
+from featureflags.kinds.registry import user_kind
 from featureflags.models import SegmentMember
 from featureflags.models.api_keys import digest_of
 from featureflags.models.versions import RulesetVersion
@@ -33,7 +34,6 @@ from tests.factories import (
 )
 from tests.featureflags.undelivered import undelivered
 from users.models import User
-from users.selectors import snapshots_and
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -185,7 +185,7 @@ def test_a_reader_before_the_commit_does_not_put_the_old_row_back(user: User) ->
     """The order that poisons a cache: read the row, commit a change, fill with what was read."""
     key = str(user.pk)
     read = protocol.read([key])
-    old, is_current = snapshots_and([key], IsCurrent(), using="default")
+    old, is_current = user_kind().snapshots_and([key], IsCurrent(), using="default")
     User.objects.update(role="admin")
     protocol.fill(read, old.values(), is_current=is_current)
     assert is_current

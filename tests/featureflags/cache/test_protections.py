@@ -18,12 +18,11 @@ from featureflags.cache.outbox import InForce
 from featureflags.cache.snapshot_store import CacheRead, with_state
 from featureflags.capture import installation, listeners, own_writes
 from featureflags.core.database import IsCurrent
+from featureflags.kinds.registry import user_kind
 from featureflags.models import OutboxEvent
 from tests.factories import UserFactory
 from tests.featureflags.cache import test_protocol as of_protocol
 from tests.featureflags.capture import test_lost_writes as of_writes
-from users.selectors import snapshot_of
-from users.snapshots import UserSnapshot
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -31,8 +30,8 @@ Patch = pytest.MonkeyPatch
 
 
 @pytest.fixture
-def snapshot() -> UserSnapshot:
-    return snapshot_of(UserFactory.create())
+def snapshot() -> Any:
+    return user_kind().snapshot_of(UserFactory.create())
 
 
 @pytest.fixture(autouse=True)

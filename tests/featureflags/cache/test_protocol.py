@@ -23,6 +23,7 @@ from featureflags.core import monitoring
 from featureflags.core.conf import app_settings
 from featureflags.core.database import IsCurrent
 from featureflags.evaluation.resolve import resolve
+from featureflags.kinds.registry import user_kind
 from featureflags.models import OutboxEvent
 from featureflags.models.versions import RulesetVersion
 from tests.emptying import empty_caches
@@ -30,26 +31,26 @@ from tests.factories import UserFactory
 from tests.featureflags.undelivered import undelivered
 from tests.services.waiting import wait_until
 from users.models import User
-from users.selectors import snapshot_of, snapshots_and
-from users.snapshots import UserSnapshot
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
 @pytest.fixture
-def snapshot() -> UserSnapshot:
-    return snapshot_of(UserFactory.create(metadata={"plan": "pro", "n": 2**60, "x": [1.5, None]}))
+def snapshot() -> Any:
+    return user_kind().snapshot_of(
+        UserFactory.create(metadata={"plan": "pro", "n": 2**60, "x": [1.5, None]})
+    )
 
 
 def change(settings: Settings, **values: Any) -> None:
     settings.FEATUREFLAGS = {**settings.FEATUREFLAGS, **values}
 
 
-def fill(source: CacheRead, *snapshots: UserSnapshot) -> None:
+def fill(source: CacheRead, *snapshots: Any) -> None:
     protocol.fill(source, snapshots, is_current=True)
 
 
-def fresh(key: str) -> UserSnapshot | None:
+def fresh(key: str) -> Any:
     return protocol.read([key]).fresh.get(key)
 
 
@@ -79,13 +80,13 @@ def left_behind(key: str, rows: int = 1) -> int:
 
 
 class TestFill:
-    def test_what_is_filled_is_found(self, snapshot: UserSnapshot) -> None:
+    def test_what_is_filled_is_found(self, snapshot: Any) -> None:
         read = protocol.read([snapshot.key])
         assert not read.fresh
         fill(read, snapshot)
         assert fresh(snapshot.key) == snapshot
 
-    def test_only_over_what_its_reader_saw(self, snapshot: UserSnapshot) -> None:
+    def test_only_over_what_its_reader_saw(self, snapshot: Any) -> None:
         """A write between a read and its fill, whatever the read had found."""
         cold = protocol.read([snapshot.key])
         notify(snapshot.key)
@@ -100,16 +101,14 @@ class TestFill:
         fill(warm, snapshot)
         assert fresh(snapshot.key) is None
 
-    def test_never_where_nothing_is_stored(self, snapshot: UserSnapshot) -> None:
+    def test_never_where_nothing_is_stored(self, snapshot: Any) -> None:
         """Evicted, flushed or removed: a fill that comes late finds no lease, and adds nothing."""
         read = protocol.read([snapshot.key])
         empty_caches()
         fill(read, snapshot)
         assert fresh(snapshot.key) is None
 
-    def test_two_readers_share_a_lease_and_the_first_fill_wins(
-        self, snapshot: UserSnapshot
-    ) -> None:
+    def test_two_readers_share_a_lease_and_the_first_fill_wins(self, snapshot: Any) -> None:
         first, second = protocol.read([snapshot.key]), protocol.read([snapshot.key])
         assert first.stored == second.stored
         fill(second, msgspec.structs.replace(snapshot, role="admin"))
@@ -118,7 +117,7 @@ class TestFill:
         assert found is not None
         assert found.role == "admin"
 
-    def test_two_fills_never_write_the_same_bytes(self, snapshot: UserSnapshot) -> None:
+    def test_two_fills_never_write_the_same_bytes(self, snapshot: Any) -> None:
         """A compare-and-swap over an entry must not take a later, equal one for it."""
         stored = set()
         for _ in range(20):
@@ -127,12 +126,12 @@ class TestFill:
             stored.add(protocol.read([snapshot.key]).stored[snapshot.key])
         assert len(stored) == 20
 
-    def test_a_row_that_may_be_old_is_not_kept(self, snapshot: UserSnapshot) -> None:
+    def test_a_row_that_may_be_old_is_not_kept(self, snapshot: Any) -> None:
         protocol.fill(protocol.read([snapshot.key]), [snapshot], is_current=False)
         assert fresh(snapshot.key) is None
 
     def test_past_its_time_an_entry_is_a_spare_that_a_fill_replaces(
-        self, snapshot: UserSnapshot, settings: Settings
+        self, snapshot: Any, settings: Settings
     ) -> None:
         change(settings, SNAPSHOT_SECONDS=0)
         fill(protocol.read([snapshot.key]), snapshot)
@@ -149,33 +148,31 @@ class TestIsCurrent:
     """Whether the query that reads a row says that the row may be kept."""
 
     def ask(self, key: str) -> bool:
-        return snapshots_and([key], IsCurrent(), using="default")[1]
+        return user_kind().snapshots_and([key], IsCurrent(), using="default")[1]
 
-    def test_outside_of_a_transaction(self, snapshot: UserSnapshot) -> None:
+    def test_outside_of_a_transaction(self, snapshot: Any) -> None:
         assert self.ask(snapshot.key)
 
-    def test_not_once_the_transaction_has_written(self, snapshot: UserSnapshot) -> None:
+    def test_not_once_the_transaction_has_written(self, snapshot: Any) -> None:
         with transaction.atomic():
             User.objects.update(name="New")
             assert not self.ask(snapshot.key)
         assert self.ask(snapshot.key)
 
-    def test_at_read_committed_a_transaction_that_only_reads_may_fill(
-        self, snapshot: UserSnapshot
-    ) -> None:
+    def test_at_read_committed_a_transaction_that_only_reads_may_fill(self, snapshot: Any) -> None:
         with transaction.atomic():
             self.ask(snapshot.key)
             assert self.ask(snapshot.key) == (connection.vendor == "postgresql")
 
     @pytest.mark.production_stack
     @pytest.mark.parametrize("level", ["REPEATABLE READ", "SERIALIZABLE"])
-    def test_not_in_an_older_snapshot(self, snapshot: UserSnapshot, level: str) -> None:
+    def test_not_in_an_older_snapshot(self, snapshot: Any, level: str) -> None:
         with transaction.atomic(), connection.cursor() as cursor:
             cursor.execute(f"SET TRANSACTION ISOLATION LEVEL {level}")
             assert not self.ask(snapshot.key)
             assert not outbox.in_force().is_current
 
-    def test_a_reader_in_an_older_snapshot_stores_nothing(self, snapshot: UserSnapshot) -> None:
+    def test_a_reader_in_an_older_snapshot_stores_nothing(self, snapshot: Any) -> None:
         """REPEATABLE READ on PostgreSQL, any transaction on SQLite: it sees the old row after a write
         of another connection has been told."""
         if connection.vendor == "sqlite":
@@ -192,7 +189,7 @@ class TestIsCurrent:
 
 class TestRenew:
     def test_one_query_every_four_seconds(
-        self, snapshot: UserSnapshot, django_assert_num_queries: Callable[[int], Any]
+        self, snapshot: Any, django_assert_num_queries: Callable[[int], Any]
     ) -> None:
         snapshot_store.remove_version()
         with django_assert_num_queries(1):
@@ -200,7 +197,7 @@ class TestRenew:
                 assert protocol.read([]).version
 
     def test_the_four_seconds_count_from_before_the_query(
-        self, snapshot: UserSnapshot, monkeypatch: pytest.MonkeyPatch
+        self, snapshot: Any, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """However long the database takes: the version lives for what is left of its lease."""
         monkeypatch.setattr(snapshot_store, "VERSION_SECONDS", 0.6)
@@ -224,7 +221,7 @@ class TestRenew:
         assert time.monotonic() - published < 0.5
 
     def test_a_write_between_the_query_and_the_publication_is_not_lost(
-        self, snapshot: UserSnapshot, monkeypatch: pytest.MonkeyPatch
+        self, snapshot: Any, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         snapshot_store.remove_version()
         ask = outbox.in_force
@@ -243,7 +240,7 @@ class TestRenew:
         assert protocol.read([]).version == RulesetVersion.read() != asked[0]
 
     def test_entries_are_read_again_after_the_outbox_was_told(
-        self, snapshot: UserSnapshot, monkeypatch: pytest.MonkeyPatch
+        self, snapshot: Any, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """Another process tells between our first read and our query, which then finds nothing."""
         fill(protocol.read([snapshot.key]), snapshot)
@@ -257,7 +254,7 @@ class TestRenew:
         monkeypatch.setattr(snapshot_store, "lease_version", and_then_another_tells)
         assert protocol.read([snapshot.key]).fresh == {}
 
-    def test_what_a_dead_process_has_left_is_told(self, snapshot: UserSnapshot) -> None:
+    def test_what_a_dead_process_has_left_is_told(self, snapshot: Any) -> None:
         fill(protocol.read([snapshot.key]), snapshot)
         left_behind(snapshot.key)
         assert fresh(snapshot.key), "nobody has renewed the version yet"
@@ -265,14 +262,14 @@ class TestRenew:
         assert fresh(snapshot.key) is None
         assert not undelivered()
 
-    def test_a_long_outbox_is_worked_through(self, snapshot: UserSnapshot) -> None:
+    def test_a_long_outbox_is_worked_through(self, snapshot: Any) -> None:
         left_behind(snapshot.key, outbox._rows_at_once("default") + 3)
         snapshot_store.remove_version()
         assert not protocol.read([snapshot.key]).failed
         assert not undelivered()
 
     def test_while_it_takes_too_long_readers_ask_the_database(
-        self, snapshot: UserSnapshot, monkeypatch: pytest.MonkeyPatch
+        self, snapshot: Any, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         left_behind(snapshot.key, 2)
         monkeypatch.setattr(outbox, "_rows_at_once", lambda _using: 1)
@@ -283,7 +280,7 @@ class TestRenew:
             assert protocol.read([snapshot.key]).failed is is_left
 
     def test_rows_that_another_cache_was_notified_of_are_not_known_to_this_one(
-        self, snapshot: UserSnapshot, monkeypatch: pytest.MonkeyPatch
+        self, snapshot: Any, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """Between our query and our look at the outbox another cache begins an epoch of its own."""
         fill(protocol.read([snapshot.key]), snapshot)
@@ -305,7 +302,7 @@ class TestRenew:
         assert protocol.read([snapshot.key]).fresh == {}
 
     def test_an_epoch_that_begins_with_the_outbox_is_used_by_nobody_yet(
-        self, snapshot: UserSnapshot
+        self, snapshot: Any
     ) -> None:
         """A row that says that everybody has changed."""
         fill(protocol.read([snapshot.key]), snapshot)
@@ -322,7 +319,7 @@ class TestDelivered:
     """Rows of the outbox whose entries the cache has removed. On SQLite none stays behind its write."""
 
     def test_they_are_deleted_by_the_next_renewal(
-        self, snapshot: UserSnapshot, django_assert_num_queries: Callable[[int], Any]
+        self, snapshot: Any, django_assert_num_queries: Callable[[int], Any]
     ) -> None:
         protocol.read([])
         fill(protocol.read([snapshot.key]), snapshot)
@@ -335,7 +332,7 @@ class TestDelivered:
         assert not OutboxEvent.objects.exists()
 
     def test_a_writer_deletes_them_where_they_are_many(
-        self, snapshot: UserSnapshot, monkeypatch: pytest.MonkeyPatch
+        self, snapshot: Any, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         protocol.read([])
         monkeypatch.setattr(outbox, "most_delivered", lambda: 2)
@@ -345,7 +342,7 @@ class TestDelivered:
             left.append(OutboxEvent.objects.count())
         assert left == [1, 2, 0]
 
-    def test_a_cache_that_has_lost_them_is_notified_once_more(self, snapshot: UserSnapshot) -> None:
+    def test_a_cache_that_has_lost_them_is_notified_once_more(self, snapshot: Any) -> None:
         protocol.read([])
         User.objects.update(role="admin")
         snapshot_store.take_delivered()
@@ -354,7 +351,7 @@ class TestDelivered:
         assert fresh(snapshot.key) is None
         assert not OutboxEvent.objects.exists()
 
-    def test_within_a_transaction_they_go_after_its_commit(self, snapshot: UserSnapshot) -> None:
+    def test_within_a_transaction_they_go_after_its_commit(self, snapshot: Any) -> None:
         protocol.read([])
         User.objects.update(role="admin")
         with transaction.atomic():
@@ -364,9 +361,7 @@ class TestDelivered:
 
 
 class TestIdentity:
-    def test_a_cache_that_the_database_does_not_know_begins_an_epoch(
-        self, snapshot: UserSnapshot
-    ) -> None:
+    def test_a_cache_that_the_database_does_not_know_begins_an_epoch(self, snapshot: Any) -> None:
         """As after a restart, a failover, or with an older image: its entries are spares."""
         fill(protocol.read([snapshot.key]), snapshot)
         before = outbox.in_force()
@@ -382,7 +377,7 @@ class TestIdentity:
         assert fresh(snapshot.key) == snapshot
 
     def test_a_process_that_lost_the_race_for_the_epoch_uses_nothing(
-        self, snapshot: UserSnapshot, monkeypatch: pytest.MonkeyPatch
+        self, snapshot: Any, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         fill(protocol.read([snapshot.key]), snapshot)
         RulesetVersion.objects.update(identity="another cache")
@@ -393,7 +388,7 @@ class TestIdentity:
         assert read.version
 
     def test_an_outbox_row_that_only_a_superseded_cache_has_heard_stays(
-        self, snapshot: UserSnapshot
+        self, snapshot: Any
     ) -> None:
         protocol.read([])
         row = OutboxRow(id=left_behind(snapshot.key), keys=(snapshot.key,))
@@ -405,12 +400,12 @@ class TestIdentity:
         assert protocol.notify([row])
         assert not undelivered()
 
-    def test_everybody(self, snapshot: UserSnapshot) -> None:
+    def test_everybody(self, snapshot: Any) -> None:
         fill(protocol.read([snapshot.key]), snapshot)
         invalidation.raise_epoch()
         assert fresh(snapshot.key) is None
 
-    def test_an_outbox_row_without_keys_is_about_everybody(self, snapshot: UserSnapshot) -> None:
+    def test_an_outbox_row_without_keys_is_about_everybody(self, snapshot: Any) -> None:
         fill(protocol.read([snapshot.key]), snapshot)
         assert protocol.notify([OutboxRow(id=None, keys=None)])
         assert fresh(snapshot.key) is None
@@ -421,9 +416,7 @@ class TestIdentity:
 
 
 class TestOwnWrites:
-    def test_a_transaction_reads_its_own_writes_and_keeps_none(
-        self, snapshot: UserSnapshot
-    ) -> None:
+    def test_a_transaction_reads_its_own_writes_and_keeps_none(self, snapshot: Any) -> None:
         fill(protocol.read([snapshot.key]), snapshot)
         with transaction.atomic():
             User.objects.update(role="admin")
@@ -434,7 +427,7 @@ class TestOwnWrites:
         assert fresh(snapshot.key) == snapshot, "nothing has changed for anybody"
 
     def test_after_a_savepoint_is_rolled_back_the_transaction_still_asks_the_database(
-        self, snapshot: UserSnapshot
+        self, snapshot: Any
     ) -> None:
         """Which of its writes are left is not known before the end: too much is told, never too little."""
         with transaction.atomic():
@@ -445,7 +438,7 @@ class TestOwnWrites:
             assert resolve(snapshot.key).context.get("role") == snapshot.role
         assert not protocol.read([snapshot.key]).is_own
 
-    def test_after_the_commit_nothing_is_left(self, snapshot: UserSnapshot) -> None:
+    def test_after_the_commit_nothing_is_left(self, snapshot: Any) -> None:
         with transaction.atomic():
             User.objects.update(role="admin")
             User.objects.update(name="New")
@@ -453,7 +446,7 @@ class TestOwnWrites:
         assert not undelivered()
 
     def test_a_rolled_back_segment_write_costs_nothing_afterwards(
-        self, snapshot: UserSnapshot, django_assert_num_queries: Callable[[int], Any]
+        self, snapshot: Any, django_assert_num_queries: Callable[[int], Any]
     ) -> None:
         resolve(snapshot.key)
         resolve(snapshot.key)
@@ -465,19 +458,19 @@ class TestOwnWrites:
                 resolve(snapshot.key)
 
 
-def test_another_release_s_entry_is_a_miss_and_counted(snapshot: UserSnapshot) -> None:
+def test_another_release_s_entry_is_a_miss_and_counted(snapshot: Any) -> None:
     caches[app_settings().cache].set(entries.name_of(snapshot.key), b"\x93\x01\x02\x03")
     assert fresh(snapshot.key) is None
     assert monitoring.counts()["cache_undecodable"]
 
 
-def test_no_personal_data_stays_after_a_write(snapshot: UserSnapshot) -> None:
+def test_no_personal_data_stays_after_a_write(snapshot: Any) -> None:
     fill(protocol.read([snapshot.key]), snapshot)
     notify(snapshot.key)
     assert caches[app_settings().cache].get(entries.name_of(snapshot.key)) is None
 
 
-def test_without_the_database_an_entry_is_a_spare(snapshot: UserSnapshot) -> None:
+def test_without_the_database_an_entry_is_a_spare(snapshot: Any) -> None:
     fill(protocol.read([snapshot.key]), snapshot)
     snapshot_store.remove_version()
     with failing("featureflags_rulesetversion"):
@@ -486,9 +479,7 @@ def test_without_the_database_an_entry_is_a_spare(snapshot: UserSnapshot) -> Non
     assert (read.fresh, read.spare) == ({}, {snapshot.key: snapshot})
 
 
-def test_a_backend_without_compare_and_swap_is_not_used(
-    snapshot: UserSnapshot, settings: Settings
-) -> None:
+def test_a_backend_without_compare_and_swap_is_not_used(snapshot: Any, settings: Settings) -> None:
     locmem = {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}
     settings.CACHES = {**settings.CACHES, "other": locmem}
     change(settings, CACHE="other")
@@ -515,7 +506,7 @@ class TestDeadCache:
         change(settings, CACHE="dead")
 
     def test_everything_is_survived_counted_and_logged_once(
-        self, snapshot: UserSnapshot, caplog: pytest.LogCaptureFixture
+        self, snapshot: Any, caplog: pytest.LogCaptureFixture
     ) -> None:
         caplog.set_level(logging.WARNING, "featureflags")
         caplog.clear()
@@ -536,7 +527,7 @@ class TestDeadCache:
         assert len([each for each in messages if each.startswith("The cache failed")]) == 3
         assert not any("@" in message for message in messages)
 
-    def test_a_failure_spares_the_next_readers_the_wait(self, snapshot: UserSnapshot) -> None:
+    def test_a_failure_spares_the_next_readers_the_wait(self, snapshot: Any) -> None:
         snapshot_store.resume()  # making the user was a failed write
         monitoring.forget()
         for _ in range(5):
@@ -544,7 +535,7 @@ class TestDeadCache:
         assert monitoring.counts()["cache_read_failed"] == 1
 
     def test_a_write_is_told_once_the_cache_is_back(
-        self, snapshot: UserSnapshot, settings: Settings
+        self, snapshot: Any, settings: Settings
     ) -> None:
         invalidation.touched("user", [snapshot.key])
         assert OutboxEvent.objects.filter(kind="user").exists()

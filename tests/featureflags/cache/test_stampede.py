@@ -12,13 +12,13 @@ import pytest
 from django.db import connection, connections
 from django.db.backends.signals import connection_created
 
-from featureflags.cache import invalidation, read_through
+from featureflags.cache import invalidation
 from featureflags.cache.unit_of_work import unit_of_work
 from featureflags.core import publishing
 from featureflags.evaluation.resolve import contexts_for, resolve
+from featureflags.kinds.registry import user_kind
 from tests.factories import UserFactory
 from users.models import User
-from users.selectors import snapshots_and
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -115,6 +115,8 @@ def test_rows_of_an_older_snapshot_are_for_their_reader_alone(
     key, other = (str(UserFactory.create(name="Now").pk) for _ in range(2))
     begun, go = threading.Event(), threading.Event()
 
+    snapshots_and = user_kind().snapshots_and
+
     def as_of_before(keys: list[str], *arguments: Any, **options: Any) -> Any:
         found, is_current = snapshots_and(keys, *arguments, **options)
         if not begun.is_set():
@@ -123,7 +125,7 @@ def test_rows_of_an_older_snapshot_are_for_their_reader_alone(
             is_current = False
         return found, is_current
 
-    monkeypatch.setattr(read_through, "snapshots_and", as_of_before)
+    monkeypatch.setattr(user_kind(), "snapshots_and", as_of_before)
 
     def ask(key: str) -> str:
         try:

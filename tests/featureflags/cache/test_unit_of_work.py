@@ -22,13 +22,13 @@ from featureflags.cache.entries import name_of
 from featureflags.cache.unit_of_work import UnitOfWork, current_unit, unit_of_work
 from featureflags.contexts.building import UserContext, bare_context
 from featureflags.contexts.results import ContextSource
+from featureflags.core.times import now_in_microseconds
 from featureflags.evaluation import ais_enabled, is_enabled
 from featureflags.evaluation.resolve import contexts_for, resolve
+from featureflags.kinds.registry import user_kind
 from tests.factories import SegmentFactory, SegmentMemberFactory, UserFactory, clause, rule
 from tests.featureflags.cache.probing import Probe
 from users.models import User
-from users.selectors import find_user
-from users.times import now_in_microseconds
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -71,7 +71,7 @@ def user() -> User:
     everybody = [rule(clause("role", "in", "user"))]
     excluded = SegmentFactory.create(key="out", rules=everybody)
     SegmentMemberFactory.create(segment=excluded, user=user, kind="exclude")
-    found = find_user(str(user.pk))
+    found: User | None = user_kind().find(str(user.pk))
     assert found is not None
     compiled_rules.current_ruleset()
     return found

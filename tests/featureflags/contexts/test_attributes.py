@@ -24,11 +24,10 @@ from featureflags.contexts.attributes import (
 )
 from featureflags.core.conf import app_settings
 from featureflags.evaluation.resolve import resolve
+from featureflags.kinds.registry import user_kind
 from featureflags.models.validation import check_rules
 from featureflags.segments.attribute_types import AttributeType
 from tests.factories import SegmentFactory, UserFactory, clause, rule
-from users.selectors import snapshot_of
-from users.snapshots import SNAPSHOT_VERSION
 
 NAME_LENGTH = Attribute(
     name="name_length",
@@ -108,22 +107,23 @@ class TestUserWritten:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_snapshot_is_kept_for_24_hours_under_a_versioned_key() -> None:
+def test_a_snapshot_is_kept_for_24_hours_under_its_key() -> None:
     assert app_settings().snapshot_seconds == 24 * 3600
-    snapshot = snapshot_of(UserFactory.create())
+    snapshot = user_kind().snapshot_of(UserFactory.create())
     protocol.fill(protocol.read([snapshot.key]), [snapshot], is_current=True)
     name = entries.name_of(snapshot.key)
-    assert name == f"u{SNAPSHOT_VERSION}:{snapshot.key}"
+    assert name == f"u:{snapshot.key}"
     from django.core.cache import caches  # noqa: PLC0415 - beside its use
 
     entry = entries.decode(snapshot.key, caches["featureflags"].get(name))
     in_a_day = timezone.now() + datetime.timedelta(days=1)
+    assert entry is not None
     assert abs(entry.fresh_until / 1e6 - in_a_day.timestamp()) < 60
 
 
 @pytest.mark.django_db
 def test_what_is_always_known_even_the_barest_account_has() -> None:
-    bare = snapshot_of(UserFactory.create(name="", email="a@b.example", metadata={}))
+    bare = user_kind().snapshot_of(UserFactory.create(name="", email="a@b.example", metadata={}))
     known = attributes_of(bare, bare.created_at)
     always = {name for name, attribute in catalogue().items() if attribute.always_known}
     assert always <= known.keys()

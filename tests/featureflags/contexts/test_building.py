@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pytest_django.fixtures import Settings
 
-from featureflags.contexts.attributes import Attribute, attributes_of, catalogue, elapsed_days
+from featureflags.contexts.attributes import Attribute, attributes_of, catalogue
 from featureflags.contexts.building import (
     bare_context,
     user_context,
@@ -28,19 +28,21 @@ from featureflags.contexts.json_limits import json_problem
 from featureflags.contexts.results import ContextSource, Degradation
 from featureflags.contexts.sendable import InvalidAttribute
 from featureflags.core import monitoring
+from featureflags.core.times import to_microseconds, to_rfc3339
 from featureflags.core.types import MICROSECONDS_PER_DAY
+from featureflags.kinds.attributes_of_fields import elapsed_days
+from featureflags.kinds.registry import user_kind
+from featureflags.kinds.snapshot import Snapshot
 from featureflags.segments.attribute_types import AttributeType
 from featureflags.segments.definitions import Clause, Rule, SegmentDefinition
 from featureflags.segments.ruleset import Ruleset
 from users.models import User
-from users.snapshots import UserSnapshot
-from users.times import to_microseconds, to_rfc3339
 
 NOW = to_microseconds(datetime.datetime(2026, 5, 6, 7, 8, 9, 123456, tzinfo=datetime.UTC))
 DAY = MICROSECONDS_PER_DAY
 
 
-def snapshot(**fields: Any) -> UserSnapshot:
+def snapshot(**fields: Any) -> Any:
     values: dict[str, Any] = {
         "key": "5f0c954e-9a57-4f1e-8f8e-0a4a3c1c3b52",
         "email": "ada@agpt.co",
@@ -48,13 +50,12 @@ def snapshot(**fields: Any) -> UserSnapshot:
         "name": "Ada",
         "role": "user",
         "is_staff": False,
-        "is_active": True,
         "created_at": NOW - 365 * DAY,
         "last_seen_at": None,
         "groups": ("editors",),
         "metadata": {"role": "admin"},
     }
-    return UserSnapshot(**{**values, **fields})
+    return user_kind().snapshot_type(**{**values, **fields})
 
 
 def segment(key: str, attribute: str, op: str, *values: Any) -> SegmentDefinition:
@@ -72,7 +73,7 @@ RULES = Ruleset(
 )
 
 
-def context_of(found: UserSnapshot, now: int = NOW) -> dict[str, Any]:
+def context_of(found: Snapshot, now: int = NOW) -> dict[str, Any]:
     return user_context(found, RULES, now, source=ContextSource.LOADED).context.to_dict()
 
 

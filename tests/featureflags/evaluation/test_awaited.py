@@ -15,11 +15,11 @@ from featureflags.cache import awaited_reads, snapshot_store
 from featureflags.cache.unit_of_work import unit_of_work
 from featureflags.contexts.results import ContextSource
 from featureflags.evaluation import ais_enabled, avariation_detail, awaited, is_enabled
+from featureflags.kinds.registry import user_kind
 from tests.conftest import FlagFile
 from tests.factories import SegmentFactory, UserFactory, clause, rule
 from tests.services.flag_json import boolean_flag, segment_rule
 from users.models import User
-from users.selectors import find_user
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -47,7 +47,7 @@ def threads(monkeypatch: pytest.MonkeyPatch) -> Threads:
 def user(flag_file: FlagFile) -> User:
     flag_file(boolean_flag("beta", rules=[segment_rule("everybody")]))
     SegmentFactory.create(key="everybody", rules=[rule(clause("role", "in", "user"))])
-    found = find_user(str(UserFactory.create().pk))
+    found: User | None = user_kind().find(str(UserFactory.create().pk))
     assert found is not None
     is_enabled("beta", str(found.pk))
     return found

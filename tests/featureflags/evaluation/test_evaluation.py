@@ -28,6 +28,7 @@ from featureflags.evaluation import (
     variation_detail,
 )
 from featureflags.evaluation.resolve import contexts_for, resolve
+from featureflags.kinds.snapshot import Snapshot
 from tests.conftest import FlagFile
 from tests.emptying import empty_caches
 from tests.factories import UserFactory
@@ -41,7 +42,6 @@ from tests.services.launchdarkly import (
     string_flag,
 )
 from users.models import User
-from users.snapshots import UserSnapshot
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -237,4 +237,4 @@ def test_a_snapshot_is_all_that_leaves_the_orm(employee: User) -> None:
         seen += (
             value.values() if isinstance(value, dict) else value if isinstance(value, list) else []
         )
-    assert UserSnapshot.__module__ == "users.snapshots"
+    assert Snapshot.__module__ == "featureflags.kinds.snapshot"

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from featureflags.kinds.registry import user_kind
 from featureflags.models import Segment
 from tests.benchmarks.traced import Way, checks, flags, segment_saved, sizes_counted
 from tests.factories import SegmentFactory, UserFactory, clause, rule
-from users.selectors import find_user
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -26,7 +26,7 @@ MOST_CHANGES_OF_A_SAVE = 290
 def test_a_warm_check_goes_straight_on() -> None:
     Segment.objects.all().delete()
     SegmentFactory.create(key="employee", rules=[rule(clause("role", "in", "user"))])
-    user = find_user(str(UserFactory.create().pk))
+    user = user_kind().find(str(UserFactory.create().pk))
     assert user is not None
     with flags():
         found = checks(user)

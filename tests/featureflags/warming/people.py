@@ -10,11 +10,10 @@ from django.utils import timezone
 from pytest_django.fixtures import Settings
 
 from featureflags.cache import entries, protocol
+from featureflags.kinds.registry import user_kind
 from featureflags.warming.scope import Scope
 from tests.factories import UserFactory
 from users.models import User
-from users.selectors import snapshot_of
-from users.snapshots import UserSnapshot
 
 EVERYBODY = Scope(days=None)
 LAST_WEEK = Scope(days=7)
@@ -37,7 +36,7 @@ def crowd(count: int, **fields: Any) -> list[User]:
     return users
 
 
-def cached(*users: User) -> dict[str, UserSnapshot]:
+def cached(*users: User) -> dict[str, Any]:
     """What a reader would find, by key."""
     return dict(protocol.read([str(user.pk) for user in users]).fresh)
 
@@ -48,13 +47,15 @@ def stored(user: User) -> bytes:
 
 def ends_at(user: User) -> int:
     """Until when the entry of a user may be used, in seconds since the epoch."""
-    return entries.decode(str(user.pk), stored(user)).fresh_until // 1_000_000
+    entry = entries.decode(str(user.pk), stored(user))
+    assert entry is not None
+    return entry.fresh_until // 1_000_000
 
 
-def as_stored(*users: User) -> dict[str, UserSnapshot]:
+def as_stored(*users: User) -> dict[str, Any]:
     """What a reader should find."""
     rows = User.objects.filter(pk__in=[user.pk for user in users])
-    return {str(user.pk): snapshot_of(user) for user in rows}
+    return {str(user.pk): user_kind().snapshot_of(user) for user in rows}
 
 
 def change(settings: Settings, **values: Any) -> None:

@@ -11,6 +11,7 @@ from django.db import connection
 from django.utils import timezone
 from pytest_django.fixtures import Settings
 
+from featureflags.kinds.registry import user_kind
 from featureflags.models import WarmRange, WarmRun
 from featureflags.warming import leases
 from featureflags.warming.batches import Counts
@@ -26,7 +27,6 @@ from featureflags.warming.leases import (
 from featureflags.warming.progress import report
 from featureflags.warming.runs import begin, cancel, settle
 from tests.featureflags.warming.people import EVERYBODY, change, crowd
-from users.snapshots import SNAPSHOT_VERSION
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -146,10 +146,10 @@ def test_a_run_that_ended_gives_nothing_away_and_stops_who_works(run: int) -> No
 
 
 def test_another_release_s_run_is_left_to_it(run: int) -> None:
-    WarmRun.objects.update(snapshot_version=999)
+    WarmRun.objects.update(snapshot_version="other")
     assert claim(run) is None
     assert to_send(run) == []
-    WarmRun.objects.update(snapshot_version=SNAPSHOT_VERSION)
+    WarmRun.objects.update(snapshot_version=user_kind().fingerprint)
     assert claim(run) is not None
 
 

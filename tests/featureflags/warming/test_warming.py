@@ -23,6 +23,7 @@ from featureflags.cache import (
 from featureflags.cache.fills import PendingPut
 from featureflags.core.conf import app_settings
 from featureflags.core.database import IsCurrent
+from featureflags.kinds.registry import user_kind
 from featureflags.models import WarmRange, WarmRun
 from featureflags.warming.progress import report
 from featureflags.warming.runs import begin
@@ -42,7 +43,6 @@ from tests.featureflags.warming.people import (
     stored,
 )
 from users.models import User
-from users.selectors import snapshot_of
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -166,7 +166,7 @@ def test_what_is_written_while_its_old_row_is_held_is_not_put_back(before: str) 
     with committed_while_read("users_user", write, column="metadata"):
         work_on(begun)
     # Nothing of the user, or the new row; never what was read before the commit.
-    assert cached(user).get(key) in (None, snapshot_of(User.objects.get(pk=key)))
+    assert cached(user).get(key) in (None, user_kind().snapshot_of(User.objects.get(pk=key)))
     assert cached(*others) == as_stored(*others)
 
 
@@ -175,7 +175,7 @@ def test_an_entry_that_changed_meanwhile_stays_as_it_is() -> None:
     key = str(user.pk)
     warm(EVERYBODY)
     source = protocol.read([key])
-    old = snapshot_of(user)
+    old = user_kind().snapshot_of(user)
     User.objects.filter(pk=key).update(last_seen_at=timezone.now())
     read_through.refill(key)
     rewritten = cached(user)[key]

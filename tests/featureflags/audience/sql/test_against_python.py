@@ -16,6 +16,7 @@ from featureflags.audience.sizes import segment_sizes
 from featureflags.audience.sql.compiler import compile_segment
 from featureflags.contexts.attributes import attributes_of
 from featureflags.core.types import Attributes
+from featureflags.kinds.registry import user_kind
 from featureflags.segments.definitions import SEGMENT_MATCH, Clause, SegmentDefinition
 from featureflags.segments.ruleset import Ruleset
 from tests.featureflags.audience.sql.people import NOW, create_people
@@ -23,7 +24,6 @@ from tests.featureflags.audience.sql.strategies import FAMILIES, segment_matches
 from tests.featureflags.segments.proof import EXAMPLES, PROOF, SMALLEST_SHARE
 from users.models import User
 from users.querysets import UserQuerySet
-from users.selectors import snapshots
 
 COUNTED_AT_ONCE = 20
 FINISHED_EVERY = 20
@@ -53,7 +53,7 @@ class Proof:
     def __init__(self, *, lists: bool = True) -> None:
         create_people(lists=lists)
         self.people: dict[str, Attributes] = {
-            user.key: attributes_of(user, NOW) for user in snapshots(User.objects.all())
+            user.key: attributes_of(user, NOW) for user in user_kind().snapshots(User.objects.all())
         }
         self.examples = 0
         self.pairs: Counter[bool] = Counter()

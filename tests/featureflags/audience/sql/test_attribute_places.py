@@ -8,16 +8,16 @@ import pytest
 from django.contrib.auth.models import Group
 from django.utils import timezone
 
-from featureflags.contexts.attributes import BUILT_IN, Attribute
+from featureflags.contexts.attributes import Attribute
+from featureflags.core.times import to_microseconds
+from featureflags.kinds.registry import user_kind
 from featureflags.segments.parsing import parse_definition
 from tests.factories import UserFactory
 from users.models import User
-from users.selectors import snapshot_of
-from users.times import to_microseconds
 
 
 @pytest.mark.django_db
-@pytest.mark.parametrize("attribute", BUILT_IN, ids=lambda attribute: attribute.name)
+@pytest.mark.parametrize("attribute", user_kind().attributes, ids=lambda attribute: attribute.name)
 def test_memory_and_sql_agree(attribute: Attribute) -> None:
     now = timezone.now()
     user = UserFactory.create(
@@ -33,7 +33,9 @@ def test_memory_and_sql_agree(attribute: Attribute) -> None:
         name="Augusta", email_verified=False, created_at=now - datetime.timedelta(days=4)
     )
     user.groups.add(Group.objects.create(name="Editors"))
-    value = attribute.value(snapshot_of(User.objects.get(pk=user.pk)), to_microseconds(now))
+    value = attribute.value(
+        user_kind().snapshot_of(User.objects.get(pk=user.pk)), to_microseconds(now)
+    )
     one = value[0] if isinstance(value, list) else value
     clause = {"attribute": attribute.name, "op": "in", "values": [one]}
     if attribute.type == "datetime":

@@ -18,6 +18,7 @@ from featureflags.audience.sizes import segment_sizes
 from featureflags.audience.sql.clauses import MOST_VALUES
 from featureflags.audience.sql.expressions import OneOf
 from featureflags.contexts.attributes import attributes_of
+from featureflags.kinds.registry import user_kind
 from featureflags.models import Segment
 from featureflags.models.validation import find_problems
 from featureflags.segments.definitions import Clause, Rule, SegmentDefinition
@@ -25,7 +26,6 @@ from featureflags.segments.parsing import load_rules
 from featureflags.segments.ruleset import Ruleset
 from tests.factories import SegmentFactory, UserFactory, clause, rule
 from users.models import User
-from users.selectors import snapshot_of, snapshots_by_key
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -38,7 +38,7 @@ def definition(*values: Any, attribute: str = "custom_x") -> SegmentDefinition:
 
 
 def in_python(user: User, wanted: SegmentDefinition) -> bool:
-    return bool(Ruleset([wanted]).match(attributes_of(snapshot_of(user), 0), now=0))
+    return bool(Ruleset([wanted]).match(attributes_of(user_kind().snapshot_of(user), 0), now=0))
 
 
 @pytest.mark.parametrize(
@@ -76,13 +76,16 @@ def test_numbers(stored: float, sought: float) -> None:
 )
 def test_a_large_whole_float_is_the_same_before_and_after_it_is_stored(number: float) -> None:
     user = UserFactory.build(metadata={"x": number, "in": [{"y": number}]})
-    before = snapshot_of(user)
+    before = user_kind().snapshot_of(user)
     user.save()
-    after = snapshots_by_key([str(user.pk)])[str(user.pk)]
-    assert before.metadata == snapshot_of(user).metadata == after.metadata
+    after = user_kind().snapshots_by_key([str(user.pk)])[str(user.pk)]
+    assert before.metadata == user_kind().snapshot_of(user).metadata == after.metadata
     assert type(before.metadata["x"]) is type(after.metadata["x"]) is int
     User.objects.filter(pk=user.pk).update(metadata={"x": number})
-    assert snapshots_by_key([str(user.pk)])[str(user.pk)].metadata["x"] == before.metadata["x"]
+    assert (
+        user_kind().snapshots_by_key([str(user.pk)])[str(user.pk)].metadata["x"]
+        == before.metadata["x"]
+    )
 
 
 def test_more_values_than_a_query_takes() -> None:
@@ -156,7 +159,7 @@ def test_keys_that_occur_twice_or_with_escapes(text: str) -> None:
         cast = "%s::jsonb" if connection.vendor == "postgresql" else "%s"
         cursor.execute(f"UPDATE users_user SET metadata = {cast}", [text])
     (loaded,) = User.objects.filter(pk=user.pk)
-    assert loaded.metadata == snapshots_by_key([str(user.pk)])[str(user.pk)].metadata
+    assert loaded.metadata == user_kind().snapshots_by_key([str(user.pk)])[str(user.pk)].metadata
     paths = [("custom_x", None), ("/custom_x/y", "user"), ("/custom_x/z", "user")]
     for attribute, kind in [*paths, ('custom_a"b', None)]:
         for op, values in [("in", (2,)), ("in", (1, 3)), ("exists", (True,)), ("lessThan", (2,))]:

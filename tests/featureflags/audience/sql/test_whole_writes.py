@@ -10,12 +10,12 @@ import pytest
 
 from featureflags.cache.compiled_rules import current_ruleset
 from featureflags.contexts.attributes import attributes_of
+from featureflags.core.times import now_in_microseconds
+from featureflags.kinds.registry import user_kind
 from tests.featureflags.audience.sql.versions import ANSWERS, create_users, write_version
 from tests.profiles import DEEP
 from tests.services.processes import Piped, on_this_database
 from users.models import User
-from users.selectors import snapshots
-from users.times import now_in_microseconds
 
 SAVES = 1_000 if DEEP else 200
 READS = 10_000 if DEEP else 2_000
@@ -40,7 +40,9 @@ def writer(key: str, saves: int) -> Iterator[Piped]:
 def test_every_answer_is_one_of_the_two_versions() -> None:
     create_users()
     write_version("turning", 1)
-    people = {user.name: attributes_of(user, 0) for user in snapshots(User.objects.all())}
+    people = {
+        user.name: attributes_of(user, 0) for user in user_kind().snapshots(User.objects.all())
+    }
     in_memory: Counter[frozenset[str]] = Counter()
     in_sql: Counter[frozenset[str]] = Counter()
     with writer("turning", SAVES) as process:

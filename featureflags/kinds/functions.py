@@ -2,36 +2,47 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
-from django.contrib.auth.models import Group
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import (
     BigIntegerField,
     CharField,
+    DateTimeField,
     Field,
+    FloatField,
     Func,
     JSONField,
+    Model,
     OuterRef,
+    QuerySet,
     Subquery,
     TextField,
 )
-from django.db.models.expressions import BaseExpression, F
+from django.db.models.expressions import F
 from django.db.models.sql.compiler import SQLCompiler
 
+from featureflags.kinds.paths import Step, reverse_path, split_path
 
-class GroupNames(Subquery):
-    """The names of a user's groups as a JSON list, in the query that reads the user."""
+
+class ManyTexts(Subquery):
+    """Texts of related rows, such as the names of a user's groups, as a JSON list.
+
+    `path` leads from the rows of the query around to a column behind at least one to-many relation.
+    """
 
     templates: ClassVar[Mapping[str, str]] = {
-        "sqlite": "(SELECT JSON_GROUP_ARRAY(name) FROM (%(subquery)s))",
+        "sqlite": "(SELECT JSON_GROUP_ARRAY(text) FROM (%(subquery)s))",
         "postgresql": "TO_JSONB(ARRAY(%(subquery)s))",
     }
 
-    def __init__(self, output_field: Field[Any, Any] | None = None, **extra: Any) -> None:
-        groups = Group.objects.filter(user=OuterRef("pk")).order_by().values("name")
-        super().__init__(groups, output_field=output_field or JSONField(), **extra)
+    def __init__(
+        self, model: type[Model], path: str, output_field: Field[Any, Any] | None = None
+    ) -> None:
+        steps, column = split_path(model, path)
+        rows = related_rows(steps).values(text=F(column.name))
+        super().__init__(rows, output_field=output_field or JSONField())
 
     def as_sql(
         self, compiler: SQLCompiler, connection: BaseDatabaseWrapper, *args: Any, **extra: Any
@@ -40,16 +51,21 @@ class GroupNames(Subquery):
         return super().as_sql(compiler, connection, *args, **{"template": template, **extra})
 
 
-class GroupNamesText(GroupNames):
-    """The same as JSON text, in half the time on PostgreSQL. NULL for a user without groups."""
+class ManyTextsAsText(ManyTexts):
+    """The same as JSON text, in half the time on PostgreSQL. NULL where there are no rows."""
 
     templates = {
-        **GroupNames.templates,
-        "postgresql": "(SELECT JSON_AGG(name)::text FROM (%(subquery)s) AS groups)",
+        **ManyTexts.templates,
+        "postgresql": "(SELECT JSON_AGG(text)::text FROM (%(subquery)s) AS texts)",
     }
 
-    def __init__(self, **extra: Any) -> None:
-        super().__init__(TextField(), **extra)
+    def __init__(self, model: type[Model], path: str) -> None:
+        super().__init__(model, path, TextField())
+
+
+def related_rows(steps: Sequence[Step]) -> QuerySet[Any]:
+    """The rows behind these steps that belong to the row of the query around."""
+    return QuerySet(steps[-1].model).filter(**{reverse_path(steps): OuterRef("pk")}).order_by()
 
 
 class PerDatabase(Func):
@@ -58,7 +74,7 @@ class PerDatabase(Func):
     arity = 1
     templates: ClassVar[Mapping[str, str]]
 
-    def __init__(self, argument: str | F | BaseExpression, **extra: Any) -> None:
+    def __init__(self, argument: Any, **extra: Any) -> None:
         super().__init__(argument, **extra)
 
     def as_sql(
@@ -99,8 +115,8 @@ _UUID_PARTS = ((1, 8), (9, 4), (13, 4), (17, 4), (21, 12))
 """Start and length of each part: SQLite stores a UUID as 32 digits."""
 
 
-class KeyText(PerDatabase):
-    """A UUID as Python writes it: LaunchDarkly's key of the user."""
+class UUIDText(PerDatabase):
+    """A UUID as Python writes it."""
 
     output_field = CharField()
     templates = {
@@ -108,6 +124,42 @@ class KeyText(PerDatabase):
         + " || '-' || ".join(f"SUBSTR(%(expressions)s, {start}, {n})" for start, n in _UUID_PARTS)
         + ")",
         "postgresql": "(%(expressions)s)::text",
+    }
+
+
+class NumberText(PerDatabase):
+    """An integer as text."""
+
+    output_field = CharField()
+    templates = {
+        "sqlite": "CAST(%(expressions)s AS TEXT)",
+        "postgresql": "(%(expressions)s)::text",
+    }
+
+
+class FiniteDouble(PerDatabase):
+    """A number as a double; NULL for what JSON cannot hold: NaN and the infinities."""
+
+    output_field = FloatField()
+    templates = {
+        "sqlite": (
+            "CASE WHEN ABS(%(expressions)s) <= 1.7976931348623157e308"
+            " THEN CAST(%(expressions)s AS REAL) END"
+        ),
+        "postgresql": (
+            "CASE WHEN ABS((%(expressions)s)::double precision) <= 1.7976931348623157e308"
+            " THEN (%(expressions)s)::double precision END"
+        ),
+    }
+
+
+class Midnight(PerDatabase):
+    """The first instant of a date, in UTC."""
+
+    output_field = DateTimeField()
+    templates = {
+        "sqlite": "(%(expressions)s || ' 00:00:00')",
+        "postgresql": "((%(expressions)s)::timestamp AT TIME ZONE 'UTC')",
     }
 
 
@@ -130,7 +182,7 @@ class JSONText(PerDatabase):
 
 
 class Microseconds(PerDatabase):
-    """An instant as microseconds since the epoch, exactly, as `users.times.to_microseconds`."""
+    """An instant as microseconds since the epoch, exactly, as `featureflags.core.times.to_microseconds`."""
 
     output_field = BigIntegerField()
     templates = {

@@ -1,6 +1,6 @@
 """Writes users by the hundred thousand: COPY on PostgreSQL, prepared inserts on SQLite.
 
-The rows come from `featureflags.management.demo.random_users`, which keeps the model's rules: nothing here
+The rows come from `users.demo.random_users`, which keeps the model's rules: nothing here
 validates them, and a test compares what is stored with what the model would store.
 
 A user whose key or address exists already stays unchanged. New users are in no cache, so no entry
@@ -18,7 +18,7 @@ from django.contrib.auth.hashers import UNUSABLE_PASSWORD_PREFIX
 from django.db import IntegrityError, connection, transaction
 from django.db.backends.utils import CursorWrapper
 
-from featureflags.management.demo.random_users import RandomUser
+from users.demo.random_users import RandomUser
 from users.models import User
 
 BATCH = 10_000

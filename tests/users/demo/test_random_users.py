@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from featureflags.evaluation.resolve import contexts_for
-from featureflags.management.demo import bulk_insert
-from featureflags.management.demo.random_users import crowd
+from users.demo import bulk_insert
+from users.demo.random_users import crowd
 from users.models import User
 
 NOW = datetime.datetime(2026, 5, 4, 3, 2, 1, tzinfo=datetime.UTC)

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.contrib.auth.base_user import AbstractBaseUser
 from rest_framework import permissions
 from rest_framework.request import Request
 from rest_framework.views import APIView
-
-from users.models import User
 
 
 class StaffModelPermissions(permissions.DjangoModelPermissions):
@@ -26,5 +25,5 @@ class StaffModelPermissions(permissions.DjangoModelPermissions):
 
     def has_permission(self, request: Request, view: APIView) -> bool:
         user: Any = request.user
-        is_staff = isinstance(user, User) and user.is_staff
+        is_staff = isinstance(user, AbstractBaseUser) and getattr(user, "is_staff", False)
         return is_staff and super().has_permission(request, view)

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from django.contrib.auth import SESSION_KEY
+from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.auth.models import AnonymousUser
 from django.http import HttpRequest
 from django.utils.functional import LazyObject
 
-from users.models import User
 
-
-def loaded_user(request: HttpRequest) -> User | AnonymousUser | None:
+def loaded_user(request: HttpRequest) -> AbstractBaseUser | AnonymousUser | None:
     """The user that this request has already loaded (by session or token), or None.
 
     `request.user` is lazy, and even `isinstance` would load it: look at Django's memos instead.
@@ -18,7 +17,7 @@ def loaded_user(request: HttpRequest) -> User | AnonymousUser | None:
     for name in ("user", "_cached_user", "_acached_user"):
         user = request.__dict__.get(name)
         if user is not None and not isinstance(user, LazyObject):
-            return user if isinstance(user, User) else AnonymousUser()
+            return user if isinstance(user, AbstractBaseUser) else AnonymousUser()
     return None
 
 

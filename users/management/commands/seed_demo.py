@@ -11,9 +11,9 @@ from django.utils import timezone
 from tqdm import tqdm
 
 from featureflags.management.command import FlagCommand
-from featureflags.management.demo.bulk_insert import write_users
-from featureflags.management.demo.demo import Demo, Seeded, load_demo, seed
-from featureflags.management.demo.random_users import crowd
+from users.demo.bulk_insert import write_users
+from users.demo.demo import Demo, Seeded, load_demo, seed
+from users.demo.random_users import crowd
 from users.models import User
 
 HELP = """\

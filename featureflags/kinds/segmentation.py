@@ -1,16 +1,18 @@
-"""Lets the app that knows segments register itself, so that querysets can filter by them.
+"""Lets the querysets of a kind's model filter by segments.
 
-`users` never imports that app: `featureflags.apps` calls `register`.
+`featureflags.audience` knows how; it registers itself when the apps are ready, so that a project's
+models can use `SegmentQuerySet` while they load.
 """
 
 from __future__ import annotations
 
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, Self, TypeVar
 
 from django.core.exceptions import ImproperlyConfigured
-from django.db.models import QuerySet
+from django.db.models import Model, QuerySet
 
 Users = TypeVar("Users", bound=QuerySet[Any])
+Row = TypeVar("Row", bound=Model)
 
 
 class SegmentResolver(Protocol):
@@ -47,3 +49,21 @@ def resolver() -> SegmentResolver:
 def choices(viewer: object) -> list[tuple[str, str]]:
     """Key and name of each segment that `viewer` may see; none without a resolver."""
     return _registered[0].choices(viewer) if _registered else []
+
+
+class SegmentQuerySet(QuerySet[Row]):
+    """A queryset of a kind's rows that can be filtered by segments."""
+
+    def in_segment(self, segment: object, *, now: int | None = None) -> Self:
+        """Those who are in a segment at `now` (µs; None: this moment).
+
+        `segment` is a key, a definition that need not be saved, or its JSON. An unknown key has
+        no members; InvalidDefinition is raised for JSON that is none. Hidden SQL: the rules are
+        read if they have changed, and where SQL cannot say a rule, users in question are read
+        at once, in batches, and judged in Python; the result is a queryset all the same.
+        """
+        return resolver().members(self, segment, now)
+
+    def not_in_segment(self, segment: object, *, now: int | None = None) -> Self:
+        """Those who are not in a segment; see `in_segment`. Of an unknown one: everybody."""
+        return resolver().others(self, segment, now)

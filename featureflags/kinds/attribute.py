@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 
+from django.db.models import Model
 from django.db.models.expressions import Combinable
 from django.utils.functional import Promise
 
 from featureflags.core.types import JSONValue
 from featureflags.segments.attribute_types import AttributeType
 from featureflags.segments.time_attributes import Clock
-from users.snapshots import UserSnapshot
 
 
 class Privacy(StrEnum):
@@ -26,26 +27,36 @@ class Privacy(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RelatedColumn:
+    """A column of rows that belong to a row of the kind."""
+
+    model: type[Model]
+    back: str
+    """The query path from such a row back to the row of the kind."""
+    column: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Attribute:
-    """One attribute of a user, from the snapshot to the rule."""
+    """One attribute of a kind, from the snapshot to the rule."""
 
     name: str
     type: AttributeType
     label: str | Promise
-    value: Callable[[UserSnapshot, int], JSONValue]
-    """From a snapshot and `now` (µs) to a JSON value. None: this user does not have it."""
+    value: Callable[[Any, int], JSONValue]
+    """From a snapshot (a struct that `featureflags.kinds` makes of the declaration) and `now` (µs) to a JSON value. None: this user does not have it."""
     sql: Combinable | None = None
     """The same in SQL, for attributes that only a write changes. NULL: this user does not have it.
 
     Its type follows from `type`: a text, a number, a boolean, an instant whose value is written by
-    `users.times.to_rfc3339`, and JSON for lists, objects and any type. Without it, conditions on
+    `featureflags.core.times.to_rfc3339`, and JSON for lists, objects and any type. Without it, conditions on
     the attribute are finished in Python.
     """
-    sql_related: tuple[str, str] | None = None
-    """For a list of texts in related rows: the relation of the user, and the column there."""
-    elapsed_days_since: str | None = None
-    """For a number of days that have passed: the column that they are counted from."""
-    clock: Callable[[UserSnapshot], Clock | None] | None = None
+    sql_related: RelatedColumn | None = None
+    """For a list of texts in related rows: where they are."""
+    elapsed_days_since: str | Combinable | None = None
+    """For a number of days that have passed: the instant that they are counted from, a field or an expression."""
+    clock: Callable[[Any], Clock | None] | None = None
     """When the value changes by itself. None: only a write changes it."""
     privacy: Privacy = Privacy.PUBLIC
     user_writable: bool = False

@@ -1,0 +1,250 @@
+"""A declared kind, read once at start: how its rows become snapshots, and its attributes.
+
+kind = user_kind()
+kind.snapshots(User.objects.filter(role="admin"))     # one query
+kind.snapshot_of(user)                                # of a loaded row, as it is
+kind.canonical(" 6D0C…")                              # a key as it is written everywhere
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, Final
+
+from django.core.exceptions import FieldDoesNotExist
+from django.db.models import F, Field, QuerySet
+from django.db.models.constants import LOOKUP_SEP
+from django.db.models.expressions import Combinable
+
+from featureflags.kinds.attribute import Attribute
+from featureflags.kinds.attributes_of_fields import attribute_of, key_attribute
+from featureflags.kinds.declaration import Declared, Kind, Many, Metadata, WatchRows
+from featureflags.kinds.functions import ManyTexts
+from featureflags.kinds.loaded_rows import LoadedRows
+from featureflags.kinds.names import Names
+from featureflags.kinds.paths import split_path
+from featureflags.kinds.slots import (
+    LOADED,
+    SUITABLE,
+    TYPES,
+    Form,
+    Slot,
+    source_of,
+)
+from featureflags.kinds.snapshot import fingerprint_of, snapshot_type
+from featureflags.kinds.watches import (
+    Owner,
+    Watch,
+    merged,
+    watch_of_own,
+    watches_of_path,
+    watches_of_rows,
+)
+
+_FORMS: Final = {
+    "Text": Form.TEXT,
+    "Domain": Form.TEXT,
+    "Boolean": Form.BOOLEAN,
+    "Number": Form.NUMBER,
+    "Instant": Form.INSTANT,
+    "DaysSince": Form.INSTANT,
+    "Many": Form.TEXTS,
+    "Metadata": Form.OBJECT,
+}
+
+
+class CompiledKind(Names):
+    """One kind. `problems` says what of its declaration cannot be used, and was left out."""
+
+    def __init__(self, declared: type[Kind]) -> None:
+        super().__init__(declared)
+        self.problems: list[tuple[str, str]] = []
+        """Name of the attribute (empty: the kind) and what is wrong."""
+        self.active = declared.active
+        self.last_seen = declared.last_seen
+        self.created = declared.created
+        self.slots: list[Slot] = []
+        self.metadata: Slot | None = None
+        """The slot whose keys are attributes of their own."""
+        self.attributes: tuple[Attribute, ...] = tuple(self._attributes())
+        fields = [(slot.name, TYPES[slot.form]) for slot in self.slots]
+        self.snapshot_type: type[Any] = snapshot_type(f"{self.name.title()}Snapshot", fields)
+        self.fingerprint = fingerprint_of([("key", self.key), *fields])
+        self.sql_columns = [self.key_text, *(slot.column(self.model) for slot in self.slots)]
+        self._decoders = [
+            (place, slot.decode) for place, slot in enumerate(self.slots, 1) if slot.decode
+        ]
+        self._own = LoadedRows(self.key, self.key_field, self.slots, self.snapshot_type)
+
+    def loaded(self, rows: QuerySet[Any]) -> QuerySet[Any]:
+        """The rows with all that `snapshot_of` needs, in the same query."""
+        related = {
+            LOOKUP_SEP.join(step.name for step in slot.steps)
+            for slot in self.slots
+            if slot.steps and slot.form is not Form.TEXTS
+        }
+        extra: dict[str, Any] = {}
+        for slot in self.slots:
+            if slot.loaded_as is not None:
+                extra[slot.loaded_as] = ManyTexts(self.model, str(slot.path))
+            elif slot.path is None or slot.form is Form.TEXTS:
+                extra[LOADED + slot.name] = slot.column(self.model)
+        rows = rows.select_related(*sorted(related)) if related else rows
+        return rows.annotate(**extra) if extra else rows
+
+    def snapshot_of(self, row: Any) -> Any:
+        """The snapshot of a loaded row, as it is: unsaved changes included.
+
+        Values are converted as a save would convert them. Raises UnreadableRow for an expression and
+        for a value that a save would refuse, NotLoaded where a related row is not loaded.
+        """
+        return self._own.snapshot(row)
+
+    def snapshots(self, rows: QuerySet[Any]) -> list[Any]:
+        """Snapshots of all rows of a queryset, in its order; one query."""
+        make = self.snapshot_type
+        return [make(*values) for values in self.values(rows)]
+
+    def values(self, rows: QuerySet[Any]) -> Iterator[list[Any]]:
+        """What `snapshots` gives, as lists, for those who only pass them on; one query."""
+        return map(self._decoded, rows.values_list(*self.sql_columns))
+
+    def snapshots_and(
+        self, keys: Iterable[str], condition: Combinable, *, using: str
+    ) -> tuple[dict[str, Any], bool]:
+        """The rows that exist, by key, and whether a condition held for the query; one query.
+
+        A key that no row can have is skipped. The condition holds if nobody was found.
+        """
+        values = [value for key in keys if (value := self.parse_key(key)) is not None]
+        found: dict[str, Any] = {}
+        held = True
+        if values:
+            rows = self.rows(using).filter(**{f"{self.key}__in": values})
+            for *row, held_now in rows.values_list(*self.sql_columns, condition):
+                snapshot = self.snapshot_type(*self._decoded(row))
+                found[snapshot.key] = snapshot
+                held = held and bool(held_now)
+        return found, held
+
+    def snapshots_by_key(self, keys: Iterable[str]) -> dict[str, Any]:
+        """Snapshots of the rows that exist, by key; one query."""
+        values = [value for key in keys if (value := self.parse_key(key)) is not None]
+        if not values:
+            return {}
+        rows = self.rows().filter(**{f"{self.key}__in": values})
+        return {found.key: found for found in self.snapshots(rows)}
+
+    def keys(self, rows: QuerySet[Any]) -> list[str]:
+        """The keys of all rows of a queryset, in the order of the key column; one query."""
+        return list(rows.order_by(self.key).values_list(self.key_text, flat=True))
+
+    def iterated(self, rows: QuerySet[Any], size: int) -> Iterator[Any]:
+        """Snapshots of all rows of a queryset, read in chunks of this size."""
+        for values in rows.values_list(*self.sql_columns).iterator(chunk_size=size):
+            yield self.snapshot_type(*self._decoded(values))
+
+    def samples(self, now: int) -> tuple[Any, Any]:
+        """A snapshot with everything, and one with as little as there may be; for checks of attributes."""
+        full = [_sample(slot, now) for slot in self.slots]
+        least = [
+            value if slot.is_own and not slot.field.null else slot.empty
+            for slot, value in zip(self.slots, full, strict=True)
+        ]
+        return self.snapshot_type("1", *full), self.snapshot_type("2", *least)
+
+    @property
+    def watches(self) -> tuple[Watch, ...]:
+        """The tables and columns whose change makes a snapshot of this kind old."""
+        owner = Owner(kind=self.name, model=self.model, key=self.key)
+        own = [slot.field.column for slot in self.slots if slot.is_own]
+        found: list[Watch] = []
+        for slot in self.slots:
+            if slot.steps and slot.steps[0].own_column is not None:
+                own.append(slot.steps[0].own_column)
+            if slot.steps:
+                found += watches_of_path(owner, slot.steps, str(slot.field.column))
+        for declared in self.declared.declared.values():
+            watched = declared.watch
+            for rows in (watched,) if isinstance(watched, WatchRows) else watched:
+                found += watches_of_rows(owner, rows.model, rows.via, rows.fields)
+        return merged([watch_of_own(owner, dict.fromkeys(map(str, own))), *found])
+
+    def _decoded(self, row: Sequence[Any]) -> list[Any]:
+        values = list(row)
+        for place, decode in self._decoders:
+            values[place] = decode(values[place])
+        return values
+
+    def _attributes(self) -> Iterator[Attribute]:
+        yield key_attribute(self.key_text, lower_case=not self.has_text_keys)
+        for name, declared in self.declared.declared.items():
+            try:
+                slot = self._slot(name, declared)
+            except (FieldDoesNotExist, TypeError) as error:
+                self.problems.append((name, str(error)))
+                continue
+            if isinstance(declared, Metadata):
+                self.metadata = slot
+            else:
+                yield attribute_of(name, declared, slot)
+
+    def _slot(self, name: str, declared: Declared) -> Slot:
+        """The slot of an attribute; one for all that read the same. Raises TypeError."""
+        made = self._made(name, declared)
+        for slot in self.slots:
+            if slot.path is not None and (slot.path, slot.form) == (made.path, made.form):
+                return slot
+        if made.name in {slot.name for slot in self.slots} or made.name == "key":
+            raise TypeError(f"The name {made.name!r} is taken.")
+        self.slots.append(made)
+        return made
+
+    def _made(self, name: str, declared: Declared) -> Slot:
+        form = _FORMS[type(declared).__name__]
+        if not isinstance(declared.source, str):
+            return self._of_expression(name, declared.source, form)
+        steps, field = split_path(self.model, declared.source)
+        is_many = any(step.is_many for step in steps)
+        if is_many is not (form is Form.TEXTS):
+            why = "leads to many rows: use Many, or a subquery" if is_many else "leads to one row"
+            raise TypeError(f"{self.model.__name__}.{declared.source} {why}.")
+        _refuse_type(field, form, declared.source)
+        return Slot(
+            name=name if steps else field.name,
+            form=form,
+            field=field,
+            source=source_of(field, F(declared.source), form),
+            path=declared.source,
+            steps=tuple(steps),
+            loaded_as=declared.loaded_as if isinstance(declared, Many) else None,
+            lower_case=bool(getattr(declared, "lower_case", False)),
+        )
+
+    def _of_expression(self, name: str, source: Any, form: Form) -> Slot:
+        field = getattr(source, "_output_field_or_none", None)
+        if field is None:
+            raise TypeError("The expression needs an output_field.")
+        if form is Form.TEXTS:
+            raise TypeError("Many takes a path, not an expression.")
+        _refuse_type(field, form, name)
+        return Slot(name=name, form=form, field=field, source=source_of(field, source, form))
+
+
+def _refuse_type(field: Field[Any, Any], form: Form, source: str) -> None:
+    if field.get_internal_type() not in SUITABLE[form]:
+        raise TypeError(f"{source} is a {type(field).__name__}, which does not fit {form}.")
+
+
+def _sample(slot: Slot, now: int) -> Any:
+    choices = slot.field.flatchoices if slot.form is Form.TEXT else ()
+    if choices:
+        return str(choices[0][0])
+    return {
+        Form.TEXT: "ada@example.com" if "email" in slot.name else "text",
+        Form.BOOLEAN: True,
+        Form.NUMBER: 3,
+        Form.INSTANT: now - 86_400_000_000,
+        Form.TEXTS: ("beta",),
+        Form.OBJECT: {"plan": "paid", "seats": 3, "tags": ["a"], "address": {"city": "London"}},
+    }[slot.form]

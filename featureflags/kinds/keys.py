@@ -1,0 +1,125 @@
+"""The key of a kind: from text to what the column holds, and back."""
+
+from __future__ import annotations
+
+import random
+import re
+import uuid
+from collections.abc import Callable, Iterable
+from typing import Any, Final
+
+from django.core.exceptions import ValidationError
+from django.db.models import F, Field, Max, Min, Model, QuerySet, UUIDField
+from django.db.models.expressions import Combinable
+
+from featureflags.kinds.declaration import Kind
+from featureflags.kinds.functions import NumberText, UUIDText
+from featureflags.kinds.paths import field_of
+from featureflags.kinds.slots import INTEGERS
+
+LARGEST_INTEGER: Final = 2**63 - 1
+_CANONICAL_UUID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}").fullmatch
+
+
+class Keys:
+    """The rows of a kind by their keys, which travel as text."""
+
+    def __init__(self, declared: type[Kind]) -> None:
+        self.declared = declared
+        self.name = declared.name
+        self.model: type[Model] = declared.model
+        self.key = declared.key
+        self.key_field = self._key_field()
+        self.is_canonical: Callable[[str], object] = (
+            _CANONICAL_UUID if isinstance(self.key_field, UUIDField) else str.isalnum
+        )
+        """Whether `canonical` would give the same; False where that is not known at once."""
+        self.read_key: Callable[[str], Any] = (
+            uuid.UUID
+            if isinstance(self.key_field, UUIDField)
+            else int
+            if self.has_integer_keys
+            else str
+        )
+        """From the text of a key to what a loaded row has there. Raises ValueError."""
+
+    @property
+    def key_text(self) -> Combinable:
+        """The key in SQL, as text."""
+        if isinstance(self.key_field, UUIDField):
+            return UUIDText(F(self.key))
+        if self.has_integer_keys:
+            return NumberText(F(self.key))
+        return F(self.key)
+
+    @property
+    def has_integer_keys(self) -> bool:
+        return self.key_field.get_internal_type() in INTEGERS
+
+    @property
+    def has_text_keys(self) -> bool:
+        """Whether any text may be a key, an address too."""
+        return not self.has_integer_keys and not isinstance(self.key_field, UUIDField)
+
+    def rows(self, using: str | None = None) -> QuerySet[Any]:
+        """All rows, by the model's default manager."""
+        manager = self.model._default_manager  # noqa: SLF001 - Django's documented API
+        return manager.all() if using is None else manager.using(using)
+
+    def canonical(self, key: str) -> str:
+        """A key as it is written everywhere: a UUID in lower case with dashes, a number in digits.
+
+        What cannot be a key of a row stays as it is: nobody has it.
+        """
+        if isinstance(self.key_field, UUIDField):
+            try:
+                return str(uuid.UUID(key))
+            except ValueError:
+                return key
+        return key
+
+    def parse_key(self, key: object) -> Any:
+        """The value of the key column for a key in its canonical form; None: no row can have it."""
+        if not isinstance(key, str):
+            return None
+        try:
+            value = self.key_field.to_python(key)
+        except (ValidationError, TypeError, ValueError, OverflowError):
+            return None
+        if self.has_integer_keys:
+            return value if str(value) == key and abs(value) <= LARGEST_INTEGER else None
+        if isinstance(value, uuid.UUID):
+            return value if str(value) == key else None
+        return value if "\0" not in key else None
+
+    def key_of(self, row: Any) -> str:
+        """The key of a row as text."""
+        return self.canonical(str(getattr(row, self.key)))
+
+    def existing(self, keys: Iterable[str]) -> set[str]:
+        """Those of these keys that rows have; one query."""
+        return {str(key) for (key,) in self._of_keys(keys, self.key)}
+
+    def random_key(self) -> Any:
+        """A value from the range of the key column, for a random sample. Integer keys: two queries."""
+        if isinstance(self.key_field, UUIDField):
+            return uuid.uuid4()
+        bounds = self.rows().aggregate(first=Min(self.key), last=Max(self.key))
+        first, last = bounds["first"], bounds["last"]
+        if self.has_integer_keys and first is not None:
+            return random.randint(first, last)  # noqa: S311 - a sample, no secret
+        return first if first is not None else ""
+
+    def _of_keys(self, keys: Iterable[str], *columns: str) -> list[tuple[Any, ...]]:
+        values = [value for key in keys if (value := self.parse_key(key)) is not None]
+        rows = self.rows().filter(**{f"{self.key}__in": values})
+        return list(rows.values_list(*columns)) if values else []
+
+    def _key_field(self) -> Field[Any, Any]:
+        field = field_of(self.model, self.key)
+        is_composite = len(getattr(self.model._meta, "pk_fields", ())) > 1  # noqa: SLF001 - Django's documented API
+        if is_composite and self.key == "pk":
+            raise TypeError(
+                f"{self.model.__name__} has a composite primary key: declare another key."
+            )
+        return field

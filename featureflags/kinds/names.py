@@ -1,0 +1,103 @@
+"""How people know and find the rows of a kind: titles, names, searches, and the columns of lists."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from django.db.models import EmailField, Q, QuerySet
+
+from featureflags.kinds.attribute import Attribute
+from featureflags.kinds.declaration import Kind
+from featureflags.kinds.keys import Keys
+from featureflags.kinds.paths import field_of
+
+
+class Names(Keys):
+    """The rows of a kind by what people call them."""
+
+    attributes: tuple[Attribute, ...]
+
+    def __init__(self, declared: type[Kind]) -> None:
+        super().__init__(declared)
+        self.title = declared.title or self.key_field.name
+        self.label = declared.label
+        self.search = tuple(declared.search)
+
+    def loaded(self, rows: QuerySet[Any]) -> QuerySet[Any]:
+        """The rows with all that a snapshot needs."""
+        raise NotImplementedError
+
+    def title_of(self, snapshot: Any) -> str:
+        """How people know the row; its key where the title is no attribute."""
+        return str(getattr(snapshot, self.title, None) or snapshot.key)
+
+    def label_of(self, snapshot: Any) -> str:
+        """The friendlier name, if the kind has one; may be empty."""
+        return str(getattr(snapshot, self.label or "", None) or "")
+
+    def label_of_row(self, row: Any) -> str:
+        """As `label_of`, for a loaded row."""
+        return str(getattr(row, self.label or "", None) or "")
+
+    def title_of_row(self, row: Any) -> str:
+        """As `title_of`, for a loaded row."""
+        return str(getattr(row, self.title, None) or self.key_of(row))
+
+    def titles(self, keys: Iterable[str]) -> dict[str, str]:
+        """The titles of these rows by key; one query."""
+        return {str(key): str(title) for key, title in self._of_keys(keys, self.key, self.title)}
+
+    def keys_by_title(self, titles: Iterable[str]) -> dict[str, str]:
+        """The keys of the rows with these titles, by title; one query."""
+        rows = self.rows().filter(**{f"{self.title}__in": list(titles)})
+        return {str(title): str(key) for title, key in rows.values_list(self.title, self.key)}
+
+    @property
+    def has_addresses(self) -> bool:
+        """Whether rows are titled by e-mail addresses."""
+        return isinstance(field_of(self.model, self.title), EmailField)
+
+    @property
+    def heading(self) -> tuple[str, ...]:
+        """The columns by which a file names a row: key, title and label."""
+        return ("key", self.title, *((self.label,) if self.label else ()))
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns of a list of rows: `heading`, and what the kind lists."""
+        return (*self.heading, *self.declared.listed)
+
+    def cells(self, snapshot: Any) -> list[str]:
+        """A row's texts for `columns`."""
+        values = {each.name: each.value for each in self.attributes}
+        found = [snapshot.key, self.title_of(snapshot)]
+        if self.label:
+            found.append(self.label_of(snapshot))
+        for name in self.declared.listed:
+            value = values[name](snapshot, 0) if name in values else None
+            found.append("" if value is None else str(value))
+        return found
+
+    def searched(self, text: str) -> Q:
+        """The rows whose key is this text, or which a `search` field finds: the first by its beginning."""
+        key = self.parse_key(self.canonical(text))
+        if key is not None and not self.has_text_keys:
+            return Q(**{self.key: key})
+        first, *others = self.search or (self.title,)
+        found = Q(**{f"{first}__istartswith": text})
+        for name in others:
+            found |= Q(**{f"{name}__icontains": text})
+        return found
+
+    def find(self, text: str) -> Any:
+        """The row with this key, or whose first `search` field is this text in any case; or None.
+
+        All that `snapshot_of` needs comes with the row.
+        """
+        rows = self.loaded(self.rows())
+        key = self.parse_key(self.canonical(text))
+        found = None if key is None else rows.filter(**{self.key: key}).first()
+        if found is None and self.search and "\0" not in text:
+            found = rows.filter(**{f"{self.search[0]}__iexact": text}).first()
+        return found

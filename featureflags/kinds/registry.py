@@ -1,0 +1,118 @@
+"""The kinds that the installed apps declare in their `kinds.py`; without one, a kind of the user model."""
+
+from __future__ import annotations
+
+import importlib
+from functools import cache
+from typing import Any
+
+from django.apps import apps
+from django.contrib.auth import get_user_model
+from django.core.signals import setting_changed
+from django.db.models import Q
+from django.utils.module_loading import module_has_submodule
+
+from featureflags.kinds.compiled import CompiledKind
+from featureflags.kinds.declaration import (
+    Boolean,
+    DaysSince,
+    Declared,
+    Domain,
+    Instant,
+    Kind,
+    Many,
+    Text,
+)
+
+USER = "user"
+"""The kind of those who log in."""
+
+
+@cache
+def user_kind() -> CompiledKind:
+    """The kind `user`: whom a request, a session and a segment speak of."""
+    return _kinds()[USER]
+
+
+def kinds() -> tuple[CompiledKind, ...]:
+    """All kinds, `user` first."""
+    return tuple(_kinds().values())
+
+
+def doubles() -> tuple[str, ...]:
+    """Names that more than one class declares."""
+    names = [declared.name for declared in declared_classes()]
+    return tuple(sorted({name for name in names if names.count(name) > 1}))
+
+
+@cache
+def _kinds() -> dict[str, CompiledKind]:
+    found = {declared.name: declared for declared in declared_classes()}
+    first = found.pop(USER, None) or default_kind()
+    return {each.name: CompiledKind(each) for each in (first, *found.values())}
+
+
+@cache
+def declared_classes() -> tuple[type[Kind], ...]:
+    """The classes of `kinds.py` of each installed app, in the order of the apps."""
+    found: list[type[Kind]] = []
+    for config in apps.get_app_configs():
+        if config.name == "featureflags" or not module_has_submodule(config.module, "kinds"):
+            continue
+        module = importlib.import_module(f"{config.name}.kinds")
+        found += [
+            value
+            for value in vars(module).values()
+            if isinstance(value, type)
+            and issubclass(value, Kind)
+            and value.__module__ == module.__name__
+            and "name" in vars(value)
+        ]
+    return tuple(found)
+
+
+def default_kind() -> type[Kind]:
+    """A kind of the project's user model, with the fields of Django's own user that it has."""
+    model: Any = get_user_model()
+    meta = model._meta  # noqa: SLF001 - Django's documented API
+    names = {field.name for field in meta.get_fields()}
+    known: dict[str, Declared] = {
+        "username": Text("username", private=True),
+        "email": Text("email", private=True, user_writable=True),
+        "email_domain": Domain("email", user_writable=True),
+        "is_staff": Boolean("is_staff"),
+        "is_superuser": Boolean("is_superuser"),
+        "groups": Many("groups__name"),
+        "created_at": Instant("date_joined"),
+        "account_age_days": DaysSince("date_joined"),
+        "last_login": Instant("last_login"),
+        "days_since_last_login": DaysSince("last_login"),
+    }
+    fields = {
+        name: declared
+        for name, declared in known.items()
+        if str(declared.source).split("__")[0] in names
+    }
+    search = [name for name in (meta.model.USERNAME_FIELD, "email") if name in names]
+    body = {
+        "name": USER,
+        "model": model,
+        "title": meta.model.USERNAME_FIELD,
+        "search": tuple(dict.fromkeys(search)),
+        "active": Q(is_active=True) if "is_active" in names else None,
+        "last_seen": "last_login" if "last_login" in names else None,
+        "created": "date_joined" if "date_joined" in names else None,
+        **fields,
+    }
+    return type("DefaultUserKind", (Kind,), body)
+
+
+def forget(*, setting: str = "AUTH_USER_MODEL", **_: Any) -> None:
+    """Read the declarations again when they are needed next."""
+    if setting in {"AUTH_USER_MODEL", "INSTALLED_APPS"}:
+        user_kind.cache_clear()
+        _kinds.cache_clear()
+        declared_classes.cache_clear()
+
+
+setting_changed.connect(forget, dispatch_uid="featureflags.kinds.registry")

@@ -1,0 +1,40 @@
+"""The only form in which a row leaves the ORM layer: frozen, JSON types only.
+
+The fields follow from the kind's declaration: `featureflags.kinds.compiled` makes a subclass of
+`Snapshot` for each kind. Imports no Django.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import msgspec
+
+
+class Snapshot(msgspec.Struct, frozen=True, array_like=True):
+    """One row at one moment. Instants are microseconds since the epoch, in UTC.
+
+    Values are shared by all callers, so nobody may change a list or an object inside.
+    """
+
+    key: str
+    """As text: LaunchDarkly's context key."""
+
+
+def snapshot_type(name: str, fields: Sequence[tuple[str, Any]]) -> type[Snapshot]:
+    """A struct with these fields (name, type) after the key, in this order."""
+    made: Any = msgspec.defstruct(name, fields, bases=(Snapshot,), frozen=True, array_like=True)
+    found: type[Snapshot] = made
+    return found
+
+
+def fingerprint_of(fields: Iterable[tuple[str, Any]]) -> str:
+    """Four characters that change with the name, type or place of any field.
+
+    They lie in each entry of the cache: an entry of another declaration counts as none.
+    """
+    about = repr([(name, str(kind)) for name, kind in fields]).encode()
+    return base64.b85encode(hashlib.blake2b(about, digest_size=3).digest()).decode()
