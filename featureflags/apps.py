@@ -20,6 +20,7 @@ class FeatureFlagsConfig(AppConfig):
         from featureflags.cache import celery_units, invalidation  # noqa: PLC0415
         from featureflags.capture import receivers as capture  # noqa: PLC0415
         from featureflags.core import forks  # noqa: PLC0415
+        from featureflags.evaluation import tracing  # noqa: PLC0415
         from featureflags.kinds import segmentation  # noqa: PLC0415
         from featureflags.launchdarkly import celery_shutdown  # noqa: PLC0415
 
@@ -30,4 +31,5 @@ class FeatureFlagsConfig(AppConfig):
         celery_units.connect()
         celery_shutdown.connect()
         forks.register()
+        tracing.configure()
         preload.preload()

@@ -206,6 +206,7 @@ FEATUREFLAGS = {
     "THROTTLE_ADDRESS": whole("THROTTLE_ADDRESS", 6_000),
     "THROTTLE_WRONG_KEYS": whole("THROTTLE_WRONG_KEYS", 30),
     "TESTERS": boolean("FLAG_TESTERS", default=False),
+    "TRACING": boolean("FLAG_TRACING", default=False),
     "METRICS_TOKEN": env.str("METRICS_TOKEN", default=""),
     "BASE_URI": env.str("LAUNCHDARKLY_BASE_URI", default=""),
     "STREAM_URI": env.str("LAUNCHDARKLY_STREAM_URI", default=""),

@@ -186,6 +186,8 @@ class FeatureFlagsSettings:
     no limit. See `featureflags.api.throttling`."""
     throttle_wrong_keys: int = 30
     """Wrong keys in a minute from one address, before the answer is 429."""
+    tracing: bool = False
+    """Whether a check that no unit of work remembers is a span of OpenTelemetry."""
     metrics_token: str = ""
     """Requests with this bearer token may read the metrics. Empty: only staff may."""
     visitor_cookie: str = "guidon_visitor"

@@ -15,6 +15,7 @@ EXTRAS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
         "openfeature": ("openfeature",),
         "cachalot": ("cachalot",),
         "metrics": ("prometheus_client",),
+        "tracing": ("opentelemetry",),
         "sync": ("httpx", "stamina"),
     }
 )

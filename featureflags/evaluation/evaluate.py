@@ -17,6 +17,7 @@ from featureflags.contexts.building import UserContext, with_extra
 from featureflags.contexts.results import Degradation, Evaluation, FlagUnavailable
 from featureflags.core.monitoring import report
 from featureflags.core.types import JSONValue
+from featureflags.evaluation import tracing
 from featureflags.evaluation.arguments import UNSET, ExtraAttributes, FlagKey, Unset, flag_key
 from featureflags.flags.declared import FlagType, declared_flags
 from featureflags.flags.overrides import (
@@ -56,7 +57,7 @@ def evaluate_boolean(
         if default is not True and default is not False:
             raise TypeError(f"The default of is_enabled is True or False, not {default!r}.")
         fallback = default
-    if context.degraded or in_force or forced_flags():
+    if context.degraded or in_force or forced_flags() or tracing.is_on:
         answer = _ask(key, context, fallback)
     else:
         detail = detail_of(key, context.context, fallback)
@@ -75,7 +76,7 @@ def evaluate_boolean(
             return value is True
         answer = _counted(key, evaluator.answer_of(detail, fallback))
     evaluation = _boolean(_evaluation(key, context, answer, fallback), fallback)
-    return checked(_noted(evaluation), strict=strict).value is True
+    return checked(_noted(evaluation, context), strict=strict).value is True
 
 
 def evaluate_one(
@@ -92,7 +93,8 @@ def evaluate_one(
     if attributes:
         context = with_extra(context, attributes)
     fallback = _default_of(key, default)
-    return _noted(_evaluation(key, context, _ask(key, context, fallback), fallback))
+    evaluation = _evaluation(key, context, _ask(key, context, fallback), fallback)
+    return _noted(evaluation, context)
 
 
 def evaluate_all(context: UserContext, attributes: ExtraAttributes | None) -> dict[str, Evaluation]:
@@ -126,8 +128,10 @@ def _count(key: str) -> None:
         flag_usage.count(key)
 
 
-def _noted(evaluation: Evaluation) -> Evaluation:
-    """The same; counted by its reasons if it is degraded."""
+def _noted(evaluation: Evaluation, context: UserContext) -> Evaluation:
+    """The same; counted by its reasons if it is degraded, and traced if its context was made for it."""
+    if tracing.is_on:
+        tracing.finish(evaluation, context.context.key)
     reasons = evaluation.degraded
     if reasons and not is_looking():
         is_known = Degradation.FLAG_NOT_FOUND not in reasons or evaluation.flag in declared_flags()

@@ -37,6 +37,7 @@ from featureflags.contexts.building import (
 from featureflags.contexts.results import ContextSource, Degradation
 from featureflags.core import timings
 from featureflags.core.monitoring import report
+from featureflags.evaluation import tracing
 from featureflags.evaluation.arguments import Key, Subject, canonical_key
 from featureflags.evaluation.subjects import identify
 from featureflags.evaluation.visitors import note_own_user
@@ -111,6 +112,8 @@ def keys_to_read(found: Unresolved) -> list[str] | None:
 def make(found: Unresolved, read: CacheRead | None = None) -> UserContext:
     """The context, which the unit keeps. `read`: what the cache holds of `keys_to_read`."""
     began = perf_counter()
+    if tracing.is_on:
+        tracing.begin()
     user, visitor, unit = found.user, found.visitor, found.unit
     if unit is not None and unit.request is not None:
         note_own_user(user)
