@@ -12,7 +12,7 @@ from django.utils.decorators import sync_and_async_middleware
 
 from featureflags.cache.unit_of_work import unit_of_work
 from featureflags.core.timings import publish_if_due
-from featureflags.evaluation import previews, visitors
+from featureflags.evaluation import previews, subjects
 from featureflags.evaluation.previews import Look
 
 SyncResponse = Callable[[HttpRequest], HttpResponseBase]
@@ -51,7 +51,7 @@ def FeatureFlagsMiddleware(  # noqa: N802 - Django's name for a middleware
 def _finish(
     request: HttpRequest, response: HttpResponseBase, look: Look | None
 ) -> HttpResponseBase:
-    visitors.finish(request, response)
+    subjects.finish(request, response)
     publish_if_due()
     if look is not None:
         previews.finish(request, response, look)

@@ -19,7 +19,7 @@ from __future__ import annotations
 import os
 from collections.abc import Hashable, Sequence
 from functools import cache
-from typing import Any, Final, Protocol, cast
+from typing import Any, Final, Protocol
 
 import msgspec
 
@@ -88,7 +88,7 @@ def _big_number(code: int, data: memoryview) -> int:
 
 
 @cache
-def _decoder_of(snapshot_type: Hashable) -> msgspec.msgpack.Decoder[Any]:
+def decoder_of(snapshot_type: Hashable) -> msgspec.msgpack.Decoder[Any]:
     fields: list[tuple[str, Any]] = [
         ("fresh_until", int),
         ("epoch", int),
@@ -96,20 +96,6 @@ def _decoder_of(snapshot_type: Hashable) -> msgspec.msgpack.Decoder[Any]:
     ]
     entry = msgspec.defstruct("StoredEntry", fields, array_like=True, frozen=True)
     return msgspec.msgpack.Decoder(entry, ext_hook=_big_number)
-
-
-def decode(user_key: str, stored: bytes) -> Entry | None:
-    """The entry of a user; None for one of another declaration of the kind.
-
-    Raises msgspec.DecodeError for bytes that are no entry.
-    """
-    kind = user_kind()
-    entry: Entry = _decoder_of(cast("Hashable", kind.snapshot_type)).decode(stored)
-    if entry.snapshot.key != kind.fingerprint:
-        return None
-    # The struct is frozen for its readers; nobody has it yet.
-    msgspec.structs.force_setattr(entry.snapshot, "key", user_key)
-    return entry
 
 
 def head(fresh_until: int, epoch: int) -> bytes:

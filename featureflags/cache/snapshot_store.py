@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Hashable, Mapping, Sequence
 from typing import Any, Final, cast
 
 import msgspec
@@ -27,14 +27,15 @@ from featureflags.cache.entries import (
     USER_PREFIX,
     VERSION_NAME,
     Entry,
-    decode,
     decode_version,
+    decoder_of,
     encode_version,
     name_of,
     new_lease,
 )
 from featureflags.core.conf import app_settings
 from featureflags.core.monitoring import report
+from featureflags.kinds.registry import user_kind
 from featureflags.kinds.snapshot import Snapshot
 
 logger = logging.getLogger(__name__)
@@ -282,9 +283,16 @@ def backend() -> SharedCache | None:
 
 
 def entry_of(key: str, stored: bytes) -> Entry | None:
-    """A stored entry; None for what another release may have written."""
+    """The stored entry of a user; None for one of another declaration of the kind, and for bytes that
+    are no entry."""
+    kind = user_kind()
     try:
-        return decode(key, stored)
+        entry: Entry = decoder_of(cast("Hashable", kind.snapshot_type)).decode(stored)
     except msgspec.DecodeError as error:
         report(logger, "cache_undecodable", "An entry of the cache is not ours: %s", error)
         return None
+    if entry.snapshot.key != kind.fingerprint:
+        return None
+    # The struct is frozen for its readers; nobody has it yet.
+    msgspec.structs.force_setattr(entry.snapshot, "key", key)
+    return entry

@@ -75,10 +75,10 @@ __all__ = [
     "previews",
     "reasons",
     "resolve",
+    "subjects",
     "track",
     "variation",
     "variation_detail",
-    "visitors",
 ]
 
 

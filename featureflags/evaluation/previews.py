@@ -24,7 +24,7 @@ from featureflags.core.conf import app_settings
 from featureflags.core.monitoring import report
 from featureflags.core.times import now_in_microseconds
 from featureflags.core.types import MICROSECONDS_PER_SECOND, JSONValue
-from featureflags.evaluation.visitors import cookie_options
+from featureflags.evaluation.subjects import cookie_options
 from featureflags.flags.overrides import override_flag
 
 logger = logging.getLogger(__name__)

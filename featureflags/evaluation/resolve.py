@@ -39,8 +39,7 @@ from featureflags.core import timings
 from featureflags.core.monitoring import report
 from featureflags.evaluation import tracing
 from featureflags.evaluation.arguments import Key, Subject, canonical_key
-from featureflags.evaluation.subjects import identify
-from featureflags.evaluation.visitors import note_own_user
+from featureflags.evaluation.subjects import identify, note_own_user
 from featureflags.kinds.registry import user_kind
 from featureflags.kinds.slots import NotLoaded, UnreadableRow
 from featureflags.launchdarkly.client import is_looking

@@ -22,7 +22,7 @@ from django.utils import timezone
 from django.utils.functional import Promise
 
 from featureflags.core.json_numbers import normalised
-from featureflags.core.times import to_microseconds
+from featureflags.core.times import EPOCH, MICROSECOND
 from featureflags.kinds.functions import (
     FiniteDouble,
     JSONText,
@@ -78,6 +78,8 @@ SUITABLE: Final[Mapping[Form, frozenset[str]]] = {
     Form.OBJECT: frozenset({"JSONField"}),
 }
 """The types of fields (`get_internal_type`) that each form can read."""
+
+PLAIN_TYPES: Final = frozenset({str, int, bool, type(None)})
 
 TYPES: Final[Mapping[Form, Any]] = {
     Form.TEXT: str | None,
@@ -156,11 +158,13 @@ class Slot:
         if value is None:
             return self.empty
         if self.form is Form.INSTANT:
-            return to_microseconds(value)
+            return (value - EPOCH) // MICROSECOND
         if self.form is Form.OBJECT:
             if not isinstance(value, dict):
                 raise UnreadableRow(self.name)
-            return dict(normalised(value))
+            # Only large floats are written in another way, and most metadata holds none.
+            is_plain = all(type(item) in PLAIN_TYPES for item in value.values())
+            return dict(value) if is_plain else dict(normalised(value))
         if self.form is Form.TEXT:
             text = str(value)
             return text.lower() if self.lower_case else text

@@ -11,7 +11,7 @@ from django.db.models.functions import Length
 from django.utils import timezone
 from pytest_django.fixtures import Settings
 
-from featureflags.cache import entries, protocol
+from featureflags.cache import entries, protocol, snapshot_store
 from featureflags.contexts.attributes import (
     Attribute,
     Privacy,
@@ -115,7 +115,7 @@ def test_a_snapshot_is_kept_for_24_hours_under_its_key() -> None:
     assert name == f"u:{snapshot.key}"
     from django.core.cache import caches  # noqa: PLC0415 - beside its use
 
-    entry = entries.decode(snapshot.key, caches["featureflags"].get(name))
+    entry = snapshot_store.entry_of(snapshot.key, caches["featureflags"].get(name))
     in_a_day = timezone.now() + datetime.timedelta(days=1)
     assert entry is not None
     assert abs(entry.fresh_until / 1e6 - in_a_day.timestamp()) < 60

@@ -17,7 +17,7 @@ from pytest_django.fixtures import Settings
 from featureflags.contexts.results import Degradation
 from featureflags.evaluation import variation
 from featureflags.evaluation.resolve import resolve
-from featureflags.evaluation.visitors import SALT
+from featureflags.evaluation.subjects import SALT
 from tests.conftest import FlagFile
 from tests.emptying import empty_caches
 from tests.factories import UserFactory

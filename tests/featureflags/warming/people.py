@@ -9,7 +9,7 @@ from typing import Any
 from django.utils import timezone
 from pytest_django.fixtures import Settings
 
-from featureflags.cache import entries, protocol
+from featureflags.cache import protocol, snapshot_store
 from featureflags.kinds.registry import user_kind
 from featureflags.warming.scope import Scope
 from tests.factories import UserFactory
@@ -47,7 +47,7 @@ def stored(user: User) -> bytes:
 
 def ends_at(user: User) -> int:
     """Until when the entry of a user may be used, in seconds since the epoch."""
-    entry = entries.decode(str(user.pk), stored(user))
+    entry = snapshot_store.entry_of(str(user.pk), stored(user))
     assert entry is not None
     return entry.fresh_until // 1_000_000
 
