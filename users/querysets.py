@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Iterable
+from functools import cache
 from typing import Any, TypeVar, cast
 
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
@@ -25,9 +26,7 @@ STAND_IN_EMAIL = "deleted-user@guidon.invalid"
 class UserQuerySet(SegmentQuerySet[_User]):
     def with_group_names(self) -> UserQuerySet[_User]:
         """Load each user's group names in the same query, as the list `group_names`."""
-        return cast(
-            "UserQuerySet[_User]", self.annotate(group_names=ManyTexts(self.model, "groups__name"))
-        )
+        return cast("UserQuerySet[_User]", self.annotate(group_names=_group_names(self.model)))
 
     def update(self, **values: Any) -> int:
         """As Django's. A changed e-mail clears `email_verified`, row by row."""
@@ -69,6 +68,12 @@ class AccountManager(BaseUserManager[_User]):
         fields = {"role": "system", "is_active": False, "name": "Deleted user"}
         user: _User = self.get_or_create(email=STAND_IN_EMAIL, defaults=fields)[0]
         return user
+
+
+@cache
+def _group_names(model: type[models.Model]) -> ManyTexts:
+    # Each request that is logged in takes it, and each query makes its own copy.
+    return ManyTexts(model, "groups__name")
 
 
 UserManager = AccountManager.from_queryset(UserQuerySet)
