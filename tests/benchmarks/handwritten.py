@@ -1,8 +1,8 @@
 """What somebody would write by hand who knows PostgreSQL and Redis well, and needs nothing else.
 
 psycopg without Django, the protocol of Redis on a socket, and the same work: groups, the segments
-and their members as a spare, reading the cache before the rows, comparing, and writing only what
-nobody has changed meanwhile. There are no runs, ranges, leases or reports, and one process does it.
+and their members as a spare, reading the cache and leaving leases before the rows are read, comparing,
+and writing only over what was read. There are no runs, ranges or reports, and one process does it.
 """
 
 from __future__ import annotations
@@ -23,26 +23,34 @@ BATCH = 5_000
 PREFIX = b"guidon:f:1:"
 RENEW_SECONDS = 12 * 3600
 SPARE_SECONDS = 7 * 24 * 3600
+LEASE_SECONDS = 60
+HEAD = 15
+"""Bytes before the snapshot: an array of three, 64 bits of an instant in µs, 32 bits of an epoch."""
 
 KEYS = "SELECT id::text FROM users_user WHERE id > %s ORDER BY id LIMIT %s"
 ROWS = """\
-SELECT id::text, email, email_verified, name, role, is_staff, is_active,
-    (EXTRACT(EPOCH FROM created_at) * 1000000)::bigint,
-    (EXTRACT(EPOCH FROM last_seen_at) * 1000000)::bigint,
+SELECT id::text, email, email_verified, name, role,
     (SELECT JSON_AGG(g.name)::text FROM auth_group g
         JOIN users_user_groups m ON m.group_id = g.id WHERE m.user_id = u.id),
+    is_staff,
+    (EXTRACT(EPOCH FROM created_at) * 1000000)::bigint,
+    (EXTRACT(EPOCH FROM last_seen_at) * 1000000)::bigint,
     metadata::text
 FROM users_user u WHERE id >= %s AND id <= %s"""
-VERSION = "SELECT number, token FROM featureflags_rulesetversion"
+VERSION = "SELECT number, token, epoch FROM featureflags_rulesetversion"
 SEGMENTS = "SELECT id, key, version, is_active, rules FROM featureflags_segment ORDER BY key"
 MEMBERS = "SELECT segment_id, user_id::text, kind, expires_at FROM featureflags_segmentmember"
 
-ADD = """
-local n = 0
+READ = """
+local found = {}
 for i, key in ipairs(KEYS) do
-    if redis.call('SET', key, ARGV[1 + i], 'NX', 'PX', ARGV[1]) then n = n + 1 end
+    found[i] = redis.call('GET', key)
+    if not found[i] then
+        redis.call('SET', key, ARGV[2], 'PX', ARGV[1])
+        found[i] = ARGV[2]
+    end
 end
-return n
+return found
 """
 REPLACE = """
 local n = 0
@@ -66,7 +74,7 @@ class Wire:
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._reader = hiredis.Reader()
         self.call(b"SELECT", parts.path.strip("/").encode() or b"0")
-        for script in (ADD, REPLACE):
+        for script in (READ, REPLACE):
             self.call(b"SCRIPT", b"LOAD", script.encode())
 
     def call(self, *words: bytes) -> Any:
@@ -77,16 +85,16 @@ class Wire:
             raise answer
         return answer
 
-    def run(self, script: str, keys: list[bytes], *arguments: bytes) -> int:
+    def run(self, script: str, keys: list[bytes], *arguments: bytes) -> Any:
         digest = hashlib.sha1(script.encode(), usedforsecurity=False).hexdigest().encode()
-        found: int = self.call(b"EVALSHA", digest, str(len(keys)).encode(), *keys, *arguments)
-        return found
+        return self.call(b"EVALSHA", digest, str(len(keys)).encode(), *keys, *arguments)
 
 
 class Handwritten:
-    """Warms everybody, from lowest to highest key."""
+    """Warms everybody, from lowest to highest key. `fingerprint`: the first field of each snapshot."""
 
-    def __init__(self) -> None:
+    def __init__(self, fingerprint: object) -> None:
+        self.fingerprint = fingerprint
         self.database = psycopg.connect(os.environ["DATABASE_URL"], autocommit=True)
         self.redis = Wire(os.environ["REDIS_URL"])
         self.seconds = int(os.environ.get("SNAPSHOT_SECONDS", "86400"))
@@ -96,15 +104,16 @@ class Handwritten:
 
     def __call__(self) -> int:
         """How many were written."""
-        self.keep_segments()
+        self.epoch = self.keep_segments()
         last, written = "00000000-0000-0000-0000-000000000000", 0
         while keys := [key for (key,) in self.database.execute(KEYS, (last, BATCH))]:
             written += self.warm(keys)
             last = keys[-1]
         return written
 
-    def keep_segments(self) -> None:
-        ((number, token),) = self.database.execute(VERSION)
+    def keep_segments(self) -> int:
+        """The epoch at hand."""
+        ((number, token, epoch),) = self.database.execute(VERSION)
         included: dict[int, dict[str, int | None]] = {}
         excluded: dict[int, dict[str, int | None]] = {}
         for segment, user, kind, until in self.database.execute(MEMBERS):
@@ -118,39 +127,37 @@ class Handwritten:
         spare = self.encode((f"{number}-{token.hex[:8]}", rows))
         milliseconds = str(SPARE_SECONDS * 1000).encode()
         self.redis.call(b"SET", PREFIX + b"ruleset-spare", spare, b"PX", milliseconds)
+        return int(epoch)
 
     def warm(self, keys: list[str]) -> int:
         names = [b"%bu:%b" % (PREFIX, key.encode()) for key in keys]
-        values = self.redis.call(b"MGET", *names)
+        lease = b"~" + os.urandom(8)
+        values = self.redis.run(READ, names, str(LEASE_SECONDS * 1000).encode(), lease)
         stored = dict(zip(keys, zip(names, values, strict=True), strict=True))
-        now = int(time.time())
-        header = b"\x92\xce" + (now + self.seconds).to_bytes(4, "big")
-        missing: list[tuple[bytes, bytes]] = []
-        known: list[tuple[bytes, bytes, bytes]] = []
+        now = time.time_ns() // 1000
+        fresh_until = now + self.seconds * 1_000_000
+        epoch = b"\xce" + self.epoch.to_bytes(4, "big")
+        header = b"\x93\xcf" + fresh_until.to_bytes(8, "big") + epoch
+        changes: list[tuple[bytes, bytes, bytes]] = []
         with self.database.cursor(binary=True) as cursor:
             for row in cursor.execute(ROWS, (keys[0], keys[-1])):
                 if row[0] not in stored:
                     continue
                 name, before = stored[row[0]]
-                groups = tuple(sorted(self.names(row[9]))) if row[9] else ()
-                body = self.encode(("", *row[1:9], groups, self.decode(row[10])))
-                if before is None:
-                    missing.append((name, header + body))
-                elif before[6:] != body or int.from_bytes(before[2:6], "big") < now + RENEW_SECONDS:
-                    known.append((name, before, header + body))
-        return self.write(missing, known)
+                groups = tuple(sorted(self.names(row[5]))) if row[5] else ()
+                fields = (self.fingerprint, *row[1:5], groups, *row[6:9], self.decode(row[9]))
+                body = self.encode(fields)
+                is_same = before[HEAD:] == body and before[10:HEAD] == epoch
+                ends = int.from_bytes(before[2:10], "big")
+                if not is_same or ends < now + RENEW_SECONDS * 1_000_000:
+                    changes.append((name, before, header + body))
+        return self.write(changes)
 
-    def write(
-        self, missing: list[tuple[bytes, bytes]], known: list[tuple[bytes, bytes, bytes]]
-    ) -> int:
+    def write(self, changes: list[tuple[bytes, bytes, bytes]]) -> int:
         kept = str((self.seconds + SPARE_SECONDS) * 1000).encode()
         written = 0
-        adding = iter(missing)
-        while chunk := list(islice(adding, AT_ONCE)):
-            names, values = zip(*chunk, strict=True)
-            written += self.redis.run(ADD, list(names), kept, *values)
-        replacing = iter(known)
-        while changes := list(islice(replacing, AT_ONCE)):
-            names, before, after = zip(*changes, strict=True)
+        replacing = iter(changes)
+        while chunk := list(islice(replacing, AT_ONCE)):
+            names, before, after = zip(*chunk, strict=True)
             written += self.redis.run(REPLACE, list(names), kept, *before, *after)
         return written

@@ -66,7 +66,7 @@ def ours() -> Done:
 
 
 def by_hand() -> Callable[[], Done]:
-    warm = Handwritten()
+    warm = Handwritten(user_kind().fingerprint)
     return lambda: (0, warm())
 
 
