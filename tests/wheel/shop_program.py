@@ -1,0 +1,165 @@
+"""Runs in the shop, in the environment of the wheel: `python shop_program.py WHAT`. Prints JSON."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from typing import Any
+
+import django
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.tested")
+django.setup()
+
+from django.contrib.auth import get_user_model  # noqa: E402 - after the line above
+from django.db import connection  # noqa: E402
+from django.test import Client  # noqa: E402
+from featureflags.kinds.segmentation import resolver  # noqa: E402
+
+from featureflags.evaluation import is_enabled, variation_detail  # noqa: E402
+from featureflags.evaluation.resolve import resolve  # noqa: E402
+from featureflags.models import Segment  # noqa: E402
+
+FLAG = "team-checkout"
+PEOPLE = get_user_model()._default_manager
+
+
+def clause(attribute: str, op: str, *values: object) -> dict[str, Any]:
+    return {"attribute": attribute, "op": op, "values": list(values), "negate": False}
+
+
+def write_segments() -> object:
+    """Companies with more than 50 seats, and those of them on the plan pro who ordered lately."""
+    large = [clause("seats", "greaterThan", 50)]
+    rules = {
+        "large_company": large,
+        "pro_of_large_company": [*large, clause("plan", "in", "pro")],
+        "ordered": [clause("last_order_at", "after", "2026-01-01T00:00:00Z")],
+        "support": [clause("teams", "in", "support")],
+    }
+    for key, clauses in rules.items():
+        segment = Segment(key=key, name=key.replace("_", " "), rules=[])
+        segment.rules = [{"id": key, "description": "", "clauses": clauses}]
+        segment.full_clean()
+        segment.save()
+    return sorted(rules)
+
+
+def answer() -> object:
+    """The same person loaded, by key, and somebody who does not exist."""
+    person = PEOPLE.get(username="person42")
+    detail = variation_detail(FLAG, "42")
+    return {
+        "key": str(person.pk),
+        "loaded": is_enabled(FLAG, person),
+        "by_key": is_enabled(FLAG, "42"),
+        "another": is_enabled(FLAG, "41"),
+        "nobody": is_enabled(FLAG, "4200"),
+        "degraded": [str(reason) for reason in detail.degraded],
+        "attributes": resolve("42").to_dict()["attributes"],
+    }
+
+
+def compare() -> object:
+    """Whom each segment holds: by SQL, and by evaluating everybody."""
+    everybody = [(str(pk), resolve(str(pk)).segments) for pk in PEOPLE.values_list("pk", flat=True)]
+    keys = list(Segment.objects.values_list("key", flat=True))
+    in_sql = resolver().members
+    return {
+        key: [
+            sorted(str(each.pk) for each in in_sql(PEOPLE.all(), key, None)),
+            sorted(person for person, segments in everybody if key in segments),
+        ]
+        for key in keys
+    }
+
+
+def change() -> object:
+    """What each write of a related row does to the next answer."""
+    from orders.models import Order  # type: ignore[import-not-found]  # noqa: PLC0415 - the shop's
+
+    from users.models import Company, Membership, Profile, Team  # type: ignore[attr-defined]  # noqa: PLC0415 - the shop's
+
+    def has(segment: str, key: str = "42") -> bool:
+        return segment in resolve(key).segments
+
+    seen = {"before": has("pro_of_large_company")}
+    profile = Profile.objects.get(user_id=42)
+    profile.plan = "free"
+    profile.save()
+    seen["profile"] = has("pro_of_large_company")
+    Profile.objects.filter(user_id=42).update(plan="pro")
+    seen["update"] = has("pro_of_large_company")
+    Company.objects.filter(name="Acme").update(seats=10)
+    seen["company"] = has("large_company")
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE users_company SET seats = 80 WHERE name = 'Acme'")
+    seen["raw SQL"] = has("large_company")
+    seen["no order"] = has("ordered")
+    order = Order.objects.create(customer_id=42, total=1)
+    seen["order"] = has("ordered")
+    Order.objects.filter(pk=order.pk).update(customer_id=43)
+    seen["moved away"], seen["moved here"] = has("ordered"), has("ordered", "43")
+    order.delete()
+    seen["deleted"] = has("ordered", "43")
+    membership = Membership.objects.create(team=Team.objects.get(name="support"), user_id=42)
+    seen["team"] = has("support")
+    membership.delete()
+    seen["left"] = has("support")
+    return seen
+
+
+def open_pages() -> object:
+    """The status of every page of ours in the admin, and of those that come with the URLs."""
+    boss = PEOPLE.create_superuser("boss", "boss@example.com", "secret")
+    client = Client(raise_request_exception=False)
+    client.force_login(boss)
+    segment = Segment.objects.get(key="pro_of_large_company")
+    ours = "/admin/featureflags/segment"
+    pages = [
+        *("/admin/", "/healthz", "/readyz", "/metrics", "/"),
+        *(f"{ours}/", f"{ours}/add/", f"{ours}/{segment.pk}/change/", f"{ours}/flags/"),
+        *(f"{ours}/{page}/{segment.key}/" for page in ("members", "by-name", "history")),
+        *(f"{ours}/flags/{FLAG}/", f"{ours}/user-context/42/", f"{ours}/why/?person=person42"),
+        *(f"{ours}/why/segment/{segment.key}/42/", f"{ours}/why/flag/{FLAG}/42/"),
+        *("/admin/featureflags/segmentmember/add/", "/admin/featureflags/warmrun/"),
+        "/admin/users/user/42/change/",
+    ]
+    return {page: client.get(page).status_code for page in pages}
+
+
+def watch() -> None:
+    """Print each change of an answer, until somebody closes the input."""
+    seen: bool | None = None
+    until = time.monotonic() + 60
+    while time.monotonic() < until:
+        now = is_enabled(FLAG, "42")
+        if now is not seen:
+            seen = now
+            print(json.dumps(now), flush=True)
+        time.sleep(0.1)
+
+
+def list_tasks() -> object:
+    """What the shop's own Celery knows of us."""
+    from config import celery_app  # noqa: PLC0415 - the shop's
+
+    celery_app.autodiscover_tasks(force=True)
+    tasks = celery_app.tasks
+    tasks["featureflags.tasks.count_segments"].delay()
+    planned = {entry["task"] for entry in celery_app.conf.beat_schedule.values()}
+    return {
+        "known": "featureflags.tasks.warm_contexts" in tasks,
+        "lacking": sorted(planned - set(tasks)),
+        "counted": Segment.objects.filter(size__isnull=False).count() > 0,
+    }
+
+
+if __name__ == "__main__":
+    name = sys.argv[1]
+    if name == "watch":
+        watch()
+    else:
+        print(json.dumps(globals()[name]()))

@@ -1,0 +1,209 @@
+"""The page "In an existing project": another project adopts the wheel by it, and removes it again.
+
+The shop is in `tests/shop`: a user model with integer keys, its own Celery, and 51 people who were
+there before. Its apps are called `users` and `config`, as ours are.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+from tests.services.environments import Environment, environment, wheel
+from tests.services.flag_json import boolean_flag, segment_rule
+from tests.services.postgres import PostgresServer, find_install, postgres_server
+from tests.services.redis import redis_server
+from tests.wheel import page
+
+pytestmark = pytest.mark.production_stack
+
+MOST_LINES = 12
+SEEN_WITHIN = 5.0
+"""Seconds until a write of another program is seen."""
+
+DATABASE = """
+SELECT 'relation ' || relname FROM pg_class WHERE relnamespace = 'public'::regnamespace
+UNION ALL SELECT 'trigger ' || tgname FROM pg_trigger WHERE NOT tgisinternal
+UNION ALL SELECT 'function ' || proname FROM pg_proc WHERE pronamespace = 'public'::regnamespace
+UNION ALL SELECT 'column ' || table_name || '.' || column_name || ' ' || data_type
+FROM information_schema.columns WHERE table_schema = 'public'
+UNION ALL SELECT 'migration ' || app || ' ' || name FROM django_migrations
+UNION ALL SELECT 'permission ' || codename FROM auth_permission
+UNION ALL SELECT 'group ' || name FROM auth_group
+UNION ALL SELECT 'content type ' || app_label || '.' || model FROM django_content_type
+"""
+
+SETTINGS = """
+from config.settings import *
+
+FEATUREFLAGS = {**FEATUREFLAGS, "FLAG_FILE": str(BASE_DIR / "flags.json")}
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shop:
+    """The shop after it has followed the page."""
+
+    folder: Path
+    installed: Environment
+    env: dict[str, str]
+    postgres: PostgresServer
+    before: frozenset[str]
+    """What its database held before."""
+
+    def manage(self, *arguments: str) -> str:
+        return self.run("manage.py", *arguments)
+
+    def ask(self, what: str) -> Any:
+        return json.loads(self.run("shop_program.py", what).splitlines()[-1])
+
+    def run(self, *arguments: str) -> str:
+        ended = self.installed.run(*arguments, folder=self.folder, env=self.env)
+        assert ended.returncode == 0, ended.stderr
+        return ended.stdout
+
+    def holds(self) -> frozenset[str]:
+        with psycopg.connect(self.postgres.url) as connection:
+            return frozenset(name for (name,) in connection.execute(DATABASE).fetchall())
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
+    home = tmp_path_factory.mktemp("shop")
+    folder = home / "shop"
+    shutil.copytree(page.SHOP, folder, ignore=shutil.ignore_patterns("__pycache__"))
+    installed = environment(home / "venv", wheel(home / "dist"), extras=page.extras())
+    with postgres_server() as postgres, redis_server() as redis:
+        parts = psycopg.conninfo.conninfo_to_dict(postgres.url)
+        env = {
+            **{f"DB_{name.upper()}": str(parts.get(name, "")) for name in ("user", "password")},
+            **{f"DB_{name.upper()}": str(parts[name]) for name in ("host", "port")},
+            "DB_NAME": str(parts["dbname"]),
+            "REDIS_URL": redis.url,
+        }
+        before = Shop(
+            folder=folder, installed=installed, env=env, postgres=postgres, before=frozenset()
+        )
+        before.manage("migrate", "--verbosity=0")
+        adopted = Shop(
+            folder=folder,
+            installed=installed,
+            env={**env, "DJANGO_SETTINGS_MODULE": "config.tested"},
+            postgres=postgres,
+            before=before.holds(),
+        )
+        adopt(adopted)
+        yield adopted
+
+
+def adopt(shop: Shop) -> None:
+    page.apply(shop.folder)
+    (shop.folder / "config" / "tested.py").write_text(SETTINGS)
+    flag = boolean_flag("team-checkout", rules=[segment_rule("pro_of_large_company")])
+    (shop.folder / "flags.json").write_text(json.dumps({"flags": {flag["key"]: flag}}))
+    shutil.copy(Path(__file__).with_name("shop_program.py"), shop.folder)
+    assert "no issues" in shop.manage("check", "--fail-level=WARNING")
+    shop.manage("migrate", "--verbosity=0")
+    shop.manage("check", "--database=default")
+    shop.ask("write_segments")
+
+
+def test_the_page_adds_few_lines_and_one_file() -> None:
+    assert len(page.added_lines()) <= MOST_LINES
+    assert page.removed_lines() == []
+    assert list(page.new_files()) == ["users/kinds.py"]
+
+
+def test_no_model_and_no_row_of_the_shop_has_changed(shop: Shop) -> None:
+    shop.manage("makemigrations", "--check", "--dry-run")
+    ours = {name for name in shop.holds() - shop.before if "featureflags" not in name}
+    assert not [name for name in ours if name.startswith(("relation users_", "column users_"))]
+
+
+def test_answers_for_a_loaded_person_and_by_key(shop: Shop) -> None:
+    found = shop.ask("answer")
+    assert found["key"] == "42"
+    assert (found["loaded"], found["by_key"]) == (True, True)
+    assert (found["another"], found["nobody"]) == (False, False)
+    assert found["degraded"] == []
+    attributes = found["attributes"]
+    assert (attributes["key"], attributes["username"]) == ("42", "person42")
+    assert (attributes["plan"], attributes["company"], attributes["seats"]) == ("pro", "Acme", 80)
+    assert {"large_company", "pro_of_large_company"} <= set(attributes["segments"])
+
+
+def test_sql_and_memory_name_the_same_people(shop: Shop) -> None:
+    found = shop.ask("compare")
+    assert {key: sorted(pair[0]) for key, pair in found.items()} == {
+        key: pair[1] for key, pair in found.items()
+    }
+    assert len(found["large_company"][0]) == 17
+    assert len(found["support"][0]) == 5
+
+
+def test_each_write_of_a_related_row_is_seen(shop: Shop) -> None:
+    assert shop.ask("change") == {
+        "before": True,
+        "profile": False,
+        "update": True,
+        "company": False,
+        "raw SQL": True,
+        "no order": False,
+        "order": True,
+        "moved away": False,
+        "moved here": True,
+        "deleted": False,
+        "team": True,
+        "left": False,
+    }
+
+
+def test_a_write_of_psql_is_seen_within_seconds(shop: Shop) -> None:
+    watching = subprocess.Popen(
+        [str(shop.installed.python), "shop_program.py", "watch"],
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=shop.folder,
+        env=shop.installed.variables(shop.env),
+    )
+    try:
+        assert watching.stdout is not None
+        assert watching.stdout.readline() == "true\n"
+        for plan, expected in (("free", "false\n"), ("pro", "true\n")):
+            psql(shop.postgres, f"UPDATE users_profile SET plan = '{plan}' WHERE user_id = 42")
+            began = time.monotonic()
+            assert watching.stdout.readline() == expected
+            assert time.monotonic() - began < SEEN_WITHIN
+    finally:
+        watching.kill()
+        watching.communicate()
+
+
+def psql(server: PostgresServer, statement: str) -> None:
+    program = find_install() / "bin" / "psql"
+    command = [str(program), "--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1", server.url]
+    subprocess.run([*command, "--command", statement], check=True, capture_output=True)
+
+
+def test_every_page_opens(shop: Shop) -> None:
+    statuses = shop.ask("open_pages")
+    assert {page for page, status in statuses.items() if status != 200} == set()
+
+
+def test_the_tasks_are_those_of_the_shop_s_own_celery(shop: Shop) -> None:
+    assert shop.ask("list_tasks") == {"known": True, "lacking": [], "counted": True}
+
+
+def test_z_it_can_be_removed_again(shop: Shop) -> None:
+    """The last one: what is left is what was there before."""
+    shop.manage("migrate", "featureflags", "zero", "--verbosity=0")
+    assert shop.holds() == shop.before
