@@ -5,9 +5,13 @@ from __future__ import annotations
 import json
 import os
 import sys
+import warnings
 from typing import Any
 
 import django
+
+# What the next Django takes away.
+warnings.filterwarnings("error", category=DeprecationWarning, module=r"featureflags(\.|$)")
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "site1.settings")
 django.setup()

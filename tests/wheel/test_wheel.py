@@ -6,7 +6,6 @@ The project is one of `django-admin startproject`, with Django's own user model.
 from __future__ import annotations
 
 import json
-import shutil
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,48 +15,9 @@ import pytest
 
 from featureflags.core.extras import EXTRAS
 from tests.services.environments import Environment, environment, wheel
-from tests.services.flag_json import boolean_flag, segment_rule
 from tests.services.processes import ROOT
 from tests.services.redis import redis_server
-
-FILE_CACHE = (
-    '{"BACKEND": "featureflags.cache.backends.file.SharedFileCache", "LOCATION": BASE_DIR / "c"}'
-)
-REDIS_CACHE = (
-    '{{"BACKEND": "featureflags.cache.backends.redis.SharedRedisCache", "LOCATION": "{url}"}}'
-)
-
-SETTINGS = """
-INSTALLED_APPS += ["site1", "featureflags", {apps}]
-MIDDLEWARE += ["featureflags.middleware.FeatureFlagsMiddleware"]
-CACHES = {{"default": {{"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}, "flags": {cache}}}
-FEATUREFLAGS = {{"CACHE": "flags", "FLAG_FILE": str(BASE_DIR / "flags.json"), {more}}}
-ALLOWED_HOSTS = ["testserver"]
-"""
-
-URLS = """
-from django.urls import include
-
-urlpatterns += [path("", include("featureflags.urls"))]
-"""
-
-KINDS = """
-from django.contrib.auth.models import User
-
-from featureflags.kinds import DaysSince, Kind, Many, Text
-
-
-class UserKind(Kind):
-    name = "user"
-    model = User
-    title = "username"
-    search = ("username", "email")
-
-    username = Text("username")
-    email = Text("email", private=True, user_writable=True)
-    account_age_days = DaysSince("date_joined")
-    groups = Many("groups__name")
-"""
+from tests.wheel.new_project import PROGRAM, REDIS_CACHE, start_project
 
 ALONE = {"asgiref", "django", "featureflags", "ldclient", "msgspec", "re2", "sqlparse", "tqdm"}
 """Packages that the wheel brings, among others that these need."""
@@ -68,22 +28,8 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return wheel(tmp_path_factory.mktemp("dist"))
 
 
-def start_project(
-    folder: Path, installed: Environment, *, apps: str = "", cache: str = FILE_CACHE, more: str = ""
-) -> None:
-    """A new project that has followed the page, as little as it can."""
-    installed.run("-m", "django", "startproject", "site1", str(folder), folder=folder)
-    settings = SETTINGS.format(apps=apps, cache=cache, more=more)
-    for name, text in (("settings", settings), ("urls", URLS), ("kinds", KINDS)):
-        with (folder / "site1" / f"{name}.py").open("a") as file:
-            file.write(text)
-    flag = boolean_flag("for-ada", rules=[segment_rule("ada_s")])
-    (folder / "flags.json").write_text(json.dumps({"flags": {flag["key"]: flag}}))
-    shutil.copy(Path(__file__).with_name("base_program.py"), folder)
-
-
 def run(folder: Path, installed: Environment) -> dict[str, Any]:
-    ended = installed.run("base_program.py", folder=folder)
+    ended = installed.run(PROGRAM, folder=folder)
     assert ended.returncode == 0, ended.stderr
     found: dict[str, Any] = json.loads(ended.stdout.splitlines()[-1])
     return found

@@ -1,0 +1,115 @@
+"""The wheel with every Python and Django that this machine has: `.ci/matrix`.
+
+For each Python, in a fresh environment from the package index: the oldest packages that the wheel allows,
+the newest of Django 5.2, and the newest Django. What is not here is named, and nothing is fetched but
+packages. Exits with 1 if one of them fails.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from tests.services.environments import Environment, wheel
+from tests.services.processes import ROOT
+from tests.wheel.new_project import PROGRAM, start_project
+
+PYTHONS: Final = ("3.11", "3.12", "3.13", "3.14")
+"""Those that the wheel is for."""
+UV: Final = (sys.executable, "-m", "uv")
+CHOICES: Final[Mapping[str, tuple[str, ...]]] = {
+    "oldest": ("--resolution=lowest-direct",),
+    "Django 5.2": ("Django>=5.2,<5.3",),
+    "newest": (),
+}
+"""What pip is asked for beside the wheel."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """One Python with one choice of packages."""
+
+    python: str
+    choice: str
+    django: str
+    problem: str
+    """Empty: all is well."""
+
+    def __str__(self) -> str:
+        verdict = "ok" if not self.problem else f"FAILED\n{self.problem}"
+        return f"Python {self.python:<7} {self.choice:<10} Django {self.django:<7} {verdict}"
+
+
+def interpreter(version: str) -> str | None:
+    """The path of a Python of this version that works; None: there is none here."""
+    name = f"python{version}"
+    pyenv = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv") / "versions"
+    found = [*filter(None, [shutil.which(name)]), *sorted(pyenv.glob(f"{version}.*/bin/{name}"))]
+    for path in map(str, found):
+        # A shim of pyenv is on the PATH for each version, and may lead to none.
+        shown = subprocess.run([path, "--version"], check=False, capture_output=True, text=True)
+        if shown.returncode == 0:
+            return path
+    return None
+
+
+def outcomes(built: Path, pythons: Mapping[str, str]) -> Iterator[Outcome]:
+    """All that can run here, one after another. A Django that was run already is left out."""
+    for version, python in pythons.items():
+        seen: set[str] = set()
+        for choice, options in CHOICES.items():
+            with tempfile.TemporaryDirectory(prefix="guidon-matrix-") as scratch:
+                outcome = _run(Path(scratch), built, python, version, choice, options)
+            if outcome.problem or choice == "oldest" or outcome.django not in seen:
+                yield outcome
+            if choice != "oldest":
+                seen.add(outcome.django)
+
+
+def _run(
+    scratch: Path, built: Path, python: str, version: str, choice: str, options: tuple[str, ...]
+) -> Outcome:
+    installed = Environment(folder=scratch / "venv")
+    try:
+        _must([*UV, "venv", "--quiet", "--python", python, str(installed.folder)])
+        install = [*UV, "pip", "install", "--quiet", "--python", str(installed.python)]
+        _must([*install, str(built), *options])
+        start_project(scratch, installed)
+        ended = installed.run(PROGRAM, folder=scratch)
+        if ended.returncode != 0:
+            return Outcome(python=version, choice=choice, django="", problem=ended.stderr)
+        problem = "" if json.loads(ended.stdout.splitlines()[-1])["after"] else ended.stdout
+    except subprocess.CalledProcessError as error:
+        return Outcome(python=version, choice=choice, django="", problem=error.stderr)
+    shown = installed.run("-m", "django", "--version", folder=scratch).stdout.strip()
+    return Outcome(python=version, choice=choice, django=shown, problem=problem)
+
+
+def _must(command: list[str]) -> None:
+    subprocess.run(command, check=True, capture_output=True, text=True, cwd=ROOT, env=os.environ)
+
+
+def main() -> int:
+    pythons = {version: interpreter(version) for version in PYTHONS}
+    here = {version: path for version, path in pythons.items() if path is not None}
+    failed = False
+    with tempfile.TemporaryDirectory(prefix="guidon-wheel-") as folder:
+        for outcome in outcomes(wheel(Path(folder)), here):
+            print(outcome, flush=True)
+            failed |= bool(outcome.problem)
+    for version in PYTHONS:
+        if version not in here:
+            print(f"Python {version}: not on this machine, not run")
+    return int(failed)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
