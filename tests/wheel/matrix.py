@@ -13,6 +13,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,8 +26,12 @@ from tests.wheel.new_project import PROGRAM, start_project
 PYTHONS: Final = ("3.11", "3.12", "3.13", "3.14")
 """Those that the wheel is for."""
 UV: Final = (sys.executable, "-m", "uv")
+DECLARED: Final[list[str]] = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"][
+    "dependencies"
+]
 CHOICES: Final[Mapping[str, tuple[str, ...]]] = {
-    "oldest": ("--resolution=lowest-direct",),
+    # uv takes the oldest of what it is asked for itself, not of what that needs.
+    "oldest": ("--resolution=lowest-direct", *DECLARED),
     "Django 5.2": ("Django>=5.2,<5.3",),
     "newest": (),
 }
