@@ -6,6 +6,7 @@ import json
 import os
 import sys
 import warnings
+from importlib.util import find_spec
 from typing import Any
 
 import django
@@ -27,7 +28,7 @@ from featureflags.models import Segment  # noqa: E402
 
 OF_EXTRAS = {
     *("celery", "kombu", "redis", "django_redis", "rest_framework", "django_filters"),
-    *("drf_spectacular", "httpx", "stamina", "cachalot", "psycopg"),
+    *("drf_spectacular", "httpx", "stamina", "cachalot", "psycopg", "prometheus_client"),
     # What the demo has and no project needs.
     *("csp", "whitenoise", "environ", "hiredis", "tzdata", "packaging", "pytest"),
 }
@@ -79,6 +80,8 @@ def open_pages(boss: Any) -> dict[str, int]:
         *(f"{ours}/by-name/ada_s/", f"{ours}/why/", f"{ours}/why/segment/ada_s/2/"),
         *(f"{ours}/flags/for-ada/", f"{ours}/user-context/2/", "/admin/featureflags/warmrun/"),
     ]
+    if find_spec("prometheus_client"):
+        pages.append("/metrics")
     if "rest_framework" in settings.INSTALLED_APPS:
         pages += ["/api/v1/flags/", "/api/v1/segments/", "/api/v1/segments/ada_s/"]
     return {page: client.get(page).status_code for page in pages}

@@ -76,7 +76,7 @@ APPS = {"api": '"rest_framework",', "cachalot": '"cachalot",'}
 MORE = {"sync": '"API_TOKEN": "api-1", "PROJECT": "p", "ENVIRONMENT": "e"'}
 
 
-@pytest.mark.parametrize("extra", ["celery", "api", "cachalot", "sync"])
+@pytest.mark.parametrize("extra", ["celery", "api", "cachalot", "sync", "metrics"])
 def test_with_one_extra(built: Path, tmp_path: Path, extra: str) -> None:
     installed = environment(tmp_path / "venv", built, extras=[extra])
     start_project(tmp_path, installed, apps=APPS.get(extra, ""), more=MORE.get(extra, ""))
