@@ -41,6 +41,8 @@ OF_A_READER: Final = {
 
 NOT_SETTINGS: Final = {
     "KEY",
+    "LOCATION",
+    "OPTIONS",
     "COMMAND",
     "EMAIL_OR_ID",
     "ARGS",
