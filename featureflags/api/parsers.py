@@ -9,8 +9,6 @@ from typing import IO, Any, Final
 from django.conf import settings
 from rest_framework import exceptions, parsers, status
 
-from featureflags.core.input_gate import is_storable
-
 ROOT: Final = "non_field_errors"
 
 
@@ -44,13 +42,8 @@ class JSONParser(parsers.JSONParser):
 
 
 def require_storable(data: Any) -> None:
-    """Raises ValidationError, by the member of the object, for a text with NUL or a lone surrogate.
-
-    The model looks at `rules`: it names the rule and the condition.
-    """
-    pending = [(ROOT, data)]
-    if isinstance(data, dict):
-        pending = [(name, value) for name, value in data.items() if name != "rules"]
+    """Raises ValidationError, by the member of the object, for a text with NUL or a lone surrogate."""
+    pending = list(data.items()) if isinstance(data, dict) else [(ROOT, data)]
     if isinstance(data, dict):
         pending += [(ROOT, name) for name in data]
     while pending:
@@ -62,3 +55,10 @@ def require_storable(data: Any) -> None:
         elif isinstance(value, str) and not is_storable(value):
             why = "NUL and halves of surrogate pairs are no characters."
             raise exceptions.ValidationError({name if is_storable(name) else ROOT: [why]})
+
+
+def is_storable(text: str) -> bool:
+    """False for a text with NUL or with half a surrogate pair."""
+    if "\x00" in text:
+        return False
+    return text.isascii() or not any("\ud800" <= letter <= "\udfff" for letter in text)

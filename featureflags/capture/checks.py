@@ -24,8 +24,9 @@ HINT = "Run manage.py capture_triggers --install, or have the tables' owner run 
 
 @register("featureflags", Tags.database)
 def check_triggers(databases: Collection[str] | None = None, **_: Any) -> list[CheckMessage]:
-    """E040: a trigger is missing, old or disabled: some writes are not seen. W042: the project has
-    switched them off. Two queries and one for each table."""
+    """W040: a trigger is missing, old or disabled: some writes are not seen. A warning, since `migrate`
+    looks first and then repairs it. W042: the project has switched them off. Two queries and one for
+    each table."""
     alias = router.db_for_write(OutboxEvent)
     if alias not in (databases or ()):
         return []
@@ -46,7 +47,7 @@ def check_triggers(databases: Collection[str] | None = None, **_: Any) -> list[C
         return []  # Django's own checks say that the database cannot be asked.
     if found and not _is_migrated(connections[alias]):
         return []  # `migrate` looks first, and is what creates the tables and the triggers.
-    return [checks.Error(str(problem), hint=HINT, id="featureflags.E040") for problem in found]
+    return [checks.Warning(str(problem), hint=HINT, id="featureflags.W040") for problem in found]
 
 
 def _is_migrated(connection: BaseDatabaseWrapper) -> bool:

@@ -5,7 +5,12 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from typing import Any
 
-from django.core.checks import CheckMessage, Error, Tags, register
+from django.core.checks import (
+    CheckMessage,
+    Tags,
+    Warning,  # noqa: A004 - Django's name
+    register,
+)
 from django.core.exceptions import FieldDoesNotExist, FieldError
 from django.db import connections
 
@@ -21,7 +26,7 @@ from featureflags.segments.ruleset import Ruleset
 
 @register("featureflags", Tags.database)
 def check_segments(databases: Collection[str] | None = None, **_: Any) -> list[CheckMessage]:
-    """E011: a stored segment no longer validates, after the catalogue or the user model changed
+    """W011: a stored segment no longer validates, after the catalogue or the user model changed
     or a write past us.
 
     Only with `manage.py check --database default`: two queries.
@@ -42,10 +47,10 @@ def _broken_segments(alias: str) -> Iterable[CheckMessage]:
     for key, rules in Segment.objects.using(alias).values_list("key", "rules"):
         others = {name: names for name, names in graph.items() if name != key}
         for problem in find_problems(key, rules, others) or _without_columns(key, rules):
-            yield Error(
+            yield Warning(
                 f"The segment {key!r} no longer validates. {problem}",
                 hint=_NO_SQL if problem.code == "sql" else _NO_MATCH,
-                id="featureflags.E011",
+                id="featureflags.W011",
             )
 
 

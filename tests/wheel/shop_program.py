@@ -130,6 +130,12 @@ def open_pages() -> object:
     return {page: client.get(page).status_code for page in pages}
 
 
+def describe() -> object:
+    """The attributes of one person, and where they came from."""
+    found = resolve("42")
+    return {**found.to_dict()["attributes"], "source": str(found.source)}
+
+
 def watch() -> None:
     """Print each change of an answer, until somebody closes the input."""
     seen: bool | None = None

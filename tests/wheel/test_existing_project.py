@@ -11,7 +11,7 @@ import shutil
 import subprocess
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -201,6 +201,42 @@ def test_every_page_opens(shop: Shop) -> None:
 
 def test_the_tasks_are_those_of_the_shop_s_own_celery(shop: Shop) -> None:
     assert shop.ask("list_tasks") == {"known": True, "lacking": [], "counted": True}
+
+
+def next_release(shop: Shop) -> Shop:
+    """The shop with another declaration: an attribute more, one renamed, one gone."""
+    folder = shop.folder.parent / "next"
+    shutil.copytree(shop.folder, folder, ignore=shutil.ignore_patterns("__pycache__"))
+    path = folder / "users" / "kinds.py"
+    text = path.read_text()
+    for old, new in {
+        '    plan = Text("profile__plan")\n': '    tier = Text("profile__plan")\n',
+        '    country = Text("profile__country", blank_is_missing=True)\n': "",
+        '    username = Text("username")\n': '    username = Text("username")\n'
+        '    language = Text("last_name")\n',
+    }.items():
+        assert old in text
+        text = text.replace(old, new)
+    path.write_text(text)
+    return replace(shop, folder=folder)
+
+
+def test_an_old_and_a_new_release_serve_side_by_side(shop: Shop) -> None:
+    """Each reads what it declares, whoever has filled the cache and whoever writes."""
+    new = next_release(shop)
+    psql(shop.postgres, "UPDATE users_user SET last_name = 'de' WHERE id = 42")
+    new.manage("migrate", "--verbosity=0")
+    for plan in ("pro", "free", "pro"):
+        psql(shop.postgres, f"UPDATE users_profile SET plan = '{plan}' WHERE user_id = 42")
+        time.sleep(SEEN_WITHIN)
+        for _ in range(2):
+            seen = shop.ask("describe")
+            assert (seen["plan"], seen["country"], seen.get("tier")) == (plan, "FR", None)
+            assert "language" not in seen
+            seen = new.ask("describe")
+            assert (seen["tier"], seen["language"], seen.get("plan")) == (plan, "de", None)
+            assert "country" not in seen
+    assert new.ask("describe")["source"] == "cache"
 
 
 def test_z_it_can_be_removed_again(shop: Shop) -> None:

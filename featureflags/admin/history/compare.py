@@ -21,7 +21,6 @@ from featureflags.admin.history.views import (
     version_in_words,
 )
 from featureflags.admin.shared.pages import SEGMENT, USER, may_see, require, respond
-from featureflags.core.input_gate import whole_number
 from featureflags.editing import Change, change_in_words, member_changes, rules_in_words
 from featureflags.editing.history import entries_of, members_after, state_after
 from featureflags.models import HistoryEntry, Segment
@@ -102,10 +101,9 @@ def _last_but_one(entries: QuerySet[HistoryEntry]) -> str:
 
 def _chosen(entries: QuerySet[HistoryEntry], text: str | None) -> HistoryEntry:
     """Raises Http404."""
-    pk = whole_number(text)
-    if pk is None:
+    if text is None or not text.isdecimal():
         raise Http404
-    return get_object_or_404(entries, pk=pk)
+    return get_object_or_404(entries, pk=int(text))
 
 
 def _state_of(entry: HistoryEntry | None, stored: Segment | None) -> SegmentState | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from django.core.management import call_command
 from django.db import connection
 from django.db.models import Model
 from django.test import Client
@@ -11,6 +12,7 @@ from pytest_django.fixtures import Settings
 from featureflags.capture import installation
 from featureflags.capture.checks import check_router, check_triggers
 from featureflags.checks import check_database
+from tests.factories import SegmentFactory
 from users.models import User
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -21,7 +23,7 @@ class ReplicaRouter:
         return "replica"
 
 
-def test_triggers_that_are_missing_are_errors_and_shown_by_readyz(client: Client) -> None:
+def test_triggers_that_are_missing_are_named_and_shown_by_readyz(client: Client) -> None:
     assert check_triggers(["default"]) == []
     assert client.get("/readyz").json()["triggers"] == {"ok": True, "problem": None}
     installation.remove(connection)
@@ -30,8 +32,23 @@ def test_triggers_that_are_missing_are_errors_and_shown_by_readyz(client: Client
         shown = client.get("/readyz").json()["triggers"]
     finally:
         installation.install(connection)
-    assert {message.id for message in found} == {"featureflags.E040"}
+    assert {message.id for message in found} == {"featureflags.W040"}
     assert shown == {"ok": False, "problem": "LookupError"}
+
+
+def test_migrate_looks_first_and_repairs_them() -> None:
+    """Also with a stored rule on an attribute that a release has taken away: a deployment goes on."""
+    segment = SegmentFactory.create(key="odd")
+    with connection.cursor() as cursor:
+        rules = '[{"id": "1", "clauses": [{"attribute": "gone", "op": "in", "values": [1]}]}]'
+        cursor.execute("UPDATE featureflags_segment SET rules = %s WHERE key = 'odd'", [rules])
+    installation.remove(connection)
+    assert installation.problems(connection)
+
+    call_command("migrate", verbosity=0, skip_checks=False)
+
+    assert installation.problems(connection) == []
+    segment.delete()
 
 
 def test_without_database_nothing_is_asked() -> None:

@@ -130,5 +130,5 @@ def test_a_stored_row_that_matches_nobody_is_named() -> None:
             ],
         )
     [message] = checks.check_segments(databases=["default"])
-    assert message.id == "featureflags.E011"
+    assert message.id == "featureflags.W011"
     assert 'Write "mira@agpt.co"' in str(message.msg)
