@@ -112,7 +112,7 @@ def _device(request: HttpRequest) -> Any:
 def devices() -> Any:
     """The manager of django-otp's devices, which are installed only where STAFF_TOTP is on."""
     model = apps.get_app_config("otp_totp").get_model("TOTPDevice")
-    return model._default_manager  # noqa: SLF001 - public, in spite of its name
+    return model._default_manager
 
 
 def _pass(request: HttpRequest, device: Any) -> HttpResponse:

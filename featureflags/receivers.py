@@ -109,7 +109,7 @@ def make_history_of_segments_anonymous(instance: Account, **_kwargs: Any) -> Non
     done = HistoryEntry.objects.filter(actor=instance)
     if done.exists():
         # Without a stand-in of the project's, nobody is the author.
-        stand_in = getattr(get_user_model()._default_manager, "stand_in_for_deleted", None)  # noqa: SLF001 - Django's documented API
+        stand_in = getattr(get_user_model()._default_manager, "stand_in_for_deleted", None)
         done.forget(actor=None if stand_in is None else stand_in())
 
 

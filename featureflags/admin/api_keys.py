@@ -71,7 +71,7 @@ class ApiKeyForm(KeyModelForm):
 
     def _post_clean(self) -> None:
         """The owner is decided before the model is validated."""
-        if self.instance._state.adding:  # noqa: SLF001 - Django's documented state
+        if self.instance._state.adding:
             scope = self.cleaned_data.get("scope")
             chosen = self.cleaned_data.get("owner") if self.caller.is_superuser else None
             owner = None if scope == Scope.EVALUATE else chosen or self.caller

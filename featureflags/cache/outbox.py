@@ -161,7 +161,7 @@ DELETE FROM {OutboxEvent._meta.db_table} USING later
 WHERE id = ANY(%s) AND EXISTS (
     SELECT FROM {RulesetVersion._meta.db_table} WHERE id = 1 AND identity = %s
 )
-"""  # noqa: S608, SLF001 - constants of the models
+"""  # noqa: S608 - constants of the models
 """In a transaction of its own. Nobody waits for the disk: a row that comes back is delivered once more."""
 
 

@@ -93,5 +93,5 @@ def check_router(databases: Collection[str] | None = None, **_: Any) -> list[Che
 def _watched_models() -> Iterator[type[Model]]:
     tables = {table for watch in declared_watches() for table in watch.needed}
     for model in apps.get_models(include_auto_created=True):
-        if model._meta.db_table in tables:  # noqa: SLF001 - Django's documented API
+        if model._meta.db_table in tables:
             yield model

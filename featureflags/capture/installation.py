@@ -203,7 +203,7 @@ def _plan(connection: BaseDatabaseWrapper) -> _Plan:
 
 
 def _tables(watches: Iterable[Watch]) -> list[str]:
-    own = [model._meta.db_table for model in (OutboxEvent, RulesetVersion)]  # noqa: SLF001 - Django's documented API
+    own = [model._meta.db_table for model in (OutboxEvent, RulesetVersion)]
     watched = [table for watch in watches for table in watch.needed]
     return list(dict.fromkeys([*own, *RULE_TABLES, *watched]))
 

@@ -14,12 +14,9 @@ from featureflags.models.versions import RulesetVersion
 PREFIX: Final = "guidon_"
 """Every trigger and function of ours begins with it, and nothing else of a project should."""
 
-OUTBOX: Final = OutboxEvent._meta.db_table  # noqa: SLF001 - Django's documented API
-VERSION: Final = RulesetVersion._meta.db_table  # noqa: SLF001 - Django's documented API
-RULE_TABLES: Final = tuple(
-    model._meta.db_table  # noqa: SLF001 - Django's documented API
-    for model in (Segment, SegmentMember)
-)
+OUTBOX: Final = OutboxEvent._meta.db_table
+VERSION: Final = RulesetVersion._meta.db_table
+RULE_TABLES: Final = tuple(model._meta.db_table for model in (Segment, SegmentMember))
 """Any write to them makes another ruleset."""
 
 RULES: Final = "ruleset"
@@ -74,7 +71,7 @@ def fingerprint(statements: Iterable[str]) -> str:
 def version_defaults() -> dict[str, str]:
     """The columns of a new row of the ruleset version but its token, and their values in SQL."""
     values: dict[str, str] = {}
-    for field in RulesetVersion._meta.concrete_fields:  # noqa: SLF001 - Django's documented API
+    for field in RulesetVersion._meta.concrete_fields:
         if field.name in {"id", "token"}:
             continue
         value = 2 if field.name == "number" else field.get_default()

@@ -72,12 +72,12 @@ def _linked(
         elif pk_set is not None:
             _tell(watch, pk_set)
         else:
-            links = sender._default_manager.filter(**{watch.columns[0]: instance.pk})  # noqa: SLF001 - Django's way
+            links = sender._default_manager.filter(**{watch.columns[0]: instance.pk})
             _tell(watch, links.values_list(watch.start, flat=True))
 
 
 def _watches_of(model: type[Model]) -> list[Watch]:
-    table = model._meta.db_table  # noqa: SLF001 - Django's documented API
+    table = model._meta.db_table
     return [watch for watch in declared_watches() if watch.table == table]
 
 
@@ -103,7 +103,7 @@ def _tell(watch: Watch, values: Iterable[Any]) -> None:
 
 
 def _field(model: type[Model], column: str) -> Field[Any, Any]:
-    fields = model._meta.concrete_fields  # noqa: SLF001 - Django's documented API
+    fields = model._meta.concrete_fields
     return next(field for field in fields if field.column == column)
 
 

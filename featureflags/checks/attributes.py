@@ -79,7 +79,7 @@ def _of_sql(attribute: Attribute) -> Iterable[str]:
             )
         related = attribute.sql_related
         if related is not None:
-            str(related.model._default_manager.values(related.back, related.column).query)  # noqa: SLF001 - Django's documented API
+            str(related.model._default_manager.values(related.back, related.column).query)
     except Exception as error:  # noqa: BLE001 - an expression may raise anything
         yield f"has SQL that does not compile: {error}"
     since = attribute.elapsed_days_since

@@ -33,7 +33,7 @@ def check_segments(databases: Collection[str] | None = None, **_: Any) -> list[C
     """
     messages: list[CheckMessage] = []
     for alias in databases or ():
-        if Segment._meta.db_table in connections[alias].introspection.table_names():  # noqa: SLF001
+        if Segment._meta.db_table in connections[alias].introspection.table_names():
             messages += _broken_segments(alias)
     return messages
 

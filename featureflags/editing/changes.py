@@ -114,7 +114,7 @@ class Change:
 
 def change_to(segment: Segment, *, columns: frozenset[str] | None = None) -> Change:
     """From the stored row to what this object holds: one query, none for a new segment."""
-    adding = segment._state.adding  # noqa: SLF001 - Django's documented state
+    adding = segment._state.adding
     before = None if adding else segment.stored_state()
     return Change(before=before, after=segment.as_state(), columns=columns)
 

@@ -63,7 +63,7 @@ class Keys:
 
     def rows(self, using: str | None = None) -> QuerySet[Any]:
         """All rows, by the model's default manager."""
-        manager = self.model._default_manager  # noqa: SLF001 - Django's documented API
+        manager = self.model._default_manager
         return manager.all() if using is None else manager.using(using)
 
     def canonical(self, key: str) -> str:
@@ -117,7 +117,7 @@ class Keys:
 
     def _key_field(self) -> Field[Any, Any]:
         field = field_of(self.model, self.key)
-        is_composite = len(getattr(self.model._meta, "pk_fields", ())) > 1  # noqa: SLF001 - Django's documented API
+        is_composite = len(getattr(self.model._meta, "pk_fields", ())) > 1
         if is_composite and self.key == "pk":
             raise TypeError(
                 f"{self.model.__name__} has a composite primary key: declare another key."

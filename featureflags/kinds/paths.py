@@ -85,7 +85,7 @@ class Step:
 
 def field_of(model: type[Model], name: str) -> Field[Any, Any]:
     """A field with a column. Raises FieldDoesNotExist, or TypeError for one without a column."""
-    meta = model._meta  # noqa: SLF001 - Django's documented API
+    meta = model._meta
     field = meta.pk if name == "pk" else meta.get_field(name)
     if not isinstance(field, Field) or field.column is None:
         raise TypeError(f"{model.__name__}.{name} has no column.")
@@ -128,7 +128,7 @@ def reverse_path(steps: Sequence[Step]) -> str:
 
 
 def _step(model: type[Model], name: str) -> Step:
-    field: Any = model._meta.get_field(name)  # noqa: SLF001 - Django's documented API
+    field: Any = model._meta.get_field(name)
     if isinstance(field, ForeignKey):
         return _of_foreign_key(field, name)
     if isinstance(field, ManyToManyField):

@@ -74,7 +74,7 @@ def declared_classes() -> tuple[type[Kind], ...]:
 def default_kind() -> type[Kind]:
     """A kind of the project's user model, with the fields of Django's own user that it has."""
     model: Any = get_user_model()
-    meta = model._meta  # noqa: SLF001 - Django's documented API
+    meta = model._meta
     names = {field.name for field in meta.get_fields()}
     known: dict[str, Declared] = {
         "username": Text("username", private=True),

@@ -143,7 +143,7 @@ class Slot:
         for step in self.steps:
             holder = _related(holder, step) if holder is not None else None
         if holder is None or self.path is None:
-            if self.path is None and not row._state.adding:  # noqa: SLF001 - Django's documented state
+            if self.path is None and not row._state.adding:
                 raise NotLoaded(self.name)
             return self.empty
         return self.converted(as_saved(holder, self.field))
@@ -179,7 +179,7 @@ class Slot:
             return _texts(known)
         if known is not None:
             return tuple(sorted(set(known)))
-        if row._state.adding or LOADED + self.name in row.__dict__:  # noqa: SLF001 - Django's documented state
+        if row._state.adding or LOADED + self.name in row.__dict__:
             return ()
         if len(self.steps) != 1:
             raise NotLoaded(self.name)
@@ -226,16 +226,16 @@ def _related(row: Model, step: Step) -> Model | None:
     """The one row behind a step, if it is loaded. Raises NotLoaded."""
     if step.relation is Relation.FORWARD and row.__dict__.get(_attname(row, step.accessor)) is None:
         return None
-    known: Model | None = row._state.fields_cache.get(step.accessor, row)  # noqa: SLF001 - as Django's own accessors
+    known: Model | None = row._state.fields_cache.get(step.accessor, row)
     if known is row:
-        if row._state.adding:  # noqa: SLF001 - Django's documented state
+        if row._state.adding:
             return None
         raise NotLoaded(step.accessor)
     return known
 
 
 def _attname(row: Model, name: str) -> str:
-    return str(row._meta.get_field(name).attname)  # type: ignore[union-attr]  # noqa: SLF001 - a foreign key
+    return str(row._meta.get_field(name).attname)  # type: ignore[union-attr]
 
 
 def _boolean(value: Any) -> bool | None:

@@ -81,7 +81,7 @@ def watch_of_own(owner: Owner, columns: Iterable[str]) -> Watch:
     """The kind's own table: these columns of a row change the entry with its key."""
     return Watch(
         kind=owner.kind,
-        table=owner.model._meta.db_table,  # noqa: SLF001 - Django's documented API
+        table=owner.model._meta.db_table,
         identity=(column_of(owner.model, "pk"),),
         columns=tuple(columns),
         start=owner.key_column,
@@ -124,7 +124,7 @@ def watches_of_rows(
     if not steps or steps[-1].model is not owner.model:
         raise TypeError(f"{model.__name__}.{via} does not lead to {owner.model.__name__}.")
     names = tuple(fields)
-    meta = model._meta  # noqa: SLF001 - Django's documented API
+    meta = model._meta
     columns = (
         tuple(column_of(model, name) for name in names)
         if names
@@ -143,7 +143,7 @@ def _back(
 
     `needed` and `hops` say the same of the row before the step.
     """
-    before = step.origin._meta.db_table  # noqa: SLF001 - Django's documented API
+    before = step.origin._meta.db_table
 
     def onward(column: str) -> tuple[Hop, ...]:
         """From a value of this column of the row before."""
@@ -157,7 +157,7 @@ def _back(
         return step.there, onward(step.here), None
     through = step.through
     assert through is not None  # noqa: S101 - a many-to-many step has one
-    table = through._meta.db_table  # noqa: SLF001 - Django's documented API
+    table = through._meta.db_table
     on = onward(step.here)
     end = Hop(table=table, match=step.there, take=step.link)
     return step.target, (end, *on), (through, step.link, on)
@@ -168,7 +168,7 @@ def _watch(
 ) -> Watch:
     return Watch(
         kind=owner.kind,
-        table=model._meta.db_table,  # noqa: SLF001 - Django's documented API
+        table=model._meta.db_table,
         identity=(column_of(model, "pk"),),
         columns=columns,
         start=start,

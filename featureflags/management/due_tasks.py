@@ -71,7 +71,7 @@ class Status:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
+class TaskResult:
     """One run. `error` is None if it succeeded."""
 
     name: str
@@ -126,7 +126,7 @@ def statuses() -> list[Status]:
     ]
 
 
-def run_due() -> Iterator[Outcome]:
+def run_due() -> Iterator[TaskResult]:
     """Run what is overdue, one after another, and say how each went. A failure stops no other."""
     if HAS_CELERY:
         current_app.autodiscover_tasks(force=True)
@@ -161,7 +161,7 @@ def _claim(task: ScheduledTask) -> _Claim | None:
         return _Claim(row=row.pk, now=now, before=before)
 
 
-def _run(task: ScheduledTask, claim: _Claim) -> Outcome:
+def _run(task: ScheduledTask, claim: _Claim) -> TaskResult:
     began = time.monotonic()
     error: str | None = None
     try:
@@ -170,7 +170,7 @@ def _run(task: ScheduledTask, claim: _Claim) -> Outcome:
         logger.exception("The scheduled task %s failed.", task.name)
         error = f"{type(failure).__name__}: {failure}"
         _give_back(claim)
-    return Outcome(name=task.name, task=task.task, seconds=time.monotonic() - began, error=error)
+    return TaskResult(name=task.name, task=task.task, seconds=time.monotonic() - began, error=error)
 
 
 def _give_back(claim: _Claim) -> None:

@@ -11,7 +11,7 @@ def end(apps: StateApps, _schema_editor: BaseDatabaseSchemaEditor) -> None:
     """Counts and warm-ups under way name keys in another form: they end here."""
     for name in ("FlagCount", "WarmRun"):
         model = apps.get_model("featureflags", name)
-        model._default_manager.filter(state="running").update(state="cancelled")  # noqa: SLF001 - Django's documented API
+        model._default_manager.filter(state="running").update(state="cancelled")
 
 
 class Migration(migrations.Migration):

@@ -152,7 +152,7 @@ class MemberQuerySet(models.QuerySet[ModelT]):
     delete.queryset_only = True  # type: ignore[attr-defined]  # and not on the manager
 
     def _before(self, rows: Iterable[ModelT]) -> dict[Place, MemberState | None]:
-        as_key = get_user_model()._meta.pk.to_python  # noqa: SLF001 - Django's documented API
+        as_key = get_user_model()._meta.pk.to_python
         places = [
             (row.serializable_value("segment"), as_key(row.serializable_value("user")))
             for row in rows
@@ -161,7 +161,7 @@ class MemberQuerySet(models.QuerySet[ModelT]):
 
     def _refuse_too_many(self, segments: set[int]) -> None:
         limit = app_settings().max_members
-        members = self.model._default_manager.filter(segment__in=segments)  # noqa: SLF001 - Django's way
+        members = self.model._default_manager.filter(segment__in=segments)
         counts = members.values("segment__key")
         crowded = (
             counts.order_by("segment__key").annotate(n=Count("pk")).filter(n__gt=limit).first()

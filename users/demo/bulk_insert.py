@@ -32,7 +32,7 @@ CONSTANTS: dict[str, str | bool] = {
     "is_staff": False,
 }
 
-TABLE = User._meta.db_table  # noqa: SLF001 - Django's documented API
+TABLE = User._meta.db_table
 ASIDE = "seeded_users"
 NAMES = ", ".join((*COLUMNS, *CONSTANTS))
 COPY = f"COPY {TABLE} ({NAMES}) FROM STDIN"

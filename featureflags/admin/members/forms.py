@@ -99,7 +99,7 @@ class MemberForm(MembershipForm):
         label=gettext_lazy("User"),
         queryset=user_kind().rows(),
         widget=UserSelect(
-            SegmentMember._meta.get_field("user"),  # noqa: SLF001 - Django's documented API
+            SegmentMember._meta.get_field("user"),
             admin.site,
         ),
     )

@@ -120,7 +120,7 @@ def _fill(data: QueryDict, field: str, value: Any) -> None:
 
 
 def _label(field: str) -> str:
-    return str(Segment._meta.get_field(field).verbose_name).capitalize()  # type: ignore[union-attr]  # noqa: SLF001
+    return str(Segment._meta.get_field(field).verbose_name).capitalize()  # type: ignore[union-attr]
 
 
 def _in_words(state: SegmentState, field: str) -> Iterator[str]:

@@ -31,9 +31,9 @@ class DeletingSegmentAdmin(GuardedModelAdmin[Segment]):
         counts = {str(self.opts.verbose_name_plural): len(keys)}
         perms_needed = set()
         if members:
-            counts[str(SegmentMember._meta.verbose_name_plural)] = members  # noqa: SLF001
+            counts[str(SegmentMember._meta.verbose_name_plural)] = members
             if not may(request, MEMBER, "delete"):
-                perms_needed.add(str(SegmentMember._meta.verbose_name))  # noqa: SLF001
+                perms_needed.add(str(SegmentMember._meta.verbose_name))
         protected = [
             _("The segment “%(key)s”, whose rules name “%(named)s”")
             % {"key": key, "named": "”, “".join(sorted(keys & names))}

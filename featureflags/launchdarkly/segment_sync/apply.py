@@ -54,7 +54,7 @@ class Status(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
+class StepResult:
     step: Step
     status: Status
     error: str | None = None
@@ -110,7 +110,7 @@ def _with_details(
         return None
 
 
-def sync_one(client: ManagementClient, key: str, choices: Choices) -> list[Outcome]:
+def sync_one(client: ManagementClient, key: str, choices: Choices) -> list[StepResult]:
     """Bring one segment into step, if it is active. Raises a ManagementError if it cannot ask."""
     found = wanted_segments([key])
     if not found:
@@ -125,24 +125,26 @@ def sync_one(client: ManagementClient, key: str, choices: Choices) -> list[Outco
     return list(apply(client, steps, choices))
 
 
-def apply(client: ManagementClient, steps: Iterable[Step], choices: Choices) -> Iterator[Outcome]:
+def apply(
+    client: ManagementClient, steps: Iterable[Step], choices: Choices
+) -> Iterator[StepResult]:
     """Carry out the steps and say how each went. Raises nothing of LaunchDarkly's."""
     stopped = False
     for step in steps:
         if step.kind is Kind.CURRENT:
             continue
         if not _is_chosen(step, choices):
-            yield Outcome(step=step, status=Status.LEFT)
+            yield StepResult(step=step, status=Status.LEFT)
         elif stopped:
-            yield Outcome(step=step, status=Status.NOT_TRIED)
+            yield StepResult(step=step, status=Status.NOT_TRIED)
         else:
             try:
                 _carry_out(client, step, choices)
             except ManagementError as error:
                 stopped = not isinstance(error, OF_ONE_SEGMENT)
-                yield Outcome(step=step, status=Status.FAILED, error=str(error))
+                yield StepResult(step=step, status=Status.FAILED, error=str(error))
             else:
-                yield Outcome(step=step, status=Status.DONE)
+                yield StepResult(step=step, status=Status.DONE)
 
 
 def _is_chosen(step: Step, choices: Choices) -> bool:

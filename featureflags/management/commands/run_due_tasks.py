@@ -8,7 +8,7 @@ from django.core.management.base import CommandError, CommandParser
 
 from featureflags.management.arguments import as_json
 from featureflags.management.command import FlagCommand
-from featureflags.management.due_tasks import Outcome, Status, run_due, statuses
+from featureflags.management.due_tasks import Status, TaskResult, run_due, statuses
 
 HELP = """\
 Run the tasks of CELERY_BEAT_SCHEDULE (without Celery: of Guidon's own schedule) that are overdue,
@@ -55,6 +55,6 @@ def _status_in_words(status: Status) -> str:
     return f"{status.name} ({status.task}): {'due' if status.due else 'not due'}, last run {last}"
 
 
-def _outcome_in_words(outcome: Outcome) -> str:
+def _outcome_in_words(outcome: TaskResult) -> str:
     verdict = "done" if outcome.error is None else f"FAILED: {outcome.error}"
     return f"{outcome.name}: {verdict} ({outcome.seconds:.1f} s)"

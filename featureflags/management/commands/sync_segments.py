@@ -13,8 +13,8 @@ from featureflags.launchdarkly.rest.client import ManagementClient, management_c
 from featureflags.launchdarkly.rest.errors import ManagementError
 from featureflags.launchdarkly.segment_sync.apply import (
     Choices,
-    Outcome,
     Status,
+    StepResult,
     apply,
     make_plan,
     wanted_segments,
@@ -83,7 +83,7 @@ class Command(FlagCommand):
         steps = make_plan(client, wanted_segments(), tag=choices.tag)
         if not json:
             self._show_plan(client, steps)
-        outcomes: list[Outcome] = []
+        outcomes: list[StepResult] = []
         if not dry_run:
             for outcome in apply(client, steps, choices):
                 outcomes.append(outcome)
@@ -102,7 +102,7 @@ class Command(FlagCommand):
         summary = ", ".join(f"{counted[kind]} {kind}" for kind in Kind if counted[kind])
         self.stdout.write(f"Plan: {summary or 'nothing here and nothing of ours there'}.")
 
-    def _show_outcome(self, outcome: Outcome) -> None:
+    def _show_outcome(self, outcome: StepResult) -> None:
         if outcome.status is not Status.LEFT:
             error = f": {outcome.error}" if outcome.error else ""
             step = outcome.step
@@ -117,7 +117,11 @@ def _hint(step: Step) -> str:
 
 
 def _document(
-    client: ManagementClient, steps: Iterable[Step], outcomes: Iterable[Outcome], *, dry_run: bool
+    client: ManagementClient,
+    steps: Iterable[Step],
+    outcomes: Iterable[StepResult],
+    *,
+    dry_run: bool,
 ) -> dict[str, object]:
     became = {(each.step.key, each.step.kind): each for each in outcomes}
     rows = []
@@ -141,7 +145,7 @@ def _document(
 
 
 def _end(
-    steps: Iterable[Step], outcomes: list[Outcome], choices: Choices, *, dry_run: bool
+    steps: Iterable[Step], outcomes: list[StepResult], choices: Choices, *, dry_run: bool
 ) -> None:
     """Raise CommandError, with the exit code, if something is left. What is unused may stay."""
     bad = [each for each in outcomes if each.status in {Status.FAILED, Status.NOT_TRIED}]

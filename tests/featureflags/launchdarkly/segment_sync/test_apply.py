@@ -10,8 +10,8 @@ from featureflags.launchdarkly.rest import errors
 from featureflags.launchdarkly.rest.client import ManagementClient
 from featureflags.launchdarkly.segment_sync.apply import (
     Choices,
-    Outcome,
     Status,
+    StepResult,
     apply,
     make_plan,
     sync_one,
@@ -36,12 +36,12 @@ def one_segment(db: None) -> None:
     SegmentFactory.create(key="asleep", is_active=False)
 
 
-def run(rest: ManagementClient, choices: Choices = OURS) -> list[Outcome]:
+def run(rest: ManagementClient, choices: Choices = OURS) -> list[StepResult]:
     steps = make_plan(rest, wanted_segments(), tag=choices.tag)
     return list(apply(rest, steps, choices))
 
 
-def became(outcomes: list[Outcome]) -> list[tuple[str, Kind, Status]]:
+def became(outcomes: list[StepResult]) -> list[tuple[str, Kind, Status]]:
     return [(each.step.key, each.step.kind, each.status) for each in outcomes]
 
 
