@@ -108,19 +108,19 @@ def raise_epoch() -> None:
 
 
 def pending(after: int = 0, besides: Collection[int] = ()) -> list[OutboxRow]:
-    """The oldest rows with a larger id than `after`, without those `besides`; see `_rows_at_once`."""
+    """The oldest rows with a larger id than `after`, without those `besides`; see `rows_at_once`."""
     using = primary(OutboxEvent)
     rows = OutboxEvent.objects.using(using).filter(pk__gt=after).order_by("pk")
     if besides:
         rows = rows.exclude(pk__in=besides)
     with fresh_rows():
-        found = rows.values_list("pk", "kind", "keys")[: _rows_at_once(using)]
+        found = rows.values_list("pk", "kind", "keys")[: rows_at_once()]
         return [_row(*row) for row in found]
 
 
-def _rows_at_once(using: str) -> int:
+def rows_at_once() -> int:
     """Rows in memory. PostgreSQL: up to 5,000 keys each. SQLite: a key each."""
-    return 20 if connections[using].vendor == "postgresql" else 5_000
+    return 20 if connections[primary(OutboxEvent)].vendor == "postgresql" else 5_000
 
 
 def most_delivered() -> int:

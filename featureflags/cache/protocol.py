@@ -127,6 +127,8 @@ def notify_pending(seconds: float = math.inf) -> bool:
         if not notify(rows) or time.monotonic() > ends:
             return False
         last = rows[-1].id or 0
+        if len(rows) < outbox.rows_at_once():
+            break
     if last:
         delete_delivered()
     return True

@@ -263,7 +263,7 @@ class TestRenew:
         assert not undelivered()
 
     def test_a_long_outbox_is_worked_through(self, snapshot: Any) -> None:
-        left_behind(snapshot.key, outbox._rows_at_once("default") + 3)
+        left_behind(snapshot.key, outbox.rows_at_once() + 3)
         snapshot_store.remove_version()
         assert not protocol.read([snapshot.key]).failed
         assert not undelivered()
@@ -272,7 +272,7 @@ class TestRenew:
         self, snapshot: Any, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         left_behind(snapshot.key, 2)
-        monkeypatch.setattr(outbox, "_rows_at_once", lambda _using: 1)
+        monkeypatch.setattr(outbox, "rows_at_once", lambda: 1)
         monkeypatch.setattr(outbox, "most_delivered", lambda: 9)
         monkeypatch.setattr(protocol, "NOTIFY_SECONDS", 0)
         for is_left in (True, True, False):

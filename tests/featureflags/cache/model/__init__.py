@@ -2,7 +2,8 @@
 
 `machine` has the state and the steps, named as the functions of `featureflags.cache` that they stand
 for; `search` goes through all orders of steps and events, breadth first, and returns the shortest order
-that breaks a promise; `scenarios` has the small cases, and the rules that can be taken out.
+that breaks a promise; `scenarios` has the small cases, and the rules that can be taken out; `driver`
+takes the real store through an order of steps (`test_traces`).
 
     python -m tests.featureflags.cache.model                    all cases: states and seconds
     python -m tests.featureflags.cache.model RULE               the shortest order without that rule

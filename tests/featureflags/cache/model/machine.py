@@ -169,6 +169,7 @@ def adopt(state: State, number: int, actor: Actor, without: Rules) -> State:
     """UPDATE epoch + 1 and identity, if nobody else has."""
     database, seen = state.database, actor.epoch or 0
     if database.epoch != seen and "one_adopts" not in without:
+        # The code begins its renewal once more. That is like a reader that has paused until now.
         return _next(state, number, actor._replace(epoch=None), "snapshots_and")
     epoch = max(database.epoch, seen) + 1 if database.epoch == seen else seen + 1
     database = database._replace(epoch=epoch, identity=actor.identity)
@@ -413,6 +414,8 @@ def _found(state: State, number: int, actor: Actor, entry: Entry | None, without
     if is_hit and entry is not None and actor.kind != "warmer":
         _answer(actor, entry.value or 0)
         return _next(state, number, actor, "done")
+    if entry is not None and not {"lease_first", "get_again"} & without:
+        return _next(state, number, actor._replace(token=entry.token), "snapshots_and")
     return _next(state, number, actor, "snapshots_and" if "lease_first" in without else "lease")
 
 

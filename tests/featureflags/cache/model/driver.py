@@ -1,0 +1,377 @@
+"""The real store, driven through an order of steps of the model.
+
+Each process of the model is a thread that runs the real code. It stops before each step, under the name
+that the step has in the model, and goes on when the order says so. After each step the real cache and
+the real database must be what the model says.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from functools import partial
+from typing import Any
+
+import psycopg
+import pytest
+from django.db import connection, connections, transaction
+
+from featureflags.cache import outbox, protocol, read_through, snapshot_store
+from featureflags.cache.backends.protocol import DELIVERED, SharedCache
+from featureflags.cache.entries import VERSION_NAME, decode_entry, decode_version, is_lease, name_of
+from featureflags.models import OutboxEvent
+from featureflags.models.versions import RulesetVersion
+from tests.featureflags.cache.model import machine
+from tests.featureflags.cache.model.machine import Entry, State, Version
+from users.models import User
+
+SECONDS = 60.0
+TICK_SECONDS = 30.0
+"""In place of the model's two: no version may expire by itself meanwhile."""
+NOTHING: frozenset[str] = frozenset()
+STEPS_OF: Mapping[str, frozenset[str]] = {
+    "read": frozenset({"begin_get", "begin_get_again"}),
+    "lease_and_identify": frozenset({"lease_version"}),
+    "in_force": frozenset({"in_force", "in_force_again"}),
+    "send_read": frozenset({"lease"}),
+    "send_swap": frozenset({"put"}),
+}
+"""By the function at which a thread stops, where its name is not the step's."""
+
+
+class Process:
+    """A thread that runs the code of one process of the model."""
+
+    def __init__(self, run: Callable[[Process], None], cache: SharedCache) -> None:
+        self.cache = cache
+        self.at: str | None = None
+        self.value = 0
+        self.answer: int | None = None
+        self.error: BaseException | None = None
+        self.has_stopped = False
+        """It has stopped already before what it does next."""
+        self._run = run
+        self._stopped, self._go = threading.Semaphore(0), threading.Semaphore(0)
+        self._thread = threading.Thread(target=self._work, daemon=True)
+        self._is_over = False
+        self._thread.start()
+        self._wait()
+
+    def stop_at(self, name: str) -> None:
+        """Called within the thread, before it does this."""
+        if self.has_stopped:
+            self.has_stopped = False
+        elif not self._is_over:
+            self.at = name
+            self._stopped.release()
+            assert self._go.acquire(timeout=SECONDS)
+
+    def step(self) -> None:
+        """Let it do what it has stopped before."""
+        self._go.release()
+        self._wait()
+
+    def end(self) -> None:
+        """Let it do the rest."""
+        self._is_over = True
+        self._go.release()
+        self._thread.join(SECONDS)
+
+    def _wait(self) -> None:
+        assert self._stopped.acquire(timeout=SECONDS), f"stuck after {self.at}"
+        if self.error is not None:
+            raise self.error
+
+    def _work(self) -> None:
+        _here.process = self
+        try:
+            self._run(self)
+        except BaseException as error:  # noqa: BLE001 - it is raised by `_wait`
+            self.error = error
+        finally:
+            connections.close_all()
+            self.at = None
+            self._stopped.release()
+
+
+_here = threading.local()
+
+
+def stop_at(name: str) -> None:
+    process: Process | None = getattr(_here, "process", None)
+    if process is not None:
+        process.stop_at(name)
+
+
+def most_delivered() -> int:
+    """A writer deletes its row at once, as in the model."""
+    process: Process | None = getattr(_here, "process", None)
+    return 0 if process is not None and process.value else 500
+
+
+class Stopping:
+    """A cache that stops the thread before each of its steps."""
+
+    def __init__(self, cache: SharedCache) -> None:
+        self._cache = cache
+
+    def __getattr__(self, name: str) -> Any:
+        method = getattr(self._cache, name)
+
+        def step(*arguments: Any, **options: Any) -> Any:
+            stop_at(name)
+            return method(*arguments, **options)
+
+        return step
+
+
+@contextmanager
+def stops(caches: list[SharedCache]) -> Iterator[None]:
+    """Within the block each thread of a process stops before each of its steps."""
+
+    def stopping(function: Callable[..., Any]) -> Callable[..., Any]:
+        def step(*arguments: Any, **options: Any) -> Any:
+            stop_at(function.__name__)
+            return function(*arguments, **options)
+
+        return step
+
+    def backend() -> Any:
+        process: Process | None = getattr(_here, "process", None)
+        return caches[0] if process is None else Stopping(process.cache)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(snapshot_store, "backend", backend)
+        patch.setattr("featureflags.cache.fills.backend", backend)
+        for name in ("in_force", "adopt", "pending", "delete"):
+            patch.setattr(outbox, name, stopping(getattr(outbox, name)))
+        patch.setattr(outbox, "most_delivered", most_delivered)
+        patch.setattr(snapshot_store, "VERSION_SECONDS", machine.LIFE * TICK_SECONDS)
+        rows = read_through.__dict__["snapshots_and"]
+        patch.setattr(read_through, "snapshots_and", stopping(rows))
+        # The model ends there: a process that begins once more is another one to it.
+        patch.setattr(protocol, "_renewed", partial(protocol._renewed, again=False))
+        yield
+
+
+def reader(key: str, process: Process) -> None:
+    found = protocol.read([key])
+    rows = found.fresh
+    if not rows:
+        read = read_through.read_and_fill([key], found)
+        assert read is not None
+        rows = read.snapshots
+    process.answer = int(rows[key].name or 0)
+
+
+def warmer(key: str, _process: Process) -> None:
+    read_through.read_and_fill([key], protocol.read([key]))
+
+
+def old(key: str, process: Process) -> None:
+    """Reads in a transaction whose snapshot is of its first step."""
+    process.stop_at("read")
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+        cursor.execute("SELECT 1 FROM users_user LIMIT 1")
+        process.has_stopped = True
+        reader(key, process)
+    process.answer = None  # The transaction answers from its snapshot.
+
+
+def writer(key: str, process: Process) -> None:
+    process.stop_at("commit")
+    User.objects.filter(pk=key).update(name=str(process.value))
+
+
+def foreign(key: str, process: Process) -> None:
+    process.stop_at("commit")
+    settings = connection.settings_dict
+    with psycopg.connect(
+        dbname=settings["NAME"],
+        user=settings["USER"],
+        password=settings["PASSWORD"],
+        host=settings["HOST"],
+        port=settings["PORT"],
+    ) as other:
+        other.execute("UPDATE users_user SET name = %s WHERE id = %s", [str(process.value), key])
+
+
+ROLES = {each.__name__: each for each in (reader, warmer, old, writer, foreign)}
+
+
+class Driver:
+    """One user, one or two caches, and the processes of a case of the model."""
+
+    def __init__(
+        self,
+        user: User,
+        caches: list[SharedCache],
+        start: State,
+        restart: Callable[[], None] | None = None,
+    ) -> None:
+        """`restart`: of the first cache."""
+        self._key, self._caches, self._start = str(user.pk), caches, start
+        self._restart = restart
+        self._image: tuple[int, list[tuple[str, int, bytes]]] | None = None
+        self._floors: dict[int, int] = {}
+
+    def run(self, order: Iterable[str]) -> int:
+        """Go through these steps; how many were compared. Raises AssertionError where they differ."""
+        state, done = self._start, []
+        with stops(self._caches):
+            self._begin()
+            processes = [
+                Process(partial(ROLES[actor.kind], self._key), self._caches[actor.redis])
+                for actor in self._start.actors
+            ]
+            try:
+                for name in order:
+                    done.append(name)
+                    state = self._after(state, name, processes)
+                    self._compare(state, done)
+            finally:
+                for process in processes:
+                    process.end()
+        return len(done)
+
+    def _after(self, state: State, name: str, processes: list[Process]) -> State:
+        number, colon, _ = name.partition(":")
+        if not colon:
+            return self._happen(state, name)
+        return self._step(state, int(number), processes[int(number)])
+
+    def _step(self, state: State, number: int, process: Process) -> State:
+        actor = state.actors[number]
+        if actor.at == "done":
+            return state
+        names = STEPS_OF.get(process.at or "", frozenset({process.at}))
+        assert actor.at in names, f"{actor.kind} stops at {process.at}, in the model at {actor.at}"
+        if actor.at == "begin_get":
+            self._floors[number] = state.floor
+        if actor.at == "commit":
+            process.value = state.database.value + 1
+        process.step()
+        state = machine.STEPS[actor.at](state, number, actor, NOTHING)
+        if actor.at == "remove":  # One round trip.
+            state = machine.keep_delivered(state, number, state.actors[number], NOTHING)
+        if process.answer is not None:
+            assert process.answer >= self._floors[number]
+        return state
+
+    def _happen(self, state: State, name: str) -> State:
+        if dict(state.left).get(name, 0) < 1 or not machine._can_happen(name, state):
+            return state
+        cache: Any = self._caches[0]
+        if name == "tick":
+            for each in self._caches:
+                _pass_time(each)
+        elif name in {"evict_version", "evict_entry"}:
+            cache.delete(VERSION_NAME if name == "evict_version" else name_of(self._key))
+        elif name == "save":
+            self._image = state.now, _image_of(cache, self._key)
+        else:
+            self._empty(cache, is_restart=name != "flush")
+        if name == "restore" and self._image is not None:
+            saved_at, image = self._image
+            _restore(cache, image, TICK_SECONDS * (state.now - saved_at))
+        return machine._happen(name, state)
+
+    def _empty(self, cache: Any, *, is_restart: bool) -> None:
+        if is_restart:
+            assert self._restart is not None
+            self._restart()
+        cache.clear()
+        cache.take_delivered()
+
+    def _compare(self, state: State, done: list[str]) -> None:
+        said = "\n".join(done)
+        row = User.objects.get(pk=self._key)
+        assert int(row.name or 0) == state.database.value, said
+        left = OutboxEvent.objects.filter(kind="user").count()
+        assert left == len(state.database.outbox), f"{left} rows in the outbox after\n{said}"
+        epoch = RulesetVersion.objects.get(pk=1).epoch
+        for cache, redis in zip(self._caches, state.redis, strict=True):
+            version, entry = cache.read([VERSION_NAME, name_of(self._key)])
+            found = _named_version(version, epoch), _named_entry(entry, epoch)
+            living = machine._living(redis, state.now)
+            expected = _as_named(living, redis.entry, state.database.epoch)
+            assert found == expected, f"real: {found}, model: {expected}, after\n{said}"
+
+    def _begin(self) -> None:
+        """The rows and the caches as the case begins."""
+        cache: Any = self._caches[0]
+        for each in self._caches:
+            each.clear()  # type: ignore[attr-defined]  # Django's
+            each.take_delivered()
+        User.objects.filter(pk=self._key).update(name="0")
+        OutboxEvent.objects.all().delete()
+        RulesetVersion.objects.update(identity=cache.take_delivered()[1])
+        redis = self._start.redis[0]
+        if redis.entry is not None:
+            read_through.read_and_fill([self._key], protocol.read([self._key]))
+        if redis.version is None:
+            cache.delete(VERSION_NAME)
+        elif redis.entry is not None:
+            # A whole life, from now.
+            cache.delete(VERSION_NAME)
+            protocol.read([])
+
+
+def _named_version(stored: bytes | None, epoch: int) -> str:
+    if stored is None:
+        return "nothing"
+    published = decode_version(stored)
+    return "a lease" if published is None else f"epoch in force: {published[1] == epoch}"
+
+
+def _named_entry(stored: bytes | None, epoch: int) -> str:
+    if stored is None or is_lease(stored):
+        return "nothing" if stored is None else "a lease"
+    entry = decode_entry(stored)
+    return f"{entry.snapshot.name}, epoch in force: {entry.epoch == epoch}"
+
+
+def _as_named(version: Version | None, entry: Entry | None, epoch: int) -> tuple[str, str]:
+    said = "nothing"
+    if version is not None:
+        said = "a lease" if version.epoch is None else f"epoch in force: {version.epoch == epoch}"
+    if entry is None or entry.value is None:
+        return said, "nothing" if entry is None else "a lease"
+    return said, f"{entry.value}, epoch in force: {entry.epoch == epoch}"
+
+
+def _pass_time(cache: Any) -> None:
+    """The version's life is one tick shorter."""
+    left = _seconds_left(cache, VERSION_NAME)
+    if left is not None:
+        if left > TICK_SECONDS:
+            cache.touch(VERSION_NAME, left - TICK_SECONDS)
+        else:
+            cache.delete(VERSION_NAME)
+
+
+def _seconds_left(cache: Any, name: str) -> float | None:
+    """How long this name lives on; None: there is none."""
+    if hasattr(cache, "pttl"):
+        left = cache.pttl(name)
+        return None if not left or left < 0 else left / 1000
+    path = cache._path(name)
+    return cache._seconds_left(path) if path.exists() else None
+
+
+def _image_of(cache: Any, key: str) -> list[tuple[str, int, bytes]]:
+    """What Redis holds: names, milliseconds to live (0: for ever), values."""
+    client = cache.client.get_client(write=True)
+    names = cache.names([VERSION_NAME, name_of(key), DELIVERED])
+    found = [(name, client.pttl(name), client.dump(name)) for name in names]
+    return [(name, max(0, left), value) for name, left, value in found if value is not None]
+
+
+def _restore(cache: Any, image: list[tuple[str, int, bytes]], seconds: float) -> None:
+    """The image, so many seconds later."""
+    client = cache.client.get_client(write=True)
+    for name, left, value in image:
+        if not left or left > seconds * 1000:
+            client.restore(name, left and int(left - seconds * 1000), value)
