@@ -42,6 +42,7 @@ from django_redis import get_redis_connection
 from featureflags.cache import protocol, read_through
 from featureflags.cache.backends.redis import SharedRedisCache
 from featureflags.cache.entries import VERSION_NAME, name_of
+from featureflags.cache.gathered_reads import GatheredReads
 from featureflags.cache.unit_of_work import unit_of_work
 from featureflags.core import monitoring
 from featureflags.evaluation.resolve import contexts_for, resolve
@@ -228,9 +229,11 @@ def lines_of(lines: queue.Queue[str]) -> None:
 
 def main(role: str, seed: str, _release: str, without: str) -> None:
     chance.seed(int(seed))
-    read_through.snapshots_and = paused(read_through.snapshots_and)  # type: ignore[attr-defined]
-    values_of = batches.snapshot_values  # type: ignore[attr-defined]
-    batches.snapshot_values = paused(lambda users: list(values_of(users)))  # type: ignore[attr-defined]
+    read_through._rows = paused(read_through._rows)
+    read_through._gathered = GatheredReads(read_through._rows)
+    kind = user_kind()
+    values_of = kind.values
+    kind.values = paused(lambda users: list(values_of(users)))  # type: ignore[method-assign]
     SWITCHES[without]()
     lines: queue.Queue[str] = queue.Queue()
     threading.Thread(target=lines_of, args=(lines,), daemon=True).start()

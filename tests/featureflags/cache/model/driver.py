@@ -19,7 +19,7 @@ from django.db import connection, connections, transaction
 
 from featureflags.cache import outbox, protocol, read_through, snapshot_store
 from featureflags.cache.backends.protocol import DELIVERED, SharedCache
-from featureflags.cache.entries import VERSION_NAME, decode_entry, decode_version, is_lease, name_of
+from featureflags.cache.entries import VERSION_NAME, decode_version, is_lease, name_of
 from featureflags.models import OutboxEvent
 from featureflags.models.versions import RulesetVersion
 from tests.featureflags.cache.model import machine
@@ -33,6 +33,7 @@ NOTHING: frozenset[str] = frozenset()
 STEPS_OF: Mapping[str, frozenset[str]] = {
     "read": frozenset({"begin_get", "begin_get_again"}),
     "lease_and_identify": frozenset({"lease_version"}),
+    "_rows": frozenset({"snapshots_and"}),
     "in_force": frozenset({"in_force", "in_force_again"}),
     "send_read": frozenset({"lease"}),
     "send_swap": frozenset({"put"}),
@@ -148,8 +149,7 @@ def stops(caches: list[SharedCache]) -> Iterator[None]:
             patch.setattr(outbox, name, stopping(getattr(outbox, name)))
         patch.setattr(outbox, "most_delivered", most_delivered)
         patch.setattr(snapshot_store, "VERSION_SECONDS", machine.LIFE * TICK_SECONDS)
-        rows = read_through.__dict__["snapshots_and"]
-        patch.setattr(read_through, "snapshots_and", stopping(rows))
+        patch.setattr(read_through, "_rows", stopping(read_through._rows))
         # The model ends there: a process that begins once more is another one to it.
         patch.setattr(protocol, "_renewed", partial(protocol._renewed, again=False))
         yield
@@ -162,7 +162,8 @@ def reader(key: str, process: Process) -> None:
         read = read_through.read_and_fill([key], found)
         assert read is not None
         rows = read.snapshots
-    process.answer = int(rows[key].name or 0)
+    snapshot: Any = rows[key]
+    process.answer = int(snapshot.name or 0)
 
 
 def warmer(key: str, _process: Process) -> None:
@@ -294,7 +295,7 @@ class Driver:
         epoch = RulesetVersion.objects.get(pk=1).epoch
         for cache, redis in zip(self._caches, state.redis, strict=True):
             version, entry = cache.read([VERSION_NAME, name_of(self._key)])
-            found = _named_version(version, epoch), _named_entry(entry, epoch)
+            found = _named_version(version, epoch), _named_entry(self._key, entry, epoch)
             living = machine._living(redis, state.now)
             expected = _as_named(living, redis.entry, state.database.epoch)
             assert found == expected, f"real: {found}, model: {expected}, after\n{said}"
@@ -326,11 +327,13 @@ def _named_version(stored: bytes | None, epoch: int) -> str:
     return "a lease" if published is None else f"epoch in force: {published[1] == epoch}"
 
 
-def _named_entry(stored: bytes | None, epoch: int) -> str:
+def _named_entry(key: str, stored: bytes | None, epoch: int) -> str:
     if stored is None or is_lease(stored):
         return "nothing" if stored is None else "a lease"
-    entry = decode_entry(stored)
-    return f"{entry.snapshot.name}, epoch in force: {entry.epoch == epoch}"
+    entry = snapshot_store.entry_of(key, stored)
+    assert entry is not None
+    snapshot: Any = entry.snapshot
+    return f"{snapshot.name}, epoch in force: {entry.epoch == epoch}"
 
 
 def _as_named(version: Version | None, entry: Entry | None, epoch: int) -> tuple[str, str]:
