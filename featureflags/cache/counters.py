@@ -18,6 +18,7 @@ from __future__ import annotations
 import atexit
 import datetime
 import logging
+import math
 import threading
 import time
 from collections import Counter
@@ -29,6 +30,7 @@ import msgspec
 from django.core.cache import caches
 
 from featureflags.contexts.results import ContextSource, Degradation
+from featureflags.core import outages
 from featureflags.core.conf import app_settings
 from featureflags.core.fork_hooks import in_child
 from featureflags.core.monitoring import report
@@ -44,6 +46,8 @@ TRIES = 5
 """Other processes add to the same entry."""
 FOUND = "found:"
 DEGRADED = "degraded:"
+OUTAGES = "outages:"
+OUTAGE_SECONDS = "outage_seconds:"
 
 _decode = msgspec.msgpack.Decoder(dict[str, int]).decode
 
@@ -132,6 +136,16 @@ class Usage:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ServerOutages:
+    """Outages of one server that are over, as each process met them."""
+
+    server: str
+    times: int
+    seconds: int
+    """Of all processes together, each outage rounded up."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AnswerCounts:
     """How answers came about, over some days together."""
 
@@ -139,6 +153,7 @@ class AnswerCounts:
     """Users who were looked up, by where they were found."""
     degraded: Mapping[Degradation, int] = field(default_factory=dict)
     """Answers; one may have several reasons."""
+    outages: tuple[ServerOutages, ...] = ()
     failed: bool = False
     """The cache did not answer."""
 
@@ -159,6 +174,12 @@ def count_degraded(flag: str, reasons: Iterable[Degradation]) -> None:
         degraded_by_flag[flag] += 1
     for reason in reasons:
         flag_answers.count(f"{DEGRADED}{reason.value}")
+
+
+def count_outage(server: str, seconds: float) -> None:
+    """An outage is over; it lasted so long for this process."""
+    flag_answers.count(OUTAGES + server)
+    flag_answers.count(OUTAGE_SECONDS + server, math.ceil(seconds))
 
 
 def read_usage() -> Usage:
@@ -191,6 +212,15 @@ def read_answers(days: int) -> AnswerCounts:
         degraded={
             each: total[name] for each in Degradation if (name := DEGRADED + each.value) in total
         },
+        outages=tuple(
+            ServerOutages(
+                server=name.removeprefix(OUTAGES),
+                times=times,
+                seconds=total[OUTAGE_SECONDS + name.removeprefix(OUTAGES)],
+            )
+            for name, times in sorted(total.items())
+            if name.startswith(OUTAGES)
+        ),
     )
 
 
@@ -265,4 +295,5 @@ def today() -> datetime.date:
 
 # The parent merges its own counts: a child starts at nothing.
 in_child(forget)
+outages.over.append(count_outage)
 atexit.register(flush)

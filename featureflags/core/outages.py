@@ -14,7 +14,7 @@ import logging
 import threading
 import time
 import weakref
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -67,6 +67,10 @@ class _Past:
     refused: int = 0
     seconds: float = 0.0
 
+
+over: list[Callable[[str, float], None]] = []
+"""Each is called when an outage is over, with the name of the server and its length in seconds. It must not
+wait and must not raise."""
 
 _servers: weakref.WeakSet[Server] = weakref.WeakSet()
 
@@ -123,6 +127,9 @@ class Server:
             outage, self.outage = self.outage, None
             if outage is not None:
                 self._end(outage)
+        if outage is not None:
+            for count in over:
+                count(self.name, time.monotonic() - outage.began)
 
     def totals(self) -> Totals:
         """The counts of this process."""

@@ -150,6 +150,11 @@ def _answers(answers: Answers) -> dict[str, Any]:
         "answers_by_day": [
             (point.label, f"{point.value:,.0f}") for point in reversed(answers.by_day)
         ],
+        "outages": [
+            _("%(server)s: %(times)s, %(seconds)s seconds")
+            % {"server": each.server, "times": f"{each.times:,}", "seconds": f"{each.seconds:,}"}
+            for each in answers.counted.outages
+        ],
         "degradations": [
             (degradation_in_words(reason), f"{times:,}")
             for reason, times in sorted(answers.counted.degraded.items(), key=lambda each: -each[1])

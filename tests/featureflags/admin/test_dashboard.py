@@ -18,6 +18,7 @@ from config.settings.caches import redis_caches
 from featureflags.admin.dashboard import answers_part, segments_part, users_part, warm_ups_part
 from featureflags.audience.stored_sizes import count_everything
 from featureflags.cache import counters
+from featureflags.core import outages
 from featureflags.evaluation import is_enabled
 from featureflags.models import SegmentCount, UserCount, WarmRun
 from featureflags.warming.scope import scope_for
@@ -139,6 +140,20 @@ class TestAnswers:
         assert "<dt>Evaluations today</dt><dd>5</dd>" in shown
         assert "75.0 % of 4" in shown
         assert "1 × LaunchDarkly has no flag of this key." in shown
+
+    def test_outages_that_are_over(self, staff: Client) -> None:
+        assert "<p>None.</p>" in page(staff)
+        server = outages.Server("Redis")
+        for _ in range(2):
+            server.failed(ConnectionError())
+            server.answered()
+        outages.DATABASE.missed(0.1)
+        counters.flush()
+        shown = page(staff)
+        outages.DATABASE.forget()
+        assert "<li>Redis: 2, 2 seconds</li>" in shown
+        assert "PostgreSQL" not in shown, "it goes on"
+        assert "<p>None.</p>" not in shown
 
     def test_without_a_cache_it_shows_a_message(self, staff: Client, settings: Settings) -> None:
         settings.CACHES = {
