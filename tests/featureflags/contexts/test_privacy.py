@@ -2,20 +2,13 @@
 
 from __future__ import annotations
 
-import datetime
-import decimal
 import json
 import logging
-import math
-import uuid
-from collections.abc import Iterator
 from io import StringIO
 from typing import Any
 
 import pytest
 from django.core.management import call_command
-from django.utils import timezone
-from django.utils.translation import gettext_lazy
 from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
@@ -25,38 +18,14 @@ from featureflags.contexts.attributes import Attribute, Privacy
 from featureflags.contexts.building import with_extra
 from featureflags.contexts.privacy import privacy_of
 from featureflags.contexts.results import Degradation
-from featureflags.contexts.sendable import InvalidAttribute
-from featureflags.evaluation import is_enabled, track, variation, variation_detail
+from featureflags.evaluation import is_enabled, track, variation
 from featureflags.evaluation.resolve import resolve
-from featureflags.launchdarkly.client import client, close
+from featureflags.launchdarkly.client import client
 from featureflags.segments.attribute_types import AttributeType
-from tests.factories import SegmentFactory, UserFactory, clause, rule
-from tests.services.launchdarkly import LaunchDarklyServer, boolean_flag, segment_rule
+from tests.featureflags.contexts.sending import EMAIL, HERE, HOSTILE, METADATA, NAME, SECRET, sent
+from tests.services.launchdarkly import LaunchDarklyServer
 from users.models import User
 
-FAR_FUTURE = 99_999_999_999_999
-"""Milliseconds: until then a flag sends debug events."""
-
-EMAIL, NAME = "ada-sentinel@agpt.co", "Ada Sentinel"
-SECRET = "withheld-sentinel"
-METADATA = {
-    "plan": "paid-sentinel",
-    "last_ip": "198.51.100.7",
-    "origin": "seen at 203.0.113.9",
-    "v6": "2001:db8::5e47",
-    "bio": "bio-sentinel",
-    "answer": "free text is what a person wrote sentinel",
-    "backup_email": "b@sentinel.example",
-    "contact": "c@sentinel.example",
-    "device": {"os": "linux", "seen": ["192.0.2.77"]},
-    "phone": "+49-phone-sentinel",
-    "birthday": "1990-sentinel",
-    "iban": "DE-iban-sentinel",
-    "street": "street-sentinel 5",
-    "latitude": 52.5251337,
-    "token": "token-sentinel",
-    "vip_phone_ok": "listed-sentinel",
-}
 NEVER_SENT = {
     EMAIL,
     NAME,
@@ -84,46 +53,10 @@ BADGE = Attribute(
     value=lambda _snapshot, _now: SECRET,
     privacy=Privacy.WITHHELD,
 )
-HERE = "tests.featureflags.contexts.test_privacy"
-
-
-@pytest.fixture
-def launchdarkly(settings: Settings) -> Iterator[LaunchDarklyServer]:
-    beta = {
-        **boolean_flag("beta", rules=[segment_rule("badged")], track_events=True),
-        "debugEventsUntilDate": FAR_FUTURE,
-    }
-    with LaunchDarklyServer(beta) as server:
-        settings.FEATUREFLAGS = {
-            **settings.FEATUREFLAGS,
-            "SDK_KEY": server.sdk_key,
-            "BASE_URI": server.url,
-            "STREAM_URI": server.url,
-            "EVENTS_URI": server.url,
-            "SEND_EVENTS": True,
-            "RAISE_INVALID_ATTRIBUTES": False,
-            "ATTRIBUTES": [f"{HERE}.BADGE"],
-            "PRIVATE_ATTRIBUTES": ["email", "name"],
-            "LAUNCHDARKLY_ATTRIBUTES": ["*", "custom_plan", "custom_vip_phone_ok"],
-        }
-        yield server
-
-
-@pytest.fixture
-def ada() -> User:
-    SegmentFactory.create(key="badged", rules=[rule(clause("badge", "in", SECRET))])
-    return UserFactory.create(email=EMAIL, name=NAME, metadata=dict(METADATA))
 
 
 def narrow(settings: Settings, *names: str) -> None:
     settings.FEATUREFLAGS = {**settings.FEATUREFLAGS, "LAUNCHDARKLY_ATTRIBUTES": list(names)}
-
-
-def sent(server: LaunchDarklyServer) -> str:
-    """Everything that was sent, after the client has delivered it."""
-    close()
-    posts = [*server.deliveries(), *server.deliveries("/diagnostic")]
-    return "".join(json.dumps(d.events, ensure_ascii=False) + d.text for d in posts)
 
 
 @pytest.mark.django_db
@@ -211,58 +144,6 @@ class TestEvents:
 
 OWN = ["employee", "established_user", "user"]
 
-
-class Nasty:
-    def __repr__(self) -> str:
-        raise RuntimeError("no name")
-
-    __str__ = __repr__
-
-
-def _cyclic() -> list[Any]:
-    cyclic: list[Any] = []
-    cyclic.extend([cyclic, cyclic])
-    return cyclic
-
-
-def _wide() -> list[Any]:
-    wide: list[Any] = []
-    for _ in range(19):
-        wide = [wide, wide]
-    return wide
-
-
-class Shout(str):
-    __slots__ = ()
-
-
-HOSTILE: list[Any] = [
-    User(),
-    User.objects.none(),
-    gettext_lazy("user"),
-    Nasty(),
-    {"a": Nasty()},
-    {Nasty(): 1},
-    _cyclic(),
-    _wide(),
-    decimal.Decimal("NaN"),
-    datetime.datetime.now(datetime.UTC),
-    uuid.uuid4(),
-    math.nan,
-    -math.inf,
-    10**400,
-    "\ud800",
-    {"\ud800": 1},
-    Shout("x"),
-    lambda: None,
-    (n for n in range(3)),
-    "x" * 100_000,
-    list(range(100_000)),
-    timezone.now,
-    type,
-    Ellipsis,
-    memoryview(b"x"),
-]
 SCALARS: st.SearchStrategy[Any] = st.one_of(
     st.none(),
     st.booleans(),
@@ -281,6 +162,7 @@ SCALARS: st.SearchStrategy[Any] = st.one_of(
     st.builds(object),
     st.integers(0, len(HOSTILE) - 1).map(lambda index: HOSTILE[index]),
 )
+
 ANYTHING: st.SearchStrategy[Any] = st.recursive(
     SCALARS,
     lambda inner: (
@@ -290,82 +172,6 @@ ANYTHING: st.SearchStrategy[Any] = st.recursive(
     ),
     max_leaves=6,
 )
-
-
-@pytest.mark.django_db
-class TestOneValue:
-    """A value that cannot be sent is an error that names it, or is left out and counted."""
-
-    @pytest.mark.parametrize("value", HOSTILE, ids=lambda value: type(value).__name__)
-    def test_in_development_it_raises(self, value: Any, flag_file: Any) -> None:
-        with pytest.raises(InvalidAttribute, match="'cart'"):
-            variation("beta", "somebody", attributes={"cart": value})
-
-    def test_the_message_does_not_show_the_value(self, flag_file: Any) -> None:
-        for value in [{5.25: "x"}, decimal.Decimal("5.25"), {"a": [5.25, Nasty()]}]:
-            with pytest.raises(InvalidAttribute) as caught:
-                variation("beta", "somebody", attributes={"cart": value})
-            assert "5.25" not in str(caught.value)
-
-    @pytest.mark.parametrize(
-        ("data", "metric"), [(object(), None), (math.nan, None), (None, math.nan), (None, True)]
-    )
-    def test_so_do_what_is_tracked_and_its_number(
-        self, data: Any, metric: Any, flag_file: Any
-    ) -> None:
-        with pytest.raises(InvalidAttribute, match=r"data|metric_value"):
-            track("bought", "somebody", data=data, metric_value=metric)
-
-    def test_a_default_that_is_not_json_is_still_returned(self, flag_file: Any) -> None:
-        default: Any = decimal.Decimal(1)
-        assert variation("missing", "somebody", default=default) is default
-
-    def test_lists_are_copied_before_their_owner_changes_them(
-        self, launchdarkly: LaunchDarklyServer, ada: User
-    ) -> None:
-        cart: list[Any] = [{"id": 1}]
-        is_enabled("beta", "somebody", attributes={"cart": cart})
-        ada.metadata["tags"] = tags = ["a"]
-        is_enabled("beta", ada)
-        cart[0]["id"] = object()
-        tags.append(object())  # type: ignore[arg-type]  # as a careless caller would
-        text = sent(launchdarkly)
-        assert '"somebody"' in text
-        assert str(ada.pk) in text
-
-
-@pytest.mark.django_db
-class TestSizes:
-    @pytest.fixture(autouse=True)
-    def small(self, settings: Settings, flag_file: Any) -> None:
-        settings.FEATUREFLAGS = {
-            **settings.FEATUREFLAGS,
-            "MAX_ATTRIBUTE_BYTES": 200,
-            "MAX_CONTEXT_BYTES": 600,
-        }
-
-    def test_of_one_attribute(self, settings: Settings) -> None:
-        with pytest.raises(InvalidAttribute, match=r"'cart' takes 2\d\d bytes as JSON; 200 are"):
-            variation("beta", "somebody", attributes={"cart": "é" * 100})
-        variation("beta", "somebody", attributes={"cart": "é" * 90})
-
-    def test_of_a_context_the_largest_go_first(self, settings: Settings) -> None:
-        extra = {f"a{n}": "x" * (100 + n) for n in range(6)}
-        with pytest.raises(InvalidAttribute, match="'a5' makes the context too large"):
-            variation("beta", "somebody", attributes=extra)
-        settings.FEATUREFLAGS = {**settings.FEATUREFLAGS, "RAISE_INVALID_ATTRIBUTES": False}
-        detail = variation_detail("beta", "somebody", attributes=extra)
-        assert Degradation.ATTRIBUTE_DROPPED in detail.degraded
-
-    def test_segments_and_key_are_never_left_out(self, settings: Settings) -> None:
-        settings.FEATUREFLAGS = {**settings.FEATUREFLAGS, "RAISE_INVALID_ATTRIBUTES": False}
-        keys = [f"segment-with-a-rather-long-key-{n}" for n in range(30)]
-        for key in keys:
-            SegmentFactory.create(key=key, rules=[rule(clause("role", "in", "user"))])
-        found = resolve(UserFactory.create())
-        assert set(keys) <= set(found.context.get("segments"))
-        assert found.context.get("email") is None
-        assert Degradation.ATTRIBUTE_DROPPED in found.degraded
 
 
 @pytest.mark.django_db
