@@ -2,7 +2,7 @@
 
 JSON in production, colours in development (`LOG_FORMAT`). A line has the id of its request, which the
 response carries as X-Request-ID, and the key of the user if the request has loaded one; no server is
-asked for it. A text that looks like an e-mail address or a token is replaced, whoever wrote it.
+asked for it. A text that looks like an e-mail address or a token is replaced, in every message.
 """
 
 from __future__ import annotations

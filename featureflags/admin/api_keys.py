@@ -60,7 +60,7 @@ class LinesField(forms.CharField):
 
 
 class ApiKeyForm(KeyModelForm):
-    """One key. Whoever makes it is its owner, unless a superuser names another user."""
+    """One key. Its owner is the user who makes it, unless a superuser names another user."""
 
     caller: Any = None
     """Set by the admin: who makes the request."""

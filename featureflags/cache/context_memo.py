@@ -24,7 +24,7 @@ from featureflags.kinds.snapshot import Snapshot
 from featureflags.segments.ruleset import Ruleset
 
 MOST = 1_000
-"""Contexts of some 2 KB. Whoever was here a moment ago is found, which is what counts."""
+"""Contexts of about 2 KB each: enough for users who come back within a moment."""
 
 
 class _Computed:
@@ -78,7 +78,7 @@ def recall(snapshot: Snapshot, ruleset: Ruleset) -> UserContext | None:
 
 
 def keep(snapshot: Snapshot, ruleset: Ruleset, context: UserContext) -> None:
-    """Remember a context that is not degraded: what has failed is tried, and told, again."""
+    """Remember a context that is not degraded: what has failed is tried, and reported, again."""
     global _computed  # noqa: PLW0603 - replaced as a whole: a race only computes once more
     if context.degraded:
         return

@@ -1,4 +1,4 @@
-"""Whose request it is, as far as an address tells: for the throttling of logins and API keys."""
+"""Which client a request comes from, by its address: for the throttling of logins and API keys."""
 
 from __future__ import annotations
 

@@ -58,7 +58,7 @@ class Figure:
 
 
 class Warmer:
-    """A process that warms when it is told to."""
+    """A process that starts a warm-up for each line that it reads."""
 
     def __init__(self, way: str, environment: Mapping[str, str] | None = None) -> None:
         self._process = subprocess.Popen(

@@ -74,7 +74,7 @@ def test_evaluations_by_flag_and_result(flag_file: FlagFile) -> None:
     assert growth.of("guidon_context_seconds_count", "database") == 1
 
 
-def test_a_flag_that_a_visitor_made_up_is_no_label(flag_file: FlagFile) -> None:
+def test_a_flag_that_a_visitor_made_up_never_becomes_a_label(flag_file: FlagFile) -> None:
     flag_file(boolean_flag("new-checkout"))
     is_enabled("made-up-by-a-visitor", UserFactory.create())
     assert "made-up" not in metrics.page().decode()

@@ -115,7 +115,9 @@ def test_every_error(
     assert (awaited.value, awaited.error_code) == (True, code)
 
 
-def test_a_value_that_is_no_object_is_not_one(client: OpenFeatureClient, ada: User) -> None:
+def test_a_value_that_is_not_an_object_is_a_type_mismatch(
+    client: OpenFeatureClient, ada: User
+) -> None:
     found = client.get_object_details("colour", {"a": 1}, about(ada))
     assert (found.value, found.error_code) == ({"a": 1}, ErrorCode.TYPE_MISMATCH)
 

@@ -61,7 +61,7 @@ def test_dropped_streams_come_back_with_what_changed_meanwhile(
         await_value(client, "beta", USER, True)
 
 
-def test_an_outage_is_told_and_ends(server: LaunchDarklyServer) -> None:
+def test_an_outage_is_reported_and_ends(server: LaunchDarklyServer) -> None:
     with client_of(server, send_events=False) as client:
         assert state_of(client) == DataSourceState.VALID
         server.stop()
@@ -86,7 +86,7 @@ def test_a_wrong_key_is_refused(
     assert server.open_streams == 0
 
 
-def test_statuses_come_as_often_as_told_and_carry_headers(server: LaunchDarklyServer) -> None:
+def test_statuses_come_as_often_as_asked_and_carry_headers(server: LaunchDarklyServer) -> None:
     server.answer(429, headers={"Retry-After": "1"}, paths=["/all"], times=2)
     with client_of(server, send_events=False) as client:
         assert client.is_initialized()
@@ -125,7 +125,7 @@ def test_a_malformed_flag_is_sent_to_a_running_client(server: LaunchDarklyServer
         await_state(client, DataSourceState.VALID)
 
 
-def test_bytes_that_are_no_json_restart_the_stream(server: LaunchDarklyServer) -> None:
+def test_invalid_json_restarts_the_stream(server: LaunchDarklyServer) -> None:
     with client_of(server, send_events=False) as client:
         server.send_raw(b"event: patch\ndata: {not json\n\n")
         wait_until(
@@ -187,7 +187,7 @@ def test_events_survive_one_failed_delivery(server: LaunchDarklyServer) -> None:
     assert [request.status for request in server.requests("/bulk")][:2] == [503, 202]
 
 
-def test_what_is_no_json_is_refused(server: LaunchDarklyServer) -> None:
+def test_invalid_json_is_refused(server: LaunchDarklyServer) -> None:
     request = urllib.request.Request(
         f"{server.url}/bulk", data=b"{not json", headers={"Authorization": server.sdk_key}
     )

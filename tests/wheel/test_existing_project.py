@@ -222,7 +222,7 @@ def next_release(shop: Shop) -> Shop:
 
 
 def test_an_old_and_a_new_release_serve_side_by_side(shop: Shop) -> None:
-    """Each reads what it declares, whoever has filled the cache and whoever writes."""
+    """Each reads what it declares, also where the other has filled the cache or writes."""
     new = next_release(shop)
     psql(shop.postgres, "UPDATE users_user SET last_name = 'de' WHERE id = 42")
     new.manage("migrate", "--verbosity=0")

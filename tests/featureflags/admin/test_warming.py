@@ -43,7 +43,7 @@ def operator(client: Client) -> Client:
 def run(settings: Settings) -> int:
     """A run of three ranges: one is done, one has failed once, one waits.
 
-    Five users, beside whoever looks at it.
+    Five users, and the one who looks at it.
     """
     change(settings, WARM_RANGE=2)
     crowd(5)

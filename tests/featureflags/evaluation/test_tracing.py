@@ -86,7 +86,7 @@ class TestSpans:
         assert "Sentinel" not in spans()[0].to_json()
 
 
-def test_off_there_is_none(flag_file: FlagFile) -> None:
+def test_off_there_are_no_spans(flag_file: FlagFile) -> None:
     flag_file(boolean_flag("new-checkout", fallthrough=True))
     exporter.clear()
     assert is_enabled("new-checkout", UserFactory.create())

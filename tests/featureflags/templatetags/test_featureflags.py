@@ -215,7 +215,7 @@ def test_a_template_without_request_asks_for_a_visitor(flag_file: FlagFile) -> N
 
 
 @pytest.mark.django_db
-def test_a_stranger_s_key_is_no_error(flag_file: FlagFile) -> None:
+def test_the_key_of_a_stranger_breaks_nothing(flag_file: FlagFile) -> None:
     flag_file(boolean_flag("beta"))
     assert render('{% flag "beta" user=key %}', key=uuid.uuid4()) == "False"
 
