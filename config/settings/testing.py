@@ -27,12 +27,20 @@ if os.environ.get("GUIDON_TEST_WORKER") != WORKER:
 
 
 from config.settings.base import *  # noqa: E402 - after the environment is settled
-from config.settings.base import CACHES, DATABASES, FEATUREFLAGS, REDIS_URL  # noqa: E402
+from config.settings.base import (  # noqa: E402
+    CACHES,
+    DATABASES,
+    FEATUREFLAGS,
+    INSTALLED_APPS,
+    REDIS_URL,
+)
 from config.settings.caches import redis_caches  # noqa: E402
 from config.settings.environment import VAR_DIR  # noqa: E402
 
 # Tests log in many times a second, without a request; what counts wrong passwords has tests of its own.
 AXES_ENABLED = False
+# Models of another project; it has no migrations.
+INSTALLED_APPS = [*INSTALLED_APPS, "tests.customers"]
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 FEATUREFLAGS = {
     **FEATUREFLAGS,

@@ -17,6 +17,7 @@ import logging
 import sqlite3
 from collections.abc import Callable, Iterable
 from functools import partial
+from itertools import islice
 from types import TracebackType
 from typing import Any, Final
 
@@ -172,6 +173,24 @@ class _PsycopgListener(Listener):
         self.note(written["kind"], written["keys"], written["ids"])
 
 
+FETCHES: Final = ("fetchone", "fetchmany", "fetchall")
+
+
+def _finish(cursor: Any) -> None:
+    """Read all rows of a statement now, and keep them for whoever fetches them.
+
+    SQLite commits `INSERT … RETURNING` only when its rows were read. Until then no other statement may
+    commit, and one that tries rolls the INSERT back.
+    """
+    rows = iter(cursor.cursor.fetchall())
+    kept = (
+        lambda: next(rows, None),
+        lambda size=cursor.cursor.arraysize: list(islice(rows, size)),
+        lambda: list(rows),
+    )
+    cursor.__dict__.update(zip(FETCHES, kept, strict=True))
+
+
 class _DjangoListener(Listener):
     """Listens to a connection by Django's own means."""
 
@@ -198,8 +217,20 @@ class _DjangoListener(Listener):
             return not connection.connection.in_transaction
         return not connection.in_atomic_block and connection.get_autocommit()
 
-    def _execute(self, execute: Callable[..., Any], *arguments: Any) -> Any:
-        result = execute(*arguments)
+    def _execute(
+        self,
+        execute: Callable[..., Any],
+        sql: str,
+        params: Any,
+        many: bool,
+        context: dict[str, Any],
+    ) -> Any:
+        cursor = context["cursor"]
+        for name in FETCHES:
+            cursor.__dict__.pop(name, None)
+        result = execute(sql, params, many, context)
+        if "RETURNING" in sql and isinstance(self._connection.connection, sqlite3.Connection):
+            _finish(cursor)
         self._look()
         if self.written is not None:
             self.settle()

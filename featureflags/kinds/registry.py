@@ -52,9 +52,13 @@ def _kinds() -> dict[str, CompiledKind]:
     return {each.name: CompiledKind(each) for each in (first, *found.values())}
 
 
-@cache
 def declared_classes() -> tuple[type[Kind], ...]:
     """The classes of `kinds.py` of each installed app, in the order of the apps."""
+    return _declared()
+
+
+@cache
+def _declared() -> tuple[type[Kind], ...]:
     found: list[type[Kind]] = []
     for config in apps.get_app_configs():
         if config.name == "featureflags" or not module_has_submodule(config.module, "kinds"):
@@ -112,7 +116,7 @@ def forget(*, setting: str = "AUTH_USER_MODEL", **_: Any) -> None:
     if setting in {"AUTH_USER_MODEL", "INSTALLED_APPS"}:
         user_kind.cache_clear()
         _kinds.cache_clear()
-        declared_classes.cache_clear()
+        _declared.cache_clear()
 
 
 setting_changed.connect(forget, dispatch_uid="featureflags.kinds.registry")

@@ -1,0 +1,72 @@
+"""Customers with a profile, a company, orders, tags and teams: every sort of relation."""
+
+from __future__ import annotations
+
+from django.db import models
+from django.utils import timezone
+
+
+class Company(models.Model):
+    name = models.CharField(max_length=100)
+    seats = models.PositiveIntegerField(default=1)
+    revenue = models.FloatField(null=True)
+    discount = models.DecimalField(max_digits=6, decimal_places=2, null=True)
+    founded = models.DateField(null=True)
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Tag(models.Model):
+    name = models.CharField(max_length=50)
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Team(models.Model):
+    name = models.CharField(max_length=50)
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Customer(models.Model):
+    username = models.CharField(max_length=50, unique=True)
+    email = models.EmailField(blank=True)
+    is_staff = models.BooleanField(default=False)
+    joined = models.DateTimeField(default=timezone.now)
+    metadata = models.JSONField(default=dict)
+    tags = models.ManyToManyField(Tag)
+    teams = models.ManyToManyField(Team, through="Membership")
+
+    def __str__(self) -> str:
+        return self.username
+
+
+class Membership(models.Model):
+    customer = models.ForeignKey(Customer, on_delete=models.CASCADE)
+    team = models.ForeignKey(Team, on_delete=models.CASCADE)
+    since = models.DateField(null=True)
+
+    def __str__(self) -> str:
+        return f"{self.customer_id} in {self.team_id}"
+
+
+class Profile(models.Model):
+    customer = models.OneToOneField(Customer, on_delete=models.CASCADE)
+    plan = models.CharField(max_length=10, choices=[("free", "Free"), ("pro", "Professional")])
+    country = models.CharField(max_length=2, blank=True)
+    company = models.ForeignKey(Company, null=True, on_delete=models.SET_NULL)
+
+    def __str__(self) -> str:
+        return self.plan
+
+
+class Order(models.Model):
+    customer = models.ForeignKey(Customer, on_delete=models.CASCADE, related_name="orders")
+    placed_at = models.DateTimeField(default=timezone.now)
+    state = models.CharField(max_length=10, default="open")
+
+    def __str__(self) -> str:
+        return self.state
