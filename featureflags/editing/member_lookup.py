@@ -36,7 +36,8 @@ def find_members(listed: MemberList, default: MemberState) -> FoundMembers:
     kind, texts = user_kind(), {each.text for each in listed.lines}
     keys = {text for text in texts if kind.parse_key(text) is not None}
     now = timezone.now()
-    by_text = {**_by_title(sorted(texts)), **_by_key(sorted(keys))}
+    titles = texts if kind.has_text_keys else texts - keys
+    by_text = {**_by_title(sorted(titles)), **_by_key(sorted(keys))}
     members: dict[str, MemberState] = {}
     first: dict[str, int] = {}
     problems: list[LineRemark] = []

@@ -74,6 +74,8 @@ class CompiledKind(Names):
         self._decoders = [
             (place, slot.decode) for place, slot in enumerate(self.slots, 1) if slot.decode
         ]
+        self.watches = self._watches()
+        """The tables and columns whose change makes a snapshot of this kind old."""
         self._own = LoadedRows(self.key, self.key_field, self.slots, self.snapshot_type)
 
     def loaded(self, rows: QuerySet[Any]) -> QuerySet[Any]:
@@ -153,9 +155,7 @@ class CompiledKind(Names):
         ]
         return self.snapshot_type("1", *full), self.snapshot_type("2", *least)
 
-    @property
-    def watches(self) -> tuple[Watch, ...]:
-        """The tables and columns whose change makes a snapshot of this kind old."""
+    def _watches(self) -> tuple[Watch, ...]:
         owner = Owner(kind=self.name, model=self.model, key=self.key)
         own = [slot.field.column for slot in self.slots if slot.is_own]
         found: list[Watch] = []
@@ -164,10 +164,13 @@ class CompiledKind(Names):
                 own.append(slot.steps[0].own_column)
             if slot.steps:
                 found += watches_of_path(owner, slot.steps, str(slot.field.column))
-        for declared in self.declared.declared.values():
+        for name, declared in self.declared.declared.items():
             watched = declared.watch
             for rows in (watched,) if isinstance(watched, WatchRows) else watched:
-                found += watches_of_rows(owner, rows.model, rows.via, rows.fields)
+                try:
+                    found += watches_of_rows(owner, rows.model, rows.via, rows.fields)
+                except (FieldDoesNotExist, TypeError) as error:
+                    self.problems.append((name, f"its watch: {error}"))
         return merged([watch_of_own(owner, dict.fromkeys(map(str, own))), *found])
 
     def _decoded(self, row: Sequence[Any]) -> list[Any]:

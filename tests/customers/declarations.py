@@ -36,14 +36,14 @@ class CustomerKind(Kind):
     model = Customer
     title = "username"
     search = ("username", "email")
-    created = "joined"
+    created = "date_joined"
 
     username = Text("username", private=True)
     email = Text("email", private=True, user_writable=True, blank_is_missing=True)
     email_domain = Domain("email", user_writable=True)
     is_staff = Boolean("is_staff")
-    created_at = Instant("joined")
-    account_age_days = DaysSince("joined")
+    created_at = Instant("date_joined")
+    account_age_days = DaysSince("date_joined")
     plan = Text("profile__plan")
     country = Text("profile__country", blank_is_missing=True)
     company = Text("profile__company__name")

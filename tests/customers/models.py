@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from django.contrib.auth.models import Group
 from django.db import models
 from django.utils import timezone
 
@@ -35,8 +36,11 @@ class Customer(models.Model):
     username = models.CharField(max_length=50, unique=True)
     email = models.EmailField(blank=True)
     is_staff = models.BooleanField(default=False)
-    joined = models.DateTimeField(default=timezone.now)
+    date_joined = models.DateTimeField(default=timezone.now)
+    is_active = models.BooleanField(default=True)
+    last_login = models.DateTimeField(null=True)
     metadata = models.JSONField(default=dict)
+    groups = models.ManyToManyField(Group)
     tags = models.ManyToManyField(Tag)
     teams = models.ManyToManyField(Team, through="Membership")
 

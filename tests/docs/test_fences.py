@@ -205,6 +205,8 @@ BY_TITLE: dict[tuple[str, str], Runner] = {
     ("json", r"\w+\.json"): Reader.write_json,
     ("json", r"context of .*"): Reader.compare_context,
     ("json", r"answer( \d+)?"): Reader.compare_answer,
+    # Runs on models of another project: tests/featureflags/kinds/test_documented.py.
+    ("python", r"your/kinds\.py"): Reader.leave,
     # Clients in processes of their own: tests/clients/test_documented.py runs them.
     ("python", r"client\.py"): Reader.leave,
     ("js", r"(server|browser)\.mjs"): Reader.leave,

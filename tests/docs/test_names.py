@@ -60,6 +60,7 @@ NOT_SETTINGS: Final = {
     "HELP",
     "MATCHES",
     "OPERATORS",
+    "OPTIONS",
     "PAGES",
     "VALUE_TESTS",
     "FEATUREFLAGS",

@@ -36,7 +36,7 @@ def customer(chance: random.Random, number: int, firms: list[Company]) -> Custom
         username=f"u{number}",
         email=chance.choice(["", f"u{number}@acme.example", f"U{number}@Other.example"]),
         is_staff=chance.random() < 0.3,
-        joined=moment(chance),
+        date_joined=moment(chance),
         metadata=chance.choice([{}, {"level": 3}, {"level": "3", "list": [1, "a"]}]),
     )
     if chance.random() < 0.8:

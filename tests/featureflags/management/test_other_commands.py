@@ -145,7 +145,7 @@ def test_a_cache_that_is_down_is_an_error_of_the_command(call: Call, settings: S
 
 
 def test_the_commands_that_the_readme_names_are_here() -> None:
-    named = {"evaluate_flag", "show_context", "warm_contexts", "seed_demo", "run_due_tasks"}
+    named = {"evaluate_flag", "show_context", "warm_contexts", "run_due_tasks"}
     assert named | {"invalidate_contexts"} <= set(OURS)
 
 

@@ -54,7 +54,7 @@ def member(name: str, /, **fields: Any) -> User:
 
 def shown(response: Any) -> list[str]:
     assert response.status_code == 200
-    return [row.email.partition("@")[0] for row in response.context["rows"]]
+    return [row.title.partition("@")[0] for row in response.context["rows"]]
 
 
 def exported(response: Any) -> list[list[str]]:

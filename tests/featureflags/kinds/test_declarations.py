@@ -1,0 +1,142 @@
+"""Wrong declarations are found by the system checks, and leave the rest of the kind as it is."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from django.db.models import Count, F, IntegerField, OuterRef, Subquery
+
+from featureflags.checks.kinds import check_kinds
+from featureflags.contexts.attributes import catalogue
+from featureflags.kinds import (
+    Boolean,
+    DaysSince,
+    Kind,
+    Many,
+    Metadata,
+    Number,
+    Text,
+    WatchRows,
+    registry,
+)
+from featureflags.kinds.compiled import CompiledKind
+from tests.customers.declarations import CustomerKind
+from tests.customers.models import Customer, Order
+from tests.featureflags.kinds.conftest import declared
+from users.models import User
+
+
+class Right(Kind):
+    name = "user"
+    model = User
+    title = "email"
+    email = Text("email")
+
+
+def kind(**body: Any) -> type[Kind]:
+    return type("Declared", (Right,), body)
+
+
+def found(**body: Any) -> list[tuple[str, str]]:
+    """Id and message of each check."""
+    with declared(kind(**body)):
+        return [(str(each.id).partition(".")[2], str(each.msg)) for each in check_kinds()]
+
+
+def test_a_right_one_is_right() -> None:
+    assert found() == []
+
+
+def test_the_project_s_own_is_right() -> None:
+    assert check_kinds() == []
+
+
+@pytest.mark.parametrize(
+    ("field", "why"),
+    [
+        (Text("nickname"), "User has no field named 'nickname'"),
+        (Text("groups__nickname"), "Group has no field named 'nickname'"),
+        (Text("groups__name"), "User.groups__name leads to many rows: use Many, or a subquery"),
+        (Many("email"), "User.email leads to one row"),
+        (Text("email__name"), "User.email leads to no other row"),
+        (Number("email"), "email is a LowerCaseEmailField, which does not fit number"),
+        (Boolean("role"), "role is a CharField, which does not fit boolean"),
+        (DaysSince("is_staff"), "is_staff is a BooleanField, which does not fit instant"),
+        (Metadata("email"), "email is a LowerCaseEmailField, which does not fit object"),
+        (Number(F("role")), "The expression needs an output_field"),
+        (
+            Many(Subquery(Order.objects.values("state"), output_field=IntegerField())),
+            "Many takes a path",
+        ),
+    ],
+)
+def test_a_field_that_cannot_be_used(field: Any, why: str) -> None:
+    [(number, message)] = found(wrong=field)
+    assert number == "E060"
+    assert message.startswith(f"The kind 'user', wrong: {why}")
+    with declared(kind(wrong=field)):
+        assert "wrong" not in catalogue()
+        assert "email" in catalogue()
+
+
+@pytest.mark.parametrize("name", ["segments", "kind", "custom_plan", "Plan"])
+def test_names_that_mean_something_else(name: str) -> None:
+    [(number, message)] = found(**{name: Text("role")})
+    assert (number, name in message) == ("E062", True)
+
+
+@pytest.mark.parametrize(
+    ("body", "number", "word"),
+    [
+        ({"model": Customer, "title": "username", "email": Text("email")}, "E063", "visitor"),
+        ({"key": "email"}, "E063", "primary key"),
+        ({"title": "nickname"}, "E064", "nickname"),
+        ({"search": ("email", "nickname")}, "E064", "nickname"),
+        ({"last_seen": "seen"}, "E064", "seen"),
+        ({"listed": ("role",)}, "E064", "role"),
+        ({"title": "name"}, "W065", "index"),
+        ({"key": "nickname"}, "E061", "nickname"),
+    ],
+)
+def test_options(body: dict[str, Any], number: str, word: str) -> None:
+    if number == "E061":
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(registry, "declared_classes", lambda: (kind(**body),))
+            registry.forget()
+            [message] = check_kinds()
+        registry.forget()
+        assert (message.id, word in message.msg) == ("featureflags.E061", True)
+        return
+    [(known, text)] = found(**body)
+    assert (known, word in text) == (number, True)
+
+
+def test_two_kinds_of_one_name() -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(registry, "declared_classes", lambda: (Right, kind()))
+        registry.forget()
+        assert [message.id for message in check_kinds()] == ["featureflags.E061"]
+    registry.forget()
+
+
+def test_without_a_declaration_the_user_model_is_a_kind() -> None:
+    compiled = CompiledKind(registry.default_kind())
+    assert compiled.problems == []
+    names = {attribute.name for attribute in compiled.attributes}
+    assert names >= {"key", "email", "email_domain", "is_staff", "groups"}
+    assert compiled.title == "email"
+
+
+def test_rows_that_lead_elsewhere_are_no_watch() -> None:
+    count = Subquery(
+        Order.objects.filter(customer=OuterRef("pk"))
+        .values("customer")
+        .annotate(n=Count("pk"))
+        .values("n"),
+        output_field=IntegerField(),
+    )
+    field = Number(count, watch=WatchRows(Order, "customer"))
+    [(number, message)] = found(orders=field)
+    assert (number, "Order.customer does not lead to User" in message) == ("E060", True)
+    assert CompiledKind(CustomerKind).problems == []
