@@ -9,7 +9,8 @@ warm, `protocol` has the steps in their order; `entries` has the bytes and `back
 The cache holds three things by name: a version, and for each user a lease while a reader reads the row,
 or an entry:
 
->>> from featureflags.cache.entries import decode, decode_version, encode, is_lease, name_of, new_lease
+>>> from featureflags.cache.entries import decode_version, decoder_of, encode, is_lease
+>>> from featureflags.cache.entries import name_of, new_lease
 >>> from featureflags.kinds.registry import user_kind
 >>> decode_version(b"12-9f1c2d3e|1764158400")  # the rules in force, and the epoch
 ('12-9f1c2d3e', 1764158400)
@@ -21,9 +22,12 @@ True
 ... )
 >>> name_of(ada.key)
 'u:5f0c2a9e'
->>> entry = decode(ada.key, encode(1_764_244_800_000_000, 1_764_158_400, ada))
->>> entry.fresh_until, entry.epoch, entry.snapshot == ada  # µs, the epoch, the snapshot
-(1764244800000000, 1764158400, True)
+>>> stored = encode(1_764_244_800_000_000, 1_764_158_400, ada)
+>>> entry = decoder_of(user_kind().snapshot_type).decode(stored)
+>>> entry.fresh_until, entry.epoch, entry.snapshot.email  # µs, the epoch, a field of the snapshot
+(1764244800000000, 1764158400, 'ada@example.com')
+>>> entry.snapshot.key == user_kind().fingerprint  # in the place of the key, which the name holds
+True
 """
 
 from __future__ import annotations

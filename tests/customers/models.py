@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from django.contrib.auth.models import Group
 from django.db import models
 from django.utils import timezone
 
@@ -26,6 +25,13 @@ class Tag(models.Model):
 
 
 class Team(models.Model):
+    name = models.CharField(max_length=50)
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Group(models.Model):
     name = models.CharField(max_length=50)
 
     def __str__(self) -> str:

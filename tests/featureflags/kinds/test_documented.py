@@ -13,7 +13,7 @@ from featureflags.kinds.declaration import Kind
 from featureflags.segments.parsing import parse_definition
 from tests.architecture.sources import ROOT
 from tests.customers.models import Customer, Order
-from tests.docs.fences import fences
+from tests.docs.fences import fences_of
 from tests.factories import clause
 from tests.featureflags.kinds.conftest import declared
 from tests.featureflags.kinds.worlds import world
@@ -23,7 +23,7 @@ PAGE = ROOT / "docs" / "developers" / "kinds.md"
 
 @pytest.fixture
 def documented(monkeypatch: pytest.MonkeyPatch) -> type[Kind]:
-    [text] = [fence.text for fence in fences(PAGE) if fence.title == "your/kinds.py"]
+    [text] = [fence.text for fence in fences_of(PAGE) if fence.title == "your/kinds.py"]
     shop, models = ModuleType("shop"), ModuleType("shop.models")
     models.User, models.Order = Customer, Order  # type: ignore[attr-defined]  # a module of the page
     monkeypatch.setitem(sys.modules, "shop", shop)
