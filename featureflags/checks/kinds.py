@@ -66,7 +66,7 @@ def _of_user(kind: CompiledKind, about: str) -> Iterator[CheckMessage]:
             "logs in would be a visitor.",
             id="featureflags.E063",
         )
-    elif kind.key_field is not kind.model._meta.pk:  # noqa: SLF001 - Django's documented API
+    elif kind.key_field is not kind.model._meta.pk:
         yield Error(
             f"{about} has the key {kind.key!r}: members by name and sessions hold the primary key.",
             id="featureflags.E063",
@@ -78,8 +78,7 @@ def _of_options(kind: CompiledKind, about: str) -> Iterator[CheckMessage]:
     options |= {"last_seen": kind.last_seen, "created": kind.created}
     named = [*options.items(), *(("search", name) for name in kind.search)]
     fields: dict[str, Field[Any, Any]] = {
-        field.name: field
-        for field in kind.model._meta.concrete_fields  # noqa: SLF001 - Django's documented API
+        field.name: field for field in kind.model._meta.concrete_fields
     }
     for option, name in named:
         if name is not None and name not in fields:
@@ -100,5 +99,5 @@ def _of_options(kind: CompiledKind, about: str) -> Iterator[CheckMessage]:
 def _has_index(kind: CompiledKind, field: Field[Any, Any]) -> bool:
     if field.unique or field.db_index:
         return True
-    indexes = kind.model._meta.indexes  # noqa: SLF001 - Django's documented API
+    indexes = kind.model._meta.indexes
     return any(index.fields and index.fields[0].lstrip("-") == field.name for index in indexes)
