@@ -97,7 +97,7 @@ def _of_options(kind: CompiledKind, about: str) -> Iterator[CheckMessage]:
 
 
 def _has_index(kind: CompiledKind, field: Field[Any, Any]) -> bool:
-    if field.unique or field.db_index:
+    if field.unique or getattr(field, "db_index", False):
         return True
     indexes = kind.model._meta.indexes
     return any(index.fields and index.fields[0].lstrip("-") == field.name for index in indexes)

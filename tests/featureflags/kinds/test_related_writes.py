@@ -26,7 +26,7 @@ def one(chance: Chance, model: Any) -> Any:
     return chance.choice(list(model.objects.order_by("pk")))
 
 
-def execute(sql: str, *params: object) -> None:
+def execute(sql: str, *params: Any) -> None:
     with connection.cursor() as cursor:
         cursor.execute(sql, params)
 
