@@ -11,6 +11,7 @@ from rest_framework.permissions import IsAuthenticated
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from featureflags.api.concurrency import sees_people
 from featureflags.api.flags import may_ask
 from featureflags.api.pagination import FlagPagination
 from featureflags.api.policy import ApiPolicy
@@ -21,6 +22,7 @@ from featureflags.api.serializers import (
     evaluation_data,
 )
 from featureflags.api.staff import StaffModelPermissions
+from featureflags.contexts.attributes import is_shown_to_self
 from featureflags.core.types import Account
 from featureflags.evaluation import all_flags, looking
 from featureflags.evaluation.resolve import resolve
@@ -28,14 +30,26 @@ from featureflags.kinds.registry import user_kind
 
 
 class OwnContextView(ApiPolicy):
-    """The caller's context, as flags are evaluated for this very request."""
+    """The caller's context, as flags are evaluated for this very request.
+
+    Staff who may view users see all of it. Everybody else sees no segments, and the attributes that
+    are declared to be shown.
+    """
 
     permission_classes = [IsAuthenticated]
     context_kind = "user"
 
     @extend_schema(operation_id="users_me_context", responses=ContextSerializer)
     def get(self, request: Request) -> Response:
-        return Response(resolve(None, request=http_request(request)).to_dict())
+        found = resolve(None, request=http_request(request)).to_dict()
+        return Response(found if sees_people(request) else _own(found))
+
+
+def _own(context: dict[str, Any]) -> dict[str, Any]:
+    """What users may see of their own context."""
+    shown = {name: each for name, each in context["attributes"].items() if is_shown_to_self(name)}
+    private = [name for name in context["private_attributes"] if name in shown]
+    return {**context, "attributes": shown, "private_attributes": private, "segments": []}
 
 
 class _UserView(ApiPolicy, generics.GenericAPIView[Account]):

@@ -6,9 +6,11 @@ from typing import Any, Final
 
 from django_filters.rest_framework import DjangoFilterBackend
 from drf_spectacular.openapi import AutoSchema
-from rest_framework.filters import SearchFilter
-from rest_framework.permissions import IsAuthenticated
+from rest_framework.exceptions import ValidationError
+from rest_framework.filters import OrderingFilter, SearchFilter
+from rest_framework.permissions import SAFE_METHODS, IsAuthenticated
 from rest_framework.renderers import JSONRenderer
+from rest_framework.request import Request
 from rest_framework.views import APIView
 
 from featureflags.api.authentication import ApiKeyAuthentication
@@ -36,6 +38,28 @@ class ApiPolicy(APIView):
     pagination_class: Any = Pages
     versioning_class = None
     schema = AutoSchema()
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        """As DRF's. A parameter that there is not is refused: a misspelt filter would list everybody."""
+        super().initial(request, *args, **kwargs)
+        unknown = sorted(set(request.query_params) - self._parameters(request))
+        if unknown:
+            raise ValidationError({name: ["There is no such parameter."] for name in unknown})
+
+    def _parameters(self, request: Request) -> set[str]:
+        """The parameters that this view reads."""
+        if request.method not in SAFE_METHODS:
+            return {"confirm", "note"}
+        if getattr(self, "detail", None) is True:
+            return set()
+        names = {"page", "page_size"}
+        for backend in getattr(self, "filter_backends", ()):
+            if issubclass(backend, SearchFilter):
+                names.add(backend.search_param)
+            elif issubclass(backend, OrderingFilter):
+                names.add(backend.ordering_param)
+        filters = getattr(getattr(self, "filterset_class", None), "base_filters", {})
+        return names | set(filters)
 
     def get_exception_handler(self) -> Any:
         return exception_handler

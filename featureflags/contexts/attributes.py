@@ -36,6 +36,7 @@ __all__ = [
     "clocks_of",
     "declaration_problems",
     "is_lower_case",
+    "is_shown_to_self",
     "is_user_writable",
     "private_names",
     "type_of",
@@ -113,6 +114,16 @@ def is_user_writable(name: str) -> bool:
     """Whether users choose the value themselves. Metadata is written by staff and trusted code."""
     attribute = catalogue().get(name)
     return attribute is not None and attribute.user_writable
+
+
+def is_shown_to_self(name: str) -> bool:
+    """Whether users see this attribute of themselves: never segments, metadata only if declared so."""
+    if name in {"kind", "key", "anonymous", "anonymous_key"}:
+        return True
+    if name.startswith(CUSTOM_PREFIX):
+        return user_kind().shows_metadata_to_self
+    attribute = catalogue().get(name)
+    return attribute is not None and attribute.shown_to_self
 
 
 def is_lower_case(name: str) -> bool:

@@ -22,6 +22,7 @@ from featureflags.evaluation.arguments import UNSET, ExtraAttributes, FlagKey, U
 from featureflags.flags.declared import FlagType, declared_flags
 from featureflags.flags.overrides import (
     MISSING,
+    asking_about,
     environment_name,
     forced_flags,
     in_force,
@@ -101,14 +102,22 @@ def evaluate_all(context: UserContext, attributes: ExtraAttributes | None) -> di
     """Every flag that LaunchDarkly has or that is declared or overridden, by key, sorted."""
     if attributes:
         context = with_extra(context, attributes)
-    answers = evaluator.evaluate_all(context.context)
-    overridden = {key for key, value in overridden_flags().items() if value is not MISSING}
-    keys = {*declared_flags(), *overridden, *(answers or {})}
-    return {key: _one_of_all(key, context, answers) for key in sorted(keys)}
+    with asking_about(context.context.key):
+        answers = evaluator.evaluate_all(context.context)
+        overridden = {key for key, value in overridden_flags().items() if value is not MISSING}
+        keys = {*declared_flags(), *overridden, *(answers or {})}
+        return {key: _one_of_all(key, context, answers) for key in sorted(keys)}
 
 
 def _ask(key: str, context: UserContext, fallback: JSONValue) -> Answer:
     """What is forced, else what LaunchDarkly says; counted, if such a flag is known."""
+    if in_force:
+        with asking_about(context.context.key):
+            return _ask_here(key, context, fallback)
+    return _ask_here(key, context, fallback)
+
+
+def _ask_here(key: str, context: UserContext, fallback: JSONValue) -> Answer:
     answer = _forced(key) if in_force or forced_flags() else None
     if answer is None:
         detail = detail_of(key, context.context, fallback)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,7 +25,7 @@ from featureflags.core.monitoring import report
 from featureflags.core.times import now_in_microseconds
 from featureflags.core.types import MICROSECONDS_PER_SECOND, JSONValue
 from featureflags.evaluation.subjects import cookie_options
-from featureflags.flags.overrides import override_flag
+from featureflags.flags.overrides import override_for
 
 logger = logging.getLogger(__name__)
 
@@ -110,10 +110,11 @@ def end(response: HttpResponseBase) -> None:
 
 @contextmanager
 def seeing(look: Look | None) -> Iterator[None]:
-    """Let flags have the values of the look."""
-    with ExitStack() as overrides:
-        for key, value in (look.flags if look is not None else {}).items():
-            overrides.enter_context(override_flag(key, value))
+    """Let the flags of the user who set the look have its values, and those of nobody else."""
+    if look is None:
+        yield
+        return
+    with override_for(look.user_key, look.flags):
         yield
 
 

@@ -7,8 +7,8 @@ import logging
 import os
 import re
 import threading
-from collections.abc import Callable, Mapping
-from contextlib import ContextDecorator
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ContextDecorator, contextmanager
 from contextvars import ContextVar, Token
 from enum import Enum
 from inspect import iscoroutinefunction
@@ -120,9 +120,38 @@ class override_flag(ContextDecorator):  # noqa: N801 - a context manager reads a
         return again
 
 
+_look: ContextVar[tuple[str, Overrides] | None] = ContextVar("featureflags_look", default=None)
+_subject: ContextVar[str | None] = ContextVar("featureflags_override_subject", default=None)
+
+
+@contextmanager
+def override_for(user_key: str, flags: Overrides) -> Iterator[None]:
+    """Answer these flags in this thread or task, for this user alone: nobody else's values change."""
+    entry = object()
+    in_force[entry] = user_key
+    token = _look.set((user_key, flags))
+    try:
+        yield
+    finally:
+        _look.reset(token)
+        in_force.pop(entry, None)
+
+
+@contextmanager
+def asking_about(user_key: str) -> Iterator[None]:
+    """Whose flags are asked for here. Needed only while something is `in_force`."""
+    token = _subject.set(user_key)
+    try:
+        yield
+    finally:
+        _subject.reset(token)
+
+
 def overridden_flags() -> Overrides:
-    """The values that `override_flag` sets here, by flag key. MISSING: the flag is removed."""
-    here = _overrides.get()
+    """The values that are set here, for whom is asked about, by flag key. MISSING: it is removed."""
+    here, look = _overrides.get(), _look.get()
+    if look is not None and _subject.get() in {None, look[0]}:
+        here = {**look[1], **here}
     everywhere = _everywhere
     if not everywhere:
         return here

@@ -61,6 +61,8 @@ class Attribute:
     privacy: Privacy = Privacy.PUBLIC
     user_writable: bool = False
     """Whether users choose the value themselves, so that no rule should use it alone."""
+    shown_to_self: bool = True
+    """Whether users see it of themselves."""
     choices: tuple[tuple[str, str | Promise], ...] = ()
     is_lower_case: bool = False
     """Whether every value is stored in lower case, so that a rule with capitals matches nobody."""

@@ -74,6 +74,7 @@ def attribute_of(name: str, declared: Declared, slot: Slot) -> Attribute:
         clock=_clock(slot.name) if is_days else None,
         privacy=_privacy(declared),
         user_writable=declared.user_writable,
+        shown_to_self=declared.shown_to_self is not False,
         choices=_choices(declared, slot),
         is_lower_case=isinstance(declared, Domain) or bool(getattr(declared, "lower_case", False)),
         always_known=_always_known(declared, slot),

@@ -155,6 +155,14 @@ class CompiledKind(Names):
         ]
         return self.snapshot_type("1", *full), self.snapshot_type("2", *least)
 
+    @property
+    def shows_metadata_to_self(self) -> bool:
+        """True if users see their own metadata."""
+        return any(
+            isinstance(declared, Metadata) and declared.shown_to_self is True
+            for declared in self.declared.declared.values()
+        )
+
     def _watches(self) -> tuple[Watch, ...]:
         owner = Owner(kind=self.name, model=self.model, key=self.key)
         own = [slot.field.column for slot in self.slots if slot.is_own]

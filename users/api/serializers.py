@@ -38,7 +38,7 @@ class UserSerializer(StrictModelSerializer[User]):
 
     class Meta:
         model = User
-        fields = (
+        fields: tuple[str, ...] = (
             "id",
             "email",
             "email_verified",
@@ -65,9 +65,13 @@ class UserSerializer(StrictModelSerializer[User]):
 
 
 class OwnUserSerializer(UserSerializer):
-    """A user for themselves: they choose their name, and nothing that a rule may trust."""
+    """A user for themselves: they choose their name, and nothing that a rule may trust.
 
-    metadata = MetadataField(read_only=True)
+    Staff write metadata, also about a user: nobody sees their own.
+    """
 
     class Meta(UserSerializer.Meta):
-        read_only_fields = tuple(name for name in UserSerializer.Meta.fields if name != "name")
+        fields = tuple(name for name in UserSerializer.Meta.fields if name != "metadata")
+        read_only_fields = tuple(
+            name for name in UserSerializer.Meta.fields if name not in {"name", "metadata"}
+        )

@@ -8,6 +8,7 @@ from rest_framework import generics, mixins, viewsets
 from rest_framework.exceptions import NotAuthenticated
 from rest_framework.permissions import IsAuthenticated
 
+from featureflags.api.policy import LIST_FILTERS, ApiPolicy
 from featureflags.api.staff import StaffModelPermissions
 from users.api.filters import UserFilter
 from users.api.serializers import OwnUserSerializer, UserSerializer
@@ -15,7 +16,7 @@ from users.models import User
 from users.querysets import UserQuerySet
 
 
-class OwnUserView(generics.RetrieveUpdateAPIView[User]):
+class OwnUserView(ApiPolicy, generics.RetrieveUpdateAPIView[User]):
     """The caller's own account. Only the name can be changed."""
 
     serializer_class = OwnUserSerializer
@@ -31,6 +32,7 @@ class OwnUserView(generics.RetrieveUpdateAPIView[User]):
 
 
 class UserViewSet(
+    ApiPolicy,
     mixins.ListModelMixin,
     mixins.RetrieveModelMixin,
     mixins.UpdateModelMixin,
@@ -44,6 +46,7 @@ class UserViewSet(
     http_method_names = ["get", "head", "options", "patch"]
     queryset = User.objects.all()
     lookup_value_regex = "[0-9a-fA-F-]{36}"
+    filter_backends = LIST_FILTERS
     filterset_class = UserFilter
     search_fields = ["email", "name"]
     ordering_fields = ["email", "name", "role", "created_at", "last_seen_at"]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from typing import Final
 from urllib.parse import urljoin, urlsplit
 
 import msgspec
@@ -58,6 +59,11 @@ class Secret:
 
     def removed_from(self, text: str) -> str:
         return text.replace(self._text, "…")
+
+
+MOST_BYTES: Final = 32 * 2**20
+"""Of one answer, decoded. A page of flags with everything in it has a few."""
+OF_THE_WIRE: Final = frozenset({"content-encoding", "content-length", "transfer-encoding"})
 
 
 class TokenAuth:
@@ -154,7 +160,13 @@ class Transport:
         the one of httpx, and with it the frames that hold the headers.
         """
         try:
-            return self._http.send(request)
+            answer = self._http.send(request, stream=True)
+            try:
+                return _read(answer) or UnexpectedAnswerError(
+                    f"The answer is larger than {MOST_BYTES // 2**20} MiB.", Failure(call=call)
+                )
+            finally:
+                answer.close()
         except httpx.HTTPError as error:
             kind = type(error).__name__
             detail = self._readable(str(error)) or kind
@@ -186,6 +198,19 @@ class Transport:
     def _readable(self, text: str) -> str:
         """On one line, not too long, and without the token, should a server have repeated it."""
         return " ".join(self._token.removed_from(text).split())[:LONGEST_MESSAGE]
+
+
+def _read(answer: httpx.Response) -> httpx.Response | None:
+    """The answer with its body, decoded; None if it is larger than MOST_BYTES."""
+    body = bytearray()
+    for part in answer.iter_bytes():
+        body += part
+        if len(body) > MOST_BYTES:
+            return None
+    headers = [(name, value) for name, value in answer.headers.items() if name not in OF_THE_WIRE]
+    return httpx.Response(
+        answer.status_code, headers=headers, content=bytes(body), request=answer.request
+    )
 
 
 def _refuse_bad_token(token: Secret) -> None:

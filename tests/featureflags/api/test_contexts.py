@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,6 +11,8 @@ from django.contrib.auth.models import Permission
 from django.utils import timezone
 from rest_framework.test import APIClient
 
+from featureflags.contexts.attributes import catalogue
+from featureflags.kinds.compiled import CompiledKind
 from tests.conftest import FlagFile
 from tests.factories import SegmentMemberFactory, UserFactory
 from tests.services.flag_json import boolean_flag, segment_rule
@@ -37,7 +40,12 @@ def viewer() -> User:
     return user
 
 
-def test_it_is_what_launchdarkly_sees(ada: User, by_session: Caller) -> None:
+def test_it_is_what_launchdarkly_sees_for_those_who_may_see_users(
+    ada: User, by_session: Caller
+) -> None:
+    ada.is_staff = True
+    ada.save()
+    ada.user_permissions.add(Permission.objects.get(codename="view_user"))
     body = by_session(ada).get(OWN).json()
     shown = body["attributes"]
     assert shown.pop("created_at")
@@ -52,7 +60,7 @@ def test_it_is_what_launchdarkly_sees(ada: User, by_session: Caller) -> None:
         "name": "Ada",
         "role": "user",
         "groups": [],
-        "is_staff": False,
+        "is_staff": True,
         "account_age_days": 365,
         "custom_role": "admin",
         "segments": ["employee", "established_user", "user"],
@@ -63,6 +71,30 @@ def test_it_is_what_launchdarkly_sees(ada: User, by_session: Caller) -> None:
     assert body["segments"] == ["employee", "established_user", "user"]
     assert body["source"] == "loaded"
     assert body["degraded"] == []
+
+
+def test_users_see_neither_their_segments_nor_their_metadata(
+    ada: User, by_session: Caller, by_key: Caller
+) -> None:
+    for caller in (by_session, by_key):
+        body = caller(ada).get(OWN).json()
+        assert body["segments"] == []
+        assert {"email", "role", "account_age_days"} <= set(body["attributes"])
+        assert {"custom_role", "segments", "segment"}.isdisjoint(body["attributes"])
+        own = caller(ada).get("/api/v1/users/me/").json()
+        assert "metadata" not in own
+        assert "employee" not in str([body, own])
+
+
+def test_what_is_shown_is_a_property_of_the_field(
+    ada: User, by_session: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hidden = {**catalogue(), "role": replace(catalogue()["role"], shown_to_self=False)}
+    monkeypatch.setattr("featureflags.contexts.attributes.catalogue", lambda: hidden)
+    monkeypatch.setattr(CompiledKind, "shows_metadata_to_self", True)
+    attributes = by_session(ada).get(OWN).json()["attributes"]
+    assert attributes["custom_role"] == "admin"
+    assert "role" not in attributes
 
 
 def test_it_shows_until_when_it_holds(ada: User, by_key: Caller) -> None:
@@ -118,3 +150,34 @@ def test_the_flags_of_another_are_theirs(
 
     assert value(ada) is True
     assert value(UserFactory.create()) is False
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "page_size=null",
+        "page_size=0",
+        "page_size=501",
+        "page_size=-1",
+        "rolle=admin",
+        "limit=5",
+        "page_size=9999999999999999999999",
+    ],
+)
+@pytest.mark.parametrize("path", ["users/", "segments/", "flags/", "segments/employee/changes/"])
+def test_what_is_no_parameter_is_refused_by_name(
+    by_session: Caller, path: str, query: str, flag_file: FlagFile
+) -> None:
+    root = by_session(UserFactory.create(superuser=True))
+    answer = root.get(f"/api/v1/{path}?{query}")
+    if "changes" in path and answer.status_code == 404:
+        return
+    assert answer.status_code == 400
+    body = answer.json()
+    assert query.partition("=")[0] in body.get("errors", body)
+
+
+def test_the_parameters_of_a_list_are_taken(by_session: Caller) -> None:
+    root = by_session(UserFactory.create(superuser=True))
+    query = "page=1&page_size=5&search=a&ordering=name&role=admin&is_staff=true"
+    assert root.get(f"/api/v1/users/?{query}").status_code == 200

@@ -16,7 +16,7 @@ from django.urls import path
 from pytest_django.fixtures import Settings
 
 from featureflags.core.conf import FeatureFlagsSettings
-from featureflags.evaluation import avariation_detail, is_enabled, variation
+from featureflags.evaluation import all_flags, avariation_detail, is_enabled, variation
 from featureflags.evaluation.previews import SALT
 from tests.conftest import FlagFile
 from tests.factories import UserFactory
@@ -51,10 +51,18 @@ async def apage(request: HttpRequest) -> HttpResponse:
     return HttpResponse(f"<html><body>{detail.value}</body></html>")
 
 
+def about(request: HttpRequest, key: str) -> JsonResponse:
+    """The flags of any user: one by one, and all together."""
+    every = all_flags(key)
+    flags = ("new-checkout", "accent-colour")
+    return JsonResponse({flag: [variation(flag, key), every[flag].value] for flag in flags})
+
+
 admin.autodiscover()
 urlpatterns = [
     path("page/", page),
     path("data/", data),
+    path("about/<str:key>/", about),
     path("stream/", stream),
     path("apage/", apage),
     path("admin/", admin.site.urls),
@@ -100,6 +108,15 @@ class TestWhatIsSeen:
         assert looking.get("/data/").json() == {"on": True, "x": "</body>"}
         streamed = cast("StreamingHttpResponse", looking.get("/stream/"))
         assert BANNER not in streamed.getvalue()
+
+    def test_another_user_s_values_stay_theirs_on_the_tester_s_pages(
+        self, looking: Client, tester: User
+    ) -> None:
+        other = UserFactory.create()
+        found = looking.get(f"/about/{other.pk}/").json()
+        assert found == {"new-checkout": [False, False], "accent-colour": ["teal", "teal"]}
+        own = looking.get(f"/about/{tester.pk}/").json()
+        assert own == {"new-checkout": [True, True], "accent-colour": ["plum", "plum"]}
 
     def test_nobody_else_sees_it(self, looking: Client) -> None:
         assert b"False teal" in Client().get("/page/").content

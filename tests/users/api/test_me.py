@@ -38,7 +38,6 @@ def test_it_shows_who_asks(ada: User, by_session: Caller) -> None:
         "email_verified": True,
         "name": "Ada",
         "role": "user",
-        "metadata": {"plan": "pro"},
         "groups": ["beta", "sales"],
         "is_active": True,
         "is_staff": False,

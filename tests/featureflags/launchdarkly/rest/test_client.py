@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import threading
+import zlib
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
 import pytest
 
-from featureflags.launchdarkly.rest import errors
+from featureflags.launchdarkly.rest import errors, transport
 from featureflags.launchdarkly.rest.client import SEMANTIC_PATCH, ManagementClient
 from featureflags.launchdarkly.rest.models import (
     AddRule,
@@ -17,6 +21,7 @@ from featureflags.launchdarkly.rest.models import (
     UpdateName,
 )
 from featureflags.launchdarkly.rest.transport import Secret
+from tests.featureflags.conftest import IMPATIENT
 from tests.services.launchdarkly_api import LaunchDarklyApiServer
 from tests.services.launchdarkly_segments import clause
 
@@ -233,3 +238,46 @@ def test_a_token_that_cannot_be_right_is_refused_and_not_shown(token: str) -> No
             token=Secret(token), url="https://ld.example", project="p", environment="e"
         )
     assert not token or token not in str(caught.value)
+
+
+@pytest.mark.parametrize("is_compressed", [False, True])
+def test_an_answer_without_end_is_not_read_to_its_end(
+    is_compressed: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is sent is counted: a bounded part, of a body that would fill the memory."""
+    sent = [0]
+    part = b" " * 2**16
+    squeeze = zlib.compressobj(wbits=31)
+
+    class Endless(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("Content-Type", "application/json")
+            if is_compressed:
+                self.send_header("Content-Encoding", "gzip")
+            self.end_headers()
+            try:
+                while sent[0] < 64 * transport.MOST_BYTES:
+                    data = squeeze.compress(part) if is_compressed else part
+                    self.wfile.write(data)
+                    sent[0] += len(part)
+            except OSError:
+                pass
+
+        def log_message(self, *_args: object) -> None:
+            pass
+
+    monkeypatch.setattr(transport, "MOST_BYTES", 2**20)
+    with ThreadingHTTPServer(("127.0.0.1", 0), Endless) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        url = f"http://127.0.0.1:{server.server_port}"
+        with (
+            ManagementClient(
+                token=Secret("api-x"), url=url, project="p", environment="e", policy=IMPATIENT
+            ) as client,
+            pytest.raises(errors.UnexpectedAnswerError, match="larger than 1 MiB"),
+        ):
+            client.segment("beta")
+        server.shutdown()
+    if not is_compressed:
+        assert sent[0] < 32 * 2**20
