@@ -6,11 +6,14 @@ from collections.abc import Awaitable, Callable
 from typing import cast
 
 from asgiref.sync import iscoroutinefunction, sync_to_async
-from django.http import HttpRequest
+from django.core.exceptions import SuspiciousOperation
+from django.http import Http404, HttpRequest
 from django.http.response import HttpResponseBase
 from django.utils.decorators import sync_and_async_middleware
+from django.views.defaults import bad_request, page_not_found
 
 from featureflags.cache.unit_of_work import unit_of_work
+from featureflags.core.input_gate import is_storable
 from featureflags.core.timings import publish_if_due
 from featureflags.evaluation import previews, subjects
 from featureflags.evaluation.previews import Look
@@ -56,3 +59,50 @@ def _finish(
     if look is not None:
         previews.finish(request, response, look)
     return response
+
+
+FORMS = frozenset({"application/x-www-form-urlencoded", "multipart/form-data"})
+
+
+def _refused(request: HttpRequest) -> HttpResponseBase | None:
+    """The answer to an address, a parameter or a form with text that no database stores."""
+    if not is_storable(request.path_info):
+        return page_not_found(request, Http404())
+    given = [request.GET]
+    if request.method == "POST" and request.content_type in FORMS:
+        given.append(request.POST)
+    for each in given:
+        for name, values in each.lists():
+            if not all(map(is_storable, (name, *values))):
+                return bad_request(request, SuspiciousOperation())
+    return None
+
+
+@sync_and_async_middleware
+def InputGateMiddleware(  # noqa: N802 - Django's name for a middleware
+    get_response: SyncResponse | AsyncResponse,
+) -> SyncResponse | AsyncResponse:
+    """One gate for all inputs of all views: 404 or 400 before a view sees text with NUL or a lone
+    surrogate. JSON passes the same gate in the API's parser.
+
+    Place it after CsrfViewMiddleware, which reads forms too.
+    """
+    if iscoroutinefunction(get_response):
+        answer_async = cast("AsyncResponse", get_response)
+
+        async def middleware_async(request: HttpRequest) -> HttpResponseBase:
+            # A form is read from the connection: in a thread.
+            is_form = request.method == "POST" and request.content_type in FORMS
+            refuse = sync_to_async(_refused) if is_form else None
+            found = await refuse(request) if refuse is not None else _refused(request)
+            return await answer_async(request) if found is None else found
+
+        return middleware_async
+
+    answer = cast("SyncResponse", get_response)
+
+    def middleware(request: HttpRequest) -> HttpResponseBase:
+        found = _refused(request)
+        return answer(request) if found is None else found
+
+    return middleware

@@ -62,6 +62,7 @@ MIDDLEWARE = [
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
+    "featureflags.middleware.InputGateMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "featureflags.middleware.FeatureFlagsMiddleware",
     "users.middleware.LastSeenMiddleware",

@@ -30,8 +30,9 @@ PAGES: tuple[tuple[str, Callable[..., HttpResponseBase], str], ...] = (
     ("deleted/", deleted_segments, "deleted_segments"),
     ("restore/<int:change>/", restore_change, "segment_restore"),
     ("flags/", flag_list, "flags"),
-    ("flags/<str:flag>/", flag_page, "flag"),
-    ("flags/<str:flag>/count/", count_users, "flag_count"),
+    # A flag file may hold keys with a slash.
+    ("flags/<path:flag>/count/", count_users, "flag_count"),
+    ("flags/<path:flag>/", flag_page, "flag"),
     ("members/<str:segment>/", segment_members, "segment_members"),
     ("members/<str:segment>/export/", export_segment_members, "segment_export"),
     ("user-context/<str:key>/", user_page, "usercontext"),

@@ -21,6 +21,7 @@ from rest_framework.exceptions import APIException
 from rest_framework.request import Request
 
 from featureflags.audience import Part
+from featureflags.core.input_gate import whole_number
 from featureflags.core.times import to_microseconds, to_rfc3339
 from featureflags.core.types import Account
 from featureflags.editing import (
@@ -73,9 +74,16 @@ def confirm_of(request: Request) -> object:
 
 
 def note_of(request: Request) -> str:
-    """The note for the history of a deletion: in the body, or as a parameter."""
+    """The note for the history of a deletion: in the body, or as a parameter.
+
+    Raises ValidationError for what is no text, and for one that is too long.
+    """
     data = request.data if isinstance(request.data, Mapping) else {}
-    return str(data.get("note", request.query_params.get("note", "")))[:LONGEST_NOTE]
+    note = data.get("note", request.query_params.get("note", ""))
+    if not isinstance(note, str) or len(note) > LONGEST_NOTE:
+        words = _("A note is text of at most %d characters.") % LONGEST_NOTE
+        raise serializers.ValidationError({"note": [words]})
+    return note
 
 
 def write(request: Request, change: Change, *, confirm: object, note: str) -> Segment:
@@ -169,7 +177,7 @@ def etag(version: int) -> str:
 
 def _oldest(tags: list[str]) -> int:
     versions = [tag.strip('"') for tag in tags]
-    return min((int(text) for text in versions if text.isdecimal()), default=0)
+    return min((one for text in versions if (one := whole_number(text)) is not None), default=0)
 
 
 def _changed(request: Request, stored: SegmentState, since: int) -> dict[str, Any]:

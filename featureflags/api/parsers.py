@@ -9,6 +9,8 @@ from typing import IO, Any, Final
 from django.conf import settings
 from rest_framework import exceptions, parsers, status
 
+from featureflags.core.input_gate import is_storable
+
 ROOT: Final = "non_field_errors"
 
 
@@ -55,10 +57,3 @@ def require_storable(data: Any) -> None:
         elif isinstance(value, str) and not is_storable(value):
             why = "NUL and halves of surrogate pairs are no characters."
             raise exceptions.ValidationError({name if is_storable(name) else ROOT: [why]})
-
-
-def is_storable(text: str) -> bool:
-    """False for a text with NUL or with half a surrogate pair."""
-    if "\x00" in text:
-        return False
-    return text.isascii() or not any("\ud800" <= letter <= "\udfff" for letter in text)

@@ -19,7 +19,7 @@ router.register(
 
 urlpatterns = [
     path("flags/", FlagListView.as_view(), name="flag-list"),
-    path("flags/<str:key>/", FlagView.as_view(), name="flag-detail"),
+    path("flags/<path:key>/", FlagView.as_view(), name="flag-detail"),
     path("users/me/context/", OwnContextView.as_view(), name="user-me-context"),
     path("users/<str:pk>/context/", UserContextView.as_view(), name="user-context"),
     path("users/<str:pk>/flags/", UserFlagsView.as_view(), name="user-flags"),

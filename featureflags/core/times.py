@@ -10,6 +10,10 @@ EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
 MICROSECOND = datetime.timedelta(microseconds=1)
 
 
+FIRST = (datetime.datetime.min.replace(tzinfo=datetime.UTC) - EPOCH) // MICROSECOND
+LAST = (datetime.datetime.max.replace(tzinfo=datetime.UTC) - EPOCH) // MICROSECOND
+
+
 def to_microseconds(instant: datetime.datetime) -> int:
     """An aware datetime as microseconds since the epoch, exactly."""
     return (instant - EPOCH) // MICROSECOND
@@ -26,6 +30,9 @@ def now_in_microseconds() -> int:
 
 @lru_cache(4096)
 def to_rfc3339(microseconds: int) -> str:
-    """The instant as LaunchDarkly reads dates: RFC 3339 in UTC, to the microsecond."""
-    instant = to_datetime(microseconds).replace(tzinfo=None)
+    """The instant as LaunchDarkly reads dates: RFC 3339 in UTC, to the microsecond.
+
+    An instant beyond the calendar is the last, or the first, that it has.
+    """
+    instant = to_datetime(min(max(microseconds, FIRST), LAST)).replace(tzinfo=None)
     return instant.isoformat(timespec="microseconds" if instant.microsecond else "seconds") + "Z"

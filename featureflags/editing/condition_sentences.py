@@ -20,10 +20,16 @@ from featureflags.segments.operator_labels import ValueKind, label_for
 
 
 def moment_in_words(moment: datetime.datetime | int) -> str:
-    """A moment (aware, or µs) in the site's time zone, with the zone's name."""
-    if isinstance(moment, int):
-        moment = to_datetime(moment)
-    text = formats.date_format(timezone.localtime(moment), "DATETIME_FORMAT")
+    """A moment (aware, or µs) in the site's time zone, with the zone's name.
+
+    Where the site's calendar ends before it: as it is. Never raises.
+    """
+    try:
+        if isinstance(moment, int):
+            moment = to_datetime(moment)
+        text = formats.date_format(timezone.localtime(moment), "DATETIME_FORMAT")
+    except (OverflowError, ValueError):
+        return _("beyond the calendar") if isinstance(moment, int) else moment.isoformat(" ")
     return f"{text} ({timezone.get_current_timezone_name()})"
 
 

@@ -22,6 +22,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from featureflags.core.conf import app_settings
+from featureflags.core.input_gate import LATEST
 from featureflags.kinds.registry import user_kind
 from featureflags.models import SegmentMember
 
@@ -235,7 +236,8 @@ def _as_moment(cell: str) -> datetime.datetime | None:
         moment = datetime.datetime.fromisoformat(cell)
     except ValueError:
         return None
-    return timezone.make_aware(moment) if timezone.is_naive(moment) else moment
+    moment = timezone.make_aware(moment) if timezone.is_naive(moment) else moment
+    return moment if moment <= LATEST else None
 
 
 def shortened(text: str) -> str:

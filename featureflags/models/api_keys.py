@@ -21,6 +21,8 @@ from django.db.models import Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from featureflags.core.input_gate import LATEST
+
 MARK: Final = "gdn"
 PREFIX_ALPHABET: Final = "abcdefghijkmnpqrstuvwxyz23456789"
 """Without characters that people confuse."""
@@ -177,11 +179,13 @@ class ApiKey(models.Model):
     def clean(self) -> None:
         """Raises ValidationError for a list that is not one of names, and for a wrong origin."""
         super().clean()
-        problems = {
+        problems: dict[str, Any] = {
             name: found
             for name in ("kinds", "flags", "origins")
             if (found := _problem_of(name, getattr(self, name)))
         }
+        if self.expires_at and self.expires_at > LATEST:
+            problems["expires_at"] = _("This must lie before the year 9999.")
         if problems:
             raise ValidationError(problems)
 

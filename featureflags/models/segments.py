@@ -22,6 +22,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from featureflags.core.conf import app_settings
+from featureflags.core.input_gate import LATEST
 from featureflags.core.uncached import fresh_rows
 from featureflags.models.changesets import MemberState, Place, SegmentState, open_changeset
 from featureflags.models.history import HistoryEntry
@@ -230,6 +231,8 @@ class SegmentMember(models.Model):
         """Refuse an expiry that has passed already, and more members than rules can hold."""
         if self._state.adding and self.expires_at and self.expires_at <= timezone.now():
             raise ValidationError({"expires_at": _("This moment has passed already.")})
+        if self.expires_at and self.expires_at > LATEST:
+            raise ValidationError({"expires_at": _("This must lie before the year 9999.")})
         if self._state.adding and self.segment_id is not None:
             limit = app_settings().max_members
             if SegmentMember.objects.filter(segment=self.segment_id).count() >= limit:

@@ -11,11 +11,14 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from featureflags.core.i18n import gettext
+from featureflags.core.input_gate import LATEST
 from featureflags.segments.definitions import Problem
 from featureflags.segments.json_limits import text_problem
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
+_FIRST: Final = datetime(2, 1, 1, tzinfo=UTC) - _EPOCH
+_LAST: Final = LATEST - _EPOCH
 
 _FIELDS: Final = {True: ("included", "includedUntil"), False: ("excluded", "excludedUntil")}
 MEMBER_FIELDS: Final = frozenset(name for names in _FIELDS.values() for name in names)
@@ -85,14 +88,18 @@ def _key_problem(name: str, key: object) -> str | None:
 
 
 def parse_expiry(text: object) -> int | None:
-    """An RFC 3339 instant with an offset as µs since the epoch, or None."""
+    """An RFC 3339 instant with an offset as µs since the epoch; None for anything else, and for an
+    instant that some time zone cannot show."""
     if not isinstance(text, str):
         return None
     try:
         instant = datetime.fromisoformat(text)
     except ValueError:
         return None
-    return None if instant.tzinfo is None else (instant - _EPOCH) // _MICROSECOND
+    if instant.tzinfo is None:
+        return None
+    since = instant - _EPOCH
+    return since // _MICROSECOND if _FIRST <= since <= _LAST else None
 
 
 def format_expiry(instant: int) -> str:

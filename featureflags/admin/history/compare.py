@@ -21,6 +21,7 @@ from featureflags.admin.history.views import (
     version_in_words,
 )
 from featureflags.admin.shared.pages import SEGMENT, USER, may_see, require, respond
+from featureflags.core.input_gate import whole_number
 from featureflags.editing import Change, change_in_words, member_changes, rules_in_words
 from featureflags.editing.history import entries_of, members_after, state_after
 from featureflags.models import HistoryEntry, Segment
@@ -101,9 +102,10 @@ def _last_but_one(entries: QuerySet[HistoryEntry]) -> str:
 
 def _chosen(entries: QuerySet[HistoryEntry], text: str | None) -> HistoryEntry:
     """Raises Http404."""
-    if text is None or not text.isdecimal():
+    pk = whole_number(text)
+    if pk is None:
         raise Http404
-    return get_object_or_404(entries, pk=int(text))
+    return get_object_or_404(entries, pk=pk)
 
 
 def _state_of(entry: HistoryEntry | None, stored: Segment | None) -> SegmentState | None:

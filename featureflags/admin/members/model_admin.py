@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from django import forms
 from django.contrib import admin
+from django.core.exceptions import ValidationError
 from django.db.models import QuerySet
 from django.forms import Field
 from django.http import HttpRequest
@@ -32,6 +33,21 @@ else:
 
 class SegmentMemberForm(HeldForm, MemberModelForm):
     """One membership."""
+
+    def __init__(self, data: Any = None, *args: Any, **options: Any) -> None:
+        """What is no key is left out: Django's list of choices would raise for it."""
+        super().__init__(data if data is None else _with_keys_alone(data), *args, **options)
+
+
+def _with_keys_alone(data: Any) -> Any:
+    kept = data.copy()
+    for name in ("segment", "user"):
+        related: Any = SegmentMember._meta.get_field(name)  # noqa: SLF001 - Django's documented API
+        try:
+            related.target_field.to_python(kept.get(name))
+        except ValidationError:
+            kept[name] = ""
+    return kept
 
 
 @admin.register(SegmentMember)

@@ -17,6 +17,7 @@ from django.utils.translation import gettext as _
 
 from featureflags.admin.shared.json_forms import pretty_json
 from featureflags.admin.shared.pages import USER, may_see
+from featureflags.core.input_gate import whole_number
 from featureflags.editing import rules_in_words, segment_in_words
 from featureflags.editing.history import DescribedEntry, describe, entries_of, state_at
 from featureflags.models import Segment
@@ -83,10 +84,8 @@ def merge(request: HttpRequest, stale: Stale) -> Conflict:
             taken.append(field)
         elif not _same(mine, theirs):
             both.append(field)
-    based_on = request.POST.get(VERSION, "")
-    since = entries_of(stale.stored.key).filter(
-        version__gt=int(based_on) if based_on.isdecimal() else 0
-    )
+    based_on = whole_number(request.POST.get(VERSION)) or 0
+    since = entries_of(stale.stored.key).filter(version__gt=based_on)
     send_instead(request, data)
     return Conflict(
         entries=tuple(describe(since[:MOST_ENTRIES], with_addresses=may_see(request, USER))),
@@ -135,10 +134,10 @@ def _in_words(state: SegmentState, field: str) -> Iterator[str]:
 def take_theirs(request: HttpRequest, object_id: str) -> None:
     """Fill the field that was asked for with what is stored."""
     field = request.POST[TAKE]
-    pk = unquote(object_id)
-    if field not in FIELDS or not pk.isdecimal():
+    pk = whole_number(unquote(object_id))
+    if field not in FIELDS or pk is None:
         return
-    stored = Segment.objects.filter(pk=int(pk)).states().get(int(pk))
+    stored = Segment.objects.filter(pk=pk).states().get(pk)
     if stored is not None:
         data = request.POST.copy()
         _fill(data, field, getattr(stored, field))

@@ -24,6 +24,7 @@ from featureflags.admin.segments.conflict import (
 from featureflags.admin.shared.confirm import BACK, NOTE, HeldForm, write
 from featureflags.admin.shared.guarded_admin import GuardedModelAdmin
 from featureflags.admin.shared.pages import Link, change_link, segments_link
+from featureflags.core.input_gate import whole_number
 from featureflags.editing import change_to
 from featureflags.models import Segment
 
@@ -92,9 +93,9 @@ class SavingSegmentAdmin(GuardedModelAdmin[Segment]):
         """
         wanted = change_to(obj)
         if wanted.before is not None:
-            based_on = request.POST.get(VERSION, "")
-            if based_on.isdecimal() and int(based_on) != wanted.before.version:
-                refuse_stale(wanted.state, wanted.before, int(based_on))
+            based_on = whole_number(request.POST.get(VERSION))
+            if based_on is not None and based_on != wanted.before.version:
+                refuse_stale(wanted.state, wanted.before, based_on)
             wanted = replace(wanted, expected_version=wanted.before.version)
         write(request, wanted, row=obj, note=form.cleaned_data.get(NOTE, ""))
         for remark in obj.stored_rules().remarks:
