@@ -44,8 +44,13 @@ class JSONParser(parsers.JSONParser):
 
 
 def require_storable(data: Any) -> None:
-    """Raises ValidationError, by the member of the object, for a text with NUL or a lone surrogate."""
-    pending = list(data.items()) if isinstance(data, dict) else [(ROOT, data)]
+    """Raises ValidationError, by the member of the object, for a text with NUL or a lone surrogate.
+
+    The model looks at `rules`: it names the rule and the condition.
+    """
+    pending = [(ROOT, data)]
+    if isinstance(data, dict):
+        pending = [(name, value) for name, value in data.items() if name != "rules"]
     if isinstance(data, dict):
         pending += [(ROOT, name) for name in data]
     while pending:
