@@ -42,7 +42,7 @@ class SegmentMemberForm(HeldForm, MemberModelForm):
 def _with_keys_alone(data: Any) -> Any:
     kept = data.copy()
     for name in ("segment", "user"):
-        related: Any = SegmentMember._meta.get_field(name)  # noqa: SLF001 - Django's documented API
+        related: Any = SegmentMember._meta.get_field(name)
         try:
             related.target_field.to_python(kept.get(name))
         except ValidationError:
