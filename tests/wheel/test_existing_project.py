@@ -6,23 +6,16 @@ there before. Its apps are called `users` and `config`, as ours are.
 
 from __future__ import annotations
 
-import json
 import shutil
 import subprocess
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Any
+from dataclasses import replace
 
-import psycopg
 import pytest
 
-from tests.services.environments import Environment, environment, wheel
-from tests.services.flag_json import boolean_flag, segment_rule
-from tests.services.postgres import PostgresServer, find_install, postgres_server
-from tests.services.redis import redis_server
 from tests.wheel import page
+from tests.wheel.shop import Shop, adopted_shop, psql
 
 pytestmark = pytest.mark.production_stack
 
@@ -30,91 +23,11 @@ MOST_LINES = 12
 SEEN_WITHIN = 5.0
 """Seconds until a write of another program is seen."""
 
-DATABASE = """
-SELECT 'relation ' || relname FROM pg_class WHERE relnamespace = 'public'::regnamespace
-UNION ALL SELECT 'trigger ' || tgname FROM pg_trigger WHERE NOT tgisinternal
-UNION ALL SELECT 'function ' || proname FROM pg_proc WHERE pronamespace = 'public'::regnamespace
-UNION ALL SELECT 'column ' || table_name || '.' || column_name || ' ' || data_type
-FROM information_schema.columns WHERE table_schema = 'public'
-UNION ALL SELECT 'migration ' || app || ' ' || name FROM django_migrations
-UNION ALL SELECT 'permission ' || codename FROM auth_permission
-UNION ALL SELECT 'group ' || name FROM auth_group
-UNION ALL SELECT 'content type ' || app_label || '.' || model FROM django_content_type
-"""
-
-SETTINGS = """
-from config.settings import *
-
-FEATUREFLAGS = {**FEATUREFLAGS, "FLAG_FILE": str(BASE_DIR / "flags.json")}
-"""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Shop:
-    """The shop after it has followed the page."""
-
-    folder: Path
-    installed: Environment
-    env: dict[str, str]
-    postgres: PostgresServer
-    before: frozenset[str]
-    """What its database held before."""
-
-    def manage(self, *arguments: str) -> str:
-        return self.run("manage.py", *arguments)
-
-    def ask(self, what: str) -> Any:
-        return json.loads(self.run("shop_program.py", what).splitlines()[-1])
-
-    def run(self, *arguments: str) -> str:
-        ended = self.installed.run(*arguments, folder=self.folder, env=self.env)
-        assert ended.returncode == 0, ended.stderr
-        return ended.stdout
-
-    def holds(self) -> frozenset[str]:
-        with psycopg.connect(self.postgres.url) as connection:
-            return frozenset(name for (name,) in connection.execute(DATABASE).fetchall())
-
 
 @pytest.fixture(scope="module")
 def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
-    home = tmp_path_factory.mktemp("shop")
-    folder = home / "shop"
-    shutil.copytree(page.SHOP, folder, ignore=shutil.ignore_patterns("__pycache__"))
-    installed = environment(home / "venv", wheel(home / "dist"), extras=page.extras())
-    with postgres_server() as postgres, redis_server() as redis:
-        parts = psycopg.conninfo.conninfo_to_dict(postgres.url)
-        env = {
-            **{f"DB_{name.upper()}": str(parts.get(name, "")) for name in ("user", "password")},
-            **{f"DB_{name.upper()}": str(parts[name]) for name in ("host", "port")},
-            "DB_NAME": str(parts["dbname"]),
-            "REDIS_URL": redis.url,
-        }
-        before = Shop(
-            folder=folder, installed=installed, env=env, postgres=postgres, before=frozenset()
-        )
-        before.manage("migrate", "--verbosity=0")
-        adopted = Shop(
-            folder=folder,
-            installed=installed,
-            env={**env, "DJANGO_SETTINGS_MODULE": "config.tested"},
-            postgres=postgres,
-            before=before.holds(),
-        )
-        adopt(adopted)
+    with adopted_shop(tmp_path_factory.mktemp("shop")) as adopted:
         yield adopted
-
-
-def adopt(shop: Shop) -> None:
-    page.apply(shop.folder)
-    (shop.folder / "config" / "tested.py").write_text(SETTINGS)
-    flag = boolean_flag("team-checkout", rules=[segment_rule("pro_of_large_company")])
-    (shop.folder / "flags.json").write_text(json.dumps({"flags": {flag["key"]: flag}}))
-    shutil.copy(Path(__file__).with_name("shop_program.py"), shop.folder)
-    assert "no issues" in shop.manage("check", "--fail-level=WARNING")
-    shop.manage("migrate", "--verbosity=0")
-    shop.manage("check", "--database=default")
-    shop.ask("write_segments")
 
 
 def test_the_page_adds_few_lines_and_one_file() -> None:
@@ -186,12 +99,6 @@ def test_a_write_of_psql_is_seen_within_seconds(shop: Shop) -> None:
     finally:
         watching.kill()
         watching.communicate()
-
-
-def psql(server: PostgresServer, statement: str) -> None:
-    program = find_install() / "bin" / "psql"
-    command = [str(program), "--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1", server.url]
-    subprocess.run([*command, "--command", statement], check=True, capture_output=True)
 
 
 def test_every_page_opens(shop: Shop) -> None:
