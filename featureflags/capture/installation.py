@@ -41,7 +41,7 @@ class Fault(StrEnum):
     MISSING = "it is not installed"
     OLD = "it was installed by another version or for other watches"
     DISABLED = "it is disabled"
-    FAILS = "it fails, and so tells that everybody has changed"
+    FAILS = "it fails, and so records that everybody has changed"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,7 +125,7 @@ def install(connection: BaseDatabaseWrapper) -> list[str]:
 
 
 def remove(connection: BaseDatabaseWrapper) -> list[str]:
-    """Remove every trigger of ours, whoever declared it; return their names. Raises DatabaseError."""
+    """Remove every trigger of ours, of any declaration; return their names. Raises DatabaseError."""
     if not is_supported(connection):
         return []
     installed = _installed(connection)

@@ -23,9 +23,9 @@ RULES: Final = "ruleset"
 """The kind of an outbox row that says so where no INFO can (SQLite)."""
 
 MOST_KEYS: Final = 250_000
-"""More changed keys than this in one statement are told as "everybody of the kind"."""
+"""More changed keys than this in one statement are recorded as "everybody of the kind"."""
 KEYS_IN_A_ROW: Final = 5_000
-"""Of the outbox: whoever tells the cache holds only one row in memory."""
+"""Of the outbox: the process that notifies the cache holds only one row in memory."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -25,7 +25,7 @@ UID = "featureflags.capture.without_triggers"
 def touched(kind: str, keys: Collection[str] | None) -> None:
     """These rows were written where no trigger notices it; `keys` None: any of that kind.
 
-    Call it in the transaction of the write, or after its commit. The cache is told after the commit,
+    Call it in the transaction of the write, or after its commit. The cache is notified after the commit,
     at once outside of a transaction; should that fail, within 5 seconds of its return. One query
     for the row of the outbox. Raises DatabaseError.
     """

@@ -148,7 +148,7 @@ CAUGHT: dict[Callable[[Patch], None], Callable[..., None]] = {
     keep_any_row: of_protocol.TestIsCurrent().test_a_reader_in_an_older_snapshot_stores_nothing,
     remove_the_triggers: of_writes.test_a_write_of_another_program_is_seen_with_the_next_version,
     tell_before_the_commit: OWN().test_a_transaction_reads_its_own_writes_and_keeps_none,
-    tell_nobody: of_writes.test_who_begins_to_match_just_before_the_update_is_told_too,
+    tell_nobody: of_writes.test_a_row_that_begins_to_match_just_before_the_update_is_removed_too,
     read_the_cache_in_spite_of_own_writes: (
         OWN().test_a_transaction_reads_its_own_writes_and_keeps_none
     ),

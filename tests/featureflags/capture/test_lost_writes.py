@@ -41,7 +41,7 @@ def name_of(user: User) -> object:
     return resolve(str(user.pk)).context.get("name")
 
 
-def test_who_begins_to_match_just_before_the_update_is_told_too(
+def test_a_row_that_begins_to_match_just_before_the_update_is_removed_too(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     user = UserFactory.create(role="admin", name="Before")
@@ -131,9 +131,9 @@ class TestWithoutTriggers:
         user.groups.add(group)
         OutboxEvent.objects.all().delete()
         with pytest.MonkeyPatch.context() as patch:
-            told: list[tuple[str, list[str]]] = []
+            notified: list[tuple[str, list[str]]] = []
             patch.setattr(
-                without_triggers, "touched", lambda kind, keys: told.append((kind, list(keys)))
+                without_triggers, "touched", lambda kind, keys: notified.append((kind, list(keys)))
             )
             key = str(user.pk)
             if write == "save":
@@ -146,9 +146,9 @@ class TestWithoutTriggers:
                 group.user_set.clear()
             else:
                 group.save()
-        assert ("user", [key]) in told
+        assert ("user", [key]) in notified
 
-    def test_touched_tells_the_cache_after_the_commit(self) -> None:
+    def test_touched_notifies_the_cache_after_the_commit(self) -> None:
         user = UserFactory.create()
         resolve(str(user.pk))
         with transaction.atomic():

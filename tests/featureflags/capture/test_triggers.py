@@ -1,8 +1,7 @@
-"""The triggers: each write leaves the keys of just those whose snapshot changes, whoever writes."""
+"""The triggers: each write records the keys of exactly those rows whose snapshot changes, by any program."""
 
 from __future__ import annotations
 
-import io
 import json
 import uuid
 from collections.abc import Callable
@@ -10,17 +9,14 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import Group
-from django.core import serializers
-from django.core.management import call_command
 from django.db import connection
 
-from featureflags.capture import own_writes
-from featureflags.models import OutboxEvent, Segment, SegmentMember
-from featureflags.models.versions import RulesetVersion
-from tests.factories import SegmentFactory, SegmentMemberFactory, UserFactory, clause, rule
+from featureflags.models import OutboxEvent, SegmentMember
+from tests.factories import UserFactory
+from tests.featureflags.capture.writing import execute, load
 from users.models import User
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("silence")]
 
 on_postgresql = pytest.mark.skipif(connection.vendor != "postgresql", reason="of PostgreSQL")
 
@@ -36,12 +32,6 @@ class Rows:
         self.user.groups.add(self.group)
 
 
-@pytest.fixture(autouse=True)
-def silence(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nobody tells the cache, so that the outbox keeps what the triggers wrote."""
-    monkeypatch.setattr(own_writes, "_committed", [])
-
-
 @pytest.fixture
 def rows() -> Rows:
     made = Rows()
@@ -49,7 +39,7 @@ def rows() -> Rows:
     return made
 
 
-def told() -> set[str] | None:
+def recorded() -> set[str] | None:
     """The keys in the outbox; None: everybody. Empties it."""
     found: set[str] | None = set()
     for keys in OutboxEvent.objects.filter(kind="user").values_list("keys", flat=True):
@@ -58,19 +48,8 @@ def told() -> set[str] | None:
     return found
 
 
-def execute(sql: str, *values: Any) -> None:
-    with connection.cursor() as cursor:
-        cursor.execute(sql, values)
-
-
 def as_stored(user: User) -> Any:
     return user.pk.hex if connection.vendor == "sqlite" else user.pk
-
-
-def load(*objects: Any) -> None:
-    """As `loaddata` does: raw saves."""
-    for found in serializers.deserialize("json", serializers.serialize("json", objects)):
-        found.save()
 
 
 def set_name(user: User, name: str) -> User:
@@ -134,12 +113,12 @@ def rename(group: Group) -> None:
 
 
 @pytest.mark.parametrize("write", WRITES.values(), ids=WRITES.keys())
-def test_each_write_tells_the_changed_user_alone(rows: Rows, write: Callable[[Rows], Any]) -> None:
+def test_each_write_records_only_the_changed_user(rows: Rows, write: Callable[[Rows], Any]) -> None:
     key = str(rows.user.pk)
 
     write(rows)
 
-    assert told() == {key}
+    assert recorded() == {key}
 
 
 UNCHANGING: dict[str, Callable[[Rows], Any]] = {
@@ -153,35 +132,35 @@ UNCHANGING: dict[str, Callable[[Rows], Any]] = {
 
 
 @pytest.mark.parametrize("write", UNCHANGING.values(), ids=UNCHANGING.keys())
-def test_a_write_that_changes_no_snapshot_tells_nobody(
+def test_a_write_that_changes_no_snapshot_records_nobody(
     rows: Rows, write: Callable[[Rows], Any]
 ) -> None:
     write(rows)
 
-    assert told() == set()
+    assert recorded() == set()
 
 
-def test_a_link_that_moves_to_another_user_tells_both(rows: Rows) -> None:
+def test_a_link_that_moves_to_another_user_records_both(rows: Rows) -> None:
     execute("UPDATE users_user_groups SET user_id = %s", as_stored(rows.other))
 
-    assert told() == {str(rows.user.pk), str(rows.other.pk)}
+    assert recorded() == {str(rows.user.pk), str(rows.other.pk)}
 
 
-def test_a_changed_key_tells_the_old_and_the_new(rows: Rows) -> None:
+def test_a_changed_key_records_the_old_and_the_new(rows: Rows) -> None:
     before, after = str(rows.other.pk), uuid.uuid4()
     SegmentMember.objects.all().delete()
 
     stored = after.hex if connection.vendor == "sqlite" else after
     execute("UPDATE users_user SET id = %s WHERE email = %s", stored, rows.other.email)
 
-    assert told() == {before, str(after)}
+    assert recorded() == {before, str(after)}
 
 
-def test_a_row_that_is_replaced_is_told(rows: Rows) -> None:
+def test_a_row_that_is_replaced_is_recorded(rows: Rows) -> None:
     if connection.vendor != "sqlite":
         pytest.skip("INSERT OR REPLACE is SQLite's")
     execute("DELETE FROM users_user_groups")
-    told()
+    recorded()
 
     execute(
         "INSERT OR REPLACE INTO users_user (id, email, email_verified, name, role, metadata,"
@@ -191,7 +170,7 @@ def test_a_row_that_is_replaced_is_told(rows: Rows) -> None:
         rows.user.email,
     )
 
-    assert told() == {str(rows.user.pk)}
+    assert recorded() == {str(rows.user.pk)}
 
 
 def test_a_rolled_back_write_leaves_nothing(rows: Rows) -> None:
@@ -199,7 +178,7 @@ def test_a_rolled_back_write_leaves_nothing(rows: Rows) -> None:
     execute("UPDATE users_user SET name = 'x'")
     execute("ROLLBACK")
 
-    assert told() == set()
+    assert recorded() == set()
 
 
 @on_postgresql
@@ -212,22 +191,22 @@ def test_many_keys_take_rows_of_5000_and_too_many_are_everybody(
         " SELECT gen_random_uuid(), n || '@example.org', false, '', 'user', '{}', now(), true,"
         " false, false, '' FROM generate_series(1, 12000) AS n"
     )
-    assert told() == set()
+    assert recorded() == set()
 
     execute("UPDATE users_user SET name = 'y'")
 
     sizes = [len(keys or ()) for keys in OutboxEvent.objects.values_list("keys", flat=True)]
     assert sorted(sizes) == [2002, 5000, 5000]
-    found = told()
+    found = recorded()
     assert found is not None
     assert len(found) == 12002
 
 
 @on_postgresql
-def test_truncate_tells_that_everybody_has_changed(rows: Rows) -> None:
+def test_truncate_records_that_everybody_has_changed(rows: Rows) -> None:
     execute("TRUNCATE users_user CASCADE")
 
-    assert told() is None
+    assert recorded() is None
 
 
 @on_postgresql
@@ -240,7 +219,7 @@ def test_no_setting_of_a_session_switches_them_off(rows: Rows, setting: str) -> 
         execute("RESET session_replication_role")
         execute("RESET search_path")
 
-    assert told() == {str(rows.user.pk)}
+    assert recorded() == {str(rows.user.pk)}
 
 
 @on_postgresql
@@ -256,7 +235,7 @@ def test_a_role_that_may_only_write_the_table_is_seen(rows: Rows) -> None:
         execute("DROP OWNED BY writer_of_users")
         execute("DROP ROLE writer_of_users")
 
-    assert told() == {str(rows.user.pk)}
+    assert recorded() == {str(rows.user.pk)}
 
 
 @on_postgresql
@@ -264,16 +243,16 @@ def test_a_copy_and_a_function_are_seen(rows: Rows) -> None:
     copied = "COPY users_user_groups (user_id, group_id) FROM STDIN"
     with connection.cursor() as cursor, cursor.copy(copied) as copy:
         copy.write_row((rows.other.pk, rows.group.pk))
-    assert told() == {str(rows.other.pk)}
+    assert recorded() == {str(rows.other.pk)}
 
     execute("DO $$ BEGIN UPDATE users_user SET name = 'x' WHERE email = 'ada@example.com'; END $$")
-    assert told() == {str(rows.user.pk)}
+    assert recorded() == {str(rows.user.pk)}
 
     execute(
         "WITH changed AS (UPDATE users_user SET name = 'z' WHERE email = 'ada@example.com'"
         " RETURNING id) SELECT count(*) FROM changed"
     )
-    assert told() == {str(rows.user.pk)}
+    assert recorded() == {str(rows.user.pk)}
 
 
 @on_postgresql
@@ -281,60 +260,9 @@ def test_after_a_rename_writes_go_through_and_everybody_counts_as_changed(rows: 
     execute("ALTER TABLE users_user RENAME COLUMN name TO title")
     try:
         execute("UPDATE users_user SET title = 'x' WHERE email = 'ada@example.com'")
-        assert told() is None
+        assert recorded() is None
     finally:
         execute("ALTER TABLE users_user RENAME COLUMN title TO name")
-
-
-RULE_WRITES: dict[str, Callable[[Segment], Any]] = {
-    "raw save": load,
-    "raw SQL": lambda segment: execute("UPDATE featureflags_segment SET rules = '[]'"),
-    "raw SQL of a new one": lambda segment: execute(
-        "INSERT INTO featureflags_segment (key, name, description, is_active, rules, version,"
-        " created_at, updated_at) SELECT 'copy', name, description, is_active, rules, version,"
-        " created_at, updated_at FROM featureflags_segment LIMIT 1"
-    ),
-    "raw SQL that deletes members": lambda segment: execute(
-        "DELETE FROM featureflags_segmentmember"
-    ),
-    "raw save of a member": lambda segment: load(*SegmentMember.objects.all()),
-}
-
-
-@pytest.mark.parametrize("write", RULE_WRITES.values(), ids=RULE_WRITES.keys())
-def test_every_write_of_rules_and_members_makes_another_ruleset(
-    write: Callable[[Segment], Any],
-) -> None:
-    segment = SegmentFactory.create(rules=[rule(clause("role", "in", "user"))])
-    SegmentMemberFactory.create(segment=segment)
-    before = RulesetVersion.objects.get()
-
-    write(segment)
-
-    after = RulesetVersion.objects.get()
-    assert after.number > before.number
-    assert after.token != before.token
-
-
-def test_loaddata_itself_makes_another_ruleset(tmp_path: Any) -> None:
-    segment = SegmentFactory.create()
-    file = tmp_path / "segments.json"
-    file.write_text(serializers.serialize("json", [segment]))
-    before = RulesetVersion.read()
-
-    call_command("loaddata", str(file), stdout=io.StringIO())
-
-    assert RulesetVersion.read() != before
-
-
-def test_a_version_row_that_is_missing_is_made() -> None:
-    SegmentFactory.create()
-    RulesetVersion.objects.all().delete()
-
-    execute("UPDATE featureflags_segment SET name = 'x'")
-
-    row = RulesetVersion.objects.get()
-    assert (row.pk, row.number > 1) == (1, True)
 
 
 def test_the_outbox_holds_json_that_django_reads(rows: Rows) -> None:
