@@ -18,6 +18,7 @@ __all__ = [
     "fork_hooks",
     "forks",
     "i18n",
+    "index_operations",
     "input_gate",
     "json_view",
     "monitoring",

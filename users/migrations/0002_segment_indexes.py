@@ -7,13 +7,16 @@ from django.db import migrations, models
 from django.db.backends.base.schema import BaseDatabaseSchemaEditor
 
 import featureflags.kinds.functions
+from featureflags.core.index_operations import AddIndexWhileInUse, drop_if_invalid
 
 
 def create_metadata_index(_apps: Apps, schema_editor: BaseDatabaseSchemaEditor) -> None:
     """For `metadata @> …`, which a condition `is any of` on a text or boolean compiles to."""
     if schema_editor.connection.vendor == "postgresql":
+        drop_if_invalid(schema_editor, "user_metadata")
         schema_editor.execute(
-            "CREATE INDEX user_metadata ON users_user USING gin (metadata jsonb_path_ops)"
+            "CREATE INDEX CONCURRENTLY user_metadata"
+            " ON users_user USING gin (metadata jsonb_path_ops)"
         )
 
 
@@ -23,12 +26,14 @@ def drop_metadata_index(_apps: Apps, schema_editor: BaseDatabaseSchemaEditor) ->
 
 
 class Migration(migrations.Migration):
+    # Nobody waits while an index is built.
+    atomic = False
     dependencies = [
         ("users", "0001_initial"),
     ]
 
     operations = [
-        migrations.AddIndex(
+        AddIndexWhileInUse(
             model_name="user",
             index=models.Index(
                 featureflags.kinds.functions.EmailDomain("email"), name="user_email_domain"

@@ -16,10 +16,12 @@ from featureflags.models.versions import RulesetVersion
 
 HELP = """\
 Drop the cached entries of users, or of all segments, after a write to the database that bypassed
-Django (psql, an import, another program). Run it after that write has been committed.
+Django (psql, an import, another program). Run it after that write has been committed. With --everything
+no entry of before is used any more: after a database was restored from a backup.
 
   manage.py invalidate_contexts ada@agpt.co 6d0c…-…-…
   manage.py invalidate_contexts --all-segments
+  manage.py invalidate_contexts --everything
 
 In Python: featureflags.cache.invalidation.touched("user", keys), and
 RulesetVersion.raise_version() in the transaction of the write to segments.
@@ -34,10 +36,13 @@ class Command(FlagCommand):
         parser.add_argument(
             "--all-segments", action="store_true", help="the compiled rules of every process"
         )
+        parser.add_argument(
+            "--everything", action="store_true", help="all users and all segments, at once"
+        )
 
     def handle(self, *_args: Any, **options: Any) -> None:
-        if not options["users"] and not options["all_segments"]:
-            raise CommandError("Name users, or --all-segments.")
+        if not options["users"] and not options["all_segments"] and not options["everything"]:
+            raise CommandError("Name users, --all-segments, or --everything.")
         keys = [_key_of(user) for user in options["users"]]
         if keys:
             invalidation.touched(USER, keys)
@@ -49,6 +54,9 @@ class Command(FlagCommand):
             with transaction.atomic():
                 RulesetVersion.raise_version()
             self.stdout.write("Every process reads the segments anew.")
+        if options["everything"]:
+            invalidation.raise_epoch()
+            self.stdout.write("No entry of before is used any more.")
         if keys:
             self.stdout.write(f"{len(keys)} users forgotten.")
 

@@ -128,7 +128,7 @@ def test_whom_nobody_knows_cannot_be_forgotten_by_address(call: Call) -> None:
     assert "nothing was forgotten" in ended.error
     assert protocol.read([str(user.pk)]).fresh
     assert call("invalidate_contexts", str(uuid.uuid4())).error is None
-    assert call("invalidate_contexts").error == "Name users, or --all-segments."
+    assert call("invalidate_contexts").error == "Name users, --all-segments, or --everything."
 
 
 @pytest.mark.django_db(transaction=True)

@@ -1,0 +1,71 @@
+"""A backup that was restored: nothing that the cache knew better is answered any more."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+from django.core.management import call_command
+from django.db import connection, connections
+
+from featureflags.cache.unit_of_work import unit_of_work
+from featureflags.evaluation import resolve
+from featureflags.models import Segment
+from tests.factories import SegmentFactory, UserFactory, clause, rule
+from tests.services.postgres import find_install
+from users.models import User
+
+pytestmark = [pytest.mark.production_stack, pytest.mark.django_db(transaction=True)]
+
+
+def program(name: str, *arguments: str) -> None:
+    """pg_dump or pg_restore, on the database of the test."""
+    given = connection.get_connection_params()
+    environment = {
+        **os.environ,
+        "PGHOST": str(given.get("host", "")),
+        "PGPORT": str(given.get("port", "")),
+        "PGUSER": str(given.get("user", "")),
+        "PGPASSWORD": str(given.get("password", "")),
+        "PGDATABASE": str(given["dbname"]),
+    }
+    command = [str(find_install() / "bin" / name), *arguments]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def answer(user: User) -> tuple[object, tuple[str, ...]]:
+    with unit_of_work():
+        found = resolve(str(user.pk))
+    return found.context.get("name"), tuple(key for key in found.segments if key == "payers")
+
+
+def test_a_restored_backup_is_what_is_answered(tmp_path: Path) -> None:
+    dump = str(tmp_path / "guidon.dump")
+    user = UserFactory.create(name="Before", metadata={"plan": "pro"})
+    SegmentFactory.create(key="payers", rules=[rule(clause("custom_plan", "in", "pro"))])
+    assert answer(user) == ("Before", ("payers",))
+    program("pg_dump", "--format=custom", f"--file={dump}")
+    user.name = "After"
+    user.save()
+    Segment.objects.get(key="payers").delete()
+    assert answer(user) == ("After", ())
+
+    connections.close_all()
+    program(
+        "pg_restore",
+        "--clean",
+        "--if-exists",
+        "--no-owner",
+        f"--dbname={connection.get_connection_params()['dbname']}",
+        dump,
+    )
+    call_command("migrate", verbosity=0)
+    call_command("invalidate_contexts", "--everything")
+
+    assert answer(user) == ("Before", ("payers",))
+    User.objects.filter(pk=user.pk).update(name="Later")
+    assert answer(user)[0] == "Later", "the triggers are there again"
+    call_command("check", databases=["default"])
