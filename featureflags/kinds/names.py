@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from django.db.models import EmailField, Q, QuerySet
+from django.utils.text import capfirst
 
 from featureflags.kinds.attribute import Attribute
 from featureflags.kinds.declaration import Kind
@@ -57,6 +58,22 @@ class Names(Keys):
     def has_addresses(self) -> bool:
         """Whether rows are titled by e-mail addresses."""
         return isinstance(field_of(self.model, self.title), EmailField)
+
+    @property
+    def title_label(self) -> str:
+        """What the titles are called, such as “E-mail”."""
+        return self._label_of_field(self.title)
+
+    @property
+    def name_label(self) -> str:
+        """What the friendlier names are called; empty where there are none."""
+        return self._label_of_field(self.label) if self.label else ""
+
+    def _label_of_field(self, name: str) -> str:
+        for attribute in self.attributes:
+            if attribute.name == name:
+                return str(attribute.label)
+        return capfirst(str(field_of(self.model, name).verbose_name))
 
     @property
     def heading(self) -> tuple[str, ...]:

@@ -91,7 +91,8 @@ def respond(
 ) -> HttpResponse:
     """The page. `trail`: the breadcrumbs between the admin's index and the page."""
     request.current_app = site.name
-    page = {**site.each_context(request), "title": title, "trail": trail, **context}
+    shown = {"title": title, "trail": trail, "kind": user_kind(), **context}
+    page = {**site.each_context(request), **shown}
     return render(request, template, page, status=status)
 
 

@@ -156,13 +156,13 @@ class WhyForm(forms.Form):
 
     user = forms.CharField(
         label=gettext_lazy("User"),
-        help_text=gettext_lazy("E-mail address or key."),
         widget=forms.TextInput(attrs={"class": "vTextField", "autocomplete": "off"}),
     )
     about = forms.ChoiceField(label=gettext_lazy("Segment or flag"))
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self.fields["user"].help_text = _("%s or key.") % user_kind().title_label
         with looking():
             served = feature_store().raw()["flags"]
         segments = Segment.objects.order_by("key").values_list("key", "name")
