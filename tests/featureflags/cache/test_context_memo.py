@@ -55,18 +55,18 @@ def test_who_is_asked_for_by_id_is_the_same_user_from_elsewhere(user: User) -> N
     [(True, 1), (1, True), (1, 1.0), (0, False), ("1", 1), ([1], [True]), ({"a": 0}, {"a": False})],
 )
 def test_values_that_python_calls_equal_are_not_the_same(before: object, after: object) -> None:
-    user = UserFactory.create(metadata={"x": before})
-    assert type(attributes(user)["custom_x"]) is type(before)
-    user.metadata = {"x": after}
-    told = attributes(user)["custom_x"]
-    assert repr(told) == repr(after)
+    user = UserFactory.create(metadata={"plan": before})
+    assert type(attributes(user)["custom_plan"]) is type(before)
+    user.metadata = {"plan": after}
+    found = attributes(user)["custom_plan"]
+    assert repr(found) == repr(after)
 
 
 def test_metadata_that_is_changed_in_place_is_seen(user: User) -> None:
-    user.metadata = {"deep": {"list": [1]}}
-    assert attributes(user)["custom_deep"] == {"list": [1]}
-    user.metadata["deep"]["list"].append(2)
-    assert attributes(user)["custom_deep"] == {"list": [1, 2]}
+    user.metadata = {"plan": {"list": [1]}}
+    assert attributes(user)["custom_plan"] == {"list": [1]}
+    user.metadata["plan"]["list"].append(2)
+    assert attributes(user)["custom_plan"] == {"list": [1, 2]}
 
 
 @pytest.mark.parametrize(
