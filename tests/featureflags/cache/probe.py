@@ -21,13 +21,14 @@ django.setup()
 
 # ruff: noqa: E402 - models can be imported only now
 from django.contrib.auth.models import Group
-from django.db import transaction
+from django.db import connection, transaction
 from django.test import override_settings
 
 from featureflags.cache.unit_of_work import unit_of_work
 from featureflags.core.conf import app_settings
 from featureflags.evaluation.resolve import contexts_for, resolve
 from featureflags.models import Segment, SegmentMember
+from tests.featureflags.cache.switches import SWITCHES
 from tests.featureflags.undelivered import undelivered
 from users.models import User
 
@@ -120,12 +121,34 @@ def pending() -> bool:
     return bool(undelivered())
 
 
+def begin(level: str = "READ COMMITTED") -> None:
+    """Open a transaction, and have its snapshot be of now."""
+    atomic = transaction.atomic()
+    atomic.__enter__()
+    _transactions.append(atomic)
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute(f"SET TRANSACTION ISOLATION LEVEL {level}")
+    User.objects.exists()
+
+
+def commit() -> None:
+    _transactions.pop().__exit__(None, None, None)
+
+
+def switch_off(name: str) -> None:
+    """A protection of the protocol, in this process, for good."""
+    SWITCHES[name]()
+
+
+_transactions: list[transaction.Atomic] = []
+
 DOES: dict[str, Callable[..., Any]] = {
     each.__name__: each
     for each in (
         *(ask, ask_all, ask_often, names, set_role, delete, rename_group, add_member),
         *(edit_segment, die_behind_commit, die_behind_a_long_transaction, change_settings),
-        pending,
+        *(pending, begin, commit, switch_off),
     )
 }
 

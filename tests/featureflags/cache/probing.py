@@ -13,7 +13,7 @@ END_SECONDS = PATIENCE_SECONDS
 
 
 class ProbeDiedError(Exception):
-    """The process ended before it answered; a test may have told it to."""
+    """The process ended before it answered; a test may have asked it to."""
 
 
 class Probe:
@@ -37,26 +37,26 @@ class Probe:
 
     def do(self, name: str, *arguments: Any, **options: Any) -> Any:
         """Have it done, and wait for the answer. Raises ProbeDiedError if the process ends."""
-        self.tell(name, *arguments, **options)
+        self.send(name, *arguments, **options)
         return self._answer()
 
-    def tell(self, name: str, *arguments: Any, **options: Any) -> None:
+    def send(self, name: str, *arguments: Any, **options: Any) -> None:
         """Have it done, without waiting."""
         self._process.write_line(json.dumps([name, arguments, options]))
 
     def dies(self, name: str, *arguments: Any) -> None:
         """Have something done of which the process dies, and wait until it has."""
-        self.tell(name, *arguments)
+        self.send(name, *arguments)
         self.has_died()
 
     def has_died(self) -> None:
-        """Wait until the process has died of what it was told."""
+        """Wait until the process has died of what it was sent."""
         try:
             answer = self._answer()
         except ProbeDiedError:
             self._process.wait(END_SECONDS)
             return
-        raise AssertionError(f"it is alive, and says {answer!r}")
+        raise AssertionError(f"it is alive, and answers {answer!r}")
 
     def _answer(self) -> Any:
         line = self._process.read_line()

@@ -19,8 +19,14 @@ from tests.services.processes import Piped, on_this_database
 
 ROLES = (("reader", 0), ("reader", 1), ("writer", 0), ("writer", 1), ("warmer", 0))
 """Each with its release: two serve side by side."""
+STALE = "STALE"
+"""What a process writes that has found an old entry."""
 PROMISED_SECONDS = 5.0
 """How soon everybody sees what another program has written, or a process that stopped or died."""
+
+
+class OldAnswerError(Exception):
+    """An answer is older than promised."""
 
 
 class Crew:
@@ -48,16 +54,18 @@ class Crew:
     def at_work(self) -> Iterator[None]:
         """They work until the end of the block, and have finished what they did.
 
-        Raises AssertionError if one of them has found an old entry.
+        Raises OldAnswerError if one of them has found an old entry.
         """
         self._tell_all()
         yield
         self._tell_all()
         for role, process in self._processes.values():
             line = process.read_line()
-            said = process.read_line() if line == "ready\n" else line
-            assert said.strip().isdigit(), said or f"a {role} has failed"
-            self.rounds[role] += int(said)
+            answer = process.read_line() if line == "ready\n" else line
+            if answer.startswith(STALE):
+                raise OldAnswerError(answer)
+            assert answer.strip().isdigit(), answer or f"a {role} has failed"
+            self.rounds[role] += int(answer)
 
     @contextmanager
     def one_paused(self) -> Iterator[None]:
@@ -101,7 +109,7 @@ class Ages:
         self.samples = 0
 
     def sample(self) -> None:
-        """Raises AssertionError where an answer of either release is older than promised."""
+        """Raises OldAnswerError where an answer of either release is older than promised."""
         began = time.monotonic()
         answers = [each for release in (0, 1) for each in cached(self.keys, release).items()]
         rows, now = user_kind().snapshots_by_key(self.keys), time.monotonic()
@@ -114,7 +122,8 @@ class Ages:
         for key, answer in answers:
             if answer != rows.get(key):
                 since = self._replaced.setdefault((key, as_bytes(answer)), now)
-                assert began - since < PROMISED_SECONDS, f"{began - since:.1f} s old: {answer}"
+                if began - since >= PROMISED_SECONDS:
+                    raise OldAnswerError(f"{began - since:.1f} s old: {answer}")
         self.samples += 1
 
 
@@ -134,8 +143,10 @@ def cached(keys: list[str], release: int) -> Mapping[str, Snapshot]:
         return protocol.read(keys).fresh
 
 
-def wrong_entries(keys: list[str]) -> dict[str, tuple[object, object]]:
-    """What the cache would answer, and the row, where they differ."""
+def expect_right_entries(keys: list[str]) -> None:
+    """Raises OldAnswerError where the cache would answer something else than the row."""
     found = [each for release in (0, 1) for each in cached(keys, release).items()]
     rows = user_kind().snapshots_by_key(keys)
-    return {key: (answer, rows.get(key)) for key, answer in found if answer != rows.get(key)}
+    wrong = {key: (answer, rows.get(key)) for key, answer in found if answer != rows.get(key)}
+    if wrong:
+        raise OldAnswerError(f"answers and rows: {wrong}")

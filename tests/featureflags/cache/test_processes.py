@@ -94,7 +94,7 @@ class TestKilledBehindTheCommit:
         """A reader stores the old row again before the commit."""
         old = other.do("ask", key)
         with Probe() as writer:
-            writer.tell("die_behind_a_long_transaction", 2, "set_role", key, "admin")
+            writer.send("die_behind_a_long_transaction", 2, "set_role", key, "admin")
             assert other.do("ask", key) == old
             writer.has_died()
         wait_until(
