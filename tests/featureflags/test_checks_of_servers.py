@@ -95,5 +95,23 @@ def test_transactions_at_an_older_snapshot_are_named() -> None:
     assert [message.id for message in found] == ["featureflags.W046"]
 
 
+@pytest.mark.production_stack
+def test_a_database_that_is_a_replica_is_an_error() -> None:
+    """A function of that name before the server's own: a standby would take no test's writes."""
+    with connection.cursor() as cursor:
+        cursor.execute("CREATE SCHEMA standby")
+        cursor.execute(
+            "CREATE FUNCTION standby.pg_is_in_recovery() RETURNS boolean LANGUAGE sql AS 'SELECT true'"
+        )
+        cursor.execute("SET search_path = standby, pg_catalog, public")
+        try:
+            found = check_isolation(["default"])
+        finally:
+            cursor.execute("RESET search_path")
+            cursor.execute("DROP SCHEMA standby CASCADE")
+    assert [message.id for message in found] == ["featureflags.E043"]
+    assert check_isolation(["default"]) == []
+
+
 def test_without_database_the_isolation_is_not_asked() -> None:
     assert check_isolation(None) == []
