@@ -19,6 +19,7 @@ class FeatureFlagsConfig(AppConfig):
         from featureflags.audience import querysets  # noqa: PLC0415
         from featureflags.cache import celery_units, invalidation  # noqa: PLC0415
         from featureflags.capture import receivers as capture  # noqa: PLC0415
+        from featureflags.checks import greenlets  # noqa: PLC0415
         from featureflags.core import forks  # noqa: PLC0415
         from featureflags.evaluation import tracing  # noqa: PLC0415
         from featureflags.kinds import segmentation  # noqa: PLC0415
@@ -31,5 +32,6 @@ class FeatureFlagsConfig(AppConfig):
         celery_units.connect()
         celery_shutdown.connect()
         forks.register()
+        greenlets.log_greenlets()
         tracing.configure()
         preload.preload()

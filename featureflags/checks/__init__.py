@@ -19,6 +19,7 @@ from featureflags.checks.declarations import (
     check_forced_flags,
     check_used_flags,
 )
+from featureflags.checks.greenlets import check_greenlets
 from featureflags.checks.kinds import check_kinds
 from featureflags.checks.project import (
     check_beat,
@@ -43,6 +44,7 @@ __all__ = [
     "check_extras",
     "check_flag_file",
     "check_forced_flags",
+    "check_greenlets",
     "check_isolation",
     "check_kinds",
     "check_middleware",
