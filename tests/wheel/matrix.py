@@ -1,8 +1,9 @@
 """The wheel with every Python and Django that this machine has: `.ci/matrix`.
 
 For each Python, in a fresh environment from the package index: the oldest packages that the wheel allows,
-the newest of Django 5.2, and the newest Django. What is not here is named, and nothing is fetched but
-packages. Exits with 1 if one of them fails.
+the newest of Django 5.2, and the newest Django. For each PostgreSQL: the shop of `tests/shop`, the triggers,
+and their removal. What is not here is named, and nothing is fetched but packages. Exits with 1 if one of
+them fails.
 """
 
 from __future__ import annotations
@@ -20,11 +21,20 @@ from pathlib import Path
 from typing import Final
 
 from tests.services.environments import Environment, wheel
+from tests.services.postgres import CHOSEN, find_install, version_of
 from tests.services.processes import ROOT
 from tests.wheel.new_project import PROGRAM, start_project
 
 PYTHONS: Final = ("3.11", "3.12", "3.13", "3.14")
 """Those that the wheel is for."""
+DATABASES: Final = ("14", "15", "16", "17", "18")
+"""The versions of PostgreSQL that it is for."""
+DEBIAN: Final = Path("/usr/lib/postgresql")
+TRIED: Final = (
+    "tests/wheel/test_existing_project.py",
+    "tests/featureflags/test_removing.py",
+    "tests/featureflags/capture",
+)
 UV: Final = (sys.executable, "-m", "uv")
 DECLARED: Final[list[str]] = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"][
     "dependencies"
@@ -98,6 +108,22 @@ def _run(
     return Outcome(python=version, choice=choice, django=shown, problem=problem)
 
 
+def databases() -> dict[str, Path]:
+    """The installations of PostgreSQL that are here, by version."""
+    own = find_install()
+    found = {path.name: path for path in DEBIAN.glob("*") if (path / "bin" / "postgres").exists()}
+    return {**found, str(version_of(own)): own}
+
+
+def try_database(install: Path) -> str:
+    """What went wrong with it; empty if nothing did."""
+    tests = [sys.executable, "-m", "pytest", "-q", "-m", "not browser", *TRIED]
+    command = [sys.executable, "-m", "tests.services.stack", "--", *tests]
+    env = {**os.environ, CHOSEN: str(install)}
+    ended = subprocess.run(command, check=False, capture_output=True, text=True, cwd=ROOT, env=env)
+    return "" if ended.returncode == 0 else ended.stdout
+
+
 def _must(command: list[str]) -> None:
     subprocess.run(command, check=True, capture_output=True, text=True, cwd=ROOT, env=os.environ)
 
@@ -110,9 +136,15 @@ def main() -> int:
         for outcome in outcomes(wheel(Path(folder)), here):
             print(outcome, flush=True)
             failed |= bool(outcome.problem)
-    for version in PYTHONS:
-        if version not in here:
-            print(f"Python {version}: not on this machine, not run")
+    installed = databases()
+    for version, install in sorted(installed.items()):
+        problem = try_database(install)
+        print(f"PostgreSQL {version}:", f"FAILED\n{problem}" if problem else "ok", flush=True)
+        failed |= bool(problem)
+    for name, wanted, found in (("Python", PYTHONS, here), ("PostgreSQL", DATABASES, installed)):
+        for version in wanted:
+            if version not in found:
+                print(f"{name} {version}: not on this machine, not run")
     return int(failed)
 
 
