@@ -116,10 +116,9 @@ class Keys:
         return list(rows.values_list(*columns)) if values else []
 
     def _key_field(self) -> Field[Any, Any]:
-        field = field_of(self.model, self.key)
-        is_composite = len(getattr(self.model._meta, "pk_fields", ())) > 1
-        if is_composite and self.key == "pk":
+        meta = self.model._meta
+        if self.key == "pk" and len(getattr(meta, "pk_fields", ())) > 1:
             raise TypeError(
-                f"{self.model.__name__} has a composite primary key: declare another key."
+                f"{self.model.__name__} has a composite primary key: name another unique field as key."
             )
-        return field
+        return field_of(self.model, self.key)

@@ -80,3 +80,24 @@ class Order(models.Model):
 
     def __str__(self) -> str:
         return self.state
+
+
+class Device(models.Model):
+    """Keys that are texts, in any case and script."""
+
+    serial = models.CharField(primary_key=True, max_length=50)
+    label = models.CharField(max_length=50, blank=True)
+
+    def __str__(self) -> str:
+        return self.serial
+
+
+class Seat(models.Model):
+    """A composite key, which no kind can have."""
+
+    pk = models.CompositePrimaryKey("row", "number")
+    row = models.IntegerField()
+    number = models.IntegerField()
+
+    def __str__(self) -> str:
+        return f"{self.row}/{self.number}"
