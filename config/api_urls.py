@@ -7,6 +7,8 @@ from csp.decorators import csp_update
 from django.urls import include, path
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
+from featureflags.api.policy import UnknownAddress
+
 app_name = "api"
 
 swagger = SpectacularSwaggerSplitView.as_view(url_name="api:schema", template_name="api/docs.html")
@@ -18,4 +20,5 @@ urlpatterns = [
     path("docs/", docs, name="docs"),
     path("", include("featureflags.api.urls")),
     path("", include("users.api.urls")),
+    path("<path:unknown>", UnknownAddress.as_view()),
 ]

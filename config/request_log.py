@@ -21,6 +21,8 @@ from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.utils.decorators import sync_and_async_middleware
 
+from featureflags.api.problems import META_NAME
+
 HEADER: Final = "X-Request-ID"
 GIVEN: Final = re.compile(r"[A-Za-z0-9_.-]{8,64}")
 """An id that a proxy gave. Anything else is not taken: it ends in the log."""
@@ -43,6 +45,7 @@ def RequestLogMiddleware(  # noqa: N802 - Django's name for a middleware
 
         async def middleware_async(request: HttpRequest) -> HttpResponseBase:
             name = _name(request)
+            request.META[META_NAME] = name
             reset = _work.set((name, request))
             try:
                 response = await cast("AsyncResponse", get_response)(request)
@@ -55,6 +58,7 @@ def RequestLogMiddleware(  # noqa: N802 - Django's name for a middleware
 
     def middleware(request: HttpRequest) -> HttpResponseBase:
         name = _name(request)
+        request.META[META_NAME] = name
         reset = _work.set((name, request))
         try:
             response = cast("SyncResponse", get_response)(request)

@@ -20,6 +20,7 @@ from rest_framework.settings import api_settings
 from rest_framework.views import exception_handler as rest_exception_handler
 
 from featureflags.api.parsers import BodyTooLarge
+from featureflags.api.problems import CONTENT_TYPE, META_NAME, problem
 from featureflags.core.outages import RETRY_AFTER
 from featureflags.models import StaleSegment
 
@@ -33,7 +34,22 @@ class Conflict(exceptions.APIException):
 
 
 def exception_handler(error: Exception, context: dict[str, Any]) -> Response | None:
-    """DRF's handler for whatever else is raised in a view of the API."""
+    """The answer to what is raised in a view of the API: a problem; see `featureflags.api.problems`."""
+    response = _answer(error, context)
+    if response is None:
+        return None
+    request = context.get("request")
+    response.data = problem(
+        response.status_code,
+        response.data,
+        code=getattr(error, "default_code", ""),
+        request_id=None if request is None else request.META.get(META_NAME),
+    )
+    response.content_type = CONTENT_TYPE
+    return response
+
+
+def _answer(error: Exception, context: dict[str, Any]) -> Response | None:
     if isinstance(error, OperationalError | InterfaceError):
         logger.error("The API could not reach the database: %s", type(error).__name__)
         return Response(

@@ -13,7 +13,6 @@ import hashlib
 import json
 from typing import Any, Final
 
-from django.http import HttpRequest
 from django.utils.cache import patch_vary_headers
 from django.utils.http import parse_etags
 from drf_spectacular.utils import extend_schema
@@ -68,15 +67,13 @@ class OfrepView(ApiPolicy):
         code = CODES.get(answer.status_code, ErrorCode.GENERAL)
         failure = Failure(answer.status_code, code, str(details or "The request is not valid."))
         answer.data = failure.body(self.kwargs.get("key"))
+        answer.content_type = None
         return answer
 
-    def finalize_response(
-        self, request: HttpRequest, response: Any, *args: Any, **kwargs: Any
-    ) -> Any:
+    def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:
         """An answer is for this caller and this subject alone."""
-        response["Cache-Control"] = "private, no-store"
-        patch_vary_headers(response, ["Authorization", "X-API-Key", "Origin"])
-        return super().finalize_response(request, response, *args, **kwargs)  # type: ignore[arg-type]
+        patch_vary_headers(response, ["Origin"])
+        return super().finalize_response(request, response, *args, **kwargs)
 
 
 @extend_schema(exclude=True)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from django.utils.cache import patch_vary_headers
 from django_filters.rest_framework import DjangoFilterBackend
 from drf_spectacular.openapi import AutoSchema
-from rest_framework.exceptions import ValidationError
+from rest_framework.exceptions import NotFound, ValidationError
 from rest_framework.filters import OrderingFilter, SearchFilter
-from rest_framework.permissions import SAFE_METHODS, IsAuthenticated
+from rest_framework.permissions import SAFE_METHODS, AllowAny, IsAuthenticated
 from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 from rest_framework.views import APIView
@@ -37,7 +38,7 @@ class ApiPolicy(APIView):
     parser_classes = [JSONParser]
     pagination_class: Any = Pages
     versioning_class = None
-    schema = AutoSchema()
+    schema: Any = AutoSchema()
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         """As DRF's. A parameter that there is not is refused: a misspelt filter would list everybody."""
@@ -61,5 +62,23 @@ class ApiPolicy(APIView):
         filters = getattr(getattr(self, "filterset_class", None), "base_filters", {})
         return names | set(filters)
 
+    def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:
+        """As DRF's. An answer is for this caller alone, and no cache keeps it."""
+        response["Cache-Control"] = "private, no-store"
+        patch_vary_headers(response, ["Authorization", "Cookie", "X-API-Key"])
+        return super().finalize_response(request, response, *args, **kwargs)
+
     def get_exception_handler(self) -> Any:
         return exception_handler
+
+
+class UnknownAddress(ApiPolicy):
+    """An address that the API does not have: 404 as a problem, and not a page."""
+
+    permission_classes = [AllowAny]
+    schema: Any = None
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        """Raises NotFound, whatever the method; a caller over its limit is told that first."""
+        super().initial(request, *args, **kwargs)
+        raise NotFound

@@ -76,7 +76,7 @@ def test_a_database_that_is_down_is_503(error: Exception) -> None:
 def test_what_a_model_refuses_is_400(error: Exception, detail: object) -> None:
     answer = exception_handler(error, {})
     assert answer is not None
-    assert (answer.status_code, answer.data) == (400, detail)
+    assert (answer.status_code, answer.data["errors"]) == (400, detail)
 
 
 @pytest.mark.parametrize(
@@ -89,7 +89,7 @@ def test_what_a_model_refuses_is_400(error: Exception, detail: object) -> None:
 def test_a_write_that_is_refused_by_the_database_is_409(error: Exception, detail: str) -> None:
     answer = exception_handler(error, {})
     assert answer is not None
-    assert (answer.status_code, answer.data) == (409, {"detail": detail})
+    assert (answer.status_code, answer.data["detail"]) == (409, detail)
 
 
 def test_a_mistake_of_ours_stays_one() -> None:

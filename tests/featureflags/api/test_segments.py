@@ -138,8 +138,8 @@ def test_what_is_wrong_with_rules_is_said_by_its_place(
     body = json.dumps({"key": "paying", "name": "Paying", "rules": rules})
     answer = root.post(URL, body, content_type="application/json")
     assert answer.status_code == 400, answer.content
-    problems = answer.json()["rules"]
-    assert list(answer.json()) == ["rules"]
+    problems = answer.json()["errors"]["rules"]
+    assert list(answer.json()["errors"]) == ["rules"]
     assert problems[0].startswith(place)
     assert not Segment.objects.filter(key="paying").exists()
 
@@ -148,7 +148,7 @@ def test_a_number_beyond_a_double_is_400(root: APIClient) -> None:
     rules = json.dumps([rule(clause("custom_n", "in", 7))]).replace("7", "1e999")
     body = f'{{"key": "paying", "name": "Paying", "rules": {rules}}}'
     answer = root.post(URL, body, content_type="application/json")
-    assert (answer.status_code, list(answer.json())) == (400, ["rules"])
+    assert (answer.status_code, list(answer.json()["errors"])) == (400, ["rules"])
 
 
 def test_a_cycle_is_refused(root: APIClient) -> None:
@@ -157,7 +157,7 @@ def test_a_cycle_is_refused(root: APIClient) -> None:
     rules = [rule(clause("", "segmentMatch", "two"))]
     answer = root.patch(f"{URL}one/", {"rules": rules})
     assert answer.status_code == 400
-    assert answer.json()["rules"][0].startswith("Rule 1, condition 1: ")
+    assert answer.json()["errors"]["rules"][0].startswith("Rule 1, condition 1: ")
 
 
 @pytest.mark.parametrize(
@@ -175,13 +175,13 @@ def test_a_cycle_is_refused(root: APIClient) -> None:
 )
 def test_any_other_fault_is_named_too(root: APIClient, field: str, value: Any) -> None:
     answer = root.post(URL, {"key": "paying", "name": "Paying", field: value})
-    assert (answer.status_code, list(answer.json())) == (400, [field])
+    assert (answer.status_code, list(answer.json()["errors"])) == (400, [field])
 
 
 def test_the_key_cannot_change(root: APIClient) -> None:
     SegmentFactory.create(key="paying")
     answer = root.patch(f"{URL}paying/", {"key": "payers"})
-    assert (answer.status_code, list(answer.json())) == (400, ["key"])
+    assert (answer.status_code, list(answer.json()["errors"])) == (400, ["key"])
 
 
 def test_what_was_read_can_be_written_back(root: APIClient) -> None:
@@ -311,14 +311,14 @@ def test_a_member_that_makes_no_sense_is_400(
     SegmentFactory.create(key="paying")
     body = {"user": str(UserFactory.create().pk), "kind": "include", **change}
     answer = root.post(f"{URL}paying/members/", body)
-    assert (answer.status_code, list(answer.json())) == (400, [field])
+    assert (answer.status_code, list(answer.json()["errors"])) == (400, [field])
 
 
 def test_nobody_is_a_member_twice(root: APIClient) -> None:
     member = SegmentMemberFactory.create(segment=SegmentFactory.create(key="paying"))
     answer = root.post(f"{URL}paying/members/", {"user": str(member.user_id)})
     assert answer.status_code == 400
-    assert list(answer.json()) == ["non_field_errors"]
+    assert list(answer.json()["errors"]) == ["non_field_errors"]
 
 
 def test_a_membership_stays_with_its_user(root: APIClient) -> None:

@@ -101,7 +101,7 @@ def test_nothing_else_can(ada: User, by_session: Caller, field: str, value: Any)
     before = User.objects.filter(pk=ada.pk).values().get()
     answer = client.patch(URL, {field: value, "name": "Changed"})
     assert answer.status_code == 400
-    assert list(answer.json()) == [field]
+    assert list(answer.json()["errors"]) == [field]
     after = User.objects.filter(pk=ada.pk).values().get()
     assert {**after, "last_seen_at": None} == {**before, "last_seen_at": None}
 
@@ -117,7 +117,7 @@ def test_a_name_is_text(ada: User, by_session: Caller, name: Any) -> None:
     body = json.dumps({"name": name})
     answer = by_session(ada).patch(URL, body, content_type="application/json")
     assert answer.status_code == 400
-    assert list(answer.json()) == ["name"]
+    assert list(answer.json()["errors"]) == ["name"]
 
 
 @pytest.mark.parametrize("body", ["[" * 100_000, "{", '"text"', "[]", '{"name": NaN}'])
