@@ -57,7 +57,7 @@ def publish(task: Task[Any, Any], *args: Any) -> bool:
     if not has_broker():
         task.apply(args, throw=True)
         return True
-    if not BROKER.may_ask():
+    if BROKER.outage is not None and not BROKER.may_ask():
         return False
     try:
         with current_app.connection_for_write(transport_options=_limits()) as connection:
@@ -71,7 +71,8 @@ def publish(task: Task[Any, Any], *args: Any) -> bool:
         message = "The broker did not take %s (%s). The schedule does its work instead."
         report(logger, "publish_failed", message, task.name, name)
         return False
-    BROKER.answered()
+    if BROKER.outage is not None:
+        BROKER.answered()
     return True
 
 
