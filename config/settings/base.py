@@ -165,6 +165,7 @@ FEATUREFLAGS = {
     "ATTRIBUTES": [],
     # The cache alias that holds snapshots. It should raise when it fails: we count and survive it.
     "CACHE": "featureflags",
+    "ENTRY_KEYS": env.list("ENTRY_KEYS", default=[]),
     "SNAPSHOT_SECONDS": whole("SNAPSHOT_SECONDS", 24 * 3600),
     "STALE_SECONDS": decimal("STALE_SECONDS", 0.0),
     "WARM_ACTIVE_DAYS": whole("WARM_ACTIVE_DAYS", 7),

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 
 from featureflags.cache.backends.protocol import Reply
 from featureflags.cache.entries import encode, name_of
+from featureflags.cache.sealing import seal
 from featureflags.cache.snapshot_store import CacheRead, backend, report_failure
 from featureflags.core.conf import app_settings
 from featureflags.kinds.snapshot import Snapshot
@@ -62,7 +63,7 @@ def put(read: CacheRead, snapshots: Iterable[Snapshot]) -> int | None:
     if read.failed or read.epoch is None:
         return None
     fresh_until, epoch = fresh_until_now(), read.epoch
-    entries = {each.key: encode(fresh_until, epoch, each) for each in snapshots}
+    entries = {each.key: seal(each.key, encode(fresh_until, epoch, each)) for each in snapshots}
     return PendingPut(read, entries, fresh_until).result()
 
 

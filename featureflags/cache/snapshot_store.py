@@ -33,6 +33,7 @@ from featureflags.cache.entries import (
     name_of,
     new_lease,
 )
+from featureflags.cache.sealing import cannot_seal, unseal
 from featureflags.core.conf import app_settings
 from featureflags.core.monitoring import report
 from featureflags.kinds.registry import user_kind
@@ -268,13 +269,14 @@ def report_failure(what: str, error: Exception) -> None:
     """Count and log a failure of the cache, and pause reads."""
     global _paused_until  # noqa: PLW0603 - one float for the process; a race only pauses longer
     _paused_until = time.monotonic() + PAUSE_SECONDS
-    name = type(error).__name__
-    report(logger, f"cache_{what}_failed", "The cache failed to %s: %s", what, name)
+    report(logger, f"cache_{what}_failed", f"The cache failed to {what}: %s", type(error).__name__)
 
 
 def backend() -> SharedCache | None:
     """The cache of the setting `cache`; None if its backend cannot keep our promises."""
     cache = caches[app_settings().cache]
+    if cannot_seal():
+        return None
     if hasattr(cache, "send_swap"):
         return cast("SharedCache", cache)
     message = "%s has no compare-and-swap: no snapshots are cached. See FEATUREFLAGS['CACHE']."
@@ -283,15 +285,15 @@ def backend() -> SharedCache | None:
 
 
 def entry_of(key: str, stored: bytes) -> Entry | None:
-    """The stored entry of a user; None for one of another declaration of the kind, and for bytes that
-    are no entry."""
-    kind = user_kind()
+    """The stored entry of a user; None for another declaration of the kind, and for other bytes."""
+    if (plain := unseal(key, stored)) is None:
+        return None
     try:
-        entry: Entry = decoder_of(cast("Hashable", kind.snapshot_type)).decode(stored)
+        entry: Entry = decoder_of(cast("Hashable", user_kind().snapshot_type)).decode(plain)
     except msgspec.DecodeError as error:
         report(logger, "cache_undecodable", "An entry of the cache is not ours: %s", error)
         return None
-    if entry.snapshot.key != kind.fingerprint:
+    if entry.snapshot.key != user_kind().fingerprint:
         return None
     # The struct is frozen for its readers; nobody has it yet.
     msgspec.structs.force_setattr(entry.snapshot, "key", key)

@@ -174,6 +174,8 @@ def _extras_in_use(given: FeatureFlagsSettings) -> Iterator[tuple[str, str]]:
         yield "FEATUREFLAGS['SOURCE']", "redis"
     if given.api_token:
         yield "FEATUREFLAGS['API_TOKEN']", "sync"
+    if given.entry_keys:
+        yield "FEATUREFLAGS['ENTRY_KEYS']", "encryption"
     if given.tracing:
         yield "FEATUREFLAGS['TRACING']", "tracing"
     if given.sync_segments:

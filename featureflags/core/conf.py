@@ -77,6 +77,9 @@ class FeatureFlagsSettings:
     see `featureflags.capture.without_triggers` for what is lost."""
     cache: str = "default"
     """The cache alias of snapshots. A backend that raises when it fails is counted and survived."""
+    entry_keys: tuple[str, ...] = field(default=(), repr=False)
+    """Keys that encrypt what is cached of users: 32 bytes each, in URL-safe base64. The first one encrypts,
+    all of them decrypt. Empty: it is stored as it is."""
     snapshot_seconds: int = 24 * 3600
     spare_seconds: int = 7 * 24 * 3600
     """How long an expired snapshot is kept: it answers while the database is down."""

@@ -14,6 +14,7 @@ EXTRAS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
         "api": ("rest_framework", "django_filters", "drf_spectacular"),
         "openfeature": ("openfeature",),
         "cachalot": ("cachalot",),
+        "encryption": ("cryptography",),
         "metrics": ("prometheus_client",),
         "tracing": ("opentelemetry",),
         "sync": ("httpx", "stamina"),

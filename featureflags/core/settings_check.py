@@ -6,6 +6,9 @@ is replaced. Where the value decides what leaves for LaunchDarkly, the replaceme
 
 from __future__ import annotations
 
+import base64
+import binascii
+import os
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
@@ -21,6 +24,8 @@ WRONG_KEY: Final = "featureflags.E019"
 FALLBACKS: Mapping[str, object] = {
     "private_attributes": ("email", "name"),
     "launchdarkly_attributes": (),
+    # Nobody else has it: what is stored cannot be read, and is not used by any other process.
+    "entry_keys": (base64.urlsafe_b64encode(os.urandom(32)).decode(),),
     "source": "offline",
     "sdk_key": "",
     "api_token": "",
@@ -58,6 +63,8 @@ MOST: Mapping[str, float] = {"confirm_percent": 100, "visitor_cookie_days": 36_5
 LARGEST: Final = 2**53
 """The largest value of every other number: beyond it a double is not exact."""
 
+ENTRY_KEY_BYTES: Final = 32
+ENTRY_KEY_HINT: Final = 'Make one: python -c "import base64, os; print(base64.urlsafe_b64encode(os.urandom(32)).decode())"'
 NEVER_EMPTY: Final = frozenset({"cache", "visitor_cookie", "tester_cookie", "sync_tag", "api_url"})
 COOKIE_NAME: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 KINDS_OF_KEY: Mapping[str, str] = {
@@ -161,7 +168,18 @@ def _as_names(field: str, value: object) -> tuple[Any, list[SettingProblem]]:
             words = f"contains {name!r}, which is not a name"
             hint = "Every entry is text and not empty."
             return names, [_problem(field, WRONG_TYPE, words, hint)]
+    if field == "entry_keys" and not all(is_entry_key(str(name)) for name in names):
+        words = "contains what is no key: 32 bytes in URL-safe base64"
+        return names, [_problem(field, WRONG_VALUE, words, ENTRY_KEY_HINT)]
     return names, []
+
+
+def is_entry_key(text: str) -> bool:
+    """Whether it is 32 bytes in URL-safe base64."""
+    try:
+        return len(base64.b64decode(text, altchars=b"-_", validate=True)) == ENTRY_KEY_BYTES
+    except (binascii.Error, ValueError):
+        return False
 
 
 def _text_problems(field: str, value: object) -> list[SettingProblem]:

@@ -20,6 +20,7 @@ from django.db.models import QuerySet
 
 from featureflags.cache import entries, fills, protocol
 from featureflags.cache.fills import PendingPut
+from featureflags.cache.sealing import seal, unseal
 from featureflags.cache.snapshot_store import CacheRead, begin_get
 from featureflags.core.conf import app_settings
 from featureflags.core.database import IsCurrent, primary
@@ -116,10 +117,11 @@ def _begin(users: QuerySet[Any], keys: list[str], source: CacheRead, *, force: b
             continue
         read += 1
         snapshot, before = entries.encode_fields(values), stored.get(key)
+        before = None if before is None else unseal(key, before)
         if (
             before is None
             or force
             or entries.fresh_until_if_same(before, epoch, snapshot) < good_until
         ):
-            to_write[key] = head + snapshot
+            to_write[key] = seal(key, head + snapshot)
     return Writing(read=read, written=PendingPut(source, to_write, fresh_until))

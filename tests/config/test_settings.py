@@ -163,7 +163,12 @@ def shown(var_dir: Path, **changes: str | None) -> str:
 
 def test_an_empty_variable_is_a_missing_one(tmp_path: Path) -> None:
     """A list may be empty on purpose."""
-    lists = {"ALLOWED_HOSTS", "LAUNCHDARKLY_PRIVATE_ATTRIBUTES", "LAUNCHDARKLY_ATTRIBUTES"}
+    lists = {
+        "ALLOWED_HOSTS",
+        "ENTRY_KEYS",
+        "LAUNCHDARKLY_PRIVATE_ATTRIBUTES",
+        "LAUNCHDARKLY_ATTRIBUTES",
+    }
     apart = {"DJANGO_SETTINGS_MODULE", "GUIDON_IGNORE_DOTENV", "GUIDON_VAR_DIR"}
     empty: dict[str, str | None] = dict.fromkeys(set(described()) - lists - apart, "")
     assert shown(tmp_path, **empty) == shown(tmp_path)
