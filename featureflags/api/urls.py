@@ -7,6 +7,7 @@ from rest_framework.routers import SimpleRouter
 
 from featureflags.api import schema as schema  # registers itself when imported
 from featureflags.api.contexts import OwnContextView, UserContextView, UserFlagsView
+from featureflags.api.evaluate import EvaluateView
 from featureflags.api.flags import FlagListView, FlagView
 from featureflags.api.history import ChangeListView, RestoreView
 from featureflags.api.segments import KEY_PATTERN, MemberViewSet, SegmentViewSet
@@ -19,6 +20,7 @@ router.register(
 
 urlpatterns = [
     path("flags/", FlagListView.as_view(), name="flag-list"),
+    path("flags/evaluate/", EvaluateView.as_view(), name="flag-evaluate"),
     path("flags/<path:key>/", FlagView.as_view(), name="flag-detail"),
     path("users/me/context/", OwnContextView.as_view(), name="user-me-context"),
     path("users/<str:pk>/context/", UserContextView.as_view(), name="user-context"),

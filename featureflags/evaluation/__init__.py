@@ -64,6 +64,7 @@ __all__ = [
     "aall_flags",
     "ais_enabled",
     "all_flags",
+    "arguments",
     "atrack",
     "avariation",
     "avariation_detail",

@@ -1,0 +1,152 @@
+"""Flags of many subjects at once: the cache is asked once for all of them, and no events are sent.
+
+    POST /api/v1/flags/evaluate/   {"subjects": ["8a2c…", "91f0…"], "flags": ["new-checkout"]}
+    {"results": [{"key": "8a2c…", "degraded": [], "flags": {"new-checkout": {"value": true, …}}}, …]}
+
+For keys of programs, and for staff who may view users.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from drf_spectacular.utils import extend_schema
+from rest_framework import serializers
+from rest_framework.permissions import BasePermission
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from featureflags.api.authentication import service_key
+from featureflags.api.concurrency import sees_people
+from featureflags.api.flags import flags_for_browsers, may_ask
+from featureflags.api.policy import ApiPolicy
+from featureflags.api.serializers import DEGRADATIONS, AnyJSONField
+from featureflags.api.strict import StrictCharField
+from featureflags.contexts.results import Degradation
+from featureflags.core.deadlines import Purpose
+from featureflags.evaluation import UNSET, Evaluation, looking
+from featureflags.evaluation.arguments import canonical_key
+from featureflags.evaluation.evaluate import evaluate_one
+from featureflags.evaluation.openfeature_terms import reason_of
+from featureflags.evaluation.resolve import contexts_for
+from featureflags.models import Scope
+
+MOST_SUBJECTS: Final = 1000
+MOST_FLAGS: Final = 100
+LONGEST_KEY: Final = 256
+
+
+class SubjectField(StrictCharField):
+    """The key of a user. An e-mail address never is one."""
+
+    def __init__(self) -> None:
+        super().__init__(max_length=LONGEST_KEY, trim_whitespace=False)
+
+    def to_internal_value(self, data: Any) -> str:
+        key = super().to_internal_value(data)
+        try:
+            return canonical_key(key)
+        except ValueError as error:
+            raise serializers.ValidationError(str(error)) from None
+
+
+class EvaluateSerializer(serializers.Serializer[Any]):
+    """Whom and what is asked."""
+
+    subjects = serializers.ListField(
+        child=SubjectField(),
+        min_length=1,
+        max_length=MOST_SUBJECTS,
+        help_text=f"Keys of users, at most {MOST_SUBJECTS}. One that occurs twice is answered once.",
+    )
+    flags = serializers.ListField(
+        child=StrictCharField(max_length=LONGEST_KEY),
+        min_length=1,
+        max_length=MOST_FLAGS,
+        help_text=f"Keys of flags, at most {MOST_FLAGS}.",
+    )
+
+
+class ValueSerializer(serializers.Serializer[Any]):
+    """The answer to one flag."""
+
+    value = AnyJSONField(allow_null=True)
+    variation = serializers.IntegerField(allow_null=True)
+    reason = serializers.CharField(help_text="OpenFeature's: TARGETING_MATCH, STATIC, …")
+
+
+class SubjectSerializer(serializers.Serializer[Any]):
+    """The answers for one subject. A flag that there is not is left out."""
+
+    key = serializers.CharField()
+    degraded = serializers.ListField(child=serializers.ChoiceField(choices=DEGRADATIONS))
+    flags = serializers.DictField(child=ValueSerializer())
+
+
+class EvaluatedSerializer(serializers.Serializer[Any]):
+    """In the order of the subjects."""
+
+    results = SubjectSerializer(many=True)
+
+
+class MayAskAboutAnybody(BasePermission):
+    """A program with a key, or staff who may view users."""
+
+    def has_permission(self, request: Request, _view: APIView) -> bool:
+        return service_key(request) is not None or sees_people(request)
+
+
+class EvaluateView(ApiPolicy):
+    """Chosen flags of up to 1,000 users. LaunchDarkly is sent no events."""
+
+    purpose = Purpose.FLAG_CHECK
+    needed_scope = Scope.EVALUATE
+    context_kind = "user"
+    permission_classes = [MayAskAboutAnybody]
+
+    @extend_schema(
+        operation_id="flags_evaluate",
+        request=EvaluateSerializer,
+        responses=EvaluatedSerializer,
+    )
+    def post(self, request: Request) -> Response:
+        asked = EvaluateSerializer(data=request.data)
+        asked.is_valid(raise_exception=True)
+        flags = list(dict.fromkeys(asked.validated_data["flags"]))
+        visible = _visible(request, flags)
+        with looking():
+            contexts = contexts_for(asked.validated_data["subjects"])
+            results = [
+                _answers(key, [evaluate_one(flag, context, UNSET, None) for flag in visible])
+                for key, context in contexts.items()
+            ]
+        return Response({"results": results})
+
+
+def _visible(request: Request, flags: list[str]) -> list[str]:
+    """Those that the caller may ask for. A key of a browser sees the flags for browsers alone."""
+    key = service_key(request)
+    for_browsers = flags_for_browsers() if key is not None and key.origins else None
+    return [
+        flag
+        for flag in flags
+        if may_ask(request, flag) and (for_browsers is None or flag in for_browsers)
+    ]
+
+
+def _answers(key: str, found: list[Evaluation]) -> dict[str, Any]:
+    degraded = {why for one in found for why in one.degraded} - {Degradation.FLAG_NOT_FOUND}
+    return {
+        "key": key,
+        "degraded": sorted(degraded),
+        "flags": {
+            one.flag: {
+                "value": one.value,
+                "variation": one.variation,
+                "reason": reason_of(one),
+            }
+            for one in found
+            if Degradation.FLAG_NOT_FOUND not in one.degraded
+        },
+    }
