@@ -26,6 +26,7 @@ def test_the_schema_is_served_with_every_path() -> None:
     schema = APIClient().get("/api/v1/schema/", {"format": "json"}).json()
     assert sorted(schema["paths"]) == [
         "/api/v1/flags/",
+        "/api/v1/flags/evaluate/",
         "/api/v1/flags/{key}/",
         "/api/v1/segments/",
         "/api/v1/segments/{key}/",
