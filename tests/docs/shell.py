@@ -87,6 +87,8 @@ class Shell:
             "make": self._make,
             "docker": self._docker,
             "cp": self._cp,
+            "pg_dump": self._backup,
+            "pg_restore": self._backup,
         }
         assert program in runners, f"Nothing runs {program!r}: add it to tests/docs/shell.py."
         return runners[program]
@@ -143,6 +145,13 @@ class Shell:
         """No test has a container engine: the file is one that Compose can read."""
         services = yaml.safe_load((ROOT / "compose.yaml").read_text())["services"]
         assert {"proxy", "web", "worker", "beat", "postgres", "cache", "broker"} <= set(services)
+        return 0, ""
+
+    def _backup(self, words: list[str], _environment: dict[str, str]) -> tuple[int, str]:
+        """Another test runs these on a real PostgreSQL, with the same options."""
+        tried = (ROOT / "tests/config/test_backup.py").read_text()
+        for word in [words[0], *(word for word in words if word.startswith("--"))]:
+            assert word.partition("=")[0] in tried, word
         return 0, ""
 
     def _cp(self, words: list[str], _environment: dict[str, str]) -> tuple[int, str]:
