@@ -158,7 +158,7 @@ def problems(connection: BaseDatabaseWrapper) -> list[Problem]:
 def self_test(connection: BaseDatabaseWrapper) -> list[Problem]:
     """Write nothing to each watched table, and see whether its triggers say more than nothing.
 
-    PostgreSQL: the comparison hides its errors by telling that everybody has changed. Takes the
+    PostgreSQL: the comparison hides its errors by saying that everybody has changed. Takes the
     locks of an UPDATE, changes no row and rolls back. Raises DatabaseError.
     """
     found: list[Problem] = []

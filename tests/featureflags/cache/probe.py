@@ -1,4 +1,4 @@
-"""A process of its own that asks and writes as it is told, a line of JSON at a time.
+"""A process of its own that asks and writes what a line of JSON says.
 
 `python -m tests.featureflags.cache.probe` reads `[name, arguments…]` and answers with one line.
 Each question is a unit of work of its own, as a request would be.

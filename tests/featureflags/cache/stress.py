@@ -1,4 +1,4 @@
-"""One of several processes that read, write and warm the same few users until they are told to stop.
+"""One of several processes that read, write and warm the same few users until their input ends.
 
 `python -m tests.featureflags.cache.stress ROLE SEED RELEASE WITHOUT` works from one line of its
 standard input to the next, then says how many rounds it has done, and so on until the input ends. A
@@ -205,7 +205,7 @@ def expect_other_than(before: snapshot.Snapshot, what: str) -> None:
 
 
 def failures_of_the_cache() -> int:
-    """A cache that does not answer is told within five seconds, not at once."""
+    """A cache that does not answer is notified within five seconds, not at once."""
     return sum(number for name, number in monitoring.counts().items() if name.startswith("cache_"))
 
 

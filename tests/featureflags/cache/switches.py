@@ -25,16 +25,16 @@ def without_compare() -> None:
     backend.send_swap = set_all  # type: ignore[method-assign, union-attr]
 
 
-def without_telling() -> None:
-    """Nobody tells the cache after a commit."""
+def without_notifying() -> None:
+    """Nobody notifies the cache after a commit."""
     own_writes._committed.clear()
 
 
 def without_waiting_for_the_commit() -> None:
-    """The cache is told within the transaction."""
+    """The cache is notified within the transaction."""
     for listener in (listeners._PsycopgListener, listeners._DjangoListener):
         _replace(listener, is_idle=lambda _self: True, end_notifying=lambda _self: None)
-    # SQLite: the rows of the outbox would be told once more.
+    # SQLite: the rows of the outbox would be delivered once more.
     _replace(listeners._DjangoListener, _commit=lambda _self, commit: commit())
 
 
@@ -58,7 +58,7 @@ def without_a_current_row() -> None:
 SWITCHES: dict[str, Callable[[], None]] = {
     "": lambda: None,
     "compare": without_compare,
-    "telling": without_telling,
+    "notifying": without_notifying,
     "commit": without_waiting_for_the_commit,
     "outbox": without_the_outbox,
     "current row": without_a_current_row,

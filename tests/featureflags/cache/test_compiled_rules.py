@@ -105,7 +105,7 @@ def test_an_inactive_segment_has_no_members_but_stays_known() -> None:
         ),
     ],
 )
-def test_a_broken_row_matches_nobody_and_is_told(
+def test_a_broken_row_matches_nobody_and_is_reported(
     caplog: pytest.LogCaptureFixture, rules: Any, problem: str
 ) -> None:
     segment = SegmentFactory.create(key="broken", rules=ROLE_USER)
@@ -294,7 +294,7 @@ class TestDatabaseDown:
 
 
 def test_two_who_save_at_once_cannot_close_a_cycle() -> None:
-    """Each names the other's segment: whoever comes second is refused."""
+    """Each names the other's segment: the second is refused."""
     SegmentFactory.create(key="a")
     SegmentFactory.create(key="b")
     start = threading.Barrier(2)

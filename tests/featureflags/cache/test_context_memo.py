@@ -31,8 +31,8 @@ def in_a_unit(subject: User | str) -> UserContext:
 
 
 def attributes(subject: User | str) -> dict[str, Any]:
-    told: dict[str, Any] = in_a_unit(subject).to_dict()["attributes"]
-    return told
+    found: dict[str, Any] = in_a_unit(subject).to_dict()["attributes"]
+    return found
 
 
 def test_the_next_unit_need_not_compute(user: User) -> None:

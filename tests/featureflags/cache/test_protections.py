@@ -116,12 +116,12 @@ def remove_the_triggers(_patch: Patch) -> None:
     installation.remove(connection)
 
 
-def tell_before_the_commit(patch: Patch) -> None:
+def notify_before_the_commit(patch: Patch) -> None:
     for listener in (listeners._PsycopgListener, listeners._DjangoListener):
         patch.setattr(listener, "is_idle", lambda _self: True)
 
 
-def tell_nobody(patch: Patch) -> None:
+def notify_never(patch: Patch) -> None:
     patch.setattr(own_writes, "_committed", [])
 
 
@@ -136,19 +136,19 @@ CAUGHT: dict[Callable[[Patch], None], Callable[..., None]] = {
     add_where_nothing_is_stored: FILL().test_never_where_nothing_is_stored,
     publish_for_a_whole_life: RENEW().test_the_four_seconds_count_from_before_the_query,
     publish_over_anything: RENEW().test_a_write_between_the_query_and_the_publication_is_not_lost,
-    do_not_get_again: RENEW().test_entries_are_read_again_after_the_outbox_was_told,
-    read_no_outbox: RENEW().test_what_a_dead_process_has_left_is_told,
+    do_not_get_again: RENEW().test_entries_are_read_again_after_the_outbox_was_worked_through,
+    read_no_outbox: RENEW().test_a_renewal_removes_what_a_dead_process_has_left,
     do_not_look_at_the_epoch_again: (
         RENEW().test_rows_that_another_cache_was_notified_of_are_not_known_to_this_one
     ),
     use_any_cache: IDENTITY().test_a_cache_that_the_database_does_not_know_begins_an_epoch,
     delete_for_any_cache: (
-        IDENTITY().test_an_outbox_row_that_only_a_superseded_cache_has_heard_stays
+        IDENTITY().test_an_outbox_row_that_was_delivered_to_a_superseded_cache_alone_stays
     ),
     keep_any_row: of_protocol.TestIsCurrent().test_a_reader_in_an_older_snapshot_stores_nothing,
     remove_the_triggers: of_writes.test_a_write_of_another_program_is_seen_with_the_next_version,
-    tell_before_the_commit: OWN().test_a_transaction_reads_its_own_writes_and_keeps_none,
-    tell_nobody: of_writes.test_a_row_that_begins_to_match_just_before_the_update_is_removed_too,
+    notify_before_the_commit: OWN().test_a_transaction_reads_its_own_writes_and_keeps_none,
+    notify_never: of_writes.test_a_row_that_begins_to_match_just_before_the_update_is_removed_too,
     read_the_cache_in_spite_of_own_writes: (
         OWN().test_a_transaction_reads_its_own_writes_and_keeps_none
     ),

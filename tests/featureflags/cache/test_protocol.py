@@ -72,7 +72,7 @@ def failing(name: str) -> Iterator[None]:
 
 
 def left_behind(key: str, rows: int = 1) -> int:
-    """Rows of the outbox that a process has left that died before it could tell; the id of one."""
+    """Rows of the outbox that a process has left that died before it could notify the cache; the id of one."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(own_writes, "_committed", [])
         OutboxEvent.objects.bulk_create(OutboxEvent(kind="user", keys=[key]) for _ in range(rows))
@@ -174,7 +174,7 @@ class TestIsCurrent:
 
     def test_a_reader_in_an_older_snapshot_stores_nothing(self, snapshot: Any) -> None:
         """REPEATABLE READ on PostgreSQL, any transaction on SQLite: it sees the old row after a write
-        of another connection has been told."""
+        of another connection was delivered."""
         if connection.vendor == "sqlite":
             with transaction.atomic():
                 resolve(snapshot.key)
@@ -239,22 +239,22 @@ class TestRenew:
         protocol.read([])
         assert protocol.read([]).version == RulesetVersion.read() != asked[0]
 
-    def test_entries_are_read_again_after_the_outbox_was_told(
+    def test_entries_are_read_again_after_the_outbox_was_worked_through(
         self, snapshot: Any, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """Another process tells between our first read and our query, which then finds nothing."""
+        """Another process notifies the cache between our first read and our query, which then finds nothing."""
         fill(protocol.read([snapshot.key]), snapshot)
         snapshot_store.remove_version()
         lease = snapshot_store.lease_version
 
-        def and_then_another_tells() -> tuple[bytes, str] | None:
+        def and_then_another_notifies() -> tuple[bytes, str] | None:
             notify(snapshot.key)
             return lease()
 
-        monkeypatch.setattr(snapshot_store, "lease_version", and_then_another_tells)
+        monkeypatch.setattr(snapshot_store, "lease_version", and_then_another_notifies)
         assert protocol.read([snapshot.key]).fresh == {}
 
-    def test_what_a_dead_process_has_left_is_told(self, snapshot: Any) -> None:
+    def test_a_renewal_removes_what_a_dead_process_has_left(self, snapshot: Any) -> None:
         fill(protocol.read([snapshot.key]), snapshot)
         left_behind(snapshot.key)
         assert fresh(snapshot.key), "nobody has renewed the version yet"
@@ -387,7 +387,7 @@ class TestIdentity:
         assert (read.fresh, read.failed) == ({}, True)
         assert read.version
 
-    def test_an_outbox_row_that_only_a_superseded_cache_has_heard_stays(
+    def test_an_outbox_row_that_was_delivered_to_a_superseded_cache_alone_stays(
         self, snapshot: Any
     ) -> None:
         protocol.read([])
@@ -429,7 +429,7 @@ class TestOwnWrites:
     def test_after_a_savepoint_is_rolled_back_the_transaction_still_asks_the_database(
         self, snapshot: Any
     ) -> None:
-        """Which of its writes are left is not known before the end: too much is told, never too little."""
+        """Which of its writes are left is not known before the end: too much is removed, never too little."""
         with transaction.atomic():
             with transaction.atomic():
                 User.objects.update(role="admin")
@@ -534,7 +534,7 @@ class TestDeadCache:
             assert protocol.read([snapshot.key]).failed
         assert monitoring.counts()["cache_read_failed"] == 1
 
-    def test_a_write_is_told_once_the_cache_is_back(
+    def test_a_write_is_delivered_once_the_cache_is_back(
         self, snapshot: Any, settings: Settings
     ) -> None:
         invalidation.touched("user", [snapshot.key])

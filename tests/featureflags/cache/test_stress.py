@@ -41,7 +41,7 @@ USERS = 4
 """Few, so that they get into each other's way."""
 ENOUGH_ROUNDS = 5
 END_SECONDS = 60.0
-QUICKLY_CAUGHT = ("compare", "telling")
+QUICKLY_CAUGHT = ("compare", "notifying")
 """By chance, within seconds. `test_switched_off` has the others, each in the order that needs it."""
 
 Environment = dict[str, str | None]
@@ -72,7 +72,7 @@ def settle() -> None:
         protocol.read(())
         return not outbox.in_force().has_pending
 
-    wait_until(nothing_is_pending, timeout=END_SECONDS, what="the cache to be told")
+    wait_until(nothing_is_pending, timeout=END_SECONDS, what="an empty outbox")
 
 
 def watch(ages: Ages, seconds: float) -> None:
@@ -121,7 +121,7 @@ def test_without_a_protection_one_is(
 
 
 @pytest.mark.skipif(not DEEP, reason="kills at random: in `make test-deep`")
-def test_whoever_is_killed_wherever_they_are(keys: list[str], environment: Environment) -> None:
+def test_a_process_may_be_killed_at_any_step(keys: list[str], environment: Environment) -> None:
     ages = Ages(keys)
     with Crew(environment) as crew:
         ends = time.monotonic() + SECONDS

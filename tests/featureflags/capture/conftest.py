@@ -21,7 +21,7 @@ def user() -> User:
 def listener(user: User, monkeypatch: pytest.MonkeyPatch) -> Listener:
     made = Listener()
     monkeypatch.setattr(own_writes, "_noted", [made.note])
-    monkeypatch.setattr(own_writes, "_committed", [made.tell])
+    monkeypatch.setattr(own_writes, "_committed", [made.notify])
     OutboxEvent.objects.all().delete()
     made.notified.clear()
     return made

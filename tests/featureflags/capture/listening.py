@@ -24,7 +24,7 @@ class Listener:
     def note(self, kind: str | None, keys: Any) -> None:
         self.noted.append((kind, None if keys is None else list(keys)))
 
-    def tell(self, using: str, written: Written) -> None:
+    def notify(self, using: str, written: Written) -> None:
         self.notified.append(written)
         self.states.append(connection.in_atomic_block)
         OutboxEvent.objects.using(using).filter(pk__in=written.rows + written.unread).delete()

@@ -125,7 +125,7 @@ class TestWithoutTriggers:
         without_triggers.disconnect()
 
     @pytest.mark.parametrize("write", ["save", "delete", "groups", "group", "clear"])
-    def test_signals_tell_the_changed_user(self, write: str) -> None:
+    def test_signals_name_the_changed_user(self, write: str) -> None:
         user = UserFactory.create(name="Before")
         group = Group.objects.create(name="writers")
         user.groups.add(group)

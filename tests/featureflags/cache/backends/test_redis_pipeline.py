@@ -1,4 +1,4 @@
-"""Redis is told at once and answers later; whatever happens in between, nobody gets another's answer."""
+"""Commands go to Redis at once and are answered later; nobody gets another's answer, whatever fails."""
 
 from __future__ import annotations
 
