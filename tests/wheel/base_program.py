@@ -6,6 +6,7 @@ import json
 import os
 import sys
 import warnings
+from importlib import import_module
 from importlib.util import find_spec
 from typing import Any
 
@@ -28,7 +29,16 @@ from featureflags.models import Segment  # noqa: E402
 
 OF_EXTRAS = {
     *("celery", "kombu", "redis", "django_redis", "rest_framework", "django_filters"),
-    *("drf_spectacular", "httpx", "stamina", "cachalot", "psycopg", "prometheus_client"),
+    *(
+        "drf_spectacular",
+        "httpx",
+        "stamina",
+        "cachalot",
+        "psycopg",
+        "prometheus_client",
+        "opentelemetry",
+        "openfeature",
+    ),
     # What the demo has and no project needs.
     *("csp", "whitenoise", "environ", "hiredis", "tzdata", "packaging", "pytest"),
 }
@@ -56,6 +66,8 @@ def main() -> dict[str, Any]:
     for name in ("run_due_tasks", "segment_sizes", "explain_segment", "warm_contexts"):
         arguments = {"explain_segment": ["ada_s", "2"], "warm_contexts": ["--all"]}.get(name, [])
         call_command(name, *arguments)
+    if find_spec("openfeature"):
+        import_module("featureflags.openfeature")
     found["source"] = str(resolve("2").source)
     found["loaded"] = sorted({name.partition(".")[0] for name in sys.modules} & OF_EXTRAS)
     return found

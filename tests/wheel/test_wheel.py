@@ -73,10 +73,15 @@ def redis_url() -> Iterator[str]:
 
 
 APPS = {"api": '"rest_framework",', "cachalot": '"cachalot",'}
-MORE = {"sync": '"API_TOKEN": "api-1", "PROJECT": "p", "ENVIRONMENT": "e"'}
+MORE = {
+    "sync": '"API_TOKEN": "api-1", "PROJECT": "p", "ENVIRONMENT": "e"',
+    "tracing": '"TRACING": True',
+}
 
 
-@pytest.mark.parametrize("extra", ["celery", "api", "cachalot", "sync", "metrics"])
+@pytest.mark.parametrize(
+    "extra", ["celery", "api", "cachalot", "sync", "metrics", "openfeature", "tracing"]
+)
 def test_with_one_extra(built: Path, tmp_path: Path, extra: str) -> None:
     installed = environment(tmp_path / "venv", built, extras=[extra])
     start_project(tmp_path, installed, apps=APPS.get(extra, ""), more=MORE.get(extra, ""))
