@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -32,11 +31,9 @@ NAME = re.compile(r"\bguidon_[a-z_]+")
 
 
 @pytest.fixture(autouse=True)
-def counted_from_now(settings: Settings) -> Iterator[None]:
+def counted_from_now(settings: Settings) -> None:
     settings.FEATUREFLAGS = {**settings.FEATUREFLAGS, "METRICS_TOKEN": "right"}
     metrics.page()
-    yield
-    outages.DATABASE.forget()
 
 
 def read() -> dict[tuple[str, tuple[str, ...]], float]:
@@ -81,15 +78,15 @@ def test_a_flag_that_a_visitor_made_up_never_becomes_a_label(flag_file: FlagFile
 
 
 def test_outages_of_a_server() -> None:
-    growth = Growth()
-    outages.DATABASE.missed(0.1)
-    assert not outages.DATABASE.may_ask()
-    assert growth.of("guidon_server_silent", "postgresql") == 1
-    outages.DATABASE.answered()
-    assert growth.of("guidon_server_silent", "postgresql") == 0
-    assert growth.of("guidon_server_failures_total", "postgresql", "missed") == 1
-    assert growth.of("guidon_server_failures_total", "postgresql", "refused") == 1
-    assert growth.of("guidon_server_outages_total", "postgresql") == 1
+    growth, server = Growth(), outages.Server("Testing")
+    server.missed(0.1)
+    assert not server.may_ask()
+    assert growth.of("guidon_server_silent", "testing") == 1
+    server.answered()
+    assert growth.of("guidon_server_silent", "testing") == 0
+    assert growth.of("guidon_server_failures_total", "testing", "missed") == 1
+    assert growth.of("guidon_server_failures_total", "testing", "refused") == 1
+    assert growth.of("guidon_server_outages_total", "testing") == 1
 
 
 def test_writes_by_way_and_compilations() -> None:
