@@ -61,20 +61,13 @@ def _finish(
     return response
 
 
-FORMS = frozenset({"application/x-www-form-urlencoded", "multipart/form-data"})
-
-
 def _refused(request: HttpRequest) -> HttpResponseBase | None:
-    """The answer to an address, a parameter or a form with text that no database stores."""
+    """The answer to an address or a parameter with text that no database stores."""
     if not is_storable(request.path_info):
         return page_not_found(request, Http404())
-    given = [request.GET]
-    if request.method == "POST" and request.content_type in FORMS:
-        given.append(request.POST)
-    for each in given:
-        for name, values in each.lists():
-            if not all(map(is_storable, (name, *values))):
-                return bad_request(request, SuspiciousOperation())
+    for name, values in request.GET.lists():
+        if not all(map(is_storable, (name, *values))):
+            return bad_request(request, SuspiciousOperation())
     return None
 
 
@@ -82,19 +75,15 @@ def _refused(request: HttpRequest) -> HttpResponseBase | None:
 def InputGateMiddleware(  # noqa: N802 - Django's name for a middleware
     get_response: SyncResponse | AsyncResponse,
 ) -> SyncResponse | AsyncResponse:
-    """One gate for all inputs of all views: 404 or 400 before a view sees text with NUL or a lone
-    surrogate. JSON passes the same gate in the API's parser.
-
-    Place it after CsrfViewMiddleware, which reads forms too.
+    """One gate for the addresses and parameters of all views: 404 or 400 before a view sees text with
+    NUL or a lone surrogate. JSON passes the same gate in the API's parser; what people type into a form
+    is refused by its field, in words.
     """
     if iscoroutinefunction(get_response):
         answer_async = cast("AsyncResponse", get_response)
 
         async def middleware_async(request: HttpRequest) -> HttpResponseBase:
-            # A form is read from the connection: in a thread.
-            is_form = request.method == "POST" and request.content_type in FORMS
-            refuse = sync_to_async(_refused) if is_form else None
-            found = await refuse(request) if refuse is not None else _refused(request)
+            found = _refused(request)
             return await answer_async(request) if found is None else found
 
         return middleware_async

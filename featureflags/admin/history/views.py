@@ -23,11 +23,11 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from featureflags.admin.shared.confirm import (
-    NOTE,
     SOURCE,
     Question,
     confirmation_page,
     is_confirmed_here,
+    note_of,
 )
 from featureflags.admin.shared.pages import (
     SEGMENT,
@@ -193,7 +193,7 @@ def _remarks(planned: Restoration) -> Iterator[str]:
 def _restore(request: HttpRequest, planned: Restoration, examined: Examination) -> HttpResponse:
     key = planned.entry.segment_key
     try:
-        (segment,) = apply(examined, source=SOURCE, note=request.POST.get(NOTE, ""))
+        (segment,) = apply(examined, source=SOURCE, note=note_of(request))
     except ValidationError as error:
         for problem in error.messages:
             messages.error(request, _("It cannot be restored: %s") % problem)

@@ -115,8 +115,13 @@ def write(
     asking = [each for each in examined if each.needs_confirmation]
     if asking and not is_confirmed_here(request, asking):
         raise NeedsConfirmation(asking)
-    note = request.POST.get(NOTE, "") if note is None else note
+    note = note_of(request) if note is None else note
     apply(*examined, source=SOURCE, note=note, row=row)
+
+
+def note_of(request: HttpRequest) -> str:
+    """The note that was sent, without NUL, which PostgreSQL does not store."""
+    return request.POST.get(NOTE, "").replace("\0", "")
 
 
 def is_confirmed_here(request: HttpRequest, examinations: Sequence[Examination]) -> bool:
@@ -157,7 +162,7 @@ def confirmation_page(request: HttpRequest, site: AdminSite, question: Question)
         verb=question.verb or _("Save"),
         is_danger=deletes,
         carried=[*sent, *question.carried.items()],
-        note=request.POST.get(NOTE, ""),
+        note=note_of(request),
         token=sign(examinations, user_of(request)),
         action=request.get_full_path(),
         back=question.back,
