@@ -100,7 +100,9 @@ class FlagsSessionAuthentication(SessionAuthentication):
 
 def service_key(request: Request) -> ServiceKey | None:
     """The key of the caller; None for a session and for a visitor."""
-    return request.auth if isinstance(request.auth, ServiceKey) else None
+    auth: object = request.auth
+    # Not isinstance: it would load the lazy user of a session, from a database that may be down.
+    return auth if type(auth) is ServiceKey else None
 
 
 def _token_of(request: Request) -> str | None:

@@ -115,8 +115,10 @@ class CallerThrottle(BaseThrottle):
 
     def allow_request(self, request: Request, view: object) -> bool:  # noqa: ARG002 - DRF's
         limits, user = app_settings(), getattr(request.user, "pk", None)
-        if isinstance(request.auth, ServiceKey):
-            self._wait = count_call(f"key:{request.auth.pk}", limits.throttle_key)
+        auth: object = request.auth
+        # Not isinstance: it would load the lazy user of a session, from a database that may be down.
+        if type(auth) is ServiceKey:
+            self._wait = count_call(f"key:{auth.pk}", limits.throttle_key)
         elif user is not None:
             self._wait = count_call(f"user:{user}", limits.throttle_user)
         elif limits.throttle_address > 0:

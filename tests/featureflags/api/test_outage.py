@@ -36,7 +36,7 @@ for name in ("ada", "root"):
         is_superuser=name == "root")
     session = sessions.SessionStore()
     session[SESSION_KEY] = str(user.pk)
-    session[BACKEND_SESSION_KEY] = settings.AUTHENTICATION_BACKENDS[0]
+    session[BACKEND_SESSION_KEY] = settings.AUTHENTICATION_BACKENDS[-1]
     session[HASH_SESSION_KEY] = user.get_session_auth_hash()
     session.create()
     key = ApiKey(name=name, scope="read", owner=user)
