@@ -157,6 +157,10 @@ class Reader:
         context.pop("_meta")
         assert_like(json.loads(fence.text), context)
 
+    def compile(self, fence: Fence) -> None:
+        """What another test runs is Python at least."""
+        compile(fence.text, str(fence.page), "exec")
+
     def leave(self, fence: Fence) -> None:
         """What another test runs."""
         assert "guidon.example.com" in fence.text
@@ -206,7 +210,7 @@ BY_TITLE: dict[tuple[str, str], Runner] = {
     ("json", r"context of .*"): Reader.compare_context,
     ("json", r"answer( \d+)?"): Reader.compare_answer,
     # Runs on models of another project: tests/featureflags/kinds/test_documented.py.
-    ("python", r"your/kinds\.py"): Reader.leave,
+    ("python", r"your/kinds\.py"): Reader.compile,
     # Clients in processes of their own: tests/clients/test_documented.py runs them.
     ("python", r"client\.py"): Reader.leave,
     ("js", r"(server|browser)\.mjs"): Reader.leave,
