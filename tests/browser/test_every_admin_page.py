@@ -14,6 +14,7 @@ from django.contrib.auth.models import Group
 from django.db.models import Model
 from django.urls import URLPattern, URLResolver, get_resolver, reverse
 from playwright.sync_api import Page
+from pytest_django.fixtures import Settings
 
 from featureflags.models import HistoryEntry, Segment
 from tests.browser.conftest import DESKTOP, PHONE, CheckAccessibility
@@ -37,8 +38,12 @@ NO_PAGES = {
 
 
 @pytest.fixture
-def samples(transactional_db: None, flag_file: FlagFile) -> Mapping[str, object]:
+def samples(
+    transactional_db: None, flag_file: FlagFile, settings: Settings
+) -> Mapping[str, object]:
     """A value for each parameter of a page that is not the key of its own model's row."""
+    # The testers' page is there only where it is switched on.
+    settings.FEATUREFLAGS = {**settings.FEATUREFLAGS, "TESTERS": True}
     flag_file(boolean_flag("new-checkout", rules=[segment_rule("rich")]))
     person = UserFactory.create(name="Ann", metadata={"plan": "pro"})
     segment = Segment.objects.get(key="employee")
