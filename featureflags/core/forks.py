@@ -62,11 +62,18 @@ def _locks() -> Iterator[Lock]:
     holders += [getattr(sys.modules.get(module), name, None) for module, name in LOCALS]
     redis = sys.modules.get("django_redis.pool")
     if redis is not None:
-        holders += list(redis.ConnectionFactory._pools.values())  # noqa: SLF001 - there is no other way
+        holders += _pools_of(redis.ConnectionFactory)
     for holder in holders:
         lock = getattr(holder, "__dict__", {}).get("_lock")
         if isinstance(lock, _REENTRANT):
             yield lock
+
+
+def _pools_of(factory: type) -> Iterator[object]:
+    """The connection pools of a factory and of those that inherit from it, each with a dictionary of its own."""
+    yield from vars(factory).get("_pools", {}).values()
+    for inherited in factory.__subclasses__():
+        yield from _pools_of(inherited)
 
 
 _REENTRANT: Final = type(threading.RLock())
