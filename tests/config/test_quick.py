@@ -23,7 +23,7 @@ from tests.featureflags.segments import test_parsing
         ("featureflags/templates/admin/index.html", "tests/featureflags/admin"),
         ("featureflags/migrations/0001_initial.py", None),
         ("users/models.py", "tests/users"),
-        ("featureflags/api/schema.py", "tests/users/api"),
+        ("users/api/views.py", "tests/users/api"),
         ("config/settings/base.py", "tests/config"),
         (
             "tests/featureflags/segments/test_parsing.py",
@@ -43,7 +43,7 @@ def test_a_path_is_tested_by_its_mirror(path: str, tests: str | None) -> None:
 
 
 def test_a_module_is_not_run_twice() -> None:
-    paths = ["users/models.py", "tests/users/test_models.py", "featureflags/api/schema.py"]
+    paths = ["users/models.py", "tests/users/test_models.py", "users/api/views.py"]
     assert quick.chosen(paths) == ["tests/users"]
 
 
