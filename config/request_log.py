@@ -21,7 +21,7 @@ from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.utils.decorators import sync_and_async_middleware
 
-from featureflags.api.problems import META_NAME
+from featureflags.core.types import REQUEST_ID
 
 HEADER: Final = "X-Request-ID"
 GIVEN: Final = re.compile(r"[A-Za-z0-9_.-]{8,64}")
@@ -45,7 +45,7 @@ def RequestLogMiddleware(  # noqa: N802 - Django's name for a middleware
 
         async def middleware_async(request: HttpRequest) -> HttpResponseBase:
             name = _name(request)
-            request.META[META_NAME] = name
+            request.META[REQUEST_ID] = name
             reset = _work.set((name, request))
             try:
                 response = await cast("AsyncResponse", get_response)(request)
@@ -58,7 +58,7 @@ def RequestLogMiddleware(  # noqa: N802 - Django's name for a middleware
 
     def middleware(request: HttpRequest) -> HttpResponseBase:
         name = _name(request)
-        request.META[META_NAME] = name
+        request.META[REQUEST_ID] = name
         reset = _work.set((name, request))
         try:
             response = cast("SyncResponse", get_response)(request)

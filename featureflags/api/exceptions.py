@@ -20,8 +20,9 @@ from rest_framework.settings import api_settings
 from rest_framework.views import exception_handler as rest_exception_handler
 
 from featureflags.api.parsers import BodyTooLarge
-from featureflags.api.problems import CONTENT_TYPE, META_NAME, problem
+from featureflags.api.problems import CONTENT_TYPE, problem
 from featureflags.core.outages import RETRY_AFTER
+from featureflags.core.types import REQUEST_ID
 from featureflags.models import StaleSegment
 
 logger = logging.getLogger(__name__)
@@ -43,7 +44,7 @@ def exception_handler(error: Exception, context: dict[str, Any]) -> Response | N
         response.status_code,
         response.data,
         code=getattr(error, "default_code", ""),
-        request_id=None if request is None else request.META.get(META_NAME),
+        request_id=None if request is None else request.META.get(REQUEST_ID),
     )
     response.content_type = CONTENT_TYPE
     return response

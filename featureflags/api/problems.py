@@ -13,8 +13,6 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 CONTENT_TYPE: Final = "application/problem+json"
-META_NAME: Final = "GUIDON_REQUEST_ID"
-"""In `request.META`: the id of the request, where the project gives it one."""
 URN: Final = "urn:guidon:problem:"
 
 TITLES: Final[Mapping[str, str]] = {

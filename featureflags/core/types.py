@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 JSONValue: TypeAlias = "bool | int | float | str | list[JSONValue] | dict[str, JSONValue] | None"
 """Anything that JSON can say. Numbers are finite."""
@@ -20,3 +20,6 @@ Account: TypeAlias = Any
 
 AccountKey: TypeAlias = Any
 """The primary key of such a row, as its column holds it."""
+
+REQUEST_ID: Final = "GUIDON_REQUEST_ID"
+"""In `request.META`: the id of the request, where the project gives it one."""
