@@ -22,6 +22,7 @@ from featureflags.inspection.variation_counts import (
     count_sample,
     work,
 )
+from featureflags.kinds.registry import user_kind
 from featureflags.models import FlagCount
 from featureflags.tasks import count_flag, tend_flag_counts
 from tests.conftest import FlagFile
@@ -71,7 +72,7 @@ class TestLeases:
             def gone(*_args: object) -> None:
                 raise DatabaseError
 
-            patch.setattr(variation_counts, "snapshots", gone)
+            patch.setattr(user_kind(), "snapshots", gone)
             with pytest.raises(DatabaseError):
                 work(count.pk)
         assert abandoned() == []
