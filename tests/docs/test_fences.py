@@ -10,6 +10,7 @@ import configparser
 import importlib
 import inspect
 import json
+import os
 import re
 import runpy
 import sys
@@ -17,6 +18,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
+from unittest import mock
 
 import pytest
 from asgiref.sync import async_to_sync
@@ -143,7 +145,9 @@ class Reader:
         unit.read_string(fence.text)
         service = unit["Service"]
         words = service["ExecStart"].split()
-        config = runpy.run_path(str(ROOT / words[words.index("--config") + 1]))
+        with mock.patch.dict(os.environ):
+            # It names the folder of its workers' metrics.
+            config = runpy.run_path(str(ROOT / words[words.index("--config") + 1]))
         assert int(service["TimeoutStopSec"]) > config["graceful_timeout"]
         assert (ROOT / words[-1].partition(":")[0].replace(".", "/")).with_suffix(".py").exists()
 
