@@ -36,6 +36,8 @@ CORS_EXPOSE_HEADERS = ("ETag", "Retry-After", "X-Request-ID")
 CORS_PREFLIGHT_MAX_AGE = 600
 
 SPECTACULAR_SETTINGS = {
+    # OFREP has addresses of its own: without it operations would be named by the whole path.
+    "SCHEMA_PATH_PREFIX": r"/api/v1",
     "TITLE": "Guidon",
     "DESCRIPTION": "LaunchDarkly targeting from your own users.",
     "VERSION": "1",

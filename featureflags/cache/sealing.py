@@ -14,6 +14,7 @@ import base64
 import logging
 import os
 from collections.abc import Sequence
+from functools import cache
 from typing import Any, Final
 
 from django.core.signals import setting_changed
@@ -39,16 +40,12 @@ NONCE: Final = 12
 START: Final = HEAD + 5
 """Where the nonce begins."""
 
-_ciphers: list[Sequence[Any]] = []
-"""Holds the ciphers of the keys, once they were read."""
 
-
+@cache
 def ciphers() -> Sequence[Any]:
     """One for each key, the one that encrypts first. Empty: entries are stored as they are."""
-    if not _ciphers:
-        keys = [base64.urlsafe_b64decode(key) for key in app_settings().entry_keys]
-        _ciphers.append([AESGCM(key) for key in keys] if HAS_CRYPTOGRAPHY else [])
-    return _ciphers[0]
+    keys = [base64.urlsafe_b64decode(key) for key in app_settings().entry_keys]
+    return [AESGCM(key) for key in keys] if HAS_CRYPTOGRAPHY else []
 
 
 def cannot_seal() -> bool:
@@ -89,7 +86,7 @@ def unseal(key: str, stored: bytes) -> bytes | None:
 
 def _forget_keys(*, setting: str, **_: object) -> None:
     if setting == "FEATUREFLAGS":
-        _ciphers.clear()
+        ciphers.cache_clear()
 
 
 setting_changed.connect(_forget_keys, dispatch_uid="featureflags.cache.sealing")
