@@ -89,7 +89,7 @@ def test_an_old_entry_cannot_be_made_fresh_again(settings: Settings) -> None:
 
 @given(data=st.data())
 def test_no_changed_byte_passes(data: st.DataObject) -> None:
-    with mock.patch.object(sealing, "ciphers", lambda: [AESGCM(bytes(range(32)))]):
+    with mock.patch.object(sealing, "ciphers", return_value=[AESGCM(bytes(range(32)))]):
         entry = bytearray(seal("ada", encode(UNTIL, EPOCH, snapshot(plan="pro"))))
         at = data.draw(st.integers(0, len(entry) - 1))
         entry[at] ^= data.draw(st.integers(1, 255))
