@@ -23,7 +23,7 @@
         nameAutocompletes();
         nameIcons();
     };
-    // Django's scripts make them when the page has loaded, and for each form that is added.
-    window.addEventListener('load', () => setTimeout(nameAll));
-    document.addEventListener('formset:added', () => setTimeout(nameAll));
+    // Django's scripts make them at a moment of their own, and for each form that is added.
+    nameAll();
+    new MutationObserver(nameAll).observe(document.body, {childList: true, subtree: true});
 }
