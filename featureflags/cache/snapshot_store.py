@@ -286,8 +286,7 @@ def backend() -> SharedCache | None:
 
 def entry_of(key: str, stored: bytes) -> Entry | None:
     """The stored entry of a user; None for another declaration of the kind, and for other bytes."""
-    plain = sealing.unseal(key, stored) if sealing.ciphers() else stored
-    if plain is None:
+    if (plain := sealing.unseal(key, stored) if sealing.ciphers() else stored) is None:
         return None
     try:
         entry: Entry = decoder_of(cast("Hashable", user_kind().snapshot_type)).decode(plain)
