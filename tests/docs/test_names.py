@@ -44,6 +44,7 @@ NOT_SETTINGS: Final = {
     "KEY",
     "LOCATION",
     "OPTIONS",
+    "REQUEST_ID",
     "COMMAND",
     "EMAIL_OR_ID",
     "ARGS",
