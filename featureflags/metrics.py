@@ -236,10 +236,12 @@ def families() -> Iterable[str]:
         yield from (f"{family.name}{suffix}" for suffix in suffixes.get(family.type, ("",)))
 
 
-def _after_fork() -> None:
+def begin_anew() -> None:
+    """In a forked child, whose totals begin at nothing, and for tests."""
     global _lock  # noqa: PLW0603 - a thread that no longer exists may hold the parent's
     _lock = threading.Lock()
+    _published.clear()
 
 
-in_child(_after_fork)
+in_child(begin_anew)
 timings.publish_with(publish)

@@ -15,6 +15,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from pytest_django.fixtures import Settings
 
 from featureflags import metrics
+from featureflags.cache import counters
 from featureflags.core import monitoring, outages, timings
 from featureflags.evaluation import is_enabled
 from featureflags.metrics import families
@@ -33,6 +34,8 @@ NAME = re.compile(r"\bguidon_[a-z_]+")
 @pytest.fixture(autouse=True)
 def counted_from_now(settings: Settings) -> None:
     settings.FEATUREFLAGS = {**settings.FEATUREFLAGS, "METRICS_TOKEN": "right"}
+    # The totals have begun anew with this test.
+    metrics.begin_anew()
     metrics.page()
 
 
@@ -69,6 +72,18 @@ def test_evaluations_by_flag_and_result(flag_file: FlagFile) -> None:
     assert growth.of("guidon_lookups_total", "database") == 1
     assert growth.of("guidon_context_seconds_count", "loaded") == 3
     assert growth.of("guidon_context_seconds_count", "database") == 1
+
+
+def test_totals_that_begin_anew_are_counted_on(flag_file: FlagFile) -> None:
+    """As in a forked child."""
+    flag_file(boolean_flag("new-checkout", fallthrough=True))
+    growth, user = Growth(), UserFactory.create()
+    for _ in range(3):
+        is_enabled("new-checkout", user)
+        metrics.publish()
+        counters.forget()
+        metrics.begin_anew()
+    assert growth.of("guidon_evaluations_total", "new-checkout", "value") == 3
 
 
 def test_a_flag_that_a_visitor_made_up_never_becomes_a_label(flag_file: FlagFile) -> None:
