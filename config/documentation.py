@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from csp.constants import SELF, UNSAFE_INLINE
 from django.conf import settings
-from django.http import HttpRequest, HttpResponseBase
+from django.http import Http404, HttpRequest, HttpResponseBase
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
 from django.views.static import serve
@@ -30,7 +30,10 @@ def documentation(request: HttpRequest, path: str = "") -> HttpResponseBase:
     if not (root / INDEX).is_file():
         return render(request, "documentation/not_built.html", status=404)
     path = f"{path}{INDEX}" if path == "" or path.endswith("/") else path
-    response: Any = serve(request, path, document_root=str(root))
+    try:
+        response: Any = serve(request, path, document_root=str(root))
+    except OSError as error:  # a name longer than any file's
+        raise Http404 from error
     if path.endswith(".html") and response.status_code == 200:
         # The search shows its results with styles in place, and colours come as data: URLs.
         response._csp_update = {  # noqa: SLF001 - what django-csp's own decorator sets

@@ -80,6 +80,7 @@ def test_the_demo_serves_it(built: Path, settings: Settings, client: Client) -> 
     style = client.get("/docs/assets/docs.css")
     assert style["Content-Type"].startswith("text/css")
     assert client.get("/docs/there-is-none.html").status_code == 404
+    assert client.get(f"/docs/{'9' * 300}").status_code == 404
     assert client.post(reverse("documentation")).status_code == 405
 
 
