@@ -81,7 +81,7 @@ class UnitOfWork:
         kind, known = type(subject), user_kind()
         name: Hashable = subject
         if kind is known.model:
-            name = getattr(subject, known.key)
+            name = getattr(subject, known.key_attribute)
         elif kind is not str and kind is not uuid.UUID and kind is not int:
             return None
         # The number of a UUID is found faster than the UUID.

@@ -76,7 +76,7 @@ class CompiledKind(Names):
         ]
         self.watches = self._watches()
         """The tables and columns whose change makes a snapshot of this kind old."""
-        self._own = LoadedRows(self.key, self.key_field, self.slots, self.snapshot_type)
+        self._own = LoadedRows(self.key_attribute, self.key_field, self.slots, self.snapshot_type)
 
     def loaded(self, rows: QuerySet[Any]) -> QuerySet[Any]:
         """The rows with all that `snapshot_of` needs, in the same query."""

@@ -30,6 +30,8 @@ class Keys:
         self.model: type[Model] = declared.model
         self.key = declared.key
         self.key_field = self._key_field()
+        self.key_attribute = self.key_field.attname
+        """Of a row: faster to read than its property `pk`."""
         self.is_canonical: Callable[[str], object] = (
             _CANONICAL_UUID if isinstance(self.key_field, UUIDField) else str.isalnum
         )
