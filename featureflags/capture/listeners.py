@@ -177,7 +177,7 @@ FETCHES: Final = ("fetchone", "fetchmany", "fetchall")
 
 
 def _finish(cursor: Any) -> None:
-    """Read all rows of a statement now, and keep them for whoever fetches them.
+    """Read all rows of a statement now, and keep them for the caller that fetches them.
 
     SQLite commits `INSERT … RETURNING` only when its rows were read. Until then no other statement may
     commit, and one that tries rolls the INSERT back.
@@ -229,7 +229,8 @@ class _DjangoListener(Listener):
         for name in FETCHES:
             cursor.__dict__.pop(name, None)
         result = execute(sql, params, many, context)
-        if "RETURNING" in sql and isinstance(self._connection.connection, sqlite3.Connection):
+        on_sqlite = isinstance(self._connection.connection, sqlite3.Connection)
+        if on_sqlite and "RETURNING" in sql.upper():
             _finish(cursor)
         self._look()
         if self.written is not None:

@@ -83,6 +83,15 @@ def pay_by_sql(chance: Chance) -> None:
     execute("UPDATE customers_order SET state = %s WHERE state = %s", "paid", "open")
 
 
+def order_by_sql(chance: Chance) -> None:
+    """In small letters, and its rows are never fetched."""
+    values = (one(chance, Customer).pk, moment(chance), "open")
+    execute(
+        "insert into customers_order (customer_id, placed_at, state) values (%s, %s, %s) returning id",
+        *values,
+    )
+
+
 def delete_orders_by_sql(chance: Chance) -> None:
     execute("DELETE FROM customers_order WHERE customer_id = %s", one(chance, Customer).pk)
 
@@ -137,6 +146,7 @@ WRITES: tuple[Callable[[Chance], None], ...] = (
     order_in_bulk,
     move_an_order,
     pay_by_sql,
+    order_by_sql,
     delete_orders_by_sql,
     set_tags,
     clear_tags_from_the_other_side,
