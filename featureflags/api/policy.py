@@ -79,6 +79,6 @@ class UnknownAddress(ApiPolicy):
     schema: Any = None
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
-        """Raises NotFound, whatever the method; a caller over its limit is told that first."""
+        """Raises NotFound, whatever the method; a caller over its limit gets that answer first."""
         super().initial(request, *args, **kwargs)
         raise NotFound

@@ -2,7 +2,7 @@
 
     stored = head | bin32 | nonce (12 bytes) | ciphertext and tag of the snapshot
 
-The head stays readable. It and the user's key are authenticated too, so that whoever writes to the cache
+The head stays readable. It and the user's key are authenticated too, so that somebody who writes to the cache
 can neither read an entry, nor change it, nor give it to another user, nor make an old one fresh again. The
 first key encrypts, all of them decrypt: a new key is put in front, and the old one is removed after 8 days.
 An entry that is not sealed, or by an unknown key, is none: it is read from the database and written again.

@@ -128,7 +128,7 @@ class Kind:
     active: ClassVar[Q | None] = None
     """The rows that are warmed; None: all."""
     last_seen: ClassVar[str | None] = None
-    """The field with the instant of the last visit, for warming and statistics."""
+    """The field with the instant of the last visit, for warm-ups and statistics."""
     created: ClassVar[str | None] = None
     """The field with the instant at which the row began."""
     listed: ClassVar[Sequence[str]] = ()

@@ -45,18 +45,18 @@ def test_what_may_be_sent(settings: Settings) -> None:
     )
 
 
-TOLD = {"API_TOKEN": "api-1", "PROJECT": "default", "ENVIRONMENT": "test"}
+COMPLETE = {"API_TOKEN": "api-1", "PROJECT": "default", "ENVIRONMENT": "test"}
 
 
-@pytest.mark.parametrize("name", TOLD)
+@pytest.mark.parametrize("name", COMPLETE)
 def test_w014_syncing_that_cannot_be(settings: Settings, name: str) -> None:
-    change(settings, SYNC_SEGMENTS=True, **{**TOLD, name: ""})
+    change(settings, SYNC_SEGMENTS=True, **{**COMPLETE, name: ""})
     (message,) = checks.check_syncing()
     assert message.id == "featureflags.W014"
     assert str(message.msg).endswith(f"Not set: LAUNCHDARKLY_{name}.")
     change(settings, SYNC_SEGMENTS=False)
     assert checks.check_syncing() == []
-    change(settings, SYNC_SEGMENTS=True, **TOLD)
+    change(settings, SYNC_SEGMENTS=True, **COMPLETE)
     assert checks.check_syncing() == []
 
 

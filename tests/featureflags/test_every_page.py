@@ -1,6 +1,6 @@
 """What can be stored can be shown, and nothing that comes in from outside breaks a view.
 
-Every page of the admin and every endpoint is asked, whoever adds one: for valid definitions at the
+Every page of the admin and every endpoint is asked, new ones too: for valid definitions at the
 edges of what is valid, and for hostile addresses, parameters, forms, bodies and headers.
 """
 
