@@ -16,3 +16,6 @@ epoch_begun = Signal()
 
 user_seen = Signal()
 """For the project to send after it has written when the request's user was last seen. `key`: text."""
+
+deliveries_written = Signal()
+"""Deliveries of webhooks are due; sent in the transaction that wrote them, before it commits."""

@@ -32,14 +32,17 @@ from featureflags.models.segments import (
 )
 from featureflags.models.versions import RulesetVersion
 from featureflags.models.warm_runs import WarmRange, WarmRun
+from featureflags.models.webhooks import EventType, ObservedState, Webhook, WebhookDelivery
 
 __all__ = [
     "KEY",
     "ApiKey",
     "AppendOnly",
+    "EventType",
     "FlagCount",
     "HistoryEntry",
     "HistoryMember",
+    "ObservedState",
     "OutboxEvent",
     "RuleProblem",
     "RulesetVersion",
@@ -54,10 +57,13 @@ __all__ = [
     "UserCount",
     "WarmRange",
     "WarmRun",
+    "Webhook",
+    "WebhookDelivery",
     "api_keys",
     "changesets",
     "segment_graph",
     "stored_forms",
     "validation",
     "versions",
+    "webhooks",
 ]
