@@ -22,7 +22,7 @@ from __future__ import annotations
 
 from featureflags.audience.attribute_values import Suggestion, suggestions
 from featureflags.audience.explain_sql import ClauseCost, clause_costs
-from featureflags.audience.impact import Impact, Part, SampleUser, impact_of, unsaved_segment
+from featureflags.audience.impact import Impact, Part, SampleUser, impact_of
 from featureflags.audience.member_pages import AudienceFilter, How, Member, SegmentAudience
 from featureflags.audience.sizes import SegmentSize, segment_sizes
 from featureflags.audience.stored_sizes import (
@@ -33,6 +33,7 @@ from featureflags.audience.stored_sizes import (
     forget_segment,
 )
 from featureflags.audience.transitions import Transition, next_transitions
+from featureflags.audience.unsaved import unsaved_segment
 
 __all__ = [
     "KEPT_DAYS",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from featureflags.audience.sql.bounds import Condition, all_of, any_of, negation
+from featureflags.audience.sql.bounds import Bounds, Condition, all_of, any_of, negation
 from featureflags.audience.sql.compiler import SegmentCompiler
 from featureflags.audience.sql.operands import Source
 from featureflags.cache.compiled_rules import current_ruleset
@@ -49,11 +49,16 @@ class Comparison:
             now=now_in_microseconds() if now is None else now,
         )
 
-    def conditions(self, source: Source) -> Conditions:
-        old, new = (
+    def bounds(self, source: Source) -> tuple[Bounds, Bounds]:
+        """The segment before and after."""
+        before, after = (
             SegmentCompiler(ruleset, now=self.now, source=source).segment(self.key)
             for ruleset in (self.before, self.after)
         )
+        return before, after
+
+    def conditions(self, source: Source) -> Conditions:
+        old, new = self.bounds(source)
         in_doubt = any_of([old.doubt, new.doubt])
         # Without doubt, both bounds are the same.
         is_sure = negation(in_doubt)

@@ -11,7 +11,7 @@ from typing import Any
 
 from django.db.models import Q
 
-from featureflags.audience.sql.bounds import Bounds, Condition, any_of, condition, negation
+from featureflags.audience.sql.bounds import Bounds, Condition, any_of, negation
 from featureflags.audience.sql.compiler import SegmentCompiler
 from featureflags.contexts.attributes import attributes_of
 from featureflags.core.times import to_datetime
@@ -35,7 +35,7 @@ class EarlierSegment:
         """Of the users who can be inside now, those who can have been outside."""
         began = user_kind().created
         since = to_datetime(self._since)
-        created = False if began is None else condition(Q(**{f"{began}__gte": since}))
+        created = False if began is None else Q(**{f"{began}__gte": since})
         if now_inside.exact and now_inside == self.inside:
             # Neither a date nor a membership makes a difference. An index finds these.
             return created

@@ -2,30 +2,29 @@
 
 Hidden SQL: one statement counts (two, where metadata hold lists), and three read five users each
 who match, enter and leave. Users for whom SQL cannot decide are read in batches and judged in
-Python. A time limit covers all of it; past that the numbers are lower bounds.
+Python, and so are the examples of rules with many clauses. A time limit covers all of it; past that
+the numbers are lower bounds.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+import time
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
+from functools import cached_property
+from itertools import takewhile
 from typing import Any, Final
 
-from featureflags.audience.comparison import Comparison
+from featureflags.audience.comparison import Comparison, Conditions
 from featureflags.audience.querysets import BATCH, batches
-from featureflags.audience.sql.bounds import Condition, to_q
-from featureflags.audience.sql.counting import count_in_one_pass
+from featureflags.audience.sql.bounds import Condition, any_of, to_q
+from featureflags.audience.sql.counting import count_combinations
 from featureflags.audience.sql.operands import Inline, Source
 from featureflags.audience.sql.statement_timeout import TimeIsUp, TimeLimit
 from featureflags.core.conf import app_settings
-from featureflags.core.times import to_microseconds
-from featureflags.core.uncached import fresh_rows
 from featureflags.kinds.registry import user_kind
-from featureflags.models import SegmentMember
 from featureflags.models.changesets import Moved
-from featureflags.models.stored_forms import in_stored_form
 from featureflags.segments.definitions import SegmentDefinition
-from featureflags.segments.parsing import parse_rules
 from featureflags.segments.ruleset import Ruleset
 
 SAMPLES: Final = 5
@@ -39,6 +38,10 @@ PROBED: Final = 1_000
 
 SAMPLE_SECONDS: Final = 0.15
 """For each set of examples, however late it is: most are found at once."""
+
+MOST_CLAUSES_OF_SAMPLES: Final = 300
+"""A query for examples computes an attribute for each clause again. With more clauses than this,
+before and after together, it costs more than to judge the first users in Python."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,19 +93,6 @@ class Impact:
             leaving=self.leaving.at_least,
             at_least=not self.is_exact,
         )
-
-
-def unsaved_segment(key: str, raw_rules: object, *, is_active: bool = True) -> SegmentDefinition:
-    """The segment `key` with these rules and its stored members; an inactive one has no members.
-
-    The rules get the form in which they would be saved. Raises InvalidDefinition for rules that
-    cannot be parsed. It does not validate them.
-    """
-    rules = parse_rules(in_stored_form(raw_rules)[0])
-    if not is_active:
-        return SegmentDefinition(key=key)
-    included, excluded = _stored_members(key)
-    return SegmentDefinition(key=key, rules=rules, included=included, excluded=excluded)
 
 
 def impact_of(
@@ -167,10 +157,16 @@ class _Measured:
         self._limit = limit
         self._users = 0
         self._matching, self._entering, self._leaving = _Tally(), _Tally(), _Tally()
+        self._parts = (self._matching, self._entering, self._leaving)
+        self._clauses = 0
+        self._is_in_doubt = False
 
     def impact(self) -> Impact:
-        inline = self._comparison.conditions(Inline())
-        is_exact = self._count_in_sql() and self._judge(inline.in_doubt)
+        is_exact = self._count_in_sql() and (not self._is_in_doubt or self._judge())
+        if self._clauses > MOST_CLAUSES_OF_SAMPLES:
+            self._judge_samples()
+            return self.result(is_exact=is_exact)
+        inline = self._inline
         self._read_samples(self._entering, inline.entering, is_exact)
         self._read_samples(self._leaving, inline.leaving, is_exact)
         if is_exact and self._entering.number == self._matching.number:
@@ -179,6 +175,10 @@ class _Measured:
             self._read_samples(self._matching, inline.matching, is_exact)
             self._matching.number = max(self._matching.number, self._entering.number)
         return self.result(is_exact=is_exact)
+
+    @cached_property
+    def _inline(self) -> Conditions:
+        return self._comparison.conditions(Inline())
 
     def look_at(self, users: Iterable[Any]) -> None:
         """Judge and add these users."""
@@ -200,23 +200,30 @@ class _Measured:
         """Count the users for whom SQL can decide. True if it looked at all users."""
 
         def conditions(source: Source) -> list[Condition]:
-            built = self._comparison.conditions(source)
-            return [built.matching, built.entering, built.leaving]
+            old, new = self._comparison.bounds(source)
+            self._clauses = old.size + new.size
+            self._is_in_doubt = not (old.exact and new.exact)
+            sure = [old.lower, new.lower]
+            return [*sure, any_of([old.doubt, new.doubt])] if self._is_in_doubt else sure
 
         users = user_kind().rows().filter(self._limit.in_time(COUNTING_SHARE))
         try:
             with self._limit.statements():
-                counts = count_in_one_pass(users, conditions)
+                counts = count_combinations(users, conditions)
         except TimeIsUp:
             return False
-        self._users, self._matching.number, self._entering.number, self._leaving.number = counts
+        for (was_in, is_in, *in_doubt), number in counts.items():
+            self._users += number
+            if any(in_doubt):
+                continue
+            self._matching.number += number if is_in else 0
+            self._entering.number += number if is_in and not was_in else 0
+            self._leaving.number += number if was_in and not is_in else 0
         return not self._limit.is_over(COUNTING_SHARE)
 
-    def _judge(self, in_doubt: Condition) -> bool:
-        """Judge the others in Python. True if it got to the end."""
-        if in_doubt is False:
-            return True
-        found = batches(user_kind().rows().filter(to_q(in_doubt)))
+    def _judge(self) -> bool:
+        """Judge the users for whom SQL cannot decide. True if it got to the end."""
+        found = batches(user_kind().rows().filter(to_q(self._inline.in_doubt)))
         try:
             while True:
                 with self._limit.statements():
@@ -238,6 +245,22 @@ class _Measured:
             self._entering.add(user)
         if was_in and not is_in:
             self._leaving.add(user)
+
+    def _judge_samples(self) -> None:
+        """Add examples that are among the first users; count them, if the count was cut off."""
+        kind = user_kind()
+        ends = time.monotonic() + 3 * SAMPLE_SECONDS
+        probed = _Measured(self._comparison, self._limit)
+        try:
+            with self._limit.statements(at_least=SAMPLE_SECONDS):
+                users = kind.snapshots(kind.rows().order_by()[:PROBED])
+        except TimeIsUp:
+            return
+        probed.look_at(takewhile(lambda _user: time.monotonic() < ends, users))
+        for part, seen in zip(self._parts, probed._parts, strict=True):
+            part.number = max(part.number, seen.number)
+            for sample in seen.samples:
+                part.show(sample)
 
     def _read_samples(self, tally: _Tally, sure: Condition, is_exact: bool) -> None:
         """Add examples that SQL can decide. None are added once the time is up."""
@@ -262,15 +285,3 @@ class _Measured:
 def _sample(user: Any) -> SampleUser:
     kind = user_kind()
     return SampleUser(key=user.key, title=kind.title_of(user), name=kind.label_of(user))
-
-
-def _stored_members(key: str) -> tuple[Mapping[str, int | None], Mapping[str, int | None]]:
-    """The users who are included and excluded, and until when (µs): one query, never cached."""
-    included: dict[str, int | None] = {}
-    excluded: dict[str, int | None] = {}
-    rows = SegmentMember.objects.filter(segment__key=key).order_by()
-    with fresh_rows():
-        for user, kind, ends in rows.values_list("user_id", "kind", "expires_at"):
-            side = included if kind == SegmentMember.Kind.INCLUDE else excluded
-            side[str(user)] = None if ends is None else to_microseconds(ends)
-    return included, excluded

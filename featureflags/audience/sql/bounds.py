@@ -8,39 +8,44 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from functools import reduce
-from operator import and_, or_
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, Literal, TypeAlias
 
-from django.db.models import BooleanField, Expression, Func, Q, Value
+from django.db.models import BooleanField, Expression, Q, Value
 
-Condition: TypeAlias = bool | Q
-"""A constant, or a Q of expressions. A Q may be NULL where it does not hold."""
+from featureflags.audience.sql.expressions import Part, Sql, Template, Written
+
+Condition: TypeAlias = bool | Expression | Q
+"""A constant, or a boolean expression, which may be NULL where it does not hold."""
 
 
-class IsNotTrue(Func):
+class IsNotTrue(Template):
     """Holds where a condition is false or NULL."""
 
-    template = "((%(expressions)s) IS NOT TRUE)"
-    arity = 1
+    template = "(({}) IS NOT TRUE)"
     output_field = BooleanField()
 
 
-class Group(Func):
-    """A condition in its own parentheses, which Django does not merge into the one around it."""
+class Joined(Written):
+    """Conditions that must all hold, or any of which is enough."""
 
-    template = "(%(expressions)s)"
-    arity = 1
     output_field = BooleanField()
 
+    def __init__(self, word: Literal["AND", "OR"], *parts: Any) -> None:
+        super().__init__(*parts)
+        self.word = word
+
+    def write(self, part: Part, *, sqlite: bool) -> Sql:
+        del sqlite
+        written = [part(place) for place in range(len(self.parts))]
+        sql = f" {self.word} ".join(sql for sql, _ in written)
+        return f"({sql})", [one for _, params in written for one in params]
+
+
+_TRUE: Final = Value(True, output_field=BooleanField())
+_FALSE: Final = Value(False, output_field=BooleanField())
 
 MOST_IN_A_ROW: Final = 50
 """SQLite reads `a OR b OR c …` as a tree that is as deep as the row is long: at most 1,000."""
-
-
-def condition(expression: Any) -> Q:
-    """A boolean expression as a Q."""
-    return Q(expression)
 
 
 def all_of(conditions: Iterable[Condition]) -> Condition:
@@ -48,8 +53,8 @@ def all_of(conditions: Iterable[Condition]) -> Condition:
     found = list(conditions)
     if any(one is False for one in found):
         return False
-    parts = [one for one in found if isinstance(one, Q)]
-    return _joined_by(and_, parts) if parts else True
+    parts = [one for one in found if not isinstance(one, bool)]
+    return _joined_by("AND", parts) if parts else True
 
 
 def any_of(conditions: Iterable[Condition]) -> Condition:
@@ -57,32 +62,32 @@ def any_of(conditions: Iterable[Condition]) -> Condition:
     found = list(conditions)
     if any(one is True for one in found):
         return True
-    parts = [one for one in found if isinstance(one, Q)]
-    return _joined_by(or_, parts) if parts else False
+    parts = [one for one in found if not isinstance(one, bool)]
+    return _joined_by("OR", parts) if parts else False
 
 
-def _joined_by(join: Callable[[Q, Q], Q], parts: list[Q]) -> Q:
+def _joined_by(word: Literal["AND", "OR"], parts: list[Expression | Q]) -> Condition:
     while len(parts) > MOST_IN_A_ROW:
         rows = [parts[at : at + MOST_IN_A_ROW] for at in range(0, len(parts), MOST_IN_A_ROW)]
-        parts = [Q(Group(reduce(join, row))) for row in rows]
-    return reduce(join, parts)
+        parts = [Joined(word, *row) for row in rows]
+    return Joined(word, *parts) if len(parts) > 1 else parts[0]
 
 
 def negation(one: Condition) -> Condition:
     """Holds exactly where the condition does not: NULL counts as false."""
-    return Q(IsNotTrue(one)) if isinstance(one, Q) else not one
+    return not one if isinstance(one, bool) else IsNotTrue(one)
 
 
 def to_q(one: Condition) -> Q:
     """For a queryset's filter. False costs no query."""
-    if isinstance(one, Q):
-        return one
-    return Q(Value(True, output_field=BooleanField())) if one else Q(pk__in=[])
+    if not isinstance(one, bool):
+        return Q(one)
+    return Q(_TRUE) if one else Q(pk__in=[])
 
 
 def to_expression(one: Condition) -> Expression | Q:
-    """For an annotation, or the filter of an aggregate."""
-    return one if isinstance(one, Q) else Value(one, output_field=BooleanField())
+    """For a part of another expression."""
+    return (_TRUE if one else _FALSE) if isinstance(one, bool) else one
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,8 +10,7 @@ from collections.abc import Callable, Sequence
 from functools import singledispatch
 from typing import Any, Final
 
-from django.db.models import DateTimeField, Exists, F, OuterRef, QuerySet, Value
-from django.db.models.lookups import Exact, GreaterThanOrEqual, LessThanOrEqual
+from django.db.models import DateTimeField, Value
 
 from featureflags.audience.sql.bounds import (
     Bounds,
@@ -19,13 +18,22 @@ from featureflags.audience.sql.bounds import (
     all_of,
     any_of,
     both,
-    condition,
     exactly,
     inverse,
     negation,
+    to_expression,
     unknown,
 )
-from featureflags.audience.sql.expressions import Compare, KeyIn, OneOf, Present, Text
+from featureflags.audience.sql.expressions import (
+    AnyRow,
+    Compare,
+    IsFalse,
+    IsTrue,
+    KeyIn,
+    OneOf,
+    Present,
+    Within,
+)
 from featureflags.audience.sql.instant_ranges import (
     FIRST_INSTANT,
     LAST_INSTANT,
@@ -37,6 +45,7 @@ from featureflags.audience.sql.instant_ranges import (
 )
 from featureflags.audience.sql.json_clauses import json_bounds, json_present
 from featureflags.audience.sql.operands import (
+    RELATED,
     BooleanColumn,
     Constant,
     DaysColumn,
@@ -65,6 +74,7 @@ COMPARISONS: Final = frozenset(
 MOST_VALUES: Final = 50_000
 """Values of one condition in a query: SQLite refuses a query with more than 250,000 parameters."""
 LARGEST_INTEGER: Final = 2**63 - 1
+_INSTANT: Final = DateTimeField()
 
 
 def clause_bounds(clause: Clause, operand: Operand, source: Source, now: int) -> Bounds:
@@ -126,7 +136,7 @@ def _present(operand: Operand) -> Condition:
     elif isinstance(operand, DaysColumn):
         nullable = operand.since
     # A key always exists, and so does a list of related rows, also an empty one.
-    return True if nullable is None else condition(Present(nullable))
+    return True if nullable is None else Present(nullable)
 
 
 @singledispatch
@@ -157,7 +167,7 @@ def key_condition(pk: Any, keys: Sequence[object]) -> Condition:
     """The user's key is one of these."""
     kind = user_kind()
     found = {value for key in keys if (value := kind.parse_key(key)) is not None}
-    return condition(KeyIn(pk, sorted(found), kind.key_field)) if found else False
+    return KeyIn(pk, sorted(found), kind.key_field) if found else False
 
 
 @_passes.register
@@ -165,7 +175,9 @@ def _boolean(
     operand: BooleanColumn, op: str, values: Sequence[JSONValue], _source: Source, _now: int
 ) -> Bounds:
     wanted = {value for value in values if isinstance(value, bool)} if op == "in" else set()
-    return exactly(any_of(condition(Exact(operand.boolean, value)) for value in sorted(wanted)))
+    return exactly(
+        any_of((IsTrue if value else IsFalse)(operand.boolean) for value in sorted(wanted))
+    )
 
 
 @_passes.register
@@ -176,7 +188,7 @@ def _number(
         limit = limit_of(op, values)
         if limit is None:
             return exactly(False)
-        return exactly(condition(Compare(operand.number, limit.symbol, limit.number)))
+        return exactly(Compare(operand.number, limit.symbol, limit.number))
     if op != "in":
         return exactly(False)
     numbers = tuple(
@@ -184,7 +196,7 @@ def _number(
         for value in values
         if isinstance(value, int | float) and is_number(value) and abs(value) <= LARGEST_INTEGER
     )
-    return exactly(condition(OneOf(operand.number, numbers)) if numbers else False)
+    return exactly(OneOf(operand.number, numbers) if numbers else False)
 
 
 @_passes.register
@@ -229,13 +241,14 @@ def _within(instant: Any, span: Span) -> Condition:
     first, last = span.first, span.last
     if first > LAST_INSTANT or last < FIRST_INSTANT:
         return False
+    bounds = []
+    if first > FIRST_INSTANT:
+        bounds.append((">=", first))
+    if last < LAST_INSTANT:
+        bounds.append(("<=", last))
     return all_of(
-        condition(lookup(instant, Value(to_datetime(bound), output_field=DateTimeField())))
-        for lookup, bound, open_end in (
-            (GreaterThanOrEqual, first, FIRST_INSTANT),
-            (LessThanOrEqual, last, LAST_INSTANT),
-        )
-        if (bound > open_end if lookup is GreaterThanOrEqual else bound < open_end)
+        Within(instant, symbol, Value(to_datetime(bound), output_field=_INSTANT))
+        for symbol, bound in bounds
     )
 
 
@@ -243,12 +256,13 @@ def _within(instant: Any, span: Span) -> Condition:
 def _related(
     operand: RelatedTexts, op: str, values: Sequence[JSONValue], source: Source, _now: int
 ) -> Bounds:
-    bounds = text_bounds(op, values, Text(F(operand.place.column)))
+    bounds = text_bounds(op, values, RELATED)
 
     def some(one: Condition) -> Condition:
         if one is False:
             return False
-        return condition(source.take_rows(_rows(operand, one), (operand, one)))
+        holds = Present(RELATED) if one is True else one
+        return source.take_rows(AnyRow(operand.rows, to_expression(holds)))
 
     return _lifted(bounds, some)
 
@@ -257,10 +271,3 @@ def _lifted(bounds: Bounds, lift: Callable[[Condition], Condition]) -> Bounds:
     lower = lift(bounds.lower)
     upper = lower if bounds.exact else lift(bounds.upper)
     return Bounds(lower=lower, upper=upper, reasons=bounds.reasons)
-
-
-def _rows(operand: RelatedTexts, one: Condition) -> Exists:
-    """True for a user with a related row for which the condition holds."""
-    place = operand.place
-    rows: QuerySet[Any] = QuerySet(place.model).filter(**{place.back: OuterRef("pk")})
-    return Exists(rows.exclude(**{place.column: None}) if one is True else rows.filter(one))

@@ -14,7 +14,7 @@ from django.db.models import F, Q, TextField
 
 from featureflags.audience.sql.bounds import Bounds, both, either, exactly, inverse, to_q, unknown
 from featureflags.audience.sql.clauses import clause_bounds, key_condition, parameters_of
-from featureflags.audience.sql.operands import Inline, Source, operand_at
+from featureflags.audience.sql.operands import Inline, Operand, Source, operand_at
 from featureflags.kinds.registry import user_kind
 from featureflags.segments.definitions import SEGMENT_MATCH
 from featureflags.segments.matching import CompiledClause
@@ -69,6 +69,7 @@ class SegmentCompiler:
         self._source = source if source is not None else Inline()
         self._done: dict[str, Bounds] = {}
         self._depths: dict[str, int] = {}
+        self._operands: dict[tuple[str, ...], Operand] = {}
         self._marks = 0
 
     def segment(self, key: str) -> Bounds:
@@ -93,7 +94,9 @@ class SegmentCompiler:
                 if isinstance(key, str)
             )
             return inverse(named) if clause.clause.negate else named
-        operand = operand_at(clause.path, self._source)
+        operand = self._operands.get(clause.path)
+        if operand is None:
+            operand = self._operands[clause.path] = operand_at(clause.path, self._source)
         marks = parameters_of(clause.clause, operand)
         self._marks += marks
         if self._marks > MOST_PARAMETERS:
@@ -101,7 +104,8 @@ class SegmentCompiler:
                 f"SQL takes {MOST_PARAMETERS:,} such values at most ({clause.clause.op})"
             )
         bounds = clause_bounds(clause.clause, operand, self._source, self._now)
-        return replace(bounds, size=1 + marks // VALUES_OF_A_CLAUSE)
+        size = 1 + marks // VALUES_OF_A_CLAUSE
+        return bounds if size == bounds.size else replace(bounds, size=size)
 
     def _bounds(self, segment: CompiledSegment) -> Bounds:
         definition = segment.definition

@@ -14,10 +14,10 @@ from collections.abc import Callable, Hashable, Sequence
 from typing import Any, Final
 
 from django.db import connections
-from django.db.models import BooleanField, Exists, Field, QuerySet, TextField
+from django.db.models import BooleanField, Expression, Field, IntegerField, QuerySet, TextField
 
-from featureflags.audience.sql.bounds import Condition, any_of, condition
-from featureflags.audience.sql.expressions import Name, Present, TextPart
+from featureflags.audience.sql.bounds import Condition, any_of, to_expression
+from featureflags.audience.sql.expressions import Name, Part, Present, Sql, TextPart, Written
 from featureflags.audience.sql.json_values import JSONAt, JSONTextAt, JSONTypeAt, TypeOf
 from featureflags.audience.sql.operands import JSONColumn
 
@@ -26,8 +26,31 @@ _POSTGRESQL: Final = (
     "SELECT {columns} FROM ({source}) AS {name}"
     " UNION ALL SELECT {columns} FROM ({source}) AS {name} WHERE FALSE"
 )
-_STATEMENT: Final = "SELECT {counts} FROM ({source}) AS people"
-_COUNT: Final = "COUNT(*) FILTER (WHERE {})"
+_STATEMENT: Final = "SELECT {columns} FROM ({source}) AS people"
+
+
+class _Counts(Written):
+    """The number of rows, and for each condition the number that fulfil it."""
+
+    output_field = IntegerField()
+
+    def write(self, part: Part, *, sqlite: bool) -> Sql:
+        del sqlite
+        written = [part(place) for place in range(len(self.parts))]
+        counts = ["COUNT(*)", *(f"COUNT(*) FILTER (WHERE {sql})" for sql, _ in written)]
+        return ", ".join(counts), [one for _, params in written for one in params]
+
+
+class _Together(Written):
+    """Each condition, and the number of rows."""
+
+    output_field = IntegerField()
+
+    def write(self, part: Part, *, sqlite: bool) -> Sql:
+        del sqlite
+        written = [part(place) for place in range(len(self.parts))]
+        columns = [f"{sql} AS k{place}" for place, (sql, _) in enumerate(written)]
+        return ", ".join([*columns, "COUNT(*)"]), [one for _, params in written for one in params]
 
 
 class Columns:
@@ -53,9 +76,9 @@ class Columns:
         """The column of an expression."""
         return self._taken.name(expression, expression, output_field)
 
-    def take_rows(self, exists: Exists, key: Hashable) -> Any:
+    def take_rows(self, some: Expression) -> Expression:
         """The column that is true if such a row exists."""
-        return self._taken.name(key, exists, BooleanField())
+        return self._taken.name(some, some, BooleanField())
 
     def take_json(self, document: Any, path: tuple[str, ...]) -> tuple[Any, Any]:
         """The type and the value at a path."""
@@ -79,10 +102,10 @@ class Columns:
         if self._lists:
             return True
         if operand.written is None:
-            sign = condition(Present(operand.list))
+            sign: Condition = Present(operand.list)
         else:
             # A text may begin in the same way: then the second pass is unneeded and harmless.
-            sign = condition(TextPart(operand.written, "startsWith", "["))
+            sign = TextPart(operand.written, "startsWith", "[")
         self._taken_for_none[operand.value.name] = sign
         return False
 
@@ -93,12 +116,16 @@ class Columns:
 
     def statement(self, conditions: Sequence[Condition]) -> tuple[str, list[Any]]:
         """The number of users, and for each condition on the columns the number that fulfil it."""
-        counts: list[str] = ["COUNT(*)"]
-        params: list[Any] = []
-        for one in conditions:
-            sql, one_params = self._compiled(one)
-            counts.append(_COUNT.format(sql))
-            params += one_params
+        return self._statement(_Counts(*map(to_expression, conditions)))
+
+    def combinations(self, conditions: Sequence[Condition]) -> tuple[str, list[Any]]:
+        """Whether these conditions on the columns hold, and the number of users, by combination."""
+        sql, params = self._statement(_Together(*map(to_expression, conditions)))
+        places = ", ".join(str(place) for place in range(1, len(conditions) + 1))
+        return f"{sql} GROUP BY {places}", params
+
+    def _statement(self, selected: Written) -> tuple[str, list[Any]]:
+        columns, params = self._compiled(selected)
         taken = self._taken.expressions
         users = self._users.order_by().annotate(**taken).values_list(*(taken or ("pk",)))
         inner, inner_params = users.query.sql_with_params()
@@ -107,7 +134,7 @@ class Columns:
         source, source_params = self._fenced(
             derived, derived_params, source, source_params, "found"
         )
-        sql = _STATEMENT.format(counts=", ".join(counts), source=source)
+        sql = _STATEMENT.format(columns=columns, source=source)
         return sql, [*params, *source_params]
 
     def _fenced(
@@ -129,8 +156,6 @@ class Columns:
         return ", ".join(columns), params
 
     def _compiled(self, part: Any) -> tuple[str, Sequence[Any]]:
-        if isinstance(part, bool):
-            return ("TRUE" if part else "FALSE"), []
         query = self._users.query.clone()
         sql, params = query.get_compiler(self._users.db).compile(part.resolve_expression(query))
         return sql, params
@@ -160,14 +185,36 @@ def count_in_one_pass(
     """
     columns = Columns(users, lists=False)
     built = conditions(columns)
-    *counts, lists = _fetched(users, columns.statement([*built, columns.has_list]))
+    [[*counts, lists]] = _fetched(users, columns.statement([*built, columns.has_list]))
     if lists == 0:
         return counts
     columns = Columns(users, lists=True)
-    return _fetched(users, columns.statement(conditions(columns)))
+    [[*counts]] = _fetched(users, columns.statement(conditions(columns)))
+    return counts
 
 
-def _fetched(users: QuerySet[Any], statement: tuple[str, list[Any]]) -> list[int]:
+def count_combinations(
+    users: QuerySet[Any], conditions: Callable[[Columns], Sequence[Condition]]
+) -> dict[tuple[bool, ...], int]:
+    """The number of users for each combination of conditions that hold; as `count_in_one_pass`.
+
+    The statement has each condition once, where one count for each combination would repeat them.
+    """
+    columns = Columns(users, lists=False)
+    built = conditions(columns)
+    rows = _fetched(users, columns.combinations([*built, columns.has_list]))
+    if any(row[-2] for row in rows):
+        columns = Columns(users, lists=True)
+        rows = _fetched(users, columns.combinations([*conditions(columns), False]))
+    found: dict[tuple[bool, ...], int] = {}
+    for *held, _, number in rows:
+        # NULL is as good as false.
+        combination = tuple(bool(one) for one in held)
+        found[combination] = found.get(combination, 0) + number
+    return found
+
+
+def _fetched(users: QuerySet[Any], statement: tuple[str, list[Any]]) -> list[tuple[int, ...]]:
     with connections[users.db].cursor() as cursor:
         cursor.execute(*statement)
-        return list(cursor.fetchone())
+        return list(cursor.fetchall())

@@ -1,16 +1,20 @@
 """SQL on text, numbers and keys, on SQLite and PostgreSQL alike.
 
 Strings compare case-sensitively; Django's own lookups ignore case on SQLite.
+
+Django resolves, copies and compiles a tree of expressions node by node, which takes seconds for a few
+thousand clauses. A tree of `Written` expressions is one expression to Django: it resolves and compiles
+only what the tree is built on (columns, subqueries), and each of these once.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final, TypeAlias
 
 from django.db.backends.base.base import BaseDatabaseWrapper
-from django.db.models import BooleanField, Expression, Field, Func, TextField
+from django.db.models import BooleanField, Expression, F, Field, Func, TextField
 from django.db.models.sql.compiler import SQLCompiler
 
 Sql: TypeAlias = tuple[str, list[Any]]
@@ -25,8 +29,35 @@ TINY: Final = 1e-60
 """SQLite reads a smaller fraction from a text as its neighbour."""
 
 
-class Written(Func):
-    """An expression that writes its own SQL."""
+class Written(Expression):
+    """An expression that writes its own SQL, from that of its parts."""
+
+    def __init__(self, *parts: Any) -> None:
+        super().__init__()
+        self.parts = [F(part) if isinstance(part, str) else part for part in parts]
+
+    def resolve_expression(self, *args: Any, **options: Any) -> Any:
+        """The tree from here down, for a query."""
+        return _Tree(self).resolve_expression(*args, **options)
+
+    def write(self, part: Part, *, sqlite: bool) -> Sql:
+        """The SQL, for SQLite or else for PostgreSQL."""
+        raise NotImplementedError
+
+
+class _Tree(Expression):
+    """A tree of `Written`, as Django sees it: one expression over all that is not `Written` in it."""
+
+    def __init__(self, root: Written) -> None:
+        super().__init__(output_field=root.output_field)
+        self._root = root
+        self._leaves = list(_leaves(root))
+
+    def get_source_expressions(self) -> list[Any]:
+        return self._leaves
+
+    def set_source_expressions(self, expressions: Sequence[Any]) -> None:
+        self._leaves = list(expressions)
 
     def as_sql(
         self,
@@ -35,15 +66,35 @@ class Written(Func):
         *_args: Any,
         **_options: Any,
     ) -> Any:
-        def part(place: int) -> Sql:
-            sql, params = compiler.compile(self.source_expressions[place])
-            return sql, list(params)
+        sqlite = connection.vendor == "sqlite"
+        done: dict[int, Sql] = {}
+        for original, leaf in zip(_leaves(self._root), self._leaves, strict=True):
+            sql, params = compiler.compile(leaf)
+            done[id(original)] = sql, list(params)
 
-        return self.write(part, sqlite=connection.vendor == "sqlite")
+        def written(one: Any) -> Sql:
+            found = done.get(id(one))
+            if found is None:
+                found = one.write(lambda place: written(one.parts[place]), sqlite=sqlite)
+                done[id(one)] = found
+            return found
 
-    def write(self, part: Part, *, sqlite: bool) -> Sql:
-        """The SQL, for SQLite or else for PostgreSQL."""
-        raise NotImplementedError
+        return written(self._root)
+
+
+def _leaves(root: Written) -> Iterator[Any]:
+    """What is not `Written` below, each object once, always in the same order."""
+    pending: list[Any] = [root]
+    seen: set[int] = set()
+    while pending:
+        one = pending.pop()
+        if id(one) in seen:
+            continue
+        seen.add(id(one))
+        if isinstance(one, Written):
+            pending += one.parts
+        else:
+            yield one
 
 
 class Name(Expression):
@@ -57,20 +108,73 @@ class Name(Expression):
         return self.name, []
 
 
-class Text(Func):
+class Text(Written):
     """An expression as plain text, for which no model field prepares (lower-cases) the other side."""
 
-    template = "%(expressions)s"
-    arity = 1
     output_field = TextField()
 
+    def write(self, part: Part, *, sqlite: bool) -> Sql:
+        del sqlite
+        return part(0)
 
-class Present(Func):
+
+class Template(Written):
+    """SQL with `{}` in the place of the one part."""
+
+    template: str
+
+    def write(self, part: Part, *, sqlite: bool) -> Sql:
+        del sqlite
+        sql, params = part(0)
+        return self.template.format(sql), params
+
+
+class Present(Template):
     """The expression is not NULL."""
 
-    template = "((%(expressions)s) IS NOT NULL)"
-    arity = 1
+    template = "(({}) IS NOT NULL)"
     output_field = BooleanField()
+
+
+class IsTrue(Template):
+    """A boolean is true."""
+
+    template = "({})"
+    output_field = BooleanField()
+
+
+class IsFalse(Template):
+    """A boolean is false."""
+
+    template = "(NOT {})"
+    output_field = BooleanField()
+
+
+class Within(Written):
+    """An instant, against a limit that is an expression: `<=` or `>=`."""
+
+    output_field = BooleanField()
+
+    def __init__(self, instant: Any, symbol: str, limit: Any) -> None:
+        super().__init__(instant, limit)
+        self.symbol = symbol
+
+    def write(self, part: Part, *, sqlite: bool) -> Sql:
+        del sqlite
+        (sql, params), (limit, limit_params) = part(0), part(1)
+        return f"({sql} {self.symbol} {limit})", [*params, *limit_params]
+
+
+class AnyRow(Written):
+    """One of these rows fulfils a condition on the columns of `related`."""
+
+    output_field = BooleanField()
+
+    def write(self, part: Part, *, sqlite: bool) -> Sql:
+        del sqlite
+        (rows, row_params), (holds, hold_params) = part(0), part(1)
+        sql = f"EXISTS(SELECT 1 FROM {rows} AS related WHERE {holds})"  # noqa: S608 - no value is in the text
+        return sql, [*row_params, *hold_params]
 
 
 class OneOf(Written):
@@ -80,11 +184,10 @@ class OneOf(Written):
     """
 
     output_field = BooleanField()
-    arity = 1
     sqlite: Final = "({column} IN (SELECT value FROM JSON_EACH(%s){others}))"
 
-    def __init__(self, column: Any, values: tuple[str | int | float, ...], **extra: Any) -> None:
-        super().__init__(column, **extra)
+    def __init__(self, column: Any, values: tuple[str | int | float, ...]) -> None:
+        super().__init__(column)
         self.values = values
 
     def write(self, part: Part, *, sqlite: bool) -> Sql:
@@ -103,7 +206,6 @@ class TextPart(Written):
     """A text begins with, ends with or contains another, non-empty one."""
 
     output_field = BooleanField()
-    arity = 1
 
     sqlite: Final = {
         "startsWith": "(SUBSTR({text}, 1, {length}) = %s)",
@@ -116,8 +218,8 @@ class TextPart(Written):
         "contains": "(STRPOS({text}, %s) > 0)",
     }
 
-    def __init__(self, text: Any, op: str, sought: str, **extra: Any) -> None:
-        super().__init__(text, **extra)
+    def __init__(self, text: Any, op: str, sought: str) -> None:
+        super().__init__(text)
         self.op = op
         self.sought = sought
 
@@ -131,13 +233,12 @@ class Compare(Written):
     """A number as a double, against a limit: `<`, `<=`, `>` or `>=`."""
 
     output_field = BooleanField()
-    arity = 1
     template_sql: Final = (
         "(CAST({number} AS DOUBLE PRECISION) {symbol} CAST(%s AS DOUBLE PRECISION))"
     )
 
-    def __init__(self, number: Any, symbol: str, limit: float, **extra: Any) -> None:
-        super().__init__(number, **extra)
+    def __init__(self, number: Any, symbol: str, limit: float) -> None:
+        super().__init__(number)
         if symbol not in {"<", "<=", ">", ">="}:
             raise ValueError(f"not a comparison: {symbol!r}")
         self.symbol = symbol

@@ -11,7 +11,6 @@ from featureflags.audience.sql.bounds import (
     Condition,
     any_of,
     both,
-    condition,
     either,
     exactly,
     inverse,
@@ -53,7 +52,7 @@ MOST_CONTAINED: Final = 8
 
 def json_present(operand: JSONColumn) -> Condition:
     """The value exists and is not null."""
-    return condition(NotNull(operand.kind))
+    return NotNull(operand.kind)
 
 
 def json_bounds(clause: Clause, operand: JSONColumn) -> Bounds:
@@ -93,11 +92,11 @@ def _any_element(operand: JSONColumn, holds: Condition, *stops: Condition) -> Co
     if holds is False or not operand.source.may_be_list(operand):
         return False
     parts = [to_expression(one) for one in (holds, *stops)]
-    return condition(AnyElement(operand.list, *parts))
+    return AnyElement(operand.list, *parts)
 
 
 def _is(operand: JSONColumn, *kinds: Kind) -> Condition:
-    return condition(KindIs(operand.kind, kinds)) if kinds else False
+    return KindIs(operand.kind, kinds) if kinds else False
 
 
 def _texts(clause: Clause, operand: JSONColumn) -> Bounds:
@@ -110,20 +109,20 @@ def _texts(clause: Clause, operand: JSONColumn) -> Bounds:
 
 def _compares(op: str, limit: Limit, operand: JSONColumn) -> Bounds:
     def test(at: JSONColumn) -> Bounds:
-        found = exactly(condition(Compare(at.double, limit.symbol, limit.number)))
+        found = exactly(Compare(at.double, limit.symbol, limit.number))
         if op not in _DATES:
             return found
         why = f"SQL cannot read dates in texts ({op})"
         return either([found, unknown(why, at_most=_is(at, "string"))])
 
-    stops = condition(BeyondDouble(EARLIER.type_sql, EARLIER.value))
+    stops = BeyondDouble(EARLIER.type_sql, EARLIER.value)
     return either([test(operand), _lifted(operand, test(ELEMENT), stops)])
 
 
 def _beyond_double(operand: JSONColumn) -> Condition:
     """The value, or an element of it, is an integer beyond a double."""
-    here = condition(BeyondDouble(operand.kind, operand.value))
-    inside = _any_element(operand, condition(BeyondDouble(ELEMENT.type_sql, ELEMENT.value)))
+    here = BeyondDouble(operand.kind, operand.value)
+    inside = _any_element(operand, BeyondDouble(ELEMENT.type_sql, ELEMENT.value))
     return any_of([here, inside])
 
 
@@ -149,17 +148,15 @@ def _contained(
     texts: tuple[str, ...], booleans: tuple[bool, ...], operand: JSONColumn
 ) -> Condition:
     def test(at: JSONColumn) -> Condition:
-        constants = (condition(IsConstant(at.kind, at.value, one)) for one in booleans)
-        return any_of(
-            [condition(OneOf(at.text_among(texts), texts)) if texts else False, *constants]
-        )
+        constants = (IsConstant(at.kind, at.value, one) for one in booleans)
+        return any_of([OneOf(at.text_among(texts), texts) if texts else False, *constants])
 
     here, inside = test(operand), _any_element(operand, test(ELEMENT))
     otherwise = any_of([here, inside])
     sought: tuple[str | bool, ...] = (*texts, *booleans)
     if otherwise is False or operand.document is None or len(sought) > MOST_CONTAINED:
         return otherwise
-    return condition(Holds(operand.document, to_expression(otherwise), operand.path, sought))
+    return Holds(operand.document, to_expression(otherwise), operand.path, sought)
 
 
 def _one_of_numbers(numbers: Sequence[int | float], operand: JSONColumn) -> Bounds:
@@ -169,8 +166,8 @@ def _one_of_numbers(numbers: Sequence[int | float], operand: JSONColumn) -> Boun
     }
     found: Condition = False
     if integers or doubles:
-        found = condition(
-            NumberIn(operand.kind, operand.value, tuple(sorted(integers)), tuple(sorted(doubles)))
+        found = NumberIn(
+            operand.kind, operand.value, tuple(sorted(integers)), tuple(sorted(doubles))
         )
     if all(_exact_in_sql(one) for one in numbers):
         return exactly(found)

@@ -35,7 +35,7 @@ class AnyElement(Written):
         (listed, list_params), (holds, hold_params) = part(0), part(1)
         items = (self.sqlite_items if sqlite else self.postgresql_items).format(listed=listed)
         unless, params = "", [*list_params, *list_params, *hold_params]
-        if len(self.source_expressions) > 2:
+        if len(self.parts) > 2:
             stops, stop_params = part(2)
             unless = self.unless.format(items=items, stops=stops)
             params += [*list_params, *stop_params]
@@ -52,7 +52,6 @@ class Holds(Written):
     """
 
     output_field = BooleanField()
-    arity = 2
 
     def __init__(
         self,
@@ -60,9 +59,8 @@ class Holds(Written):
         otherwise: Any,
         path: tuple[str, ...],
         values: tuple[str | bool, ...],
-        **extra: Any,
     ) -> None:
-        super().__init__(document, otherwise, **extra)
+        super().__init__(document, otherwise)
         self.path = path
         self.values = values
 

@@ -13,9 +13,9 @@ from __future__ import annotations
 import re
 from typing import Any, Final, Literal
 
-from django.db.models import BooleanField, FloatField, Func, TextField
+from django.db.models import BooleanField, FloatField, TextField
 
-from featureflags.audience.sql.expressions import Part, Sql, Written
+from featureflags.audience.sql.expressions import Part, Sql, Template, Written
 
 Kind = Literal["string", "number", "boolean", "object", "array", "null"]
 
@@ -42,7 +42,6 @@ class JSONAt(Written):
     """The value at a path of keys inside an object; NULL if there is none."""
 
     output_field = TextField()
-    arity = 1
     functions: Final = {"value": "JSON_EXTRACT", "type": "JSON_TYPE"}
     # Of a key that occurs twice Python reads the last value, and so does this.
     step: Final = (
@@ -54,8 +53,8 @@ class JSONAt(Written):
     once: Final = "LENGTH({text}) - LENGTH(REPLACE({text}, %s, '')) <= %s"
     column: str = "value"
 
-    def __init__(self, document: Any, path: tuple[str, ...], **extra: Any) -> None:
-        super().__init__(document, **extra)
+    def __init__(self, document: Any, path: tuple[str, ...]) -> None:
+        super().__init__(document)
         self.path = path
 
     def write(self, part: Part, *, sqlite: bool) -> Sql:
@@ -113,11 +112,10 @@ def means_text(text: str) -> bool:
     return _MAY_BE_JSON.fullmatch(text) is None
 
 
-class TypeOf(Func):
+class TypeOf(Template):
     """The JSON type of a jsonb of PostgreSQL."""
 
-    function = "JSONB_TYPEOF"
-    arity = 1
+    template = "JSONB_TYPEOF({})"
     output_field = TextField()
 
 
@@ -125,10 +123,9 @@ class KindIs(Written):
     """The type is one of these kinds."""
 
     output_field = BooleanField()
-    arity = 1
 
-    def __init__(self, kind: Any, kinds: tuple[Kind, ...], **extra: Any) -> None:
-        super().__init__(kind, **extra)
+    def __init__(self, kind: Any, kinds: tuple[Kind, ...]) -> None:
+        super().__init__(kind)
         self.kinds = kinds
 
     def write(self, part: Part, *, sqlite: bool) -> Sql:
@@ -140,18 +137,16 @@ class KindIs(Written):
         return f"({sql} IN ({listed}))", params
 
 
-class NotNull(Func):
+class NotNull(Template):
     """The value exists, and is not JSON's null."""
 
-    template = "(%(expressions)s <> 'null')"
-    arity = 1
+    template = "({} <> 'null')"
     output_field = BooleanField()
 
 
 class _OfPair(Written):
     """A condition on a type and a value."""
 
-    arity: int | None = 2
     sqlite: str
     postgresql: str
 
@@ -193,7 +188,6 @@ class DoubleOf(_OfPair):
     """
 
     output_field = FloatField()
-    arity = None
     sqlite = (
         "CASE WHEN {kind} = 'real' THEN {value}"
         " WHEN {kind} = 'integer' AND {value} BETWEEN -1.7976931348623157e308"
@@ -211,7 +205,7 @@ class DoubleOf(_OfPair):
     postgresql = written.replace("{text}", "{value} #>> '{{}}'")
 
     def write(self, part: Part, *, sqlite: bool) -> Sql:
-        if sqlite or len(self.source_expressions) < 3:
+        if sqlite or len(self.parts) < 3:
             return super().write(part, sqlite=sqlite)
         return self._fill(self.written, part)
 
@@ -238,8 +232,8 @@ class IsConstant(_OfPair):
     sqlite = "({kind} = '{word}')"
     postgresql = "({value} = '{word}'::jsonb)"
 
-    def __init__(self, kind: Any, value: Any, constant: bool, **extra: Any) -> None:
-        super().__init__(kind, value, **extra)
+    def __init__(self, kind: Any, value: Any, constant: bool) -> None:
+        super().__init__(kind, value)
         self.word = "true" if constant else "false"
 
     def write(self, part: Part, *, sqlite: bool) -> Sql:
@@ -266,9 +260,8 @@ class NumberIn(_OfPair):
         value: Any,
         integers: tuple[int, ...],
         doubles: tuple[float, ...],
-        **extra: Any,
     ) -> None:
-        super().__init__(kind, value, **extra)
+        super().__init__(kind, value)
         self.integers = integers
         self.doubles = doubles
 

@@ -6,11 +6,23 @@ of many segments.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Hashable
+from collections.abc import Collection
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Final, Protocol, TypeAlias
 
-from django.db.models import BooleanField, DateTimeField, Exists, F, Field, FloatField, TextField
+from django.db.models import (
+    BooleanField,
+    DateTimeField,
+    Expression,
+    F,
+    Field,
+    FloatField,
+    OuterRef,
+    QuerySet,
+    Subquery,
+    TextField,
+)
 
 from featureflags.audience.sql.expressions import Name, Text
 from featureflags.audience.sql.json_values import (
@@ -37,8 +49,8 @@ class Source(Protocol):
         """An expression on users, or its replacement."""
         ...
 
-    def take_rows(self, exists: Exists, key: Hashable) -> Any:
-        """The same for a condition on related rows; equal keys mean equal conditions."""
+    def take_rows(self, some: Expression) -> Expression:
+        """The same for a condition on related rows."""
         ...
 
     def take_json(self, document: Any, path: tuple[str, ...]) -> tuple[Any, Any]:
@@ -67,9 +79,8 @@ class Inline:
         return expression
 
     @staticmethod
-    def take_rows(exists: Exists, key: Hashable) -> Any:
-        del key
-        return exists
+    def take_rows(some: Expression) -> Expression:
+        return some
 
     @staticmethod
     def take_json(document: Any, path: tuple[str, ...]) -> tuple[Any, Any]:
@@ -133,7 +144,7 @@ class DaysColumn:
     since: Any
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class JSONColumn:
     """A JSON value of any type. `document` and `path`: for an index, if inline."""
 
@@ -145,12 +156,12 @@ class JSONColumn:
     written: Any = None
     """The value of any type as text, if that costs less than to convert `value`."""
 
-    @property
+    @cached_property
     def kind(self) -> Any:
         """Its JSON type; NULL without a value."""
         return self.source.derive(self.type_sql, TextField())
 
-    @property
+    @cached_property
     def text(self) -> Any:
         """The value if it is a text, else NULL."""
         return self.source.derive(TextOf(self.type_sql, self.value), TextField())
@@ -161,13 +172,13 @@ class JSONColumn:
             return self.written
         return self.text
 
-    @property
+    @cached_property
     def double(self) -> Any:
         """The value if it is a number that a double holds, else NULL."""
         written = [] if self.written is None else [self.written]
         return self.source.derive(DoubleOf(self.type_sql, self.value, *written), FloatField())
 
-    @property
+    @cached_property
     def list(self) -> Any:
         """The value if it is a list, else NULL."""
         return self.source.derive(ListOf(self.type_sql, self.value), TextField())
@@ -175,9 +186,20 @@ class JSONColumn:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RelatedTexts:
-    """A list of texts in separate rows."""
+    """A list of texts in separate rows: those of one user, as the column of RELATED."""
 
-    place: RelatedColumn
+    rows: Subquery
+
+
+RELATED: Final = Name("related.related_text", TextField())
+"""One of the texts, inside `expressions.AnyRow`."""
+
+
+def _related(place: RelatedColumn) -> RelatedTexts:
+    rows: QuerySet[Any] = QuerySet(place.model).filter(**{place.back: OuterRef("pk")}).order_by()
+    return RelatedTexts(
+        rows=Subquery(rows.annotate(related_text=F(place.column)).values("related_text"))
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -248,18 +270,15 @@ def _of_catalogue(attribute: Attribute, inside: tuple[str, ...], source: Source)
         return json_operand(attribute.sql, inside, source)
     if inside:
         # Texts, numbers and lists have no parts.
-        return NOBODY_HAS_IT if _in_sql(attribute) else _unknown(attribute)
+        in_sql = attribute.sql or attribute.sql_related or attribute.elapsed_days_since
+        return NOBODY_HAS_IT if in_sql else _unknown(attribute)
     if attribute.sql_related is not None:
-        return RelatedTexts(place=attribute.sql_related)
+        return _related(attribute.sql_related)
     if attribute.elapsed_days_since is not None:
         since = attribute.elapsed_days_since
         since = F(since) if isinstance(since, str) else since
         return DaysColumn(since=source.take(since, DateTimeField()))
     return _unknown(attribute) if attribute.sql is None else _column(attribute, source)
-
-
-def _in_sql(attribute: Attribute) -> bool:
-    return bool(attribute.sql or attribute.sql_related or attribute.elapsed_days_since)
 
 
 def _unknown(attribute: Attribute) -> Unknown:

@@ -98,7 +98,6 @@ class TimeLimit:
 class IsBefore(Written):
     """The clock, read for each row, is before an instant of `time.monotonic()`."""
 
-    arity = 0
     output_field = BooleanField()
 
     def __init__(self, instant: float) -> None:

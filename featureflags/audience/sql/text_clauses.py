@@ -14,7 +14,6 @@ from featureflags.audience.sql.bounds import (
     Bounds,
     Condition,
     any_of,
-    condition,
     either,
     exactly,
     unknown,
@@ -50,7 +49,7 @@ def text_bounds(
         )
     )
     if op == "in":
-        return exactly(condition(OneOf(text, texts)) if texts else False)
+        return exactly(OneOf(text, texts) if texts else False)
     if op in _PARTS:
         return exactly(_part(op, texts, text, is_text))
     if op == "matches":
@@ -69,7 +68,7 @@ def _holds_for_nothing(op: str, values: Sequence[JSONValue]) -> bool:
 
 def _part(op: str, parts: Sequence[str], text: Any, is_text: Condition) -> Condition:
     # Every text contains the empty text.
-    return any_of(condition(TextPart(text, op, part)) if part else is_text for part in parts)
+    return any_of(TextPart(text, op, part) if part else is_text for part in parts)
 
 
 def _pattern(pattern: str, text: Any, is_text: Condition) -> Bounds:
@@ -79,6 +78,6 @@ def _pattern(pattern: str, text: Any, is_text: Condition) -> Bounds:
     start, escaped, end = found.groups()
     literal = re.sub(r"\\(.)", r"\1", escaped)
     if start and end:
-        return exactly(condition(OneOf(text, (literal,))))
+        return exactly(OneOf(text, (literal,)))
     op = "startsWith" if start else "endsWith" if end else "contains"
     return exactly(_part(op, (literal,), text, is_text))

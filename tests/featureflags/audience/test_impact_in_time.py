@@ -52,7 +52,7 @@ def test_a_count_that_is_cut_off_still_finds_some(monkeypatch: pytest.MonkeyPatc
     def too_many(*_args: object) -> list[int]:
         raise TimeIsUp
 
-    monkeypatch.setattr("featureflags.audience.impact.count_in_one_pass", too_many)
+    monkeypatch.setattr("featureflags.audience.impact.count_combinations", too_many)
     impact = ask("s", PAYING)
     assert (numbers(impact), impact.is_exact) == ((1_000, 1_000, 0), False)
     assert len(impact.entering.samples) == SAMPLES

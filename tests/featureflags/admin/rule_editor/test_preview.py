@@ -176,7 +176,7 @@ def test_when_time_is_up_numbers_are_lower_bounds(
     def too_long(*_args: object) -> list[int]:
         raise TimeIsUp
 
-    monkeypatch.setattr("featureflags.audience.impact.count_in_one_pass", too_long)
+    monkeypatch.setattr("featureflags.audience.impact.count_combinations", too_long)
     settings.FEATUREFLAGS = {**settings.FEATUREFLAGS, "IMPACT_SECONDS": 2.5}
     SegmentFactory.create(key="s", rules=[PRO])
     page = text(ask(looker, TEAM, segment="s"))

@@ -13,10 +13,10 @@ from django.db.models import BigIntegerField, FloatField, Value
 from pytest_django.fixtures import Settings
 
 from featureflags import checks
-from featureflags.audience.impact import unsaved_segment
 from featureflags.audience.sizes import segment_sizes
 from featureflags.audience.sql.clauses import MOST_VALUES
 from featureflags.audience.sql.expressions import OneOf
+from featureflags.audience.unsaved import unsaved_segment
 from featureflags.contexts.attributes import attributes_of
 from featureflags.kinds.registry import user_kind
 from featureflags.models import Segment
