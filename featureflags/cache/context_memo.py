@@ -11,6 +11,7 @@ first check of a user who comes back to this process, 92 µs instead of 129.
 
 from __future__ import annotations
 
+import marshal
 import time
 from typing import Any
 
@@ -34,7 +35,8 @@ class _Computed:
 
     def __init__(self, ruleset: Ruleset | None) -> None:
         self.ruleset = ruleset
-        self.contexts: dict[str, tuple[tuple[Any, ...], UserContext]] = {}
+        self.contexts: dict[str, tuple[bytes, UserContext]] = {}
+        """By key, with the fields of the snapshot: see `_exactly`."""
 
 
 _computed = _Computed(None)
@@ -74,7 +76,7 @@ def recall(snapshot: Snapshot, ruleset: Ruleset) -> UserContext | None:
     until = context.valid_until
     if until is not None and time.time_ns() >= until * 1000:
         return None
-    return context if _is_same(fields, msgspec.structs.astuple(snapshot)) else None
+    return context if fields == _exactly(snapshot) else None
 
 
 def keep(snapshot: Snapshot, ruleset: Ruleset, context: UserContext) -> None:
@@ -87,8 +89,8 @@ def keep(snapshot: Snapshot, ruleset: Ruleset, context: UserContext) -> None:
         computed = _computed = _Computed(ruleset)
     if len(computed.contexts) >= MOST:
         computed.contexts.clear()
-    fields = _copied(msgspec.structs.astuple(snapshot))
-    computed.contexts[snapshot.key] = (fields, context)
+    if (fields := _exactly(snapshot)) is not None:
+        computed.contexts[snapshot.key] = (fields, context)
 
 
 def forget(**_: Any) -> None:
@@ -100,25 +102,10 @@ def forget(**_: Any) -> None:
 setting_changed.connect(forget, dispatch_uid="featureflags.cache.context_memo")
 
 
-def _is_same(kept: Any, asked: Any) -> bool:
-    """Whether both are the same JSON: 1, 1.0 and true are not. What is kept is JSON, or it were degraded."""
-    kind = type(kept)
-    if kind is not type(asked):
-        return False
-    if kind is dict:
-        return len(kept) == len(asked) and all(
-            key in asked and _is_same(value, asked[key]) for key, value in kept.items()
-        )
-    if kind is list or kind is tuple:
-        return len(kept) == len(asked) and all(map(_is_same, kept, asked))
-    return bool(kept == asked)
-
-
-def _copied(value: Any) -> Any:
-    """In containers of its own: the metadata of a loaded user may be changed in place."""
-    kind = type(value)
-    if kind is dict:
-        return {key: _copied(item) for key, item in value.items()}
-    if kind is list or kind is tuple:
-        return kind(_copied(item) for item in value)
-    return value
+def _exactly(snapshot: Snapshot) -> bytes | None:
+    """The fields as bytes, which no other JSON has: 1, 1.0 and true differ. None: they are not JSON."""
+    try:
+        # Version 0 writes equal values of the same types the same way, whoever else holds them.
+        return marshal.dumps(msgspec.structs.astuple(snapshot), 0)
+    except ValueError:
+        return None

@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import sys
 import uuid
-from collections.abc import Callable, Collection, Hashable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Hashable
 from contextvars import ContextVar
 from time import monotonic, time_ns
 
@@ -36,9 +35,9 @@ ten flags waits once for a server that hangs."""
 
 
 class UnitOfWork:
-    """What one unit knows. `request` is the one that it serves, if it serves one."""
+    """What one unit knows. `request` is the one that it serves, if it serves one. See `unit_of_work`."""
 
-    __slots__ = ("_contexts", "_ruleset", "_ruleset_until", "has_ended", "request")
+    __slots__ = ("_contexts", "_ruleset", "_ruleset_until", "_token", "has_ended", "request")
 
     def __init__(self, request: HttpRequest | None = None) -> None:
         self.request = request
@@ -85,10 +84,16 @@ class UnitOfWork:
         elif kind is not str and kind is not uuid.UUID and kind is not int:
             return None
         # The number of a UUID is found faster than the UUID.
-        name = getattr(name, "int", name)
-        found = self._contexts.get(name if visitor is None else (name, visitor))
+        number = getattr(name, "int", name)
+        found = self._contexts.get(number if visitor is None else (number, visitor))
         if found is None:
-            return None
+            if kind is str or not self._contexts:
+                return None
+            # It may have been asked for by its text.
+            text = str(name)
+            found = self._contexts.get(text if visitor is None else (text, visitor))
+            if found is None:
+                return None
         context, until = found
         return context if time_ns() < until else None
 
@@ -111,15 +116,11 @@ class UnitOfWork:
         if context.degraded:
             ends = time_ns() + RETRY_AFTER * 1000
         kept = (context, ends)
-        key = context.context.key
-        names: tuple[Hashable, ...] = (key, subject) if type(subject) is str else (key,)
-        try:
-            value = user_kind().read_key(key)
-            names = (*names, getattr(value, "int", value))
-        except ValueError:
-            pass  # No row can have this key.
-        for name in names:
-            self._contexts[name if visitor is None else (name, visitor)] = kept
+        name: Hashable = subject
+        if isinstance(subject, Model):
+            name = getattr(subject, user_kind().key_attribute)
+        for each in (context.context.key, getattr(name, "int", name)):
+            self._contexts[each if visitor is None else (each, visitor)] = kept
 
     def forget_users(self, user_keys: Collection[str] | None) -> None:
         """Forget these users; None: all."""
@@ -135,6 +136,16 @@ class UnitOfWork:
         """The rules have changed, and with them every context."""
         self._ruleset = None
         self._contexts.clear()
+
+    def __enter__(self) -> UnitOfWork:
+        self._token = _unit.set(self)
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self.end()
+        _unit.reset(self._token)
+        if monotonic() >= due_at[0]:
+            flush_if_due()
 
     def end(self) -> None:
         """Forget everything; copies of the unit's context that live on find nothing."""
@@ -157,18 +168,9 @@ def current_unit() -> UnitOfWork | None:
     return None if unit is None or unit.has_ended else unit
 
 
-@contextmanager
-def unit_of_work(request: HttpRequest | None = None) -> Iterator[UnitOfWork]:
-    """Make what follows one unit: the rules are read once, each user once.
+def unit_of_work(request: HttpRequest | None = None) -> UnitOfWork:
+    """Make what follows `with` it one unit: the rules are read once, each user once.
 
     A unit within a unit is a new one; the outer one goes on afterwards.
     """
-    unit = UnitOfWork(request)
-    token = _unit.set(unit)
-    try:
-        yield unit
-    finally:
-        unit.end()
-        _unit.reset(token)
-        if monotonic() >= due_at[0]:
-            flush_if_due()
+    return UnitOfWork(request)

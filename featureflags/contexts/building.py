@@ -182,11 +182,7 @@ def _built(
         else:
             sent[name] = value
     is_whole = shrink(sent) and parts.is_whole and is_whole
-    if private and (named := [name for name in dict.fromkeys(private) if name in sent]):
-        sent["_meta"] = {"privateAttributes": named}
-    context = Context.from_dict(sent)
-    if not context.valid:
-        raise InvalidAttribute(str(sent.get("key")), f"makes no context: {context.error}")
+    context = _context(sent, [name for name in dict.fromkeys(private) if name in sent])
     if type(base.context) is NewVisitor:
         context = NewVisitor.of(context)
     return UserContext(
@@ -197,6 +193,21 @@ def _built(
         degraded=base.degraded if is_whole else (*base.degraded, Degradation.ATTRIBUTE_DROPPED),
         withheld=tuple(dict.fromkeys(withheld)) if withheld else (),
     )
+
+
+def _context(sent: dict[str, Any], private: list[str]) -> Context:
+    """The context of these attributes, which it keeps.
+
+    As `Context.from_dict` makes it, at a tenth of its price: all is known to be JSON, and nothing is null.
+    """
+    kind, key = sent.pop("kind"), sent.pop("key")
+    name, anonymous = sent.pop("name", None), sent.pop("anonymous", False)
+    if type(name) is not str and name is not None:
+        raise InvalidAttribute("name", "must be text")
+    context = Context(kind, key, name, anonymous, sent or None, private or None)
+    if not context.valid:
+        raise InvalidAttribute(key, f"makes no context: {context.error}")
+    return context
 
 
 def _as_attributes(segments: Collection[str]) -> dict[str, JSONValue]:

@@ -111,10 +111,13 @@ def sorted_out(attributes: Mapping[str, Any]) -> SortedOut:
     for name, value in attributes.items():
         kind = type(value)
         is_plain = kind is bool or (kind is str and value.isascii())
-        if not (is_plain and name.isascii()) and (why := _problem(name, value)) is not None:
-            refuse(name, why)
-            is_whole = False
-            continue
+        if not (is_plain and name.isascii()):
+            if (why := _problem(name, value)) is not None:
+                refuse(name, why)
+                is_whole = False
+                continue
+            if value is None:
+                continue
         privacy = decided.get(name) or privacy_of(name)
         if privacy is is_withheld:
             withheld.append(name)

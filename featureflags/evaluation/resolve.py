@@ -82,21 +82,19 @@ def look_up(
 
     Asks no server, unless the user of the request is still to be loaded.
     """
-    user: Model | Key = subject  # type: ignore[assignment]  # unless `identify` is asked
-    visitor, keep_row = None, False
-    if (
-        request is not None
-        or anonymous_key is not None
-        or ((asked := type(subject)) is not user_kind().model and asked not in _KEYS)
-    ):
-        who = identify(subject, request, anonymous_key)
-        if who.user is None:
-            return visitor_context(who.visitor, *who.degraded, is_new=who.is_new)
-        user, visitor, keep_row = who.user, who.visitor, who.keep_row
     unit = unit_or_ended()
-    if unit is not None and (known := unit.recall(user, visitor)) is not None:
+    if request is None and anonymous_key is None:
+        if unit is not None and (known := unit.recall(subject)) is not None:
+            return known
+        if (asked := type(subject)) is user_kind().model or asked in _KEYS:
+            user: Model | Key = subject  # type: ignore[assignment]  # of one of these types
+            return Unresolved(user, None, False, current_unit())
+    who = identify(subject, request, anonymous_key)
+    if who.user is None:
+        return visitor_context(who.visitor, *who.degraded, is_new=who.is_new)
+    if unit is not None and (known := unit.recall(who.user, who.visitor)) is not None:
         return known
-    return Unresolved(user, visitor, keep_row, current_unit())
+    return Unresolved(who.user, who.visitor, who.keep_row, current_unit())
 
 
 def keys_to_read(found: Unresolved) -> list[str] | None:

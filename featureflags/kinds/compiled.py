@@ -8,7 +8,7 @@ kind.canonical(" 6D0C…")                              # a key as it is written
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Final
 
 from django.core.exceptions import FieldDoesNotExist
@@ -76,7 +76,14 @@ class CompiledKind(Names):
         ]
         self.watches = self._watches()
         """The tables and columns whose change makes a snapshot of this kind old."""
-        self._own = LoadedRows(self.key_attribute, self.key_field, self.slots, self.snapshot_type)
+        self.snapshot_of: Callable[[Any], Any] = LoadedRows(
+            self.key_attribute, self.key_field, self.slots, self.snapshot_type
+        ).snapshot
+        """The snapshot of a loaded row, as it is: unsaved changes included.
+
+        Values are converted as a save would convert them. Raises UnreadableRow for an expression and
+        for a value that a save would refuse, NotLoaded where a related row is not loaded.
+        """
 
     def loaded(self, rows: QuerySet[Any]) -> QuerySet[Any]:
         """The rows with all that `snapshot_of` needs, in the same query."""
@@ -93,14 +100,6 @@ class CompiledKind(Names):
                 extra[LOADED + slot.name] = slot.column(self.model)
         rows = rows.select_related(*sorted(related)) if related else rows
         return rows.annotate(**extra) if extra else rows
-
-    def snapshot_of(self, row: Any) -> Any:
-        """The snapshot of a loaded row, as it is: unsaved changes included.
-
-        Values are converted as a save would convert them. Raises UnreadableRow for an expression and
-        for a value that a save would refuse, NotLoaded where a related row is not loaded.
-        """
-        return self._own.snapshot(row)
 
     def snapshots(self, rows: QuerySet[Any]) -> list[Any]:
         """Snapshots of all rows of a queryset, in its order; one query."""

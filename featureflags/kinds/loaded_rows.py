@@ -10,6 +10,7 @@ from typing import Any
 
 from django.db.models import DateTimeField, Field, UUIDField
 
+from featureflags.core.times import EPOCH, MICROSECOND
 from featureflags.kinds.slots import INTEGERS, Form, Slot, UnreadableRow, as_saved
 
 
@@ -23,16 +24,15 @@ class LoadedRows:
         own = [slot for slot in slots if slot.is_own]
         names = [key, *(slot.field.attname for slot in own)]
         self._read: Callable[[Any], tuple[Any, ...]] = operator.attrgetter(*names, key)
-        self._places = [own.index(slot) + 1 if slot.is_own else 0 for slot in slots]
         self._expected = [
             _types_of(key_field, False),
             *(_types_of(s.field, True) for s in own),
         ]
-        self._instants = [
-            place for place, slot in enumerate(own, 1) if isinstance(slot.field, DateTimeField)
-        ]
         self._accepted: dict[tuple[type, ...], bool] = {}
-        self._converters = [_converter(slot) for slot in slots]
+        self._conversions = [
+            (place, convert) for place, slot in enumerate(own, 1) if (convert := _converter(slot))
+        ]
+        self._others = [(place, slot) for place, slot in enumerate(slots, 1) if not slot.is_own]
 
     def snapshot(self, row: Any) -> Any:
         values = self._read(row)
@@ -42,19 +42,16 @@ class LoadedRows:
             is_plain = self._accepted[types] = all(
                 kind in expected for kind, expected in zip(types, self._expected, strict=False)
             )
-        if not is_plain or any(
-            (value := values[place]) is not None and value.tzinfo is None
-            for place in self._instants
-        ):
+        if not is_plain:
             return self._converted(row)
-        slots, converters = self._slots, self._converters
-        found: list[Any] = [str(values[0])]
-        for place, slot, convert in zip(self._places, slots, converters, strict=True):
-            if not place:
-                found.append(slot.of_loaded(row))
-            else:
-                value = values[place]
-                found.append(value if convert is None else convert(value))
+        found: list[Any] = [str(values[0]), *values[1:-1]]
+        try:
+            for place, convert in self._conversions:
+                found[place] = convert(found[place])
+        except TypeError:  # an instant without a time zone
+            return self._converted(row)
+        for place, slot in self._others:
+            found.insert(place, slot.of_loaded(row))
         return self._make(*found)
 
     def _converted(self, row: Any) -> Any:
@@ -88,6 +85,16 @@ def _converter(slot: Slot) -> Callable[[Any], Any] | None:
     """From a plain value to that of the snapshot; None: the same."""
     if slot.form in {Form.BOOLEAN, Form.NUMBER}:
         return None
-    if slot.form is Form.TEXT and not slot.lower_case and not isinstance(slot.field, UUIDField):
-        return None
+    if isinstance(slot.field, DateTimeField):
+        return _microseconds
+    if slot.form is Form.TEXT and not isinstance(slot.field, UUIDField):
+        return _lower if slot.lower_case else None
     return slot.converted
+
+
+def _microseconds(value: datetime | None) -> int | None:
+    return None if value is None else (value - EPOCH) // MICROSECOND
+
+
+def _lower(value: str | None) -> str | None:
+    return None if value is None else value.lower()

@@ -7,10 +7,11 @@ import json
 from typing import Any
 
 import pytest
+from ldclient import Context
 from pytest_django.fixtures import Settings
 
 from featureflags.contexts.attributes import Attribute, attributes_of, catalogue
-from featureflags.contexts.building import bare_context, user_context, visitor_context
+from featureflags.contexts.building import bare_context, user_context, visitor_context, with_extra
 from featureflags.contexts.results import ContextSource, Degradation
 from featureflags.contexts.sendable import InvalidAttribute
 from featureflags.core import monitoring
@@ -44,6 +45,19 @@ def test_the_example_of_the_documentation() -> None:
         "segment": {"employee": True, "established_user": True, "user": True},
         "custom_role": "admin",
     }
+
+
+def test_the_sdk_makes_the_same_context_of_its_attributes() -> None:
+    made = user_context(snapshot(), RULES, NOW, source=ContextSource.LOADED)
+    visitor = visitor_context("0" * 32)
+    without = with_extra(made, {"email": None, "plan": None, "seats": 3})
+    assert without.context.get("email") is None
+    assert without.context.get("seats") == 3
+    for each in (made, visitor, without, with_extra(visitor, {"name": "Ada"})):
+        context = each.context
+        assert context == Context.from_dict(context.to_dict())
+        assert context.valid
+        assert context.fully_qualified_key == context.key
 
 
 def test_email_and_name_are_private() -> None:
