@@ -19,7 +19,13 @@ from featureflags.audience import forget_segment
 from featureflags.cache import invalidation, read_through
 from featureflags.core.conf import app_settings
 from featureflags.core.publishing import has_broker, publish
-from featureflags.core.signals import changeset_closing, epoch_begun, ruleset_raised, user_seen
+from featureflags.core.signals import (
+    changeset_closing,
+    deliveries_written,
+    epoch_begun,
+    ruleset_raised,
+    user_seen,
+)
 from featureflags.core.types import Account
 from featureflags.core.uncached import fresh_rows
 from featureflags.editing.history import record
@@ -149,6 +155,20 @@ def count_segments_after_commit(**_kwargs: Any) -> None:
 
 def _count_changed() -> None:
     publish(_task("count_changed_segments"))
+
+
+@receiver(deliveries_written)
+def send_webhooks_after_commit(**_kwargs: Any) -> None:
+    """Have a worker send them, once for each transaction. What the broker does not take, and everything
+    where there is no broker, is sent by the schedule: no request waits for a receiver."""
+    connection = transaction.get_connection()
+    is_waiting = any(function is _send_webhooks for _, function, _ in connection.run_on_commit)
+    if has_broker() and not is_waiting:
+        transaction.on_commit(_send_webhooks, robust=True)
+
+
+def _send_webhooks() -> None:
+    publish(_task("send_webhooks"))
 
 
 def _task(name: str) -> Any:

@@ -13,6 +13,7 @@ from featureflags.cache.backends.file import SharedFileCache
 from featureflags.core.conf import app_settings
 from featureflags.core.publishing import has_broker, publish, shared_task
 from featureflags.inspection import variation_counts
+from featureflags.launchdarkly.client import feature_store
 from featureflags.launchdarkly.rest.client import management_client
 from featureflags.launchdarkly.rest.retries import WHILE_SOMEBODY_WAITS
 from featureflags.launchdarkly.segment_sync.apply import (
@@ -24,11 +25,14 @@ from featureflags.launchdarkly.segment_sync.apply import (
     sync_one,
     wanted_segments,
 )
+from featureflags.launchdarkly.status import connection_status
+from featureflags.probes import problems
 from featureflags.warming.leases import claim, to_send
 from featureflags.warming.progress import report
 from featureflags.warming.runs import begin, for_workers, give_up_stalled, settle
 from featureflags.warming.scope import scope_for
 from featureflags.warming.worker import WarmingFailed, warm, work
+from featureflags.webhooks import observing, queue
 
 logger = logging.getLogger(__name__)
 
@@ -135,6 +139,22 @@ def tend_flag_counts() -> int:
     for pk in found:
         publish(count_flag, pk)
     return len(found)
+
+
+@shared_task
+def observe() -> int:
+    """Announce to webhooks what changed in LaunchDarkly, and what fails in this process; how many."""
+    status = connection_status(start=True)
+    failing = {part: problem for part, problem in problems(status).items() if problem is not None}
+    return observing.observe(
+        flags=feature_store().raw() if status.has_flags else None, problems=failing
+    )
+
+
+@shared_task(acks_late=True, reject_on_worker_lost=True)
+def send_webhooks() -> dict[str, int]:
+    """Send the deliveries of webhooks that are due. Several at once do not send one twice."""
+    return queue.send_due().to_dict()
 
 
 @shared_task

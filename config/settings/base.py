@@ -207,6 +207,8 @@ FEATUREFLAGS = {
     "THROTTLE_USER": whole("THROTTLE_USER", 1_200),
     "THROTTLE_ADDRESS": whole("THROTTLE_ADDRESS", 6_000),
     "THROTTLE_WRONG_KEYS": whole("THROTTLE_WRONG_KEYS", 30),
+    "WEBHOOK_PRIVATE_ADDRESSES": boolean("WEBHOOK_PRIVATE_ADDRESSES", default=False),
+    "SIZE_JUMP_PERCENT": decimal("SIZE_JUMP_PERCENT", 20.0),
     "TESTERS": boolean("FLAG_TESTERS", default=False),
     "TRACING": boolean("FLAG_TRACING", default=False),
     "METRICS_TOKEN": env.str("METRICS_TOKEN", default=""),

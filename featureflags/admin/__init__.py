@@ -1,4 +1,4 @@
-"""The admin: segments, members by name, history, flags, “why?”, a user's context, warm-ups, keys.
+"""The admin: segments, members by name, history, flags, “why?”, a user's context, warm-ups, keys, webhooks.
 
 What comes in is a request of a member of staff; what goes out is a page. A sub-room for each thing
 that a person does there: `segments`, `members`, `history`, `rule_editor`, `flags`, `why`, `users`;
@@ -16,5 +16,13 @@ from featureflags.admin.api_keys import ApiKeyAdmin
 from featureflags.admin.members.model_admin import SegmentMemberAdmin
 from featureflags.admin.segment_admin import SegmentAdmin
 from featureflags.admin.warming import WarmRunAdmin
+from featureflags.admin.webhooks import WebhookAdmin, WebhookDeliveryAdmin
 
-__all__ = ["ApiKeyAdmin", "SegmentAdmin", "SegmentMemberAdmin", "WarmRunAdmin"]
+__all__ = [
+    "ApiKeyAdmin",
+    "SegmentAdmin",
+    "SegmentMemberAdmin",
+    "WarmRunAdmin",
+    "WebhookAdmin",
+    "WebhookDeliveryAdmin",
+]

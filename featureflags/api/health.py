@@ -7,28 +7,22 @@ Host header: a probe sends an address.
 
 from __future__ import annotations
 
-import logging
 import secrets
-import uuid
-from collections.abc import Callable
 
-from django.core.cache import caches
-from django.db import DatabaseError, connection
+from django.db import DatabaseError
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
 from featureflags.cache.compiled_rules import last_ruleset
-from featureflags.capture.installation import problems
 from featureflags.core.conf import app_settings
 from featureflags.core.deadlines import for_flag_checks
 from featureflags.core.extras import how_to_install
-from featureflags.core.monitoring import report
 from featureflags.launchdarkly.status import (
-    ConnectionStatus,
     State,
     connection_status,
 )
+from featureflags.probes import problems
 
 try:
     from featureflags.metrics import page as metrics_page
@@ -39,13 +33,8 @@ except ModuleNotFoundError as error:
 else:
     HAS_METRICS = True
 
-logger = logging.getLogger(__name__)
-
 PROMETHEUS = "text/plain; version=0.0.4; charset=utf-8"
 BEARER = "Bearer "
-PROBE = b"up"
-"""Bytes, as the snapshot cache holds nothing else; no digits, which django-redis reads as a number."""
-PROBE_SECONDS = 10
 
 
 @never_cache
@@ -69,12 +58,7 @@ def ready(_request: HttpRequest) -> JsonResponse:
     turn a small failure into a big one.
     """
     status = connection_status(start=True)
-    parts = {
-        "database": _problem(_ask_database),
-        "cache": _problem(_ask_cache),
-        "triggers": _problem(_ask_triggers),
-        "launchdarkly": _launchdarkly_problem(status),
-    }
+    parts = problems(status)
     has_flags = status.has_flags or status.state is State.OFF
     has_rules = parts["database"] is None or last_ruleset() is not None
     can_answer = has_flags and has_rules
@@ -115,39 +99,3 @@ def _may_read(request: HttpRequest) -> bool:
         return bool(request.user.is_active and getattr(request.user, "is_staff", False))
     except DatabaseError:
         return False
-
-
-def _problem(ask: Callable[[], None]) -> str | None:
-    try:
-        ask()
-    except Exception as error:  # noqa: BLE001 - each backend has its own errors
-        name = type(error).__name__
-        report(logger, "not_ready", "A readiness check failed: %s", name)
-        return name
-    return None
-
-
-def _ask_database() -> None:
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT 1")
-
-
-def _ask_triggers() -> None:
-    """Raises LookupError where a trigger is missing, old or disabled: some writes are not seen."""
-    if app_settings().triggers and problems(connection):
-        raise LookupError
-
-
-def _ask_cache() -> None:
-    cache = caches[app_settings().cache]
-    key = f"health-{uuid.uuid4().hex}"
-    cache.set(key, PROBE, PROBE_SECONDS)
-    if cache.get(key) != PROBE:
-        raise LookupError
-    cache.delete(key)
-
-
-def _launchdarkly_problem(status: ConnectionStatus) -> str | None:
-    if status.state in {State.VALID, State.OFF}:
-        return None
-    return status.state.value

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import datetime
 import hashlib
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -17,19 +17,31 @@ from django.db import IntegrityError, transaction
 from django.db.models import Count, Q
 from django.utils import timezone
 
+from featureflags.audience.sizes import SegmentSize as Counted
 from featureflags.audience.sizes import SegmentSizes, segment_sizes
 from featureflags.audience.sql.statement_timeout import TimeIsUp, TimeLimit
 from featureflags.cache.compiled_rules import current_ruleset
+from featureflags.core.conf import app_settings
 from featureflags.core.times import now_in_microseconds
+from featureflags.core.types import JSONValue
 from featureflags.core.uncached import fresh_rows
 from featureflags.kinds.registry import user_kind
-from featureflags.models import Segment, SegmentCount, SegmentSize, UserCount
+from featureflags.models import (
+    EventType,
+    Segment,
+    SegmentCount,
+    SegmentSize,
+    UserCount,
+    Webhook,
+)
 from featureflags.segments.ruleset import Ruleset
 
 KEPT_DAYS: Final = 90
 """After that, daily counts are deleted."""
 LOOKS: Final = 3
 """Times that a count checks for segments that have changed since. The next hour does the rest."""
+SMALLEST_JUMP: Final = 10
+"""Users. A smaller change of a size is never announced."""
 TRIES: Final = 3
 """Attempts to store sizes while others delete segments."""
 
@@ -128,6 +140,7 @@ def _store_once(found: SegmentSizes, fingerprints: dict[str, str]) -> None:
         ids = dict(Segment.objects.filter(key__in=fingerprints).values_list("key", "pk"))
     # A segment may be gone by now.
     sizes = [size for size in found.sizes if size.key in ids]
+    _announce_jumps(sizes, ids)
     counted_at = timezone.now()
     SegmentSize.objects.bulk_create(
         [
@@ -157,6 +170,28 @@ def _store_once(found: SegmentSizes, fingerprints: dict[str, str]) -> None:
         unique_fields=["segment_key", "day"],
         update_fields=["at_least", "at_most"],
     )
+
+
+def _announce_jumps(sizes: Sequence[Counted], ids: Mapping[str, int]) -> None:
+    """Announce each size that differs by more than SIZE_JUMP_PERCENT from the stored one: one query, and
+    one more if there are jumps."""
+    stored = SegmentSize.objects.in_bulk([ids[size.key] for size in sizes])
+    jumps: list[dict[str, JSONValue]] = []
+    for size in sizes:
+        old = stored.get(ids[size.key])
+        if old is None:
+            continue
+        # Both may be bounds: the smallest change that they allow.
+        moved = max(size.at_least - old.at_most, old.at_least - size.at_most)
+        if moved >= max(SMALLEST_JUMP, old.at_most * app_settings().size_jump_percent / 100):
+            jumps.append(
+                {
+                    "segment": size.key,
+                    "before": {"at_least": old.at_least, "at_most": old.at_most},
+                    "now": {"at_least": size.at_least, "at_most": size.at_most},
+                }
+            )
+    Webhook.objects.announce(EventType.SEGMENT_SIZE_JUMPED, jumps)
 
 
 def _store_users() -> None:

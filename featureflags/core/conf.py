@@ -189,6 +189,10 @@ class FeatureFlagsSettings:
     no limit. See `featureflags.api.throttling`."""
     throttle_wrong_keys: int = 30
     """Wrong keys in a minute from one address, before the answer is 429."""
+    webhook_private_addresses: bool = False
+    """Whether webhooks may lead to addresses that are not public (loopback, private ranges), and by http."""
+    size_jump_percent: float = 20.0
+    """From one count to the next: a larger change of a segment's size is announced to webhooks."""
     tracing: bool = False
     """Whether a check that no unit of work remembers is a span of OpenTelemetry."""
     metrics_token: str = ""

@@ -75,4 +75,7 @@ TIMETABLE: Final = (
         every=MINUTE,
         for_workers=True,
     ),
+    # By name in this order: what is observed is sent in the same run.
+    Entry(name="observe", task="featureflags.tasks.observe", every=MINUTE),
+    Entry(name="send-webhooks", task="featureflags.tasks.send_webhooks", every=MINUTE),
 )

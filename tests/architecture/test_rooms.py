@@ -21,7 +21,15 @@ from tests.architecture.sources import ROOT, modules
 
 SURFACES = (
     *("admin/", "api/", "checks/", "management/", "templatetags/"),
-    *("celery.py", "decorators.py", "middleware.py", "preload.py", "receivers.py", "tasks.py"),
+    *(
+        "celery.py",
+        "decorators.py",
+        "middleware.py",
+        "preload.py",
+        "probes.py",
+        "receivers.py",
+        "tasks.py",
+    ),
     *("metrics.py", "openfeature.py", "testing.py", "unavailable.py", "urls.py"),
 )
 DECLARED = (
@@ -35,7 +43,7 @@ DECLARED = (
         "launchdarkly",
         "launchdarkly.rest",
     ),
-    *("launchdarkly.segment_sync", "models", "segments", "warming"),
+    *("launchdarkly.segment_sync", "models", "segments", "warming", "webhooks"),
 )
 
 

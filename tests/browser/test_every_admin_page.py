@@ -16,7 +16,7 @@ from django.urls import URLPattern, URLResolver, get_resolver, reverse
 from playwright.sync_api import Page
 from pytest_django.fixtures import Settings
 
-from featureflags.models import HistoryEntry, Segment
+from featureflags.models import HistoryEntry, Segment, Webhook
 from tests.browser.conftest import DESKTOP, PHONE, CheckAccessibility
 from tests.conftest import FlagFile
 from tests.factories import SegmentMemberFactory, UserFactory, clause, rule, token_for
@@ -29,6 +29,8 @@ NO_PAGES = {
     *("autocomplete", "jsi18n", "view_on_site", "logout", None),
     # Warm-ups cannot be added there, and cancelling one needs a form.
     *("featureflags_warmrun_add", "featureflags_warmrun_cancel"),
+    # Deliveries are neither added nor deleted there.
+    *("featureflags_webhookdelivery_add", "featureflags_webhookdelivery_delete"),
     # Files to keep, and a form's buttons.
     *("featureflags_segment_export", "featureflags_segment_by_name_export"),
     "featureflags_flag_count",
@@ -50,6 +52,7 @@ def samples(
     SegmentMemberFactory.create(segment=segment, user=person, reason="Asked for it")
     Group.objects.create(name="Editors")
     token_for()
+    Webhook.objects.test(Webhook.objects.create(name="chat", url="https://hooks.example.com/"))
     Segment.objects.create(
         key="rich", name="Rich", rules=[rule(clause("custom_plan", "in", "pro", "team"))]
     )

@@ -1,6 +1,7 @@
-"""Writes the history: one entry for each segment that a changeset changed, in its transaction.
+"""Writes the history: one entry for each segment that a changeset changed, in its transaction, and
+announces it to webhooks.
 
-Hidden SQL: the rows as they are now, the entries, and a count of the users who moved, unless the
+Hidden SQL: the rows as they are now, the entries, the webhooks, and a count of the users who moved, unless the
 changeset knows the numbers.
 """
 
@@ -11,11 +12,19 @@ from collections.abc import Iterator, Mapping
 from django.contrib.auth.base_user import AbstractBaseUser
 
 from featureflags.cache.unit_of_work import current_unit
-from featureflags.core.types import Account, AccountKey
+from featureflags.core.types import Account, AccountKey, JSONValue
 from featureflags.editing.changes import Change, MemberChange
 from featureflags.editing.documents import dump_state
 from featureflags.editing.moved_users import count_moved
-from featureflags.models import HistoryEntry, HistoryMember, Segment, SegmentMember
+from featureflags.kinds.registry import user_kind
+from featureflags.models import (
+    EventType,
+    HistoryEntry,
+    HistoryMember,
+    Segment,
+    SegmentMember,
+    Webhook,
+)
 from featureflags.models.changesets import Changeset, Moved, Place
 
 
@@ -25,8 +34,8 @@ def record(changeset: Changeset) -> None:
     if not changes:
         return
     moved = _moved(changeset, changes)
-    for pk, change in changes.items():
-        _write(changeset, change, moved.get(pk))
+    entries = [_write(changeset, change, moved.get(pk)) for pk, change in changes.items()]
+    Webhook.objects.announce(EventType.SEGMENT_CHANGED, [_announced(entry) for entry in entries])
 
 
 def _moved(changeset: Changeset, changes: Mapping[int, Change]) -> dict[int, Moved]:
@@ -68,7 +77,23 @@ def _member_changes(changeset: Changeset) -> Iterator[tuple[Place, MemberChange]
             yield place, MemberChange(before=before, after=after, account_deleted=gone)
 
 
-def _write(changeset: Changeset, change: Change, moved: Moved | None) -> None:
+def _announced(entry: HistoryEntry) -> dict[str, JSONValue]:
+    """Without the note, which may name people."""
+    actor = entry.actor
+    return {
+        "segment": entry.segment_key,
+        "change": str(entry.kind),
+        "version": entry.version,
+        "entering": entry.entering,
+        "leaving": entry.leaving,
+        "at_least": entry.at_least,
+        "actor": None if actor is None else str(user_kind().key_of(actor)),
+        "source": entry.source,
+        "entry": entry.pk,
+    }
+
+
+def _write(changeset: Changeset, change: Change, moved: Moved | None) -> HistoryEntry:
     entry = HistoryEntry.objects.create(
         segment_key=change.key,
         kind=change.kind,
@@ -87,6 +112,7 @@ def _write(changeset: Changeset, change: Change, moved: Moved | None) -> None:
         HistoryMember.objects.bulk_create(
             _member(entry, user, one) for user, one in change.members.items()
         )
+    return entry
 
 
 def _member(entry: HistoryEntry, user: AccountKey, one: MemberChange) -> HistoryMember:

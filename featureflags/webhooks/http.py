@@ -1,0 +1,155 @@
+"""Posts to an address that a person typed: public hosts only, no redirect, a bound on everything.
+
+The name is resolved once, all its addresses are looked at, and the connection goes to one of these: a
+name that resolves to something else a moment later leads nowhere. No proxy is used, and nothing of the
+answer is kept but its status.
+"""
+
+from __future__ import annotations
+
+import http.client
+import ipaddress
+import os
+import socket
+import ssl
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+from urllib.parse import urlsplit
+
+from django.utils.encoding import iri_to_uri
+
+CONNECT_SECONDS: Final = 3.0
+SECONDS: Final = 10.0
+"""For the whole request, however slowly the other side writes."""
+_NAT64: Final = ipaddress.IPv6Network("64:ff9b::/96")
+_PORTS: Final = {"https": 443, "http": 80}
+_CONTEXT: Final = ssl.create_default_context()
+
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+
+
+class Refused(Exception):
+    """Nothing was sent: the address is not one that may be sent to."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """A parsed address."""
+
+    host: str
+    port: int
+    path: str
+    is_tls: bool
+
+
+def post(url: str, body: bytes, headers: Mapping[str, str], *, private_too: bool = False) -> int:
+    """The status of the answer. Raises Refused, OSError and http.client.HTTPException.
+
+    `private_too`: also to addresses that are not public, and by http.
+    """
+    ends = time.monotonic() + SECONDS
+    target = target_of(url, private_too=private_too)
+    connection = _Pinned(target, resolve(target, private_too=private_too), ends)
+    try:
+        connection.connect()
+        with _ended_at(connection.sock, ends):
+            connection.request("POST", target.path, body, dict(headers))
+            return connection.getresponse().status
+    finally:
+        connection.close()
+
+
+def target_of(url: str, *, private_too: bool = False) -> Target:
+    """Raises Refused for an address that is not https, or that names a user."""
+    try:
+        parts = urlsplit(url)
+        host, port = (parts.hostname or "").encode("idna").decode(), parts.port
+    except ValueError:
+        raise Refused("The address is not valid.") from None
+    if parts.scheme != "https" and not (private_too and parts.scheme == "http"):
+        raise Refused("The address must begin with https://.")
+    if not host or "@" in parts.netloc:
+        raise Refused("The address needs a host, and must not name a user.")
+    path = iri_to_uri(parts.path or "/") + (f"?{iri_to_uri(parts.query)}" if parts.query else "")
+    is_tls = parts.scheme == "https"
+    return Target(host=host, port=port or _PORTS[parts.scheme], path=path, is_tls=is_tls)
+
+
+def resolve(target: Target, *, private_too: bool = False) -> list[str]:
+    """The addresses of a host. Raises Refused if one of them is not public, OSError without any."""
+    found = socket.getaddrinfo(target.host, target.port, type=socket.SOCK_STREAM)
+    addresses = list(dict.fromkeys(str(each[4][0]) for each in found))
+    if not private_too and not all(is_public(each) for each in addresses):
+        raise Refused("The host has an address that is not public.")
+    return addresses
+
+
+def is_public(text: str) -> bool:
+    """False for loopback, private, link-local, multicast and reserved addresses, in any wrapping."""
+    address = ipaddress.ip_address(text.partition("%")[0])
+    wrapped = [address, *_wrapped(address)]
+    return all(each.is_global and not each.is_multicast for each in wrapped)
+
+
+def _wrapped(address: Address) -> list[Address]:
+    """The IPv4 addresses that an IPv6 address leads to."""
+    if isinstance(address, ipaddress.IPv4Address):
+        return []
+    found: list[Address | None] = [address.ipv4_mapped, address.sixtofour]
+    found += address.teredo or ()
+    if address in _NAT64:
+        found.append(ipaddress.IPv4Address(int(address) & 0xFFFFFFFF))
+    return [each for each in found if each is not None]
+
+
+class _Pinned(http.client.HTTPConnection):
+    """Connects to the given addresses of its host, one after another, and to nothing else."""
+
+    def __init__(self, target: Target, addresses: list[str], ends: float) -> None:
+        super().__init__(target.host, target.port, timeout=SECONDS)
+        self._target, self._addresses, self._ends = target, addresses, ends
+
+    def connect(self) -> None:
+        failure: OSError = OSError("The host has no address.")
+        for address in self._addresses:
+            left = min(CONNECT_SECONDS, self._ends - time.monotonic())
+            if left <= 0:
+                raise TimeoutError
+            try:
+                self.sock = socket.create_connection((address, self.port), left)
+                break
+            except OSError as error:
+                failure = error
+        else:
+            raise failure
+        self.sock.settimeout(SECONDS)
+        if self._target.is_tls:
+            with _ended_at(self.sock, self._ends):
+                self.sock = _CONTEXT.wrap_socket(self.sock, server_hostname=self.host)
+
+
+class _ended_at:  # noqa: N801 - used as a statement
+    """Shuts the connection at an instant. A time-out of a socket begins anew with each byte."""
+
+    def __init__(self, sock: socket.socket, ends: float) -> None:
+        # Of its own descriptor: the one of TLS is not for two threads.
+        self._twin = socket.socket(fileno=os.dup(sock.fileno()))
+        self._timer = threading.Timer(max(0.0, ends - time.monotonic()), self._shut)
+
+    def __enter__(self) -> None:
+        self._timer.daemon = True
+        self._timer.start()
+
+    def __exit__(self, *_exc: object) -> None:
+        self._timer.cancel()
+        self._timer.join()
+        self._twin.close()
+
+    def _shut(self) -> None:
+        try:
+            self._twin.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            return  # the other side was faster
