@@ -76,3 +76,9 @@ def token_for(owner: User | None = None, scope: Scope | None = None, **fields: A
     key.full_clean()
     key.save()
     return token
+
+
+def user_of(member: SegmentMember) -> User:
+    """The user of a member of a segment of users."""
+    assert member.user is not None
+    return member.user

@@ -28,6 +28,7 @@ from featureflags.core.fork_hooks import in_child
 from featureflags.core.monitoring import report
 from featureflags.core.times import to_microseconds
 from featureflags.core.uncached import fresh_rows
+from featureflags.kinds.registry import USER
 from featureflags.models import Segment, SegmentMember
 from featureflags.models.versions import RulesetVersion
 from featureflags.segments.definitions import SegmentDefinition
@@ -49,8 +50,9 @@ class SegmentRow(msgspec.Struct, frozen=True, array_like=True):
     is_active: bool
     rules: object
     included: dict[str, int | None]
-    """User key → when it ends, in µs, or None."""
+    """Key of a row → when it ends, in µs, or None."""
     excluded: dict[str, int | None]
+    kind: str = USER
 
 
 class Spare(msgspec.Struct, frozen=True, array_like=True):
@@ -198,8 +200,8 @@ def _compile(version: str, rows: list[SegmentRow], before: LoadedRuleset | None)
 def _definition(row: SegmentRow) -> SegmentDefinition:
     """An inactive segment stays known, to rules that name it, but has no members."""
     if not row.is_active:
-        return SegmentDefinition(key=row.key, version=row.version)
-    rules, problems = load_rules(row.rules)
+        return SegmentDefinition(key=row.key, version=row.version, kind=row.kind)
+    rules, problems = load_rules(row.rules, row.kind)
     for problem in problems:
         report(logger, f"segment_broken:{row.key}", "Segment %s is broken: %s", row.key, problem)
     return SegmentDefinition(
@@ -208,6 +210,7 @@ def _definition(row: SegmentRow) -> SegmentDefinition:
         rules=rules,
         included=row.included,
         excluded=row.excluded,
+        kind=row.kind,
     )
 
 
@@ -224,20 +227,20 @@ def _read_rows() -> list[SegmentRow]:
         members = (
             SegmentMember.objects.using(primary(SegmentMember))
             .order_by()
-            .values_list("segment_id", "user_id", "kind", "expires_at")
+            .values_list("segment_id", "user_id", "key", "kind", "expires_at")
         )
-        for segment, user, kind, expires_at in members:
+        for segment, user, key, kind, expires_at in members:
             side = included if kind == SegmentMember.Kind.INCLUDE else excluded
             until = None if expires_at is None else to_microseconds(expires_at)
-            side.setdefault(segment, {})[str(user)] = until
+            side.setdefault(segment, {})[key or str(user)] = until
         segments = (
             Segment.objects.using(primary(Segment))
             .order_by("key")
-            .values_list("pk", "key", "version", "is_active", "rules")
+            .values_list("pk", "key", "version", "is_active", "rules", "kind")
         )
         return [
-            SegmentRow(key, version, active, rules, included.get(pk, {}), excluded.get(pk, {}))
-            for pk, key, version, active, rules in segments
+            SegmentRow(key, number, active, rules, included.get(pk, {}), excluded.get(pk, {}), kind)
+            for pk, key, number, active, rules, kind in segments
         ]
 
 

@@ -35,8 +35,8 @@ class _Computed:
 
     def __init__(self, ruleset: Ruleset | None) -> None:
         self.ruleset = ruleset
-        self.contexts: dict[str, tuple[bytes, UserContext]] = {}
-        """By key, with the fields of the snapshot: see `_exactly`."""
+        self.contexts: dict[tuple[str, str], tuple[bytes, UserContext]] = {}
+        """By kind and key, with the fields of the snapshot: see `_exactly`."""
 
 
 _computed = _Computed(None)
@@ -69,7 +69,7 @@ def recall(snapshot: Snapshot, ruleset: Ruleset) -> UserContext | None:
     """What was computed of an equal snapshot by these rules, if it still holds."""
     if _computed.ruleset is not ruleset:
         return None
-    found = _computed.contexts.get(snapshot.key)
+    found = _computed.contexts.get((snapshot.kind, snapshot.key))
     if found is None:
         return None
     fields, context = found
@@ -90,7 +90,7 @@ def keep(snapshot: Snapshot, ruleset: Ruleset, context: UserContext) -> None:
     if len(computed.contexts) >= MOST:
         computed.contexts.clear()
     if (fields := _exactly(snapshot)) is not None:
-        computed.contexts[snapshot.key] = (fields, context)
+        computed.contexts[snapshot.kind, snapshot.key] = (fields, context)
 
 
 def forget(**_: Any) -> None:

@@ -20,8 +20,8 @@ from featureflags.core.conf import app_settings
 from featureflags.core.monitoring import report
 from featureflags.core.types import JSONValue
 from featureflags.kinds.attribute import Attribute, Privacy
-from featureflags.kinds.registry import user_kind
-from featureflags.kinds.snapshot import Snapshot
+from featureflags.kinds.registry import kind_named, user_kind
+from featureflags.kinds.snapshot import USER, Snapshot
 from featureflags.segments.attribute_types import AttributeType
 from featureflags.segments.time_attributes import Clock
 
@@ -52,12 +52,16 @@ RESERVED_NAMES = frozenset({"kind", "anonymous", "_meta", "anonymous_key"}) | SE
 
 
 @cache
-def catalogue() -> Mapping[str, Attribute]:
-    """All attributes by name, the project's own included; metadata keys are not listed.
+def catalogue(kind: str = USER) -> Mapping[str, Attribute]:
+    """All attributes of a kind by name; metadata keys are not listed. Empty for an unknown kind.
 
-    Declarations that cannot be used are left out: see `declaration_problems`.
+    Those of `user` include the project's own. Declarations that cannot be used are left out: see
+    `declaration_problems`.
     """
-    return _read_catalogue().attributes
+    if kind == USER:
+        return _read_catalogue().attributes
+    known = kind_named(kind)
+    return {} if known is None else {attribute.name: attribute for attribute in known.attributes}
 
 
 def declaration_problems() -> tuple[str, ...]:
@@ -101,18 +105,20 @@ def _refusal(attribute: object, taken: Mapping[str, Attribute]) -> str | None:
     return None
 
 
-def type_of(name: str) -> AttributeType | None:
+def type_of(name: str, kind: str = USER) -> AttributeType | None:
     """The type of an attribute that a rule may test; None if there is no such attribute."""
-    attribute = catalogue().get(name)
+    attribute = catalogue(kind).get(name)
     if attribute is not None:
         return attribute.type
     is_metadata = name.startswith(CUSTOM_PREFIX) and name != CUSTOM_PREFIX
-    return AttributeType.ANY if is_metadata and user_kind().metadata is not None else None
+    known = kind_named(kind)
+    has_metadata = known is not None and known.metadata is not None
+    return AttributeType.ANY if is_metadata and has_metadata else None
 
 
-def is_user_writable(name: str) -> bool:
+def is_user_writable(name: str, kind: str = USER) -> bool:
     """Whether users choose the value themselves. Metadata is written by staff and trusted code."""
-    attribute = catalogue().get(name)
+    attribute = catalogue(kind).get(name)
     return attribute is not None and attribute.user_writable
 
 
@@ -126,29 +132,29 @@ def is_shown_to_self(name: str) -> bool:
     return attribute is not None and attribute.shown_to_self
 
 
-def is_lower_case(name: str) -> bool:
+def is_lower_case(name: str, kind: str = USER) -> bool:
     """Whether every value of the attribute is stored in lower case."""
-    attribute = catalogue().get(name)
+    attribute = catalogue(kind).get(name)
     return attribute is not None and attribute.is_lower_case
 
 
 @cache
-def private_names() -> frozenset[str]:
+def private_names(kind: str = USER) -> frozenset[str]:
     """The attributes that LaunchDarkly may use in rules, and redacts from every event."""
-    marked = {name for name, found in catalogue().items() if found.privacy is Privacy.PRIVATE}
+    marked = {name for name, found in catalogue(kind).items() if found.privacy is Privacy.PRIVATE}
     return frozenset(marked | set(app_settings().private_attributes))
 
 
 def attributes_of(
     snapshot: Snapshot, now: int, *, failed: list[str] | None = None
 ) -> dict[str, JSONValue]:
-    """What rules see of a user at `now` (µs). An attribute that a user does not have is left out.
+    """What rules see of a row at `now` (µs). An attribute that it does not have is left out.
 
     An attribute whose function raises is left out too, logged, and added to `failed`. The values
     inside metadata are the snapshot's own and must not be changed.
     """
     attributes: dict[str, JSONValue] = {}
-    for name, value_of in _values():
+    for name, value_of in _values(snapshot.kind):
         try:
             value = value_of(snapshot, now)
         except Exception as error:  # noqa: BLE001 - a project's function must not fail a page
@@ -156,18 +162,18 @@ def attributes_of(
             continue
         if value is not None:
             attributes[name] = value
-    metadata = user_kind().metadata
+    metadata = _metadata_of(snapshot.kind)
     if metadata is not None:
-        for key, value in getattr(snapshot, metadata.name).items():
+        for key, value in getattr(snapshot, metadata).items():
             if value is not None:
                 attributes[CUSTOM_PREFIX + key] = value
     return attributes
 
 
 def clocks_of(snapshot: Snapshot, *, failed: list[str] | None = None) -> dict[str, Clock]:
-    """The attributes of this user that change by themselves, and when; `failed` as above."""
+    """The attributes of this row that change by themselves, and when; `failed` as above."""
     clocks: dict[str, Clock] = {}
-    for name, clock_of in _clocks():
+    for name, clock_of in _clocks(snapshot.kind):
         try:
             clock = clock_of(snapshot)
         except Exception as error:  # noqa: BLE001 - as above
@@ -186,22 +192,29 @@ def _note_failure(name: str, error: Exception, failed: list[str] | None) -> None
 
 
 @cache
-def _values() -> tuple[tuple[str, Callable[[Snapshot, int], JSONValue]], ...]:
-    return tuple((name, attribute.value) for name, attribute in catalogue().items())
+def _values(kind: str) -> tuple[tuple[str, Callable[[Snapshot, int], JSONValue]], ...]:
+    return tuple((name, attribute.value) for name, attribute in catalogue(kind).items())
 
 
 @cache
-def _clocks() -> tuple[tuple[str, Callable[[Snapshot], Clock | None]], ...]:
+def _metadata_of(kind: str) -> str | None:
+    """The field of a snapshot that holds the metadata."""
+    known = kind_named(kind)
+    return None if known is None or known.metadata is None else known.metadata.name
+
+
+@cache
+def _clocks(kind: str) -> tuple[tuple[str, Callable[[Snapshot], Clock | None]], ...]:
     return tuple(
         (name, attribute.clock)
-        for name, attribute in catalogue().items()
+        for name, attribute in catalogue(kind).items()
         if attribute.clock is not None
     )
 
 
 def _forget_catalogue(*, setting: str, **_kwargs: object) -> None:
-    if setting == "FEATUREFLAGS":
-        for cached in (_read_catalogue, catalogue, private_names, _values, _clocks):
+    if setting in {"FEATUREFLAGS", "INSTALLED_APPS", "AUTH_USER_MODEL"}:
+        for cached in (_read_catalogue, catalogue, private_names, _values, _clocks, _metadata_of):
             cached.cache_clear()
 
 

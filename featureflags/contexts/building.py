@@ -88,7 +88,7 @@ def user_context(
     """
     failed: list[str] = []
     attributes = attributes_of(snapshot, now, failed=failed)
-    segments = tuple(sorted(ruleset.match(attributes, now=now)))
+    segments = tuple(sorted(ruleset.match(attributes, now=now, kind=snapshot.kind)))
     valid_until = _valid_until(snapshot, ruleset, now, failed)
     return _built(
         attributes,
@@ -243,7 +243,7 @@ def _valid_until(snapshot: Snapshot, ruleset: Ruleset, now: int, failed: list[st
         at = clock.next_change(now)
         if at is not None and at > now and (found is None or at < found):
             found = at
-    for _, _, until in ruleset.memberships(snapshot.key):
+    for _, _, until in ruleset.memberships(snapshot.key, snapshot.kind):
         if until is not None and until > now and (found is None or until < found):
             found = until
     return found

@@ -11,6 +11,7 @@ withheld though a flag's rule asks for it.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from difflib import get_close_matches
 from functools import cache
 from typing import Final
@@ -25,34 +26,37 @@ from featureflags.contexts.attributes import (
     private_names,
 )
 from featureflags.core.conf import app_settings
+from featureflags.kinds.registry import kinds
+from featureflags.kinds.snapshot import USER
 
 EVERYTHING: Final = "*"
 IDENTITY: Final = frozenset({"kind", "key", "anonymous"})
 """Every context has these."""
 
 _NAMES_KEPT: Final = 4096
-decided_by_name: dict[str, Privacy] = {}
-"""The decisions of `privacy_of`. Building a context reads it directly and saves a call for each
-attribute. A name that is missing here is not decided yet."""
+decided: defaultdict[str, dict[str, Privacy]] = defaultdict(dict)
+"""The decisions of `privacy_of`, by kind and name. Building a context reads it directly and saves a call
+for each attribute. A name that is missing here is not decided yet."""
 
 
-def privacy_of(name: str) -> Privacy:
-    """Whether an attribute of this name is public, private or withheld."""
-    privacy = decided_by_name.get(name)
+def privacy_of(name: str, kind: str = USER) -> Privacy:
+    """Whether an attribute of this name is public, private or withheld in contexts of a kind."""
+    privacy = decided[kind].get(name)
     if privacy is None:
-        privacy = _decide(name)
-        if len(decided_by_name) < _NAMES_KEPT:
-            decided_by_name[name] = privacy
+        privacy = _decide(name, kind)
+        if len(decided[kind]) < _NAMES_KEPT:
+            decided[kind][name] = privacy
     return privacy
 
 
 def useless_names() -> dict[str, str]:
     """Names in `LAUNCHDARKLY_ATTRIBUTES` without effect, and why, as the end of a sentence."""
     found: dict[str, str] = {}
-    known = {*catalogue(), *IDENTITY, *SEGMENT_NAMES, "anonymous_key"}
+    names = _names_of_all_kinds()
+    known = {*names, *IDENTITY, *SEGMENT_NAMES, "anonymous_key"}
     for name in sorted(_listed() - {EVERYTHING}):
-        attribute = catalogue().get(name)
-        if attribute is not None and attribute.privacy is Privacy.WITHHELD:
+        found_in = [each for kind in kinds() if (each := catalogue(kind.name).get(name))]
+        if found_in and all(each.privacy is Privacy.WITHHELD for each in found_in):
             found[name] = "is withheld by the catalogue: the catalogue wins"
         elif name not in known and not name.startswith(CUSTOM_PREFIX):
             found[name] = "is not in the catalogue"
@@ -65,14 +69,17 @@ def misspelt_private_names() -> dict[str, str]:
     Other unknown names are fine: they may be extra attributes of single calls.
     """
     found: dict[str, str] = {}
+    names = _names_of_all_kinds()
     for name in app_settings().private_attributes:
-        if name not in catalogue() and not name.startswith(CUSTOM_PREFIX):
-            nearest = get_close_matches(
-                name.lower(), [*catalogue(), CUSTOM_PREFIX], n=1, cutoff=0.75
-            )
+        if name not in names and not name.startswith(CUSTOM_PREFIX):
+            nearest = get_close_matches(name.lower(), [*names, CUSTOM_PREFIX], n=1, cutoff=0.75)
             if nearest:
                 found[name] = nearest[0]
     return found
+
+
+def _names_of_all_kinds() -> dict[str, None]:
+    return dict.fromkeys(name for kind in kinds() for name in catalogue(kind.name))
 
 
 def sends_segments() -> bool:
@@ -80,24 +87,24 @@ def sends_segments() -> bool:
     return not _listed().isdisjoint({EVERYTHING, "segments"})
 
 
-def is_withheld(name: str) -> bool:
+def is_withheld(name: str, kind: str = USER) -> bool:
     """Whether an attribute of this name is never sent."""
-    return privacy_of(name) is Privacy.WITHHELD
+    return privacy_of(name, kind) is Privacy.WITHHELD
 
 
-def _decide(name: str) -> Privacy:
+def _decide(name: str, kind: str) -> Privacy:
     # Permission to send the list of segments includes the object.
     name = "segments" if name in SEGMENT_NAMES else name
     if name in IDENTITY:
         return Privacy.PUBLIC
-    listed, attribute = _listed(), catalogue().get(name)
+    listed, attribute = _listed(), catalogue(kind).get(name)
     if attribute is not None and attribute.privacy is Privacy.WITHHELD:
         return Privacy.WITHHELD
     is_metadata = attribute is None and name.startswith(CUSTOM_PREFIX)
     may_be_sent = name in listed or (EVERYTHING in listed and not is_metadata)
     if not may_be_sent:
         return Privacy.WITHHELD
-    return Privacy.PRIVATE if name in private_names() else Privacy.PUBLIC
+    return Privacy.PRIVATE if name in private_names(kind) else Privacy.PUBLIC
 
 
 @cache
@@ -106,9 +113,9 @@ def _listed() -> frozenset[str]:
 
 
 def _forget_list(*, setting: str, **_kwargs: object) -> None:
-    if setting == "FEATUREFLAGS":
+    if setting in {"FEATUREFLAGS", "INSTALLED_APPS", "AUTH_USER_MODEL"}:
         _listed.cache_clear()
-        decided_by_name.clear()
+        decided.clear()
 
 
 setting_changed.connect(_forget_list, dispatch_uid="featureflags.contexts.privacy")

@@ -15,10 +15,11 @@ import msgspec
 
 from featureflags.contexts.attributes import RESERVED_NAMES, SEGMENT_NAMES, Privacy
 from featureflags.contexts.json_limits import copied, json_problem, json_size, text_problem
-from featureflags.contexts.privacy import decided_by_name, privacy_of
+from featureflags.contexts.privacy import decided, privacy_of
 from featureflags.core.conf import app_settings
 from featureflags.core.monitoring import report
 from featureflags.core.types import JSONValue
+from featureflags.kinds.snapshot import USER
 
 logger = logging.getLogger(__name__)
 
@@ -101,16 +102,16 @@ class SortedOut(msgspec.Struct, frozen=True, kw_only=True):
     """Whether all of them are JSON."""
 
 
-def sorted_out(attributes: Mapping[str, Any]) -> SortedOut:
+def sorted_out(attributes: Mapping[str, Any], kind: str = USER) -> SortedOut:
     """One pass over the attributes: it takes most of the time of building a context."""
-    sent: dict[str, Any] = {"kind": "user"}
+    sent: dict[str, Any] = {"kind": kind}
     private: list[str] = []
     withheld: list[str] = []
     is_whole = True
-    decided, is_private, is_withheld = decided_by_name, Privacy.PRIVATE, Privacy.WITHHELD
+    known, is_private, is_withheld = decided[kind], Privacy.PRIVATE, Privacy.WITHHELD
     for name, value in attributes.items():
-        kind = type(value)
-        is_plain = kind is bool or (kind is str and value.isascii())
+        sort = type(value)
+        is_plain = sort is bool or (sort is str and value.isascii())
         if not (is_plain and name.isascii()):
             if (why := _problem(name, value)) is not None:
                 refuse(name, why)
@@ -118,13 +119,13 @@ def sorted_out(attributes: Mapping[str, Any]) -> SortedOut:
                 continue
             if value is None:
                 continue
-        privacy = decided.get(name) or privacy_of(name)
+        privacy = known.get(name) or privacy_of(name, kind)
         if privacy is is_withheld:
             withheld.append(name)
             continue
         if privacy is is_private:
             private.append(name)
-        sent[name] = copied(value) if kind in _CONTAINERS else value
+        sent[name] = copied(value) if sort in _CONTAINERS else value
     return SortedOut(sent=sent, private=private, withheld=withheld, is_whole=is_whole)
 
 

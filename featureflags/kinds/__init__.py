@@ -24,6 +24,7 @@ from featureflags.kinds.declaration import (
     Many,
     Metadata,
     Number,
+    Related,
     Text,
     WatchRows,
 )
@@ -37,6 +38,7 @@ __all__ = [
     "Many",
     "Metadata",
     "Number",
+    "Related",
     "Text",
     "WatchRows",
     "attribute",

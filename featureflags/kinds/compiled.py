@@ -8,27 +8,29 @@ kind.canonical(" 6D0C…")                              # a key as it is written
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, Final
 
 from django.core.exceptions import FieldDoesNotExist
-from django.db.models import F, Field, QuerySet
+from django.db.models import F, Field, ForeignKey, QuerySet
 from django.db.models.constants import LOOKUP_SEP
 from django.db.models.expressions import Combinable
 
 from featureflags.kinds.attribute import Attribute
 from featureflags.kinds.attributes_of_fields import attribute_of, key_attribute
-from featureflags.kinds.declaration import Declared, Kind, Many, Metadata, WatchRows
+from featureflags.kinds.declaration import Declared, Kind, Many, Metadata, Related, WatchRows
 from featureflags.kinds.functions import ManyTexts
 from featureflags.kinds.loaded_rows import LoadedRows
 from featureflags.kinds.names import Names
-from featureflags.kinds.paths import split_path
+from featureflags.kinds.paths import field_of, split_path
 from featureflags.kinds.slots import (
     LOADED,
     SUITABLE,
     TYPES,
     Form,
     Slot,
+    column_type,
     source_of,
 )
 from featureflags.kinds.snapshot import fingerprint_of, snapshot_type
@@ -50,14 +52,22 @@ _FORMS: Final = {
     "DaysSince": Form.INSTANT,
     "Many": Form.TEXTS,
     "Metadata": Form.OBJECT,
+    "Related": Form.KEY,
 }
+
+
+NO_OTHERS: Final[Mapping[str, type[Kind]]] = MappingProxyType({})
 
 
 class CompiledKind(Names):
     """One kind. `problems` says what of its declaration cannot be used, and was left out."""
 
-    def __init__(self, declared: type[Kind]) -> None:
+    def __init__(self, declared: type[Kind], others: Mapping[str, type[Kind]] = NO_OTHERS) -> None:
+        """`others`: all declared kinds by name, for the rows that belong to this kind's."""
         super().__init__(declared)
+        self._others = others
+        self.related: dict[str, str] = {}
+        """By the name of another kind: the field of the snapshot with the key of its row."""
         self.problems: list[tuple[str, str]] = []
         """Name of the attribute (empty: the kind) and what is wrong."""
         self.active = declared.active
@@ -68,7 +78,7 @@ class CompiledKind(Names):
         """The slot whose keys are attributes of their own."""
         self.attributes: tuple[Attribute, ...] = tuple(self._attributes())
         fields = [(slot.name, TYPES[slot.form]) for slot in self.slots]
-        self.snapshot_type: type[Any] = snapshot_type(f"{self.name.title()}Snapshot", fields)
+        self.snapshot_type: type[Any] = snapshot_type(self.name, fields)
         self.fingerprint = fingerprint_of([("key", self.key), *fields])
         self.sql_columns = [self.key_text, *(slot.column(self.model) for slot in self.slots)]
         self._decoders = [
@@ -196,6 +206,8 @@ class CompiledKind(Names):
                 continue
             if isinstance(declared, Metadata):
                 self.metadata = slot
+            elif isinstance(declared, Related):
+                self.related[declared.kind] = slot.name
             else:
                 yield attribute_of(name, declared, slot)
 
@@ -214,22 +226,40 @@ class CompiledKind(Names):
         form = _FORMS[type(declared).__name__]
         if not isinstance(declared.source, str):
             return self._of_expression(name, declared.source, form)
-        steps, field = split_path(self.model, declared.source)
+        source = declared.source
+        if isinstance(declared, Related):
+            source = self._path_of_key(declared, source)
+        steps, field = split_path(self.model, source)
         is_many = any(step.is_many for step in steps)
         if is_many is not (form is Form.TEXTS):
             why = "leads to many rows: use Many, or a subquery" if is_many else "leads to one row"
-            raise TypeError(f"{self.model.__name__}.{declared.source} {why}.")
-        _refuse_type(field, form, declared.source)
+            raise TypeError(f"{self.model.__name__}.{source} {why}.")
+        _refuse_type(field, form, source)
         return Slot(
             name=name if steps else field.name,
             form=form,
             field=field,
-            source=source_of(field, F(declared.source), form),
-            path=declared.source,
+            source=source_of(field, F(source), form),
+            path=source,
             steps=tuple(steps),
             loaded_as=declared.loaded_as if isinstance(declared, Many) else None,
             lower_case=bool(getattr(declared, "lower_case", False)),
         )
+
+    def _path_of_key(self, declared: Related, path: str) -> str:
+        """The path to the key of the other kind's row: the foreign key itself, where it holds it."""
+        other = self._others.get(declared.kind)
+        if other is None or declared.kind in {self.name, *self.related}:
+            why = "is declared twice" if declared.kind in self.related else "is no other kind"
+            raise TypeError(f"{declared.kind!r} {why}.")
+        key = field_of(other.model, other.key)
+        try:
+            _, field = split_path(self.model, path)
+        except TypeError:
+            field = None  # a one-to-one relation from the other side
+        if isinstance(field, ForeignKey) and field.target_field is key:
+            return path
+        return f"{path}{LOOKUP_SEP}{key.name}"
 
     def _of_expression(self, name: str, source: Any, form: Form) -> Slot:
         field = getattr(source, "_output_field_or_none", None)
@@ -242,7 +272,9 @@ class CompiledKind(Names):
 
 
 def _refuse_type(field: Field[Any, Any], form: Form, source: str) -> None:
-    if field.get_internal_type() not in SUITABLE[form]:
+    if column_type(field).get_internal_type() not in SUITABLE[form] or (
+        isinstance(field, ForeignKey) and form is not Form.KEY
+    ):
         raise TypeError(f"{source} is a {type(field).__name__}, which does not fit {form}.")
 
 
@@ -256,5 +288,6 @@ def _sample(slot: Slot, now: int) -> Any:
         Form.NUMBER: 3,
         Form.INSTANT: now - 86_400_000_000,
         Form.TEXTS: ("beta",),
+        Form.KEY: "1",
         Form.OBJECT: {"plan": "paid", "seats": 3, "tags": ["a"], "address": {"city": "London"}},
     }[slot.form]

@@ -111,6 +111,18 @@ class Metadata(Declared):
     """A JSON object, each of whose keys is an attribute `custom_<key>` of any type."""
 
 
+@dataclass(frozen=True, slots=True)
+class Related(Declared):
+    """The row of another kind that belongs to this one, such as a user's organization.
+
+    `source` is a path that ends in a foreign key. Its context is sent with this one, as a
+    multi-context; it is no attribute of this kind.
+    """
+
+    kind: str = field(kw_only=True)
+    """The name of the other kind."""
+
+
 class Kind:
     """A kind of LaunchDarkly contexts, made from the rows of a model."""
 

@@ -11,7 +11,7 @@ from typing import Any
 from django.db.models import DateTimeField, Field, UUIDField
 
 from featureflags.core.times import EPOCH, MICROSECOND
-from featureflags.kinds.slots import INTEGERS, Form, Slot, UnreadableRow, as_saved
+from featureflags.kinds.slots import INTEGERS, Form, Slot, UnreadableRow, as_saved, column_type
 
 
 class LoadedRows:
@@ -64,7 +64,7 @@ class LoadedRows:
 
 def _types_of(field: Field[Any, Any], may_be_null: bool) -> frozenset[type]:
     """The types of the values that the database gives for a field; none for one that is converted."""
-    kind = field.get_internal_type()
+    kind = column_type(field).get_internal_type()
     found: set[type] = set()
     if kind in {"CharField", "TextField", "SlugField"}:
         found = {str}

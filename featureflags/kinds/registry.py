@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Hashable
 from functools import cache
-from typing import Any
+from typing import Any, cast
 
 from django.apps import apps
 from django.contrib.auth import get_user_model
@@ -23,15 +24,30 @@ from featureflags.kinds.declaration import (
     Many,
     Text,
 )
+from featureflags.kinds.snapshot import USER
 
-USER = "user"
-"""The kind of those who log in."""
+__all__ = ["USER", "kind_named", "kind_of_row", "kinds", "user_kind"]
 
 
 @cache
 def user_kind() -> CompiledKind:
     """The kind `user`: whom a request, a session and a segment speak of."""
     return _kinds()[USER]
+
+
+def kind_named(name: str) -> CompiledKind | None:
+    """The kind of this name; None: no app declares it."""
+    return _kinds().get(name)
+
+
+def kind_of_row(row: object) -> CompiledKind | None:
+    """The kind whose model this is a row of, `user` first; None: of none."""
+    return _kind_of_type(cast("Hashable", type(row)))
+
+
+@cache
+def _kind_of_type(model: Any) -> CompiledKind | None:
+    return next((kind for kind in kinds() if issubclass(model, kind.model)), None)
 
 
 def kinds() -> tuple[CompiledKind, ...]:
@@ -49,7 +65,8 @@ def doubles() -> tuple[str, ...]:
 def _kinds() -> dict[str, CompiledKind]:
     found = {declared.name: declared for declared in declared_classes()}
     first = found.pop(USER, None) or default_kind()
-    return {each.name: CompiledKind(each) for each in (first, *found.values())}
+    ordered = {USER: first, **found}
+    return {name: CompiledKind(each, ordered) for name, each in ordered.items()}
 
 
 def declared_classes() -> tuple[type[Kind], ...]:
@@ -116,6 +133,7 @@ def forget(*, setting: str = "AUTH_USER_MODEL", **_: Any) -> None:
     if setting in {"AUTH_USER_MODEL", "INSTALLED_APPS"}:
         user_kind.cache_clear()
         _kinds.cache_clear()
+        _kind_of_type.cache_clear()
         _declared.cache_clear()
 
 

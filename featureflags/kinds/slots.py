@@ -16,7 +16,7 @@ from typing import Any, Final
 
 import msgspec
 from django.core.exceptions import ValidationError
-from django.db.models import DateField, DateTimeField, Field, Model, UUIDField
+from django.db.models import DateField, DateTimeField, Field, ForeignKey, Model, UUIDField
 from django.db.models.expressions import Combinable
 from django.utils import timezone
 from django.utils.functional import Promise
@@ -29,6 +29,7 @@ from featureflags.kinds.functions import (
     ManyTextsAsText,
     Microseconds,
     Midnight,
+    NumberText,
     Plain,
     UUIDText,
 )
@@ -60,6 +61,8 @@ class Form(StrEnum):
     """Microseconds since the epoch."""
     TEXTS = "texts"
     OBJECT = "object"
+    KEY = "key"
+    """The key of a row of another kind, as text."""
 
 
 INTEGERS: Final = frozenset(
@@ -76,6 +79,7 @@ SUITABLE: Final[Mapping[Form, frozenset[str]]] = {
     Form.INSTANT: frozenset({"DateTimeField", "DateField"}),
     Form.TEXTS: frozenset({"CharField", "TextField", "SlugField"}),
     Form.OBJECT: frozenset({"JSONField"}),
+    Form.KEY: INTEGERS | {"CharField", "TextField", "SlugField", "UUIDField"},
 }
 """The types of fields (`get_internal_type`) that each form can read."""
 
@@ -88,6 +92,7 @@ TYPES: Final[Mapping[Form, Any]] = {
     Form.INSTANT: int | None,
     Form.TEXTS: tuple[str, ...],
     Form.OBJECT: dict[str, Any],
+    Form.KEY: str | None,
 }
 
 
@@ -165,7 +170,7 @@ class Slot:
             # Only large floats are written in another way, and most metadata holds none.
             is_plain = all(type(item) in PLAIN_TYPES for item in value.values())
             return dict(value) if is_plain else dict(normalised(value))
-        if self.form is Form.TEXT:
+        if self.form in {Form.TEXT, Form.KEY}:
             text = str(value)
             return text.lower() if self.lower_case else text
         if isinstance(value, float | Decimal):
@@ -190,13 +195,23 @@ class Slot:
 
 def source_of(field: Field[Any, Any], source: Combinable, form: Form) -> Combinable:
     """The value in SQL as conditions take it, for a field of this type."""
+    field = column_type(field)
     if isinstance(field, UUIDField):
         return UUIDText(source)
+    if form is Form.KEY:
+        return NumberText(source) if field.get_internal_type() in INTEGERS else source
     if form is Form.NUMBER and field.get_internal_type() not in INTEGERS:
         return FiniteDouble(source)
     if isinstance(field, DateField) and not isinstance(field, DateTimeField):
         return Midnight(source)
     return source
+
+
+def column_type(field: Field[Any, Any]) -> Field[Any, Any]:
+    """The field whose values the column holds: of a foreign key the one that it points to."""
+    while isinstance(field, ForeignKey):
+        field = field.target_field
+    return field
 
 
 def as_saved(row: Model, field: Field[Any, Any]) -> Any:

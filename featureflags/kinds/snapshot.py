@@ -9,9 +9,12 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, ClassVar, Final
 
 import msgspec
+
+USER: Final = "user"
+"""The kind of those who log in."""
 
 
 class Snapshot(msgspec.Struct, frozen=True, array_like=True):
@@ -20,13 +23,23 @@ class Snapshot(msgspec.Struct, frozen=True, array_like=True):
     Values are shared by all callers, so nobody may change a list or an object inside.
     """
 
+    kind: ClassVar[str] = USER
+    """The name of the kind; the same for all snapshots of a type."""
+
     key: str
     """As text: LaunchDarkly's context key."""
 
 
-def snapshot_type(name: str, fields: Sequence[tuple[str, Any]]) -> type[Snapshot]:
+def snapshot_type(kind: str, fields: Sequence[tuple[str, Any]]) -> type[Snapshot]:
     """A struct with these fields (name, type) after the key, in this order."""
-    made: Any = msgspec.defstruct(name, fields, bases=(Snapshot,), frozen=True, array_like=True)
+    made: Any = msgspec.defstruct(
+        f"{kind.title()}Snapshot",
+        fields,
+        bases=(Snapshot,),
+        namespace={"kind": kind},
+        frozen=True,
+        array_like=True,
+    )
     found: type[Snapshot] = made
     return found
 

@@ -19,6 +19,7 @@ from __future__ import annotations
 from featureflags.models.api_keys import ApiKey, Scope, ServiceKey
 from featureflags.models.flag_counts import FlagCount
 from featureflags.models.history import AppendOnly, HistoryEntry, HistoryMember
+from featureflags.models.members import SegmentMember
 from featureflags.models.outbox import OutboxEvent
 from featureflags.models.scheduled_runs import ScheduledRun
 from featureflags.models.segment_sizes import SegmentCount, SegmentSize, UserCount
@@ -26,7 +27,6 @@ from featureflags.models.segments import (
     KEY,
     RuleProblem,
     Segment,
-    SegmentMember,
     StaleSegment,
     segment_graph,
 )

@@ -25,6 +25,7 @@ from django.db import transaction
 
 from featureflags.core.signals import changeset_closing
 from featureflags.core.types import Account, AccountKey, JSONValue
+from featureflags.kinds.snapshot import USER
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +39,8 @@ class SegmentState:
     rules: JSONValue
     """As they are stored, valid or not."""
     version: int
+    kind: str = USER
+    """Of the rows that are in it; it never changes."""
 
     def says_the_same(self, other: SegmentState) -> bool:
         """True if nothing differs but the version, which every save raises."""
@@ -84,7 +87,8 @@ Actor: TypeAlias = Account | _CurrentUser | None
 """Who makes a change; None: the system."""
 
 Place: TypeAlias = tuple[int, AccountKey]
-"""A membership: the id of the segment and the primary key of the user."""
+"""A membership: the id of the segment and the primary key of the user, or the key of a row of another
+kind as text."""
 
 
 @dataclass(slots=True, kw_only=True)

@@ -22,7 +22,7 @@ from featureflags.models.versions import RulesetVersion
 
 ModelT = TypeVar("ModelT", bound=models.Model)
 
-VALIDATED_ONE_BY_ONE = frozenset({"key", "rules"})
+VALIDATED_ONE_BY_ONE = frozenset({"key", "kind", "rules"})
 
 READ_AT_ONCE = 500
 """Memberships that one statement asks for by their user: databases limit its parameters."""
@@ -31,7 +31,7 @@ READ_AT_ONCE = 500
 class SegmentQuerySet(models.QuerySet[ModelT]):
     def states(self) -> dict[int, SegmentState]:
         """The rows as they are in the database now, by id: one query."""
-        columns = ("pk", "key", "name", "description", "is_active", "rules", "version")
+        columns = ("pk", "key", "name", "description", "is_active", "rules", "version", "kind")
         with fresh_rows():
             rows = list(self.order_by().values_list(*columns))
         return {
@@ -42,14 +42,15 @@ class SegmentQuerySet(models.QuerySet[ModelT]):
                 is_active=is_active,
                 rules=rules,
                 version=version,
+                kind=kind,
             )
-            for pk, key, name, description, is_active, rules, version in rows
+            for pk, key, name, description, is_active, rules, version, kind in rows
         }
 
     def update(self, **values: Any) -> int:
         """As Django's, with the ruleset version raised in the same transaction.
 
-        Raises ValueError for `key` and `rules`, which only `save` validates.
+        Raises ValueError for `key`, `kind` and `rules`, which only `save` validates.
         """
         forbidden = sorted(VALIDATED_ONE_BY_ONE & values.keys())
         if forbidden:
@@ -84,24 +85,25 @@ class SegmentQuerySet(models.QuerySet[ModelT]):
 class MemberQuerySet(models.QuerySet[ModelT]):
     def states(self) -> dict[Place, MemberState]:
         """The rows as they are in the database now, by segment and user: one query."""
-        columns = ("segment_id", "user_id", "kind", "reason", "expires_at")
+        columns = ("segment_id", "user_id", "key", "kind", "reason", "expires_at")
         with fresh_rows():
             rows = list(self.order_by().values_list(*columns))
         return {
-            (segment, user): MemberState(kind=kind, reason=reason, expires_at=expires_at)
-            for segment, user, kind, reason, expires_at in rows
+            (segment, key or user): MemberState(kind=kind, reason=reason, expires_at=expires_at)
+            for segment, user, key, kind, reason, expires_at in rows
         }
 
     def states_at(self, places: Collection[Place]) -> dict[Place, MemberState | None]:
         """What is stored at each of these places; None where there is no membership."""
         found: dict[Place, MemberState | None] = dict.fromkeys(places)
-        users: dict[int, list[Any]] = {}
-        for segment, user in places:
-            users.setdefault(segment, []).append(user)
-        for segment, keys in users.items():
-            for start in range(0, len(keys), READ_AT_ONCE):
-                some = keys[start : start + READ_AT_ONCE]
-                found |= self.filter(segment=segment, user__in=some).states()
+        named: dict[int, list[Any]] = {}
+        for segment, row in places:
+            named.setdefault(segment, []).append(row)
+        for segment, rows in named.items():
+            for field, keys in _by_column(rows).items():
+                for start in range(0, len(keys), READ_AT_ONCE):
+                    some = {f"{field}__in": keys[start : start + READ_AT_ONCE]}
+                    found |= self.filter(segment=segment, **some).states()
         return found
 
     def update(self, **values: Any) -> int:
@@ -111,7 +113,7 @@ class MemberQuerySet(models.QuerySet[ModelT]):
             changeset.remember_members(self.states())
             keys = list(self.order_by().values_list("pk", flat=True))
             updated = super().update(**values)
-            if {"segment", "segment_id", "user", "user_id"} & values.keys():
+            if {"segment", "segment_id", "user", "user_id", "key"} & values.keys():
                 # A place that a membership has moved to was empty: a user is a member once.
                 every: MemberQuerySet[ModelT] = MemberQuerySet(self.model, using=self.db)
                 changeset.remember_members(dict.fromkeys(every.filter(pk__in=keys).states()))
@@ -154,7 +156,7 @@ class MemberQuerySet(models.QuerySet[ModelT]):
     def _before(self, rows: Iterable[ModelT]) -> dict[Place, MemberState | None]:
         as_key = get_user_model()._meta.pk.to_python
         places = [
-            (row.serializable_value("segment"), as_key(row.serializable_value("user")))
+            (row.serializable_value("segment"), row.key or as_key(row.serializable_value("user")))  # type: ignore[attr-defined]  # a member
             for row in rows
         ]
         return MemberQuerySet(self.model, using=self.db).states_at(places)
@@ -171,3 +173,15 @@ class MemberQuerySet(models.QuerySet[ModelT]):
                 _("The segment “%(key)s” would have %(n)d members; %(limit)d are allowed.")
                 % {"key": crowded["segment__key"], "n": crowded["n"], "limit": limit}
             )
+
+
+def _by_column(rows: Iterable[Any]) -> dict[str, list[Any]]:
+    """Primary keys of users, and keys of rows of other kinds, which are texts."""
+    has_text_keys = get_user_model()._meta.pk.to_python(1) == "1"
+    found: dict[str, list[Any]] = {"user": [], "key": []}
+    for row in rows:
+        if isinstance(row, str):
+            found["key"].append(row)
+        if has_text_keys or not isinstance(row, str):
+            found["user"].append(row)
+    return found

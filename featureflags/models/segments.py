@@ -1,4 +1,4 @@
-"""Segments and their members.
+"""Segments.
 
 A segment is one row: a reader sees all of it or nothing. Every write first locks the single row
 of the ruleset version, then validates, then raises the version. Of two people who save at once the
@@ -13,20 +13,17 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.core.validators import RegexValidator
 from django.db import models
 from django.db.models import ProtectedError
-from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from featureflags.core.conf import app_settings
-from featureflags.core.input_gate import LATEST
 from featureflags.core.uncached import fresh_rows
-from featureflags.models.changesets import MemberState, Place, SegmentState, open_changeset
+from featureflags.kinds.registry import USER, kind_named, kinds
+from featureflags.models.changesets import SegmentState, open_changeset
 from featureflags.models.history import HistoryEntry
-from featureflags.models.querysets import MemberQuerySet, SegmentQuerySet
+from featureflags.models.querysets import SegmentQuerySet
 from featureflags.models.validation import Graph, StoredRules, store
 from featureflags.models.versions import RulesetVersion
 from featureflags.segments.definitions import SEGMENT_MATCH, Problem
@@ -65,6 +62,12 @@ class Segment(models.Model):
         validators=[RegexValidator(KEY, _("Use letters, digits, dots, dashes and underscores."))],
         help_text=_("What LaunchDarkly rules name. It cannot change once the segment is saved."),
     )
+    kind = models.CharField(
+        _("kind"),
+        max_length=100,
+        default=USER,
+        help_text=_("Whose rows are in it. It cannot change once the segment is saved."),
+    )
     name = models.CharField(_("name"), max_length=200)
     description = models.TextField(_("description"), blank=True)
     is_active = models.BooleanField(
@@ -94,6 +97,7 @@ class Segment(models.Model):
     def from_db(cls, *args: Any, **options: Any) -> Segment:
         segment = super().from_db(*args, **options)
         segment._stored_key = segment.__dict__.get("key")  # noqa: SLF001 - our own
+        segment._stored_kind = segment.__dict__.get("kind")  # noqa: SLF001 - our own
         return segment
 
     def clean(self) -> None:
@@ -110,13 +114,26 @@ class Segment(models.Model):
             errors["key"] = [
                 str(_("The key cannot change: LaunchDarkly rules name “%s”.") % stored)
             ]
+        if (why := self._refused_kind()) is not None:
+            errors["kind"] = [why]
         stored_rules = self.stored_rules()
         self.rules = stored_rules.raw
-        problems = stored_rules.checked.problems_of(self.key, segment_graph(without=self.pk))
+        graph = segment_graph(without=self.pk, kind=self.kind)
+        problems = stored_rules.checked.problems_of(self.key, graph)
         if problems:
             errors["rules"] = [RuleProblem(problem) for problem in problems]
         if errors:
             raise ValidationError(errors)
+
+    def _refused_kind(self) -> str | None:
+        stored = getattr(self, "_stored_kind", None)
+        if stored is not None and stored != self.kind:
+            return str(_("The kind cannot change: the segment is on “%s”.") % stored)
+        if kind_named(self.kind) is None:
+            known = ", ".join(kind.name for kind in kinds())
+            message = _("There is no kind “%(kind)s”. The kinds are: %(known)s.")
+            return str(message % {"kind": self.kind, "known": known})
+        return None
 
     def save(self, *args: Any, expected_version: int | None = None, **options: Any) -> None:
         """Validate and write; the ruleset version is raised in the same transaction.
@@ -140,6 +157,7 @@ class Segment(models.Model):
             super().save(*args, **options)
             changeset.remember_segment(self.pk, before)
         self._stored_key: str | None = self.key
+        self._stored_kind: str | None = self.kind
 
     def delete(self, *args: Any, **options: Any) -> tuple[int, dict[str, int]]:
         """As Django's, as one change. Raises ProtectedError if another segment uses it."""
@@ -150,6 +168,7 @@ class Segment(models.Model):
         """What this object says, whether or not it is saved."""
         return SegmentState(
             key=self.key,
+            kind=self.kind,
             name=self.name,
             description=self.description,
             is_active=self.is_active,
@@ -160,8 +179,8 @@ class Segment(models.Model):
     def stored_rules(self) -> StoredRules:
         """The rules as they are saved, parsed and checked: once, until they change."""
         found: StoredRules | None = self.__dict__.get("_stored_rules")
-        if found is None or not found.are(self.rules):
-            found = self.__dict__["_stored_rules"] = store(self.rules)
+        if found is None or not found.are(self.rules, self.kind):
+            found = self.__dict__["_stored_rules"] = store(self.rules, self.kind)
         return found
 
     def stored_state(self) -> SegmentState | None:
@@ -186,96 +205,20 @@ class Segment(models.Model):
         return sorted(key for key, names in segment_graph().items() if self.key in names)
 
 
-class SegmentMember(models.Model):
-    """A user who is included in a segment, or excluded, regardless of its rules. Included wins."""
+def segment_graph(*, without: int | None = None, kind: str | None = None) -> Graph:
+    """Which segment names which, over all segments of a kind (None: of all kinds) but one.
 
-    class Kind(models.TextChoices):
-        INCLUDE = "include", _("Include")
-        EXCLUDE = "exclude", _("Exclude")
-
-    segment = models.ForeignKey(
-        Segment, on_delete=models.CASCADE, related_name="members", verbose_name=_("segment")
-    )
-    user = models.ForeignKey(
-        settings.AUTH_USER_MODEL,
-        on_delete=models.CASCADE,
-        related_name="segment_members",
-        verbose_name=_("user"),
-    )
-    kind = models.CharField(_("kind"), max_length=7, choices=Kind, default=Kind.INCLUDE)
-    reason = models.CharField(_("reason"), max_length=200, blank=True)
-    expires_at = models.DateTimeField(
-        _("expires at"), null=True, blank=True, help_text=_("Empty: until it is removed.")
-    )
-    created_at = models.DateTimeField(_("created at"), auto_now_add=True)
-
-    objects = MemberQuerySet["SegmentMember"].as_manager()
-
-    class Meta:
-        verbose_name = _("segment member")
-        verbose_name_plural = _("segment members")
-        ordering = ["segment", "kind", "pk"]
-        constraints = [
-            models.UniqueConstraint(
-                fields=["segment", "user"],
-                name="segment_member_once",
-                violation_error_message=_("This user is a member of the segment already."),
-            )
-        ]
-
-    def __str__(self) -> str:
-        # The key, not the address: this text ends up in the admin's log.
-        return f"{self.segment}: {self.kind} {self.user_id}"
-
-    def clean(self) -> None:
-        """Refuse an expiry that has passed already, and more members than rules can hold."""
-        if self._state.adding and self.expires_at and self.expires_at <= timezone.now():
-            raise ValidationError({"expires_at": _("This moment has passed already.")})
-        if self.expires_at and self.expires_at > LATEST:
-            raise ValidationError({"expires_at": _("This must lie before the year 9999.")})
-        if self._state.adding and self.segment_id is not None:
-            limit = app_settings().max_members
-            if SegmentMember.objects.filter(segment=self.segment_id).count() >= limit:
-                message = _("A segment holds at most %d members: use a rule instead.") % limit
-                raise ValidationError(message, code="too_many_members")
-
-    def save(self, *args: Any, **options: Any) -> None:
-        """Validate and write, with the ruleset version raised in the same transaction."""
-        with open_changeset() as changeset:
-            RulesetVersion.lock()
-            with fresh_rows():
-                self.full_clean()
-            changeset.remember_members(self._before())
-            RulesetVersion.raise_version()
-            super().save(*args, **options)
-
-    def delete(self, *args: Any, **options: Any) -> tuple[int, dict[str, int]]:
-        """As Django's, as one change."""
-        with open_changeset():
-            return super().delete(*args, **options)
-
-    def as_state(self) -> MemberState:
-        """What this object says, whether or not it is saved."""
-        return MemberState(kind=self.kind, reason=self.reason, expires_at=self.expires_at)
-
-    def _before(self) -> dict[Place, MemberState | None]:
-        """What is stored of this row, and where it will be."""
-        before: dict[Place, MemberState | None] = {(self.segment_id, self.user_id): None}
-        if not self._state.adding:
-            before |= SegmentMember.objects.filter(pk=self.pk).states()
-        return before
-
-
-def segment_graph(*, without: int | None = None) -> Graph:
-    """Which segment names which, over all segments but one: one query, never from a cache."""
+    One query, never from a cache.
+    """
     segments = Segment.objects.all() if without is None else Segment.objects.exclude(pk=without)
+    segments = segments if kind is None else segments.filter(kind=kind)
     with fresh_rows():
-        rows = list(segments.values_list("key", "rules"))
-    return {key: _named_by(rules) for key, rules in rows}
+        rows = list(segments.values_list("key", "rules", "kind"))
+    return {key: _named_by(rules, of) for key, rules, of in rows}
 
 
-def _named_by(rules: Any) -> frozenset[str]:
+def _named_by(rules: Any, kind: str) -> frozenset[str]:
     # Parsing costs more than looking whether there is anything to find, which is rare.
     if SEGMENT_MATCH not in json.dumps(rules):
         return frozenset()
-    return references(load_rules(rules)[0])
+    return references(load_rules(rules, kind)[0])

@@ -14,6 +14,7 @@ from django.utils.translation import gettext
 
 from featureflags.contexts.attributes import is_lower_case
 from featureflags.core.json_numbers import normalised
+from featureflags.kinds.registry import USER
 from featureflags.segments.definitions import Problem
 from featureflags.segments.formatting import show
 from featureflags.segments.json_limits import json_problem
@@ -25,7 +26,7 @@ TEXT_OPERATORS: Final = frozenset({"in", "startsWith", "endsWith", "contains"})
 DOMAIN: Final = "email_domain"
 
 
-def in_stored_form(raw_rules: Any) -> tuple[Any, list[Problem]]:
+def in_stored_form(raw_rules: Any, kind: str = USER) -> tuple[Any, list[Problem]]:
     """Rules as they are to be saved, and a remark on each value that was changed for that.
 
     In: rules as JSON, valid or not; they are not changed. Out: the same object where nothing
@@ -35,7 +36,7 @@ def in_stored_form(raw_rules: Any) -> tuple[Any, list[Problem]]:
     remarks: list[Problem] = []
     if not isinstance(raw_rules, list):
         return raw_rules, remarks
-    rules = [_rule(rule, number, remarks) for number, rule in enumerate(raw_rules, start=1)]
+    rules = [_rule(rule, kind, number, remarks) for number, rule in enumerate(raw_rules, start=1)]
     is_unchanged = all(map(operator.is_, rules, raw_rules))
     return (raw_rules if is_unchanged else rules), remarks
 
@@ -47,7 +48,9 @@ def stored_form(attribute: str, value: str) -> str:
     return form[1:] if attribute == DOMAIN and len(form) > 1 and form[0] == "@" else form
 
 
-def lower_case_attribute(attribute: object, context_kind: object, op: object) -> str | None:
+def lower_case_attribute(
+    attribute: object, context_kind: object, op: object, kind: str = USER
+) -> str | None:
     """The name of the attribute, if this operator compares it with texts in lower case."""
     if not isinstance(attribute, str) or not isinstance(op, str) or op not in TEXT_OPERATORS:
         return None
@@ -55,26 +58,26 @@ def lower_case_attribute(attribute: object, context_kind: object, op: object) ->
         path = attribute_path(attribute, context_kind if isinstance(context_kind, str) else None)
     except ValueError:
         return None
-    return path[0] if len(path) == 1 and is_lower_case(path[0]) else None
+    return path[0] if len(path) == 1 and is_lower_case(path[0], kind) else None
 
 
-def _rule(rule: Any, number: int, remarks: list[Problem]) -> Any:
+def _rule(rule: Any, kind: str, number: int, remarks: list[Problem]) -> Any:
     clauses = rule.get("clauses") if isinstance(rule, dict) else None
     if not isinstance(clauses, list):
         return rule
     written = [
-        _clause(clause, number, position, remarks)
+        _clause(clause, kind, number, position, remarks)
         for position, clause in enumerate(clauses, start=1)
     ]
     return rule if all(map(operator.is_, written, clauses)) else {**rule, "clauses": written}
 
 
-def _clause(clause: Any, number: int, position: int, remarks: list[Problem]) -> Any:
+def _clause(clause: Any, kind: str, number: int, position: int, remarks: list[Problem]) -> Any:
     values = clause.get("values") if isinstance(clause, dict) else None
     if not isinstance(values, list):
         return clause
     name = lower_case_attribute(
-        clause.get("attribute"), clause.get("contextKind"), clause.get("op")
+        clause.get("attribute"), clause.get("contextKind"), clause.get("op"), kind
     )
     written = [_value(name, value) for value in values]
     for value, form in zip(values, written, strict=True):

@@ -13,6 +13,7 @@ from django.utils.translation import gettext
 
 from featureflags.contexts.attributes import is_user_writable, type_of
 from featureflags.core.types import JSONValue
+from featureflags.kinds.registry import USER
 from featureflags.models.stored_forms import (
     DOMAIN,
     in_stored_form,
@@ -49,6 +50,7 @@ class CheckedRules:
     problems: tuple[Problem, ...]
     """What is wrong with the rules by themselves."""
     is_parsed: bool
+    kind: str = USER
 
     def problems_of(self, key: str, others: Graph) -> list[Problem]:
         """All problems of these rules as those of segment `key`; empty if they may be saved."""
@@ -71,7 +73,7 @@ class CheckedRules:
                 ),
             )
             for number, rule in enumerate(self.rules, start=1)
-            if _is_user_written(rule)
+            if _is_user_written(rule, self.kind)
         ]
 
 
@@ -83,38 +85,43 @@ class StoredRules:
     checked: CheckedRules
     remarks: tuple[Problem, ...]
     """On each value that was changed for that form."""
+    kind: str
     _text: str | None
 
-    def are(self, raw: object) -> bool:
+    def are(self, raw: object, kind: str) -> bool:
         """True if these rules are the same JSON; as text, True and 1 stay apart."""
-        return self._text is not None and self._text == _as_text(raw)
+        return kind == self.kind and self._text is not None and self._text == _as_text(raw)
 
 
-def store(raw_rules: object) -> StoredRules:
-    """Rules as they are to be saved, checked; valid or not."""
-    raw, remarks = in_stored_form(raw_rules)
+def store(raw_rules: object, kind: str = USER) -> StoredRules:
+    """Rules of a segment of this kind as they are to be saved, checked; valid or not."""
+    raw, remarks = in_stored_form(raw_rules, kind)
     return StoredRules(
-        raw=raw, checked=check_rules(raw), remarks=tuple(remarks), _text=_as_text(raw)
+        raw=raw,
+        checked=check_rules(raw, kind),
+        remarks=tuple(remarks),
+        kind=kind,
+        _text=_as_text(raw),
     )
 
 
-def check_rules(raw_rules: object) -> CheckedRules:
+def check_rules(raw_rules: object, kind: str = USER) -> CheckedRules:
     """Parse and check rules. For a condition that is incomplete, only the first missing part is a
     problem."""
     try:
-        rules = parse_rules(raw_rules)
+        rules = parse_rules(raw_rules, kind)
     except InvalidDefinition as error:
         problems = _without_what_follows(error.problems)
-        return CheckedRules(rules=(), problems=tuple(problems), is_parsed=False)
-    problems = check_types(rules, type_of)
-    problems += _never_stored(rules)
+        return CheckedRules(rules=(), problems=tuple(problems), is_parsed=False, kind=kind)
+    problems = check_types(rules, lambda name: type_of(name, kind))
+    problems += _never_stored(rules, kind)
     problems += _too_many_values(rules)
-    return CheckedRules(rules=rules, problems=tuple(problems), is_parsed=True)
+    return CheckedRules(rules=rules, problems=tuple(problems), is_parsed=True, kind=kind)
 
 
-def find_problems(key: str, raw_rules: object, others: Graph) -> list[Problem]:
+def find_problems(key: str, raw_rules: object, others: Graph, kind: str = USER) -> list[Problem]:
     """As `CheckedRules.problems_of`, for rules that are asked about once."""
-    return check_rules(raw_rules).problems_of(key, others)
+    return check_rules(raw_rules, kind).problems_of(key, others)
 
 
 def _as_text(raw: object) -> str | None:
@@ -138,27 +145,27 @@ def _without_what_follows(problems: Sequence[Problem]) -> list[Problem]:
     ]
 
 
-def _is_user_written(rule: Rule) -> bool:
+def _is_user_written(rule: Rule, kind: str) -> bool:
     """True if a clause tests a user-written attribute and no clause asks for a verified address."""
     verified = any(
         clause.attribute == "email_verified" and clause.values == (True,) and not clause.negate
         for clause in rule.clauses
     )
     written = any(
-        is_user_writable(attribute_path(clause.attribute, clause.context_kind)[0])
+        is_user_writable(attribute_path(clause.attribute, clause.context_kind)[0], kind)
         for clause in rule.clauses
         if clause.attribute
     )
     return written and not verified
 
 
-def _never_stored(rules: tuple[Rule, ...]) -> list[Problem]:
+def _never_stored(rules: tuple[Rule, ...], kind: str) -> list[Problem]:
     """Values that no user can have, since the attribute is stored in another form."""
     return [
         Problem(code="value_form", rule=number, clause=position, message=why)
         for number, rule in enumerate(rules, start=1)
         for position, clause in enumerate(rule.clauses, start=1)
-        if (name := lower_case_attribute(clause.attribute, clause.context_kind, clause.op))
+        if (name := lower_case_attribute(clause.attribute, clause.context_kind, clause.op, kind))
         for value in clause.values
         if isinstance(value, str) and (why := _form_problem(name, value)) is not None
     ]

@@ -12,7 +12,7 @@ from featureflags.core.i18n import gettext
 from featureflags.core.types import JSONValue
 
 USER_KIND = "user"
-"""The only context kind that segments can test here."""
+"""The kind of a segment that names none."""
 
 SEGMENT_MATCH = "segmentMatch"
 EXISTS = "exists"
@@ -23,8 +23,8 @@ EXISTS = "exists"
 class Clause:
     """One condition of a rule.
 
-    Without a ``context_kind`` the attribute is a literal name; with ``"user"`` one that starts
-    with a slash is a path into objects (``/address/city``), as LaunchDarkly has it.
+    Without a ``context_kind`` the attribute is a literal name; with the kind of its segment one that
+    starts with a slash is a path into objects (``/address/city``), as LaunchDarkly has it.
     """
 
     attribute: str
@@ -47,7 +47,8 @@ class Rule:
 class SegmentDefinition:
     """A whole segment: included beats excluded beats rules, and any rule is enough.
 
-    ``included`` and ``excluded`` map a user's key to the instant (µs since the epoch, UTC) at
+    Its members are rows of one ``kind``, and its conditions test attributes of that kind.
+    ``included`` and ``excluded`` map the key of a row to the instant (µs since the epoch, UTC) at
     which the membership ends, or to None if it never does.
     """
 
@@ -56,6 +57,7 @@ class SegmentDefinition:
     included: Mapping[str, int | None] = field(default_factory=dict)
     excluded: Mapping[str, int | None] = field(default_factory=dict)
     version: int = 0
+    kind: str = USER_KIND
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 
 from featureflags.core.i18n import gettext
 from featureflags.core.types import Attributes
+from featureflags.segments.compiled_segments import CompiledSegment
 from featureflags.segments.definitions import EXISTS, SEGMENT_MATCH
 from featureflags.segments.explanation_tree import (
     MISSING,
@@ -20,7 +21,7 @@ from featureflags.segments.explanation_tree import (
 from featureflags.segments.formatting import listed, show
 from featureflags.segments.matching import CompiledClause, CompiledRule, reader
 from featureflags.segments.operator_labels import OPERATORS, label_for
-from featureflags.segments.ruleset import CompiledSegment, Ruleset
+from featureflags.segments.ruleset import Ruleset
 
 
 def explain(ruleset: Ruleset, segment_key: str, attributes: Attributes, *, now: int) -> Explanation:
@@ -44,8 +45,9 @@ def _explain(
     explained: Mapping[str, Explanation],
     now: int,
 ) -> Explanation:
+    kind = segment.definition.kind
     rules = tuple(
-        _explain_rule(rule, number, attributes, matched, explained)
+        _explain_rule(rule, number, attributes, matched, explained, kind)
         for number, rule in enumerate(segment.rules, start=1)
     )
     membership = segment.membership(attributes, now=now)
@@ -68,9 +70,10 @@ def _explain_rule(
     attributes: Attributes,
     matched: set[str],
     explained: Mapping[str, Explanation],
+    kind: str,
 ) -> RuleExplanation:
     conditions = tuple(
-        _explain_clause(clause, attributes, matched, explained) for clause in rule.clauses
+        _explain_clause(clause, attributes, matched, explained, kind) for clause in rule.clauses
     )
     return RuleExplanation(
         number=number,
@@ -85,6 +88,7 @@ def _explain_clause(
     attributes: Attributes,
     matched: set[str],
     explained: Mapping[str, Explanation],
+    kind: str,
 ) -> ConditionExplanation:
     clause = compiled.clause
     held = compiled.held(attributes, matched)
@@ -106,7 +110,7 @@ def _explain_clause(
             else gettext("in none of %(named)s") % {"named": ", ".join(named)}
         )
     else:
-        value = reader(compiled.path)(attributes)
+        value = reader(compiled.path, kind)(attributes)
         observed = MISSING if value is None else value
         why = observed_in_words(compiled, observed, held=held)
         if observed is not MISSING and compiled.incomparable(observed):

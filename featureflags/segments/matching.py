@@ -31,7 +31,7 @@ _LISTS: Final = (list, tuple)
 
 BUILT_IN: Final[dict[str, Reader]] = {
     # LaunchDarkly computes these itself and ignores attributes of these names.
-    "kind": lambda _attributes: USER_KIND,
+    "kind": lambda _attributes: USER_KIND,  # of another kind: see `reader`
     "anonymous": lambda attributes: attributes.get("anonymous") is True,
     "_meta": lambda _attributes: None,
 }
@@ -77,9 +77,11 @@ class CompiledRule:
         return not self.clauses or any(clause.broken is not None for clause in self.clauses)
 
 
-def reader(path: tuple[str, ...]) -> Reader:
-    """A function that follows a path into the attributes; missing and null are both None."""
+def reader(path: tuple[str, ...], kind: str = USER_KIND) -> Reader:
+    """A function that follows a path into attributes of a kind; missing and null are both None."""
     name = path[0]
+    if path == ("kind",):
+        return lambda _attributes: kind
     if len(path) > 1:
         return lambda attributes: _follow(attributes.get(name), path[1:])
     return BUILT_IN.get(name) or (lambda attributes: attributes.get(name))
@@ -93,30 +95,32 @@ def _follow(value: object, path: Sequence[str]) -> object:
     return value
 
 
-def compile_clause(clause: Clause, *, rule: int, number: int) -> CompiledClause:
-    """Compile one clause; ``rule`` and ``number``, from 1, are where a problem is reported.
+def compile_clause(
+    clause: Clause, *, rule: int, number: int, kind: str = USER_KIND
+) -> CompiledClause:
+    """Compile one clause of a segment of this kind; ``rule`` and ``number``, from 1, are where a problem is reported.
 
     Never raises: an unknown operator, another context kind, a bad expression or a bad path give a
     clause that never holds, negated or not.
     """
     try:
-        return _compile_clause(clause)
+        return _compile_clause(clause, kind)
     except (ValueError, OverflowError) as error:
         problem = Problem(code="broken", message=str(error), rule=rule, clause=number)
         return CompiledClause(clause=clause, held=_never_held, broken=problem)
 
 
-def _compile_clause(clause: Clause) -> CompiledClause:
+def _compile_clause(clause: Clause, kind: str) -> CompiledClause:
     if clause.op == SEGMENT_MATCH:
         keys = frozenset(value for value in clause.values if isinstance(value, str))
         return CompiledClause(clause=clause, held=_in_segments(keys, negate=clause.negate))
-    if clause.context_kind not in {None, USER_KIND}:
+    if clause.context_kind not in {None, kind}:
         raise ValueError(
-            gettext("the context kind %(context_kind)r is not supported")
-            % {"context_kind": clause.context_kind}
+            gettext("the condition is on %(context_kind)r, and the segment on %(kind)r")
+            % {"context_kind": clause.context_kind, "kind": kind}
         )
     path = attribute_path(clause.attribute, clause.context_kind)
-    read = reader(path)
+    read = reader(path, kind)
     if clause.op == EXISTS:
         held = _missing(read) if clause.negate else _present(read)
         return CompiledClause(clause=clause, held=held, path=path)
@@ -206,10 +210,10 @@ def _when_read(read: Reader, test: Test, *, negate: bool) -> Predicate:
     return held
 
 
-def compile_rule(rule: Rule, *, number: int) -> CompiledRule:
-    """Compile a rule; ``number``, from 1, is where its problems are reported."""
+def compile_rule(rule: Rule, *, number: int, kind: str = USER_KIND) -> CompiledRule:
+    """Compile a rule of a segment of this kind; ``number``, from 1, is where its problems are reported."""
     clauses = tuple(
-        compile_clause(clause, rule=number, number=position)
+        compile_clause(clause, rule=number, number=position, kind=kind)
         for position, clause in enumerate(rule.clauses, start=1)
     )
     return CompiledRule(rule=rule, clauses=clauses)

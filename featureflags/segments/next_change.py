@@ -9,8 +9,9 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Final
 from weakref import WeakKeyDictionary
 
+from featureflags.segments.definitions import USER_KIND
 from featureflags.segments.matching import CompiledClause
-from featureflags.segments.ruleset import Ruleset
+from featureflags.segments.ruleset import Membership, Ruleset
 from featureflags.segments.time_attributes import (
     Clock,
     CurrentTime,
@@ -22,7 +23,7 @@ from featureflags.segments.time_attributes import (
 
 _STEPPED: Final = (ElapsedDays, CurrentTime)
 
-_STEPS: WeakKeyDictionary[Ruleset, dict[tuple[str, type[SteppedClock]], tuple[int, ...]]] = (
+_STEPS: WeakKeyDictionary[Ruleset, dict[tuple[str, str, type[SteppedClock]], tuple[int, ...]]] = (
     WeakKeyDictionary()
 )
 """Where the clauses of a whole ruleset flip. Depends on the ruleset alone, which never changes."""
@@ -35,8 +36,9 @@ def next_change(
     *,
     now: int,
     segment_keys: Collection[str] | None = None,
+    kind: str = USER_KIND,
 ) -> int | None:
-    """The next instant (µs) after ``now`` at which an answer for this user can change, or None.
+    """The next instant (µs) after ``now`` at which an answer for this row of a kind can change, or None.
 
     Never late. For a membership that ends, and for clauses on an account's age or another
     stepped clock, it is the very instant, and only clauses count whose own outcome flips there;
@@ -50,26 +52,30 @@ def next_change(
         relevant = {segment.definition.key for segment in ruleset.with_dependencies(*known)}
     return min(
         (
-            *_expiries(ruleset, user_key, now, relevant),
-            *_flips(ruleset, clocks, now, relevant),
+            *_expiries(ruleset.memberships(user_key, kind), now, relevant),
+            *_flips(ruleset, clocks, now, relevant, kind),
         ),
         default=None,
     )
 
 
 def _expiries(
-    ruleset: Ruleset, user_key: str, now: int, relevant: Collection[str] | None
+    memberships: Iterable[Membership], now: int, relevant: Collection[str] | None
 ) -> Iterator[int]:
-    for segment_key, _, until in ruleset.memberships(user_key):
+    for segment_key, _, until in memberships:
         if until is not None and now < until and (relevant is None or segment_key in relevant):
             yield until
 
 
 def _flips(
-    ruleset: Ruleset, clocks: Mapping[str, Clock], now: int, relevant: Collection[str] | None
+    ruleset: Ruleset,
+    clocks: Mapping[str, Clock],
+    now: int,
+    relevant: Collection[str] | None,
+    kind: str,
 ) -> Iterator[int]:
     for name, clock in clocks.items():
-        if not (clauses := ruleset.clauses_on(name)):
+        if not (clauses := ruleset.clauses_on(name, kind)):
             continue
         if relevant is not None:
             clauses = [(key, clause) for key, clause in clauses if key in relevant]
@@ -78,7 +84,7 @@ def _flips(
             steps = (
                 _steps(type(clock), clauses)
                 if relevant is not None
-                else _remembered_steps(ruleset, name, type(clock))
+                else _remembered_steps(ruleset, name, type(clock), kind)
             )
             flip = next_step(clock, steps, now=now)
         else:
@@ -87,11 +93,14 @@ def _flips(
             yield flip
 
 
-def _remembered_steps(ruleset: Ruleset, name: str, clock: type[SteppedClock]) -> tuple[int, ...]:
+def _remembered_steps(
+    ruleset: Ruleset, name: str, clock: type[SteppedClock], kind: str
+) -> tuple[int, ...]:
     remembered = _STEPS.setdefault(ruleset, {})
-    steps = remembered.get((name, clock))
+    steps = remembered.get((kind, name, clock))
     if steps is None:
-        steps = remembered[name, clock] = _steps(clock, ruleset.clauses_on(name))
+        clauses = ruleset.clauses_on(name, kind)
+        steps = remembered[kind, name, clock] = _steps(clock, clauses)
     return steps
 
 

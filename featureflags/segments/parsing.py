@@ -53,7 +53,9 @@ _NOT_HERE: Final = {
 class _Findings:
     """The problems found so far, and the position of the parser."""
 
-    def __init__(self) -> None:
+    def __init__(self, kind: str = USER_KIND) -> None:
+        self.kind = kind
+        """The kind of the segment, which its conditions may name."""
         self.problems: list[Problem] = []
         self.rule: int | None = None
         self.clause: int | None = None
@@ -88,9 +90,12 @@ class _Findings:
                 self.add("unknown_field", gettext("unknown field %(name)r") % {"name": name})
 
 
-def parse_rules(raw: object) -> tuple[Rule, ...]:
-    """Rules from their JSON, a list of objects. Raises InvalidDefinition with every problem."""
-    findings = _Findings()
+def parse_rules(raw: object, kind: str = USER_KIND) -> tuple[Rule, ...]:
+    """Rules of a segment of this kind from their JSON, a list of objects.
+
+    Raises InvalidDefinition with every problem.
+    """
+    findings = _Findings(kind)
     rules = _rules(raw, findings)
     if findings.problems:
         raise InvalidDefinition(findings.problems)
@@ -112,12 +117,12 @@ def parse_definition(raw: object, *, tolerate: Collection[str] = ()) -> SegmentD
     return definition
 
 
-def load_rules(raw: object) -> tuple[tuple[Rule, ...], tuple[Problem, ...]]:
+def load_rules(raw: object, kind: str = USER_KIND) -> tuple[tuple[Rule, ...], tuple[Problem, ...]]:
     """Rules as stored, and what is wrong with them. Never raises.
 
     A rule with a problem keeps its place but has no clauses, so that it matches nobody.
     """
-    findings = _Findings()
+    findings = _Findings(kind)
     rules = _rules(raw, findings)
     broken = {problem.rule for problem in findings.problems}
     if None in broken:
@@ -203,12 +208,10 @@ def _clause(raw: object, findings: _Findings) -> Clause:
     attribute = findings.text(raw, "attribute")
     op = findings.text(raw, "op")
     context_kind = findings.text(raw, "contextKind") or None
-    if context_kind not in {None, USER_KIND}:
-        findings.add(
-            "context_kind",
-            gettext("the context kind %(context_kind)r is not supported")
-            % {"context_kind": context_kind},
-        )
+    if context_kind not in {None, findings.kind}:
+        message = gettext("the condition is on %(context_kind)r, and the segment on %(kind)r")
+        shown = {"context_kind": context_kind, "kind": findings.kind}
+        findings.add("context_kind", message % shown)
     elif op != SEGMENT_MATCH:
         _check_attribute(attribute, context_kind, findings)
     negate = raw.get("negate", False)

@@ -5,121 +5,37 @@ Pure: it reads no clock and no store. ``now`` is a parameter, in µs since the e
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from types import MappingProxyType
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
-from featureflags.core.i18n import gettext
 from featureflags.core.types import Attributes
-from featureflags.segments.definitions import SEGMENT_MATCH, Problem, SegmentDefinition
-from featureflags.segments.matching import (
-    CompiledClause,
-    CompiledRule,
-    Predicate,
-    compile_rule,
-    conjunction,
-)
-from featureflags.segments.references import levels, reachable, references
+from featureflags.segments.compiled_segments import CompiledSegment
+from featureflags.segments.definitions import USER_KIND, Problem, SegmentDefinition
+from featureflags.segments.matching import CompiledClause
+from featureflags.segments.references import levels, reachable
 from featureflags.segments.rule_index import RuleIndex
 
 Membership: TypeAlias = tuple[str, bool, int | None]
 """A segment's key, whether the user is included rather than excluded, and until when (µs)."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CompiledSegment:
-    """A definition and its compiled rules, in their order."""
+class _Part(NamedTuple):
+    """What is asked by kind: the rules of its segments, their clauses, and their members."""
 
-    definition: SegmentDefinition
-    rules: tuple[CompiledRule, ...]
-    predicates: tuple[Predicate, ...]
-    names: frozenset[str]
-
-    @classmethod
-    def compile(cls, definition: SegmentDefinition) -> CompiledSegment:
-        """Compile a definition; never raises, see ``compile_clause``."""
-        rules = tuple(
-            compile_rule(rule, number=number)
-            for number, rule in enumerate(definition.rules, start=1)
-        )
-        return cls._of(definition, rules)
-
-    @classmethod
-    def _of(cls, definition: SegmentDefinition, rules: tuple[CompiledRule, ...]) -> CompiledSegment:
-        predicates = (
-            conjunction([clause.held for clause in rule.clauses]) for rule in rules if not rule.dead
-        )
-        return cls(
-            definition=definition,
-            rules=rules,
-            predicates=tuple(found for found in predicates if found is not None),
-            names=references(rule.rule for rule in rules if not rule.dead),
-        )
-
-    def membership(self, attributes: Attributes, *, now: int) -> bool | None:
-        """True if the user is included by name at ``now``, False if excluded, None if neither."""
-        user_key = attributes.get("key")
-        if not isinstance(user_key, str):
-            return None
-        if _current(self.definition.included, user_key, now):
-            return True
-        return False if _current(self.definition.excluded, user_key, now) else None
-
-    def without_cycles(self, leads_back: Collection[str]) -> CompiledSegment:
-        """A copy in which each clause on a segment that leads back to this one is broken."""
-        rules = tuple(
-            CompiledRule(
-                rule=rule.rule,
-                clauses=tuple(
-                    _broken_by_cycle(clause, leads_back, rule=number, number=position)
-                    for position, clause in enumerate(rule.clauses, start=1)
-                ),
-            )
-            for number, rule in enumerate(self.rules, start=1)
-        )
-        return self._of(self.definition, rules)
-
-    def problems(self, known: Collection[str]) -> Iterator[Problem]:
-        """The reasons why clauses of this segment can never hold."""
-        for number, rule in enumerate(self.rules, start=1):
-            if not rule.clauses:
-                yield Problem(
-                    code="rule_empty", message=gettext("it has no condition"), rule=number
-                )
-            for position, clause in enumerate(rule.clauses, start=1):
-                if clause.broken is not None:
-                    yield clause.broken
-                elif clause.clause.op == SEGMENT_MATCH:
-                    yield from _unknown(clause, known, rule=number, number=position)
+    stages: tuple[RuleIndex, ...]
+    clauses: Mapping[str, Sequence[tuple[str, CompiledClause]]]
+    members: Mapping[str, tuple[Membership, ...]]
 
 
-def _broken_by_cycle(
-    clause: CompiledClause, leads_back: Collection[str], *, rule: int, number: int
-) -> CompiledClause:
-    if clause.clause.op != SEGMENT_MATCH:
-        return clause
-    for key in clause.clause.values:
-        if isinstance(key, str) and key in leads_back:
-            message = gettext("the segment %(key)r leads back to this one") % {"key": key}
-            problem = Problem(code="cycle", message=message, rule=rule, clause=number)
-            return CompiledClause(
-                clause=clause.clause, held=lambda _attributes, _matched: False, broken=problem
-            )
-    return clause
-
-
-def _unknown(
-    clause: CompiledClause, known: Collection[str], *, rule: int, number: int
-) -> Iterator[Problem]:
-    for key in clause.clause.values:
-        if not isinstance(key, str) or key not in known:
-            message = gettext("there is no segment %(key)r") % {"key": key}
-            yield Problem(code="segment_unknown", message=message, rule=rule, clause=number)
+_EMPTY = _Part((), {}, {})
 
 
 class Ruleset:
-    """Compiled segments. Immutable, and safe to share between threads.
+    """Compiled segments of all kinds. Immutable, and safe to share between threads.
+
+    A segment uses only segments of its own kind: others count as unknown.
 
     A broken segment, rule or clause (an unknown operator, a bad expression, a cycle) matches nobody
     and is listed in ``problems``. No definition and no value makes anything here raise.
@@ -127,12 +43,11 @@ class Ruleset:
 
     __slots__ = (
         "__weakref__",
-        "_clauses",
-        "_members",
         "_order",
+        "_parts",
         "_segments",
         "_sources",
-        "_stages",
+        "_users",
         "definitions",
         "problems",
         "version",
@@ -155,18 +70,34 @@ class Ruleset:
         self.definitions: Mapping[str, SegmentDefinition] = MappingProxyType(by_key)
         self._segments, layers = _without_cycles(compiled)
         self._order = {key: level for level, layer in enumerate(layers) for key in layer}
-        self._stages = tuple(
-            RuleIndex((key, rule) for key in layer for rule in self._segments[key].rules)
-            for layer in layers
-        )
-        self._clauses = _clauses_by_attribute(self._segments)
-        self._members = _memberships(by_key.values())
+        self._parts = {
+            kind: self._part(kind, layers)
+            for kind in {definition.kind for definition in by_key.values()}
+        }
+        self._users = self._parts.get(USER_KIND, _EMPTY)
         self.problems: Mapping[str, tuple[Problem, ...]] = MappingProxyType(
             {
                 key: problems
                 for key, segment in self._segments.items()
                 if (problems := tuple(segment.problems(by_key)))
             }
+        )
+
+    def _part(self, kind: str, layers: Iterable[Iterable[str]]) -> _Part:
+        of_kind = {
+            key: segment
+            for key, segment in self._segments.items()
+            if segment.definition.kind == kind
+        }
+        kept = ([key for key in layer if key in of_kind] for layer in layers)
+        return _Part(
+            stages=tuple(
+                RuleIndex((key, rule) for key in layer for rule in of_kind[key].rules)
+                for layer in kept
+                if layer
+            ),
+            clauses=_clauses_by_attribute(of_kind),
+            members=_memberships(segment.definition for segment in of_kind.values()),
         )
 
     def evolve(self, definitions: Iterable[SegmentDefinition], *, version: int) -> Ruleset:
@@ -176,24 +107,25 @@ class Ruleset:
         """
         return Ruleset(definitions, version=version, previous=self)
 
-    def match(self, attributes: Attributes, *, now: int) -> frozenset[str]:
-        """The keys of all segments of a user with these attributes, ``key`` among them."""
+    def match(self, attributes: Attributes, *, now: int, kind: str = USER_KIND) -> frozenset[str]:
+        """The keys of all segments of a row of this kind with these attributes, ``key`` among them."""
+        part = self._users if kind == USER_KIND else self._parts.get(kind, _EMPTY)
         matched: set[str] = set()
         barred: set[str] = set()
         user_key = attributes.get("key")
         if isinstance(user_key, str):
-            for key, included, until in self._members.get(user_key, ()):
+            for key, included, until in part.members.get(user_key, ()):
                 if until is None or now < until:
                     (matched if included else barred).add(key)
             barred -= matched
-        for stage in self._stages:
+        for stage in part.stages:
             stage.collect(attributes, matched)
             if barred:
                 matched -= barred
         return frozenset(matched)
 
     def matches(self, segment_key: str, attributes: Attributes, *, now: int) -> bool:
-        """True if such a user is in the segment. An unknown segment has no members."""
+        """True if such a row of the segment's kind is in it. An unknown segment has no members."""
         asked = self._segments.get(segment_key)
         if asked is None:
             return False
@@ -213,25 +145,33 @@ class Ruleset:
         """The compiled segment, or None for an unknown key."""
         return self._segments.get(segment_key)
 
-    def clauses_on(self, attribute: str) -> Sequence[tuple[str, CompiledClause]]:
-        """The clauses on this attribute that can hold, each with its segment's key."""
-        return self._clauses.get(attribute, ())
+    def clauses_on(
+        self, attribute: str, kind: str = USER_KIND
+    ) -> Sequence[tuple[str, CompiledClause]]:
+        """The clauses on this attribute of a kind that can hold, each with its segment's key."""
+        return self._parts.get(kind, _EMPTY).clauses.get(attribute, ())
 
-    def memberships(self, user_key: str) -> Iterable[Membership]:
-        """The user's memberships by name, expired ones included."""
-        return self._members.get(user_key, ())
+    def memberships(self, key: str, kind: str = USER_KIND) -> Iterable[Membership]:
+        """The memberships by name of a row of a kind, expired ones included."""
+        return self._parts.get(kind, _EMPTY).members.get(key, ())
 
     def with_dependencies(self, *segment_keys: str) -> list[CompiledSegment]:
         """These segments and all that they use, each after the segments that it names."""
-        found = reachable(lambda key: self._segments[key].names & self._order.keys(), segment_keys)
+        found = reachable(self._used_by, segment_keys)
         return [self._segments[key] for key in sorted(found, key=self._order.__getitem__)]
+
+    def _used_by(self, segment_key: str) -> Iterator[str]:
+        segment = self._segments[segment_key]
+        for name in segment.names & self._order.keys():
+            if self._segments[name].definition.kind == segment.definition.kind:
+                yield name
 
 
 def _reused(definition: SegmentDefinition, previous: Ruleset | None) -> CompiledSegment | None:
     before = previous.source(definition.key) if previous is not None else None
     if before is None or before.definition.version != definition.version:
         return None
-    if before.definition.rules != definition.rules:
+    if before.definition.rules != definition.rules or before.definition.kind != definition.kind:
         return None
     return replace(before, definition=definition)
 
@@ -283,10 +223,3 @@ def _is_in(segment: CompiledSegment, attributes: Attributes, matched: set[str], 
     if membership is not None:
         return membership
     return any(predicate(attributes, matched) for predicate in segment.predicates)
-
-
-def _current(members: Mapping[str, int | None], user_key: str, now: int) -> bool:
-    if user_key not in members:
-        return False
-    until = members[user_key]
-    return until is None or now < until

@@ -16,9 +16,10 @@ from featureflags.audience.sql.bounds import Bounds, both, either, exactly, inve
 from featureflags.audience.sql.clauses import clause_bounds, key_condition, parameters_of
 from featureflags.audience.sql.operands import Inline, Operand, Source, operand_at
 from featureflags.kinds.registry import user_kind
+from featureflags.segments.compiled_segments import CompiledSegment
 from featureflags.segments.definitions import SEGMENT_MATCH
 from featureflags.segments.matching import CompiledClause
-from featureflags.segments.ruleset import CompiledSegment, Ruleset
+from featureflags.segments.ruleset import Ruleset
 
 MOST_CLAUSES: Final = 500
 """Clauses in one segment's SQL, nested segments included. Beyond that, Python decides."""

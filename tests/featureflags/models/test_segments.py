@@ -100,9 +100,9 @@ class TestValidation:
         parsed: list[object] = []
         real = parse_rules
 
-        def noted(raw: object) -> object:
+        def noted(raw: object, kind: str) -> object:
             parsed.append(raw)
-            return real(raw)
+            return real(raw, kind)
 
         monkeypatch.setattr(validation, "parse_rules", noted)
         segment.rules = [rule(clause("email", "in", "Mira@agpt.co"))]

@@ -75,7 +75,7 @@ CLAUSES = [
         {"attribute": "/a~", "contextKind": "user"},
         "in the path '/a~', ~ must be followed by 0 or 1",
     ),
-    ({"contextKind": "org"}, "the context kind 'org' is not supported"),
+    ({"contextKind": "org"}, "the condition is on 'org', and the segment on 'user'"),
     ({"contextKind": 1}, "contextKind must be text"),
     ({"op": ""}, "choose an operator"),
     ({"op": None}, "choose an operator"),

@@ -168,8 +168,11 @@ def test_the_tables_never_take_a_boolean_as_a_number() -> None:
         (clause("nope", 1, negate=True), "unknown operator 'nope'"),
         (clause("matches", "("), "missing ): ("),
         (clause("matches", "(", negate=True), "missing ): ("),
-        (clause("in", 1, context_kind="org"), "the context kind 'org' is not supported"),
-        (clause("in", 1, context_kind="org", negate=True), "the context kind 'org'"),
+        (
+            clause("in", 1, context_kind="org"),
+            "the condition is on 'org', and the segment on 'user'",
+        ),
+        (clause("in", 1, context_kind="org", negate=True), "the condition is on 'org'"),
         (clause("in", 1, attribute=""), "choose an attribute"),
         (clause("in", 1, attribute="/a//b", context_kind="user"), "the path '/a//b'"),
         (clause("lessThan", 10**400, negate=True), "int too large"),

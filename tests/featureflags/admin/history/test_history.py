@@ -12,7 +12,7 @@ from django.urls import reverse
 
 from featureflags.models import Segment
 from featureflags.models.changesets import open_changeset
-from tests.factories import SegmentMemberFactory, UserFactory
+from tests.factories import SegmentMemberFactory, UserFactory, user_of
 from tests.featureflags.admin.asking import answer
 from tests.featureflags.admin.history.pages import DELETED, TEAM, first, history, last, restore
 
@@ -41,7 +41,7 @@ class TestHistory:
         member = SegmentMemberFactory.create(segment=paying, user__email="vip@example.com")
         page = staff.get(history(paying))
         newest, changed, created = page.context["entries"]
-        assert newest.lines == (f"Included 1 user: {member.user.email}",)
+        assert newest.lines == (f"Included 1 user: {user_of(member).email}",)
         assert changed.lines == (
             'Rule 1 (Paying): changed condition: plan is any of "pro"'
             ' → plan is any of "pro" or "team"',
@@ -81,7 +81,7 @@ class TestHistory:
         assert "nameless@example.com" in text
 
     def test_it_outlives_the_segment_and_its_members(self, staff: Client, paying: Segment) -> None:
-        SegmentMemberFactory.create(segment=paying).user.delete()
+        user_of(SegmentMemberFactory.create(segment=paying)).delete()
         paying.delete()
         page = staff.get(history("paying")).content.decode()
         assert "This segment is deleted." in page

@@ -16,7 +16,7 @@ from django.utils import timezone
 
 from featureflags.models import Segment, SegmentMember
 from tests.conftest import FlagFile
-from tests.factories import SegmentFactory, SegmentMemberFactory, UserFactory, clause, rule
+from tests.factories import SegmentFactory, SegmentMemberFactory, UserFactory, clause, rule, user_of
 from tests.featureflags.admin.asking import answer, is_asked, reasons
 from tests.featureflags.admin.history.pages import DELETED, PRO, TEAM, first, history, last, restore
 from tests.services.flag_json import boolean_flag, segment_rule
@@ -44,7 +44,7 @@ class TestRestore:
         assert is_asked(page)
         text = page.content.decode()
         assert "Name changed from “Other” to “Paying”" in text
-        assert f"Included 1 user: {vip.user.email}" in text
+        assert f"Included 1 user: {user_of(vip).email}" in text
         assert payer.email in text
         assert Segment.objects.get(key="paying").name == "Other"
         done = answer(staff, page, note="A mistake")
@@ -103,7 +103,7 @@ class TestRestore:
         ended = timezone.now() - datetime.timedelta(seconds=1)
         SegmentMember.objects.filter(pk=short.pk).update(expires_at=ended)
         paying.delete()
-        gone.user.delete()
+        user_of(gone).delete()
         listed = staff.get(DELETED)
         assert [one.entry.segment_key for one in listed.context["segments"]] == ["paying"]
         page = staff.get(restore(last("paying")))

@@ -21,7 +21,7 @@ from pytest_django.fixtures import Settings
 
 from featureflags.models import HistoryEntry, Segment, SegmentMember
 from tests.conftest import FlagFile
-from tests.factories import SegmentMemberFactory, UserFactory
+from tests.factories import SegmentMemberFactory, UserFactory, user_of
 from tests.featureflags.admin.asking import answer, reasons
 from tests.featureflags.admin.members.pages import (
     IMPORT,
@@ -62,11 +62,11 @@ class TestOne:
     def test_who_is_there_already_is_changed(self, staff: Client, beta: Segment) -> None:
         member = SegmentMemberFactory.create(segment=beta, user__email="ada@agpt.co")
         created = member.created_at
-        staff.post(LIST, form(user=member.user.pk, kind="exclude"), follow=True)
+        staff.post(LIST, form(user=user_of(member).pk, kind="exclude"), follow=True)
         assert members() == {"ada@agpt.co": "exclude"}
         member.refresh_from_db()
         assert member.created_at == created
-        same = staff.post(LIST, form(user=member.user.pk, kind="exclude"), follow=True)
+        same = staff.post(LIST, form(user=user_of(member).pk, kind="exclude"), follow=True)
         assert shown(same) == ["Nothing has changed: all of it was stored already."]
 
     def test_a_problem_is_shown_at_its_field(self, staff: Client, beta: Segment) -> None:
@@ -232,7 +232,7 @@ class TestPermissions:
         member = SegmentMemberFactory.create(segment=beta)
         viewer = self.as_group(client, "segment viewer")
         text = viewer.get(LIST).content.decode()
-        assert member.user.email in text
+        assert user_of(member).email in text
         assert "Include or exclude" not in text
         assert "_remove" not in text
         assert viewer.post(EXPORT).status_code == 200

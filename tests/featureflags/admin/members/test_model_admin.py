@@ -18,7 +18,7 @@ from pytest_django.fixtures import Settings
 from featureflags.models import HistoryEntry, Segment, SegmentMember
 from featureflags.models.versions import RulesetVersion
 from tests.conftest import FlagFile
-from tests.factories import SegmentFactory, SegmentMemberFactory, UserFactory
+from tests.factories import SegmentFactory, SegmentMemberFactory, UserFactory, user_of
 from tests.featureflags.admin.asking import answer, is_asked, reasons
 from tests.services.flag_json import boolean_flag, segment_rule
 from users.models import User
@@ -68,7 +68,7 @@ def test_users_and_segments_are_looked_up_as_they_are_typed(staff: Client) -> No
 
 def test_an_error_of_the_model_is_shown_in_the_form(staff: Client) -> None:
     member = SegmentMemberFactory.create()
-    twice = staff.post(ADD, form(member.segment, user=member.user.pk))
+    twice = staff.post(ADD, form(member.segment, user=user_of(member).pk))
     assert "This user is a member of the segment already." in twice.content.decode()
     past = {"expires_at_0": "2001-01-01", "expires_at_1": "00:00"}
     late = staff.post(ADD, form(member.segment, user=UserFactory.create().pk, **past))
@@ -148,9 +148,9 @@ class TestGuards:
         assert (entry.entering, entry.note, entry.source) == (1, "Asked for it", "admin")
 
     def test_to_change_one(self, staff: Client, member: SegmentMember) -> None:
-        shown = form(member.segment, user=member.user.pk, reason="Tells nobody in or out")
+        shown = form(member.segment, user=user_of(member).pk, reason="Tells nobody in or out")
         assert staff.post(self.change(member), shown).status_code == 302
-        out = form(member.segment, user=member.user.pk, kind="exclude")
+        out = form(member.segment, user=user_of(member).pk, kind="exclude")
         asked = staff.post(self.change(member), out)
         assert is_asked(asked)
         answer(staff, asked)
@@ -159,7 +159,7 @@ class TestGuards:
 
     def test_to_move_one_to_another_segment(self, staff: Client, member: SegmentMember) -> None:
         other = SegmentFactory.create(key="other")
-        asked = staff.post(self.change(member), form(other, user=member.user.pk))
+        asked = staff.post(self.change(member), form(other, user=user_of(member).pk))
         assert [one.key for one in asked.context["shown"]] == ["beta"]
         answer(staff, asked)
         moved = SegmentMember.objects.get()

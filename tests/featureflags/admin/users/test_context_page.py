@@ -19,7 +19,7 @@ from django.utils import timezone
 from django.utils.formats import date_format
 from pytest_django.fixtures import Settings
 
-from tests.factories import SegmentFactory, SegmentMemberFactory, UserFactory, clause, rule
+from tests.factories import SegmentFactory, SegmentMemberFactory, UserFactory, clause, rule, user_of
 from tests.services.flag_json import boolean_flag, segment_rule
 from tests.services.flag_json import clause as clause_of
 from tests.services.flag_json import rule as rule_of
@@ -222,7 +222,7 @@ class TestChanges:
     def test_a_membership_that_ends(self, staff: Client) -> None:
         ends = timezone.now() + datetime.timedelta(days=3)
         member = SegmentMemberFactory.create(segment__key="beta", expires_at=ends)
-        [change] = staff.get(address(member.user)).context["changes"]
+        [change] = staff.get(address(user_of(member))).context["changes"]
         assert change.causes == ("the membership by name of beta ends",)
         assert change.leaving == ("beta",)
 

@@ -18,7 +18,7 @@ from pytest_django.fixtures import Settings
 
 from featureflags.models import SegmentMember
 from tests.conftest import FlagFile
-from tests.factories import SegmentFactory, SegmentMemberFactory, UserFactory, clause, rule
+from tests.factories import SegmentFactory, SegmentMemberFactory, UserFactory, clause, rule, user_of
 from tests.featureflags.admin.why.pages import VIEWER, ada, why_flag
 from tests.services.flag_json import segment_rule, string_flag
 from users.models import User
@@ -89,7 +89,7 @@ class TestSegment:
         member = SegmentMemberFactory.create(
             segment=segment, user=ada(), kind=kind, expires_at=ends, reason="Asked for it"
         )
-        response = viewer.get(why_segment("beta", member.user))
+        response = viewer.get(why_segment("beta", user_of(member)))
         section = response.context["section"]
         assert section.headline == headline
         sentence, rules = section.notes

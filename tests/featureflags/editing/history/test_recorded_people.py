@@ -13,7 +13,7 @@ from pytest_django.fixtures import Settings
 from featureflags.cache.unit_of_work import unit_of_work
 from featureflags.models import AppendOnly, HistoryEntry, HistoryMember, Segment, SegmentMember
 from featureflags.models.changesets import Moved, open_changeset
-from tests.factories import SegmentFactory, SegmentMemberFactory, UserFactory
+from tests.factories import SegmentFactory, SegmentMemberFactory, UserFactory, user_of
 from tests.featureflags.editing.history.writes import TEAM, changed_rules, since
 from users.models import User
 from users.querysets import STAND_IN_EMAIL
@@ -138,7 +138,7 @@ class TestDeletedAccounts:
         member.reason = "Ada's sister"
         member.save()
         key = member.user_id
-        member.user.delete()
+        user_of(member).delete()
         assert not HistoryMember.objects.filter(user=key).exists()
         rows = HistoryMember.objects.filter(entry__segment_key="beta")
         assert [(row.user, row.reason_before, row.reason_after) for row in rows] == [
@@ -166,9 +166,9 @@ class TestDeletedAccounts:
         self, rf: RequestFactory, member: SegmentMember
     ) -> None:
         request = rf.get("/")
-        request.user = User.objects.get(pk=member.user_id)
+        request.user = User.objects.get(pk=user_of(member).pk)
         with unit_of_work(request):
-            member.user.delete()
+            user_of(member).delete()
         connection.check_constraints()
         entry = HistoryEntry.objects.latest("pk")
         assert entry.members.get().kind_before == "include"

@@ -17,7 +17,7 @@ from pytest_django.fixtures import Settings
 
 from featureflags.models import HistoryEntry, Segment, SegmentMember
 from featureflags.models.changesets import open_changeset
-from tests.factories import SegmentFactory, SegmentMemberFactory, UserFactory, clause, rule
+from tests.factories import SegmentFactory, SegmentMemberFactory, UserFactory, clause, rule, user_of
 from tests.featureflags.editing.history.writes import PRO, TEAM, changed_rules, since
 from users.models import User
 
@@ -90,8 +90,12 @@ WRITES: dict[str, tuple[Callable[[Segment, SegmentMember], Any], Kind, int]] = {
     "member bulk_update": (bulk_reason, Kind.CHANGED, 1),
     "member delete": (lambda s, m: m.delete(), Kind.CHANGED, 1),
     "members delete": (lambda s, m: s.members.all().delete(), Kind.CHANGED, 1),
-    "account delete": (lambda s, m: m.user.delete(), Kind.CHANGED, 1),
-    "accounts delete": (lambda s, m: User.objects.filter(pk=m.user_id).delete(), Kind.CHANGED, 1),
+    "account delete": (lambda s, m: user_of(m).delete(), Kind.CHANGED, 1),
+    "accounts delete": (
+        lambda s, m: User.objects.filter(pk=user_of(m).pk).delete(),
+        Kind.CHANGED,
+        1,
+    ),
 }
 
 
