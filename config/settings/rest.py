@@ -41,6 +41,13 @@ SPECTACULAR_SETTINGS = {
     "TITLE": "Guidon",
     "DESCRIPTION": "LaunchDarkly targeting from your own users.",
     "VERSION": "1",
+    # JSON Schema itself, so that any validator can check an answer.
+    "OAS_VERSION": "3.1.0",
+    "COMPONENT_SPLIT_REQUEST": True,
+    "ENUM_NAME_OVERRIDES": {
+        "MemberKindEnum": "featureflags.models.segments.SegmentMember.Kind",
+        "ChangeKindEnum": "featureflags.models.history.HistoryEntry.Kind",
+    },
     "SERVE_INCLUDE_SCHEMA": False,
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",

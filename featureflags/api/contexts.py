@@ -13,7 +13,7 @@ from rest_framework.response import Response
 
 from featureflags.api.concurrency import sees_people
 from featureflags.api.flags import may_ask
-from featureflags.api.pagination import FlagPagination
+from featureflags.api.pagination import PAGE_PARAMETERS, FlagPagination
 from featureflags.api.policy import ApiPolicy
 from featureflags.api.requests import http_request
 from featureflags.api.serializers import (
@@ -74,6 +74,8 @@ class UserContextView(_UserView):
 
 class UserFlagsView(_UserView):
     """Every flag as any user gets it now."""
+
+    query_parameters = PAGE_PARAMETERS
 
     @extend_schema(operation_id="users_flags", responses=EvaluationSerializer(many=True))
     def get(self, request: Request, **_: Any) -> Response:

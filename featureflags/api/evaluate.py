@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from drf_spectacular.utils import extend_schema
+from drf_spectacular.utils import OpenApiExample, extend_schema, extend_schema_serializer
 from rest_framework import serializers
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
@@ -22,7 +22,7 @@ from featureflags.api.concurrency import sees_people
 from featureflags.api.flags import flags_for_browsers, may_ask
 from featureflags.api.policy import ApiPolicy
 from featureflags.api.serializers import DEGRADATIONS, AnyJSONField
-from featureflags.api.strict import StrictCharField
+from featureflags.api.strict import StrictCharField, StrictSerializer
 from featureflags.contexts.results import Degradation
 from featureflags.core.deadlines import Purpose
 from featureflags.evaluation import UNSET, Evaluation, looking
@@ -35,6 +35,7 @@ from featureflags.models import Scope
 MOST_SUBJECTS: Final = 1000
 MOST_FLAGS: Final = 100
 LONGEST_KEY: Final = 256
+EXAMPLE: Final = "6d0c3a52-0000-4000-8000-000000000000"
 
 
 class SubjectField(StrictCharField):
@@ -51,7 +52,16 @@ class SubjectField(StrictCharField):
             raise serializers.ValidationError(str(error)) from None
 
 
-class EvaluateSerializer(serializers.Serializer[Any]):
+@extend_schema_serializer(
+    examples=[
+        OpenApiExample(
+            "One flag of one user",
+            value={"subjects": [EXAMPLE], "flags": ["new-checkout"]},
+            request_only=True,
+        )
+    ]
+)
+class EvaluateSerializer(StrictSerializer[Any]):
     """Whom and what is asked."""
 
     subjects = serializers.ListField(
@@ -71,7 +81,7 @@ class EvaluateSerializer(serializers.Serializer[Any]):
 class ValueSerializer(serializers.Serializer[Any]):
     """The answer to one flag."""
 
-    value = AnyJSONField(allow_null=True)
+    value = AnyJSONField()
     variation = serializers.IntegerField(allow_null=True)
     reason = serializers.CharField(help_text="OpenFeature's: TARGETING_MATCH, STATIC, …")
 
@@ -84,6 +94,29 @@ class SubjectSerializer(serializers.Serializer[Any]):
     flags = serializers.DictField(child=ValueSerializer())
 
 
+@extend_schema_serializer(
+    examples=[
+        OpenApiExample(
+            "One flag of one user",
+            value={
+                "results": [
+                    {
+                        "key": EXAMPLE,
+                        "degraded": [],
+                        "flags": {
+                            "new-checkout": {
+                                "value": True,
+                                "variation": 0,
+                                "reason": "TARGETING_MATCH",
+                            }
+                        },
+                    }
+                ]
+            },
+            response_only=True,
+        )
+    ]
+)
 class EvaluatedSerializer(serializers.Serializer[Any]):
     """In the order of the subjects."""
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from django.db.models import QuerySet
 from django_filters import rest_framework as filters
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import extend_schema_field
+from rest_framework.exceptions import ValidationError
 from rest_framework.filters import OrderingFilter
 from rest_framework.request import Request
 from rest_framework.views import APIView
@@ -14,6 +17,7 @@ from rest_framework.views import APIView
 TRUE_OR_FALSE = (("true", "true"), ("false", "false"))
 
 
+@extend_schema_field(OpenApiTypes.BOOL)
 class TrueOrFalseFilter(filters.TypedChoiceFilter):  # type: ignore[misc]  # it has no types
     """`true` or `false`. Anything else is refused: ignoring it would list everybody."""
 
@@ -22,7 +26,30 @@ class TrueOrFalseFilter(filters.TypedChoiceFilter):  # type: ignore[misc]  # it 
 
 
 class StableOrderingFilter(OrderingFilter):
-    """As DRF's, with the primary key last: rows that are equal keep their page."""
+    """As DRF's, with the primary key last: rows that are equal keep their page. Refuses unknown fields."""
+
+    def remove_invalid_fields(
+        self, queryset: QuerySet[Any], fields: Iterable[str], view: APIView, request: Request
+    ) -> list[str]:
+        given = list(fields)
+        valid = super().remove_invalid_fields(queryset, given, view, request)
+        if len(valid) != len(given):
+            raise ValidationError({self.ordering_param: ["Lists are not sorted by this."]})
+        return valid
+
+    def get_schema_operation_parameters(self, view: APIView) -> list[dict[str, Any]]:
+        """The names, each with or without a minus before it."""
+        names = "|".join(getattr(view, "ordering_fields", ()))
+        pattern = f"^-?({names})(,-?({names}))*$"
+        return [
+            {
+                "name": self.ordering_param,
+                "in": "query",
+                "required": False,
+                "description": "Fields to sort by, with commas between them; - sorts downwards.",
+                "schema": {"type": "string", "pattern": pattern},
+            }
+        ]
 
     def filter_queryset(
         self, request: Request, queryset: QuerySet[Any], view: APIView

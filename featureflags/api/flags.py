@@ -19,7 +19,7 @@ from featureflags.api.authentication import (
     FlagsSessionAuthentication,
     service_key,
 )
-from featureflags.api.pagination import FlagPagination
+from featureflags.api.pagination import PAGE_PARAMETERS, FlagPagination
 from featureflags.api.policy import ApiPolicy
 from featureflags.api.requests import http_request, is_staff
 from featureflags.api.serializers import EvaluationSerializer, evaluation_data
@@ -42,6 +42,7 @@ class FlagListView(ApiPolicy):
     authentication_classes = [ApiKeyAuthentication, FlagsSessionAuthentication]
     permission_classes = [AllowAny]
     pagination_class = FlagPagination
+    query_parameters = PAGE_PARAMETERS
 
     @extend_schema(operation_id="flags_list", auth=AUTH, responses=EvaluationSerializer(many=True))
     def get(self, request: Request) -> Response:

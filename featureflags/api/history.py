@@ -7,7 +7,7 @@ from typing import Any
 
 from django.http import Http404
 from django.shortcuts import get_object_or_404
-from drf_spectacular.utils import extend_schema
+from drf_spectacular.utils import OpenApiExample, extend_schema, extend_schema_serializer
 from rest_framework import generics, serializers
 from rest_framework.exceptions import PermissionDenied
 from rest_framework.request import Request
@@ -19,14 +19,36 @@ from featureflags.api.concurrency import (
     sees_people,
     write,
 )
+from featureflags.api.pagination import PAGE_PARAMETERS
 from featureflags.api.policy import ApiPolicy
 from featureflags.api.segment_serializers import SegmentSerializer
 from featureflags.api.staff import StaffModelPermissions
-from featureflags.api.strict import StrictCharField
+from featureflags.api.strict import StrictCharField, StrictSerializer
 from featureflags.editing.history import describe, entries_of, restoration
 from featureflags.models import HistoryEntry, Segment
 
 
+@extend_schema_serializer(
+    examples=[
+        OpenApiExample(
+            "A change",
+            value={
+                "id": 17,
+                "version": 2,
+                "kind": "changed",
+                "at": "2026-11-26T10:15:00Z",
+                "who": "Ada",
+                "via": "REST API",
+                "note": "In plain words",
+                "changes": ["Name: “Paying” → “Payers”"],
+                "entering": 0,
+                "leaving": 12,
+                "at_least": False,
+            },
+            response_only=True,
+        )
+    ]
+)
 class ChangeSerializer(serializers.Serializer[Any]):
     """One change of a segment, in words and numbers."""
 
@@ -41,9 +63,9 @@ class ChangeSerializer(serializers.Serializer[Any]):
     note = serializers.CharField()
     changes = serializers.ListField(child=serializers.CharField(), source="lines")
     entering = serializers.IntegerField(
-        source="moved.entering", default=None, help_text="null: not counted."
+        source="moved.entering", default=None, allow_null=True, help_text="null: not counted."
     )
-    leaving = serializers.IntegerField(source="moved.leaving", default=None)
+    leaving = serializers.IntegerField(source="moved.leaving", default=None, allow_null=True)
     at_least = serializers.BooleanField(source="moved.at_least", default=False)
 
 
@@ -54,6 +76,7 @@ class ChangeListView(ApiPolicy, generics.GenericAPIView[Any]):
     permission_classes = [StaffModelPermissions]
     serializer_class = ChangeSerializer
     filter_backends = []
+    query_parameters = PAGE_PARAMETERS
 
     @extend_schema(operation_id="segments_changes", responses=ChangeSerializer(many=True))
     def get(self, request: Request, key: str) -> Response:
@@ -65,7 +88,14 @@ class ChangeListView(ApiPolicy, generics.GenericAPIView[Any]):
         return self.get_paginated_response(ChangeSerializer(described, many=True).data)
 
 
-class RestoreSerializer(serializers.Serializer[Any]):
+@extend_schema_serializer(
+    examples=[
+        OpenApiExample(
+            "Back to a change", value={"change": 17, "note": "A mistake"}, request_only=True
+        )
+    ]
+)
+class RestoreSerializer(StrictSerializer[Any]):
     """The version to restore."""
 
     change = serializers.IntegerField(help_text="The id of a change of this segment.")
@@ -85,6 +115,7 @@ class RestoreView(ApiPolicy, generics.GenericAPIView[Any]):
     Refused with 409 like any other change that has to be confirmed.
     """
 
+    is_confirmed = True
     queryset = Segment.objects.all()
     permission_classes = [StaffWhoMayLook]
     serializer_class = RestoreSerializer

@@ -30,6 +30,15 @@ from featureflags.api.ofrep_bodies import (
     evaluated,
     read_asked,
 )
+from featureflags.api.ofrep_schema import (
+    ETAG,
+    IF_NONE_MATCH,
+    NOT_MODIFIED,
+    AnswerSerializer,
+    AnswersSerializer,
+    AskedSerializer,
+    OfrepSchema,
+)
 from featureflags.api.policy import ApiPolicy
 from featureflags.contexts.results import Degradation
 from featureflags.core.deadlines import Purpose
@@ -49,6 +58,7 @@ class OfrepView(ApiPolicy):
     context_kind = USER
     authentication_classes = [ApiKeyAuthentication]
     http_method_names = ["post", "options"]
+    schema = OfrepSchema()
 
     def asked(self, request: Request) -> tuple[ServiceKey, Asked]:
         """The caller's key, and whom they ask about. Raises Failure."""
@@ -76,10 +86,10 @@ class OfrepView(ApiPolicy):
         return super().finalize_response(request, response, *args, **kwargs)
 
 
-@extend_schema(exclude=True)
 class FlagView(OfrepView):
-    """One flag."""
+    """One flag, evaluated for a user: LaunchDarkly counts it."""
 
+    @extend_schema(operation_id="ofrep_flag", request=AskedSerializer, responses=AnswerSerializer)
     def post(self, request: Request, key: str) -> Response:
         caller, asked = self.asked(request)
         is_public = bool(caller.origins)
@@ -94,10 +104,15 @@ class FlagView(OfrepView):
         return Response(answer)
 
 
-@extend_schema(exclude=True)
 class FlagsView(OfrepView):
-    """All flags that the caller may ask for."""
+    """All flags that the caller may ask for. LaunchDarkly is sent no events."""
 
+    @extend_schema(
+        operation_id="ofrep_flags",
+        request=AskedSerializer,
+        responses={200: AnswersSerializer, 304: NOT_MODIFIED},
+        parameters=[IF_NONE_MATCH, ETAG],
+    )
     def post(self, request: Request) -> Response:
         caller, asked = self.asked(request)
         is_public = bool(caller.origins)

@@ -12,6 +12,7 @@ from rest_framework import exceptions, parsers, status
 from featureflags.core.input_gate import is_storable
 
 ROOT: Final = "non_field_errors"
+NOT_STORABLE: Final = "NUL and halves of surrogate pairs are no characters."
 
 
 class BodyTooLarge(exceptions.APIException):
@@ -60,5 +61,4 @@ def require_storable(data: Any) -> None:
         elif isinstance(value, list):
             pending += [(name, each) for each in value]
         elif isinstance(value, str) and not is_storable(value):
-            why = "NUL and halves of surrogate pairs are no characters."
-            raise exceptions.ValidationError({name if is_storable(name) else ROOT: [why]})
+            raise exceptions.ValidationError({name if is_storable(name) else ROOT: [NOT_STORABLE]})

@@ -6,7 +6,6 @@ from typing import Any, Final
 
 from django.utils.cache import patch_vary_headers
 from django_filters.rest_framework import DjangoFilterBackend
-from drf_spectacular.openapi import AutoSchema
 from rest_framework.exceptions import NotFound, ValidationError
 from rest_framework.filters import OrderingFilter, SearchFilter
 from rest_framework.permissions import SAFE_METHODS, AllowAny, IsAuthenticated
@@ -18,9 +17,11 @@ from featureflags.api.authentication import ApiKeyAuthentication
 from featureflags.api.credentials import SessionAuthentication
 from featureflags.api.exceptions import exception_handler
 from featureflags.api.filters import StableOrderingFilter
-from featureflags.api.pagination import Pages
-from featureflags.api.parsers import JSONParser
+from featureflags.api.pagination import PAGE_PARAMETERS, Pages
+from featureflags.api.parsers import NOT_STORABLE, JSONParser
+from featureflags.api.schema import ApiSchema
 from featureflags.api.throttling import CallerThrottle
+from featureflags.core.input_gate import is_storable
 
 LIST_FILTERS: Final[list[Any]] = [DjangoFilterBackend, SearchFilter, StableOrderingFilter]
 """`filter_backends` of a list."""
@@ -38,29 +39,43 @@ class ApiPolicy(APIView):
     parser_classes = [JSONParser]
     pagination_class: Any = Pages
     versioning_class = None
-    schema: Any = AutoSchema()
+    has_a_gate = True
+    """Text that no database stores is refused here, as a problem, and not by the middleware."""
+    is_confirmed = False
+    """True: a write may be refused with 409 until it is confirmed."""
+    has_versions = False
+    """True: a row has an `ETag`, and a write may name it with `If-Match`."""
+    query_parameters: frozenset[str] = frozenset()
+    """What a GET reads beside the filters and pages of a viewset's list."""
+    schema: Any = ApiSchema()
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         """As DRF's. A parameter that there is not is refused: a misspelt filter would list everybody."""
         super().initial(request, *args, **kwargs)
+        if not all(is_storable(str(value)) for value in kwargs.values()):
+            raise NotFound
         unknown = sorted(set(request.query_params) - self._parameters(request))
         if unknown:
             raise ValidationError({name: ["There is no such parameter."] for name in unknown})
+        for name, values in request.query_params.lists():
+            if not all(map(is_storable, values)):
+                raise ValidationError({name: [NOT_STORABLE]})
 
     def _parameters(self, request: Request) -> set[str]:
         """The parameters that this view reads."""
         if request.method not in SAFE_METHODS:
-            return {"confirm", "note"}
-        if getattr(self, "detail", None) is True:
-            return set()
-        names = {"page", "page_size"}
+            is_deletion = request.method == "DELETE" and self.is_confirmed
+            return {"confirm", "note"} if is_deletion else set()
+        if getattr(self, "detail", True):
+            return set(self.query_parameters)
+        names = set(PAGE_PARAMETERS)
         for backend in getattr(self, "filter_backends", ()):
             if issubclass(backend, SearchFilter):
                 names.add(backend.search_param)
             elif issubclass(backend, OrderingFilter):
                 names.add(backend.ordering_param)
         filters = getattr(getattr(self, "filterset_class", None), "base_filters", {})
-        return names | set(filters)
+        return names | set(filters) | self.query_parameters
 
     def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:
         """As DRF's. An answer is for this caller alone, and no cache keeps it."""

@@ -34,7 +34,7 @@ TITLES: Final[Mapping[str, str]] = {
 }
 """The last part of each `type`, and its title."""
 
-_BY_STATUS: Final[Mapping[int, str]] = {
+BY_STATUS: Final[Mapping[int, str]] = {
     400: "validation",
     401: "unauthenticated",
     403: "forbidden",
@@ -54,7 +54,7 @@ def problem(
     status: int, data: Any, *, code: str = "", request_id: str | None = None
 ) -> dict[str, Any]:
     """The body of an error. `data`: what REST framework answers; `code`: of its exception."""
-    kind = "malformed" if code == "parse_error" else _BY_STATUS.get(status, "error")
+    kind = "malformed" if code == "parse_error" else BY_STATUS.get(status, "error")
     known = dict(data) if isinstance(data, Mapping) and "detail" in data else {}
     if "confirm" in known:
         kind = "confirmation-required"

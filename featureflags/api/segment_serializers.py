@@ -5,44 +5,56 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from drf_spectacular.utils import extend_schema_field
+from drf_spectacular.utils import OpenApiExample, extend_schema_field, extend_schema_serializer
 from rest_framework import serializers
 
 from featureflags.api.concurrency import LONGEST_NOTE, ConfirmField
+from featureflags.api.serializers import AnyJSONField
 from featureflags.api.strict import StrictCharField, StrictModelSerializer
 from featureflags.core.types import Account
 from featureflags.kinds.registry import user_kind
 from featureflags.models import Segment, SegmentMember
 from featureflags.models.stored_forms import in_stored_form
-from featureflags.segments.definitions import Problem
+from featureflags.segments.definitions import USER_KIND, Problem
+from featureflags.segments.operator_labels import OPERATORS
 
-RULES_SCHEMA = {
-    "type": "array",
-    "items": {
-        "type": "object",
-        "required": ["clauses"],
-        "properties": {
-            "id": {"type": "string"},
-            "description": {"type": "string"},
-            "clauses": {
-                "type": "array",
-                "items": {
-                    "type": "object",
-                    "required": ["attribute", "op", "values"],
-                    "properties": {
-                        "attribute": {"type": "string"},
-                        "op": {"type": "string"},
-                        "values": {"type": "array", "items": {}},
-                        "negate": {"type": "boolean"},
-                    },
-                },
-            },
-        },
-    },
+RULE = {
+    "id": "pro",
+    "description": "On a plan that costs money",
+    "clauses": [
+        {"attribute": "custom_plan", "op": "in", "values": ["pro", "team"], "negate": False}
+    ],
 }
+STAMP = "2026-11-26T10:15:00Z"
+USER = "6d0c3a52-0000-4000-8000-000000000000"
 
 
-@extend_schema_field(RULES_SCHEMA)
+class ClauseSerializer(serializers.Serializer[Any]):
+    """One condition of a rule."""
+
+    attribute = serializers.CharField(
+        required=False, allow_null=True, help_text="Not needed for `segmentMatch`."
+    )
+    op = serializers.ChoiceField(choices=[(op, info.label) for op, info in OPERATORS.items()])
+    values = serializers.ListField(child=AnyJSONField(), min_length=1)
+    negate = serializers.BooleanField(required=False, allow_null=True)
+    contextKind = serializers.ChoiceField(  # noqa: N815 - LaunchDarkly's name
+        choices=[USER_KIND],
+        required=False,
+        allow_null=True,
+        help_text="With it, an attribute may be a path: `/custom_address/city`.",
+    )
+
+
+class RuleSerializer(serializers.Serializer[Any]):
+    """A user is in the segment if all conditions of any rule hold."""
+
+    id = serializers.CharField(required=False, allow_null=True)
+    description = serializers.CharField(required=False, allow_null=True)
+    clauses = serializers.ListField(child=ClauseSerializer(), min_length=1)
+
+
+@extend_schema_field(RuleSerializer(many=True))
 class RulesField(serializers.Field[Any, Any, Any, Any]):
     """Rules as LaunchDarkly writes them. The model validates them."""
 
@@ -66,6 +78,38 @@ class NoteField(StrictCharField):
         )
 
 
+@extend_schema_serializer(
+    examples=[
+        OpenApiExample(
+            "Paying customers",
+            value={
+                "key": "paying",
+                "name": "Paying customers",
+                "description": "",
+                "is_active": True,
+                "rules": [RULE],
+                "note": "For the new checkout",
+            },
+            request_only=True,
+        ),
+        OpenApiExample(
+            "Paying customers, as stored",
+            value={
+                "key": "paying",
+                "name": "Paying customers",
+                "description": "",
+                "is_active": True,
+                "rules": [RULE],
+                "version": 1,
+                "warnings": [],
+                "remarks": [],
+                "created_at": STAMP,
+                "updated_at": STAMP,
+            },
+            response_only=True,
+        ),
+    ]
+)
 class SegmentSerializer(StrictModelSerializer[Segment]):
     """A segment. `key` never changes once it is saved."""
 
@@ -117,6 +161,45 @@ class SegmentSerializer(StrictModelSerializer[Segment]):
         return [str(warning) for warning in segment.stored_rules().checked.warnings()]
 
 
+@extend_schema_serializer(
+    examples=[
+        OpenApiExample(
+            "Another version",
+            value={"key": "paying", "name": "Payers", "rules": [RULE], "version": 1},
+            request_only=True,
+        )
+    ]
+)
+class SegmentUpdateSerializer(SegmentSerializer):
+    """A segment as it is written again. Fields that cannot be written may be sent as they were read."""
+
+    version = serializers.IntegerField(
+        required=False,
+        min_value=1,
+        help_text="The version that was read: 409 if others have changed the segment since.",
+    )
+
+
+@extend_schema_serializer(
+    examples=[
+        OpenApiExample(
+            "Included",
+            value={"user": USER, "kind": "include", "reason": "Asked for it", "note": ""},
+            request_only=True,
+        ),
+        OpenApiExample(
+            "Included, as stored",
+            value={
+                "user": USER,
+                "kind": "include",
+                "reason": "Asked for it",
+                "expires_at": None,
+                "created_at": STAMP,
+            },
+            response_only=True,
+        ),
+    ]
+)
 class MemberSerializer(StrictModelSerializer[SegmentMember]):
     """A user who is included in the segment, or excluded, regardless of its rules."""
 

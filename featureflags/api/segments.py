@@ -13,6 +13,7 @@ from typing import Any
 from django.db.models import QuerySet
 from django.shortcuts import get_object_or_404
 from django_filters import rest_framework as filters
+from drf_spectacular.utils import extend_schema, extend_schema_view
 from rest_framework import serializers, viewsets
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -20,13 +21,21 @@ from rest_framework.response import Response
 from featureflags.api.concurrency import confirm_of, etag, note_of, require_version, write
 from featureflags.api.filters import TrueOrFalseFilter
 from featureflags.api.policy import LIST_FILTERS, ApiPolicy
-from featureflags.api.segment_serializers import MemberSerializer, SegmentSerializer
+from featureflags.api.segment_serializers import (
+    MemberSerializer,
+    SegmentSerializer,
+    SegmentUpdateSerializer,
+)
 from featureflags.api.staff import StaffModelPermissions
 from featureflags.core.uncached import fresh_rows
 from featureflags.editing import change_to, deletion_of, membership_change
 from featureflags.models import Segment, SegmentMember
 from featureflags.models.changesets import MemberState
 
+AFTER_A_WRITE = (
+    "The answer has `warnings` about rules that users can satisfy themselves, and `remarks` on values"
+    " that were changed to be saved."
+)
 KEY_PATTERN = "[A-Za-z0-9][A-Za-z0-9._-]*"
 USER_PATTERN = "[0-9a-fA-F-]{36}"
 
@@ -39,10 +48,21 @@ class SegmentFilter(filters.FilterSet):  # type: ignore[misc]  # it has no types
         fields = ["is_active"]
 
 
+@extend_schema_view(
+    create=extend_schema(description=f"Create a segment. {AFTER_A_WRITE}"),
+    update=extend_schema(
+        request=SegmentUpdateSerializer, description=f"Write a segment again. {AFTER_A_WRITE}"
+    ),
+    partial_update=extend_schema(
+        request=SegmentUpdateSerializer, description=f"Change fields of a segment. {AFTER_A_WRITE}"
+    ),
+    destroy=extend_schema(description="Delete a segment. Its history stays."),
+)
 class SegmentViewSet(ApiPolicy, viewsets.ModelViewSet[Segment]):
-    """Segments by key. A write answers with `warnings` about rules that users can satisfy themselves,
-    and with `remarks` on values that were changed to be saved."""
+    """Segments by key."""
 
+    is_confirmed = True
+    has_versions = True
     queryset = Segment.objects.all()
     serializer_class = SegmentSerializer
     permission_classes = [StaffModelPermissions]
@@ -118,8 +138,9 @@ class MemberFilter(filters.FilterSet):  # type: ignore[misc]  # it has no types
 
 
 class MemberViewSet(ApiPolicy, viewsets.ModelViewSet[SegmentMember]):
-    """The members of one segment, by the id of the user."""
+    """Users whom a segment includes or excludes, whatever its rules say; by the id of the user."""
 
+    is_confirmed = True
     queryset = SegmentMember.objects.all()
     serializer_class = MemberSerializer
     permission_classes = [StaffModelPermissions]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import extend_schema_field
+from drf_spectacular.utils import OpenApiExample, extend_schema_field, extend_schema_serializer
 from rest_framework import serializers
 
 from featureflags.contexts.results import ContextSource, Degradation, Evaluation
@@ -22,11 +22,27 @@ class AnyJSONField(serializers.JSONField):
     """A flag's value: any JSON."""
 
 
+@extend_schema_serializer(
+    examples=[
+        OpenApiExample(
+            "On by a rule",
+            value={
+                "flag": "new-checkout",
+                "value": True,
+                "variation": 0,
+                "reason": {"kind": "RULE_MATCH"},
+                "source": "cache",
+                "degraded": [],
+            },
+            response_only=True,
+        )
+    ]
+)
 class EvaluationSerializer(serializers.Serializer[Any]):
     """The answer to one flag, and whether it was sure."""
 
     flag = serializers.CharField()
-    value = AnyJSONField(allow_null=True)
+    value = AnyJSONField()
     variation = serializers.IntegerField(
         allow_null=True, help_text="LaunchDarkly's index; null for a default or a forced value."
     )
@@ -40,6 +56,27 @@ class EvaluationSerializer(serializers.Serializer[Any]):
     )
 
 
+@extend_schema_serializer(
+    examples=[
+        OpenApiExample(
+            "An employee",
+            value={
+                "key": "6d0c3a52-0000-4000-8000-000000000000",
+                "attributes": {
+                    "email": "ada@agpt.co",
+                    "email_verified": True,
+                    "segments": ["employee"],
+                },
+                "private_attributes": ["email"],
+                "segments": ["employee"],
+                "source": "cache",
+                "degraded": [],
+                "valid_until": None,
+            },
+            response_only=True,
+        )
+    ]
+)
 class ContextSerializer(serializers.Serializer[Any]):
     """A user as LaunchDarkly sees them."""
 

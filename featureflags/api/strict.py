@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 from django.db import models
 from rest_framework import serializers
 
+AnyT = TypeVar("AnyT")
 ModelT = TypeVar("ModelT", bound=models.Model)
 
 
@@ -29,7 +30,20 @@ class StrictCharField(serializers.CharField):
         return super().to_internal_value(data)
 
 
-class StrictModelSerializer(serializers.ModelSerializer[ModelT]):
+class StrictSerializer(serializers.Serializer[AnyT]):
+    """Refuses unknown fields."""
+
+    def to_internal_value(self, data: Any) -> Any:
+        errors = self._refused(data) if isinstance(data, Mapping) else {}
+        if errors:
+            raise serializers.ValidationError(errors)
+        return super().to_internal_value(data)
+
+    def _refused(self, data: Mapping[str, Any]) -> dict[str, list[str]]:
+        return {name: ["There is no such field."] for name in data if name not in self.fields}
+
+
+class StrictModelSerializer(StrictSerializer[ModelT], serializers.ModelSerializer[ModelT]):
     """Refuses unknown fields, and read-only ones unless they have the stored value.
 
     An update writes only the given columns, so that it never undoes another user's change.
@@ -42,11 +56,6 @@ class StrictModelSerializer(serializers.ModelSerializer[ModelT]):
         models.TextField: StrictCharField,
     }
 
-    def to_internal_value(self, data: Any) -> Any:
-        if isinstance(data, Mapping):
-            self._refuse_what_cannot_be_written(data)
-        return super().to_internal_value(data)
-
     def update(self, instance: ModelT, validated_data: Any) -> ModelT:
         for name, value in validated_data.items():
             setattr(instance, name, value)
@@ -54,18 +63,15 @@ class StrictModelSerializer(serializers.ModelSerializer[ModelT]):
             instance.save(update_fields=list(validated_data))
         return instance
 
-    def _refuse_what_cannot_be_written(self, data: Mapping[str, Any]) -> None:
-        errors = {}
+    def _refused(self, data: Mapping[str, Any]) -> dict[str, list[str]]:
+        errors = super()._refused(data)
         stored: Mapping[str, Any] = {}
         if self.instance is not None and any(self._is_read_only(name) for name in data):
             stored = self.to_representation(self.instance)
         for name, value in data.items():
-            if name not in self.fields:
-                errors[name] = ["There is no such field."]
-            elif self._is_read_only(name) and not (name in stored and stored[name] == value):
+            if self._is_read_only(name) and not (name in stored and stored[name] == value):
                 errors[name] = ["This field cannot be written here."]
-        if errors:
-            raise serializers.ValidationError(errors)
+        return errors
 
     def _is_read_only(self, name: str) -> bool:
         field = self.fields.get(name)

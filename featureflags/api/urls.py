@@ -5,7 +5,6 @@ from __future__ import annotations
 from django.urls import include, path
 from rest_framework.routers import SimpleRouter
 
-from featureflags.api import schema as schema  # registers itself when imported
 from featureflags.api.contexts import OwnContextView, UserContextView, UserFlagsView
 from featureflags.api.evaluate import EvaluateView
 from featureflags.api.flags import FlagListView, FlagView

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import extend_schema_field
+from drf_spectacular.utils import OpenApiExample, extend_schema_field, extend_schema_serializer
 from rest_framework import serializers
 
 from featureflags.api.strict import StrictModelSerializer
@@ -27,12 +27,30 @@ class MetadataField(serializers.Field[Any, Any, Any, Any]):
         return value
 
 
+EXAMPLE = {
+    "id": "6d0c3a52-0000-4000-8000-000000000000",
+    "email": "ada@agpt.co",
+    "email_verified": True,
+    "name": "Ada",
+    "role": "user",
+    "groups": ["Editors"],
+    "is_active": True,
+    "is_staff": False,
+    "created_at": "2026-01-05T09:00:00Z",
+    "last_seen_at": None,
+}
+
+
+@extend_schema_serializer(
+    examples=[
+        OpenApiExample("Another role", value={"role": "admin"}, request_only=True),
+        OpenApiExample("Ada", value={**EXAMPLE, "metadata": {"plan": "pro"}}, response_only=True),
+    ]
+)
 class UserSerializer(StrictModelSerializer[User]):
-    """A user for staff. What makes somebody powerful (staff, password, groups) is the admin's.
+    """A user for staff. What makes somebody powerful (staff, password, groups) is the admin's."""
 
-    Hidden SQL: load users with `with_group_names`.
-    """
-
+    # Hidden SQL: load users with `with_group_names`.
     groups = serializers.SerializerMethodField()
     metadata = MetadataField(required=False, help_text="Replaced as a whole.")
 
@@ -64,6 +82,12 @@ class UserSerializer(StrictModelSerializer[User]):
         return sorted(names)
 
 
+@extend_schema_serializer(
+    examples=[
+        OpenApiExample("Another name", value={"name": "Ada"}, request_only=True),
+        OpenApiExample("Ada", value=EXAMPLE, response_only=True),
+    ]
+)
 class OwnUserSerializer(UserSerializer):
     """A user for themselves: they choose their name, and nothing that a rule may trust.
 

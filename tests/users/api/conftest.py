@@ -8,6 +8,9 @@ import pytest
 from rest_framework.test import APIClient
 
 from tests.factories import token_for
+from tests.featureflags.api.checked import (
+    every_answer_is_documented as every_answer_is_documented,
+)
 from users.models import User
 
 Caller = Callable[[User], APIClient]
