@@ -7,6 +7,7 @@ that is down 503 with Retry-After. None of them is a 500.
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
 from typing import Any
 
 from django.core.exceptions import NON_FIELD_ERRORS, RequestDataTooBig, ValidationError
@@ -24,8 +25,15 @@ from featureflags.api.problems import CONTENT_TYPE, problem
 from featureflags.core.outages import RETRY_AFTER
 from featureflags.core.types import REQUEST_ID
 from featureflags.models import StaleSegment
+from featureflags.models.limits import OVER_LIMIT
 
 logger = logging.getLogger(__name__)
+
+
+class OverLimit(exceptions.ValidationError):
+    """What was sent is valid by itself, and more than the settings allow."""
+
+    status_code = status.HTTP_422_UNPROCESSABLE_ENTITY
 
 
 class Conflict(exceptions.APIException):
@@ -74,7 +82,9 @@ def _as_api_error(error: Exception) -> Exception:
     if isinstance(error, StaleSegment):
         return Conflict(error.messages[0])
     if isinstance(error, ValidationError):
-        return exceptions.ValidationError(_validation_detail(error))
+        detail = _validation_detail(error)
+        is_over = any(one.code in OVER_LIMIT for one in _leaves(error))
+        return OverLimit(detail) if is_over else exceptions.ValidationError(detail)
     if isinstance(error, ProtectedError):
         return Conflict(str(error.args[0]))
     if isinstance(error, IntegrityError):
@@ -82,6 +92,15 @@ def _as_api_error(error: Exception) -> Exception:
         logger.warning("A write of the API met a constraint: %s", type(error).__name__)
         return Conflict("Somebody changed this in the meantime. Look again.")
     return error
+
+
+def _leaves(error: ValidationError) -> Iterator[ValidationError]:
+    """The single errors of an error."""
+    if hasattr(error, "error_dict"):
+        for errors in error.error_dict.values():
+            yield from errors
+    else:
+        yield from error.error_list
 
 
 def _validation_detail(error: ValidationError) -> dict[str, Any]:

@@ -27,6 +27,7 @@ TITLES: Final[Mapping[str, str]] = {
     "confirmation-required": "Somebody must confirm this change.",
     "changed-meanwhile": "Somebody else has changed this.",
     "too-large": "The request is too large.",
+    "over-limit": "The request is over a limit of this service.",
     "unsupported-media-type": "The body has a form that is not read.",
     "too-many-requests": "There are too many requests.",
     "unavailable": "A server does not answer.",
@@ -45,6 +46,7 @@ BY_STATUS: Final[Mapping[int, str]] = {
     412: "changed-meanwhile",
     413: "too-large",
     415: "unsupported-media-type",
+    422: "over-limit",
     429: "too-many-requests",
     503: "unavailable",
 }

@@ -17,6 +17,7 @@ from featureflags.audience.sql.bounds import Bounds, Condition, both, inverse
 from featureflags.audience.sql.compiler import SegmentCompiler
 from featureflags.audience.sql.counting import Columns, count_in_one_pass
 from featureflags.audience.sql.operands import Inline, Source
+from featureflags.audience.sql.statement_timeout import TimeIsUp, TimeLimit
 from featureflags.cache.compiled_rules import current_ruleset
 from featureflags.contexts.attributes import attributes_of
 from featureflags.core.times import now_in_microseconds
@@ -86,9 +87,17 @@ def segment_sizes(
 
 
 def moved_between(
-    before: Ruleset, after: Ruleset, keys: Collection[str], *, now: int
+    before: Ruleset,
+    after: Ruleset,
+    keys: Collection[str],
+    *,
+    now: int,
+    limit: TimeLimit | None = None,
 ) -> dict[str, Moved]:
-    """How many users enter and leave these segments between two rulesets, at one moment (µs)."""
+    """How many users enter and leave these segments between two rulesets, at one moment (µs).
+
+    Raises TimeIsUp past the limit, whose `statements` must be around the call.
+    """
     compilers = _Compilers(now)
     questions = [
         question
@@ -98,7 +107,7 @@ def moved_between(
             _moves(after, before, key, compilers),
         )
     ]
-    _, answers = _count(user_kind().rows(), questions, now=now, finish=True)
+    _, answers = _count(user_kind().rows(), questions, now=now, finish=True, limit=limit)
     found = [least for least, _, _ in answers]
     return {
         key: Moved(entering=entering, leaving=leaving)
@@ -144,7 +153,12 @@ Answer = tuple[int, int, tuple[str, ...]]
 
 
 def _count(
-    users: QuerySet[Any], questions: Sequence[_Question], *, now: int, finish: bool
+    users: QuerySet[Any],
+    questions: Sequence[_Question],
+    *,
+    now: int,
+    finish: bool,
+    limit: TimeLimit | None = None,
 ) -> tuple[int, list[Answer]]:
     bounds: list[Bounds] = []
 
@@ -158,7 +172,7 @@ def _count(
         numbers = [next(counts) for _ in _parts(found)]
         least, most = numbers[0], numbers[-1]
         if finish and least != most:
-            least = most = least + _judged(users, question, now)
+            least = most = least + _judged(users, question, now, limit)
         answers.append((least, most, found.reasons))
     return total, answers
 
@@ -167,9 +181,12 @@ def _parts(bounds: Bounds) -> list[Condition]:
     return [bounds.lower] if bounds.exact else [bounds.lower, bounds.upper]
 
 
-def _judged(users: QuerySet[Any], question: _Question, now: int) -> int:
+def _judged(users: QuerySet[Any], question: _Question, now: int, limit: TimeLimit | None) -> int:
     """How many of the users for whom SQL cannot decide are in."""
     doubted = users.filter(in_doubt(question.bounds(Inline())))
-    return sum(
-        question.judge(attributes_of(user, now)) for batch in batches(doubted) for user in batch
-    )
+    found = 0
+    for batch in batches(doubted):
+        if limit is not None and limit.is_over():
+            raise TimeIsUp
+        found += sum(question.judge(attributes_of(user, now)) for user in batch)
+    return found

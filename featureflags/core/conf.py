@@ -102,6 +102,9 @@ class FeatureFlagsSettings:
     range."""
     max_members: int = 10_000
     """Of one segment: members are part of the compiled rules that each process holds."""
+    max_rules: int = 500
+    max_clauses: int = 4_000
+    """Of one segment, in all its rules: a preview and a save build a query of them."""
     impact_seconds: float = 1.0
     """How long a preview of a segment may count users. After that its numbers are lower bounds."""
     confirm_percent: float = 10.0

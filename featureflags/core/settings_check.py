@@ -52,6 +52,8 @@ LEAST: Mapping[str, float] = {
     "warm_range": 1,
     "warm_lease_seconds": 1,
     "max_members": 1,
+    "max_rules": 1,
+    "max_clauses": 1,
     "max_attribute_bytes": 64,
     "max_context_bytes": 256,
     "context_keys_capacity": 1,

@@ -22,6 +22,7 @@ from featureflags.core.types import JSONValue
 from featureflags.kinds.registry import user_kind
 from featureflags.models import Segment, SegmentMember
 from featureflags.models.changesets import MemberState, SegmentState
+from featureflags.models.limits import limit_problem
 from featureflags.models.stored_forms import in_stored_form
 from featureflags.segments.definitions import InvalidDefinition, Problem, SegmentDefinition
 from featureflags.segments.export import NotExportable, dump_rules, to_launchdarkly
@@ -207,6 +208,9 @@ def _read(key: str, raw: object) -> SegmentDocument:
         raise ValueError("a segment must be an object")  # noqa: TRY004 - of the document
     fields: dict[str, Any] = {"key": key, **raw}
     if "rules" in fields:
+        problem = limit_problem(fields["rules"])
+        if problem is not None:
+            raise InvalidDefinition([problem])
         fields["rules"], _remarks = in_stored_form(fields["rules"])
     is_active = fields.pop(ACTIVE, True)
     definition = parse_definition(fields)

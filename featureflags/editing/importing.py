@@ -14,6 +14,8 @@ from django.utils.translation import gettext as _
 
 from featureflags.audience.impact import Impact, Part
 from featureflags.audience.sizes import moved_between
+from featureflags.audience.sql.statement_timeout import TimeIsUp, TimeLimit
+from featureflags.core.conf import app_settings
 from featureflags.core.times import now_in_microseconds
 from featureflags.editing.applying import apply
 from featureflags.editing.changes import Change, member_changes, stored_members
@@ -55,7 +57,7 @@ def import_segments(
             # Nobody else may change the rules between the comparison and the write.
             RulesetVersion.lock()
             examined = _examine(read_segments(), documents)
-            if expected is not None and _shown(examined) != _shown(expected):
+            if expected is not None and not _is_as_expected(examined, expected):
                 raise NotImportable([_("Something has changed since you were asked. Look again.")])
             _write({each.key: each for each in examined}, _in_order(documents))
         if dry_run:
@@ -63,8 +65,14 @@ def import_segments(
     return examined
 
 
-def _shown(examined: Collection[Examination]) -> list[tuple[str, Moved]]:
-    return [(fingerprint(each), each.moved) for each in examined]
+def _is_as_expected(found: Collection[Examination], expected: Collection[Examination]) -> bool:
+    """True if these are the same changes, and move the same users as far as both were counted."""
+    if [fingerprint(each) for each in found] != [fingerprint(each) for each in expected]:
+        return False
+    return all(
+        new.moved == old.moved or new.moved.at_least or old.moved.at_least
+        for new, old in zip(found, expected, strict=True)
+    )
 
 
 def _examine(
@@ -80,7 +88,13 @@ def _examine(
     old = Ruleset(document.in_force for document in before.values())
     new = Ruleset(document.in_force for document in {**before, **documents}.values())
     users = user_kind().rows().count()
-    found = moved_between(old, new, list(changes), now=now_in_microseconds())
+    # Others wait for the lock of the rules while this counts.
+    limit = TimeLimit(user_kind().rows().db, app_settings().impact_seconds * len(changes))
+    try:
+        with limit.statements():
+            found = moved_between(old, new, list(changes), now=now_in_microseconds(), limit=limit)
+    except TimeIsUp:
+        found = dict.fromkeys(changes, Moved(entering=0, leaving=0, at_least=True))
     return [
         examine(change, impact=_impact(key, found[key], users)) for key, change in changes.items()
     ]
@@ -112,7 +126,7 @@ def _impact(key: str, moved: Moved, users: int) -> Impact:
     """The numbers of one segment, without examples."""
 
     def part(number: int) -> Part:
-        return Part(at_least=number, is_exact=True)
+        return Part(at_least=number, is_exact=not moved.at_least)
 
     return Impact(
         key=key,

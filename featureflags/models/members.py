@@ -16,6 +16,7 @@ from featureflags.core.input_gate import LATEST
 from featureflags.core.uncached import fresh_rows
 from featureflags.kinds.registry import USER, kind_named
 from featureflags.models.changesets import MemberState, Place, open_changeset
+from featureflags.models.limits import TOO_MANY_MEMBERS
 from featureflags.models.querysets import MemberQuerySet
 from featureflags.models.segments import Segment
 from featureflags.models.versions import RulesetVersion
@@ -98,7 +99,7 @@ class SegmentMember(models.Model):
             limit = app_settings().max_members
             if SegmentMember.objects.filter(segment=self.segment_id).count() >= limit:
                 message = _("A segment holds at most %d members: use a rule instead.") % limit
-                raise ValidationError(message, code="too_many_members")
+                raise ValidationError(message, code=TOO_MANY_MEMBERS)
 
     def _refuse_other_kind(self) -> None:
         required = str(Field.default_error_messages["null"])

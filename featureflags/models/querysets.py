@@ -18,6 +18,7 @@ from django.utils.translation import gettext as _
 from featureflags.core.conf import app_settings
 from featureflags.core.uncached import fresh_rows
 from featureflags.models.changesets import MemberState, Place, SegmentState, open_changeset
+from featureflags.models.limits import TOO_MANY_MEMBERS
 from featureflags.models.versions import RulesetVersion
 
 ModelT = TypeVar("ModelT", bound=models.Model)
@@ -171,7 +172,8 @@ class MemberQuerySet(models.QuerySet[ModelT]):
         if crowded is not None:
             raise ValidationError(
                 _("The segment “%(key)s” would have %(n)d members; %(limit)d are allowed.")
-                % {"key": crowded["segment__key"], "n": crowded["n"], "limit": limit}
+                % {"key": crowded["segment__key"], "n": crowded["n"], "limit": limit},
+                code=TOO_MANY_MEMBERS,
             )
 
 

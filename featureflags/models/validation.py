@@ -14,6 +14,7 @@ from django.utils.translation import gettext
 from featureflags.contexts.attributes import is_user_writable, type_of
 from featureflags.core.types import JSONValue
 from featureflags.kinds.registry import USER
+from featureflags.models.limits import TOO_MANY_VALUES, limit_problem
 from featureflags.models.stored_forms import (
     DOMAIN,
     in_stored_form,
@@ -108,6 +109,9 @@ def store(raw_rules: object, kind: str = USER) -> StoredRules:
 def check_rules(raw_rules: object, kind: str = USER) -> CheckedRules:
     """Parse and check rules. For a condition that is incomplete, only the first missing part is a
     problem."""
+    problem = limit_problem(raw_rules)
+    if problem is not None:
+        return CheckedRules(rules=(), problems=(problem,), is_parsed=False, kind=kind)
     try:
         rules = parse_rules(raw_rules, kind)
     except InvalidDefinition as error:
@@ -179,7 +183,7 @@ def _too_many_values(rules: tuple[Rule, ...]) -> list[Problem]:
         "the conditions have %(total)s values; %(most)s are allowed. Make the users members instead"
     )
     shown = {"total": f"{total:,}", "most": f"{MOST_VALUES:,}"}
-    return [Problem(code="too_many_values", message=message % shown)]
+    return [Problem(code=TOO_MANY_VALUES, message=message % shown)]
 
 
 def _form_problem(name: str, value: str) -> str | None:

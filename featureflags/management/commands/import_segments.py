@@ -104,7 +104,10 @@ class Command(FlagCommand):
         for line in change_in_words(one.change, with_addresses=False):
             self.stdout.write(f"  {line}")
         moved = one.moved
-        self.stdout.write(f"  users entering: {moved.entering:,}, leaving: {moved.leaving:,}")
+        least = "at least " if moved.at_least else ""
+        self.stdout.write(
+            f"  users entering: {least}{moved.entering:,}, leaving: {least}{moved.leaving:,}"
+        )
         for sentence in why_in_words(one):
             self.stdout.write(f"  ! {sentence}")
 
@@ -121,6 +124,7 @@ def _as_data(planned: Collection[Examination]) -> list[dict[str, Any]]:
             "changes": list(change_in_words(one.change, with_addresses=False)),
             "entering": one.moved.entering,
             "leaving": one.moved.leaving,
+            "at_least": one.moved.at_least,
             "confirm": list(why_in_words(one)),
         }
         for one in planned
