@@ -1,21 +1,29 @@
-"""How many users are in each segment, or enter and leave it: one pass over the users for all.
+"""How many users are in each segment, or enter and leave it: one pass over the users for 400 of them.
 
-Hidden SQL: one statement for all segments. Where SQL cannot decide for some users, they are read in
-batches and judged in Python, unless bounds are enough.
+Hidden SQL: one statement for each pass. Where SQL cannot decide for some users, they are read in
+batches, once for all segments of the pass, and judged in Python, unless bounds are enough.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from django.db.models import QuerySet
 
-from featureflags.audience.querysets import batches, in_doubt
-from featureflags.audience.sql.bounds import Bounds, Condition, both, inverse
+from featureflags.audience.querysets import batches
+from featureflags.audience.sql.bounds import (
+    Bounds,
+    Condition,
+    any_of,
+    both,
+    inverse,
+    negation,
+    to_q,
+)
 from featureflags.audience.sql.compiler import SegmentCompiler
-from featureflags.audience.sql.counting import Columns, count_in_one_pass
+from featureflags.audience.sql.counting import Columns, TooWide, count_in_one_pass
 from featureflags.audience.sql.operands import Inline, Source
 from featureflags.audience.sql.statement_timeout import TimeIsUp, TimeLimit
 from featureflags.cache.compiled_rules import current_ruleset
@@ -69,8 +77,8 @@ def segment_sizes(
 ) -> SegmentSizes:
     """The sizes of the segments `keys` (None: all) at `now` (µs).
 
-    By default of the rules in force, among all users, now. With `finish=False` only the one
-    statement is run, and a size may lie between two bounds.
+    By default of the rules in force, among all users, now. With `finish=False` only the
+    statements are run, and a size may lie between two bounds.
     """
     now = now_in_microseconds() if now is None else now
     ruleset = current_ruleset().ruleset if ruleset is None else ruleset
@@ -78,7 +86,7 @@ def segment_sizes(
     compilers = _Compilers(now)
     asked = sorted(ruleset.definitions if keys is None else keys)
     questions = [_is_in(ruleset, key, compilers) for key in asked]
-    total, answers = _count(users, questions, now=now, finish=finish)
+    total, answers = _count(users, questions, compilers=compilers, finish=finish)
     sizes = (
         SegmentSize(key=key, at_least=least, at_most=most, why_inexact=why)
         for key, (least, most, why) in zip(asked, answers, strict=True)
@@ -98,7 +106,7 @@ def moved_between(
 
     Raises TimeIsUp past the limit, whose `statements` must be around the call.
     """
-    compilers = _Compilers(now)
+    compilers = _Compilers(now, limit)
     questions = [
         question
         for key in keys
@@ -107,7 +115,7 @@ def moved_between(
             _moves(after, before, key, compilers),
         )
     ]
-    _, answers = _count(user_kind().rows(), questions, now=now, finish=True, limit=limit)
+    _, answers = _count(user_kind().rows(), questions, compilers=compilers, finish=True)
     found = [least for least, _, _ in answers]
     return {
         key: Moved(entering=entering, leaving=leaving)
@@ -118,8 +126,9 @@ def moved_between(
 class _Compilers:
     """One compiler for each ruleset and source, so that each segment is compiled once."""
 
-    def __init__(self, now: int) -> None:
+    def __init__(self, now: int, limit: TimeLimit | None = None) -> None:
         self.now = now
+        self._limit = limit
         self._made: dict[tuple[int, int], SegmentCompiler] = {}
         self._kept: list[object] = []
 
@@ -130,6 +139,16 @@ class _Compilers:
             self._kept += [ruleset, source]
             self._made[place] = SegmentCompiler(ruleset, now=self.now, source=source)
         return self._made[place].segment(key)
+
+    def check_time(self) -> None:
+        """Raises TimeIsUp."""
+        if self._limit is not None and self._limit.is_over():
+            raise TimeIsUp
+
+    def forget(self) -> None:
+        """Let go of what a pass has compiled: the next one has other columns."""
+        self._made.clear()
+        self._kept.clear()
 
 
 def _is_in(ruleset: Ruleset, key: str, compilers: _Compilers) -> _Question:
@@ -148,6 +167,11 @@ def _moves(before: Ruleset, after: Ruleset, key: str, compilers: _Compilers) -> 
     )
 
 
+INLINE: Final = Inline()
+
+QUESTIONS_A_PASS: Final = 400
+"""A wider statement is no faster for each segment, and takes more memory."""
+
 Answer = tuple[int, int, tuple[str, ...]]
 """At least, at most, and what SQL cannot express."""
 
@@ -156,37 +180,93 @@ def _count(
     users: QuerySet[Any],
     questions: Sequence[_Question],
     *,
-    now: int,
+    compilers: _Compilers,
     finish: bool,
-    limit: TimeLimit | None = None,
 ) -> tuple[int, list[Answer]]:
+    total, answers = 0, list[Answer]()
+    starts = range(0, len(questions), QUESTIONS_A_PASS) or (0,)
+    for start in starts:
+        total, found = _pass(users, questions[start : start + QUESTIONS_A_PASS], compilers, finish)
+        answers += found
+        compilers.forget()
+    return total, answers
+
+
+def _pass(
+    users: QuerySet[Any], questions: Sequence[_Question], compilers: _Compilers, finish: bool
+) -> tuple[int, list[Answer]]:
+    """One pass, or two halves of it where its conditions need too many columns."""
+    compilers.check_time()
     bounds: list[Bounds] = []
 
     def conditions(columns: Columns) -> list[Condition]:
         bounds[:] = [question.bounds(columns) for question in questions]
         return [one for found in bounds for one in _parts(found)]
 
-    total, *counted = count_in_one_pass(users, conditions)
-    counts, answers = iter(counted), []
-    for question, found in zip(questions, bounds, strict=True):
-        numbers = [next(counts) for _ in _parts(found)]
-        least, most = numbers[0], numbers[-1]
-        if finish and least != most:
-            least = most = least + _judged(users, question, now, limit)
-        answers.append((least, most, found.reasons))
-    return total, answers
+    try:
+        total, *counted = count_in_one_pass(users, conditions)
+    except TooWide:
+        if len(questions) == 1:
+            return _alone(users, questions[0], compilers, finish)
+        compilers.forget()
+        middle = len(questions) // 2
+        _, before = _pass(users, questions[:middle], compilers, finish)
+        total, after = _pass(users, questions[middle:], compilers, finish)
+        return total, before + after
+    counts = iter(counted)
+    numbers = [[next(counts) for _ in _parts(found)] for found in bounds]
+    answers = [
+        (least, most, found.reasons)
+        for found, (least, *_, most) in zip(bounds, ([n[0], *n] for n in numbers), strict=True)
+    ]
+    return total, _finished(users, questions, answers, compilers) if finish else answers
+
+
+def _alone(
+    users: QuerySet[Any], question: _Question, compilers: _Compilers, finish: bool
+) -> tuple[int, list[Answer]]:
+    """One condition that needs too many columns: looked up as often as it asks for them."""
+    found = question.bounds(Inline())
+    least, most = (users.filter(to_q(part)).count() for part in (found.lower, found.upper))
+    answers = [(least, most, found.reasons)]
+    finished = _finished(users, [question], answers, compilers) if finish else answers
+    return users.count(), finished
 
 
 def _parts(bounds: Bounds) -> list[Condition]:
     return [bounds.lower] if bounds.exact else [bounds.lower, bounds.upper]
 
 
-def _judged(users: QuerySet[Any], question: _Question, now: int, limit: TimeLimit | None) -> int:
-    """How many of the users for whom SQL cannot decide are in."""
-    doubted = users.filter(in_doubt(question.bounds(Inline())))
-    found = 0
-    for batch in batches(doubted):
-        if limit is not None and limit.is_over():
-            raise TimeIsUp
-        found += sum(question.judge(attributes_of(user, now)) for user in batch)
-    return found
+def _finished(
+    users: QuerySet[Any],
+    questions: Sequence[_Question],
+    answers: list[Answer],
+    compilers: _Compilers,
+) -> list[Answer]:
+    """The same with exact numbers.
+
+    The users in doubt of any question are read once and judged for all of them. SQL counts the
+    others.
+    """
+    open_ = [at for at, (least, most, _) in enumerate(answers) if least != most]
+    if not open_:
+        return answers
+    doubt = any_of(questions[at].bounds(INLINE).doubt for at in open_)
+    counts: list[Answer] = []
+    if doubt is not True:
+        sure = users.filter(to_q(negation(doubt)))
+        counts = _pass(sure, [questions[at] for at in open_], compilers, finish=False)[1]
+    if doubt is True or any(least != most for least, most, _ in counts):
+        doubt, counts = True, [(0, 0, ())] * len(open_)
+    judged = [least for least, _, _ in counts]
+    for batch in batches(users.filter(to_q(doubt))):
+        compilers.check_time()
+        for user in batch:
+            attributes = attributes_of(user, compilers.now)
+            for place, at in enumerate(open_):
+                judged[place] += questions[at].judge(attributes)
+    exact = dict(zip(open_, judged, strict=True))
+    return [
+        (exact.get(at, least), exact.get(at, most), why)
+        for at, (least, most, why) in enumerate(answers)
+    ]

@@ -1,7 +1,7 @@
 """Counts users and segments, and stores the numbers. Pages show these numbers and never count.
 
-Hidden SQL: one pass over the users for all segments together, and one statement for each table
-that is written. Where SQL cannot express a rule, users are read and judged in Python, unless there
+Hidden SQL: one pass over the users for 400 segments, and one statement for each table that a pass
+writes. Where SQL cannot express a rule, users are read and judged in Python, unless there
 is a time limit: then the size lies between two bounds.
 """
 
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import datetime
 import hashlib
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -42,6 +42,8 @@ LOOKS: Final = 3
 """Times that a count checks for segments that have changed since. The next hour does the rest."""
 SMALLEST_JUMP: Final = 10
 """Users. A smaller change of a size is never announced."""
+STORED_AT_ONCE: Final = 400
+"""Segments that are counted and stored together: those of one pass."""
 TRIES: Final = 3
 """Attempts to store sizes while others delete segments."""
 
@@ -107,19 +109,30 @@ def fingerprint(ruleset: Ruleset, key: str) -> str:
     return hashlib.sha256(repr(parts).encode(errors="backslashreplace")).hexdigest()
 
 
-def _count(ruleset: Ruleset, keys: Collection[str], seconds: float | None = None) -> Recounted:
+def _count(ruleset: Ruleset, keys: Sequence[str], seconds: float | None = None) -> Recounted:
+    """Count and store these in parts, so that what one part has counted is kept."""
     now = now_in_microseconds()
-    if seconds is None:
-        found = segment_sizes(now=now, ruleset=ruleset, keys=keys)
-    else:
+    limit = None if seconds is None else TimeLimit(user_kind().rows().db, seconds)
+    for start in range(0, len(keys), STORED_AT_ONCE):
+        part = keys[start : start + STORED_AT_ONCE]
         try:
-            with TimeLimit(user_kind().rows().db, seconds).statements():
-                found = segment_sizes(now=now, ruleset=ruleset, keys=keys, finish=False)
+            found = _counted(ruleset, part, now, limit)
         except TimeIsUp:
-            SegmentSize.objects.filter(segment__key__in=keys).update(fingerprint="")
-            return Recounted(segments=(), late=tuple(sorted(keys)))
-    _store(found, {key: fingerprint(ruleset, key) for key in keys})
+            late = keys[start:]
+            SegmentSize.objects.filter(segment__key__in=late).update(fingerprint="")
+            return Recounted(segments=tuple(sorted(keys[:start])), late=tuple(sorted(late)))
+        _store(found, {key: fingerprint(ruleset, key) for key in part})
     return Recounted(segments=tuple(sorted(keys)))
+
+
+def _counted(
+    ruleset: Ruleset, keys: Sequence[str], now: int, limit: TimeLimit | None
+) -> SegmentSizes:
+    """Raises TimeIsUp."""
+    if limit is None:
+        return segment_sizes(now=now, ruleset=ruleset, keys=keys)
+    with limit.statements():
+        return segment_sizes(now=now, ruleset=ruleset, keys=keys, finish=False)
 
 
 def _store(found: SegmentSizes, fingerprints: dict[str, str]) -> None:

@@ -11,9 +11,10 @@ PostgreSQL a `UNION ALL` with nothing, which unlike `OFFSET 0` lets workers shar
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
+from contextlib import ExitStack
 from typing import Any, Final
 
-from django.db import connections
+from django.db import DatabaseError, connections, transaction
 from django.db.models import BooleanField, Expression, Field, IntegerField, QuerySet, TextField
 
 from featureflags.audience.sql.bounds import Condition, any_of, to_expression
@@ -51,6 +52,17 @@ class _Together(Written):
         written = [part(place) for place in range(len(self.parts))]
         columns = [f"{sql} AS k{place}" for place, (sql, _) in enumerate(written)]
         return ", ".join([*columns, "COUNT(*)"]), [one for _, params in written for one in params]
+
+
+MOST_COLUMNS: Final = 1_600
+"""PostgreSQL takes 1,664 columns in a SELECT, SQLite 2,000 of a result."""
+
+JIT_CONDITIONS: Final = 100
+"""From here on PostgreSQL would compile a pass, which costs more than it saves: 1.7 times the time."""
+
+
+class TooWide(DatabaseError):
+    """The conditions need more columns than a statement may have."""
 
 
 class Columns:
@@ -113,6 +125,11 @@ class Columns:
     def has_list(self) -> Condition:
         """True if a user may have a list where the conditions assumed none."""
         return any_of(self._taken_for_none.values())
+
+    def fits(self, conditions: Sequence[Condition]) -> bool:
+        """True if databases take so many columns in one statement."""
+        taken, derived = len(self._taken.expressions), len(self._derived.expressions)
+        return max(taken + derived, len(conditions)) <= MOST_COLUMNS
 
     def statement(self, conditions: Sequence[Condition]) -> tuple[str, list[Any]]:
         """The number of users, and for each condition on the columns the number that fulfil it."""
@@ -181,15 +198,15 @@ def count_in_one_pass(
     """The number of users, and for each condition on the columns the number that fulfil it.
 
     `conditions` builds them for given columns. It is called again, and the pass is
-    made again, where a user turns out to have a list.
+    made again, where a user turns out to have a list. Raises TooWide.
     """
     columns = Columns(users, lists=False)
     built = conditions(columns)
-    [[*counts, lists]] = _fetched(users, columns.statement([*built, columns.has_list]))
+    [[*counts, lists]] = _fetched(users, columns, Columns.statement, [*built, columns.has_list])
     if lists == 0:
         return counts
     columns = Columns(users, lists=True)
-    [[*counts]] = _fetched(users, columns.statement(conditions(columns)))
+    [[*counts]] = _fetched(users, columns, Columns.statement, conditions(columns))
     return counts
 
 
@@ -202,10 +219,10 @@ def count_combinations(
     """
     columns = Columns(users, lists=False)
     built = conditions(columns)
-    rows = _fetched(users, columns.combinations([*built, columns.has_list]))
+    rows = _fetched(users, columns, Columns.combinations, [*built, columns.has_list])
     if any(row[-2] for row in rows):
         columns = Columns(users, lists=True)
-        rows = _fetched(users, columns.combinations([*conditions(columns), False]))
+        rows = _fetched(users, columns, Columns.combinations, [*conditions(columns), False])
     found: dict[tuple[bool, ...], int] = {}
     for *held, _, number in rows:
         # NULL is as good as false.
@@ -214,7 +231,20 @@ def count_combinations(
     return found
 
 
-def _fetched(users: QuerySet[Any], statement: tuple[str, list[Any]]) -> list[tuple[int, ...]]:
-    with connections[users.db].cursor() as cursor:
+def _fetched(
+    users: QuerySet[Any],
+    columns: Columns,
+    write: Callable[[Columns, Sequence[Condition]], tuple[str, list[Any]]],
+    conditions: Sequence[Condition],
+) -> list[tuple[int, ...]]:
+    if not columns.fits(conditions):
+        raise TooWide(f"{len(conditions):,} conditions need too many columns")
+    connection = connections[users.db]
+    statement = write(columns, conditions)
+    with ExitStack() as stack:
+        cursor = stack.enter_context(connection.cursor())
+        if connection.vendor == "postgresql" and len(conditions) >= JIT_CONDITIONS:
+            stack.enter_context(transaction.atomic(using=users.db))
+            cursor.execute("SET LOCAL jit = off")
         cursor.execute(*statement)
         return list(cursor.fetchall())

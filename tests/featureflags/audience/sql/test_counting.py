@@ -7,6 +7,9 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from featureflags.audience.sizes import moved_between, segment_sizes
+from featureflags.audience.sql import counting
+from featureflags.contexts.attributes import attributes_of
+from featureflags.kinds.registry import user_kind
 from featureflags.segments.definitions import Clause, Rule, SegmentDefinition
 from featureflags.segments.ruleset import Ruleset
 from tests.featureflags.audience.sql.people import NOW, create_people
@@ -81,3 +84,70 @@ def test_users_who_move_are_counted_where_sql_knows_and_where_it_does_not() -> N
         users.filter(name__in=["Ab", "abc"]).count(),
         users.filter(name="a").count(),
     )
+
+
+def crowd(count: int) -> Ruleset:
+    """Segments of which databases take only some hundreds in one statement."""
+    return Ruleset(
+        [
+            segment(f"s{n:04}", asks("role", "user" if n % 2 else "admin"), asks("custom_a", str(n)))
+            if n % 3
+            else segment(f"s{n:04}", asks("role", "user"))
+            for n in range(count)
+        ]
+    )
+
+
+@pytest.mark.django_db
+def test_more_segments_than_a_statement_takes_are_counted_in_passes() -> None:
+    """PostgreSQL refused 555 segments, SQLite 2,000."""
+    create_people()
+    User.objects.create_user("one@x.io", metadata={"a": "1999"})
+    with CaptureQueriesContext(connection) as captured:
+        found = segment_sizes(now=NOW, ruleset=crowd(2_100))
+    sizes = {size.key: size.count for size in found.sizes}
+    assert len(sizes) == 2_100
+    assert found.users == User.objects.count()
+    assert sizes["s0000"] == sizes["s2097"] == User.objects.filter(role="user").count() > 1
+    assert sizes["s1999"] == 1
+    passes = [query["sql"] for query in captured if "FILTER" in query["sql"]]
+    # Six of 400 segments; each is made again, as somebody has a list in the metadata.
+    assert len(passes) == 12
+
+
+@pytest.mark.django_db
+def test_conditions_that_need_too_many_columns_are_halved(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    create_people()
+    ruleset = Ruleset([segment(f"k{n}", asks(f"custom_k{n}", "a")) for n in range(30)])
+    User.objects.create_user("one@x.io", metadata={"k7": "a", "k8": ["a"]})
+    wide = Ruleset([segment("wide", *(asks(f"custom_k{n}", "a") for n in (7, 8)))])
+    expected = {size.key: size.count for size in segment_sizes(now=NOW, ruleset=ruleset).sizes}
+    assert (expected["k7"], expected["k8"], sum(n or 0 for n in expected.values())) == (1, 1, 2)
+    monkeypatch.setattr(counting, "MOST_COLUMNS", 11)
+    found = segment_sizes(now=NOW, ruleset=ruleset)
+    assert {size.key: size.count for size in found.sizes} == expected
+    # One alone that is too wide is looked up without columns of its own.
+    monkeypatch.setattr(counting, "MOST_COLUMNS", 2)
+    [one] = segment_sizes(now=NOW, ruleset=wide).sizes
+    assert one.count == 1
+
+
+@pytest.mark.django_db
+def test_users_in_doubt_are_read_once_for_all_segments_of_a_pass() -> None:
+    create_people()
+    expressions = ["^.b.?$", "^a", "c$", "(?i)^B", "x|Ab"]
+    ruleset = Ruleset(
+        [segment(f"e{n}", asks("name", text, op="matches")) for n, text in enumerate(expressions)]
+        + [segment("sure", asks("role", "user"))]
+    )
+    with CaptureQueriesContext(connection) as captured:
+        found = segment_sizes(now=NOW, ruleset=ruleset)
+    for size in found.sizes:
+        alone = segment_sizes(now=NOW, ruleset=ruleset, keys=[size.key]).sizes[0]
+        people = [attributes_of(user, NOW) for user in user_kind().snapshots(user_kind().rows())]
+        judged = sum(ruleset.matches(size.key, one, now=NOW) for one in people)
+        assert (size.count, alone.count) == (judged, judged)
+    read = [query["sql"] for query in captured if "COUNT" not in query["sql"]]
+    assert len(read) <= 1
