@@ -18,6 +18,7 @@ from featureflags.admin.members.bulk_upload import import_members
 from featureflags.admin.members.list import export_by_name, segment_by_name
 from featureflags.admin.rule_editor.preview import preview
 from featureflags.admin.segments.audience import export_segment_members, segment_members
+from featureflags.admin.shared.session import session
 from featureflags.admin.users.context_page import user_page
 from featureflags.admin.why.views import why_flag, why_search, why_segment
 
@@ -37,6 +38,7 @@ PAGES: tuple[tuple[str, Callable[..., HttpResponseBase], str], ...] = (
     ("members/<str:segment>/export/", export_segment_members, "segment_export"),
     ("user-context/<str:key>/", user_page, "usercontext"),
     ("preview/", preview, "preview"),
+    ("session/", session, "session"),
     ("testing/", choose_flags, "testing"),
     ("why/", why_search, "why"),
     ("why/segment/<str:segment>/<str:key>/", why_segment, "why_segment"),

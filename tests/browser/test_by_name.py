@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from django.urls import reverse
-from playwright.sync_api import Expect, Page
+from playwright.sync_api import Dialog, Expect, Page
 
 from featureflags.models import HistoryEntry, Segment, SegmentMember
 from tests.browser.conftest import PHONE, CheckAccessibility, OpenPage, Shot
@@ -47,9 +47,12 @@ def test_from_the_segments_page_somebody_is_found_and_excluded(
     page.get_by_label("In or out").select_option(label="Excluded, whatever the rules say")
     page.get_by_label("Reason").fill("Asked to leave")
     check_accessibility(page)
-    page.get_by_role("button", name="Include or exclude").click()
+    shot(page, "by-name-in-the-form")
+    page.get_by_role("button", name="Save", exact=True).click()
     expect(page.get_by_text("Excluded 1 user: ada@x.io (“Asked to leave”)")).to_be_visible()
     page.get_by_role("button", name="Save").click()
+    expect(page.locator(".messagelist")).to_contain_text("was changed successfully")
+    page.goto(LIST)
     row = page.get_by_role("row", name="ada@x.io")
     expect(row).to_contain_text("Excluded")
     assert kinds() == {"ada@x.io": "exclude"}
@@ -96,29 +99,65 @@ def test_a_list_is_corrected_imported_exported_and_removed(
     page.get_by_role("button", name="Remove the selected users from the list").click()
     expect(page.get_by_text("No longer includes 1 user: ada@x.io")).to_be_visible()
     page.get_by_role("button", name="Save").click()
+    expect(page.locator(".messagelist")).to_contain_text("1 membership was changed.")
     expect(page.get_by_role("row", name="ada@x.io")).to_have_count(0)
     assert kinds() == {"bob@x.io": "include"}
 
 
-def test_a_change_of_the_form_that_is_not_saved_is_not_lost_to_the_other_form(
+def choose(page: Page, name: str) -> None:
+    page.locator(".select2-selection").last.click()
+    page.get_by_role("option", name=name).click()
+
+
+def test_one_save_stores_what_was_typed_and_who_was_chosen(
     editor_page: Page, beta: Segment, expect: Expect
 ) -> None:
-    """The browser asks before the page with what was typed is left."""
     page = editor_page
     page.goto(reverse("admin:featureflags_segment_change", args=[beta.pk]))
     page.get_by_label("Name:").fill("Typed")
+    choose(page, "bob@x.io")
+    page.get_by_role("button", name="Save", exact=True).click()
+    expect(page.get_by_role("heading", name="Please confirm: beta")).to_be_visible()
+    page.get_by_role("button", name="Save").click()
+    expect(page.locator(".messagelist")).to_contain_text("was changed successfully")
+    assert kinds() == {"bob@x.io": "include"}
+    assert Segment.objects.get(pk=beta.pk).name == "Typed"
+    [entry] = HistoryEntry.objects.filter(segment_key="beta").order_by("-pk")[:1]
+    assert entry.members.count() == 1
+
+
+def test_a_reason_without_a_user_is_not_dropped_either(
+    editor_page: Page, beta: Segment, expect: Expect, check_accessibility: CheckAccessibility
+) -> None:
+    page = editor_page
+    page.goto(reverse("admin:featureflags_segment_change", args=[beta.pk]))
+    page.get_by_label("Reason").fill("For whom?")
+    page.get_by_role("button", name="Save", exact=True).click()
+    expect(page.locator("#content")).to_contain_text("Correct the user under")
+    expect(page.locator("#by-name .errorlist")).to_have_text("This field is required.")
+    expect(page.get_by_label("Reason")).to_have_value("For whom?")
+    check_accessibility(page)
+
+
+def test_the_list_asks_before_one_of_its_forms_drops_the_other(
+    editor_page: Page, beta: Segment, expect: Expect
+) -> None:
+    SegmentMemberFactory.create(segment=beta, user__email="dora@x.io")
+    page = editor_page
+    page.goto(LIST)
     asked: list[str] = []
 
-    def stay(dialog: object) -> None:
-        asked.append(dialog.type)  # type: ignore[attr-defined]  # Playwright's Dialog
-        dialog.dismiss()  # type: ignore[attr-defined]
+    def stay(dialog: Dialog) -> None:
+        asked.append(dialog.type)
+        dialog.dismiss()
 
     page.on("dialog", stay)
-    page.locator("#by-name .select2-selection").click()
-    page.get_by_role("option", name="bob@x.io").click()
-    page.get_by_role("button", name="Include or exclude").click()
-    expect(page.get_by_label("Name:")).to_have_value("Typed")
-    assert asked == ["beforeunload"]
+    choose(page, "bob@x.io")
+    page.get_by_label("Choose dora@x.io").check()
+    page.get_by_role("button", name="Remove the selected").click()
+    page.get_by_role("button", name="Show", exact=True).click()
+    expect(page.locator(".select2-selection").last).to_contain_text("bob@x.io")
+    assert asked == ["confirm", "confirm"]
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -26,7 +26,7 @@ NO_PAGES = {
     # Takes POST alone.
     "featureflags_preview",
     # Answers for scripts, and addresses that only lead elsewhere.
-    *("autocomplete", "jsi18n", "view_on_site", "logout", None),
+    *("autocomplete", "jsi18n", "featureflags_session", "view_on_site", "logout", None),
     # Warm-ups cannot be added there, and cancelling one needs a form.
     *("featureflags_warmrun_add", "featureflags_warmrun_cancel"),
     # Deliveries are neither added nor deleted there.

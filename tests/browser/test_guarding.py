@@ -66,6 +66,7 @@ def test_asked_before_saving_back_and_confirmed(
     assert json.loads(page.locator("[name=rules]").input_value()) == TEAM
     assert Segment.objects.get(pk=paying.pk).rules == PRO
     save(page)
+    expect(page.get_by_role("heading", name="Please confirm: paying")).to_be_visible()
     page.get_by_role("button", name="Save").click()
     expect(page.locator(".messagelist")).to_contain_text("was changed successfully")
     assert Segment.objects.get(pk=paying.pk).rules == TEAM

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from django.db.models import Count, Q
 from django.http import HttpRequest
@@ -15,6 +15,10 @@ from featureflags.admin.members.forms import MemberForm
 from featureflags.admin.shared.pages import MEMBER, USER, Link, may, may_see
 from featureflags.core.uncached import fresh_rows
 from featureflags.models import Segment, SegmentMember
+
+
+PREFIX: Final = "by_name"
+"""Begins the names of the member's fields in the segment's form."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,13 +53,29 @@ def list_link(segment: Segment) -> Link:
     return Link(text=_("Members by name"), href=list_address(segment))
 
 
+def member_form(request: HttpRequest, segment: Segment | None) -> MemberForm | None:
+    """The fields that add a member on the segment's own page, saved with its form.
+
+    Bound if somebody has chosen a user, or typed a reason or an end. None for a new segment, and for
+    users who may not add members.
+    """
+    if segment is None or not (may_see(request, MEMBER, USER) and may(request, MEMBER, "add")):
+        return None
+    empty = MemberForm(prefix=PREFIX, use_required_attribute=False)
+    if request.method != "POST":
+        return empty
+    sent = MemberForm(request.POST, prefix=PREFIX, use_required_attribute=False)
+    return sent if any(name != "kind" for name in sent.changed_data) else empty
+
+
 def add_member_panel(
     request: HttpRequest, context: dict[str, Any], segment: Segment | None
 ) -> None:
-    """Add the numbers, and a form to add a member, to the context of the segment's own page."""
+    """Add the numbers, and the fields to add a member, to the context of the segment's own page."""
     if segment is None or not may_see(request, MEMBER):
         return
     context["by_name"] = member_counts(segment)
-    if may_see(request, USER) and may(request, MEMBER, "add"):
-        context["member_form"] = form = MemberForm(auto_id="id_member_%s")
+    form = getattr(context["adminform"].form, "member_form", None)
+    if form is not None:
+        context["member_form"] = form
         context["media"] = context["media"] + form.media

@@ -22,7 +22,7 @@ from featureflags.models import RuleProblem, Segment
 ORDER = ("id", "description", "clauses", "attribute", "op", "values", "negate", "contextKind")
 """PostgreSQL's jsonb does not keep the order of names: it sorts them by length."""
 
-SCRIPTS = ("base", "inputs", "conditions", "rules", "page", "builder")
+SCRIPTS = ("base", "inputs", "conditions", "rules", "drafts", "page", "builder")
 """In this order: the editor starts with the last one."""
 STYLES = [f"featureflags/rule_editor/{name}.css" for name in ("rules", "conditions", "impact")]
 """In this order: later ones override earlier ones."""
@@ -49,8 +49,7 @@ class RulesWidget(JSONTextarea):
         js = [Script(f"featureflags/rule_editor/{name}.js", defer=True) for name in SCRIPTS]
 
     def __init__(self, attrs: dict[str, Any] | None = None) -> None:
-        # A browser would restore typed text only after the editor has read the field.
-        super().__init__({"autocomplete": "off", **(attrs or {})})
+        super().__init__(attrs)
         self.segment_key = ""
         self.is_unsaved = False
         self.errors: Sequence[ValidationError] = ()

@@ -3,6 +3,7 @@ else has saved in between. The form carries the version that it was filled from.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
@@ -10,8 +11,11 @@ from django import forms
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.utils.functional import cached_property
+from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from featureflags.admin.members.forms import MemberForm
+from featureflags.admin.members.panel import member_form
 from featureflags.admin.segments.conflict import (
     TAKE,
     VERSION,
@@ -23,9 +27,11 @@ from featureflags.admin.segments.conflict import (
 )
 from featureflags.admin.shared.confirm import BACK, NOTE, HeldForm, write
 from featureflags.admin.shared.guarded_admin import GuardedModelAdmin
-from featureflags.admin.shared.pages import Link, change_link, segments_link
+from featureflags.admin.shared.pages import MEMBER, Link, change_link, require_to, segments_link
+from featureflags.admin.shared.session import name_saved_form
 from featureflags.core.input_gate import whole_number
-from featureflags.editing import change_to
+from featureflags.core.types import AccountKey
+from featureflags.editing import MemberChange, change_to, membership_change
 from featureflags.models import Segment
 
 HELD: Final = "_held"
@@ -52,6 +58,17 @@ class SegmentForm(HeldForm, SegmentModelForm):
         help_text=gettext_lazy("Why you change it. May be empty."),
     )
 
+    member_form: MemberForm | None = None
+    """The fields that add a member, on the same page."""
+
+    def clean(self) -> dict[str, Any] | None:
+        """As Django's. A member that is not complete refuses the whole form."""
+        cleaned: dict[str, Any] | None = super().clean()
+        member = self.member_form
+        if member is not None and member.is_bound and not member.is_valid():
+            self.add_error(None, _("Correct the user under “Included and excluded by name”."))
+        return cleaned
+
     @cached_property
     def changed_data(self) -> list[str]:
         """As Django's. A note changes nothing."""
@@ -73,12 +90,21 @@ class SavingSegmentAdmin(GuardedModelAdmin[Segment]):
         """As Django's, which makes a class for each request."""
         form = super().get_form(request, obj, change, **kwargs)
         form.is_held = any(name in request.POST for name in HOLDS)  # type: ignore[attr-defined]
+        form.member_form = member_form(request, obj)  # type: ignore[attr-defined]
         return form
 
     def with_note(self, request: HttpRequest, fieldsets: Any) -> list[Any]:
         """The fieldsets, and the note for users who may save."""
         may_save = self.has_change_permission(request) or self.has_add_permission(request)
         return [*fieldsets, NOTE_FIELDSET] if may_save else list(fieldsets)
+
+    def response_add(
+        self, request: HttpRequest, obj: Segment, post_url_continue: str | None = None
+    ) -> HttpResponse:
+        return name_saved_form(request, super().response_add(request, obj, post_url_continue))
+
+    def response_change(self, request: HttpRequest, obj: Segment) -> HttpResponse:
+        return name_saved_form(request, super().response_change(request, obj))
 
     def save_model(
         self,
@@ -96,10 +122,28 @@ class SavingSegmentAdmin(GuardedModelAdmin[Segment]):
             based_on = whole_number(request.POST.get(VERSION))
             if based_on is not None and based_on != wanted.before.version:
                 refuse_stale(wanted.state, wanted.before, based_on)
-            wanted = replace(wanted, expected_version=wanted.before.version)
+            wanted = replace(
+                wanted,
+                expected_version=wanted.before.version,
+                members=self._member(request, obj, form),
+            )
         write(request, wanted, row=obj, note=form.cleaned_data.get(NOTE, ""))
         for remark in obj.stored_rules().remarks:
             self.message_user(request, str(remark), messages.WARNING)
+
+    def _member(
+        self, request: HttpRequest, obj: Segment, form: forms.ModelForm[Segment]
+    ) -> Mapping[AccountKey, MemberChange]:
+        """The membership that the form asks for. Raises PermissionDenied and ValidationError."""
+        asked = form.member_form if isinstance(form, SegmentForm) else None
+        if asked is None or not asked.is_bound:
+            return {}
+        members = membership_change(
+            obj, {str(asked.cleaned_data["user"].pk): asked.state()}
+        ).members
+        verbs = {"add" if one.before is None else "change" for one in members.values()}
+        require_to(request, MEMBER, *sorted(verbs))
+        return members
 
     def changeform_view(
         self,

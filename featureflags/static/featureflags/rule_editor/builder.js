@@ -104,6 +104,14 @@
             return true;
         }
 
+        /** Show the text as it is now: something else than the form has changed it. */
+        reload() {
+            if (!this.read()) {
+                this.showJson(true);
+            }
+            this.notify();
+        }
+
         /** Write what the form says into the text that is saved. */
         write() {
             if (this.isForm) {

@@ -43,10 +43,12 @@
         const status = panel.querySelector('.impact-status');
         let waiting = null;
         let running = null;
+        let isLoggedOut = false;
 
-        const say = text => {
-            shown.replaceChildren(element('p', {}, text));
-            status.textContent = text;
+        const say = (...parts) => {
+            const line = element('p', {}, ...parts);
+            shown.replaceChildren(line);
+            status.textContent = line.textContent;
         };
         const fields = () => {
             const body = new FormData();
@@ -57,14 +59,19 @@
             }
             return body;
         };
-        const show = async mine => {
-            const answer = await fetch(panel.dataset.url, {
-                method: 'POST', body: fields(), redirect: 'manual', signal: mine.signal,
-                headers: { 'X-CSRFToken': form.elements.csrfmiddlewaretoken.value },
-            });
+        const send = signal => fetch(panel.dataset.url, {
+            method: 'POST', body: fields(), redirect: 'manual', signal,
+            headers: { 'X-CSRFToken': form.elements.csrfmiddlewaretoken.value },
+        });
+        const show = async ({ signal }) => {
+            let answer = await send(signal);
+            if (answer.status === 403 && await guidonSession.ask() === 'in') {
+                // A login in another tab has changed the token.
+                answer = await send(signal);
+            }
+            isLoggedOut = answer.type === 'opaqueredirect';
             if (!answer.ok) {
-                const isElsewhere = answer.type === 'opaqueredirect';
-                say(isElsewhere ? panel.dataset.loggedOut : panel.dataset.failed);
+                say(...isLoggedOut ? guidonSession.loggedOut() : [panel.dataset.failed]);
                 return;
             }
             // From our own template, which escapes all values.
@@ -86,28 +93,17 @@
                 panel.removeAttribute('aria-busy');
             }
         };
+        document.addEventListener('visibilitychange', async () => {
+            if (!document.hidden && isLoggedOut && await guidonSession.ask() === 'in') {
+                ask();
+            }
+        });
         panel.hidden = false;
         ask();
         return () => {
             clearTimeout(waiting);
             waiting = setTimeout(ask, PAUSE);
         };
-    };
-
-    /** A question before leaving a form with changes. */
-    const warn = (form, isUnsaved) => {
-        const state = () => JSON.stringify([...new FormData(form)].map(
-            ([name, value]) => [name, typeof value === 'string' ? value : value.name]));
-        const saved = isUnsaved ? null : state();
-        let isSent = false;
-        form.addEventListener('submit', event => {
-            isSent = !event.defaultPrevented;
-        });
-        window.addEventListener('beforeunload', event => {
-            if (!isSent && state() !== saved) {
-                event.preventDefault();
-            }
-        });
     };
 
     document.addEventListener('rules:ready', ({ target: builder }) => {
@@ -125,7 +121,14 @@
             }
             wrong = builder.wrong.length;
         });
-        warn(form, builder.hasAttribute('unsaved'));
+        guidon.keepForm(builder, ({ isUnsaved }) => {
+            // A question before leaving a form with changes.
+            window.addEventListener('beforeunload', event => {
+                if (isUnsaved()) {
+                    event.preventDefault();
+                }
+            });
+        });
     });
 
     // A user who may only view has no editor.
