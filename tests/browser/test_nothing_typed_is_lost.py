@@ -4,7 +4,6 @@ pages; and it is forgotten when it is saved."""
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 
 import pytest
 from django.conf import settings
@@ -18,7 +17,7 @@ from tests.browser.watching import Watch
 from tests.factories import SegmentFactory, UserFactory, clause, rule
 
 PRO = rule(clause("custom_plan", "in", "pro"))
-PASSWORD = "a-long-enough-pass-phrase"  # noqa: S105 - of a test
+PASSWORD = "a-long-enough-pass-phrase"
 BACK = "What you typed is back. It is not saved yet."
 KEPT = re.compile("Changes of .* that were never saved are kept in this tab")
 
@@ -176,9 +175,7 @@ def test_coming_back_to_the_page_shows_everything_that_was_typed(
     assert kept_in(page) == []
 
 
-def test_back_after_saving_shows_what_is_saved(
-    page: Page, paying: Segment, expect: Expect
-) -> None:
+def test_back_after_saving_shows_what_is_saved(page: Page, paying: Segment, expect: Expect) -> None:
     editor = Editor(page).open(paying)
     type_some(editor)
     editor.save()
@@ -222,9 +219,7 @@ def test_people_of_the_preview_open_apart(page: Page, paying: Segment, expect: E
     expect(page.get_by_label("Name:")).to_have_value("Teams")
 
 
-def test_a_draft_of_somebody_else_is_not_shown(
-    page: Page, paying: Segment, expect: Expect
-) -> None:
+def test_a_draft_of_somebody_else_is_not_shown(page: Page, paying: Segment, expect: Expect) -> None:
     other = UserFactory.create(superuser=True, email="other@agpt.co")
     other.set_password(PASSWORD)
     other.save()
@@ -256,9 +251,10 @@ def test_a_server_that_is_away_loses_nothing(
 
 
 @pytest.fixture(params=[False, True], ids=["desktop", "phone-dark"])
-def new_form(open_page: OpenPage, request: pytest.FixtureRequest) -> Iterator[Page]:
+def new_form(open_page: OpenPage, request: pytest.FixtureRequest) -> Page:
     options = {"viewport": PHONE, "color_scheme": "dark"} if request.param else {}
-    yield open_page(UserFactory.create(superuser=True), **options)
+    page: Page = open_page(UserFactory.create(superuser=True), **options)
+    return page
 
 
 def test_a_new_segment_is_kept_too(

@@ -16,7 +16,6 @@ from featureflags.admin.shared.pages import MEMBER, USER, Link, may, may_see
 from featureflags.core.uncached import fresh_rows
 from featureflags.models import Segment, SegmentMember
 
-
 PREFIX: Final = "by_name"
 """Begins the names of the member's fields in the segment's form."""
 

@@ -90,7 +90,9 @@ def crowd(count: int) -> Ruleset:
     """Segments of which databases take only some hundreds in one statement."""
     return Ruleset(
         [
-            segment(f"s{n:04}", asks("role", "user" if n % 2 else "admin"), asks("custom_a", str(n)))
+            segment(
+                f"s{n:04}", asks("role", "user" if n % 2 else "admin"), asks("custom_a", str(n))
+            )
             if n % 3
             else segment(f"s{n:04}", asks("role", "user"))
             for n in range(count)
