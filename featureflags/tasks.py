@@ -26,6 +26,7 @@ from featureflags.launchdarkly.segment_sync.apply import (
     wanted_segments,
 )
 from featureflags.launchdarkly.status import connection_status
+from featureflags.models import AnsweredWrite
 from featureflags.probes import problems
 from featureflags.warming.leases import claim, to_send
 from featureflags.warming.progress import report
@@ -89,6 +90,12 @@ def send_due(run: int) -> int:
     for number in numbers:
         warm_range.delay(run, number)
     return len(numbers)
+
+
+@shared_task
+def delete_answered_writes() -> int:
+    """Delete the answers to writes with an `Idempotency-Key` after a day; how many."""
+    return AnsweredWrite.objects.delete_old()
 
 
 @shared_task

@@ -17,11 +17,13 @@ from featureflags.api.authentication import ApiKeyAuthentication
 from featureflags.api.credentials import SessionAuthentication
 from featureflags.api.exceptions import exception_handler
 from featureflags.api.filters import StableOrderingFilter
+from featureflags.api.idempotency import idempotency_key, once
 from featureflags.api.pagination import PAGE_PARAMETERS, Pages
 from featureflags.api.parsers import NOT_STORABLE, JSONParser
 from featureflags.api.schema import ApiSchema
 from featureflags.api.throttling import CallerThrottle
 from featureflags.core.input_gate import is_storable
+from featureflags.models import Scope
 
 LIST_FILTERS: Final[list[Any]] = [DjangoFilterBackend, SearchFilter, StableOrderingFilter]
 """`filter_backends` of a list."""
@@ -54,12 +56,22 @@ class ApiPolicy(APIView):
         super().initial(request, *args, **kwargs)
         if not all(is_storable(str(value)) for value in kwargs.values()):
             raise NotFound
+        key = idempotency_key(request) if self._writes(request) else None
+        if key is not None:
+            method = str(request.method).lower()
+            # DRF asks the view for its handler next.
+            setattr(self, method, once(getattr(self, method), key))
         unknown = sorted(set(request.query_params) - self._parameters(request))
         if unknown:
             raise ValidationError({name: ["There is no such parameter."] for name in unknown})
         for name, values in request.query_params.lists():
             if not all(map(is_storable, values)):
                 raise ValidationError({name: [NOT_STORABLE]})
+
+    def _writes(self, request: Request) -> bool:
+        is_write = getattr(self, "needed_scope", Scope.WRITE) is Scope.WRITE
+        known = str(request.method).lower() in self.http_method_names
+        return is_write and known and request.method not in SAFE_METHODS
 
     def _parameters(self, request: Request) -> set[str]:
         """The parameters that this view reads."""

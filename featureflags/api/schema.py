@@ -22,6 +22,7 @@ from featureflags.api.concurrency import LONGEST_NOTE
 from featureflags.api.problem_serializers import CHANGED, CONFLICTS, PROBLEM
 from featureflags.api.problems import BY_STATUS, CONTENT_TYPE, TITLES, URN
 from featureflags.api.strict import StrictSerializer
+from featureflags.models import Scope
 
 Direction: TypeAlias = Literal["request", "response"]
 
@@ -74,6 +75,26 @@ NOTE: Final = OpenApiParameter(
 )
 
 
+IDEMPOTENCY: Final = (
+    OpenApiParameter(
+        "Idempotency-Key",
+        {"type": "string", "minLength": 1, "maxLength": 255},
+        OpenApiParameter.HEADER,
+        description=(
+            "Any text of the caller's own, such as a UUID. Sent again within a day, with the same"
+            " request, it gets the same answer and writes nothing."
+        ),
+    ),
+    OpenApiParameter(
+        "Idempotency-Replayed",
+        {"type": "string", "enum": ["true"]},
+        OpenApiParameter.HEADER,
+        response=["200", "201", "204"],
+        description="The answer to an earlier request with this `Idempotency-Key`.",
+    ),
+)
+
+
 class ApiSchema(AutoSchema):
     """The schema of one view."""
 
@@ -81,6 +102,8 @@ class ApiSchema(AutoSchema):
 
     def get_override_parameters(self) -> list[Any]:
         given: list[Any] = [*super().get_override_parameters(), *HEADERS]
+        if self._is_write():
+            given += IDEMPOTENCY
         if getattr(self.view, "has_versions", False) and not self._is_list_view():
             given.append(ETAG)
             if self.method in {"PUT", "PATCH", "DELETE"}:
@@ -103,6 +126,8 @@ class ApiSchema(AutoSchema):
     def _errors(self) -> Iterator[int]:
         yield from ALWAYS
         writes = self.method in {"POST", "PUT", "PATCH", "DELETE"}
+        if self._is_write():
+            yield 422
         if uritemplate.variables(self.path) or self._is_list_view():
             yield 404  # also a page that there is not
         if self._is_confirmed() or (writes and getattr(self.view, "queryset", None) is not None):
@@ -111,6 +136,11 @@ class ApiSchema(AutoSchema):
             yield from WITH_BODY
         if getattr(self.view, "has_versions", False) and self.method in {"PUT", "PATCH", "DELETE"}:
             yield 412
+
+    def _is_write(self) -> bool:
+        """True if this may write, and so takes an `Idempotency-Key`."""
+        needed = getattr(self.view, "needed_scope", Scope.WRITE)
+        return self.method in {"POST", "PUT", "PATCH", "DELETE"} and needed is Scope.WRITE
 
     def _is_confirmed(self) -> bool:
         """True if this writes what somebody may have to confirm."""

@@ -52,6 +52,12 @@ TIMETABLE: Final = (
         minute="40",
     ),
     Entry(
+        name="delete-answered-writes",
+        task="featureflags.tasks.delete_answered_writes",
+        every=HOUR,
+        minute="50",
+    ),
+    Entry(
         name="sync-segments",
         task="featureflags.tasks.sync_all_segments",
         every=5 * MINUTE,

@@ -16,6 +16,7 @@ as modules.
 
 from __future__ import annotations
 
+from featureflags.models.answered_writes import AnsweredWrite
 from featureflags.models.api_keys import ApiKey, Scope, ServiceKey
 from featureflags.models.flag_counts import FlagCount
 from featureflags.models.history import AppendOnly, HistoryEntry, HistoryMember
@@ -36,6 +37,7 @@ from featureflags.models.webhooks import EventType, ObservedState, Webhook, Webh
 
 __all__ = [
     "KEY",
+    "AnsweredWrite",
     "ApiKey",
     "AppendOnly",
     "EventType",
