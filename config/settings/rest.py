@@ -45,8 +45,8 @@ SPECTACULAR_SETTINGS = {
     "OAS_VERSION": "3.1.0",
     "COMPONENT_SPLIT_REQUEST": True,
     "ENUM_NAME_OVERRIDES": {
-        "MemberKindEnum": "featureflags.models.segments.SegmentMember.Kind",
-        "ChangeKindEnum": "featureflags.models.history.HistoryEntry.Kind",
+        "MemberKindEnum": "featureflags.models.SegmentMember.Kind",
+        "ChangeKindEnum": "featureflags.models.HistoryEntry.Kind",
     },
     "SERVE_INCLUDE_SCHEMA": False,
     "SWAGGER_UI_DIST": "SIDECAR",
