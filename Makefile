@@ -17,7 +17,7 @@ FITS := import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))
 PYTHON ?= $(shell for python in python3.12 python3.11 python3.13 python3.14 python3 python; do \
 	$$python -c '$(FITS)' >/dev/null 2>&1 && { echo $$python; break; }; done)
 
-.PHONY: help run docs release check quick test test-deep chaos web worker beat bench screenshots format requirements hooks
+.PHONY: help run docs release check quick test test-deep chaos web worker beat bench screenshots api-client format requirements hooks
 .DEFAULT_GOAL := help
 
 help:
@@ -33,6 +33,8 @@ help:
 	@echo 'make web           gunicorn with the settings of .env (also: make worker, make beat)'
 	@echo 'make bench         measure, as ratios (ARGS="matching --json FILE" to choose)'
 	@echo 'make screenshots   take the pictures of the tour again (needs chromium)'
+	@echo 'make api-client    generate and type-check the REST clients: Python and TypeScript (needs npm;'
+	@echo '                   ARGS="--url https://…" of a server, ARGS="--only python")'
 	@echo 'make format        let ruff lay out the code'
 	@echo 'make requirements  compile requirements/*.in into pinned *.txt'
 	@echo 'make hooks         run the quick checks before each commit'
@@ -102,6 +104,9 @@ bench: $(STAMP)
 
 screenshots: $(STAMP)
 	$(BIN)/python -m tests.browser.pictures
+
+api-client: $(STAMP)
+	@$(BIN)/python -m tests.clients.generate $(ARGS)
 
 format: $(STAMP)
 	$(BIN)/ruff check --fix .

@@ -10,7 +10,7 @@ from rest_framework import serializers
 
 from featureflags.api.concurrency import LONGEST_NOTE, ConfirmField
 from featureflags.api.serializers import AnyJSONField
-from featureflags.api.strict import StrictCharField, StrictModelSerializer
+from featureflags.api.strict import StrictCharField, StrictModelSerializer, StrictSerializer
 from featureflags.core.types import Account
 from featureflags.kinds.registry import user_kind
 from featureflags.models import Segment, SegmentMember
@@ -29,7 +29,7 @@ STAMP = "2026-11-26T10:15:00Z"
 USER = "6d0c3a52-0000-4000-8000-000000000000"
 
 
-class ClauseSerializer(serializers.Serializer[Any]):
+class ClauseSerializer(StrictSerializer[Any]):
     """One condition of a rule."""
 
     attribute = serializers.CharField(
@@ -46,7 +46,7 @@ class ClauseSerializer(serializers.Serializer[Any]):
     )
 
 
-class RuleSerializer(serializers.Serializer[Any]):
+class RuleSerializer(StrictSerializer[Any]):
     """A user is in the segment if all conditions of any rule hold."""
 
     id = serializers.CharField(required=False, allow_null=True)
