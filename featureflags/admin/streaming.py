@@ -36,8 +36,11 @@ def csv_response(
 
 
 def harmless(cell: str) -> str:
-    """The text for a spreadsheet, with an apostrophe before what would be a formula."""
-    return f"'{cell}" if cell.startswith(STARTS_OF_FORMULAS) else cell
+    """The text for a spreadsheet, with an apostrophe before what would be a formula.
+
+    Text that looks as if it had one already gets another: an import takes one away.
+    """
+    return f"'{cell}" if cell.lstrip("'").startswith(STARTS_OF_FORMULAS) else cell
 
 
 class _Echo:

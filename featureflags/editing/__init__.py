@@ -52,6 +52,7 @@ from featureflags.editing.changes import (
     deletion_of,
     member_changes,
     membership_change,
+    stored_members,
 )
 from featureflags.editing.condition_sentences import (
     condition_in_words,
@@ -103,6 +104,7 @@ __all__ = [
     "rules_in_words",
     "segment_in_words",
     "sign",
+    "stored_members",
     "too_large",
     "why_in_words",
 ]

@@ -13,10 +13,12 @@ from __future__ import annotations
 import codecs
 import csv
 import datetime
+import io
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
+from urllib.parse import unquote
 
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -51,8 +53,14 @@ HEADERS: Final[Mapping[str, str]] = {
 }
 """What a column may be called, in any case."""
 
-_FORMULA: Final = re.compile(r"^'(?=[=+\-@\t\r\n])")
+_FORMULA: Final = re.compile(r"^'(?='*[=+\-@\t\r\n])")
 """The apostrophe by which an export keeps a spreadsheet from computing a cell."""
+
+_SEPARATOR: Final = re.compile(r"\s*sep=(.)\r?\n", re.IGNORECASE)
+"""A first line by which a spreadsheet knows the delimiter."""
+
+_INVISIBLE: Final = re.compile("[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]")
+"""Characters without a width, which mail programs and web pages leave in what is copied."""
 
 
 class UnreadableFile(ValueError):
@@ -118,6 +126,9 @@ def read_member_list(text: str) -> MemberList:
         raise UnreadableFile(_("This is not text: it contains the character NUL."))
     rows = _rows(text.removeprefix("\ufeff"))
     header = _header(rows[0][1]) if rows else {}
+    if header and any(cell != _bare(cell) for cell in rows[0][1]):
+        # Typed by hand, with blanks after the commas. An export has none that mean nothing.
+        rows = [(line, [cell.strip() for cell in cells]) for line, cells in rows]
     lines: list[MemberLine] = []
     problems: list[LineRemark] = []
     for number, (line, cells) in enumerate(rows[1:] if header else rows):
@@ -138,26 +149,34 @@ def read_member_list(text: str) -> MemberList:
 
 def _rows(text: str) -> list[tuple[int, list[str]]]:
     """The rows that are not empty, with the line on which each ends. Raises UnreadableFile."""
-    first = text.lstrip("\r\n").partition("\n")[0]
-    delimiter = max(DELIMITERS, key=first.count)
-    reader = csv.reader(text.splitlines(keepends=True), delimiter=delimiter)
-    rows = []
+    separator = _SEPARATOR.match(text)
+    lines = text[separator.end() :] if separator else text
+    first = lines.lstrip("\r\n").partition("\n")[0]
+    delimiter = separator.group(1) if separator else max(DELIMITERS, key=first.count)
+    # Only these end a line; `splitlines` would break a reason at other separators too.
+    reader = csv.reader(io.StringIO(lines, newline=""), delimiter=delimiter)
+    before = 1 if separator else 0
     try:
-        for cells in reader:
-            stripped = [_FORMULA.sub("", cell.strip()) for cell in cells]
-            if any(stripped):
-                rows.append((reader.line_num, stripped))
+        return [
+            (reader.line_num + before, [_FORMULA.sub("", cell) for cell in cells])
+            for cells in reader
+            if any(cell.strip() for cell in cells)
+        ]
     except csv.Error as error:
-        values = {"line": reader.line_num, "problem": error}
+        values = {"line": reader.line_num + before, "problem": error}
         raise UnreadableFile(_("Line %(line)d cannot be read: %(problem)s.") % values) from error
-    return rows
+
+
+def _bare(cell: str) -> str:
+    """What people mean by a cell, without blanks around it and invisible characters."""
+    return _INVISIBLE.sub("", cell).strip()
 
 
 def _header(cells: Sequence[str]) -> dict[str, int]:
     """The place of each column, if this row names a column with users; else empty."""
     found: dict[str, int] = {}
     for number, cell in enumerate(cells):
-        name = HEADERS.get(cell.lower())
+        name = HEADERS.get(_bare(cell).lower())
         if name is not None:
             found.setdefault(name, number)
     return found if EMAIL in found or KEY in found else {}
@@ -168,9 +187,12 @@ def _named(
 ) -> Iterator[MemberLine | LineRemark]:
     """The entry of a row below a header, or what is wrong with it."""
 
-    def cell(name: str) -> str:
+    def exact(name: str) -> str:
         place = header.get(name)
         return cells[place] if place is not None and place < len(cells) else ""
+
+    def cell(name: str) -> str:
+        return _bare(exact(name))
 
     # The key stays when an address changes.
     text = _as_key(cell(KEY)) or _as_email(cell(EMAIL)) or _as_email(cell(KEY))
@@ -190,7 +212,7 @@ def _named(
             line=line,
             text=text,
             kind=kind,
-            reason=cell("reason")[:200] if "reason" in header else None,
+            reason=exact("reason")[:200] if "reason" in header else None,
             expires_at=expires_at,
             has_expiry="expires_at" in header,
         )
@@ -201,7 +223,7 @@ def _unnamed(line: int, cells: Sequence[str]) -> Iterator[MemberLine | LineRemar
     found = [
         text
         for cell in cells
-        for word in re.split(r"[\s,;]+", cell)
+        for word in re.split(r"[\s,;]+", _bare(cell))
         if (text := _as_key(word) or _as_email(word)) is not None
     ]
     if not found:
@@ -211,7 +233,9 @@ def _unnamed(line: int, cells: Sequence[str]) -> Iterator[MemberLine | LineRemar
 
 
 def _nobody_in(cells: Sequence[str]) -> str:
-    return _("“%s” contains no e-mail and no key.") % shortened(" ".join(filter(None, cells)))
+    return _("“%s” contains no e-mail and no key.") % shortened(
+        " ".join(filter(None, map(_bare, cells)))
+    )
 
 
 def _as_key(cell: str) -> str | None:
@@ -221,11 +245,14 @@ def _as_key(cell: str) -> str | None:
 
 
 def _as_email(cell: str) -> str | None:
-    """An address, also as mail programs write it: `Ada Adler <ada@agpt.co>`; or another title."""
+    """An address, also as mail programs and links write it: `Ada Adler <ada@agpt.co>`,
+    `mailto:ada@agpt.co`; or another title."""
     if "@" not in cell and not user_kind().has_addresses:
         return cell.strip()[:LONGEST_CELL] or None
     inside = re.search(r"<([^<>\s]+@[^<>\s]+)>", cell)
     address = (inside.group(1) if inside else cell).strip("<>\"'").lower()
+    if address.startswith("mailto:"):
+        address = unquote(address.removeprefix("mailto:").partition("?")[0])
     is_one = re.fullmatch(r"[^@\s]+@[^@\s]+", address) is not None
     return address if is_one and len(address) <= LONGEST_CELL else None
 

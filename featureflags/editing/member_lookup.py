@@ -5,6 +5,8 @@ Hidden SQL: one query for each thousand entries.
 
 from __future__ import annotations
 
+import datetime
+import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -31,8 +33,15 @@ class FoundMembers:
     """Users who are on more than one line."""
 
 
-def find_members(listed: MemberList, default: MemberState) -> FoundMembers:
-    """The users of the lines. `default`: the membership, where a line leaves something open."""
+def find_members(
+    listed: MemberList, default: MemberState, stored: Mapping[str, MemberState] | None = None
+) -> FoundMembers:
+    """The users of the lines. `default`: the membership, where a line leaves something open.
+
+    `stored`: the members of the segment by user key. One that has ended stays as it is, so that an
+    export can be read back.
+    """
+    stored = stored or {}
     kind, texts = user_kind(), {each.text for each in listed.lines}
     keys = {text for text in texts if kind.parse_key(text) is not None}
     now = timezone.now()
@@ -46,7 +55,7 @@ def find_members(listed: MemberList, default: MemberState) -> FoundMembers:
         user, state = by_text.get(each.text), _state(each, default)
         if user is None:
             problems.append(LineRemark(each.line, _nobody(each.text)))
-        elif state.expires_at is not None and state.expires_at <= now:
+        elif _has_ended(state, now) and stored.get(user) != state:
             text = _("the time of %s has ended already.") % each.text
             problems.append(LineRemark(each.line, text))
         elif user not in first:
@@ -63,6 +72,10 @@ def find_members(listed: MemberList, default: MemberState) -> FoundMembers:
     return FoundMembers(members=members, problems=tuple(problems), repeated=tuple(repeated))
 
 
+def _has_ended(state: MemberState, now: datetime.datetime) -> bool:
+    return state.expires_at is not None and state.expires_at <= now
+
+
 def _state(line: MemberLine, default: MemberState) -> MemberState:
     return MemberState(
         kind=line.kind or default.kind,
@@ -77,9 +90,18 @@ def _nobody(text: str) -> str:
 
 
 def _by_title(texts: Sequence[str]) -> dict[str, str]:
+    """Letters with accents are written in one way or another; the one in the list comes first."""
     found: dict[str, str] = {}
     for some in _chunks(texts):
         found |= user_kind().keys_by_title(some)
+    for form in ("NFC", "NFD"):
+        others = {
+            unicodedata.normalize(form, text): text
+            for text in texts
+            if text not in found and not text.isascii()
+        }
+        for some in _chunks(sorted(others)):
+            found |= {others[title]: key for title, key in user_kind().keys_by_title(some).items()}
     return found
 
 

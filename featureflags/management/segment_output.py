@@ -25,9 +25,9 @@ def ruleset_with_segment(key: str) -> Ruleset:
 
 
 def read_json(path: str) -> object:
-    """A JSON file. Raises CommandError, naming the file, if it cannot be read."""
+    """A JSON file, also one with a byte order mark. Raises CommandError, naming the file."""
     try:
-        return json.loads(Path(path).read_text(encoding="utf-8"))
+        return json.loads(Path(path).read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise CommandError(f"{path}: {error.strerror}.") from error
     except ValueError as error:

@@ -26,11 +26,7 @@ _CASE_FIELDS: Final = {"name", "segments", "context", "expect", "now"}
 
 
 class InvalidCases(ValueError):
-    """A document is not a list of cases. ``problems`` names each wrong case."""
-
-    def __init__(self, problems: Sequence[str]) -> None:
-        super().__init__("; ".join(problems))
-        self.problems = tuple(problems)
+    """A document is not a list of cases."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,6 +56,15 @@ class CaseResult:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CasesRun:
+    """What became of the cases of a document."""
+
+    results: tuple[CaseResult, ...]
+    problems: tuple[str, ...]
+    """What is wrong with the cases that cannot be run; each names its case."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _Case:
     name: str
     ruleset: Ruleset
@@ -73,23 +78,30 @@ def run_cases(
     *,
     now: int,
     definitions: Sequence[SegmentDefinition] | None = None,
-) -> list[CaseResult]:
+) -> CasesRun:
     """Evaluate every case: one result for each expectation, in order.
 
     ``now`` (µs) serves the cases that name none. With ``definitions`` these segments are asked
-    instead of the cases' own, which may then be left out. Raises InvalidCases, naming the cases,
-    if the document is not in the format.
+    instead of the cases' own, which may then be left out. A case that is not in the format is
+    named, and all others run. Raises InvalidCases if the document has no list of cases.
     """
     raw_cases = document.get("cases") if isinstance(document, dict) else None
     if not isinstance(raw_cases, list):
-        raise InvalidCases(['a document must be an object with a list "cases"'])
+        raise InvalidCases('a document must be an object with a list "cases"')
     live = None if definitions is None else Ruleset(definitions)
     readers = [_Reader(raw, number) for number, raw in enumerate(raw_cases, start=1)]
     cases = [reader.case(now, live) for reader in readers]
-    problems = [f"{reader.name}: {problem}" for reader in readers for problem in reader.problems]
-    if problems:
-        raise InvalidCases(problems)
-    return [result for case in cases for result in _run(case)]
+    return CasesRun(
+        results=tuple(
+            result
+            for reader, case in zip(readers, cases, strict=True)
+            if not reader.problems
+            for result in _run(case)
+        ),
+        problems=tuple(
+            f"{reader.name}: {problem}" for reader in readers for problem in reader.problems
+        ),
+    )
 
 
 class _Reader:

@@ -25,6 +25,7 @@ from featureflags.admin.shared.pages import (
     segment_trail,
 )
 from featureflags.core.conf import app_settings
+from featureflags.editing import stored_members
 from featureflags.models import Segment
 
 MOST_PROBLEMS: Final = 100
@@ -36,9 +37,10 @@ def import_members(request: HttpRequest, segment: str, *, site: AdminSite) -> Ht
     require(request, SEGMENT, MEMBER, USER)
     require_to(request, MEMBER, "add")
     stored = segment_or_404(segment)
+    members = stored_members(stored.key)
     if request.method != "POST":
-        return _page(request, site, stored, ImportForm())
-    form = ImportForm(request.POST, request.FILES)
+        return _page(request, site, stored, ImportForm(members))
+    form = ImportForm(members, request.POST, request.FILES)
     is_valid = form.is_valid()
     _keep_text_of_file(request, form)
     if not is_valid or form.found is None or BACK in request.POST:
@@ -48,8 +50,7 @@ def import_members(request: HttpRequest, segment: str, *, site: AdminSite) -> Ht
         form.add_error(None, why)
         return _page(request, site, stored, form)
 
-    members = form.found.members
-    return write_members(request, site, stored, members, refuse=refuse, remarks=_left_out(form))
+    return write_members(request, site, stored, form.wanted, refuse=refuse, remarks=_left_out(form))
 
 
 def _keep_text_of_file(request: HttpRequest, form: ImportForm) -> None:

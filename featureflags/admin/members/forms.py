@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from django import forms
@@ -29,6 +29,7 @@ from featureflags.models import SegmentMember
 from featureflags.models.changesets import MemberState
 
 ALL, FOUND = "all", "found"
+ADD, REPLACE = "add", "replace"
 
 
 class MembershipForm(forms.Form):
@@ -124,6 +125,16 @@ class ImportForm(MembershipForm):
         widget=forms.FileInput(attrs={"accept": ".csv,.txt,text/csv,text/plain"}),
         help_text=gettext_lazy("UTF-8, 2 MB at most."),
     )
+    others = forms.ChoiceField(
+        label=gettext_lazy("Members who are not on it"),
+        choices=[
+            (ADD, gettext_lazy("They stay: add to the list")),
+            (REPLACE, gettext_lazy("They are removed: replace the list")),
+        ],
+        initial=ADD,
+        required=False,
+        widget=forms.RadioSelect,
+    )
     missing = forms.ChoiceField(
         label=gettext_lazy("If somebody is not found"),
         choices=[
@@ -133,7 +144,12 @@ class ImportForm(MembershipForm):
         initial=ALL,
         widget=forms.RadioSelect,
     )
-    field_order = ["text", "file", "kind", "reason", "expires_at", "missing"]
+    field_order = ["text", "file", "others", "kind", "reason", "expires_at", "missing"]
+
+    def __init__(self, stored: Mapping[str, MemberState], *args: Any, **kwargs: Any) -> None:
+        """`stored`: the members of the segment, by user key."""
+        super().__init__(*args, **kwargs)
+        self._stored = stored
 
     found: FoundMembers | None = None
     problems: tuple[LineRemark, ...] = ()
@@ -153,6 +169,13 @@ class ImportForm(MembershipForm):
             self._find(text)
         return cleaned
 
+    @property
+    def wanted(self) -> dict[str, MemberState | None]:
+        """The membership that each user is to have; None: there is to be none."""
+        members = {} if self.found is None else dict(self.found.members)
+        gone = self._stored if self.cleaned_data["others"] == REPLACE else ()
+        return {**dict.fromkeys(gone), **members}
+
     def text_of_file(self) -> str:
         """The text of the file. Raises ValidationError."""
         uploaded = self.cleaned_data["file"]
@@ -169,7 +192,7 @@ class ImportForm(MembershipForm):
             read = read_member_list(text)
         except UnreadableFile as error:
             raise ValidationError(str(error)) from error
-        self.found = find_members(read, self.state())
+        self.found = find_members(read, self.state(), self._stored)
         self.problems = tuple(sorted((*read.problems, *self.found.problems)))
         if not self.found.members:
             raise ValidationError(_("Nobody of the list is found."))

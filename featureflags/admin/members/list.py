@@ -187,11 +187,12 @@ def export_by_name(request: HttpRequest, segment: str, *, site: AdminSite) -> Ht
     members = _filtered(stored, FilterForm(request.POST)).select_related("user")
     log_change(request, stored.pk, "Exported who is included and excluded by name.")
     name = f"{segment}-by-name-{timezone.localdate().isoformat()}.csv"
-    rows = (_cells(member) for member in members.iterator(chunk_size=PAGE_SIZE * 10))
+    rows = (cells_of(member) for member in members.iterator(chunk_size=PAGE_SIZE * 10))
     return csv_response(request, name, (*user_kind().heading, *COLUMNS), rows)
 
 
-def _cells(member: SegmentMember) -> Iterator[str]:
+def cells_of(member: SegmentMember) -> Iterator[str]:
+    """A row of the export."""
     kind = user_kind()
     yield from (kind.key_of(member.user), kind.title_of_row(member.user))
     if kind.label:

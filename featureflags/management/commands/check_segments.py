@@ -40,22 +40,28 @@ class Command(FlagCommand):
         definitions = None
         if options["live"]:
             definitions = list(current_ruleset().ruleset.definitions.values())
-        now, results, unreadable = now_in_microseconds(), [], 0
+        now, results, problems = now_in_microseconds(), list[CaseResult](), 0
         for path in options["files"]:
             try:
-                results += run_cases(read_json(path), now=now, definitions=definitions)
-            except InvalidCases as error:
-                unreadable += 1
-                for problem in error.problems:
-                    self.stderr.write(f"{path}: {problem}")
-        self._tell(results, unreadable, verbosity=options["verbosity"])
+                ran = run_cases(read_json(path), now=now, definitions=definitions)
+            except (InvalidCases, CommandError) as error:
+                problems += self._name(path, str(error))
+                continue
+            results += ran.results
+            problems += self._name(path, *ran.problems)
+        self._show(results, problems, verbosity=options["verbosity"])
 
-    def _tell(self, results: list[CaseResult], unreadable: int, *, verbosity: int) -> None:
+    def _name(self, path: str, *problems: str) -> int:
+        for problem in problems:
+            self.stderr.write(problem if problem.startswith(path) else f"{path}: {problem}")
+        return len(problems)
+
+    def _show(self, results: list[CaseResult], problems: int, *, verbosity: int) -> None:
         failed = [result for result in results if not result.passed]
         for result in results if verbosity > 1 else failed:
             self.stdout.write("\n".join(result.lines()))
         self.stdout.write(f"{len(results) - len(failed)} passed, {len(failed)} failed.")
-        if unreadable:
-            raise CommandError(f"{unreadable} of the files hold no cases that can be run.")
-        if failed:
-            raise CommandError(f"{len(failed)} expectations do not hold.")
+        wrong = [f"{problems} problems keep cases from being run."] if problems else []
+        wrong += [f"{len(failed)} expectations do not hold."] if failed else []
+        if wrong:
+            raise CommandError(" ".join(wrong))

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import datetime
+import uuid
 from contextlib import suppress
 
 import pytest
-from django.test import override_settings
+from django.test import RequestFactory, override_settings
 from hypothesis import given
 from hypothesis import strategies as st
 from pytest_django.fixtures import Settings
 
+from featureflags.admin.members.list import COLUMNS, cells_of
+from featureflags.admin.streaming import csv_response
+from featureflags.core.input_gate import LATEST
 from featureflags.editing.member_files import (
     LARGEST_FILE,
     MemberLine,
@@ -18,7 +22,10 @@ from featureflags.editing.member_files import (
     decode_file,
     read_member_list,
 )
+from featureflags.kinds.registry import user_kind
+from featureflags.models import SegmentMember
 from featureflags.models.changesets import MemberState
+from users.models import User
 
 KEY = "6d0c0a52-6a1e-4c6b-9d5e-1f2a3b4c5d6e"
 INCLUDED = MemberState(kind="include", reason="", expires_at=None)
@@ -52,6 +59,20 @@ READ: list[tuple[str, str, list[str]]] = [
     ("what an export made harmless", "email\n'=a@x.io", ["=a@x.io"]),
     ("no header, other cells", "Ada,a@x.io,pro\nBob,b@x.io,free", ["a@x.io", "b@x.io"]),
     ("nothing", " \n \n", []),
+    ("a spreadsheet's first line", "sep=;\nemail;name\na@x.io;Ada, of us\n", ["a@x.io"]),
+    ("the same, without a header", "\ufeffSEP=\t\r\na@x.io\tAda\r\n", ["a@x.io"]),
+    ("links", "mailto:a@x.io\nmailto:B%2Bc@x.io?subject=hi", ["a@x.io", "b+c@x.io"]),
+    (
+        "without a width",
+        "\u200be\u200bmail\n\u2060a@x.io\u200b\n\ufeffb@\u200dx.io",
+        ["a@x.io", "b@x.io"],
+    ),
+    ("marks of two files", "\ufeffa@x.io\n\ufeffb@x.io", ["a@x.io", "b@x.io"]),
+    (
+        "a separator in a cell",
+        "email,name\na@x.io,Ada\u2028\x0bAdler\nb@x.io,B",
+        ["a@x.io", "b@x.io"],
+    ),
 ]
 
 
@@ -93,6 +114,46 @@ def test_an_export_comes_back() -> None:
     )
     assert (second.kind, second.reason, second.expires_at) == ("include", "", None)
     assert third.expires_at == noon - datetime.timedelta(hours=1)
+
+
+WORDS = st.text(
+    st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=200
+) | st.text("'=+-@\t\r\n ,;\"\u2028\x0b\x85\u200b\u202ea", max_size=12)
+
+
+@given(
+    reasons=st.lists(WORDS, min_size=1, max_size=4),
+    name=WORDS,
+    kind=st.sampled_from(["include", "exclude"]),
+    expires_at=st.none() | st.datetimes(timezones=st.just(UTC)).filter(lambda at: at < LATEST),
+)
+def test_every_export_comes_back_as_it_was(
+    reasons: list[str], name: str, kind: str, expires_at: datetime.datetime | None
+) -> None:
+    """A reason with U+2028 or a vertical tab broke the row in two; blanks at its ends were lost."""
+    members = [
+        SegmentMember(
+            user=User(id=uuid.UUID(int=number), email=f"{number}@x.io", name=name),
+            kind=kind,
+            reason=reason,
+            expires_at=expires_at,
+        )
+        for number, reason in enumerate(reasons)
+    ]
+    rows = map(cells_of, members)
+    answer = csv_response(
+        RequestFactory().get("/"), "x.csv", (*user_kind().heading, *COLUMNS), rows
+    )
+    read = read_member_list(decode_file(answer.getvalue()))
+    assert read.problems == ()
+    assert [(line.text, line.kind, line.reason, line.expires_at) for line in read.lines] == [
+        (str(one.user_id), one.kind, one.reason, one.expires_at) for one in members
+    ]
+
+
+def test_what_was_typed_by_hand_loses_the_blanks_around_it() -> None:
+    [line] = read_member_list("email, kind, reason\na@x.io, exclude, Left us \n").lines
+    assert (line.kind, line.reason) == ("exclude", "Left us")
 
 
 class TestLimits:

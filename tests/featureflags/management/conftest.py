@@ -22,6 +22,7 @@ class Ended:
     out: str
     error: str | None = None
     """The message of the CommandError that `manage.py` turns into exit code 1."""
+    err: str = ""
 
 
 Call = Callable[..., Ended]
@@ -30,13 +31,13 @@ Call = Callable[..., Ended]
 @pytest.fixture
 def call() -> Call:
     def run(name: str, *arguments: str, **options: Any) -> Ended:
-        out = StringIO()
+        out, err = StringIO(), StringIO()
         error: str | None = None
         try:
-            call_command(name, *arguments, stdout=out, stderr=StringIO(), **options)
+            call_command(name, *arguments, stdout=out, stderr=err, **options)
         except CommandError as raised:
             error = str(raised)
-        return Ended(out=out.getvalue(), error=error)
+        return Ended(out=out.getvalue(), error=error, err=err.getvalue())
 
     return run
 

@@ -63,12 +63,28 @@ def test_live_asks_the_segments_of_the_database(call: Call, tmp_path: Path) -> N
 def test_a_file_that_cannot_be_read_is_named(call: Call, tmp_path: Path) -> None:
     broken = tmp_path / "broken.json"
     broken.write_text("{")
-    assert "broken.json is not JSON" in (call("check_segments", str(broken)).error or "")
-    assert "none.json" in (call("check_segments", str(tmp_path / "none.json")).error or "")
-    no_cases = write(tmp_path / "no.json", {"name": "x", "segments": [], "context": {}})
-    assert call("check_segments", no_cases).error == (
-        "1 of the files hold no cases that can be run."
-    )
+    ended = call("check_segments", str(broken))
+    assert "broken.json is not JSON" in ended.err
+    assert "none.json" in call("check_segments", str(tmp_path / "none.json")).err
+    no_cases = write(tmp_path / "no.json")
+    Path(no_cases).write_text("[]")
+    ended = call("check_segments", no_cases)
+    assert ended.error == "1 problems keep cases from being run."
+
+
+@pytest.mark.django_db
+def test_what_cannot_be_run_keeps_nothing_else_from_running(call: Call, tmp_path: Path) -> None:
+    good = case("good", plan="pro", expected=True, segments=[PAYING])
+    refused = case("refused", plan="pro", expected=True, segments=[{"key": "paying", "rules": 5}])
+    broken = tmp_path / "broken.json"
+    broken.write_text("{")
+    marked = tmp_path / "marked.json"
+    marked.write_text(json.dumps({"cases": [good]}), encoding="utf-8-sig")
+    first = write(tmp_path / "first.json", refused, good)
+    ended = call("check_segments", str(broken), first, str(marked))
+    assert "2 passed, 0 failed." in ended.out
+    assert "refused: segment 1: The rules must be a list" in ended.err
+    assert ended.error == "3 problems keep cases from being run."
 
 
 def test_cases_need_no_database_and_set_the_exit_code(tmp_path: Path) -> None:

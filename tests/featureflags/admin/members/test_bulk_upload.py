@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime
+import unicodedata
 from typing import Any
 
 import pytest
@@ -9,6 +11,8 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
+from django.utils import timezone
 from pytest_django.fixtures import Settings
 
 from featureflags.models import Segment, SegmentMember
@@ -51,6 +55,45 @@ class TestImport:
         file = SimpleUploadedFile("list.csv", "name,email\nAda,ada@x.io\n".encode("utf-16"))
         staff.post(IMPORT, form(file=file, missing="all"))
         assert members() == {"ada@x.io": "include"}
+
+    def test_the_list_is_replaced_where_that_is_chosen(
+        self, staff: Client, beta: Segment, people: list[User]
+    ) -> None:
+        for person in people[:2]:
+            SegmentMemberFactory.create(segment=beta, user=person)
+        staff.post(IMPORT, listed("bob@x.io\ncy@x.io", kind="exclude"))
+        assert members() == {"ada@x.io": "include", "bob@x.io": "exclude", "cy@x.io": "exclude"}
+        saved = staff.post(IMPORT, {**listed("cy@x.io"), "others": "replace"}, follow=True)
+        assert shown(saved)[-1] == "3 memberships were changed."
+        assert members() == {"cy@x.io": "include"}
+
+    def test_an_export_is_read_back_with_members_who_have_ended(
+        self, staff: Client, beta: Segment, people: list[User]
+    ) -> None:
+        reasons = ("a\u2028b\x0bc", " '=1+1", "=1+1", "two\nlines", "\u202eturned ")
+        ended = timezone.now() - datetime.timedelta(days=1)
+        for number, reason in enumerate(reasons):
+            person = UserFactory.create(email=f"r{number}@x.io")
+            SegmentMemberFactory.create(segment=beta, user=person, reason=reason)
+        SegmentMember.objects.update(expires_at=ended)
+        exported = staff.post(reverse("admin:featureflags_segment_by_name_export", args=["beta"]))
+        file = SimpleUploadedFile("list.csv", exported.getvalue())
+        saved = staff.post(IMPORT, form(file=file, missing="all", others="replace"), follow=True)
+        assert shown(saved) == ["Nothing has changed: all of it was stored already."]
+        # A time that has passed is a mistake where it is new.
+        late = f"email,expires_at\nada@x.io,{ended.isoformat()}"
+        page = staff.post(IMPORT, listed(late))
+        assert "has ended already" in str(page.context["problems"][0])
+
+    def test_accents_are_found_however_they_are_written(self, staff: Client, beta: Segment) -> None:
+        composed, apart = "j\u00fcrgen@x.io", "zoe\u0308@x.io"
+        for address in (composed, apart):
+            UserFactory.create(email=address)
+        text = "\n".join(
+            [unicodedata.normalize("NFD", composed), unicodedata.normalize("NFC", apart)]
+        )
+        staff.post(IMPORT, listed(text))
+        assert members() == {composed: "include", apart: "include"}
 
     def test_all_or_nothing_names_who_is_not_found_and_keeps_the_input(
         self, staff: Client, beta: Segment, people: list[User]
