@@ -69,7 +69,7 @@ class ChangeSerializer(serializers.Serializer[Any]):
     at_least = serializers.BooleanField(source="moved.at_least", default=False)
 
 
-class ChangeListView(ApiPolicy, generics.GenericAPIView[Any]):
+class HistoryView(ApiPolicy, generics.GenericAPIView[Any]):
     """The changes of a segment, the newest first."""
 
     queryset = Segment.objects.all()
@@ -78,7 +78,7 @@ class ChangeListView(ApiPolicy, generics.GenericAPIView[Any]):
     filter_backends = []
     query_parameters = PAGE_PARAMETERS
 
-    @extend_schema(operation_id="segments_changes", responses=ChangeSerializer(many=True))
+    @extend_schema(operation_id="segments_history", responses=ChangeSerializer(many=True))
     def get(self, request: Request, key: str) -> Response:
         entries = entries_of(key)
         if not entries.exists():

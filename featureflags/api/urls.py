@@ -5,10 +5,17 @@ from __future__ import annotations
 from django.urls import include, path
 from rest_framework.routers import SimpleRouter
 
-from featureflags.api.contexts import OwnContextView, UserContextView, UserFlagsView
+from featureflags.api.contexts import OwnContextView
 from featureflags.api.evaluate import EvaluateView
+from featureflags.api.explanations import (
+    ContextFlagsView,
+    ContextSegmentsView,
+    ContextView,
+    SegmentExplainView,
+)
+from featureflags.api.flag_explanations import FlagExplainView
 from featureflags.api.flags import FlagListView, FlagView
-from featureflags.api.history import ChangeListView, RestoreView
+from featureflags.api.history import HistoryView, RestoreView
 from featureflags.api.segments import KEY_PATTERN, MemberViewSet, SegmentViewSet
 
 router = SimpleRouter()
@@ -20,11 +27,18 @@ router.register(
 urlpatterns = [
     path("flags/", FlagListView.as_view(), name="flag-list"),
     path("flags/evaluate/", EvaluateView.as_view(), name="flag-evaluate"),
+    path("flags/<path:key>/explain/", FlagExplainView.as_view(), name="flag-explain"),
     path("flags/<path:key>/", FlagView.as_view(), name="flag-detail"),
     path("users/me/context/", OwnContextView.as_view(), name="user-me-context"),
-    path("users/<str:pk>/context/", UserContextView.as_view(), name="user-context"),
-    path("users/<str:pk>/flags/", UserFlagsView.as_view(), name="user-flags"),
-    path("segments/<str:key>/changes/", ChangeListView.as_view(), name="segment-changes"),
+    path("contexts/<str:kind>/<str:key>/", ContextView.as_view(), name="context"),
+    path("contexts/<str:kind>/<str:key>/flags/", ContextFlagsView.as_view(), name="context-flags"),
+    path(
+        "contexts/<str:kind>/<str:key>/segments/",
+        ContextSegmentsView.as_view(),
+        name="context-segments",
+    ),
+    path("segments/<str:key>/explain/", SegmentExplainView.as_view(), name="segment-explain"),
+    path("segments/<str:key>/history/", HistoryView.as_view(), name="segment-history"),
     path("segments/<str:key>/restore/", RestoreView.as_view(), name="segment-restore"),
     path("", include(router.urls)),
 ]

@@ -25,12 +25,17 @@ def test_the_schema_is_valid_and_complete(tmp_path: Path) -> None:
 def test_the_schema_is_served_with_every_path() -> None:
     schema = APIClient().get("/api/v1/schema/", {"format": "json"}).json()
     assert sorted(schema["paths"]) == [
+        "/api/v1/contexts/{kind}/{key}/",
+        "/api/v1/contexts/{kind}/{key}/flags/",
+        "/api/v1/contexts/{kind}/{key}/segments/",
         "/api/v1/flags/",
         "/api/v1/flags/evaluate/",
         "/api/v1/flags/{key}/",
+        "/api/v1/flags/{key}/explain/",
         "/api/v1/segments/",
         "/api/v1/segments/{key}/",
-        "/api/v1/segments/{key}/changes/",
+        "/api/v1/segments/{key}/explain/",
+        "/api/v1/segments/{key}/history/",
         "/api/v1/segments/{key}/restore/",
         "/api/v1/segments/{segment_key}/members/",
         "/api/v1/segments/{segment_key}/members/{user_id}/",
@@ -38,8 +43,8 @@ def test_the_schema_is_served_with_every_path() -> None:
         "/api/v1/users/me/",
         "/api/v1/users/me/context/",
         "/api/v1/users/{id}/",
-        "/api/v1/users/{id}/context/",
-        "/api/v1/users/{id}/flags/",
+        "/ofrep/v1/evaluate/flags",
+        "/ofrep/v1/evaluate/flags/{key}",
     ]
     assert set(schema["components"]["securitySchemes"]) == {"session", "apiKey"}
 

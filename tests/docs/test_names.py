@@ -34,7 +34,7 @@ OF_A_READER: Final = {
     "dist/",
     "artefacts/",
     "var/",
-    "changes/",
+    "history/",
     "restore/",
     "members/",
 }

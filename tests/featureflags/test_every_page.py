@@ -96,7 +96,7 @@ def pages_about(segment: Segment, user: User) -> Iterator[str]:
     yield f"{admin}/user-context/{user.pk}/"
     yield from ("/admin/featureflags/segmentmember/", "/admin/users/user/", "/admin/logout/")
     api = "/api/v1"
-    yield from (f"{api}/segments/", f"{api}/segments/edge/", f"{api}/segments/edge/changes/")
+    yield from (f"{api}/segments/", f"{api}/segments/edge/", f"{api}/segments/edge/history/")
     yield from (f"{api}/segments/edge/members/", f"{api}/users/{user.pk}/context/")
     yield from (f"{api}/users/{user.pk}/flags/", f"{api}/users/me/", f"{api}/users/me/context/")
     yield f"{api}/schema/"
@@ -248,5 +248,5 @@ def test_text_that_cannot_be_stored_is_refused_by_name(root: User) -> None:
             400,
             True,
         )
-    assert client.get("/api/v1/segments/%00/changes/").status_code == 404
+    assert client.get("/api/v1/segments/%00/history/").status_code == 404
     assert client.get("/api/v1/segments/?search=%00").status_code == 400

@@ -299,7 +299,7 @@ class TestHistory:
         with open_changeset(actor=actor, note="Teams", source="api"):
             paying.rules = TEAM
             paying.save()
-        body = root.get(f"{ONE}changes/").json()
+        body = root.get(f"{ONE}history/").json()
         assert body["count"] == 2
         newest = body["results"][0]
         assert (newest["who"], newest["note"], newest["via"]) == (
@@ -310,20 +310,20 @@ class TestHistory:
         assert (newest["entering"], newest["leaving"], newest["at_least"]) == (3, 3, False)
         assert newest["changes"][0].startswith("Rule 1: changed condition")
         assert body["results"][1]["kind"] == "created"
-        assert len(root.get(f"{ONE}changes/", {"page_size": 1}).json()["results"]) == 1
+        assert len(root.get(f"{ONE}history/", {"page_size": 1}).json()["results"]) == 1
 
     def test_a_deleted_segment_has_a_history_and_an_unknown_one_has_none(
         self, root: APIClient, paying: Segment
     ) -> None:
         paying.delete()
-        assert root.get(f"{ONE}changes/").json()["results"][0]["kind"] == "deleted"
-        assert root.get(f"{URL}nobody/changes/").status_code == 404
+        assert root.get(f"{ONE}history/").json()["results"][0]["kind"] == "deleted"
+        assert root.get(f"{URL}nobody/history/").status_code == 404
 
     def test_it_takes_the_permission_to_view(self, by_session: Caller, paying: Segment) -> None:
-        assert APIClient().get(f"{ONE}changes/").status_code == 401
+        assert APIClient().get(f"{ONE}history/").status_code == 401
         member = SegmentMemberFactory.create(segment=paying)
-        assert staff_with(by_session, "view_user").get(f"{ONE}changes/").status_code == 403
-        seen = staff_with(by_session, "view_segment").get(f"{ONE}changes/")
+        assert staff_with(by_session, "view_user").get(f"{ONE}history/").status_code == 403
+        seen = staff_with(by_session, "view_segment").get(f"{ONE}history/")
         assert seen.status_code == 200
         assert str(member.user_id) in seen.content.decode()
         assert "@" not in seen.content.decode()
@@ -331,7 +331,7 @@ class TestHistory:
     def test_25_cost_as_much_as_5(self, root: APIClient, paying: Segment) -> None:
         def queries() -> int:
             with CaptureQueriesContext(connection) as captured:
-                assert root.get(f"{ONE}changes/").status_code == 200
+                assert root.get(f"{ONE}history/").status_code == 200
             return len(captured)
 
         queries()
