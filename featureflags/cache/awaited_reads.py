@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 
+from featureflags.cache.pending_reads import begin_get
 from featureflags.cache.snapshot_store import (
     CacheRead,
     backend,
-    begin_get,
     decoded,
     is_paused,
     report_failure,

@@ -14,6 +14,7 @@ from __future__ import annotations
 import time
 from collections.abc import Collection
 from dataclasses import dataclass
+from functools import cache
 from typing import Final
 
 from django.db import connections
@@ -123,6 +124,7 @@ def rows_at_once() -> int:
     return 20 if connections[primary(OutboxEvent)].vendor == "postgresql" else 5_000
 
 
+@cache
 def most_delivered() -> int:
     """How many delivered rows a writer leaves to the next renewal of the version.
 

@@ -1,6 +1,6 @@
 """The shared cache, read and written by name: the steps that touch Redis or the files, and no rows.
 
-    read = begin_get(keys).result()      the version and what is stored for these keys
+    read = get(keys)                     the version and what is stored for these keys
     read = lease(read)                   a lease where nothing was stored
     remove(names, delivered)             after a write
     take_delivered()                     which outbox rows this cache needs no more
@@ -14,15 +14,17 @@ time-out once.
 from __future__ import annotations
 
 import logging
+import threading
 import time
 from collections.abc import Collection, Hashable, Mapping, Sequence
 from typing import Any, Final, cast
 
 import msgspec
 from django.core.cache import caches
+from django.core.signals import setting_changed
 
 from featureflags.cache import sealing
-from featureflags.cache.backends.protocol import Reply, SharedCache
+from featureflags.cache.backends.protocol import SharedCache
 from featureflags.cache.entries import (
     LEASE,
     USER_PREFIX,
@@ -87,55 +89,6 @@ def decoded(read: CacheRead) -> CacheRead:
     return read
 
 
-class PendingGet:
-    """A read that was sent: of the moment at which it was, or later."""
-
-    __slots__ = ("_began", "_keys", "_leases", "_reply")
-
-    def __init__(self, keys: Collection[str], *, leases: bool) -> None:
-        self._began, self._keys, self._leases = time.monotonic(), keys, leases
-        self._reply: Reply[list[bytes | None]] | None = None
-        if self._began < _paused_until or (cache := backend()) is None:
-            return
-        names = [USER_PREFIX + key for key in keys]
-        try:
-            if leases:
-                self._reply = cache.send_read([VERSION_NAME], names, new_lease(), LEASE_SECONDS)
-            else:
-                self._reply = cache.send_read([VERSION_NAME, *names], (), b"", 0)
-        except Exception as error:  # noqa: BLE001 - each backend raises errors of its own
-            report_failure("read", error)
-
-    def result(self) -> CacheRead:
-        """What is stored. `failed` if the cache has failed or pauses."""
-        reply, self._reply = self._reply, None
-        if reply is None:
-            return CacheRead(keys=self._keys, began=self._began, failed=True)
-        try:
-            version, *values = reply.result()
-        except Exception as error:  # noqa: BLE001 - each backend raises errors of its own
-            report_failure("read", error)
-            return CacheRead(keys=self._keys, began=self._began, failed=True)
-        return _as_read(self._keys, self._began, version, values)
-
-    def is_ready(self) -> bool:
-        """Whether `result` need not wait, or hardly."""
-        return self._reply is None or self._reply.is_ready()
-
-    async def ready(self, seconds: float) -> bool:
-        """Whether `result` need not wait any more, awaited for so long at most."""
-        if self._reply is not None and not await self._reply.ready(seconds):
-            report_failure("read", TimeoutError())
-            return False
-        return True
-
-    def discard(self) -> None:
-        """Discard a pending reply. Does nothing after `result`."""
-        reply, self._reply = self._reply, None
-        if reply is not None:
-            reply.discard()
-
-
 _paused_until = 0.0
 NOTHING: Final = (None, None)
 _versions: dict[bytes | None, tuple[str, int]] = {}
@@ -152,20 +105,13 @@ def get(keys: Collection[str]) -> CacheRead:
     except Exception as error:  # noqa: BLE001 - each backend raises errors of its own
         report_failure("read", error)
         return CacheRead(keys=keys, began=began, failed=True)
-    return decoded(_as_read(keys, began, version, values))
+    return decoded(as_read(keys, began, version, values))
 
 
-def begin_get(keys: Collection[str], *, leases: bool = False) -> PendingGet:
-    """`get`, sent and not awaited; `decoded` is for the caller.
-
-    With `leases`, a lease is left in the same round trip where nothing was stored.
-    """
-    return PendingGet(keys, leases=leases)
-
-
-def _as_read(
+def as_read(
     keys: Collection[str], began: float, version: bytes | None, values: Sequence[bytes | None]
 ) -> CacheRead:
+    """What a backend has answered; `decoded` is for the caller."""
     stored = {key: value for key, value in zip(keys, values, strict=True) if value is not None}
     known, epoch = _versions.get(version, NOTHING)
     if known is None and (published := decode_version(version)) is not None:
@@ -274,6 +220,14 @@ def report_failure(what: str, error: Exception) -> None:
 
 def backend() -> SharedCache | None:
     """The cache of the setting `cache`; None if its backend cannot keep our promises."""
+    found: SharedCache | None = _of_this_thread.__dict__.get("backend")
+    if found is None:
+        # Django looks a cache up in 2 µs, and in 10 where a write has just emptied the processor's own.
+        found = _of_this_thread.backend = _backend()
+    return found
+
+
+def _backend() -> SharedCache | None:
     cache = caches[app_settings().cache]
     if not sealing.HAS_CRYPTOGRAPHY and sealing.cannot_seal():
         return None
@@ -282,6 +236,18 @@ def backend() -> SharedCache | None:
     message = "%s has no compare-and-swap: no snapshots are cached. See FEATUREFLAGS['CACHE']."
     report(logger, "cache_unsupported", message, type(cache).__name__)
     return None
+
+
+_of_this_thread = threading.local()
+
+
+def _look_up_again(*, setting: str, **_: object) -> None:
+    global _of_this_thread  # noqa: PLW0603 - replaced as a whole, for all threads
+    if setting in {"FEATUREFLAGS", "CACHES"}:
+        _of_this_thread = threading.local()
+
+
+setting_changed.connect(_look_up_again, dispatch_uid="featureflags.cache.snapshot_store")
 
 
 def entry_of(key: str, stored: bytes) -> Entry | None:

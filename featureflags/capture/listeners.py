@@ -21,6 +21,7 @@ from itertools import islice
 from types import TracebackType
 from typing import Any, Final
 
+import msgspec
 from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
@@ -111,6 +112,18 @@ class _ListeningLock:
         self._released()
 
 
+class _Notice(msgspec.Struct, frozen=True):
+    """What the INFO of a trigger holds. Without a kind: rules were written."""
+
+    kind: str | None = None
+    keys: list[str] | None = None
+    ids: list[int] = []
+    failed: str | None = None
+
+
+_as_notice = msgspec.json.Decoder(_Notice).decode
+
+
 class _PsycopgListener(Listener):
     """Listens to one connection of psycopg."""
 
@@ -159,18 +172,15 @@ class _PsycopgListener(Listener):
         message = notice.message_primary or ""
         if not message.startswith(NOTICE):
             return
-        written = json.loads(message[len(NOTICE) :])
-        if written.get("rules"):
-            self.note(None, None, [])
-            return
-        if written["failed"]:
+        written = _as_notice(message[len(NOTICE) :])
+        if written.failed:
             report(
                 logger,
                 "capture_comparison_failed",
                 "A trigger could not compare rows, and everybody counts as changed: %s",
-                written["failed"],
+                written.failed,
             )
-        self.note(written["kind"], written["keys"], written["ids"])
+        self.note(written.kind, written.keys, written.ids)
 
 
 FETCHES: Final = ("fetchone", "fetchmany", "fetchall")

@@ -20,8 +20,9 @@ from django.db.models import QuerySet
 
 from featureflags.cache import entries, fills, protocol
 from featureflags.cache.fills import PendingPut
+from featureflags.cache.pending_reads import begin_get
 from featureflags.cache.sealing import seal, unseal
-from featureflags.cache.snapshot_store import CacheRead, begin_get
+from featureflags.cache.snapshot_store import CacheRead
 from featureflags.core.conf import app_settings
 from featureflags.core.database import IsCurrent, primary
 from featureflags.kinds.registry import user_kind

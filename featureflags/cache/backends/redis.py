@@ -131,7 +131,8 @@ class SharedRedisCache(FastReads, RedisCache):  # type: ignore[misc]  # django-r
 
     def remove(self, names: Collection[str], delivered: Collection[int] = ()) -> int:
         # Sent once more where the server has closed the connection: that does no harm.
-        commands: list[list[Any]] = [["UNLINK", *self.names(chunk)] for chunk in _chunks(names)]
+        chunks = [names] if 0 < len(names) <= AT_ONCE else _chunks(names)
+        commands: list[list[Any]] = [["UNLINK", *self.names(chunk)] for chunk in chunks]
         if delivered:
             commands.append(["RPUSH", *self.names([DELIVERED]), *delivered])
         return self._read(commands, _kept if delivered else _none).result()

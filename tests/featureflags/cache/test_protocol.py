@@ -14,7 +14,14 @@ from django.core.cache import caches
 from django.db import OperationalError, connection, transaction
 from pytest_django.fixtures import Settings
 
-from featureflags.cache import entries, invalidation, outbox, protocol, snapshot_store
+from featureflags.cache import (
+    entries,
+    invalidation,
+    outbox,
+    pending_reads,
+    protocol,
+    snapshot_store,
+)
 from featureflags.cache.outbox import OutboxRow
 from featureflags.cache.snapshot_store import CacheRead
 from featureflags.capture import own_writes
@@ -214,7 +221,7 @@ class TestRenew:
             protocol.read([])
         published = time.monotonic()
         wait_until(
-            lambda: snapshot_store.begin_get(()).result().version is None,
+            lambda: pending_reads.begin_get(()).result().version is None,
             timeout=20,
             what="the version to expire",
         )

@@ -1,0 +1,74 @@
+"""Reads of the shared cache that are sent now and read later: by an event loop, or while a batch is worked on."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Collection
+
+from featureflags.cache.backends.protocol import Reply
+from featureflags.cache.entries import USER_PREFIX, VERSION_NAME, new_lease
+from featureflags.cache.snapshot_store import (
+    LEASE_SECONDS,
+    CacheRead,
+    as_read,
+    backend,
+    is_paused,
+    report_failure,
+)
+
+
+class PendingGet:
+    """A read that was sent: of the moment at which it was, or later."""
+
+    __slots__ = ("_began", "_keys", "_leases", "_reply")
+
+    def __init__(self, keys: Collection[str], *, leases: bool) -> None:
+        self._began, self._keys, self._leases = time.monotonic(), keys, leases
+        self._reply: Reply[list[bytes | None]] | None = None
+        if is_paused() or (cache := backend()) is None:
+            return
+        names = [USER_PREFIX + key for key in keys]
+        try:
+            if leases:
+                self._reply = cache.send_read([VERSION_NAME], names, new_lease(), LEASE_SECONDS)
+            else:
+                self._reply = cache.send_read([VERSION_NAME, *names], (), b"", 0)
+        except Exception as error:  # noqa: BLE001 - each backend raises errors of its own
+            report_failure("read", error)
+
+    def result(self) -> CacheRead:
+        """What is stored. `failed` if the cache has failed or pauses."""
+        reply, self._reply = self._reply, None
+        if reply is None:
+            return CacheRead(keys=self._keys, began=self._began, failed=True)
+        try:
+            version, *values = reply.result()
+        except Exception as error:  # noqa: BLE001 - each backend raises errors of its own
+            report_failure("read", error)
+            return CacheRead(keys=self._keys, began=self._began, failed=True)
+        return as_read(self._keys, self._began, version, values)
+
+    def is_ready(self) -> bool:
+        """Whether `result` need not wait, or hardly."""
+        return self._reply is None or self._reply.is_ready()
+
+    async def ready(self, seconds: float) -> bool:
+        """Whether `result` need not wait any more, awaited for so long at most."""
+        if self._reply is not None and not await self._reply.ready(seconds):
+            report_failure("read", TimeoutError())
+            return False
+        return True
+
+    def discard(self) -> None:
+        """Discard a pending reply. Does nothing after `result`."""
+        reply, self._reply = self._reply, None
+        if reply is not None:
+            reply.discard()
+
+
+def begin_get(keys: Collection[str], *, leases: bool = False) -> PendingGet:
+    """`get`, sent and not awaited; `decoded` is for the caller.
+
+    With `leases`, a lease is left in the same round trip where nothing was stored.
+    """
+    return PendingGet(keys, leases=leases)
