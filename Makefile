@@ -72,6 +72,7 @@ check: $(STAMP)
 	$(BIN)/mypy .
 	$(BIN)/lint-imports
 	$(MANAGE) makemigrations --check --dry-run
+	$(BIN)/python -m tests.migration_lint
 	$(MANAGE) check
 
 quick: $(STAMP)

@@ -10,17 +10,19 @@ from featureflags.cache.backends.redis import OPTIONS
 
 def embedded_caches(directory: Path) -> dict[str, dict[str, Any]]:
     """Caches in files, which the web process and the commands share without a server."""
+    backends = {
+        "default": "featureflags.cache.backends.surviving_file.SurvivingFileCache",
+        "featureflags": "featureflags.cache.backends.file.SharedFileCache",
+        "cachalot": "featureflags.cache.backends.surviving_file.SurvivingFileCache",
+    }
     return {
-        alias: {
-            "BACKEND": "featureflags.cache.backends.file.SharedFileCache",
-            "LOCATION": str(directory / alias),
-        }
-        for alias in ("default", "featureflags", "cachalot")
+        alias: {"BACKEND": backend, "LOCATION": str(directory / alias)}
+        for alias, backend in backends.items()
     }
 
 
 def redis_caches(url: str, *, key_prefix: str = "guidon") -> dict[str, dict[str, Any]]:
-    """Caches in Redis. Only `featureflags` raises when Redis is down: our store wants to know."""
+    """Caches in Redis. Only `featureflags` raises when it is down: our store wants to know."""
     return {
         "default": _surviving(url, f"{key_prefix}:default"),
         # django-cachalot knows the backends that it supports by their path.

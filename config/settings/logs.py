@@ -6,6 +6,19 @@ from typing import Any
 
 from config.settings.environment import env
 
+ONE_A_MINUTE = (
+    "config.views",
+    "django.request",
+    "django.contrib.sessions",
+    "featureflags.api.exceptions",
+    "featureflags.api.health",
+    "featureflags.cache.protocol",
+    "featureflags.cache.snapshot_store",
+    "featureflags.unavailable",
+    "users.middleware",
+)
+"""Loggers that would write a line for each request while a server is away or a disk is full."""
+
 
 def logging(*, has_broker: bool, default_format: str = "console") -> dict[str, Any]:
     """Django's setting LOGGING. `LOG_LEVEL` is the level of the root; `LOG_FORMAT` is `json` or
@@ -26,8 +39,6 @@ def logging(*, has_broker: bool, default_format: str = "console") -> dict[str, A
             # Without a broker a task runs in the process that calls it: its log line adds nothing.
             **({} if has_broker else {"celery": {"level": "WARNING"}}),
             # One line for each request would fill a disk while a server is away.
-            "django.request": {"filters": ["outages"]},
-            "featureflags.api.exceptions": {"filters": ["outages"]},
-            "users.middleware": {"filters": ["outages"]},
+            **{name: {"filters": ["outages"]} for name in ONE_A_MINUTE},
         },
     }

@@ -10,9 +10,8 @@ A trigger whose tables or columns are absent (in the middle of a migration, or a
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Final
 
 from django.db import transaction
@@ -21,27 +20,14 @@ from django.db.backends.utils import CursorWrapper
 from django.db.models import F
 
 from featureflags.capture import postgresql, sqlite
+from featureflags.capture.plan import Fault, Installed, fault_of, plan_for
 from featureflags.capture.statements import RULE_TABLES, Trigger
-from featureflags.capture.watches import Watch, declared_watches
+from featureflags.capture.watches import declared_watches
 from featureflags.models import OutboxEvent
 from featureflags.models.versions import RulesetVersion
 
 LOCK_SECONDS: Final = 5
 """CREATE TRIGGER waits for writers of the table, and new writers wait behind it: not for longer."""
-
-Columns = dict[str, frozenset[str]]
-"""Of each table that exists."""
-
-
-class Fault(StrEnum):
-    """Why a trigger does not do its work."""
-
-    UNSUPPORTED = "the database is neither PostgreSQL nor SQLite"
-    ABSENT = "a table or a column that it needs does not exist"
-    MISSING = "it is not installed"
-    OLD = "it was installed by another version or for other watches"
-    DISABLED = "it is disabled"
-    FAILS = "it fails, and so records that everybody has changed"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,36 +44,6 @@ class Problem:
         return f"{self.table}: the trigger {self.trigger}: {self.fault}{about}."
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Installed:
-    schema: str
-    table: str
-    is_enabled: bool
-    source: str
-
-    def is_as(self, trigger: Trigger) -> bool:
-        return f"fingerprint {trigger.fingerprint}" in self.source
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Plan:
-    wanted: list[Trigger]
-    """Those that can work."""
-    absent: dict[str, str]
-    """Table → what it lacks."""
-    installed: dict[str, _Installed]
-
-    @property
-    def due(self) -> list[Trigger]:
-        """Those that are missing, old or disabled."""
-        return [trigger for trigger in self.wanted if _fault(trigger, self.installed) is not None]
-
-    @property
-    def stray(self) -> list[str]:
-        """Installed, and wanted no more."""
-        return sorted(self.installed.keys() - {trigger.name for trigger in self.wanted})
-
-
 def is_supported(connection: BaseDatabaseWrapper) -> bool:
     """Whether this database can have the triggers."""
     return connection.vendor in {"postgresql", "sqlite"}
@@ -95,11 +51,14 @@ def is_supported(connection: BaseDatabaseWrapper) -> bool:
 
 def statements(connection: BaseDatabaseWrapper) -> list[str]:
     """What `install` would run on an empty database, for somebody with the right to."""
-    return [line for trigger in _plan(connection).wanted for line in trigger.create]
+    plan = plan_for(connection, declared_watches(), exact=False)
+    return [line for trigger in plan.wanted for line in trigger.create]
 
 
-def install(connection: BaseDatabaseWrapper) -> list[str]:
+def install(connection: BaseDatabaseWrapper, *, exact: bool = True) -> list[str]:
     """Make every trigger that is missing or old, and remove those of watches that are gone.
+
+    Not `exact`: keep what other releases watch, which may serve beside this one (on PostgreSQL).
 
     Returns the names of those that were written. What was changed while a trigger was missing is
     made up for: everybody of its kind counts as changed. Raises DatabaseError, with everything as
@@ -107,7 +66,7 @@ def install(connection: BaseDatabaseWrapper) -> list[str]:
     """
     if not is_supported(connection):
         return []
-    plan = _plan(connection)
+    plan = plan_for(connection, declared_watches(), exact=exact)
     if not plan.stray and not plan.due:
         return []
     with transaction.atomic(using=connection.alias), connection.cursor() as cursor:
@@ -115,7 +74,7 @@ def install(connection: BaseDatabaseWrapper) -> list[str]:
             cursor.execute(postgresql.ONE_AT_A_TIME)
             cursor.execute(f"SET LOCAL lock_timeout = '{LOCK_SECONDS}s'")
         # Somebody else may have installed them while we waited.
-        plan = _plan(connection)
+        plan = plan_for(connection, declared_watches(), exact=exact)
         for name in plan.stray:
             _run(cursor, _removal(connection, name, plan.installed[name]))
         for trigger in plan.due:
@@ -128,7 +87,7 @@ def remove(connection: BaseDatabaseWrapper) -> list[str]:
     """Remove every trigger of ours, of any declaration; return their names. Raises DatabaseError."""
     if not is_supported(connection):
         return []
-    installed = _installed(connection)
+    installed = plan_for(connection, declared_watches(), exact=True).installed
     if installed:
         with transaction.atomic(using=connection.alias), connection.cursor() as cursor:
             for name, found in installed.items():
@@ -139,20 +98,28 @@ def remove(connection: BaseDatabaseWrapper) -> list[str]:
 def problems(connection: BaseDatabaseWrapper) -> list[Problem]:
     """What is missing, old or disabled; empty if every write is seen. Two queries.
 
+    What another release watches beside it is no problem: see `has_leftovers`.
+
     Raises DatabaseError.
     """
     if not is_supported(connection):
         return [Problem(table="", trigger="", fault=Fault.UNSUPPORTED)]
-    plan = _plan(connection)
+    plan = plan_for(connection, declared_watches(), exact=False)
     found = [
         Problem(table=table, trigger="", fault=Fault.ABSENT, detail=lacking)
         for table, lacking in plan.absent.items()
     ]
     for trigger in plan.wanted:
-        fault = _fault(trigger, plan.installed)
-        if fault is not None:
+        fault = fault_of(trigger, plan.installed)
+        if fault is not None and trigger.table not in plan.absent:
             found.append(Problem(table=trigger.table, trigger=trigger.name, fault=fault))
     return found
+
+
+def has_leftovers(connection: BaseDatabaseWrapper) -> bool:
+    """True if another release's triggers or columns are watched too. Raises DatabaseError."""
+    plan = plan_for(connection, declared_watches(), exact=True)
+    return bool(plan.stray) or any(t.name in plan.installed for t in plan.due)
 
 
 def self_test(connection: BaseDatabaseWrapper) -> list[Problem]:
@@ -165,7 +132,8 @@ def self_test(connection: BaseDatabaseWrapper) -> list[Problem]:
     if connection.vendor != "postgresql":
         return found
     names = connection.ops.quote_name
-    tables = {trigger.table for trigger in _installed(connection).values()}
+    plan = plan_for(connection, declared_watches(), exact=False)
+    tables = {trigger.table for trigger in plan.installed.values()}
     for watch in declared_watches():
         if watch.table not in tables:
             continue
@@ -179,85 +147,8 @@ def self_test(connection: BaseDatabaseWrapper) -> list[Problem]:
     return found
 
 
-def _plan(connection: BaseDatabaseWrapper) -> _Plan:
-    watches = declared_watches()
-    schemas, columns = _described(connection, _tables(watches))
-    usable = [watch for watch in watches if watch.table in columns]
-    if connection.vendor == "postgresql":
-        known = {table: schemas.get(table, "") for table in _tables(watches)}
-        triggers = postgresql.triggers(usable, known)
-    else:
-        triggers = sqlite.triggers(usable)
-    wanted: list[Trigger] = []
-    absent: dict[str, str] = {}
-    for watch in watches:
-        if watch.table not in columns:
-            absent[watch.table] = "the table"
-    for trigger in triggers:
-        lacking = _lacking(trigger, columns)
-        if lacking:
-            absent[trigger.table] = lacking
-        else:
-            wanted.append(trigger)
-    return _Plan(wanted=wanted, absent=absent, installed=_installed(connection))
-
-
-def _tables(watches: Iterable[Watch]) -> list[str]:
-    own = [model._meta.db_table for model in (OutboxEvent, RulesetVersion)]
-    watched = [table for watch in watches for table in watch.needed]
-    return list(dict.fromkeys([*own, *RULE_TABLES, *watched]))
-
-
-def _lacking(trigger: Trigger, columns: Columns) -> str:
-    """What the trigger needs and the database lacks, in words; empty if nothing."""
-    if trigger.table not in columns:
-        return "the table"
-    for table, needed in trigger.needed:
-        if table not in columns:
-            return f"the table {table}"
-        if missing := needed - columns[table]:
-            return f"{table}.{min(missing)}"
-    return ""
-
-
-def _described(
-    connection: BaseDatabaseWrapper, tables: Sequence[str]
-) -> tuple[dict[str, str], Columns]:
-    schemas: dict[str, str] = {}
-    columns: dict[str, set[str]] = {}
-    with connection.cursor() as cursor:
-        for table in tables:
-            if connection.vendor == "postgresql":
-                cursor.execute(postgresql.COLUMNS, [connection.ops.quote_name(table)])
-            else:
-                cursor.execute(sqlite.COLUMNS, [table])
-            for schema, column in cursor.fetchall():
-                schemas[table] = schema
-                columns.setdefault(table, set()).add(column)
-    return schemas, {table: frozenset(names) for table, names in columns.items()}
-
-
-def _installed(connection: BaseDatabaseWrapper) -> dict[str, _Installed]:
-    query = postgresql.INSTALLED if connection.vendor == "postgresql" else sqlite.INSTALLED
-    with connection.cursor() as cursor:
-        cursor.execute(query)
-        return {
-            name: _Installed(schema=schema, table=table, is_enabled=enabled == "A", source=source)
-            for name, schema, table, enabled, source in cursor.fetchall()
-        }
-
-
-def _fault(trigger: Trigger, installed: dict[str, _Installed]) -> Fault | None:
-    found = installed.get(trigger.name)
-    if found is None:
-        return Fault.MISSING
-    if not found.is_as(trigger):
-        return Fault.OLD
-    return None if found.is_enabled else Fault.DISABLED
-
-
 def _due(
-    connection: BaseDatabaseWrapper, trigger: Trigger, found: _Installed | None
+    connection: BaseDatabaseWrapper, trigger: Trigger, found: Installed | None
 ) -> tuple[str, ...]:
     if found is None:
         return trigger.create
@@ -267,7 +158,7 @@ def _due(
     return (*sqlite.removal(trigger.name), *trigger.create)
 
 
-def _removal(connection: BaseDatabaseWrapper, name: str, found: _Installed) -> tuple[str, ...]:
+def _removal(connection: BaseDatabaseWrapper, name: str, found: Installed) -> tuple[str, ...]:
     if connection.vendor == "postgresql":
         return postgresql.removal(name, found.schema, found.table)
     return sqlite.removal(name)

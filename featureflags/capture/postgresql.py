@@ -16,7 +16,9 @@ Nothing notifies: NOTIFY takes a lock of the whole database at each commit.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Final
 
 from featureflags.capture.statements import (
@@ -52,8 +54,11 @@ SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $guidon$
 {body}
 $guidon$"""
 
+COMPARED: Final = "-- columns "
+"""Before a JSON list of the columns whose change counts, in the function of an update."""
+
 TELL = """\
-DECLARE
+{compared}DECLARE
     found text[];
     ids bigint[];
     failed text;
@@ -148,8 +153,22 @@ WHERE relation.oid = pg_catalog.to_regclass(%s) AND attribute.attnum > 0
 """The schema and the columns of a table as the connection's search path finds it."""
 
 
+def update_trigger(watch: Watch) -> str:
+    """The name of the trigger that sees updates: the same for watches of other columns."""
+    return _name_and_time(watch, "update")[0]
+
+
+def compared_columns(source: str) -> frozenset[str]:
+    """What the function of an installed update trigger compares."""
+    lines = (line for line in source.splitlines() if line.startswith(COMPARED))
+    return frozenset(json.loads(next(lines, COMPARED + "[]").removeprefix(COMPARED)))
+
+
 def _of_watch(watch: Watch, event: str, schemas: Schemas) -> Trigger:
+    columns = sorted(watch.columns)
+    watch = replace(watch, columns=tuple(columns))
     body = TELL.format(
+        compared=f"{COMPARED}{json.dumps(columns)}\n" if event == "update" else "",
         find=_find(watch, event, schemas),
         most=MOST_KEYS,
         row=KEYS_IN_A_ROW,
@@ -158,6 +177,13 @@ def _of_watch(watch: Watch, event: str, schemas: Schemas) -> Trigger:
         kind=literal(watch.kind),
         notice=NOTICE,
     )
+    needed = tuple(sorted({**watch.needed, OUTBOX: frozenset({"id", "kind", "keys"})}.items()))
+    name, when, seen = _name_and_time(watch, event)
+    return _trigger(name, watch.table, when, seen, body, needed, schemas)
+
+
+def _name_and_time(watch: Watch, event: str) -> tuple[str, str, str]:
+    """Of a trigger: its name, when it runs, and the rows that it sees."""
     # A table that is truncated with the outbox must not leave a row in it: before, not after.
     when = "BEFORE TRUNCATE" if event == "truncate" else f"AFTER {event.upper()}"
     seen = {
@@ -166,9 +192,7 @@ def _of_watch(watch: Watch, event: str, schemas: Schemas) -> Trigger:
         "delete": f" REFERENCING OLD TABLE AS {OLD}",
         "truncate": "",
     }[event]
-    needed = tuple(sorted({**watch.needed, OUTBOX: frozenset({"id", "kind", "keys"})}.items()))
-    name = trigger_name(event, watch.table, watch, when + seen)
-    return _trigger(name, watch.table, when, seen, body, needed, schemas)
+    return trigger_name(event, watch.table, watch, when + seen), when, seen
 
 
 def _of_rules(table: str, schemas: Schemas) -> Trigger:

@@ -44,7 +44,7 @@ def _after_migrate(sender: AppConfig, using: str, **_: Any) -> None:
     if sender.label != APP or not app_settings().triggers:
         return
     try:
-        installation.install(connections[using])
+        installation.install(connections[using], exact=False)
     except DatabaseError as error:
         logger.warning(
             "The triggers that see every write were not installed (%s). Run `%s`, or have the "

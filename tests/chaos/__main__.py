@@ -12,11 +12,12 @@ from __future__ import annotations
 import argparse
 import datetime
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 from tests.chaos.load import ask, surfaces
-from tests.chaos.site import THREADS, WORKERS, Site, running_site
-from tests.chaos.states import STATES, State
+from tests.chaos.site import THREADS, WORKERS, Site
+from tests.chaos.states import EMBEDDED_GROUP, HARSH_GROUP, SERVED_GROUP, Group, Where, all_states
 from tests.chaos.table import BOUND_SECONDS, RECOVERY_SECONDS, Outcome, as_markdown, measure
 
 WARM_UP = 8
@@ -27,7 +28,7 @@ BEGIN, END = "<!-- chaos: begin -->", "<!-- chaos: end -->"
 
 def parse(argv: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.chaos", description=__doc__)
-    parser.add_argument("--short", action="store_true", help="killed, frozen and both alone")
+    parser.add_argument("--short", action="store_true", help="the states that `make test` runs")
     parser.add_argument(
         "--state", action="append", default=[], help="only this one; may be repeated"
     )
@@ -37,17 +38,34 @@ def parse(argv: list[str]) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
-def chosen(options: argparse.Namespace) -> list[State]:
-    unknown = set(options.state) - {state.name for state in STATES}
-    if unknown:
-        known = ", ".join(state.name for state in STATES)
-        raise SystemExit(f"No such state: {', '.join(sorted(unknown))}. There are: {known}.")
-    return [
+def check_names(options: argparse.Namespace) -> None:
+    """Raises SystemExit for a state that there is not."""
+    known = [state.name for state in all_states()]
+    if unknown := set(options.state) - set(known):
+        raise SystemExit(
+            f"No such state: {', '.join(sorted(unknown))}. There are: {', '.join(known)}."
+        )
+
+
+def measured(group: Group[Where], options: argparse.Namespace) -> Iterator[Outcome]:
+    """The chosen states of one site, which runs only if there are any."""
+    chosen = [
         state
-        for state in STATES
+        for state in group.states
         if (not options.short or state.is_short)
         and (not options.state or state.name in options.state)
     ]
+    for state in chosen:
+        if state.why_not:
+            print(f"{state.name}: left out, it {state.why_not}", file=sys.stderr, flush=True)
+    possible = [state for state in chosen if not state.why_not]
+    if not possible:
+        return
+    with group.site() as site:
+        warm_up(site)
+        for state in possible:
+            print(f"{state.name} …", file=sys.stderr, flush=True)
+            yield measure(site, state, seconds=options.seconds, rate=options.rate)
 
 
 def warm_up(site: Site) -> None:
@@ -67,12 +85,12 @@ def write(page: Path, table: str) -> None:
 
 def main(argv: list[str]) -> int:
     options = parse(argv)
-    outcomes: list[Outcome] = []
-    with running_site() as site:
-        warm_up(site)
-        for state in chosen(options):
-            print(f"{state.name} …", file=sys.stderr, flush=True)
-            outcomes.append(measure(site, state, seconds=options.seconds, rate=options.rate))
+    check_names(options)
+    outcomes = [
+        *measured(SERVED_GROUP, options),
+        *measured(HARSH_GROUP, options),
+        *measured(EMBEDDED_GROUP, options),
+    ]
     table = as_markdown(outcomes)
     print(table)
     if options.docs:

@@ -57,12 +57,9 @@ class Account:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Site:
-    """The web server, the servers behind it, and two accounts: `ada` (an employee) and `root`."""
+    """A web server and two accounts: `ada` (an employee) and `root`."""
 
     web: WebProcess
-    postgres: PostgresServer
-    cache: RedisServer
-    broker: RedisServer
     launchdarkly: LaunchDarklyServer
     accounts: dict[str, Account]
     env: dict[str, str | None]
@@ -70,45 +67,71 @@ class Site:
     """Of the site that asks nobody; see `tests.chaos.control`."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServedSite(Site):
+    """One with the servers of production."""
+
+    postgres: PostgresServer
+    cache: RedisServer
+    broker: RedisServer
+
+
 @contextmanager
-def running_site() -> Iterator[Site]:
+def running_site() -> Iterator[ServedSite]:
     """The whole of it; ended with the context."""
-    folder = Path(tempfile.mkdtemp(prefix="guidon-chaos-"))
     with ExitStack() as stack:
-        stack.callback(shutil.rmtree, folder, ignore_errors=True)
+        folder = scratch_folder(stack)
         postgres = stack.enter_context(postgres_server())
         cache = stack.enter_context(redis_server())
         broker = stack.enter_context(redis_server())
-        service = stack.enter_context(
-            LaunchDarklyServer(
-                boolean_flag(FLAG, rules=[segment_rule("employee")]),
-                boolean_flag("internal-tools", rules=[segment_rule("employee")]),
-            )
-        )
+        service = stack.enter_context(launchdarkly())
         env = production_env(folder, postgres, cache, broker, service)
-        migrated = manage(env, "migrate", "--verbosity=0")
-        if migrated.returncode:
-            raise RuntimeError(migrated.stderr)
-        collected = manage(env, "collectstatic", "--noinput", "--verbosity=0")
-        if collected.returncode:
-            raise RuntimeError(collected.stderr)
-        accounts = _accounts(env)
-        options = (f"--workers={WORKERS}", f"--threads={THREADS}", "--timeout=30")
-        control_port = free_port()
-        stack.enter_context(
-            GuidonProcess(python("-m", "tests.chaos.control", str(control_port)), env, "ready")
-        )
-        web = running_server(env, server="gunicorn", options=options, path="/healthz")
-        yield Site(
-            web=stack.enter_context(web),
+        prepare(env)
+        accounts = accounts_of(env)
+        port, web = serve(stack, env)
+        yield ServedSite(
+            web=web,
             postgres=postgres,
             cache=cache,
             broker=broker,
             launchdarkly=service,
             accounts=accounts,
             env=env,
-            control_port=control_port,
+            control_port=port,
         )
+
+
+def scratch_folder(stack: ExitStack) -> Path:
+    """A folder that is removed with the stack."""
+    folder = Path(tempfile.mkdtemp(prefix="guidon-chaos-"))
+    stack.callback(shutil.rmtree, folder, ignore_errors=True)
+    return folder
+
+
+def launchdarkly() -> LaunchDarklyServer:
+    """The flags that the load asks for."""
+    return LaunchDarklyServer(
+        boolean_flag(FLAG, rules=[segment_rule("employee")]),
+        boolean_flag("internal-tools", rules=[segment_rule("employee")]),
+    )
+
+
+def prepare(env: dict[str, str | None]) -> None:
+    """Tables and static files."""
+    for command in (["migrate"], ["collectstatic", "--noinput"]):
+        done = manage(env, *command, "--verbosity=0")
+        if done.returncode:
+            raise RuntimeError(done.stderr)
+
+
+def serve(stack: ExitStack, env: dict[str, str | None]) -> tuple[int, WebProcess]:
+    """gunicorn, and the control with its port."""
+    options = (f"--workers={WORKERS}", f"--threads={THREADS}", "--timeout=30")
+    control_port = free_port()
+    command = python("-m", "tests.chaos.control", str(control_port))
+    stack.enter_context(GuidonProcess(command, {}, "ready"))
+    web = running_server(env, server="gunicorn", options=options, path="/healthz")
+    return control_port, stack.enter_context(web)
 
 
 def production_env(
@@ -142,7 +165,8 @@ def production_env(
     }
 
 
-def _accounts(env: dict[str, str | None]) -> dict[str, Account]:
+def accounts_of(env: dict[str, str | None]) -> dict[str, Account]:
+    """Make both of them, each with a session and a key."""
     made = manage(env, "shell", "--command", ACCOUNTS)
     _, found, text = made.stdout.partition("ACCOUNTS ")
     if not found:

@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from tests.chaos.load import CONTROL, Load, Sample, Surface, surfaces
-from tests.chaos.site import WORKERS, Site
-from tests.chaos.states import State
+from tests.chaos.site import WORKERS
+from tests.chaos.states import State, Where
 
 BOUND_SECONDS = 0.25
 """p99 of a surface that answers flags, in any state."""
@@ -72,7 +72,7 @@ class Outcome:
         return found
 
 
-def measure(site: Site, state: State, *, seconds: float, rate: float) -> Outcome:
+def measure(site: Where, state: State[Where], *, seconds: float, rate: float) -> Outcome:
     """Put the site into the state under load for `seconds`, and look at what it answered."""
     with Load(site, rate) as load:
         time.sleep(CALM_SECONDS)
@@ -88,12 +88,12 @@ def measure(site: Site, state: State, *, seconds: float, rate: float) -> Outcome
     period = Period(began=began, ended=ended, back=back)
     controls = [each for each in load.samples if each.surface == CONTROL and period.has(each)]
     slack = max(0.0, quantile(controls) - CONTROL_SECONDS)
-    rows = [_row(state, each, load.samples, period, slack) for each in surfaces()]
+    rows = [_row(state.name, each, load.samples, period, slack) for each in surfaces()]
     return Outcome(rows=rows, lines_a_second=lines / seconds / (WORKERS + 1))
 
 
 def _row(
-    state: State, surface: Surface, samples: Iterable[Sample], period: Period, slack: float
+    state: str, surface: Surface, samples: Iterable[Sample], period: Period, slack: float
 ) -> Row:
     mine = [sample for sample in samples if sample.surface == surface.name]
     during = [sample for sample in mine if period.has(sample)]
@@ -109,7 +109,7 @@ def _row(
         f"recovery {recovery:.1f} s": recovery > RECOVERY_SECONDS,
     }
     return Row(
-        state=state.name,
+        state=state,
         surface=surface.name,
         requests=len(during),
         statuses=_counted(during, lambda sample: str(sample.status or "none")),

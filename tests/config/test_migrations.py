@@ -8,24 +8,12 @@ from pathlib import Path
 import pytest
 from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
-from django_migration_linter import MigrationLinter
 
+from tests.migration_lint import is_safe, main, migrations, new_migrations
 from tests.services.processes import ROOT
 
-FIRST_LINTED = {"featureflags": 17, "users": 4}
-"""The first migration of each app that ran on a site with users. Those before made the tables."""
 LARGE = {"user", "outboxevent", "historyentry", "historymember", "segmentmember"}
 """Models whose tables grow with users or with writes."""
-
-
-def migrations() -> list[Path]:
-    return [
-        path for app in FIRST_LINTED for path in sorted((ROOT / app / "migrations").glob("0*.py"))
-    ]
-
-
-def is_linted(path: Path) -> bool:
-    return int(path.name[:4]) >= FIRST_LINTED[path.parent.parent.name]
 
 
 @pytest.mark.parametrize(
@@ -44,30 +32,17 @@ def test_an_index_on_a_table_that_grew_is_built_while_it_is_used(path: Path) -> 
 
 @pytest.mark.production_stack
 @pytest.mark.django_db
-def test_no_new_migration_breaks_the_release_that_runs() -> None:
-    names = [path.stem for path in migrations() if is_linted(path)]
-    if not names:
-        pytest.skip("no migration is new since the last release")
-    linter = MigrationLinter(
-        str(ROOT), include_apps=list(FIRST_LINTED), include_name=names, no_cache=True, quiet=["ok"]
-    )
-    linter.lint_all_migrations()
-    assert not linter.has_errors
+def test_the_linter_finds_what_would_break_the_release_that_runs() -> None:
+    """The migration that renamed tables: a release before it would not find them. `make check` lints."""
+    assert not is_safe(["0013_history_entries"], quiet=True)
+    assert is_safe(["0012_epoch_and_identity"], quiet=True)
 
 
-@pytest.mark.production_stack
-@pytest.mark.django_db
-def test_the_linter_finds_what_would_break_it() -> None:
-    """The migration that renamed tables: a release before it would not find them."""
-    linter = MigrationLinter(
-        str(ROOT),
-        include_apps=["featureflags"],
-        include_name=["0013_history_entries"],
-        no_cache=True,
-        no_output=True,
-    )
-    linter.lint_all_migrations()
-    assert linter.has_errors
+def test_make_check_lints_what_is_new(capsys: pytest.CaptureFixture[str]) -> None:
+    assert "$(BIN)/python -m tests.migration_lint" in (ROOT / "Makefile").read_text()
+    if not new_migrations():
+        assert main([]) == 0
+        assert "No migration is new" in capsys.readouterr().out
 
 
 @pytest.mark.production_stack

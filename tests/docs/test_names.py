@@ -41,6 +41,7 @@ OF_A_READER: Final = {
 """Files that a reader makes, and parts of addresses."""
 
 NOT_SETTINGS: Final = {
+    *("UTC", "INFO", "WARNING", "ERROR"),
     "KEY",
     "LOCATION",
     "OPTIONS",

@@ -121,8 +121,10 @@ class WebProcess(GuidonProcess):
         server: WebServer,
         options: Sequence[str],
         path: str,
+        folder: Path,
     ) -> None:
         super().__init__([], env)
+        self.folder = folder
         self.port = port or self.port
         self._port_is_settled = port is not None
         self._server = server
@@ -151,13 +153,14 @@ def running_server(
     server: WebServer = "dev",
     options: Sequence[str] = (),
     path: str = "/",
+    folder: Path = ROOT,
 ) -> WebProcess:
     """A context manager: Guidon on `port` (by default a free one), ready when `path` is answered.
 
     `options` are the web server's own (`("--workers=2", "--preload")`). Databases are migrated by
-    the caller, see `manage`.
+    the caller, see `manage`. `folder` is the project's, of another release too.
     """
-    return WebProcess(env, port=port, server=server, options=options, path=path)
+    return WebProcess(env, port=port, server=server, options=options, path=path, folder=folder)
 
 
 def celery_worker(env: Mapping[str, str | None], *options: str) -> GuidonProcess:
@@ -176,6 +179,7 @@ def run_python(
     *arguments: str,
     timeout: float = COMMAND_SECONDS,
     stderr: int = subprocess.PIPE,
+    folder: Path = ROOT,
 ) -> subprocess.CompletedProcess[str]:
     """Run Python to its end: exit code, output and errors, for the test to judge.
 
@@ -190,24 +194,31 @@ def run_python(
         stdout=subprocess.PIPE,
         stderr=stderr,
         text=True,
-        cwd=ROOT,
+        cwd=folder,
         env=environment_with(env),
         timeout=timeout,
     )
 
 
 def manage(
-    env: Mapping[str, str | None], *arguments: str, timeout: float = COMMAND_SECONDS
+    env: Mapping[str, str | None],
+    *arguments: str,
+    timeout: float = COMMAND_SECONDS,
+    folder: Path = ROOT,
 ) -> subprocess.CompletedProcess[str]:
     """Run a command of `manage.py` to its end; see `run_python`."""
-    return run_python(env, "manage.py", *arguments, timeout=timeout)
+    return run_python(env, "manage.py", *arguments, timeout=timeout, folder=folder)
 
 
 class Piped(subprocess.Popen[str]):
     """Python with pipes for input, output and errors; killed at the end of its `with` block."""
 
     def __init__(
-        self, env: Mapping[str, str | None], *arguments: str, errors: bool = False
+        self,
+        env: Mapping[str, str | None],
+        *arguments: str,
+        errors: bool = False,
+        folder: Path = ROOT,
     ) -> None:
         """Errors go to the test's own output, or to a pipe of their own with `errors`."""
         super().__init__(
@@ -216,7 +227,7 @@ class Piped(subprocess.Popen[str]):
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE if errors else None,
             text=True,
-            cwd=ROOT,
+            cwd=folder,
             env=environment_with(env),
         )
 

@@ -27,9 +27,11 @@ from django.core.cache.backends.base import DEFAULT_TIMEOUT
 from django.core.cache.backends.filebased import FileBasedCache
 
 from featureflags.cache.backends.protocol import DELIVERED, Done, Swaps
+from featureflags.core.outages import Server
 
 logger = logging.getLogger(__name__)
 
+DISK = Server("The disk of the cache")
 IDENTITY_FILE = "identity"
 UNREADABLE = (EOFError, pickle.UnpicklingError, zlib.error, AttributeError, ImportError)
 """What reading a file can raise that a crash cut short, or that another release wrote."""
@@ -234,7 +236,13 @@ class SharedFileCache(FileBasedCache):
         with self._locked(path):
             found: bytes | None = self._read_or_none(path)
             if found is None:
-                self._write(path, lease, seconds)
+                try:
+                    self._write(path, lease, seconds)
+                except OSError as error:
+                    # As if somebody had removed it: nothing is filled, and entries can still be read.
+                    DISK.failed(error)
+                else:
+                    DISK.answered()
             return lease if found is None else found
 
     def _seconds_left(self, path: Path) -> float | None:

@@ -29,7 +29,11 @@ class Command(FlagCommand):
         parser.add_argument("--database", default=DEFAULT_DB_ALIAS, help="its alias")
         what = parser.add_mutually_exclusive_group(required=True)
         what.add_argument("--sql", action="store_true", help="print the statements; change nothing")
-        what.add_argument("--install", action="store_true", help="install what is missing or old")
+        what.add_argument(
+            "--install",
+            action="store_true",
+            help="install what is missing or old, and remove what only another release needs",
+        )
         what.add_argument("--remove", action="store_true", help="remove all of them")
         what.add_argument(
             "--check",
@@ -70,3 +74,8 @@ class Command(FlagCommand):
         if found:
             raise CommandError(f"{len(found)} problems: some writes are not seen.")
         self.stdout.write("Every write is seen.")
+        if installation.has_leftovers(connection):
+            self.stdout.write(
+                "Another release watches more. Once no process of it is left, remove that: "
+                "manage.py capture_triggers --install"
+            )

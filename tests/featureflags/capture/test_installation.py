@@ -46,6 +46,16 @@ def call(*arguments: str) -> str:
     return out.getvalue()
 
 
+def other_columns(monkeypatch: pytest.MonkeyPatch, *columns: str) -> None:
+    """Another release, whose kind reads these columns of the users."""
+    watches = (replace(declared_watches()[0], columns=columns), *declared_watches()[1:])
+    monkeypatch.setattr(installation, "declared_watches", lambda: watches)
+
+
+def undelivered_keys() -> list[list[str] | None]:
+    return list(OutboxEvent.objects.values_list("keys", flat=True))
+
+
 def test_a_second_installation_writes_nothing() -> None:
     assert installation.problems(connection) == []
     assert installation.install(connection) == []
@@ -77,13 +87,61 @@ def test_an_empty_table_has_changed_nobody_meanwhile() -> None:
 
 
 def test_a_trigger_of_other_columns_is_old_and_is_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
-    watches = (replace(declared_watches()[0], columns=("email",)), *declared_watches()[1:])
-    monkeypatch.setattr(installation, "declared_watches", lambda: watches)
+    other_columns(monkeypatch, "email", "password")
     assert faults() == {Fault.OLD}
 
     installation.install(connection)
 
     assert faults() == set()
+
+
+@on_postgresql
+def test_what_another_release_compares_is_kept_until_that_release_is_gone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    user = UserFactory.create(role="user")
+    other_columns(monkeypatch, "email", "password")
+    installation.install(connection, exact=False)
+    assert faults() == set()
+    OutboxEvent.objects.all().delete()
+    for change in ({"role": "admin"}, {"password": "x"}):
+        type(user).objects.filter(pk=user.pk).update(**change)
+        assert undelivered_keys() == [[str(user.pk)]], change
+        OutboxEvent.objects.all().delete()
+
+    assert "Another release watches more" in call("--check")
+    call("--install")
+
+    type(user).objects.filter(pk=user.pk).update(role="user")
+    assert undelivered_keys() == []
+    assert call("--check") == "Every write is seen.\n"
+
+
+@on_postgresql
+def test_tables_that_only_another_release_watches_are_watched_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    before = names()
+    monkeypatch.setattr(installation, "declared_watches", lambda: declared_watches()[:1])
+
+    installation.install(connection, exact=False)
+
+    assert sorted(names()) == sorted(before)
+    assert faults() == set()
+
+
+@on_postgresql
+def test_a_table_that_lost_a_column_is_watched_without_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """After a migration was taken back, with the code that has it."""
+    user = UserFactory.create(role="user")
+    other_columns(monkeypatch, "email", "country")
+
+    installation.install(connection, exact=False)
+
+    assert faults() == {Fault.ABSENT}
+    OutboxEvent.objects.all().delete()
+    type(user).objects.filter(pk=user.pk).update(role="admin")
+    assert undelivered_keys() == [[str(user.pk)]]
 
 
 def test_watches_that_are_gone_take_their_triggers_along(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,50 @@
+"""The file cache for what a page works without: sessions, the last visit, lists of segments.
+
+A disk that is full or fails costs a miss, and the log one line for the outage and one for its end. The
+cache of snapshots must not be this one: its errors are counted, and an entry must never stay behind.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+from featureflags.cache.backends.file import DISK, SharedFileCache
+
+
+def _written(write: Callable[..., object], *args: Any, **options: Any) -> bool:
+    """What the write says; False where the disk refuses."""
+    try:
+        answer = write(*args, **options)
+    except OSError as error:
+        DISK.failed(error)
+        return False
+    DISK.answered()
+    return answer is None or bool(answer)
+
+
+class SurvivingFileCache(SharedFileCache):
+    """A cache backend; `LOCATION` is its folder. A disk that refuses raises nothing."""
+
+    def get(self, key: str, default: Any = None, version: int | None = None) -> Any:
+        try:
+            return super().get(key, default, version)
+        except OSError:
+            return default
+
+    def set(self, key: str, *args: Any, version: int | None = None, **options: Any) -> None:
+        if not _written(super().set, key, *args, version=version, **options):
+            # What was stored is old now, and removing it needs no room.
+            with suppress(OSError):
+                super().delete(key, version)
+
+    def add(self, *args: Any, **options: Any) -> bool:
+        """False where the disk takes nothing, as for a name that is there."""
+        return _written(super().add, *args, **options)
+
+    def touch(self, *args: Any, **options: Any) -> bool:
+        return _written(super().touch, *args, **options)
+
+    def delete(self, *args: Any, **options: Any) -> bool:
+        return _written(super().delete, *args, **options)

@@ -1,0 +1,180 @@
+"""Two more sites: one whose network, clock and name server can be spoilt, and the embedded default on a
+small disk of its own."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.chaos.site import (
+    ServedSite,
+    Site,
+    accounts_of,
+    launchdarkly,
+    prepare,
+    production_env,
+    scratch_folder,
+    serve,
+)
+from tests.services.guarded import free_port
+from tests.services.postgres import postgres_server
+from tests.services.processes import Piped
+from tests.services.redis import redis_server
+
+INSIDE = Path(__file__).with_name("inside")
+NAME = "launchdarkly.guidon.test"
+"""By which the site reaches LaunchDarkly."""
+DISK_MIB = 12
+LIBRARIES = (
+    *Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"),
+    *Path("/usr/lib/faketime").glob("libfaketimeMT.so.1"),
+)
+
+
+def faketime() -> Path | None:
+    """The library that moves the clock of a process; None where it is not installed."""
+    return next(iter(LIBRARIES), None)
+
+
+def may_mount() -> bool:
+    """Whether this process may mount a disk: root, with that capability."""
+    if sys.platform != "linux" or os.geteuid() != 0:
+        return False
+    status = Path("/proc/self/status").read_text()
+    effective = int(status.partition("CapEff:")[2].split()[0], 16)
+    return bool(effective >> 21 & 1)  # CAP_SYS_ADMIN
+
+
+class Network:
+    """The process of `tests.chaos.network`; a context manager."""
+
+    def __init__(self, pairs: dict[int, int]) -> None:
+        words = [f"{port}:{target}" for port, target in pairs.items()]
+        self._process = Piped({}, "-m", "tests.chaos.network", *words)
+        self._expect("ready")
+
+    def __enter__(self) -> Network:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._process.end()
+
+    def order(self, line: str) -> None:
+        """Have it done."""
+        self._process.write_line(line)
+        self._expect("done")
+
+    def _expect(self, answer: str) -> None:
+        line = self._process.read_line()
+        if line != f"{answer}\n":
+            raise RuntimeError(f"the network answered {line!r}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HarshSite(ServedSite):
+    network: Network
+    clock: Path
+    resolver_gone: Path
+    """While it exists, no name is found."""
+
+    def set_clock(self, offset: str) -> None:
+        """Move the web server's clock by so many seconds, such as `+3600`."""
+        self.clock.write_text(offset)
+
+
+@contextmanager
+def harsh_site() -> Iterator[HarshSite]:
+    """Production's servers behind a network, a clock and a name server of our own."""
+    with ExitStack() as stack:
+        folder = scratch_folder(stack)
+        postgres = stack.enter_context(postgres_server())
+        cache = stack.enter_context(redis_server())
+        broker = stack.enter_context(redis_server())
+        service = stack.enter_context(launchdarkly())
+        ports = {free_port(): postgres.port, free_port(): cache.port}
+        network = stack.enter_context(Network(ports))
+        env = production_env(folder, postgres, cache, broker, service)
+        prepare(env)
+        accounts = accounts_of(env)
+        clock, gone = folder / "clock", folder / "no-names"
+        clock.write_text("+0")
+        for port, target in ports.items():
+            for name in ("DATABASE_URL", "REDIS_URL"):
+                env[name] = str(env[name]).replace(f":{target}/", f":{port}/")
+        for name in ("BASE", "STREAM", "EVENTS"):
+            env[f"LAUNCHDARKLY_{name}_URI"] = service.url.replace("127.0.0.1", NAME)
+        env |= {
+            "PYTHONPATH": str(INSIDE),
+            "GUIDON_CHAOS_NAME": NAME,
+            "GUIDON_CHAOS_RESOLVER": str(gone),
+        }
+        if (library := faketime()) is not None:
+            env |= {
+                "LD_PRELOAD": str(library),
+                "FAKETIME_TIMESTAMP_FILE": str(clock),
+                "FAKETIME_CACHE_DURATION": "1",
+                "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+            }
+        port, web = serve(stack, env)
+        yield HarshSite(
+            web=web,
+            postgres=postgres,
+            cache=cache,
+            broker=broker,
+            launchdarkly=service,
+            accounts=accounts,
+            env=env,
+            control_port=port,
+            network=network,
+            clock=clock,
+            resolver_gone=gone,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EmbeddedSite(Site):
+    """SQLite and files, on a disk of their own."""
+
+    disk: Path
+
+
+@contextmanager
+def embedded_site() -> Iterator[EmbeddedSite]:
+    """The embedded default behind gunicorn, with flags from a LaunchDarkly."""
+    with ExitStack() as stack:
+        folder = scratch_folder(stack)
+        disk = folder / "disk"
+        disk.mkdir()
+        mount = ["mount", "-t", "tmpfs", "-o", f"size={DISK_MIB}m", "tmpfs", str(disk)]
+        subprocess.run(mount, check=True)
+        stack.callback(subprocess.run, ["umount", "--lazy", str(disk)], check=False)
+        service = stack.enter_context(launchdarkly())
+        env: dict[str, str | None] = {
+            "DJANGO_SETTINGS_MODULE": "config.settings.development",
+            "DEBUG": "false",
+            "GUIDON_IGNORE_DOTENV": "1",
+            "GUIDON_VAR_DIR": str(disk),
+            "STATIC_ROOT": str(folder / "static"),
+            **dict.fromkeys(("DATABASE_URL", "REDIS_URL", "CELERY_BROKER_URL")),
+            **dict.fromkeys(("THROTTLE_KEY", "THROTTLE_USER", "THROTTLE_ADDRESS"), "0"),
+            "LAUNCHDARKLY_SDK_KEY": service.sdk_key,
+            "LAUNCHDARKLY_BASE_URI": service.url,
+            "LAUNCHDARKLY_STREAM_URI": service.url,
+            "LAUNCHDARKLY_EVENTS_URI": service.url,
+        }
+        prepare(env)
+        accounts = accounts_of(env)
+        port, web = serve(stack, env)
+        yield EmbeddedSite(
+            web=web,
+            launchdarkly=service,
+            accounts=accounts,
+            env=env,
+            control_port=port,
+            disk=disk,
+        )
