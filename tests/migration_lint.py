@@ -20,6 +20,11 @@ from tests.services.processes import ROOT
 
 FIRST_LINTED = {"featureflags": 17, "users": 4}
 """The first migration of each app that ran on a site with users. Those before made the tables."""
+ACCEPTED = {
+    # Of a column that the release before does not write, for rows that it never makes.
+    "0018_kinds_of_segments": ["ADD_UNIQUE"],
+}
+"""What the linter refuses and a running release survives, by migration."""
 HERE = "--here"
 """On the database of this process's settings."""
 
@@ -42,10 +47,16 @@ def new_migrations() -> list[str]:
 
 def is_safe(names: Sequence[str], *, quiet: bool = False) -> bool:
     """Lint them on PostgreSQL; prints what is wrong, unless `quiet`."""
+    unsafe = [name for name in names if not _lints(name, quiet=quiet)]
+    return not unsafe
+
+
+def _lints(name: str, *, quiet: bool) -> bool:
     linter = MigrationLinter(
         str(ROOT),
         include_apps=list(FIRST_LINTED),
-        include_name=list(names),
+        include_name=[name],
+        exclude_migration_tests=ACCEPTED.get(name, []),
         no_cache=True,
         quiet=["ok", "ignore"],
         no_output=quiet,

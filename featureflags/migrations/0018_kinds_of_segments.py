@@ -16,6 +16,7 @@ class Migration(migrations.Migration):
             model_name="segment",
             name="kind",
             field=models.CharField(
+                db_default="user",
                 default="user",
                 help_text="Whose rows are in it. It cannot change once the segment is saved.",
                 max_length=100,
@@ -27,6 +28,8 @@ class Migration(migrations.Migration):
             name="key",
             field=models.CharField(
                 blank=True,
+                db_default="",
+                default="",
                 help_text="Of a row of another kind than “user”.",
                 max_length=255,
                 verbose_name="key",

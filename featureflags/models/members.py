@@ -44,7 +44,12 @@ class SegmentMember(models.Model):
         blank=True,
     )
     key = models.CharField(
-        _("key"), max_length=255, blank=True, help_text=_("Of a row of another kind than “user”.")
+        _("key"),
+        max_length=255,
+        blank=True,
+        default="",
+        db_default="",
+        help_text=_("Of a row of another kind than “user”."),
     )
     kind = models.CharField(_("kind"), max_length=7, choices=Kind, default=Kind.INCLUDE)
     reason = models.CharField(_("reason"), max_length=200, blank=True)

@@ -66,6 +66,8 @@ class Segment(models.Model):
         _("kind"),
         max_length=100,
         default=USER,
+        # Of the database too: a release before it inserts segments while both serve.
+        db_default=USER,
         help_text=_("Whose rows are in it. It cannot change once the segment is saved."),
     )
     name = models.CharField(_("name"), max_length=200)

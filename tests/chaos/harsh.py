@@ -30,15 +30,6 @@ INSIDE = Path(__file__).with_name("inside")
 NAME = "launchdarkly.guidon.test"
 """By which the site reaches LaunchDarkly."""
 DISK_MIB = 12
-LIBRARIES = (
-    *Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"),
-    *Path("/usr/lib/faketime").glob("libfaketimeMT.so.1"),
-)
-
-
-def faketime() -> Path | None:
-    """The library that moves the clock of a process; None where it is not installed."""
-    return next(iter(LIBRARIES), None)
 
 
 def may_mount() -> bool:
@@ -112,14 +103,8 @@ def harsh_site() -> Iterator[HarshSite]:
             "PYTHONPATH": str(INSIDE),
             "GUIDON_CHAOS_NAME": NAME,
             "GUIDON_CHAOS_RESOLVER": str(gone),
+            "GUIDON_CHAOS_CLOCK": str(clock),
         }
-        if (library := faketime()) is not None:
-            env |= {
-                "LD_PRELOAD": str(library),
-                "FAKETIME_TIMESTAMP_FILE": str(clock),
-                "FAKETIME_CACHE_DURATION": "1",
-                "FAKETIME_DONT_FAKE_MONOTONIC": "1",
-            }
         port, web = serve(stack, env)
         yield HarshSite(
             web=web,

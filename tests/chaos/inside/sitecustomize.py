@@ -1,5 +1,5 @@
-"""A resolver that can be taken away, and a `sleep` that a moved clock does not break: Python imports this
-module when it starts, if its folder is on the path.
+"""A resolver that can be taken away and a clock that can be moved: Python imports this module when it starts,
+if its folder is on the path.
 
 The name in GUIDON_CHAOS_NAME leads to loopback. While the file of GUIDON_CHAOS_RESOLVER exists no name server answers: a look-up of
 any name takes its time and fails, as the C library's does.
@@ -8,11 +8,13 @@ any name takes its time and fails, as the C library's does.
 from __future__ import annotations
 
 import os
-import select
 import socket
 import time
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
+
+from django.utils import timezone
 
 NAME = os.environ["GUIDON_CHAOS_NAME"]
 SECONDS = 5.0
@@ -36,10 +38,21 @@ def getaddrinfo(host: Any, *arguments: Any, **options: Any) -> Any:
 socket.getaddrinfo = getaddrinfo
 
 
-def sleep(seconds: float) -> None:
-    """As `time.sleep`, which fails under libfaketime 0.9.10: it breaks `clock_nanosleep`."""
-    select.select([], [], [], seconds)
+# The C library's clock cannot be moved for Python: libfaketime breaks the waits of its threads. So the
+# clocks that the project reads are moved: `time.time`, `time.time_ns` and Django's `now`.
+_clock_file = Path(os.environ["GUIDON_CHAOS_CLOCK"])
+_time, _time_ns, _now = time.time, time.time_ns, timezone.now
+_read_until, _offset = 0.0, 0
 
 
-if "faketime" in os.environ.get("LD_PRELOAD", ""):
-    time.sleep = sleep
+def offset() -> int:
+    """By how many seconds the clock is moved: what the file says, read again twice a second."""
+    global _read_until, _offset
+    if time.monotonic() >= _read_until:
+        _read_until, _offset = time.monotonic() + 0.5, int(_clock_file.read_text() or 0)
+    return _offset
+
+
+time.time = lambda: _time() + offset()
+time.time_ns = lambda: _time_ns() + offset() * 1_000_000_000
+timezone.now = lambda: _now() + timedelta(seconds=offset())
