@@ -121,7 +121,7 @@ class WebProcess(GuidonProcess):
         server: WebServer,
         options: Sequence[str],
         path: str,
-        folder: Path,
+        folder: Path = ROOT,
     ) -> None:
         super().__init__([], env)
         self.folder = folder

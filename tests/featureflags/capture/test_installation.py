@@ -10,7 +10,7 @@ from django.core.management import CommandError, call_command
 from django.db import connection
 
 from featureflags.capture import installation
-from featureflags.capture.installation import Fault
+from featureflags.capture.plan import Fault
 from featureflags.capture.statements import PREFIX
 from featureflags.capture.watches import declared_watches
 from featureflags.models import OutboxEvent
