@@ -89,14 +89,14 @@ def note_member_before_it_goes(
 
     A membership is also deleted with its account. All rows that one call deletes are one change.
     """
-    place = (instance.segment_id, instance.user_id)
+    place = (instance.segment_id, instance.row_key)
     with open_changeset() as changeset:
         if place in changeset.being_deleted:
             return
         RulesetVersion.raise_version()
         changeset.remember_members(SegmentMember.objects.filter(pk=instance.pk).states())
         if _goes_with_account(origin):
-            changeset.deleted_accounts.add(instance.user_id)
+            changeset.deleted_rows.add(place)
 
 
 def _goes_with_account(origin: Model | QuerySet[Model] | None) -> bool:

@@ -18,7 +18,7 @@ from featureflags.contexts.attributes import CUSTOM_PREFIX, Privacy, attributes_
 from featureflags.contexts.privacy import privacy_of
 from featureflags.core.times import now_in_microseconds
 from featureflags.core.types import JSONValue
-from featureflags.kinds.registry import user_kind
+from featureflags.kinds.registry import USER, kind_named, user_kind
 
 SAMPLED: Final = 1_000
 MOST_KEYS: Final = 100
@@ -44,24 +44,26 @@ class Suggestion(msgspec.Struct, frozen=True, kw_only=True):
     """Texts, the most frequent one first."""
 
 
-def suggestions() -> Mapping[str, Suggestion]:
-    """Suggestions by the name of the attribute; at most ten minutes old."""
-    cache = caches["default"]
-    kept = cache.get(CACHE_KEY)
+def suggestions(kind: str = USER) -> Mapping[str, Suggestion]:
+    """Suggestions by the name of the attribute of a kind; at most ten minutes old."""
+    cache, name = caches["default"], f"{CACHE_KEY}:{kind}"
+    kept = cache.get(name)
     if isinstance(kept, bytes):
         return msgspec.json.decode(kept, type=dict[str, Suggestion])
-    found = _suggestions(_sample())
-    cache.set(CACHE_KEY, msgspec.json.encode(found), CACHE_SECONDS)
+    found = _suggestions(_sample(kind))
+    cache.set(name, msgspec.json.encode(found), CACHE_SECONDS)
     return found
 
 
-def _sample() -> Iterator[tuple[Mapping[str, JSONValue], Collection[str]]]:
-    """The attributes of the newest users, and the names of those that may be shown."""
-    kind, now = user_kind(), now_in_microseconds()
+def _sample(name: str) -> Iterator[tuple[Mapping[str, JSONValue], Collection[str]]]:
+    """The attributes of the newest rows of a kind, and the names of those that may be shown."""
+    kind, now = kind_named(name) or user_kind(), now_in_microseconds()
     for snapshot in kind.snapshots(kind.rows().order_by(f"-{kind.created or kind.key}")[:SAMPLED]):
         attributes = attributes_of(snapshot, now)
         public = {
-            name for name in attributes if name != "key" and privacy_of(name) is Privacy.PUBLIC
+            name
+            for name in attributes
+            if name != "key" and privacy_of(name, kind.name) is Privacy.PUBLIC
         }
         yield attributes, public
 

@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from featureflags.audience.sql.bounds import Bounds, Condition, all_of, any_of, negation
-from featureflags.audience.sql.compiler import SegmentCompiler
+from featureflags.audience.sql.compiler import SegmentCompiler, kind_of_segment
 from featureflags.audience.sql.operands import Source
 from featureflags.cache.compiled_rules import current_ruleset
 from featureflags.contexts.attributes import attributes_of
 from featureflags.core.times import now_in_microseconds
+from featureflags.kinds.compiled import CompiledKind
 from featureflags.segments.definitions import SegmentDefinition
 from featureflags.segments.ruleset import Ruleset
 
@@ -48,6 +49,11 @@ class Comparison:
             after=before.evolve(definitions.values(), version=before.version),
             now=now_in_microseconds() if now is None else now,
         )
+
+    @property
+    def kind(self) -> CompiledKind:
+        """Whose rows are in the segment."""
+        return kind_of_segment(self.after, self.key)
 
     def bounds(self, source: Source) -> tuple[Bounds, Bounds]:
         """The segment before and after."""

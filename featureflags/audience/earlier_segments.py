@@ -12,11 +12,10 @@ from typing import Any
 from django.db.models import Q
 
 from featureflags.audience.sql.bounds import Bounds, Condition, any_of, negation
-from featureflags.audience.sql.compiler import SegmentCompiler
+from featureflags.audience.sql.compiler import SegmentCompiler, kind_of_segment
 from featureflags.contexts.attributes import attributes_of
 from featureflags.core.times import to_datetime
 from featureflags.core.uncached import fresh_rows
-from featureflags.kinds.registry import user_kind
 from featureflags.models import SegmentMember
 from featureflags.segments.definitions import SegmentDefinition
 from featureflags.segments.ruleset import Ruleset
@@ -29,11 +28,12 @@ class EarlierSegment:
         self._ruleset = ruleset
         self._key = key
         self._since = since
+        self._began = kind_of_segment(ruleset, key).created
         self.inside = SegmentCompiler(ruleset, now=since).segment(key)
 
     def outside(self, now_inside: Bounds) -> Condition:
         """Of the users who can be inside now, those who can have been outside."""
-        began = user_kind().created
+        began = self._began
         since = to_datetime(self._since)
         created = False if began is None else Q(**{f"{began}__gte": since})
         if now_inside.exact and now_inside == self.inside:
@@ -42,7 +42,7 @@ class EarlierSegment:
         return any_of([created, negation(self.inside.lower)])
 
     def was_outside(self, user: Any) -> bool:
-        began = getattr(user, user_kind().created or "", None)
+        began = getattr(user, self._began or "", None)
         if began is not None and began >= self._since:
             return True
         attributes = attributes_of(user, self._since)
@@ -57,8 +57,8 @@ def without_new_members(ruleset: Ruleset, key: str, since: int) -> Ruleset:
     rows = SegmentMember.objects.filter(segment__key__in=keys, created_at__gte=to_datetime(since))
     new: dict[str, set[str]] = {}
     with fresh_rows():
-        for segment_key, user in rows.values_list("segment__key", "user_id"):
-            new.setdefault(segment_key, set()).add(str(user))
+        for segment_key, user, row_key in rows.values_list("segment__key", "user_id", "key"):
+            new.setdefault(segment_key, set()).add(row_key or str(user))
     if not new:
         return ruleset
     definitions = {

@@ -15,7 +15,7 @@ from typing import Any, Final
 from django.db import connections
 
 from featureflags.audience.sql.bounds import Bounds, Condition, to_q
-from featureflags.audience.sql.compiler import SegmentCompiler
+from featureflags.audience.sql.compiler import SegmentCompiler, kind_of_segment
 from featureflags.audience.sql.operands import (
     BooleanColumn,
     DaysColumn,
@@ -26,7 +26,7 @@ from featureflags.audience.sql.operands import (
     RelatedTexts,
     operand_at,
 )
-from featureflags.kinds.registry import user_kind
+from featureflags.kinds.compiled import CompiledKind
 from featureflags.segments.definitions import EXISTS, SEGMENT_MATCH, Clause
 from featureflags.segments.formatting import words
 from featureflags.segments.ruleset import Ruleset
@@ -57,14 +57,14 @@ def clause_costs(ruleset: Ruleset, *, now: int) -> list[ClauseCost]:
 def _costs(ruleset: Ruleset, now: int) -> Iterator[ClauseCost]:
     compiler = SegmentCompiler(ruleset, now=now)
     for key in sorted(ruleset.definitions):
-        segment = ruleset.segment(key)
+        segment, kind = ruleset.segment(key), kind_of_segment(ruleset, key)
         for number, rule in enumerate(segment.rules if segment is not None else (), start=1):
             for position, compiled in enumerate(rule.clauses, start=1):
                 if compiled.broken is not None or compiled.clause.op == SEGMENT_MATCH:
                     continue
-                bounds = compiler.clause(compiled)
-                took, indexes = _measured(bounds.upper)
-                operand = operand_at(compiled.path, Inline())
+                bounds = compiler.clause(compiled, kind)
+                took, indexes = _measured(bounds.upper, kind)
+                operand = operand_at(compiled.path, Inline(), kind)
                 yield ClauseCost(
                     segment_key=key,
                     rule=number,
@@ -76,11 +76,11 @@ def _costs(ruleset: Ruleset, now: int) -> Iterator[ClauseCost]:
                 )
 
 
-def _measured(one: Condition) -> tuple[float, tuple[str, ...]]:
+def _measured(one: Condition, kind: CompiledKind) -> tuple[float, tuple[str, ...]]:
     """Milliseconds, and the indexes used."""
     if isinstance(one, bool):
         return 0.0, ()
-    rows = user_kind().rows().filter(to_q(one)).order_by().values_list("pk")
+    rows = kind.rows().filter(to_q(one)).order_by().values_list("pk")
     if connections[rows.db].vendor == "postgresql":
         [plan] = json.loads(rows.explain(format="json", analyze=True))
         return float(plan["Execution Time"]), tuple(sorted(set(_index_names(plan["Plan"]))))

@@ -22,7 +22,7 @@ from featureflags.audience.sql.counting import count_combinations
 from featureflags.audience.sql.operands import Inline, Source
 from featureflags.audience.sql.statement_timeout import TimeIsUp, TimeLimit
 from featureflags.core.conf import app_settings
-from featureflags.kinds.registry import user_kind
+from featureflags.kinds.compiled import CompiledKind
 from featureflags.models.changesets import Moved
 from featureflags.segments.definitions import SegmentDefinition
 from featureflags.segments.ruleset import Ruleset
@@ -46,7 +46,7 @@ before and after together, it costs more than to judge the first users in Python
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SampleUser:
-    """A user as an example. The page must check whether it may show more than the key."""
+    """A user, or a row of another kind, as an example. The page must check whether it may show more than the key."""
 
     key: str
     title: str
@@ -110,7 +110,7 @@ def impact_of(
     """
     seconds = app_settings().impact_seconds if seconds is None else seconds
     comparison = Comparison.with_definition(after, before=before, now=now)
-    return _Measured(comparison, TimeLimit(user_kind().rows().db, seconds)).impact()
+    return _Measured(comparison, TimeLimit(comparison.kind.rows().db, seconds)).impact()
 
 
 def impact_on(
@@ -123,10 +123,10 @@ def impact_on(
     """The same, exact, for these users only: a change of memberships moves no other users.
     One query for each `BATCH` of them."""
     comparison = Comparison.with_definition(after, before=before, now=now)
-    measured = _Measured(comparison, TimeLimit(user_kind().rows().db, 0))
+    measured = _Measured(comparison, TimeLimit(comparison.kind.rows().db, 0))
     keys = sorted(set(user_keys))
     for start in range(0, len(keys), BATCH):
-        measured.look_at(user_kind().snapshots_by_key(keys[start : start + BATCH]).values())
+        measured.look_at(comparison.kind.snapshots_by_key(keys[start : start + BATCH]).values())
     return measured.result(is_exact=True)
 
 
@@ -137,9 +137,9 @@ class _Tally:
     number: int = 0
     samples: list[SampleUser] = field(default_factory=list)
 
-    def add(self, user: Any) -> None:
+    def add(self, user: Any, kind: CompiledKind) -> None:
         self.number += 1
-        self.show(_sample(user))
+        self.show(_sample(user, kind))
 
     def show(self, user: SampleUser) -> None:
         if len(self.samples) < SAMPLES:
@@ -155,6 +155,7 @@ class _Measured:
     def __init__(self, comparison: Comparison, limit: TimeLimit) -> None:
         self._comparison = comparison
         self._limit = limit
+        self._kind = comparison.kind
         self._users = 0
         self._matching, self._entering, self._leaving = _Tally(), _Tally(), _Tally()
         self._parts = (self._matching, self._entering, self._leaving)
@@ -206,7 +207,7 @@ class _Measured:
             sure = [old.lower, new.lower]
             return [*sure, any_of([old.doubt, new.doubt])] if self._is_in_doubt else sure
 
-        users = user_kind().rows().filter(self._limit.in_time(COUNTING_SHARE))
+        users = self._kind.rows().filter(self._limit.in_time(COUNTING_SHARE))
         try:
             with self._limit.statements():
                 counts = count_combinations(users, conditions)
@@ -223,7 +224,8 @@ class _Measured:
 
     def _judge(self) -> bool:
         """Judge the users for whom SQL cannot decide. True if it got to the end."""
-        found = batches(user_kind().rows().filter(to_q(self._inline.in_doubt)))
+        doubted = self._kind.rows().filter(to_q(self._inline.in_doubt))
+        found = batches(doubted, self._kind)
         try:
             while True:
                 with self._limit.statements():
@@ -240,15 +242,15 @@ class _Measured:
     def _add(self, user: Any) -> None:
         was_in, is_in = self._comparison.judge(user)
         if is_in:
-            self._matching.add(user)
+            self._matching.add(user, self._kind)
         if is_in and not was_in:
-            self._entering.add(user)
+            self._entering.add(user, self._kind)
         if was_in and not is_in:
-            self._leaving.add(user)
+            self._leaving.add(user, self._kind)
 
     def _judge_samples(self) -> None:
         """Add examples that are among the first users; count them, if the count was cut off."""
-        kind = user_kind()
+        kind = self._kind
         ends = time.monotonic() + 3 * SAMPLE_SECONDS
         probed = _Measured(self._comparison, self._limit)
         try:
@@ -269,19 +271,17 @@ class _Measured:
             return
         was_cut_off = not is_exact and tally.number == 0
         wanted = PROBED if was_cut_off else wanted
-        kind = user_kind()
-        rows = kind.rows().filter(to_q(sure)).order_by()
+        rows = self._kind.rows().filter(to_q(sure)).order_by()
         try:
             with self._limit.statements(at_least=SAMPLE_SECONDS):
-                found = kind.snapshots(rows[:wanted])
+                found = self._kind.snapshots(rows[:wanted])
         except TimeIsUp:
             return
         if was_cut_off:
             tally.number = len(found)
         for user in found:
-            tally.show(_sample(user))
+            tally.show(_sample(user, self._kind))
 
 
-def _sample(user: Any) -> SampleUser:
-    kind = user_kind()
+def _sample(user: Any, kind: CompiledKind) -> SampleUser:
     return SampleUser(key=user.key, title=kind.title_of(user), name=kind.label_of(user))

@@ -11,19 +11,19 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
-from django.db.models import F, Q, QuerySet, Value
+from django.db.models import CharField, F, Q, QuerySet, TextField, Value
 from django.db.models.functions import Concat
 
 from featureflags.audience.earlier_segments import EarlierSegment, without_new_members
 from featureflags.audience.sql.bounds import Bounds, Condition, all_of, negation, to_q
 from featureflags.audience.sql.clauses import key_condition
-from featureflags.audience.sql.compiler import SegmentCompiler
+from featureflags.audience.sql.compiler import SegmentCompiler, kind_of_segment
 from featureflags.audience.sql.statement_timeout import TimeIsUp, TimeLimit
 from featureflags.contexts.attributes import attributes_of
-from featureflags.core.types import MICROSECONDS_PER_DAY
-from featureflags.kinds.registry import user_kind
+from featureflags.core.types import MICROSECONDS_PER_DAY, Attributes
+from featureflags.kinds.paths import field_of
 from featureflags.segments.ruleset import Ruleset
 
 BATCH: Final = 500
@@ -73,8 +73,12 @@ class Page:
     """Time was up: there may be others, on this page and after it."""
 
 
+_Place: TypeAlias = tuple[Any, Any]
+"""Where a row is in the list: its title, and the value of its key. Titles may be shared."""
+
+
 class SegmentAudience:
-    """The users in one segment at one moment.
+    """The users (or rows of another kind) in one segment at one moment.
 
     `now`: in µs. `expected`: how many there were when they were last counted. A segment that
     `ruleset` does not hold has no users.
@@ -89,8 +93,12 @@ class SegmentAudience:
         wanted: AudienceFilter,
         expected: int | None = None,
     ) -> None:
-        self._kind = user_kind()
-        self._title = self._kind.title
+        self._kind = kind_of_segment(ruleset, key)
+        title = field_of(self._kind.model, self._kind.title)
+        # Rows without a title have a key.
+        self._title = self._kind.key if title.null else self._kind.title
+        self._is_text = isinstance(field_of(self._kind.model, self._title), CharField | TextField)
+        self._is_unique = title.null or title.unique
         self._ruleset = ruleset
         self._key = key
         self._now = now
@@ -111,12 +119,12 @@ class SegmentAudience:
         """
         limit = None if seconds is None else TimeLimit(self._kind.rows().db, seconds)
         users = self._candidates
-        behind = self._title_of(after)
-        ahead = None if behind else self._title_of(before)
+        behind = self._place_of(after)
+        ahead = None if behind else self._place_of(before)
         if behind:
-            users = users.filter(**{f"{self._title}__gt": behind})
+            users = users.filter(self._beyond(behind, "gt"))
         elif ahead:
-            users = users.filter(**{f"{self._title}__lt": ahead})
+            users = users.filter(self._beyond(ahead, "lt"))
         found: list[Member] = []
         is_cut = False
         try:
@@ -144,10 +152,12 @@ class SegmentAudience:
         """Raises TimeIsUp."""
         size = size if self._is_exact else max(size, BATCH)
         # An expression that no index holds.
-        title = Concat(F(self._title), Value("")) if self._are_few else F(self._title)
-        ordered = users.order_by(title.desc() if backwards else title.asc())
+        unindexed = self._are_few and self._is_text
+        title = Concat(F(self._title), Value("")) if unindexed else F(self._title)
+        columns = [title] if self._is_unique else [title, F(self._kind.key)]
+        ordered = users.order_by(*(each.desc() if backwards else each.asc() for each in columns))
         while True:
-            batch = _read(ordered[:size], limit)
+            batch = self._read(ordered[:size], limit)
             for user in batch:
                 member = self._judged(user)
                 if member is not None:
@@ -156,8 +166,8 @@ class SegmentAudience:
                 return
             if limit is not None and limit.is_over():
                 raise TimeIsUp
-            last = self._last_title(batch[-1])
-            ordered = ordered.filter(**{f"{self._title}__{'lt' if backwards else 'gt'}": last})
+            last = self._place(batch[-1])
+            ordered = ordered.filter(self._beyond(last, "lt" if backwards else "gt"))
 
     def _judged(self, user: Any) -> Member | None:
         attributes = attributes_of(user, self._now)
@@ -167,11 +177,14 @@ class SegmentAudience:
         membership = segment.membership(attributes, now=self._now)
         if membership is not None:
             return Member(user=user, rule=None) if membership else None
-        within = self._ruleset.match(attributes, now=self._now) if segment.names else frozenset()
+        within = self._within(attributes) if segment.names else frozenset()
         for number, rule in enumerate(segment.rules, start=1):
             if not rule.dead and all(clause.held(attributes, within) for clause in rule.clauses):
                 return Member(user=user, rule=number)
         return None
+
+    def _within(self, attributes: Attributes) -> frozenset[str]:
+        return self._ruleset.match(attributes, now=self._now, kind=self._kind.name)
 
     def _has_entered(self, user: Any) -> bool:
         return self._past is None or self._past.was_outside(user)
@@ -211,29 +224,38 @@ class SegmentAudience:
         found = self._kind.searched(search) if search else Q()
         return self._kind.rows().filter(to_q(all_of(wanted)), found)
 
-    def _title_of(self, key: str | None) -> Any:
+    def _beyond(self, place: _Place, way: str) -> Q:
+        """The rows after (`gt`) or before (`lt`) a place."""
+        title, key = place
+        found = Q(**{f"{self._title}__{way}": title})
+        if not self._is_unique:
+            found |= Q(**{self._title: title, f"{self._kind.key}__{way}": key})
+        return found
+
+    def _place_of(self, key: str | None) -> _Place | None:
         value = self._kind.parse_key(key)
         if value is None:
             return None
         rows = self._kind.rows().filter(**{self._kind.key: value})
-        return rows.values_list(self._title, flat=True).first()
+        return rows.values_list(self._title, self._kind.key).first()
 
-    def _last_title(self, user: Any) -> Any:
+    def _place(self, user: Any) -> Any:
         """What the next batch begins after: the title's column, which the snapshot may not hold."""
         known = getattr(user, self._title, None)
-        return self._title_of(user.key) if known is None else known
+        return (
+            self._place_of(user.key) if known is None else (known, self._kind.parse_key(user.key))
+        )
+
+    def _read(self, rows: QuerySet[Any], limit: TimeLimit | None) -> list[Any]:
+        """Raises TimeIsUp."""
+        if limit is None:
+            return self._kind.snapshots(rows)
+        with limit.statements():
+            return self._kind.snapshots(rows)
 
     def _named(self) -> Condition:
         """The users who are included by name now."""
         definition = self._ruleset.definitions.get(self._key)
         included = {} if definition is None else definition.included
         keys = [key for key, until in included.items() if until is None or self._now < until]
-        return key_condition(F(self._kind.key), keys)
-
-
-def _read(users: QuerySet[Any], limit: TimeLimit | None) -> list[Any]:
-    """Raises TimeIsUp."""
-    if limit is None:
-        return user_kind().snapshots(users)
-    with limit.statements():
-        return user_kind().snapshots(users)
+        return key_condition(F(self._kind.key), keys, self._kind)

@@ -1,4 +1,4 @@
-"""The users in a segment as a filter on any queryset of users.
+"""The rows in a segment as a filter on any queryset of their kind: users in one of users.
 
 Hidden SQL: the rules are read if they have changed. Where SQL cannot express a rule, the users for
 whom it cannot decide are read in batches and judged in Python, and the filter names their keys.
@@ -14,11 +14,12 @@ from django.db.models import F, Q, QuerySet
 
 from featureflags.audience.sql.bounds import Bounds, Condition, any_of, negation, to_q
 from featureflags.audience.sql.clauses import key_condition
-from featureflags.audience.sql.compiler import SegmentCompiler
+from featureflags.audience.sql.compiler import SegmentCompiler, kind_of_segment
 from featureflags.cache.compiled_rules import current_ruleset
 from featureflags.contexts.attributes import attributes_of
 from featureflags.core.times import now_in_microseconds
-from featureflags.kinds.registry import user_kind
+from featureflags.kinds.compiled import CompiledKind
+from featureflags.kinds.registry import USER
 from featureflags.kinds.segmentation import Users
 from featureflags.models import Segment
 from featureflags.segments.definitions import SegmentDefinition
@@ -30,7 +31,10 @@ BATCH: Final = 2_000
 
 
 class Resolver:
-    """Answers `user_kind().rows().in_segment` and its like; see `featureflags.kinds.segmentation`."""
+    """Answers `rows.in_segment` and its like; see `featureflags.kinds.segmentation`.
+
+    Rows of another model than that of the segment's kind are not in it.
+    """
 
     def members(self, users: Users, segment: object, now: int | None) -> Users:
         """The users in the segment."""
@@ -41,13 +45,13 @@ class Resolver:
         return users.filter(to_q(negation(_finished(users, segment, now))))
 
     def choices(self, viewer: object) -> list[tuple[str, str]]:
-        """Keys and names of all segments, if the viewer may see them."""
+        """Keys and names of all segments of users, if the viewer may see them."""
         if not isinstance(viewer, PermissionsMixin):
             return []
         permissions = ("featureflags.view_segment", "featureflags.change_segment")
         if not any(viewer.has_perm(permission) for permission in permissions):
             return []
-        rows = Segment.objects.order_by("key").values_list("key", "name")
+        rows = Segment.objects.filter(kind=USER).order_by("key").values_list("key", "name")
         return [(key, f"{name} ({key})") for key, name in rows]
 
 
@@ -67,9 +71,8 @@ def ruleset_with(segment: object) -> tuple[Ruleset, str]:
     return ruleset.evolve(definitions.values(), version=ruleset.version), segment.key
 
 
-def batches(users: QuerySet[Any]) -> Iterator[list[Any]]:
-    """Snapshots of all these users in the order of their keys: one query for each batch."""
-    kind = user_kind()
+def batches(users: QuerySet[Any], kind: CompiledKind) -> Iterator[list[Any]]:
+    """Snapshots of all these rows of a kind in the order of their keys: one query for each batch."""
     ordered = users.order_by(kind.key)
     batch = kind.snapshots(ordered[:BATCH])
     while batch:
@@ -83,16 +86,19 @@ def batches(users: QuerySet[Any]) -> Iterator[list[Any]]:
 def _finished(users: QuerySet[Any], segment: object, now: int | None) -> Condition:
     now = now_in_microseconds() if now is None else now
     ruleset, key = ruleset_with(segment)
+    kind = kind_of_segment(ruleset, key)
+    if users.model._meta.concrete_model is not kind.model._meta.concrete_model:
+        return False
     bounds = SegmentCompiler(ruleset, now=now).segment(key)
     if bounds.exact:
         return bounds.lower
     found = [
         user.key
-        for batch in batches(_same_rows(users).filter(in_doubt(bounds)))
+        for batch in batches(_same_rows(users, kind).filter(in_doubt(bounds)), kind)
         for user in batch
         if ruleset.matches(key, attributes_of(user, now), now=now)
     ]
-    return any_of([bounds.lower, key_condition(F(user_kind().key), found)])
+    return any_of([bounds.lower, key_condition(F(kind.key), found, kind)])
 
 
 def in_doubt(bounds: Bounds) -> Q:
@@ -100,9 +106,9 @@ def in_doubt(bounds: Bounds) -> Q:
     return to_q(bounds.doubt)
 
 
-def _same_rows(users: QuerySet[Any]) -> QuerySet[Any]:
-    """The users of a queryset, without its columns, order and annotations."""
-    everybody: QuerySet[Any] = user_kind().rows(users.db)
+def _same_rows(users: QuerySet[Any], kind: CompiledKind) -> QuerySet[Any]:
+    """The rows of a queryset, without its columns, order and annotations."""
+    everybody: QuerySet[Any] = kind.rows(users.db)
     if not users.query.where:
         return everybody
     return everybody.filter(pk__in=users.order_by().values("pk"))

@@ -1,12 +1,13 @@
 """How many users are in each segment, or enter and leave it: one pass over the users for 400 of them.
 
 Hidden SQL: one statement for each pass. Where SQL cannot decide for some users, they are read in
-batches, once for all segments of the pass, and judged in Python, unless bounds are enough.
+batches, once for all segments of the pass, and judged in Python, unless bounds are enough. Segments of
+another kind hold rows of that kind, and have passes of their own.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -22,7 +23,7 @@ from featureflags.audience.sql.bounds import (
     negation,
     to_q,
 )
-from featureflags.audience.sql.compiler import SegmentCompiler
+from featureflags.audience.sql.compiler import SegmentCompiler, kind_of_segment
 from featureflags.audience.sql.counting import Columns, TooWide, count_in_one_pass
 from featureflags.audience.sql.operands import Inline, Source
 from featureflags.audience.sql.statement_timeout import TimeIsUp, TimeLimit
@@ -30,7 +31,8 @@ from featureflags.cache.compiled_rules import current_ruleset
 from featureflags.contexts.attributes import attributes_of
 from featureflags.core.times import now_in_microseconds
 from featureflags.core.types import Attributes
-from featureflags.kinds.registry import user_kind
+from featureflags.kinds.compiled import CompiledKind
+from featureflags.kinds.registry import USER, user_kind
 from featureflags.models.changesets import Moved
 from featureflags.segments.ruleset import Ruleset
 
@@ -42,6 +44,8 @@ class SegmentSize:
     key: str
     at_least: int
     at_most: int
+    rows: int
+    """All rows of its kind: the users."""
     why_inexact: tuple[str, ...] = ()
     """What SQL cannot express, whether or not Python has finished the count."""
 
@@ -53,9 +57,10 @@ class SegmentSize:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SegmentSizes:
-    """The sizes of some segments at one moment, and the number of all users."""
+    """The sizes of some segments at one moment, and the number of all rows of each kind."""
 
-    users: int
+    rows: Mapping[str, int]
+    """By the name of the kind: those of the segments, and `user` where all were asked for."""
     sizes: tuple[SegmentSize, ...]
 
 
@@ -77,21 +82,35 @@ def segment_sizes(
 ) -> SegmentSizes:
     """The sizes of the segments `keys` (None: all) at `now` (µs).
 
-    By default of the rules in force, among all users, now. With `finish=False` only the
+    By default of the rules in force, among all users (or rows of their kind), now. With `finish=False` only the
     statements are run, and a size may lie between two bounds.
     """
     now = now_in_microseconds() if now is None else now
     ruleset = current_ruleset().ruleset if ruleset is None else ruleset
-    users = user_kind().rows() if users is None else users
-    compilers = _Compilers(now)
-    asked = sorted(ruleset.definitions if keys is None else keys)
-    questions = [_is_in(ruleset, key, compilers) for key in asked]
-    total, answers = _count(users, questions, compilers=compilers, finish=finish)
-    sizes = (
-        SegmentSize(key=key, at_least=least, at_most=most, why_inexact=why)
-        for key, (least, most, why) in zip(asked, answers, strict=True)
-    )
-    return SegmentSizes(users=total, sizes=tuple(sizes))
+    asked = _by_kind(ruleset, ruleset.definitions if keys is None else keys)
+    if keys is None:
+        asked.setdefault(user_kind(), [])
+    totals: dict[str, int] = {}
+    sizes: list[SegmentSize] = []
+    for kind, some in asked.items():
+        rows = kind.rows() if users is None or kind.name != USER else users
+        compilers = _Compilers(now, kind)
+        questions = [_is_in(ruleset, key, compilers) for key in some]
+        total, answers = _count(rows, questions, compilers=compilers, finish=finish)
+        totals[kind.name] = total
+        sizes += (
+            SegmentSize(key=key, at_least=least, at_most=most, rows=total, why_inexact=why)
+            for key, (least, most, why) in zip(some, answers, strict=True)
+        )
+    return SegmentSizes(rows=totals, sizes=tuple(sorted(sizes, key=lambda size: size.key)))
+
+
+def _by_kind(ruleset: Ruleset, keys: Iterable[str]) -> dict[CompiledKind, list[str]]:
+    """These segments, sorted, by their kinds."""
+    found: dict[CompiledKind, list[str]] = {}
+    for key in sorted(keys):
+        found.setdefault(kind_of_segment(ruleset, key), []).append(key)
+    return found
 
 
 def moved_between(
@@ -106,28 +125,34 @@ def moved_between(
 
     Raises TimeIsUp past the limit, whose `statements` must be around the call.
     """
-    compilers = _Compilers(now, limit)
-    questions = [
-        question
-        for key in keys
-        for question in (
-            _moves(before, after, key, compilers),
-            _moves(after, before, key, compilers),
-        )
-    ]
-    _, answers = _count(user_kind().rows(), questions, compilers=compilers, finish=True)
-    found = [least for least, _, _ in answers]
-    return {
-        key: Moved(entering=entering, leaving=leaving)
-        for key, entering, leaving in zip(keys, found[::2], found[1::2], strict=True)
-    }
+    moved: dict[str, Moved] = {}
+    # The kind of a deleted segment is known only before.
+    known = before.evolve({**before.definitions, **after.definitions}.values(), version=0)
+    for kind, some in _by_kind(known, keys).items():
+        compilers = _Compilers(now, kind, limit)
+        questions = [
+            question
+            for key in some
+            for question in (
+                _moves(before, after, key, compilers),
+                _moves(after, before, key, compilers),
+            )
+        ]
+        _, answers = _count(kind.rows(), questions, compilers=compilers, finish=True)
+        found = [least for least, _, _ in answers]
+        moved |= {
+            key: Moved(entering=entering, leaving=leaving)
+            for key, entering, leaving in zip(some, found[::2], found[1::2], strict=True)
+        }
+    return {key: moved[key] for key in keys}
 
 
 class _Compilers:
-    """One compiler for each ruleset and source, so that each segment is compiled once."""
+    """One compiler for each ruleset and source, so that each segment of a kind is compiled once."""
 
-    def __init__(self, now: int, limit: TimeLimit | None = None) -> None:
+    def __init__(self, now: int, kind: CompiledKind, limit: TimeLimit | None = None) -> None:
         self.now = now
+        self.kind = kind
         self._limit = limit
         self._made: dict[tuple[int, int], SegmentCompiler] = {}
         self._kept: list[object] = []
@@ -259,7 +284,7 @@ def _finished(
     if doubt is True or any(least != most for least, most, _ in counts):
         doubt, counts = True, [(0, 0, ())] * len(open_)
     judged = [least for least, _, _ in counts]
-    for batch in batches(users.filter(to_q(doubt))):
+    for batch in batches(users.filter(to_q(doubt)), compilers.kind):
         compilers.check_time()
         for user in batch:
             attributes = attributes_of(user, compilers.now)

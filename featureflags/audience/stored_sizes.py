@@ -161,7 +161,7 @@ def _store_once(found: SegmentSizes, fingerprints: dict[str, str]) -> None:
                 segment_id=ids[size.key],
                 at_least=size.at_least,
                 at_most=size.at_most,
-                users=found.users,
+                users=size.rows,
                 fingerprint=fingerprints[size.key],
                 counted_at=counted_at,
             )

@@ -1,4 +1,4 @@
-"""The transitions of one user: when they will enter or leave segments if nobody writes, and why.
+"""The transitions of one user, or row of another kind: when they will enter or leave segments if nobody writes, and why.
 
 Pure but for the catalogue of attributes: it reads neither a clock nor a store.
 """
@@ -50,7 +50,14 @@ def _transitions(
     clocks = clocks_of(snapshot)
     before = _segments(ruleset, snapshot, now, segment_keys)
     for _ in range(MOST_STEPS):
-        at = next_change(ruleset, snapshot.key, clocks, now=now, segment_keys=segment_keys)
+        at = next_change(
+            ruleset,
+            snapshot.key,
+            clocks,
+            now=now,
+            segment_keys=segment_keys,
+            kind=snapshot.kind,
+        )
         if at is None:
             return
         after = _segments(ruleset, snapshot, at, segment_keys)
@@ -63,11 +70,22 @@ def _transitions(
                     name
                     for name, clock in clocks.items()
                     # An empty key has no memberships that could end.
-                    if next_change(ruleset, "", {name: clock}, now=now, segment_keys=segment_keys)
+                    if next_change(
+                        ruleset,
+                        "",
+                        {name: clock},
+                        now=now,
+                        segment_keys=segment_keys,
+                        kind=snapshot.kind,
+                    )
                     == at
                 ),
                 memberships=tuple(
-                    sorted(key for key, _, end in ruleset.memberships(snapshot.key) if end == at)
+                    sorted(
+                        key
+                        for key, _, end in ruleset.memberships(snapshot.key, snapshot.kind)
+                        if end == at
+                    )
                 ),
             )
         now, before = at, after
@@ -76,5 +94,5 @@ def _transitions(
 def _segments(
     ruleset: Ruleset, snapshot: Any, now: int, segment_keys: Collection[str] | None
 ) -> frozenset[str]:
-    found = ruleset.match(attributes_of(snapshot, now), now=now)
+    found = ruleset.match(attributes_of(snapshot, now), now=now, kind=snapshot.kind)
     return found if segment_keys is None else found & frozenset(segment_keys)

@@ -16,7 +16,8 @@ from django.db import connections
 
 from featureflags.audience.sql.bounds import to_q
 from featureflags.audience.sql.compiler import SegmentCompiler
-from featureflags.kinds.registry import user_kind
+from featureflags.kinds.compiled import CompiledKind
+from featureflags.kinds.registry import kind_named, kinds
 from featureflags.models import Segment, segment_graph
 from featureflags.models.validation import find_problems
 from featureflags.segments.definitions import Problem, SegmentDefinition
@@ -26,10 +27,10 @@ from featureflags.segments.ruleset import Ruleset
 
 @register("featureflags", Tags.database)
 def check_segments(databases: Collection[str] | None = None, **_: Any) -> list[CheckMessage]:
-    """W011: a stored segment no longer validates, after the catalogue or the user model changed
+    """W011: a stored segment no longer validates, after the catalogue or the kind's model changed
     or a write past us.
 
-    Only with `manage.py check --database default`: two queries.
+    Only with `manage.py check --database default`: one query for each kind, and one.
     """
     messages: list[CheckMessage] = []
     for alias in databases or ():
@@ -43,10 +44,20 @@ _NO_SQL = "Until it is mended, querysets and counts of its members raise an erro
 
 
 def _broken_segments(alias: str) -> Iterable[CheckMessage]:
-    graph = segment_graph()
-    for key, rules in Segment.objects.using(alias).values_list("key", "rules"):
-        others = {name: names for name, names in graph.items() if name != key}
-        for problem in find_problems(key, rules, others) or _without_columns(key, rules):
+    graphs = {kind.name: segment_graph(kind=kind.name) for kind in kinds()}
+    rows = Segment.objects.using(alias).values_list("key", "rules", "kind")
+    for key, rules, name in rows:
+        kind = kind_named(name)
+        if kind is None:
+            yield Warning(
+                f"The segment {key!r} is of the kind {name!r}, which no app declares.",
+                hint="Nobody is in it. Declare the kind in a `kinds.py`, or delete the segment.",
+                id="featureflags.W011",
+            )
+            continue
+        others = {other: names for other, names in graphs[name].items() if other != key}
+        problems = find_problems(key, rules, others, name) or _without_columns(key, rules, kind)
+        for problem in problems:
             yield Warning(
                 f"The segment {key!r} no longer validates. {problem}",
                 hint=_NO_SQL if problem.code == "sql" else _NO_MATCH,
@@ -54,17 +65,18 @@ def _broken_segments(alias: str) -> Iterable[CheckMessage]:
             )
 
 
-def _without_columns(key: str, raw_rules: object) -> list[Problem]:
-    """Conditions on attributes whose SQL names what the user model does not have (any more)."""
-    ruleset = Ruleset([SegmentDefinition(key=key, rules=load_rules(raw_rules)[0])])
+def _without_columns(key: str, raw_rules: object, kind: CompiledKind) -> list[Problem]:
+    """Conditions on attributes whose SQL names what the kind's model does not have (any more)."""
+    rules = load_rules(raw_rules, kind.name)[0]
+    ruleset = Ruleset([SegmentDefinition(key=key, kind=kind.name, rules=rules)])
     segment = ruleset.segment(key)
     compiler = SegmentCompiler(ruleset, now=0)
     problems = []
     for number, rule in enumerate(segment.rules if segment is not None else (), start=1):
         for position, clause in enumerate(rule.clauses, start=1):
             try:
-                bounds = compiler.clause(clause)
-                user_kind().rows().filter(to_q(bounds.lower)).filter(to_q(bounds.upper))
+                bounds = compiler.clause(clause, kind)
+                kind.rows().filter(to_q(bounds.lower)).filter(to_q(bounds.upper))
             except (FieldDoesNotExist, FieldError) as error:
                 message = f"the SQL of {clause.clause.attribute!r} does not fit the model: {error}"
                 problems.append(Problem(code="sql", message=message, rule=number, clause=position))

@@ -13,6 +13,7 @@ from featureflags.core.types import AccountKey
 from featureflags.core.uncached import fresh_rows
 from featureflags.editing.changes import Change, MemberChange
 from featureflags.editing.examining import Examination
+from featureflags.kinds.registry import USER
 from featureflags.models import Segment, SegmentMember, StaleSegment
 from featureflags.models.changesets import open_changeset
 
@@ -55,7 +56,7 @@ def _write(change: Change, row: Segment | None) -> Segment:
 
 def _stored_row(change: Change) -> Segment:
     """Raises StaleSegment if the segment is gone."""
-    new = Segment(key=change.key)
+    new = Segment(key=change.key, kind=change.state.kind)
     if change.before is None:
         return new
     with fresh_rows():
@@ -69,12 +70,14 @@ def _write_members(segment: Segment, members: Mapping[AccountKey, MemberChange])
     """Update a membership in place, so that it keeps the time at which it was made."""
     if not members:
         return
+    column = "user" if segment.kind == USER else "key"
+    named = "user_id" if segment.kind == USER else "key"
     with fresh_rows():
         rows = {
-            row.user_id: row
+            row.row_key: row
             for start in range(0, len(members), BATCH)
             for row in SegmentMember.objects.filter(
-                segment=segment, user__in=list(members)[start : start + BATCH]
+                segment=segment, **{f"{column}__in": list(members)[start : start + BATCH]}
             )
         }
     gone = [rows[user].pk for user, one in members.items() if one.after is None and user in rows]
@@ -87,7 +90,7 @@ def _write_members(segment: Segment, members: Mapping[AccountKey, MemberChange])
             continue
         row = rows.get(user)
         (new if row is None else changed).append(
-            _filled(row or SegmentMember(segment=segment, user_id=user), one)
+            _filled(row or SegmentMember(segment=segment, **{named: user}), one)
         )
     if changed:
         SegmentMember.objects.bulk_update(changed, ["kind", "reason", "expires_at"], BATCH)

@@ -20,7 +20,7 @@ from featureflags.core.types import AccountKey
 from featureflags.editing.changes import Change, MemberChange
 from featureflags.editing.condition_sentences import condition_in_words, moment_in_words
 from featureflags.editing.rule_pairs import clauses_left_over, rule_pairs
-from featureflags.kinds.registry import user_kind
+from featureflags.kinds.registry import kind_named
 from featureflags.models.changesets import MemberState, Moved, SegmentState
 from featureflags.segments.definitions import Rule
 from featureflags.segments.export import dump_rules
@@ -97,7 +97,8 @@ def change_in_words(change: Change, *, with_addresses: bool) -> list[str]:
     named = {one.user for group in groups for one in group.some if one.user is not None}
     names: dict[str, str] = {}
     if with_addresses and named:
-        names = user_kind().titles(named)
+        kind = kind_named(change.state.kind)
+        names = {} if kind is None else kind.titles(named)
     lines = segment_in_words(change.before, change.after)
     return lines + members_in_words(groups, lambda key: names.get(key, key))
 
@@ -113,7 +114,10 @@ def segment_in_words(old: SegmentState | None, new: SegmentState | None) -> list
         created = [_("Created as “%s”") % new.name]
         created += [] if new.is_active else [_("Inactive: nobody is in it")]
         return created + [_added(rule, number) for number, rule in _numbered(new)]
-    lines = [*_about(old, new), *_rules(load_rules(old.rules)[0], load_rules(new.rules)[0])]
+    lines = [
+        *_about(old, new),
+        *_rules(load_rules(old.rules, old.kind)[0], load_rules(new.rules, new.kind)[0]),
+    ]
     return lines or ([] if old.says_the_same(new) else [_("Rules that are broken changed")])
 
 
@@ -158,7 +162,7 @@ def _about(old: SegmentState, new: SegmentState) -> Iterator[str]:
 
 
 def _numbered(state: SegmentState) -> Iterator[tuple[int, Rule]]:
-    return enumerate(load_rules(state.rules)[0], start=1)
+    return enumerate(load_rules(state.rules, state.kind)[0], start=1)
 
 
 def _rules(old: Sequence[Rule], new: Sequence[Rule]) -> list[str]:

@@ -14,7 +14,7 @@ from django.utils.translation import gettext as _
 
 from featureflags.core.conf import app_settings
 from featureflags.core.types import AccountKey
-from featureflags.kinds.registry import user_kind
+from featureflags.kinds.registry import USER, user_kind
 from featureflags.models import HistoryEntry, Segment, SegmentMember
 from featureflags.models.changesets import MemberState, SegmentState
 
@@ -39,7 +39,7 @@ def _in_force(state: MemberState | None) -> object:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
-    """One segment before and after, and the memberships that differ, by user."""
+    """One segment before and after, and the memberships that differ, by user (or key of another kind)."""
 
     before: SegmentState | None
     """None: the segment is created."""
@@ -122,17 +122,16 @@ def change_to(segment: Segment, *, columns: frozenset[str] | None = None) -> Cha
 def deletion_of(segment: Segment) -> Change:
     """The deletion of a segment with all its members: two queries."""
     before = segment.stored_state() or segment.as_state()
-    return Change(
-        before=before, after=None, members=member_changes(stored_members(segment.key), {})
-    )
+    members = member_changes(stored_members(segment.key), {}, before.kind)
+    return Change(before=before, after=None, members=members)
 
 
 def membership_change(segment: Segment, wanted: Mapping[str, MemberState | None]) -> Change:
-    """These memberships, by user key, and no others; None: there is to be no membership.
+    """These memberships, by key, and no others; None: there is to be no membership.
 
     Raises ValidationError where the segment would have too many members.
     """
-    keys = [user_kind().parse_key(user) for user in wanted]
+    keys = [place_key(row, segment.kind) for row in wanted]
     stored = SegmentMember.objects.all().states_at([(segment.pk, key) for key in keys])
     members = {
         key: MemberChange(before=stored[segment.pk, key], after=state)
@@ -152,17 +151,22 @@ def membership_change(segment: Segment, wanted: Mapping[str, MemberState | None]
 
 
 def stored_members(key: str) -> dict[str, MemberState]:
-    """The members of a segment by user key, never from a cache: one query."""
+    """The members of a segment by key, never from a cache: one query."""
     members = SegmentMember.objects.filter(segment__key=key).states()
     return {str(user): state for (_segment, user), state in members.items()}
 
 
+def place_key(key: str, kind: str) -> AccountKey:
+    """How a changeset names a row of a kind: the primary key of a user, or the key of another row."""
+    return user_kind().parse_key(key) if kind == USER else key
+
+
 def member_changes(
-    before: Mapping[str, MemberState], after: Mapping[str, MemberState]
+    before: Mapping[str, MemberState], after: Mapping[str, MemberState], kind: str = USER
 ) -> dict[AccountKey, MemberChange]:
-    """The users whose membership differs."""
+    """The rows of a kind whose membership differs."""
     return {
-        user_kind().parse_key(user): MemberChange(before=before.get(user), after=after.get(user))
+        place_key(user, kind): MemberChange(before=before.get(user), after=after.get(user))
         for user in sorted(before.keys() | after.keys())
         if before.get(user) != after.get(user)
     }

@@ -6,7 +6,7 @@
         "rules": [{"clauses": [{"attribute": "custom_plan", "op": "in", "values": ["pro"]}]}]}}}
 
 LaunchDarkly's file data source reads the same form. A native document also holds what LaunchDarkly
-lacks: `exists`, members with an expiry, and `isActive`.
+lacks: `exists`, members with an expiry, `isActive`, and the `kind` of a segment that is not on users.
 
 Hidden SQL: all segments and members, and the users that a document names.
 """
@@ -19,14 +19,15 @@ from typing import Any, Final
 
 from featureflags.core.times import to_datetime, to_microseconds
 from featureflags.core.types import JSONValue
-from featureflags.kinds.registry import user_kind
+from featureflags.core.uncached import fresh_rows
+from featureflags.kinds.registry import USER, kind_named, kinds
 from featureflags.models import Segment, SegmentMember
 from featureflags.models.changesets import MemberState, SegmentState
 from featureflags.models.limits import limit_problem
 from featureflags.models.stored_forms import in_stored_form
 from featureflags.segments.definitions import InvalidDefinition, Problem, SegmentDefinition
 from featureflags.segments.export import NotExportable, dump_rules, to_launchdarkly
-from featureflags.segments.parsing import load_rules, parse_definition
+from featureflags.segments.parsing import kind_of_document, load_rules, parse_definition
 
 ACTIVE: Final = "isActive"
 
@@ -53,13 +54,15 @@ class SegmentDocument:
     @property
     def in_force(self) -> SegmentDefinition:
         """What the engine gets: an inactive segment has no members."""
-        return self.definition if self.is_active else SegmentDefinition(key=self.definition.key)
+        found = self.definition
+        return found if self.is_active else SegmentDefinition(key=found.key, kind=found.kind)
 
     @property
     def state(self) -> SegmentState:
         """The row of the segment, without its members."""
         return SegmentState(
             key=self.definition.key,
+            kind=self.definition.kind,
             name=self.name,
             description=self.description,
             is_active=self.is_active,
@@ -69,7 +72,7 @@ class SegmentDocument:
 
     @property
     def members(self) -> dict[str, MemberState]:
-        """The members by user key. A document holds no reasons."""
+        """The members by key. A document holds no reasons."""
         kinds = SegmentMember.Kind
         excluded, included = self.definition.excluded, self.definition.included
         members = {user: _member(kinds.EXCLUDE, until) for user, until in excluded.items()}
@@ -112,8 +115,8 @@ def read_segments(keys: Collection[str] | None = None) -> dict[str, SegmentDocum
     if keys is not None:
         segments, members = segments.filter(key__in=keys), members.filter(segment__key__in=keys)
     listed: dict[int, dict[str, MemberState]] = {}
-    for (segment, user), state in members.states().items():
-        listed.setdefault(segment, {})[str(user)] = state
+    for (segment, row), state in members.states().items():
+        listed.setdefault(segment, {})[str(row)] = state
     documents = {
         state.key: document_of(state, listed.get(pk, {})) for pk, state in segments.states().items()
     }
@@ -123,14 +126,15 @@ def read_segments(keys: Collection[str] | None = None) -> dict[str, SegmentDocum
 def document_of(
     state: SegmentState, members: Mapping[str, MemberState] | None = None
 ) -> SegmentDocument:
-    """The document of a row with its members by user key. Broken rules match nobody."""
-    rules, problems = load_rules(state.rules)
+    """The document of a row with its members by key. Broken rules match nobody."""
+    rules, problems = load_rules(state.rules, state.kind)
     ends: dict[str, dict[str, int | None]] = {kind: {} for kind in SegmentMember.Kind.values}
     for user, member in (members or {}).items():
         until = None if member.expires_at is None else to_microseconds(member.expires_at)
         ends[member.kind][user] = until
     definition = SegmentDefinition(
         key=state.key,
+        kind=state.kind,
         version=state.version,
         rules=rules,
         included=ends[SegmentMember.Kind.INCLUDE],
@@ -147,7 +151,8 @@ def document_of(
 
 def dump_state(state: SegmentState) -> dict[str, JSONValue]:
     """A row as the native document has it, with its rules as they are stored, without members."""
-    return {
+    kind: dict[str, JSONValue] = {} if state.kind == USER else {"kind": state.kind}
+    return kind | {
         "key": state.key,
         "version": state.version,
         "name": state.name,
@@ -161,6 +166,7 @@ def load_state(dumped: Mapping[str, Any]) -> SegmentState:
     """The inverse of `dump_state`."""
     return SegmentState(
         key=dumped["key"],
+        kind=dumped.get("kind", USER),
         version=dumped["version"],
         name=dumped["name"],
         description=dumped["description"],
@@ -183,7 +189,8 @@ def read_document(raw: object) -> dict[str, SegmentDocument]:
             problems += [f"{key}: {problem}" for problem in error.problems]
         except ValueError as error:
             problems.append(f"{key}: {error}")
-    problems += _unknown_users(documents.values())
+    problems += _other_kinds(documents)
+    problems += _unknown_members(documents.values())
     if problems:
         raise NotImportable(problems)
     return documents
@@ -199,7 +206,7 @@ def import_remarks(raw: object) -> list[str]:
         f"{key}: {remark}"
         for key, segment in (listed.items() if isinstance(listed, dict) else ())
         if isinstance(segment, dict)
-        for remark in in_stored_form(segment.get("rules"))[1]
+        for remark in in_stored_form(segment.get("rules"), kind_of_document(segment))[1]
     ]
 
 
@@ -211,7 +218,7 @@ def _read(key: str, raw: object) -> SegmentDocument:
         problem = limit_problem(fields["rules"])
         if problem is not None:
             raise InvalidDefinition([problem])
-        fields["rules"], _remarks = in_stored_form(fields["rules"])
+        fields["rules"], _remarks = in_stored_form(fields["rules"], kind_of_document(fields))
     is_active = fields.pop(ACTIVE, True)
     definition = parse_definition(fields)
     name = fields.get("name") or key
@@ -227,16 +234,34 @@ def _read(key: str, raw: object) -> SegmentDocument:
     )
 
 
-def _unknown_users(documents: Iterable[SegmentDocument]) -> list[str]:
-    definitions = [document.definition for document in documents]
-    named = {
-        key: definition.key
-        for definition in definitions
-        for key in (*definition.included, *definition.excluded)
-    }
-    known = user_kind().existing(named)
-    return [
-        f"{segment}: there is no user {key!r}"
-        for key, segment in sorted(named.items())
-        if key not in known
-    ]
+def _other_kinds(documents: Mapping[str, SegmentDocument]) -> list[str]:
+    """Segments of a kind that no app declares, and of another kind than the stored segment."""
+    with fresh_rows():
+        stored = dict(Segment.objects.filter(key__in=documents).values_list("key", "kind"))
+    problems: list[str] = []
+    for key, document in documents.items():
+        kind, before = document.definition.kind, stored.get(key)
+        if kind_named(kind) is None:
+            known = ", ".join(each.name for each in kinds())
+            problems.append(f"{key}: there is no kind {kind!r}. The kinds are: {known}")
+        elif before is not None and before != kind:
+            problems.append(f"{key}: its kind is {kind!r}, and the stored segment is on {before!r}")
+    return problems
+
+
+def _unknown_members(documents: Iterable[SegmentDocument]) -> list[str]:
+    named: dict[str, dict[str, str]] = {}
+    for document in documents:
+        definition = document.definition
+        members = named.setdefault(definition.kind, {})
+        members |= dict.fromkeys((*definition.included, *definition.excluded), definition.key)
+    problems: list[str] = []
+    for name, members in named.items():
+        kind = kind_named(name)
+        known = set() if kind is None else kind.existing(members)
+        problems += [
+            f"{segment}: there is no {name} {key!r}"
+            for key, segment in sorted(members.items())
+            if kind is not None and key not in known
+        ]
+    return problems

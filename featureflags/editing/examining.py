@@ -20,7 +20,7 @@ from featureflags.core.conf import app_settings
 from featureflags.editing.changes import Change
 from featureflags.editing.moved_users import impact_of_change
 from featureflags.inspection.flags_using_segment import Use, uses_of_each
-from featureflags.kinds.registry import user_kind
+from featureflags.kinds.registry import kind_named, user_kind
 from featureflags.launchdarkly.client import feature_store, has_flags, looking
 from featureflags.models import segment_graph
 from featureflags.models.changesets import Moved
@@ -161,7 +161,8 @@ def _moves_many(change: Change, impact: Impact) -> bool:
         return impact.is_exact and moved * 100 > percent * impact.users.at_least
     # Only users whose membership changes were counted. Are there enough others?
     enough = math.ceil(moved * 100 / percent)
-    users: int = user_kind().rows().order_by()[:enough].count()
+    kind = kind_named(change.state.kind) or user_kind()
+    users: int = kind.rows().order_by()[:enough].count()
     return users < enough
 
 

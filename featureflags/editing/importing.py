@@ -27,7 +27,7 @@ from featureflags.editing.documents import (
     read_segments,
 )
 from featureflags.editing.examining import Examination, examine
-from featureflags.kinds.registry import user_kind
+from featureflags.kinds.registry import kind_named, user_kind
 from featureflags.models import segment_graph
 from featureflags.models.changesets import MemberState, Moved, open_changeset
 from featureflags.models.versions import RulesetVersion
@@ -87,7 +87,10 @@ def _examine(
         return []
     old = Ruleset(document.in_force for document in before.values())
     new = Ruleset(document.in_force for document in {**before, **documents}.values())
-    users = user_kind().rows().count()
+    rows = {
+        name: (kind_named(name) or user_kind()).rows().count()
+        for name in {change.state.kind for change in changes.values()}
+    }
     # Others wait for the lock of the rules while this counts.
     limit = TimeLimit(user_kind().rows().db, app_settings().impact_seconds * len(changes))
     try:
@@ -96,17 +99,20 @@ def _examine(
     except TimeIsUp:
         found = dict.fromkeys(changes, Moved(entering=0, leaving=0, at_least=True))
     return [
-        examine(change, impact=_impact(key, found[key], users)) for key, change in changes.items()
+        examine(change, impact=_impact(key, found[key], rows[change.state.kind]))
+        for key, change in changes.items()
     ]
 
 
 def _change(old: SegmentDocument | None, new: SegmentDocument) -> Change:
     if old is None:
-        return Change(before=None, after=new.state, members=member_changes({}, new.members))
-    members = member_changes(old.members, new.members)
+        members = member_changes({}, new.members, new.definition.kind)
+        return Change(before=None, after=new.state, members=members)
+    kind = old.definition.kind
+    members = member_changes(old.members, new.members, kind)
     if members:
         stored = stored_members(new.definition.key)
-        members = member_changes(stored, _with_reasons(new.members, stored))
+        members = member_changes(stored, _with_reasons(new.members, stored), kind)
     return Change(before=old.state, after=new.state, members=members)
 
 

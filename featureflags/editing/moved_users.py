@@ -71,7 +71,11 @@ def impact_of_change(change: Change, *, seconds: float) -> Impact:
     old, new = _members(change)
     document = None if change.after is None else document_of(change.after, new)
     before = _ruleset_before(change, old, document)
-    after = SegmentDefinition(key=change.key) if document is None else document.in_force
+    after = (
+        SegmentDefinition(key=change.key, kind=change.state.kind)
+        if document is None
+        else document.in_force
+    )
     if change.moves_by_rules:
         return impact_of(after, before=before, seconds=seconds)
     return impact_on(after, [str(user) for user in change.members], before=before)

@@ -105,8 +105,8 @@ class Changeset:
     """Numbers that are known already, by segment key, so that they are not counted again."""
     segments: dict[int, SegmentState | None] = field(default_factory=dict)
     members: dict[Place, MemberState | None] = field(default_factory=dict)
-    deleted_accounts: set[AccountKey] = field(default_factory=set)
-    """Users who are deleted with their memberships: no new row may point to them."""
+    deleted_rows: set[Place] = field(default_factory=set)
+    """Memberships of users, and rows of other kinds, who are deleted: no new row may name them."""
     being_deleted: set[Place] = field(default_factory=set)
     """Memberships that one call deletes, for which the ruleset version is raised already."""
 

@@ -110,7 +110,9 @@ class HistoryMember(_AppendOnlyModel):
     user = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="+"
     )
-    """None: the account is deleted."""
+    """None: the account is deleted, or it is the row of another kind."""
+    key = models.CharField(max_length=255, blank=True)
+    """Of a row of another kind; empty: the row is deleted, or it is a user."""
     kind_before = models.CharField(max_length=7, blank=True)
     kind_after = models.CharField(max_length=7, blank=True)
     reason_before = models.CharField(max_length=200, blank=True)
@@ -128,3 +130,8 @@ class HistoryMember(_AppendOnlyModel):
 
     def __str__(self) -> str:
         return f"{self.entry_id}: {self.kind_before or 'none'} → {self.kind_after or 'none'}"
+
+    @property
+    def row_key(self) -> Any:
+        """The primary key of the user, or the key of a row of another kind; None: it is deleted."""
+        return self.key or self.user_id

@@ -10,7 +10,15 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from featureflags.core.i18n import gettext
 from featureflags.core.types import JSONValue
-from featureflags.segments.definitions import EXISTS, Clause, Problem, Rule, SegmentDefinition
+from featureflags.segments.definitions import (
+    EXISTS,
+    SEGMENT_MATCH,
+    USER_KIND,
+    Clause,
+    Problem,
+    Rule,
+    SegmentDefinition,
+)
 from featureflags.segments.member_json import format_expiry
 
 
@@ -27,49 +35,62 @@ class NotExportable(ValueError):
         self.problems = tuple(problems)
 
 
-def dump_rules(rules: Iterable[Rule]) -> list[JSONValue]:
-    """Rules as JSON. ``parse_rules`` gives back the same rules."""
-    return [_dump_rule(rule) for rule in rules]
+def dump_rules(rules: Iterable[Rule], context_kind: str | None = None) -> list[JSONValue]:
+    """Rules as JSON. ``parse_rules`` gives back the same rules.
+
+    With ``context_kind`` each condition names that kind, as LaunchDarkly needs for all but users.
+    """
+    return [_dump_rule(rule, context_kind) for rule in rules]
 
 
-def _dump_rule(rule: Rule) -> JSONValue:
+def _dump_rule(rule: Rule, context_kind: str | None) -> JSONValue:
     dumped: dict[str, JSONValue] = {"id": rule.id}
     if rule.description:
         dumped["description"] = rule.description
-    dumped["clauses"] = [_dump_clause(clause) for clause in rule.clauses]
+    dumped["clauses"] = [_dump_clause(clause, context_kind) for clause in rule.clauses]
     return dumped
 
 
-def _dump_clause(clause: Clause) -> JSONValue:
+def _dump_clause(clause: Clause, context_kind: str | None) -> JSONValue:
+    attribute = clause.attribute
+    if clause.context_kind is not None or clause.op == SEGMENT_MATCH:
+        context_kind = clause.context_kind
+    elif context_kind is not None and attribute.startswith("/"):
+        # A name becomes a path.
+        attribute = "/" + attribute.replace("~", "~0").replace("/", "~1")
     dumped: dict[str, JSONValue] = {
-        "attribute": clause.attribute,
+        "attribute": attribute,
         "op": clause.op,
         "values": copy.deepcopy(list(clause.values)),
         "negate": clause.negate,
     }
-    if clause.context_kind is not None:
-        dumped["contextKind"] = clause.context_kind
+    if context_kind is not None:
+        dumped["contextKind"] = context_kind
     return dumped
 
 
 def to_launchdarkly(definition: SegmentDefinition, *, native: bool = False) -> dict[str, JSONValue]:
     """A segment as LaunchDarkly's SDKs read it, from a file or a stream.
 
-    With ``native`` our own parts (``exists``, members with an expiry) are written as well, for
-    ``parse_definition`` alone. Raises NotExportable for what has no form, naming rule and
+    With ``native`` our own parts (``kind``, ``exists``, members with an expiry) are written as well,
+    for ``parse_definition`` alone. Raises NotExportable for what has no form, naming rule and
     condition.
     """
     problems = list(_not_exportable(definition, native=native))
     if problems:
         raise NotExportable(definition.key, problems)
-    dumped: dict[str, JSONValue] = {
-        "key": definition.key,
-        "version": definition.version,
-        "included": _lasting(definition.included),
-        "excluded": _lasting(definition.excluded),
-        "rules": dump_rules(definition.rules),
-        "salt": "",
-    }
+    kind = None if definition.kind == USER_KIND else definition.kind
+    included, excluded = _lasting(definition.included), _lasting(definition.excluded)
+    dumped: dict[str, JSONValue] = {"key": definition.key, "version": definition.version}
+    if kind is None or native:
+        dumped |= {"included": included, "excluded": excluded}
+    else:
+        dumped |= {"included": [], "excluded": []}
+        dumped["includedContexts"] = [{"contextKind": kind, "values": included}]
+        dumped["excludedContexts"] = [{"contextKind": kind, "values": excluded}]
+    if kind is not None and native:
+        dumped["kind"] = kind
+    dumped |= {"rules": dump_rules(definition.rules, None if native else kind), "salt": ""}
     for name, members in (
         ("includedUntil", definition.included),
         ("excludedUntil", definition.excluded),

@@ -1,4 +1,7 @@
-"""Users included and excluded by name, in JSON: LaunchDarkly's lists, and ours with an expiry.
+"""Rows included and excluded by name, in JSON: LaunchDarkly's lists, and ours with an expiry.
+
+LaunchDarkly lists users in ``included``, and contexts of other kinds in ``includedContexts``, as
+``[{"contextKind": "organization", "values": ["acme"]}]``. A native document lists both in ``included``.
 
 ``includedUntil`` and ``excludedUntil`` map a user's key to an RFC 3339 instant. LaunchDarkly has
 no such thing, so that only a native export holds them.
@@ -12,7 +15,7 @@ from typing import Final
 
 from featureflags.core.i18n import gettext
 from featureflags.core.input_gate import LATEST
-from featureflags.segments.definitions import Problem
+from featureflags.segments.definitions import USER_KIND, Problem
 from featureflags.segments.json_limits import text_problem
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -21,18 +24,22 @@ _FIRST: Final = datetime(2, 1, 1, tzinfo=UTC) - _EPOCH
 _LAST: Final = LATEST - _EPOCH
 
 _FIELDS: Final = {True: ("included", "includedUntil"), False: ("excluded", "excludedUntil")}
-MEMBER_FIELDS: Final = frozenset(name for names in _FIELDS.values() for name in names)
+_CONTEXTS: Final = {True: "includedContexts", False: "excludedContexts"}
+MEMBER_FIELDS: Final = frozenset(
+    (*(name for names in _FIELDS.values() for name in names), *_CONTEXTS.values())
+)
 
 
 def parse_members(
-    raw: Mapping[str, object],
+    raw: Mapping[str, object], kind: str = USER_KIND
 ) -> tuple[dict[bool, dict[str, int | None]], list[Problem]]:
-    """Included (True) and excluded (False) keys with their expiry in µs, and what is wrong."""
+    """Included (True) and excluded (False) keys of a kind with their expiry in µs, and what is wrong."""
     members: dict[bool, dict[str, int | None]] = {True: {}, False: {}}
     problems: list[Problem] = []
     for included, (listed, until) in _FIELDS.items():
         found = members[included]
-        for key, expiry, problem in (*_listed(raw, listed), *_expiring(raw, until)):
+        contexts = _contexts(raw, _CONTEXTS[included], kind)
+        for key, expiry, problem in (*_listed(raw, listed), *contexts, *_expiring(raw, until)):
             if problem is not None:
                 problems.append(Problem(code="members", message=problem))
             elif key in found:
@@ -44,6 +51,37 @@ def parse_members(
             else:
                 found[key] = expiry
     return members, problems
+
+
+def listed_kinds(raw: Mapping[str, object]) -> set[str]:
+    """The kinds whose members LaunchDarkly's lists name."""
+    kinds = {USER_KIND for listed, _until in _FIELDS.values() if raw.get(listed)}
+    for name in _CONTEXTS.values():
+        value = raw.get(name)
+        for target in value if isinstance(value, list | tuple) else ():
+            kind = target.get("contextKind") if isinstance(target, dict) else None
+            if isinstance(kind, str) and target.get("values"):
+                kinds.add(kind)
+    return kinds
+
+
+def _contexts(
+    raw: Mapping[str, object], name: str, kind: str
+) -> Iterator[tuple[str, int | None, str | None]]:
+    value = raw.get(name)
+    if value is None:
+        return
+    targets = value if isinstance(value, list | tuple) else [value]
+    for target in targets:
+        of = target.get("contextKind") if isinstance(target, dict) else None
+        if not isinstance(of, str) or not isinstance(target, dict):
+            message = gettext("%(name)s must be a list of objects with contextKind and values")
+            yield "", None, message % {"name": name}
+        elif of != kind and target.get("values"):
+            message = gettext("%(name)s: the members are of %(of)r, and the segment of %(kind)r")
+            yield "", None, message % {"name": name, "of": of, "kind": kind}
+        else:
+            yield from _listed({name: target.get("values")}, name)
 
 
 def _listed(raw: Mapping[str, object], name: str) -> Iterator[tuple[str, int | None, str | None]]:

@@ -24,20 +24,19 @@ from featureflags.segments.definitions import (
     SegmentDefinition,
 )
 from featureflags.segments.json_limits import json_problem, text_problem, value_problem
-from featureflags.segments.member_json import MEMBER_FIELDS, parse_members
+from featureflags.segments.member_json import MEMBER_FIELDS, listed_kinds, parse_members
 from featureflags.segments.operator_labels import OPERATORS
 from featureflags.segments.references import attribute_path
 
 _RULE_FIELDS: Final = {"id", "description", "clauses"}
 _CLAUSE_FIELDS: Final = {"attribute", "op", "values", "negate", "contextKind"}
 _METADATA: Final = {"name", "description", "tags", "salt", "creationDate", "deleted"}
-_DEFINITION_FIELDS: Final = {"key", "version", "rules", *MEMBER_FIELDS, *_METADATA}
+_DEFINITION_FIELDS: Final = {"key", "kind", "version", "rules", *MEMBER_FIELDS, *_METADATA}
 
 _ROLLOUTS: Final = gettext_noop(
     "percentage rollouts belong into flag rules, not into segments here"
 )
 _BIG: Final = gettext_noop("big segments are not supported")
-_OTHER_KINDS: Final = gettext_noop("other context kinds than user are not supported")
 _NOT_HERE: Final = {
     "weight": _ROLLOUTS,
     "bucketBy": _ROLLOUTS,
@@ -45,8 +44,6 @@ _NOT_HERE: Final = {
     "unbounded": _BIG,
     "unboundedContextKind": _BIG,
     "generation": _BIG,
-    "includedContexts": _OTHER_KINDS,
-    "excludedContexts": _OTHER_KINDS,
 }
 
 
@@ -105,7 +102,8 @@ def parse_rules(raw: object, kind: str = USER_KIND) -> tuple[Rule, ...]:
 def parse_definition(raw: object, *, tolerate: Collection[str] = ()) -> SegmentDefinition:
     """A segment from its LaunchDarkly JSON, an object with a ``key``.
 
-    Names, tags, salt and the like are accepted and ignored. ``includedUntil`` and
+    Its kind is its ``kind``, or the one that LaunchDarkly's ``contextKind`` names in all conditions
+    and members. Names, tags, salt and the like are accepted and ignored. ``includedUntil`` and
     ``excludedUntil`` are ours, see ``members``. Raises InvalidDefinition with every problem whose
     code is not tolerated; ``rule_empty`` and ``values_empty`` can be.
     """
@@ -148,16 +146,33 @@ def _definition(raw: object, findings: _Findings) -> SegmentDefinition:
     if isinstance(version, bool) or not isinstance(version, int):
         findings.add("wrong_type", gettext("version must be a whole number"))
         version = 0
-    members, member_problems = parse_members(raw)
-    findings.problems.extend(member_problems)
     rules = raw.get("rules")
+    findings.kind = findings.text(raw, "kind") or kind_of_document(raw)
+    members, member_problems = parse_members(raw, findings.kind)
+    findings.problems.extend(member_problems)
     return SegmentDefinition(
         key=key,
+        kind=findings.kind,
         rules=_rules([] if rules is None else rules, findings),
         included=members[True],
         excluded=members[False],
         version=version,
     )
+
+
+def kind_of_document(raw: Mapping[str, object]) -> str:
+    """The ``kind`` of a segment; in LaunchDarkly's form what all conditions and members name, or `user`."""
+    own, rules = raw.get("kind"), raw.get("rules")
+    if isinstance(own, str) and own:
+        return own
+    kinds = listed_kinds(raw)
+    for rule in rules if isinstance(rules, list | tuple) else ():
+        clauses = rule.get("clauses") if isinstance(rule, dict) else None
+        for clause in clauses if isinstance(clauses, list | tuple) else ():
+            if isinstance(clause, dict) and clause.get("op") != SEGMENT_MATCH:
+                kind = clause.get("contextKind")
+                kinds.add(kind if isinstance(kind, str) and kind else USER_KIND)
+    return kinds.pop() if len(kinds) == 1 else USER_KIND
 
 
 def _rules(raw: object, findings: _Findings) -> tuple[Rule, ...]:

@@ -1,7 +1,7 @@
-"""The segment engine in SQL: a definition compiled to conditions on users.
+"""The segment engine in SQL: a definition compiled to conditions on the rows of its kind.
 
-In: a ruleset, the key of a segment, an instant in µs. Out: two filters on users. A user who
-fulfils `lower` is in; a user who is in fulfils `upper`. Both are the same where SQL can decide.
+In: a ruleset, the key of a segment, an instant in µs. Out: two filters on rows. A row that
+fulfils `lower` is in; a row that is in fulfils `upper`. Both are the same where SQL can decide.
 
 >>> from featureflags.audience.sql.compiler import compile_segment
 >>> from featureflags.segments.parsing import parse_definition

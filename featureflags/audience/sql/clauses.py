@@ -62,7 +62,7 @@ from featureflags.audience.sql.operands import (
 from featureflags.audience.sql.text_clauses import text_bounds
 from featureflags.core.times import to_datetime, to_rfc3339
 from featureflags.core.types import JSONValue
-from featureflags.kinds.registry import user_kind
+from featureflags.kinds.compiled import CompiledKind
 from featureflags.segments.definitions import EXISTS, Clause
 from featureflags.segments.member_json import parse_expiry
 from featureflags.segments.operators import VALUE_TESTS
@@ -159,13 +159,12 @@ def _key(
     operand: KeyColumn, op: str, values: Sequence[JSONValue], _source: Source, _now: int
 ) -> Bounds:
     if op == "in":
-        return exactly(key_condition(operand.pk, values))
+        return exactly(key_condition(operand.pk, values, operand.kind))
     return text_bounds(op, values, operand.text)
 
 
-def key_condition(pk: Any, keys: Sequence[object]) -> Condition:
-    """The user's key is one of these."""
-    kind = user_kind()
+def key_condition(pk: Any, keys: Sequence[object], kind: CompiledKind) -> Condition:
+    """The key of a row of this kind is one of these."""
     found = {value for key in keys if (value := kind.parse_key(key)) is not None}
     return KeyIn(pk, sorted(found), kind.key_field) if found else False
 

@@ -1,5 +1,7 @@
 """Whole segments in SQL: included, excluded, rules, and the segments that the rules name.
 
+Each is compiled for the rows of its own kind.
+
 It takes the clauses as the engine compiles them, so that a broken one (a bad expression, an unknown
 operator, a cycle) matches nobody here too.
 """
@@ -15,7 +17,8 @@ from django.db.models import F, Q, TextField
 from featureflags.audience.sql.bounds import Bounds, both, either, exactly, inverse, to_q, unknown
 from featureflags.audience.sql.clauses import clause_bounds, key_condition, parameters_of
 from featureflags.audience.sql.operands import Inline, Operand, Source, operand_at
-from featureflags.kinds.registry import user_kind
+from featureflags.kinds.compiled import CompiledKind
+from featureflags.kinds.registry import kind_named, user_kind
 from featureflags.segments.compiled_segments import CompiledSegment
 from featureflags.segments.definitions import SEGMENT_MATCH
 from featureflags.segments.matching import CompiledClause
@@ -61,6 +64,13 @@ def compile_segment(ruleset: Ruleset, segment_key: str, *, now: int) -> Compiled
     return CompiledQ(lower=lower, upper=upper, why_inexact=bounds.reasons)
 
 
+def kind_of_segment(ruleset: Ruleset, key: str) -> CompiledKind:
+    """The kind of a segment; `user` for an unknown segment, and for a kind that no app declares."""
+    found = ruleset.definitions.get(key)
+    known = None if found is None else kind_named(found.kind)
+    return user_kind() if known is None else known
+
+
 class SegmentCompiler:
     """Compiles segments of one ruleset at one moment (µs), each of them once."""
 
@@ -70,12 +80,13 @@ class SegmentCompiler:
         self._source = source if source is not None else Inline()
         self._done: dict[str, Bounds] = {}
         self._depths: dict[str, int] = {}
-        self._operands: dict[tuple[str, ...], Operand] = {}
+        self._operands: dict[tuple[str, tuple[str, ...]], Operand] = {}
         self._marks = 0
 
     def segment(self, key: str) -> Bounds:
-        """The condition of a segment; False for one that is unknown."""
-        if self._ruleset.segment(key) is None:
+        """The condition of a segment; False for one that is unknown, or of an unknown kind."""
+        found = self._ruleset.definitions.get(key)
+        if found is None or kind_named(found.kind) is None:
             return exactly(False)
         if key not in self._done:
             for segment in self._ruleset.with_dependencies(key):
@@ -84,8 +95,8 @@ class SegmentCompiler:
                     self._done[name] = self._bounds(segment)
         return self._done[key]
 
-    def clause(self, clause: CompiledClause) -> Bounds:
-        """The condition of one clause."""
+    def clause(self, clause: CompiledClause, kind: CompiledKind) -> Bounds:
+        """The condition of one clause of a segment of this kind."""
         if clause.broken is not None:
             return exactly(False)
         if clause.clause.op == SEGMENT_MATCH:
@@ -95,9 +106,10 @@ class SegmentCompiler:
                 if isinstance(key, str)
             )
             return inverse(named) if clause.clause.negate else named
-        operand = self._operands.get(clause.path)
+        place = kind.name, clause.path
+        operand = self._operands.get(place)
         if operand is None:
-            operand = self._operands[clause.path] = operand_at(clause.path, self._source)
+            operand = self._operands[place] = operand_at(clause.path, self._source, kind)
         marks = parameters_of(clause.clause, operand)
         self._marks += marks
         if self._marks > MOST_PARAMETERS:
@@ -119,27 +131,29 @@ class SegmentCompiler:
 
     def _written_out(self, segment: CompiledSegment) -> Bounds:
         definition = segment.definition
+        kind = kind_of_segment(self._ruleset, definition.key)
         rules = either(
-            both(self.clause(clause) for clause in rule.clauses)
+            both(self.clause(clause, kind) for clause in rule.clauses)
             for rule in segment.rules
             if not rule.dead
         )
-        excluded = self._members(definition.excluded)
+        excluded = self._members(definition.excluded, kind)
         if excluded.lower is not False:
             rules = both([inverse(excluded), rules])
-        return either([self._members(definition.included), rules])
+        return either([self._members(definition.included, kind), rules])
 
     def _without_nested(self, segment: CompiledSegment) -> Bounds:
-        """Its exact SQL would be too large: included users are in, excluded ones are out."""
+        """Its exact SQL would be too large: included rows are in, excluded ones are out."""
         definition = segment.definition
+        kind = kind_of_segment(self._ruleset, definition.key)
         why = f"the segment {definition.key!r} uses more clauses than SQL should hold"
-        included = self._members(definition.included)
-        anybody = both([inverse(self._members(definition.excluded)), unknown(why)])
+        included = self._members(definition.included, kind)
+        anybody = both([inverse(self._members(definition.excluded, kind)), unknown(why)])
         return either([included, anybody])
 
-    def _members(self, members: Mapping[str, int | None]) -> Bounds:
+    def _members(self, members: Mapping[str, int | None], kind: CompiledKind) -> Bounds:
         keys = [key for key, until in members.items() if until is None or self._now < until]
         if not keys:
             return exactly(False)
-        pk = self._source.take(F(user_kind().key), TextField())
-        return exactly(key_condition(pk, keys))
+        pk = self._source.take(F(kind.key), TextField())
+        return exactly(key_condition(pk, keys, kind))

@@ -36,9 +36,8 @@ from featureflags.audience.sql.json_values import (
 from featureflags.contexts.attributes import CUSTOM_PREFIX, Attribute, catalogue
 from featureflags.core.types import JSONValue
 from featureflags.kinds.attribute import RelatedColumn
-from featureflags.kinds.registry import user_kind
+from featureflags.kinds.compiled import CompiledKind
 from featureflags.segments.attribute_types import AttributeType
-from featureflags.segments.definitions import USER_KIND
 from featureflags.segments.matching import BUILT_IN
 
 
@@ -118,6 +117,7 @@ class KeyColumn:
 
     pk: Any
     text: Any
+    kind: CompiledKind
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -227,19 +227,19 @@ _JSON: Final = frozenset({AttributeType.OBJECT, AttributeType.LIST, AttributeTyp
 NOBODY_HAS_IT: Final = Constant(value=None)
 
 
-def operand_at(path: tuple[str, ...], source: Source) -> Operand:
-    """The operand for the path of an attribute, as `segments.references.attribute_path` reads it."""
+def operand_at(path: tuple[str, ...], source: Source, kind: CompiledKind) -> Operand:
+    """The operand for the path of an attribute of a kind, as `segments.references.attribute_path` reads it."""
     name, inside = path[0], path[1:]
-    attribute = catalogue().get(name)
+    attribute = catalogue(kind.name).get(name)
     if name in BUILT_IN and attribute is None:
         # LaunchDarkly answers these itself; see `segments.matching.BUILT_IN`.
-        known: dict[str, JSONValue] = {"kind": USER_KIND, "anonymous": False}
+        known: dict[str, JSONValue] = {"kind": kind.name, "anonymous": False}
         return NOBODY_HAS_IT if inside else Constant(value=known.get(name))
     if name in BUILT_IN:
         return Unknown(why=f"the attribute {name!r} is LaunchDarkly's own")
     if attribute is not None:
-        return _of_catalogue(attribute, inside, source)
-    metadata = user_kind().metadata
+        return _of_catalogue(attribute, inside, source, kind)
+    metadata = kind.metadata
     if name.startswith(CUSTOM_PREFIX) and metadata is not None:
         return json_operand(metadata.source, (name.removeprefix(CUSTOM_PREFIX), *inside), source)
     return NOBODY_HAS_IT
@@ -265,7 +265,9 @@ EARLIER: Final = JSONColumn(
 """An element before it."""
 
 
-def _of_catalogue(attribute: Attribute, inside: tuple[str, ...], source: Source) -> Operand:
+def _of_catalogue(
+    attribute: Attribute, inside: tuple[str, ...], source: Source, kind: CompiledKind
+) -> Operand:
     if attribute.sql is not None and attribute.type in _JSON:
         return json_operand(attribute.sql, inside, source)
     if inside:
@@ -278,23 +280,22 @@ def _of_catalogue(attribute: Attribute, inside: tuple[str, ...], source: Source)
         since = attribute.elapsed_days_since
         since = F(since) if isinstance(since, str) else since
         return DaysColumn(since=source.take(since, DateTimeField()))
-    return _unknown(attribute) if attribute.sql is None else _column(attribute, source)
+    return _unknown(attribute) if attribute.sql is None else _column(attribute, source, kind)
 
 
 def _unknown(attribute: Attribute) -> Unknown:
     return Unknown(why=f"the attribute {attribute.name!r} has no SQL")
 
 
-def _column(attribute: Attribute, source: Source) -> Operand:
-    kind, sql = attribute.type, attribute.sql
+def _column(attribute: Attribute, source: Source, kind: CompiledKind) -> Operand:
+    sql = attribute.sql
     if attribute.name == "key":
-        return KeyColumn(
-            pk=source.take(F(user_kind().key), TextField()), text=source.take(sql, TextField())
-        )
-    if kind is AttributeType.BOOLEAN:
+        pk = source.take(F(kind.key), TextField())
+        return KeyColumn(pk=pk, text=source.take(sql, TextField()), kind=kind)
+    if attribute.type is AttributeType.BOOLEAN:
         return BooleanColumn(boolean=source.take(sql, BooleanField()))
-    if kind is AttributeType.NUMBER:
+    if attribute.type is AttributeType.NUMBER:
         return NumberColumn(number=source.take(sql, TextField()))
-    if kind is AttributeType.DATETIME:
+    if attribute.type is AttributeType.DATETIME:
         return InstantColumn(instant=source.take(sql, DateTimeField()))
     return TextColumn(text=source.take(Text(sql), TextField()))

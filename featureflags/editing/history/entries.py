@@ -26,7 +26,7 @@ from featureflags.editing.change_sentences import (
 from featureflags.editing.changes import stored_members
 from featureflags.editing.condition_sentences import moment_in_words
 from featureflags.editing.documents import load_state
-from featureflags.kinds.registry import user_kind
+from featureflags.kinds.registry import USER, kind_named, user_kind
 from featureflags.models import HistoryEntry, HistoryMember
 from featureflags.models.changesets import MemberState, Moved, SegmentState
 
@@ -76,7 +76,7 @@ def entries_of(key: str) -> QuerySet[HistoryEntry]:
 def describe(entries: Iterable[HistoryEntry], *, with_addresses: bool) -> list[DescribedEntry]:
     """The entries in words. Members by address only if the reader may see addresses."""
     listed = list(entries)
-    groups = _member_groups([entry.pk for entry in listed], with_addresses=with_addresses)
+    groups = _member_groups(listed, with_addresses=with_addresses)
     return [
         DescribedEntry(
             id=entry.pk,
@@ -132,8 +132,11 @@ def _source_in_words(source: str) -> str:
     return known.get(source, _("by the command %s") % source)
 
 
-def _member_groups(ids: Collection[int], *, with_addresses: bool) -> dict[int, list[MemberGroup]]:
+def _member_groups(
+    entries: Collection[HistoryEntry], *, with_addresses: bool
+) -> dict[int, list[MemberGroup]]:
     """The memberships that each entry changed: how many, and the first of each kind by name."""
+    ids = [entry.pk for entry in entries]
     place = ("entry_id", "kind_before", "kind_after")
     rows = HistoryMember.objects.filter(entry__in=ids).order_by()
     counts = {
@@ -144,14 +147,12 @@ def _member_groups(ids: Collection[int], *, with_addresses: bool) -> dict[int, l
     first = rows.select_related("user").annotate(
         place=Window(RowNumber(), partition_by=[F(name) for name in place], order_by="pk")
     )
-    for row in first.filter(place__lte=NAMED).order_by("pk"):
-        name = (
-            None
-            if row.user is None
-            else user_kind().title_of_row(row.user)
-            if with_addresses
-            else str(row.user_id)
-        )
+    rows_named = list(first.filter(place__lte=NAMED).order_by("pk"))
+    titles = _titles_of_others(entries, rows_named) if with_addresses else {}
+    for row in rows_named:
+        name = titles.get(row.pk) or (None if row.row_key is None else str(row.row_key))
+        if row.user is not None and with_addresses:
+            name = user_kind().title_of_row(row.user)
         where = (row.entry_id, row.kind_before, row.kind_after)
         some.setdefault(where, []).append(NamedMember(user=name, after=_after(row)))
     groups: dict[int, list[MemberGroup]] = {}
@@ -161,6 +162,26 @@ def _member_groups(ids: Collection[int], *, with_addresses: bool) -> dict[int, l
         )
         groups.setdefault(entry, []).append(group)
     return groups
+
+
+def _titles_of_others(
+    entries: Collection[HistoryEntry], rows: Collection[HistoryMember]
+) -> dict[int, str]:
+    """The titles of rows of other kinds than `user`, by the id of the member: one query for each kind."""
+    kinds = {entry.pk: kind_of_entry(entry) for entry in entries}
+    found: dict[int, str] = {}
+    for name in set(kinds.values()) - {USER}:
+        some = [row for row in rows if row.key and kinds[row.entry_id] == name]
+        kind = kind_named(name)
+        titles = kind.titles({row.key for row in some}) if kind is not None and some else {}
+        found |= {row.pk: titles[row.key] for row in some if row.key in titles}
+    return found
+
+
+def kind_of_entry(entry: HistoryEntry) -> str:
+    """The kind of its segment."""
+    state = state_after(entry) or state_before(entry)
+    return USER if state is None else state.kind
 
 
 def _before(row: HistoryMember) -> MemberState | None:
@@ -187,19 +208,19 @@ def members_after(entry: HistoryEntry) -> dict[str, MemberState]:
 def members_undone(
     key: str, current: Mapping[str, MemberState], *, since: int
 ) -> dict[str, MemberState]:
-    """The members right after the entry with the id `since`, by user key.
+    """The members right after the entry with the id `since`, by key.
 
-    `current`: the members of now. Users who were deleted since are missing.
+    `current`: the members of now. Rows that were deleted since are missing.
     """
     members = dict(current)
-    later = HistoryMember.objects.filter(
-        entry__segment_key=key, entry__gt=since, user__isnull=False
+    later = HistoryMember.objects.filter(entry__segment_key=key, entry__gt=since).exclude(
+        user__isnull=True, key=""
     )
     # The latest first, so that the state before the earliest one remains.
     for row in later.order_by("-entry_id", "-pk").iterator():
         before = _before(row)
         if before is None:
-            members.pop(str(row.user_id), None)
+            members.pop(str(row.row_key), None)
         else:
-            members[str(row.user_id)] = before
+            members[str(row.row_key)] = before
     return members

@@ -16,7 +16,7 @@ from featureflags.core.types import Account, AccountKey, JSONValue
 from featureflags.editing.changes import Change, MemberChange
 from featureflags.editing.documents import dump_state
 from featureflags.editing.moved_users import count_moved
-from featureflags.kinds.registry import user_kind
+from featureflags.kinds.registry import USER, user_kind
 from featureflags.models import (
     EventType,
     HistoryEntry,
@@ -70,7 +70,7 @@ def _changes(changeset: Changeset) -> dict[int, Change]:
 def _member_changes(changeset: Changeset) -> Iterator[tuple[Place, MemberChange]]:
     now = SegmentMember.objects.all().states_at(changeset.members.keys())
     for place, before in changeset.members.items():
-        gone = place[1] in changeset.deleted_accounts
+        gone = place in changeset.deleted_rows
         # The row of an account that is being deleted is still there, and will be gone.
         after = None if gone else now[place]
         if before != after:
@@ -110,13 +110,21 @@ def _write(changeset: Changeset, change: Change, moved: Moved | None) -> History
     )
     if change.members:
         HistoryMember.objects.bulk_create(
-            _member(entry, user, one) for user, one in change.members.items()
+            _member(entry, user, one, of_users=change.state.kind == USER)
+            for user, one in change.members.items()
         )
     return entry
 
 
-def _member(entry: HistoryEntry, user: AccountKey, one: MemberChange) -> HistoryMember:
-    row = HistoryMember(entry=entry, user_id=None if one.account_deleted else user)
+def _member(
+    entry: HistoryEntry, user: AccountKey, one: MemberChange, *, of_users: bool
+) -> HistoryMember:
+    row = HistoryMember(entry=entry)
+    if not one.account_deleted:
+        if of_users:
+            row.user_id = user
+        else:
+            row.key = user
     if one.before is not None:
         row.kind_before, row.expires_before = one.before.kind, one.before.expires_at
     if one.after is not None:

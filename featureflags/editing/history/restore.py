@@ -55,8 +55,8 @@ def restoration(entry: HistoryEntry) -> Restoration:
     }
     change = Change(
         before=now,
-        after=replace(wanted, rules=in_stored_form(wanted.rules)[0]),
-        members=member_changes(current, lasting),
+        after=replace(wanted, rules=in_stored_form(wanted.rules, wanted.kind)[0]),
+        members=member_changes(current, lasting, wanted.kind),
         expected_version=None if now is None else now.version,
         restores=entry.pk,
     )

@@ -10,13 +10,14 @@ from django.core.management.base import CommandParser
 from featureflags.audience import ClauseCost, SegmentSize, clause_costs, segment_sizes
 from featureflags.cache.compiled_rules import current_ruleset
 from featureflags.core.times import now_in_microseconds
+from featureflags.kinds.registry import USER
 from featureflags.management.arguments import as_json, in_columns
 from featureflags.management.command import FlagCommand
 
 MOST_EXPLAINED = 5
 
 HELP = """\
-Count the users in every segment, in one pass over the users.
+Count the users (or rows of another kind) in every segment, in one pass for each kind.
 
   manage.py segment_sizes
   manage.py segment_sizes --estimate     at least and at most, where SQL cannot say a rule
@@ -44,7 +45,8 @@ class Command(FlagCommand):
         costs = clause_costs(ruleset, now=now) if options["explain"] else []
         if options["json"]:
             answer: dict[str, Any] = {
-                "users": found.users,
+                "users": found.rows.get(USER, 0),
+                "rows": dict(found.rows),
                 "segments": {
                     size.key: {
                         "count": size.count,
@@ -59,16 +61,21 @@ class Command(FlagCommand):
                 answer["costs"] = [asdict(cost) for cost in costs]
             self.stdout.write(as_json(answer))
             return
-        rows = [(size.key, _number(size, found.users)) for size in found.sizes]
-        self.stdout.write("\n".join(in_columns([*rows, ("all users", f"{found.users:,}")])))
+        sizes = [(size.key, _number(size)) for size in found.sizes]
+        totals = [(_all_of(name), f"{number:,}") for name, number in sorted(found.rows.items())]
+        self.stdout.write("\n".join(in_columns([*sizes, *totals])))
         for line in _explained(costs):
             self.stdout.write(line)
 
 
-def _number(size: SegmentSize, users: int) -> str:
+def _all_of(kind: str) -> str:
+    return "all users" if kind == USER else f"all of the kind {kind}"
+
+
+def _number(size: SegmentSize) -> str:
     if size.count is None:
         return f"{size.at_least:,} to {size.at_most:,} ({'; '.join(size.why_inexact)})"
-    share = f"  {size.count / users:.1%}" if users else ""
+    share = f"  {size.count / size.rows:.1%}" if size.rows else ""
     return f"{size.count:,}{share}"
 
 

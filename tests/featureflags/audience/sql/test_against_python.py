@@ -113,7 +113,7 @@ class Proof:
     def count_waiting(self) -> None:
         ruleset = Ruleset(definition for definition, _ in self.waiting)
         counted = segment_sizes(now=NOW, ruleset=ruleset, finish=self.examples % 500 == 0)
-        assert counted.users == len(self.people)
+        assert counted.rows["user"] == len(self.people)
         for size, (definition, expected) in zip(counted.sizes, self.waiting, strict=True):
             assert size.at_least <= expected <= size.at_most, definition
             if not size.why_inexact:

@@ -61,7 +61,7 @@ def test_it_counts_any_users_and_none() -> None:
     ruleset = Ruleset([segment("a", asks("role", "user")), segment("none")])
     some = User.objects.filter(is_staff=True)
     found = segment_sizes(now=NOW, ruleset=ruleset, users=some)
-    assert found.users == some.count()
+    assert found.rows["user"] == some.count()
     assert found.sizes[0].count == some.filter(role="user").count()
     assert found.sizes[1].count == 0
     assert segment_sizes(now=NOW, ruleset=Ruleset([])).sizes == ()
