@@ -12,6 +12,7 @@ from featureflags.audience import stored_sizes
 from featureflags.cache.backends.file import SharedFileCache
 from featureflags.core.conf import app_settings
 from featureflags.core.publishing import has_broker, publish, shared_task
+from featureflags.editing import forget_deleted_rows
 from featureflags.inspection import variation_counts
 from featureflags.launchdarkly.client import feature_store
 from featureflags.launchdarkly.rest.client import management_client
@@ -109,7 +110,13 @@ def sweep_file_caches() -> int:
 
 @shared_task
 def count_segments() -> dict[str, Any]:
-    """Count all users and the members of all segments, and store the numbers for the pages."""
+    """Count all users and the members of all segments, and store the numbers for the pages.
+
+    Before that, forget the members of other kinds than `user` whose rows are deleted.
+    """
+    forgotten = forget_deleted_rows()
+    if forgotten:
+        logger.info("Members whose rows are deleted, removed: %d", forgotten)
     counted = stored_sizes.count_everything()
     logger.info("Segments counted: %d", len(counted.segments))
     return counted.to_dict()

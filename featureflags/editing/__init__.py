@@ -62,6 +62,7 @@ from featureflags.editing.condition_sentences import (
 from featureflags.editing.confirmation import are_confirmed, sign, why_in_words
 from featureflags.editing.documents import NotImportable, export_segments, import_remarks
 from featureflags.editing.examining import Examination, FlagUse, Reason, examine
+from featureflags.editing.forgetting import forget_deleted_rows
 from featureflags.editing.importing import import_segments
 from featureflags.editing.member_files import (
     LARGEST_FILE,
@@ -94,6 +95,7 @@ __all__ = [
     "examine",
     "export_segments",
     "find_members",
+    "forget_deleted_rows",
     "import_remarks",
     "import_segments",
     "label_of",

@@ -25,7 +25,8 @@ from django.utils.translation import gettext as _
 
 from featureflags.core.conf import app_settings
 from featureflags.core.input_gate import LATEST
-from featureflags.kinds.registry import user_kind
+from featureflags.kinds.compiled import CompiledKind
+from featureflags.kinds.registry import USER, user_kind
 from featureflags.models import SegmentMember
 
 LARGEST_FILE: Final = 2 * 1024 * 1024
@@ -118,21 +119,22 @@ def too_large() -> str:
     return _("The list is larger than %d MB. Use a rule instead.") % (LARGEST_FILE // 1024 // 1024)
 
 
-def read_member_list(text: str) -> MemberList:
-    """The users that a text names. Raises UnreadableFile."""
+def read_member_list(text: str, kind: CompiledKind | None = None) -> MemberList:
+    """The users that a text names, or the rows of another kind. Raises UnreadableFile."""
+    kind = kind or user_kind()
     if len(text) > LARGEST_FILE:
         raise UnreadableFile(too_large())
     if "\0" in text:
         raise UnreadableFile(_("This is not text: it contains the character NUL."))
     rows = _rows(text.removeprefix("\ufeff"))
-    header = _header(rows[0][1]) if rows else {}
+    header = _header(rows[0][1], kind) if rows else {}
     if header and any(cell != _bare(cell) for cell in rows[0][1]):
         # Typed by hand, with blanks after the commas. An export has none that mean nothing.
         rows = [(line, [cell.strip() for cell in cells]) for line, cells in rows]
     lines: list[MemberLine] = []
     problems: list[LineRemark] = []
     for number, (line, cells) in enumerate(rows[1:] if header else rows):
-        found = _named(line, cells, header) if header else _unnamed(line, cells)
+        found = _named(line, cells, header, kind) if header else _unnamed(line, cells, kind)
         for each in found:
             if isinstance(each, MemberLine):
                 lines.append(each)
@@ -172,18 +174,19 @@ def _bare(cell: str) -> str:
     return _INVISIBLE.sub("", cell).strip()
 
 
-def _header(cells: Sequence[str]) -> dict[str, int]:
+def _header(cells: Sequence[str], kind: CompiledKind) -> dict[str, int]:
     """The place of each column, if this row names a column with users; else empty."""
     found: dict[str, int] = {}
+    names = HEADERS if kind.name == USER else {**HEADERS, kind.title: EMAIL, kind.name: KEY}
     for number, cell in enumerate(cells):
-        name = HEADERS.get(_bare(cell).lower())
+        name = names.get(_bare(cell).lower())
         if name is not None:
             found.setdefault(name, number)
     return found if EMAIL in found or KEY in found else {}
 
 
 def _named(
-    line: int, cells: Sequence[str], header: Mapping[str, int]
+    line: int, cells: Sequence[str], header: Mapping[str, int], kind: CompiledKind
 ) -> Iterator[MemberLine | LineRemark]:
     """The entry of a row below a header, or what is wrong with it."""
 
@@ -195,13 +198,13 @@ def _named(
         return _bare(exact(name))
 
     # The key stays when an address changes.
-    text = _as_key(cell(KEY)) or _as_email(cell(EMAIL)) or _as_email(cell(KEY))
-    kind = cell("kind").lower()
+    text = _as_key(cell(KEY), kind) or _as_email(cell(EMAIL), kind) or _as_email(cell(KEY), kind)
+    side = cell("kind").lower()
     expires_at = _as_moment(cell("expires_at"))
     if text is None:
-        yield LineRemark(line, _nobody_in(cells))
-    elif kind and kind not in SegmentMember.Kind.values:
-        yield LineRemark(line, _("the kind is include or exclude, not “%s”.") % shortened(kind))
+        yield LineRemark(line, _nobody_in(cells, kind))
+    elif side and side not in SegmentMember.Kind.values:
+        yield LineRemark(line, _("the kind is include or exclude, not “%s”.") % shortened(side))
     elif cell("expires_at") and expires_at is None:
         text = _("“%s” is not a date and time. Write 2027-01-31T12:00:00Z.") % shortened(
             cell("expires_at")
@@ -211,43 +214,45 @@ def _named(
         yield MemberLine(
             line=line,
             text=text,
-            kind=kind,
+            kind=side,
             reason=exact("reason")[:200] if "reason" in header else None,
             expires_at=expires_at,
             has_expiry="expires_at" in header,
         )
 
 
-def _unnamed(line: int, cells: Sequence[str]) -> Iterator[MemberLine | LineRemark]:
+def _unnamed(
+    line: int, cells: Sequence[str], kind: CompiledKind
+) -> Iterator[MemberLine | LineRemark]:
     """Every address and key of a row without a header, or what is wrong with it."""
     found = [
         text
         for cell in cells
-        for word in re.split(r"[\s,;]+", _bare(cell))
-        if (text := _as_key(word) or _as_email(word)) is not None
+        # Names of other kinds than people's addresses hold spaces.
+        for word in re.split(r"[\s,;]+" if kind.name == USER else r"[,;\t]+", _bare(cell))
+        if (text := _as_key(word, kind) or _as_email(word, kind)) is not None
     ]
     if not found:
-        yield LineRemark(line, _nobody_in(cells))
+        yield LineRemark(line, _nobody_in(cells, kind))
     for text in found:
         yield MemberLine(line=line, text=text)
 
 
-def _nobody_in(cells: Sequence[str]) -> str:
-    return _("“%s” contains no e-mail and no key.") % shortened(
-        " ".join(filter(None, map(_bare, cells)))
-    )
+def _nobody_in(cells: Sequence[str], kind: CompiledKind) -> str:
+    words = _("“%s” contains no e-mail and no key.")
+    words = words if kind.name == USER else _("“%s” contains no name and no key.")
+    return words % shortened(" ".join(filter(None, map(_bare, cells))))
 
 
-def _as_key(cell: str) -> str | None:
-    kind = user_kind()
+def _as_key(cell: str, kind: CompiledKind) -> str | None:
     key = kind.canonical(cell.strip())
     return None if not key or kind.has_text_keys or kind.parse_key(key) is None else key
 
 
-def _as_email(cell: str) -> str | None:
+def _as_email(cell: str, kind: CompiledKind) -> str | None:
     """An address, also as mail programs and links write it: `Ada Adler <ada@agpt.co>`,
     `mailto:ada@agpt.co`; or another title."""
-    if "@" not in cell and not user_kind().has_addresses:
+    if not kind.has_addresses and ("@" not in cell or kind.name != USER):
         return cell.strip()[:LONGEST_CELL] or None
     inside = re.search(r"<([^<>\s]+@[^<>\s]+)>", cell)
     address = (inside.group(1) if inside else cell).strip("<>\"'").lower()

@@ -1,4 +1,4 @@
-"""Finds the users that a list of members names.
+"""Finds the users, or the rows of another kind, that a list of members names.
 
 Hidden SQL: one query for each thousand entries.
 """
@@ -15,7 +15,8 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from featureflags.editing.member_files import LineRemark, MemberLine, MemberList, shortened
-from featureflags.kinds.registry import user_kind
+from featureflags.kinds.compiled import CompiledKind
+from featureflags.kinds.registry import USER, user_kind
 from featureflags.models.changesets import MemberState
 
 LOOKED_UP_AT_ONCE: Final = 1_000
@@ -34,27 +35,31 @@ class FoundMembers:
 
 
 def find_members(
-    listed: MemberList, default: MemberState, stored: Mapping[str, MemberState] | None = None
+    listed: MemberList,
+    default: MemberState,
+    stored: Mapping[str, MemberState] | None = None,
+    kind: CompiledKind | None = None,
 ) -> FoundMembers:
-    """The users of the lines. `default`: the membership, where a line leaves something open.
+    """The users of the lines, or the rows of another kind.
 
-    `stored`: the members of the segment by user key. One that has ended stays as it is, so that an
-    export can be read back.
+    `default`: the membership, where a line leaves something open. `stored`: the members of the segment
+    by key. One that has ended stays as it is, so that an export can be read back.
     """
     stored = stored or {}
-    kind, texts = user_kind(), {each.text for each in listed.lines}
+    kind, texts = kind or user_kind(), {each.text for each in listed.lines}
     keys = {text for text in texts if kind.parse_key(text) is not None}
     now = timezone.now()
     titles = texts if kind.has_text_keys else texts - keys
-    by_text = {**_by_title(sorted(titles)), **_by_key(sorted(keys))}
+    by_text = {**_by_title(sorted(titles), kind), **_by_key(sorted(keys), kind)}
     members: dict[str, MemberState] = {}
     first: dict[str, int] = {}
     problems: list[LineRemark] = []
     repeated: list[LineRemark] = []
     for each in listed.lines:
-        user, state = by_text.get(each.text), _state(each, default)
+        named, state = by_text.get(each.text, ()), _state(each, default)
+        user = named[0] if len(named) == 1 else None
         if user is None:
-            problems.append(LineRemark(each.line, _nobody(each.text)))
+            problems.append(LineRemark(each.line, _not_one(each.text, len(named), kind)))
         elif _has_ended(state, now) and stored.get(user) != state:
             text = _("the time of %s has ended already.") % each.text
             problems.append(LineRemark(each.line, text))
@@ -84,34 +89,40 @@ def _state(line: MemberLine, default: MemberState) -> MemberState:
     )
 
 
-def _nobody(text: str) -> str:
+def _not_one(text: str, number: int, kind: CompiledKind) -> str:
+    values = {"text": shortened(text), "kind": kind.name, "number": number}
+    if number:
+        return _("%(number)d rows are called %(text)s. Write the key instead.") % values
+    if kind.name != USER:
+        return _("no %(kind)s has the key or name %(text)s.") % values
     words = _("nobody has the e-mail %s.") if "@" in text else _("nobody has the key %s.")
     return words % shortened(text)
 
 
-def _by_title(texts: Sequence[str]) -> dict[str, str]:
+def _by_title(texts: Sequence[str], kind: CompiledKind) -> dict[str, Sequence[str]]:
     """Letters with accents are written in one way or another; the one in the list comes first."""
-    found: dict[str, str] = {}
-    for some in _chunks(texts):
-        found |= user_kind().keys_by_title(some)
+    found: dict[str, Sequence[str]] = {}
+    for some in chunks(texts):
+        found |= kind.keys_by_title(some)
     for form in ("NFC", "NFD"):
         others = {
             unicodedata.normalize(form, text): text
             for text in texts
             if text not in found and not text.isascii()
         }
-        for some in _chunks(sorted(others)):
-            found |= {others[title]: key for title, key in user_kind().keys_by_title(some).items()}
+        for some in chunks(sorted(others)):
+            found |= {others[title]: keys for title, keys in kind.keys_by_title(some).items()}
     return found
 
 
-def _by_key(keys: Sequence[str]) -> dict[str, str]:
-    found: dict[str, str] = {}
-    for some in _chunks(keys):
-        found |= {key: key for key in user_kind().existing(some)}
+def _by_key(keys: Sequence[str], kind: CompiledKind) -> dict[str, Sequence[str]]:
+    found: dict[str, Sequence[str]] = {}
+    for some in chunks(keys):
+        found |= {key: (key,) for key in kind.existing(some)}
     return found
 
 
-def _chunks(texts: Sequence[str]) -> Iterator[Sequence[str]]:
+def chunks(texts: Sequence[str]) -> Iterator[Sequence[str]]:
+    """So many that one query can ask for them."""
     for start in range(0, len(texts), LOOKED_UP_AT_ONCE):
         yield texts[start : start + LOOKED_UP_AT_ONCE]

@@ -49,10 +49,13 @@ class Names(Keys):
         """The titles of these rows by key; one query."""
         return {str(key): str(title) for key, title in self._of_keys(keys, self.key, self.title)}
 
-    def keys_by_title(self, titles: Iterable[str]) -> dict[str, str]:
-        """The keys of the rows with these titles, by title; one query."""
-        rows = self.rows().filter(**{f"{self.title}__in": list(titles)})
-        return {str(title): str(key) for title, key in rows.values_list(self.title, self.key)}
+    def keys_by_title(self, titles: Iterable[str]) -> dict[str, list[str]]:
+        """The keys of the rows with these titles, by title; one query. Rows may share a title."""
+        rows = self.rows().filter(**{f"{self.title}__in": list(titles)}).order_by(self.key)
+        found: dict[str, list[str]] = {}
+        for title, key in rows.values_list(self.title, self.key):
+            found.setdefault(str(title), []).append(str(key))
+        return found
 
     @property
     def has_addresses(self) -> bool:

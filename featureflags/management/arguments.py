@@ -9,9 +9,11 @@ from django.core.management.base import CommandError
 from django.db import DatabaseError
 
 from featureflags.core.types import Account
-from featureflags.kinds.registry import user_kind
+from featureflags.kinds.compiled import CompiledKind
+from featureflags.kinds.registry import kind_named, kinds, user_kind
 
 USER_HELP = "e-mail address (in any case) or key of the user"
+ROW_HELP = f"{USER_HELP}; of another kind as organization:KEY"
 
 
 def subject(email_or_id: str) -> Account | str:
@@ -31,6 +33,30 @@ def subject(email_or_id: str) -> Account | str:
     if user is None:
         raise CommandError(f"There is no user {email_or_id!r}.")
     return user
+
+
+def kind_and_text(text: str) -> tuple[CompiledKind, str]:
+    """The kind that an argument names, as `organization:acme` does, and the rest; else `user` and the text."""
+    name, colon, rest = text.partition(":")
+    kind = kind_named(name) if colon else None
+    return (user_kind(), text) if kind is None else (kind, rest)
+
+
+def row_named(text: str) -> tuple[CompiledKind, Any]:
+    """The row of an argument, as `kind_and_text` reads it, and its kind.
+
+    All that a snapshot needs comes with the row. Raises CommandError if there is none.
+    """
+    kind, rest = kind_and_text(text)
+    try:
+        row = kind.find(rest)
+    except DatabaseError as error:
+        raise CommandError("The database does not answer.") from error
+    if row is None:
+        names = [each.name for each in kinds()]
+        hint = f" The kinds are: {', '.join(names)}." if len(names) > 1 else ""
+        raise CommandError(f"There is no {kind.name} {rest!r}.{hint}")
+    return kind, row
 
 
 def as_key(text: str) -> str | None:

@@ -71,6 +71,7 @@ class _Case:
     attributes: Attributes
     expect: Mapping[str, bool]
     now: int
+    kind: str
 
 
 def run_cases(
@@ -120,11 +121,15 @@ class _Reader:
 
     def case(self, now: int, live: Ruleset | None) -> _Case:
         ruleset = live if live is not None else Ruleset(self._segments())
+        context = self.raw.get("context")
+        kind = context.get("kind") if isinstance(context, dict) else None
+        kind = kind if isinstance(kind, str) and kind else USER_KIND
         return _Case(
+            kind=kind,
             name=self.name,
             ruleset=ruleset,
             attributes=self._attributes(),
-            expect=self._expect(ruleset),
+            expect=self._expect(ruleset, kind),
             now=self._now(now),
         )
 
@@ -147,15 +152,16 @@ class _Reader:
 
     def _attributes(self) -> dict[str, JSONValue]:
         context = self.raw.get("context")
-        if not isinstance(context, dict) or context.get("kind") != USER_KIND:
-            self.problems.append('"context" must be an object of the kind "user"')
+        kind = context.get("kind") if isinstance(context, dict) else None
+        if not isinstance(context, dict) or not isinstance(kind, str) or kind in {"", "multi"}:
+            self.problems.append('"context" must be an object of one kind, such as "user"')
             return {}
         key = context.get("key")
         if not isinstance(key, str) or not key:
             self.problems.append("the context must have a key, as text")
         return {name: value for name, value in context.items() if name != "kind"}
 
-    def _expect(self, ruleset: Ruleset) -> dict[str, bool]:
+    def _expect(self, ruleset: Ruleset, kind: str) -> dict[str, bool]:
         raw = self.raw.get("expect")
         if not isinstance(raw, dict) or not raw:
             self.problems.append('"expect" must map segment keys to true or false')
@@ -164,6 +170,9 @@ class _Reader:
         for key, expected in raw.items():
             if key not in ruleset.definitions:
                 self.problems.append(f"it expects something of {key!r}, which is not a segment")
+            elif ruleset.definitions[key].kind != kind:
+                of = ruleset.definitions[key].kind
+                self.problems.append(f"the context is of the kind {kind!r}, and {key!r} of {of!r}")
             elif not isinstance(expected, bool):
                 self.problems.append(f"it must expect true or false of {key!r}")
             else:
@@ -181,7 +190,7 @@ class _Reader:
 
 
 def _run(case: _Case) -> list[CaseResult]:
-    matched = case.ruleset.match(case.attributes, now=case.now)
+    matched = case.ruleset.match(case.attributes, now=case.now, kind=case.kind)
     return [
         CaseResult(
             case=case.name,

@@ -77,8 +77,10 @@ def wanted_segments(keys: Collection[str] | None = None) -> list[WantedSegment]:
         rows = rows.filter(key__in=keys)
     with fresh_rows():
         return [
-            WantedSegment(key=key, name=name, description=description)
-            for key, name, description in rows.values_list("key", "name", "description")
+            WantedSegment(key=key, name=name, description=description, kind=kind)
+            for key, name, description, kind in rows.values_list(
+                "key", "name", "description", "kind"
+            )
         ]
 
 

@@ -22,7 +22,7 @@ from featureflags.launchdarkly.rest.models import (
 from featureflags.launchdarkly.segment_sync.drift import edits, rules_of, undo
 
 ATTRIBUTE = "segments"
-"""The attribute that holds the keys of a user's segments."""
+"""The attribute of a context that holds the keys of its segments."""
 
 RULE_DESCRIPTION = "Decided by the application. Edit the segment there."
 
@@ -53,6 +53,8 @@ class WantedSegment:
     key: str
     name: str
     description: str = ""
+    kind: str = USER_KIND
+    """Of the contexts in it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,8 +104,12 @@ def is_ours(segment: RemoteSegment, tag: str) -> bool:
 
 
 def creation(wanted: WantedSegment) -> Step:
-    sentence = f"create “{wanted.name}”, whose rule is: {ATTRIBUTE} in {wanted.key}"
+    sentence = f"create “{wanted.name}”, whose rule is: {_attribute(wanted)} in {wanted.key}"
     return Step(kind=Kind.CREATE, key=wanted.key, sentence=sentence, wanted=wanted)
+
+
+def _attribute(wanted: WantedSegment) -> str:
+    return ATTRIBUTE if wanted.kind == USER_KIND else f"{wanted.kind} {ATTRIBUTE}"
 
 
 def steps_for(wanted: WantedSegment, remote: RemoteSegment, *, tag: str) -> list[Step]:
@@ -128,25 +134,25 @@ def steps_for(wanted: WantedSegment, remote: RemoteSegment, *, tag: str) -> list
 def _rest(wanted: WantedSegment, remote: RemoteSegment) -> Step:
     """All but the name."""
     key = wanted.key
-    found = edits(remote, lambda rule: is_our_rule(rule, key))
+    found = edits(remote, lambda rule: is_our_rule(rule, key, wanted.kind))
     rules = rules_of(remote)
     if found:
         sentence = f"edited in LaunchDarkly: {', '.join(found)}"
-        patch = () if remote.unbounded else _repair(remote, key)
+        patch = () if remote.unbounded else _repair(remote, wanted)
         return Step(kind=Kind.DRIFT, key=key, sentence=sentence, wanted=wanted, instructions=patch)
     if len(rules) == 1:
         return Step(kind=Kind.CURRENT, key=key, sentence="as it should be", wanted=wanted)
     sentence = (
         f"remove its rule's copies ({len(rules) - 1})"
         if rules
-        else f"finish it: its rule is missing, {ATTRIBUTE} in {key}"
+        else f"finish it: its rule is missing, {_attribute(wanted)} in {key}"
     )
     return Step(
         kind=Kind.FINISH,
         key=key,
         sentence=sentence,
         wanted=wanted,
-        instructions=_repair(remote, key),
+        instructions=_repair(remote, wanted),
     )
 
 
@@ -161,8 +167,8 @@ def _unused(remote: RemoteSegment) -> Step:
     )
 
 
-def is_our_rule(rule: Rule, key: str) -> bool:
-    """Whether it is exactly the rule that we would add."""
+def is_our_rule(rule: Rule, key: str, kind: str = USER_KIND) -> bool:
+    """Whether it is exactly the rule that we would add for a segment of this kind."""
     clauses = rule.clauses or ()
     if rule.weight is not None or len(clauses) != 1:
         return False
@@ -172,20 +178,19 @@ def is_our_rule(rule: Rule, key: str) -> bool:
         and clause.op == "in"
         and clause.values == (key,)
         and not clause.negate
-        and clause.context_kind in {None, USER_KIND}
+        and (clause.context_kind or USER_KIND) == kind
     )
 
 
-def our_rule(key: str) -> AddRule:
+def our_rule(key: str, kind: str = USER_KIND) -> AddRule:
     """Never `contains`: `user` is a part of `new_user`."""
-    clause = NewClause(
-        context_kind=USER_KIND, attribute=ATTRIBUTE, op="in", negate=False, values=(key,)
-    )
+    clause = NewClause(context_kind=kind, attribute=ATTRIBUTE, op="in", negate=False, values=(key,))
     return AddRule(clauses=(clause,), description=RULE_DESCRIPTION)
 
 
-def _repair(remote: RemoteSegment, key: str) -> tuple[Instruction, ...]:
+def _repair(remote: RemoteSegment, wanted: WantedSegment) -> tuple[Instruction, ...]:
     """Keep our rule, the first if there are several, or add it; undo everything else."""
-    ours = [rule for rule in rules_of(remote) if is_our_rule(rule, key)]
+    key, kind = wanted.key, wanted.kind
+    ours = [rule for rule in rules_of(remote) if is_our_rule(rule, key, kind)]
     patch = undo(remote, keep=ours[0] if ours else None)
-    return patch if ours else (*patch, our_rule(key))
+    return patch if ours else (*patch, our_rule(key, kind))

@@ -8,8 +8,7 @@ from django.core.management.base import CommandError, CommandParser
 
 from featureflags.contexts.attributes import attributes_of, clocks_of
 from featureflags.core.times import now_in_microseconds, to_rfc3339
-from featureflags.kinds.registry import user_kind
-from featureflags.management.arguments import USER_HELP, as_json, subject
+from featureflags.management.arguments import ROW_HELP, as_json, row_named
 from featureflags.management.command import FlagCommand
 from featureflags.management.segment_output import KEY_HELP, ruleset_with_segment
 from featureflags.segments.explain import explain
@@ -20,6 +19,7 @@ Explain why a user is in a segment, or not: each rule, each condition, and what 
 
   manage.py explain_segment employee ada@agpt.co
   manage.py explain_segment employee ada@agpt.co --json | jq .verdict
+  manage.py explain_segment large_companies organization:acme
 """
 
 
@@ -29,18 +29,26 @@ class Command(FlagCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("key", metavar="KEY", help=KEY_HELP)
-        parser.add_argument("user", metavar="EMAIL_OR_ID", help=USER_HELP)
+        parser.add_argument("user", metavar="EMAIL_OR_ID", help=ROW_HELP)
 
     def handle(self, *_args: Any, **options: Any) -> None:
-        user = subject(options["user"])
-        if isinstance(user, str):
-            raise CommandError("The database does not answer.")
+        kind, row = row_named(options["user"])
         ruleset = ruleset_with_segment(options["key"])
+        wanted = ruleset.definitions[options["key"]].kind
+        if wanted != kind.name:
+            raise CommandError(
+                f"The segment {options['key']!r} is on the kind {wanted!r}: write {wanted}:KEY."
+            )
         now = now_in_microseconds()
-        snapshot = user_kind().snapshot_of(user)
+        snapshot = kind.snapshot_of(row)
         explanation = explain(ruleset, options["key"], attributes_of(snapshot, now), now=now)
         changes_at = next_change(
-            ruleset, snapshot.key, clocks_of(snapshot), now=now, segment_keys=[options["key"]]
+            ruleset,
+            snapshot.key,
+            clocks_of(snapshot),
+            now=now,
+            segment_keys=[options["key"]],
+            kind=kind.name,
         )
         until = None if changes_at is None else to_rfc3339(changes_at)
         if options["json"]:

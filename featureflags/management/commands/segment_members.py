@@ -6,9 +6,9 @@ import csv
 from argparse import ArgumentTypeError
 from typing import Any
 
-from django.core.management.base import CommandParser
+from django.core.management.base import CommandError, CommandParser
 
-from featureflags.kinds.registry import user_kind
+from featureflags.kinds.registry import kind_named
 from featureflags.kinds.segmentation import resolver
 from featureflags.management.command import FlagCommand
 from featureflags.management.segment_output import KEY_HELP, ruleset_with_segment
@@ -16,7 +16,7 @@ from featureflags.management.segment_output import KEY_HELP, ruleset_with_segmen
 ROWS_AT_ONCE = 2_000
 
 HELP = """\
-List the users who are in a segment now, by e-mail address.
+List the users who are in a segment now, by e-mail address; or the rows of the segment's kind.
 
   manage.py segment_members employee --limit 20
   manage.py segment_members employee --csv > employees.csv
@@ -37,8 +37,10 @@ class Command(FlagCommand):
         parser.add_argument("--limit", type=_limit, metavar="N", help="at most so many users")
 
     def handle(self, *_args: Any, **options: Any) -> None:
-        ruleset_with_segment(options["key"])
-        kind = user_kind()
+        found = ruleset_with_segment(options["key"]).definitions[options["key"]]
+        kind = kind_named(found.kind)
+        if kind is None:
+            raise CommandError(f"No app declares the kind {found.kind!r}.")
         members = resolver().members(kind.rows(), options["key"], None).order_by(kind.title)
         if options["limit"] is not None:
             members = members[: options["limit"]]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime
 import random
-from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any, Final
 
@@ -78,10 +77,10 @@ def company(chance: random.Random) -> Company:
 
 
 @pytest.fixture
-def companies(organizations: CompiledKind, db: None) -> Iterator[list[Company]]:
+def companies(organizations: CompiledKind, db: None) -> list[Company]:
     chance = random.Random(12)
     UserFactory.create_batch(3)
-    yield [company(chance) for _ in range(15)]
+    return [company(chance) for _ in range(15)]
 
 
 def definition(key: str, *clauses: Any, **members: Any) -> SegmentDefinition:
@@ -203,7 +202,7 @@ def test_an_unsaved_segment_has_the_members_and_rules_of_its_kind(
     small = Company.objects.create(name="Small", seats=1)
     segment = stored()
     SegmentMember.objects.create(segment=segment, key=str(small.pk))
-    raw = [rule(clause("seats", "greaterThan", 50, contextKind=ORGANIZATION))]
+    raw = [rule(clause("seats", "greaterThan", 50) | {"contextKind": ORGANIZATION})]
     impact = impact_of(unsaved_segment("large", raw, kind=ORGANIZATION), seconds=60)
     large = Company.objects.filter(seats__gt=50).count()
     assert impact.matching.at_least == large + 1
@@ -230,12 +229,12 @@ def test_costs_and_suggestions_are_of_the_kind(companies: list[Company]) -> None
     assert cost.words == "seats greaterThan 50" or "seats" in cost.words
     found = suggestions(ORGANIZATION)
     assert found["seats"].types == ("number",)
-    assert "Acme" in found["name"].values or "acme" in found["name"].values
+    assert any(value.startswith("1999") for value in found["founded"].values)
     assert "seats" not in suggestions()
 
 
 def test_a_segment_of_a_kind_that_is_gone_holds_nobody(db: None) -> None:
-    UserFactory()
+    UserFactory.create()
     gone = SegmentDefinition(
         key="gone",
         kind=ORGANIZATION,

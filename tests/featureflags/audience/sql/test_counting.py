@@ -109,7 +109,7 @@ def test_more_segments_than_a_statement_takes_are_counted_in_passes() -> None:
         found = segment_sizes(now=NOW, ruleset=crowd(2_100))
     sizes = {size.key: size.count for size in found.sizes}
     assert len(sizes) == 2_100
-    assert found.users == User.objects.count()
+    assert found.rows["user"] == User.objects.count()
     assert sizes["s0000"] == sizes["s2097"] == User.objects.filter(role="user").count() > 1
     assert sizes["s1999"] == 1
     passes = [query["sql"] for query in captured if "FILTER" in query["sql"]]

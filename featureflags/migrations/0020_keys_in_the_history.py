@@ -5,7 +5,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("featureflags", "0018_kinds_of_segments"),
+        ("featureflags", "0019_answered_writes"),
     ]
 
     operations = [
