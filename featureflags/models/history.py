@@ -111,7 +111,7 @@ class HistoryMember(_AppendOnlyModel):
         settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="+"
     )
     """None: the account is deleted, or it is the row of another kind."""
-    key = models.CharField(max_length=255, blank=True)
+    key = models.CharField(max_length=255, blank=True, default="", db_default="")
     """Of a row of another kind; empty: the row is deleted, or it is a user."""
     kind_before = models.CharField(max_length=7, blank=True)
     kind_after = models.CharField(max_length=7, blank=True)

@@ -146,7 +146,7 @@ def test_time_that_is_up_is_said(pro: Segment, monkeypatch: pytest.MonkeyPatch) 
     def late(*_args: object) -> None:
         raise TimeIsUp
 
-    monkeypatch.setattr(member_pages, "_read", late)
+    monkeypatch.setattr(SegmentAudience, "_read", late)
     assert of("pro").page(9, seconds=60).is_cut
 
 

@@ -102,7 +102,8 @@ def test_segments_of_the_database_replace_the_cases_own() -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"context": {"kind": "org", "key": "x"}}, '"context" must be an object of the kind'),
+        ({"context": {"kind": "multi", "key": "x"}}, '"context" must be an object of one kind'),
+        ({"context": {"kind": "org", "key": "x"}}, "the context is of the kind 'org', and"),
         ({"context": {"kind": "user"}}, "the context must have a key"),
         ({"expect": {}}, '"expect" must map'),
         ({"expect": {"other": True}}, "it expects something of 'other', which is not a segment"),

@@ -53,8 +53,11 @@ def test_members_may_have_an_end() -> None:
         ({"deleted": True}, "A deleted segment cannot be used"),
         ({"unbounded": True}, "Unbounded: big segments are not supported"),
         ({"generation": 1}, "Generation: big segments are not supported"),
-        ({"includedContexts": []}, "IncludedContexts: other context kinds than user"),
-        ({"excludedContexts": [1]}, "ExcludedContexts: other context kinds than user"),
+        (
+            {"includedContexts": [{"contextKind": "org", "values": ["x"]}], "included": ["u1"]},
+            "IncludedContexts: the members are of 'org', and the segment of 'user'",
+        ),
+        ({"excludedContexts": [1]}, "ExcludedContexts must be a list of objects with contextKind"),
         ({"owner": "me"}, "Unknown field 'owner'"),
         ({"included": "u1"}, "Included must be a list of user keys"),
         ({"included": [1]}, "Included must hold the keys of users"),
