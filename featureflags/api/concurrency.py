@@ -89,12 +89,13 @@ def note_of(request: Request) -> str:
 def write(request: Request, change: Change, *, confirm: object, note: str) -> Segment:
     """Examine and apply a change. Raises Refused (409) if it must be confirmed and is not."""
     examined = examine(change)
-    _require_confirmed(request, examined, confirm)
+    require_confirmed(request, examined, confirm)
     (segment,) = apply(examined, source=SOURCE, note=note)
     return segment
 
 
-def _require_confirmed(request: Request, one: Examination, confirm: object) -> None:
+def require_confirmed(request: Request, one: Examination, confirm: object) -> None:
+    """Raises Refused (409) if the change must be confirmed and is not."""
     if not one.needs_confirmation or confirm == one.key:
         return
     actor = request.user
@@ -120,15 +121,16 @@ def _refusal(one: Examination, actor: Account) -> dict[str, Any]:
         "detail": f"{_('Nothing is written yet.')} {text}",
         "reasons": [str(reason) for reason in one.reasons],
         "changes": change_in_words(one.change, with_addresses=may_see),
-        "entering": _part(one.impact.entering, may_see=may_see),
-        "leaving": _part(one.impact.leaving, may_see=may_see),
+        "entering": part_data(one.impact.entering, may_see=may_see),
+        "leaving": part_data(one.impact.leaving, may_see=may_see),
         "flags_known": one.flags_known,
         "flags": [use.to_dict() for use in one.uses],
         "confirm": None if one.needs_key else sign([one], actor),
     }
 
 
-def _part(part: Part, *, may_see: bool) -> dict[str, Any]:
+def part_data(part: Part, *, may_see: bool) -> dict[str, Any]:
+    """A part of the users in JSON types. `may_see`: with examples."""
     shown: dict[str, Any] = {"at_least": part.at_least, "exact": part.is_exact}
     if may_see:
         shown["sample"] = [

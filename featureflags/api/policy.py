@@ -47,6 +47,8 @@ class ApiPolicy(APIView):
     """True: a write may be refused with 409 until it is confirmed."""
     has_versions = False
     """True: a row has an `ETag`, and a write may name it with `If-Match`."""
+    has_limits = False
+    """True: what reads a body may find it over a limit of the settings, as every write may: 422."""
     query_parameters: frozenset[str] = frozenset()
     """What a GET reads beside the filters and pages of a viewset's list."""
     schema: Any = ApiSchema()

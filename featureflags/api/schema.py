@@ -126,7 +126,7 @@ class ApiSchema(AutoSchema):
     def _errors(self) -> Iterator[int]:
         yield from ALWAYS
         writes = self.method in {"POST", "PUT", "PATCH", "DELETE"}
-        if self._is_write():
+        if self._is_write() or (writes and getattr(self.view, "has_limits", False)):
             yield 422
         if uritemplate.variables(self.path) or self._is_list_view():
             yield 404  # also a page that there is not

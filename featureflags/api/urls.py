@@ -16,6 +16,8 @@ from featureflags.api.explanations import (
 from featureflags.api.flag_explanations import FlagExplainView
 from featureflags.api.flags import FlagListView, FlagView
 from featureflags.api.history import HistoryView, RestoreView
+from featureflags.api.members import BulkMembersView
+from featureflags.api.segment_numbers import PreviewView, SizeView
 from featureflags.api.segments import KEY_PATTERN, MemberViewSet, SegmentViewSet
 
 router = SimpleRouter()
@@ -37,6 +39,9 @@ urlpatterns = [
         ContextSegmentsView.as_view(),
         name="context-segments",
     ),
+    path("segments/<str:key>/preview/", PreviewView.as_view(), name="segment-preview"),
+    path("segments/<str:key>/size/", SizeView.as_view(), name="segment-size"),
+    path("segments/<str:key>/members/bulk/", BulkMembersView.as_view(), name="segment-bulk"),
     path("segments/<str:key>/explain/", SegmentExplainView.as_view(), name="segment-explain"),
     path("segments/<str:key>/history/", HistoryView.as_view(), name="segment-history"),
     path("segments/<str:key>/restore/", RestoreView.as_view(), name="segment-restore"),

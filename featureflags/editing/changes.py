@@ -17,6 +17,7 @@ from featureflags.core.types import AccountKey
 from featureflags.kinds.registry import USER, user_kind
 from featureflags.models import HistoryEntry, Segment, SegmentMember
 from featureflags.models.changesets import MemberState, SegmentState
+from featureflags.models.limits import TOO_MANY_MEMBERS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,7 +146,8 @@ def membership_change(segment: Segment, wanted: Mapping[str, MemberState | None]
         limit = app_settings().max_members
         if count > limit:
             text = _("The segment would have %(count)s members by name; %(limit)s are allowed.")
-            raise ValidationError(text % {"count": f"{count:,}", "limit": f"{limit:,}"})
+            shown = {"count": f"{count:,}", "limit": f"{limit:,}"}
+            raise ValidationError(text % shown, code=TOO_MANY_MEMBERS)
     state = segment.stored_state() or segment.as_state()
     return Change(before=state, after=state, members=members)
 

@@ -68,6 +68,10 @@ class UnreadableFile(ValueError):
     """The list cannot be read. The message gives the reason and what to do."""
 
 
+class TooManyLines(UnreadableFile):
+    """The list names more users than a segment holds."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MemberLine:
     """One user in the list, with the membership as far as the list gives it; empty: it does not."""
@@ -145,7 +149,7 @@ def read_member_list(text: str, kind: CompiledKind | None = None) -> MemberList:
     if len(lines) > limit:
         values = {"count": f"{len(lines):,}", "limit": f"{limit:,}"}
         message = _("The list names %(count)s users; a segment holds at most %(limit)s.") % values
-        raise UnreadableFile(message)
+        raise TooManyLines(message)
     return MemberList(lines=tuple(lines), problems=tuple(problems))
 
 

@@ -9,6 +9,7 @@ import pytest
 from django.contrib.auth.models import Permission
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 from rest_framework.test import APIClient
 
 from featureflags.models import Scope
@@ -33,7 +34,9 @@ BOTH = ("view_user", "view_segment")
 
 @pytest.fixture
 def ada() -> User:
-    return UserFactory.create(email="ada@agpt.co", name="Ada", metadata={"plan": "pro"})
+    return UserFactory.create(
+        email="ada@agpt.co", metadata={"plan": "pro"}, created_at=timezone.now()
+    )
 
 
 @pytest.fixture(autouse=True)

@@ -1,0 +1,169 @@
+"""How many users a segment has, and how many rules that are not saved would move."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.shortcuts import get_object_or_404
+from drf_spectacular.utils import OpenApiExample, extend_schema, extend_schema_serializer
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from featureflags.api.concurrency import part_data, sees_people
+from featureflags.api.policy import ApiPolicy
+from featureflags.api.problem_serializers import PartSerializer
+from featureflags.api.segment_serializers import RULE, STAMP, USER, RulesField
+from featureflags.api.strict import StrictBooleanField, StrictSerializer
+from featureflags.api.subjects import StaffWhoMayLook
+from featureflags.audience import daily_counts, impact_of, unsaved_segment
+from featureflags.core.uncached import fresh_rows
+from featureflags.models import Scope, Segment, SegmentSize
+
+
+@extend_schema_serializer(
+    examples=[
+        OpenApiExample(
+            "Other rules for a stored segment",
+            value={"rules": [RULE], "is_active": True},
+            request_only=True,
+        )
+    ]
+)
+class PreviewedSerializer(StrictSerializer[Any]):
+    """Rules that are not saved."""
+
+    rules = RulesField()
+    is_active = StrictBooleanField(default=True)
+
+
+@extend_schema_serializer(
+    examples=[
+        OpenApiExample(
+            "Two users more",
+            value={
+                "users": {"at_least": 5000, "exact": True},
+                "matching": {
+                    "at_least": 1202,
+                    "exact": True,
+                    "sample": [{"key": USER, "email": "ada@example.com"}],
+                },
+                "entering": {"at_least": 2, "exact": True, "sample": []},
+                "leaving": {"at_least": 0, "exact": True, "sample": []},
+                "warnings": [],
+                "remarks": [],
+            },
+            response_only=True,
+        )
+    ]
+)
+class PreviewSerializer(serializers.Serializer[Any]):
+    """Who would be in the segment. Past the time for counting each number is a lower bound."""
+
+    users = PartSerializer(help_text="All users, without examples.")
+    matching = PartSerializer()
+    entering = PartSerializer()
+    leaving = PartSerializer()
+    warnings = serializers.ListField(
+        child=serializers.CharField(), help_text="Rules that users can satisfy by themselves."
+    )
+    remarks = serializers.ListField(
+        child=serializers.CharField(), help_text="Values that would be changed to be saved."
+    )
+
+
+class PreviewView(ApiPolicy):
+    """Who would be in a segment with these rules, who would enter and who would leave.
+
+    Nothing is written. A key that no segment has is that of a new one, which everybody who matches enters.
+    """
+
+    needed_scope = Scope.READ
+    has_limits = True
+    permission_classes = [StaffWhoMayLook]
+
+    @extend_schema(
+        operation_id="segments_preview",
+        request=PreviewedSerializer,
+        responses=PreviewSerializer,
+    )
+    def post(self, request: Request, key: str) -> Response:
+        asked = PreviewedSerializer(data=request.data)
+        asked.is_valid(raise_exception=True)
+        data: dict[str, Any] = asked.validated_data
+        with fresh_rows():
+            segment = Segment.objects.filter(key=key).first() or Segment(key=key)
+        segment.rules = data["rules"]
+        segment.clean()
+        rules = segment.stored_rules()
+        impact = impact_of(unsaved_segment(key, segment.rules, is_active=data["is_active"]))
+        may_see = sees_people(request)
+        parts = {name: getattr(impact, name) for name in ("matching", "entering", "leaving")}
+        body = {
+            "users": part_data(impact.users, may_see=False),
+            **{name: part_data(part, may_see=may_see) for name, part in parts.items()},
+            "warnings": [str(one) for one in rules.checked.warnings()],
+            "remarks": [str(one) for one in rules.remarks],
+        }
+        return Response(body)
+
+
+class DaySerializer(serializers.Serializer[Any]):
+    """The size on one day, in the time zone of the site."""
+
+    day = serializers.DateField()
+    at_least = serializers.IntegerField()
+    at_most = serializers.IntegerField()
+
+
+@extend_schema_serializer(
+    examples=[
+        OpenApiExample(
+            "Counted this hour",
+            value={
+                "key": "paying_customer",
+                "at_least": 1200,
+                "at_most": 1200,
+                "users": 5000,
+                "counted_at": STAMP,
+                "outdated": False,
+                "days": [{"day": "2026-11-26", "at_least": 1200, "at_most": 1200}],
+            },
+            response_only=True,
+        )
+    ]
+)
+class SizeSerializer(serializers.Serializer[Any]):
+    """How many users are in a segment, as last counted: each hour, and after each write."""
+
+    key = serializers.CharField()
+    at_least = serializers.IntegerField(allow_null=True, help_text="null: not counted yet.")
+    at_most = serializers.IntegerField(
+        allow_null=True, help_text="The same number where the size is known exactly."
+    )
+    users = serializers.IntegerField(allow_null=True, help_text="All users at that time.")
+    counted_at = serializers.DateTimeField(allow_null=True)
+    outdated = serializers.BooleanField(help_text="true: the segment has changed since.")
+    days = DaySerializer(many=True, help_text="The oldest first.")
+
+
+class SizeView(ApiPolicy):
+    """The stored size of a segment, and its sizes by day. Nothing is counted for the answer."""
+
+    permission_classes = [StaffWhoMayLook]
+
+    @extend_schema(operation_id="segments_size", responses=SizeSerializer)
+    def get(self, _request: Request, key: str) -> Response:
+        with fresh_rows():
+            segment = get_object_or_404(Segment, key=key)
+        size = SegmentSize.objects.filter(segment=segment).first()
+        body = {
+            "key": key,
+            "at_least": None if size is None else size.at_least,
+            "at_most": None if size is None else size.at_most,
+            "users": None if size is None else size.users,
+            "counted_at": None if size is None else size.counted_at,
+            "outdated": size is None or size.is_outdated,
+            "days": daily_counts([key])[key],
+        }
+        return Response(SizeSerializer(body).data)
