@@ -13,8 +13,9 @@ django_application = get_asgi_application()
 # Our models and views can be imported only once Django is set up, which the line above does.
 from config.pages import load_pages  # noqa: E402
 from featureflags.launchdarkly.asgi_lifespan import closing_at_shutdown  # noqa: E402
+from featureflags.live.asgi import with_streams  # noqa: E402
 
 load_pages()
 
 # The server says when it ends: what was evaluated is delivered then.
-application = closing_at_shutdown(django_application)
+application = closing_at_shutdown(with_streams(django_application))

@@ -44,6 +44,8 @@ from featureflags.contexts.results import Degradation
 from featureflags.core.deadlines import Purpose
 from featureflags.core.types import JSONValue
 from featureflags.evaluation import Evaluation, InvalidAttribute, all_flags, variation_detail
+from featureflags.evaluation.arguments import canonical_key
+from featureflags.live.tickets import stream_path
 from featureflags.models import Scope, ServiceKey
 
 CODES: Final = {400: ErrorCode.PARSE_ERROR, 404: ErrorCode.FLAG_NOT_FOUND}
@@ -128,11 +130,21 @@ class FlagsView(OfrepView):
         ]
         body: dict[str, JSONValue] = {"flags": flags, "metadata": asked.metadata()}
         etag = _etag(body)
+        body |= _event_streams(request, caller, asked)
         tags = parse_etags(request.headers.get("If-None-Match", ""))
         # A proxy that compresses makes a tag weak.
         if etag in {tag.removeprefix("W/") for tag in tags}:
             return Response(status=304, headers={"ETag": etag})
         return Response(body, headers={"ETag": etag})
+
+
+def _event_streams(request: Request, caller: ServiceKey, asked: Asked) -> dict[str, JSONValue]:
+    """Where to listen for changes. Not part of the ETag. Under WSGI there is none, and clients poll."""
+    key = asked.key if asked.is_anonymous else canonical_key(asked.key)
+    path = stream_path(who=key, keys=() if asked.is_anonymous else (key,), api_key=caller.pk)
+    if path is None:
+        return {}
+    return {"eventStreams": [{"type": "sse", "url": request.build_absolute_uri(path)}]}
 
 
 def _subject(asked: Asked) -> dict[str, Any]:

@@ -192,6 +192,8 @@ class FeatureFlagsSettings:
     no limit. See `featureflags.api.throttling`."""
     throttle_wrong_keys: int = 30
     """Wrong keys in a minute from one address, before the answer is 429."""
+    live_streams: int = 2000
+    """Open streams of one process at most; see `featureflags.live`. 0: none."""
     webhook_private_addresses: bool = False
     """Whether webhooks may lead to addresses that are not public (loopback, private ranges), and by http."""
     size_jump_percent: float = 20.0

@@ -1,0 +1,20 @@
+"""Streams of server-sent events that say “ask again”: a flag, a segment or the subject has changed.
+
+In: a ticket, which a page or an answer of OFREP holds in the stream's address. Out: a message within a
+second of the change. A stream carries no flag and no name: what changed is asked for as before.
+
+    url = tickets.stream_path(who="8a2c…", keys=["8a2c…"])      "/guidon/events?ticket=…", or None
+    application = asgi.with_streams(application)                in the project's asgi.py
+
+One thread of each process looks, and wakes the streams that are concerned (`hub`). Streams are served
+beside Django, by `asgi`: a view would keep a thread for each of them. Under WSGI there is no stream, no
+address of one is given, and clients poll with an ETag.
+
+>>> from featureflags.live.tickets import Ticket
+>>> Ticket(who="8a2c", keys=("8a2c",), day=20_783).api_key is None
+True
+"""
+
+from __future__ import annotations
+
+__all__ = ["asgi", "hub", "tickets"]

@@ -1,0 +1,266 @@
+"""Who must ask again: one thread looks at the cache for all streams of this process.
+
+Every `LOOK_SECONDS` it reads the version of the rules and the entries of all subjects in one round trip.
+
+    another version or epoch      rules or members changed: all streams
+    LaunchDarkly's listener       a flag or segment of LaunchDarkly changed: all streams
+    other bytes of an entry       this subject was written: its streams
+
+A write removes the entry. The thread fills it again before it wakes the streams, and remembers the bytes
+that are stored then: so a second write is seen, and the fill itself is not. While the cache does not
+answer nothing is compared; what was remembered still holds when it does.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import logging
+import threading
+import time
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from django.db import connections
+
+from featureflags.cache import protocol, read_through, snapshot_store
+from featureflags.cache.entries import LEASE
+from featureflags.core.conf import app_settings
+from featureflags.core.deadlines import Purpose, within
+from featureflags.core.fork_hooks import in_child
+from featureflags.core.monitoring import report
+from featureflags.launchdarkly import listeners
+from featureflags.launchdarkly.client import client, feature_store
+
+logger = logging.getLogger(__name__)
+
+LOOK_SECONDS: Final = 0.3
+MOST_OF_ONE: Final = 20
+"""Streams of one subject in one process."""
+
+
+class TooManyStreams(Exception):
+    """This process, or this subject, has as many streams as are allowed."""
+
+
+@dataclass(slots=True, eq=False, kw_only=True)
+class Stream:
+    """One open stream, as the event loop that serves it knows it."""
+
+    who: str
+    keys: frozenset[str]
+    loop: asyncio.AbstractEventLoop
+    changed: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seen:
+    """What the cache held at one moment."""
+
+    rules: tuple[str, int | None]
+    entries: Mapping[str, bytes]
+    """By key; empty bytes where there is no entry."""
+
+
+class Hub:
+    """The streams of this process, and the thread that looks."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._streams: set[Stream] = set()
+        self._of_each: Counter[str] = Counter()
+        self._seen: dict[str, bytes] = {}
+        self._rules: tuple[str, int | None] | None = None
+        self._thread: threading.Thread | None = None
+        self._flags_changed = threading.Event()
+        self._listener = listeners.Listener(
+            on_state=lambda _state: None, on_flag=self._flag_changed
+        )
+        self.is_ending = False
+
+    def __len__(self) -> int:
+        return len(self._streams)
+
+    def open(self, stream: Stream) -> None:
+        """Have it woken from now on. What its keys hold now is what changes are compared with.
+
+        Raises TooManyStreams. Waits for the cache: not for an event loop.
+        """
+        with self._lock:
+            is_full = len(self._streams) >= app_settings().live_streams
+            if is_full or self.is_ending or self._of_each[stream.who] >= MOST_OF_ONE:
+                raise TooManyStreams
+            self._streams.add(stream)
+            self._of_each[stream.who] += 1
+        seen = look(stream.keys)
+        with self._lock:
+            if seen is not None:
+                self._seen = {**seen.entries, **self._seen}
+                self._rules = self._rules or seen.rules
+            self._start()
+
+    def close(self, stream: Stream) -> None:
+        with self._lock:
+            if stream not in self._streams:
+                return
+            self._streams.remove(stream)
+            self._of_each[stream.who] -= 1
+            if not self._of_each[stream.who]:
+                del self._of_each[stream.who]
+
+    def end(self) -> None:
+        """The server ends: wake all streams, which end too."""
+        self.is_ending = True
+        _wake(self._streams)
+
+    def _start(self) -> None:
+        """Let the thread run while there are streams. The caller holds the lock."""
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._run, name="guidon-live", daemon=True)
+            self._thread.start()
+
+    def _run(self) -> None:
+        listeners.add(self._listener, client())
+        try:
+            while not self._is_over():
+                began = time.monotonic()
+                try:
+                    self._look()
+                except Exception as error:  # noqa: BLE001 - the thread must outlive what one look met
+                    name = type(error).__name__
+                    report(logger, "live_failed", "Streams could not be served: %s", name)
+                self._flags_changed.wait(max(0.0, LOOK_SECONDS - (time.monotonic() - began)))
+        finally:
+            listeners.remove(self._listener)
+            connections.close_all()
+
+    def _is_over(self) -> bool:
+        with self._lock:
+            if self._streams and not self.is_ending:
+                return False
+            self._thread, self._rules = None, None
+            self._seen.clear()
+            return True
+
+    def _look(self) -> None:
+        is_flag = self._flags_changed.is_set()
+        self._flags_changed.clear()
+        with self._lock:
+            streams = list(self._streams)
+            keys = {key for stream in streams for key in stream.keys}
+            self._seen = {key: value for key, value in self._seen.items() if key in keys}
+        seen = look(keys)
+        if seen is None:
+            if is_flag:
+                _wake(streams)
+            return
+        changed = {
+            key
+            for key, value in seen.entries.items()
+            if key in self._seen and self._seen[key] != value
+        }
+        entries = {**seen.entries, **refilled([key for key in changed if not seen.entries[key]])}
+        with self._lock:
+            is_rules = self._rules is not None and self._rules != seen.rules
+            self._rules = seen.rules
+            self._seen.update(entries)
+        if is_flag or is_rules:
+            _wake(streams)
+        elif changed:
+            _wake(stream for stream in streams if not changed.isdisjoint(stream.keys))
+
+    def _flag_changed(self, _key: str) -> None:
+        self._flags_changed.set()
+
+
+def look(keys: Collection[str]) -> Seen | None:
+    """One round trip, and one query every four seconds, for all processes. None: nobody can say."""
+    with within(Purpose.PAGE):
+        read = snapshot_store.begin_get(list(keys)).result()
+        if read.version is None or read.failed:
+            known = protocol.read(())
+            if known.failed or known.version is None:
+                return None
+            read.version, read.epoch = known.version, known.epoch
+        assert read.version is not None  # noqa: S101 - for the type checker
+    entries = {key: read.stored.get(key, b"") for key in keys}
+    without_leases = {
+        key: b"" if value.startswith(LEASE) else value for key, value in entries.items()
+    }
+    return Seen(rules=(read.version, read.epoch), entries=without_leases)
+
+
+def refilled(keys: Collection[str]) -> Mapping[str, bytes]:
+    """Put these users back into the cache; what is stored of them then. One query at most."""
+    if not keys:
+        return {}
+    with within(Purpose.PAGE):
+        read = protocol.read(list(keys))
+        missing = [key for key in keys if key not in read.fresh]
+        if missing and not read.failed:
+            read_through.read_and_fill(missing, read)
+    seen = look(keys)
+    return {} if seen is None else seen.entries
+
+
+def mark(keys: Collection[str]) -> str:
+    """A hash of what these streams would look at now; empty if nobody can say. One round trip."""
+    seen = look(keys)
+    if seen is None:
+        return ""
+    parts = (seen.rules, sorted(seen.entries.items()), _flags())
+    return hashlib.sha256(repr(parts).encode()).hexdigest()[:32]
+
+
+_flags_known: list[tuple[object, str]] = []
+
+
+def _flags() -> str:
+    """A hash of the versions of all flags, the same in every process; kept until they change."""
+    store = feature_store()
+    state = (id(store), store.changed_at)
+    if _flags_known and _flags_known[0][0] == state:
+        return _flags_known[0][1]
+    versions = sorted(
+        (kind, key, item.get("version"))
+        for kind, items in store.raw().items()
+        for key, item in items.items()
+    )
+    found = hashlib.sha256(repr(versions).encode()).hexdigest()
+    _flags_known[:] = [(state, found)]
+    return found
+
+
+def _wake(streams: Iterable[Stream]) -> None:
+    """From any thread; one call for each event loop."""
+    by_loop: dict[asyncio.AbstractEventLoop, list[Stream]] = defaultdict(list)
+    for stream in tuple(streams):
+        by_loop[stream.loop].append(stream)
+    for loop, those in by_loop.items():
+        try:
+            loop.call_soon_threadsafe(_set, those)
+        except RuntimeError:
+            continue  # the loop is closed, and its streams with it
+
+
+def _set(streams: Iterable[Stream]) -> None:
+    for stream in streams:
+        stream.changed.set()
+
+
+_hub = Hub()
+
+
+def hub() -> Hub:
+    """That of this process."""
+    return _hub
+
+
+def _begin_anew() -> None:
+    global _hub  # noqa: PLW0603 - neither the thread nor the streams exist in the child
+    _hub = Hub()
+
+
+in_child(_begin_anew)
