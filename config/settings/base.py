@@ -184,6 +184,7 @@ FEATUREFLAGS = {
     # In development an attribute that is not JSON raises; in production it is dropped and counted.
     "RAISE_INVALID_ATTRIBUTES": False,
     "SDK_KEY": env.str("LAUNCHDARKLY_SDK_KEY", default=""),
+    "CLIENT_SIDE_ID": env.str("LAUNCHDARKLY_CLIENT_SIDE_ID", default=""),
     "FLAG_FILE": env.str("LAUNCHDARKLY_FLAG_FILE", default=str(VAR_DIR / "flags.json")),
     # auto, streaming, polling, daemon, file, test-data or offline.
     "SOURCE": env.str("LAUNCHDARKLY_SOURCE", default="auto"),

@@ -19,7 +19,7 @@ from rest_framework.views import APIView
 
 from featureflags.api.authentication import service_key
 from featureflags.api.concurrency import sees_people
-from featureflags.api.flags import flags_for_browsers, may_ask
+from featureflags.api.flags import may_ask
 from featureflags.api.policy import ApiPolicy
 from featureflags.api.serializers import DEGRADATIONS, AnyJSONField
 from featureflags.api.strict import StrictCharField, StrictSerializer
@@ -30,6 +30,7 @@ from featureflags.evaluation.arguments import canonical_key
 from featureflags.evaluation.evaluate import evaluate_one
 from featureflags.evaluation.openfeature_terms import reason_of
 from featureflags.evaluation.resolve import contexts_for
+from featureflags.live.bootstrap import flags_for_browsers
 from featureflags.models import Scope
 
 MOST_SUBJECTS: Final = 1000

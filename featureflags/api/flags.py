@@ -19,19 +19,22 @@ from featureflags.api.authentication import (
     FlagsSessionAuthentication,
     service_key,
 )
+from featureflags.api.etags import with_etag
 from featureflags.api.pagination import PAGE_PARAMETERS, FlagPagination
 from featureflags.api.policy import ApiPolicy
 from featureflags.api.requests import http_request, is_staff
-from featureflags.api.serializers import EvaluationSerializer, evaluation_data
-from featureflags.contexts.building import visitor_context
+from featureflags.api.serializers import BootstrapSerializer, EvaluationSerializer, evaluation_data
 from featureflags.contexts.results import Degradation
 from featureflags.core.deadlines import Purpose
 from featureflags.evaluation import Evaluation, all_flags, variation_detail
 from featureflags.flags.declared import declared_flags
-from featureflags.launchdarkly.evaluator import client_side_flags
+from featureflags.live.bootstrap import bootstrap, flags_for_browsers
 
 AUTH: list[Any] = [{"session": []}, {"apiKey": []}, {}]
 """In the schema: the same as everywhere, and not even needed."""
+
+
+AUTH_OF_PAGES: list[Any] = [{"session": []}, {}]
 
 
 class FlagListView(ApiPolicy):
@@ -78,16 +81,29 @@ class FlagView(ApiPolicy):
         return Response(evaluation_data(evaluation, in_full=in_full))
 
 
+class BootstrapView(ApiPolicy):
+    """What `{% flags_bootstrap %}` writes into a page: for applications that render no template.
+
+    With an ETag: the answer to an `If-None-Match` that still holds is 304. No events are sent.
+    """
+
+    purpose = Purpose.FLAG_CHECK
+    authentication_classes = [FlagsSessionAuthentication]
+    permission_classes = [AllowAny]
+
+    @extend_schema(
+        operation_id="flags_bootstrap",
+        auth=AUTH_OF_PAGES,
+        responses={200: BootstrapSerializer, 304: None},
+    )
+    def get(self, request: Request) -> Response:
+        return with_etag(request, bootstrap(http_request(request)), but="events")
+
+
 def may_ask(request: Request, flag: str) -> bool:
     """False if the caller's key is for other flags."""
     key = service_key(request)
     return key is None or key.allows_flag(flag)
-
-
-def flags_for_browsers() -> frozenset[str]:
-    """The keys that anybody may see. LaunchDarkly marks flags, not users: any context will do."""
-    declared = {key for key, flag in declared_flags().items() if flag.client_side}
-    return client_side_flags(visitor_context(None).context) | declared
 
 
 def _is_unknown(evaluation: Evaluation) -> bool:

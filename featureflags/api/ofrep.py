@@ -9,19 +9,16 @@ sees the flags for browsers alone, without rules and prerequisites, and its attr
 
 from __future__ import annotations
 
-import hashlib
-import json
 from typing import Any, Final
 
 from django.utils.cache import patch_vary_headers
-from django.utils.http import parse_etags
 from drf_spectacular.utils import extend_schema
 from rest_framework import exceptions
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from featureflags.api.authentication import ApiKeyAuthentication, service_key
-from featureflags.api.flags import flags_for_browsers
+from featureflags.api.etags import with_etag
 from featureflags.api.ofrep_bodies import (
     USER,
     Asked,
@@ -45,6 +42,7 @@ from featureflags.core.deadlines import Purpose
 from featureflags.core.types import JSONValue
 from featureflags.evaluation import Evaluation, InvalidAttribute, all_flags, variation_detail
 from featureflags.evaluation.arguments import canonical_key
+from featureflags.live.bootstrap import flags_for_browsers
 from featureflags.live.tickets import stream_path
 from featureflags.models import Scope, ServiceKey
 
@@ -129,17 +127,12 @@ class FlagsView(OfrepView):
             if key in visible and caller.allows_flag(key) and _is_known(found)
         ]
         body: dict[str, JSONValue] = {"flags": flags, "metadata": asked.metadata()}
-        etag = _etag(body)
         body |= _event_streams(request, caller, asked)
-        tags = parse_etags(request.headers.get("If-None-Match", ""))
-        # A proxy that compresses makes a tag weak.
-        if etag in {tag.removeprefix("W/") for tag in tags}:
-            return Response(status=304, headers={"ETag": etag})
-        return Response(body, headers={"ETag": etag})
+        return with_etag(request, body, but="eventStreams")
 
 
 def _event_streams(request: Request, caller: ServiceKey, asked: Asked) -> dict[str, JSONValue]:
-    """Where to listen for changes. Not part of the ETag. Under WSGI there is none, and clients poll."""
+    """Where to listen for changes. Under WSGI there is none, and clients poll."""
     key = asked.key if asked.is_anonymous else canonical_key(asked.key)
     path = stream_path(who=key, keys=() if asked.is_anonymous else (key,), api_key=caller.pk)
     if path is None:
@@ -166,8 +159,3 @@ def _one_of_all(found: Evaluation, *, is_public: bool) -> JSONValue:
 def _is_known(found: Evaluation) -> bool:
     """False for a flag that is declared here and that LaunchDarkly does not have."""
     return Degradation.FLAG_NOT_FOUND not in found.degraded
-
-
-def _etag(body: JSONValue) -> str:
-    text = json.dumps(body, sort_keys=True, ensure_ascii=True)
-    return f'"{hashlib.sha256(text.encode()).hexdigest()[:32]}"'

@@ -100,3 +100,19 @@ def evaluation_data(evaluation: Evaluation, *, in_full: bool) -> dict[str, Any]:
         reason = data["reason"].items()
         data["reason"] = {name: value for name, value in reason if name in PUBLIC_REASONS}
     return data
+
+
+class BootstrapSerializer(serializers.Serializer[Any]):
+    """What LaunchDarkly's SDK in a browser starts with."""
+
+    clientSideId = serializers.CharField(allow_null=True, help_text="Of the environment.")  # noqa: N815
+    context = serializers.DictField(  # type: ignore[assignment]  # DRF collects the fields
+        help_text="The caller as a context, without private attributes and segments."
+    )
+    hash = serializers.CharField(allow_null=True, help_text="For LaunchDarkly's secure mode.")
+    flags = serializers.DictField(
+        help_text="Values by key, and what LaunchDarkly's SDK needs in `$flagsState` and `$valid`."
+    )
+    events = serializers.CharField(
+        allow_null=True, help_text="The path of a stream that says when to ask again; null: poll."
+    )

@@ -14,7 +14,7 @@ from featureflags.api.explanations import (
     SegmentExplainView,
 )
 from featureflags.api.flag_explanations import FlagExplainView
-from featureflags.api.flags import FlagListView, FlagView
+from featureflags.api.flags import BootstrapView, FlagListView, FlagView
 from featureflags.api.history import HistoryView, RestoreView
 from featureflags.api.members import BulkMembersView
 from featureflags.api.segment_numbers import PreviewView, SizeView
@@ -29,6 +29,7 @@ router.register(
 urlpatterns = [
     path("flags/", FlagListView.as_view(), name="flag-list"),
     path("flags/evaluate/", EvaluateView.as_view(), name="flag-evaluate"),
+    path("flags/bootstrap/", BootstrapView.as_view(), name="flag-bootstrap"),
     path("flags/<path:key>/explain/", FlagExplainView.as_view(), name="flag-explain"),
     path("flags/<path:key>/", FlagView.as_view(), name="flag-detail"),
     path("users/me/context/", OwnContextView.as_view(), name="user-me-context"),

@@ -124,6 +124,8 @@ class FeatureFlagsSettings:
     raise_invalid_attributes: bool = False
     """Whether an attribute that is not JSON raises (development) or is left out and counted."""
     sdk_key: str = ""
+    client_side_id: str = ""
+    """The environment's client-side ID: LaunchDarkly's SDK in a browser starts with it. Not a secret."""
     flag_file: str = ""
     """The file with flags, used without an SDK key: LaunchDarkly's JSON, read again when edited."""
     source: Source = Source.AUTO

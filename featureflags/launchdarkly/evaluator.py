@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 import logging
 from collections.abc import Mapping
 from typing import Any, cast
@@ -11,6 +13,7 @@ from ldclient import Context
 from ldclient.evaluation import EvaluationDetail
 
 from featureflags.contexts.results import Degradation
+from featureflags.core.conf import app_settings
 from featureflags.core.monitoring import report
 from featureflags.core.types import JSONValue
 from featureflags.launchdarkly.client import client, has_flags
@@ -90,6 +93,28 @@ def client_side_flags(context: Context) -> frozenset[str]:
         _report(error)
         return frozenset()
     return frozenset(state.to_values_map())
+
+
+def browser_state(context: Context) -> dict[str, Any]:
+    """The flags that LaunchDarkly shows to browsers, as its SDK there starts with them: values, and in
+    `$flagsState` their versions and variations. Sends no events."""
+    try:
+        state = client().all_flags_state(context, client_side_only=True)
+    except Exception as error:  # noqa: BLE001 - whatever the SDK raises must not reach a page
+        _report(error)
+        return {"$flagsState": {}, "$valid": False}
+    return {**state.to_json_dict(), "$valid": state.valid and has_flags()}
+
+
+def secure_mode_hash(context: Context) -> str | None:
+    """What LaunchDarkly asks a browser for in secure mode; None without an SDK key.
+
+    As the SDK computes it, which has another key while flags come from a file.
+    """
+    key = app_settings().sdk_key
+    if not key:
+        return None
+    return hmac.digest(key.encode(), context.fully_qualified_key.encode(), hashlib.sha256).hex()
 
 
 def track(event: str, context: Context, data: JSONValue, metric_value: float | None) -> None:

@@ -1,9 +1,10 @@
-"""Streams of server-sent events that say “ask again”: a flag, a segment or the subject has changed.
+"""Flags in a browser: what a page starts with, and streams that say “ask again” when it has changed.
 
 In: a ticket, which a page or an answer of OFREP holds in the stream's address. Out: a message within a
 second of the change. A stream carries no flag and no name: what changed is asked for as before.
 
     url = tickets.stream_path(who="8a2c…", keys=["8a2c…"])      "/guidon/events?ticket=…", or None
+    data = bootstrap.bootstrap(request)                         what a browser starts with
     application = asgi.with_streams(application)                in the project's asgi.py
 
 One thread of each process looks, and wakes the streams that are concerned (`hub`). Streams are served
@@ -17,4 +18,4 @@ True
 
 from __future__ import annotations
 
-__all__ = ["asgi", "hub", "tickets"]
+__all__ = ["asgi", "bootstrap", "hub", "tickets"]

@@ -2,7 +2,7 @@
 
     GET /guidon/events?ticket=…
     retry: 2400
-    data: {"type": "refetchEvaluation"}
+    data: {"type": "refetchEvaluation"}      the first one comes at once
 
 A stream ends when its client leaves, when it does not read for `SEND_SECONDS`, after about ten minutes
 (a browser connects again, and its ticket and key are looked at again), and when the server ends.
@@ -23,7 +23,7 @@ from django.db import DatabaseError, connections
 from django.utils import timezone
 
 from featureflags.core.outages import RETRY_AFTER
-from featureflags.live.hub import Stream, TooManyStreams, hub, mark
+from featureflags.live.hub import Stream, TooManyStreams, hub
 from featureflags.live.tickets import PATH, Ticket, read_ticket, serve
 from featureflags.models import ApiKey
 
@@ -68,15 +68,13 @@ async def _answer(scope: Any, receive: Receive, send: Send) -> None:
         await _refuse(send, 405 if scope["method"] != "GET" else 403)
         return
     stream = Stream(who=ticket.who, keys=frozenset(ticket.keys), loop=asyncio.get_running_loop())
-    given = query.get("mark", [""])[0]
     try:
-        is_behind = await asyncio.to_thread(_admit, ticket, stream, given)
-        if is_behind is None:
+        if not await asyncio.to_thread(_admit, ticket, stream):
             await _refuse(send, 403)
             return
         _end_with_the_server()
-        if is_behind:
-            stream.changed.set()
+        # What the client shows may be older than what changes are compared with.
+        stream.changed.set()
         await _serve(stream, receive, send)
     except (TooManyStreams, DatabaseError):
         await _refuse(send, 503)
@@ -84,13 +82,13 @@ async def _answer(scope: Any, receive: Receive, send: Send) -> None:
         hub().close(stream)
 
 
-def _admit(ticket: Ticket, stream: Stream, given: str) -> bool | None:
-    """Open the stream. True: what the client shows may be old. None: the key is not active."""
+def _admit(ticket: Ticket, stream: Stream) -> bool:
+    """Open the stream; False: its API key is not active."""
     try:
         if ticket.api_key is not None and not _is_active(ticket.api_key):
-            return None
+            return False
         hub().open(stream)
-        return not given or given != mark(ticket.keys)
+        return True
     finally:
         connections.close_all()
 

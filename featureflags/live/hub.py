@@ -14,7 +14,6 @@ answer nothing is compared; what was remembered still holds when it does.
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import logging
 import threading
 import time
@@ -32,7 +31,7 @@ from featureflags.core.deadlines import Purpose, within
 from featureflags.core.fork_hooks import in_child
 from featureflags.core.monitoring import report
 from featureflags.launchdarkly import listeners
-from featureflags.launchdarkly.client import client, feature_store
+from featureflags.launchdarkly.client import client
 
 logger = logging.getLogger(__name__)
 
@@ -203,34 +202,6 @@ def refilled(keys: Collection[str]) -> Mapping[str, bytes]:
             read_through.read_and_fill(missing, read)
     seen = look(keys)
     return {} if seen is None else seen.entries
-
-
-def mark(keys: Collection[str]) -> str:
-    """A hash of what these streams would look at now; empty if nobody can say. One round trip."""
-    seen = look(keys)
-    if seen is None:
-        return ""
-    parts = (seen.rules, sorted(seen.entries.items()), _flags())
-    return hashlib.sha256(repr(parts).encode()).hexdigest()[:32]
-
-
-_flags_known: list[tuple[object, str]] = []
-
-
-def _flags() -> str:
-    """A hash of the versions of all flags, the same in every process; kept until they change."""
-    store = feature_store()
-    state = (id(store), store.changed_at)
-    if _flags_known and _flags_known[0][0] == state:
-        return _flags_known[0][1]
-    versions = sorted(
-        (kind, key, item.get("version"))
-        for kind, items in store.raw().items()
-        for key, item in items.items()
-    )
-    found = hashlib.sha256(repr(versions).encode()).hexdigest()
-    _flags_known[:] = [(state, found)]
-    return found
 
 
 def _wake(streams: Iterable[Stream]) -> None:

@@ -50,20 +50,14 @@ def is_served() -> bool:
     return _is_served[0] and app_settings().live_streams > 0
 
 
-def stream_path(
-    *, who: str, keys: Sequence[str], api_key: int | None = None, mark: str = ""
-) -> str | None:
-    """The path of a stream; None where this process serves none.
-
-    `mark`: what `hub.mark` returned before the caller read what it shows. Without it the first message
-    comes at once.
-    """
+def stream_path(*, who: str, keys: Sequence[str], api_key: int | None = None) -> str | None:
+    """The path of a stream; None where this process serves none."""
     if not is_served():
         return None
     ticket = Ticket(who=who, keys=tuple(keys[:MOST_KEYS]), day=_today(), api_key=api_key)
     packed = signing.b64_encode(msgspec.json.encode(ticket)).decode()
-    query = {"ticket": _signer.sign(packed), **({"mark": mark} if mark else {})}
-    return f"{get_script_prefix().rstrip('/')}{PATH}?{urlencode(query)}"
+    query = urlencode({"ticket": _signer.sign(packed)})
+    return f"{get_script_prefix().rstrip('/')}{PATH}?{query}"
 
 
 def read_ticket(text: str) -> Ticket | None:

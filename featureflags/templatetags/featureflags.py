@@ -5,6 +5,7 @@
     {% flag "new-checkout" as is_new %}
     {% flag "accent-colour" %}                          writes the value, if no endflag follows
     {% flag_value "accent-colour" "slate" as colour %}  the value, or the given default
+    {% flags_bootstrap %}                               what LaunchDarkly's SDK in the page starts with
 
 The block and `as` ask whether a boolean flag is on. An `{% endflag %}` closes the nearest open
 `{% flag %}` of the same block. Each tag takes `user=` (a User, or the key of a user) and then
@@ -32,6 +33,7 @@ from django.template.base import (
 )
 from django.template.context import Context
 from django.utils.functional import Promise
+from django.utils.html import json_script
 from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import gettext as _
 
@@ -39,6 +41,7 @@ from featureflags.core.monitoring import report
 from featureflags.core.types import JSONValue
 from featureflags.evaluation import is_enabled, variation
 from featureflags.flags.declared import Flag
+from featureflags.live.bootstrap import bootstrap
 
 logger = logging.getLogger(__name__)
 register = template.Library()
@@ -156,6 +159,13 @@ def flag_value(parser: Parser, token: Token) -> Node:
     """The value of a flag of any type. The second argument is the default."""
     arguments, name = _split(token)
     return ValueNode(_question(parser, arguments, most=2), name)
+
+
+@register.simple_tag(takes_context=True)
+def flags_bootstrap(context: Context, element_id: str = "guidon-flags") -> SafeString:
+    """A script element with JSON: flags for browsers, the context, its hash; see
+    `featureflags.live.bootstrap`."""
+    return json_script(bootstrap(_request_of(context)), element_id)
 
 
 def _split(token: Token) -> tuple[list[str], str | None]:

@@ -43,7 +43,7 @@ DECLARED = (
         "launchdarkly",
         "launchdarkly.rest",
     ),
-    *("launchdarkly.segment_sync", "models", "segments", "warming", "webhooks"),
+    *("launchdarkly.segment_sync", "live", "models", "segments", "warming", "webhooks"),
 )
 
 

@@ -13,7 +13,7 @@ from typing import Any, Final
 import pytest
 
 HERE: Final = Path(__file__).resolve().parent
-FILES: Final = ("package.json", "package-lock.json", "node.mjs", "web.mjs")
+FILES: Final = ("package.json", "package-lock.json", "node.mjs", "web.mjs", "vendor.mjs")
 SECONDS: Final = 300
 REQUIRED: Final = "GUIDON_NODE_REQUIRED"
 """Set by `.ci/run`: there Node is installed, and a test that is skipped would prove nothing."""
@@ -44,12 +44,10 @@ def ask(folder: Path, url: str, token: str, questions: Sequence[object]) -> list
     return answers
 
 
-def bundle(folder: Path, form: str = "iife") -> str:
-    """`web.mjs` with the web provider as one script for a page."""
+def bundle(folder: Path, form: str = "iife", name: str = "web.mjs") -> str:
+    """`web.mjs` with the web provider (`vendor.mjs`: LaunchDarkly's SDK) as one script for a page."""
     binary = next((folder / "node_modules" / "@esbuild").glob("*/bin/esbuild"))
-    return run(
-        [str(binary), "web.mjs", "--bundle", f"--format={form}", "--log-level=error"], folder
-    )
+    return run([str(binary), name, "--bundle", f"--format={form}", "--log-level=error"], folder)
 
 
 def run(command: Sequence[str], folder: Path) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -20,6 +21,7 @@ from tests.clients.flags import OBJECT, flags
 from tests.conftest import FlagFile
 from tests.factories import UserFactory, token_for
 from tests.featureflags.api.using import use
+from tests.services.processes import on_this_database, running_server
 from tests.services.waiting import wait_until
 from users.models import User
 
@@ -230,3 +232,51 @@ class TestBrowser:
         other = {"targetingKey": str(UserFactory.create().pk)}
         page.evaluate("context => window.guidon.become(context)", other)
         assert page.evaluate("window.guidon.events").count(["PROVIDER_STALE", None]) == 1
+
+
+class TestStream:
+    """`changeDetection: "sse"`, the provider's default, against a real ASGI server."""
+
+    @pytest.fixture
+    def server(self, ada: User, flag_file: FlagFile, shop: str) -> Iterator[str]:
+        path = flag_file(*({**each, "clientSide": True} for each in flags()))
+        env = {
+            **on_this_database(),
+            "LAUNCHDARKLY_FLAG_FILE": str(path),
+            "CORS_ALLOWED_ORIGINS": shop,
+        }
+        with running_server(env, server="uvicorn", path="/healthz") as web:
+            yield web.url
+
+    def test_a_change_arrives_without_polling(
+        self, page: Page, server: str, ada: User, shop: str
+    ) -> None:
+        asked: list[str] = []
+        page.on("request", lambda request: asked.append(request.url))
+        arguments = [server, token_for(origins=[shop]), {"targetingKey": str(ada.pk)}, 0]
+        assert page.evaluate("all => window.guidon.begin(...all)", arguments) == "READY"
+
+        def value() -> object:
+            page.wait_for_timeout(20)
+            ask = "window.guidon.ask('boolean', 'new-checkout', true).value"
+            return page.evaluate(ask)
+
+        assert value() is True
+        wait_until(lambda: value() and _streams(asked) == 1, what="the stream")
+        page.wait_for_timeout(1500)
+        before = len(asked)
+        began = time.monotonic()
+        ada.email_verified = False
+        ada.save()
+        wait_until(lambda: value() is False, what="the change")
+        # One second on an idle machine; see `python -m tests.benchmarks streams`.
+        assert time.monotonic() - began < 5
+        changed = page.evaluate("window.guidon.events")
+        assert ["PROVIDER_CONFIGURATION_CHANGED", ["new-checkout"]] in changed
+        assert _streams(asked) == 1, "the stream goes on"
+        assert len(asked) > before
+        page.evaluate("window.guidon.end()")
+
+
+def _streams(asked: list[str]) -> int:
+    return sum("/guidon/events?ticket=" in url for url in asked)

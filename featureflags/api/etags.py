@@ -1,0 +1,27 @@
+"""Answers to clients that poll: 304 while nothing has changed."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Any
+
+from django.utils.http import parse_etags
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+
+def etag_of(body: object) -> str:
+    """A strong ETag of JSON."""
+    text = json.dumps(body, sort_keys=True, ensure_ascii=True)
+    return f'"{hashlib.sha256(text.encode()).hexdigest()[:32]}"'
+
+
+def with_etag(request: Request, body: dict[str, Any], *, but: str) -> Response:
+    """The answer with its ETag, or 304. The member `but` is not part of the ETag."""
+    etag = etag_of({name: value for name, value in body.items() if name != but})
+    tags = parse_etags(request.headers.get("If-None-Match", ""))
+    # A proxy that compresses makes a tag weak.
+    if etag in {tag.removeprefix("W/") for tag in tags}:
+        return Response(status=304, headers={"ETag": etag})
+    return Response(body, headers={"ETag": etag})

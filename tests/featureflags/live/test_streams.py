@@ -1,0 +1,204 @@
+"""Streams of a real server (uvicorn): what wakes them and how soon, and what ends them."""
+
+from __future__ import annotations
+
+import json
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.db import connection
+
+from featureflags.live import tickets
+from featureflags.models import ApiKey, Segment
+from tests.factories import UserFactory, clause, rule, token_for
+from tests.featureflags.live.reader import Reader, reading
+from tests.services.flag_json import boolean_flag, segment_rule
+from tests.services.processes import WebProcess, on_this_database, running_server
+from users.models import User
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+SOON = 1.0
+"""Seconds from the write to the message. On a machine that is busy a test allows three times that."""
+
+
+@pytest.fixture
+def flags(tmp_path: Path) -> Path:
+    path = tmp_path / "flags.json"
+    write(path, boolean_flag("new-checkout", rules=[segment_rule("beta")]))
+    return path
+
+
+def write(path: Path, *flags: dict[str, Any]) -> None:
+    path.write_text(json.dumps({"flags": {flag["key"]: flag for flag in flags}}))
+
+
+@pytest.fixture
+def ada(transactional_db: None) -> User:
+    return UserFactory.create(name="Ada")
+
+
+@pytest.fixture
+def web(flags: Path, ada: User) -> Iterator[WebProcess]:
+    env = {**on_this_database(), "LAUNCHDARKLY_FLAG_FILE": str(flags), "LIVE_STREAMS": "25"}
+    with running_server(env, server="uvicorn", path="/healthz") as server:
+        yield server
+
+
+def bulk(web: WebProcess, user: User | str, token: str = "") -> dict[str, Any]:
+    """OFREP's answer for all flags."""
+    key = user if isinstance(user, str) else str(user.pk)
+    request = urllib.request.Request(
+        f"{web.url}/ofrep/v1/evaluate/flags",
+        json.dumps({"context": {"targetingKey": key}}).encode(),
+        {"Authorization": f"Bearer {token or token_for()}", "Content-Type": "application/json"},
+    )
+    with urllib.request.urlopen(request, timeout=30) as answer:
+        found: dict[str, Any] = json.load(answer)
+        return found
+
+
+def stream_of(web: WebProcess, user: User | str, token: str = "") -> str:
+    [stream] = bulk(web, user, token)["eventStreams"]
+    assert stream["type"] == "sse"
+    return str(stream["url"])
+
+
+def settled(reader: Reader) -> int:
+    """Wait for the first message, which comes at once; how many there are."""
+    reader.wait_for(1)
+    time.sleep(1.0)
+    return len(reader.messages)
+
+
+def test_what_wakes_a_stream_within_a_second(web: WebProcess, ada: User, flags: Path) -> None:
+    other = UserFactory.create()
+    with reading(stream_of(web, ada)) as mine, reading(stream_of(web, other)) as theirs:
+        assert (mine.status, mine.answer.getheader("Content-Type")) == (
+            200,
+            "text/event-stream; charset=utf-8",
+        )
+        count, of_other = settled(mine), settled(theirs)
+
+        began = time.monotonic()
+        ada.name = "Ada Lovelace"
+        ada.save()
+        assert mine.wait_for(count + 1) - began < 3 * SOON
+        time.sleep(1.0)
+        assert len(theirs.messages) == of_other, "another user's change"
+        count = len(mine.messages)
+        assert count <= of_other + 1, "one change is one message"
+
+        began = time.monotonic()
+        User.objects.filter(pk=ada.pk).update(name="Countess")
+        assert mine.wait_for(count + 1) - began < 3 * SOON
+
+        count, of_other = settled(mine), settled(theirs)
+        began = time.monotonic()
+        Segment.objects.create(key="beta", name="Beta", rules=[rule(clause("name", "in", "x"))])
+        assert mine.wait_for(count + 1) - began < 3 * SOON
+        assert theirs.wait_for(of_other + 1) - began < 3 * SOON
+
+        count = settled(mine)
+        # The file is looked at once a second.
+        write(flags, {**boolean_flag("new-checkout", on=False), "version": 9})
+        mine.wait_for(count + 1)
+
+
+def test_a_foreign_write_is_seen_within_the_five_seconds_that_are_promised(
+    web: WebProcess, ada: User
+) -> None:
+    with reading(stream_of(web, ada)) as mine:
+        count = settled(mine)
+        began = time.monotonic()
+        with connection.cursor() as cursor:
+            cursor.execute("UPDATE users_user SET name = 'Foreign' WHERE name = 'Ada'")
+        assert mine.wait_for(count + 1) - began < 3 * SOON + 5
+
+
+def test_a_user_who_is_made_later(web: WebProcess, ada: User) -> None:
+    later = UserFactory.build()
+    with reading(stream_of(web, str(later.pk))) as reader:
+        count = settled(reader)
+        later.save()
+        bulk(web, later)
+        reader.wait_for(count + 1)
+
+
+def test_the_ticket_and_the_key_decide(web: WebProcess, ada: User) -> None:
+    token = token_for()
+    url = stream_of(web, ada, token)
+    for wrong in (url[:-1] + ("a" if url[-1] != "a" else "b"), url.partition("?")[0]):
+        with reading(wrong) as refused:
+            assert refused.status == 403
+    ApiKey.objects.update(is_active=False)
+    with reading(url) as revoked:
+        assert revoked.status == 403
+
+
+def test_the_same_address_all_day(web: WebProcess, ada: User) -> None:
+    token = token_for()
+    assert stream_of(web, ada, token) == stream_of(web, ada, token)
+
+
+def test_one_subject_and_one_process_have_a_limit(web: WebProcess, ada: User) -> None:
+    url, other = stream_of(web, ada), stream_of(web, UserFactory.create())
+    open_ones = [Reader(url) for _index in range(20)]
+    try:
+        assert {reader.status for reader in open_ones} == {200}
+        with reading(url) as one_more:
+            assert one_more.status == 503
+            assert one_more.answer.getheader("Retry-After") is not None
+        open_ones += [Reader(other) for _index in range(5)]
+        assert {reader.status for reader in open_ones} == {200}
+        with reading(other) as one_more:
+            assert one_more.status == 503
+    finally:
+        for reader in open_ones:
+            reader.close()
+
+
+def test_the_server_ends_without_waiting_for_its_streams(web: WebProcess, ada: User) -> None:
+    with reading(stream_of(web, ada)) as reader:
+        settled(reader)
+        began = time.monotonic()
+        web.stop()
+        assert reader.has_ended.wait(5)
+        assert time.monotonic() - began < 10
+
+
+def test_under_wsgi_there_is_no_stream(flags: Path, ada: User) -> None:
+    env = {**on_this_database(), "LAUNCHDARKLY_FLAG_FILE": str(flags)}
+    with running_server(env, server="gunicorn", path="/healthz") as server:
+        assert "eventStreams" not in bulk(server, ada)
+
+
+class TestTickets:
+    def test_what_was_signed_is_read(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(tickets, "is_served", lambda: True)
+        path = tickets.stream_path(who="a", keys=["a", "b"], api_key=7)
+        assert path is not None
+        text = path.partition("ticket=")[2].replace("%3A", ":")
+        found = tickets.read_ticket(text)
+        assert found is not None
+        assert (found.who, found.keys, found.api_key) == ("a", ("a", "b"), 7)
+
+    def test_it_is_good_until_the_end_of_the_next_day(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(tickets, "is_served", lambda: True)
+        path = tickets.stream_path(who="a", keys=[])
+        assert path is not None
+        text = path.partition("ticket=")[2].replace("%3A", ":")
+        today = tickets._today()
+        for day, is_good in ((today, True), (today + 1, True), (today + 2, False)):
+            monkeypatch.setattr(tickets, "_today", lambda day=day: day)
+            assert (tickets.read_ticket(text) is not None) is is_good
+
+    @pytest.mark.parametrize("text", ["", ":", "abc:def", "ü", "\x00", "a" * 10_000])
+    def test_nonsense(self, text: str) -> None:
+        assert tickets.read_ticket(text) is None
