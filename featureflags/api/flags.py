@@ -20,6 +20,7 @@ from featureflags.api.authentication import (
     service_key,
 )
 from featureflags.api.etags import with_etag
+from featureflags.api.ofrep_schema import ETAG, IF_NONE_MATCH, NOT_MODIFIED
 from featureflags.api.pagination import PAGE_PARAMETERS, FlagPagination
 from featureflags.api.policy import ApiPolicy
 from featureflags.api.requests import http_request, is_staff
@@ -94,7 +95,8 @@ class BootstrapView(ApiPolicy):
     @extend_schema(
         operation_id="flags_bootstrap",
         auth=AUTH_OF_PAGES,
-        responses={200: BootstrapSerializer, 304: None},
+        responses={200: BootstrapSerializer, 304: NOT_MODIFIED},
+        parameters=[IF_NONE_MATCH, ETAG],
     )
     def get(self, request: Request) -> Response:
         return with_etag(request, bootstrap(http_request(request)), but="events")

@@ -128,6 +128,14 @@ class FlagsField(serializers.ListField):
     """Each flag's value, or why it has none."""
 
 
+@extend_schema_serializer(component_name="OfrepEventStream")
+class EventStreamSerializer(serializers.Serializer[Any]):
+    """Server-sent events that say when to ask again. None under WSGI: poll."""
+
+    type = serializers.ChoiceField(choices=["sse"])
+    url = serializers.URLField()
+
+
 @extend_schema_serializer(
     component_name="OfrepAnswers",
     examples=[
@@ -139,6 +147,7 @@ class AnswersSerializer(serializers.Serializer[Any]):
 
     flags = FlagsField()
     metadata = serializers.DictField(child=AnyJSONField())
+    eventStreams = EventStreamSerializer(many=True, required=False)  # noqa: N815 - OFREP's name
 
 
 class OfrepSchema(ApiSchema):

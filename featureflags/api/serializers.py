@@ -102,6 +102,25 @@ def evaluation_data(evaluation: Evaluation, *, in_full: bool) -> dict[str, Any]:
     return data
 
 
+@extend_schema_serializer(
+    examples=[
+        OpenApiExample(
+            "A visitor",
+            value={
+                "clientSideId": "65f0c0ffee65f0c0ffee65f0",
+                "context": {"kind": "user", "key": "8a2c", "anonymous": True},
+                "hash": "1f0e",
+                "flags": {
+                    "new-checkout": True,
+                    "$flagsState": {"new-checkout": {"variation": 0, "version": 3}},
+                    "$valid": True,
+                },
+                "events": "/guidon/events?ticket=WyI4YTJj",
+            },
+            response_only=True,
+        )
+    ]
+)
 class BootstrapSerializer(serializers.Serializer[Any]):
     """What LaunchDarkly's SDK in a browser starts with."""
 

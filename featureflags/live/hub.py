@@ -177,7 +177,7 @@ class Hub:
 def look(keys: Collection[str]) -> Seen | None:
     """One round trip, and one query every four seconds, for all processes. None: nobody can say."""
     with within(Purpose.PAGE):
-        read = snapshot_store.begin_get(list(keys)).result()
+        read = snapshot_store.get(keys)
         if read.version is None or read.failed:
             known = protocol.read(())
             if known.failed or known.version is None:

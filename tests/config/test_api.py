@@ -29,6 +29,7 @@ def test_the_schema_is_served_with_every_path() -> None:
         "/api/v1/contexts/{kind}/{key}/flags/",
         "/api/v1/contexts/{kind}/{key}/segments/",
         "/api/v1/flags/",
+        "/api/v1/flags/bootstrap/",
         "/api/v1/flags/evaluate/",
         "/api/v1/flags/{key}/",
         "/api/v1/flags/{key}/explain/",
