@@ -7,28 +7,29 @@ the real database must be what the model says.
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import Any
 
-import psycopg
-import pytest
-from django.db import connection, connections, transaction
+from django.contrib.auth.models import Group
 
-from featureflags.cache import outbox, protocol, read_through, snapshot_store
+from featureflags.cache import protocol, read_through, snapshot_store
 from featureflags.cache.backends.protocol import DELIVERED, SharedCache
 from featureflags.cache.entries import VERSION_NAME, decode_version, is_lease, name_of
 from featureflags.models import OutboxEvent
 from featureflags.models.versions import RulesetVersion
 from tests.featureflags.cache.model import machine
-from tests.featureflags.cache.model.machine import Entry, State, Version
+from tests.featureflags.cache.model.machine import Actor, Entry, State, Version
+from tests.featureflags.cache.model.processes import (
+    ROLES,
+    TICK_SECONDS,
+    UNDECIDED,
+    Process,
+    stops,
+)
+from tests.services.standby import Standby
 from users.models import User
 
-SECONDS = 60.0
-TICK_SECONDS = 30.0
-"""In place of the model's two: no version may expire by itself meanwhile."""
 NOTHING: frozenset[str] = frozenset()
 STEPS_OF: Mapping[str, frozenset[str]] = {
     "read": frozenset({"begin_get", "begin_get_again"}),
@@ -41,167 +42,6 @@ STEPS_OF: Mapping[str, frozenset[str]] = {
 """By the function at which a thread stops, where its name is not the step's."""
 
 
-class Process:
-    """A thread that runs the code of one process of the model."""
-
-    def __init__(self, run: Callable[[Process], None], cache: SharedCache) -> None:
-        self.cache = cache
-        self.at: str | None = None
-        self.value = 0
-        self.answer: int | None = None
-        self.error: BaseException | None = None
-        self.has_stopped = False
-        """It has stopped already before what it does next."""
-        self._run = run
-        self._stopped, self._go = threading.Semaphore(0), threading.Semaphore(0)
-        self._thread = threading.Thread(target=self._work, daemon=True)
-        self._is_over = False
-        self._thread.start()
-        self._wait()
-
-    def stop_at(self, name: str) -> None:
-        """Called within the thread, before it does this."""
-        if self.has_stopped:
-            self.has_stopped = False
-        elif not self._is_over:
-            self.at = name
-            self._stopped.release()
-            assert self._go.acquire(timeout=SECONDS)
-
-    def step(self) -> None:
-        """Let it do what it has stopped before."""
-        self._go.release()
-        self._wait()
-
-    def end(self) -> None:
-        """Let it do the rest."""
-        self._is_over = True
-        self._go.release()
-        self._thread.join(SECONDS)
-
-    def _wait(self) -> None:
-        assert self._stopped.acquire(timeout=SECONDS), f"stuck after {self.at}"
-        if self.error is not None:
-            raise self.error
-
-    def _work(self) -> None:
-        _here.process = self
-        try:
-            self._run(self)
-        except BaseException as error:  # noqa: BLE001 - it is raised by `_wait`
-            self.error = error
-        finally:
-            connections.close_all()
-            self.at = None
-            self._stopped.release()
-
-
-_here = threading.local()
-
-
-def stop_at(name: str) -> None:
-    process: Process | None = getattr(_here, "process", None)
-    if process is not None:
-        process.stop_at(name)
-
-
-def most_delivered() -> int:
-    """A writer deletes its row at once, as in the model."""
-    process: Process | None = getattr(_here, "process", None)
-    return 0 if process is not None and process.value else 500
-
-
-class Stopping:
-    """A cache that stops the thread before each of its steps."""
-
-    def __init__(self, cache: SharedCache) -> None:
-        self._cache = cache
-
-    def __getattr__(self, name: str) -> Any:
-        method = getattr(self._cache, name)
-
-        def step(*arguments: Any, **options: Any) -> Any:
-            stop_at(name)
-            return method(*arguments, **options)
-
-        return step
-
-
-@contextmanager
-def stops(caches: list[SharedCache]) -> Iterator[None]:
-    """Within the block each thread of a process stops before each of its steps."""
-
-    def stopping(function: Callable[..., Any]) -> Callable[..., Any]:
-        def step(*arguments: Any, **options: Any) -> Any:
-            stop_at(function.__name__)
-            return function(*arguments, **options)
-
-        return step
-
-    def backend() -> Any:
-        process: Process | None = getattr(_here, "process", None)
-        return caches[0] if process is None else Stopping(process.cache)
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(snapshot_store, "backend", backend)
-        patch.setattr("featureflags.cache.fills.backend", backend)
-        for name in ("in_force", "adopt", "pending", "delete"):
-            patch.setattr(outbox, name, stopping(getattr(outbox, name)))
-        patch.setattr(outbox, "most_delivered", most_delivered)
-        patch.setattr(snapshot_store, "VERSION_SECONDS", machine.LIFE * TICK_SECONDS)
-        patch.setattr(read_through, "_rows", stopping(read_through._rows))
-        # The model ends there: a process that begins once more is another one to it.
-        patch.setattr(protocol, "_renewed", partial(protocol._renewed, again=False))
-        yield
-
-
-def reader(key: str, process: Process) -> None:
-    found = protocol.read([key])
-    rows = found.fresh
-    if not rows:
-        read = read_through.read_and_fill([key], found)
-        assert read is not None
-        rows = read.snapshots
-    snapshot: Any = rows[key]
-    process.answer = int(snapshot.name or 0)
-
-
-def warmer(key: str, _process: Process) -> None:
-    read_through.read_and_fill([key], protocol.read([key]))
-
-
-def old(key: str, process: Process) -> None:
-    """Reads in a transaction whose snapshot is of its first step."""
-    process.stop_at("read")
-    with transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
-        cursor.execute("SELECT 1 FROM users_user LIMIT 1")
-        process.has_stopped = True
-        reader(key, process)
-    process.answer = None  # The transaction answers from its snapshot.
-
-
-def writer(key: str, process: Process) -> None:
-    process.stop_at("commit")
-    User.objects.filter(pk=key).update(name=str(process.value))
-
-
-def foreign(key: str, process: Process) -> None:
-    process.stop_at("commit")
-    settings = connection.settings_dict
-    with psycopg.connect(
-        dbname=settings["NAME"],
-        user=settings["USER"],
-        password=settings["PASSWORD"],
-        host=settings["HOST"],
-        port=settings["PORT"],
-    ) as other:
-        other.execute("UPDATE users_user SET name = %s WHERE id = %s", [str(process.value), key])
-
-
-ROLES = {each.__name__: each for each in (reader, warmer, old, writer, foreign)}
-
-
 class Driver:
     """One user, one or two caches, and the processes of a case of the model."""
 
@@ -211,10 +51,11 @@ class Driver:
         caches: list[SharedCache],
         start: State,
         restart: Callable[[], None] | None = None,
+        standby: Standby | None = None,
     ) -> None:
-        """`restart`: of the first cache."""
+        """`restart`: of the first cache. `standby`: of the database, for a `replica`."""
         self._key, self._caches, self._start = str(user.pk), caches, start
-        self._restart = restart
+        self._restart, self._standby = restart, standby
         self._image: tuple[int, list[tuple[str, int, bytes]]] | None = None
         self._floors: dict[int, int] = {}
 
@@ -222,10 +63,10 @@ class Driver:
         """Go through these steps; how many were compared. Raises AssertionError where they differ."""
         state, done = self._start, []
         with stops(self._caches):
-            self._begin()
+            begun = self._begin()
             processes = [
-                Process(partial(ROLES[actor.kind], self._key), self._caches[actor.redis])
-                for actor in self._start.actors
+                begun.get(number) or self._process(actor)
+                for number, actor in enumerate(self._start.actors)
             ]
             try:
                 for name in order:
@@ -258,7 +99,7 @@ class Driver:
         if actor.at == "remove":  # One round trip.
             state = machine.keep_delivered(state, number, state.actors[number], NOTHING)
         if process.answer is not None:
-            assert process.answer >= self._floors[number]
+            assert process.answer >= self._floors.get(number, 0)
         return state
 
     def _happen(self, state: State, name: str) -> State:
@@ -300,17 +141,23 @@ class Driver:
             expected = _as_named(living, redis.entry, state.database.epoch)
             assert found == expected, f"real: {found}, model: {expected}, after\n{said}"
 
-    def _begin(self) -> None:
-        """The rows and the caches as the case begins."""
+    def _begin(self) -> dict[int, Process]:
+        """The rows and the caches as the case begins; the processes in the middle of their work."""
         cache: Any = self._caches[0]
         for each in self._caches:
             each.clear()  # type: ignore[attr-defined]  # Django's
             each.take_delivered()
+        Group.objects.get_or_create(name=UNDECIDED)
         User.objects.filter(pk=self._key).update(name="0")
         OutboxEvent.objects.all().delete()
         RulesetVersion.objects.update(identity=cache.take_delivered()[1])
+        begun = {
+            number: self._begun(actor)
+            for number, actor in enumerate(self._start.actors)
+            if actor.at in {"adopt", "put"}
+        }
         redis = self._start.redis[0]
-        if redis.entry is not None:
+        if redis.entry is not None and redis.entry.value is not None:
             read_through.read_and_fill([self._key], protocol.read([self._key]))
         if redis.version is None:
             cache.delete(VERSION_NAME)
@@ -318,6 +165,29 @@ class Driver:
             # A whole life, from now.
             cache.delete(VERSION_NAME)
             protocol.read([])
+        if self._standby is not None:
+            self._standby.fall_behind()
+        return begun
+
+    def _begun(self, actor: Actor) -> Process:
+        """A process before this step; the world has gone on meanwhile, and the version has expired."""
+        row, cache = RulesetVersion.objects.get(pk=1), self._caches[actor.redis]
+        if actor.at == "adopt":
+            RulesetVersion.objects.update(identity="of another cache")
+        else:
+            protocol.read([])
+        process = self._process(actor)
+        while process.at not in {actor.at, *(n for n, of in STEPS_OF.items() if actor.at in of)}:
+            process.step()
+        if actor.at == "adopt":
+            # Another process was faster.
+            RulesetVersion.objects.update(identity=row.identity, epoch=row.epoch + 1)
+        cache.delete(VERSION_NAME)  # type: ignore[attr-defined]  # Django's
+        return process
+
+    def _process(self, actor: Actor) -> Process:
+        role = partial(ROLES[actor.kind], self._key)
+        return Process(role, self._caches[actor.redis], self._standby)
 
 
 def _named_version(stored: bytes | None, epoch: int) -> str:
