@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.contrib import admin, messages
+from django.contrib import admin
 from django.contrib.admin.utils import unquote
 from django.contrib.admin.views.main import ChangeList
 from django.contrib.admin.widgets import AdminTextareaWidget
@@ -125,16 +125,6 @@ class SegmentAdmin(SavingSegmentAdmin, DeletingSegmentAdmin):
             return super().history_view(request, object_id)
         return segment_changes(request, segment.key, site=self.admin_site)
 
-    def response_add(
-        self, request: HttpRequest, obj: Segment, post_url_continue: str | None = None
-    ) -> HttpResponse:
-        self._warn(request, obj)
-        return super().response_add(request, obj, post_url_continue)
-
-    def response_change(self, request: HttpRequest, obj: Segment) -> HttpResponse:
-        self._warn(request, obj)
-        return super().response_change(request, obj)
-
     @admin.display(description=gettext_lazy("rules"))
     def rules_as_sentences(self, segment: Segment) -> str:
         """The rules as sentences, and the preview."""
@@ -144,7 +134,3 @@ class SegmentAdmin(SavingSegmentAdmin, DeletingSegmentAdmin):
     def used_by_flags(self, segment: Segment) -> str:
         """The flags that target the segment, and in which way. No events are sent."""
         return used_by_in_words(segment.key)
-
-    def _warn(self, request: HttpRequest, segment: Segment) -> None:
-        for problem in segment.stored_rules().checked.warnings():
-            self.message_user(request, str(problem), messages.WARNING)

@@ -55,6 +55,7 @@ from featureflags.editing.changes import (
     stored_members,
 )
 from featureflags.editing.condition_sentences import (
+    all_values,
     condition_in_words,
     label_of,
     moment_in_words,
@@ -85,6 +86,7 @@ __all__ = [
     "NotImportable",
     "Reason",
     "UnreadableFile",
+    "all_values",
     "apply",
     "are_confirmed",
     "change_in_words",

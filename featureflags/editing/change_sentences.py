@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from django.utils.translation import gettext as _
@@ -22,8 +22,9 @@ from featureflags.editing.condition_sentences import condition_in_words, moment_
 from featureflags.editing.rule_pairs import clauses_left_over, rule_pairs
 from featureflags.kinds.registry import kind_named
 from featureflags.models.changesets import MemberState, Moved, SegmentState
-from featureflags.segments.definitions import Rule
+from featureflags.segments.definitions import Clause, Rule
 from featureflags.segments.export import dump_rules
+from featureflags.segments.formatting import MOST_LISTED, joined, show, visible
 from featureflags.segments.parsing import load_rules
 
 LONGEST: Final = 120
@@ -109,9 +110,9 @@ def segment_in_words(old: SegmentState | None, new: SegmentState | None) -> list
         if old is None:
             return []
         removed = [_removed(rule, number) for number, rule in _numbered(old)]
-        return [_("Deleted “%s”") % old.name, *removed]
+        return [_("Deleted “%s”") % visible(old.name), *removed]
     if old is None:
-        created = [_("Created as “%s”") % new.name]
+        created = [_("Created as “%s”") % visible(new.name)]
         created += [] if new.is_active else [_("Inactive: nobody is in it")]
         return created + [_added(rule, number) for number, rule in _numbered(new)]
     lines = [
@@ -153,7 +154,8 @@ def moved_in_words(moved: Moved) -> str:
 
 def _about(old: SegmentState, new: SegmentState) -> Iterator[str]:
     if old.name != new.name:
-        yield _("Name changed from “%(old)s” to “%(new)s”") % {"old": old.name, "new": new.name}
+        names = {"old": visible(old.name), "new": visible(new.name)}
+        yield _("Name changed from “%(old)s” to “%(new)s”") % names
     if old.description != new.description:
         described = _("Description changed to “%s”") % _short(new.description)
         yield described if new.description else _("Description removed")
@@ -198,12 +200,33 @@ def _rule(old: Rule, new: Rule, number: int) -> list[str]:
             found.append(_("removed condition: %s") % condition_in_words(before))
         else:
             came.remove(after)
-            found.append(_condition(condition_in_words(before), condition_in_words(after)))
+            found.append(_values_changed(before, after) or _condition(before, after))
     found += [_("added condition: %s") % condition_in_words(each) for each in came]
     return [f"{where}: {one}" for one in found]
 
 
-def _condition(old: str, new: str) -> str:
+def _values_changed(before: Clause, after: Clause) -> str:
+    """Which values came and went, where a list is too long to be written out; else empty."""
+    is_long = max(len(before.values), len(after.values)) > MOST_LISTED
+    if not is_long or replace(before, values=after.values) != after:
+        return ""
+    old, new = ({show(value): value for value in one.values} for one in (before, after))
+    parts = [
+        text % joined(values, show)
+        for text, values in (
+            (_("added %s"), [new[name] for name in new if name not in old]),
+            (_("removed %s"), [old[name] for name in old if name not in new]),
+        )
+        if values
+    ]
+    if not parts:
+        return ""
+    values = {"words": condition_in_words(after), "changes": ", ".join(parts)}
+    return _("changed values of the condition %(words)s: %(changes)s") % values
+
+
+def _condition(before: Clause, after: Clause) -> str:
+    old, new = condition_in_words(before), condition_in_words(after)
     if old == new:
         return _("changed details of the condition %s") % new
     return _("changed condition: %(old)s → %(new)s") % {"old": old, "new": new}
@@ -234,7 +257,7 @@ def _label(rule: Rule, number: int) -> str:
 
 def _short(text: str) -> str:
     flat = " ".join(text.split())
-    return flat if len(flat) <= LONGEST else flat[: LONGEST - 1] + "…"
+    return visible(flat if len(flat) <= LONGEST else flat[: LONGEST - 1] + "…")
 
 
 def _group_in_words(group: MemberGroup, name_of: Callable[[str], str]) -> str:
@@ -247,7 +270,7 @@ def _group_in_words(group: MemberGroup, name_of: Callable[[str], str]) -> str:
 
 
 def _member_in_words(one: NamedMember, name_of: Callable[[str], str]) -> str:
-    name = _("(deleted user)") if one.user is None else name_of(one.user)
+    name = _("(deleted user)") if one.user is None else visible(name_of(one.user))
     if one.after is None:
         return name
     details = []

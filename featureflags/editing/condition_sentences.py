@@ -14,7 +14,7 @@ from django.utils.translation import gettext as _
 from featureflags.contexts.attributes import CUSTOM_PREFIX, catalogue
 from featureflags.core.times import to_datetime
 from featureflags.segments.definitions import EXISTS, SEGMENT_MATCH, Clause
-from featureflags.segments.formatting import show
+from featureflags.segments.formatting import MOST_LISTED, joined, show
 from featureflags.segments.member_json import parse_expiry
 from featureflags.segments.operator_labels import ValueKind, label_for
 
@@ -47,8 +47,13 @@ def condition_in_words(clause: Clause) -> str:
     if clause.op == EXISTS:
         return f"{subject} {label}"
     is_date = info is not None and info.value_kind is ValueKind.INSTANT
-    values = [_moment(value) if is_date else show(value) for value in clause.values]
-    return f"{subject} {label} {_(' or ').join(values) or _('nothing')}"
+    values = joined(clause.values, _moment if is_date else show)
+    return f"{subject} {label} {values or _('nothing')}"
+
+
+def all_values(clause: Clause) -> tuple[str, ...]:
+    """The values that a long list leaves out of `condition_in_words`: all of them, or none."""
+    return tuple(map(show, clause.values)) if len(clause.values) > MOST_LISTED else ()
 
 
 def _moment(value: object) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from django.utils.translation import gettext
 
@@ -22,7 +23,13 @@ from featureflags.models.stored_forms import (
     stored_form,
 )
 from featureflags.segments.attribute_types import check_types
-from featureflags.segments.definitions import SEGMENT_MATCH, InvalidDefinition, Problem, Rule
+from featureflags.segments.definitions import (
+    SEGMENT_MATCH,
+    Clause,
+    InvalidDefinition,
+    Problem,
+    Rule,
+)
 from featureflags.segments.formatting import show
 from featureflags.segments.parsing import parse_rules
 from featureflags.segments.references import attribute_path, find_cycle, reachable, references
@@ -63,15 +70,12 @@ class CheckedRules:
         return problems
 
     def warnings(self) -> list[Problem]:
-        """Rules that test only what anybody can type at sign-up, and nothing that was verified."""
+        """Rules that test only what anybody can type at sign-up, with what would make them safe."""
         return [
             Problem(
                 code="unverified",
                 rule=number,
-                message=gettext(
-                    "it tests only what users write themselves. Add the condition"
-                    " “E-mail verified is true” before it grants anything."
-                ),
+                message=_advice(rule),
             )
             for number, rule in enumerate(self.rules, start=1)
             if _is_user_written(rule, self.kind)
@@ -149,18 +153,32 @@ def _without_what_follows(problems: Sequence[Problem]) -> list[Problem]:
     ]
 
 
+VERIFIED: Final = "email_verified"
+
+
 def _is_user_written(rule: Rule, kind: str) -> bool:
-    """True if a clause tests a user-written attribute and no clause asks for a verified address."""
-    verified = any(
-        clause.attribute == "email_verified" and clause.values == (True,) and not clause.negate
-        for clause in rule.clauses
-    )
-    written = any(
-        is_user_writable(attribute_path(clause.attribute, clause.context_kind)[0], kind)
-        for clause in rule.clauses
-        if clause.attribute
-    )
-    return written and not verified
+    """True if every clause tests a user-written attribute, or asks for an unverified address."""
+
+    def is_written(clause: Clause) -> bool:
+        if clause.attribute == VERIFIED:
+            return clause.negate or clause.values != (True,)
+        name = attribute_path(clause.attribute, clause.context_kind)[0] if clause.attribute else ""
+        return is_user_writable(name, kind)
+
+    tested = [clause for clause in rule.clauses if clause.attribute != VERIFIED]
+    return bool(tested) and all(map(is_written, rule.clauses))
+
+
+def _advice(rule: Rule) -> str:
+    is_address = all(clause.attribute.startswith("email") for clause in rule.clauses)
+    said = gettext("it tests only what users write themselves.")
+    if is_address:
+        advice = gettext("Add the condition “E-mail verified is true” before it grants anything.")
+    else:
+        advice = gettext(
+            "Add a condition on something that only your own code writes before it grants anything."
+        )
+    return f"{said} {advice}"
 
 
 def _never_stored(rules: tuple[Rule, ...], kind: str) -> list[Problem]:

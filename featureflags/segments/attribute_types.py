@@ -11,6 +11,7 @@ from typing import Final
 
 from featureflags.core.i18n import gettext, gettext_noop
 from featureflags.segments.definitions import EXISTS, SEGMENT_MATCH, Clause, Problem, Rule
+from featureflags.segments.formatting import show
 from featureflags.segments.operator_labels import OPERATORS
 from featureflags.segments.references import attribute_path
 from featureflags.segments.values import is_number, parse_semver
@@ -109,8 +110,13 @@ def _check(
             if not suits(value):
                 yield (
                     "value_type",
-                    gettext("%(name)s is %(found)s: %(value)r is not %(wanted)s")
-                    % {"name": name, "found": _a(found), "value": value, "wanted": gettext(wanted)},
+                    gettext("%(name)s is %(found)s: %(value)s is not %(wanted)s")
+                    % {
+                        "name": name,
+                        "found": _a(found),
+                        "value": show(value),
+                        "wanted": gettext(wanted),
+                    },
                 )
 
 

@@ -6,21 +6,45 @@ Pure, and for people only: nothing is ever parsed back.
 from __future__ import annotations
 
 import json
+import re
+from collections.abc import Callable, Sequence
 from typing import Final
+from unicodedata import bidirectional
 
 from featureflags.core.i18n import gettext
 from featureflags.core.types import JSONValue
 from featureflags.segments.definitions import EXISTS, SEGMENT_MATCH, Clause
 from featureflags.segments.operator_labels import label_for
 
+MOST_LISTED: Final = 10
+FIRST_LISTED: Final = 3
+
+_UNSEEN: Final = re.compile(
+    "[\x7f-\x9f\xad\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff]"
+)
+_RIGHT_TO_LEFT: Final = frozenset({"R", "AL", "AN"})
+
 _LONGEST: Final = 120
 _DEEPEST: Final = 20
 
 
 def show(value: object) -> str:
-    """A value as compact JSON, cut to 120 characters."""
+    """A value as compact JSON, cut to 120 characters, with nothing in it that cannot be seen."""
     text = json.dumps(plain(value), ensure_ascii=False)
-    return text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"
+    return visible(text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…")
+
+
+def visible(text: str) -> str:
+    """The text as it is, in the middle of a sentence.
+
+    Characters that turn, hide or break the text around them are written out, as `\\u202e`. Text from
+    right to left is isolated, so that it does not turn its neighbours:
+    https://www.unicode.org/reports/tr9/#Explicit_Directional_Isolates
+    """
+    text = _UNSEEN.sub(lambda found: f"\\u{ord(found.group()):04x}", text)
+    if text.isascii() or not any(bidirectional(one) in _RIGHT_TO_LEFT for one in text):
+        return text
+    return f"\u2068{text}\u2069"
 
 
 def plain(value: object, depth: int = 0) -> JSONValue:
@@ -61,5 +85,16 @@ def words(clause: Clause) -> str:
 
 
 def listed(clause: Clause) -> str:
-    """The values of a condition in words."""
-    return gettext(" or ").join(show(value) for value in clause.values) or gettext("nothing")
+    """The values of a condition in words; of a long list the first ones."""
+    return joined(clause.values, show) or gettext("nothing")
+
+
+def joined(values: Sequence[object], show_one: Callable[[object], str]) -> str:
+    """`"a" or "b"`; of more than ten values three, and how many others there are."""
+    if len(values) <= MOST_LISTED:
+        return gettext(" or ").join(map(show_one, values))
+    first = gettext(" or ").join(map(show_one, values[:FIRST_LISTED]))
+    return gettext("%(values)s and %(count)s more") % {
+        "values": first,
+        "count": f"{len(values) - FIRST_LISTED:,}",
+    }

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Final
 
 from featureflags.core.i18n import gettext
+from featureflags.segments.formatting import show
 from featureflags.segments.operator_labels import ValueKind
 from featureflags.segments.regexes import Regex
 from featureflags.segments.values import is_number, parse_instant, parse_semver
@@ -74,7 +75,7 @@ def _string(value: object) -> str | None:
     return (
         None
         if isinstance(value, str)
-        else gettext("%(value)s is not text") % {"value": _shown(value)}
+        else gettext("%(value)s is not text") % {"value": show(value)}
     )
 
 
@@ -85,7 +86,7 @@ def _regex(value: object) -> str | None:
         Regex(value)
     except ValueError as error:
         return gettext("%(value)s is not a valid expression: %(error)s") % {
-            "value": _shown(value),
+            "value": show(value),
             "error": error,
         }
     return None
@@ -93,9 +94,7 @@ def _regex(value: object) -> str | None:
 
 def _number(value: object) -> str | None:
     return (
-        None
-        if is_number(value)
-        else gettext("%(value)s is not a number") % {"value": _shown(value)}
+        None if is_number(value) else gettext("%(value)s is not a number") % {"value": show(value)}
     )
 
 
@@ -105,19 +104,19 @@ def _instant(value: object) -> str | None:
     return gettext(
         "%(value)s is neither an RFC 3339 date and time with an offset (2025-01-31T12:00:00Z)"
         " nor a number of milliseconds"
-    ) % {"value": _shown(value)}
+    ) % {"value": show(value)}
 
 
 def _semver(value: object) -> str | None:
     if parse_semver(value) is not None:
         return None
-    return gettext("%(value)s is not a semantic version (2.1.0)") % {"value": _shown(value)}
+    return gettext("%(value)s is not a semantic version (2.1.0)") % {"value": show(value)}
 
 
 def _segment(value: object) -> str | None:
     if isinstance(value, str) and value:
         return None
-    return gettext("%(value)s is not the key of a segment") % {"value": _shown(value)}
+    return gettext("%(value)s is not the key of a segment") % {"value": show(value)}
 
 
 def _nothing(value: object) -> str | None:
@@ -139,8 +138,3 @@ _CHECKS: Mapping[ValueKind, Callable[[object], str | None]] = {
 def value_problem(kind: ValueKind, value: object) -> str | None:
     """Why a value does not suit an operator that takes this kind of value, or None."""
     return json_problem(value) or _CHECKS[kind](value)
-
-
-def _shown(value: object) -> str:
-    shown = repr(value)
-    return shown if len(shown) <= 80 else shown[:79] + "…"

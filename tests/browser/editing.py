@@ -63,7 +63,7 @@ class Editor:
         return condition.get_by_label("Values", exact=True)
 
     def chips(self, condition: Locator) -> list[str]:
-        return condition.locator(".rule-chip > span").all_text_contents()
+        return condition.locator(".rule-chip > bdi").all_text_contents()
 
     def save(self, button: str = "Save") -> None:
         """Save, and confirm it where that is asked; the page that follows is there then."""

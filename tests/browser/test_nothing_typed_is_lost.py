@@ -62,7 +62,7 @@ def expect_typed(editor: Editor, expect: Expect) -> None:
     expect(page.get_by_label("Name:")).to_have_value("Teams")
     expect(page.get_by_label("Active")).not_to_be_checked()
     expect(page.get_by_label("Note for the history")).to_have_value("Teams pay too")
-    expect(editor.condition(1, 1).locator(".rule-chip > span")).to_have_text(["pro", "team"])
+    expect(editor.condition(1, 1).locator(".rule-chip > bdi")).to_have_text(["pro", "team"])
 
 
 def kept_in(page: Page) -> list[str]:

@@ -32,7 +32,7 @@ def test_problems_are_linked_from_the_top_and_shown_at_their_condition(
         [
             "Key: Segment with this Key already exists.",
             "Name: This field is required.",
-            re.compile(r"Rule 1, condition 1: '\(' is not a valid expression"),
+            re.compile(r'Rule 1, condition 1: "\(" is not a valid expression'),
             "Rule 1, condition 2: choose an attribute",
         ]
     )
@@ -63,7 +63,7 @@ def test_an_invalid_number_and_half_a_date_are_not_sent(editor: Editor, expect: 
     date = editor.say(1, 2, "Account created", "is after")
     date.get_by_label("Value: Date").press_sequentially("01")
     page.get_by_role("button", name="Save", exact=True).click()
-    expect(number.get_by_role("listitem")).to_have_text("“a week” is not a number.")
+    expect(number.get_by_role("listitem")).to_have_text('\u2068"a week"\u2069 is not a number.')
     expect(date.get_by_role("listitem")).to_have_text("Finish this date, or clear it.")
     expect(editor.summary.get_by_role("listitem")).to_have_count(2)
     number.get_by_label("Value").fill("7")

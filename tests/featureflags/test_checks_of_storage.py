@@ -99,7 +99,7 @@ SLIPPED: list[tuple[Any, str]] = [
     (None, "The rules must be a list"),
     ([rule(clause("role", "in", "user")), 5], "Rule 2: a rule must be an object"),
     ([rule(clause("role", "sounds like", "x"))], "Rule 1, condition 1: unknown operator"),
-    ([rule(clause("role", "matches", "("))], "Rule 1, condition 1: '(' is not a valid expression"),
+    ([rule(clause("role", "matches", "("))], 'Rule 1, condition 1: "(" is not a valid expression'),
     ([rule(clause("", "segmentMatch", "gone"))], "Rule 1, condition 1: there is no segment “gone”"),
     ([rule(clause("", "segmentMatch", "odd"))], "Rule 1, condition 1: these segments use each"),
 ]

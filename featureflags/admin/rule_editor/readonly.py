@@ -7,9 +7,18 @@ from dataclasses import dataclass
 from django.template.loader import render_to_string
 from django.utils.safestring import SafeString
 
-from featureflags.editing import condition_in_words
+from featureflags.editing import all_values, condition_in_words
 from featureflags.models import Segment
 from featureflags.segments.parsing import load_rules
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConditionInWords:
+    """One condition."""
+
+    words: str
+    values: tuple[str, ...]
+    """All of a list that is too long for a sentence."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -17,7 +26,7 @@ class RuleInWords:
     """One rule. Without conditions it is broken."""
 
     description: str
-    conditions: tuple[str, ...]
+    conditions: tuple[ConditionInWords, ...]
 
 
 def readonly_rules(segment: Segment) -> SafeString:
@@ -25,7 +34,11 @@ def readonly_rules(segment: Segment) -> SafeString:
     rules, _ = load_rules(segment.rules)
     shown = [
         RuleInWords(
-            description=rule.description, conditions=tuple(map(condition_in_words, rule.clauses))
+            description=rule.description,
+            conditions=tuple(
+                ConditionInWords(words=condition_in_words(clause), values=all_values(clause))
+                for clause in rule.clauses
+            ),
         )
         for rule in rules
     ]

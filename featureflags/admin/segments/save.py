@@ -33,6 +33,7 @@ from featureflags.core.input_gate import whole_number
 from featureflags.core.types import AccountKey
 from featureflags.editing import MemberChange, change_to, membership_change
 from featureflags.models import Segment
+from featureflags.segments.parsing import load_rules
 
 HELD: Final = "_held"
 HOLDS: Final = (BACK, TAKE, HELD)
@@ -128,7 +129,16 @@ class SavingSegmentAdmin(GuardedModelAdmin[Segment]):
                 members=self._member(request, obj, form),
             )
         write(request, wanted, row=obj, note=form.cleaned_data.get(NOTE, ""))
-        for remark in obj.stored_rules().remarks:
+        stored = obj.stored_rules()
+        old = () if wanted.before is None else load_rules(wanted.before.rules)[0]
+        known = [rule.clauses for rule in old]
+        # A rule that stays as it is was warned of before.
+        warnings = [
+            warning
+            for warning in stored.checked.warnings()
+            if warning.rule and stored.checked.rules[warning.rule - 1].clauses not in known
+        ]
+        for remark in (*stored.remarks, *warnings):
             self.message_user(request, str(remark), messages.WARNING)
 
     def _member(

@@ -144,6 +144,11 @@ def test_rules_on_user_written_attributes_give_a_warning(staff: Client) -> None:
     warnings = [text for text in messages_of(saved) if text.startswith("Rule")]
     assert len(warnings) == 1
     assert "Rule 2: it tests only what users write themselves" in warnings[0]
+    assert "Add the condition “E-mail verified is true”" in warnings[0]
+    # Once: the rule stays as it is.
+    again = form(name="Renamed", rules=rules)
+    saved = staff.post(change(Segment.objects.get(key="colleagues")), again, follow=True)
+    assert not any(text.startswith("Rule") for text in messages_of(saved)[-1:])
     safe = [rule(clause("email_domain", "in", "agpt.co"), clause("email_verified", "in", True))]
     segment = Segment.objects.get(key="colleagues")
     changed = staff.post(change(segment), form(rules=safe), follow=True)

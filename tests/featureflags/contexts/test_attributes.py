@@ -103,6 +103,12 @@ class TestUserWritten:
         assert check_rules([rule(domain, verified)]).warnings() == []
         assert check_rules([rule(domain, {**verified, "negate": True})]).warnings()
         assert check_rules([rule(clause("role", "in", "admin"))]).warnings() == []
+        # Not only what users write; and an address that is verified does not help a name.
+        role = clause("role", "in", "admin")
+        name = clause("name", "in", "Ada")
+        assert check_rules([rule(domain, role)]).warnings() == []
+        [warning] = check_rules([rule(name, domain)]).warnings()
+        assert "only your own code writes" in str(warning)
         assert check_rules([rule()]).warnings() == []
 
 

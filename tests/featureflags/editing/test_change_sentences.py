@@ -230,3 +230,24 @@ def test_many_are_counted_and_a_few_named() -> None:
         f"Included 5,000 users: {names}, 4,995 more",
         "No longer excludes 1 user: (deleted user)",
     ]
+
+
+LONG = [f"v{number}" for number in range(300)]
+
+
+def test_a_long_list_is_folded_and_its_change_names_what_came_and_went() -> None:
+    old = state(rule(clause("custom_plan", "in", *LONG)))
+    new = state(rule(clause("custom_plan", "in", *LONG[1:], "x", "y")))
+    assert segment_in_words(old, new) == [
+        'Rule 1: changed values of the condition plan is any of "v1" or "v2" or "v3" and 298 more:'
+        ' added "x" or "y", removed "v0"'
+    ]
+
+
+def test_no_value_or_name_turns_the_text_around_it() -> None:
+    old = state()
+    new = state(rule(clause("custom_plan", "in", "x\u202ey", "\u05d0")), name="a\u202eb")
+    assert segment_in_words(old, new) == [
+        f"Name changed from “{old.name}” to “a\\u202eb”",
+        'Added rule 1: plan is any of "x\\u202ey" or \u2068"\u05d0"\u2069',
+    ]

@@ -24,6 +24,18 @@ window.guidon = {
         return guidon.element('option', { value }, text);
     },
 
+    /** A value as people read it, with nothing in it that cannot be seen; as `formatting.visible`. */
+    visible(value) {
+        return String(value).replace(
+            /[\x00-\x1f\x7f-\x9f\xad\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff]/g,
+            one => `\\u${one.charCodeAt(0).toString(16).padStart(4, '0')}`);
+    },
+
+    /** The same in a sentence: as JSON, and isolated from what is around it. */
+    show(value) {
+        return `\u2068${guidon.visible(JSON.stringify(value))}\u2069`;
+    },
+
     /** A text of the vocabulary with its `%(name)s` filled in. */
     fill(text, values) {
         return text.replace(/%\((\w+)\)s/g, (_, name) => values[name]);

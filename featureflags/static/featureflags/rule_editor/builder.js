@@ -2,6 +2,8 @@
 'use strict';
 {
     const { element, button, option, fill, isObject, Rule, parts } = guidon;
+    /** Characters of JSON from which on it is not laid out in lines: it is sent at each preview. */
+    const LONG = 100_000;
 
     class RuleBuilder extends HTMLElement {
         connectedCallback() {
@@ -115,7 +117,9 @@
         /** Write what the form says into the text that is saved. */
         write() {
             if (this.isForm) {
-                this.area.value = JSON.stringify(this.rules.map(rule => rule.value()), null, 2);
+                const rules = this.rules.map(rule => rule.value());
+                const short = JSON.stringify(rules);
+                this.area.value = short.length > LONG ? short : JSON.stringify(rules, null, 2);
             }
         }
 

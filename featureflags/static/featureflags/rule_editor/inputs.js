@@ -6,17 +6,10 @@
    focus leaves it: a layout that moves just then swallows the click that moved the focus. */
 'use strict';
 {
-    const { element, button, option, fill, times } = guidon;
-    const NUMBER = /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i;
-    const same = (one, other) => JSON.stringify(one) === JSON.stringify(other);
-    let lists = 0;
-
-    const asText = text => text;
-    /** A number, or the text as it was typed. */
-    const asNumber = text => NUMBER.test(text) ? Number(text) : text;
+    const { element, option, fill, show, times, chips, asText, asNumber } = guidon;
     const noNumber = (field, read, values) => {
         const wrong = read === asNumber ? values.find(value => typeof value !== 'number') : undefined;
-        return wrong === undefined ? '' : fill(field.vocabulary.texts.noNumber, { value: wrong });
+        return wrong === undefined ? '' : fill(field.vocabulary.texts.noNumber, { value: show(wrong) });
     };
 
     /** The values of a typed or pasted list. Quotes keep a comma: `"Doe, Ann", Bob`. */
@@ -28,86 +21,6 @@
             .filter(part => part !== '');
     };
     const splitLines = text => text.split('\n').map(line => line.trim()).filter(line => line !== '');
-
-    const datalist = suggestions => {
-        lists += 1;
-        const id = `rule-suggestions-${lists}`;
-        return element('datalist', { id }, ...suggestions.map(value => option(value, '')));
-    };
-
-    /** Several values: each a chip, and the one that is being typed. */
-    const chips = (field, { read, parts }) => {
-        const { texts } = field.vocabulary;
-        const found = [...field.values];
-        const list = element('ul', { className: 'rule-chips', 'aria-label': texts.chosen });
-        const suggested = datalist(field.attribute.suggestions ?? []);
-        const input = element('input', {
-            type: 'text', autocomplete: 'off', placeholder: texts.addValue,
-            list: suggested.id, 'aria-label': field.label,
-        });
-        const has = value => found.some(other => same(other, value));
-
-        const remove = (value, chip) => {
-            found.splice(found.findIndex(other => same(other, value)), 1);
-            chip.remove();
-            input.focus();
-            field.announce(fill(texts.valueRemoved, { value }));
-            field.changed();
-        };
-        const show = value => {
-            const isWrong = read === asNumber && typeof value !== 'number';
-            const label = fill(texts.removeValue, { value });
-            const close = button('×', { 'aria-label': label, title: label });
-            const chip = element(
-                'li', { className: isWrong ? 'rule-chip rule-chip-wrong' : 'rule-chip' },
-                element('span', {}, String(value)), close,
-            );
-            close.addEventListener('click', () => remove(value, chip));
-            list.append(chip);
-        };
-        const add = text => {
-            for (const value of parts(text).map(read)) {
-                if (has(value)) {
-                    field.announce(fill(texts.valueThere, { value }));
-                } else {
-                    found.push(value);
-                    show(value);
-                }
-            }
-            input.value = '';
-            field.changed();
-        };
-        input.addEventListener('keydown', event => {
-            if (event.key === 'Enter' || (event.key === ',' && !input.value.startsWith('"')
-                                          && parts === split)) {
-                event.preventDefault();
-                add(input.value);
-            } else if (event.key === 'Backspace' && input.value === '' && found.length) {
-                event.preventDefault();
-                remove(found.at(-1), list.lastElementChild);
-            }
-        });
-        input.addEventListener('paste', event => {
-            const pasted = event.clipboardData.getData('text');
-            if (parts(pasted).length > 1) {
-                event.preventDefault();
-                add(input.value + pasted);
-            }
-        });
-        input.addEventListener('input', field.changed);
-        found.forEach(show);
-        const values = () => {
-            const typed = parts(input.value).map(read);
-            return [...found, ...typed.filter((value, at) => !has(value)
-                && typed.findIndex(other => same(other, value)) === at)];
-        };
-        return {
-            element: element('div', { className: 'rule-values rule-box' }, list, input, suggested),
-            values,
-            focus: () => input.focus(),
-            problem: () => noNumber(field, read, values()),
-        };
-    };
 
     /** One value, of which more would say nothing more. */
     const single = (field, read) => {
@@ -127,11 +40,11 @@
     };
 
     const oneOrChips = (field, read) => field.takesOne && field.values.length < 2
-        ? single(field, read) : chips(field, { read, parts: split });
+        ? single(field, read) : chips(field, { read, parts: split, problem: noNumber });
 
     const text = field => oneOrChips(field, asText);
     const number = field => oneOrChips(field, asNumber);
-    const expression = field => chips(field, { read: asText, parts: splitLines });
+    const expression = field => chips(field, { read: asText, parts: splitLines, problem: noNumber });
 
     const instant = field => {
         const { texts, zone } = field.vocabulary;
@@ -214,7 +127,7 @@
                 'select', { 'aria-label': `${field.label} ${selects.length + 1}` },
                 option('', selects.length ? texts.addSegment : texts.choose),
                 ...segments.map(each => option(each.key, each.label)),
-                ...isUnknown ? [option(key, fill(texts.unknownSegment, { value: key }))] : [],
+                ...isUnknown ? [option(key, fill(texts.unknownSegment, { value: show(key) }))] : [],
             );
             select.value = key;
             select.addEventListener('change', () => {
