@@ -47,7 +47,7 @@ _TEXTS: Final = {
     "removeValue": _("Remove %(value)s"),
     "valueRemoved": _("%(value)s was removed."),
     "valueThere": _("%(value)s is there already."),
-    "valuesAdded": _("%(count)s values were added."),
+    "valuesAdded": _("%(count)s values were added, %(there)s were there before."),
     "countValues": _("%(count)s values"),
     "moreValues": _("and %(count)s more"),
     "findValue": _("Find a value…"),

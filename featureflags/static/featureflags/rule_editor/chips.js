@@ -86,7 +86,8 @@
             if (values.length === 1 && added === 0) {
                 field.announce(fill(texts.valueThere, { value: show(values[0]) }));
             } else if (values.length > 1) {
-                field.announce(fill(texts.valuesAdded, { count: added.toLocaleString() }));
+                const there = (values.length - added).toLocaleString();
+                field.announce(fill(texts.valuesAdded, { count: added.toLocaleString(), there }));
             }
             input.value = '';
             draw();
