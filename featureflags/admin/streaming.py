@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import Final
 
-from asgiref.sync import sync_to_async
-from django.core.handlers.asgi import ASGIRequest
 from django.http import HttpRequest, StreamingHttpResponse
+
+from featureflags.core.streaming import streamed
 
 ROWS_AT_ONCE: Final = 500
 BYTE_ORDER_MARK: Final = "\ufeff"
@@ -27,9 +27,7 @@ def csv_response(
 
     `rows` is read as the response is sent. `filename` is plain ASCII without quotes.
     """
-    chunks = _chunks(header, rows)
-    content = _later(chunks) if isinstance(request, ASGIRequest) else chunks
-    response = StreamingHttpResponse(content, content_type="text/csv; charset=utf-8")
+    response = streamed(request, _chunks(header, rows), "text/csv; charset=utf-8")
     response["Content-Disposition"] = f'attachment; filename="{filename}"'
     response["Cache-Control"] = "no-store"
     return response
@@ -56,10 +54,3 @@ def _chunks(header: Iterable[str], rows: Iterable[Iterable[str]]) -> Iterator[st
     source = iter(rows)
     while batch := list(islice(source, ROWS_AT_ONCE)):
         yield "".join(writer.writerow(map(harmless, row)) for row in batch)
-
-
-async def _later(chunks: Iterator[str]) -> AsyncIterator[str]:
-    """The same chunks, read outside the event loop. Django would read a plain iterator at once."""
-    following = sync_to_async(lambda: next(chunks, None))
-    while (chunk := await following()) is not None:
-        yield chunk

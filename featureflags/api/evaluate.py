@@ -1,4 +1,4 @@
-"""Flags of many subjects at once: the cache is asked once for all of them, and no events are sent.
+"""Flags of many subjects at once: the cache is asked once for each thousand, and no events are sent.
 
     POST /api/v1/flags/evaluate/   {"subjects": ["8a2c…", "91f0…"], "flags": ["new-checkout"]}
     {"results": [{"key": "8a2c…", "degraded": [], "flags": {"new-checkout": {"value": true, …}}}, …]}
@@ -8,23 +8,29 @@ For keys of programs, and for staff who may view users.
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
+import msgspec
+from django.http import HttpResponse
+from django.http.response import HttpResponseBase
 from drf_spectacular.utils import OpenApiExample, extend_schema, extend_schema_serializer
 from rest_framework import serializers
 from rest_framework.permissions import BasePermission
+from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
-from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from featureflags.api.authentication import service_key
 from featureflags.api.concurrency import sees_people
+from featureflags.api.exceptions import OverLimit
 from featureflags.api.flags import may_ask
 from featureflags.api.policy import ApiPolicy
 from featureflags.api.serializers import DEGRADATIONS, AnyJSONField
 from featureflags.api.strict import StrictCharField, StrictSerializer
 from featureflags.contexts.results import Degradation
-from featureflags.core.deadlines import Purpose
+from featureflags.core.deadlines import Purpose, within
+from featureflags.core.streaming import streamed
 from featureflags.evaluation import UNSET, Evaluation, looking
 from featureflags.evaluation.arguments import canonical_key
 from featureflags.evaluation.evaluate import evaluate_one
@@ -34,9 +40,17 @@ from featureflags.live.bootstrap import flags_for_browsers
 from featureflags.models import Scope
 
 MOST_SUBJECTS: Final = 1000
+MOST_STREAMED: Final = 50_000
 MOST_FLAGS: Final = 100
 LONGEST_KEY: Final = 256
 EXAMPLE: Final = "6d0c3a52-0000-4000-8000-000000000000"
+
+
+class NDJSONRenderer(JSONRenderer):
+    """JSON in lines. Errors are one document."""
+
+    media_type = "application/x-ndjson"
+    format = "ndjson"
 
 
 class SubjectField(StrictCharField):
@@ -68,8 +82,11 @@ class EvaluateSerializer(StrictSerializer[Any]):
     subjects = serializers.ListField(
         child=SubjectField(),
         min_length=1,
-        max_length=MOST_SUBJECTS,
-        help_text=f"Keys of users, at most {MOST_SUBJECTS}. One that occurs twice is answered once.",
+        max_length=MOST_STREAMED,
+        help_text=(
+            f"Keys of users: at most {MOST_SUBJECTS:,}, or {MOST_STREAMED:,} with an answer in lines. One"
+            " that occurs twice is answered once."
+        ),
     )
     flags = serializers.ListField(
         child=StrictCharField(max_length=LONGEST_KEY),
@@ -124,6 +141,26 @@ class EvaluatedSerializer(serializers.Serializer[Any]):
     results = SubjectSerializer(many=True)
 
 
+@extend_schema_serializer(
+    examples=[
+        OpenApiExample(
+            "One line",
+            value={
+                "key": EXAMPLE,
+                "degraded": [],
+                "flags": {
+                    "new-checkout": {"value": True, "variation": 0, "reason": "TARGETING_MATCH"}
+                },
+            },
+            media_type=NDJSONRenderer.media_type,
+            response_only=True,
+        )
+    ]
+)
+class LineSerializer(SubjectSerializer):
+    """One line of an answer in lines."""
+
+
 class MayAskAboutAnybody(BasePermission):
     """A program with a key, or staff who may view users."""
 
@@ -132,30 +169,57 @@ class MayAskAboutAnybody(BasePermission):
 
 
 class EvaluateView(ApiPolicy):
-    """Chosen flags of up to 1,000 users. LaunchDarkly is sent no events."""
+    """Chosen flags of many users. LaunchDarkly is sent no events.
+
+    With `Accept: application/x-ndjson` the answer is one line for each user, sent while it is made; without
+    it a request may name 1,000 users.
+    """
 
     purpose = Purpose.FLAG_CHECK
     needed_scope = Scope.EVALUATE
     context_kind = "user"
+    has_limits = True
     permission_classes = [MayAskAboutAnybody]
+    renderer_classes = [JSONRenderer, NDJSONRenderer]
 
     @extend_schema(
         operation_id="flags_evaluate",
         request=EvaluateSerializer,
-        responses=EvaluatedSerializer,
+        responses={
+            (200, JSONRenderer.media_type): EvaluatedSerializer,
+            (200, NDJSONRenderer.media_type): LineSerializer,
+        },
     )
-    def post(self, request: Request) -> Response:
+    def post(self, request: Request) -> HttpResponseBase:
         asked = EvaluateSerializer(data=request.data)
         asked.is_valid(raise_exception=True)
-        flags = list(dict.fromkeys(asked.validated_data["flags"]))
-        visible = _visible(request, flags)
-        with looking():
-            contexts = contexts_for(asked.validated_data["subjects"])
-            results = [
-                _answers(key, [evaluate_one(flag, context, UNSET, None) for flag in visible])
-                for key, context in contexts.items()
-            ]
-        return Response({"results": results})
+        flags = _visible(request, list(dict.fromkeys(asked.validated_data["flags"])))
+        subjects: list[str] = list(dict.fromkeys(asked.validated_data["subjects"]))
+        if isinstance(request.accepted_renderer, NDJSONRenderer):
+            lines = _lines(subjects, flags)
+            return streamed(request._request, lines, NDJSONRenderer.media_type)  # noqa: SLF001 - DRF has no public name for it
+        if len(asked.validated_data["subjects"]) > MOST_SUBJECTS:
+            why = f"For more than {MOST_SUBJECTS:,} send Accept: {NDJSONRenderer.media_type}."
+            raise OverLimit({"subjects": [why]})
+        body = msgspec.json.encode({"results": _results(subjects, flags)})
+        return HttpResponse(body, content_type=JSONRenderer.media_type)
+
+
+def _lines(subjects: Sequence[str], flags: Sequence[str]) -> Iterator[bytes]:
+    """A chunk of lines for each round trip to the cache."""
+    for start in range(0, len(subjects), MOST_SUBJECTS):
+        # The budget of the request is over when its answer is sent.
+        with within(Purpose.FLAG_CHECK):
+            results = _results(subjects[start : start + MOST_SUBJECTS], flags)
+        yield b"".join(msgspec.json.encode(each) + b"\n" for each in results)
+
+
+def _results(subjects: Sequence[str], flags: Sequence[str]) -> list[dict[str, Any]]:
+    with looking():
+        return [
+            _answers(key, [evaluate_one(flag, context, UNSET, None) for flag in flags])
+            for key, context in contexts_for(subjects).items()
+        ]
 
 
 def _visible(request: Request, flags: list[str]) -> list[str]:
