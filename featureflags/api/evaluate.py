@@ -56,8 +56,8 @@ class NDJSONRenderer(JSONRenderer):
 class SubjectField(StrictCharField):
     """The key of a user. An e-mail address never is one."""
 
-    def __init__(self) -> None:
-        super().__init__(max_length=LONGEST_KEY, trim_whitespace=False)
+    def __init__(self, **options: Any) -> None:
+        super().__init__(max_length=LONGEST_KEY, trim_whitespace=False, **options)
 
     def to_internal_value(self, data: Any) -> str:
         key = super().to_internal_value(data)

@@ -7,6 +7,7 @@ from rest_framework.routers import SimpleRouter
 
 from featureflags.api.contexts import OwnContextView
 from featureflags.api.evaluate import EvaluateView
+from featureflags.api.events import ExposureView, TrackView
 from featureflags.api.explanations import (
     ContextFlagsView,
     ContextSegmentsView,
@@ -46,5 +47,7 @@ urlpatterns = [
     path("segments/<str:key>/explain/", SegmentExplainView.as_view(), name="segment-explain"),
     path("segments/<str:key>/history/", HistoryView.as_view(), name="segment-history"),
     path("segments/<str:key>/restore/", RestoreView.as_view(), name="segment-restore"),
+    path("events/track/", TrackView.as_view(), name="event-track"),
+    path("events/exposure/", ExposureView.as_view(), name="event-exposure"),
     path("", include(router.urls)),
 ]

@@ -24,12 +24,14 @@ from tests.browser.conftest import log_in
 from tests.browser.thread import BrowserThread
 from tests.clients import node
 from tests.conftest import FlagFile
+from tests.docs.fences import PAGES, fences_of
 from tests.factories import UserFactory
 from tests.featureflags.api.using import use
 from tests.services.flag_json import boolean_flag, segment_rule, string_flag
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.browser]
 
+(DOCUMENTED,) = (page for page in PAGES if page.name == "browsers.md")
 SDK_KEY = "sdk-secret"
 PAGE = """<!doctype html><title>Shop</title>{% load featureflags %}
 <p data-flag="for-pages"></p><p data-flag="colour"></p><p data-flag="for-servers"></p>
@@ -41,6 +43,15 @@ def shop(request: HttpRequest) -> HttpResponse:
 
 
 urlpatterns = [path("shop/", shop), path("", include("config.urls"))]
+
+
+def documented(vendor: str) -> str:
+    """The script of the documentation, with a vendor that listens here."""
+    (shown,) = (fence.text for fence in fences_of(DOCUMENTED) if fence.title == "start.js")
+    where = "".join(f"{name}Url: '{vendor}', " for name in ("base", "stream", "events"))
+    assert "fetchGoals: false," in shown
+    text = shown.replace("fetchGoals: false,", f"fetchGoals: false, sendEvents: false, {where}")
+    return f"async () => {{ {text}\nwindow.guidon.show(client); }}"
 
 
 class Vendor:
@@ -136,7 +147,7 @@ def test_flags_are_there_without_a_request_and_identify_agrees_with_the_server(
     log_in(page.context, live_server.url, ada)
     page.goto("/shop/")
     page.add_script_tag(content=script)
-    page.evaluate("vendor => window.guidon.begin(vendor)", vendor.url)
+    page.evaluate(documented(vendor.url))
     assert page.locator("[data-flag]").all_inner_texts() == ["true", "red", "null"]
     assert vendor.requests == []
 

@@ -28,6 +28,8 @@ def test_the_schema_is_served_with_every_path() -> None:
         "/api/v1/contexts/{kind}/{key}/",
         "/api/v1/contexts/{kind}/{key}/flags/",
         "/api/v1/contexts/{kind}/{key}/segments/",
+        "/api/v1/events/exposure/",
+        "/api/v1/events/track/",
         "/api/v1/flags/",
         "/api/v1/flags/bootstrap/",
         "/api/v1/flags/evaluate/",

@@ -1,0 +1,236 @@
+"""What happened elsewhere: custom events for experiments, and flags that somebody was really shown.
+
+    POST /api/v1/events/track/      {"events": [{"id": "5f0c…", "event": "bought", "value": 12.5}]}
+    POST /api/v1/events/exposure/   {"events": [{"id": "77d1…", "flag": "new-checkout"}]}
+
+A session and a visitor speak of themselves; a program with a key names the `subject` of each event. A
+request is taken as a whole or refused as a whole. Each event has an id of the caller's own: within a day a
+second one with the same id does nothing, so that what got no answer can be sent again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from django.core.cache import cache
+from drf_spectacular.utils import OpenApiExample, extend_schema, extend_schema_serializer
+from rest_framework import exceptions, serializers, status
+from rest_framework.permissions import AllowAny
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from featureflags.api.authentication import (
+    ApiKeyAuthentication,
+    FlagsSessionAuthentication,
+    service_key,
+)
+from featureflags.api.evaluate import LONGEST_KEY, SubjectField
+from featureflags.api.flags import AUTH, may_ask
+from featureflags.api.policy import ApiPolicy
+from featureflags.api.requests import http_request, is_staff
+from featureflags.api.serializers import AnyJSONField
+from featureflags.api.strict import StrictBooleanField, StrictCharField, StrictSerializer
+from featureflags.contexts.json_limits import json_size
+from featureflags.core.deadlines import Purpose
+from featureflags.core.outages import RETRY_AFTER
+from featureflags.evaluation import all_flags, looking, track, variation
+from featureflags.evaluation.resolve import resolve
+from featureflags.live.bootstrap import flags_for_browsers
+from featureflags.models import Scope
+
+MOST_EVENTS: Final = 50
+MOST_BYTES: Final = 4096
+"""Of the data of one event, as JSON."""
+REMEMBERED_SECONDS: Final = 86_400
+ID: Final = r"^[A-Za-z0-9_-]{8,64}$"
+
+
+class Unsure(exceptions.APIException):
+    """Nobody can say now whether an event is new."""
+
+    status_code = status.HTTP_503_SERVICE_UNAVAILABLE
+    default_detail = "The cache does not answer. Send the same events again in a moment."
+    default_code = "unavailable"
+    wait = int(RETRY_AFTER)
+    """DRF's name for the seconds of `Retry-After`."""
+
+
+class NumberField(serializers.FloatField):
+    """A finite number. “3” and true are none."""
+
+    def to_internal_value(self, data: Any) -> float:
+        if type(data) not in {int, float} or abs(data) > 1e300 or data != data:  # noqa: PLR0124 - NaN
+            self.fail("invalid")
+        return float(data)
+
+
+class _EventSerializer(StrictSerializer[Any]):
+    id = serializers.RegexField(
+        ID, help_text="8 to 64 letters, digits, _ or -. The same event has the same id."
+    )
+    subject = SubjectField(
+        required=False, help_text="The key of a user. Needed from a program, refused from others."
+    )
+    anonymous = StrictBooleanField(
+        required=False, default=False, help_text="true: the subject is a visitor's key."
+    )
+
+
+class TrackedSerializer(_EventSerializer):
+    """Something that somebody did."""
+
+    event = StrictCharField(max_length=LONGEST_KEY, help_text="The key of LaunchDarkly's metric.")
+    value = NumberField(required=False, allow_null=True, default=None)
+    data = AnyJSONField(  # type: ignore[assignment]  # DRF collects the fields
+        required=False, default=None, help_text=f"At most {MOST_BYTES} bytes. No personal data."
+    )
+
+    def validate_event(self, name: str) -> str:
+        if not name.isprintable() or "@" in name:
+            raise serializers.ValidationError("Send printable characters and no address.")
+        return name
+
+    def validate_data(self, data: Any) -> Any:
+        if json_size(data) > MOST_BYTES:
+            raise serializers.ValidationError(f"This is larger than {MOST_BYTES} bytes.")
+        return data
+
+
+class ExposedSerializer(_EventSerializer):
+    """A flag that somebody was shown."""
+
+    flag = StrictCharField(max_length=LONGEST_KEY)
+
+
+def _many(example: dict[str, Any], child: serializers.Serializer[Any], name: str) -> Any:
+    """The serializer of a request with some events."""
+
+    @extend_schema_serializer(
+        component_name=name,
+        examples=[OpenApiExample("One event", value={"events": [example]}, request_only=True)],
+    )
+    class Many(StrictSerializer[Any]):
+        """Events, the first one first."""
+
+        events = serializers.ListField(child=child, min_length=1, max_length=MOST_EVENTS)
+
+    return Many
+
+
+Tracked = _many(
+    {"id": "5f0c3a52d8b1", "event": "bought", "value": 12.5}, TrackedSerializer(), "TrackedEvents"
+)
+Exposed = _many(
+    {"id": "77d1c09e4f2a", "flag": "new-checkout"}, ExposedSerializer(), "ExposedEvents"
+)
+
+
+@extend_schema_serializer(
+    examples=[
+        OpenApiExample("One is new", value={"accepted": 1, "duplicates": 0}, response_only=True)
+    ]
+)
+class TakenSerializer(serializers.Serializer[Any]):
+    """What became of the events."""
+
+    accepted = serializers.IntegerField()
+    duplicates = serializers.IntegerField(help_text="Their ids were known.")
+
+
+class _EventsView(ApiPolicy):
+    purpose = Purpose.FLAG_CHECK
+    needed_scope = Scope.EVALUATE
+    context_kind = "user"
+    authentication_classes = [ApiKeyAuthentication, FlagsSessionAuthentication]
+    permission_classes = [AllowAny]
+
+    def take(
+        self,
+        request: Request,
+        events: list[Mapping[str, Any]],
+        send: Callable[[Mapping[str, Any], dict[str, Any]], object],
+    ) -> Response:
+        """Send those that are new. `send` gets an event and the subject as the facade takes it."""
+        subjects = [_subject_of(request, event) for event in events]
+        caller, accepted = _caller(request), 0
+        for event, subject in zip(events, subjects, strict=True):
+            digest = hashlib.sha256(f"{caller}:{event['id']}".encode()).hexdigest()
+            is_new: object = cache.add(f"event:{digest}", 1, REMEMBERED_SECONDS)
+            if is_new is None:
+                raise Unsure
+            if is_new:
+                send(event, subject)
+                accepted += 1
+        taken = {"accepted": accepted, "duplicates": len(events) - accepted}
+        return Response(taken, status=status.HTTP_202_ACCEPTED)
+
+
+class TrackView(_EventsView):
+    """Custom events: LaunchDarkly's metrics count them."""
+
+    @extend_schema(
+        operation_id="events_track", auth=AUTH, request=Tracked, responses={202: TakenSerializer}
+    )
+    def post(self, request: Request) -> Response:
+        asked = Tracked(data=request.data)
+        asked.is_valid(raise_exception=True)
+
+        def send(event: Mapping[str, Any], subject: dict[str, Any]) -> None:
+            track(event["event"], data=event["data"], metric_value=event["value"], **subject)
+
+        return self.take(request, asked.validated_data["events"], send)
+
+
+class ExposureView(_EventsView):
+    """Flags that were shown: each counts as an evaluation, here and in LaunchDarkly's experiments.
+
+    The value is the one that the flag has now.
+    """
+
+    @extend_schema(
+        operation_id="events_exposure", auth=AUTH, request=Exposed, responses={202: TakenSerializer}
+    )
+    def post(self, request: Request) -> Response:
+        asked = Exposed(data=request.data)
+        asked.is_valid(raise_exception=True)
+        events = asked.validated_data["events"]
+        known = _visible_flags(request)
+        for event in events:
+            if event["flag"] not in known:
+                words = f"There is no flag “{event['flag']}” that you may ask for."
+                raise serializers.ValidationError({"events": [words]})
+
+        def send(event: Mapping[str, Any], subject: dict[str, Any]) -> None:
+            variation(event["flag"], **subject)
+
+        return self.take(request, events, send)
+
+
+def _visible_flags(request: Request) -> set[str]:
+    key = service_key(request)
+    if is_staff(request) or (key is not None and not key.origins):
+        with looking():
+            return {flag for flag in all_flags() if may_ask(request, flag)}
+    return {flag for flag in flags_for_browsers() if may_ask(request, flag)}
+
+
+def _caller(request: Request) -> str:
+    """Whose ids these are."""
+    key = service_key(request)
+    if key is not None:
+        return f"key:{key.pk}"
+    return f"context:{resolve(None, request=http_request(request)).context.key}"
+
+
+def _subject_of(request: Request, event: Mapping[str, Any]) -> dict[str, Any]:
+    """Whom an event is about, as the facade takes it. Raises ValidationError."""
+    subject = event.get("subject")
+    if service_key(request) is None:
+        if subject is not None or event["anonymous"]:
+            raise serializers.ValidationError({"events": ["You may speak of yourself alone."]})
+        return {"request": http_request(request)}
+    if subject is None:
+        raise serializers.ValidationError({"events": ["A program must name a subject."]})
+    return {"anonymous_key": subject} if event["anonymous"] else {"user": subject}
