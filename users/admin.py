@@ -87,6 +87,16 @@ class UserAdmin(BaseUserAdmin):
         ),
     )
 
+    def get_fieldsets(self, request: HttpRequest, obj: User | None = None) -> Any:
+        """As Django's, which shows the hash's parameters also to users who may only look."""
+        given: Any = super().get_fieldsets(request, obj)
+        if obj is None or self.has_change_permission(request, obj):
+            return given
+        return [
+            (name, {**each, "fields": [one for one in each["fields"] if one != "password"]})
+            for name, each in given
+        ]
+
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[User], search_term: str
     ) -> tuple[QuerySet[User], bool]:

@@ -15,6 +15,7 @@ import logging
 import time
 import uuid
 from collections.abc import Callable
+from itertools import islice
 from typing import Any, Final
 
 from django.db import DatabaseError, IntegrityError, transaction
@@ -42,6 +43,8 @@ SAMPLE_WINDOWS: Final = 20
 SAMPLE_WINDOW: Final = 100
 """A sample is SAMPLE_WINDOWS runs of so many neighbouring keys, each from a random key on."""
 SAMPLE: Final = SAMPLE_WINDOWS * SAMPLE_WINDOW
+SAMPLE_TRIES: Final = 4 * SAMPLE_WINDOWS
+"""Windows that are tried where they overlap; the first users then fill a sample of nearly all."""
 LEASE: Final = datetime.timedelta(seconds=60)
 """Many times the duration of a batch."""
 SECONDS_WAITED: Final = 10.0
@@ -225,10 +228,17 @@ def _sample() -> tuple[list[Any], bool]:
     if ordered.values("pk")[SAMPLE : SAMPLE + 1].count() == 0:
         return kind.snapshots(ordered), False
     found: dict[str, Any] = {}
-    for _ in range(SAMPLE_WINDOWS):
+    for _ in range(SAMPLE_TRIES):
         begins = kind.random_key()
         window = kind.snapshots(ordered.filter(**{f"{kind.key}__gte": begins})[:SAMPLE_WINDOW])
         if len(window) < SAMPLE_WINDOW:
             window += kind.snapshots(ordered[: SAMPLE_WINDOW - len(window)])
-        found.update({user.key: user for user in window})
+        # Windows may overlap: then there are more of them.
+        new = {user.key: user for user in window if user.key not in found}
+        found.update(islice(new.items(), SAMPLE - len(found)))
+        if len(found) == SAMPLE:
+            break
+    else:
+        others = (user for user in kind.snapshots(ordered[: 2 * SAMPLE]) if user.key not in found)
+        found.update({user.key: user for user in islice(others, SAMPLE - len(found))})
     return [found[key] for key in sorted(found)], True

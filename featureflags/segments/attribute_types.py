@@ -31,12 +31,12 @@ class AttributeType(StrEnum):
 
 
 _TEXT: Final = ("in", "startsWith", "endsWith", "contains", "matches")
-_NUMERIC: Final = ("lessThan", "lessThanOrEqual", "greaterThan", "greaterThanOrEqual")
+_NUMERIC: Final = ("greaterThanOrEqual", "lessThanOrEqual", "greaterThan", "lessThan")
 _SEMVER: Final = ("semVerEqual", "semVerLessThan", "semVerGreaterThan")
 
 OPERATORS_BY_TYPE: Mapping[AttributeType, tuple[str, ...]] = {
     AttributeType.STRING: (*_TEXT, EXISTS),
-    AttributeType.NUMBER: ("in", *_NUMERIC, EXISTS),
+    AttributeType.NUMBER: (*_NUMERIC, "in", EXISTS),
     AttributeType.BOOLEAN: ("in", EXISTS),
     AttributeType.DATETIME: ("before", "after", EXISTS),
     AttributeType.SEMVER: (*_SEMVER, "in", EXISTS),

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from django.contrib.admin.models import LogEntry
-from django.contrib.auth.models import Group
+from django.contrib.auth.models import Group, Permission
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
@@ -202,3 +202,14 @@ def test_pages_hold_no_inline_style(staff: Client) -> None:
         page = staff.get(address).content.decode()
         assert " style=" not in page
         assert "<style" not in page
+
+
+@pytest.mark.django_db
+def test_who_may_only_look_sees_nothing_of_a_password(client: Client) -> None:
+    viewer = UserFactory.create(is_staff=True)
+    viewer.user_permissions.add(Permission.objects.get(codename="view_user"))
+    client.force_login(viewer)
+    address = reverse("admin:users_user_change", args=[UserFactory.create().pk])
+    assert "field-password" not in client.get(address).content.decode()
+    client.force_login(UserFactory.create(superuser=True))
+    assert "field-password" in client.get(address).content.decode()

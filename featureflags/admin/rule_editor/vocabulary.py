@@ -109,4 +109,4 @@ def _segments(own_key: str) -> list[JSONValue]:
         rows = list(
             Segment.objects.exclude(key=own_key).order_by("name").values_list("key", "name")
         )
-    return [{"key": key, "label": name} for key, name in rows]
+    return [{"key": key, "label": f"{name} ({key})"} for key, name in rows]

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from django import forms
 from django.contrib.admin import AdminSite
+from django.db.models import Q
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.utils.translation import gettext as _
@@ -50,6 +51,9 @@ from featureflags.launchdarkly.client import feature_store
 from featureflags.models import Segment
 from featureflags.segments.explain import explain
 from featureflags.segments.formatting import show
+
+MOST_CANDIDATES = 20
+"""Users that a part of a name or address may find; with more of them, one writes more of it."""
 
 MOST_SECTIONS = 20
 """Segments that a flag's page explains; it links to the others."""
@@ -162,7 +166,9 @@ class WhyForm(forms.Form):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.fields["user"].help_text = _("%s or key.") % user_kind().title_label
+        self.fields["user"].help_text = (
+            _("%s, a part of it or of the name, or key.") % user_kind().title_label
+        )
         with looking():
             served = feature_store().raw()["flags"]
         segments = Segment.objects.order_by("key").values_list("key", "name")
@@ -173,11 +179,27 @@ class WhyForm(forms.Form):
             (_("Flags"), [(f"flag:{key}", key) for key in flags]),
         ]
 
+    candidates: Sequence[Account] = ()
+    """The users whom a part of a name or address finds, if there are several."""
+
     def clean_user(self) -> Account:
-        user = user_kind().find(self.cleaned_data["user"])
-        if user is None:
-            raise forms.ValidationError(_("There is no user with this address or key."))
-        return user
+        """The user with this key or address, or the only one whose name or address has this part."""
+        text = self.cleaned_data["user"].strip()
+        kind = user_kind()
+        user = kind.find(text)
+        if user is not None:
+            return user
+        part = Q()
+        for name in dict.fromkeys((kind.title, *kind.search)):
+            part |= Q(**{f"{name}__icontains": text})
+        found = kind.rows().filter(part).order_by(kind.title)[: MOST_CANDIDATES + 1]
+        first, *others = [*found] or [None]
+        if first is None:
+            raise forms.ValidationError(_("Nobody has this key, or this in their name or address."))
+        if others:
+            self.candidates = [first, *others][:MOST_CANDIDATES]
+            raise forms.ValidationError(_("Several users have this: choose one below."))
+        return first
 
     def address(self) -> str:
         """The address of the answer."""
@@ -187,7 +209,7 @@ class WhyForm(forms.Form):
 
 
 def why_search(request: HttpRequest, *, site: AdminSite) -> HttpResponse:
-    """Ask for a user by address or key. A POST, so that a server logs no address."""
+    """Ask for a user by key or a part of their name or address. A POST, so that a server logs no address."""
     require(request, SEGMENT, USER)
     about = request.GET.get("about", "")
     form = WhyForm(request.POST if request.method == "POST" else None, initial={"about": about})
@@ -200,4 +222,5 @@ def why_search(request: HttpRequest, *, site: AdminSite) -> HttpResponse:
         title=_("Why does somebody see this?"),
         trail=[segments_link()],
         form=form,
+        candidates=[heading_of(user) for user in form.candidates],
     )

@@ -155,12 +155,13 @@ class TestSample:
         for _ in range(5):
             users, is_sample = variation_counts._sample()
             assert is_sample
-            assert len({user.key for user in users}) == len(users) <= 12
+            # Windows overlap, and a sample of 12 counts 12 all the same.
+            assert len({user.key for user in users}) == len(users) == 12
             sizes.add(tuple(user.key for user in users))
         assert len(sizes) > 1
         count = count_sample("beta")
         assert count.is_sample
-        assert 3 <= count.users_counted <= 12
+        assert count.users_counted == 12
 
     def test_near_the_end_of_the_keys_it_goes_on_at_the_beginning(
         self, flag_file: FlagFile, monkeypatch: pytest.MonkeyPatch
@@ -171,7 +172,7 @@ class TestSample:
         for number in range(4):
             UserFactory.create(id=f"{low}{number}")
         users, _ = variation_counts._sample()
-        assert [user.key for user in users] == [f"{low}{number}" for number in range(3)]
+        assert [user.key for user in users] == [f"{low}{number}" for number in range(2)]
 
 
 @pytest.mark.django_db

@@ -169,9 +169,22 @@ class TestSearch:
     def test_nobody_of_that_name(self, viewer: Client) -> None:
         response = viewer.post(SEARCH, {"user": "nobody@example.com", "about": "segment:employee"})
         assert response.context["form"].errors["user"] == [
-            "There is no user with this address or key."
+            "Nobody has this key, or this in their name or address."
         ]
         assert 'value="nobody@example.com"' in response.content.decode()
+
+    def test_by_a_part_of_a_name_or_address(self, viewer: Client) -> None:
+        user = ada()
+        for typed in ("agpt", "ADA@"):
+            response = viewer.post(SEARCH, {"user": typed, "about": "segment:employee"})
+            assert response.headers["Location"] == why_segment("employee", user)
+        other = UserFactory.create(email="adam@x.io", name="Adam Ant")
+        response = viewer.post(SEARCH, {"user": "ada", "about": "segment:employee"})
+        assert [one.title for one in response.context["candidates"]] == ["ada@agpt.co", "adam@x.io"]
+        # The button of one comes after the field with the part.
+        chosen = {"user": ["ada", str(other.pk)], "about": "segment:employee"}
+        response = viewer.post(SEARCH, chosen)
+        assert response.headers["Location"] == why_segment("employee", other)
 
     def test_it_knows_the_segment_that_one_comes_from(self, viewer: Client) -> None:
         page = viewer.get(SEARCH, {"about": "segment:employee"}).content.decode()
