@@ -49,6 +49,8 @@ SPECTACULAR_SETTINGS = {
         "ChangeKindEnum": "featureflags.models.HistoryEntry.Kind",
     },
     "SERVE_INCLUDE_SCHEMA": False,
+    # The schema is the same for everybody: also for a key that may only evaluate.
+    "SERVE_AUTHENTICATION": [],
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "REDOC_DIST": "SIDECAR",

@@ -56,11 +56,13 @@ class ApiPolicy(APIView):
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         """As DRF's. A parameter that there is not is refused: a misspelt filter would list everybody."""
         super().initial(request, *args, **kwargs)
+        method = str(request.method).lower()
+        if method not in self.http_method_names or not hasattr(self, method):
+            self.http_method_not_allowed(request)
         if not all(is_storable(str(value)) for value in kwargs.values()):
             raise NotFound
         key = idempotency_key(request) if self._writes(request) else None
         if key is not None:
-            method = str(request.method).lower()
             # DRF asks the view for its handler next.
             setattr(self, method, once(getattr(self, method), key))
         unknown = sorted(set(request.query_params) - self._parameters(request))
@@ -72,8 +74,7 @@ class ApiPolicy(APIView):
 
     def _writes(self, request: Request) -> bool:
         is_write = getattr(self, "needed_scope", Scope.WRITE) is Scope.WRITE
-        known = str(request.method).lower() in self.http_method_names
-        return is_write and known and request.method not in SAFE_METHODS
+        return is_write and request.method not in SAFE_METHODS
 
     def _parameters(self, request: Request) -> set[str]:
         """The parameters that this view reads."""

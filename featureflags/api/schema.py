@@ -28,6 +28,7 @@ Direction: TypeAlias = Literal["request", "response"]
 
 ALWAYS: Final = (400, 401, 403, 406, 429, 503)
 """Errors of every operation: an unknown parameter, a wrong key, a key of another scope, and so on."""
+UNSAFE: Final = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 WITH_BODY: Final = (413, 415)
 WAITING: Final = ("429", "503")
 
@@ -59,6 +60,18 @@ IF_MATCH: Final = OpenApiParameter(
     "If-Match",
     location=OpenApiParameter.HEADER,
     description="The `ETag` that was read: 412 if others have changed the segment since. `*`: any.",
+)
+IDEMPOTENCY_KEY: Final = OpenApiParameter(
+    "Idempotency-Key",
+    {"type": "string", "pattern": "^[!-~]{1,255}$"},
+    OpenApiParameter.HEADER,
+    description="A write that is sent again with the same key is answered again, and done once.",
+)
+REPLAYED: Final = OpenApiParameter(
+    "Idempotency-Replayed",
+    location=OpenApiParameter.HEADER,
+    response=["200", "201", "204"],
+    description="`true`: this is the answer to an earlier request with this `Idempotency-Key`.",
 )
 CONFIRM: Final = OpenApiParameter(
     "confirm",
@@ -110,6 +123,8 @@ class ApiSchema(AutoSchema):
                 given.append(IF_MATCH)
         if self._is_confirmed() and self.method == "DELETE":
             given += [CONFIRM, NOTE]
+        if self._writes():
+            given += [IDEMPOTENCY_KEY, REPLAYED]
         return given
 
     def _get_response_bodies(self, direction: Direction = "response") -> Any:
@@ -125,7 +140,7 @@ class ApiSchema(AutoSchema):
 
     def _errors(self) -> Iterator[int]:
         yield from ALWAYS
-        writes = self.method in {"POST", "PUT", "PATCH", "DELETE"}
+        writes = self.method in UNSAFE
         if self._is_write() or (writes and getattr(self.view, "has_limits", False)):
             yield 422
         if uritemplate.variables(self.path) or self._is_list_view():
@@ -136,6 +151,13 @@ class ApiSchema(AutoSchema):
             yield from WITH_BODY
         if getattr(self.view, "has_versions", False) and self.method in {"PUT", "PATCH", "DELETE"}:
             yield 412
+        if self._writes():
+            yield 422
+
+    def _writes(self) -> bool:
+        """True if the operation changes something, and so takes an `Idempotency-Key`."""
+        is_write = getattr(self.view, "needed_scope", Scope.WRITE) is Scope.WRITE
+        return is_write and self.method in UNSAFE
 
     def _is_write(self) -> bool:
         """True if this may write, and so takes an `Idempotency-Key`."""

@@ -1,0 +1,1 @@
+"""Every operation of the schema, asked by schemathesis as each caller."""
