@@ -61,18 +61,6 @@ IF_MATCH: Final = OpenApiParameter(
     location=OpenApiParameter.HEADER,
     description="The `ETag` that was read: 412 if others have changed the segment since. `*`: any.",
 )
-IDEMPOTENCY_KEY: Final = OpenApiParameter(
-    "Idempotency-Key",
-    {"type": "string", "pattern": "^[!-~]{1,255}$"},
-    OpenApiParameter.HEADER,
-    description="A write that is sent again with the same key is answered again, and done once.",
-)
-REPLAYED: Final = OpenApiParameter(
-    "Idempotency-Replayed",
-    location=OpenApiParameter.HEADER,
-    response=["200", "201", "204"],
-    description="`true`: this is the answer to an earlier request with this `Idempotency-Key`.",
-)
 CONFIRM: Final = OpenApiParameter(
     "confirm",
     description=(
@@ -91,7 +79,7 @@ NOTE: Final = OpenApiParameter(
 IDEMPOTENCY: Final = (
     OpenApiParameter(
         "Idempotency-Key",
-        {"type": "string", "minLength": 1, "maxLength": 255},
+        {"type": "string", "pattern": "^[!-~]{1,255}$"},
         OpenApiParameter.HEADER,
         description=(
             "Any text of the caller's own, such as a UUID. Sent again within a day, with the same"
@@ -123,8 +111,6 @@ class ApiSchema(AutoSchema):
                 given.append(IF_MATCH)
         if self._is_confirmed() and self.method == "DELETE":
             given += [CONFIRM, NOTE]
-        if self._writes():
-            given += [IDEMPOTENCY_KEY, REPLAYED]
         return given
 
     def _get_response_bodies(self, direction: Direction = "response") -> Any:
@@ -151,18 +137,11 @@ class ApiSchema(AutoSchema):
             yield from WITH_BODY
         if getattr(self.view, "has_versions", False) and self.method in {"PUT", "PATCH", "DELETE"}:
             yield 412
-        if self._writes():
-            yield 422
-
-    def _writes(self) -> bool:
-        """True if the operation changes something, and so takes an `Idempotency-Key`."""
-        is_write = getattr(self.view, "needed_scope", Scope.WRITE) is Scope.WRITE
-        return is_write and self.method in UNSAFE
 
     def _is_write(self) -> bool:
         """True if this may write, and so takes an `Idempotency-Key`."""
         needed = getattr(self.view, "needed_scope", Scope.WRITE)
-        return self.method in {"POST", "PUT", "PATCH", "DELETE"} and needed is Scope.WRITE
+        return self.method in UNSAFE and needed is Scope.WRITE
 
     def _is_confirmed(self) -> bool:
         """True if this writes what somebody may have to confirm."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -18,7 +19,7 @@ from tests.factories import UserFactory, token_for
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-(PAGE,) = (page for page in PAGES if page.name == "openfeature.md")
+SHOWN = ("openfeature.md", "api.md")
 
 
 @pytest.fixture
@@ -31,7 +32,8 @@ def shown(live_server: LiveServer, flag_file: FlagFile) -> dict[str, str]:
         "gdn_…": token_for(),
         "USER_KEY": str(user.pk),
     }
-    found = {fence.title: fence.text for fence in fences_of(PAGE)}
+    pages = [page for page in PAGES if page.name in SHOWN]
+    found = {fence.title: fence.text for page in pages for fence in fences_of(page)}
     for old, new in replaced.items():
         found = {title: text.replace(old, new) for title, text in found.items()}
     return found
@@ -49,6 +51,20 @@ def test_python(shown: dict[str, str], tmp_path: Path) -> None:
         env={"PATH": os.environ["PATH"]},
     )
     assert ended.stdout.strip() == "True", ended.stderr
+
+
+def test_plain_javascript(shown: dict[str, str], tmp_path: Path) -> None:
+    node.require_node()
+    (tmp_path / "flags.mjs").write_text(shown["flags.mjs"])
+    assert node.run(["node", "flags.mjs"], tmp_path).strip() == "true"
+
+
+def test_go(shown: dict[str, str], tmp_path: Path) -> None:
+    """It is Go, and laid out as Go is. Its modules come from no registry that the tests use."""
+    if shutil.which("gofmt") is None:
+        pytest.skip("no gofmt here (Debian: apt-get install golang-go)")
+    (tmp_path / "main.go").write_text(shown["main.go"])
+    assert node.run(["gofmt", "-l", "-e", "main.go"], tmp_path) == ""
 
 
 def test_node_and_the_browser_s_bundle(shown: dict[str, str], tmp_path: Path) -> None:

@@ -14,7 +14,8 @@ from pytest_django.live_server_helper import LiveServer
 
 from tests.clients import generate, node
 from tests.conftest import FlagFile
-from tests.factories import UserFactory, token_for
+from tests.docs.fences import PAGES, fences_of
+from tests.factories import SegmentFactory, UserFactory, clause, rule, token_for
 from users.models import User
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -27,6 +28,7 @@ STORY = [
     ["conflict", 412, "Everybody"],
 ]
 """What each client prints before it comes to the member."""
+DOCUMENTED = ["leaving: 2", "Payers"]
 
 
 @pytest.fixture(scope="module")
@@ -43,6 +45,10 @@ def people(flag_file: FlagFile, transactional_db: None) -> list[User]:
 
 
 def printed(command: list[str], where: Path, **environment: str) -> list[Any]:
+    return [json.loads(line) for line in output(command, where, **environment)]
+
+
+def output(command: list[str], where: Path, **environment: str) -> list[str]:
     ended = subprocess.run(
         command,
         cwd=where,
@@ -53,12 +59,15 @@ def printed(command: list[str], where: Path, **environment: str) -> list[Any]:
         timeout=120,
     )
     assert ended.returncode == 0, ended.stdout + ended.stderr
-    return [json.loads(line) for line in ended.stdout.splitlines()]
+    return ended.stdout.splitlines()
 
 
 def check(told: list[Any], user: User) -> None:
     assert told[: len(STORY)] == STORY
-    assert told[len(STORY) :] == [["members", 201, [str(user.pk)]], ["context", False, 2]]
+    assert told[len(STORY) :] == [
+        ["members", 201, [str(user.pk)]],
+        ["explain", "excluded", False, False],
+    ]
 
 
 def test_python(folder: Path, live_server: LiveServer, people: list[User]) -> None:
@@ -74,6 +83,41 @@ def test_typescript(folder: Path, live_server: LiveServer, people: list[User]) -
     generate.generate_typescript(folder)
     arguments = [live_server.url, token_for(people[0]), str(people[1].pk)]
     check(printed(["node", "built/story.js", *arguments], folder / "typescript"), people[1])
+
+
+@pytest.fixture
+def documented(live_server: LiveServer, people: list[User]) -> dict[str, str]:
+    """The programs of the page about the API, for this server and a key."""
+    SegmentFactory.create(
+        key="paying_customer", name="Paying", rules=[rule(clause("role", "in", "user"))]
+    )
+    (page,) = (page for page in PAGES if page.name == "api.md")
+    found = {fence.title: fence.text for fence in fences_of(page)}
+    for old, new in (
+        ("https://guidon.example.com", live_server.url),
+        ("gdn_…", token_for(people[0])),
+    ):
+        found = {title: text.replace(old, new) for title, text in found.items()}
+    return found
+
+
+def test_the_documented_python(folder: Path, documented: dict[str, str]) -> None:
+    where = folder / "python"
+    if not (where / "guidon_client").exists():
+        generate.generate_python(folder)
+    (where / "segments.py").write_text(documented["segments.py"])
+    check_type = [sys.executable, "-m", "mypy", "--config-file", "mypy.ini", "segments.py"]
+    generate.run(check_type, where)
+    assert output([sys.executable, "segments.py"], where, PYTHONPATH=str(where)) == DOCUMENTED
+
+
+def test_the_documented_typescript(folder: Path, documented: dict[str, str]) -> None:
+    node.require_node()
+    where = folder / "typescript"
+    where.mkdir(exist_ok=True)
+    (where / "segments.ts").write_text(documented["segments.ts"])
+    generate.generate_typescript(folder)
+    assert output(["node", "built/segments.js"], where) == DOCUMENTED
 
 
 def test_a_client_that_does_not_fit_the_schema_is_refused(folder: Path) -> None:

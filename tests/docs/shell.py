@@ -33,6 +33,7 @@ RUN_BY: Final[Mapping[str, str]] = {
     "run": "tests/config/test_run.py",
     "docs": "tests/config/test_documentation.py",
     "test": ".ci/run",
+    "api-client": "tests/clients/test_generated.py",
     "release": "tests/config/test_release.py",
 }
 """Where a target of the Makefile is run for real; all others only print their plan here."""

@@ -222,8 +222,11 @@ BY_TITLE: dict[tuple[str, str], Runner] = {
     # Clients in processes of their own: tests/clients/test_documented.py runs them.
     ("python", r"client\.py"): Reader.leave,
     ("js", r"(server|browser)\.mjs"): Reader.leave,
-    # No Go at hand.
     ("go", r"main\.go"): Reader.leave,
+    # With a generated client: tests/clients/test_generated.py runs them.
+    ("python", r"segments\.py"): Reader.leave,
+    ("ts", r"segments\.ts"): Reader.leave,
+    ("js", r"flags\.mjs"): Reader.leave,
 }
 """What runs a fence, by its language and a pattern for its title."""
 

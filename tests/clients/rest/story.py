@@ -10,19 +10,20 @@ import sys
 from uuid import UUID
 
 from guidon_client import AuthenticatedClient
+from guidon_client.api.contexts import contexts_retrieve
 from guidon_client.api.segments import (
     segments_create,
+    segments_explain,
     segments_members_create,
     segments_members_list,
     segments_partial_update,
-    segments_retrieve,
 )
-from guidon_client.api.users import users_context
 from guidon_client.models import (
     ChangedMeanwhile,
     ClauseRequest,
     ConfirmationRequired,
     Context,
+    Explanation,
     Member,
     MemberKindEnum,
     MemberRequest,
@@ -77,8 +78,8 @@ members = segments_members_list.sync("paying", client=client)
 assert isinstance(members, PaginatedMemberList), members
 show("members", added.status_code, [str(one.user) for one in members.results])
 
-context = users_context.sync(str(user), client=client)
+explained = segments_explain.sync("paying", client=client, subject=str(user))
+assert isinstance(explained, Explanation), explained
+context = contexts_retrieve.sync("user", str(user), client=client)
 assert isinstance(context, Context), context
-segment = segments_retrieve.sync("paying", client=client)
-assert isinstance(segment, Segment), segment
-show("context", "paying" in context.segments, segment.version)
+show("explain", explained.decided_by, explained.verdict, "paying" in context.segments)

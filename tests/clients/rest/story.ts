@@ -3,12 +3,12 @@
 // Prints one JSON value for each step.
 import { server } from "./request.js";
 import {
+  contextsRetrieve,
   segmentsCreate,
+  segmentsExplain,
   segmentsMembersCreate,
   segmentsMembersList,
   segmentsPartialUpdate,
-  segmentsRetrieve,
-  usersContext,
 } from "./src/guidon.js";
 import type { PatchedSegmentUpdateRequest } from "./src/guidon.schemas.js";
 
@@ -58,8 +58,13 @@ const members = await segmentsMembersList("paying");
 if (members.status !== 200) throw fail(members);
 show("members", added.status, members.data.results.map((one) => one.user));
 
-const context = await usersContext(user);
+const explained = await segmentsExplain("paying", { subject: user });
+if (explained.status !== 200) throw fail(explained);
+const context = await contextsRetrieve("user", user);
 if (context.status !== 200) throw fail(context);
-const segment = await segmentsRetrieve("paying");
-if (segment.status !== 200) throw fail(segment);
-show("context", context.data.segments.includes("paying"), segment.data.version);
+show(
+  "explain",
+  explained.data.decided_by,
+  explained.data.verdict,
+  context.data.segments.includes("paying"),
+);
