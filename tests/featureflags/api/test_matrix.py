@@ -85,7 +85,11 @@ PROGRAMS: Final = {
 }
 """OFREP knows keys alone."""
 
+PAGES: Final = dict.fromkeys(CALLERS, "yes")
+"""For a page: its session counts, and a key is not looked at."""
+
 TABLE: Final[dict[str, dict[str, Any]]] = {
+    "flags_bootstrap": PAGES,
     "flags_list": PUBLIC,
     "flags_retrieve": PUBLIC,
     "flags_evaluate": ASKED,
@@ -103,7 +107,10 @@ TABLE: Final[dict[str, dict[str, Any]]] = {
     "segments_destroy": WRITE,
     "segments_explain": READ,
     "segments_history": READ,
+    "segments_preview": {**READ, "session without CSRF": 403},
+    "segments_size": READ,
     "segments_restore": WRITE,
+    "segments_members_bulk": WRITE,
     "segments_members_list": READ,
     "segments_members_create": WRITE,
     "segments_members_retrieve": READ,
@@ -241,7 +248,7 @@ def test_each_caller_gets_what_the_table_says(
         client, own = AS[caller]()
         addresses = {asked(operation, path, who) for who in (other, own) if who is not None}
         for address in sorted(addresses):
-            SegmentMember.objects.get_or_create(segment=segment(), user=other, kind="include")
+            include(other)
             before = stored()
             answer = client.generic(method, address, **body(name, operation))
             expected = TABLE[name][caller]
@@ -251,6 +258,12 @@ def test_each_caller_gets_what_the_table_says(
             if expected != "yes":
                 assert stored() == before, f"{name} as {caller} wrote"
     assert wrong == {}
+
+
+def include(user: User) -> None:
+    """Also after a caller has removed or excluded them."""
+    SegmentMember.objects.filter(segment=segment(), user=user).delete()
+    SegmentMember.objects.create(segment=segment(), user=user, kind="include")
 
 
 def segment() -> Segment:
@@ -270,6 +283,10 @@ def body(name: str, operation: dict[str, Any]) -> dict[str, Any]:
     if "requestBody" not in operation:
         return {}
     data: dict[str, Any] = BODIES.get(name, {"name": "Changed"} if "update" in name else {})
+    if name == "segments_members_bulk":
+        member = SegmentMember.objects.filter(segment=segment()).latest("pk")
+        listed = [{"user": str(member.user_id), "kind": "exclude"}]
+        data = {"change": "add", "members": listed, "confirm": True}
     if name == "segments_restore":
         data = {"change": HistoryEntry.objects.filter(segment_key="paying").latest("pk").pk}
     return {"data": json.dumps(data), "content_type": "application/json"}
