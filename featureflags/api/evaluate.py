@@ -217,7 +217,7 @@ def _lines(subjects: Sequence[str], flags: Sequence[str]) -> Iterator[bytes]:
 def _results(subjects: Sequence[str], flags: Sequence[str]) -> list[dict[str, Any]]:
     with looking():
         return [
-            _answers(key, [evaluate_one(flag, context, UNSET, None) for flag in flags])
+            _answers(str(key), [evaluate_one(flag, context, UNSET, None) for flag in flags])
             for key, context in contexts_for(subjects).items()
         ]
 

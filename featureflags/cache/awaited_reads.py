@@ -17,12 +17,13 @@ from featureflags.cache.snapshot_store import (
     report_failure,
 )
 from featureflags.capture.own_writes import is_writing, unsettled
+from featureflags.kinds.snapshot import Address
 
 SECONDS = 0.5
 """How long a reply is awaited. Then the cache counts as failed, as after a time-out of a socket."""
 
 
-async def aget(keys: Collection[str]) -> CacheRead | None:
+async def aget(keys: Collection[Address]) -> CacheRead | None:
     """As `get`; None where a thread is needed: no connection is free, or no answer came in time."""
     cache = backend()
     if cache is None or is_paused() or not cache.has_connection() or (unsettled and is_writing()):

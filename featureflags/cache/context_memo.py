@@ -19,8 +19,9 @@ import msgspec
 from django.core.signals import setting_changed
 
 from featureflags.cache.compiled_rules import LoadedRuleset
-from featureflags.contexts.building import UserContext, user_context
+from featureflags.contexts.building import user_context
 from featureflags.contexts.results import ContextSource, Degradation
+from featureflags.contexts.user_context import UserContext
 from featureflags.kinds.snapshot import Snapshot
 from featureflags.segments.ruleset import Ruleset
 

@@ -23,18 +23,34 @@ from typing import Any, Final, Protocol
 
 import msgspec
 
-from featureflags.kinds.registry import user_kind
-from featureflags.kinds.snapshot import Snapshot
+from featureflags.kinds.snapshot import USER, Address, Snapshot
 
-USER: Final = "user"
-"""The only kind of snapshot today."""
+__all__ = [
+    "ARRAY",
+    "HEAD",
+    "LEASE",
+    "USER",
+    "VERSION_NAME",
+    "Entry",
+    "decode_version",
+    "decoder_of",
+    "encode",
+    "encode_fields",
+    "encode_version",
+    "fresh_until_if_same",
+    "head",
+    "is_lease",
+    "name_of",
+    "new_lease",
+]
+
 VERSION_NAME: Final = "version"
 LEASE: Final = b"~"
 """The first byte of a lease. An entry begins with ARRAY, a version with a digit."""
 
 
 class Entry(Protocol):
-    """What is stored for a user."""
+    """What is stored for a row."""
 
     fresh_until: int
     """µs since the epoch: until when it may be used."""
@@ -56,15 +72,16 @@ _encode = msgspec.msgpack.Encoder().encode
 
 def encode(fresh_until: int, epoch: int, snapshot: Snapshot) -> bytes:
     """An entry as it is stored."""
-    return head(fresh_until, epoch) + encode_fields(msgspec.structs.astuple(snapshot))
+    fields = msgspec.structs.astuple(snapshot)
+    return head(fresh_until, epoch) + encode_fields(fields, snapshot.fingerprint)
 
 
-def encode_fields(fields: Sequence[Any]) -> bytes:
+def encode_fields(fields: Sequence[Any], fingerprint: str) -> bytes:
     """The fields of a snapshot, in their order, as MessagePack.
 
-    The user's key is left out: it is part of the entry's name, and would be a third of the entry.
+    The key is left out: it is part of the entry's name, and would be a third of the entry.
     """
-    stored = (user_kind().fingerprint, *fields[1:])
+    stored = (fingerprint, *fields[1:])
     try:
         return _encode(stored)
     except OverflowError:
@@ -114,16 +131,13 @@ def fresh_until_if_same(stored: bytes, epoch: int, snapshot: bytes) -> int:
     return fresh_until if stored[:HEAD] == head(fresh_until, epoch) else 0
 
 
-USER_PREFIX: Final = f"{USER[0]}:"
-
-
-def name_of(key: str, kind: str = USER) -> str:
-    """Under which name an entry is stored; two releases side by side use the same one.
+def name_of(row: Address) -> str:
+    """Under which name the entry of a row is stored; two releases side by side use the same one.
 
     Short, as `KEY_PREFIX` is: with a UUID both fit into 64 bytes of Redis; a longer name takes 80
     for each user.
     """
-    return f"{kind[0]}:{key}"
+    return "u:" + row if type(row) is str else f"k:{row[0]}:{row[1]}"
 
 
 def new_lease() -> bytes:

@@ -13,7 +13,7 @@ from featureflags.cache.entries import encode, name_of
 from featureflags.cache.sealing import seal
 from featureflags.cache.snapshot_store import CacheRead, backend, report_failure
 from featureflags.core.conf import app_settings
-from featureflags.kinds.snapshot import Snapshot
+from featureflags.kinds.snapshot import Address, Snapshot, address
 
 
 class PendingPut:
@@ -21,7 +21,7 @@ class PendingPut:
 
     __slots__ = ("_reply", "_written")
 
-    def __init__(self, read: CacheRead, entries: Mapping[str, bytes], fresh_until: int) -> None:
+    def __init__(self, read: CacheRead, entries: Mapping[Address, bytes], fresh_until: int) -> None:
         self._reply: Reply[int] | None = None
         cache = None if read.failed else backend()
         self._written: int | None = None if cache is None else 0
@@ -63,7 +63,10 @@ def put(read: CacheRead, snapshots: Iterable[Snapshot]) -> int | None:
     if read.failed or read.epoch is None:
         return None
     fresh_until, epoch = fresh_until_now(), read.epoch
-    entries = {each.key: seal(each.key, encode(fresh_until, epoch, each)) for each in snapshots}
+    entries: dict[Address, bytes] = {}
+    for each in snapshots:
+        row = address(each.kind, each.key)
+        entries[row] = seal(name_of(row), encode(fresh_until, epoch, each))
     return PendingPut(read, entries, fresh_until).result()
 
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Final, Generic, TypeVar
 
 from featureflags.core.fork_hooks import in_child
+from featureflags.kinds.snapshot import Address
 
 ValueT = TypeVar("ValueT")
 
@@ -24,7 +25,7 @@ MOST_KEYS: Final = 500
 
 @dataclass(slots=True, eq=False)
 class _Wanted(Generic[ValueT]):
-    key: str
+    key: Address
     found: tuple[ValueT | None] | None = None
     """None: not read yet."""
 
@@ -37,12 +38,14 @@ class GatheredReads(Generic[ValueT]):
     its own caller alone.
     """
 
-    def __init__(self, read: Callable[[list[str]], tuple[Mapping[str, ValueT], bool]]) -> None:
+    def __init__(
+        self, read: Callable[[list[Address]], tuple[Mapping[Address, ValueT], bool]]
+    ) -> None:
         self._read = read
         self._forget()
         in_child(self._forget)
 
-    def read(self, key: str) -> tuple[ValueT | None, bool]:
+    def read(self, key: Address) -> tuple[ValueT | None, bool]:
         """The value of this key, None if there is none; and whether it may be shared."""
         wanted: _Wanted[ValueT] = _Wanted(key)
         self._waiting.append(wanted)

@@ -47,7 +47,7 @@ def _noted(kind: str | None, keys: Iterable[str] | None) -> None:
         if unit is not None:
             unit.forget_ruleset()
     elif unit is not None:
-        unit.forget_users(None if keys is None else list(keys))
+        unit.forget_rows(kind, keys)
 
 
 def _committed(_using: str, written: Written) -> None:

@@ -6,7 +6,7 @@ import time
 from collections.abc import Collection
 
 from featureflags.cache.backends.protocol import Reply
-from featureflags.cache.entries import USER_PREFIX, VERSION_NAME, new_lease
+from featureflags.cache.entries import VERSION_NAME, name_of, new_lease
 from featureflags.cache.snapshot_store import (
     LEASE_SECONDS,
     CacheRead,
@@ -15,6 +15,7 @@ from featureflags.cache.snapshot_store import (
     is_paused,
     report_failure,
 )
+from featureflags.kinds.snapshot import Address
 
 
 class PendingGet:
@@ -22,12 +23,12 @@ class PendingGet:
 
     __slots__ = ("_began", "_keys", "_leases", "_reply")
 
-    def __init__(self, keys: Collection[str], *, leases: bool) -> None:
+    def __init__(self, keys: Collection[Address], *, leases: bool) -> None:
         self._began, self._keys, self._leases = time.monotonic(), keys, leases
         self._reply: Reply[list[bytes | None]] | None = None
         if is_paused() or (cache := backend()) is None:
             return
-        names = [USER_PREFIX + key for key in keys]
+        names = [*map(name_of, keys)]
         try:
             if leases:
                 self._reply = cache.send_read([VERSION_NAME], names, new_lease(), LEASE_SECONDS)
@@ -66,7 +67,7 @@ class PendingGet:
             reply.discard()
 
 
-def begin_get(keys: Collection[str], *, leases: bool = False) -> PendingGet:
+def begin_get(keys: Collection[Address], *, leases: bool = False) -> PendingGet:
     """`get`, sent and not awaited; `decoded` is for the caller.
 
     With `leases`, a lease is left in the same round trip where nothing was stored.

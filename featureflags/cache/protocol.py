@@ -38,7 +38,7 @@ from featureflags.capture.own_writes import is_writing, unsettled
 from featureflags.capture.statements import RULES
 from featureflags.core.database import in_transaction, primary
 from featureflags.core.monitoring import count, report
-from featureflags.kinds.snapshot import Snapshot
+from featureflags.kinds.snapshot import Address, Snapshot, address
 from featureflags.models import OutboxEvent
 from featureflags.models.versions import RulesetVersion
 
@@ -49,7 +49,7 @@ NOTIFY_SECONDS: Final = 1.0
 later renewals are through: those reads are slower and never old."""
 
 
-def read(keys: Collection[str]) -> CacheRead:
+def read(keys: Collection[Address]) -> CacheRead:
     """The version in force, the fresh snapshots of these keys, and leases for the others.
 
     One round trip for a hit, two for a miss. Hidden SQL: one query every `VERSION_SECONDS`, or where
@@ -222,7 +222,7 @@ def _names(rows: Iterable[OutboxRow]) -> list[str] | None:
                 report_database(error)
                 return None
         else:
-            names += [name_of(key, row.kind) for key in row.keys]
+            names += [name_of(address(row.kind, key)) for key in row.keys]
     return names
 
 

@@ -57,26 +57,26 @@ def cannot_seal() -> bool:
     return True
 
 
-def seal(key: str, entry: bytes) -> bytes:
-    """An entry of the user `key` as it is stored."""
+def seal(name: str, entry: bytes) -> bytes:
+    """The entry of this name as it is stored."""
     found = ciphers()
     if not found:
         return entry
     sealed: bytes
     head, nonce = entry[:HEAD], os.urandom(NONCE)
-    sealed = nonce + found[0].encrypt(nonce, entry[HEAD:], head + key.encode())
+    sealed = nonce + found[0].encrypt(nonce, entry[HEAD:], head + name.encode())
     return head + BIN32 + len(sealed).to_bytes(4, "big") + sealed
 
 
-def unseal(key: str, stored: bytes) -> bytes | None:
-    """The entry; None if it is not sealed, by none of our keys, or for another user or instant."""
+def unseal(name: str, stored: bytes) -> bytes | None:
+    """The entry; None if it is not sealed, by none of our keys, or for another name or instant."""
     found = ciphers()
     if not found:
         return stored
     head, nonce = stored[:HEAD], stored[START : START + NONCE]
     for cipher in found if stored[HEAD : HEAD + 1] == BIN32 else ():
         try:
-            snapshot: bytes = cipher.decrypt(nonce, stored[START + NONCE :], head + key.encode())
+            snapshot: bytes = cipher.decrypt(nonce, stored[START + NONCE :], head + name.encode())
         except (InvalidTag, ValueError):
             continue
         return head + snapshot

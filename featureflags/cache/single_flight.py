@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
@@ -39,13 +39,13 @@ class SingleFlight(Generic[ValueT]):
 
     def __init__(self, may_share: Callable[[ValueT], bool] = lambda _value: True) -> None:
         self._may_share = may_share
-        self._flights: dict[str, _Flight[ValueT]] = {}
+        self._flights: dict[Hashable, _Flight[ValueT]] = {}
         self._lock = threading.Lock()
         self._ended_at = float("-inf")
         """When the last read of any key ended, on the monotonic clock."""
         in_child(self._forget)
 
-    def fly(self, key: str, read: Callable[[bool], ValueT], since: float = 0.0) -> ValueT:
+    def fly(self, key: Hashable, read: Callable[[bool], ValueT], since: float = 0.0) -> ValueT:
         """What `read` returns, or what it returned for another thread that began after this call.
 
         `read` is given whether another read may have ended since the moment `since` of the monotonic
@@ -71,7 +71,7 @@ class SingleFlight(Generic[ValueT]):
                 flight.lock.release()
             self._leave(key, flight)
 
-    def _leave(self, key: str, flight: _Flight[ValueT]) -> None:
+    def _leave(self, key: Hashable, flight: _Flight[ValueT]) -> None:
         with self._lock:
             self._ended_at = time.monotonic()
             flight.waiting -= 1

@@ -6,9 +6,8 @@
     take_delivered()                     which outbox rows this cache needs no more
     lease_version(), publish(…)          the version, renewed from the database
 
-`featureflags.cache.protocol` puts them in order. Each failure of the cache is survived, counted, and
-logged once a minute; after one, reads pause for a second, so that a server that hangs costs its
-time-out once.
+`featureflags.cache.protocol` puts them in order. A failure of the cache is survived, counted and logged
+once a minute; then reads pause for a second, so that a server that hangs costs its time-out once.
 """
 
 from __future__ import annotations
@@ -27,7 +26,6 @@ from featureflags.cache import sealing
 from featureflags.cache.backends.protocol import SharedCache
 from featureflags.cache.entries import (
     LEASE,
-    USER_PREFIX,
     VERSION_NAME,
     Entry,
     decode_version,
@@ -38,8 +36,8 @@ from featureflags.cache.entries import (
 )
 from featureflags.core.conf import app_settings
 from featureflags.core.monitoring import report
-from featureflags.kinds.registry import user_kind
-from featureflags.kinds.snapshot import Snapshot
+from featureflags.kinds.registry import kind_named, user_kind
+from featureflags.kinds.snapshot import Address, Snapshot
 
 logger = logging.getLogger(__name__)
 
@@ -55,10 +53,10 @@ PAUSE_SECONDS: Final = 1.0
 class CacheRead(msgspec.Struct, kw_only=True):
     """What the cache held at one moment. Entries are decoded when they are asked for."""
 
-    keys: Collection[str] = ()
+    keys: Collection[Address] = ()
     began: float
     """On the monotonic clock, in seconds, before anything was read."""
-    stored: Mapping[str, bytes] = {}
+    stored: Mapping[Address, bytes] = {}
     """By key: the bytes (an entry or a lease) that a fill may replace."""
     version: str | None = None
     """The version of the rules in force; None: unknown."""
@@ -69,16 +67,16 @@ class CacheRead(msgspec.Struct, kw_only=True):
     """The database was asked for the version and failed: do not ask it again at once."""
     is_own: bool = False
     """The transaction at hand has written: what it sees is not committed."""
-    fresh: Mapping[str, Any] = {}
+    fresh: Mapping[Address, Any] = {}
     """The snapshots that may be used, by key; set by `decoded`."""
-    spare: Mapping[str, Any] = {}
+    spare: Mapping[Address, Any] = {}
     """Snapshots past their time or of another epoch: for when the database is down."""
 
 
 def decoded(read: CacheRead) -> CacheRead:
     """The same read, with `fresh` and `spare`."""
-    fresh: dict[str, Snapshot] = {}
-    spare: dict[str, Snapshot] = {}
+    fresh: dict[Address, Snapshot] = {}
+    spare: dict[Address, Snapshot] = {}
     now = time.time_ns() // 1000
     epoch = None if read.failed else read.epoch
     for key, stored in read.stored.items():
@@ -95,13 +93,13 @@ _versions: dict[bytes | None, tuple[str, int]] = {}
 """The version that was decoded last: it is the same nearly always."""
 
 
-def get(keys: Collection[str]) -> CacheRead:
+def get(keys: Collection[Address]) -> CacheRead:
     """The version and what is stored for these keys, decoded: one round trip."""
     began = time.monotonic()
     if began < _paused_until or (cache := backend()) is None:
         return CacheRead(keys=keys, began=began, failed=True)
     try:
-        version, *values = cache.read([VERSION_NAME, *map(USER_PREFIX.__add__, keys)])
+        version, *values = cache.read([VERSION_NAME, *map(name_of, keys)])
     except Exception as error:  # noqa: BLE001 - each backend raises errors of its own
         report_failure("read", error)
         return CacheRead(keys=keys, began=began, failed=True)
@@ -109,7 +107,7 @@ def get(keys: Collection[str]) -> CacheRead:
 
 
 def as_read(
-    keys: Collection[str], began: float, version: bytes | None, values: Sequence[bytes | None]
+    keys: Collection[Address], began: float, version: bytes | None, values: Sequence[bytes | None]
 ) -> CacheRead:
     """What a backend has answered; `decoded` is for the caller."""
     stored = {key: value for key, value in zip(keys, values, strict=True) if value is not None}
@@ -250,17 +248,19 @@ def _look_up_again(*, setting: str, **_: object) -> None:
 setting_changed.connect(_look_up_again, dispatch_uid="featureflags.cache.snapshot_store")
 
 
-def entry_of(key: str, stored: bytes) -> Entry | None:
-    """The stored entry of a user; None for another declaration of the kind, and for other bytes."""
-    if (plain := sealing.unseal(key, stored) if sealing.ciphers() else stored) is None:
+def entry_of(row: Address, stored: bytes) -> Entry | None:
+    """The stored entry of a row; None for another declaration of the kind, and for other bytes."""
+    kind = user_kind() if type(row) is str else kind_named(row[0])
+    plain = sealing.unseal(name_of(row), stored) if sealing.ciphers() else stored
+    if plain is None or kind is None:
         return None
     try:
-        entry: Entry = decoder_of(cast("Hashable", user_kind().snapshot_type)).decode(plain)
+        entry: Entry = decoder_of(cast("Hashable", kind.snapshot_type)).decode(plain)
     except msgspec.DecodeError as error:
         report(logger, "cache_undecodable", "An entry of the cache is not ours: %s", error)
         return None
-    if entry.snapshot.key != user_kind().fingerprint:
+    if entry.snapshot.key != kind.fingerprint:
         return None
     # The struct is frozen for its readers; nobody has it yet.
-    msgspec.structs.force_setattr(entry.snapshot, "key", key)
+    msgspec.structs.force_setattr(entry.snapshot, "key", row if type(row) is str else row[1])
     return entry

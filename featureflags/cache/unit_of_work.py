@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sys
 import uuid
-from collections.abc import Callable, Collection, Hashable
+from collections.abc import Callable, Hashable, Iterable
 from contextvars import ContextVar
 from time import monotonic, time_ns
 
@@ -20,11 +20,14 @@ from featureflags.cache.compiled_rules import LoadedRuleset, current_ruleset, re
 from featureflags.cache.counters import due_at, flush_if_due
 from featureflags.cache.snapshot_store import CacheRead
 from featureflags.capture.own_writes import is_writing, unsettled
-from featureflags.contexts.building import UserContext
 from featureflags.contexts.results import Degradation
+from featureflags.contexts.user_context import UserContext
 from featureflags.core.types import MICROSECONDS_PER_SECOND
-from featureflags.kinds.registry import user_kind
+from featureflags.kinds.registry import kind_of_row, user_kind
+from featureflags.kinds.snapshot import address
 
+_KEYS = frozenset({str, uuid.UUID, int, tuple})
+"""Types that name a row: the key of a user, and an address."""
 MAX_CONTEXTS = 10_000
 """A batch may be long: a memo that is full starts again."""
 
@@ -74,15 +77,20 @@ class UnitOfWork:
     def recall(self, subject: object, visitor: str | None = None) -> UserContext | None:
         """The context of a row, or of the key of one (text as it is written everywhere, a UUID or a number).
 
-        `visitor`: with the key of the visitor that they were. None: unknown, or it may have changed
-        by now.
+        `subject` may be an address too. `visitor`: with the key of the visitor that they were. None:
+        unknown, or it may have changed by now.
         """
         kind, known = type(subject), user_kind()
         name: Hashable = subject
         if kind is known.model:
             name = getattr(subject, known.key_attribute)
-        elif kind is not str and kind is not uuid.UUID and kind is not int:
+        elif kind is tuple and not all(type(each) is str for each in subject):  # type: ignore[attr-defined]  # a tuple
             return None
+        elif kind not in _KEYS:
+            other = kind_of_row(subject)
+            if other is None or other is known:
+                return None
+            name = (other.name, other.key_of(subject))
         # The number of a UUID is found faster than the UUID.
         number = getattr(name, "int", name)
         found = self._contexts.get(number if visitor is None else (number, visitor))
@@ -99,7 +107,7 @@ class UnitOfWork:
 
     def keep(
         self,
-        subject: Model | uuid.UUID | int | str,
+        subject: Hashable,
         visitor: str | None,
         context: UserContext,
     ) -> None:
@@ -116,20 +124,21 @@ class UnitOfWork:
         if context.degraded:
             ends = time_ns() + RETRY_AFTER * 1000
         kept = (context, ends)
+        row = context.address
         name: Hashable = subject
         if isinstance(subject, Model):
-            name = getattr(subject, user_kind().key_attribute)
-        for each in (context.context.key, getattr(name, "int", name)):
+            name = getattr(subject, user_kind().key_attribute) if isinstance(row, str) else row
+        for each in (row, getattr(name, "int", name)):
             self._contexts[each if visitor is None else (each, visitor)] = kept
 
-    def forget_users(self, user_keys: Collection[str] | None) -> None:
-        """Forget these users; None: all."""
-        if user_keys is None:
+    def forget_rows(self, kind: str, keys: Iterable[str] | None) -> None:
+        """Forget the rows of a kind with these keys, and whose context they are part of; None: all."""
+        if keys is None:
             self._contexts.clear()
             return
-        keys = set(user_keys)
+        rows = {address(kind, key) for key in keys}
         for name, (context, _) in list(self._contexts.items()):
-            if context.context.key in keys:
+            if not rows.isdisjoint(context.addresses):
                 del self._contexts[name]
 
     def forget_ruleset(self) -> None:

@@ -21,7 +21,7 @@ from featureflags.core.monitoring import report
 from featureflags.core.types import JSONValue
 from featureflags.kinds.attribute import Attribute, Privacy
 from featureflags.kinds.registry import kind_named, user_kind
-from featureflags.kinds.snapshot import USER, Snapshot
+from featureflags.kinds.snapshot import USER, Address, Snapshot, address
 from featureflags.segments.attribute_types import AttributeType
 from featureflags.segments.time_attributes import Clock
 
@@ -39,6 +39,7 @@ __all__ = [
     "is_shown_to_self",
     "is_user_writable",
     "private_names",
+    "related_rows",
     "type_of",
 ]
 
@@ -184,6 +185,15 @@ def clocks_of(snapshot: Snapshot, *, failed: list[str] | None = None) -> dict[st
     return clocks
 
 
+def related_rows(snapshot: Snapshot) -> tuple[Address, ...]:
+    """The rows of other kinds that belong to this one; nothing is read."""
+    return tuple(
+        address(kind, key)
+        for kind, name in _related_fields(snapshot.kind)
+        if (key := getattr(snapshot, name)) is not None
+    )
+
+
 def _note_failure(name: str, error: Exception, failed: list[str] | None) -> None:
     message = "The attribute %r could not be computed (%s)."
     report(logger, f"attribute_failed:{name:.40}", message, name, type(error).__name__)
@@ -204,6 +214,13 @@ def _metadata_of(kind: str) -> str | None:
 
 
 @cache
+def _related_fields(kind: str) -> tuple[tuple[str, str], ...]:
+    """Other kinds, and the fields of a snapshot that hold the keys of their rows."""
+    known = kind_named(kind)
+    return () if known is None else tuple(known.related.items())
+
+
+@cache
 def _clocks(kind: str) -> tuple[tuple[str, Callable[[Snapshot], Clock | None]], ...]:
     return tuple(
         (name, attribute.clock)
@@ -214,8 +231,10 @@ def _clocks(kind: str) -> tuple[tuple[str, Callable[[Snapshot], Clock | None]], 
 
 def _forget_catalogue(*, setting: str, **_kwargs: object) -> None:
     if setting in {"FEATUREFLAGS", "INSTALLED_APPS", "AUTH_USER_MODEL"}:
-        for cached in (_read_catalogue, catalogue, private_names, _values, _clocks, _metadata_of):
+        for cached in (_read_catalogue, catalogue, private_names, _values, _clocks):
             cached.cache_clear()
+        _metadata_of.cache_clear()
+        _related_fields.cache_clear()
 
 
 setting_changed.connect(_forget_catalogue, dispatch_uid="featureflags.contexts.attributes")

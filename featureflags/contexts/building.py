@@ -19,10 +19,9 @@ from collections.abc import Collection, Mapping
 from types import MappingProxyType
 from typing import Any, cast
 
-import msgspec
 from ldclient import Context
 
-from featureflags.contexts.attributes import Privacy, attributes_of, clocks_of
+from featureflags.contexts.attributes import Privacy, attributes_of, clocks_of, related_rows
 from featureflags.contexts.json_limits import json_problem, json_size
 from featureflags.contexts.new_visitors import ANONYMOUS, SHARED, NewVisitor
 from featureflags.contexts.privacy import privacy_of
@@ -37,40 +36,13 @@ from featureflags.contexts.sendable import (
     sorted_out,
     too_large,
 )
+from featureflags.contexts.user_context import UserContext, joined
 from featureflags.core.conf import SegmentsAs, app_settings
-from featureflags.core.times import to_rfc3339
 from featureflags.core.types import JSONValue
-from featureflags.kinds.snapshot import Snapshot
+from featureflags.kinds.snapshot import USER, Address, Snapshot, kind_and_key
 from featureflags.segments.ruleset import Ruleset
 
 NOTHING: Mapping[str, JSONValue] = MappingProxyType({})
-
-
-class UserContext(msgspec.Struct, frozen=True, kw_only=True):
-    """A context, its source, and how long it is valid. A struct, since one is made for each user."""
-
-    context: Context
-    source: ContextSource
-    segments: tuple[str, ...] = ()
-    valid_until: int | None = None
-    """The instant (µs) at which an attribute or a membership changes by itself. None: never."""
-    degraded: tuple[Degradation, ...] = ()
-    withheld: tuple[str, ...] = ()
-    """Names of attributes that this user has and that are not sent."""
-
-    def to_dict(self) -> dict[str, Any]:
-        """The context in JSON types, as commands and the API show it; instants in RFC 3339."""
-        attributes = self.context.to_dict()
-        attributes.pop("_meta", None)
-        return {
-            "key": self.context.key,
-            "attributes": attributes,
-            "private_attributes": sorted(self.context.private_attributes or ()),
-            "segments": list(self.segments),
-            "source": self.source.value,
-            "degraded": [reason.value for reason in self.degraded],
-            "valid_until": None if self.valid_until is None else to_rfc3339(self.valid_until),
-        }
 
 
 def user_context(
@@ -81,7 +53,7 @@ def user_context(
     source: ContextSource,
     degraded: tuple[Degradation, ...] = (),
 ) -> UserContext:
-    """The context of a user at `now` (µs). Segments see every attribute, LaunchDarkly what it may.
+    """The context of a row at `now` (µs). Segments see every attribute, LaunchDarkly what it may.
 
     Raises InvalidAttribute if the settings say so. Otherwise an attribute that cannot be sent is
     left out and counted, and `degraded` contains ATTRIBUTE_DROPPED.
@@ -98,15 +70,18 @@ def user_context(
             segments=segments,
             valid_until=valid_until,
             degraded=degraded,
+            related=related_rows(snapshot),
         ),
         own=_as_attributes(segments),
         is_whole=not failed,
+        kind=snapshot.kind,
     )
 
 
-def bare_context(key: str, *degraded: Degradation) -> UserContext:
-    """A context with nothing but the user's key, in no segment."""
-    context = Context.from_dict({"kind": "user", "key": sayable(key)})
+def bare_context(row: Address, *degraded: Degradation) -> UserContext:
+    """A context with nothing but the row's key, in no segment."""
+    kind, key = kind_and_key(row)
+    context = Context.from_dict({"kind": kind, "key": sayable(key)})
     return UserContext(context=context, source=ContextSource.BARE, degraded=degraded)
 
 
@@ -134,12 +109,17 @@ def with_extra(base: UserContext, extra: Mapping[str, object]) -> UserContext:
     Otherwise an attribute that is not JSON is left out and counted, and `degraded` contains
     ATTRIBUTE_DROPPED. `withheld` names what privacy keeps back.
     """
+    if base.parts:
+        return joined([with_extra(base.own, extra), *base.parts[1:]])
     checked = only_json(extra, extra_refusal)
-    return _built({**_of(base), **checked.attributes}, base, is_whole=checked.is_whole)
+    attributes = {**_of(base), **checked.attributes}
+    return _built(attributes, base, is_whole=checked.is_whole, kind=base.context.kind)
 
 
 def with_anonymous_key(base: UserContext, key: str) -> UserContext:
     """The same user with the key that they had as a visitor, as the attribute `anonymous_key`."""
+    if base.parts:
+        return joined([with_anonymous_key(base.own, key), *base.parts[1:]])
     return _built({**_of(base), "anonymous_key": sayable(key)}, base)
 
 
@@ -168,16 +148,17 @@ def _built(
     *,
     own: Mapping[str, JSONValue] = NOTHING,
     is_whole: bool = True,
+    kind: str = USER,
 ) -> UserContext:
     """`base` with these attributes, as far as they may be sent.
 
     `own` attributes are made here: they are JSON, and nobody else changes them.
     """
-    parts = sorted_out(attributes)
+    parts = sorted_out(attributes, kind)
     sent, private = parts.sent, [*(base.context.private_attributes or ()), *parts.private]
     withheld = [*base.withheld, *parts.withheld]
     for name, value in own.items():
-        if privacy_of(name) is Privacy.WITHHELD:
+        if privacy_of(name, kind) is Privacy.WITHHELD:
             withheld.append(name)
         else:
             sent[name] = value
@@ -192,6 +173,7 @@ def _built(
         valid_until=base.valid_until,
         degraded=base.degraded if is_whole else (*base.degraded, Degradation.ATTRIBUTE_DROPPED),
         withheld=tuple(dict.fromkeys(withheld)) if withheld else (),
+        related=base.related,
     )
 
 

@@ -17,6 +17,34 @@ SHARED: Final = Context.builder(ANONYMOUS).anonymous(True).build()
 """The one context that events contain for all of them."""
 
 
+def for_events(context: Context) -> Context:
+    """The same context; with the shared one in the place of a visitor whose key is in no cookie yet."""
+    if type(context) is NewVisitor:
+        return SHARED
+    if context.multiple:
+        parts = [
+            context.get_individual_context(place)
+            for place in range(context.individual_context_count)
+        ]
+        if any(type(part) is NewVisitor for part in parts):
+            return Context.create_multi(*(for_events(part) for part in parts if part is not None))
+    return context
+
+
+def without_visitors(context: Context) -> Context:
+    """The same context; with the shared one in the place of any visitor."""
+    if context.multiple:
+        parts = [
+            context.get_individual_context(place)
+            for place in range(context.individual_context_count)
+        ]
+        if any(part is not None and part.anonymous for part in parts):
+            shared = (SHARED if part.anonymous else part for part in parts if part is not None)
+            return Context.create_multi(*shared)
+        return context
+    return SHARED if context.anonymous else context
+
+
 class NewVisitor(Context):
     """The context of a visitor whose key is not in a cookie yet. The type is the mark: the SDK carries
     it unchanged from the evaluation to its events."""

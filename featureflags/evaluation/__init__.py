@@ -34,9 +34,10 @@ from typing import overload
 from django.http import HttpRequest
 from typing_extensions import Unpack
 
-from featureflags.contexts.building import UserContext, event_data
+from featureflags.contexts.building import event_data
 from featureflags.contexts.results import Evaluation, FlagUnavailable
 from featureflags.contexts.sendable import InvalidAttribute
+from featureflags.contexts.user_context import UserContext
 from featureflags.core.types import JSONValue
 from featureflags.evaluation.arguments import (
     UNSET,

@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from enum import Enum
-from typing import Final, TypeAlias, TypedDict
+from typing import Final, TypeAlias, TypedDict, TypeGuard
 
 from django.contrib.auth.models import AnonymousUser
 from django.db.models import Model
 from django.http import HttpRequest
 
 from featureflags.flags.declared import AnyFlag, Flag
-from featureflags.kinds.registry import user_kind
+from featureflags.kinds.registry import USER, kind_named, kinds, user_kind
+from featureflags.kinds.snapshot import Address
 
 Key: TypeAlias = uuid.UUID | int | str
 """The key of a user, as text or as the column holds it."""
-Subject: TypeAlias = Model | AnonymousUser | Key | None
-"""Whom a flag is asked for: a row of the kind `user`, the key of one, or nobody."""
+Named: TypeAlias = tuple[str, Key]
+"""A row of any kind by its kind and key, such as `("organization", "acme")`."""
+Row: TypeAlias = Model | Key | Named
+One: TypeAlias = Row | AnonymousUser | None
+"""A row of a kind, the key of a user, a kind and key, or nobody."""
+Subject: TypeAlias = One | Sequence[One]
+"""Whom a flag is asked for: one, or several of different kinds, the main one first."""
 
 FlagKey: TypeAlias = str | AnyFlag
 ExtraAttributes: TypeAlias = Mapping[str, object]
@@ -58,6 +64,45 @@ def canonical_key(key: object) -> str:
     return known if kind.has_text_keys else _no_address(known, "user")
 
 
+def canonical_address(subject: object) -> Address:
+    """The address of a row: a user's key, or a kind and key.
+
+    Raises as `canonical_key`, and ValueError for a kind that no app declares.
+    """
+    if not isinstance(subject, tuple):
+        return canonical_key(subject)
+    name, key = subject
+    if name == USER:
+        return canonical_key(key)
+    kind = kind_named(name)
+    if kind is None:
+        known = ", ".join(each.name for each in kinds())
+        raise ValueError(f"There is no kind {name!r}. The kinds are: {known}.")
+    if isinstance(key, uuid.UUID) or (type(key) is int and kind.has_integer_keys):
+        return name, str(key)
+    if not isinstance(key, str):
+        raise TypeError(f"The key of a row is text, not a {type(key).__name__}.")
+    if not key:
+        raise ValueError(f"The key of the kind {name!r} must not be empty.")
+    text = kind.canonical(key)
+    return name, text if kind.has_text_keys else _no_address(text, f"row of the kind {name!r}")
+
+
+def is_named(subject: object) -> bool:
+    """Whether this is a kind and a key."""
+    return (
+        type(subject) is tuple
+        and len(subject) == 2
+        and isinstance(subject[0], str)
+        and isinstance(subject[1], uuid.UUID | int | str)
+    )
+
+
+def is_several(subject: object) -> TypeGuard[Sequence[One]]:
+    """Whether this is a list of subjects."""
+    return isinstance(subject, list | tuple) and not is_named(subject)
+
+
 def visitor_text(key: object) -> str | None:
     """The key of a visitor, as `anonymous_key` names it.
 
@@ -84,8 +129,8 @@ def not_a_user(subject: object) -> str:
     if isinstance(subject, HttpRequest) or hasattr(subject, "_request"):
         return 'A request is passed by name: is_enabled("flag-key", request=request).'
     return (
-        "The second argument is a user, the key of a user, or None, not a "
-        f'{type(subject).__name__}: is_enabled("flag-key", user).'
+        "The second argument is a user or a row of another kind, the key of a user, a kind and key, a "
+        f'list of these, or None, not a {type(subject).__name__}: is_enabled("flag-key", user).'
     )
 
 

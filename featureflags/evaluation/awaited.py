@@ -16,9 +16,16 @@ from django.http import HttpRequest
 
 from featureflags.cache.awaited_reads import aget, connect, lacks_connection, nothing
 from featureflags.cache.compiled_rules import is_in_force
-from featureflags.contexts.building import UserContext
-from featureflags.evaluation.arguments import Subject
-from featureflags.evaluation.resolve import keys_to_read, look_up, make, resolve
+from featureflags.contexts.user_context import UserContext
+from featureflags.evaluation.arguments import Subject, is_several
+from featureflags.evaluation.resolve import (
+    look_up,
+    make,
+    may_be_related,
+    resolve,
+    rows_to_read,
+    several,
+)
 from featureflags.launchdarkly import evaluator
 from featureflags.launchdarkly.client import current_clients
 
@@ -27,16 +34,19 @@ async def aresolve(
     subject: Subject, request: HttpRequest | None, anonymous_key: str | None
 ) -> UserContext:
     """As `resolve`."""
+    if is_several(subject):
+        return several([await aresolve(each, request, anonymous_key) for each in subject])
     if current_clients(start=False) is not None:
         try:
             found = look_up(subject, request, anonymous_key)
             if type(found) is UserContext:
                 return found
-            keys = keys_to_read(found)  # type: ignore[arg-type]  # the rest
-            if keys is None:
+            rows = rows_to_read(found)  # type: ignore[arg-type]  # the rest
+            is_alone = not may_be_related(found)  # type: ignore[arg-type]  # the rest
+            if rows is None and is_alone:
                 return make(found)  # type: ignore[arg-type]  # the rest
-            read = await aget(keys)
-            if read is not None and is_in_force(read) and len(read.fresh) == len(keys):
+            read = await aget(rows or ()) if is_alone else None
+            if read is not None and is_in_force(read) and len(read.fresh) == len(rows or ()):
                 # The rules in force are compiled, and nobody is missing: the cache was enough.
                 return make(found, read)  # type: ignore[arg-type]  # the rest
         except SynchronousOnlyOperation:

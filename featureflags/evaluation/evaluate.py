@@ -13,8 +13,9 @@ from typing import cast
 import msgspec
 
 from featureflags.cache.counters import count_degraded, flag_usage
-from featureflags.contexts.building import UserContext, with_extra
+from featureflags.contexts.building import with_extra
 from featureflags.contexts.results import Degradation, Evaluation, FlagUnavailable
+from featureflags.contexts.user_context import UserContext
 from featureflags.core.monitoring import report
 from featureflags.core.types import JSONValue
 from featureflags.evaluation import tracing
@@ -102,7 +103,7 @@ def evaluate_all(context: UserContext, attributes: ExtraAttributes | None) -> di
     """Every flag that LaunchDarkly has or that is declared or overridden, by key, sorted."""
     if attributes:
         context = with_extra(context, attributes)
-    with asking_about(context.context.key):
+    with asking_about(context.user_key):
         answers = evaluator.evaluate_all(context.context)
         overridden = {key for key, value in overridden_flags().items() if value is not MISSING}
         keys = {*declared_flags(), *overridden, *(answers or {})}
@@ -112,7 +113,7 @@ def evaluate_all(context: UserContext, attributes: ExtraAttributes | None) -> di
 def _ask(key: str, context: UserContext, fallback: JSONValue) -> Answer:
     """What is forced, else what LaunchDarkly says; counted, if such a flag is known."""
     if in_force:
-        with asking_about(context.context.key):
+        with asking_about(context.user_key):
             return _ask_here(key, context, fallback)
     return _ask_here(key, context, fallback)
 

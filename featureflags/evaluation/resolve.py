@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import logging
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from time import perf_counter
 
 import msgspec
@@ -25,23 +25,28 @@ from django.http import HttpRequest
 from featureflags.cache import context_memo, protocol
 from featureflags.cache.compiled_rules import LoadedRuleset, current_ruleset, recent_ruleset
 from featureflags.cache.counters import FOUND_NAMES, count_found, flag_answers
-from featureflags.cache.read_through import read_and_fill, read_rows
+from featureflags.cache.read_through import read_and_fill
 from featureflags.cache.snapshot_store import CacheRead
 from featureflags.cache.unit_of_work import UnitOfWork, current_unit, unit_or_ended
-from featureflags.contexts.building import (
-    UserContext,
-    bare_context,
-    visitor_context,
-    with_anonymous_key,
-)
+from featureflags.contexts.building import visitor_context, with_anonymous_key
 from featureflags.contexts.results import ContextSource, Degradation
+from featureflags.contexts.user_context import UserContext, joined
 from featureflags.core import timings
 from featureflags.core.monitoring import report
 from featureflags.evaluation import tracing
-from featureflags.evaluation.arguments import Key, Subject, canonical_key
+from featureflags.evaluation.arguments import (
+    Key,
+    Named,
+    Row,
+    Subject,
+    canonical_address,
+    is_several,
+)
+from featureflags.evaluation.by_address import from_database, of_rows, with_related
 from featureflags.evaluation.subjects import identify, note_own_user
-from featureflags.kinds.registry import user_kind
+from featureflags.kinds.registry import kind_named, kind_of_row, user_kind
 from featureflags.kinds.slots import NotLoaded, UnreadableRow
+from featureflags.kinds.snapshot import Address, address, kind_and_key
 from featureflags.launchdarkly.client import is_looking
 
 logger = logging.getLogger(__name__)
@@ -55,7 +60,7 @@ _KEYS = frozenset({str, uuid.UUID})
 class Unresolved(msgspec.Struct, frozen=True):
     """A user whose context is not in the unit's memo."""
 
-    user: Model | Key
+    user: Row
     visitor: str | None
     keep_row: bool
     unit: UnitOfWork | None
@@ -80,15 +85,19 @@ def look_up(
 ) -> UserContext | Unresolved:
     """The context, if the unit's memo has it or it is a visitor's; else what `make` needs.
 
-    Asks no server, unless the user of the request is still to be loaded.
+    Asks no server, unless the user of the request is still to be loaded, or there are several subjects.
     """
     unit = unit_or_ended()
     if request is None and anonymous_key is None:
         if unit is not None and (known := unit.recall(subject)) is not None:
             return known
         if (asked := type(subject)) is user_kind().model or asked in _KEYS:
-            user: Model | Key = subject  # type: ignore[assignment]  # of one of these types
+            user: Row = subject  # type: ignore[assignment]  # of one of these types
             return Unresolved(user, None, False, current_unit())
+    if is_several(subject):
+        return several(
+            [resolve(each, request=request, anonymous_key=anonymous_key) for each in subject]
+        )
     who = identify(subject, request, anonymous_key)
     if who.user is None:
         return visitor_context(who.visitor, *who.degraded, is_new=who.is_new)
@@ -97,17 +106,38 @@ def look_up(
     return Unresolved(who.user, who.visitor, who.keep_row, current_unit())
 
 
-def keys_to_read(found: Unresolved) -> list[str] | None:
+def several(contexts: Sequence[UserContext]) -> UserContext:
+    """The contexts of several subjects as one: each by itself, without what belongs to it.
+
+    Raises ValueError for none, and for two of one kind.
+    """
+    if not contexts:
+        raise ValueError("The list of subjects is empty.")
+    return joined([each.own for each in contexts])
+
+
+def rows_to_read(found: Unresolved) -> list[Address] | None:
     """What `make` reads from the cache; None: nothing, not even the version."""
     if not isinstance(found.user, Model):
-        return [_key_of(found.user)]
+        return [_address_of(found.user)]
     if _known_rules(found.unit) is not None:
         return None
     return [user_kind().key_of(found.user)] if found.keep_row else []
 
 
+def may_be_related(found: Unresolved) -> bool:
+    """Whether rows of other kinds may belong to this one, so that one read may not be enough."""
+    user = found.user
+    kind = (
+        kind_of_row(user)
+        if isinstance(user, Model)
+        else kind_named(kind_and_key(_address_of(user))[0])
+    )
+    return kind is not None and bool(kind.related)
+
+
 def make(found: Unresolved, read: CacheRead | None = None) -> UserContext:
-    """The context, which the unit keeps. `read`: what the cache holds of `keys_to_read`."""
+    """The context, which the unit keeps. `read`: what the cache holds of `rows_to_read`."""
     began = perf_counter()
     if tracing.is_on:
         tracing.begin()
@@ -117,19 +147,21 @@ def make(found: Unresolved, read: CacheRead | None = None) -> UserContext:
     if isinstance(user, Model):
         context = _of_loaded(user, unit, read, keep_row=found.keep_row)
     else:
-        key = _key_of(user)
-        read = read or protocol.read([key])
+        row = _address_of(user)
+        read = read or protocol.read([row])
         rules = unit.rules(read) if unit is not None else current_ruleset(read)
-        snapshot = read.fresh.get(key)
+        snapshot = read.fresh.get(row)
         if snapshot is not None:
             context = context_memo.context_of(snapshot, rules, ContextSource.CACHE)
         else:
-            context = _from_database([key], read, rules)[key]
+            context = from_database([row], read, rules)[row]
         if not is_looking():
             try:
                 answers[FOUND_NAMES[context.source]] += 1
             except KeyError:
                 count_found([context.source])
+    if context.related:
+        [context] = with_related([context], unit)
     if visitor is not None:
         context = with_anonymous_key(context, visitor)
     if unit is not None:
@@ -138,72 +170,60 @@ def make(found: Unresolved, read: CacheRead | None = None) -> UserContext:
     return context
 
 
-def contexts_for(keys: Iterable[str]) -> dict[str, UserContext]:
-    """The contexts of many users by key: one round trip to the cache, one query for the rest."""
-    wanted = list(dict.fromkeys(canonical_key(key) for key in keys))
+def contexts_for(subjects: Iterable[Key | Named]) -> dict[Address, UserContext]:
+    """The contexts of many rows by address: one round trip to the cache, one query for the rest.
+
+    Where rows of other kinds belong to them, these are one more.
+    """
+    wanted = list(dict.fromkeys(map(canonical_address, subjects)))
     unit = current_unit()
-    found: dict[str, UserContext] = {}
+    found: dict[Address, UserContext] = {}
     if unit is not None:
-        found = {key: known for key in wanted if (known := unit.recall(key)) is not None}
-    missing = [key for key in wanted if key not in found]
+        found = {row: known for row in wanted if (known := unit.recall(row)) is not None}
+    missing = [row for row in wanted if row not in found]
     if missing:
-        found.update(_of_keys(missing, unit))
-    return {key: found[key] for key in wanted}
+        whole = with_related(list(of_rows(missing, unit).values()), unit)
+        for row, context in zip(missing, whole, strict=True):
+            found[row] = context
+            if unit is not None and context.parts:
+                unit.keep(row, None, context)
+    return {row: found[row] for row in wanted}
 
 
-def _of_keys(keys: list[str], unit: UnitOfWork | None) -> dict[str, UserContext]:
-    read = protocol.read(keys)
-    rules = unit.rules(read) if unit is not None else current_ruleset(read)
-    contexts = {
-        # A batch would push out of the memo of contexts the users who come back.
-        key: context_memo.context_of(snapshot, rules, ContextSource.CACHE, remember=False)
-        for key, snapshot in read.fresh.items()
-    }
-    missing = [key for key in keys if key not in contexts]
-    if missing:
-        contexts.update(_from_database(missing, read, rules))
-    if not is_looking():
-        count_found(context.source for context in contexts.values())
-    if unit is not None:
-        for key, context in contexts.items():
-            unit.keep(key, None, context)
-    return contexts
-
-
-def _key_of(user: Key) -> str:
-    """`canonical_key`, which nearly every key is already."""
-    return user if type(user) is str and user_kind().is_canonical(user) else canonical_key(user)
+def _address_of(user: Key | Named) -> Address:
+    """`canonical_address`, which nearly every key is already."""
+    return user if type(user) is str and user_kind().is_canonical(user) else canonical_address(user)
 
 
 def _of_loaded(
     user: Model, unit: UnitOfWork | None, read: CacheRead | None, *, keep_row: bool
 ) -> UserContext:
     """From the row that the caller has loaded, as it is."""
-    kind = user_kind()
+    kind = kind_of_row(user) or user_kind()
     if getattr(user, kind.key) is None:
-        raise ValueError("The user has no primary key, so that there is no key for their context.")
+        raise ValueError(f"The {kind.name} has no key yet, so that there is none for its context.")
+    row = address(kind.name, kind.key_of(user))
     try:
         snapshot = kind.snapshot_of(user)
     except NotLoaded:
         # A related row is missing: by key all of them come from the cache in one round trip.
-        return make(Unresolved(kind.key_of(user), None, keep_row=False, unit=unit))
+        return make(Unresolved(row, None, keep_row=False, unit=unit)).own
     except DatabaseError as error:
         # The user was loaded without their groups, or with columns left out.
         protocol.report_database(error)
-        return make(Unresolved(kind.key_of(user), None, keep_row=False, unit=unit))
+        return make(Unresolved(row, None, keep_row=False, unit=unit)).own
     except UnreadableRow as error:
         message = "The field %r of a loaded user cannot be read. The stored user was used."
         report(logger, f"user_unreadable:{error.field}", message, error.field)
-        stored = make(Unresolved(kind.key_of(user), None, keep_row=False, unit=unit))
+        stored = make(Unresolved(row, None, keep_row=False, unit=unit)).own
         degraded = (*stored.degraded, Degradation.USER_UNREADABLE)
         return msgspec.structs.replace(stored, degraded=degraded)
-    key = snapshot.key
 
     def read_now() -> CacheRead:
-        found = read or protocol.read([key] if keep_row else ())
-        if keep_row and not found.failed and key not in found.fresh:
+        found = read or protocol.read([row] if keep_row else ())
+        if keep_row and not found.failed and row not in found.fresh:
             # From the row: a loaded user may carry changes that are never saved.
-            read_and_fill([key], found)
+            read_and_fill([row], found)
         return found
 
     if unit is not None:
@@ -211,27 +231,6 @@ def _of_loaded(
     else:
         rules = recent_ruleset() or current_ruleset(read_now())
     return context_memo.context_of(snapshot, rules, ContextSource.LOADED)
-
-
-def _from_database(
-    keys: list[str], read: CacheRead, rules: LoadedRuleset
-) -> dict[str, UserContext]:
-    found = read_rows(keys, read)
-    if found is None:
-        return {key: _last_known(key, read, rules) for key in keys}
-    return {
-        key: context_memo.context_of(found.snapshots[key], rules, found.source, remember=False)
-        if key in found.snapshots
-        else bare_context(key, Degradation.NO_SUCH_USER)
-        for key in keys
-    }
-
-
-def _last_known(key: str, read: CacheRead, rules: LoadedRuleset) -> UserContext:
-    spare = read.spare.get(key)
-    if spare is None:
-        return bare_context(key, Degradation.USER_UNAVAILABLE)
-    return context_memo.context_of(spare, rules, ContextSource.SPARE, Degradation.USER_STALE)
 
 
 def _known_rules(unit: UnitOfWork | None) -> LoadedRuleset | None:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import re
 import uuid
-from typing import Literal, TypedDict
+from typing import Literal, TypedDict, cast
 
 import msgspec
 from django.conf import settings
@@ -30,8 +30,14 @@ from featureflags.cache.unit_of_work import current_unit
 from featureflags.contexts.results import Degradation
 from featureflags.core.conf import app_settings
 from featureflags.core.requests import loaded_user, session_user_key
-from featureflags.evaluation.arguments import Key, Subject, not_a_user, visitor_text
-from featureflags.kinds.registry import user_kind
+from featureflags.evaluation.arguments import (
+    Row,
+    Subject,
+    is_several,
+    not_a_user,
+    visitor_text,
+)
+from featureflags.kinds.registry import USER, kind_of_row, user_kind
 
 SALT = "featureflags.visitor"
 KEY = re.compile(r"[0-9a-f]{32}")
@@ -44,7 +50,7 @@ _STORE = "_cache_update_cache"
 class Who(msgspec.Struct, frozen=True, kw_only=True):
     """A user, loaded or by key, or None for a visitor; with the visitor's key if it is known."""
 
-    user: Model | Key | None
+    user: Row | None
     visitor: str | None
     degraded: tuple[Degradation, ...] = ()
     is_new: bool = False
@@ -66,10 +72,21 @@ def identify(subject: Subject, request: HttpRequest | None, anonymous_key: str |
         if request is not None:
             return _visitor(request)
         return Who(user=None, visitor=visitor_text(anonymous_key))
-    if isinstance(subject, Model) and not isinstance(subject, user_kind().model):
+    if is_several(subject) or (isinstance(subject, Model) and kind_of_row(subject) is None):
         raise TypeError(not_a_user(subject))
+    if not is_user(subject):
+        if request is not None:
+            note_asked(request)
+        return Who(user=cast("Row", subject), visitor=None)
     visitor = visitor_text(anonymous_key) if request is None else known_visitor_key(request)
-    return Who(user=subject, visitor=visitor)
+    return Who(user=cast("Row", subject), visitor=visitor)
+
+
+def is_user(subject: object) -> bool:
+    """Whether this is a user or the key of one, and no row of another kind."""
+    if isinstance(subject, Model):
+        return kind_of_row(subject) is user_kind()
+    return not isinstance(subject, tuple) or subject[0] == USER
 
 
 def _of_request(request: HttpRequest) -> Who:
@@ -148,15 +165,16 @@ def note_asked(request: HttpRequest) -> None:
     setattr(request, _STORE, False)
 
 
-def note_own_user(subject: Model | uuid.UUID | int | str) -> None:
+def note_own_user(subject: Row) -> None:
     """Mark the request of this unit if `subject` is its user, passed without `request=`."""
     unit = current_unit()
-    if unit is None or unit.request is None:
+    if unit is None or unit.request is None or not is_user(subject):
         return
     own = loaded_user(unit.request)
     kind = user_kind()
     if isinstance(own, kind.model):
-        key = kind.key_of(subject) if isinstance(subject, Model) else kind.canonical(str(subject))
+        named = subject[1] if isinstance(subject, tuple) else subject
+        key = kind.key_of(named) if isinstance(named, Model) else kind.canonical(str(named))
         if kind.key_of(own) == key:
             note_asked(unit.request)
 

@@ -78,8 +78,8 @@ class CompiledKind(Names):
         """The slot whose keys are attributes of their own."""
         self.attributes: tuple[Attribute, ...] = tuple(self._attributes())
         fields = [(slot.name, TYPES[slot.form]) for slot in self.slots]
-        self.snapshot_type: type[Any] = snapshot_type(self.name, fields)
         self.fingerprint = fingerprint_of([("key", self.key), *fields])
+        self.snapshot_type: type[Any] = snapshot_type(self.name, fields, self.fingerprint)
         self.sql_columns = [self.key_text, *(slot.column(self.model) for slot in self.slots)]
         self._decoders = [
             (place, slot.decode) for place, slot in enumerate(self.slots, 1) if slot.decode

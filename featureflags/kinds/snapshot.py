@@ -9,12 +9,25 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections.abc import Iterable, Sequence
-from typing import Any, ClassVar, Final
+from typing import Any, ClassVar, Final, TypeAlias
 
 import msgspec
 
 USER: Final = "user"
 """The kind of those who log in."""
+
+Address: TypeAlias = str | tuple[str, str]
+"""Names a row: the key of a user as text; for a row of another kind the name of the kind and the key."""
+
+
+def address(kind: str, key: str) -> Address:
+    """The address of the row of this kind with this key."""
+    return key if kind == USER else (kind, key)
+
+
+def kind_and_key(row: Address) -> tuple[str, str]:
+    """The parts of an address."""
+    return (USER, row) if isinstance(row, str) else row
 
 
 class Snapshot(msgspec.Struct, frozen=True, array_like=True):
@@ -25,18 +38,22 @@ class Snapshot(msgspec.Struct, frozen=True, array_like=True):
 
     kind: ClassVar[str] = USER
     """The name of the kind; the same for all snapshots of a type."""
+    fingerprint: ClassVar[str] = ""
+    """Of the fields of the kind: see `fingerprint_of`."""
 
     key: str
     """As text: LaunchDarkly's context key."""
 
 
-def snapshot_type(kind: str, fields: Sequence[tuple[str, Any]]) -> type[Snapshot]:
+def snapshot_type(
+    kind: str, fields: Sequence[tuple[str, Any]], fingerprint: str = ""
+) -> type[Snapshot]:
     """A struct with these fields (name, type) after the key, in this order."""
     made: Any = msgspec.defstruct(
         f"{kind.title()}Snapshot",
         fields,
         bases=(Snapshot,),
-        namespace={"kind": kind},
+        namespace={"kind": kind, "fingerprint": fingerprint},
         frozen=True,
         array_like=True,
     )

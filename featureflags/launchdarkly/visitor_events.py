@@ -10,7 +10,7 @@ from ldclient import Config
 from ldclient.impl.events.diagnostics import _DiagnosticAccumulator, create_diagnostic_id
 from ldclient.impl.events.event_processor import DefaultEventProcessor
 
-from featureflags.contexts.new_visitors import SHARED, NewVisitor
+from featureflags.contexts.new_visitors import for_events, without_visitors
 
 
 class _WithDiagnostics(DefaultEventProcessor):
@@ -26,8 +26,7 @@ class ReturningVisitorEvents(_WithDiagnostics):
     """Puts one shared context in the place of each visitor whose cookie has not come back yet."""
 
     def send_event(self, event: Any) -> None:
-        if type(event.context) is NewVisitor:
-            event.context = SHARED
+        event.context = for_events(event.context)
         super().send_event(event)
 
 
@@ -35,6 +34,5 @@ class UserEvents(_WithDiagnostics):
     """Puts one shared context in the place of each visitor."""
 
     def send_event(self, event: Any) -> None:
-        if event.context.anonymous:
-            event.context = SHARED
+        event.context = without_visitors(event.context)
         super().send_event(event)

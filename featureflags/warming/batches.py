@@ -26,6 +26,7 @@ from featureflags.cache.snapshot_store import CacheRead
 from featureflags.core.conf import app_settings
 from featureflags.core.database import IsCurrent, primary
 from featureflags.kinds.registry import user_kind
+from featureflags.kinds.snapshot import Address
 
 
 class CacheDown(RuntimeError):
@@ -104,7 +105,7 @@ def _begin(users: QuerySet[Any], keys: list[str], source: CacheRead, *, force: b
     fresh_until, epoch = fills.fresh_until_now(), source.epoch or 0
     good_until = (int(time.time()) + app_settings().warm_renew_seconds) * 1_000_000
     head = entries.head(fresh_until, epoch)
-    read, to_write = 0, dict[str, bytes]()
+    read, to_write = 0, dict[Address, bytes]()
     kind = user_kind()
     bounds = {
         f"{kind.key}__gte": kind.parse_key(keys[0]),
@@ -117,12 +118,12 @@ def _begin(users: QuerySet[Any], keys: list[str], source: CacheRead, *, force: b
             # Created since: what the cache holds of this user was not read.
             continue
         read += 1
-        snapshot, before = entries.encode_fields(values), stored.get(key)
-        before = None if before is None else unseal(key, before)
+        snapshot, before = entries.encode_fields(values, kind.fingerprint), stored.get(key)
+        before = None if before is None else unseal(entries.name_of(key), before)
         if (
             before is None
             or force
             or entries.fresh_until_if_same(before, epoch, snapshot) < good_until
         ):
-            to_write[key] = seal(key, head + snapshot)
+            to_write[key] = seal(entries.name_of(key), head + snapshot)
     return Writing(read=read, written=PendingPut(source, to_write, fresh_until))

@@ -14,10 +14,11 @@ from featureflags.kinds import (
     Many,
     Metadata,
     Number,
+    Related,
     Text,
     WatchRows,
 )
-from tests.customers.models import Customer, Order
+from tests.customers.models import Company, Customer, Order
 
 OF_CUSTOMER = Order.objects.filter(customer=OuterRef("pk")).order_by().values("customer")
 LAST_ORDER = Subquery(
@@ -59,3 +60,22 @@ class CustomerKind(Kind):
     last_order_at = Instant(LAST_ORDER, watch=OF_ORDERS)
     days_since_order = DaysSince(LAST_ORDER, watch=OF_ORDERS)
     metadata = Metadata("metadata")
+
+
+class OrganizationKind(Kind):
+    name = "organization"
+    model = Company
+    title = "name"
+    search = ("name",)
+
+    name_ = Text("name")
+    seats = Number("seats")
+    revenue = Number("revenue", private=True)
+    founded = Instant("founded")
+    age_days = DaysSince("founded")
+
+
+class EmployeeKind(CustomerKind):
+    """Customers with the organization that they belong to."""
+
+    organization = Related("profile__company", kind="organization")

@@ -33,8 +33,9 @@ from featureflags.audience import Transition, next_transitions
 from featureflags.cache.compiled_rules import current_ruleset
 from featureflags.cache.unit_of_work import unit_of_work
 from featureflags.contexts.attributes import attributes_of, catalogue
-from featureflags.contexts.building import UserContext, user_context
+from featureflags.contexts.building import user_context
 from featureflags.contexts.results import ContextSource, Evaluation
+from featureflags.contexts.user_context import UserContext
 from featureflags.core.times import now_in_microseconds
 from featureflags.core.types import Account
 from featureflags.editing import moment_in_words

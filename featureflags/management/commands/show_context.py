@@ -6,7 +6,7 @@ from typing import Any
 
 from django.core.management.base import CommandParser
 
-from featureflags.contexts.building import UserContext
+from featureflags.contexts.user_context import UserContext
 from featureflags.core.times import to_rfc3339
 from featureflags.evaluation.reasons import degradation_in_words, source_in_words
 from featureflags.evaluation.resolve import resolve

@@ -13,8 +13,8 @@ from pytest_django.fixtures import Settings
 from featureflags.cache import context_memo
 from featureflags.cache.compiled_rules import current_ruleset
 from featureflags.cache.unit_of_work import unit_of_work
-from featureflags.contexts.building import UserContext
 from featureflags.contexts.results import ContextSource, Degradation
+from featureflags.contexts.user_context import UserContext
 from featureflags.evaluation.resolve import contexts_for, resolve
 from featureflags.kinds.registry import user_kind
 from featureflags.segments.ruleset import Ruleset

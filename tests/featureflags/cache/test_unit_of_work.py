@@ -20,8 +20,9 @@ from pytest_django.fixtures import Settings
 from featureflags.cache import compiled_rules, snapshot_store
 from featureflags.cache.entries import name_of
 from featureflags.cache.unit_of_work import UnitOfWork, current_unit, unit_of_work
-from featureflags.contexts.building import UserContext, bare_context
+from featureflags.contexts.building import bare_context
 from featureflags.contexts.results import ContextSource
+from featureflags.contexts.user_context import UserContext
 from featureflags.core.times import now_in_microseconds
 from featureflags.evaluation import ais_enabled, is_enabled
 from featureflags.evaluation.resolve import contexts_for, resolve

@@ -13,7 +13,7 @@ from featureflags.capture import installation
 from featureflags.kinds import registry
 from featureflags.kinds.compiled import CompiledKind
 from featureflags.kinds.declaration import Kind
-from tests.customers.declarations import CustomerKind
+from tests.customers.declarations import CustomerKind, EmployeeKind, OrganizationKind
 
 
 def forget() -> None:
@@ -23,10 +23,10 @@ def forget() -> None:
 
 
 @contextmanager
-def declared(kind: type[Kind]) -> Iterator[CompiledKind]:
-    """Have this kind in the place of the project's own."""
+def declared(*kinds: type[Kind]) -> Iterator[CompiledKind]:
+    """Have these kinds in the place of the project's own."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(registry, "declared_classes", lambda: (kind,))
+        patch.setattr(registry, "declared_classes", lambda: kinds)
         forget()
         yield registry.user_kind()
     forget()
@@ -43,6 +43,22 @@ def kind() -> Iterator[CompiledKind]:
 def watched(transactional_db: None) -> Iterator[CompiledKind]:
     """Of customers, with the triggers that follow from its paths."""
     with declared(CustomerKind) as found:
+        installation.install(connection)
+        yield found
+    installation.install(connection)
+
+
+@pytest.fixture
+def with_organizations() -> Iterator[CompiledKind]:
+    """Customers and their organizations, without triggers."""
+    with declared(EmployeeKind, OrganizationKind) as found:
+        yield found
+
+
+@pytest.fixture
+def watched_organizations(transactional_db: None) -> Iterator[CompiledKind]:
+    """The same, with the triggers that follow from their paths."""
+    with declared(EmployeeKind, OrganizationKind) as found:
         installation.install(connection)
         yield found
     installation.install(connection)

@@ -1,0 +1,88 @@
+"""Contexts of rows by their addresses: many by one read, and the rows of other kinds that belong to them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from featureflags.cache import context_memo, protocol
+from featureflags.cache.compiled_rules import LoadedRuleset, current_ruleset
+from featureflags.cache.counters import count_found
+from featureflags.cache.read_through import read_rows
+from featureflags.cache.snapshot_store import CacheRead
+from featureflags.cache.unit_of_work import UnitOfWork
+from featureflags.contexts.building import bare_context
+from featureflags.contexts.results import ContextSource, Degradation
+from featureflags.contexts.user_context import UserContext, joined
+from featureflags.kinds.snapshot import Address, kind_and_key
+from featureflags.launchdarkly.client import is_looking
+
+
+def with_related(owners: list[UserContext], unit: UnitOfWork | None) -> list[UserContext]:
+    """Each with the contexts of the rows that belong to it, by one read for each step away."""
+    known: dict[Address, UserContext] = {}
+    wanted = {row for owner in owners for row in owner.related}
+    while wanted:
+        reached = {row: context.own for row in wanted if (context := _recalled(row, unit))}
+        if missing := [row for row in wanted if row not in reached]:
+            reached |= of_rows(missing, unit)
+        known |= reached
+        wanted = {row for each in reached.values() for row in each.related} - known.keys()
+    return [_assembled(owner, known) for owner in owners]
+
+
+def _recalled(row: Address, unit: UnitOfWork | None) -> UserContext | None:
+    return None if unit is None else unit.recall(row)
+
+
+def _assembled(owner: UserContext, known: Mapping[Address, UserContext]) -> UserContext:
+    """With the nearest row of each kind."""
+    parts = {owner.context.kind: owner}
+    wanted = list(owner.related)
+    while wanted:
+        row = wanted.pop(0)
+        if (kind := kind_and_key(row)[0]) not in parts:
+            parts[kind] = known[row]
+            wanted += known[row].related
+    return joined(list(parts.values()))
+
+
+def of_rows(rows: list[Address], unit: UnitOfWork | None) -> dict[Address, UserContext]:
+    """The contexts of these rows, each by itself, in this order."""
+    read = protocol.read(rows)
+    rules = unit.rules(read) if unit is not None else current_ruleset(read)
+    contexts = {
+        # A batch would push out of the memo of contexts the users who come back.
+        key: context_memo.context_of(snapshot, rules, ContextSource.CACHE, remember=False)
+        for key, snapshot in read.fresh.items()
+    }
+    missing = [row for row in rows if row not in contexts]
+    if missing:
+        contexts.update(from_database(missing, read, rules))
+    if not is_looking():
+        count_found(context.source for context in contexts.values())
+    if unit is not None:
+        for key, context in contexts.items():
+            if not context.related:
+                unit.keep(key, None, context)
+    return {row: contexts[row] for row in rows}
+
+
+def from_database(
+    keys: list[Address], read: CacheRead, rules: LoadedRuleset
+) -> dict[Address, UserContext]:
+    found = read_rows(keys, read)
+    if found is None:
+        return {key: _last_known(key, read, rules) for key in keys}
+    return {
+        key: context_memo.context_of(found.snapshots[key], rules, found.source, remember=False)
+        if key in found.snapshots
+        else bare_context(key, Degradation.NO_SUCH_USER)
+        for key in keys
+    }
+
+
+def _last_known(key: Address, read: CacheRead, rules: LoadedRuleset) -> UserContext:
+    spare = read.spare.get(key)
+    if spare is None:
+        return bare_context(key, Degradation.USER_UNAVAILABLE)
+    return context_memo.context_of(spare, rules, ContextSource.SPARE, Degradation.USER_STALE)
