@@ -22,8 +22,8 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
 from config.demo import DEMO_PEOPLE, DemoPerson
-from featureflags.contexts.user_context import UserContext
 from featureflags.contexts.results import ContextSource, Degradation
+from featureflags.contexts.user_context import UserContext
 from featureflags.core.deadlines import for_flag_checks
 from featureflags.core.monitoring import report
 from featureflags.core.requests import loaded_user

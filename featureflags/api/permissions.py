@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from django.http import Http404
 from rest_framework import permissions
 from rest_framework.request import Request
@@ -9,11 +11,16 @@ from rest_framework.views import APIView
 
 from featureflags.api.requests import http_request
 from featureflags.evaluation import is_enabled
+from featureflags.evaluation.arguments import Subject
 from featureflags.flags.declared import Flag
 
 
 def flag_permission(
-    flag: str | Flag, *, default: bool | None = None, hidden: bool = True
+    flag: str | Flag,
+    *,
+    default: bool | None = None,
+    hidden: bool = True,
+    subject: Callable[[Request], Subject] | None = None,
 ) -> type[permissions.BasePermission]:
     """A permission class: the flag is on for the user of the request.
 
@@ -21,7 +28,9 @@ def flag_permission(
 
     When it is off the endpoint answers 404, as `flag_required` does. With `hidden=False` it
     denies (401 or 403) instead; use that to combine it with others by `|` and `~`. `default` is
-    the answer when LaunchDarkly has none; None: the declared default.
+    the answer when LaunchDarkly has none; None: the declared default. `subject` is a function from the
+    request to whom the flag is asked for: a row of any kind, or a list, in which None is the user of the
+    request.
 
     Raises TypeError for a flag that is neither a key nor a `Flag`, ValueError for an e-mail address:
     it would be sent to LaunchDarkly as the key of a flag.
@@ -38,10 +47,11 @@ def flag_permission(
     class FlagPermission(permissions.BasePermission):
         def has_permission(self, request: Request, _view: APIView) -> bool:
             inner = http_request(request)
+            whom = None if subject is None else subject(request)
             if default is None:
-                allowed = is_enabled(flag, request=inner)
+                allowed = is_enabled(flag, whom, request=inner)
             else:
-                allowed = is_enabled(flag, request=inner, default=default)
+                allowed = is_enabled(flag, whom, request=inner, default=default)
             if hidden and not allowed:
                 raise Http404
             return allowed

@@ -23,6 +23,7 @@ from typing import Any, Final, Protocol
 
 import msgspec
 
+from featureflags.kinds.registry import kind_named
 from featureflags.kinds.snapshot import USER, Address, Snapshot
 
 __all__ = [
@@ -72,8 +73,10 @@ _encode = msgspec.msgpack.Encoder().encode
 
 def encode(fresh_until: int, epoch: int, snapshot: Snapshot) -> bytes:
     """An entry as it is stored."""
+    kind = kind_named(snapshot.kind)
+    fingerprint = "" if kind is None else kind.fingerprint
     fields = msgspec.structs.astuple(snapshot)
-    return head(fresh_until, epoch) + encode_fields(fields, snapshot.fingerprint)
+    return head(fresh_until, epoch) + encode_fields(fields, fingerprint)
 
 
 def encode_fields(fields: Sequence[Any], fingerprint: str) -> bytes:

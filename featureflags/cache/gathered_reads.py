@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from typing import Final, Generic, TypeVar
 
 from featureflags.core.fork_hooks import in_child
-from featureflags.kinds.snapshot import Address
 
+KeyT = TypeVar("KeyT")
 ValueT = TypeVar("ValueT")
 
 WAIT_SECONDS = 5.0
@@ -24,13 +24,13 @@ MOST_KEYS: Final = 500
 
 
 @dataclass(slots=True, eq=False)
-class _Wanted(Generic[ValueT]):
-    key: Address
+class _Wanted(Generic[KeyT, ValueT]):
+    key: KeyT
     found: tuple[ValueT | None] | None = None
     """None: not read yet."""
 
 
-class GatheredReads(Generic[ValueT]):
+class GatheredReads(Generic[KeyT, ValueT]):
     """Reads by key, of values that other threads may share.
 
     `read` is given keys and returns the values of those that exist, and whether they may be shared: if
@@ -38,16 +38,14 @@ class GatheredReads(Generic[ValueT]):
     its own caller alone.
     """
 
-    def __init__(
-        self, read: Callable[[list[Address]], tuple[Mapping[Address, ValueT], bool]]
-    ) -> None:
+    def __init__(self, read: Callable[[list[KeyT]], tuple[Mapping[KeyT, ValueT], bool]]) -> None:
         self._read = read
         self._forget()
         in_child(self._forget)
 
-    def read(self, key: Address) -> tuple[ValueT | None, bool]:
+    def read(self, key: KeyT) -> tuple[ValueT | None, bool]:
         """The value of this key, None if there is none; and whether it may be shared."""
-        wanted: _Wanted[ValueT] = _Wanted(key)
+        wanted: _Wanted[KeyT, ValueT] = _Wanted(key)
         self._waiting.append(wanted)
         is_our_turn = self._turn.acquire(timeout=WAIT_SECONDS)
         try:
@@ -64,7 +62,7 @@ class GatheredReads(Generic[ValueT]):
             if is_our_turn:
                 self._turn.release()
 
-    def _others(self, wanted: _Wanted[ValueT]) -> list[_Wanted[ValueT]]:
+    def _others(self, wanted: _Wanted[KeyT, ValueT]) -> list[_Wanted[KeyT, ValueT]]:
         """Who waits now and has nothing yet."""
         # A copy: others come and go. Lists change under the interpreter's own lock.
         waiting = (each for each in list(self._waiting) if each.found is None)
@@ -73,4 +71,4 @@ class GatheredReads(Generic[ValueT]):
     def _forget(self) -> None:
         """In a forked child: threads that do not exist there may hold the lock."""
         self._turn = threading.Lock()
-        self._waiting: list[_Wanted[ValueT]] = []
+        self._waiting: list[_Wanted[KeyT, ValueT]] = []

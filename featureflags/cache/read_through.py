@@ -50,7 +50,7 @@ def _by_kind(rows: list[Address]) -> list[tuple[CompiledKind, list[str]]]:
     return [(kind, keys[name]) for name in keys if (kind := kind_named(name)) is not None]
 
 
-_gathered: GatheredReads[Snapshot] = GatheredReads(_rows)
+_gathered: GatheredReads[Address, Snapshot] = GatheredReads(_rows)
 
 
 def read_rows(keys: list[Address], read: CacheRead) -> Found | None:

@@ -98,6 +98,12 @@ def is_named(subject: object) -> bool:
     )
 
 
+def parse_subject(text: str) -> Key | Named:
+    """Whom a text names: `organization:acme` a row of that kind, anything else the key of a user."""
+    kind, colon, key = text.partition(":")
+    return (kind, key) if colon and kind_named(kind) is not None else text
+
+
 def is_several(subject: object) -> TypeGuard[Sequence[One]]:
     """Whether this is a list of subjects."""
     return isinstance(subject, list | tuple) and not is_named(subject)

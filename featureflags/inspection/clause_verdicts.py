@@ -5,6 +5,7 @@ Judged by the operators of our segments, which are proven equal to LaunchDarkly'
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from featureflags.core.i18n import gettext
@@ -29,16 +30,29 @@ class Verdict:
     why: str
 
 
-def judge(clause: Clause, context: Attributes) -> Verdict:
+def by_kind(context: Attributes) -> Mapping[str, Attributes]:
+    """The contexts of a multi-context by kind, and any other by its own kind; as `to_dict` gives them."""
+    kind = context.get("kind") or USER_KIND
+    if kind != "multi":
+        return {str(kind): context}
+    return {name: each for name, each in context.items() if isinstance(each, dict)}
+
+
+def judge(clause: Clause, contexts: Mapping[str, Attributes]) -> Verdict:
     """Judge any condition but a segmentMatch, which needs LaunchDarkly's segments. Never raises."""
-    if clause.context_kind not in {None, USER_KIND}:
-        return _another_kind(clause)
+    kind = clause.context_kind or USER_KIND
+    if clause.attribute.strip("/") == "kind" and clause.op in VALUE_TESTS:
+        return _on_kinds(clause, contexts)
+    context = contexts.get(kind)
+    if context is None:
+        why = gettext("there is no context of the kind %(context_kind)s: no match")
+        return Verdict(held=False, why=why % {"context_kind": show(kind)})
     if clause.op not in VALUE_TESTS:
         return _unknown_operator(clause, context)
-    compiled = compile_clause(clause, rule=1, number=1)
+    compiled = compile_clause(clause, rule=1, number=1, kind=kind)
     if compiled.broken is not None:
         return _cannot_be_judged(compiled.broken.message)
-    value = reader(compiled.path)(context)
+    value = reader(compiled.path, kind)(context)
     observed = MISSING if value is None else value
     held: bool | None = compiled.held(context, frozenset())
     if observed is not MISSING and compiled.incomparable(observed):
@@ -52,12 +66,17 @@ def _cannot_be_judged(why: object) -> Verdict:
     return Verdict(held=None, why=text)
 
 
-def _another_kind(clause: Clause) -> Verdict:
-    if clause.attribute.strip("/") == "kind":
-        return Verdict(held=None, why=gettext("conditions on context kinds are not judged here"))
-    kind = {"context_kind": show(clause.context_kind)}
-    why = gettext("there is no context of the kind %(context_kind)s: no match") % kind
-    return Verdict(held=False, why=why)
+def _on_kinds(clause: Clause, contexts: Mapping[str, Attributes]) -> Verdict:
+    """LaunchDarkly asks for the kinds of all contexts, whatever kind the condition names."""
+    asked = Clause(attribute="kind", op=clause.op, values=clause.values)
+    compiled = compile_clause(asked, rule=1, number=1)
+    if compiled.broken is not None or compiled.test is None:
+        return _cannot_be_judged(compiled.broken.message if compiled.broken else clause.op)
+    kinds = sorted(contexts)
+    held = any(compiled.test(kind) for kind in kinds)
+    observed = kinds[0] if len(kinds) == 1 else kinds
+    why = observed_in_words(compiled, observed, held=held)
+    return Verdict(held=held is not clause.negate, observed=observed, why=why)
 
 
 def _unknown_operator(clause: Clause, context: Attributes) -> Verdict:

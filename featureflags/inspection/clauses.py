@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Collection, Mapping
 from typing import Final
 
+from featureflags.kinds.registry import kind_named
 from featureflags.segments.definitions import USER_KIND, Clause
 from featureflags.segments.references import attribute_path
 
@@ -41,12 +42,15 @@ def launchdarkly_segments(clause: Clause) -> list[str]:
 
 
 def path_of(clause: Clause) -> tuple[str, ...]:
-    """The attribute's path; empty for another context kind or an invalid path."""
-    if clause.context_kind not in {None, USER_KIND}:
+    """The attribute's path; empty for a kind that the project does not declare, or an invalid path."""
+    if (
+        clause.context_kind not in {None, USER_KIND}
+        and kind_named(str(clause.context_kind)) is None
+    ):
         return ()
     try:
         # Old rules name no kind. No attribute of ours begins with a slash, so it is a path there.
-        return attribute_path(clause.attribute, USER_KIND)
+        return attribute_path(clause.attribute, clause.context_kind or USER_KIND)
     except ValueError:
         return ()
 

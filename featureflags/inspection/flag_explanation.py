@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from featureflags.core.i18n import gettext
 from featureflags.core.types import Attributes
-from featureflags.inspection.clause_verdicts import judge
+from featureflags.inspection.clause_verdicts import by_kind, judge
 from featureflags.inspection.clauses import names_of, targets_among
 from featureflags.inspection.deciding_rule import decision
 from featureflags.inspection.flag_parsing import Prerequisite as Prerequisite
@@ -118,15 +118,16 @@ def explain_flag(
 ) -> FlagExplanation | None:
     """Explain one flag; None if `data` has no such flag.
 
-    `context` is the context as it was sent, `reason` LaunchDarkly's reason, `segments` are the
-    user's segments in Django.
+    `context` is the context as it was sent, a multi-context or one of a kind; `reason` LaunchDarkly's
+    reason; `segments` are the segments in Django of all its parts.
     """
     raw = data.get("flags", {}).get(key)
     if not isinstance(raw, Mapping):
         return None
-    tracer = _Tracer(data=data, context=context, ours=tuple(sorted(segments)))
+    contexts = by_kind(context)
+    tracer = _Tracer(data=data, contexts=contexts, ours=tuple(sorted(segments)))
     rules = tuple(
-        tracer.rule(view, serving=serving_of(rule, raw, context=context))
+        tracer.rule(view, serving=serving_of(rule, raw, contexts=contexts))
         for view, rule in zip(rules_of(raw), objects(raw, "rules"), strict=True)
     )
     decided = decision(key, raw, reason)
@@ -139,7 +140,7 @@ def explain_flag(
         rules=rules,
         segments=tracer.segments,
         prerequisites=tuple(prerequisites_in(raw, data)),
-        fallthrough=serving_of(raw.get("fallthrough"), raw, context=context),
+        fallthrough=serving_of(raw.get("fallthrough"), raw, contexts=contexts),
         off=variation_of(raw, raw.get("offVariation")),
         agrees=_agrees(rules, number, reason),
     )
@@ -161,7 +162,7 @@ class _Tracer:
     """Judges conditions for one context; each LaunchDarkly segment once."""
 
     data: RawData
-    context: Attributes
+    contexts: Mapping[str, Attributes]
     ours: tuple[str, ...]
     segments: dict[str, SegmentTrace] = field(default_factory=dict)
     _depth: int = 0
@@ -190,7 +191,7 @@ class _Tracer:
     def _clause(self, clause: Clause, number: int) -> ClauseTrace:
         if clause.op == SEGMENT_MATCH:
             return self._segment_match(clause, number)
-        verdict = judge(clause, self.context)
+        verdict = judge(clause, self.contexts)
         matched = targets_among(clause, self.ours)
         return ClauseTrace(
             number=number,
@@ -243,10 +244,9 @@ class _Tracer:
     def _traced(self, key: str, raw: Raw) -> SegmentTrace:
         if raw.get("unbounded") is True:
             return SegmentTrace(key=key, verdict=None, decided_by="unbounded")
-        user = self.context.get("key")
-        if user in _keys(raw, "included", "includedContexts"):
+        if self._is_among(raw, "included", "includedContexts"):
             return SegmentTrace(key=key, verdict=True, decided_by="included")
-        if user in _keys(raw, "excluded", "excludedContexts"):
+        if self._is_among(raw, "excluded", "excludedContexts"):
             return SegmentTrace(key=key, verdict=False, decided_by="excluded")
         rules = tuple(
             self.rule(view, share=self._share(rule, raw, key))
@@ -259,13 +259,26 @@ class _Tracer:
                 return SegmentTrace(key=key, verdict=rule.matched, decided_by=by, rules=rules)
         return SegmentTrace(key=key, verdict=False, decided_by="no rule", rules=rules)
 
+    def _is_among(self, raw: Raw, keys: str, contexts: str) -> bool:
+        """Whether one of a segment's two lists holds the key of a context."""
+        listed = [(USER_KIND, raw.get(keys))]
+        listed += [
+            (str(target.get("contextKind") or USER_KIND), target.get("values"))
+            for target in objects(raw, contexts)
+        ]
+        return any(
+            isinstance(values, list) and self.contexts[kind].get("key") in values
+            for kind, values in listed
+            if kind in self.contexts
+        )
+
     def _share(self, rule: Raw, segment: Raw, key: str) -> _Share | None:
         weight = rule.get("weight")
         if not isinstance(weight, int) or isinstance(weight, bool):
             return None
         by = str(rule.get("bucketBy") or "key")
         prefix = f"{key}.{segment.get('salt') or ''}"
-        place = bucket(self.context, prefix, by, rule.get("rolloutContextKind"))
+        place = bucket(self.contexts, prefix, by, rule.get("rolloutContextKind"))
         return _Share(weight=weight, bucket=place)
 
 
@@ -277,14 +290,3 @@ def _cycle(key: str) -> SegmentTrace:
 class _Share:
     weight: int
     bucket: float
-
-
-def _keys(raw: Raw, keys: str, contexts: str) -> list[Any]:
-    """The keys of users in one of a segment's lists."""
-    listed = raw.get(keys)
-    found = list(listed) if isinstance(listed, list) else []
-    for target in objects(raw, contexts):
-        if target.get("contextKind") in {None, "", USER_KIND}:
-            values = target.get("values")
-            found += values if isinstance(values, list) else []
-    return found

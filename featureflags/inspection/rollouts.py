@@ -100,7 +100,7 @@ def serving_of(
     raw: Raw | None,
     flag: Raw,
     *,
-    context: Attributes | None = None,
+    contexts: Mapping[str, Attributes] | None = None,
 ) -> Serving:
     """What a rule or the fallthrough of a flag serves, or what this context gets of it."""
     variations = items(flag, "variations")
@@ -112,9 +112,9 @@ def serving_of(
     by = "key" if is_experiment else str(rollout.get("bucketBy") or "key")
     shares = tuple(_shares(rollout, variations))
     place = None
-    if context is not None:
+    if contexts is not None:
         prefix = _prefix(rollout.get("seed"), flag)
-        place = bucket(context, prefix, by, rollout.get("contextKind"))
+        place = bucket(contexts, prefix, by, rollout.get("contextKind"))
     chosen = None if place is None else _chosen(shares, place)
     return Serving(
         variation=None if chosen is None else chosen.variation,
@@ -141,16 +141,18 @@ def targets_of(flag: Raw) -> Iterator[Target]:
                 yield Target(context_kind=kind, keys=keys, serving=serving)
 
 
-def bucket(context: Attributes, prefix: str, by: str, context_kind: object) -> float:
-    """The bucket of a context, from 0 to 1. As in LaunchDarkly it is -1 for another context kind,
+def bucket(contexts: Mapping[str, Attributes], prefix: str, by: str, context_kind: object) -> float:
+    """The bucket of the context of this kind, from 0 to 1. As in LaunchDarkly it is -1 where there is none,
     and 0 for a value that cannot be hashed, for example a list."""
-    if context_kind not in {None, "", USER_KIND}:
+    kind = str(context_kind or USER_KIND)
+    context = contexts.get(kind)
+    if context is None:
         return -1.0
     try:
-        path = attribute_path(by, context_kind or None)
+        path = attribute_path(by, str(context_kind) if context_kind else None)
     except ValueError:
         return 0.0
-    value = reader(path)(context)
+    value = reader(path, kind)(context)
     if isinstance(value, bool) or not isinstance(value, str | int):
         return 0.0
     hashed = hashlib.sha1(f"{prefix}.{value}".encode(errors="replace")).hexdigest()  # noqa: S324 - LaunchDarkly's

@@ -79,7 +79,7 @@ class CompiledKind(Names):
         self.attributes: tuple[Attribute, ...] = tuple(self._attributes())
         fields = [(slot.name, TYPES[slot.form]) for slot in self.slots]
         self.fingerprint = fingerprint_of([("key", self.key), *fields])
-        self.snapshot_type: type[Any] = snapshot_type(self.name, fields, self.fingerprint)
+        self.snapshot_type: type[Any] = snapshot_type(self.name, fields)
         self.sql_columns = [self.key_text, *(slot.column(self.model) for slot in self.slots)]
         self._decoders = [
             (place, slot.decode) for place, slot in enumerate(self.slots, 1) if slot.decode

@@ -38,22 +38,18 @@ class Snapshot(msgspec.Struct, frozen=True, array_like=True):
 
     kind: ClassVar[str] = USER
     """The name of the kind; the same for all snapshots of a type."""
-    fingerprint: ClassVar[str] = ""
-    """Of the fields of the kind: see `fingerprint_of`."""
 
     key: str
     """As text: LaunchDarkly's context key."""
 
 
-def snapshot_type(
-    kind: str, fields: Sequence[tuple[str, Any]], fingerprint: str = ""
-) -> type[Snapshot]:
+def snapshot_type(kind: str, fields: Sequence[tuple[str, Any]]) -> type[Snapshot]:
     """A struct with these fields (name, type) after the key, in this order."""
     made: Any = msgspec.defstruct(
         f"{kind.title()}Snapshot",
         fields,
         bases=(Snapshot,),
-        namespace={"kind": kind, "fingerprint": fingerprint},
+        namespace={"kind": kind},
         frozen=True,
         array_like=True,
     )

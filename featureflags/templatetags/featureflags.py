@@ -9,8 +9,10 @@
 
 The block and `as` ask whether a boolean flag is on. An `{% endflag %}` closes the nearest open
 `{% flag %}` of the same block. Each tag takes `user=` (a User, or the key of a user) and then
-ignores the request: use it in an e-mail, or for another user than the reader of the page. Without it
-the tag asks for the user or visitor of the request; without a request, for an anonymous visitor.
+ignores the request: use it in an e-mail, or for another user than the reader of the page. `for=` is
+the same for rows of any kind (`for=organization`, `for="organization:acme"`), and may be repeated: then
+the flag is asked for all of them together. Without either the tag asks for the user or visitor of the
+request; without a request, for an anonymous visitor.
 """
 
 from __future__ import annotations
@@ -40,6 +42,7 @@ from django.utils.translation import gettext as _
 from featureflags.core.monitoring import report
 from featureflags.core.types import JSONValue
 from featureflags.evaluation import is_enabled, variation
+from featureflags.evaluation.arguments import parse_subject
 from featureflags.flags.declared import Flag
 from featureflags.live.bootstrap import bootstrap
 
@@ -53,10 +56,10 @@ COMMENT = "comment"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Question:
-    """The flag that a tag asks for, with its user and default where it has them."""
+    """The flag that a tag asks for, with its subjects and default where it has them."""
 
     flag: FilterExpression
-    user: FilterExpression | None = None
+    subjects: tuple[FilterExpression, ...] = ()
     default: FilterExpression | None = None
 
     def is_on(self, context: Context) -> bool:
@@ -81,15 +84,10 @@ class Question:
         return variation(flag, user, default=default, request=request)
 
     def _subject(self, context: Context) -> tuple[Any, HttpRequest | None]:
-        if self.user is None:
+        if not self.subjects:
             return None, _request_of(context)
-        user = self.user.resolve(context, ignore_failures=True)
-        # Look at nothing but the type: any other access to `request.user` reads the database. The
-        # facade does that, and handles a failure.
-        if type(user) in {str, SafeString} and not user:
-            # An empty variable means nobody. It never means the reader of the page.
-            user = None
-        return user, None
+        found = [_one(each.resolve(context, ignore_failures=True)) for each in self.subjects]
+        return (found[0] if len(found) == 1 else found), None
 
 
 class FlagBlockNode(Node):
@@ -177,24 +175,26 @@ def _split(token: Token) -> tuple[list[str], str | None]:
 
 
 def _question(parser: Parser, arguments: list[str], *, most: int) -> Question:
-    """What the arguments of a tag ask: one flag, `most` - 1 defaults at most, and one `user=` at most.
+    """What the arguments of a tag ask: one flag, `most` - 1 defaults at most, and one `user=` at most, or
+    any number of `for=`.
 
     Raises TemplateSyntaxError for anything else.
     """
-    named = [argument for argument in arguments if argument.startswith("user=")]
+    named = [argument for argument in arguments if argument.startswith(("user=", "for="))]
     plain = [argument for argument in arguments if argument not in named]
-    if not 1 <= len(plain) <= most or len(named) > 1:
+    is_user = any(argument.startswith("user=") for argument in named)
+    if not 1 <= len(plain) <= most or (is_user and len(named) > 1):
         raise template.TemplateSyntaxError(
             _(
-                "The tag takes one flag, and at most one user: {%% flag "
-                '"key" user=somebody %%}. Found: %s'
+                "The tag takes one flag, and at most one user, or subjects of different kinds: {%% flag "
+                '"key" user=somebody %%}, {%% flag "key" for=organization %%}. Found: %s'
             )
             % (" ".join(arguments) or _("nothing"))
         )
     return Question(
         flag=parser.compile_filter(plain[0]),
         default=parser.compile_filter(plain[1]) if len(plain) > 1 else None,
-        user=parser.compile_filter(named[0].removeprefix("user=")) if named else None,
+        subjects=tuple(parser.compile_filter(each.partition("=")[2]) for each in named),
     )
 
 
@@ -242,6 +242,15 @@ def _flag_of(expression: FilterExpression, context: Context) -> Flag | str | Non
     message = "A template asks for a flag by %r, which is not a key."
     report(logger, "template_without_flag", message, str(expression))
     return None
+
+
+def _one(subject: Any) -> Any:
+    # Look at nothing but the type: any other access to `request.user` reads the database. The
+    # facade does that, and handles a failure.
+    if type(subject) not in {str, SafeString}:
+        return subject
+    # An empty variable means nobody. It never means the reader of the page.
+    return parse_subject(subject[:]) if subject else None
 
 
 def _plain(value: JSONValue | Promise) -> JSONValue:

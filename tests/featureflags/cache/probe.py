@@ -27,6 +27,7 @@ from django.test import override_settings
 from featureflags.cache.unit_of_work import unit_of_work
 from featureflags.core.conf import app_settings
 from featureflags.evaluation.resolve import contexts_for, resolve
+from featureflags.kinds.snapshot import Address
 from featureflags.models import Segment, SegmentMember
 from tests.featureflags.cache.switches import SWITCHES
 from tests.featureflags.undelivered import undelivered
@@ -48,7 +49,7 @@ def ask(key: str) -> dict[str, Any]:
     }
 
 
-def ask_all(keys: list[str]) -> dict[str, Any]:
+def ask_all(keys: list[str]) -> dict[Address, Any]:
     """The roles of many, by key."""
     with unit_of_work():
         return {key: found.context.get("role") for key, found in contexts_for(keys).items()}

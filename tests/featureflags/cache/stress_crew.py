@@ -140,7 +140,7 @@ def cached(keys: list[str], release: int) -> Mapping[str, Snapshot]:
     with pytest.MonkeyPatch.context() as patch:
         if release:
             patch.setattr(user_kind(), "fingerprint", RELEASES[release])
-        return protocol.read(keys).fresh
+        return {str(key): found for key, found in protocol.read(keys).fresh.items()}
 
 
 def expect_right_entries(keys: list[str]) -> None:

@@ -48,7 +48,7 @@ def snapshot(**metadata: Any) -> Any:
 
 
 def fields(of: Snapshot) -> bytes:
-    return encode_fields(msgspec.structs.astuple(of))
+    return encode_fields(msgspec.structs.astuple(of), user_kind().fingerprint)
 
 
 @given(st.dictionaries(st.text(), st.integers(-(10**30), 10**30) | st.floats(allow_nan=False)))

@@ -77,6 +77,13 @@ class TestClauses:
         assert condition.held is False
         assert condition.why == 'there is no context of the kind "org": no match'
 
+    def test_each_condition_sees_the_context_of_its_kind(self) -> None:
+        seats = {**clause("seats", "greaterThan", 50), "contextKind": "org"}
+        both = {"kind": "multi", "user": ADA, "org": {"key": "acme", "seats": 70}}
+        [one] = explained(rule(seats, clause("role", "in", "user")), context=both).rules
+        assert [condition.observed for condition in one.clauses] == [70, "user"]
+        assert one.matched is True
+
     def test_what_cannot_be_known_is_not_guessed(self) -> None:
         """RE2 has no look-ahead, Python's expressions have."""
         found = explained(rule(clause("role", "matches", "u(?=ser)")))
@@ -174,7 +181,7 @@ class TestDeciding:
 class TestServing:
     def test_shares(self) -> None:
         beta = boolean_flag("beta", fallthrough=rollout(25_000, 75_000))
-        found = serving_of(beta["fallthrough"], beta, context=ADA)
+        found = serving_of(beta["fallthrough"], beta, contexts={"user": ADA})
         assert [(share.value, share.percent) for share in found.shares] == [
             (True, 25.0),
             (False, 75.0),

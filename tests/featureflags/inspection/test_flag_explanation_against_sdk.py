@@ -79,6 +79,7 @@ SHARES: tuple[dict[str, Any], ...] = (
     {"weight": 40_000},
     {"weight": 40_000, "bucketBy": "role", "rolloutContextKind": "user"},
     {"weight": 0, "bucketBy": "segments"},
+    {"weight": 40_000, "rolloutContextKind": "org"},
 )
 
 
@@ -95,7 +96,9 @@ def _segments(draw: st.DrawFn) -> list[dict[str, Any]]:
         ]
         listed = st.lists(st.sampled_from(["ada", "bob"]), max_size=1)
         made = segment(key, included=draw(listed), excluded=draw(listed))
-        found.append({**made, "rules": rules})
+        contexts = [{"contextKind": draw(st.sampled_from(["org", "user"])), "values": draw(listed)}]
+        side = draw(st.sampled_from(["includedContexts", "excludedContexts"]))
+        found.append({**made, "rules": rules, side: contexts})
     return found
 
 
@@ -109,7 +112,7 @@ def _flags(draw: st.DrawFn) -> dict[str, Any]:
     return {**made, "rules": rules, "fallthrough": draw(SERVED)}
 
 
-CONTEXTS = st.fixed_dictionaries(
+OWN = st.fixed_dictionaries(
     {
         "kind": st.just("user"),
         "key": st.sampled_from(["ada", "bob", "eve", "7"]),
@@ -118,6 +121,20 @@ CONTEXTS = st.fixed_dictionaries(
     },
     optional={"role": VALUES, "age": VALUES},
 )
+OF_ORG = OWN.map(lambda context: {**context, "kind": "org"})
+PARTS = st.tuples(OWN, OF_ORG).map(
+    lambda pair: (
+        {"kind": "multi"}
+        | {each["kind"]: {name: each[name] for name in each if name != "kind"} for each in pair}
+    )
+)
+CONTEXTS = st.one_of(OWN, OWN, OF_ORG, PARTS)
+
+
+def segments_of(context: dict[str, Any]) -> set[str]:
+    """Of all parts."""
+    parts = [context, context.get("user", {}), context.get("org", {})]
+    return {key for part in parts for key in part.get("segments", ())}
 
 
 @given(beta=_flags(), segments=_segments(), context=CONTEXTS)
@@ -126,7 +143,7 @@ def test_it_leads_to_what_the_sdk_answers(
 ) -> None:
     detail = sdk.detail(beta, segments, context)
     found = explain_flag(
-        "beta", data(beta, segments=tuple(segments)), context, detail.reason, context["segments"]
+        "beta", data(beta, segments=tuple(segments)), context, detail.reason, segments_of(context)
     )
     assert found is not None
     if detail.reason["kind"] == "ERROR":

@@ -16,12 +16,13 @@ from featureflags.kinds import (
     Many,
     Metadata,
     Number,
+    Related,
     Text,
     WatchRows,
     registry,
 )
 from featureflags.kinds.compiled import CompiledKind
-from tests.customers.declarations import CustomerKind
+from tests.customers.declarations import CustomerKind, OrganizationKind
 from tests.customers.models import Customer, Order
 from tests.featureflags.kinds.conftest import declared
 from users.models import User
@@ -78,6 +79,24 @@ def test_a_field_that_cannot_be_used(field: Any, why: str) -> None:
     with declared(kind(wrong=field)):
         assert "wrong" not in catalogue()
         assert "email" in catalogue()
+
+
+@pytest.mark.parametrize(
+    ("field", "why"),
+    [
+        (Related("profile__company", kind="planet"), "'planet' is no other kind"),
+        (Related("profile__company", kind="user"), "'user' is no other kind"),
+        (Related("profile__nobody", kind="organization"), "Profile has no field named 'nobody'"),
+        (Related("orders", kind="organization"), "Customer.orders__id leads to many rows"),
+    ],
+)
+def test_a_related_row_that_cannot_be_found(field: Any, why: str) -> None:
+    wrong = type("Wrong", (CustomerKind,), {"organization": field})
+    with declared(wrong, OrganizationKind) as made:
+        [(name, problem)] = made.problems
+        assert name == "organization"
+        assert problem.startswith(why), problem
+        assert made.related == {}
 
 
 @pytest.mark.parametrize("name", ["segments", "kind", "custom_plan", "Plan"])

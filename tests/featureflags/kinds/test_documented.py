@@ -9,10 +9,11 @@ import pytest
 
 from featureflags.audience.querysets import Resolver
 from featureflags.checks.kinds import check_kinds
+from featureflags.evaluation.resolve import resolve
 from featureflags.kinds.declaration import Kind
 from featureflags.segments.parsing import parse_definition
 from tests.architecture.sources import ROOT
-from tests.customers.models import Customer, Order
+from tests.customers.models import Company, Customer, Order
 from tests.docs.fences import fences_of
 from tests.factories import clause
 from tests.featureflags.kinds.conftest import declared
@@ -21,16 +22,38 @@ from tests.featureflags.kinds.worlds import world
 PAGE = ROOT / "docs" / "developers" / "kinds.md"
 
 
-@pytest.fixture
-def documented(monkeypatch: pytest.MonkeyPatch) -> type[Kind]:
-    [text] = [fence.text for fence in fences_of(PAGE) if fence.title == "your/kinds.py"]
+def of_page(monkeypatch: pytest.MonkeyPatch, title: str) -> dict[str, type[Kind]]:
+    """What the file of this title on the page declares."""
+    [text] = [fence.text for fence in fences_of(PAGE) if fence.title == title]
     shop, models = ModuleType("shop"), ModuleType("shop.models")
-    models.User, models.Order = Customer, Order  # type: ignore[attr-defined]  # a module of the page
+    for name, model in {"User": Customer, "Order": Order, "Company": Company}.items():
+        setattr(models, name, model)
     monkeypatch.setitem(sys.modules, "shop", shop)
     monkeypatch.setitem(sys.modules, "shop.models", models)
     names: dict[str, type[Kind]] = {}
     exec(compile(text, str(PAGE), "exec"), names)
-    return names["UserKind"]
+    return names
+
+
+@pytest.fixture
+def documented(monkeypatch: pytest.MonkeyPatch) -> type[Kind]:
+    return of_page(monkeypatch, "your/kinds.py")["UserKind"]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_several_kinds(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = of_page(monkeypatch, "your/kinds.py, further down")
+    [person, *_] = [
+        each
+        for each in world(1)
+        if (profile := getattr(each, "profile", None)) is not None and profile.company is not None
+    ]
+    with declared(found["UserKind"], found["OrganizationKind"]):
+        # The names of companies have no index here.
+        assert [message.id[-4:] for message in check_kinds()] == ["E063", "W065"]
+        context = resolve(person.pk)
+        assert [part.context.kind for part in context.parts] == ["user", "organization"]
+        assert context.parts[1].context.get("seats") == person.profile.company.seats
 
 
 @pytest.mark.django_db

@@ -13,6 +13,7 @@ from django.db import connection, transaction
 from featureflags.cache import protocol, read_through
 from featureflags.evaluation.resolve import contexts_for
 from featureflags.kinds.compiled import CompiledKind
+from featureflags.kinds.snapshot import Address
 from tests.customers.models import Company, Customer, Membership, Order, Profile, Tag, Team
 from tests.featureflags.kinds.worlds import moment, world
 
@@ -159,11 +160,11 @@ WRITES: tuple[Callable[[Chance], None], ...] = (
 )
 
 
-def cached_and_stored(kind: CompiledKind) -> tuple[dict[str, Any], dict[str, Any]]:
+def cached_and_stored(kind: CompiledKind) -> tuple[dict[Address, Any], dict[Address, Any]]:
     """What the cache would answer, and what the rows say, of those whom the cache knows."""
     keys = kind.keys(kind.rows())
     fresh = dict(protocol.read(keys).fresh)
-    rows = {each.key: each for each in kind.snapshots(kind.rows())}
+    rows: dict[Address, Any] = {each.key: each for each in kind.snapshots(kind.rows())}
     return fresh, {key: rows[key] for key in fresh}
 
 

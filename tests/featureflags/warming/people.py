@@ -11,6 +11,7 @@ from pytest_django.fixtures import Settings
 
 from featureflags.cache import protocol, snapshot_store
 from featureflags.kinds.registry import user_kind
+from featureflags.kinds.snapshot import Address
 from featureflags.warming.scope import Scope
 from tests.factories import UserFactory
 from users.models import User
@@ -36,7 +37,7 @@ def crowd(count: int, **fields: Any) -> list[User]:
     return users
 
 
-def cached(*users: User) -> dict[str, Any]:
+def cached(*users: User) -> dict[Address, Any]:
     """What a reader would find, by key."""
     return dict(protocol.read([str(user.pk) for user in users]).fresh)
 
