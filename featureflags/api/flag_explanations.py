@@ -169,7 +169,7 @@ class FlagExplainView(ApiPolicy):
             found = subject.context()
             data = feature_store().raw()
             explanation = explain_flag(
-                key, data, found.context.to_dict(), evaluation.reason, found.segments
+                key, data, found.context.to_dict(), evaluation.reason, found.all_segments
             )
         if explanation is None and key not in declared_flags():
             raise Http404

@@ -19,7 +19,7 @@ from rest_framework.views import APIView
 from featureflags.api.authentication import service_key
 from featureflags.api.requests import is_staff
 from featureflags.contexts.attributes import attributes_of
-from featureflags.contexts.building import UserContext
+from featureflags.contexts.user_context import UserContext
 from featureflags.core.input_gate import is_storable
 from featureflags.core.times import now_in_microseconds
 from featureflags.core.types import Attributes

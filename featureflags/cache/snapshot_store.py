@@ -99,7 +99,9 @@ def get(keys: Collection[Address]) -> CacheRead:
     if began < _paused_until or (cache := backend()) is None:
         return CacheRead(keys=keys, began=began, failed=True)
     try:
-        version, *values = cache.read([VERSION_NAME, *map(name_of, keys)])
+        version, *values = cache.read(
+            [VERSION_NAME, *["u:" + row if type(row) is str else name_of(row) for row in keys]]
+        )
     except Exception as error:  # noqa: BLE001 - each backend raises errors of its own
         report_failure("read", error)
         return CacheRead(keys=keys, began=began, failed=True)

@@ -12,6 +12,7 @@ import uuid
 from collections.abc import Callable, Hashable, Iterable
 from contextvars import ContextVar
 from time import monotonic, time_ns
+from typing import cast
 
 from django.db.models import Model
 from django.http import HttpRequest
@@ -23,8 +24,8 @@ from featureflags.capture.own_writes import is_writing, unsettled
 from featureflags.contexts.results import Degradation
 from featureflags.contexts.user_context import UserContext
 from featureflags.core.types import MICROSECONDS_PER_SECOND
-from featureflags.kinds.registry import kind_of_row, user_kind
-from featureflags.kinds.snapshot import address
+from featureflags.kinds.registry import kind_of_model, user_kind
+from featureflags.kinds.snapshot import USER, address
 
 _KEYS = frozenset({str, uuid.UUID, int, tuple})
 """Types that name a row: the key of a user, and an address."""
@@ -87,7 +88,7 @@ class UnitOfWork:
         elif kind is tuple and not all(type(each) is str for each in subject):  # type: ignore[attr-defined]  # a tuple
             return None
         elif kind not in _KEYS:
-            other = kind_of_row(subject)
+            other = kind_of_model(cast("Hashable", kind))
             if other is None or other is known:
                 return None
             name = (other.name, other.key_of(subject))
@@ -124,7 +125,8 @@ class UnitOfWork:
         if context.degraded:
             ends = time_ns() + RETRY_AFTER * 1000
         kept = (context, ends)
-        row = context.address
+        made = context.context
+        row = made.key if made.kind == USER else context.address
         name: Hashable = subject
         if isinstance(subject, Model):
             name = getattr(subject, user_kind().key_attribute) if isinstance(row, str) else row

@@ -46,6 +46,11 @@ class UserContext(msgspec.Struct, frozen=True, kw_only=True):
         return frozenset(each.address for each in self.parts or (self,))
 
     @property
+    def all_segments(self) -> tuple[str, ...]:
+        """Of all parts."""
+        return tuple(key for each in self.parts or (self,) for key in each.segments)
+
+    @property
     def user_key(self) -> str:
         """The key of the user among the parts; empty without one."""
         found = (each.context for each in self.parts or (self,) if each.context.kind == USER)

@@ -44,9 +44,10 @@ from featureflags.evaluation.arguments import (
 )
 from featureflags.evaluation.by_address import from_database, of_rows, with_related
 from featureflags.evaluation.subjects import identify, note_own_user
+from featureflags.kinds.compiled import CompiledKind
 from featureflags.kinds.registry import kind_named, kind_of_row, user_kind
 from featureflags.kinds.slots import NotLoaded, UnreadableRow
-from featureflags.kinds.snapshot import Address, address, kind_and_key
+from featureflags.kinds.snapshot import USER, Address, address, kind_and_key
 from featureflags.launchdarkly.client import is_looking
 
 logger = logging.getLogger(__name__)
@@ -199,25 +200,30 @@ def _of_loaded(
     user: Model, unit: UnitOfWork | None, read: CacheRead | None, *, keep_row: bool
 ) -> UserContext:
     """From the row that the caller has loaded, as it is."""
-    kind = kind_of_row(user) or user_kind()
+    kind = user_kind()
+    if type(user) is not kind.model:
+        kind = kind_of_row(user) or kind
     if getattr(user, kind.key) is None:
-        raise ValueError(f"The {kind.name} has no key yet, so that there is none for its context.")
-    row = address(kind.name, kind.key_of(user))
+        raise ValueError(
+            f"The {kind.name} has no primary key, so that there is no key for its context."
+        )
     try:
         snapshot = kind.snapshot_of(user)
     except NotLoaded:
         # A related row is missing: by key all of them come from the cache in one round trip.
-        return make(Unresolved(row, None, keep_row=False, unit=unit)).own
+        return _stored(kind, user, unit)
     except DatabaseError as error:
         # The user was loaded without their groups, or with columns left out.
         protocol.report_database(error)
-        return make(Unresolved(row, None, keep_row=False, unit=unit)).own
+        return _stored(kind, user, unit)
     except UnreadableRow as error:
         message = "The field %r of a loaded user cannot be read. The stored user was used."
         report(logger, f"user_unreadable:{error.field}", message, error.field)
-        stored = make(Unresolved(row, None, keep_row=False, unit=unit)).own
+        stored = _stored(kind, user, unit)
         degraded = (*stored.degraded, Degradation.USER_UNREADABLE)
         return msgspec.structs.replace(stored, degraded=degraded)
+
+    row: Address = snapshot.key if kind.name == USER else (kind.name, snapshot.key)
 
     def read_now() -> CacheRead:
         found = read or protocol.read([row] if keep_row else ())
@@ -231,6 +237,12 @@ def _of_loaded(
     else:
         rules = recent_ruleset() or current_ruleset(read_now())
     return context_memo.context_of(snapshot, rules, ContextSource.LOADED)
+
+
+def _stored(kind: CompiledKind, row: Model, unit: UnitOfWork | None) -> UserContext:
+    """Of the row as it is stored, by its key."""
+    found = Unresolved(address(kind.name, kind.key_of(row)), None, keep_row=False, unit=unit)
+    return make(found).own
 
 
 def _known_rules(unit: UnitOfWork | None) -> LoadedRuleset | None:

@@ -26,7 +26,7 @@ from featureflags.kinds.declaration import (
 )
 from featureflags.kinds.snapshot import USER
 
-__all__ = ["USER", "kind_named", "kind_of_row", "kinds", "user_kind"]
+__all__ = ["USER", "kind_named", "kind_of_model", "kind_of_row", "kinds", "user_kind"]
 
 
 @cache
@@ -41,12 +41,13 @@ def kind_named(name: str) -> CompiledKind | None:
 
 
 def kind_of_row(row: object) -> CompiledKind | None:
-    """The kind whose model this is a row of, `user` first; None: of none."""
-    return _kind_of_type(cast("Hashable", type(row)))
+    """The kind whose model this is a row of, `user` first; None: of none. A lazy row is read."""
+    return kind_of_model(cast("Hashable", row.__class__))
 
 
 @cache
-def _kind_of_type(model: Any) -> CompiledKind | None:
+def kind_of_model(model: Any) -> CompiledKind | None:
+    """The kind of this model, or of one that it extends; None: of none."""
     return next((kind for kind in kinds() if issubclass(model, kind.model)), None)
 
 
@@ -133,7 +134,7 @@ def forget(*, setting: str = "AUTH_USER_MODEL", **_: Any) -> None:
     if setting in {"AUTH_USER_MODEL", "INSTALLED_APPS"}:
         user_kind.cache_clear()
         _kinds.cache_clear()
-        _kind_of_type.cache_clear()
+        kind_of_model.cache_clear()
         _declared.cache_clear()
 
 

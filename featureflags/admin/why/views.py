@@ -105,7 +105,7 @@ def why_flag(request: HttpRequest, flag: str, key: str, *, site: AdminSite) -> H
         found = resolve(user)
         data = feature_store().raw()
         context = found.context.to_dict()
-        explanation = explain_flag(flag, data, context, evaluation.reason, found.segments)
+        explanation = explain_flag(flag, data, context, evaluation.reason, found.all_segments)
         others = all_flags(user) if explanation is not None and explanation.prerequisites else {}
     if explanation is None and flag not in declared_flags():
         raise Http404(_("There is no flag with this key."))
@@ -122,7 +122,7 @@ def why_flag(request: HttpRequest, flag: str, key: str, *, site: AdminSite) -> H
         value=show(evaluation.value),
         sentences=reason_sentences(evaluation, explanation),
         degraded=[degradation_in_words(reason) for reason in evaluation.degraded],
-        **_explained(evaluation, explanation, user, found.segments, others),
+        **_explained(evaluation, explanation, user, found.all_segments, others),
     )
 
 

@@ -50,10 +50,12 @@ def test_several_kinds(monkeypatch: pytest.MonkeyPatch) -> None:
     ]
     with declared(found["UserKind"], found["OrganizationKind"]):
         # The names of companies have no index here.
-        assert [message.id[-4:] for message in check_kinds()] == ["E063", "W065"]
+        assert [str(message.id)[-4:] for message in check_kinds()] == ["E063", "W065"]
         context = resolve(person.pk)
         assert [part.context.kind for part in context.parts] == ["user", "organization"]
-        assert context.parts[1].context.get("seats") == person.profile.company.seats
+        company = person.profile.company
+        assert company is not None
+        assert context.parts[1].context.get("seats") == company.seats
 
 
 @pytest.mark.django_db
