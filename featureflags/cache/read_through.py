@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from django.db import DatabaseError
@@ -31,7 +31,7 @@ class Found:
 _flights: SingleFlight[Found | None] = SingleFlight(lambda found: found is None or found.is_current)
 
 
-def _rows(rows: list[Address]) -> tuple[Mapping[Address, Snapshot], bool]:
+def _rows(rows: Sequence[Address]) -> tuple[Mapping[Address, Snapshot], bool]:
     """One query for each kind."""
     found: dict[Address, Snapshot] = {}
     are_current = True
@@ -43,7 +43,7 @@ def _rows(rows: list[Address]) -> tuple[Mapping[Address, Snapshot], bool]:
     return found, are_current
 
 
-def _by_kind(rows: list[Address]) -> list[tuple[CompiledKind, list[str]]]:
+def _by_kind(rows: Iterable[Address]) -> list[tuple[CompiledKind, list[str]]]:
     keys: dict[str, list[str]] = {}
     for name, key in map(kind_and_key, rows):
         keys.setdefault(name, []).append(key)
@@ -76,7 +76,7 @@ def read_rows(keys: list[Address], read: CacheRead) -> Found | None:
     return _flights.fly(key, fly, since=read.began)
 
 
-def read_and_fill(keys: list[Address], read: CacheRead) -> Found | None:
+def read_and_fill(keys: Sequence[Address], read: CacheRead) -> Found | None:
     """These rows, read after `read`, and into the cache; None if the database failed.
 
     One query for each kind.

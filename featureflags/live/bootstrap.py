@@ -15,7 +15,8 @@ from typing import Any
 from django.http import HttpRequest
 
 from featureflags.contexts.attributes import is_shown_to_self
-from featureflags.contexts.building import UserContext, visitor_context
+from featureflags.contexts.building import visitor_context
+from featureflags.contexts.user_context import UserContext
 from featureflags.core.conf import app_settings
 from featureflags.core.types import JSONValue
 from featureflags.evaluation import all_flags
