@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Collection, Mapping
 from typing import Final
 
-from featureflags.kinds.registry import kind_named
+from featureflags.kinds.snapshot import declared_kinds
 from featureflags.segments.definitions import USER_KIND, Clause
 from featureflags.segments.references import attribute_path
 
@@ -43,10 +43,7 @@ def launchdarkly_segments(clause: Clause) -> list[str]:
 
 def path_of(clause: Clause) -> tuple[str, ...]:
     """The attribute's path; empty for a kind that the project does not declare, or an invalid path."""
-    if (
-        clause.context_kind not in {None, USER_KIND}
-        and kind_named(str(clause.context_kind)) is None
-    ):
+    if clause.context_kind is not None and clause.context_kind not in declared_kinds:
         return ()
     try:
         # Old rules name no kind. No attribute of ours begins with a slash, so it is a path there.

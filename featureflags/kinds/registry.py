@@ -24,7 +24,7 @@ from featureflags.kinds.declaration import (
     Many,
     Text,
 )
-from featureflags.kinds.snapshot import USER
+from featureflags.kinds.snapshot import USER, declared_kinds
 
 __all__ = ["USER", "kind_named", "kind_of_model", "kind_of_row", "kinds", "user_kind"]
 
@@ -67,6 +67,7 @@ def _kinds() -> dict[str, CompiledKind]:
     found = {declared.name: declared for declared in declared_classes()}
     first = found.pop(USER, None) or default_kind()
     ordered = {USER: first, **found}
+    declared_kinds.update(ordered)
     return {name: CompiledKind(each, ordered) for name, each in ordered.items()}
 
 
@@ -134,6 +135,7 @@ def forget(*, setting: str = "AUTH_USER_MODEL", **_: Any) -> None:
     if setting in {"AUTH_USER_MODEL", "INSTALLED_APPS"}:
         user_kind.cache_clear()
         _kinds.cache_clear()
+        declared_kinds.intersection_update({USER})
         kind_of_model.cache_clear()
         _declared.cache_clear()
 

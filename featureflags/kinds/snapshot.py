@@ -16,6 +16,9 @@ import msgspec
 USER: Final = "user"
 """The kind of those who log in."""
 
+declared_kinds: Final[set[str]] = {USER}
+"""The names of all kinds, for rooms that know no framework; kept by `featureflags.kinds.registry`."""
+
 Address: TypeAlias = str | tuple[str, str]
 """Names a row: the key of a user as text; for a row of another kind the name of the kind and the key."""
 
