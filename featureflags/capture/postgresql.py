@@ -4,8 +4,9 @@
       → one row in the outbox: {"kind": "user", "keys": ["…", "…"]}
       → INFO: guidon {"kind": "user", "ids": [17], "keys": ["…", "…"]}
 
-The transition tables of a statement are compared by EXCEPT, every column as text: `json` has no
-equality, and citext takes "A" for "a". Only the comparison is guarded: if it fails, since a column
+The transition tables of a statement are compared, every column as text: `json` has no equality, and
+citext takes "A" for "a". Rows are paired by their key where that identifies them; else EXCEPT finds those
+that are new or gone. Only the comparison is guarded: if it fails, since a column
 was renamed meanwhile, the project's write goes through and everybody counts as changed.
 A failing INSERT into the outbox fails the write, so that no change goes unnoticed.
 
@@ -39,7 +40,7 @@ from featureflags.capture.watches import Watch
 
 NOTICE: Final = "guidon "
 """What the INFO begins with, before its JSON. A connection hears it whatever `client_min_messages` is."""
-KEYS_IN_NOTICE: Final = 100
+KEYS_IN_NOTICE: Final = 1_000
 """More keys are read from the outbox."""
 
 Schemas = Mapping[str, str]
@@ -240,14 +241,7 @@ def _find(watch: Watch, event: str, schemas: Schemas) -> str:
         rows = f"SELECT {quote(watch.start)} AS start FROM {NEW if event == 'insert' else OLD}"
         keys = _followed(watch, rows, schemas)
     elif watch.identity == (watch.start,) and not watch.path:
-        # The key identifies the row: one direction finds what changed, the other only new keys.
-        key = f"{quote(watch.start)}::text AS key"
-        columns = [column for column in watch.columns if column != watch.start]
-        old, new = _compared(key, columns, OLD), _compared(key, columns, NEW)
-        keys = (
-            f"SELECT key FROM ({old} EXCEPT {new}) AS changed"
-            f" UNION ALL (SELECT {key} FROM {NEW} EXCEPT SELECT {key} FROM {OLD})"
-        )
+        return f"found := ARRAY({_paired(watch)} LIMIT {MOST_KEYS + 1});"
     else:
         start = f"{quote(watch.start)} AS start"
         columns = list(dict.fromkeys((*watch.identity, watch.start, *watch.columns)))
@@ -259,6 +253,23 @@ def _find(watch: Watch, event: str, schemas: Schemas) -> str:
             schemas,
         )
     return f"found := ARRAY(SELECT key FROM ({keys}) AS every LIMIT {MOST_KEYS + 1});"
+
+
+def _paired(watch: Watch) -> str:
+    """Where the key identifies the row: the keys of rows that differ, and both keys of a row whose own has.
+
+    A full join never becomes a nested loop, which is what the planner makes of other joins of these tables
+    once it has planned for a write of one row.
+    """
+    key = quote(watch.start)
+    columns = [quote(column) for column in watch.columns if column != watch.start]
+    differs = [f"earlier.{key} IS NULL", f"later.{key} IS NULL"]
+    differs += [f"earlier.{each}::text IS DISTINCT FROM later.{each}::text" for each in columns]
+    return (
+        f"SELECT COALESCE(earlier.{key}, later.{key})::text"
+        f" FROM {OLD} AS earlier FULL JOIN {NEW} AS later ON earlier.{key} = later.{key}"
+        f" WHERE {' OR '.join(differs)}"
+    )
 
 
 def _followed(watch: Watch, rows: str, schemas: Schemas) -> str:
