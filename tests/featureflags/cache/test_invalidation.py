@@ -16,6 +16,7 @@ from django.utils import timezone
 
 from featureflags.cache import entries, invalidation, protocol, snapshot_store
 from featureflags.cache.unit_of_work import unit_of_work
+from featureflags.capture.postgresql import KEYS_IN_NOTICE
 from featureflags.contexts.results import ContextSource
 from featureflags.core.database import IsCurrent
 from featureflags.evaluation.resolve import contexts_for, resolve
@@ -272,7 +273,7 @@ class TestEmptiedTables:
         self, is_missing: bool
     ) -> None:
         users = UserFactory.create_batch(3)
-        User.objects.bulk_create(UserFactory.build_batch(150))
+        User.objects.bulk_create(UserFactory.build_batch(KEYS_IN_NOTICE + 50))
         keys = [warm(user) for user in users]
         row = RulesetVersion.objects.filter(pk=1)
         if is_missing:
