@@ -101,8 +101,11 @@ DATABASES = {"default": database(env, VAR_DIR)}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 REDIS_URL = url("REDIS_URL")
+REDIS_SENTINELS: list[str] = env.list("REDIS_SENTINELS", default=[])
 CACHES: dict[str, dict[str, Any]] = (
-    redis_caches(REDIS_URL) if REDIS_URL else embedded_caches(VAR_DIR / "cache")
+    redis_caches(REDIS_URL, sentinels=REDIS_SENTINELS)
+    if REDIS_URL
+    else embedded_caches(VAR_DIR / "cache")
 )
 
 # A session that is in the cache is found without the database: flags answer when it is down.
@@ -192,7 +195,7 @@ FEATUREFLAGS = {
     "DAEMON_URL": url("LAUNCHDARKLY_DAEMON_URL"),
     "DAEMON_PREFIX": env.str("LAUNCHDARKLY_DAEMON_PREFIX", default="launchdarkly"),
     # The last known flags, for a start without LaunchDarkly.
-    "SPARE_URL": url("LAUNCHDARKLY_SPARE_URL", default=REDIS_URL),
+    "SPARE_URL": url("LAUNCHDARKLY_SPARE_URL", default="" if REDIS_SENTINELS else REDIS_URL),
     "SUMMARY_EVENTS_ONLY": boolean("LAUNCHDARKLY_SUMMARY_EVENTS_ONLY", default=False),
     "VISITOR_EVENTS": env.str("LAUNCHDARKLY_VISITOR_EVENTS", default="returning"),
     "CONTEXT_KEYS_CAPACITY": whole("LAUNCHDARKLY_CONTEXT_KEYS_CAPACITY", 10_000),

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from featureflags.cache.backends.redis import OPTIONS
+from featureflags.core.redis_sentinel import SENTINEL_OPTIONS
 
 
 def embedded_caches(directory: Path) -> dict[str, dict[str, Any]]:
@@ -21,27 +23,39 @@ def embedded_caches(directory: Path) -> dict[str, dict[str, Any]]:
     }
 
 
-def redis_caches(url: str, *, key_prefix: str = "guidon") -> dict[str, dict[str, Any]]:
-    """Caches in Redis. Only `featureflags` raises when it is down: our store wants to know."""
+def redis_caches(
+    url: str, *, key_prefix: str = "guidon", sentinels: Sequence[str] = ()
+) -> dict[str, dict[str, Any]]:
+    """Caches in Redis. Only `featureflags` raises when it is down: our store wants to know.
+
+    With `sentinels` (`host:port`) the host of `url` is the name of the primary.
+    """
+    watched: dict[str, Any] = {}
+    if sentinels:
+        pairs = [
+            (host, int(port)) for host, _, port in (each.rpartition(":") for each in sentinels)
+        ]
+        watched = {**SENTINEL_OPTIONS, "SENTINELS": pairs}
     return {
-        "default": _surviving(url, f"{key_prefix}:default"),
+        "default": _surviving(url, f"{key_prefix}:default", watched),
         # django-cachalot knows the backends that it supports by their path.
-        "cachalot": _surviving(url, f"{key_prefix}:cachalot"),
+        "cachalot": _surviving(url, f"{key_prefix}:cachalot", watched),
         "featureflags": {
             "BACKEND": "featureflags.cache.backends.redis.SharedRedisCache",
             "LOCATION": url,
             # Each user's name begins with it: a letter is a byte for everybody.
             "KEY_PREFIX": f"{key_prefix}:f",
+            "OPTIONS": watched,
         },
     }
 
 
-def _surviving(url: str, key_prefix: str) -> dict[str, Any]:
+def _surviving(url: str, key_prefix: str, watched: dict[str, Any]) -> dict[str, Any]:
     """A cache without which a page works too. It shares the budget of waiting with `featureflags`."""
     ours = {name: value for name, value in OPTIONS.items() if name != "SERIALIZER"}
     return {
         "BACKEND": "django_redis.cache.RedisCache",
         "LOCATION": url,
         "KEY_PREFIX": key_prefix,
-        "OPTIONS": {**ours, "IGNORE_EXCEPTIONS": True},
+        "OPTIONS": {**ours, "IGNORE_EXCEPTIONS": True, **watched},
     }

@@ -32,6 +32,7 @@ from config.settings.base import (  # noqa: E402
     DATABASES,
     FEATUREFLAGS,
     INSTALLED_APPS,
+    REDIS_SENTINELS,
     REDIS_URL,
 )
 from config.settings.caches import redis_caches  # noqa: E402
@@ -73,7 +74,7 @@ FEATUREFLAGS = {
     "API_TOKEN": "",
 }
 if REDIS_URL:
-    CACHES = redis_caches(REDIS_URL, key_prefix=f"test-{WORKER}")
+    CACHES = redis_caches(REDIS_URL, key_prefix=f"test-{WORKER}", sentinels=REDIS_SENTINELS)
 if "sqlite" in DATABASES["default"]["ENGINE"]:
     # A file, not memory: tests with several processes share it.
     DATABASES["default"]["TEST"] = {"NAME": str(Path(VAR_DIR) / "test.sqlite3")}

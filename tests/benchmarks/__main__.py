@@ -18,6 +18,7 @@ from pathlib import Path
 BENCHMARKS = {
     "start": "django.setup(), manage.py check and a first answer, compared with an empty Django project",
     "checks": "one flag check in steps, compared with the raw SDK, django-waffle and django-flags",
+    "entries": "writing and reading one entry of the cache, as it is and encrypted",
     "matching": "one user and many segments, compared with flagsmith-engine",
     "counting": "all users in 20 segments on PostgreSQL, compared with SQL written by hand",
     "impact": "the preview of a changed segment on PostgreSQL, compared with a query for each number",
@@ -25,6 +26,7 @@ BENCHMARKS = {
     "warming": "a cache warm-up, compared with a simple loop and with a pipeline written by hand",
     "writes": "a save, and updates of 1 to 200,000 users, beside Django's own without triggers",
     "memory": "a process that answers for 20,000 users, after each quarter of them",
+    "stack": "the whole stack under load with 1, 2 and 4 workers, beside an empty Django view",
     "store": "one evaluation by the SDK, on its own store and on ours",
     "trace": "the way of three journeys through our code: calls, modules, changes of module",
 }
