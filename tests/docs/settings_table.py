@@ -129,6 +129,8 @@ def _read(call: ast.Call) -> tuple[str, str, str | None] | None:
 
 def _written(default: ast.expr) -> str | None:
     """A default as one would write it in `.env`; None where it is computed."""
+    if isinstance(default, ast.IfExp):
+        return _written(default.orelse)
     if isinstance(default, ast.Name) and default.id.isupper():
         return f"that of {default.id}"
     try:
