@@ -66,15 +66,19 @@ def find_members(
         elif user not in first:
             first[user], members[user] = each.line, state
         else:
-            where = {"text": each.text, "line": first[user]}
             is_same = members[user] == state
-            text = (
-                _("%(text)s is also on line %(line)d.")
-                if is_same
-                else _("%(text)s is also on line %(line)d, with other values.")
-            )
-            (repeated if is_same else problems).append(LineRemark(each.line, text % where))
+            remark = _also_on(each, first[user], is_same=is_same)
+            (repeated if is_same else problems).append(remark)
     return FoundMembers(members=members, problems=tuple(problems), repeated=tuple(repeated))
+
+
+def _also_on(line: MemberLine, first: int, *, is_same: bool) -> LineRemark:
+    text = (
+        _("%(text)s is also on line %(line)d.")
+        if is_same
+        else _("%(text)s is also on line %(line)d, with other values.")
+    )
+    return LineRemark(line.line, text % {"text": line.text, "line": first})
 
 
 def _has_ended(state: MemberState, now: datetime.datetime) -> bool:

@@ -105,19 +105,18 @@ def _check(
         )
         return
     if clause.op == "in" and found in _IN_VALUES:
-        suits, wanted = _IN_VALUES[found]
-        for value in clause.values:
-            if not suits(value):
-                yield (
-                    "value_type",
-                    gettext("%(name)s is %(found)s: %(value)s is not %(wanted)s")
-                    % {
-                        "name": name,
-                        "found": _a(found),
-                        "value": show(value),
-                        "wanted": gettext(wanted),
-                    },
-                )
+        yield from _values_that_do_not_suit(name, found, clause.values)
+
+
+def _values_that_do_not_suit(
+    name: str, found: AttributeType, values: Iterable[object]
+) -> Iterator[tuple[str, str]]:
+    suits, wanted = _IN_VALUES[found]
+    text = gettext("%(name)s is %(found)s: %(value)s is not %(wanted)s")
+    words = {"name": name, "found": _a(found), "wanted": gettext(wanted)}
+    for value in values:
+        if not suits(value):
+            yield "value_type", text % {**words, "value": show(value)}
 
 
 _A_TYPE: Mapping[AttributeType, str] = {
