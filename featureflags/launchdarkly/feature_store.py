@@ -11,6 +11,7 @@ is kept, or that flag alone is missing.
 
 from __future__ import annotations
 
+import json
 import logging
 import threading
 from collections.abc import Callable, Mapping
@@ -48,6 +49,23 @@ class _Items:
             return self.deleted.get(key)
         version: int = item["version"]
         return version
+
+
+def _whole(key: str, item: Any) -> tuple[str, Any]:
+    """The same, without halves of surrogate pairs, which no page can show.
+
+    They come from flag files: PyYAML, which the SDK reads them with, leaves the two escapes of an emoji in
+    JSON apart. They are joined here; a half that is alone becomes U+FFFD.
+    """
+    if not isinstance(item, dict):
+        return key, item
+    text = json.dumps([key, item], ensure_ascii=False, default=str)
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        joined = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+        key, item = json.loads(joined)
+    return key, item
 
 
 def _same(item: Any) -> Any:
@@ -110,7 +128,7 @@ class CopyOnWriteStore(FeatureStore, DiagnosticDescription):
         """Hold the item, unless what is held is as new or newer."""
         with self._writing:
             malformed: set[str] = set()
-            key = item["key"]
+            key, item = _whole(item["key"], item)
             parsed = self._parsed(kind, {key: item}, malformed)
             changed = self._put(kind, key, parsed.living.get(key) or _gone(parsed.deleted[key]))
             if changed:
@@ -179,7 +197,7 @@ class CopyOnWriteStore(FeatureStore, DiagnosticDescription):
         self, kind: VersionedDataKind, raw: Mapping[str, Any], malformed: set[str]
     ) -> _Items:
         items = _Items()
-        for key, item in raw.items():
+        for key, item in (_whole(*each) for each in raw.items()):
             try:
                 decoded = kind.decode(item)
             except Exception as error:  # noqa: BLE001 - whatever one item is, the others must hold

@@ -50,6 +50,18 @@ class TestOurs:
         store.init({FEATURES: {"a": copy.deepcopy(flag)}, SEGMENTS: {"s": copy.deepcopy(part)}})
         assert store.raw() == {"flags": {"a": flag}, "segments": {"s": part}}
 
+    def test_halves_of_surrogate_pairs_are_joined_or_replaced(self) -> None:
+        """As PyYAML leaves them in a flag file."""
+        high, low = chr(0xD83D), chr(0xDCA5)
+        apart, alone = item(FEATURES, high + low, 1), item(FEATURES, f"b{high}", 1)
+        store = CopyOnWriteStore()
+        store.init({FEATURES: {high + low: apart}, SEGMENTS: {}})
+        store.upsert(FEATURES, alone)
+        store.upsert(FEATURES, apart | {"version": 2})
+        flags = store.raw()["flags"]
+        assert sorted(flags) == ["b\ufffd", "💥"]
+        assert (flags["💥"]["key"], flags["💥"]["version"]) == ("💥", 2)
+
     def test_last_known_flags_never_replace_received_ones(self) -> None:
         store = CopyOnWriteStore()
         store.init({FEATURES: {}, SEGMENTS: {}})
