@@ -129,7 +129,12 @@ Exposed = _many(
 
 @extend_schema_serializer(
     examples=[
-        OpenApiExample("One is new", value={"accepted": 1, "duplicates": 0}, response_only=True)
+        OpenApiExample(
+            "One is new",
+            value={"accepted": 1, "duplicates": 0},
+            response_only=True,
+            status_codes=["202"],
+        )
     ]
 )
 class TakenSerializer(serializers.Serializer[Any]):

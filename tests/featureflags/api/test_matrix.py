@@ -89,6 +89,8 @@ PAGES: Final = dict.fromkeys(CALLERS, "yes")
 """For a page: its session counts, and a key is not looked at."""
 
 TABLE: Final[dict[str, dict[str, Any]]] = {
+    "events_exposure": {**PUBLIC, "evaluate": "yes", "session without CSRF": 403},
+    "events_track": {**PUBLIC, "evaluate": "yes", "session without CSRF": 403},
     "flags_bootstrap": PAGES,
     "flags_list": PUBLIC,
     "flags_retrieve": PUBLIC,
