@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from django.conf import settings
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.utils.http import parse_etags
 from django.utils.translation import gettext as _
@@ -34,7 +33,8 @@ from featureflags.editing import (
     sign,
 )
 from featureflags.editing.history import describe, entries_of, state_at
-from featureflags.kinds.registry import user_kind
+from featureflags.kinds.compiled import CompiledKind
+from featureflags.kinds.registry import kind_named, user_kind
 from featureflags.models import Segment
 from featureflags.models.changesets import SegmentState
 
@@ -109,7 +109,8 @@ def require_confirmed(request: Request, one: Examination, confirm: object) -> No
 
 
 def _refusal(one: Examination, actor: Account) -> dict[str, Any]:
-    may_see = _may_see(actor)
+    kind = kind_of(one.change.state)
+    may_see = _may_see(actor, kind)
     if one.needs_key:
         text = _("To do this, send the segment's key as “confirm”.")
     else:
@@ -121,32 +122,37 @@ def _refusal(one: Examination, actor: Account) -> dict[str, Any]:
         "detail": f"{_('Nothing is written yet.')} {text}",
         "reasons": [str(reason) for reason in one.reasons],
         "changes": change_in_words(one.change, with_addresses=may_see),
-        "entering": part_data(one.impact.entering, may_see=may_see),
-        "leaving": part_data(one.impact.leaving, may_see=may_see),
+        "entering": part_data(one.impact.entering, kind, may_see=may_see),
+        "leaving": part_data(one.impact.leaving, kind, may_see=may_see),
         "flags_known": one.flags_known,
         "flags": [use.to_dict() for use in one.uses],
         "confirm": None if one.needs_key else sign([one], actor),
     }
 
 
-def part_data(part: Part, *, may_see: bool) -> dict[str, Any]:
-    """A part of the users in JSON types. `may_see`: with examples."""
+def part_data(part: Part, kind: CompiledKind, *, may_see: bool) -> dict[str, Any]:
+    """A part of the rows of a kind in JSON types. `may_see`: with examples."""
     shown: dict[str, Any] = {"at_least": part.at_least, "exact": part.is_exact}
     if may_see:
-        shown["sample"] = [
-            {"key": user.key, user_kind().title: user.title} for user in part.samples
-        ]
+        shown["sample"] = [{"key": row.key, kind.title: row.title} for row in part.samples]
     return shown
 
 
-def sees_people(request: Request) -> bool:
-    """True if the caller may see users."""
-    return isinstance(request.user, AbstractBaseUser) and _may_see(request.user)
+def kind_of(segment: Segment | SegmentState) -> CompiledKind:
+    """Whose rows are in it; `user` where no app declares the kind."""
+    return kind_named(segment.kind) or user_kind()
 
 
-def _may_see(actor: Account) -> bool:
-    app, model = settings.AUTH_USER_MODEL.lower().split(".")
-    return any(bool(actor.has_perm(f"{app}.{verb}_{model}")) for verb in ("view", "change"))
+def sees_people(request: Request, kind: CompiledKind | None = None) -> bool:
+    """True if the caller may see users, or rows of another kind."""
+    actor = request.user
+    return isinstance(actor, AbstractBaseUser) and _may_see(actor, kind or user_kind())
+
+
+def _may_see(actor: Account, kind: CompiledKind) -> bool:
+    meta = kind.model._meta
+    names = (f"{meta.app_label}.{verb}_{meta.model_name}" for verb in ("view", "change"))
+    return any(bool(actor.has_perm(name)) for name in names)
 
 
 def require_version(request: Request, segment: Segment) -> int | None:
@@ -196,6 +202,8 @@ def _changed(request: Request, stored: SegmentState, since: int) -> dict[str, An
                 "note": entry.note,
                 "changes": list(entry.lines),
             }
-            for entry in describe(found[:MOST_ENTRIES], with_addresses=sees_people(request))
+            for entry in describe(
+                found[:MOST_ENTRIES], with_addresses=sees_people(request, kind_of(stored))
+            )
         ],
     }

@@ -20,6 +20,7 @@ from rest_framework.response import Response
 from featureflags.api.concurrency import (
     LONGEST_NOTE,
     ConfirmField,
+    kind_of,
     part_data,
     require_confirmed,
     sees_people,
@@ -47,6 +48,8 @@ from featureflags.editing import (
 )
 from featureflags.editing.changes import stored_members
 from featureflags.editing.member_files import MemberLine, MemberList, TooManyLines
+from featureflags.kinds.compiled import CompiledKind
+from featureflags.kinds.registry import USER
 from featureflags.models import Segment, SegmentMember
 from featureflags.models.changesets import MemberState
 
@@ -59,7 +62,10 @@ MOST_PROBLEMS: Final = 100
 class ListedMemberSerializer(StrictSerializer[Any]):
     """A user, and the membership that they are to have."""
 
-    user = StrictCharField(max_length=500, help_text="The id, or the e-mail address.")
+    user = StrictCharField(
+        max_length=500,
+        help_text="The id, or the e-mail address; of another kind the key, or the name.",
+    )
     kind = serializers.ChoiceField(choices=SegmentMember.Kind.choices, default="include")
     reason = StrictCharField(max_length=200, allow_blank=True, default="")
     expires_at = serializers.DateTimeField(allow_null=True, default=None)
@@ -167,15 +173,18 @@ class BulkMembersView(ApiPolicy):
         responses=BulkDoneSerializer,
     )
     def post(self, request: Request, key: str) -> Response:
-        if not sees_people(request):
-            raise PermissionDenied("To find users takes the permission to view users.")
         with fresh_rows():
             segment = get_object_or_404(Segment, key=key)
+        kind = kind_of(segment)
+        if not sees_people(request, kind):
+            raise PermissionDenied("To find users takes the permission to view users.")
         options = _options(request)
-        listed = _from_csv(request) if _is_csv(request) else _from_json(options["members"])
+        listed = (
+            _from_csv(request, kind) if _is_csv(request) else _from_json(options["members"], kind)
+        )
         stored = stored_members(key)
         default = MemberState(kind=SegmentMember.Kind.INCLUDE, reason="", expires_at=None)
-        found = find_members(listed, default, stored)
+        found = find_members(listed, default, stored, kind)
         _refuse([*listed.problems, *found.problems])
         change = membership_change(segment, _wanted(options["change"], found.members, stored))
         _require_permissions(request, change)
@@ -186,8 +195,8 @@ class BulkMembersView(ApiPolicy):
         body = {
             "written": not options["dry_run"],
             **_counts(change),
-            "entering": part_data(examined.impact.entering, may_see=True),
-            "leaving": part_data(examined.impact.leaving, may_see=True),
+            "entering": part_data(examined.impact.entering, kind, may_see=True),
+            "leaving": part_data(examined.impact.leaving, kind, may_see=True),
             "reasons": [reason.value for reason in examined.reasons],
             "remarks": [str(one) for one in found.repeated[:MOST_PROBLEMS]],
         }
@@ -225,20 +234,20 @@ def _options(request: Request) -> dict[str, Any]:
     return options
 
 
-def _from_csv(request: Request) -> MemberList:
+def _from_csv(request: Request, kind: CompiledKind) -> MemberList:
     try:
-        return read_member_list(decode_file(_csv_of(request)))
+        return read_member_list(decode_file(_csv_of(request)), kind)
     except TooManyLines as error:
         raise OverLimit({"members": [str(error)]}) from None
     except UnreadableFile as error:
         raise ValidationError({"members": [str(error)]}) from None
 
 
-def _from_json(members: Iterable[Mapping[str, Any]]) -> MemberList:
+def _from_json(members: Iterable[Mapping[str, Any]], kind: CompiledKind) -> MemberList:
     lines = (
         MemberLine(
             line=number,
-            text=one["user"].strip().lower(),
+            text=one["user"].strip().lower() if kind.name == USER else one["user"].strip(),
             kind=one["kind"],
             reason=one["reason"],
             expires_at=one["expires_at"],

@@ -10,14 +10,15 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from featureflags.api.concurrency import part_data, sees_people
+from featureflags.api.concurrency import kind_of, part_data, sees_people
 from featureflags.api.policy import ApiPolicy
 from featureflags.api.problem_serializers import PartSerializer
-from featureflags.api.segment_serializers import RULE, STAMP, USER, RulesField
-from featureflags.api.strict import StrictBooleanField, StrictSerializer
+from featureflags.api.segment_serializers import ADA, RULE, STAMP, RulesField
+from featureflags.api.strict import StrictBooleanField, StrictCharField, StrictSerializer
 from featureflags.api.subjects import StaffWhoMayLook
 from featureflags.audience import daily_counts, impact_of, unsaved_segment
 from featureflags.core.uncached import fresh_rows
+from featureflags.kinds.registry import USER
 from featureflags.models import Scope, Segment, SegmentSize
 
 
@@ -35,6 +36,9 @@ class PreviewedSerializer(StrictSerializer[Any]):
 
     rules = RulesField()
     is_active = StrictBooleanField(default=True)
+    kind = StrictCharField(
+        default=USER, max_length=100, help_text="Of a new segment. A stored one keeps its own."
+    )
 
 
 @extend_schema_serializer(
@@ -46,7 +50,7 @@ class PreviewedSerializer(StrictSerializer[Any]):
                 "matching": {
                     "at_least": 1202,
                     "exact": True,
-                    "sample": [{"key": USER, "email": "ada@example.com"}],
+                    "sample": [{"key": ADA, "email": "ada@example.com"}],
                 },
                 "entering": {"at_least": 2, "exact": True, "sample": []},
                 "leaving": {"at_least": 0, "exact": True, "sample": []},
@@ -92,16 +96,19 @@ class PreviewView(ApiPolicy):
         asked.is_valid(raise_exception=True)
         data: dict[str, Any] = asked.validated_data
         with fresh_rows():
-            segment = Segment.objects.filter(key=key).first() or Segment(key=key)
+            segment = Segment.objects.filter(key=key).first() or Segment(key=key, kind=data["kind"])
         segment.rules = data["rules"]
         segment.clean()
         rules = segment.stored_rules()
-        impact = impact_of(unsaved_segment(key, segment.rules, is_active=data["is_active"]))
-        may_see = sees_people(request)
+        impact = impact_of(
+            unsaved_segment(key, segment.rules, kind=segment.kind, is_active=data["is_active"])
+        )
+        kind = kind_of(segment)
+        may_see = sees_people(request, kind)
         parts = {name: getattr(impact, name) for name in ("matching", "entering", "leaving")}
         body = {
-            "users": part_data(impact.users, may_see=False),
-            **{name: part_data(part, may_see=may_see) for name, part in parts.items()},
+            "users": part_data(impact.users, kind, may_see=False),
+            **{name: part_data(part, kind, may_see=may_see) for name, part in parts.items()},
             "warnings": [str(one) for one in rules.checked.warnings()],
             "remarks": [str(one) for one in rules.remarks],
         }

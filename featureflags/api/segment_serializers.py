@@ -12,10 +12,10 @@ from featureflags.api.concurrency import LONGEST_NOTE, ConfirmField
 from featureflags.api.serializers import AnyJSONField
 from featureflags.api.strict import StrictCharField, StrictModelSerializer, StrictSerializer
 from featureflags.core.types import Account
-from featureflags.kinds.registry import user_kind
+from featureflags.kinds.registry import USER, kind_named, user_kind
 from featureflags.models import Segment, SegmentMember
 from featureflags.models.stored_forms import in_stored_form
-from featureflags.segments.definitions import USER_KIND, Problem
+from featureflags.segments.definitions import Problem
 from featureflags.segments.operator_labels import OPERATORS
 
 RULE = {
@@ -26,7 +26,7 @@ RULE = {
     ],
 }
 STAMP = "2026-11-26T10:15:00Z"
-USER = "6d0c3a52-0000-4000-8000-000000000000"
+ADA = "6d0c3a52-0000-4000-8000-000000000000"
 
 
 class ClauseSerializer(StrictSerializer[Any]):
@@ -38,11 +38,12 @@ class ClauseSerializer(StrictSerializer[Any]):
     op = serializers.ChoiceField(choices=[(op, info.label) for op, info in OPERATORS.items()])
     values = serializers.ListField(child=AnyJSONField(), min_length=1)
     negate = serializers.BooleanField(required=False, allow_null=True)
-    contextKind = serializers.ChoiceField(  # noqa: N815 - LaunchDarkly's name
-        choices=[USER_KIND],
+    contextKind = serializers.CharField(  # noqa: N815 - LaunchDarkly's name
         required=False,
         allow_null=True,
-        help_text="With it, an attribute may be a path: `/custom_address/city`.",
+        help_text=(
+            "The kind of the segment. With it, an attribute may be a path: `/custom_address/city`."
+        ),
     )
 
 
@@ -96,6 +97,7 @@ class NoteField(StrictCharField):
             "Paying customers, as stored",
             value={
                 "key": "paying",
+                "kind": "user",
                 "name": "Paying customers",
                 "description": "",
                 "is_active": True,
@@ -111,7 +113,7 @@ class NoteField(StrictCharField):
     ]
 )
 class SegmentSerializer(StrictModelSerializer[Segment]):
-    """A segment. `key` never changes once it is saved."""
+    """A segment. `key` and `kind` never change once it is saved."""
 
     _remarks: Sequence[Problem] = ()
 
@@ -132,6 +134,7 @@ class SegmentSerializer(StrictModelSerializer[Segment]):
         model = Segment
         fields = (
             "key",
+            "kind",
             "name",
             "description",
             "is_active",
@@ -151,7 +154,9 @@ class SegmentSerializer(StrictModelSerializer[Segment]):
             data = {name: value for name, value in data.items() if name != "remarks"}
         values = super().to_internal_value(data)
         if "rules" in values:
-            values["rules"], self._remarks = in_stored_form(values["rules"])
+            kind = USER if self.instance is None else self.instance.kind
+            kind = values.get("kind", kind)
+            values["rules"], self._remarks = in_stored_form(values["rules"], kind)
         return values
 
     def get_remarks(self, _segment: Segment) -> list[str]:
@@ -184,13 +189,14 @@ class SegmentUpdateSerializer(SegmentSerializer):
     examples=[
         OpenApiExample(
             "Included",
-            value={"user": USER, "kind": "include", "reason": "Asked for it", "note": ""},
+            value={"user": ADA, "kind": "include", "reason": "Asked for it", "note": ""},
             request_only=True,
         ),
         OpenApiExample(
             "Included, as stored",
             value={
-                "user": USER,
+                "user": ADA,
+                "key": "",
                 "kind": "include",
                 "reason": "Asked for it",
                 "expires_at": None,
@@ -201,10 +207,23 @@ class SegmentUpdateSerializer(SegmentSerializer):
     ]
 )
 class MemberSerializer(StrictModelSerializer[SegmentMember]):
-    """A user who is included in the segment, or excluded, regardless of its rules."""
+    """A row that is included in the segment, or excluded, regardless of its rules.
+
+    In a segment of the kind `user` it is a `user`, in one of another kind the `key` of a row.
+    """
 
     user = serializers.PrimaryKeyRelatedField(
-        queryset=user_kind().rows(), pk_field=serializers.UUIDField()
+        queryset=user_kind().rows(),
+        pk_field=serializers.UUIDField(),
+        required=False,
+        allow_null=True,
+        help_text="Null in a segment of another kind.",
+    )
+    key = StrictCharField(
+        required=False,
+        allow_blank=True,
+        max_length=255,
+        help_text="Of a row of another kind than `user`; empty in a segment of users.",
     )
 
     note = NoteField()
@@ -212,10 +231,37 @@ class MemberSerializer(StrictModelSerializer[SegmentMember]):
 
     class Meta:
         model = SegmentMember
-        fields = ("user", "kind", "reason", "expires_at", "note", "confirm", "created_at")
+        fields = ("user", "key", "kind", "reason", "expires_at", "note", "confirm", "created_at")
         read_only_fields = ("created_at",)
 
-    def validate_user(self, user: Account) -> Account:
-        if self.instance is not None and user.pk != self.instance.user_id:
+    def validate_user(self, user: Account | None) -> Account | None:
+        key = None if user is None else user.pk
+        if self.instance is not None and key != self.instance.user_id:
             raise serializers.ValidationError("The user of a membership cannot change.")
         return user
+
+    def validate_key(self, key: str) -> str:
+        kind = kind_named(self._kind)
+        if not key and self._kind == USER:
+            return key
+        if kind is None or kind.name == USER:
+            raise serializers.ValidationError("The members of this segment are users.")
+        key = kind.canonical(key)
+        if self.instance is not None and key != self.instance.key:
+            raise serializers.ValidationError("The key of a membership cannot change.")
+        if not kind.existing([key]):
+            raise serializers.ValidationError(f"There is no {kind.name} with this key.")
+        return key
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        """A new member is named."""
+        name = "user" if self._kind == USER else "key"
+        if self.instance is None and not attrs.get(name):
+            message = serializers.Field.default_error_messages["required"]
+            raise serializers.ValidationError({name: [message]})
+        return attrs
+
+    @property
+    def _kind(self) -> str:
+        """Of the segment."""
+        return str(self.context.get("segment_kind", USER))

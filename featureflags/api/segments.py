@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 from django.db.models import QuerySet
+from django.http import Http404
 from django.shortcuts import get_object_or_404
 from django_filters import rest_framework as filters
 from drf_spectacular.utils import extend_schema, extend_schema_view
@@ -28,7 +29,8 @@ from featureflags.api.segment_serializers import (
 )
 from featureflags.api.staff import StaffModelPermissions
 from featureflags.core.uncached import fresh_rows
-from featureflags.editing import change_to, deletion_of, membership_change
+from featureflags.editing import change_to, deletion_of, membership_change, place_key
+from featureflags.kinds.registry import USER, kind_named
 from featureflags.models import Segment, SegmentMember
 from featureflags.models.changesets import MemberState
 
@@ -37,7 +39,7 @@ AFTER_A_WRITE = (
     " that were changed to be saved."
 )
 KEY_PATTERN = "[A-Za-z0-9][A-Za-z0-9._-]*"
-USER_PATTERN = "[0-9a-fA-F-]{36}"
+ROW_PATTERN = "[^/]+"
 
 
 class SegmentFilter(filters.FilterSet):  # type: ignore[misc]  # it has no types
@@ -45,7 +47,7 @@ class SegmentFilter(filters.FilterSet):  # type: ignore[misc]  # it has no types
 
     class Meta:
         model = Segment
-        fields = ["is_active"]
+        fields = ["is_active", "kind"]
 
 
 @extend_schema_view(
@@ -138,14 +140,17 @@ class MemberFilter(filters.FilterSet):  # type: ignore[misc]  # it has no types
 
 
 class MemberViewSet(ApiPolicy, viewsets.ModelViewSet[SegmentMember]):
-    """Users whom a segment includes or excludes, whatever its rules say; by the id of the user."""
+    """Users whom a segment includes or excludes, whatever its rules say; by the id of the user.
+
+    In a segment of another kind: rows, by their keys.
+    """
 
     is_confirmed = True
     queryset = SegmentMember.objects.all()
     serializer_class = MemberSerializer
     permission_classes = [StaffModelPermissions]
     lookup_field = "user_id"
-    lookup_value_regex = USER_PATTERN
+    lookup_value_regex = ROW_PATTERN
     filter_backends = LIST_FILTERS
     filterset_class = MemberFilter
     ordering_fields = ["created_at", "expires_at", "kind"]
@@ -157,8 +162,22 @@ class MemberViewSet(ApiPolicy, viewsets.ModelViewSet[SegmentMember]):
         return SegmentMember.objects.filter(segment=self._segment())
 
     def get_object(self) -> SegmentMember:
+        segment, text = self._segment(), self.kwargs["user_id"]
+        kind = kind_named(segment.kind)
+        if kind is None or kind.parse_key(kind.canonical(text)) is None:
+            raise Http404
+        key = place_key(kind.canonical(text), kind.name)
+        named = {"user": key} if kind.name == USER else {"key": key}
         with fresh_rows():
-            return super().get_object()
+            found = get_object_or_404(self.filter_queryset(self.get_queryset()), **named)
+        self.check_object_permissions(self.request, found)
+        return found
+
+    def get_serializer_context(self) -> dict[str, Any]:
+        context = dict(super().get_serializer_context())
+        if "segment_key" in self.kwargs:
+            context["segment_kind"] = self._segment().kind
+        return context
 
     def perform_create(self, serializer: serializers.BaseSerializer[Any]) -> None:
         confirm, note = _taken(serializer)
@@ -187,13 +206,13 @@ class MemberViewSet(ApiPolicy, viewsets.ModelViewSet[SegmentMember]):
         self._write(member, member.as_state(), confirm, note)
         with fresh_rows():
             serializer.instance = SegmentMember.objects.get(
-                segment=member.segment_id, user=member.user_id
+                segment=member.segment_id, user=member.user_id, key=member.key
             )
 
     def _write(
         self, member: SegmentMember, state: MemberState | None, confirm: object, note: str
     ) -> None:
-        change = membership_change(self._segment(), {str(member.user_id): state})
+        change = membership_change(self._segment(), {str(member.row_key): state})
         if change.members:
             write(self.request, change, confirm=confirm, note=note)
 

@@ -52,6 +52,7 @@ from featureflags.editing.changes import (
     deletion_of,
     member_changes,
     membership_change,
+    place_key,
     stored_members,
 )
 from featureflags.editing.condition_sentences import (
@@ -104,6 +105,7 @@ __all__ = [
     "member_changes",
     "membership_change",
     "moment_in_words",
+    "place_key",
     "read_member_list",
     "rules_in_words",
     "segment_in_words",
