@@ -11,6 +11,7 @@ from django.contrib.admin.widgets import AdminTextareaWidget
 from django.db.models import Count, JSONField, QuerySet, TextField
 from django.http import HttpRequest, HttpResponse
 from django.urls import URLPattern
+from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from featureflags.admin.history.views import segment_changes
@@ -26,10 +27,12 @@ from featureflags.admin.segments.columns import (
     size_in_words,
 )
 from featureflags.admin.segments.delete import DeletingSegmentAdmin
-from featureflags.admin.segments.save import SavingSegmentAdmin
+from featureflags.admin.segments.save import SavingSegmentAdmin, chosen_kind
 from featureflags.admin.segments.used_by_flags import used_by_in_words
+from featureflags.admin.shared.pages import may_see, model_of, respond, segments_link
 from featureflags.admin.urls import page_urls
 from featureflags.core.uncached import fresh_rows
+from featureflags.kinds.registry import kind_or_user, kinds
 from featureflags.models import Segment
 
 PRECEDENCE = gettext_lazy(
@@ -86,9 +89,35 @@ class SegmentAdmin(SavingSegmentAdmin, DeletingSegmentAdmin):
         with fresh_rows():
             return super().get_object(request, object_id, from_field)
 
+    def add_view(
+        self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """As Django's. Where several kinds are declared, one is chosen first."""
+        if chosen_kind(request) is None and self.has_add_permission(request):
+            return respond(
+                request,
+                self.admin_site,
+                "admin/featureflags/segments/choose_kind.html",
+                title=_("Add segment"),
+                trail=[segments_link()],
+                kinds=kinds(),
+            )
+        return super().add_view(request, form_url, extra_context)
+
+    def get_list_display(self, request: HttpRequest) -> Any:
+        shown = super().get_list_display(request)
+        return shown if len(kinds()) == 1 else (shown[0], "kind", *shown[1:])
+
+    def get_list_filter(self, request: HttpRequest) -> Any:
+        found = super().get_list_filter(request)
+        return found if len(kinds()) == 1 else ("kind", *found)
+
     def get_fieldsets(self, request: HttpRequest, obj: Segment | None = None) -> Any:
         """Rules as sentences for users who may not change them."""
         given: Any = self.add_fieldsets if obj is None else super().get_fieldsets(request, obj)
+        if len(kinds()) > 1:
+            about = {**given[0][1], "fields": ("kind", *given[0][1]["fields"])}
+            given = [(given[0][0], about), *given[1:]]
         if obj is not None and not self.has_change_permission(request, obj):
             readonly = {"fields": ("rules_as_sentences",), "description": PRECEDENCE}
             given = [
@@ -97,7 +126,7 @@ class SegmentAdmin(SavingSegmentAdmin, DeletingSegmentAdmin):
         return self.with_note(request, given)
 
     def get_readonly_fields(self, request: HttpRequest, obj: Segment | None = None) -> Any:
-        fixed = super().get_readonly_fields(request, obj)
+        fixed = ("kind", *super().get_readonly_fields(request, obj))
         return fixed if obj is None else ("key", *fixed)
 
     def render_change_form(
@@ -111,6 +140,8 @@ class SegmentAdmin(SavingSegmentAdmin, DeletingSegmentAdmin):
     ) -> HttpResponse:
         """As Django's, with the panel of the members by name."""
         add_member_panel(request, context, obj)
+        if obj is not None:
+            context["sees_rows"] = may_see(request, model_of(kind_or_user(obj.kind)))
         return super().render_change_form(request, context, add, change, form_url, obj)
 
     def history_view(

@@ -34,7 +34,7 @@ from featureflags.editing import (
 )
 from featureflags.editing.history import describe, entries_of, state_at
 from featureflags.kinds.compiled import CompiledKind
-from featureflags.kinds.registry import kind_named, user_kind
+from featureflags.kinds.registry import kind_or_user, user_kind
 from featureflags.models import Segment
 from featureflags.models.changesets import SegmentState
 
@@ -140,7 +140,7 @@ def part_data(part: Part, kind: CompiledKind, *, may_see: bool) -> dict[str, Any
 
 def kind_of(segment: Segment | SegmentState) -> CompiledKind:
     """Whose rows are in it; `user` where no app declares the kind."""
-    return kind_named(segment.kind) or user_kind()
+    return kind_or_user(segment.kind)
 
 
 def sees_people(request: Request, kind: CompiledKind | None = None) -> bool:

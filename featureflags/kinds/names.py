@@ -63,6 +63,11 @@ class Names(Keys):
         return isinstance(field_of(self.model, self.title), EmailField)
 
     @property
+    def plural(self) -> str:
+        """What several rows are called, such as “companies”."""
+        return str(self.model._meta.verbose_name_plural)
+
+    @property
     def title_label(self) -> str:
         """What the titles are called, such as “E-mail”."""
         return self._label_of_field(self.title)

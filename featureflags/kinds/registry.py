@@ -26,7 +26,15 @@ from featureflags.kinds.declaration import (
 )
 from featureflags.kinds.snapshot import USER, declared_kinds
 
-__all__ = ["USER", "kind_named", "kind_of_model", "kind_of_row", "kinds", "user_kind"]
+__all__ = [
+    "USER",
+    "kind_named",
+    "kind_of_model",
+    "kind_of_row",
+    "kind_or_user",
+    "kinds",
+    "user_kind",
+]
 
 
 @cache
@@ -38,6 +46,11 @@ def user_kind() -> CompiledKind:
 def kind_named(name: str) -> CompiledKind | None:
     """The kind of this name; None: no app declares it."""
     return _kinds().get(name)
+
+
+def kind_or_user(name: str) -> CompiledKind:
+    """The kind of this name; `user` where no app declares it."""
+    return kind_named(name) or user_kind()
 
 
 def kind_of_row(row: object) -> CompiledKind | None:

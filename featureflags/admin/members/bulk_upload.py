@@ -17,7 +17,7 @@ from featureflags.admin.shared.confirm import BACK
 from featureflags.admin.shared.pages import (
     MEMBER,
     SEGMENT,
-    USER,
+    model_of,
     require,
     require_to,
     respond,
@@ -26,6 +26,7 @@ from featureflags.admin.shared.pages import (
 )
 from featureflags.core.conf import app_settings
 from featureflags.editing import stored_members
+from featureflags.kinds.registry import kind_or_user
 from featureflags.models import Segment
 
 MOST_PROBLEMS: Final = 100
@@ -34,13 +35,15 @@ MOST_PROBLEMS: Final = 100
 
 def import_members(request: HttpRequest, segment: str, *, site: AdminSite) -> HttpResponse:
     """The page, and the import that it asks for."""
-    require(request, SEGMENT, MEMBER, USER)
+    require(request, SEGMENT, MEMBER)
     require_to(request, MEMBER, "add")
     stored = segment_or_404(segment)
+    kind = kind_or_user(stored.kind)
+    require(request, model_of(kind))
     members = stored_members(stored.key)
     if request.method != "POST":
-        return _page(request, site, stored, ImportForm(members))
-    form = ImportForm(members, request.POST, request.FILES)
+        return _page(request, site, stored, ImportForm(members, kind=kind))
+    form = ImportForm(members, request.POST, request.FILES, kind=kind)
     is_valid = form.is_valid()
     _keep_text_of_file(request, form)
     if not is_valid or form.found is None or BACK in request.POST:

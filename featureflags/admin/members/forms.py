@@ -11,6 +11,7 @@ from django.contrib import admin
 from django.contrib.admin.widgets import AdminSplitDateTime, AutocompleteSelect
 from django.core.exceptions import ValidationError
 from django.utils import timezone
+from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
@@ -24,8 +25,9 @@ from featureflags.editing import (
     read_member_list,
     too_large,
 )
-from featureflags.kinds.registry import user_kind
-from featureflags.models import SegmentMember
+from featureflags.kinds.compiled import CompiledKind
+from featureflags.kinds.registry import USER, kind_or_user, user_kind
+from featureflags.models import Segment, SegmentMember
 from featureflags.models.changesets import MemberState
 
 ALL, FOUND = "all", "found"
@@ -88,9 +90,10 @@ class UserSelect(AutocompleteSelect):
         return super().optgroups(name, [key for key in value if is_key(key)], attrs)
 
 
-def is_key(text: str) -> bool:
-    """True if a text can be the key of a user."""
-    return user_kind().parse_key(user_kind().canonical(text)) is not None
+def is_key(text: str, kind: CompiledKind | None = None) -> bool:
+    """True if a text can be the key of a user, or of a row of another kind."""
+    kind = kind or user_kind()
+    return kind.parse_key(kind.canonical(text)) is not None
 
 
 class MemberForm(MembershipForm):
@@ -105,6 +108,49 @@ class MemberForm(MembershipForm):
         ),
     )
     field_order = ["user", "kind", "reason", "expires_at"]
+
+    def row_key(self) -> str:
+        """The key of the chosen user."""
+        return str(self.cleaned_data["user"].pk)
+
+
+class KeyForm(MembershipForm):
+    """One row of another kind, by its key, or by a title that no other row has."""
+
+    row = forms.CharField(widget=forms.TextInput(attrs={"class": "vTextField"}), max_length=255)
+    field_order = ["row", "kind", "reason", "expires_at"]
+
+    def __init__(self, *args: Any, kind: CompiledKind, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._kind = kind
+        self.fields["row"].label = capfirst(kind.name)
+        self.fields["row"].help_text = _("%s or key.") % kind.title_label
+
+    def clean_row(self) -> str:
+        """The key. Raises ValidationError for what names no row, or several."""
+        kind, text = self._kind, self.cleaned_data["row"].strip()
+        key = kind.canonical(text)
+        if kind.existing([key]):
+            return key
+        found = kind.keys_by_title([text]).get(text, [])
+        if len(found) == 1:
+            return found[0]
+        words = _("There is no %(kind)s with this key or name.")
+        if found:
+            words = _("%(number)d rows have this name. Write the key instead.")
+        raise ValidationError(words % {"kind": kind.name, "number": len(found)})
+
+    def row_key(self) -> str:
+        """The key of the chosen row."""
+        return str(self.cleaned_data["row"])
+
+
+def form_for(segment: Segment, data: Any = None, **options: Any) -> MemberForm | KeyForm:
+    """The form that adds a member to this segment."""
+    kind = kind_or_user(segment.kind)
+    if kind.name == USER:
+        return MemberForm(data, **options)
+    return KeyForm(data, kind=kind, **options)
 
 
 class ImportForm(MembershipForm):
@@ -146,10 +192,18 @@ class ImportForm(MembershipForm):
     )
     field_order = ["text", "file", "others", "kind", "reason", "expires_at", "missing"]
 
-    def __init__(self, stored: Mapping[str, MemberState], *args: Any, **kwargs: Any) -> None:
-        """`stored`: the members of the segment, by user key."""
+    def __init__(
+        self, stored: Mapping[str, MemberState], *args: Any, kind: CompiledKind, **kwargs: Any
+    ) -> None:
+        """`stored`: the members of the segment, by key. `kind`: whose rows they are."""
         super().__init__(*args, **kwargs)
         self._stored = stored
+        self._kind = kind
+        if kind.name != USER:
+            self.fields["text"].help_text = _(
+                "Keys or names, one per line or with commas between, or a whole CSV. Columns called kind,"
+                " reason and expires_at, as in an export, override what you choose below."
+            )
 
     found: FoundMembers | None = None
     problems: tuple[LineRemark, ...] = ()
@@ -189,10 +243,10 @@ class ImportForm(MembershipForm):
 
     def _find(self, text: str) -> None:
         try:
-            read = read_member_list(text)
+            read = read_member_list(text, self._kind)
         except UnreadableFile as error:
             raise ValidationError(str(error)) from error
-        self.found = find_members(read, self.state(), self._stored)
+        self.found = find_members(read, self.state(), self._stored, self._kind)
         self.problems = tuple(sorted((*read.problems, *self.found.problems)))
         if not self.found.members:
             raise ValidationError(_("Nobody of the list is found."))

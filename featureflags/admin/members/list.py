@@ -4,9 +4,10 @@ one, a button to remove some, and the list as CSV."""
 from __future__ import annotations
 
 import datetime
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Final
+from itertools import islice
+from typing import Any, Final
 
 from django import forms
 from django.contrib import messages
@@ -21,18 +22,19 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_POST
 
-from featureflags.admin.members.forms import MemberForm, is_key
+from featureflags.admin.members.forms import KeyForm, MemberForm, form_for, is_key
 from featureflags.admin.members.panel import list_address, member_counts
 from featureflags.admin.members.write import write_members
 from featureflags.admin.shared.confirm import BACK
 from featureflags.admin.shared.pages import (
     MEMBER,
     SEGMENT,
-    USER,
     log_change,
     may,
+    model_of,
     require,
     respond,
+    row_page,
     segment_or_404,
     segment_trail,
 )
@@ -40,10 +42,14 @@ from featureflags.admin.streaming import csv_response
 from featureflags.core.times import to_microseconds, to_rfc3339
 from featureflags.core.uncached import fresh_rows
 from featureflags.editing import moment_in_words
-from featureflags.kinds.registry import user_kind
+from featureflags.kinds.compiled import CompiledKind
+from featureflags.kinds.registry import USER, kind_or_user
 from featureflags.models import Segment, SegmentMember
 
 PAGE_SIZE: Final = 50
+EXPORTED_AT_ONCE: Final = 500
+MOST_FOUND: Final = 1_000
+"""Rows of another kind that a search looks for among the members."""
 REMOVE: Final = "_remove"
 COLUMNS: Final = ("kind", "reason", "expires_at")
 """After the key of a user, their title and their name."""
@@ -70,13 +76,14 @@ class FilterForm(forms.Form):
 
 def segment_by_name(request: HttpRequest, segment: str, *, site: AdminSite) -> HttpResponse:
     """The list. A POST adds one user, or removes the selected ones."""
-    require(request, SEGMENT, MEMBER, USER)
+    require(request, SEGMENT, MEMBER)
     stored = segment_or_404(segment)
+    require(request, model_of(kind_or_user(stored.kind)))
     if request.method != "POST":
-        return _list(request, site, stored, MemberForm())
+        return _list(request, site, stored, form_for(stored))
     if REMOVE in request.POST:
         return _remove(request, site, stored)
-    form = MemberForm(request.POST)
+    form = form_for(stored, request.POST)
     if not form.is_valid() or BACK in request.POST:
         return _list(request, site, stored, form)
 
@@ -84,12 +91,13 @@ def segment_by_name(request: HttpRequest, segment: str, *, site: AdminSite) -> H
         form.add_error(None, why)
         return _list(request, site, stored, form)
 
-    wanted = {str(form.cleaned_data["user"].pk): form.state()}
+    wanted = {form.row_key(): form.state()}
     return write_members(request, site, stored, wanted, refuse=refuse)
 
 
 def _remove(request: HttpRequest, site: AdminSite, segment: Segment) -> HttpResponse:
-    chosen = [key for key in request.POST.getlist("user") if is_key(key)]
+    kind = kind_or_user(segment.kind)
+    chosen = [key for key in request.POST.getlist("user") if is_key(key, kind)]
     if not chosen or BACK in request.POST:
         return HttpResponseRedirect(list_address(segment))
 
@@ -101,14 +109,16 @@ def _remove(request: HttpRequest, site: AdminSite, segment: Segment) -> HttpResp
 
 
 def _list(
-    request: HttpRequest, site: AdminSite, segment: Segment, form: MemberForm
+    request: HttpRequest, site: AdminSite, segment: Segment, form: MemberForm | KeyForm
 ) -> HttpResponse:
     filters = FilterForm(request.GET)
     paginator = Paginator(_filtered(segment, filters).select_related("user"), PAGE_SIZE)
     now = timezone.now()
     with fresh_rows():
         page = paginator.get_page(request.GET.get("p"))
-        rows = [_row(member, now) for member in page.object_list]
+        kind = kind_or_user(segment.kind)
+        named = _rows_of(kind, list(page.object_list))
+        rows = [_row(member, named, segment, now) for member in page.object_list]
     return respond(
         request,
         site,
@@ -116,6 +126,7 @@ def _list(
         title=_("Included and excluded by name: %s") % segment.key,
         trail=segment_trail(segment),
         segment=segment,
+        kind=kind,
         counts=member_counts(segment),
         filters=filters,
         is_filtered=filters.has_changed(),
@@ -145,30 +156,48 @@ class Row:
     change: str
 
 
-def _row(member: SegmentMember, now: datetime.datetime) -> Row:
-    ends = member.expires_at
+def _rows_of(kind: CompiledKind, members: Iterable[SegmentMember]) -> dict[str, Any]:
+    """The rows of these members, by key: none more than was read for users, else one query."""
+    if kind.name == USER:
+        return {str(member.row_key): member.user for member in members}
+    keys = [kind.parse_key(member.key) for member in members]
+    return {kind.key_of(row): row for row in kind.rows().filter(**{f"{kind.key}__in": keys})}
+
+
+def _row(
+    member: SegmentMember, rows: Mapping[str, Any], segment: Segment, now: datetime.datetime
+) -> Row:
+    ends, kind = member.expires_at, kind_or_user(segment.kind)
+    key = str(member.row_key)
+    row = rows.get(key)
     return Row(
-        key=str(member.user_id),
-        title=user_kind().title_of_row(member.user),
-        name=user_kind().label_of_row(member.user),
+        key=key,
+        # The hourly task forgets a deleted row.
+        title=_("%s (deleted)") % key if row is None else kind.title_of_row(row),
+        name="" if row is None else kind.label_of_row(row),
         is_included=member.kind == SegmentMember.Kind.INCLUDE,
         reason=member.reason,
         until="" if ends is None else moment_in_words(ends),
         is_over=ends is not None and ends <= now,
-        page=reverse("admin:featureflags_usercontext", args=[member.user_id]),
+        page=row_page(kind, segment.key, key),
         change=reverse("admin:featureflags_segmentmember_change", args=[member.pk]),
     )
 
 
 def _filtered(segment: Segment, filters: FilterForm) -> QuerySet[SegmentMember]:
     filters.is_valid()
-    kind = user_kind()
+    kind = kind_or_user(segment.kind)
     wanted = filters.cleaned_data
-    members = SegmentMember.objects.filter(segment=segment).order_by(f"user__{kind.title}")
+    members = SegmentMember.objects.filter(segment=segment)
+    members = members.order_by(f"user__{kind.title}" if kind.name == USER else "key")
     if wanted.get("kind"):
         members = members.filter(kind=wanted["kind"])
     text = (wanted.get("q") or "").strip()
-    if is_key(text) and not kind.has_text_keys:
+    if text and kind.name != USER:
+        rows = kind.rows().filter(kind.searched(text))
+        keys = rows.values_list(kind.key_text, flat=True)[:MOST_FOUND]
+        members = members.filter(Q(reason__icontains=text) | Q(key__in=[*keys, text]))
+    elif is_key(text) and not kind.has_text_keys:
         members = members.filter(user=kind.parse_key(kind.canonical(text)))
     elif text:
         found = Q(reason__icontains=text)
@@ -182,21 +211,29 @@ def _filtered(segment: Segment, filters: FilterForm) -> QuerySet[SegmentMember]:
 def export_by_name(request: HttpRequest, segment: str, *, site: AdminSite) -> HttpResponseBase:
     """The list as CSV, sent while it is read. It can be imported again."""
     del site
-    require(request, SEGMENT, MEMBER, USER)
+    require(request, SEGMENT, MEMBER)
     stored = segment_or_404(segment)
+    kind = kind_or_user(stored.kind)
+    require(request, model_of(kind))
     members = _filtered(stored, FilterForm(request.POST)).select_related("user")
     log_change(request, stored.pk, "Exported who is included and excluded by name.")
     name = f"{segment}-by-name-{timezone.localdate().isoformat()}.csv"
-    rows = (cells_of(member) for member in members.iterator(chunk_size=PAGE_SIZE * 10))
-    return csv_response(request, name, (*user_kind().heading, *COLUMNS), rows)
+    rows = _all_cells(kind, members.iterator(chunk_size=EXPORTED_AT_ONCE))
+    return csv_response(request, name, (*kind.heading, *COLUMNS), rows)
 
 
-def cells_of(member: SegmentMember) -> Iterator[str]:
-    """A row of the export."""
-    kind = user_kind()
-    yield from (kind.key_of(member.user), kind.title_of_row(member.user))
+def _all_cells(kind: CompiledKind, members: Iterator[SegmentMember]) -> Iterator[Iterable[str]]:
+    while some := list(islice(members, EXPORTED_AT_ONCE)):
+        rows = _rows_of(kind, some)
+        for member in some:
+            yield cells_of(member, kind, rows.get(str(member.row_key)))
+
+
+def cells_of(member: SegmentMember, kind: CompiledKind, row: Any) -> Iterator[str]:
+    """A row of the export. `row`: the member's own; None: it is deleted."""
+    yield from (str(member.row_key), "" if row is None else kind.title_of_row(row))
     if kind.label:
-        yield kind.label_of_row(member.user)
+        yield "" if row is None else kind.label_of_row(row)
     yield from (member.kind, member.reason)
     ends = member.expires_at
     yield "" if ends is None else to_rfc3339(to_microseconds(ends))

@@ -21,7 +21,7 @@ from featureflags.admin.shared.confirm import BACK, HeldForm, write
 from featureflags.admin.shared.guarded_admin import GuardedModelAdmin
 from featureflags.admin.shared.pages import Link, segments_link
 from featureflags.editing import membership_change
-from featureflags.kinds.registry import user_kind
+from featureflags.kinds.registry import kinds, user_kind
 from featureflags.models import Segment, SegmentMember
 from featureflags.models.changesets import MemberState
 
@@ -50,6 +50,12 @@ def _with_keys_alone(data: Any) -> Any:
     return kept
 
 
+@admin.display(description=gettext_lazy("user"), ordering="user")
+def row_named(member: SegmentMember) -> str:
+    """The user, or the kind and key of another row."""
+    return str(member.user) if member.user is not None else f"{member.segment.kind}:{member.key}"
+
+
 @admin.register(SegmentMember)
 class SegmentMemberAdmin(GuardedModelAdmin[SegmentMember]):
     """Segment and user are found as they are typed: there may be millions."""
@@ -67,7 +73,21 @@ class SegmentMemberAdmin(GuardedModelAdmin[SegmentMember]):
         """Those of the user's kind."""
         kind = user_kind()
         named = dict.fromkeys((kind.title, *kind.search))
-        return (*(f"user__{name}" for name in named), "segment__key")
+        return (*(f"user__{name}" for name in named), "segment__key", "key")
+
+    def get_list_display(self, request: HttpRequest) -> Any:
+        shown = super().get_list_display(request)
+        return shown if len(kinds()) == 1 else (row_named, *shown[1:])
+
+    def get_fields(self, request: HttpRequest, obj: SegmentMember | None = None) -> Any:
+        """A row of another kind has a key, which is fixed; a new member may have one or the other."""
+        of_users = self.fields
+        if obj is not None:
+            return ("segment", "key", *of_users[2:]) if obj.key else of_users
+        return of_users if len(kinds()) == 1 else (*of_users[:2], "key", *of_users[2:])
+
+    def get_readonly_fields(self, request: HttpRequest, obj: SegmentMember | None = None) -> Any:
+        return ("segment", "key") if obj is not None and obj.key else ()
 
     def get_ordering(self, request: HttpRequest) -> tuple[str, ...]:
         return ("segment__key", f"user__{user_kind().title}")
@@ -114,7 +134,7 @@ class SegmentMemberAdmin(GuardedModelAdmin[SegmentMember]):
         if stored is not None and _place(stored) != _place(obj):
             wanted.insert(0, (stored, None))
         _write(request, wanted)
-        written = SegmentMember.objects.filter(segment=obj.segment, user=obj.user)
+        written = SegmentMember.objects.filter(segment=obj.segment, user=obj.user, key=obj.key)
         obj.pk = written.values_list("pk", flat=True).first()
 
     def delete_model(self, request: HttpRequest, obj: SegmentMember) -> None:
@@ -127,7 +147,7 @@ class SegmentMemberAdmin(GuardedModelAdmin[SegmentMember]):
 
 
 def _place(member: SegmentMember) -> tuple[int, object]:
-    return member.segment_id, member.user_id
+    return member.segment_id, member.row_key
 
 
 def _write(
@@ -136,6 +156,6 @@ def _write(
     """Write these memberships, as one change of each segment. None: there is to be none."""
     segments: dict[Segment, dict[str, MemberState | None]] = {}
     for member, state in wanted:
-        segments.setdefault(member.segment, {})[str(member.user_id)] = state
+        segments.setdefault(member.segment, {})[str(member.row_key)] = state
     changes = [membership_change(segment, members) for segment, members in segments.items()]
     write(request, *(change for change in changes if change.members))

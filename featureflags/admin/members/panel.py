@@ -11,9 +11,10 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from featureflags.admin.members.forms import MemberForm
-from featureflags.admin.shared.pages import MEMBER, USER, Link, may, may_see
+from featureflags.admin.members.forms import KeyForm, MemberForm, form_for
+from featureflags.admin.shared.pages import MEMBER, Link, may, may_see, model_of
 from featureflags.core.uncached import fresh_rows
+from featureflags.kinds.registry import kind_or_user
 from featureflags.models import Segment, SegmentMember
 
 PREFIX: Final = "by_name"
@@ -52,18 +53,20 @@ def list_link(segment: Segment) -> Link:
     return Link(text=_("Members by name"), href=list_address(segment))
 
 
-def member_form(request: HttpRequest, segment: Segment | None) -> MemberForm | None:
+def member_form(request: HttpRequest, segment: Segment | None) -> MemberForm | KeyForm | None:
     """The fields that add a member on the segment's own page, saved with its form.
 
     Bound if somebody has chosen a user, or typed a reason or an end. None for a new segment, and for
     users who may not add members.
     """
-    if segment is None or not (may_see(request, MEMBER, USER) and may(request, MEMBER, "add")):
+    if segment is None or not may(request, MEMBER, "add"):
         return None
-    empty = MemberForm(prefix=PREFIX, use_required_attribute=False)
+    if not may_see(request, MEMBER, model_of(kind_or_user(segment.kind))):
+        return None
+    empty = form_for(segment, prefix=PREFIX, use_required_attribute=False)
     if request.method != "POST":
         return empty
-    sent = MemberForm(request.POST, prefix=PREFIX, use_required_attribute=False)
+    sent = form_for(segment, request.POST, prefix=PREFIX, use_required_attribute=False)
     return sent if any(name != "kind" for name in sent.changed_data) else empty
 
 

@@ -17,6 +17,7 @@ from django.forms.widgets import Script
 from featureflags.admin.rule_editor.vocabulary import vocabulary
 from featureflags.admin.shared.json_forms import JSONTextarea, JSONTextField
 from featureflags.core.types import JSONValue
+from featureflags.kinds.registry import USER
 from featureflags.models import RuleProblem, Segment
 
 ORDER = ("id", "description", "clauses", "attribute", "op", "values", "negate", "contextKind")
@@ -35,6 +36,7 @@ class Editor(TypedDict):
     problems: JSONValue
     segment: str
     """The key of the segment; empty for a new one."""
+    kind: str
     is_unsaved: bool
     """True if the form came back with unsaved values."""
 
@@ -51,15 +53,17 @@ class RulesWidget(JSONTextarea):
     def __init__(self, attrs: dict[str, Any] | None = None) -> None:
         super().__init__(attrs)
         self.segment_key = ""
+        self.kind = USER
         self.is_unsaved = False
         self.errors: Sequence[ValidationError] = ()
 
     def get_context(self, name: str, value: Any, attrs: dict[str, Any] | None) -> dict[str, Any]:
         """As Django's, with the editor's vocabulary. Hidden SQL: see there."""
         editor = Editor(
-            vocabulary=vocabulary(self.segment_key),
+            vocabulary=vocabulary(self.segment_key, self.kind),
             problems=[_placed(error) for error in self.errors],
             segment=self.segment_key,
+            kind=self.kind,
             is_unsaved=self.is_unsaved,
         )
         return {**super().get_context(name, value, attrs), "editor": editor}
@@ -79,8 +83,10 @@ class RulesBoundField(BoundField):
             widget.errors = self.errors.as_data()
             widget.is_unsaved = self.form.is_bound
             instance = getattr(self.form, "instance", None)
-            if isinstance(instance, Segment) and instance.pk is not None:
-                widget.segment_key = instance.key
+            if isinstance(instance, Segment):
+                widget.kind = instance.kind
+                if instance.pk is not None:
+                    widget.segment_key = instance.key
         return super().as_widget(widget, attrs, only_initial)
 
 

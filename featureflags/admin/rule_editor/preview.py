@@ -21,10 +21,13 @@ from django.utils.translation import ngettext
 from django.views.decorators.http import require_POST
 
 from featureflags.admin.shared.json_forms import read_json
-from featureflags.admin.shared.pages import USER, may_see
+from featureflags.admin.shared.pages import may_see, model_of
 from featureflags.audience import Impact, Part, impact_of, unsaved_segment
 from featureflags.core.conf import app_settings
 from featureflags.core.monitoring import report
+from featureflags.kinds.compiled import CompiledKind
+from featureflags.kinds.registry import USER as USER_KIND
+from featureflags.kinds.registry import kind_or_user
 from featureflags.models import Segment, segment_graph
 from featureflags.models.stored_forms import in_stored_form
 from featureflags.models.validation import find_problems
@@ -71,12 +74,14 @@ def preview(request: HttpRequest, *, site: AdminSite) -> HttpResponse:
     try:
         stored = Segment.objects.filter(key=key).first()
         asked, is_active = _asked(request, stored)
-        raw, remarks = in_stored_form(asked)
-        graph = segment_graph(without=None if stored is None else stored.pk)
-        problems = find_problems(key, raw, graph)
+        kind = kind_or_user(request.GET.get("kind", USER_KIND) if stored is None else stored.kind)
+        raw, remarks = in_stored_form(asked, kind.name)
+        graph = segment_graph(without=None if stored is None else stored.pk, kind=kind.name)
+        problems = find_problems(key, raw, graph, kind.name)
         if problems:
             return _unfinished(request, [str(problem) for problem in problems])
-        impact = impact_of(unsaved_segment(key, raw, is_active=is_active))
+        after = unsaved_segment(key, raw, kind=kind.name, is_active=is_active)
+        impact = impact_of(after)
     except NotYetJSON:
         return _unfinished(request, [_("This is not JSON yet.")])
     except DatabaseError as error:
@@ -85,7 +90,7 @@ def preview(request: HttpRequest, *, site: AdminSite) -> HttpResponse:
         return render(
             request, TEMPLATE, {"failure": _("The database does not answer at the moment.")}
         )
-    shown = {"remarks": remarks, **_page(request, impact, is_new=stored is None)}
+    shown = {"remarks": remarks, **_page(request, impact, kind, is_new=stored is None)}
     return render(request, TEMPLATE, shown)
 
 
@@ -111,11 +116,13 @@ def _unfinished(request: HttpRequest, problems: list[str]) -> HttpResponse:
     return render(request, TEMPLATE, {"problems": problems})
 
 
-def _page(request: HttpRequest, impact: Impact, *, is_new: bool) -> dict[str, object]:
-    shows_people = may_see(request, USER)
+def _page(
+    request: HttpRequest, impact: Impact, kind: CompiledKind, *, is_new: bool
+) -> dict[str, object]:
+    shows_people = may_see(request, model_of(kind))
 
     def group(part: Part, words: str) -> Group:
-        return Group(words=words, people=_people(part, shows_people))
+        return Group(words=words, people=_people(part, kind, shows_people))
 
     moving = [
         group(part, _at_least(part, text % _number(part.at_least)))
@@ -125,7 +132,7 @@ def _page(request: HttpRequest, impact: Impact, *, is_new: bool) -> dict[str, ob
         )
         if not is_new and (part.at_least or not part.is_exact)
     ]
-    matching = group(impact.matching, _matching_in_words(impact.matching))
+    matching = group(impact.matching, _matching_in_words(impact.matching, kind))
     is_unchanged = not is_new and not moving
     is_asked = "rules" in request.POST
     unchanged = _("Nobody enters or leaves.") if is_unchanged and is_asked else ""
@@ -133,7 +140,7 @@ def _page(request: HttpRequest, impact: Impact, *, is_new: bool) -> dict[str, ob
         "matching": matching,
         "moving": moving,
         "unchanged": unchanged,
-        "share": _share_in_words(impact),
+        "share": _share_in_words(impact, kind),
         "percent": None if impact.share is None else f"{impact.share * 100:.2f}",
         "is_exact": impact.is_exact,
         "seconds": f"{app_settings().impact_seconds:g}",
@@ -143,7 +150,7 @@ def _page(request: HttpRequest, impact: Impact, *, is_new: bool) -> dict[str, ob
     }
 
 
-def _people(part: Part, shows_people: bool) -> tuple[Person, ...]:
+def _people(part: Part, kind: CompiledKind, shows_people: bool) -> tuple[Person, ...]:
     """Names and addresses if the reader may see users, else keys without links."""
     if not shows_people:
         return tuple(Person(name=user.key) for user in part.samples)
@@ -151,7 +158,9 @@ def _people(part: Part, shows_people: bool) -> tuple[Person, ...]:
         Person(
             name=user.name or user.title,
             email=user.title if user.name else "",
-            href=reverse("admin:featureflags_usercontext", args=[user.key]),
+            href=reverse("admin:featureflags_usercontext", args=[user.key])
+            if kind.name == USER_KIND
+            else "",
         )
         for user in part.samples
     )
@@ -165,12 +174,14 @@ def _at_least(part: Part, words: str) -> str:
     return words if part.is_exact else _("at least %s") % words
 
 
-def _matching_in_words(part: Part) -> str:
+def _matching_in_words(part: Part, kind: CompiledKind) -> str:
     text = ngettext("%(number)s user matches", "%(number)s users match", part.at_least)
-    return _at_least(part, text % {"number": _number(part.at_least)})
+    if kind.name != USER_KIND:
+        text = _("%(number)s of the %(rows)s")
+    return _at_least(part, text % {"number": _number(part.at_least), "rows": kind.plural})
 
 
-def _share_in_words(impact: Impact) -> str:
+def _share_in_words(impact: Impact, kind: CompiledKind) -> str:
     """The share of all users in per cent, with useful digits; empty if it is not known."""
     if impact.share is None:
         return ""
@@ -178,7 +189,10 @@ def _share_in_words(impact: Impact) -> str:
     digits = 0 if percent >= 10 or percent == 0 else 1 if percent >= 1 else 2
     total = impact.users.at_least
     text = ngettext("%(percent)s %% of %(users)s user", "%(percent)s %% of %(users)s users", total)
+    if kind.name != USER_KIND:
+        text = _("%(percent)s %% of %(users)s %(rows)s")
     return text % {
+        "rows": kind.plural,
         "percent": formats.number_format(round(percent, digits), digits),
         "users": _number(total),
     }

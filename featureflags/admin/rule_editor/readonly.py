@@ -31,7 +31,7 @@ class RuleInWords:
 
 def readonly_rules(segment: Segment) -> SafeString:
     """The rules of a segment and its preview, as HTML. Never raises for what is stored."""
-    rules, _ = load_rules(segment.rules)
+    rules, _ = load_rules(segment.rules, segment.kind)
     shown = [
         RuleInWords(
             description=rule.description,

@@ -16,6 +16,7 @@ from featureflags.audience import Suggestion, suggestions
 from featureflags.contexts.attributes import CUSTOM_PREFIX, Attribute, catalogue
 from featureflags.core.types import JSONValue
 from featureflags.core.uncached import fresh_rows
+from featureflags.kinds.registry import USER
 from featureflags.models import Segment
 from featureflags.segments.attribute_types import OPERATORS_BY_TYPE, AttributeType
 from featureflags.segments.definitions import SEGMENT_MATCH
@@ -43,13 +44,13 @@ INPUTS_OF_ANY: Final = {
 """The same for `in`, whose values have the type of the attribute; others take any type."""
 
 
-def vocabulary(own_key: str) -> dict[str, JSONValue]:
-    """What the editor of the segment `own_key` (empty: a new one) needs."""
-    known = suggestions()
+def vocabulary(own_key: str, kind: str = USER) -> dict[str, JSONValue]:
+    """What the editor of the segment `own_key` (empty: a new one) of a kind needs."""
+    known = suggestions(kind)
     return {
         "attributes": [
             _attribute(attribute, known.get(name, NOTHING_KNOWN))
-            for name, attribute in catalogue().items()
+            for name, attribute in catalogue(kind).items()
         ],
         "metadata": [
             {
@@ -62,7 +63,7 @@ def vocabulary(own_key: str) -> dict[str, JSONValue]:
             if name.startswith(CUSTOM_PREFIX)
         ],
         "customPrefix": CUSTOM_PREFIX,
-        "types": {kind.value: _inputs(kind) for kind in AttributeType},
+        "types": {each.value: _inputs(each) for each in AttributeType},
         "anyType": AttributeType.ANY.value,
         "operators": {
             op: {
@@ -74,7 +75,7 @@ def vocabulary(own_key: str) -> dict[str, JSONValue]:
         },
         "booleanLabels": {"label": _(IS.label), "negated": _(IS.negated_label)},
         "segmentMatch": SEGMENT_MATCH,
-        "segments": _segments(own_key),
+        "segments": _segments(own_key, kind),
         "zone": timezone.get_current_timezone_name(),
         "texts": editor_texts(),
     }
@@ -103,10 +104,13 @@ def _inputs(kind: AttributeType) -> dict[str, JSONValue]:
     return inputs
 
 
-def _segments(own_key: str) -> list[JSONValue]:
-    """Segments that a rule may name: all others."""
+def _segments(own_key: str, kind: str) -> list[JSONValue]:
+    """Segments that a rule may name: all others of the kind."""
     with fresh_rows():
         rows = list(
-            Segment.objects.exclude(key=own_key).order_by("name").values_list("key", "name")
+            Segment.objects.filter(kind=kind)
+            .exclude(key=own_key)
+            .order_by("name")
+            .values_list("key", "name")
         )
     return [{"key": key, "label": f"{name} ({key})"} for key, name in rows]

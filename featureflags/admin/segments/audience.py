@@ -22,10 +22,11 @@ from django.views.decorators.http import require_POST
 from featureflags.admin.segments.columns import counted_in_words, number_in_words, size_of
 from featureflags.admin.shared.pages import (
     SEGMENT,
-    USER,
     log_change,
+    model_of,
     require,
     respond,
+    row_page,
     segment_trail,
 )
 from featureflags.admin.streaming import csv_response
@@ -34,7 +35,8 @@ from featureflags.cache.compiled_rules import LoadedRuleset, current_ruleset
 from featureflags.core.times import now_in_microseconds, to_datetime
 from featureflags.editing import moment_in_words
 from featureflags.evaluation.reasons import degradation_in_words
-from featureflags.kinds.registry import user_kind
+from featureflags.kinds.compiled import CompiledKind
+from featureflags.kinds.registry import kind_or_user
 from featureflags.models import Segment
 from featureflags.segments.definitions import SegmentDefinition
 
@@ -97,8 +99,10 @@ class MemberRow:
 
 def segment_members(request: HttpRequest, segment: str, *, site: AdminSite) -> HttpResponse:
     """One page of the list. `after` and `before` are user keys, so that a server logs no address."""
-    require(request, SEGMENT, USER)
+    require(request, SEGMENT)
     stored, loaded = _segment(segment)
+    kind = kind_or_user(stored.kind)
+    require(request, model_of(kind))
     form = FilterForm(request.GET)
     wanted = form.wanted()
     after, before = request.GET.get("after"), request.GET.get("before")
@@ -115,6 +119,7 @@ def segment_members(request: HttpRequest, segment: str, *, site: AdminSite) -> H
         title=_("Who is in %s") % segment,
         trail=segment_trail(stored),
         segment=stored,
+        kind=kind,
         form=form,
         rows=[_row(member, definition, stored) for member in found.members],
         size_counted=0 if size is None else size.at_least,
@@ -136,8 +141,10 @@ def export_segment_members(
 ) -> HttpResponseBase:
     """All members that pass the filters, as CSV, sent while they are read."""
     del site
-    require(request, SEGMENT, USER)
+    require(request, SEGMENT)
     stored, loaded = _segment(segment)
+    kind = kind_or_user(stored.kind)
+    require(request, model_of(kind))
     wanted = FilterForm(request.POST).wanted()
     definition = loaded.ruleset.definitions[segment]
     members = _audience(loaded, stored, wanted).everyone()
@@ -145,8 +152,8 @@ def export_segment_members(
     return csv_response(
         request,
         f"{segment}-{timezone.localdate().isoformat()}.csv",
-        (*user_kind().columns, "in_by"),
-        (_cells(member, definition) for member in members),
+        (*kind.columns, "in_by"),
+        (_cells(member, definition, kind) for member in members),
     )
 
 
@@ -171,14 +178,14 @@ def _audience(loaded: LoadedRuleset, segment: Segment, wanted: AudienceFilter) -
 
 
 def _row(member: Member, definition: SegmentDefinition, segment: Segment) -> MemberRow:
-    user, kind = member.user, user_kind()
+    user, kind = member.user, kind_or_user(segment.kind)
     return MemberRow(
         title=kind.title_of(user),
         name=kind.label_of(user),
         how=_how(member, definition),
         created=_moment(user, kind.created),
         last_seen=_moment(user, kind.last_seen),
-        page=reverse("admin:featureflags_usercontext", args=[user.key]),
+        page=row_page(kind, segment.key, user.key),
         why=reverse("admin:featureflags_why_segment", args=[segment.key, user.key]),
     )
 
@@ -198,8 +205,8 @@ def _how(member: Member, definition: SegmentDefinition) -> str:
     return f"{text}: {described}" if described else text
 
 
-def _cells(member: Member, definition: SegmentDefinition) -> Iterator[str]:
-    yield from user_kind().cells(member.user)
+def _cells(member: Member, definition: SegmentDefinition, kind: CompiledKind) -> Iterator[str]:
+    yield from kind.cells(member.user)
     yield _how(member, definition)
 
 

@@ -78,7 +78,7 @@ def member_count(segment: Segment) -> str:
 @admin.display(description=gettext_lazy("rules"))
 def in_words(segment: Segment) -> str:
     """The first rules as sentences. Never raises, also for broken rules."""
-    rules, problems = load_rules(segment.rules)
+    rules, problems = load_rules(segment.rules, segment.kind)
     if not rules:
         return _("Broken: %s") % problems[0] if problems else _("No rules")
     shown = [

@@ -14,7 +14,7 @@ from django.utils.functional import cached_property
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from featureflags.admin.members.forms import MemberForm
+from featureflags.admin.members.forms import KeyForm, MemberForm
 from featureflags.admin.members.panel import member_form
 from featureflags.admin.segments.conflict import (
     TAKE,
@@ -32,6 +32,7 @@ from featureflags.admin.shared.session import name_saved_form
 from featureflags.core.input_gate import whole_number
 from featureflags.core.types import AccountKey
 from featureflags.editing import MemberChange, change_to, membership_change
+from featureflags.kinds.registry import USER, kinds
 from featureflags.models import Segment
 from featureflags.segments.parsing import load_rules
 
@@ -59,8 +60,15 @@ class SegmentForm(HeldForm, SegmentModelForm):
         help_text=gettext_lazy("Why you change it. May be empty."),
     )
 
-    member_form: MemberForm | None = None
+    member_form: MemberForm | KeyForm | None = None
     """The fields that add a member, on the same page."""
+    new_kind: str = USER
+    """Of a segment that is added."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        if self.instance._state.adding:
+            self.instance.kind = self.new_kind
 
     def clean(self) -> dict[str, Any] | None:
         """As Django's. A member that is not complete refuses the whole form."""
@@ -74,6 +82,13 @@ class SegmentForm(HeldForm, SegmentModelForm):
     def changed_data(self) -> list[str]:
         """As Django's. A note changes nothing."""
         return [name for name in super().changed_data if name != NOTE]
+
+
+def chosen_kind(request: HttpRequest) -> str | None:
+    """The kind of the segment to add, from the address; None where it must be chosen first."""
+    names = [kind.name for kind in kinds()]
+    chosen = request.GET.get("kind")
+    return names[0] if len(names) == 1 else chosen if chosen in names else None
 
 
 class SavingSegmentAdmin(GuardedModelAdmin[Segment]):
@@ -92,6 +107,7 @@ class SavingSegmentAdmin(GuardedModelAdmin[Segment]):
         form = super().get_form(request, obj, change, **kwargs)
         form.is_held = any(name in request.POST for name in HOLDS)  # type: ignore[attr-defined]
         form.member_form = member_form(request, obj)  # type: ignore[attr-defined]
+        form.new_kind = chosen_kind(request) or USER  # type: ignore[attr-defined]
         return form
 
     def with_note(self, request: HttpRequest, fieldsets: Any) -> list[Any]:
@@ -148,9 +164,7 @@ class SavingSegmentAdmin(GuardedModelAdmin[Segment]):
         asked = form.member_form if isinstance(form, SegmentForm) else None
         if asked is None or not asked.is_bound:
             return {}
-        members = membership_change(
-            obj, {str(asked.cleaned_data["user"].pk): asked.state()}
-        ).members
+        members = membership_change(obj, {asked.row_key(): asked.state()}).members
         verbs = {"add" if one.before is None else "change" for one in members.values()}
         require_to(request, MEMBER, *sorted(verbs))
         return members

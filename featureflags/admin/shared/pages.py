@@ -18,6 +18,8 @@ from django.utils.translation import gettext as _
 
 from featureflags.core.types import Account
 from featureflags.core.uncached import fresh_rows
+from featureflags.kinds.compiled import CompiledKind
+from featureflags.kinds.registry import USER as USER_KIND
 from featureflags.kinds.registry import user_kind
 from featureflags.models import Segment
 
@@ -63,6 +65,26 @@ def user_of(request: HttpRequest) -> Account:
     if not isinstance(request.user, AbstractBaseUser):
         raise PermissionDenied
     return request.user
+
+
+def model_of(kind: CompiledKind) -> str:
+    """The model of a kind, as `app.model`, that permissions are asked for."""
+    return str(kind.model._meta.label_lower)
+
+
+def row_or_404(kind: CompiledKind, key: str) -> Any:
+    """The row of this kind with this key or title. Raises Http404."""
+    row = kind.find(key)
+    if row is None:
+        raise Http404(_("There is no %s with this key.") % kind.name)
+    return row
+
+
+def row_page(kind: CompiledKind, segment: str, key: str) -> str:
+    """The page of a user; of another row, why it is in the segment or not."""
+    if kind.name == USER_KIND:
+        return reverse("admin:featureflags_usercontext", args=[key])
+    return reverse("admin:featureflags_why_segment", args=[segment, key])
 
 
 def user_or_404(key: str) -> Account:
@@ -139,16 +161,18 @@ def name_of(user: Account) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Heading:
-    """Whom a page is about."""
+    """Whom, or what, a page is about."""
 
     key: str
     title: str
     name: str
 
 
-def heading_of(user: Account) -> Heading:
-    kind = user_kind()
-    return Heading(key=kind.key_of(user), title=kind.title_of_row(user), name=name_of(user))
+def heading_of(row: Any, kind: CompiledKind | None = None) -> Heading:
+    """Of a user, or of the row of another kind."""
+    kind = kind or user_kind()
+    title = kind.title_of_row(row)
+    return Heading(key=kind.key_of(row), title=title, name=kind.label_of_row(row) or title)
 
 
 def change_user_link(user: Account) -> Link:

@@ -8,15 +8,17 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from featureflags.admin.shared.formatting import observed_in_words
-from featureflags.admin.shared.pages import Link
-from featureflags.core.types import Account
+from featureflags.admin.shared.pages import Heading, Link, heading_of
 from featureflags.editing import condition_in_words, moment_in_words
+from featureflags.kinds.compiled import CompiledKind
+from featureflags.kinds.registry import USER, user_kind
 from featureflags.models import Segment, SegmentMember
 from featureflags.segments.definitions import SEGMENT_MATCH
 from featureflags.segments.explanation_tree import (
@@ -77,22 +79,29 @@ def segment_link(key: str, *, is_in: bool) -> Link:
 
 
 def segment_sections(
-    explanations: Iterable[Explanation], user: Account, *, asked: Collection[str] = ()
+    explanations: Iterable[Explanation],
+    row: Any,
+    *,
+    asked: Collection[str] = (),
+    kind: CompiledKind | None = None,
 ) -> list[Section]:
     """A section for each of these and for each segment that they use: two queries.
 
-    `asked`: keys whose own page this is; their sections do not link to it.
+    `row`: the user, or the row of `kind`. `asked`: keys whose own page this is; their sections do not link to it.
     """
     found = _flattened(explanations)
+    kind = kind or user_kind()
+    person = heading_of(row, kind)
+    named = {"user": row.pk} if kind.name == USER else {"key": person.key}
     rows = Segment.objects.in_bulk(list(found), field_name="key")
     members = {
         member.segment.key: member
         for member in SegmentMember.objects.filter(
-            user=user.pk, segment__key__in=list(found)
+            segment__key__in=list(found), **named
         ).select_related("segment")
     }
     return [
-        _section(explanation, user, rows.get(key), members.get(key), own_page=key not in asked)
+        _section(explanation, person, rows.get(key), members.get(key), own_page=key not in asked)
         for key, explanation in found.items()
     ]
 
@@ -113,7 +122,7 @@ def _flattened(explanations: Iterable[Explanation]) -> dict[str, Explanation]:
 
 def _section(
     explanation: Explanation,
-    user: Account,
+    person: Heading,
     segment: Segment | None,
     member: SegmentMember | None,
     *,
@@ -123,7 +132,7 @@ def _section(
     links = []
     if segment is not None:
         if own_page:
-            args = [key, user.pk]
+            args = [key, person.key]
             links.append(
                 Link(text=_("Why?"), href=reverse("admin:featureflags_why_segment", args=args))
             )
@@ -133,7 +142,7 @@ def _section(
         anchor=anchor_of(key),
         title=segment.name if segment is not None else key,
         verdict=explanation.verdict,
-        headline=_headline(explanation, user.get_full_name(), segment),
+        headline=_headline(explanation, person.name, segment),
         notes=tuple(_notes(explanation, segment, member)),
         rules=tuple(_rule(rule) for rule in explanation.rules),
         links=tuple(links),

@@ -19,9 +19,11 @@ from featureflags.admin.shared.pages import (
     USER,
     Link,
     heading_of,
+    model_of,
     name_of,
     require,
     respond,
+    row_or_404,
     segments_link,
     user_link,
     user_or_404,
@@ -46,7 +48,9 @@ from featureflags.evaluation.reasons import degradation_in_words
 from featureflags.evaluation.resolve import resolve
 from featureflags.flags.declared import declared_flags
 from featureflags.inspection.flag_explanation import FlagExplanation, explain_flag
-from featureflags.kinds.registry import user_kind
+from featureflags.kinds.compiled import CompiledKind
+from featureflags.kinds.registry import USER as USER_KIND
+from featureflags.kinds.registry import kind_or_user, user_kind
 from featureflags.launchdarkly.client import feature_store
 from featureflags.models import Segment
 from featureflags.segments.explain import explain
@@ -60,18 +64,21 @@ MOST_SECTIONS = 20
 
 
 def why_segment(request: HttpRequest, segment: str, key: str, *, site: AdminSite) -> HttpResponse:
-    """Why a user is in a segment, or not."""
-    require(request, SEGMENT, USER)
-    user = user_or_404(key)
+    """Why a user, or the row of another kind, is in a segment, or not."""
+    require(request, SEGMENT)
     loaded = current_ruleset()
     ruleset = loaded.ruleset
-    if segment not in ruleset.definitions:
+    found = ruleset.definitions.get(segment)
+    kind = user_kind() if found is None else kind_or_user(found.kind)
+    require(request, model_of(kind))
+    user = row_or_404(kind, key)
+    if found is None:
         raise Http404(_("There is no segment with this key."))
     now = now_in_microseconds()
-    snapshot = user_kind().snapshot_of(user)
+    snapshot = kind.snapshot_of(user)
     explanation = explain(ruleset, segment, attributes_of(snapshot, now), now=now)
     ahead = next_transitions(ruleset, snapshot, now=now, segment_keys=[segment])
-    first, *others = segment_sections([explanation], user, asked=[segment])
+    first, *others = segment_sections([explanation], user, asked=[segment], kind=kind)
     title = (
         _("Why is %(user)s in %(segment)s?")
         if explanation.verdict
@@ -81,12 +88,12 @@ def why_segment(request: HttpRequest, segment: str, key: str, *, site: AdminSite
         request,
         site,
         "admin/featureflags/why/segment.html",
-        title=title % {"user": name_of(user), "segment": segment},
+        title=title % {"user": heading_of(user, kind).name, "segment": segment},
         trail=[segments_link(), *(Link(text=segment, href=link.href) for link in first.links)],
         section=first,
         others=others,
-        person=heading_of(user),
-        person_link=user_link(user),
+        person=heading_of(user, kind),
+        person_link=user_link(user) if kind.name == USER_KIND else None,
         changes_at=moment_in_words(ahead[0].at) if ahead else "",
         degraded=_degraded(loaded),
     )
@@ -182,10 +189,13 @@ class WhyForm(forms.Form):
     candidates: Sequence[Account] = ()
     """The users whom a part of a name or address finds, if there are several."""
 
-    def clean_user(self) -> Account:
-        """The user with this key or address, or the only one whose name or address has this part."""
+    def clean_user(self) -> Any:
+        """The user with this key or address, or the only one whose name or address has this part.
+
+        For a segment of another kind, the row of that kind.
+        """
         text = self.cleaned_data["user"].strip()
-        kind = user_kind()
+        kind = self.row_kind()
         user = kind.find(text)
         if user is not None:
             return user
@@ -201,11 +211,19 @@ class WhyForm(forms.Form):
             raise forms.ValidationError(_("Several users have this: choose one below."))
         return first
 
+    def row_kind(self) -> CompiledKind:
+        """Of the segment that was chosen."""
+        what, _colon, key = self.data.get("about", "").partition(":")
+        chosen = Segment.objects.filter(key=key).first() if what == "segment" else None
+        return user_kind() if chosen is None else kind_or_user(chosen.kind)
+
     def address(self) -> str:
         """The address of the answer."""
         what, _colon, key = self.cleaned_data["about"].partition(":")
         name = "featureflags_why_segment" if what == "segment" else "featureflags_why_flag"
-        return reverse(f"admin:{name}", args=[key, user_kind().key_of(self.cleaned_data["user"])])
+        return reverse(
+            f"admin:{name}", args=[key, self.row_kind().key_of(self.cleaned_data["user"])]
+        )
 
 
 def why_search(request: HttpRequest, *, site: AdminSite) -> HttpResponse:
@@ -213,6 +231,8 @@ def why_search(request: HttpRequest, *, site: AdminSite) -> HttpResponse:
     require(request, SEGMENT, USER)
     about = request.GET.get("about", "")
     form = WhyForm(request.POST if request.method == "POST" else None, initial={"about": about})
+    kind = form.row_kind()
+    require(request, model_of(kind))
     if form.is_valid():
         return HttpResponseRedirect(form.address())
     return respond(
@@ -222,5 +242,5 @@ def why_search(request: HttpRequest, *, site: AdminSite) -> HttpResponse:
         title=_("Why does somebody see this?"),
         trail=[segments_link()],
         form=form,
-        candidates=[heading_of(user) for user in form.candidates],
+        candidates=[heading_of(row, kind) for row in form.candidates],
     )

@@ -140,7 +140,7 @@ def test_every_export_comes_back_as_it_was(
         )
         for number, reason in enumerate(reasons)
     ]
-    rows = map(cells_of, members)
+    rows = (cells_of(member, user_kind(), member.user) for member in members)
     answer = csv_response(
         RequestFactory().get("/"), "x.csv", (*user_kind().heading, *COLUMNS), rows
     )
