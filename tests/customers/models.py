@@ -13,6 +13,9 @@ class Company(models.Model):
     discount = models.DecimalField(max_digits=6, decimal_places=2, null=True)
     founded = models.DateField(null=True)
 
+    class Meta:
+        verbose_name_plural = "companies"
+
     def __str__(self) -> str:
         return self.name
 

@@ -107,7 +107,7 @@ def test_the_editor_and_the_preview_are_of_the_kind(root: Client, segment: Segme
     assert [each["key"] for each in known["segments"]] == ["medium"]
     preview = reverse("admin:featureflags_preview")
     shown = text_of(root.post(preview, {"segment": "large"}))
-    assert "1 of the companys" in shown
+    assert "1 of the companies" in shown
     assert "Acme" in shown
     rules = {"segment": "", "rules": json.dumps(LARGE), "is_active": "on"}
     assert "Acme" in text_of(root.post(preview + "?kind=organization", rules))
