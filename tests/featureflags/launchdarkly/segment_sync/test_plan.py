@@ -179,3 +179,20 @@ def test_a_big_segment_cannot_be_repaired() -> None:
 def test_drift_and_a_new_name_are_two_steps() -> None:
     found = steps(remote(rule(clause("email", "in", "x")), name="Old"))
     assert kinds(found) == [Kind.RENAME, Kind.DRIFT]
+
+
+def test_a_segment_of_another_kind_has_a_rule_of_that_kind() -> None:
+    large = WantedSegment(key="beta", name="Beta", kind="organization")
+    right = {**RIGHT, "contextKind": "organization"}
+    (created,) = steps(wanted=(large,))
+    assert created.sentence == "create “Beta”, whose rule is: organization segments in beta"
+    (finish,) = steps(remote(), wanted=(large,))
+    assert patch(finish) == [{**ADD_RULE, "clauses": [right]}]
+    (current,) = steps(remote(rule(right)), wanted=(large,))
+    assert current.kind is Kind.CURRENT
+    # A rule on users is somebody's edit, in either direction.
+    (drift,) = steps(remote(rule(RIGHT)), wanted=(large,))
+    assert drift.kind is Kind.DRIFT
+    assert patch(drift)[-1] == {**ADD_RULE, "clauses": [right]}
+    (other,) = steps(remote(rule(right)))
+    assert other.kind is Kind.DRIFT

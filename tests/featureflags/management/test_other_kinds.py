@@ -1,0 +1,54 @@
+"""The commands about segments take rows of another kind as `organization:KEY`."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from featureflags.checks.segments import check_segments
+from featureflags.kinds.compiled import CompiledKind
+from featureflags.models import Segment
+from tests.customers.models import Company
+from tests.customers.organizations import ORGANIZATION
+from tests.factories import SegmentFactory, UserFactory, clause, rule
+from tests.featureflags.management.conftest import Call
+
+
+@pytest.fixture
+def acme(organizations: CompiledKind, db: None) -> Company:
+    rules = [rule(clause("seats", "greaterThan", 50))]
+    SegmentFactory.create(key="large", kind=ORGANIZATION, rules=rules)
+    Company.objects.create(name="Small", seats=1)
+    return Company.objects.create(name="Acme", seats=51)
+
+
+def test_explain_segment(call: Call, acme: Company) -> None:
+    for named in (f"organization:{acme.pk}", "organization:acme"):
+        found = json.loads(call("explain_segment", "large", named, "--json").out)
+        assert found["verdict"] is True
+    user = UserFactory.create(email="ada@example.com")
+    refused = call("explain_segment", "large", user.email).error
+    assert "is on the kind 'organization': write organization:KEY" in str(refused)
+    unknown = str(call("explain_segment", "large", "organization:999").error)
+    assert unknown == "There is no organization '999'. The kinds are: user, organization."
+
+
+def test_segment_members_and_sizes(call: Call, acme: Company) -> None:
+    assert call("segment_members", "large").out == f"{acme.pk}  Acme\n"
+    assert call("segment_members", "large", "--csv").out == f"key,name\n{acme.pk},Acme\n"
+    sizes = json.loads(call("segment_sizes", "--json").out)
+    assert sizes["segments"]["large"]["count"] == 1
+    assert sizes["rows"] == {"user": 0, "organization": 2}
+    shown = call("segment_sizes").out
+    assert "1  50.0%" in shown
+    assert "all of the kind organization" in shown
+
+
+def test_the_check_names_a_kind_that_is_gone(db: None) -> None:
+    SegmentFactory.create(key="large")
+    Segment.objects.filter(key="large").update(name="Large")
+    row = Segment.objects.filter(key="large")
+    super(type(row), row).update(kind=ORGANIZATION)
+    [warning] = check_segments(databases=["default"])
+    assert "of the kind 'organization', which no app declares" in str(warning.msg)
