@@ -228,7 +228,7 @@ NOBODY_HAS_IT: Final = Constant(value=None)
 
 
 def operand_at(path: tuple[str, ...], source: Source, kind: CompiledKind) -> Operand:
-    """The operand for the path of an attribute of a kind, as `segments.references.attribute_path` reads it."""
+    """The operand for the path of an attribute of a kind; see `segments.references.attribute_path`."""
     name, inside = path[0], path[1:]
     attribute = catalogue(kind.name).get(name)
     if name in BUILT_IN and attribute is None:
@@ -239,9 +239,9 @@ def operand_at(path: tuple[str, ...], source: Source, kind: CompiledKind) -> Ope
         return Unknown(why=f"the attribute {name!r} is LaunchDarkly's own")
     if attribute is not None:
         return _of_catalogue(attribute, inside, source, kind)
-    metadata = kind.metadata
-    if name.startswith(CUSTOM_PREFIX) and metadata is not None:
-        return json_operand(metadata.source, (name.removeprefix(CUSTOM_PREFIX), *inside), source)
+    if name.startswith(CUSTOM_PREFIX) and kind.metadata is not None:
+        path = (name.removeprefix(CUSTOM_PREFIX), *inside)
+        return json_operand(kind.metadata.source, path, source)
     return NOBODY_HAS_IT
 
 
@@ -276,10 +276,9 @@ def _of_catalogue(
         return NOBODY_HAS_IT if in_sql else _unknown(attribute)
     if attribute.sql_related is not None:
         return _related(attribute.sql_related)
-    if attribute.elapsed_days_since is not None:
-        since = attribute.elapsed_days_since
-        since = F(since) if isinstance(since, str) else since
-        return DaysColumn(since=source.take(since, DateTimeField()))
+    if (found := attribute.elapsed_days_since) is not None:
+        since = source.take(F(found) if isinstance(found, str) else found, DateTimeField())
+        return DaysColumn(since=since)
     return _unknown(attribute) if attribute.sql is None else _column(attribute, source, kind)
 
 
