@@ -55,10 +55,10 @@ from featureflags.evaluation.openfeature_terms import (
     trouble_of,
     variant_of,
 )
+from featureflags.kinds.registry import USER, kind_named
 from featureflags.launchdarkly.client import client, has_flags
 from featureflags.launchdarkly.listeners import Listener, add, remove
 
-USER = "user"
 ValueT = TypeVar("ValueT")
 Object = Sequence[FlagValueType] | Mapping[str, FlagValueType]
 
@@ -75,7 +75,7 @@ _ERRORS: Mapping[Trouble, Callable[[str], OpenFeatureError]] = {
 class _Subject(TypedDict, total=False):
     """The arguments of the facade."""
 
-    user: str
+    user: tuple[str, str]
     anonymous_key: str
     request: HttpRequest
     attributes: Mapping[str, object]
@@ -222,7 +222,7 @@ class RequestContext(TransactionContextPropagator):
         request = _current_request()
         own = EvaluationContext()
         if request is not None:
-            context = resolve(None, request=request).context
+            context = resolve(None, request=request).own.context
             attributes = {"anonymous": True} if context.anonymous else {}
             own = EvaluationContext(context.key, attributes)
         added = self._set.get()
@@ -241,13 +241,15 @@ def _subject_of(context: EvaluationContext | None) -> _Subject:
     """Raises TargetingKeyMissingError, and InvalidContextError for a kind that there is not."""
     given: dict[str, Any] = {} if context is None else dict(context.attributes)
     key = None if context is None else context.targeting_key
-    if given.pop("kind", USER) != USER:
+    kind = given.pop("kind", USER)
+    if not isinstance(kind, str) or kind_named(kind) is None:
         raise InvalidContextError("There is no such kind of context.")
     is_anonymous = given.pop("anonymous", False) is True
-    attributes = {name: value for name, value in given.items() if is_free(name)}
+    attributes = {name: value for name, value in given.items() if is_free(name, kind)}
+    if key and is_anonymous and kind == USER:
+        return {"anonymous_key": key, "attributes": attributes}
     if key:
-        name = "anonymous_key" if is_anonymous else "user"
-        return {name: key, "attributes": attributes}  # type: ignore[misc]  # one of the two names
+        return {"user": (kind, key), "attributes": attributes}
     request = _current_request()
     if request is None:
         raise TargetingKeyMissingError("There is no targeting key, and no request.")

@@ -17,6 +17,7 @@ from featureflags.api.serializers import (
 )
 from featureflags.contexts.attributes import is_shown_to_self
 from featureflags.evaluation.resolve import resolve
+from featureflags.kinds.snapshot import USER
 
 
 class OwnContextView(ApiPolicy):
@@ -35,8 +36,12 @@ class OwnContextView(ApiPolicy):
         return Response(found if sees_people(request) else _own(found))
 
 
-def _own(context: dict[str, Any]) -> dict[str, Any]:
-    """What users may see of their own context."""
-    shown = {name: each for name, each in context["attributes"].items() if is_shown_to_self(name)}
+def _own(context: dict[str, Any], kind: str = USER) -> dict[str, Any]:
+    """What users may see of their own context, and of what belongs to them."""
+    attributes = context["attributes"].items()
+    shown = {name: each for name, each in attributes if is_shown_to_self(name, kind)}
     private = [name for name in context["private_attributes"] if name in shown]
-    return {**context, "attributes": shown, "private_attributes": private, "segments": []}
+    own = {**context, "attributes": shown, "private_attributes": private, "segments": []}
+    if "related" in own:
+        own["related"] = {name: _own(part, name) for name, part in own["related"].items()}
+    return own

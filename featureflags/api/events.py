@@ -226,7 +226,7 @@ def _caller(request: Request) -> str:
     key = service_key(request)
     if key is not None:
         return f"key:{key.pk}"
-    return f"context:{resolve(None, request=http_request(request)).context.key}"
+    return f"context:{resolve(None, request=http_request(request)).own.context.key}"
 
 
 def _subject_of(request: Request, event: Mapping[str, Any]) -> dict[str, Any]:

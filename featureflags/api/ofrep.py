@@ -20,7 +20,6 @@ from rest_framework.response import Response
 from featureflags.api.authentication import ApiKeyAuthentication, service_key
 from featureflags.api.etags import with_etag
 from featureflags.api.ofrep_bodies import (
-    USER,
     Asked,
     ErrorCode,
     Failure,
@@ -41,8 +40,9 @@ from featureflags.contexts.results import Degradation
 from featureflags.core.deadlines import Purpose
 from featureflags.core.types import JSONValue
 from featureflags.evaluation import Evaluation, InvalidAttribute, all_flags, variation_detail
-from featureflags.evaluation.arguments import canonical_key
-from featureflags.live.bootstrap import flags_for_browsers
+from featureflags.evaluation.resolve import resolve
+from featureflags.kinds.snapshot import kind_and_key
+from featureflags.live.bootstrap import flags_for_browsers, rows_of
 from featureflags.live.tickets import stream_path
 from featureflags.models import Scope, ServiceKey
 
@@ -55,7 +55,6 @@ class OfrepView(ApiPolicy):
 
     purpose = Purpose.FLAG_CHECK
     needed_scope = Scope.EVALUATE
-    context_kind = USER
     authentication_classes = [ApiKeyAuthentication]
     http_method_names = ["post", "options"]
     schema = OfrepSchema()
@@ -65,7 +64,10 @@ class OfrepView(ApiPolicy):
         key = service_key(request)
         if key is None:
             raise exceptions.NotAuthenticated
-        return key, read_asked(request.data, takes_attributes=not key.origins)
+        asked = read_asked(request.data, takes_attributes=not key.origins)
+        if not key.allows_kind(asked.kind):
+            raise exceptions.PermissionDenied("This API key is for other kinds.")
+        return key, asked
 
     def handle_exception(self, exc: Exception) -> Response:
         """Every failure is an answer of OFREP, with its status."""
@@ -133,8 +135,9 @@ class FlagsView(OfrepView):
 
 def _event_streams(request: Request, caller: ServiceKey, asked: Asked) -> dict[str, JSONValue]:
     """Where to listen for changes. Under WSGI there is none, and clients poll."""
-    key = asked.key if asked.is_anonymous else canonical_key(asked.key)
-    path = stream_path(who=key, keys=() if asked.is_anonymous else (key,), api_key=caller.pk)
+    rows = () if asked.is_anonymous else rows_of(resolve(asked.subject))
+    who = ":".join(kind_and_key(rows[0])) if rows else asked.key
+    path = stream_path(who=who, keys=rows, api_key=caller.pk)
     if path is None:
         return {}
     return {"eventStreams": [{"type": "sse", "url": request.build_absolute_uri(path)}]}
@@ -142,8 +145,9 @@ def _event_streams(request: Request, caller: ServiceKey, asked: Asked) -> dict[s
 
 def _subject(asked: Asked) -> dict[str, Any]:
     """The arguments of the facade."""
-    name = "anonymous_key" if asked.is_anonymous else "user"
-    return {name: asked.key, "attributes": asked.extra}
+    if asked.is_anonymous:
+        return {"anonymous_key": asked.key, "attributes": asked.extra}
+    return {"user": asked.subject, "attributes": asked.extra}
 
 
 def _one_of_all(found: Evaluation, *, is_public: bool) -> JSONValue:

@@ -17,6 +17,7 @@ from typing import Any, Final
 
 from featureflags.contexts.results import Evaluation
 from featureflags.core.types import JSONValue
+from featureflags.evaluation.arguments import Named
 from featureflags.evaluation.openfeature_terms import (
     WORDS,
     Trouble,
@@ -26,8 +27,8 @@ from featureflags.evaluation.openfeature_terms import (
     trouble_of,
     variant_of,
 )
+from featureflags.kinds.registry import USER, kind_named
 
-USER: Final = "user"
 LONGEST_KEY: Final = 256
 
 
@@ -69,12 +70,18 @@ class Failure(Exception):
 class Asked:
     """Whom a request is about."""
 
+    kind: str
     key: str
     is_anonymous: bool
     """A visitor: no row is looked for."""
     extra: Mapping[str, Any]
     ignored: tuple[str, ...]
     """Names of attributes that are not used."""
+
+    @property
+    def subject(self) -> Named:
+        """For the facade."""
+        return self.kind, self.key
 
     def metadata(self) -> dict[str, JSONValue]:
         return {"ignoredAttributes": ", ".join(self.ignored)} if self.ignored else {}
@@ -92,13 +99,20 @@ def read_asked(data: object, *, takes_attributes: bool) -> Asked:
     given = dict(context)
     key = _targeting_key(given.pop("targetingKey", None))
     kind = given.pop("kind", USER)
-    if kind != USER:
+    if not isinstance(kind, str) or kind_named(kind) is None:
         raise Failure(400, ErrorCode.INVALID_CONTEXT, "There is no such kind of context.")
     anonymous = given.pop("anonymous", False)
     if not isinstance(anonymous, bool):
         raise Failure(400, ErrorCode.INVALID_CONTEXT, "“anonymous” must be true or false.")
-    extra = {name: value for name, value in given.items() if takes_attributes and is_free(name)}
+    if anonymous and kind != USER:
+        raise Failure(
+            400, ErrorCode.INVALID_CONTEXT, "Only a context of the kind user is anonymous."
+        )
+    extra = {
+        name: value for name, value in given.items() if takes_attributes and is_free(name, kind)
+    }
     return Asked(
+        kind=kind,
         key=key,
         is_anonymous=anonymous,
         extra=extra,

@@ -123,13 +123,17 @@ def is_user_writable(name: str, kind: str = USER) -> bool:
     return attribute is not None and attribute.user_writable
 
 
-def is_shown_to_self(name: str) -> bool:
-    """Whether users see this attribute of themselves: never segments, metadata only if declared so."""
+def is_shown_to_self(name: str, kind: str = USER) -> bool:
+    """Whether users see this attribute of themselves, and of the rows of other kinds that belong to them.
+
+    Never segments, and metadata only if it is declared so.
+    """
     if name in {"kind", "key", "anonymous", "anonymous_key"}:
         return True
     if name.startswith(CUSTOM_PREFIX):
-        return user_kind().shows_metadata_to_self
-    attribute = catalogue().get(name)
+        known = kind_named(kind)
+        return known is not None and known.shows_metadata_to_self
+    attribute = catalogue(kind).get(name)
     return attribute is not None and attribute.shown_to_self
 
 

@@ -141,7 +141,7 @@ def _count(key: str) -> None:
 def _noted(evaluation: Evaluation, context: UserContext) -> Evaluation:
     """The same; counted by its reasons if it is degraded, and traced if its context was made for it."""
     if tracing.is_on:
-        tracing.finish(evaluation, context.context.key)
+        tracing.finish(evaluation, context.own.context.key)
     reasons = evaluation.degraded
     if reasons and not is_looking():
         is_known = Degradation.FLAG_NOT_FOUND not in reasons or evaluation.flag in declared_flags()

@@ -19,6 +19,7 @@ from typing import Final
 
 from featureflags.contexts import attributes
 from featureflags.contexts.results import Degradation, Evaluation
+from featureflags.kinds.snapshot import USER
 
 PUBLIC_REASONS: Final = frozenset({"kind", "errorKind", "inExperiment"})
 """What anybody may know of a reason. Rules and prerequisites name what is in the dashboard."""
@@ -103,7 +104,7 @@ def metadata_of(
     return shown
 
 
-def is_free(name: str) -> bool:
+def is_free(name: str, kind: str = USER) -> bool:
     """True for an attribute that the database never decides, of this subject or of any other.
 
     A caller may add it; every other name is one that rules trust.
@@ -112,6 +113,6 @@ def is_free(name: str) -> bool:
         bool(name)
         and name != "key"
         and name not in attributes.RESERVED_NAMES
-        and attributes.type_of(name) is None
+        and attributes.type_of(name, kind) is None
         and not name.startswith(attributes.CUSTOM_PREFIX)
     )

@@ -22,6 +22,7 @@ from featureflags.core.types import JSONValue
 from featureflags.evaluation import all_flags
 from featureflags.evaluation.resolve import resolve
 from featureflags.flags.declared import declared_flags
+from featureflags.kinds.snapshot import Address
 from featureflags.launchdarkly.evaluator import browser_state, client_side_flags, secure_mode_hash
 from featureflags.live.tickets import stream_path
 
@@ -40,8 +41,13 @@ def bootstrap(request: HttpRequest | None) -> dict[str, Any]:
 
 def events_path(found: UserContext) -> str | None:
     """The stream that says when to ask again; None where this process serves none."""
-    key = found.context.key
-    return stream_path(who=key, keys=() if found.context.anonymous else (key,))
+    own = found.own.context
+    return stream_path(who=own.key, keys=() if own.anonymous else rows_of(found))
+
+
+def rows_of(found: UserContext) -> tuple[Address, ...]:
+    """The rows whose changes change the answers, in an order that stays."""
+    return tuple(each.address for each in found.parts or (found,))
 
 
 def flags_for_browsers() -> frozenset[str]:
@@ -65,11 +71,17 @@ def _flags(found: UserContext, request: HttpRequest | None) -> dict[str, JSONVal
 
 
 def _shown(found: UserContext) -> dict[str, JSONValue]:
-    private = found.context.private_attributes
-    attributes = found.context.to_dict()
+    if found.parts:
+        shown = {each.context.kind: _shown(each) for each in found.parts}
+        # Each part of a multi-context is named by its kind, which it does not repeat.
+        for part in shown.values():
+            part.pop("kind", None)
+        return {"kind": "multi", **shown}
+    context = found.context
+    attributes = context.to_dict()
     attributes.pop("_meta", None)
     return {
         name: value
         for name, value in attributes.items()
-        if is_shown_to_self(name) and name not in private
+        if is_shown_to_self(name, context.kind) and name not in context.private_attributes
     }

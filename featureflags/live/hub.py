@@ -30,6 +30,7 @@ from featureflags.core.conf import app_settings
 from featureflags.core.deadlines import Purpose, within
 from featureflags.core.fork_hooks import in_child
 from featureflags.core.monitoring import report
+from featureflags.kinds.snapshot import Address
 from featureflags.launchdarkly import listeners
 from featureflags.launchdarkly.client import client
 
@@ -49,7 +50,7 @@ class Stream:
     """One open stream, as the event loop that serves it knows it."""
 
     who: str
-    keys: frozenset[str]
+    keys: frozenset[Address]
     loop: asyncio.AbstractEventLoop
     changed: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -59,8 +60,8 @@ class Seen:
     """What the cache held at one moment."""
 
     rules: tuple[str, int | None]
-    entries: Mapping[str, bytes]
-    """By key; empty bytes where there is no entry."""
+    entries: Mapping[Address, bytes]
+    """By address; empty bytes where there is no entry."""
 
 
 class Hub:
@@ -70,7 +71,7 @@ class Hub:
         self._lock = threading.Lock()
         self._streams: set[Stream] = set()
         self._of_each: Counter[str] = Counter()
-        self._seen: dict[str, bytes] = {}
+        self._seen: dict[Address, bytes] = {}
         self._rules: tuple[str, int | None] | None = None
         self._thread: threading.Thread | None = None
         self._flags_changed = threading.Event()
@@ -174,7 +175,7 @@ class Hub:
         self._flags_changed.set()
 
 
-def look(keys: Collection[str]) -> Seen | None:
+def look(keys: Collection[Address]) -> Seen | None:
     """One round trip, and one query every four seconds, for all processes. None: nobody can say."""
     with within(Purpose.PAGE):
         read = snapshot_store.get(keys)
@@ -191,8 +192,8 @@ def look(keys: Collection[str]) -> Seen | None:
     return Seen(rules=(read.version, read.epoch), entries=without_leases)
 
 
-def refilled(keys: Collection[str]) -> Mapping[str, bytes]:
-    """Put these users back into the cache; what is stored of them then. One query at most."""
+def refilled(keys: Collection[Address]) -> Mapping[Address, bytes]:
+    """Put these rows back into the cache; what is stored of them then. One query for each kind at most."""
     if not keys:
         return {}
     with within(Purpose.PAGE):

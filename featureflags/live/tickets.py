@@ -16,6 +16,7 @@ from django.core import signing
 from django.urls import get_script_prefix
 
 from featureflags.core.conf import app_settings
+from featureflags.kinds.snapshot import Address
 
 PATH: Final = "/guidon/events"
 SALT: Final = "featureflags.live"
@@ -28,8 +29,8 @@ class Ticket(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
 
     who: str
     """A user's or visitor's key, of whom the streams are counted."""
-    keys: tuple[str, ...]
-    """Users whose changes are announced."""
+    keys: tuple[Address, ...]
+    """Rows whose changes are announced."""
     day: int
     """When it was made: days since the epoch. It is accepted until the end of the next day."""
     api_key: int | None = None
@@ -50,7 +51,7 @@ def is_served() -> bool:
     return _is_served[0] and app_settings().live_streams > 0
 
 
-def stream_path(*, who: str, keys: Sequence[str], api_key: int | None = None) -> str | None:
+def stream_path(*, who: str, keys: Sequence[Address], api_key: int | None = None) -> str | None:
     """The path of a stream; None where this process serves none."""
     if not is_served():
         return None

@@ -8,31 +8,39 @@ from typing import Any
 from django.core.management.base import CommandError
 from django.db import DatabaseError
 
-from featureflags.core.types import Account
 from featureflags.kinds.compiled import CompiledKind
 from featureflags.kinds.registry import kind_named, kinds, user_kind
+from featureflags.kinds.snapshot import address
 
 USER_HELP = "e-mail address (in any case) or key of the user"
 ROW_HELP = f"{USER_HELP}; of another kind as organization:KEY"
 
 
-def subject(email_or_id: str) -> Account | str:
-    """The user, or only the key while the database is down: the cache may still have it.
+def subject(text: str) -> Any:
+    """The row of an argument, or only its address while the database is down: the cache may still have it.
 
-    Raises CommandError if the user does not exist.
+    Raises CommandError if the row does not exist.
     """
+    kind, rest = kind_and_text(text)
     try:
-        user = user_kind().find(email_or_id)
+        row = kind.find(rest)
     except DatabaseError as error:
-        key = as_key(email_or_id)
-        if key is None:
+        key = kind.canonical(rest)
+        if kind.parse_key(key) is None:
             raise CommandError(
-                "The database does not answer. Name the user by key, and the cache may know them."
+                f"The database does not answer. Name the {kind.name} by key, and the cache may know it."
             ) from error
-        return key
-    if user is None:
-        raise CommandError(f"There is no user {email_or_id!r}.")
-    return user
+        return address(kind.name, key)
+    if row is None:
+        raise CommandError(no_such_row(kind, rest))
+    return row
+
+
+def no_such_row(kind: CompiledKind, text: str) -> str:
+    """That there is no such row, and which kinds there are if there are several."""
+    names = [each.name for each in kinds()]
+    hint = f" The kinds are: {', '.join(names)}." if len(names) > 1 else ""
+    return f"There is no {kind.name} {text!r}.{hint}"
 
 
 def kind_and_text(text: str) -> tuple[CompiledKind, str]:
@@ -53,16 +61,8 @@ def row_named(text: str) -> tuple[CompiledKind, Any]:
     except DatabaseError as error:
         raise CommandError("The database does not answer.") from error
     if row is None:
-        names = [each.name for each in kinds()]
-        hint = f" The kinds are: {', '.join(names)}." if len(names) > 1 else ""
-        raise CommandError(f"There is no {kind.name} {rest!r}.{hint}")
+        raise CommandError(no_such_row(kind, rest))
     return kind, row
-
-
-def as_key(text: str) -> str | None:
-    """The text as a user's key; None if it cannot be one."""
-    key = user_kind().canonical(text)
-    return None if user_kind().parse_key(key) is None else key
 
 
 def as_json(value: object) -> str:

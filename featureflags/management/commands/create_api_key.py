@@ -9,7 +9,8 @@ from django.core.exceptions import ValidationError
 from django.core.management.base import CommandError, CommandParser
 from django.utils import timezone
 
-from featureflags.management.arguments import USER_HELP, as_json, subject
+from featureflags.kinds.registry import user_kind
+from featureflags.management.arguments import USER_HELP, as_json, kind_and_text, subject
 from featureflags.management.command import FlagCommand
 from featureflags.models import ApiKey, Scope
 
@@ -85,6 +86,9 @@ def _owner(scope: str, email_or_id: str | None) -> Any:
         return None
     if email_or_id is None:
         raise CommandError(f"A key of the scope “{scope}” needs --owner: it has their permissions.")
+    kind, _ = kind_and_text(email_or_id)
+    if kind is not user_kind():
+        raise CommandError("The owner of a key is a user.")
     return getattr(subject(email_or_id), "pk", email_or_id)
 
 

@@ -10,7 +10,8 @@ from featureflags.cache.unit_of_work import unit_of_work
 from featureflags.evaluation import Evaluation, looking, variation_detail
 from featureflags.evaluation.reasons import degradation_in_words, reason_in_words, source_in_words
 from featureflags.evaluation.resolve import resolve
-from featureflags.management.arguments import USER_HELP, as_json, in_columns, on_one_line, subject
+from featureflags.kinds.snapshot import USER, kind_and_key
+from featureflags.management.arguments import ROW_HELP, as_json, in_columns, on_one_line, subject
 from featureflags.management.command import FlagCommand
 
 HELP = """\
@@ -18,6 +19,7 @@ Show what a user gets for a flag, and why. No events are sent to LaunchDarkly.
 
   manage.py evaluate_flag new-checkout --user ada@agpt.co
   manage.py evaluate_flag new-checkout --user 6d0c…-…-…  --json
+  manage.py evaluate_flag seat-planner --user organization:acme
   manage.py evaluate_flag new-checkout --user ada@agpt.co --strict || echo "not sure"
 """
 
@@ -28,7 +30,7 @@ class Command(FlagCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("key", metavar="KEY", help="the flag's key in LaunchDarkly")
-        parser.add_argument("--user", required=True, metavar="EMAIL_OR_ID", help=USER_HELP)
+        parser.add_argument("--user", required=True, metavar="EMAIL_OR_ID", help=ROW_HELP)
         parser.add_argument(
             "--strict",
             action="store_true",
@@ -39,20 +41,18 @@ class Command(FlagCommand):
         who = subject(options["user"])
         with looking(), unit_of_work():
             evaluation = variation_detail(options["key"], who)
-            segments = resolve(who).segments
+            context = resolve(who)
+        segments, key = context.segments, ":".join(kind_and_key(context.address))
+        key = key.removeprefix(f"{USER}:")
         if options["json"]:
-            data = {**evaluation.to_dict(), "user": _key(who), "segments": list(segments)}
+            data = {**evaluation.to_dict(), "user": key, "segments": list(segments)}
             self.stdout.write(as_json(data))
         else:
-            self.stdout.write(f"{evaluation.flag} for {options['user']} ({_key(who)})")
+            self.stdout.write(f"{evaluation.flag} for {options['user']} ({key})")
             self.stdout.write("\n".join(in_columns(_rows(evaluation, segments))))
         if options["strict"] and evaluation.degraded:
             why = ", ".join(evaluation.degraded)
             raise CommandError(f"The answer is degraded: {why}.")
-
-
-def _key(who: Any) -> str:
-    return str(getattr(who, "pk", who))
 
 
 def _rows(evaluation: Evaluation, segments: tuple[str, ...]) -> list[tuple[str, str]]:

@@ -8,9 +8,7 @@ from django.core.management.base import CommandError, CommandParser
 from django.db import transaction
 
 from featureflags.cache import invalidation, protocol
-from featureflags.cache.entries import USER
-from featureflags.kinds.registry import user_kind
-from featureflags.management.arguments import USER_HELP, as_key
+from featureflags.management.arguments import ROW_HELP, kind_and_text
 from featureflags.management.command import FlagCommand
 from featureflags.models.versions import RulesetVersion
 
@@ -20,6 +18,7 @@ Django (psql, an import, another program). Run it after that write has been comm
 no entry of before is used any more: after a database was restored from a backup.
 
   manage.py invalidate_contexts ada@agpt.co 6d0c…-…-…
+  manage.py invalidate_contexts organization:acme
   manage.py invalidate_contexts --all-segments
   manage.py invalidate_contexts --everything
 
@@ -32,7 +31,7 @@ class Command(FlagCommand):
     help = HELP
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("users", nargs="*", metavar="EMAIL_OR_ID", help=USER_HELP)
+        parser.add_argument("users", nargs="*", metavar="EMAIL_OR_ID", help=ROW_HELP)
         parser.add_argument(
             "--all-segments", action="store_true", help="the compiled rules of every process"
         )
@@ -43,9 +42,10 @@ class Command(FlagCommand):
     def handle(self, *_args: Any, **options: Any) -> None:
         if not options["users"] and not options["all_segments"] and not options["everything"]:
             raise CommandError("Name users, --all-segments, or --everything.")
-        keys = [_key_of(user) for user in options["users"]]
-        if keys:
-            invalidation.touched(USER, keys)
+        rows = [_address_of(text) for text in options["users"]]
+        if rows:
+            for kind in {kind for kind, _ in rows}:
+                invalidation.touched(kind, [key for of, key in rows if of == kind])
             if not protocol.notify_pending():
                 raise CommandError(
                     "The cache cannot be reached. Its old entries go within 5 seconds of its return."
@@ -57,16 +57,19 @@ class Command(FlagCommand):
         if options["everything"]:
             invalidation.raise_epoch()
             self.stdout.write("No entry of before is used any more.")
-        if keys:
-            self.stdout.write(f"{len(keys)} users forgotten.")
+        if rows:
+            self.stdout.write(f"{len(rows)} users forgotten.")
 
 
-def _key_of(email_or_id: str) -> str:
-    """A key is not looked up: its row may be deleted, which is a reason to run this."""
-    key = as_key(email_or_id)
-    if key is not None:
-        return key
-    user = user_kind().find(email_or_id)
-    if user is None:
-        raise CommandError(f"There is no user {email_or_id!r}; nothing was forgotten.")
-    return user_kind().key_of(user)
+def _address_of(text: str) -> tuple[str, str]:
+    """Kind and key. A key is not looked up: its row may be deleted, which is a reason to run this."""
+    kind, rest = kind_and_text(text)
+    key = kind.canonical(rest)
+    if kind.parse_key(key) is not None and not kind.has_text_keys:
+        return kind.name, key
+    row = kind.find(rest)
+    if row is None and kind.has_text_keys:
+        return kind.name, key
+    if row is None:
+        raise CommandError(f"There is no {kind.name} {rest!r}; nothing was forgotten.")
+    return kind.name, kind.key_of(row)

@@ -10,7 +10,7 @@ from featureflags.contexts.user_context import UserContext
 from featureflags.core.times import to_rfc3339
 from featureflags.evaluation.reasons import degradation_in_words, source_in_words
 from featureflags.evaluation.resolve import resolve
-from featureflags.management.arguments import USER_HELP, as_json, in_columns, on_one_line, subject
+from featureflags.management.arguments import ROW_HELP, as_json, in_columns, on_one_line, subject
 from featureflags.management.command import FlagCommand
 
 HELP = """\
@@ -18,6 +18,7 @@ Show a user as LaunchDarkly sees them: attributes, which of them are private, an
 
   manage.py show_context ada@agpt.co
   manage.py show_context ada@agpt.co --json | jq .segments
+  manage.py show_context organization:acme
 """
 
 
@@ -26,7 +27,7 @@ class Command(FlagCommand):
     takes_json = True
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("user", metavar="EMAIL_OR_ID", help=USER_HELP)
+        parser.add_argument("user", metavar="EMAIL_OR_ID", help=ROW_HELP)
 
     def handle(self, *_args: Any, **options: Any) -> None:
         context = resolve(subject(options["user"]))
@@ -38,6 +39,9 @@ class Command(FlagCommand):
 
 
 def _in_words(context: UserContext) -> str:
+    if context.parts:
+        parts = (f"{each.context.kind}:\n{_in_words(each)}" for each in context.parts)
+        return "\n\n".join(parts)
     shown = context.to_dict()
     private = set(shown["private_attributes"])
     rows = [

@@ -1,0 +1,144 @@
+"""Organizations asked for over OFREP, with OpenFeature, by commands, and shown to their users."""
+
+from __future__ import annotations
+
+import json
+from io import StringIO
+from typing import Any
+
+import pytest
+from django.core.management import CommandError, call_command
+from django.test import Client
+from openfeature.evaluation_context import EvaluationContext
+
+from featureflags.api.contexts import _own
+from featureflags.evaluation.resolve import resolve
+from featureflags.kinds.compiled import CompiledKind
+from featureflags.live.bootstrap import _shown, rows_of
+from featureflags.openfeature import GuidonProvider
+from tests.conftest import FlagFile
+from tests.customers.models import Company, Customer, Profile
+from tests.factories import token_for
+from tests.services.flag_json import boolean_flag, clause, rule
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+LARGE = boolean_flag(
+    "large",
+    rules=[rule({**clause("seats", "greaterThan", 50), "contextKind": "organization"})],
+)
+
+
+@pytest.fixture(autouse=True)
+def kinds(watched_organizations: CompiledKind, flag_file: FlagFile) -> None:
+    flag_file(LARGE)
+
+
+@pytest.fixture
+def acme() -> Company:
+    return Company.objects.create(name="Acme", seats=70, revenue=1.5)
+
+
+@pytest.fixture
+def ada(acme: Company) -> Customer:
+    customer = Customer.objects.create(username="ada", email="ada@acme.example")
+    Profile.objects.create(customer=customer, plan="pro", company=acme)
+    return customer
+
+
+def ofrep(context: dict[str, Any], token: str | None = None) -> Any:
+    return Client().post(
+        "/ofrep/v1/evaluate/flags/large",
+        json.dumps({"context": context}),
+        content_type="application/json",
+        headers={"authorization": f"Bearer {token or token_for()}"},
+    )
+
+
+class TestOfrep:
+    def test_a_kind_in_the_context(self, acme: Company, ada: Customer) -> None:
+        asked = ofrep({"targetingKey": str(acme.pk), "kind": "organization"})
+        assert (asked.status_code, asked.json()["value"]) == (200, True)
+        assert ofrep({"targetingKey": str(ada.pk)}).json()["value"] is True
+        assert ofrep({"targetingKey": str(ada.pk), "kind": "user"}).json()["value"] is True
+
+    @pytest.mark.parametrize(
+        "context",
+        [
+            {"targetingKey": "1", "kind": "planet"},
+            {"targetingKey": "1", "kind": 7},
+            {"targetingKey": "1", "kind": "organization", "anonymous": True},
+        ],
+    )
+    def test_what_is_no_context(self, context: dict[str, Any]) -> None:
+        answer = ofrep(context)
+        assert (answer.status_code, answer.json()["errorCode"]) == (400, "INVALID_CONTEXT")
+
+    def test_an_attribute_of_the_database_cannot_be_claimed(self, acme: Company) -> None:
+        Company.objects.update(seats=1)
+        context = {"targetingKey": str(acme.pk), "kind": "organization", "seats": 99}
+        answer = ofrep(context).json()
+        assert (answer["value"], answer["metadata"]["ignoredAttributes"]) == (False, "seats")
+
+    def test_a_key_for_other_kinds(self, acme: Company) -> None:
+        token = token_for(kinds=["user"])
+        asked = ofrep({"targetingKey": str(acme.pk), "kind": "organization"}, token)
+        assert asked.status_code == 403
+
+
+def test_the_provider_of_openfeature(acme: Company) -> None:
+    context = EvaluationContext(str(acme.pk), {"kind": "organization"})
+    assert GuidonProvider().resolve_boolean_details("large", False, context).value is True
+
+
+class TestCommands:
+    def output(self, *arguments: str) -> str:
+        out = StringIO()
+        call_command(*arguments, stdout=out)
+        return out.getvalue()
+
+    def test_a_subject_of_another_kind(self, acme: Company, ada: Customer) -> None:
+        asked = ("evaluate_flag", "large", "--json", "--user")
+        for text in (f"organization:{acme.pk}", "organization:acme", str(ada.pk)):
+            assert json.loads(self.output(*asked, text))["value"] is True
+        named = json.loads(self.output(*asked, "organization:acme"))["user"]
+        assert named == f"organization:{acme.pk}"
+
+    def test_a_user_is_shown_with_their_organization(self, acme: Company, ada: Customer) -> None:
+        shown = json.loads(self.output("show_context", str(ada.pk), "--json"))
+        assert shown["related"]["organization"]["attributes"]["seats"] == 70
+        words = self.output("show_context", str(ada.pk))
+        assert "user:\n" in words
+        assert "organization:\n" in words
+        assert json.loads(self.output("show_context", "organization:acme", "--json"))["key"] == str(
+            acme.pk
+        )
+
+    def test_forgetting_an_organization(self, acme: Company) -> None:
+        assert "1 users forgotten" in self.output("invalidate_contexts", "organization:acme")
+
+    def test_a_row_that_there_is_not(self) -> None:
+        with pytest.raises(CommandError, match="There is no organization 'nobody'"):
+            call_command("show_context", "organization:nobody")
+
+
+class TestBrowsers:
+    def test_a_page_gets_every_part_without_what_is_private(
+        self, ada: Customer, acme: Company
+    ) -> None:
+        shown: Any = _shown(resolve(ada.pk))
+        assert shown["kind"] == "multi"
+        assert shown["user"]["plan"] == "pro"
+        assert shown["organization"]["seats"] == 70
+        text = json.dumps(shown)
+        assert "ada@acme.example" not in text
+        assert "revenue" not in shown["organization"]
+        assert "segments" not in text
+
+    def test_a_stream_is_woken_by_the_organization_too(self, ada: Customer, acme: Company) -> None:
+        assert rows_of(resolve(ada.pk)) == (str(ada.pk), ("organization", str(acme.pk)))
+
+    def test_users_see_no_segments_of_their_organization(self, ada: Customer) -> None:
+        own = _own(resolve(ada.pk).to_dict())
+        assert own["segments"] == own["related"]["organization"]["segments"] == []
+        assert "segments" not in own["related"]["organization"]["attributes"]
