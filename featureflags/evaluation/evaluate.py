@@ -95,8 +95,22 @@ def evaluate_one(
     if attributes:
         context = with_extra(context, attributes)
     fallback = _default_of(key, default)
-    evaluation = _evaluation(key, context, _ask(key, context, fallback), fallback)
-    return _noted(evaluation, context)
+    if not (context.degraded or in_force or forced_flags() or tracing.is_on):
+        detail = detail_of(key, context.context, fallback)
+        index, reason = detail.variation_index, detail.reason
+        if index is not None and "errorKind" not in reason:
+            # Nearly every answer ends here: LaunchDarkly's own, and sure.
+            if not is_looking():
+                flag_usage.count(key)
+            value = cast("JSONValue", detail.value)
+            found: Evaluation = Evaluation(
+                flag=key, value=value, variation=index, reason=dict(reason), source=context.source
+            )
+            return _in_expected_type(found, fallback)
+        answer = _counted(key, evaluator.answer_of(detail, fallback))
+    else:
+        answer = _ask(key, context, fallback)
+    return _noted(_evaluation(key, context, answer, fallback), context)
 
 
 def evaluate_all(context: UserContext, attributes: ExtraAttributes | None) -> dict[str, Evaluation]:
@@ -216,6 +230,8 @@ def _boolean(evaluation: Evaluation, fallback: JSONValue) -> Evaluation:
 def _in_expected_type(evaluation: Evaluation, fallback: JSONValue) -> Evaluation:
     """In the type of the default, and of the declaration if there is one."""
     declared = declared_flags().get(evaluation.flag)
+    if declared is None and fallback is None:
+        return evaluation
     value = in_type_of(fallback, evaluation.value)
     if value is MISMATCH:
         return _wrong_type(evaluation, _name_of_type(fallback), fallback)

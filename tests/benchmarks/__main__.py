@@ -27,6 +27,7 @@ BENCHMARKS = {
     "writes": "a save, and updates of 1 to 200,000 users, beside Django's own without triggers",
     "memory": "a process that answers for 20,000 users, after each quarter of them",
     "stack": "the whole stack under load with 1, 2 and 4 workers, beside an empty Django view",
+    "api": "REST and OFREP under gunicorn, compared with an empty view; 1,000 users, with the raw SDK",
     "store": "one evaluation by the SDK, on its own store and on ours",
     "trace": "the way of three journeys through our code: calls, modules, changes of module",
 }
