@@ -35,8 +35,12 @@ OF_A_READER: Final = {
     "artefacts/",
     "var/",
     "history/",
+    "explain/",
     "restore/",
     "members/",
+    "members/bulk/",
+    "preview/",
+    "size/",
 }
 """Files that a reader makes, and parts of addresses."""
 
