@@ -31,6 +31,7 @@ from featureflags.evaluation import all_flags, looking
 from featureflags.evaluation.reasons import degradation_in_words
 from featureflags.evaluation.resolve import resolve
 from featureflags.flags.declared import declared_flags
+from featureflags.live.tickets import stream_path
 from featureflags.segments.formatting import show
 from users.models import User
 
@@ -53,7 +54,14 @@ class You:
 @require_safe
 @never_cache
 def home(request: HttpRequest) -> HttpResponse:
-    """The page at `/`. No event is sent for the people of the demo."""
+    """The page at `/`. No event is sent for the people of the demo, nor when the page renews itself."""
+    if "again" in request.GET:
+        with looking():
+            return _home(request)
+    return _home(request)
+
+
+def _home(request: HttpRequest) -> HttpResponse:
     found = resolve(None, request=request)
     people = _demo_users()
     with looking():
@@ -62,11 +70,19 @@ def home(request: HttpRequest) -> HttpResponse:
     page = {
         "you": _you(request, found),
         "cards": cards,
+        "events": _events(found, people or {}),
         "degraded": [degradation_in_words(reason) for reason in degraded],
         "are_people_unknown": people is None,
         "are_people_missing": people is not None and len(people) < len(_shown_people()),
     }
     return render(request, "home/index.html", page)
+
+
+def _events(found: UserContext, people: dict[str, User]) -> str | None:
+    """The stream that says when somebody on the page, or a flag or segment, has changed."""
+    key = found.context.key
+    keys = [] if found.context.anonymous else [key]
+    return stream_path(who=key, keys=[*keys, *(str(person.pk) for person in people.values())])
 
 
 @require_safe

@@ -6,7 +6,7 @@ Every `LOOK_SECONDS` it reads the version of the rules and the entries of all su
     LaunchDarkly's listener       a flag or segment of LaunchDarkly changed: all streams
     other bytes of an entry       this subject was written: its streams
 
-A write removes the entry. The thread fills it again before it wakes the streams, and remembers the bytes
+A write removes the entry, so each subject has one. The thread fills it again before it wakes the streams, and remembers the bytes
 that are stored then: so a second write is seen, and the fill itself is not. While the cache does not
 answer nothing is compared; what was remembered still holds when it does.
 """
@@ -37,6 +37,8 @@ from featureflags.launchdarkly.client import client
 logger = logging.getLogger(__name__)
 
 LOOK_SECONDS: Final = 0.3
+REFILL_EVERY: Final = 10
+"""Looks. Then all that is missing is filled again: evicted, never made, or not readable for a while."""
 MOST_OF_ONE: Final = 20
 """Streams of one subject in one process."""
 
@@ -74,6 +76,7 @@ class Hub:
         self._seen: dict[Address, bytes] = {}
         self._rules: tuple[str, int | None] | None = None
         self._thread: threading.Thread | None = None
+        self._looks = 0
         self._flags_changed = threading.Event()
         self._listener = listeners.Listener(
             on_state=lambda _state: None, on_flag=self._flag_changed
@@ -95,9 +98,13 @@ class Hub:
             self._streams.add(stream)
             self._of_each[stream.who] += 1
         seen = look(stream.keys)
+        entries: dict[Address, bytes] = {}
+        if seen is not None:
+            # A write is noticed by the entry that it removes: there must be one.
+            entries = {**seen.entries, **refilled(_missing(seen.entries))}
         with self._lock:
             if seen is not None:
-                self._seen = {**seen.entries, **self._seen}
+                self._seen = {**entries, **self._seen}
                 self._rules = self._rules or seen.rules
             self._start()
 
@@ -156,12 +163,12 @@ class Hub:
             if is_flag:
                 _wake(streams)
             return
-        changed = {
-            key
-            for key, value in seen.entries.items()
-            if key in self._seen and self._seen[key] != value
-        }
-        entries = {**seen.entries, **refilled([key for key in changed if not seen.entries[key]])}
+        changed = self._changed(seen.entries)
+        self._looks += 1
+        wanted = keys if self._looks % REFILL_EVERY == 0 else changed
+        missing = [key for key in _missing(seen.entries) if key in wanted]
+        entries = {**seen.entries, **refilled(missing)}
+        changed |= self._changed(entries)
         with self._lock:
             is_rules = self._rules is not None and self._rules != seen.rules
             self._rules = seen.rules
@@ -170,6 +177,10 @@ class Hub:
             _wake(streams)
         elif changed:
             _wake(stream for stream in streams if not changed.isdisjoint(stream.keys))
+
+    def _changed(self, entries: Mapping[Address, bytes]) -> set[Address]:
+        seen = self._seen
+        return {key for key, value in entries.items() if seen.get(key, value) != value}
 
     def _flag_changed(self, _key: str) -> None:
         self._flags_changed.set()
@@ -190,6 +201,10 @@ def look(keys: Collection[Address]) -> Seen | None:
         key: b"" if value.startswith(LEASE) else value for key, value in entries.items()
     }
     return Seen(rules=(read.version, read.epoch), entries=without_leases)
+
+
+def _missing(entries: Mapping[Address, bytes]) -> list[Address]:
+    return [key for key, value in entries.items() if not value]
 
 
 def refilled(keys: Collection[Address]) -> Mapping[Address, bytes]:

@@ -29,6 +29,7 @@ BENCHMARKS = {
     "stack": "the whole stack under load with 1, 2 and 4 workers, beside an empty Django view",
     "api": "REST and OFREP under gunicorn, compared with an empty view; 1,000 users, with the raw SDK",
     "store": "one evaluation by the SDK, on its own store and on ours",
+    "streams": "1,000 open streams on one process: memory, idle processor, and how soon each hears of a write",
     "trace": "the way of three journeys through our code: calls, modules, changes of module",
 }
 

@@ -12,6 +12,8 @@ from typing import Any
 import pytest
 from django.db import connection
 
+from featureflags.cache import protocol
+from featureflags.cache.outbox import OutboxRow
 from featureflags.live import tickets
 from featureflags.models import ApiKey, Segment
 from tests.factories import UserFactory, clause, rule, token_for
@@ -120,12 +122,29 @@ def test_a_foreign_write_is_seen_within_the_five_seconds_that_are_promised(
         assert mine.wait_for(count + 1) - began < 3 * SOON + 5
 
 
+def test_a_user_whom_the_cache_does_not_have(
+    web: WebProcess, ada: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody has asked for their flags, or the cache has evicted them."""
+    monkeypatch.setattr(tickets, "is_served", lambda: True)
+    path = tickets.stream_path(who="cold", keys=[str(ada.pk)])
+    with reading(f"{web.url}{path}") as reader:
+        count = settled(reader)
+        User.objects.filter(pk=ada.pk).update(name="Changed")
+        reader.wait_for(count + 1)
+        # As an eviction does.
+        protocol.notify([OutboxRow(id=None, keys=(str(ada.pk),))])
+        time.sleep(1.0)
+        count = settled(reader)
+        User.objects.filter(pk=ada.pk).update(name="Once more")
+        reader.wait_for(count + 1)
+
+
 def test_a_user_who_is_made_later(web: WebProcess, ada: User) -> None:
     later = UserFactory.build()
     with reading(stream_of(web, str(later.pk))) as reader:
         count = settled(reader)
         later.save()
-        bulk(web, later)
         reader.wait_for(count + 1)
 
 
