@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
+import socket
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from urllib.parse import urlsplit
 
 from tests.services.waiting import wait_until
@@ -20,6 +21,7 @@ class Reader:
         assert parts.hostname is not None
         self._connection = http.client.HTTPConnection(parts.hostname, parts.port, timeout=60)
         self._connection.request("GET", f"{parts.path}?{parts.query}")
+        self._socket: socket.socket = self._connection.sock
         self.answer = self._connection.getresponse()
         self.status = self.answer.status
         self.lines: list[tuple[float, str]] = []
@@ -47,12 +49,14 @@ class Reader:
         return self.messages[number - 1]
 
     def close(self) -> None:
-        if self._connection.sock is not None:
-            self._connection.sock.close()
+        # The thread holds the lock of what it reads: end that first.
+        with contextlib.suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RDWR)
+        self._thread.join()
         self._connection.close()
 
 
-@contextmanager
+@contextlib.contextmanager
 def reading(url: str) -> Iterator[Reader]:
     reader = Reader(url)
     try:
