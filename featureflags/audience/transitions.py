@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from typing import Any, Final
 
@@ -47,21 +48,16 @@ def next_transitions(
 def _transitions(
     ruleset: Ruleset, snapshot: Any, now: int, segment_keys: Collection[str] | None
 ) -> Iterator[Transition]:
-    clocks = clocks_of(snapshot)
+    clocks, kind = clocks_of(snapshot), snapshot.kind
+    change = partial(next_change, ruleset, segment_keys=segment_keys, kind=kind)
     before = _segments(ruleset, snapshot, now, segment_keys)
     for _ in range(MOST_STEPS):
-        at = next_change(
-            ruleset,
-            snapshot.key,
-            clocks,
-            now=now,
-            segment_keys=segment_keys,
-            kind=snapshot.kind,
-        )
+        at = change(snapshot.key, clocks, now=now)
         if at is None:
             return
         after = _segments(ruleset, snapshot, at, segment_keys)
         if after != before:
+            ending = (key for key, _, end in ruleset.memberships(snapshot.key, kind) if end == at)
             yield Transition(
                 at=at,
                 entering=tuple(sorted(after - before)),
@@ -70,23 +66,9 @@ def _transitions(
                     name
                     for name, clock in clocks.items()
                     # An empty key has no memberships that could end.
-                    if next_change(
-                        ruleset,
-                        "",
-                        {name: clock},
-                        now=now,
-                        segment_keys=segment_keys,
-                        kind=snapshot.kind,
-                    )
-                    == at
+                    if change("", {name: clock}, now=now) == at
                 ),
-                memberships=tuple(
-                    sorted(
-                        key
-                        for key, _, end in ruleset.memberships(snapshot.key, snapshot.kind)
-                        if end == at
-                    )
-                ),
+                memberships=tuple(sorted(ending)),
             )
         now, before = at, after
 
