@@ -37,7 +37,10 @@ from featureflags.core.uncached import fresh_rows
 from featureflags.editing import (
     Change,
     LineRemark,
+    MemberLine,
+    MemberList,
     Reason,
+    TooManyLines,
     UnreadableFile,
     apply,
     decode_file,
@@ -45,9 +48,8 @@ from featureflags.editing import (
     find_members,
     membership_change,
     read_member_list,
+    stored_members,
 )
-from featureflags.editing.changes import stored_members
-from featureflags.editing.member_files import MemberLine, MemberList, TooManyLines
 from featureflags.kinds.compiled import CompiledKind
 from featureflags.kinds.registry import USER
 from featureflags.models import Segment, SegmentMember

@@ -35,14 +35,7 @@ def flag_permission(
     Raises TypeError for a flag that is neither a key nor a `Flag`, ValueError for an e-mail address:
     it would be sent to LaunchDarkly as the key of a flag.
     """
-    if not isinstance(flag, str | Flag):
-        raise TypeError(
-            f'A {type(flag).__name__} is not a flag: write flag_permission("flag-key").'
-            " The user comes with the request."
-        )
-    if "@" in str(flag):
-        # The message leaves the text out: it may be an address, and errors are logged.
-        raise ValueError('The key of a flag must not contain an @: flag_permission("flag-key").')
+    _refuse_no_flag(flag)
 
     class FlagPermission(permissions.BasePermission):
         def has_permission(self, request: Request, _view: APIView) -> bool:
@@ -57,3 +50,14 @@ def flag_permission(
             return allowed
 
     return FlagPermission
+
+
+def _refuse_no_flag(flag: object) -> None:
+    if not isinstance(flag, str | Flag):
+        raise TypeError(
+            f'A {type(flag).__name__} is not a flag: write flag_permission("flag-key").'
+            " The user comes with the request."
+        )
+    if "@" in str(flag):
+        # The message leaves the text out: it may be an address, and errors are logged.
+        raise ValueError('The key of a flag must not contain an @: flag_permission("flag-key").')

@@ -33,4 +33,4 @@ valid, `building` makes the context, `results` is what an evaluation answers.
 
 from __future__ import annotations
 
-__all__ = ["attributes", "building", "json_limits", "privacy", "results"]
+__all__ = ["attributes", "building", "json_limits", "privacy", "results", "user_context"]

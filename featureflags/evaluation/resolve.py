@@ -200,13 +200,7 @@ def _of_loaded(
     user: Model, unit: UnitOfWork | None, read: CacheRead | None, *, keep_row: bool
 ) -> UserContext:
     """From the row that the caller has loaded, as it is."""
-    kind = user_kind()
-    if type(user) is not kind.model:
-        kind = kind_of_row(user) or kind
-    if getattr(user, kind.key) is None:
-        raise ValueError(
-            f"The {kind.name} has no primary key, so that there is no key for its context."
-        )
+    kind = _kind_of(user)
     try:
         snapshot = kind.snapshot_of(user)
     except NotLoaded:
@@ -237,6 +231,18 @@ def _of_loaded(
     else:
         rules = recent_ruleset() or current_ruleset(read_now())
     return context_memo.context_of(snapshot, rules, ContextSource.LOADED)
+
+
+def _kind_of(row: Model) -> CompiledKind:
+    """The kind of a loaded row. Raises ValueError for a row that has no key yet."""
+    kind = user_kind()
+    if type(row) is not kind.model:
+        kind = kind_of_row(row) or kind
+    if getattr(row, kind.key) is None:
+        raise ValueError(
+            f"The {kind.name} has no primary key, so that there is no key for its context."
+        )
+    return kind
 
 
 def _stored(kind: CompiledKind, row: Model, unit: UnitOfWork | None) -> UserContext:

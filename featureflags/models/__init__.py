@@ -63,6 +63,7 @@ __all__ = [
     "WebhookDelivery",
     "api_keys",
     "changesets",
+    "limits",
     "segment_graph",
     "stored_forms",
     "validation",

@@ -6,8 +6,6 @@ Whether real answers are what it says: each test of the API checks that, see `ch
 from __future__ import annotations
 
 import re
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,6 +15,7 @@ import pytest
 from featureflags.api.problems import URN
 from featureflags.segments.operator_labels import OPERATORS
 from tests.featureflags.api.documented import operation_of, operations, problem_of, schema
+from tests.services.processes import manage
 
 ROOT = Path(__file__).resolve().parents[3]
 OPERATIONS = [
@@ -27,11 +26,8 @@ every_operation = pytest.mark.parametrize(("path", "method", "operation"), OPERA
 
 def test_it_is_valid_and_drawn_without_a_warning(tmp_path: Path) -> None:
     """In a process of its own: drf-spectacular says some of them once."""
-    command = [sys.executable, "manage.py", "spectacular", "--validate", "--fail-on-warn"]
     drawn = tmp_path / "schema.yaml"
-    ended = subprocess.run(
-        [*command, "--file", str(drawn)], cwd=ROOT, check=False, capture_output=True, text=True
-    )
+    ended = manage({}, "spectacular", "--validate", "--fail-on-warn", "--file", str(drawn))
     assert (ended.returncode, ended.stderr) == (0, "")
     assert drawn.stat().st_size
 

@@ -5,8 +5,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
@@ -25,6 +23,7 @@ from tests.factories import SegmentMemberFactory, UserFactory, clause, rule, tok
 from tests.featureflags.api.using import use
 from tests.profiles import DEEP
 from tests.services.flag_json import boolean_flag
+from tests.services.processes import run_python
 from users.models import User
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -96,12 +95,10 @@ def test_no_5xx_and_nothing_undocumented(
     # That check takes the caller's own credentials away, and a cookie that is a header stays.
     excluded = ["--exclude-checks=ignored_auth"] if "Cookie" in sent else []
     command = [
-        *(sys.executable, "-m", "schemathesis.cli", f"--config-file={CONFIGURATION}"),
+        *("-m", "schemathesis.cli", f"--config-file={CONFIGURATION}"),
         *("run", f"{live_server.url}/api/v1/schema/?format=json", "--no-color", "--checks=all"),
         *(f"--phases={phases}", f"--max-examples={EXAMPLES}"),
         *("--continue-on-failure", "--warnings=off", *excluded, *headers),
     ]
-    ended = subprocess.run(
-        command, cwd=tmp_path, capture_output=True, text=True, timeout=SECONDS, check=False
-    )
+    ended = run_python({}, *command, timeout=SECONDS, folder=tmp_path)
     assert ended.returncode == 0, f"{ended.stdout[-20_000:]}\n{ended.stderr}"
