@@ -34,6 +34,8 @@ from featureflags.core.types import AccountKey
 from featureflags.editing import MemberChange, change_to, membership_change
 from featureflags.kinds.registry import USER, kinds
 from featureflags.models import Segment
+from featureflags.models.changesets import SegmentState
+from featureflags.segments.definitions import Problem
 from featureflags.segments.parsing import load_rules
 
 HELD: Final = "_held"
@@ -146,15 +148,7 @@ class SavingSegmentAdmin(GuardedModelAdmin[Segment]):
             )
         write(request, wanted, row=obj, note=form.cleaned_data.get(NOTE, ""))
         stored = obj.stored_rules()
-        old = () if wanted.before is None else load_rules(wanted.before.rules)[0]
-        known = [rule.clauses for rule in old]
-        # A rule that stays as it is was warned of before.
-        warnings = [
-            warning
-            for warning in stored.checked.warnings()
-            if warning.rule and stored.checked.rules[warning.rule - 1].clauses not in known
-        ]
-        for remark in (*stored.remarks, *warnings):
+        for remark in (*stored.remarks, *_new_warnings(obj, wanted.before)):
             self.message_user(request, str(remark), messages.WARNING)
 
     def _member(
@@ -189,3 +183,18 @@ class SavingSegmentAdmin(GuardedModelAdmin[Segment]):
             data[HELD] = "1"
             send_instead(request, data)
             return super().changeform_view(request, object_id, form_url, shown)
+
+
+def _new_warnings(saved: Segment, before: SegmentState | None) -> list[Problem]:
+    """A rule that stays as it is was warned of before."""
+    if before is not None and before.rules == saved.rules:
+        return []
+    old = () if before is None else load_rules(before.rules, before.kind)[0]
+    known = [rule.clauses for rule in old]
+    checked = saved.stored_rules().checked
+    rules = checked.rules
+    return [
+        warning
+        for warning in checked.warnings()
+        if warning.rule and rules[warning.rule - 1].clauses not in known
+    ]
