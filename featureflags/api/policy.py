@@ -8,6 +8,7 @@ from django.utils.cache import patch_vary_headers
 from django_filters.rest_framework import DjangoFilterBackend
 from rest_framework.exceptions import NotFound, ValidationError
 from rest_framework.filters import OrderingFilter, SearchFilter
+from rest_framework.negotiation import DefaultContentNegotiation
 from rest_framework.permissions import SAFE_METHODS, AllowAny, IsAuthenticated
 from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
@@ -29,6 +30,13 @@ LIST_FILTERS: Final[list[Any]] = [DjangoFilterBackend, SearchFilter, StableOrder
 """`filter_backends` of a list."""
 
 
+class ByAccept(DefaultContentNegotiation):
+    """The header `Accept` chooses the form. DRF's parameter `format` is unknown here, like any other."""
+
+    def filter_renderers(self, renderers: Any, _format: str) -> Any:
+        return renderers
+
+
 class ApiPolicy(APIView):
     """The first base of each view."""
 
@@ -38,6 +46,7 @@ class ApiPolicy(APIView):
     throttle_classes: Any = [CallerThrottle]
     # JSON alone: the browsable pages would ask the database once more to say that it is down.
     renderer_classes = [JSONRenderer]
+    content_negotiation_class = ByAccept
     parser_classes = [JSONParser]
     pagination_class: Any = Pages
     versioning_class = None

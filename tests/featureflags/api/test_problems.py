@@ -46,6 +46,7 @@ def test_each_error_has_its_type(by_session: Caller) -> None:
     assert {"key", "name"} <= set(found["errors"])
     found = check(root.get(f"{API}/segments/?colour=red"), 400, "validation")
     assert found["detail"] == "colour: There is no such parameter."
+    check(root.post(f"{API}/flags/evaluate/?format=AAA", {}), 400, "validation")
 
 
 @pytest.mark.parametrize("path", ["nothing/", "segments/a/b/c/d/", "users/x/", "flags", "%00/"])
