@@ -117,7 +117,6 @@ class UnknownAddress(ApiPolicy):
     permission_classes = [AllowAny]
     schema: Any = None
 
-    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+    def http_method_not_allowed(self, *_args: Any, **_kwargs: Any) -> Any:
         """Raises NotFound, whatever the method; a caller over its limit gets that answer first."""
-        super().initial(request, *args, **kwargs)
         raise NotFound
