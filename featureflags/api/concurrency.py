@@ -34,7 +34,7 @@ from featureflags.editing import (
 )
 from featureflags.editing.history import describe, entries_of, state_at
 from featureflags.kinds.compiled import CompiledKind
-from featureflags.kinds.registry import kind_or_user, user_kind
+from featureflags.kinds.registry import kind_or_user, kinds, user_kind
 from featureflags.models import Segment
 from featureflags.models.changesets import SegmentState
 
@@ -149,6 +149,11 @@ def sees_people(request: Request, kind: CompiledKind | None = None) -> bool:
     return isinstance(actor, AbstractBaseUser) and _may_see(actor, kind or user_kind())
 
 
+def kinds_seen(request: Request) -> frozenset[str]:
+    """The kinds whose rows the caller may see by title."""
+    return frozenset(kind.name for kind in kinds() if sees_people(request, kind))
+
+
 def _may_see(actor: Account, kind: CompiledKind) -> bool:
     meta = kind.model._meta
     names = (f"{meta.app_label}.{verb}_{meta.model_name}" for verb in ("view", "change"))
@@ -202,8 +207,6 @@ def _changed(request: Request, stored: SegmentState, since: int) -> dict[str, An
                 "note": entry.note,
                 "changes": list(entry.lines),
             }
-            for entry in describe(
-                found[:MOST_ENTRIES], with_addresses=sees_people(request, kind_of(stored))
-            )
+            for entry in describe(found[:MOST_ENTRIES], sees=kinds_seen(request))
         ],
     }

@@ -16,7 +16,7 @@ from rest_framework.response import Response
 from featureflags.api.concurrency import (
     LONGEST_NOTE,
     ConfirmField,
-    sees_people,
+    kinds_seen,
     write,
 )
 from featureflags.api.pagination import PAGE_PARAMETERS
@@ -84,7 +84,7 @@ class HistoryView(ApiPolicy, generics.GenericAPIView[Any]):
         if not entries.exists():
             raise Http404
         page = self.paginate_queryset(entries) or []
-        described = describe(page, with_addresses=sees_people(request))
+        described = describe(page, sees=kinds_seen(request))
         return self.get_paginated_response(ChangeSerializer(described, many=True).data)
 
 

@@ -20,7 +20,7 @@ from featureflags.core.types import AccountKey
 from featureflags.editing.changes import Change, MemberChange
 from featureflags.editing.condition_sentences import condition_in_words, moment_in_words
 from featureflags.editing.rule_pairs import clauses_left_over, rule_pairs
-from featureflags.kinds.registry import kind_named
+from featureflags.kinds.registry import USER, kind_named
 from featureflags.models.changesets import MemberState, Moved, SegmentState
 from featureflags.segments.definitions import Clause, Rule
 from featureflags.segments.export import dump_rules
@@ -117,7 +117,7 @@ def segment_in_words(old: SegmentState | None, new: SegmentState | None) -> list
         return created + [_added(rule, number) for number, rule in _numbered(new)]
     lines = [
         *_about(old, new),
-        *_rules(load_rules(old.rules, old.kind)[0], load_rules(new.rules, new.kind)[0]),
+        *_rules(_rules_of(old), _rules_of(new)),
     ]
     return lines or ([] if old.says_the_same(new) else [_("Rules that are broken changed")])
 
@@ -164,7 +164,18 @@ def _about(old: SegmentState, new: SegmentState) -> Iterator[str]:
 
 
 def _numbered(state: SegmentState) -> Iterator[tuple[int, Rule]]:
-    return enumerate(load_rules(state.rules, state.kind)[0], start=1)
+    return enumerate(_rules_of(state), start=1)
+
+
+def _rules_of(state: SegmentState) -> tuple[Rule, ...]:
+    """The rules, whose conditions name the kind of the segment where it is not `user`."""
+    rules, _problems = load_rules(state.rules, state.kind)
+    if state.kind == USER:
+        return rules
+    return tuple(
+        replace(rule, clauses=tuple(replace(c, context_kind=state.kind) for c in rule.clauses))
+        for rule in rules
+    )
 
 
 def _rules(old: Sequence[Rule], new: Sequence[Rule]) -> list[str]:

@@ -13,6 +13,7 @@ from django.utils.translation import gettext as _
 
 from featureflags.contexts.attributes import CUSTOM_PREFIX, catalogue
 from featureflags.core.times import to_datetime
+from featureflags.kinds.snapshot import USER
 from featureflags.segments.definitions import EXISTS, SEGMENT_MATCH, Clause
 from featureflags.segments.formatting import MOST_LISTED, joined, show
 from featureflags.segments.member_json import parse_expiry
@@ -33,17 +34,22 @@ def moment_in_words(moment: datetime.datetime | int) -> str:
     return f"{text} ({timezone.get_current_timezone_name()})"
 
 
-def label_of(attribute: str) -> str:
+def label_of(attribute: str, kind: str = USER) -> str:
     """`Account age in days` for `account_age_days`, `plan` for `custom_plan`."""
-    known = catalogue().get(attribute)
+    known = catalogue(kind).get(attribute)
     return attribute.removeprefix(CUSTOM_PREFIX) if known is None else str(known.label)
 
 
-def condition_in_words(clause: Clause) -> str:
-    """`plan is any of "pro" or "team"`, `E-mail verified is true`. Never raises."""
+def condition_in_words(clause: Clause, kind: str = USER) -> str:
+    """`plan is any of "pro" or "team"`, `E-mail verified is true`. Never raises.
+
+    `kind`: that of the segment, for a clause that names none.
+    """
+    kind = clause.context_kind or kind
     info = label_for(clause.op, clause.values)
     label = clause.op if info is None else _(info.negated_label if clause.negate else info.label)
-    subject = _("the user") if clause.op == SEGMENT_MATCH else label_of(clause.attribute)
+    whose = _("the user") if kind == USER else kind
+    subject = whose if clause.op == SEGMENT_MATCH else label_of(clause.attribute, kind)
     if clause.op == EXISTS:
         return f"{subject} {label}"
     is_date = info is not None and info.value_kind is ValueKind.INSTANT

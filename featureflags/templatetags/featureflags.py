@@ -87,7 +87,9 @@ class Question:
         if not self.subjects:
             return None, _request_of(context)
         found = [_one(each.resolve(context, ignore_failures=True)) for each in self.subjects]
-        return (found[0] if len(found) == 1 else found), None
+        # Of several, those that the page does not have are left out.
+        known = [each for each in found if each is not None]
+        return (known if len(known) > 1 else next(iter(known), None)), None
 
 
 class FlagBlockNode(Node):

@@ -214,7 +214,7 @@ BY_TITLE: dict[tuple[str, str], Runner] = {
     ("json", r"context of .*"): Reader.compare_context,
     ("json", r"answer( \d+)?"): Reader.compare_answer,
     # Runs on models of another project: tests/featureflags/kinds/test_documented.py.
-    ("python", r"your/kinds\.py"): Reader.compile,
+    ("python", r"your/(kinds|views)\.py.*"): Reader.compile,
     # A real receiver runs it: tests/featureflags/webhooks/test_queue.py.
     ("python", r"verify\.py"): Reader.compile,
     # Chromium runs it: tests/clients/test_vendor.py.

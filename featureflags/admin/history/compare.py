@@ -20,7 +20,7 @@ from featureflags.admin.history.views import (
     trail_of,
     version_in_words,
 )
-from featureflags.admin.shared.pages import SEGMENT, USER, may_see, require, respond
+from featureflags.admin.shared.pages import SEGMENT, kinds_seen, require, respond
 from featureflags.core.input_gate import whole_number
 from featureflags.editing import Change, change_in_words, member_changes, rules_in_words
 from featureflags.editing.history import entries_of, members_after, state_after
@@ -86,7 +86,7 @@ def compare_changes(request: HttpRequest, segment: str, *, site: AdminSite) -> H
         trail=[*trail_of(stored), history_link(segment)],
         segment=segment,
         form=CompareForm(initial=chosen, entries=listed),
-        lines=change_in_words(change, with_addresses=may_see(request, USER)) if known else [],
+        lines=_lines(request, change) if known else [],
         rows=_side_by_side(change.before, change.after),
         old=old,
         old_label=version_in_words(old),
@@ -135,3 +135,8 @@ def _cells(state: SegmentState | None) -> Iterator[list[str]]:
     yield [state.description] if state.description else []
     yield [_("Yes") if state.is_active else _("No")]
     yield rules_in_words(state) or [_("No rules")]
+
+
+def _lines(request: HttpRequest, change: Change) -> list[str]:
+    sees = change.state.kind in kinds_seen(request)
+    return change_in_words(change, with_addresses=sees)

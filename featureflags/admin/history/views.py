@@ -31,11 +31,10 @@ from featureflags.admin.shared.confirm import (
 )
 from featureflags.admin.shared.pages import (
     SEGMENT,
-    USER,
     Link,
+    kinds_seen,
     log_change,
     may,
-    may_see,
     require,
     respond,
     segment_trail,
@@ -73,7 +72,7 @@ def segment_changes(request: HttpRequest, segment: str, *, site: AdminSite) -> H
         stored=stored,
         page=page,
         pages=paginator.get_elided_page_range(page.number),
-        entries=describe(page.object_list, with_addresses=may_see(request, USER)),
+        entries=describe(page.object_list, sees=kinds_seen(request)),
         newest=None if stored is None else found.values_list("pk", flat=True).first(),
         may_restore=may_restore_here(request, stored is not None),
     )
@@ -103,7 +102,7 @@ def deleted_segments(request: HttpRequest, *, site: AdminSite) -> HttpResponse:
     require(request, SEGMENT)
     paginator = Paginator(_last_deletions().select_related("actor", "restored"), PAGE_SIZE)
     page = paginator.get_page(request.GET.get("p"))
-    described = describe(page.object_list, with_addresses=may_see(request, USER))
+    described = describe(page.object_list, sees=kinds_seen(request))
     names = [entry.before["name"] for entry in page.object_list if entry.before]
     return respond(
         request,

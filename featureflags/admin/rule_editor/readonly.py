@@ -36,7 +36,9 @@ def readonly_rules(segment: Segment) -> SafeString:
         RuleInWords(
             description=rule.description,
             conditions=tuple(
-                ConditionInWords(words=condition_in_words(clause), values=all_values(clause))
+                ConditionInWords(
+                    words=condition_in_words(clause, segment.kind), values=all_values(clause)
+                )
                 for clause in rule.clauses
             ),
         )

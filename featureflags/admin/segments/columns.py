@@ -82,7 +82,7 @@ def in_words(segment: Segment) -> str:
     if not rules:
         return _("Broken: %s") % problems[0] if problems else _("No rules")
     shown = [
-        _(" and ").join(condition_in_words(clause) for clause in rule.clauses)
+        _(" and ").join(condition_in_words(clause, segment.kind) for clause in rule.clauses)
         or _("(a broken rule)")
         for rule in rules[:RULES_IN_LIST]
     ]

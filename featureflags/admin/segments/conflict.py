@@ -16,7 +16,7 @@ from django.http import HttpRequest, QueryDict
 from django.utils.translation import gettext as _
 
 from featureflags.admin.shared.json_forms import pretty_json
-from featureflags.admin.shared.pages import USER, may_see
+from featureflags.admin.shared.pages import kinds_seen
 from featureflags.core.input_gate import whole_number
 from featureflags.editing import rules_in_words, segment_in_words
 from featureflags.editing.history import DescribedEntry, describe, entries_of, state_at
@@ -88,7 +88,7 @@ def merge(request: HttpRequest, stale: Stale) -> Conflict:
     since = entries_of(stale.stored.key).filter(version__gt=based_on)
     send_instead(request, data)
     return Conflict(
-        entries=tuple(describe(since[:MOST_ENTRIES], with_addresses=may_see(request, USER))),
+        entries=tuple(describe(since[:MOST_ENTRIES], sees=kinds_seen(request))),
         mine=tuple(segment_in_words(stale.base or stale.stored, stale.mine)),
         both=tuple(
             BothChanged(

@@ -17,7 +17,7 @@ from django.contrib.admin import AdminSite
 from django.http import HttpRequest, HttpResponse
 from django.utils.translation import gettext as _
 
-from featureflags.admin.shared.pages import USER, Link, may_see, respond, user_of
+from featureflags.admin.shared.pages import Link, kinds_seen, respond, user_of
 from featureflags.audience import Part, SampleUser
 from featureflags.editing import (
     Change,
@@ -170,7 +170,7 @@ def confirmation_page(request: HttpRequest, site: AdminSite, question: Question)
 
 
 def _shown(request: HttpRequest, one: Examination) -> ShownChange:
-    sees_people = may_see(request, USER)
+    sees_people = one.change.state.kind in kinds_seen(request)
     return ShownChange(
         key=one.key,
         why=tuple(why_in_words(one)),

@@ -20,7 +20,7 @@ from featureflags.core.types import Account
 from featureflags.core.uncached import fresh_rows
 from featureflags.kinds.compiled import CompiledKind
 from featureflags.kinds.registry import USER as USER_KIND
-from featureflags.kinds.registry import user_kind
+from featureflags.kinds.registry import kinds, user_kind
 from featureflags.models import Segment
 
 SEGMENT: Final = "featureflags.segment"
@@ -46,6 +46,11 @@ def may(request: HttpRequest, model: str, *verbs: str) -> bool:
 def may_see(request: HttpRequest, *models: str) -> bool:
     """True if the user may view or change each of these models."""
     return all(may(request, model, "view") or may(request, model, "change") for model in models)
+
+
+def kinds_seen(request: HttpRequest) -> frozenset[str]:
+    """The kinds whose rows the user may see by title."""
+    return frozenset(kind.name for kind in kinds() if may_see(request, model_of(kind)))
 
 
 def require(request: HttpRequest, *models: str) -> None:

@@ -18,7 +18,7 @@ SegmentState(key='beta', name='Beta', description='', is_active=True, rules=[], 
 With a database:
 
     entry = entries_of("beta")[0]
-    describe([entry], with_addresses=False)[0].lines
+    describe([entry], sees=())[0].lines
     # ('Rule 1: changed condition: plan is any of "pro" → plan is any of "team"',)
     apply(examine(restoration(entry).change), source="admin")
 """

@@ -73,10 +73,10 @@ def entries_of(key: str) -> QuerySet[HistoryEntry]:
     return found.select_related("actor", "restored").order_by("-pk")
 
 
-def describe(entries: Iterable[HistoryEntry], *, with_addresses: bool) -> list[DescribedEntry]:
-    """The entries in words. Members by address only if the reader may see addresses."""
+def describe(entries: Iterable[HistoryEntry], *, sees: Collection[str]) -> list[DescribedEntry]:
+    """The entries in words. `sees`: kinds whose rows the reader may see by title; others are keys."""
     listed = list(entries)
-    groups = _member_groups(listed, with_addresses=with_addresses)
+    groups = _member_groups(listed, sees=sees)
     return [
         DescribedEntry(
             id=entry.pk,
@@ -85,7 +85,7 @@ def describe(entries: Iterable[HistoryEntry], *, with_addresses: bool) -> list[D
             version=entry.version,
             at=entry.at,
             actor=entry.actor,
-            who=_who(entry.actor, with_addresses=with_addresses),
+            who=_who(entry.actor, with_addresses=USER in sees),
             source=_source_in_words(entry.source),
             note=entry.note,
             lines=(
@@ -133,7 +133,7 @@ def _source_in_words(source: str) -> str:
 
 
 def _member_groups(
-    entries: Collection[HistoryEntry], *, with_addresses: bool
+    entries: Collection[HistoryEntry], *, sees: Collection[str]
 ) -> dict[int, list[MemberGroup]]:
     """The memberships that each entry changed: how many, and the first of each kind by name."""
     ids = [entry.pk for entry in entries]
@@ -148,10 +148,10 @@ def _member_groups(
         place=Window(RowNumber(), partition_by=[F(name) for name in place], order_by="pk")
     )
     rows_named = list(first.filter(place__lte=NAMED).order_by("pk"))
-    titles = _titles_of_others(entries, rows_named) if with_addresses else {}
+    titles = _titles_of_others(entries, rows_named, sees)
     for row in rows_named:
         name = titles.get(row.pk) or (None if row.row_key is None else str(row.row_key))
-        if row.user is not None and with_addresses:
+        if row.user is not None and USER in sees:
             name = user_kind().title_of_row(row.user)
         where = (row.entry_id, row.kind_before, row.kind_after)
         some.setdefault(where, []).append(NamedMember(user=name, after=_after(row)))
@@ -165,12 +165,12 @@ def _member_groups(
 
 
 def _titles_of_others(
-    entries: Collection[HistoryEntry], rows: Collection[HistoryMember]
+    entries: Collection[HistoryEntry], rows: Collection[HistoryMember], sees: Collection[str]
 ) -> dict[int, str]:
     """The titles of rows of other kinds than `user`, by the id of the member: one query for each kind."""
     kinds = {entry.pk: kind_of_entry(entry) for entry in entries}
     found: dict[int, str] = {}
-    for name in set(kinds.values()) - {USER}:
+    for name in (set(kinds.values()) - {USER}).intersection(sees):
         some = [row for row in rows if row.key and kinds[row.entry_id] == name]
         kind = kind_named(name)
         titles = kind.titles({row.key for row in some}) if kind is not None and some else {}

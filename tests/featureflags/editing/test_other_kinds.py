@@ -63,9 +63,9 @@ def test_a_member_is_examined_written_and_described(segment: Segment) -> None:
     entry = entries_of("large").first()
     assert entry is not None
     assert members_after(entry) == {str(small.pk): INCLUDED}
-    [described, _created] = describe(entries_of("large"), with_addresses=True)
+    [described, _created] = describe(entries_of("large"), sees={"user", "organization"})
     assert described.lines == ("Included 1 user: Small (“A pilot”)",)
-    [hidden, _created] = describe(entries_of("large"), with_addresses=False)
+    [hidden, _created] = describe(entries_of("large"), sees={"user"})
     assert hidden.lines == (f"Included 1 user: {small.pk} (“A pilot”)",)
 
 
@@ -172,7 +172,7 @@ def test_a_deleted_row_is_forgotten(segment: Segment, acme: Company) -> None:
     assert not HistoryMember.objects.filter(key="").exclude(reason_after="").exists()
     last = entries_of("large").first()
     assert last is not None
-    [described] = describe([last], with_addresses=True)
+    [described] = describe([last], sees={"user", "organization"})
     assert described.lines == ("No longer includes 1 user: (deleted user)",)
     assert (last.source, last.actor) == ("forget_deleted_rows", None)
     assert forget_deleted_rows() == 0
