@@ -239,7 +239,7 @@ def cells() -> Iterator[Any]:
         yield pytest.param(path, method, operation, id=operation["operationId"])
 
 
-@pytest.mark.parametrize(("path", "method", "operation"), cells())
+@pytest.mark.parametrize(("path", "method", "operation"), list(cells()))
 def test_each_caller_gets_what_the_table_says(
     path: str, method: str, operation: dict[str, Any]
 ) -> None:
