@@ -24,10 +24,11 @@ from featureflags.kinds.declaration import (
     Many,
     Text,
 )
-from featureflags.kinds.snapshot import USER, declared_kinds
+from featureflags.kinds.snapshot import USER, declared_kinds, fingerprint_of
 
 __all__ = [
     "USER",
+    "fingerprint",
     "kind_named",
     "kind_of_model",
     "kind_of_row",
@@ -67,6 +68,14 @@ def kind_of_model(model: Any) -> CompiledKind | None:
 def kinds() -> tuple[CompiledKind, ...]:
     """All kinds, `user` first."""
     return tuple(_kinds().values())
+
+
+def fingerprint() -> str:
+    """A few characters that change with the fields of any kind."""
+    first, *others = kinds()
+    if not others:
+        return first.fingerprint
+    return fingerprint_of((kind.name, kind.fingerprint) for kind in (first, *others))
 
 
 def doubles() -> tuple[str, ...]:

@@ -10,6 +10,8 @@ from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
+from featureflags.kinds.snapshot import USER
+
 
 class WarmRun(models.Model):
     """One cache warm-up: its scope, its progress, and how it ended."""
@@ -23,6 +25,14 @@ class WarmRun(models.Model):
     state = models.CharField(_("state"), max_length=9, choices=State, default=State.RUNNING)
     days = models.FloatField(
         _("seen within days"), null=True, help_text=_("Empty: everybody, inactive users included.")
+    )
+    kind = models.CharField(
+        _("kind"),
+        max_length=100,
+        blank=True,
+        db_default="",
+        default="",
+        help_text=_("Empty: all kinds."),
     )
     seen_since = models.DateTimeField(_("seen since"), null=True)
     """`days` before the start; users seen later are in the scope until the run ends."""
@@ -72,6 +82,7 @@ class WarmRange(models.Model):
 
     run = models.ForeignKey(WarmRun, on_delete=models.CASCADE, related_name="ranges")
     number = models.PositiveIntegerField(_("number"))
+    kind = models.CharField(_("kind"), max_length=100, default=USER, db_default=USER)
     first = models.CharField(_("from key"), max_length=255, blank=True, default="")
     """Empty: from the lowest key there is."""
     until = models.CharField(_("to before key"), max_length=255, blank=True, default="")

@@ -20,13 +20,14 @@ from django.db.models import QuerySet
 
 from featureflags.cache import entries, fills, protocol
 from featureflags.cache.fills import PendingPut
-from featureflags.cache.pending_reads import begin_get
+from featureflags.cache.pending_reads import PendingGet, begin_get
 from featureflags.cache.sealing import seal, unseal
 from featureflags.cache.snapshot_store import CacheRead
 from featureflags.core.conf import app_settings
 from featureflags.core.database import IsCurrent, primary
+from featureflags.kinds.compiled import CompiledKind
 from featureflags.kinds.registry import user_kind
-from featureflags.kinds.snapshot import Address
+from featureflags.kinds.snapshot import Address, address
 
 
 class CacheDown(RuntimeError):
@@ -63,21 +64,24 @@ class Writing:
         return Counts(read=self.read, written=written, kept=self.read - written)
 
 
-def warm_users(users: QuerySet[Any], *, force: bool) -> Iterator[Counts]:
-    """Warm these users batch by batch; yields the counts of each batch.
+def warm_users(
+    users: QuerySet[Any], *, force: bool, kind: CompiledKind | None = None
+) -> Iterator[Counts]:
+    """Warm these rows of a kind (None: users) batch by batch; yields the counts of each batch.
 
     While the rows of a batch are read, the cache works on the batches before and after it. Raises CacheDown after the counts of a batch that failed, and DatabaseError.
     """
-    keys, size = user_kind().keys(users), app_settings().warm_batch
+    kind = kind or user_kind()
+    keys, size = kind.keys(users), app_settings().warm_batch
     batches = [keys[start : start + size] for start in range(0, len(keys), size)]
-    reading = begin_get(batches[0], leases=True) if batches else None
+    reading = _begin_get(kind, batches[0]) if batches else None
     writing: Writing | None = None
     try:
         for batch, following in zip_longest(batches, batches[1:]):
-            pending = begin_get(batch, leases=True) if reading is None else reading
+            pending = _begin_get(kind, batch) if reading is None else reading
             source = protocol.complete(pending.result())
-            reading = begin_get(following, leases=True) if following else None
-            before, writing = writing, _begin(users, batch, source, force=force)
+            reading = _begin_get(kind, following) if following else None
+            before, writing = writing, _begin(kind, users, batch, source, force=force)
             if before is not None:
                 yield from _ended(before)
         if writing is not None:
@@ -89,6 +93,10 @@ def warm_users(users: QuerySet[Any], *, force: bool) -> Iterator[Counts]:
             writing.written.discard()
 
 
+def _begin_get(kind: CompiledKind, keys: list[str]) -> PendingGet:
+    return begin_get([address(kind.name, key) for key in keys], leases=True)
+
+
 def _ended(writing: Writing) -> Iterator[Counts]:
     counts = writing.counts()
     yield counts
@@ -96,7 +104,9 @@ def _ended(writing: Writing) -> Iterator[Counts]:
         raise CacheDown
 
 
-def _begin(users: QuerySet[Any], keys: list[str], source: CacheRead, *, force: bool) -> Writing:
+def _begin(
+    kind: CompiledKind, users: QuerySet[Any], keys: list[str], source: CacheRead, *, force: bool
+) -> Writing:
     """Read the rows, and begin to write the entries that are missing, expire soon or differ.
 
     Rows of a replica or of an older snapshot are not read at all: they must never be cached.
@@ -106,24 +116,24 @@ def _begin(users: QuerySet[Any], keys: list[str], source: CacheRead, *, force: b
     good_until = (int(time.time()) + app_settings().warm_renew_seconds) * 1_000_000
     head = entries.head(fresh_until, epoch)
     read, to_write = 0, dict[Address, bytes]()
-    kind = user_kind()
     bounds = {
         f"{kind.key}__gte": kind.parse_key(keys[0]),
         f"{kind.key}__lte": kind.parse_key(keys[-1]),
     }
     in_batch = users.using(primary(kind.model)).filter(IsCurrent(), **bounds)
     for values in kind.values(in_batch):
-        key = values[0]
-        if key not in known:
-            # Created since: what the cache holds of this user was not read.
+        if values[0] not in known:
+            # Created since: what the cache holds of this row was not read.
             continue
         read += 1
-        snapshot, before = entries.encode_fields(values, kind.fingerprint), stored.get(key)
-        before = None if before is None else unseal(entries.name_of(key), before)
+        row = address(kind.name, values[0])
+        name, snapshot = entries.name_of(row), entries.encode_fields(values, kind.fingerprint)
+        before = stored.get(row)
+        before = None if before is None else unseal(name, before)
         if (
             before is None
             or force
             or entries.fresh_until_if_same(before, epoch, snapshot) < good_until
         ):
-            to_write[key] = seal(entries.name_of(key), head + snapshot)
+            to_write[row] = seal(name, head + snapshot)
     return Writing(read=read, written=PendingPut(source, to_write, fresh_until))

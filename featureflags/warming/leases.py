@@ -18,7 +18,8 @@ from django.utils import timezone
 from django.utils.translation import gettext_noop
 
 from featureflags.core.conf import app_settings
-from featureflags.kinds.registry import user_kind
+from featureflags.kinds.compiled import CompiledKind
+from featureflags.kinds.registry import fingerprint, kind_or_user
 from featureflags.models import WarmRange, WarmRun
 from featureflags.warming.batches import Counts
 from featureflags.warming.ranges import within
@@ -46,6 +47,7 @@ class Claim:
     begins_at: datetime.datetime
     """The earliest start, from the limit of users per second."""
     users: QuerySet[Any]
+    kind: CompiledKind
     force: bool
 
 
@@ -56,7 +58,7 @@ def claim(run: int, number: int | None = None) -> Claim | None:
     """
     with transaction.atomic():
         row = locked(run)
-        if row is None or row.snapshot_version != user_kind().fingerprint:
+        if row is None or row.snapshot_version != fingerprint():
             return None
         now = timezone.now()
         due = row.ranges.filter(_is_free(now))
@@ -100,7 +102,7 @@ def to_send(run: int) -> list[int]:
     """
     with transaction.atomic():
         row = locked(run)
-        if row is None or row.snapshot_version != user_kind().fingerprint:
+        if row is None or row.snapshot_version != fingerprint():
             return []
         now = timezone.now()
         again = now - SENT_AGAIN_AFTER * _lease()
@@ -129,7 +131,7 @@ def _is_free(now: datetime.datetime) -> Q:
 
 
 def _taken(run: WarmRun, row: WarmRange, now: datetime.datetime) -> Claim:
-    begins_at = _paced(run, row, now)
+    begins_at, kind = _paced(run, row, now), kind_or_user(row.kind)
     token = uuid.uuid4()
     row.state, row.claim, row.attempts = WarmRange.State.RUNNING, token, row.attempts + 1
     row.lease_until, row.sent_at = begins_at + _lease(), None
@@ -140,7 +142,8 @@ def _taken(run: WarmRun, row: WarmRange, now: datetime.datetime) -> Claim:
         row=row.pk,
         token=token,
         begins_at=begins_at,
-        users=within(users_seen_since(run.seen_since), row.first, row.until),
+        users=within(users_seen_since(run.seen_since, kind), row.first, row.until, kind),
+        kind=kind,
         force=run.force,
     )
 

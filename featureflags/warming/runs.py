@@ -18,7 +18,7 @@ from django.utils.translation import gettext_noop
 
 from featureflags.cache.compiled_rules import renew_spare
 from featureflags.core.conf import app_settings
-from featureflags.kinds.registry import user_kind
+from featureflags.kinds.registry import fingerprint
 from featureflags.models import WarmRange, WarmRun
 from featureflags.warming.ranges import Bounds, plan
 from featureflags.warming.scope import Scope, users_seen_since
@@ -60,7 +60,11 @@ def begin(scope: Scope, *, by_workers: bool = False) -> Begun:
         return joined
     spare = renew_spare()
     since = scope.seen_since(timezone.now())
-    bounds = list(plan(users_seen_since(since), _range_size()))
+    bounds = [
+        each
+        for kind in scope.kinds()
+        for each in plan(users_seen_since(since, kind), _range_size(), kind)
+    ]
     try:
         run = _create(scope, since, bounds, spare=spare, by_workers=by_workers)
     except IntegrityError:
@@ -127,12 +131,12 @@ def locked(run: int) -> WarmRun | None:
 
 
 def scope_of(run: WarmRun) -> Scope:
-    return Scope(days=run.days, force=run.force)
+    return Scope(days=run.days, force=run.force, kind=run.kind)
 
 
 def _running() -> QuerySet[WarmRun]:
     return WarmRun.objects.filter(
-        state=WarmRun.State.RUNNING, snapshot_version=user_kind().fingerprint
+        state=WarmRun.State.RUNNING, snapshot_version=fingerprint()
     ).order_by("pk")
 
 
@@ -172,7 +176,8 @@ def _create(
             seen_since=since,
             force=scope.force,
             by_workers=by_workers,
-            snapshot_version=user_kind().fingerprint,
+            kind=scope.kind,
+            snapshot_version=fingerprint(),
             ranges_planned=len(bounds),
             users_planned=sum(each.users for each in bounds),
             spare=spare,
@@ -180,7 +185,13 @@ def _create(
         as_row = partial(WarmRange, run=run)
         WarmRange.objects.bulk_create(
             (
-                as_row(number=number, first=each.first, until=each.until, users_planned=each.users)
+                as_row(
+                    number=number,
+                    kind=each.kind,
+                    first=each.first,
+                    until=each.until,
+                    users_planned=each.users,
+                )
                 for number, each in enumerate(bounds, start=1)
             ),
             batch_size=1000,

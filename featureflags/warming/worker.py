@@ -93,7 +93,7 @@ def _warmed(claimed: Claim, counts: Counts, progress: Progress | None) -> bool:
     """True once the range is warmed; False if the lease was lost."""
     every = min(MOST_SECONDS_BETWEEN_BEATS, app_settings().warm_lease_seconds / BEATS_IN_LEASE)
     beat_at = time.monotonic() + every
-    for done in warm_users(claimed.users, force=claimed.force):
+    for done in warm_users(claimed.users, force=claimed.force, kind=claimed.kind):
         counts.add(done)
         if progress is not None:
             progress(done.read)

@@ -11,6 +11,7 @@ from tqdm import tqdm
 
 from featureflags.core.conf import app_settings
 from featureflags.core.publishing import BrokerError, has_broker
+from featureflags.kinds.registry import kind_named, kinds
 from featureflags.management.arguments import as_json
 from featureflags.management.command import FlagCommand
 from featureflags.tasks import send_due
@@ -28,6 +29,7 @@ command joins it. Exits with 1 if some users could not be cached.
   manage.py warm_contexts                     users of the last WARM_ACTIVE_DAYS days
   manage.py warm_contexts --active-within 30
   manage.py warm_contexts --all --json
+  manage.py warm_contexts --kind organization  the rows of one kind
   manage.py warm_contexts --celery            by Celery workers, with a progress bar here
   manage.py warm_contexts --cancel            cancel the current warm-up
 """
@@ -52,6 +54,7 @@ class Command(FlagCommand):
         )
         whom.add_argument("--all", action="store_true", help="every user, inactive ones included")
         whom.add_argument("--cancel", action="store_true", help="cancel the current warm-up")
+        parser.add_argument("--kind", default="", metavar="KIND", help="one kind; otherwise all")
         parser.add_argument("--force", action="store_true", help="write good entries too")
         parser.add_argument("--celery", action="store_true", help="let the workers do it")
         parser.add_argument(
@@ -67,7 +70,15 @@ class Command(FlagCommand):
         if options["cancel"]:
             self._cancel()
             return
-        scope = scope_for(options["active_within"], everyone=options["all"], force=options["force"])
+        if options["kind"] and kind_named(options["kind"]) is None:
+            known = ", ".join(kind.name for kind in kinds())
+            raise CommandError(f"There is no kind {options['kind']!r}. The kinds are: {known}.")
+        scope = scope_for(
+            options["active_within"],
+            everyone=options["all"],
+            force=options["force"],
+            kind=options["kind"],
+        )
         try:
             ended = self._run(scope, celery=options["celery"], patience=options["give_up_after"])
         except AnotherRun as error:
