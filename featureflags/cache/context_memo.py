@@ -22,7 +22,7 @@ from featureflags.cache.compiled_rules import LoadedRuleset
 from featureflags.contexts.building import user_context
 from featureflags.contexts.results import ContextSource, Degradation
 from featureflags.contexts.user_context import UserContext
-from featureflags.kinds.snapshot import Snapshot
+from featureflags.kinds.snapshot import USER, Address, Snapshot
 from featureflags.segments.ruleset import Ruleset
 
 MOST = 1_000
@@ -62,8 +62,16 @@ def context_of(
         context = user_context(snapshot, rules.ruleset, now, source=source)
         keep(snapshot, rules.ruleset, context)
     elif context.source is not source:
+        # Kept again, so that the next check finds this very object: see `by_address.assembled`.
         context = msgspec.structs.replace(context, source=source)
+        keep(snapshot, rules.ruleset, context)
     return context
+
+
+def related_before(row: Address) -> tuple[Address, ...]:
+    """What belonged to this row when its context was computed last: a guess of what to read with it."""
+    found = _computed.contexts.get((USER, row) if isinstance(row, str) else row)
+    return () if found is None else found[1].related
 
 
 def recall(snapshot: Snapshot, ruleset: Ruleset) -> UserContext | None:

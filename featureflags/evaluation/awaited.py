@@ -19,6 +19,7 @@ from featureflags.cache.compiled_rules import is_in_force
 from featureflags.contexts.user_context import UserContext
 from featureflags.evaluation.arguments import Subject, is_several
 from featureflags.evaluation.resolve import (
+    is_enough,
     look_up,
     make,
     may_be_related,
@@ -42,11 +43,10 @@ async def aresolve(
             if type(found) is UserContext:
                 return found
             rows = rows_to_read(found)  # type: ignore[arg-type]  # the rest
-            is_alone = not may_be_related(found)  # type: ignore[arg-type]  # the rest
-            if rows is None and is_alone:
+            if rows is None and not may_be_related(found):  # type: ignore[arg-type]  # the rest
                 return make(found)  # type: ignore[arg-type]  # the rest
-            read = await aget(rows or ()) if is_alone else None
-            if read is not None and is_in_force(read) and len(read.fresh) == len(rows or ()):
+            read = await aget(rows or ())
+            if read is not None and is_in_force(read) and is_enough(found, read):  # type: ignore[arg-type]
                 # The rules in force are compiled, and nobody is missing: the cache was enough.
                 return make(found, read)  # type: ignore[arg-type]  # the rest
         except SynchronousOnlyOperation:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Mapping
+from typing import Final
 
 from featureflags.cache import context_memo, protocol
 from featureflags.cache.compiled_rules import LoadedRuleset, current_ruleset
@@ -17,12 +19,24 @@ from featureflags.kinds.snapshot import Address, kind_and_key
 from featureflags.launchdarkly.client import is_looking
 
 
-def with_related(owners: list[UserContext], unit: UnitOfWork | None) -> list[UserContext]:
-    """Each with the contexts of the rows that belong to it, by one read for each step away."""
+def with_related(
+    owners: list[UserContext],
+    unit: UnitOfWork | None,
+    read: CacheRead | None = None,
+    rules: LoadedRuleset | None = None,
+) -> list[UserContext]:
+    """Each with the contexts of the rows that belong to it, by one read for each step away.
+
+    `read` may hold some of these rows already, and `rules` are those of that read.
+    """
     known: dict[Address, UserContext] = {}
     wanted = {row for owner in owners for row in owner.related}
     while wanted:
         reached = {row: context.own for row in wanted if (context := _recalled(row, unit))}
+        if read is not None and rules is not None:
+            for row in wanted & read.fresh.keys() - reached.keys():
+                snapshot = read.fresh[row]
+                reached[row] = context_memo.context_of(snapshot, rules, ContextSource.CACHE)
         if missing := [row for row in wanted if row not in reached]:
             reached |= of_rows(missing, unit)
         known |= reached
@@ -34,6 +48,11 @@ def _recalled(row: Address, unit: UnitOfWork | None) -> UserContext | None:
     return None if unit is None else unit.recall(row)
 
 
+MOST: Final = 1_000
+_joined: dict[Address, UserContext] = {}
+"""Multi-contexts by their owner, as long as their parts are the very same."""
+
+
 def _assembled(owner: UserContext, known: Mapping[Address, UserContext]) -> UserContext:
     """With the nearest row of each kind."""
     parts = {owner.context.kind: owner}
@@ -43,7 +62,15 @@ def _assembled(owner: UserContext, known: Mapping[Address, UserContext]) -> User
         if (kind := kind_and_key(row)[0]) not in parts:
             parts[kind] = known[row]
             wanted += known[row].related
-    return joined(list(parts.values()))
+    found = tuple(parts.values())
+    before = _joined.get(owner.address)
+    are_same = before is not None and len(before.parts) == len(found)
+    if before is not None and are_same and all(map(operator.is_, before.parts, found)):
+        return before
+    if len(_joined) >= MOST:
+        _joined.clear()
+    made = _joined[owner.address] = joined(found)
+    return made
 
 
 def of_rows(rows: list[Address], unit: UnitOfWork | None) -> dict[Address, UserContext]:

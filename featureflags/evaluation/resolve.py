@@ -28,6 +28,7 @@ from featureflags.cache.counters import FOUND_NAMES, count_found, flag_answers
 from featureflags.cache.read_through import read_and_fill
 from featureflags.cache.snapshot_store import CacheRead
 from featureflags.cache.unit_of_work import UnitOfWork, current_unit, unit_or_ended
+from featureflags.contexts.attributes import related_rows
 from featureflags.contexts.building import visitor_context, with_anonymous_key
 from featureflags.contexts.results import ContextSource, Degradation
 from featureflags.contexts.user_context import UserContext, joined
@@ -47,7 +48,7 @@ from featureflags.evaluation.subjects import identify, note_own_user
 from featureflags.kinds.compiled import CompiledKind
 from featureflags.kinds.registry import kind_named, kind_of_row, user_kind
 from featureflags.kinds.slots import NotLoaded, UnreadableRow
-from featureflags.kinds.snapshot import USER, Address, address, kind_and_key
+from featureflags.kinds.snapshot import USER, Address, Snapshot, address, kind_and_key
 from featureflags.launchdarkly.client import is_looking
 
 logger = logging.getLogger(__name__)
@@ -120,7 +121,8 @@ def several(contexts: Sequence[UserContext]) -> UserContext:
 def rows_to_read(found: Unresolved) -> list[Address] | None:
     """What `make` reads from the cache; None: nothing, not even the version."""
     if not isinstance(found.user, Model):
-        return [_address_of(found.user)]
+        row = _address_of(found.user)
+        return [row, *context_memo.related_before(row)]
     if _known_rules(found.unit) is not None:
         return None
     return [user_kind().key_of(found.user)] if found.keep_row else []
@@ -137,6 +139,17 @@ def may_be_related(found: Unresolved) -> bool:
     return kind is not None and bool(kind.related)
 
 
+def is_enough(found: Unresolved, read: CacheRead) -> bool:
+    """Whether `make` needs nothing but this read: the rules, the row, and what belongs to it."""
+    if len(read.fresh) != len(read.keys):
+        return False
+    if isinstance(found.user, Model):
+        return not may_be_related(found)
+    belonging = related_rows(read.fresh[_address_of(found.user)])
+    # What belongs to these rows in turn would need one more read.
+    return all(row in read.fresh and not related_rows(read.fresh[row]) for row in belonging)
+
+
 def make(found: Unresolved, read: CacheRead | None = None) -> UserContext:
     """The context, which the unit keeps. `read`: what the cache holds of `rows_to_read`."""
     began = perf_counter()
@@ -148,26 +161,31 @@ def make(found: Unresolved, read: CacheRead | None = None) -> UserContext:
     if isinstance(user, Model):
         context = _of_loaded(user, unit, read, keep_row=found.keep_row)
     else:
-        row = _address_of(user)
-        read = read or protocol.read([row])
-        rules = unit.rules(read) if unit is not None else current_ruleset(read)
-        snapshot = read.fresh.get(row)
-        if snapshot is not None:
-            context = context_memo.context_of(snapshot, rules, ContextSource.CACHE)
-        else:
-            context = from_database([row], read, rules)[row]
-        if not is_looking():
-            try:
-                answers[FOUND_NAMES[context.source]] += 1
-            except KeyError:
-                count_found([context.source])
-    if context.related:
-        [context] = with_related([context], unit)
+        context = _of_address(_address_of(user), unit, read)
     if visitor is not None:
         context = with_anonymous_key(context, visitor)
     if unit is not None:
         unit.keep(user, visitor, context)
     timings.contexts.append((context.source, perf_counter() - began))
+    return context
+
+
+def _of_address(row: Address, unit: UnitOfWork | None, read: CacheRead | None) -> UserContext:
+    """From the cache, else from the database, else the last known; with what belongs to it."""
+    read = read or protocol.read([row, *context_memo.related_before(row)])
+    rules = unit.rules(read) if unit is not None else current_ruleset(read)
+    snapshot = read.fresh.get(row)
+    if snapshot is not None:
+        context = context_memo.context_of(snapshot, rules, ContextSource.CACHE)
+    else:
+        context = from_database([row], read, rules)[row]
+    if context.related:
+        [context] = with_related([context], unit, read, rules)
+    if not is_looking():
+        try:
+            answers[FOUND_NAMES[context.source]] += 1
+        except KeyError:
+            count_found([context.source])
     return context
 
 
@@ -201,8 +219,39 @@ def _of_loaded(
 ) -> UserContext:
     """From the row that the caller has loaded, as it is."""
     kind = _kind_of(user)
+    snapshot = _snapshot_of(kind, user, unit)
+    if isinstance(snapshot, UserContext):
+        return snapshot
+    row: Address = snapshot.key if kind.name == USER else (kind.name, snapshot.key)
+    reads: list[CacheRead] = []
+
+    def read_now() -> CacheRead:
+        wanted = [row] if keep_row else []
+        found = read or protocol.read(
+            [*wanted, *related_rows(snapshot)] if kind.related else wanted
+        )
+        reads.append(found)
+        if keep_row and not found.failed and row not in found.fresh:
+            # From the row: a loaded user may carry changes that are never saved.
+            read_and_fill([row], found)
+        return found
+
+    if unit is not None:
+        rules = unit.rules(read_now)
+    else:
+        rules = recent_ruleset() or current_ruleset(read_now())
+    context = context_memo.context_of(snapshot, rules, ContextSource.LOADED)
+    if context.related:
+        [context] = with_related([context], unit, *(reads and (reads[0], rules)))
+    return context
+
+
+def _snapshot_of(
+    kind: CompiledKind, user: Model, unit: UnitOfWork | None
+) -> Snapshot | UserContext:
+    """The snapshot of the row; where it cannot be read, the context of the row as it is stored."""
     try:
-        snapshot = kind.snapshot_of(user)
+        return kind.snapshot_of(user)  # type: ignore[no-any-return]  # of the kind
     except NotLoaded:
         # A related row is missing: by key all of them come from the cache in one round trip.
         return _stored(kind, user, unit)
@@ -216,21 +265,6 @@ def _of_loaded(
         stored = _stored(kind, user, unit)
         degraded = (*stored.degraded, Degradation.USER_UNREADABLE)
         return msgspec.structs.replace(stored, degraded=degraded)
-
-    row: Address = snapshot.key if kind.name == USER else (kind.name, snapshot.key)
-
-    def read_now() -> CacheRead:
-        found = read or protocol.read([row] if keep_row else ())
-        if keep_row and not found.failed and row not in found.fresh:
-            # From the row: a loaded user may carry changes that are never saved.
-            read_and_fill([row], found)
-        return found
-
-    if unit is not None:
-        rules = unit.rules(read_now)
-    else:
-        rules = recent_ruleset() or current_ruleset(read_now())
-    return context_memo.context_of(snapshot, rules, ContextSource.LOADED)
 
 
 def _kind_of(row: Model) -> CompiledKind:
@@ -248,7 +282,7 @@ def _kind_of(row: Model) -> CompiledKind:
 def _stored(kind: CompiledKind, row: Model, unit: UnitOfWork | None) -> UserContext:
     """Of the row as it is stored, by its key."""
     found = Unresolved(address(kind.name, kind.key_of(row)), None, keep_row=False, unit=unit)
-    return make(found).own
+    return make(found)
 
 
 def _known_rules(unit: UnitOfWork | None) -> LoadedRuleset | None:

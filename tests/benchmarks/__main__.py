@@ -18,6 +18,7 @@ from pathlib import Path
 BENCHMARKS = {
     "start": "django.setup(), manage.py check and a first answer, compared with an empty Django project",
     "checks": "one flag check in steps, compared with the raw SDK, django-waffle and django-flags",
+    "kinds": "related fields, and users with their organizations, compared with users alone",
     "entries": "writing and reading one entry of the cache, as it is and encrypted",
     "matching": "one user and many segments, compared with flagsmith-engine",
     "counting": "all users in 20 segments on PostgreSQL, compared with SQL written by hand",
