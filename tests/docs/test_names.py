@@ -45,6 +45,8 @@ OF_A_READER: Final = {
 """Files that a reader makes, and parts of addresses."""
 
 NOT_SETTINGS: Final = {
+    "SENTINEL_OPTIONS",
+    "UNLINK",
     *("UTC", "INFO", "WARNING", "ERROR"),
     "KEY",
     "LOCATION",

@@ -10,6 +10,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
+from django.core.cache.backends.base import DEFAULT_TIMEOUT
+
 from featureflags.cache.backends.file import DISK, SharedFileCache
 
 
@@ -33,8 +35,15 @@ class SurvivingFileCache(SharedFileCache):
         except OSError:
             return default
 
-    def set(self, key: str, *args: Any, version: int | None = None, **options: Any) -> None:
-        if not _written(super().set, key, *args, version=version, **options):
+    def set(
+        self,
+        key: str,
+        value: Any,
+        timeout: Any = DEFAULT_TIMEOUT,
+        version: int | None = None,
+        **options: Any,
+    ) -> None:
+        if not _written(super().set, key, value, timeout, version, **options):
             # What was stored is old now, and removing it needs no room.
             with suppress(OSError):
                 super().delete(key, version)

@@ -90,7 +90,7 @@ def test_what_is_shown_is_a_property_of_the_field(
     ada: User, by_session: Caller, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     hidden = {**catalogue(), "role": replace(catalogue()["role"], shown_to_self=False)}
-    monkeypatch.setattr("featureflags.contexts.attributes.catalogue", lambda: hidden)
+    monkeypatch.setattr("featureflags.contexts.attributes.catalogue", lambda _kind="user": hidden)
     monkeypatch.setattr(CompiledKind, "shows_metadata_to_self", True)
     attributes = by_session(ada).get(OWN).json()["attributes"]
     assert attributes["custom_role"] == "admin"

@@ -73,7 +73,7 @@ def test_what_does_not_fit_an_attribute() -> None:
     rules, _ = load_rules([rule(clause("seats", "in", "many"), clause("unknown", "in", "x"))])
     types = {"seats": AttributeType.NUMBER}
     misfit, unknown = check_types(rules, types.get)
-    assert misfit.message == f"{MARK}seats is {MARK}a number: 'many' is not {MARK}a number"
+    assert misfit.message == f'{MARK}seats is {MARK}a number: "many" is not {MARK}a number'
     assert unknown.message.startswith(MARK)
 
 
