@@ -8,7 +8,7 @@ For keys of programs, and for staff who may view users.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -16,13 +16,14 @@ from django.http import HttpResponse
 from django.http.response import HttpResponseBase
 from drf_spectacular.utils import OpenApiExample, extend_schema, extend_schema_serializer
 from rest_framework import serializers
+from rest_framework.exceptions import PermissionDenied
 from rest_framework.permissions import BasePermission
 from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
 from featureflags.api.authentication import service_key
-from featureflags.api.concurrency import sees_people
+from featureflags.api.concurrency import kinds_seen
 from featureflags.api.exceptions import OverLimit
 from featureflags.api.flags import may_ask
 from featureflags.api.policy import ApiPolicy
@@ -32,10 +33,11 @@ from featureflags.contexts.results import Degradation
 from featureflags.core.deadlines import Purpose, within
 from featureflags.core.streaming import streamed
 from featureflags.evaluation import UNSET, Evaluation, looking
-from featureflags.evaluation.arguments import canonical_key
+from featureflags.evaluation.arguments import canonical_address, parse_subject
 from featureflags.evaluation.evaluate import evaluate_one
 from featureflags.evaluation.openfeature_terms import reason_of
 from featureflags.evaluation.resolve import contexts_for
+from featureflags.kinds.snapshot import USER, Address
 from featureflags.live.bootstrap import flags_for_browsers
 from featureflags.models import Scope
 
@@ -54,15 +56,15 @@ class NDJSONRenderer(JSONRenderer):
 
 
 class SubjectField(StrictCharField):
-    """The key of a user. An e-mail address never is one."""
+    """The key of a user, or kind and key as `organization:acme`. An e-mail address never is one."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(max_length=LONGEST_KEY, trim_whitespace=False, **options)
 
-    def to_internal_value(self, data: Any) -> str:
+    def to_internal_value(self, data: Any) -> Any:
         key = super().to_internal_value(data)
         try:
-            return canonical_key(key)
+            return _address_of(key)
         except ValueError as error:
             raise serializers.ValidationError(str(error)) from None
 
@@ -84,7 +86,8 @@ class EvaluateSerializer(StrictSerializer[Any]):
         min_length=1,
         max_length=MOST_STREAMED,
         help_text=(
-            f"Keys of users: at most {MOST_SUBJECTS:,}, or {MOST_STREAMED:,} with an answer in lines. One"
+            "Keys of users, and rows of other kinds as `organization:acme`: at most"
+            f" {MOST_SUBJECTS:,}, or {MOST_STREAMED:,} with an answer in lines. One"
             " that occurs twice is answered once."
         ),
     )
@@ -162,14 +165,14 @@ class LineSerializer(SubjectSerializer):
 
 
 class MayAskAboutAnybody(BasePermission):
-    """A program with a key, or staff who may view users."""
+    """A program with a key, or staff who may view the rows of a kind; `_require_kinds` asks for which."""
 
     def has_permission(self, request: Request, _view: APIView) -> bool:
-        return service_key(request) is not None or sees_people(request)
+        return service_key(request) is not None or bool(kinds_seen(request))
 
 
 class EvaluateView(ApiPolicy):
-    """Chosen flags of many users. LaunchDarkly is sent no events.
+    """Chosen flags of many users, or rows of other kinds. LaunchDarkly is sent no events.
 
     With `Accept: application/x-ndjson` the answer is one line for each user, sent while it is made; without
     it a request may name 1,000 users.
@@ -177,7 +180,6 @@ class EvaluateView(ApiPolicy):
 
     purpose = Purpose.FLAG_CHECK
     needed_scope = Scope.EVALUATE
-    context_kind = "user"
     has_limits = True
     permission_classes = [MayAskAboutAnybody]
     renderer_classes = [JSONRenderer, NDJSONRenderer]
@@ -193,6 +195,7 @@ class EvaluateView(ApiPolicy):
     def post(self, request: Request) -> HttpResponseBase:
         named, keys = _asked(request.data)
         flags, subjects = _visible(request, list(dict.fromkeys(keys))), list(dict.fromkeys(named))
+        _require_kinds(request, subjects)
         if isinstance(request.accepted_renderer, NDJSONRenderer):
             lines = _lines(subjects, flags)
             return streamed(request._request, lines, NDJSONRenderer.media_type)  # noqa: SLF001 - DRF has no public name for it
@@ -203,7 +206,21 @@ class EvaluateView(ApiPolicy):
         return HttpResponse(body, content_type=JSONRenderer.media_type)
 
 
-def _asked(data: Any) -> tuple[list[str], list[str]]:
+def _address_of(text: str) -> Address:
+    return canonical_address(parse_subject(text))
+
+
+def _require_kinds(request: Request, subjects: Iterable[Address]) -> None:
+    """Raises PermissionDenied for a kind that the caller may not ask about."""
+    key, seen = service_key(request), frozenset[str]()
+    if key is None:
+        seen = kinds_seen(request)
+    for kind in {USER if type(row) is str else row[0] for row in subjects}:
+        if not (kind in seen if key is None else key.allows_kind(kind)):
+            raise PermissionDenied(f"This caller may not ask about the kind {kind!r}.")
+
+
+def _asked(data: Any) -> tuple[list[Address], list[str]]:
     """Subjects and flags. Raises ValidationError, in the words of the serializer.
 
     The serializer costs more than the answer: only what is wrong is given to it.
@@ -212,7 +229,7 @@ def _asked(data: Any) -> tuple[list[str], list[str]]:
         subjects, flags = data["subjects"], data["flags"]
         if _are_texts(subjects, MOST_STREAMED) and _are_texts(flags, MOST_FLAGS):
             try:
-                return [canonical_key(key) for key in subjects], flags
+                return [_address_of(key) for key in subjects], flags
             except ValueError:
                 pass
     asked = EvaluateSerializer(data=data)
@@ -230,7 +247,7 @@ def _are_texts(found: object, most: int) -> bool:
     )
 
 
-def _lines(subjects: Sequence[str], flags: Sequence[str]) -> Iterator[bytes]:
+def _lines(subjects: Sequence[Address], flags: Sequence[str]) -> Iterator[bytes]:
     """A chunk of lines for each round trip to the cache."""
     for start in range(0, len(subjects), MOST_SUBJECTS):
         # The budget of the request is over when its answer is sent.
@@ -239,10 +256,13 @@ def _lines(subjects: Sequence[str], flags: Sequence[str]) -> Iterator[bytes]:
         yield b"".join(msgspec.json.encode(each) + b"\n" for each in results)
 
 
-def _results(subjects: Sequence[str], flags: Sequence[str]) -> list[dict[str, Any]]:
+def _results(subjects: Sequence[Address], flags: Sequence[str]) -> list[dict[str, Any]]:
     with looking():
         return [
-            _answers(str(key), [evaluate_one(flag, context, UNSET, None) for flag in flags])
+            _answers(
+                key if type(key) is str else ":".join(key),
+                [evaluate_one(flag, context, UNSET, None) for flag in flags],
+            )
             for key, context in contexts_for(subjects).items()
         ]
 

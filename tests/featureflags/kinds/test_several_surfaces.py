@@ -142,3 +142,26 @@ class TestBrowsers:
         own = _own(resolve(ada.pk).to_dict())
         assert own["segments"] == own["related"]["organization"]["segments"] == []
         assert "segments" not in own["related"]["organization"]["attributes"]
+
+
+class TestManyAtOnce:
+    def asked(self, subjects: list[str], **key: Any) -> Any:
+        return Client().post(
+            "/api/v1/flags/evaluate/",
+            json.dumps({"subjects": subjects, "flags": ["large"]}),
+            content_type="application/json",
+            headers={"authorization": f"Bearer {token_for(**key)}"},
+        )
+
+    def test_users_and_organizations(self, acme: Company, ada: Customer) -> None:
+        named = f"organization:{acme.pk}"
+        answer = self.asked([str(ada.pk), named, "organization:999"])
+        assert answer.status_code == 200, answer.content
+        found = {each["key"]: each["flags"]["large"]["value"] for each in answer.json()["results"]}
+        assert found == {str(ada.pk): True, named: True, "organization:999": False}
+
+    def test_a_key_for_users_alone(self, acme: Company, ada: Customer) -> None:
+        assert self.asked([str(ada.pk)], kinds=["user"]).status_code == 200
+        assert self.asked([f"organization:{acme.pk}"], kinds=["user"]).status_code == 403
+        assert self.asked([f"organization:{acme.pk}"], kinds=["organization"]).status_code == 200
+        assert self.asked([str(ada.pk)], kinds=["organization"]).status_code == 403
