@@ -44,13 +44,14 @@ def generate_python(folder: Path) -> None:
     target = folder / "python"
     shutil.rmtree(target, ignore_errors=True)
     target.mkdir(parents=True)
-    for name in ("mypy.ini", "story.py"):
+    for name in ("generator.yaml", "mypy.ini", "story.py"):
         shutil.copy(REST / name, target / name)
     # The generator runs ruff, which lies beside it.
     scripts = Path(sys.executable).parent
     generator = [
         str(scripts / "openapi-python-client"),
         "generate",
+        "--config=generator.yaml",
         "--meta",
         "none",
         "--overwrite",
@@ -64,7 +65,7 @@ def generate_typescript(folder: Path) -> None:
     """`typescript/src`, checked and built by tsc together with a program that uses it."""
     target = folder / "typescript"
     shutil.copytree(
-        REST, target, dirs_exist_ok=True, ignore=shutil.ignore_patterns("*.py", "*.ini")
+        REST, target, dirs_exist_ok=True, ignore=shutil.ignore_patterns("*.py", "*.ini", "*.yaml")
     )
     shutil.copy(folder / "schema.json", target / "schema.json")
     install = ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--prefer-offline"]
