@@ -115,7 +115,7 @@ class PreviewView(ApiPolicy):
         return Response(body)
 
 
-class DaySerializer(serializers.Serializer[Any]):
+class DailySizeSerializer(serializers.Serializer[Any]):
     """The size on one day, in the time zone of the site."""
 
     day = serializers.DateField()
@@ -151,7 +151,7 @@ class SizeSerializer(serializers.Serializer[Any]):
     users = serializers.IntegerField(allow_null=True, help_text="All users at that time.")
     counted_at = serializers.DateTimeField(allow_null=True)
     outdated = serializers.BooleanField(help_text="true: the segment has changed since.")
-    days = DaySerializer(many=True, help_text="The oldest first.")
+    days = DailySizeSerializer(many=True, help_text="The oldest first.")
 
 
 class SizeView(ApiPolicy):

@@ -214,7 +214,7 @@ class MemberSerializer(StrictModelSerializer[SegmentMember]):
 
     user = serializers.PrimaryKeyRelatedField(
         queryset=user_kind().rows(),
-        pk_field=serializers.UUIDField(),
+        pk_field=serializers.UUIDField() if user_kind().has_uuid_keys else None,
         required=False,
         allow_null=True,
         help_text="Null in a segment of another kind.",

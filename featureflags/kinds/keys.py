@@ -55,6 +55,10 @@ class Keys:
         return F(self.key)
 
     @property
+    def has_uuid_keys(self) -> bool:
+        return isinstance(self.key_field, UUIDField)
+
+    @property
     def has_integer_keys(self) -> bool:
         return self.key_field.get_internal_type() in INTEGERS
 

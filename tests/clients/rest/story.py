@@ -71,7 +71,7 @@ refused = segments_partial_update.sync_detailed("paying", client=client, body=la
 assert isinstance(refused.parsed, ChangedMeanwhile), refused
 show("conflict", refused.status_code, refused.parsed.changed[0].note)
 
-member = MemberRequest(user, MemberKindEnum.EXCLUDE, reason="Asked for it", confirm=True)
+member = MemberRequest(user, kind=MemberKindEnum.EXCLUDE, reason="Asked for it", confirm=True)
 added = segments_members_create.sync_detailed("paying", client=client, body=member)
 assert isinstance(added.parsed, Member), added
 members = segments_members_list.sync("paying", client=client)
