@@ -97,8 +97,12 @@ def pages_about(segment: Segment, user: User) -> Iterator[str]:
     yield from ("/admin/featureflags/segmentmember/", "/admin/users/user/", "/admin/logout/")
     api = "/api/v1"
     yield from (f"{api}/segments/", f"{api}/segments/edge/", f"{api}/segments/edge/history/")
-    yield from (f"{api}/segments/edge/members/", f"{api}/users/{user.pk}/context/")
-    yield from (f"{api}/users/{user.pk}/flags/", f"{api}/users/me/", f"{api}/users/me/context/")
+    yield from (f"{api}/segments/edge/members/", f"{api}/contexts/user/{user.pk}/")
+    yield from (
+        f"{api}/contexts/user/{user.pk}/flags/",
+        f"{api}/users/me/",
+        f"{api}/users/me/context/",
+    )
     yield f"{api}/schema/"
 
 

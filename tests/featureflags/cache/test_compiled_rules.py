@@ -97,7 +97,7 @@ def test_an_inactive_segment_has_no_members_but_stays_known() -> None:
     [
         ({"not": "a list"}, "The rules must be a list"),
         ([rule(clause("role", "sounds like", "x"))], "Rule 1, condition 1: unknown operator"),
-        ([rule(clause("role", "matches", "("))], "Rule 1, condition 1: '(' is not a valid"),
+        ([rule(clause("role", "matches", "("))], 'Rule 1, condition 1: "(" is not a valid'),
         ([rule(clause("", "segmentMatch", "gone"))], "Rule 1, condition 1: there is no segment"),
         (
             [rule(clause("", "segmentMatch", "broken", negate=True))],
