@@ -25,6 +25,7 @@ from featureflags.cache import compiled_rules, counters, snapshot_store
 from featureflags.core import monitoring
 from featureflags.flags.overrides import forced_flags
 from featureflags.launchdarkly import client
+from featureflags.live import tickets
 from tests.browser.chromium import MISSING
 from tests.emptying import empty_caches
 from tests.profiles import PROFILE
@@ -127,6 +128,7 @@ def fresh_process(request: pytest.FixtureRequest) -> Iterator[None]:
     monitoring.forget()
     counters.forget()
     forced_flags.cache_clear()
+    tickets.serve(on=False)
     yield
     client.close()
 

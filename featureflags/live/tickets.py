@@ -41,9 +41,9 @@ _signer = signing.Signer(salt=SALT)
 _is_served = [False]
 
 
-def serve() -> None:
-    """This process serves streams."""
-    _is_served[0] = True
+def serve(*, on: bool = True) -> None:
+    """This process serves streams. `on=False`: no more, for tests."""
+    _is_served[0] = on
 
 
 def is_served() -> bool:
