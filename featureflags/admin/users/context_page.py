@@ -6,7 +6,7 @@ segments.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,12 +16,12 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 
 from featureflags.admin.segments.used_by_flags import flag_address
-from featureflags.admin.shared.json_forms import pretty_json
 from featureflags.admin.shared.pages import (
     SEGMENT,
     USER,
     change_user_link,
     heading_of,
+    kinds_seen,
     may_see,
     name_of,
     require,
@@ -29,13 +29,14 @@ from featureflags.admin.shared.pages import (
     user_or_404,
     users_link,
 )
+from featureflags.admin.users.context_attributes import attribute_label, context_shown
 from featureflags.audience import Transition, next_transitions
 from featureflags.cache.compiled_rules import current_ruleset
 from featureflags.cache.unit_of_work import unit_of_work
-from featureflags.contexts.attributes import attributes_of, catalogue
+from featureflags.contexts.attributes import attributes_of
 from featureflags.contexts.building import user_context
 from featureflags.contexts.results import ContextSource, Evaluation
-from featureflags.contexts.user_context import UserContext
+from featureflags.contexts.user_context import UserContext, joined
 from featureflags.core.times import now_in_microseconds
 from featureflags.core.types import Account
 from featureflags.editing import moment_in_words
@@ -47,27 +48,13 @@ from featureflags.flags.declared import declared_flags
 from featureflags.inspection.deciding_rule import decision
 from featureflags.inspection.flag_parsing import Raw
 from featureflags.inspection.flags_using_attribute import flags_by_attribute
+from featureflags.kinds.registry import USER as USER_KIND
 from featureflags.kinds.registry import user_kind
 from featureflags.launchdarkly.client import feature_store
 from featureflags.models import Segment
 from featureflags.segments.formatting import show
 
-NOT_ATTRIBUTES = frozenset({"kind", "_meta"})
-"""Parts of a context that are not attributes of the user."""
 CHANGES_TOLD = 3
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AttributeRow:
-    """One attribute, its value as JSON. `privacy` is `public`, `private` or `withheld`."""
-
-    name: str
-    label: str
-    value: str
-    """Empty if it is withheld."""
-    privacy: str
-    wanted_by: tuple[str, ...] = ()
-    """Withheld all the same: the flags that ask LaunchDarkly for it. Their rules match nobody."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,7 +102,7 @@ def user_page(request: HttpRequest, key: str, *, site: AdminSite) -> HttpRespons
         found = resolve(user)
         flags = all_flags(user)
         raw = feature_store().raw()
-        changes = _changes(user, flags)
+        changes = _changes(user, flags, found.parts[1:])
     page = _Page(user=user, wanted=wanted.lower(), may_explain=may_see(request, SEGMENT))
     inside, outside = page.segments(found.segments)
     return respond(
@@ -131,59 +118,10 @@ def user_page(request: HttpRequest, key: str, *, site: AdminSite) -> HttpRespons
         query=wanted,
         inside=inside,
         outside=outside,
-        flags=page.flags(flags, raw["flags"], found.segments),
+        flags=page.flags(flags, raw["flags"], found.all_segments),
         changes=changes,
-        **_context(found, flags_by_attribute(raw)),
+        **context_shown(found, flags_by_attribute(raw), kinds_seen(request)),
     )
-
-
-def _context(found: UserContext, wanted_by: Mapping[str, tuple[str, ...]]) -> dict[str, Any]:
-    context = found.context.to_dict()
-    return {
-        "attributes": attribute_rows(context, found.withheld, wanted_by),
-        "context_json": pretty_json(context),
-        "withheld": found.withheld,
-        "degraded": [degradation_in_words(reason) for reason in found.degraded],
-        "valid_until": "" if found.valid_until is None else moment_in_words(found.valid_until),
-    }
-
-
-def attribute_rows(
-    context: Mapping[str, Any],
-    withheld: tuple[str, ...],
-    wanted_by: Mapping[str, tuple[str, ...]],
-) -> list[AttributeRow]:
-    """The attributes of a context (as its dictionary), then the withheld ones by name.
-
-    `wanted_by`: the flags that ask for an attribute, by its name.
-    """
-    private = set(context.get("_meta", {}).get("privateAttributes", ()))
-    sent = [
-        AttributeRow(
-            name=name,
-            label=_label(name),
-            value=show(value),
-            privacy="private" if name in private else "public",
-        )
-        for name, value in sorted(context.items())
-        if name not in NOT_ATTRIBUTES
-    ]
-    kept = [
-        AttributeRow(
-            name=name,
-            label=_label(name),
-            value="",
-            privacy="withheld",
-            wanted_by=wanted_by.get(name, ()),
-        )
-        for name in sorted(withheld)
-    ]
-    return [*sent, *kept]
-
-
-def _label(name: str) -> str:
-    known = catalogue().get(name)
-    return "" if known is None else str(known.label)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -198,7 +136,9 @@ class _Page:
         """The segments that the user is in, and all others, by key."""
         rows = [
             SegmentRow(key=key, name=name, why=self._why("segment", key))
-            for key, name in Segment.objects.order_by("key").values_list("key", "name")
+            for key, name in Segment.objects.filter(kind=USER_KIND)
+            .order_by("key")
+            .values_list("key", "name")
             if self._is_wanted(key, name)
         ]
         inside = frozenset(within)
@@ -243,15 +183,20 @@ class _Page:
         return reverse(f"admin:featureflags_why_{what}", args=[key, self.user.pk])
 
 
-def _changes(user: Account, flags: Mapping[str, Evaluation]) -> list[ChangeRow]:
-    """What changes by itself, with the flags that the SDK serves for the context of that moment."""
+def _changes(
+    user: Account, flags: Mapping[str, Evaluation], others: Sequence[UserContext]
+) -> list[ChangeRow]:
+    """What changes by itself, with the flags that the SDK serves for the context of that moment.
+
+    `others`: the contexts of the rows that belong to the user, as they are now.
+    """
     now = now_in_microseconds()
     ruleset = current_ruleset().ruleset
     snapshot = user_kind().snapshot_of(user)
     rows, before = [], flags
     for change in next_transitions(ruleset, snapshot, now=now, most=CHANGES_TOLD):
         context = user_context(snapshot, ruleset, change.at, source=ContextSource.LOADED)
-        after = evaluate_all(context, None)
+        after = evaluate_all(joined([context, *others]), None)
         rows.append(
             ChangeRow(
                 at=moment_in_words(change.at),
@@ -270,7 +215,7 @@ def _causes(change: Transition, snapshot: Any) -> Iterator[str]:
     for name in change.attributes:
         value = show(attributes.get(name))
         yield _("%(attribute)s becomes %(value)s") % {
-            "attribute": _label(name) or name,
+            "attribute": attribute_label(name) or name,
             "value": value,
         }
     for key in change.memberships:

@@ -7,8 +7,10 @@ from io import StringIO
 from typing import Any
 
 import pytest
+from django.contrib.auth.models import Permission
 from django.core.management import CommandError, call_command
 from django.test import Client
+from django.urls import reverse
 from openfeature.evaluation_context import EvaluationContext
 
 from featureflags.api.contexts import _own
@@ -16,9 +18,10 @@ from featureflags.evaluation.resolve import resolve
 from featureflags.kinds.compiled import CompiledKind
 from featureflags.live.bootstrap import _shown, rows_of
 from featureflags.openfeature import GuidonProvider
+from tests import factories
 from tests.conftest import FlagFile
 from tests.customers.models import Company, Customer, Profile
-from tests.factories import token_for
+from tests.factories import SegmentFactory, UserFactory, token_for
 from tests.services.flag_json import boolean_flag, clause, rule
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -165,3 +168,45 @@ class TestManyAtOnce:
         assert self.asked([f"organization:{acme.pk}"], kinds=["user"]).status_code == 403
         assert self.asked([f"organization:{acme.pk}"], kinds=["organization"]).status_code == 200
         assert self.asked([str(ada.pk)], kinds=["organization"]).status_code == 403
+
+
+class TestAdmin:
+    @pytest.fixture
+    def staff(self, client: Client) -> Client:
+        client.force_login(UserFactory.create(is_staff=True, is_superuser=True))
+        return client
+
+    def page(self, client: Client, name: str, *arguments: object) -> str:
+        answer = client.get(reverse(f"admin:featureflags_{name}", args=arguments))
+        assert answer.status_code == 200
+        return answer.content.decode()
+
+    def test_the_page_of_a_user_shows_their_organization(
+        self, staff: Client, ada: Customer, acme: Company
+    ) -> None:
+        SegmentFactory.create(
+            key="big",
+            kind="organization",
+            rules=[factories.rule(factories.clause("seats", "greaterThan", 50))],
+        )
+        SegmentFactory.create(key="tiny", kind="organization", rules=[])
+        text = self.page(staff, "usercontext", ada.pk)
+        assert f"organization <code>{acme.pk}</code>" in text
+        assert "part-organization" in text
+        assert "In the segments big." in text
+        assert "tiny" not in text, "a segment of organizations is none that the user is not in"
+        assert "<code>true</code>" in text, "the flag large"
+
+    def test_a_flag_is_explained_by_the_organization(
+        self, staff: Client, ada: Customer, acme: Company
+    ) -> None:
+        text = self.page(staff, "why_flag", "large", ada.pk)
+        assert "seats" in text
+        assert "70" in text
+
+    def test_who_may_not_see_organizations_sees_none(self, client: Client, ada: Customer) -> None:
+        viewer = UserFactory.create(is_staff=True)
+        viewer.user_permissions.add(Permission.objects.get(codename="view_user"))
+        client.force_login(viewer)
+        text = self.page(client, "usercontext", ada.pk)
+        assert "part-organization" not in text

@@ -1,0 +1,108 @@
+"""The context of a row as the admin shows it: attributes with their privacy, for each kind a table."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from featureflags.admin.shared.json_forms import pretty_json
+from featureflags.contexts.attributes import catalogue
+from featureflags.contexts.user_context import UserContext
+from featureflags.editing import moment_in_words
+from featureflags.evaluation.reasons import degradation_in_words
+from featureflags.kinds.snapshot import USER
+from featureflags.segments.formatting import show
+
+NOT_ATTRIBUTES = frozenset({"kind", "_meta"})
+"""Parts of a context that are not attributes of the row."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttributeRow:
+    """One attribute, its value as JSON. `privacy` is `public`, `private` or `withheld`."""
+
+    name: str
+    label: str
+    value: str
+    """Empty if it is withheld."""
+    privacy: str
+    wanted_by: tuple[str, ...] = ()
+    """Withheld all the same: the flags that ask LaunchDarkly for it. Their rules match nobody."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RelatedPart:
+    """The context of a row of another kind that belongs to the user."""
+
+    kind: str
+    key: str
+    attributes: list[AttributeRow]
+    segments: tuple[str, ...]
+
+
+def context_shown(
+    found: UserContext, wanted_by: Mapping[str, tuple[str, ...]], seen: Collection[str]
+) -> dict[str, Any]:
+    """What the template takes. `seen`: the kinds whose rows the reader may look at."""
+    own, *others = found.parts or (found,)
+    shown = [own, *(each for each in others if each.context.kind in seen)]
+    contexts = {each.context.kind: each.context.to_dict() for each in shown}
+    return {
+        "attributes": attribute_rows(contexts[own.context.kind], own.withheld, wanted_by),
+        "related": [
+            RelatedPart(
+                kind=each.context.kind,
+                key=each.context.key,
+                attributes=attribute_rows(
+                    contexts[each.context.kind], each.withheld, {}, each.context.kind
+                ),
+                segments=each.segments,
+            )
+            for each in shown[1:]
+        ],
+        "context_json": pretty_json(contexts if len(shown) > 1 else contexts[own.context.kind]),
+        "withheld": own.withheld,
+        "degraded": [degradation_in_words(reason) for reason in found.degraded],
+        "valid_until": "" if found.valid_until is None else moment_in_words(found.valid_until),
+    }
+
+
+def attribute_rows(
+    context: Mapping[str, Any],
+    withheld: tuple[str, ...],
+    wanted_by: Mapping[str, tuple[str, ...]],
+    kind: str = USER,
+) -> list[AttributeRow]:
+    """The attributes of a context (as its dictionary), then the withheld ones by name.
+
+    `wanted_by`: the flags that ask for an attribute, by its name.
+    """
+    private = set(context.get("_meta", {}).get("privateAttributes", ()))
+    sent = [
+        AttributeRow(
+            name=name,
+            label=attribute_label(name, kind),
+            value=show(value),
+            privacy="private" if name in private else "public",
+        )
+        for name, value in sorted(context.items())
+        if name not in NOT_ATTRIBUTES
+    ]
+    kept = [
+        AttributeRow(
+            name=name,
+            label=attribute_label(name, kind),
+            value="",
+            privacy="withheld",
+            wanted_by=wanted_by.get(name, ()),
+        )
+        for name in sorted(withheld)
+    ]
+    return [*sent, *kept]
+
+
+def attribute_label(name: str, kind: str = USER) -> str:
+    """Its label; empty for an attribute that no kind declares."""
+    known = catalogue(kind).get(name)
+    return "" if known is None else str(known.label)
