@@ -79,7 +79,9 @@ def test_somebody_who_is_not_there_keeps_what_was_typed(viewer_page: Page, expec
     page.goto("/admin/featureflags/segment/why/?about=segment:employee")
     page.get_by_label("User:").fill("nobody@agpt.co")
     page.get_by_role("button", name="Explain").click()
-    expect(page.get_by_text("There is no user with this address or key.")).to_be_visible()
+    expect(
+        page.get_by_text("Nobody has this key, or this in their name or address.")
+    ).to_be_visible()
     expect(page.get_by_label("User:")).to_have_value("nobody@agpt.co")
     expect(page.get_by_label("Segment or flag:")).to_have_value("segment:employee")
 
