@@ -55,6 +55,7 @@ logger = logging.getLogger(__name__)
 
 answers = flag_answers.pending
 
+_LISTS = frozenset({list, tuple})
 _KEYS = frozenset({str, uuid.UUID})
 """Types that identify a user by themselves, as their model does."""
 
@@ -96,7 +97,7 @@ def look_up(
         if (asked := type(subject)) is user_kind().model or asked in _KEYS:
             user: Row = subject  # type: ignore[assignment]  # of one of these types
             return Unresolved(user, None, False, current_unit())
-    if is_several(subject):
+    if type(subject) in _LISTS and is_several(subject):
         return several(
             [resolve(each, request=request, anonymous_key=anonymous_key) for each in subject]
         )

@@ -148,10 +148,10 @@ def test_segments_are_chosen_by_name_and_never_oneself(editor: Editor, expect: E
     editor.open(segment)
     condition = editor.condition(1, 1)
     first = condition.get_by_label("Values 1")
-    expect(first.locator(":checked")).to_have_text("Employees")
-    assert "My own" not in first.locator("option").all_text_contents()
-    condition.get_by_label("Values 2").select_option(label="New users")
-    condition.get_by_label("Values 3").select_option(label="Employees")
+    expect(first.locator(":checked")).to_have_text("Employees (employee)")
+    assert "My own (own)" not in first.locator("option").all_text_contents()
+    condition.get_by_label("Values 2").select_option(label="New users (new_user)")
+    condition.get_by_label("Values 3").select_option(label="Employees (employee)")
     editor.save()
     assert stored_clauses("own")[0]["values"] == ["employee", "new_user"]
 
