@@ -9,7 +9,7 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 
 from featureflags.admin.shared.formatting import bucket_in_words, observed_in_words
-from featureflags.admin.shared.pages import Link
+from featureflags.admin.shared.pages import Link, heading_of
 from featureflags.admin.why.segment import ConditionRow, RuleRow, Section, segment_link
 from featureflags.contexts.results import Evaluation
 from featureflags.core.types import Account
@@ -173,7 +173,7 @@ def launchdarkly_sections(
             anchor=_launchdarkly_anchor(trace.key),
             title=_("LaunchDarkly's segment %s") % trace.key,
             verdict=trace.verdict,
-            headline=_headline(trace, user.get_full_name()),
+            headline=_headline(trace, heading_of(user).name),
             rules=tuple(_rule(rule, ours) for rule in trace.rules),
         )
         for trace in explanation.segments.values()

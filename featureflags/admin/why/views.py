@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from django import forms
@@ -19,6 +19,7 @@ from featureflags.admin.shared.pages import (
     USER,
     Link,
     heading_of,
+    kinds_seen,
     model_of,
     name_of,
     require,
@@ -40,6 +41,7 @@ from featureflags.audience import next_transitions
 from featureflags.cache.compiled_rules import LoadedRuleset, current_ruleset
 from featureflags.cache.unit_of_work import unit_of_work
 from featureflags.contexts.attributes import attributes_of
+from featureflags.contexts.user_context import UserContext
 from featureflags.core.times import now_in_microseconds
 from featureflags.core.types import Account
 from featureflags.editing import moment_in_words
@@ -129,7 +131,7 @@ def why_flag(request: HttpRequest, flag: str, key: str, *, site: AdminSite) -> H
         value=show(evaluation.value),
         sentences=reason_sentences(evaluation, explanation),
         degraded=[degradation_in_words(reason) for reason in evaluation.degraded],
-        **_explained(evaluation, explanation, user, found.all_segments, others),
+        **_explained(evaluation, explanation, user, found, others, kinds_seen(request)),
     )
 
 
@@ -137,29 +139,48 @@ def _explained(
     evaluation: Evaluation,
     explanation: FlagExplanation | None,
     user: Account,
-    ours: tuple[str, ...],
+    found: UserContext,
     others: Mapping[str, Evaluation],
+    seen: Collection[str],
 ) -> dict[str, Any]:
     if explanation is None:
         return {}
+    ours = found.all_segments
+    rows: dict[str, Any] = {USER_KIND: user}
+    rows |= {
+        part.context.kind: row
+        for part in found.parts[1:]
+        if part.context.kind in seen
+        and (row := kind_or_user(part.context.kind).find(part.context.key)) is not None
+    }
     return {
         "explanation": explanation,
         "rules": rule_rows(evaluation, explanation, ours),
         "prerequisites": prerequisite_rows(explanation, user, others),
         "sections": [
             *launchdarkly_sections(explanation, user, ours),
-            *_django_sections(explanation, user),
+            *_django_sections(explanation, rows),
         ],
     }
 
 
-def _django_sections(explanation: FlagExplanation, user: Account) -> list[Section]:
+def _django_sections(explanation: FlagExplanation, rows: Mapping[str, Any]) -> list[Section]:
+    """A section for each segment, about the row of its kind: the user, or what belongs to them."""
     now = now_in_microseconds()
     ruleset = current_ruleset().ruleset
-    attributes = attributes_of(user_kind().snapshot_of(user), now)
+    definitions = ruleset.definitions
     keys = explanation.django_segments[:MOST_SECTIONS]
-    explanations = [explain(ruleset, key, attributes, now=now) for key in keys]
-    return segment_sections(explanations, user)
+    sections: list[Section] = []
+    for name, row in rows.items():
+        kind = kind_or_user(name)
+        attributes = attributes_of(kind.snapshot_of(row), now)
+        explanations = [
+            explain(ruleset, key, attributes, now=now)
+            for key in keys
+            if (USER_KIND if (it := definitions.get(key)) is None else it.kind) == name
+        ]
+        sections += segment_sections(explanations, row, kind=kind) if explanations else []
+    return sections
 
 
 class WhyForm(forms.Form):

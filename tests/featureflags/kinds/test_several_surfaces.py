@@ -204,6 +204,20 @@ class TestAdmin:
         assert "seats" in text
         assert "70" in text
 
+    def test_a_segment_of_organizations_is_explained_by_the_organization(
+        self, staff: Client, ada: Customer, acme: Company, flag_file: FlagFile
+    ) -> None:
+        SegmentFactory.create(
+            key="big",
+            kind="organization",
+            rules=[factories.rule(factories.clause("seats", "greaterThan", 50))],
+        )
+        in_big = {**clause("segments", "in", "big"), "contextKind": "organization"}
+        flag_file(boolean_flag("for-big", rules=[rule(in_big)]))
+        text = self.page(staff, "why_flag", "for-big", ada.pk)
+        assert "Acme is in “big”: rule 1 matches." in text
+        assert "Seats: 70" in text
+
     def test_who_may_not_see_organizations_sees_none(self, client: Client, ada: Customer) -> None:
         viewer = UserFactory.create(is_staff=True)
         viewer.user_permissions.add(Permission.objects.get(codename="view_user"))
