@@ -7,15 +7,16 @@ from django.utils.translation import gettext as _
 from featureflags.contexts.attributes import catalogue
 from featureflags.editing import label_of, moment_in_words
 from featureflags.inspection.rollouts import Serving
+from featureflags.kinds.snapshot import USER
 from featureflags.segments.attribute_types import AttributeType
 from featureflags.segments.explanation_tree import MISSING
 from featureflags.segments.formatting import show
 from featureflags.segments.member_json import parse_expiry
 
 
-def observed_in_words(attribute: str, observed: object) -> str:
-    """What a user has of an attribute, under its label: `E-mail verified: false`."""
-    known, label = catalogue().get(attribute), label_of(attribute)
+def observed_in_words(attribute: str, observed: object, kind: str = USER) -> str:
+    """What a row of a kind has of an attribute, under its label: `E-mail verified: false`."""
+    known, label = catalogue(kind).get(attribute), label_of(attribute, kind)
     if observed is MISSING:
         return _("%s: not known") % label
     text = f"{label}: {show(observed)}"

@@ -20,6 +20,7 @@ from featureflags.inspection.flag_explanation import (
     RuleTrace,
     SegmentTrace,
 )
+from featureflags.kinds.snapshot import USER
 from featureflags.segments.definitions import SEGMENT_MATCH
 from featureflags.segments.formatting import show
 
@@ -122,7 +123,8 @@ def _condition(clause: ClauseTrace, ours: Collection[str]) -> ConditionRow:
     elif clause.held is None:
         observed = ""
     else:
-        observed = observed_in_words(clause.clause.attribute, clause.observed)
+        kind = clause.clause.context_kind or USER
+        observed = observed_in_words(clause.clause.attribute, clause.observed, kind)
     return ConditionRow(
         words=clause.words,
         held=clause.held,

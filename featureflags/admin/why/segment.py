@@ -129,6 +129,7 @@ def _section(
     own_page: bool,
 ) -> Section:
     key = explanation.segment_key
+    kind = USER if segment is None else segment.kind
     links = []
     if segment is not None:
         if own_page:
@@ -144,7 +145,7 @@ def _section(
         verdict=explanation.verdict,
         headline=_headline(explanation, person.name, segment),
         notes=tuple(_notes(explanation, segment, member)),
-        rules=tuple(_rule(rule) for rule in explanation.rules),
+        rules=tuple(_rule(rule, kind) for rule in explanation.rules),
         links=tuple(links),
     )
 
@@ -204,38 +205,38 @@ def _nearest(rules: tuple[RuleExplanation, ...]) -> Iterable[str]:
         yield text % {"number": number, "failed": failed[number]}
 
 
-def _rule(rule: RuleExplanation) -> RuleRow:
+def _rule(rule: RuleExplanation, kind: str) -> RuleRow:
     return RuleRow(
         number=rule.number,
         description=rule.description,
         state="matched" if rule.matched else "failed",
         verdict=_("matches") if rule.matched else _("does not match"),
-        conditions=tuple(_condition(condition) for condition in rule.conditions),
+        conditions=tuple(_condition(condition, kind) for condition in rule.conditions),
     )
 
 
-def _condition(condition: ConditionExplanation) -> ConditionRow:
+def _condition(condition: ConditionExplanation, kind: str) -> ConditionRow:
     clause = condition.clause
     if clause.op == SEGMENT_MATCH:
-        return _segment_condition(condition)
+        return _segment_condition(condition, kind)
     note = condition.obstacle
     if not note and condition.observed is MISSING and not condition.held:
         note = _("A user without it never matches, also if the condition is negated.")
     return ConditionRow(
-        words=condition_in_words(clause),
+        words=condition_in_words(clause, kind),
         held=condition.held,
-        observed=observed_in_words(clause.attribute, condition.observed),
+        observed=observed_in_words(clause.attribute, condition.observed, kind),
         note=note,
     )
 
 
-def _segment_condition(condition: ConditionExplanation) -> ConditionRow:
+def _segment_condition(condition: ConditionExplanation, kind: str) -> ConditionRow:
     verdicts: Mapping[str, bool] = {each.segment_key: each.verdict for each in condition.nested}
     named = [key for key in condition.clause.values if isinstance(key, str)]
     within = ", ".join(key for key in named if verdicts.get(key))
     outside = _("Not in it") if len(named) == 1 else _("In none of them")
     return ConditionRow(
-        words=condition_in_words(condition.clause),
+        words=condition_in_words(condition.clause, kind),
         held=condition.held,
         observed=_("In %s") % within if within else outside,
         note=condition.obstacle,
