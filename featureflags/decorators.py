@@ -105,7 +105,7 @@ def _guard_async(
 
 
 async def _awaited(subject: SubjectOf, request: HttpRequest) -> Subject:
-    """A function that is no coroutine may ask the database, which the event loop must not."""
+    """A plain function may ask the database, which the event loop must not."""
     if iscoroutinefunction(subject):
         return cast("Subject", await subject(request))
     return await sync_to_async(subject)(request)

@@ -114,7 +114,7 @@ setting_changed.connect(forget, dispatch_uid="featureflags.cache.context_memo")
 def _exactly(snapshot: Snapshot) -> bytes | None:
     """The fields as bytes, which no other JSON has: 1, 1.0 and true differ. None: they are not JSON."""
     try:
-        # Version 0 writes equal values of the same types the same way, whoever else holds them.
+        # Version 0 writes equal values of the same types the same way, also if others hold them too.
         return marshal.dumps(msgspec.structs.astuple(snapshot), 0)
     except ValueError:
         return None

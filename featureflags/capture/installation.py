@@ -98,7 +98,7 @@ def remove(connection: BaseDatabaseWrapper) -> list[str]:
 def problems(connection: BaseDatabaseWrapper) -> list[Problem]:
     """What is missing, old or disabled; empty if every write is seen. Two queries.
 
-    What another release watches beside it is no problem: see `has_leftovers`.
+    What another release watches as well does no harm: see `has_leftovers`.
 
     Raises DatabaseError.
     """

@@ -250,7 +250,7 @@ class CompiledKind(Names):
         """The path to the key of the other kind's row: the foreign key itself, where it holds it."""
         other = self._others.get(declared.kind)
         if other is None or declared.kind in {self.name, *self.related}:
-            why = "is declared twice" if declared.kind in self.related else "is no other kind"
+            why = "is declared twice" if declared.kind in self.related else "names no other kind"
             raise TypeError(f"{declared.kind!r} {why}.")
         key = field_of(other.model, other.key)
         try:

@@ -116,7 +116,7 @@ class Related(Declared):
     """The row of another kind that belongs to this one, such as a user's organization.
 
     `source` is a path that ends in a foreign key. Its context is sent with this one, as a
-    multi-context; it is no attribute of this kind.
+    multi-context. The field makes no attribute of this kind.
     """
 
     kind: str = field(kw_only=True)

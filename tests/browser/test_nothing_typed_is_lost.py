@@ -187,7 +187,7 @@ def test_back_after_saving_shows_what_is_saved(page: Page, paying: Segment, expe
     expect(page.get_by_label("Name:")).to_have_value("Teams")
     assert editor.chips(editor.condition(1, 1)) == ["pro", "team"]
     expect(page.locator(".draft-note")).to_have_count(0)
-    # Based on the version that is stored: a save is no conflict.
+    # Based on the stored version: a save makes no conflict.
     page.get_by_label("Name:").fill("Later")
     editor.save()
     expect(page.locator(".messagelist")).to_contain_text("was changed successfully")

@@ -62,9 +62,9 @@ def output(command: list[str], where: Path, **environment: str) -> list[str]:
     return ended.stdout.splitlines()
 
 
-def check(told: list[Any], user: User) -> None:
-    assert told[: len(STORY)] == STORY
-    assert told[len(STORY) :] == [
+def check(answers: list[Any], user: User) -> None:
+    assert answers[: len(STORY)] == STORY
+    assert answers[len(STORY) :] == [
         ["members", 201, [str(user.pk)]],
         ["explain", "excluded", False, False],
     ]
@@ -74,8 +74,8 @@ def test_python(folder: Path, live_server: LiveServer, people: list[User]) -> No
     generate.generate_python(folder)
     arguments = [live_server.url, token_for(people[0]), str(people[1].pk)]
     where = folder / "python"
-    told = printed([sys.executable, "story.py", *arguments], where, PYTHONPATH=str(where))
-    check(told, people[1])
+    answers = printed([sys.executable, "story.py", *arguments], where, PYTHONPATH=str(where))
+    check(answers, people[1])
 
 
 def test_typescript(folder: Path, live_server: LiveServer, people: list[User]) -> None:

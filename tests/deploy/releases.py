@@ -45,7 +45,7 @@ CHANGES = {
         ('listed = ("role", ', 'listed = ("country", '),
     ],
 }
-"""Of each file, what stands there and what takes its place."""
+"""For each file: the text before, and the text after."""
 
 
 def next_release(folder: Path) -> Path:

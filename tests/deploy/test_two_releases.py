@@ -31,8 +31,8 @@ def live(crowd: Crowd, phase: str) -> None:
     assert crowd.errors == []
     # The access log has a line for each answer; what went wrong is in the others.
     logs = [each.web.log() for each in crowd.serving]
-    told = [line for log in logs for line in log.splitlines() if '"event": "request"' not in line]
-    assert crowd.seen.faults == [], "\n".join(told[-40:])
+    lines = [line for log in logs for line in log.splitlines() if '"event": "request"' not in line]
+    assert crowd.seen.faults == [], "\n".join(lines[-40:])
 
 
 def migrate(deployed: Deployment, crowd: Crowd, phase: str, *target: str) -> None:

@@ -1,4 +1,4 @@
-"""A standby of a PostgreSQL: it follows by streaming replication, and falls behind when it is told to."""
+"""A standby of a PostgreSQL: it follows by streaming replication, and falls behind on command."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ class Standby(PostgresServer):
         """Within the block `alias` is a database of Django's, for reads."""
         own = {**connection.settings_dict, "HOST": "127.0.0.1", "PORT": str(self.port)}
         connections.settings[alias] = own
-        # Django's tests refuse databases that they were not told of: there is nothing to undo here.
+        # Django's tests refuse databases that they do not know: there is nothing to undo here.
         connections[alias].__dict__["ensure_connection"] = partial(_connect, connections[alias])
         try:
             yield

@@ -39,7 +39,7 @@
     const note = document.createElement('p');
     note.className = 'errornote session-note';
     note.setAttribute('role', 'alert');
-    const tell = (form, ...parts) => {
+    const announce = (form, ...parts) => {
         note.replaceChildren(...parts);
         const row = [...form.querySelectorAll('.submit-row')].at(-1);
         row ? row.before(note) : form.prepend(note);
@@ -74,7 +74,7 @@
             // Refused by a check of the form: the next try asks again.
             allowed.delete(form);
         } else {
-            tell(form, ...state === 'out' ? loggedOut() : [ours().away]);
+            announce(form, ...state === 'out' ? loggedOut() : [ours().away]);
         }
     };
     window.addEventListener('submit', event => {
@@ -101,7 +101,7 @@
         }
     }, true);
 
-    // Whoever comes back from logging in sees that they can go on.
+    // After logging in elsewhere, people see that they can go on.
     document.addEventListener('visibilitychange', async () => {
         if (!document.hidden && note.isConnected && await ask() === 'in') {
             note.replaceChildren(ours().again);

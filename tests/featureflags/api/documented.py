@@ -15,7 +15,7 @@ PREFIXES: Final = ("/api/v1/", "/ofrep/v1/")
 SHOWN: Final = ("/api/v1/schema/", "/api/v1/docs/")
 """The schema itself, and the page that shows it."""
 NOT_THERE: Final = {404, 405, 401, 403, 429}
-"""What an address or a method that the schema does not have may answer: who may not ask is told so first."""
+"""What an address or a method that the schema does not have may answer: a caller without permission hears of that first."""
 
 
 @cache

@@ -37,7 +37,7 @@ def takes(operation: dict[str, Any], name: str) -> bool:
 
 @pytest.fixture
 def filled() -> dict[str, str]:
-    """What stands for each variable of a path."""
+    """The value of each variable of a path."""
     member = SegmentMemberFactory.create(segment=SegmentFactory.create(key="beta"))
     key = str(member.user_id)
     return {"segment_key": "beta", "user_id": key, "id": key, "kind": "user", "key": "beta"}

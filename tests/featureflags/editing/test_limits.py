@@ -1,4 +1,4 @@
-"""Segments that are too large: refused at once and by name, whoever writes them."""
+"""Segments that are too large: refused at once and by name, on every way to write them."""
 
 from __future__ import annotations
 

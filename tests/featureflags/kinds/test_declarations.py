@@ -84,8 +84,8 @@ def test_a_field_that_cannot_be_used(field: Any, why: str) -> None:
 @pytest.mark.parametrize(
     ("field", "why"),
     [
-        (Related("profile__company", kind="planet"), "'planet' is no other kind"),
-        (Related("profile__company", kind="user"), "'user' is no other kind"),
+        (Related("profile__company", kind="planet"), "'planet' names no other kind"),
+        (Related("profile__company", kind="user"), "'user' names no other kind"),
         (Related("profile__nobody", kind="organization"), "Profile has no field named 'nobody'"),
         (Related("orders", kind="organization"), "Customer.orders__id leads to many rows"),
     ],
