@@ -21,7 +21,7 @@ Guidon is ready. Press Ctrl-C to stop it.
   {address}/                the demo: the same page for different people
   {address}/admin/          the admin: log in as admin@example.com
   {address}/api/v1/docs/    the REST API
-  {address}/docs/           the documentation
+  {address}/docs/           the documentation, once `make docs` has built it
 
 Try this:
   1. Open the demo. A new user, an employee and a paying customer see different things.
