@@ -9,7 +9,6 @@ written aside and renamed.
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import logging
 import os
@@ -19,13 +18,13 @@ import time
 import uuid
 import zlib
 from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
 from django.core.cache.backends.base import DEFAULT_TIMEOUT
 from django.core.cache.backends.filebased import FileBasedCache
 
+from featureflags.cache.backends.file_lock import locked
 from featureflags.cache.backends.protocol import DELIVERED, Done, Swaps
 from featureflags.core.outages import Server
 
@@ -58,7 +57,7 @@ class SharedFileCache(FileBasedCache):
         version: int | None = None,
     ) -> None:
         path = Path(self._key_to_file(key, version))
-        with self._locked(path):
+        with locked(path):
             self._write(path, value, timeout)
 
     def add(
@@ -69,7 +68,7 @@ class SharedFileCache(FileBasedCache):
         version: int | None = None,
     ) -> bool:
         path = Path(self._key_to_file(key, version))
-        with self._locked(path):
+        with locked(path):
             if self._is_live(path):
                 return False
             self._write(path, value, timeout)
@@ -80,7 +79,7 @@ class SharedFileCache(FileBasedCache):
     ) -> bool:
         """Write `new` only where `old` is stored now; whether it was written. Atomic."""
         path = Path(self._key_to_file(key, version))
-        with self._locked(path):
+        with locked(path):
             if self._read_or_none(path) != old:
                 return False
             self._write(path, new, timeout)
@@ -108,7 +107,7 @@ class SharedFileCache(FileBasedCache):
 
     def publish(self, name: str, seen: bytes, new: bytes) -> bool:
         path = self._path(name)
-        with self._locked(path):
+        with locked(path):
             if self._read_or_none(path) != seen:
                 return False
             self._write(path, new, self._seconds_left(path))
@@ -119,12 +118,12 @@ class SharedFileCache(FileBasedCache):
             # Nothing is stored under most names of a large write: then no lock is needed.
             if os.access(file, os.F_OK):
                 path = Path(file)
-                with self._locked(path):
+                with locked(path):
                     path.unlink(missing_ok=True)
         if not delivered:
             return 0
         kept = Path(self._dir) / DELIVERED
-        with self._locked(kept):
+        with locked(kept):
             with kept.open("a") as ids:
                 ids.writelines(f"{each}\n" for each in delivered)
             return kept.read_bytes().count(b"\n")
@@ -133,7 +132,7 @@ class SharedFileCache(FileBasedCache):
         kept = Path(self._dir) / DELIVERED
         ids: list[int] = []
         if kept.exists():
-            with self._locked(kept):
+            with locked(kept):
                 # Another process may have taken them since.
                 lines = kept.read_text().split() if kept.exists() else []
                 kept.unlink(missing_ok=True)
@@ -152,7 +151,7 @@ class SharedFileCache(FileBasedCache):
         try:
             token = path.read_text()
         except FileNotFoundError:
-            with self._locked(path):
+            with locked(path):
                 if not path.exists():
                     self._rename_into(path, lambda file: file.write(uuid.uuid4().hex.encode()))
             token = path.read_text()
@@ -167,7 +166,7 @@ class SharedFileCache(FileBasedCache):
         version: int | None = None,
     ) -> bool:
         path = Path(self._key_to_file(key, version))
-        with self._locked(path):
+        with locked(path):
             try:
                 value = self._read(path)
             except KeyError:
@@ -177,7 +176,7 @@ class SharedFileCache(FileBasedCache):
 
     def delete(self, key: str, version: int | None = None) -> bool:
         path = Path(self._key_to_file(key, version))
-        with self._locked(path):
+        with locked(path):
             live = self._is_live(path)
             path.unlink(missing_ok=True)
         return live
@@ -187,7 +186,7 @@ class SharedFileCache(FileBasedCache):
 
     def clear(self) -> None:
         for path in self._entries():
-            with self._locked(path):
+            with locked(path):
                 path.unlink(missing_ok=True)
 
     def sweep(self) -> int:
@@ -196,7 +195,7 @@ class SharedFileCache(FileBasedCache):
         for path in self._entries():
             if self._is_live(path):
                 continue
-            with self._locked(path):
+            with locked(path):
                 # A writer may have replaced it since.
                 if not self._is_live(path):
                     path.unlink(missing_ok=True)
@@ -233,7 +232,7 @@ class SharedFileCache(FileBasedCache):
 
     def _lease(self, path: Path, lease: bytes, seconds: float) -> bytes:
         """What is stored in this file; `lease` is stored where nothing is."""
-        with self._locked(path):
+        with locked(path):
             found: bytes | None = self._read_or_none(path)
             if found is None:
                 try:
@@ -281,19 +280,3 @@ class SharedFileCache(FileBasedCache):
         for shard in Path(self._dir).iterdir():
             if shard.is_dir():
                 yield from sorted(shard.glob(f"*{self.cache_suffix}"))
-
-    @contextmanager
-    def _locked(self, path: Path) -> Iterator[None]:
-        """Hold the lock of the folder of `path`, against threads and processes."""
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        descriptor = os.open(path.parent / ".lock", os.O_RDWR | os.O_CREAT, 0o600)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
-            try:
-                yield
-            finally:
-                # A process that is forked meanwhile holds the descriptor too: closing ours alone
-                # would leave the lock with that process for as long as it lives.
-                fcntl.flock(descriptor, fcntl.LOCK_UN)
-        finally:
-            os.close(descriptor)

@@ -1,6 +1,6 @@
 """The file cache for what a page works without: sessions, the last visit, lists of segments.
 
-A disk that is full or fails costs a miss, and the log one line for the outage and one for its end. The
+A disk that is full or fails, or a lock that a stopped process keeps, costs a miss, and the log one line for the outage and one for its end. The
 cache of snapshots must not be this one: its errors are counted, and an entry must never stay behind.
 """
 
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 from django.core.cache.backends.base import DEFAULT_TIMEOUT
@@ -44,9 +45,8 @@ class SurvivingFileCache(SharedFileCache):
         **options: Any,
     ) -> None:
         if not _written(super().set, key, value, timeout, version, **options):
-            # What was stored is old now, and removing it needs no room.
-            with suppress(OSError):
-                super().delete(key, version)
+            # What was stored is old now.
+            self._unlink(key, version)
 
     def add(self, *args: Any, **options: Any) -> bool:
         """False where the disk takes nothing, as for a name that is there."""
@@ -55,5 +55,13 @@ class SurvivingFileCache(SharedFileCache):
     def touch(self, *args: Any, **options: Any) -> bool:
         return _written(super().touch, *args, **options)
 
-    def delete(self, *args: Any, **options: Any) -> bool:
-        return _written(super().delete, *args, **options)
+    def delete(self, key: str, version: int | None = None) -> bool:
+        live = _written(super().delete, key, version)
+        if DISK.outage is not None:
+            self._unlink(key, version)
+        return live
+
+    def _unlink(self, key: str, version: int | None) -> None:
+        """Remove an entry with no room on the disk, and without the lock that a stopped process keeps."""
+        with suppress(OSError):
+            Path(self._key_to_file(key, version)).unlink(missing_ok=True)

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from featureflags.cache.backends.file import SharedFileCache
+from featureflags.cache.backends.file_lock import locked
 from tests.services.waiting import PATIENCE_SECONDS
 
 
@@ -172,7 +173,7 @@ def test_a_process_that_is_forked_in_the_middle_of_a_write_keeps_no_lock(
     """It inherits the descriptor: without care nobody could write there for as long as it lives."""
     path = Path(cache._key_to_file("a"))
     reading, writing = os.pipe()
-    with cache._locked(path):
+    with locked(path):
         pid = os.fork()
         if pid == 0:
             os.close(writing)
