@@ -17,7 +17,7 @@ FITS := import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))
 PYTHON ?= $(shell for python in python3.12 python3.11 python3.13 python3.14 python3 python; do \
 	$$python -c '$(FITS)' >/dev/null 2>&1 && { echo $$python; break; }; done)
 
-.PHONY: help run docs release check quick test test-deep chaos web worker beat bench screenshots api-client format requirements hooks
+.PHONY: help run docs release check quick test test-deep chaos web asgi worker beat bench screenshots api-client format requirements hooks
 .DEFAULT_GOAL := help
 
 help:
@@ -30,7 +30,7 @@ help:
 	@echo '                   Redis (ARGS="tests/users -k last_seen" runs a part, without the checks)'
 	@echo 'make test-deep     the same, with random examples, forty times as many, and more forks'
 	@echo 'make chaos         kill and freeze the servers under load; fails on a broken bound'
-	@echo 'make web           gunicorn with the settings of .env (also: make worker, make beat)'
+	@echo 'make web           gunicorn with the settings of .env (also: make asgi, make worker, make beat)'
 	@echo 'make bench         measure, as ratios (ARGS="matching --json FILE" to choose)'
 	@echo 'make screenshots   take the pictures of the tour again (needs chromium)'
 	@echo 'make api-client    generate and type-check the REST clients: Python and TypeScript (needs npm;'
@@ -88,11 +88,14 @@ chaos: $(STAMP)
 	$(BIN)/python -m tests.chaos $(ARGS)
 
 # The processes of compose.yaml without Docker, with the servers that .env or the shell names.
-web worker beat: export DJANGO_SETTINGS_MODULE ?= config.settings.production
+web asgi worker beat: export DJANGO_SETTINGS_MODULE ?= config.settings.production
 
 web: $(STAMP)
 	@$(MANAGE) collectstatic --noinput --verbosity 0
 	$(BIN)/gunicorn --config config/gunicorn.py config.wsgi:application
+
+asgi: $(STAMP)
+	$(BIN)/gunicorn --config config/gunicorn.py --bind 0.0.0.0:8001 --workers 1 --worker-class uvicorn_worker.UvicornWorker config.asgi:application
 
 worker: $(STAMP)
 	$(BIN)/celery -A config worker --loglevel=INFO --concurrency=2

@@ -196,6 +196,8 @@ class FeatureFlagsSettings:
     """Wrong keys in a minute from one address, before the answer is 429."""
     live_streams: int = 2000
     """Open streams of one process at most; see `featureflags.live`. 0: none."""
+    live_streams_elsewhere: bool = False
+    """Another process serves them, under the same address: this one names their path."""
     webhook_private_addresses: bool = False
     """Whether webhooks may lead to addresses that are not public (loopback, private ranges), and by http."""
     size_jump_percent: float = 20.0

@@ -47,12 +47,16 @@ def serve(*, on: bool = True) -> None:
 
 
 def is_served() -> bool:
-    """True in a process whose ASGI application is wrapped by `asgi.with_streams`, unless LIVE_STREAMS is 0."""
-    return _is_served[0] and app_settings().live_streams > 0
+    """True in a process whose ASGI application is wrapped by `asgi.with_streams`, and beside one.
+
+    The setting LIVE_STREAMS_ELSEWHERE says that there is one. Where LIVE_STREAMS is 0 there is none.
+    """
+    settings = app_settings()
+    return (_is_served[0] or settings.live_streams_elsewhere) and settings.live_streams > 0
 
 
 def stream_path(*, who: str, keys: Sequence[Address], api_key: int | None = None) -> str | None:
-    """The path of a stream; None where this process serves none."""
+    """The path of a stream; None where there is none."""
     if not is_served():
         return None
     ticket = Ticket(who=who, keys=tuple(keys[:MOST_KEYS]), day=_today(), api_key=api_key)

@@ -13,10 +13,11 @@ from pathlib import Path
 import jsonschema
 import pytest
 
+from featureflags.live import tickets
 from tests.config.composed import GIVEN, document, environment_of, services
 from tests.services.processes import ROOT
 
-OURS = ("migrate", "web", "worker", "beat")
+OURS = ("migrate", "web", "asgi", "worker", "beat")
 
 
 def test_the_file_is_valid() -> None:
@@ -39,6 +40,7 @@ def test_every_variable_of_the_example_reaches_the_container(service: str) -> No
         "GUIDON_VAR_DIR",
         "STATIC_ROOT",
         "TRUST_X_FORWARDED_PROTO",
+        "LIVE_STREAMS_ELSEWHERE",
     }
     assert {name for name in names if seen.get(name) != given[name]} == decided_here
 
@@ -78,6 +80,15 @@ def test_web_may_be_scaled_and_the_proxy_alone_has_ports() -> None:
     assert f"127.0.0.1:{port}/healthz" in found["web"]["healthcheck"]["test"][-1]
     inside = found["proxy"]["ports"][0].rpartition(":")[2]
     assert found["proxy"]["environment"]["SITE_ADDRESS"] == f"${{SITE_ADDRESS:-:{inside}}}"
+
+
+def test_the_proxy_leads_the_streams_to_the_service_that_serves_them() -> None:
+    asgi = services()["asgi"]
+    (port,) = asgi["expose"]
+    caddy = (ROOT / "deploy/Caddyfile").read_text()
+    assert f"handle {tickets.PATH} {{\n\t\treverse_proxy asgi:{port} " in caddy
+    assert f"--bind=0.0.0.0:{port}" in asgi["command"]
+    assert f"127.0.0.1:{port}/healthz" in asgi["healthcheck"]["test"][-1]
 
 
 def test_a_service_waits_for_those_that_are_healthy() -> None:

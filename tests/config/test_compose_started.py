@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import os
 import shutil
@@ -154,6 +155,41 @@ def test_beat_as_it_is_started_there(tmp_path: Path) -> None:
     began = time.monotonic()
     wait_until(lambda: not healthy(), timeout=10, what="the end of beat")
     assert time.monotonic() - began < 10
+
+
+def test_the_process_of_the_streams_as_it_is_started_there(tmp_path: Path) -> None:
+    """The command answers the health check's address, and streams itself: it knows a wrong ticket."""
+    port = free_port()
+    bound = {"--bind=0.0.0.0:8001": f"--bind=127.0.0.1:{port}"}
+    command = [bound.get(part, part) for part in services()["asgi"]["command"]]
+    assert command != services()["asgi"]["command"]
+    env = environment_with(
+        {
+            "DJANGO_SETTINGS_MODULE": "config.settings.development",
+            "GUIDON_IGNORE_DOTENV": "1",
+            "GUIDON_VAR_DIR": str(tmp_path),
+            "DATABASE_URL": None,
+            "REDIS_URL": None,
+        }
+    )
+    process = subprocess.Popen(python("-m", *command), cwd=ROOT, env=env, stderr=subprocess.DEVNULL)
+    try:
+        wait_until(lambda: _status(port, "/healthz") == 200, timeout=60, what="the streams")
+        assert _status(port, "/guidon/events?ticket=wrong") == 403
+    finally:
+        process.terminate()
+        process.wait(40)
+
+
+def _status(port: int, path: str) -> int:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+    try:
+        connection.request("GET", path)
+        return connection.getresponse().status
+    except OSError:
+        return 0
+    finally:
+        connection.close()
 
 
 def test_without_tls_a_browser_keeps_its_session(tmp_path: Path) -> None:

@@ -221,3 +221,21 @@ class TestTickets:
     @pytest.mark.parametrize("text", ["", ":", "abc:def", "ü", "\x00", "a" * 10_000])
     def test_nonsense(self, text: str) -> None:
         assert tickets.read_ticket(text) is None
+
+
+def test_a_wsgi_server_names_the_streams_of_a_process_beside_it(
+    web: WebProcess, ada: User, flags: Path
+) -> None:
+    """As in compose.yaml: one address, and a proxy that leads streams to the other process."""
+    env = {
+        **on_this_database(),
+        "LAUNCHDARKLY_FLAG_FILE": str(flags),
+        "LIVE_STREAMS_ELSEWHERE": "true",
+    }
+    with running_server(env, server="gunicorn", path="/healthz") as beside:
+        address = stream_of(beside, ada)
+    with reading(address.replace(beside.url, web.url)) as mine:
+        assert mine.status == 200
+        count = settled(mine)
+        User.objects.filter(pk=ada.pk).update(name="Countess")
+        mine.wait_for(count + 1)
