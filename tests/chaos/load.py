@@ -33,6 +33,8 @@ class Surface:
     account: str = ""
     by: str = ""
     """`session` or `key`; empty for a visitor."""
+    about: str = ""
+    """The account that a program asks about, by OFREP."""
     evaluates: bool = False
     """It answers flags: the short bound holds."""
     value: bool | None = None
@@ -73,6 +75,15 @@ def surfaces() -> list[Surface]:
             evaluates=True,
             value=True,
             statuses=maybe,
+        ),
+        Surface(
+            name="one flag, program",
+            path=f"/ofrep/v1/evaluate/flags/{FLAG}",
+            account="program",
+            by="key",
+            about="ada",
+            evaluates=True,
+            value=True,
         ),
         Surface(name="healthz", path="/healthz", evaluates=True),
         Surface(name="readyz", path="/readyz", statuses=maybe),
@@ -147,7 +158,9 @@ def ask(site: Site, surface: Surface, at: float = 0.0, began: float | None = Non
     port = site.control_port if surface.name == CONTROL else site.web.port
     connection = http.client.HTTPConnection(HOST, port, timeout=TIMEOUT_SECONDS)
     try:
-        connection.request("GET", surface.path, headers=_headers(site, surface))
+        body = _body(site, surface)
+        method = "POST" if body else "GET"
+        connection.request(method, surface.path, body, headers=_headers(site, surface))
         response = connection.getresponse()
         body, status = response.read().decode(errors="replace"), response.status
     except (OSError, http.client.HTTPException):
@@ -166,19 +179,31 @@ def ask(site: Site, surface: Surface, at: float = 0.0, began: float | None = Non
     )
 
 
+def _body(site: Site, surface: Surface) -> str | None:
+    if not surface.about:
+        return None
+    return json.dumps({"context": {"targetingKey": site.accounts[surface.about].key}})
+
+
 def _headers(site: Site, surface: Surface) -> Mapping[str, str]:
     if not surface.by:
         return {}
     account = site.accounts[surface.account]
     by: dict[str, Callable[[], dict[str, str]]] = {
         "session": lambda: {"Cookie": f"sessionid={account.session}"},
-        "key": lambda: {"Authorization": f"Bearer {account.token}"},
+        "key": lambda: {
+            "Authorization": f"Bearer {account.token}",
+            "Content-Type": "application/json",
+        },
     }
     return by[surface.by]()
 
 
 def _answer(body: str) -> tuple[bool | None, tuple[str, ...]]:
     document: dict[str, Any] = json.loads(body)
+    if "reason" in document and "metadata" in document:
+        said = document["metadata"].get("degraded", "")
+        return document["value"], tuple(said.split(", ") if said else ())
     found = document.get("results", [document])
     mine = next((item for item in found if item["flag"] == FLAG), None)
     return (None, ()) if mine is None else (mine["value"], tuple(mine["degraded"]))

@@ -43,21 +43,26 @@ for name in ("ada", "root"):
     session[HASH_SESSION_KEY] = user.get_session_auth_hash()
     session.create()
     key = ApiKey(name=name, scope="read", owner=user)
-    people[name] = {"session": session.session_key, "token": key.issue()}
+    people[name] = {"key": str(user.pk), "session": session.session_key, "token": key.issue()}
     key.save()
+key = ApiKey(name="program", scope="evaluate")
+people["program"] = {"key": "", "session": "", "token": key.issue()}
+key.save()
 print("ACCOUNTS " + json.dumps(people))
 """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Account:
+    key: str
+    """Of the user; empty for the program."""
     session: str
     token: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Site:
-    """A web server and two accounts: `ada` (an employee) and `root`."""
+    """A web server, two accounts, `ada` (an employee) and `root`, and a `program` that evaluates flags."""
 
     web: WebProcess
     launchdarkly: LaunchDarklyServer
@@ -166,7 +171,7 @@ def production_env(
 
 
 def accounts_of(env: dict[str, str | None]) -> dict[str, Account]:
-    """Make both of them, each with a session and a key."""
+    """Make all of them, each with a key, and the users with a session."""
     made = manage(env, "shell", "--command", ACCOUNTS)
     _, found, text = made.stdout.partition("ACCOUNTS ")
     if not found:

@@ -25,7 +25,9 @@ def survived(group: Group[Where]) -> None:
     if possible:
         with group.site() as site:
             warm_up(site)
-            outcomes = [measure(site, state, seconds=SECONDS, rate=RATE) for state in possible]
+            outcomes = [
+                measure(site, state, seconds=SECONDS, rate=RATE, is_busy=True) for state in possible
+            ]
             broken = [each for outcome in outcomes for each in outcome.broken]
             assert broken == [], site.web.log()[-4000:]
             assert all(row.requests for outcome in outcomes for row in outcome.rows)
