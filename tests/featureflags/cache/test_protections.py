@@ -21,7 +21,9 @@ from featureflags.core.database import IsCurrent
 from featureflags.kinds.registry import user_kind
 from featureflags.models import OutboxEvent
 from tests.factories import UserFactory
+from tests.featureflags.cache import test_identity as of_identity
 from tests.featureflags.cache import test_protocol as of_protocol
+from tests.featureflags.cache import test_renewal as of_renewal
 from tests.featureflags.capture import test_lost_writes as of_writes
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -129,8 +131,8 @@ def read_the_cache_in_spite_of_own_writes(patch: Patch) -> None:
     patch.setattr(protocol, "is_writing", lambda: False)
 
 
-FILL, RENEW = of_protocol.TestFill, of_protocol.TestRenew
-IDENTITY, OWN = of_protocol.TestIdentity, of_protocol.TestOwnWrites
+FILL, RENEW = of_protocol.TestFill, of_renewal.TestRenew
+IDENTITY, OWN = of_identity.TestIdentity, of_identity.TestOwnWrites
 CAUGHT: dict[Callable[[Patch], None], Callable[..., None]] = {
     set_whatever_is_stored: FILL().test_only_over_what_its_reader_saw,
     add_where_nothing_is_stored: FILL().test_never_where_nothing_is_stored,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -18,13 +18,10 @@ from featureflags.cache import (
     entries,
     invalidation,
     outbox,
-    pending_reads,
     protocol,
     snapshot_store,
 )
-from featureflags.cache.outbox import OutboxRow
 from featureflags.cache.snapshot_store import CacheRead
-from featureflags.capture import own_writes
 from featureflags.contexts.results import ContextSource
 from featureflags.core import monitoring
 from featureflags.core.conf import app_settings
@@ -32,37 +29,16 @@ from featureflags.core.database import IsCurrent
 from featureflags.evaluation.resolve import resolve
 from featureflags.kinds.registry import user_kind
 from featureflags.models import OutboxEvent
-from featureflags.models.versions import RulesetVersion
 from tests.emptying import empty_caches
-from tests.factories import UserFactory
+from tests.featureflags.cache.protocol_calls import fill, fresh, notify
 from tests.featureflags.undelivered import undelivered
-from tests.services.waiting import wait_until
 from users.models import User
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
-@pytest.fixture
-def snapshot() -> Any:
-    return user_kind().snapshot_of(
-        UserFactory.create(metadata={"plan": "pro", "n": 2**60, "x": [1.5, None]})
-    )
-
-
 def change(settings: Settings, **values: Any) -> None:
     settings.FEATUREFLAGS = {**settings.FEATUREFLAGS, **values}
-
-
-def fill(source: CacheRead, *snapshots: Any) -> None:
-    protocol.fill(source, snapshots, is_current=True)
-
-
-def fresh(key: str) -> Any:
-    return protocol.read([key]).fresh.get(key)
-
-
-def notify(key: str) -> bool:
-    return protocol.notify([OutboxRow(id=None, keys=(key,))])
 
 
 @contextmanager
@@ -76,14 +52,6 @@ def failing(name: str) -> Iterator[None]:
 
     with connection.execute_wrapper(fail):
         yield
-
-
-def left_behind(key: str, rows: int = 1) -> int:
-    """Rows of the outbox that a process has left that died before it could notify the cache; the id of one."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(own_writes, "_committed", [])
-        OutboxEvent.objects.bulk_create(OutboxEvent(kind="user", keys=[key]) for _ in range(rows))
-    return int(OutboxEvent.objects.latest("pk").pk)
 
 
 class TestFill:
@@ -192,277 +160,6 @@ class TestIsCurrent:
         found = caches[app_settings().cache].get(entries.name_of(snapshot.key))
         assert found is None or entries.is_lease(found)
         assert protocol.read([]).version
-
-
-class TestRenew:
-    def test_one_query_every_four_seconds(
-        self, snapshot: Any, django_assert_num_queries: Callable[[int], Any]
-    ) -> None:
-        snapshot_store.remove_version()
-        with django_assert_num_queries(1):
-            for _ in range(3):
-                assert protocol.read([]).version
-
-    def test_the_four_seconds_count_from_before_the_query(
-        self, snapshot: Any, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        """However long the database takes: the version lives for what is left of its lease."""
-        monkeypatch.setattr(snapshot_store, "VERSION_SECONDS", 0.6)
-        snapshot_store.remove_version()
-        ask = outbox.in_force
-
-        def slow() -> outbox.InForce:
-            state = ask()
-            time.sleep(0.4)
-            return state
-
-        with monkeypatch.context() as slower:
-            slower.setattr(outbox, "in_force", slow)
-            protocol.read([])
-        published = time.monotonic()
-        wait_until(
-            lambda: pending_reads.begin_get(()).result().version is None,
-            timeout=20,
-            what="the version to expire",
-        )
-        assert time.monotonic() - published < 0.5
-
-    def test_a_write_between_the_query_and_the_publication_is_not_lost(
-        self, snapshot: Any, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        snapshot_store.remove_version()
-        ask = outbox.in_force
-        asked: list[str] = []
-
-        def and_then_a_write() -> outbox.InForce:
-            state = ask()
-            if not asked:
-                asked.append(state.version)
-                with transaction.atomic():
-                    RulesetVersion.raise_version()
-            return state
-
-        monkeypatch.setattr(outbox, "in_force", and_then_a_write)
-        protocol.read([])
-        assert protocol.read([]).version == RulesetVersion.read() != asked[0]
-
-    def test_entries_are_read_again_after_the_outbox_was_worked_through(
-        self, snapshot: Any, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        """Another process notifies the cache between our first read and our query, which then finds nothing."""
-        fill(protocol.read([snapshot.key]), snapshot)
-        snapshot_store.remove_version()
-        lease = snapshot_store.lease_version
-
-        def and_then_another_notifies() -> tuple[bytes, str] | None:
-            notify(snapshot.key)
-            return lease()
-
-        monkeypatch.setattr(snapshot_store, "lease_version", and_then_another_notifies)
-        assert protocol.read([snapshot.key]).fresh == {}
-
-    def test_a_renewal_removes_what_a_dead_process_has_left(self, snapshot: Any) -> None:
-        fill(protocol.read([snapshot.key]), snapshot)
-        left_behind(snapshot.key)
-        assert fresh(snapshot.key), "nobody has renewed the version yet"
-        snapshot_store.remove_version()
-        assert fresh(snapshot.key) is None
-        assert not undelivered()
-
-    def test_a_long_outbox_is_worked_through(self, snapshot: Any) -> None:
-        left_behind(snapshot.key, outbox.rows_at_once() + 3)
-        snapshot_store.remove_version()
-        assert not protocol.read([snapshot.key]).failed
-        assert not undelivered()
-
-    def test_while_it_takes_too_long_readers_ask_the_database(
-        self, snapshot: Any, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        left_behind(snapshot.key, 2)
-        monkeypatch.setattr(outbox, "rows_at_once", lambda: 1)
-        monkeypatch.setattr(outbox, "most_delivered", lambda: 9)
-        monkeypatch.setattr(protocol, "NOTIFY_SECONDS", 0)
-        for is_left in (True, True, False):
-            snapshot_store.remove_version()
-            assert protocol.read([snapshot.key]).failed is is_left
-
-    def test_rows_that_another_cache_was_notified_of_are_not_known_to_this_one(
-        self, snapshot: Any, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        """Between our query and our look at the outbox another cache begins an epoch of its own."""
-        fill(protocol.read([snapshot.key]), snapshot)
-        left_behind(snapshot.key)
-        snapshot_store.remove_version()
-        notify_pending = protocol.notify_pending
-
-        def after_another_cache(seconds: float) -> bool:
-            epoch = outbox.in_force().epoch
-            with monkeypatch.context() as elsewhere:
-                elsewhere.setattr(own_writes, "_committed", [])
-                RulesetVersion.objects.update(identity="another cache", epoch=epoch + 1)
-                OutboxEvent.objects.all().delete()
-            return notify_pending(seconds)
-
-        with monkeypatch.context() as race:
-            race.setattr(protocol, "notify_pending", after_another_cache)
-            assert protocol.read([snapshot.key]).fresh == {}
-        assert protocol.read([snapshot.key]).fresh == {}
-
-    def test_an_epoch_that_begins_with_the_outbox_is_used_by_nobody_yet(
-        self, snapshot: Any
-    ) -> None:
-        """A row that says that everybody has changed."""
-        fill(protocol.read([snapshot.key]), snapshot)
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(own_writes, "_committed", [])
-            OutboxEvent.objects.create(kind="user", keys=None)
-        snapshot_store.remove_version()
-        assert protocol.read([snapshot.key]).fresh == {}
-        assert protocol.read([snapshot.key]).fresh == {}
-
-
-@pytest.mark.production_stack
-class TestDelivered:
-    """Rows of the outbox whose entries the cache has removed. On SQLite none stays behind its write."""
-
-    def test_they_are_deleted_by_the_next_renewal(
-        self, snapshot: Any, django_assert_num_queries: Callable[[int], Any]
-    ) -> None:
-        protocol.read([])
-        fill(protocol.read([snapshot.key]), snapshot)
-        with django_assert_num_queries(1):
-            User.objects.update(role="admin")
-        assert OutboxEvent.objects.exists()
-        fill(protocol.read([snapshot.key]), snapshot)
-        snapshot_store.remove_version()
-        assert fresh(snapshot.key) == snapshot, "the entry is not removed once more"
-        assert not OutboxEvent.objects.exists()
-
-    def test_a_writer_deletes_them_where_they_are_many(
-        self, snapshot: Any, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        protocol.read([])
-        monkeypatch.setattr(outbox, "most_delivered", lambda: 2)
-        left = []
-        for role in ("admin", "user", "system"):
-            User.objects.update(role=role)
-            left.append(OutboxEvent.objects.count())
-        assert left == [1, 2, 0]
-
-    def test_a_cache_that_has_lost_them_is_notified_once_more(self, snapshot: Any) -> None:
-        protocol.read([])
-        User.objects.update(role="admin")
-        snapshot_store.take_delivered()
-        fill(protocol.read([snapshot.key]), snapshot)
-        snapshot_store.remove_version()
-        assert fresh(snapshot.key) is None
-        assert not OutboxEvent.objects.exists()
-
-    def test_within_a_transaction_they_go_after_its_commit(self, snapshot: Any) -> None:
-        protocol.read([])
-        User.objects.update(role="admin")
-        with transaction.atomic():
-            protocol.delete_delivered()
-            assert OutboxEvent.objects.exists()
-        assert not OutboxEvent.objects.exists()
-
-
-class TestIdentity:
-    def test_a_cache_that_the_database_does_not_know_begins_an_epoch(self, snapshot: Any) -> None:
-        """As after a restart, a failover, or with an older image: its entries are spares."""
-        fill(protocol.read([snapshot.key]), snapshot)
-        before = outbox.in_force()
-        RulesetVersion.objects.update(identity="another cache")
-        snapshot_store.remove_version()
-        read = protocol.read([snapshot.key])
-        assert read.fresh == {}
-        assert read.spare == {snapshot.key: snapshot}
-        after = outbox.in_force()
-        assert after.epoch > before.epoch
-        assert after.identity == before.identity
-        fill(read, snapshot)
-        assert fresh(snapshot.key) == snapshot
-
-    def test_a_process_that_lost_the_race_for_the_epoch_uses_nothing(
-        self, snapshot: Any, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        fill(protocol.read([snapshot.key]), snapshot)
-        RulesetVersion.objects.update(identity="another cache")
-        snapshot_store.remove_version()
-        monkeypatch.setattr(outbox, "adopt", lambda *_: None)
-        read = protocol.read([snapshot.key])
-        assert (read.fresh, read.failed) == ({}, True)
-        assert read.version
-
-    def test_an_outbox_row_that_was_delivered_to_a_superseded_cache_alone_stays(
-        self, snapshot: Any
-    ) -> None:
-        protocol.read([])
-        row = OutboxRow(id=left_behind(snapshot.key), keys=(snapshot.key,))
-        identity = RulesetVersion.objects.get().identity
-        RulesetVersion.objects.update(identity="the cache in use")
-        assert protocol.notify([row])
-        assert undelivered()
-        RulesetVersion.objects.update(identity=identity)
-        assert protocol.notify([row])
-        assert not undelivered()
-
-    def test_everybody(self, snapshot: Any) -> None:
-        fill(protocol.read([snapshot.key]), snapshot)
-        invalidation.raise_epoch()
-        assert fresh(snapshot.key) is None
-
-    def test_an_outbox_row_without_keys_is_about_everybody(self, snapshot: Any) -> None:
-        fill(protocol.read([snapshot.key]), snapshot)
-        assert protocol.notify([OutboxRow(id=None, keys=None)])
-        assert fresh(snapshot.key) is None
-
-    def test_an_epoch_is_later_than_any_that_a_restored_database_has_forgotten(self) -> None:
-        protocol.read([])
-        assert outbox.in_force().epoch >= int(time.time()) - 60
-
-
-class TestOwnWrites:
-    def test_a_transaction_reads_its_own_writes_and_keeps_none(self, snapshot: Any) -> None:
-        fill(protocol.read([snapshot.key]), snapshot)
-        with transaction.atomic():
-            User.objects.update(role="admin")
-            read = protocol.read([snapshot.key])
-            assert (read.fresh, read.is_own) == ({}, True)
-            assert resolve(snapshot.key).source is ContextSource.DATABASE
-            transaction.set_rollback(True)
-        assert fresh(snapshot.key) == snapshot, "nothing has changed for anybody"
-
-    def test_after_a_savepoint_is_rolled_back_the_transaction_still_asks_the_database(
-        self, snapshot: Any
-    ) -> None:
-        """Which of its writes are left is not known before the end: too much is removed, never too little."""
-        with transaction.atomic():
-            with transaction.atomic():
-                User.objects.update(role="admin")
-                transaction.set_rollback(True)
-            assert protocol.read([snapshot.key]).is_own
-            assert resolve(snapshot.key).context.get("role") == snapshot.role
-        assert not protocol.read([snapshot.key]).is_own
-
-    def test_after_the_commit_nothing_is_left(self, snapshot: Any) -> None:
-        with transaction.atomic():
-            User.objects.update(role="admin")
-            User.objects.update(name="New")
-        assert not protocol.read([snapshot.key]).is_own
-        assert not undelivered()
-
-    def test_a_rolled_back_segment_write_costs_nothing_afterwards(
-        self, snapshot: Any, django_assert_num_queries: Callable[[int], Any]
-    ) -> None:
-        resolve(snapshot.key)
-        resolve(snapshot.key)
-        with transaction.atomic():
-            RulesetVersion.raise_version()
-            transaction.set_rollback(True)
-        with django_assert_num_queries(0):
-            for _ in range(200):
-                resolve(snapshot.key)
 
 
 def test_another_release_s_entry_is_a_miss_and_counted(snapshot: Any) -> None:

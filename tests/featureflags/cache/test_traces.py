@@ -23,9 +23,10 @@ from featureflags.cache.backends.file import SharedFileCache
 from featureflags.cache.backends.protocol import SharedCache
 from tests.factories import UserFactory
 from tests.featureflags.cache.model.driver import NOTHING, Driver
-from tests.featureflags.cache.model.machine import State, moves
+from tests.featureflags.cache.model.machine import moves
 from tests.featureflags.cache.model.scenarios import RULES, SCENARIOS
 from tests.featureflags.cache.model.search import search
+from tests.featureflags.cache.model.state import State
 from tests.profiles import DEEP
 from tests.services.redis import redis_server
 from tests.services.standby import Standby

@@ -6,18 +6,14 @@ import asyncio
 import datetime
 import threading
 import uuid
-from collections.abc import Callable, Iterator
-from typing import Any
 
 import pytest
 from celery import shared_task
-from django.contrib.auth.models import Group
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
-from pytest_django.fixtures import Settings
 
-from featureflags.cache import compiled_rules, snapshot_store
+from featureflags.cache import snapshot_store
 from featureflags.cache.entries import name_of
 from featureflags.cache.unit_of_work import UnitOfWork, current_unit, unit_of_work
 from featureflags.contexts.building import bare_context
@@ -26,56 +22,11 @@ from featureflags.contexts.user_context import UserContext
 from featureflags.core.times import now_in_microseconds
 from featureflags.evaluation import ais_enabled, is_enabled
 from featureflags.evaluation.resolve import contexts_for, resolve
-from featureflags.kinds.registry import user_kind
 from tests.factories import SegmentFactory, SegmentMemberFactory, UserFactory, clause, rule
-from tests.featureflags.cache.probing import Probe
+from tests.featureflags.cache.unit_support import Queries, RoundTrips
 from users.models import User
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-Queries = Callable[[int], Any]
-
-
-class RoundTrips:
-    """How often the cache was read."""
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.count = 0
-        backend: Any = type(snapshot_store.backend())
-        for name in ("read", "send_read"):
-            monkeypatch.setattr(backend, name, self._counted(getattr(backend, name)))
-
-    def _counted(self, read: Callable[..., Any]) -> Callable[..., Any]:
-        def counted(*arguments: Any) -> Any:
-            self.count += 1
-            return read(*arguments)
-
-        return counted
-
-    def __call__(self) -> int:
-        """Since the last time."""
-        count, self.count = self.count, 0
-        return count
-
-
-@pytest.fixture
-def round_trips(monkeypatch: pytest.MonkeyPatch) -> RoundTrips:
-    return RoundTrips(monkeypatch)
-
-
-@pytest.fixture
-def user() -> User:
-    """Loaded as the login backend does it, in groups, included here and excluded there."""
-    user = UserFactory.create()
-    user.groups.set([Group.objects.create(name=name) for name in ("a", "b")])
-    SegmentMemberFactory.create(segment=SegmentFactory.create(key="in"), user=user)
-    everybody = [rule(clause("role", "in", "user"))]
-    excluded = SegmentFactory.create(key="out", rules=everybody)
-    SegmentMemberFactory.create(segment=excluded, user=user, kind="exclude")
-    found: User | None = user_kind().find(str(user.pk))
-    assert found is not None
-    compiled_rules.current_ruleset()
-    return found
 
 
 class TestWhatACheckCosts:
@@ -241,48 +192,6 @@ class TestWhenItIsOver:
             assert resolve(other.pk).context.get("role") is None
             User.objects.bulk_create([other])
             assert resolve(str(other.pk)).context.get("role") == "user"
-
-
-class TestBoundedStaleness:
-    """Off by default. Who sets it saves the read, and may be as late as that in another process."""
-
-    @pytest.fixture
-    def late(self, settings: Settings) -> Iterator[None]:
-        settings.FEATUREFLAGS = {**settings.FEATUREFLAGS, "STALE_SECONDS": 60.0}
-        yield
-        compiled_rules.forget_recent()
-
-    @pytest.mark.usefixtures("late")
-    def test_a_loaded_user_costs_nothing_meanwhile(
-        self, user: User, round_trips: RoundTrips, django_assert_num_queries: Queries
-    ) -> None:
-        resolve(user)
-        round_trips()
-        with django_assert_num_queries(0):
-            for _ in range(3):
-                with unit_of_work():
-                    resolve(user)
-        assert round_trips() == 0
-
-    @pytest.mark.usefixtures("late")
-    def test_one_s_own_write_is_seen_at_once_another_s_later(self, user: User) -> None:
-        everybody = [rule(clause("role", "in", "user"))]
-        SegmentFactory.create(key="own", rules=everybody)
-        assert "own" in resolve(user).segments
-        SegmentFactory.create(key="late")
-        resolve(user)
-        with Probe() as other:
-            other.do("edit_segment", "late", "Late", everybody)
-        assert "late" not in resolve(user).segments
-        compiled_rules.forget_recent()
-        assert "late" in resolve(user).segments
-
-    def test_without_it_another_s_write_is_seen_at_once(self, user: User) -> None:
-        SegmentFactory.create(key="late")
-        resolve(user)
-        with Probe() as other:
-            other.do("edit_segment", "late", "Late", [rule(clause("role", "in", "user"))])
-        assert "late" in resolve(user).segments
 
 
 def test_thousands_of_warm_users_are_not_read_again_for_an_edit() -> None:

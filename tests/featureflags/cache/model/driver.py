@@ -18,8 +18,7 @@ from featureflags.cache.backends.protocol import DELIVERED, SharedCache
 from featureflags.cache.entries import VERSION_NAME, decode_version, is_lease, name_of
 from featureflags.models import OutboxEvent
 from featureflags.models.versions import RulesetVersion
-from tests.featureflags.cache.model import machine
-from tests.featureflags.cache.model.machine import Actor, Entry, State, Version
+from tests.featureflags.cache.model import machine, steps
 from tests.featureflags.cache.model.processes import (
     ROLES,
     TICK_SECONDS,
@@ -27,6 +26,7 @@ from tests.featureflags.cache.model.processes import (
     Process,
     stops,
 )
+from tests.featureflags.cache.model.state import Actor, Entry, State, Version, living
 from tests.services.standby import Standby
 from users.models import User
 
@@ -81,7 +81,7 @@ class Driver:
     def _after(self, state: State, name: str, processes: list[Process]) -> State:
         number, colon, _ = name.partition(":")
         if not colon:
-            return self._happen(state, name)
+            return self.happen(state, name)
         return self._step(state, int(number), processes[int(number)])
 
     def _step(self, state: State, number: int, process: Process) -> State:
@@ -95,15 +95,15 @@ class Driver:
         if actor.at == "commit":
             process.value = state.database.value + 1
         process.step()
-        state = machine.STEPS[actor.at](state, number, actor, NOTHING)
+        state = steps.STEPS[actor.at](state, number, actor, NOTHING)
         if actor.at == "remove":  # One round trip.
-            state = machine.keep_delivered(state, number, state.actors[number], NOTHING)
+            state = steps.keep_delivered(state, number, state.actors[number], NOTHING)
         if process.answer is not None:
             assert process.answer >= self._floors.get(number, 0)
         return state
 
-    def _happen(self, state: State, name: str) -> State:
-        if dict(state.left).get(name, 0) < 1 or not machine._can_happen(name, state):
+    def happen(self, state: State, name: str) -> State:
+        if dict(state.left).get(name, 0) < 1 or not machine.can_happen(name, state):
             return state
         cache: Any = self._caches[0]
         if name == "tick":
@@ -118,7 +118,7 @@ class Driver:
         if name == "restore" and self._image is not None:
             saved_at, image = self._image
             _restore(cache, image, TICK_SECONDS * (state.now - saved_at))
-        return machine._happen(name, state)
+        return machine.happen(name, state)
 
     def _empty(self, cache: Any, *, is_restart: bool) -> None:
         if is_restart:
@@ -137,8 +137,8 @@ class Driver:
         for cache, redis in zip(self._caches, state.redis, strict=True):
             version, entry = cache.read([VERSION_NAME, name_of(self._key)])
             found = _named_version(version, epoch), _named_entry(self._key, entry, epoch)
-            living = machine._living(redis, state.now)
-            expected = _as_named(living, redis.entry, state.database.epoch)
+            in_life = living(redis, state.now)
+            expected = _as_named(in_life, redis.entry, state.database.epoch)
             assert found == expected, f"real: {found}, model: {expected}, after\n{said}"
 
     def _begin(self) -> dict[int, Process]:

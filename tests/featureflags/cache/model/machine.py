@@ -1,101 +1,21 @@
-"""The state of the model, and the steps of readers, writers and the world."""
+"""What may happen next in the model: a step of each process, and the events of the world."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from functools import partial
-from typing import NamedTuple
 
-LIFE = 2
-"""Ticks that a version lives from its lease on."""
-NEVER = 1_000
-UNCOMMITTED = 99
-"""A value that a transaction has written and will roll back."""
-
-
-class Version(NamedTuple):
-    """What is stored as the version: a lease (`epoch` None), or an epoch. `born`: the tick of its lease."""
-
-    token: str
-    born: int
-    epoch: int | None = None
-
-
-class Entry(NamedTuple):
-    """What is stored for the user: a lease (`value` None), or a value of an epoch."""
-
-    token: str
-    value: int | None = None
-    epoch: int = 0
-
-
-class Redis(NamedTuple):
-    identity: int
-    version: Version | None = None
-    entry: Entry | None = None
-    delivered: frozenset[int] = frozenset()
-    """The outbox rows whose entries it has removed."""
-
-
-class Database(NamedTuple):
-    value: int = 0
-    epoch: int = 1
-    identity: int = 0
-    outbox: frozenset[int] = frozenset()
-    """The values whose rows are not deleted yet."""
-
-
-class Actor(NamedTuple):
-    """A process at one unit of work, before the step `at`."""
-
-    kind: str
-    """reader, warmer, writer, foreign; `old` and `replica` readers read an older database; `undecided`
-    reads in a transaction that has written, and rolls it back."""
-    at: str
-    redis: int = 0
-    floor: int = 0
-    """What it must not answer less than."""
-    epoch: int | None = None
-    version_token: str | None = None
-    born: int = 0
-    token: str | None = None
-    seen: Entry | None = None
-    rows: frozenset[int] = frozenset()
-    """Of the outbox: those at hand."""
-    identity: int = 0
-    value: int = 0
-    has_deleted: bool = False
-    """This renewal has read the outbox."""
-    view: Database | None = None
-    """The older database that it reads."""
-    round: int = 0
-
-
-class State(NamedTuple):
-    database: Database
-    redis: tuple[Redis, ...]
-    actors: tuple[Actor, ...]
-    now: int = 0
-    floor: int = 0
-    """What a read that begins now must not answer less than."""
-    at_tick: int = 0
-    """The value at the last tick."""
-    image: Redis | None = None
-    identities: int = 1
-    is_prompt: bool = True
-    """A write that has returned must be seen at once; else after two ticks."""
-    promised_from: int = 0
-    """Redis has lost what it had acknowledged: nothing is promised until this tick."""
-    left: tuple[tuple[str, int], ...] = ()
-    """Events, and how often each may still happen."""
-
-
-class BrokenPromiseError(Exception):
-    """A promise is broken."""
-
-
-Rules = frozenset[str]
-"""The rules that were taken out."""
+from tests.featureflags.cache.model.state import (
+    LIFE,
+    UNCOMMITTED,
+    BrokenPromiseError,
+    Redis,
+    Rules,
+    State,
+    living,
+    with_redis,
+)
+from tests.featureflags.cache.model.steps import STEPS
 
 Moves = Iterator[tuple[str, Callable[[], State]]]
 
@@ -107,215 +27,18 @@ def moves(state: State, without: Rules) -> Moves:
             step = partial(STEPS[actor.at], state, number, actor, without)
             yield f"{number}:{actor.kind}.{actor.at}", step
     for event, times in state.left:
-        if times and _can_happen(event, state):
-            yield event, partial(_happen, event, state)
+        if times and can_happen(event, state):
+            yield event, partial(happen, event, state)
 
 
 def check(state: State) -> None:
     """What is stored would not be answered if it is too old. Raises BrokenPromiseError."""
     for redis in state.redis:
-        version, entry = _living(redis, state.now), redis.entry
+        version, entry = living(redis, state.now), redis.entry
         if version is None or version.epoch is None or entry is None or entry.value is None:
             continue
         if entry.epoch == version.epoch and not state.floor <= entry.value < UNCOMMITTED:
             raise BrokenPromiseError(f"stored: {entry.value}, promised: {state.floor}")
-
-
-# The steps of a reader: `protocol.read`, then `read_through.read_and_fill`.
-
-
-def begin_get(state: State, number: int, actor: Actor, without: Rules) -> State:
-    """GET version and entry."""
-    actor = actor._replace(floor=state.floor, round=actor.round + 1)
-    if actor.kind == "old":
-        actor = actor._replace(view=actor.view or state.database)
-    redis = state.redis[actor.redis]
-    if actor.kind == "undecided" and "own_writes" not in without:
-        return _next(state, number, actor, "snapshots_and")
-    version = _living(redis, state.now)
-    actor = actor._replace(seen=redis.entry)
-    if version is None or version.epoch is None:
-        return _next(state, number, actor, "lease_version")
-    return _found(state, number, actor._replace(epoch=version.epoch), redis.entry, without)
-
-
-def lease_version(state: State, number: int, actor: Actor, without: Rules) -> State:
-    """The identity of the cache, and a lease where no version is stored: one round trip."""
-    redis = state.redis[actor.redis]
-    version = _living(redis, state.now)
-    actor = actor._replace(identity=redis.identity)
-    if version is not None and version.epoch is not None:
-        return _next(state, number, actor._replace(epoch=version.epoch), "begin_get_again")
-    if version is None:
-        version = Version(f"v{number}.{actor.round}", state.now)
-        state = _with_redis(state, actor.redis, redis._replace(version=version))
-    actor = actor._replace(version_token=version.token, born=version.born)
-    return _next(state, number, actor, "in_force")
-
-
-def in_force(state: State, number: int, actor: Actor, without: Rules) -> State:
-    """SELECT version, epoch, identity and whether the outbox is empty."""
-    database = _seen_by(state, actor)
-    if actor.view is not None and "is_current_version" not in without:
-        # An older snapshot, or a replica.
-        return _next(state, number, actor._replace(epoch=None), "snapshots_and")
-    actor = actor._replace(epoch=database.epoch, rows=database.outbox)
-    if database.identity != actor.identity and "identity" not in without:
-        return _next(state, number, actor, "adopt")
-    return _next(state, number, actor, _after_epoch(actor, without))
-
-
-def adopt(state: State, number: int, actor: Actor, without: Rules) -> State:
-    """UPDATE epoch + 1 and identity, if nobody else has."""
-    database, seen = state.database, actor.epoch or 0
-    if database.epoch != seen and "one_adopts" not in without:
-        # The code begins its renewal once more. That is like a reader that has paused until now.
-        return _next(state, number, actor._replace(epoch=None), "snapshots_and")
-    epoch = max(database.epoch, seen) + 1 if database.epoch == seen else seen + 1
-    database = database._replace(epoch=epoch, identity=actor.identity)
-    state = state._replace(database=database)
-    actor = actor._replace(epoch=epoch)
-    return _next(state, number, actor, _after_epoch(actor, without))
-
-
-def take_delivered(state: State, number: int, actor: Actor, without: Rules) -> State:
-    """The rows that were delivered to this cache, which are gone from it then; its identity."""
-    redis = state.redis[actor.redis]
-    state = _with_redis(state, actor.redis, redis._replace(delivered=frozenset()))
-    actor = actor._replace(rows=redis.delivered, identity=redis.identity)
-    if not actor.rows:
-        return _after_delete(state, number, actor, without)
-    return _next(state, number, actor, "delete")
-
-
-def delete(state: State, number: int, actor: Actor, without: Rules) -> State:
-    """DELETE the rows of the outbox, if the database names this cache."""
-    database = state.database
-    if database.identity == actor.identity or "delete_if_named" in without:
-        state = state._replace(database=database._replace(outbox=database.outbox - actor.rows))
-    return _after_delete(state, number, actor, without)
-
-
-def pending(state: State, number: int, actor: Actor, without: Rules) -> State:
-    """SELECT the rows of the outbox."""
-    actor = actor._replace(rows=_seen_by(state, actor).outbox, has_deleted=True)
-    if not actor.rows:
-        return _next(state, number, actor, "in_force_again")
-    return _next(state, number, actor, _first_of_notify(without))
-
-
-def in_force_again(state: State, number: int, actor: Actor, without: Rules) -> State:
-    """SELECT the epoch: rows may have been deleted for another cache, which has begun another one."""
-    if _seen_by(state, actor).epoch != actor.epoch and "same_epoch" not in without:
-        return _next(state, number, actor._replace(epoch=None), "snapshots_and")
-    return _next(state, number, actor, "publish")
-
-
-def remove(state: State, number: int, actor: Actor, without: Rules) -> State:
-    """UNLINK the entry."""
-    redis = state.redis[actor.redis]
-    state = _with_redis(state, actor.redis, redis._replace(entry=None))
-    if "remove_first" in without:
-        return _returned(state, number, actor)
-    return _next(state, number, actor, "keep_delivered")
-
-
-def keep_delivered(state: State, number: int, actor: Actor, without: Rules) -> State:
-    """Have the cache keep the rows. With `remove` one round trip, in which others come between."""
-    redis = state.redis[actor.redis]
-    kept = redis.delivered | actor.rows
-    state = _with_redis(state, actor.redis, redis._replace(delivered=kept))
-    if actor.kind == "writer" and "remove_after_commit" in without:
-        return _next(state, number, actor, "commit")
-    if "remove_first" in without:
-        return _next(state, number, actor, "remove")
-    return _returned(state, number, actor)
-
-
-def publish(state: State, number: int, actor: Actor, without: Rules) -> State:
-    """Store version and epoch over the lease, for what is left of its life."""
-    redis = state.redis[actor.redis]
-    version = _living(redis, state.now)
-    is_ours = version is not None and version.token == actor.version_token
-    if is_ours or "publish_over_lease" in without:
-        # A SET with KEEPTTL where nothing is stored never expires.
-        born = NEVER if version is None else version.born
-        if "keep_lifetime" in without:
-            born = state.now
-        token = f"p{number}.{actor.round}"
-        stored = Version(token, born, actor.epoch)
-        state = _with_redis(state, actor.redis, redis._replace(version=stored))
-    return _next(state, number, actor, "begin_get_again")
-
-
-def begin_get_again(state: State, number: int, actor: Actor, without: Rules) -> State:
-    """GET the entry again: it may have been removed since."""
-    entry = actor.seen if "get_again" in without else state.redis[actor.redis].entry
-    return _found(state, number, actor, entry, without)
-
-
-def lease(state: State, number: int, actor: Actor, without: Rules) -> State:
-    """A lease where nothing is stored; what is stored then."""
-    redis = state.redis[actor.redis]
-    entry = redis.entry
-    if entry is None:
-        entry = Entry(f"l{number}.{actor.round}")
-        state = _with_redis(state, actor.redis, redis._replace(entry=entry))
-    actor = actor._replace(token=entry.token)
-    return _next(state, number, actor, "put" if "lease_first" in without else "snapshots_and")
-
-
-def snapshots_and(state: State, number: int, actor: Actor, without: Rules) -> State:
-    """SELECT the row, and whether it may be kept."""
-    database = _seen_by(state, actor)
-    actor = actor._replace(value=UNCOMMITTED if actor.kind == "undecided" else database.value)
-    if actor.kind not in {"undecided", "old", "replica"}:
-        _answer(actor, actor.value)
-    may_keep = actor.view is None or "is_current_row" in without
-    if actor.kind == "undecided":
-        may_keep = "own_writes" in without
-    if not may_keep or actor.epoch is None:
-        return _next(state, number, actor, "done")
-    return _next(state, number, actor, "lease" if "lease_first" in without else "put")
-
-
-def put(state: State, number: int, actor: Actor, without: Rules) -> State:
-    """Compare-and-swap the entry over what was seen before the row was read."""
-    redis = state.redis[actor.redis]
-    entry = redis.entry
-    is_seen = entry is not None and entry.token == actor.token
-    may_write = is_seen
-    if "never_add" in without:
-        may_write = is_seen or entry is None
-    if "compare" in without:
-        may_write = True
-    if may_write:
-        # The row may have had this value before.
-        token = f"e{actor.value % 2}" if "unique_bytes" in without else f"e{number}.{actor.round}"
-        epoch = state.database.epoch if "epoch_before_row" in without else actor.epoch or 0
-        stored = Entry(token, actor.value, epoch)
-        state = _with_redis(state, actor.redis, redis._replace(entry=stored))
-    return _next(state, number, actor, "done")
-
-
-# A writer. A foreign one only commits: triggers fill the outbox.
-
-
-def commit(state: State, number: int, actor: Actor, without: Rules) -> State:
-    """COMMIT the row with its outbox row."""
-    database = state.database
-    value = database.value + 1
-    outbox = database.outbox if "outbox" in without else database.outbox | {value}
-    state = state._replace(database=database._replace(value=value, outbox=outbox))
-    actor = actor._replace(rows=frozenset({value}))
-    if actor.kind == "foreign":
-        return _next(state, number, actor, "done")
-    if "remove_after_commit" in without:
-        return _returned(state, number, actor)
-    return _next(state, number, actor, _first_of_notify(without))
-
-
-# The world.
 
 
 def tick(state: State) -> State:
@@ -326,16 +49,16 @@ def tick(state: State) -> State:
 
 
 def evict_version(state: State) -> State:
-    return _with_redis(state, 0, state.redis[0]._replace(version=None))
+    return with_redis(state, 0, state.redis[0]._replace(version=None))
 
 
 def evict_entry(state: State) -> State:
-    return _with_redis(state, 0, state.redis[0]._replace(entry=None))
+    return with_redis(state, 0, state.redis[0]._replace(entry=None))
 
 
 def flush(state: State) -> State:
     """FLUSHALL: empty, and the same Redis."""
-    return _with_redis(state, 0, Redis(state.redis[0].identity))
+    return with_redis(state, 0, Redis(state.redis[0].identity))
 
 
 def restart(state: State) -> State:
@@ -355,89 +78,13 @@ def restore(state: State) -> State:
     return _reborn(state._replace(floor=0, actors=actors, promised_from=state.now + LIFE), image)
 
 
-STEPS = {
-    each.__name__: each
-    for each in (
-        *(begin_get, lease_version, in_force, adopt, take_delivered, delete, pending, remove),
-        *(keep_delivered, in_force_again, publish),
-        *(begin_get_again, lease, snapshots_and, put, commit),
-    )
-}
 EVENTS = {
     each.__name__: each
     for each in (tick, evict_version, evict_entry, flush, restart, save, restore)
 }
 
 
-def _next(state: State, number: int, actor: Actor, at: str) -> State:
-    """After the step of this process, which goes on with `at`."""
-    if at == "done":
-        # Nothing but its last round matters any more: fewer states.
-        actor = Actor(actor.kind, "done", redis=actor.redis, round=actor.round, view=actor.view)
-    else:
-        actor = actor._replace(at=at)
-    actors = (*state.actors[:number], actor, *state.actors[number + 1 :])
-    return state._replace(actors=actors)
-
-
-def _after_epoch(actor: Actor, without: Rules) -> str:
-    return "take_delivered" if actor.rows and "pump" not in without else "publish"
-
-
-def _first_of_notify(without: Rules) -> str:
-    return "keep_delivered" if "remove_first" in without else "remove"
-
-
-def _after_delete(state: State, number: int, actor: Actor, without: Rules) -> State:
-    """A writer has nothing left to do; a renewal deletes before and after it notifies."""
-    if actor.kind == "writer":
-        return _next(state, number, actor, "done")
-    return _next(state, number, actor, "in_force_again" if actor.has_deleted else "pending")
-
-
-def _returned(state: State, number: int, actor: Actor) -> State:
-    """The cache is notified: a renewal goes on, a write returns.
-
-    A writer may delete rows afterwards: in the model each does, and may stop before.
-    """
-    if actor.kind == "writer" and state.is_prompt and state.now >= state.promised_from:
-        state = state._replace(floor=max(state.floor, *actor.rows))
-    return _next(state, number, actor, "take_delivered")
-
-
-def _found(state: State, number: int, actor: Actor, entry: Entry | None, without: Rules) -> State:
-    is_hit = (
-        entry is not None
-        and entry.value is not None
-        and (entry.epoch == actor.epoch or "epoch" in without)
-    )
-    if is_hit and entry is not None and actor.kind != "warmer":
-        _answer(actor, entry.value or 0)
-        return _next(state, number, actor, "done")
-    if entry is not None and not {"lease_first", "get_again"} & without:
-        return _next(state, number, actor._replace(token=entry.token), "snapshots_and")
-    return _next(state, number, actor, "snapshots_and" if "lease_first" in without else "lease")
-
-
-def _answer(actor: Actor, value: int) -> None:
-    if value < actor.floor or value == UNCOMMITTED:
-        raise BrokenPromiseError(f"answered: {value}, promised: {actor.floor}")
-
-
-def _seen_by(state: State, actor: Actor) -> Database:
-    return state.database if actor.view is None else actor.view
-
-
-def _living(redis: Redis, now: int) -> Version | None:
-    version = redis.version
-    return version if version is not None and now < version.born + LIFE else None
-
-
-def _with_redis(state: State, number: int, redis: Redis) -> State:
-    return state._replace(redis=(*state.redis[:number], redis, *state.redis[number + 1 :]))
-
-
-def _can_happen(event: str, state: State) -> bool:
+def can_happen(event: str, state: State) -> bool:
     redis = state.redis[0]
     needs = {
         "evict_version": redis.version,
@@ -448,7 +95,7 @@ def _can_happen(event: str, state: State) -> bool:
     return needs.get(event, True) is not None
 
 
-def _happen(event: str, state: State) -> State:
+def happen(event: str, state: State) -> State:
     left = tuple((name, times - (name == event)) for name, times in state.left)
     return EVENTS[event](state)._replace(left=left)
 
@@ -457,4 +104,4 @@ def _reborn(state: State, redis: Redis) -> State:
     """Another Redis with this content."""
     identity = state.identities
     state = state._replace(identities=identity + 1)
-    return _with_redis(state, 0, redis._replace(identity=identity))
+    return with_redis(state, 0, redis._replace(identity=identity))

@@ -16,7 +16,7 @@ from django.db import connection, connections, transaction
 
 from featureflags.cache import outbox, protocol, read_through, snapshot_store
 from featureflags.cache.backends.protocol import SharedCache
-from tests.featureflags.cache.model import machine
+from tests.featureflags.cache.model import state
 from tests.services.standby import Standby
 from users.models import User
 
@@ -145,7 +145,7 @@ def stops(caches: list[SharedCache]) -> Iterator[None]:
         for name in ("in_force", "adopt", "pending", "delete"):
             patch.setattr(outbox, name, stopping(getattr(outbox, name)))
         patch.setattr(outbox, "most_delivered", most_delivered)
-        patch.setattr(snapshot_store, "VERSION_SECONDS", machine.LIFE * TICK_SECONDS)
+        patch.setattr(snapshot_store, "VERSION_SECONDS", state.LIFE * TICK_SECONDS)
         patch.setattr(read_through, "_rows", stopping(read_through._rows))
         # The model ends there: a process that begins once more is another one to it.
         patch.setattr(protocol, "_renewed", partial(protocol._renewed, again=False))

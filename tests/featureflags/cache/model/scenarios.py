@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from tests.featureflags.cache.model.machine import Actor, Database, Entry, Redis, State, Version
+from tests.featureflags.cache.model.state import Actor, Database, Entry, Redis, State, Version
 
 WARM = Redis(0, version=Version("p", 0, 1), entry=Entry("e0", 0, 1))
 """A version and an entry, both as the database has them."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from tests.featureflags.cache.model.machine import BrokenPromiseError, Rules, State, check, moves
+from tests.featureflags.cache.model.machine import check, moves
+from tests.featureflags.cache.model.state import BrokenPromiseError, Rules, State
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
