@@ -11,7 +11,7 @@ second one with the same id does nothing, so that what got no answer can be sent
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, Final
 
 from django.core.cache import cache
@@ -26,17 +26,24 @@ from featureflags.api.authentication import (
     FlagsSessionAuthentication,
     service_key,
 )
-from featureflags.api.evaluate import LONGEST_KEY, SubjectField
+from featureflags.api.evaluate_bodies import LONGEST_KEY, SubjectField
 from featureflags.api.flags import AUTH, may_ask
 from featureflags.api.policy import ApiPolicy
 from featureflags.api.requests import http_request, is_staff
 from featureflags.api.serializers import AnyJSONField
-from featureflags.api.strict import StrictBooleanField, StrictCharField, StrictSerializer
+from featureflags.api.strict import (
+    StrictBooleanField,
+    StrictCharField,
+    StrictIntegerField,
+    StrictSerializer,
+)
 from featureflags.contexts.json_limits import json_size
 from featureflags.core.deadlines import Purpose
 from featureflags.core.outages import RETRY_AFTER
-from featureflags.evaluation import all_flags, looking, track, variation
+from featureflags.evaluation import all_flags, looking, track
+from featureflags.evaluation.evaluate import expose
 from featureflags.evaluation.resolve import resolve
+from featureflags.launchdarkly.evaluator import variation_count
 from featureflags.live.bootstrap import flags_for_browsers
 from featureflags.models import Scope
 
@@ -44,6 +51,7 @@ MOST_EVENTS: Final = 50
 MOST_BYTES: Final = 4096
 """Of the data of one event, as JSON."""
 REMEMBERED_SECONDS: Final = 86_400
+MOST_VARIATIONS: Final = 1_000
 ID: Final = r"^[A-Za-z0-9_-]{8,64}$"
 
 
@@ -102,6 +110,17 @@ class ExposedSerializer(_EventSerializer):
     """A flag that somebody was shown."""
 
     flag = StrictCharField(max_length=LONGEST_KEY)
+    variation = StrictIntegerField(
+        required=False,
+        allow_null=True,
+        default=None,
+        min_value=0,
+        max_value=MOST_VARIATIONS,
+        help_text=(
+            "The number of the variation that was shown: `variation` of the answer, or OFREP's `variant`."
+            " Without it: the one that the flag has now."
+        ),
+    )
 
 
 def _many(example: dict[str, Any], child: serializers.Serializer[Any], name: str) -> Any:
@@ -191,7 +210,8 @@ class TrackView(_EventsView):
 class ExposureView(_EventsView):
     """Flags that were shown: each counts as an evaluation, here and in LaunchDarkly's experiments.
 
-    The value is the one that the flag has now.
+    `variation` says which one was shown. If the flag has another one for the subject by now, the
+    event names the one that was shown, and counts for no experiment.
     """
 
     @extend_schema(
@@ -203,14 +223,24 @@ class ExposureView(_EventsView):
         events = asked.validated_data["events"]
         known = _visible_flags(request)
         for event in events:
-            if event["flag"] not in known:
-                words = f"There is no flag “{event['flag']}” that you may ask for."
+            if (words := _wrong(event, known)) is not None:
                 raise serializers.ValidationError({"events": [words]})
 
         def send(event: Mapping[str, Any], subject: dict[str, Any]) -> None:
-            variation(event["flag"], **subject)
+            context = resolve(subject.pop("user", None), **subject)
+            expose(event["flag"], context, event["variation"])
 
         return self.take(request, events, send)
+
+
+def _wrong(event: Mapping[str, Any], known: Collection[str]) -> str | None:
+    """Why an exposure cannot be taken; None if it can."""
+    flag, shown = event["flag"], event["variation"]
+    if flag not in known:
+        return f"There is no flag “{flag}” that you may ask for."
+    if shown is not None and shown >= variation_count(flag):
+        return f"The flag “{flag}” has no variation {shown}."
+    return None
 
 
 def _visible_flags(request: Request) -> set[str]:

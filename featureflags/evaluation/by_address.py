@@ -77,9 +77,10 @@ def of_rows(rows: list[Address], unit: UnitOfWork | None) -> dict[Address, UserC
     """The contexts of these rows, each by itself, in this order."""
     read = protocol.read(rows)
     rules = unit.rules(read) if unit is not None else current_ruleset(read)
+    # A batch would push out of the memo of contexts the users who come back.
+    is_one = len(rows) == 1
     contexts = {
-        # A batch would push out of the memo of contexts the users who come back.
-        key: context_memo.context_of(snapshot, rules, ContextSource.CACHE, remember=False)
+        key: context_memo.context_of(snapshot, rules, ContextSource.CACHE, remember=is_one)
         for key, snapshot in read.fresh.items()
     }
     missing = [row for row in rows if row not in contexts]

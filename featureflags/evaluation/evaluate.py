@@ -6,7 +6,7 @@ Only the facade, `featureflags.evaluation`, calls this.
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from typing import cast
 
@@ -23,6 +23,7 @@ from featureflags.evaluation.arguments import UNSET, ExtraAttributes, FlagKey, U
 from featureflags.flags.declared import FlagType, declared_flags
 from featureflags.flags.overrides import (
     MISSING,
+    Shown,
     asking_about,
     environment_name,
     forced_flags,
@@ -31,7 +32,7 @@ from featureflags.flags.overrides import (
 )
 from featureflags.flags.value_types import MISMATCH, JSONDefault, in_type_of
 from featureflags.launchdarkly import evaluator
-from featureflags.launchdarkly.client import detail_of, is_looking
+from featureflags.launchdarkly.client import detail_of, is_looking, looking
 from featureflags.launchdarkly.evaluator import Answer
 
 logger = logging.getLogger(__name__)
@@ -124,6 +125,32 @@ def evaluate_all(context: UserContext, attributes: ExtraAttributes | None) -> di
         return {key: _one_of_all(key, context, answers) for key in sorted(keys)}
 
 
+def evaluate_chosen(flags: Collection[str], context: UserContext) -> list[Evaluation]:
+    """These flags in their order, by one question to the SDK. Sends no events, and counts nothing.
+
+    Ten of them cost half as much as ten times `evaluate_one`.
+    """
+    with asking_about(context.user_key):
+        answers = evaluator.evaluate_all(context.context, flags)
+        return [_one_of_all(key, context, answers) for key in flags]
+
+
+def expose(flag: str, context: UserContext, variation: int | None) -> None:
+    """Count that this subject was shown a flag, here and in LaunchDarkly.
+
+    `variation` is the number of the one that was shown; None: the one that the flag has now. Where the
+    flag has another one now, the event names the one that was shown, and belongs to no experiment.
+    """
+    if variation is not None:
+        with looking():
+            now = evaluate_one(flag, context, UNSET, None)
+        if now.variation != variation:
+            evaluator.evaluate_as(flag, context.context, variation)
+            _count(flag)
+            return
+    evaluate_one(flag, context, UNSET, None)
+
+
 def _ask(key: str, context: UserContext, fallback: JSONValue) -> Answer:
     """What is forced, else what LaunchDarkly says; counted, if such a flag is known."""
     if in_force:
@@ -199,7 +226,7 @@ def _forced(key: str) -> Answer | None:
     overrides = overridden_flags()
     if key in overrides:
         value = overrides[key]
-        if value is MISSING:
+        if value is MISSING or isinstance(value, Shown):
             return None  # the SDK's store has no such flag here
         return Answer(value=value, variation=None, reason={"kind": "OVERRIDE"}, is_forced=True)
     forced = forced_flags()

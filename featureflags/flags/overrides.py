@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ContextDecorator, contextmanager
 from contextvars import ContextVar, Token
+from dataclasses import dataclass
 from enum import Enum
 from inspect import iscoroutinefunction
 from types import MappingProxyType
@@ -34,7 +35,15 @@ class Missing(Enum):
 MISSING: Final = Missing.MISSING
 """Stands for a flag that LaunchDarkly is to have no flag of."""
 
-Overrides: TypeAlias = "Mapping[str, JSONValue | Missing]"
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """Stands for a flag as it is, but that its variation of this number is served to everybody."""
+
+    variation: int
+
+
+Overrides: TypeAlias = "Mapping[str, JSONValue | Missing | Shown]"
 
 NOTHING: Final[Overrides] = MappingProxyType({})
 
@@ -134,6 +143,19 @@ def override_for(user_key: str, flags: Overrides) -> Iterator[None]:
         yield
     finally:
         _look.reset(token)
+        in_force.pop(entry, None)
+
+
+@contextmanager
+def serving(flag: str, variation: int) -> Iterator[None]:
+    """Let the SDK serve this variation of a flag in this thread or task, to whomever is asked about."""
+    entry = object()
+    in_force[entry] = flag
+    token = _overrides.set(MappingProxyType({**_overrides.get(), flag: Shown(variation)}))
+    try:
+        yield
+    finally:
+        _overrides.reset(token)
         in_force.pop(entry, None)
 
 

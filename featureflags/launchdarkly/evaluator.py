@@ -5,18 +5,21 @@ from __future__ import annotations
 import hashlib
 import hmac
 import logging
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, cast
 
 import msgspec
 from ldclient import Context
 from ldclient.evaluation import EvaluationDetail
+from ldclient.versioned_data_kind import FEATURES
 
 from featureflags.contexts.results import Degradation
 from featureflags.core.conf import app_settings
 from featureflags.core.monitoring import report
 from featureflags.core.types import JSONValue
-from featureflags.launchdarkly.client import client, has_flags
+from featureflags.flags.overrides import serving
+from featureflags.launchdarkly.client import client, detail_of, feature_store, has_flags
+from featureflags.launchdarkly.override_store import only_these
 
 logger = logging.getLogger(__name__)
 
@@ -59,10 +62,16 @@ def answer_of(detail: EvaluationDetail, default: JSONValue) -> Answer:
     )
 
 
-def evaluate_all(context: Context) -> Mapping[str, Answer] | None:
-    """Every flag of LaunchDarkly for a context; None if the SDK has no flags. Sends no events."""
+def evaluate_all(
+    context: Context, keys: Collection[str] | None = None
+) -> Mapping[str, Answer] | None:
+    """Every flag of LaunchDarkly for a context, or those of `keys` that it has. Sends no events.
+
+    None if the SDK has no flags.
+    """
     try:
-        state = client().all_flags_state(context, with_reasons=True)
+        with only_these(keys):
+            state = client().all_flags_state(context, with_reasons=True)
     except Exception as error:  # noqa: BLE001 - whatever the SDK raises must not reach a page
         _report(error)
         return None
@@ -85,14 +94,30 @@ def absent(default: JSONValue, *, is_connected: bool) -> Answer:
     return Answer(value=default, variation=None, reason=reason, degraded=_BY_ERROR[kind])
 
 
-def client_side_flags(context: Context) -> frozenset[str]:
-    """The keys of the flags that LaunchDarkly shows to browsers."""
+def variation_count(flag: str) -> int:
+    """How many variations LaunchDarkly's flag has; 0 if it has no such flag."""
     try:
-        state = client().all_flags_state(context, client_side_only=True)
+        found: Any = feature_store().get(FEATURES, flag)
+    except Exception as error:  # noqa: BLE001 - whatever the SDK's store raises must not reach a page
+        _report(error)
+        return 0
+    return 0 if found is None else len(found.variations)
+
+
+def evaluate_as(flag: str, context: Context, variation: int) -> None:
+    """Send the event of an evaluation that gave this variation. Never raises."""
+    with serving(flag, variation):
+        detail_of(flag, context, None)
+
+
+def client_side_flags() -> frozenset[str]:
+    """The keys of the flags that LaunchDarkly shows to browsers. Nothing is evaluated."""
+    try:
+        flags: Mapping[str, Any] = feature_store().all(FEATURES)
     except Exception as error:  # noqa: BLE001 - whatever the SDK raises must not reach a page
         _report(error)
         return frozenset()
-    return frozenset(state.to_values_map())
+    return frozenset(key for key, flag in flags.items() if flag.get("clientSide", False))
 
 
 def browser_state(context: Context) -> dict[str, Any]:

@@ -15,7 +15,6 @@ from typing import Any
 from django.http import HttpRequest
 
 from featureflags.contexts.attributes import is_shown_to_self
-from featureflags.contexts.building import visitor_context
 from featureflags.contexts.user_context import UserContext
 from featureflags.core.conf import app_settings
 from featureflags.core.types import JSONValue
@@ -51,9 +50,9 @@ def rows_of(found: UserContext) -> tuple[Address, ...]:
 
 
 def flags_for_browsers() -> frozenset[str]:
-    """The keys that anybody may see. LaunchDarkly marks flags, not users: any context will do."""
+    """The keys that anybody may see: LaunchDarkly's own mark, or that of the declaration."""
     declared = {key for key, flag in declared_flags().items() if flag.client_side}
-    return client_side_flags(visitor_context(None).context) | declared
+    return client_side_flags() | declared
 
 
 def _flags(found: UserContext, request: HttpRequest | None) -> dict[str, JSONValue]:

@@ -22,6 +22,7 @@ BENCHMARKS = {
     "entries": "writing and reading one entry of the cache, as it is and encrypted",
     "matching": "one user and many segments, compared with flagsmith-engine",
     "counting": "all users in 20 segments on PostgreSQL, compared with SQL written by hand",
+    "limits": "a segment at its limits, of 4,000 conditions: its query, its preview and its save",
     "impact": "the preview of a changed segment on PostgreSQL, compared with a query for each number",
     "members": "a page of a segment's members on PostgreSQL, compared with a count and an OFFSET",
     "warming": "a cache warm-up, compared with a simple loop and with a pipeline written by hand",

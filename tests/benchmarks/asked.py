@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -42,14 +43,26 @@ BATCHES: Final = 15
 START_SECONDS: Final = 60.0
 AIMS: Final = {
     "REST, one flag by key": 1.5,
+    "REST, one flag of a named user": 1.5,
     "OFREP, one flag by key": 1.5,
-    "REST, 20 flags of one user": 2.5,
+    "REST, 20 flags of a named user": 2.5,
     "OFREP, 20 flags in bulk": 2.5,
     "1,000 users × 10 flags": 1.3,
 }
 
-Ask = tuple[str, str, str]
-"""Method, path and body."""
+EMPTY: Final = "an empty view"
+EMPTY_WITH_OWNER: Final = "an empty view, key with owner"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ask:
+    """One request, and the empty view with the same authentication."""
+
+    method: str = "POST"
+    path: str
+    body: str = ""
+    token: str
+    beside: str = EMPTY
 
 
 @contextmanager
@@ -78,29 +91,34 @@ def gunicorn() -> Iterator[int]:
         process.wait(timeout=30)
 
 
-def requests_of(user: User) -> dict[str, Ask]:
-    """One of each step."""
+def requests_of(user: User, program: str, own: str) -> dict[str, Ask]:
+    """One of each step. `program` evaluates for anybody, `own` reads as its owner."""
     context = json.dumps({"context": {"targetingKey": str(user.pk)}})
     few = {"subjects": [str(user.pk)], "flags": [f"flag-{n}" for n in range(FLAGS)]}
     one = {"subjects": [str(user.pk)], "flags": ["flag-0"]}
+    evaluate, flags = "/api/v1/flags/evaluate/", "/ofrep/v1/evaluate/flags"
     return {
-        "an empty view": ("POST", "/empty/", context),
-        "REST, one flag by key": ("POST", "/api/v1/flags/evaluate/", json.dumps(one)),
-        "OFREP, one flag by key": ("POST", "/ofrep/v1/evaluate/flags/flag-0", context),
-        "REST, 20 flags of one user": ("POST", "/api/v1/flags/evaluate/", json.dumps(few)),
-        "OFREP, 20 flags in bulk": ("POST", "/ofrep/v1/evaluate/flags", context),
+        EMPTY: Ask(path="/empty/", body=context, token=program),
+        EMPTY_WITH_OWNER: Ask(method="GET", path="/empty/", token=own, beside=EMPTY_WITH_OWNER),
+        "REST, one flag by key": Ask(
+            method="GET", path="/api/v1/flags/flag-0/", token=own, beside=EMPTY_WITH_OWNER
+        ),
+        "REST, one flag of a named user": Ask(path=evaluate, body=json.dumps(one), token=program),
+        "OFREP, one flag by key": Ask(path=f"{flags}/flag-0", body=context, token=program),
+        "REST, 20 flags of a named user": Ask(path=evaluate, body=json.dumps(few), token=program),
+        "OFREP, 20 flags in bulk": Ask(path=flags, body=context, token=program),
     }
 
 
-def timed(port: int, token: str, asked: dict[str, Ask]) -> dict[str, float]:
+def timed(port: int, asked: dict[str, Ask]) -> dict[str, float]:
     """The median seconds of each step, in turns."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
-    headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
     took: dict[str, list[float]] = {name: [] for name in asked}
     for number in range(WARM + ROUNDS):
-        for name, (method, path, body) in asked.items():
+        for name, ask in asked.items():
+            headers = {"Authorization": f"Bearer {ask.token}", "Content-Type": "application/json"}
             started = time.perf_counter()
-            connection.request(method, path, body, headers)
+            connection.request(ask.method, ask.path, ask.body or None, headers)
             answer = connection.getresponse()
             content = answer.read()
             seconds = time.perf_counter() - started
@@ -155,16 +173,18 @@ def in_bulk(token: str, keys: list[str], flag_file: Path) -> tuple[float, float]
 
 def main(file: str) -> None:
     flag_file = Path(os.environ["LAUNCHDARKLY_FLAG_FILE"])
-    every = [boolean_flag(f"flag-{n}", rules=[segment_rule("employee")]) for n in range(FLAGS)]
+    rules = [segment_rule("employee")]
+    every = [{**boolean_flag(f"flag-{n}", rules=rules), "clientSide": True} for n in range(FLAGS)]
     document = {"flags": {flag["key"]: flag for flag in every}, "segments": {}}
     flag_file.write_text(json.dumps(document))
     call_command("migrate", verbosity=0)
     users = UserFactory.create_batch(SUBJECTS)
     token = token_for(scope=Scope.EVALUATE)
+    asked = requests_of(users[0], token, token_for(users[0], Scope.READ))
     with gunicorn() as port:
-        seconds = timed(port, token, requests_of(users[0]))
-    empty = seconds["an empty view"]
-    ratios = {name: took / empty for name, took in seconds.items()}
+        seconds = timed(port, asked)
+    empty = seconds[EMPTY]
+    ratios = {name: took / seconds[asked[name].beside] for name, took in seconds.items()}
     view, raw = in_bulk(token, [str(user.pk) for user in users], flag_file)
     ratios["1,000 users × 10 flags"] = view / raw
     print(

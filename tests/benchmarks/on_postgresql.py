@@ -13,10 +13,10 @@ from tests.services.postgres import postgres_server
 USERS = 1_000_000
 
 
-def run(module: str, doc: str) -> int:
+def run(module: str, doc: str, users: int = USERS) -> int:
     """Run `tests.benchmarks.<module> USERS FILE` there, with the options of the command line."""
     parser = argparse.ArgumentParser(description=doc.splitlines()[0])
-    parser.add_argument("--users", type=int, default=USERS, help=f"how many (default {USERS:,})")
+    parser.add_argument("--users", type=int, default=users, help=f"how many (default {users:,})")
     parser.add_argument("--json", default="", help="also write the figures to this file")
     chosen = parser.parse_args()
     name = f"tests.benchmarks.{module}"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import pytest
@@ -13,27 +12,16 @@ from featureflags.models import Scope
 from tests.clients.flags import flags
 from tests.conftest import FlagFile
 from tests.factories import UserFactory, token_for
+from tests.featureflags.api.evaluating import LINES, URL, ask, caller
 from tests.featureflags.api.test_contexts import viewer
 from tests.users.api.conftest import Caller
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-URL = "/api/v1/flags/evaluate/"
-
 
 @pytest.fixture(autouse=True)
 def some_flags(flag_file: FlagFile, transactional_db: None) -> None:
     flag_file(*flags())
-
-
-def caller(token: str, **headers: str) -> APIClient:
-    client = APIClient()
-    client.credentials(HTTP_AUTHORIZATION=f"Bearer {token}", **headers)
-    return client
-
-
-def ask(client: APIClient, *subjects: object, flags: Any = ("new-checkout",)) -> Any:
-    return client.post(URL, {"subjects": [str(each) for each in subjects], "flags": list(flags)})
 
 
 def test_each_subject_has_its_own_values_in_order() -> None:
@@ -121,62 +109,6 @@ def test_a_key_sees_its_own_flags_alone() -> None:
     )
     (result,) = ask(browser, "x", flags=["colour", "new-checkout"]).json()["results"]
     assert set(result["flags"]) == {"new-checkout"}
-
-
-LINES = {"HTTP_ACCEPT": "application/x-ndjson"}
-
-
-def lines_of(answer: Any) -> list[dict[str, Any]]:
-    assert answer["Content-Type"] == "application/x-ndjson"
-    text = b"".join(answer.streaming_content).decode()
-    return [json.loads(line) for line in text.splitlines()]
-
-
-def test_more_than_a_thousand_come_in_lines_as_they_are_made(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    ada = UserFactory.create(employee=True)
-    strangers = [f"6d0c3a52-0000-4000-8000-{number:012d}" for number in range(2_400)]
-    reads: list[int] = []
-    read = protocol.read
-
-    def counted(keys: list[str]) -> Any:
-        reads.append(len(keys))
-        return read(keys)
-
-    monkeypatch.setattr(protocol, "read", counted)
-    client = caller(token_for(), **LINES)
-    answer = ask(client, *strangers, ada.pk, strangers[0])
-    assert answer.status_code == 200
-    assert answer["Cache-Control"] == "private, no-store"
-    chunks = iter(answer.streaming_content)
-    first = next(chunks)
-    assert (first.count(b"\n"), reads) == (1000, [1000])
-    rest = b"".join(chunks)
-    assert reads == [1000, 1000, 401]
-    found = [json.loads(line) for line in (first + rest).splitlines()]
-    assert [each["key"] for each in found] == [*strangers, str(ada.pk)]
-    assert found[-1]["flags"]["new-checkout"]["value"] is True
-    assert found[0]["degraded"] == ["no_such_user"]
-    # The same users in a document are the same answers.
-    few = [strangers[0], str(ada.pk)]
-    document = ask(caller(token_for()), *few).json()["results"]
-    assert lines_of(ask(client, *few)) == document
-
-
-def test_without_lines_more_than_a_thousand_are_over_the_limit() -> None:
-    strangers = [f"6d0c3a52-0000-4000-8000-{number:012d}" for number in range(1_001)]
-    answer = ask(caller(token_for()), *strangers)
-    assert answer.status_code == 422
-    assert "application/x-ndjson" in answer.json()["errors"]["subjects"][0]
-
-
-def test_an_error_is_a_problem_also_where_lines_are_wanted() -> None:
-    answer = ask(caller(token_for(), **LINES), "ada@example.com")
-    assert answer.status_code == 400
-    assert answer["Content-Type"] == "application/problem+json"
-    assert answer.json()["type"] == "urn:guidon:problem:validation"
-    assert ask(APIClient(headers={"accept": "application/x-ndjson"}), "x").status_code == 401
 
 
 def test_a_key_that_evaluates_sees_nothing_personal() -> None:

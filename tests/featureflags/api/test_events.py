@@ -13,6 +13,7 @@ from pytest_django.fixtures import Settings
 
 from featureflags.api import throttling
 from featureflags.cache.counters import flag_usage
+from featureflags.evaluation import variation_detail
 from featureflags.launchdarkly.client import close
 from tests.factories import UserFactory, token_for
 from tests.featureflags.api.checked import every_answer_is_documented as checked
@@ -84,6 +85,42 @@ def test_an_exposure_counts_as_an_evaluation(
     assert sum(counter["count"] for counter in counters) == 2
 
 
+def counters_of(vendor: LaunchDarklyServer, flag: str = "new-checkout") -> set[tuple[Any, ...]]:
+    """Variation, value, version and count of each counter that LaunchDarkly was sent."""
+    return {
+        (each.get("variation"), each["value"], each.get("version"), each["count"])
+        for summary in vendor.events("summary")
+        for each in summary["features"].get(flag, {"counters": []})["counters"]
+    }
+
+
+def test_an_exposure_names_the_variation_that_was_shown(
+    client: Client, ada: User, vendor: LaunchDarklyServer
+) -> None:
+    flag_usage.pending.clear()
+    version = vendor.data()["new-checkout"]["version"]
+    shown = [{**SHOWN, "id": f"bbbb-{n:04}", "variation": n % 2} for n in range(3)]
+    without = [{**SHOWN, "id": "bbbb-0009", "variation": None}]
+    assert send(client, EXPOSURE, *shown, *without).json() == {"accepted": 4, "duplicates": 0}
+    assert variation_detail("new-checkout", ada).variation == 1, "nothing is changed by it"
+    assert flag_usage.pending == {"new-checkout": 5}
+    close()
+    assert counters_of(vendor) == {(0, True, version, 2), (1, False, version, 3)}
+
+
+def test_what_was_shown_before_the_flag_changed_counts_for_no_experiment(
+    client: Client, ada: User, vendor: LaunchDarklyServer
+) -> None:
+    tracked = {"clientSide": True, "trackEventsFallthrough": True}
+    version = vendor.set_flag({**boolean_flag("new-checkout"), **tracked})
+    both = [{**SHOWN, "id": f"bbbb-{n:04}", "variation": n} for n in range(2)]
+    assert send(client, EXPOSURE, *both).status_code == 202
+    close()
+    # An evaluation within an experiment is sent as an event of its own.
+    assert [each["variation"] for each in vendor.events("feature")] == [1]
+    assert counters_of(vendor) == {(0, True, version, 1), (1, False, version, 1)}
+
+
 def test_a_program_names_whom_it_speaks_of(client: Client, vendor: LaunchDarklyServer) -> None:
     user, token = UserFactory.create(), token_for()
     about = {**BOUGHT, "subject": str(user.pk)}
@@ -119,6 +156,11 @@ def test_a_program_names_whom_it_speaks_of(client: Client, vendor: LaunchDarklyS
         (EXPOSURE, {"id": "bbbb-0001", "flag": "for-servers"}),
         (EXPOSURE, {"id": "bbbb-0001", "flag": "no-such-flag"}),
         (EXPOSURE, {"id": "bbbb-0001", "flag": "new-checkout", "value": True}),
+        (EXPOSURE, {**SHOWN, "variation": 2}),
+        (EXPOSURE, {**SHOWN, "variation": -1}),
+        (EXPOSURE, {**SHOWN, "variation": "1"}),
+        (EXPOSURE, {**SHOWN, "variation": True}),
+        (EXPOSURE, {**SHOWN, "variation": 10**30}),
     ],
 )
 def test_one_wrong_event_refuses_all(
