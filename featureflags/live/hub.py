@@ -5,6 +5,7 @@ Every `LOOK_SECONDS` it reads the version of the rules and the entries of all su
     another version or epoch      rules or members changed: all streams
     LaunchDarkly's listener       a flag or segment of LaunchDarkly changed: all streams
     other bytes of an entry       this subject was written: its streams
+    the clock (`clocks`)          a membership of this subject has ended, its account is a day older: its streams
 
 A write removes the entry, so each subject has one. The thread fills it again before it wakes the streams, and remembers the bytes
 that are stored then: so a second write is seen, and the fill itself is not. While the cache does not
@@ -33,6 +34,7 @@ from featureflags.core.monitoring import report
 from featureflags.kinds.snapshot import Address
 from featureflags.launchdarkly import listeners
 from featureflags.launchdarkly.client import client
+from featureflags.live.clocks import Clocks
 
 logger = logging.getLogger(__name__)
 
@@ -74,6 +76,7 @@ class Hub:
         self._streams: set[Stream] = set()
         self._of_each: Counter[str] = Counter()
         self._seen: dict[Address, bytes] = {}
+        self._clocks = Clocks()
         self._rules: tuple[str, int | None] | None = None
         self._thread: threading.Thread | None = None
         self._looks = 0
@@ -102,6 +105,8 @@ class Hub:
         if seen is not None:
             # A write is noticed by the entry that it removes: there must be one.
             entries = {**seen.entries, **refilled(_missing(seen.entries))}
+            # Before the client asks: so no change by the clock falls between the answer and this.
+            self._clocks.learn(stream.keys, again=False)
         with self._lock:
             if seen is not None:
                 self._seen = {**entries, **self._seen}
@@ -149,6 +154,7 @@ class Hub:
                 return False
             self._thread, self._rules = None, None
             self._seen.clear()
+            self._clocks.keep(())
             return True
 
     def _look(self) -> None:
@@ -158,6 +164,7 @@ class Hub:
             streams = list(self._streams)
             keys = {key for stream in streams for key in stream.keys}
             self._seen = {key: value for key, value in self._seen.items() if key in keys}
+            self._clocks.keep(keys)
         seen = look(keys)
         if seen is None:
             if is_flag:
@@ -173,10 +180,22 @@ class Hub:
             is_rules = self._rules is not None and self._rules != seen.rules
             self._rules = seen.rules
             self._seen.update(entries)
+        changed |= self._ticked(keys, keys if is_rules else changed)
         if is_flag or is_rules:
             _wake(streams)
         elif changed:
             _wake(stream for stream in streams if not changed.isdisjoint(stream.keys))
+
+    def _ticked(self, keys: set[Address], changed: set[Address]) -> set[Address]:
+        """The rows that the clock has changed. Those that `changed` otherwise are computed anew.
+
+        Before anybody is woken: who asks then gets an answer that is not older.
+        """
+        ticked = self._clocks.ticked(keys - changed)
+        self._clocks.learn(changed)
+        if self._looks % REFILL_EVERY == 0:
+            self._clocks.learn(keys, again=False)
+        return ticked
 
     def _changed(self, entries: Mapping[Address, bytes]) -> set[Address]:
         seen = self._seen

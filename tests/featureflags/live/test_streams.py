@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import time
-import urllib.request
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from django.db import connection
@@ -17,8 +13,9 @@ from featureflags.cache.outbox import OutboxRow
 from featureflags.live import tickets
 from featureflags.models import ApiKey, Segment
 from tests.factories import UserFactory, clause, rule, token_for
+from tests.featureflags.live.asking import bulk, settled, stream_of, write
 from tests.featureflags.live.reader import Reader, reading
-from tests.services.flag_json import boolean_flag, segment_rule
+from tests.services.flag_json import boolean_flag
 from tests.services.processes import WebProcess, on_this_database, running_server
 from users.models import User
 
@@ -26,55 +23,6 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 SOON = 1.0
 """Seconds from the write to the message. On a machine that is busy a test allows three times that."""
-
-
-@pytest.fixture
-def flags(tmp_path: Path) -> Path:
-    path = tmp_path / "flags.json"
-    write(path, boolean_flag("new-checkout", rules=[segment_rule("beta")]))
-    return path
-
-
-def write(path: Path, *flags: dict[str, Any]) -> None:
-    path.write_text(json.dumps({"flags": {flag["key"]: flag for flag in flags}}))
-
-
-@pytest.fixture
-def ada(transactional_db: None) -> User:
-    return UserFactory.create(name="Ada")
-
-
-@pytest.fixture
-def web(flags: Path, ada: User) -> Iterator[WebProcess]:
-    env = {**on_this_database(), "LAUNCHDARKLY_FLAG_FILE": str(flags), "LIVE_STREAMS": "25"}
-    with running_server(env, server="uvicorn", path="/healthz") as server:
-        yield server
-
-
-def bulk(web: WebProcess, user: User | str, token: str = "") -> dict[str, Any]:
-    """OFREP's answer for all flags."""
-    key = user if isinstance(user, str) else str(user.pk)
-    request = urllib.request.Request(
-        f"{web.url}/ofrep/v1/evaluate/flags",
-        json.dumps({"context": {"targetingKey": key}}).encode(),
-        {"Authorization": f"Bearer {token or token_for()}", "Content-Type": "application/json"},
-    )
-    with urllib.request.urlopen(request, timeout=30) as answer:
-        found: dict[str, Any] = json.load(answer)
-        return found
-
-
-def stream_of(web: WebProcess, user: User | str, token: str = "") -> str:
-    [stream] = bulk(web, user, token)["eventStreams"]
-    assert stream["type"] == "sse"
-    return str(stream["url"])
-
-
-def settled(reader: Reader) -> int:
-    """Wait for the first message, which comes at once; how many there are."""
-    reader.wait_for(1)
-    time.sleep(1.0)
-    return len(reader.messages)
 
 
 def test_what_wakes_a_stream_within_a_second(web: WebProcess, ada: User, flags: Path) -> None:
