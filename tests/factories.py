@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 from typing import Any
 
+from django.contrib.auth.models import Permission
 from django.utils import timezone
 from factory.declarations import LazyAttribute, LazyFunction, Sequence, SubFactory, Trait
 from factory.django import DjangoModelFactory
@@ -76,6 +77,13 @@ def token_for(owner: User | None = None, scope: Scope | None = None, **fields: A
     key.full_clean()
     key.save()
     return token
+
+
+def staff_with(*permissions: str) -> User:
+    """Staff with these permissions alone, by codename."""
+    user = UserFactory.create(is_staff=True)
+    user.user_permissions.set(Permission.objects.filter(codename__in=permissions))
+    return user
 
 
 def user_of(member: SegmentMember) -> User:

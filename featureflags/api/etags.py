@@ -17,9 +17,9 @@ def etag_of(body: object) -> str:
     return f'"{hashlib.sha256(text.encode()).hexdigest()[:32]}"'
 
 
-def with_etag(request: Request, body: dict[str, Any], *, but: str) -> Response:
-    """The answer with its ETag, or 304. The member `but` is not part of the ETag."""
-    etag = etag_of({name: value for name, value in body.items() if name != but})
+def with_etag(request: Request, body: dict[str, Any], *, tagged: object) -> Response:
+    """The answer with its ETag, or 304. `tagged` is the part of it that the ETag depends on."""
+    etag = etag_of(tagged)
     tags = parse_etags(request.headers.get("If-None-Match", ""))
     # A proxy that compresses makes a tag weak.
     if etag in {tag.removeprefix("W/") for tag in tags}:

@@ -99,7 +99,9 @@ class BootstrapView(ApiPolicy):
         parameters=[IF_NONE_MATCH, ETAG],
     )
     def get(self, request: Request) -> Response:
-        return with_etag(request, bootstrap(http_request(request)), but="events")
+        body = bootstrap(http_request(request))
+        tagged = {name: value for name, value in body.items() if name != "events"}
+        return with_etag(request, body, tagged=tagged)
 
 
 def may_ask(request: Request, flag: str) -> bool:

@@ -129,8 +129,10 @@ class FlagsView(OfrepView):
             if key in visible and caller.allows_flag(key) and _is_known(found)
         ]
         body: dict[str, JSONValue] = {"flags": flags, "metadata": asked.metadata()}
+        # Whether the cache had the row changes no value, and the address of the stream neither.
+        tagged = {**body, "flags": [_without_source(each) for each in flags]}
         body |= _event_streams(request, caller, asked)
-        return with_etag(request, body, but="eventStreams")
+        return with_etag(request, body, tagged=tagged)
 
 
 def _event_streams(request: Request, caller: ServiceKey, asked: Asked) -> dict[str, JSONValue]:
@@ -158,6 +160,13 @@ def _one_of_all(found: Evaluation, *, is_public: bool) -> JSONValue:
         if Degradation.LAUNCHDARKLY_UNAVAILABLE in found.degraded:
             raise
         return failure.body(found.flag)
+
+
+def _without_source(answer: JSONValue) -> JSONValue:
+    if not isinstance(answer, dict) or not isinstance(about := answer.get("metadata"), dict):
+        return answer
+    rest = {name: value for name, value in about.items() if name != "source"}
+    return {**answer, "metadata": rest}
 
 
 def _is_known(found: Evaluation) -> bool:

@@ -81,6 +81,14 @@ class ApiPolicy(APIView):
             if not all(map(is_storable, values)):
                 raise ValidationError({name: [NOT_STORABLE]})
 
+    def check_permissions(self, request: Request) -> None:
+        """As DRF's, after the limits of calls: who is refused has called too."""
+        super().check_throttles(request)
+        super().check_permissions(request)
+
+    def check_throttles(self, request: Request) -> None:
+        """Nothing: `check_permissions` has done it."""
+
     def _writes(self, request: Request) -> bool:
         is_write = getattr(self, "needed_scope", Scope.WRITE) is Scope.WRITE
         return is_write and request.method not in SAFE_METHODS

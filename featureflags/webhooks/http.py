@@ -90,8 +90,16 @@ def resolve(target: Target, *, private_too: bool = False) -> list[str]:
 def is_public(text: str) -> bool:
     """False for loopback, private, link-local, multicast and reserved addresses, in any wrapping."""
     address = ipaddress.ip_address(text.partition("%")[0])
-    wrapped = [address, *_wrapped(address)]
-    return all(each.is_global and not each.is_multicast for each in wrapped)
+    wrapped = _wrapped(address)
+    # Most that wrap an IPv4 address lie in a reserved block: these are judged by that address.
+    judged = wrapped if wrapped and address.is_reserved else [address, *wrapped]
+    return all(
+        each.is_global
+        and not each.is_multicast
+        and not each.is_reserved
+        and not (isinstance(each, ipaddress.IPv6Address) and each.is_site_local)
+        for each in judged
+    )
 
 
 def _wrapped(address: Address) -> list[Address]:

@@ -50,10 +50,16 @@ def bundle(folder: Path, form: str = "iife", name: str = "web.mjs") -> str:
     return run([str(binary), name, "--bundle", f"--format={form}", "--log-level=error"], folder)
 
 
-def run(command: Sequence[str], folder: Path) -> str:
+def run(command: Sequence[str], folder: Path, **environment: str) -> str:
     """Its output. Raises AssertionError with what it wrote if it fails."""
     ended = subprocess.run(
-        command, cwd=folder, capture_output=True, text=True, timeout=SECONDS, check=False
+        command,
+        cwd=folder,
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        timeout=SECONDS,
+        check=False,
     )
     assert ended.returncode == 0, ended.stdout + ended.stderr
     return ended.stdout

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 
@@ -12,10 +10,9 @@ import pytest
 from pytest_django.live_server_helper import LiveServer
 
 from tests.clients import node
-from tests.clients.flags import flags
-from tests.conftest import FlagFile
-from tests.docs.fences import PAGES, fences_of
-from tests.factories import UserFactory, token_for
+from tests.clients.serving import programs_of
+from tests.factories import token_for
+from users.models import User
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -23,34 +20,19 @@ SHOWN = ("openfeature.md", "api.md")
 
 
 @pytest.fixture
-def shown(live_server: LiveServer, flag_file: FlagFile) -> dict[str, str]:
+def shown(live_server: LiveServer, ada: User) -> dict[str, str]:
     """The clients by their titles, for this server, a key and an employee."""
-    flag_file(*flags())
-    user = UserFactory.create(employee=True)
     replaced = {
         "https://guidon.example.com": live_server.url,
         "gdn_…": token_for(),
-        "USER_KEY": str(user.pk),
+        "USER_KEY": str(ada.pk),
     }
-    pages = [page for page in PAGES if page.name in SHOWN]
-    found = {fence.title: fence.text for page in pages for fence in fences_of(page)}
-    for old, new in replaced.items():
-        found = {title: text.replace(old, new) for title, text in found.items()}
-    return found
+    return programs_of(SHOWN, replaced)
 
 
 def test_python(shown: dict[str, str], tmp_path: Path) -> None:
-    program = tmp_path / "client.py"
-    program.write_text(shown["client.py"])
-    ended = subprocess.run(
-        [sys.executable, str(program)],
-        check=False,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        env={"PATH": os.environ["PATH"]},
-    )
-    assert ended.stdout.strip() == "True", ended.stderr
+    (tmp_path / "client.py").write_text(shown["client.py"])
+    assert node.run([sys.executable, "client.py"], tmp_path).strip() == "True"
 
 
 def test_plain_javascript(shown: dict[str, str], tmp_path: Path) -> None:

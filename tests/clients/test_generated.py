@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -13,8 +12,8 @@ import pytest
 from pytest_django.live_server_helper import LiveServer
 
 from tests.clients import generate, node
+from tests.clients.serving import programs_of
 from tests.conftest import FlagFile
-from tests.docs.fences import PAGES, fences_of
 from tests.factories import SegmentFactory, UserFactory, clause, rule, token_for
 from users.models import User
 
@@ -49,17 +48,7 @@ def printed(command: list[str], where: Path, **environment: str) -> list[Any]:
 
 
 def output(command: list[str], where: Path, **environment: str) -> list[str]:
-    ended = subprocess.run(
-        command,
-        cwd=where,
-        env={"PATH": os.environ["PATH"], **environment},
-        check=False,
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
-    assert ended.returncode == 0, ended.stdout + ended.stderr
-    return ended.stdout.splitlines()
+    return node.run(command, where, **environment).splitlines()
 
 
 def check(answers: list[Any], user: User) -> None:
@@ -91,14 +80,8 @@ def documented(live_server: LiveServer, people: list[User]) -> dict[str, str]:
     SegmentFactory.create(
         key="paying_customer", name="Paying", rules=[rule(clause("role", "in", "user"))]
     )
-    (page,) = (page for page in PAGES if page.name == "api.md")
-    found = {fence.title: fence.text for fence in fences_of(page)}
-    for old, new in (
-        ("https://guidon.example.com", live_server.url),
-        ("gdn_…", token_for(people[0])),
-    ):
-        found = {title: text.replace(old, new) for title, text in found.items()}
-    return found
+    replaced = {"https://guidon.example.com": live_server.url, "gdn_…": token_for(people[0])}
+    return programs_of(("api.md",), replaced)
 
 
 def test_the_documented_python(folder: Path, documented: dict[str, str]) -> None:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +12,9 @@ from playwright.sync_api import Page
 from pytest_django.live_server_helper import LiveServer
 
 from featureflags.api import throttling
-from tests.browser.chromium import MISSING, find_chromium, is_required
-from tests.browser.thread import BrowserThread
 from tests.clients import node
 from tests.clients.flags import OBJECT, flags
+from tests.clients.serving import Answering, chromium, listening
 from tests.conftest import FlagFile
 from tests.factories import UserFactory, token_for
 from tests.featureflags.api.using import use
@@ -32,12 +29,6 @@ pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.browser]
 def packages(tmp_path_factory: pytest.TempPathFactory) -> Path:
     node.require_node()
     return node.install(tmp_path_factory.mktemp("node"))
-
-
-@pytest.fixture
-def ada(flag_file: FlagFile, transactional_db: None) -> User:
-    flag_file(*flags())
-    return UserFactory.create(employee=True)
 
 
 class TestNode:
@@ -105,44 +96,28 @@ def script(packages: Path) -> str:
     return node.bundle(packages)
 
 
-class Shop(BaseHTTPRequestHandler):
+class Shop(Answering):
     """An empty page of another site."""
 
-    def do_GET(self) -> None:
-        self.send_response(200)
-        self.send_header("Content-Type", "text/html")
-        self.end_headers()
-        self.wfile.write(b"<!doctype html><title>Shop</title>")
-
-    def log_message(self, *_args: object) -> None:
-        pass
+    def get(self) -> None:
+        self.answer("text/html", b"<!doctype html><title>Shop</title>")
 
 
 @pytest.fixture(scope="module")
 def shop() -> Iterator[str]:
     """The origin of a page that is not the site's."""
-    with ThreadingHTTPServer(("127.0.0.1", 0), Shop) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
+    with listening(Shop) as url:
+        yield url
 
 
 @pytest.fixture
 def page(script: str, shop: str) -> Iterator[Page]:
     """A page of another origin, with the web provider's script."""
-    executable = find_chromium()
-    if executable is None:
-        if is_required():
-            pytest.fail(MISSING)
-        pytest.skip(MISSING)
-    thread = BrowserThread(executable)
-    try:
+    with chromium() as thread:
         page = thread.browser.new_page()
         page.goto(shop)
         page.add_script_tag(content=script)
         yield page
-    finally:
-        thread.close()
 
 
 class TestBrowser:

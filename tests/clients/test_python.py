@@ -16,19 +16,12 @@ from openfeature.flag_evaluation import FlagEvaluationDetails, Reason
 from pytest_django.live_server_helper import LiveServer
 
 from featureflags.api import throttling
-from tests.clients.flags import OBJECT, flags
-from tests.conftest import FlagFile
+from tests.clients.flags import OBJECT
 from tests.factories import UserFactory, token_for
 from tests.featureflags.api.using import use
 from users.models import User
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-
-@pytest.fixture
-def ada(flag_file: FlagFile, transactional_db: None) -> User:
-    flag_file(*flags())
-    return UserFactory.create(employee=True)
 
 
 SESSIONS: list[requests.Session] = []

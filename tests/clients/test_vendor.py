@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +17,9 @@ from playwright.sync_api import Page
 from pytest_django.fixtures import Settings
 from pytest_django.live_server_helper import LiveServer
 
-from tests.browser.chromium import MISSING, find_chromium, is_required
 from tests.browser.conftest import log_in
-from tests.browser.thread import BrowserThread
 from tests.clients import node
+from tests.clients.serving import Answering, chromium, listening
 from tests.conftest import FlagFile
 from tests.docs.fences import PAGES, fences_of
 from tests.factories import UserFactory
@@ -79,30 +76,13 @@ class Vendor:
 def vendor() -> Iterator[Vendor]:
     found = Vendor()
 
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            status = found.answer(self.path)
-            self.send_response(status)
-            self.send_header("Access-Control-Allow-Origin", "*")
-            self.send_header("Access-Control-Allow-Headers", "*")
-            self.send_header("Content-Type", "application/json")
-            self.end_headers()
-            self.wfile.write(b'{"colour": {"value": "from the vendor", "version": 2}}')
+    class Handler(Answering):
+        def get(self) -> None:
+            body = b'{"colour": {"value": "from the vendor", "version": 2}}'
+            self.answer("application/json", body, found.answer(self.path))
 
-        def do_OPTIONS(self) -> None:
-            self.send_response(200)
-            self.send_header("Access-Control-Allow-Origin", "*")
-            self.send_header("Access-Control-Allow-Headers", "*")
-            self.end_headers()
-
-        def log_message(self, *_args: object) -> None:
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        found.url = f"http://127.0.0.1:{server.server_port}"
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+    with listening(Handler) as found.url:
         yield found
-        server.shutdown()
     found.sdk.close()
 
 
@@ -115,17 +95,9 @@ def script(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 @pytest.fixture
 def page(script: str, live_server: LiveServer) -> Iterator[Page]:
-    executable = find_chromium()
-    if executable is None:
-        if is_required():
-            pytest.fail(MISSING)
-        pytest.skip(MISSING)
-    thread = BrowserThread(executable)
-    try:
+    with chromium() as thread:
         context = thread.browser.new_context(base_url=live_server.url, bypass_csp=True)
         yield context.new_page()
-    finally:
-        thread.close()
 
 
 @pytest.mark.urls("tests.clients.test_vendor")

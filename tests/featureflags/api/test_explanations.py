@@ -19,6 +19,7 @@ from tests.factories import (
     UserFactory,
     clause,
     rule,
+    staff_with,
     token_for,
 )
 from tests.services.flag_json import boolean_flag, segment_rule
@@ -42,12 +43,6 @@ def ada() -> User:
 def a_flag(flag_file: FlagFile) -> None:
     flag_file(boolean_flag("new-checkout", rules=[segment_rule("paying")]))
     SegmentFactory.create(key="paying", rules=[rule(clause("custom_plan", "in", "pro"))])
-
-
-def staff_with(*permissions: str) -> User:
-    user = UserFactory.create(is_staff=True)
-    user.user_permissions.set(Permission.objects.filter(codename__in=permissions))
-    return user
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
@@ -33,6 +34,9 @@ EXAMPLES: Final = 100 if DEEP else 2
 SECONDS: Final = 1800 if DEEP else 300
 THOROUGH: Final = {"anonymous", "superuser"}
 """For the others the phase `coverage`, which tries the edges of each parameter, is left to the deep run."""
+
+SUMMARY: Final = re.compile(r" +(Test cases|Seed|✅|❌|⏭)")
+"""Lines of a report: `pytest -rP` shows how many cases there were."""
 
 Headers = dict[str, str]
 
@@ -83,6 +87,17 @@ def site(flag_file: FlagFile, transactional_db: None, settings: Settings) -> Non
     member.segment.save()
 
 
+def configuration(folder: Path) -> Path:
+    """The same examples each time; at random in the deep run, whose output names the seed."""
+    if not DEEP:
+        return CONFIGURATION
+    text = CONFIGURATION.read_text()
+    assert "deterministic = true" in text
+    found = folder / CONFIGURATION.name
+    found.write_text(text.replace("deterministic = true", "deterministic = false"))
+    return found
+
+
 @pytest.mark.parametrize("caller", CALLERS)
 def test_no_5xx_and_nothing_undocumented(
     caller: str, live_server: LiveServer, site: None, tmp_path: Path
@@ -95,10 +110,11 @@ def test_no_5xx_and_nothing_undocumented(
     # That check takes the caller's own credentials away, and a cookie that is a header stays.
     excluded = ["--exclude-checks=ignored_auth"] if "Cookie" in sent else []
     command = [
-        *("-m", "schemathesis.cli", f"--config-file={CONFIGURATION}"),
+        *("-m", "schemathesis.cli", f"--config-file={configuration(tmp_path)}"),
         *("run", f"{live_server.url}/api/v1/schema/?format=json", "--no-color", "--checks=all"),
         *(f"--phases={phases}", f"--max-examples={EXAMPLES}"),
         *("--continue-on-failure", "--warnings=off", *excluded, *headers),
     ]
     ended = run_python({}, *command, timeout=SECONDS, folder=tmp_path)
+    print(caller, *(line.strip() for line in ended.stdout.splitlines() if SUMMARY.match(line)))
     assert ended.returncode == 0, f"{ended.stdout[-20_000:]}\n{ended.stderr}"
