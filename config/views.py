@@ -23,7 +23,7 @@ from django.views.decorators.http import require_safe
 
 from config.demo import DEMO_PEOPLE, DemoPerson
 from featureflags.contexts.results import ContextSource, Degradation
-from featureflags.contexts.user_context import UserContext
+from featureflags.contexts.subject_context import SubjectContext
 from featureflags.core.deadlines import for_flag_checks
 from featureflags.core.monitoring import report
 from featureflags.core.requests import loaded_user
@@ -78,7 +78,7 @@ def _home(request: HttpRequest) -> HttpResponse:
     return render(request, "home/index.html", page)
 
 
-def _events(found: UserContext, people: dict[str, User]) -> str | None:
+def _events(found: SubjectContext, people: dict[str, User]) -> str | None:
     """The stream that says when somebody on the page, or a flag or segment, has changed."""
     key = found.context.key
     keys = [] if found.context.anonymous else [key]
@@ -120,7 +120,7 @@ def _people_cards(users: dict[str, User]) -> Iterable[SafeString]:
             yield _card(f"person-{number}", user, resolve(user), texts)
 
 
-def _you(request: HttpRequest, found: UserContext) -> You:
+def _you(request: HttpRequest, found: SubjectContext) -> You:
     user = loaded_user(request)
     is_logged_in = found.source is not ContextSource.VISITOR
     if isinstance(user, User):
@@ -139,7 +139,7 @@ def _you(request: HttpRequest, found: UserContext) -> You:
 
 
 def _card(
-    identity: str, person: User | AnonymousUser | None, found: UserContext, texts: dict[str, str]
+    identity: str, person: User | AnonymousUser | None, found: SubjectContext, texts: dict[str, str]
 ) -> SafeString:
     """The card of `person`, who may be the lazy `request.user`: only the facade looks at it."""
     values = {
@@ -153,7 +153,7 @@ def _card(
     return render_to_string("home/card.html", values)
 
 
-def _summary(found: UserContext) -> list[tuple[str, str]]:
+def _summary(found: SubjectContext) -> list[tuple[str, str]]:
     """The attributes worth a line: a text as it is, everything else as JSON."""
     context = found.context.to_dict()
     names = [name for name in SHOWN if name in context]

@@ -19,7 +19,7 @@ from rest_framework.views import APIView
 from featureflags.api.authentication import service_key
 from featureflags.api.requests import is_staff
 from featureflags.contexts.attributes import attributes_of
-from featureflags.contexts.user_context import UserContext
+from featureflags.contexts.subject_context import SubjectContext
 from featureflags.core.input_gate import is_storable
 from featureflags.core.times import now_in_microseconds
 from featureflags.core.types import Attributes
@@ -38,7 +38,7 @@ class SubjectRow:
     row: Any
     """The loaded row."""
 
-    def context(self) -> UserContext:
+    def context(self) -> SubjectContext:
         """The row as LaunchDarkly sees it."""
         return resolve(self.row)
 

@@ -19,9 +19,9 @@ import msgspec
 from django.core.signals import setting_changed
 
 from featureflags.cache.compiled_rules import LoadedRuleset
-from featureflags.contexts.building import user_context
+from featureflags.contexts.building import row_context
 from featureflags.contexts.results import ContextSource, Degradation
-from featureflags.contexts.user_context import UserContext
+from featureflags.contexts.subject_context import SubjectContext
 from featureflags.kinds.snapshot import USER, Address, Snapshot
 from featureflags.segments.ruleset import Ruleset
 
@@ -36,7 +36,7 @@ class _Computed:
 
     def __init__(self, ruleset: Ruleset | None) -> None:
         self.ruleset = ruleset
-        self.contexts: dict[tuple[str, str], tuple[bytes, UserContext]] = {}
+        self.contexts: dict[tuple[str, str], tuple[bytes, SubjectContext]] = {}
         """By kind and key, with the fields of the snapshot: see `_exactly`."""
 
 
@@ -49,17 +49,17 @@ def context_of(
     source: ContextSource,
     *degraded: Degradation,
     remember: bool = True,
-) -> UserContext:
+) -> SubjectContext:
     """The context of a snapshot by these rules; computed only if it is not remembered."""
     if rules.degraded is not None:
         degraded = (*degraded, rules.degraded)
     if degraded or not remember:
         now = time.time_ns() // 1000
-        return user_context(snapshot, rules.ruleset, now, source=source, degraded=degraded)
+        return row_context(snapshot, rules.ruleset, now, source=source, degraded=degraded)
     context = recall(snapshot, rules.ruleset)
     if context is None:
         now = time.time_ns() // 1000
-        context = user_context(snapshot, rules.ruleset, now, source=source)
+        context = row_context(snapshot, rules.ruleset, now, source=source)
         keep(snapshot, rules.ruleset, context)
     elif context.source is not source:
         # Kept again, so that the next check finds this very object: see `by_address.assembled`.
@@ -74,7 +74,7 @@ def related_before(row: Address) -> tuple[Address, ...]:
     return () if found is None else found[1].related
 
 
-def recall(snapshot: Snapshot, ruleset: Ruleset) -> UserContext | None:
+def recall(snapshot: Snapshot, ruleset: Ruleset) -> SubjectContext | None:
     """What was computed of an equal snapshot by these rules, if it still holds."""
     if _computed.ruleset is not ruleset:
         return None
@@ -88,7 +88,7 @@ def recall(snapshot: Snapshot, ruleset: Ruleset) -> UserContext | None:
     return context if fields == _exactly(snapshot) else None
 
 
-def keep(snapshot: Snapshot, ruleset: Ruleset, context: UserContext) -> None:
+def keep(snapshot: Snapshot, ruleset: Ruleset, context: SubjectContext) -> None:
     """Remember a context that is not degraded: what has failed is tried, and reported, again."""
     global _computed  # noqa: PLW0603 - replaced as a whole: a race only computes once more
     if context.degraded:

@@ -22,7 +22,7 @@ from featureflags.cache.counters import due_at, flush_if_due
 from featureflags.cache.snapshot_store import CacheRead
 from featureflags.capture.own_writes import is_writing, unsettled
 from featureflags.contexts.results import Degradation
-from featureflags.contexts.user_context import UserContext
+from featureflags.contexts.subject_context import SubjectContext
 from featureflags.core.types import MICROSECONDS_PER_SECOND
 from featureflags.kinds.registry import kind_of_model, user_kind
 from featureflags.kinds.snapshot import USER, address
@@ -48,7 +48,7 @@ class UnitOfWork:
         self.has_ended = False
         self._ruleset: LoadedRuleset | None = None
         self._ruleset_until: int | None = None
-        self._contexts: dict[Hashable, tuple[UserContext, int]] = {}
+        self._contexts: dict[Hashable, tuple[SubjectContext, int]] = {}
         """With the instant (ns) until which each may be used."""
 
     def known_rules(self) -> LoadedRuleset | None:
@@ -75,7 +75,7 @@ class UnitOfWork:
                 self._ruleset_until = None if is_sure else time_ns() + RETRY_AFTER * 1000
         return known
 
-    def recall(self, subject: object, visitor: str | None = None) -> UserContext | None:
+    def recall(self, subject: object, visitor: str | None = None) -> SubjectContext | None:
         """The context of a row, or of the key of one (text as it is written everywhere, a UUID or a number).
 
         `subject` may be an address too. `visitor`: with the key of the visitor that they were. None:
@@ -110,7 +110,7 @@ class UnitOfWork:
         self,
         subject: Hashable,
         visitor: str | None,
-        context: UserContext,
+        context: SubjectContext,
     ) -> None:
         """Remember a context until it changes by itself; what failed for RETRY_AFTER, since it may heal.
 

@@ -1,11 +1,11 @@
 """From a user's snapshot to a valid LaunchDarkly context.
 
-In: a `Snapshot`, the compiled segments, an instant in µs. Out: a `UserContext`: the SDK's context
+In: a `Snapshot`, the compiled segments, an instant in µs. Out: a `SubjectContext`: the SDK's context
 with the attributes that may be sent, the keys of the user's segments, and until when it holds.
 `attributes` has the catalogue of attributes, `privacy` decides what leaves, `json_limits` what is
 valid, `building` makes the context, `results` is what an evaluation answers.
 
->>> from featureflags.contexts.building import user_context
+>>> from featureflags.contexts.building import row_context
 >>> from featureflags.contexts.results import ContextSource
 >>> from featureflags.segments.parsing import parse_definition
 >>> from featureflags.segments.ruleset import Ruleset
@@ -19,7 +19,7 @@ valid, `building` makes the context, `results` is what an evaluation answers.
 ...     name="Ada", role="admin", is_staff=True, created_at=0, last_seen_at=None,
 ...     groups=("engineers",), metadata={"plan": "pro"},
 ... )
->>> found = user_context(ada, Ruleset([staff]), 86_400_000_000, source=ContextSource.CACHE)
+>>> found = row_context(ada, Ruleset([staff]), 86_400_000_000, source=ContextSource.CACHE)
 >>> found.segments
 ('staff',)
 >>> shown = found.to_dict()
@@ -33,4 +33,4 @@ valid, `building` makes the context, `results` is what an evaluation answers.
 
 from __future__ import annotations
 
-__all__ = ["attributes", "building", "json_limits", "privacy", "results", "user_context"]
+__all__ = ["attributes", "building", "json_limits", "privacy", "results", "subject_context"]

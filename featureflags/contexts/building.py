@@ -1,9 +1,9 @@
 """From a snapshot and the rules to a valid LaunchDarkly context.
 
-What comes in: a `Snapshot`, the compiled rules, the instant. What goes out: a `UserContext`, for
+What comes in: a `Snapshot`, the compiled rules, the instant. What goes out: a `SubjectContext`, for
 example
 
-    UserContext(
+    SubjectContext(
         context=Context({"kind": "user", "key": "8a2c…", "role": "user", "segments": ["new_user"]}),
         source=ContextSource.CACHE,
         segments=("new_user",),
@@ -36,7 +36,7 @@ from featureflags.contexts.sendable import (
     sorted_out,
     too_large,
 )
-from featureflags.contexts.user_context import UserContext, joined
+from featureflags.contexts.subject_context import SubjectContext, joined
 from featureflags.core.conf import SegmentsAs, app_settings
 from featureflags.core.types import JSONValue
 from featureflags.kinds.snapshot import USER, Address, Snapshot, kind_and_key
@@ -45,14 +45,14 @@ from featureflags.segments.ruleset import Ruleset
 NOTHING: Mapping[str, JSONValue] = MappingProxyType({})
 
 
-def user_context(
+def row_context(
     snapshot: Snapshot,
     ruleset: Ruleset,
     now: int,
     *,
     source: ContextSource,
     degraded: tuple[Degradation, ...] = (),
-) -> UserContext:
+) -> SubjectContext:
     """The context of a row at `now` (µs). Segments see every attribute, LaunchDarkly what it may.
 
     Raises InvalidAttribute if the settings say so. Otherwise an attribute that cannot be sent is
@@ -64,7 +64,7 @@ def user_context(
     valid_until = _valid_until(snapshot, ruleset, now, failed)
     return _built(
         attributes,
-        UserContext(
+        SubjectContext(
             context=_ANYBODY,
             source=source,
             segments=segments,
@@ -78,14 +78,16 @@ def user_context(
     )
 
 
-def bare_context(row: Address, *degraded: Degradation) -> UserContext:
+def bare_context(row: Address, *degraded: Degradation) -> SubjectContext:
     """A context with nothing but the row's key, in no segment."""
     kind, key = kind_and_key(row)
     context = Context.from_dict({"kind": kind, "key": sayable(key)})
-    return UserContext(context=context, source=ContextSource.BARE, degraded=degraded)
+    return SubjectContext(context=context, source=ContextSource.BARE, degraded=degraded)
 
 
-def visitor_context(key: str | None, *degraded: Degradation, is_new: bool = False) -> UserContext:
+def visitor_context(
+    key: str | None, *degraded: Degradation, is_new: bool = False
+) -> SubjectContext:
     """The context of a visitor who is not logged in, by the random key in their cookie.
 
     `is_new`: the key was made in this request, so that events name no key (`new_visitors`).
@@ -98,11 +100,11 @@ def visitor_context(key: str | None, *degraded: Degradation, is_new: bool = Fals
     if key:
         attributes["anonymous_key"] = attributes["key"]
     placeholder = _NEW_VISITOR if is_new else _ANYBODY
-    visitor = UserContext(context=placeholder, source=ContextSource.VISITOR, degraded=degraded)
+    visitor = SubjectContext(context=placeholder, source=ContextSource.VISITOR, degraded=degraded)
     return _built(attributes, visitor)
 
 
-def with_extra(base: UserContext, extra: Mapping[str, object]) -> UserContext:
+def with_extra(base: SubjectContext, extra: Mapping[str, object]) -> SubjectContext:
     """The same user with extra attributes for one call; `base` is not changed.
 
     The stored user alone decides the segments. Raises InvalidAttribute if the settings say so.
@@ -116,7 +118,7 @@ def with_extra(base: UserContext, extra: Mapping[str, object]) -> UserContext:
     return _built(attributes, base, is_whole=checked.is_whole, kind=base.context.kind)
 
 
-def with_anonymous_key(base: UserContext, key: str) -> UserContext:
+def with_anonymous_key(base: SubjectContext, key: str) -> SubjectContext:
     """The same user with the key that they had as a visitor, as the attribute `anonymous_key`."""
     if base.parts:
         return joined([with_anonymous_key(base.own, key), *base.parts[1:]])
@@ -144,12 +146,12 @@ def event_data(data: object, metric_value: object) -> tuple[JSONValue, float | N
 
 def _built(
     attributes: Mapping[str, object],
-    base: UserContext,
+    base: SubjectContext,
     *,
     own: Mapping[str, JSONValue] = NOTHING,
     is_whole: bool = True,
     kind: str = USER,
-) -> UserContext:
+) -> SubjectContext:
     """`base` with these attributes, as far as they may be sent.
 
     `own` attributes are made here: they are JSON, and nobody else changes them.
@@ -166,7 +168,7 @@ def _built(
     context = _context(sent, [name for name in dict.fromkeys(private) if name in sent])
     if type(base.context) is NewVisitor:
         context = NewVisitor.of(context)
-    return UserContext(
+    return SubjectContext(
         context=context,
         source=base.source,
         segments=base.segments,
@@ -207,7 +209,7 @@ def _as_attributes(segments: Collection[str]) -> dict[str, JSONValue]:
     return found
 
 
-def _of(base: UserContext) -> dict[str, JSONValue]:
+def _of(base: SubjectContext) -> dict[str, JSONValue]:
     attributes = base.context.to_dict()
     attributes.pop("_meta", None)
     return attributes
@@ -215,7 +217,7 @@ def _of(base: UserContext) -> dict[str, JSONValue]:
 
 _ANYBODY = Context.create(ANONYMOUS)
 _NEW_VISITOR = NewVisitor.of(SHARED)
-"""The placeholders in a `UserContext` whose context is not built yet."""
+"""The placeholders in a `SubjectContext` whose context is not built yet."""
 
 
 def _valid_until(snapshot: Snapshot, ruleset: Ruleset, now: int, failed: list[str]) -> int | None:

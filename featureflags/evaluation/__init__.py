@@ -37,7 +37,7 @@ from typing_extensions import Unpack
 from featureflags.contexts.building import event_data
 from featureflags.contexts.results import Evaluation, FlagUnavailable
 from featureflags.contexts.sendable import InvalidAttribute
-from featureflags.contexts.user_context import UserContext
+from featureflags.contexts.subject_context import SubjectContext
 from featureflags.core.types import JSONValue
 from featureflags.evaluation.arguments import (
     UNSET,
@@ -100,7 +100,7 @@ def is_enabled(
     """
     # Every later check of a unit takes this path, so as little as possible precedes the answer.
     found = look_up(user, request, anonymous_key)
-    context = found if type(found) is UserContext else make(found)  # type: ignore[arg-type]  # the rest
+    context = found if type(found) is SubjectContext else make(found)  # type: ignore[arg-type]  # the rest
     return evaluate_boolean(flag, context, default, attributes, strict)
 
 
@@ -293,6 +293,8 @@ async def atrack(
     _track(event, context, data, metric_value)
 
 
-def _track(event: str, context: UserContext, data: JSONValue, metric_value: float | None) -> None:
+def _track(
+    event: str, context: SubjectContext, data: JSONValue, metric_value: float | None
+) -> None:
     sent, metric = event_data(data, metric_value)
     evaluator.track(str(event), context.context, sent, metric)

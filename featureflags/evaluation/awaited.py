@@ -16,7 +16,7 @@ from django.http import HttpRequest
 
 from featureflags.cache.awaited_reads import aget, connect, lacks_connection, nothing
 from featureflags.cache.compiled_rules import is_in_force
-from featureflags.contexts.user_context import UserContext
+from featureflags.contexts.subject_context import SubjectContext
 from featureflags.evaluation.arguments import Subject, is_several
 from featureflags.evaluation.resolve import (
     is_enough,
@@ -33,14 +33,14 @@ from featureflags.launchdarkly.client import current_clients
 
 async def aresolve(
     subject: Subject, request: HttpRequest | None, anonymous_key: str | None
-) -> UserContext:
+) -> SubjectContext:
     """As `resolve`."""
     if is_several(subject):
         return several([await aresolve(each, request, anonymous_key) for each in subject])
     if current_clients(start=False) is not None:
         try:
             found = look_up(subject, request, anonymous_key)
-            if type(found) is UserContext:
+            if type(found) is SubjectContext:
                 return found
             rows = rows_to_read(found)  # type: ignore[arg-type]  # the rest
             if rows is None and not may_be_related(found):  # type: ignore[arg-type]  # the rest
@@ -61,7 +61,7 @@ async def aresolve(
 @sync_to_async
 def _in_thread(
     subject: Subject, request: HttpRequest | None, anonymous_key: str | None, *, connects: bool
-) -> tuple[UserContext, Callable[[], None]]:
+) -> tuple[SubjectContext, Callable[[], None]]:
     """The steps that may wait: for LaunchDarkly at the first check, for the database at each."""
     evaluator.connect()
     context = resolve(subject, request=request, anonymous_key=anonymous_key)

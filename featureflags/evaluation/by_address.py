@@ -14,22 +14,22 @@ from featureflags.cache.snapshot_store import CacheRead
 from featureflags.cache.unit_of_work import UnitOfWork
 from featureflags.contexts.building import bare_context
 from featureflags.contexts.results import ContextSource, Degradation
-from featureflags.contexts.user_context import UserContext, joined
+from featureflags.contexts.subject_context import SubjectContext, joined
 from featureflags.kinds.snapshot import Address, kind_and_key
 from featureflags.launchdarkly.client import is_looking
 
 
 def with_related(
-    owners: list[UserContext],
+    owners: list[SubjectContext],
     unit: UnitOfWork | None,
     read: CacheRead | None = None,
     rules: LoadedRuleset | None = None,
-) -> list[UserContext]:
+) -> list[SubjectContext]:
     """Each with the contexts of the rows that belong to it, by one read for each step away.
 
     `read` may hold some of these rows already, and `rules` are those of that read.
     """
-    known: dict[Address, UserContext] = {}
+    known: dict[Address, SubjectContext] = {}
     wanted = {row for owner in owners for row in owner.related}
     while wanted:
         reached = {row: context.own for row in wanted if (context := _recalled(row, unit))}
@@ -44,16 +44,16 @@ def with_related(
     return [_assembled(owner, known) for owner in owners]
 
 
-def _recalled(row: Address, unit: UnitOfWork | None) -> UserContext | None:
+def _recalled(row: Address, unit: UnitOfWork | None) -> SubjectContext | None:
     return None if unit is None else unit.recall(row)
 
 
 MOST: Final = 1_000
-_joined: dict[Address, UserContext] = {}
+_joined: dict[Address, SubjectContext] = {}
 """Multi-contexts by their owner, as long as their parts are the very same."""
 
 
-def _assembled(owner: UserContext, known: Mapping[Address, UserContext]) -> UserContext:
+def _assembled(owner: SubjectContext, known: Mapping[Address, SubjectContext]) -> SubjectContext:
     """With the nearest row of each kind."""
     parts = {owner.context.kind: owner}
     wanted = list(owner.related)
@@ -73,7 +73,7 @@ def _assembled(owner: UserContext, known: Mapping[Address, UserContext]) -> User
     return made
 
 
-def of_rows(rows: list[Address], unit: UnitOfWork | None) -> dict[Address, UserContext]:
+def of_rows(rows: list[Address], unit: UnitOfWork | None) -> dict[Address, SubjectContext]:
     """The contexts of these rows, each by itself, in this order."""
     read = protocol.read(rows)
     rules = unit.rules(read) if unit is not None else current_ruleset(read)
@@ -97,7 +97,7 @@ def of_rows(rows: list[Address], unit: UnitOfWork | None) -> dict[Address, UserC
 
 def from_database(
     keys: list[Address], read: CacheRead, rules: LoadedRuleset
-) -> dict[Address, UserContext]:
+) -> dict[Address, SubjectContext]:
     found = read_rows(keys, read)
     if found is None:
         return {key: _last_known(key, read, rules) for key in keys}
@@ -109,7 +109,7 @@ def from_database(
     }
 
 
-def _last_known(key: Address, read: CacheRead, rules: LoadedRuleset) -> UserContext:
+def _last_known(key: Address, read: CacheRead, rules: LoadedRuleset) -> SubjectContext:
     spare = read.spare.get(key)
     if spare is None:
         return bare_context(key, Degradation.USER_UNAVAILABLE)

@@ -15,7 +15,7 @@ import msgspec
 from featureflags.cache.counters import count_degraded, flag_usage
 from featureflags.contexts.building import with_extra
 from featureflags.contexts.results import Degradation, Evaluation, FlagUnavailable
-from featureflags.contexts.user_context import UserContext
+from featureflags.contexts.subject_context import SubjectContext
 from featureflags.core.monitoring import report
 from featureflags.core.types import JSONValue
 from featureflags.evaluation import tracing
@@ -42,7 +42,7 @@ pending = flag_usage.pending
 
 def evaluate_boolean(
     flag: FlagKey,
-    context: UserContext,
+    context: SubjectContext,
     default: bool | Unset,
     attributes: ExtraAttributes | None,
     strict: bool,
@@ -84,7 +84,7 @@ def evaluate_boolean(
 
 def evaluate_one(
     flag: FlagKey,
-    context: UserContext,
+    context: SubjectContext,
     default: JSONDefault | Unset,
     attributes: ExtraAttributes | None,
 ) -> Evaluation:
@@ -114,7 +114,9 @@ def evaluate_one(
     return _noted(_evaluation(key, context, answer, fallback), context)
 
 
-def evaluate_all(context: UserContext, attributes: ExtraAttributes | None) -> dict[str, Evaluation]:
+def evaluate_all(
+    context: SubjectContext, attributes: ExtraAttributes | None
+) -> dict[str, Evaluation]:
     """Every flag that LaunchDarkly has or that is declared or overridden, by key, sorted."""
     if attributes:
         context = with_extra(context, attributes)
@@ -125,7 +127,7 @@ def evaluate_all(context: UserContext, attributes: ExtraAttributes | None) -> di
         return {key: _one_of_all(key, context, answers) for key in sorted(keys)}
 
 
-def evaluate_chosen(flags: Collection[str], context: UserContext) -> list[Evaluation]:
+def evaluate_chosen(flags: Collection[str], context: SubjectContext) -> list[Evaluation]:
     """These flags in their order, by one question to the SDK. Sends no events, and counts nothing.
 
     Ten of them cost half as much as ten times `evaluate_one`.
@@ -135,7 +137,7 @@ def evaluate_chosen(flags: Collection[str], context: UserContext) -> list[Evalua
         return [_one_of_all(key, context, answers) for key in flags]
 
 
-def expose(flag: str, context: UserContext, variation: int | None) -> None:
+def expose(flag: str, context: SubjectContext, variation: int | None) -> None:
     """Count that this subject was shown a flag, here and in LaunchDarkly.
 
     `variation` is the number of the one that was shown; None: the one that the flag has now. Where the
@@ -151,7 +153,7 @@ def expose(flag: str, context: UserContext, variation: int | None) -> None:
     evaluate_one(flag, context, UNSET, None)
 
 
-def _ask(key: str, context: UserContext, fallback: JSONValue) -> Answer:
+def _ask(key: str, context: SubjectContext, fallback: JSONValue) -> Answer:
     """What is forced, else what LaunchDarkly says; counted, if such a flag is known."""
     if in_force:
         with asking_about(context.user_key):
@@ -159,7 +161,7 @@ def _ask(key: str, context: UserContext, fallback: JSONValue) -> Answer:
     return _ask_here(key, context, fallback)
 
 
-def _ask_here(key: str, context: UserContext, fallback: JSONValue) -> Answer:
+def _ask_here(key: str, context: SubjectContext, fallback: JSONValue) -> Answer:
     answer = _forced(key) if in_force or forced_flags() else None
     if answer is None:
         detail = detail_of(key, context.context, fallback)
@@ -179,7 +181,7 @@ def _count(key: str) -> None:
         flag_usage.count(key)
 
 
-def _noted(evaluation: Evaluation, context: UserContext) -> Evaluation:
+def _noted(evaluation: Evaluation, context: SubjectContext) -> Evaluation:
     """The same; counted by its reasons if it is degraded, and traced if its context was made for it."""
     if tracing.is_on:
         tracing.finish(evaluation, context.own.context.key)
@@ -191,7 +193,9 @@ def _noted(evaluation: Evaluation, context: UserContext) -> Evaluation:
     return evaluation
 
 
-def _one_of_all(key: str, context: UserContext, answers: Mapping[str, Answer] | None) -> Evaluation:
+def _one_of_all(
+    key: str, context: SubjectContext, answers: Mapping[str, Answer] | None
+) -> Evaluation:
     fallback = _default_of(key, UNSET)
     answer = _forced(key) or (answers.get(key) if answers is not None else None)
     if answer is None:
@@ -201,7 +205,9 @@ def _one_of_all(key: str, context: UserContext, answers: Mapping[str, Answer] | 
     return _evaluation(key, context, answer, fallback)
 
 
-def _evaluation(key: str, context: UserContext, answer: Answer, fallback: JSONValue) -> Evaluation:
+def _evaluation(
+    key: str, context: SubjectContext, answer: Answer, fallback: JSONValue
+) -> Evaluation:
     """The answer with its reasons; the fallback where it does not have the expected type.
 
     A forced value is never degraded by what else fails.

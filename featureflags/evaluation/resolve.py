@@ -31,7 +31,7 @@ from featureflags.cache.unit_of_work import UnitOfWork, current_unit, unit_or_en
 from featureflags.contexts.attributes import related_rows
 from featureflags.contexts.building import visitor_context, with_anonymous_key
 from featureflags.contexts.results import ContextSource, Degradation
-from featureflags.contexts.user_context import UserContext, joined
+from featureflags.contexts.subject_context import SubjectContext, joined
 from featureflags.core import timings
 from featureflags.core.monitoring import report
 from featureflags.evaluation import tracing
@@ -74,18 +74,18 @@ def resolve(
     *,
     request: HttpRequest | None = None,
     anonymous_key: str | None = None,
-) -> UserContext:
+) -> SubjectContext:
     """The context of `subject`; without one, of the user behind `request`; else of a visitor.
 
     Raises TypeError for a subject of another type.
     """
     found = look_up(subject, request, anonymous_key)
-    return found if type(found) is UserContext else make(found)  # type: ignore[arg-type]  # the rest
+    return found if type(found) is SubjectContext else make(found)  # type: ignore[arg-type]  # the rest
 
 
 def look_up(
     subject: Subject, request: HttpRequest | None, anonymous_key: str | None
-) -> UserContext | Unresolved:
+) -> SubjectContext | Unresolved:
     """The context, if the unit's memo has it or it is a visitor's; else what `make` needs.
 
     Asks no server, unless the user of the request is still to be loaded, or there are several subjects.
@@ -109,7 +109,7 @@ def look_up(
     return Unresolved(who.user, who.visitor, who.keep_row, current_unit())
 
 
-def several(contexts: Sequence[UserContext]) -> UserContext:
+def several(contexts: Sequence[SubjectContext]) -> SubjectContext:
     """The contexts of several subjects as one: each by itself, without what belongs to it.
 
     Raises ValueError for none, and for two of one kind.
@@ -151,7 +151,7 @@ def is_enough(found: Unresolved, read: CacheRead) -> bool:
     return all(row in read.fresh and not related_rows(read.fresh[row]) for row in belonging)
 
 
-def make(found: Unresolved, read: CacheRead | None = None) -> UserContext:
+def make(found: Unresolved, read: CacheRead | None = None) -> SubjectContext:
     """The context, which the unit keeps. `read`: what the cache holds of `rows_to_read`."""
     began = perf_counter()
     if tracing.is_on:
@@ -171,7 +171,7 @@ def make(found: Unresolved, read: CacheRead | None = None) -> UserContext:
     return context
 
 
-def _of_address(row: Address, unit: UnitOfWork | None, read: CacheRead | None) -> UserContext:
+def _of_address(row: Address, unit: UnitOfWork | None, read: CacheRead | None) -> SubjectContext:
     """From the cache, else from the database, else the last known; with what belongs to it."""
     read = read or protocol.read([row, *context_memo.related_before(row)])
     rules = unit.rules(read) if unit is not None else current_ruleset(read)
@@ -190,14 +190,14 @@ def _of_address(row: Address, unit: UnitOfWork | None, read: CacheRead | None) -
     return context
 
 
-def contexts_for(subjects: Iterable[Key | Named]) -> dict[Address, UserContext]:
+def contexts_for(subjects: Iterable[Key | Named]) -> dict[Address, SubjectContext]:
     """The contexts of many rows by address: one round trip to the cache, one query for the rest.
 
     Where rows of other kinds belong to them, these are one more.
     """
     wanted = list(dict.fromkeys(map(canonical_address, subjects)))
     unit = current_unit()
-    found: dict[Address, UserContext] = {}
+    found: dict[Address, SubjectContext] = {}
     if unit is not None:
         found = {row: known for row in wanted if (known := unit.recall(row)) is not None}
     missing = [row for row in wanted if row not in found]
@@ -217,11 +217,11 @@ def _address_of(user: Key | Named) -> Address:
 
 def _of_loaded(
     user: Model, unit: UnitOfWork | None, read: CacheRead | None, *, keep_row: bool
-) -> UserContext:
+) -> SubjectContext:
     """From the row that the caller has loaded, as it is."""
     kind = _kind_of(user)
     snapshot = _snapshot_of(kind, user, unit)
-    if isinstance(snapshot, UserContext):
+    if isinstance(snapshot, SubjectContext):
         return snapshot
     row: Address = snapshot.key if kind.name == USER else (kind.name, snapshot.key)
     reads: list[CacheRead] = []
@@ -249,7 +249,7 @@ def _of_loaded(
 
 def _snapshot_of(
     kind: CompiledKind, user: Model, unit: UnitOfWork | None
-) -> Snapshot | UserContext:
+) -> Snapshot | SubjectContext:
     """The snapshot of the row; where it cannot be read, the context of the row as it is stored."""
     try:
         return kind.snapshot_of(user)  # type: ignore[no-any-return]  # of the kind
@@ -280,7 +280,7 @@ def _kind_of(row: Model) -> CompiledKind:
     return kind
 
 
-def _stored(kind: CompiledKind, row: Model, unit: UnitOfWork | None) -> UserContext:
+def _stored(kind: CompiledKind, row: Model, unit: UnitOfWork | None) -> SubjectContext:
     """Of the row as it is stored, by its key."""
     found = Unresolved(address(kind.name, kind.key_of(row)), None, keep_row=False, unit=unit)
     return make(found)

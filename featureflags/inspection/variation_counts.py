@@ -24,7 +24,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_noop
 
 from featureflags.cache.compiled_rules import current_ruleset
-from featureflags.contexts.building import user_context
+from featureflags.contexts.building import row_context
 from featureflags.contexts.results import ContextSource
 from featureflags.core.times import now_in_microseconds
 from featureflags.core.types import Account
@@ -176,7 +176,7 @@ def _add(count: FlagCount, users: list[Any]) -> bool:
     if users:
         now = now_in_microseconds()
         contexts = (
-            user_context(user, loaded.ruleset, now, source=ContextSource.DATABASE) for user in users
+            row_context(user, loaded.ruleset, now, source=ContextSource.DATABASE) for user in users
         )
         evaluations = (evaluate_one(count.flag, each, UNSET, None) for each in contexts)
         count.tally = added(count.tally, evaluations)

@@ -15,7 +15,7 @@ from typing import Any
 from django.http import HttpRequest
 
 from featureflags.contexts.attributes import is_shown_to_self
-from featureflags.contexts.user_context import UserContext
+from featureflags.contexts.subject_context import SubjectContext
 from featureflags.core.conf import app_settings
 from featureflags.core.types import JSONValue
 from featureflags.evaluation import all_flags
@@ -38,13 +38,13 @@ def bootstrap(request: HttpRequest | None) -> dict[str, Any]:
     }
 
 
-def events_path(found: UserContext) -> str | None:
+def events_path(found: SubjectContext) -> str | None:
     """The stream that says when to ask again; None where this process serves none."""
     own = found.own.context
     return stream_path(who=own.key, keys=() if own.anonymous else rows_of(found))
 
 
-def rows_of(found: UserContext) -> tuple[Address, ...]:
+def rows_of(found: SubjectContext) -> tuple[Address, ...]:
     """The rows whose changes change the answers, in an order that stays."""
     return tuple(each.address for each in found.parts or (found,))
 
@@ -55,7 +55,7 @@ def flags_for_browsers() -> frozenset[str]:
     return client_side_flags() | declared
 
 
-def _flags(found: UserContext, request: HttpRequest | None) -> dict[str, JSONValue]:
+def _flags(found: SubjectContext, request: HttpRequest | None) -> dict[str, JSONValue]:
     """The values as the server evaluates them, forced and overridden ones too."""
     state = browser_state(found.context)
     visible = flags_for_browsers()
@@ -69,7 +69,7 @@ def _flags(found: UserContext, request: HttpRequest | None) -> dict[str, JSONVal
     return {**values, "$flagsState": known, "$valid": state["$valid"]}
 
 
-def _shown(found: UserContext) -> dict[str, JSONValue]:
+def _shown(found: SubjectContext) -> dict[str, JSONValue]:
     if found.parts:
         shown = {each.context.kind: _shown(each) for each in found.parts}
         # Each part of a multi-context is named by its kind, which it does not repeat.

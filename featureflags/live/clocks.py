@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from featureflags.contexts.results import Degradation
-from featureflags.contexts.user_context import UserContext
+from featureflags.contexts.subject_context import SubjectContext
 from featureflags.core.deadlines import Purpose, within
 from featureflags.evaluation import looking
 from featureflags.evaluation.arguments import canonical_address
@@ -112,7 +112,7 @@ def _computed(rows: Iterable[Address]) -> dict[Address, Known]:
     return found
 
 
-def _known(context: UserContext, now: int) -> Known:
+def _known(context: SubjectContext, now: int) -> Known:
     until = context.valid_until
     soonest = None if until is None else max(until, now + SOONEST)
     return Known(segments=context.all_segments, until=soonest)

@@ -37,7 +37,7 @@ from waffle import get_waffle_flag_model
 from featureflags import evaluation
 from featureflags.cache import compiled_rules, context_memo, entries
 from featureflags.cache.unit_of_work import unit_of_work
-from featureflags.contexts.building import user_context
+from featureflags.contexts.building import row_context
 from featureflags.contexts.results import ContextSource
 from featureflags.core.conf import app_settings
 from featureflags.core.times import now_in_microseconds
@@ -189,7 +189,7 @@ class Benchmark:
         def compute() -> object:
             snapshot = user_kind().snapshot_of(self.user)
             now = now_in_microseconds()
-            return user_context(snapshot, ruleset, now, source=ContextSource.LOADED)
+            return row_context(snapshot, ruleset, now, source=ContextSource.LOADED)
 
         def new_here() -> None:
             context_memo.forget()

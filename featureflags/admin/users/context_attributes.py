@@ -8,7 +8,7 @@ from typing import Any
 
 from featureflags.admin.shared.json_forms import pretty_json
 from featureflags.contexts.attributes import catalogue
-from featureflags.contexts.user_context import UserContext
+from featureflags.contexts.subject_context import SubjectContext
 from featureflags.editing import moment_in_words
 from featureflags.evaluation.reasons import degradation_in_words
 from featureflags.kinds.snapshot import USER
@@ -42,7 +42,7 @@ class RelatedPart:
 
 
 def context_shown(
-    found: UserContext, wanted_by: Mapping[str, tuple[str, ...]], seen: Collection[str]
+    found: SubjectContext, wanted_by: Mapping[str, tuple[str, ...]], seen: Collection[str]
 ) -> dict[str, Any]:
     """What the template takes. `seen`: the kinds whose rows the reader may look at."""
     own, *others = found.parts or (found,)

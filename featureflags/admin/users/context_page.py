@@ -34,9 +34,9 @@ from featureflags.audience import Transition, next_transitions
 from featureflags.cache.compiled_rules import current_ruleset
 from featureflags.cache.unit_of_work import unit_of_work
 from featureflags.contexts.attributes import attributes_of
-from featureflags.contexts.building import user_context
+from featureflags.contexts.building import row_context
 from featureflags.contexts.results import ContextSource, Evaluation
-from featureflags.contexts.user_context import UserContext, joined
+from featureflags.contexts.subject_context import SubjectContext, joined
 from featureflags.core.times import now_in_microseconds
 from featureflags.core.types import Account
 from featureflags.editing import moment_in_words
@@ -184,7 +184,7 @@ class _Page:
 
 
 def _changes(
-    user: Account, flags: Mapping[str, Evaluation], others: Sequence[UserContext]
+    user: Account, flags: Mapping[str, Evaluation], others: Sequence[SubjectContext]
 ) -> list[ChangeRow]:
     """What changes by itself, with the flags that the SDK serves for the context of that moment.
 
@@ -195,7 +195,7 @@ def _changes(
     snapshot = user_kind().snapshot_of(user)
     rows, before = [], flags
     for change in next_transitions(ruleset, snapshot, now=now, most=CHANGES_TOLD):
-        context = user_context(snapshot, ruleset, change.at, source=ContextSource.LOADED)
+        context = row_context(snapshot, ruleset, change.at, source=ContextSource.LOADED)
         after = evaluate_all(joined([context, *others]), None)
         rows.append(
             ChangeRow(

@@ -41,7 +41,7 @@ from featureflags.audience import next_transitions
 from featureflags.cache.compiled_rules import LoadedRuleset, current_ruleset
 from featureflags.cache.unit_of_work import unit_of_work
 from featureflags.contexts.attributes import attributes_of
-from featureflags.contexts.user_context import UserContext
+from featureflags.contexts.subject_context import SubjectContext
 from featureflags.core.times import now_in_microseconds
 from featureflags.core.types import Account
 from featureflags.editing import moment_in_words
@@ -139,7 +139,7 @@ def _explained(
     evaluation: Evaluation,
     explanation: FlagExplanation | None,
     user: Account,
-    found: UserContext,
+    found: SubjectContext,
     others: Mapping[str, Evaluation],
     seen: Collection[str],
 ) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from typing import Any
 
 from django.core.management.base import CommandParser
 
-from featureflags.contexts.user_context import UserContext
+from featureflags.contexts.subject_context import SubjectContext
 from featureflags.core.times import to_rfc3339
 from featureflags.evaluation.reasons import degradation_in_words, source_in_words
 from featureflags.evaluation.resolve import resolve
@@ -38,7 +38,7 @@ class Command(FlagCommand):
             self.stdout.write(_in_words(context))
 
 
-def _in_words(context: UserContext) -> str:
+def _in_words(context: SubjectContext) -> str:
     if context.parts:
         parts = (f"{each.context.kind}:\n{_in_words(each)}" for each in context.parts)
         return "\n\n".join(parts)

@@ -14,7 +14,7 @@ from featureflags.cache import context_memo
 from featureflags.cache.compiled_rules import current_ruleset
 from featureflags.cache.unit_of_work import unit_of_work
 from featureflags.contexts.results import ContextSource, Degradation
-from featureflags.contexts.user_context import UserContext
+from featureflags.contexts.subject_context import SubjectContext
 from featureflags.evaluation.resolve import contexts_for, resolve
 from featureflags.kinds.registry import user_kind
 from featureflags.segments.ruleset import Ruleset
@@ -25,7 +25,7 @@ from users.models import User
 pytestmark = pytest.mark.django_db
 
 
-def in_a_unit(subject: User | str) -> UserContext:
+def in_a_unit(subject: User | str) -> SubjectContext:
     with unit_of_work():
         return resolve(subject)
 

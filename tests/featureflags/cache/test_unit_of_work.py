@@ -18,7 +18,7 @@ from featureflags.cache.entries import name_of
 from featureflags.cache.unit_of_work import UnitOfWork, current_unit, unit_of_work
 from featureflags.contexts.building import bare_context
 from featureflags.contexts.results import ContextSource
-from featureflags.contexts.user_context import UserContext
+from featureflags.contexts.subject_context import SubjectContext
 from featureflags.core.times import now_in_microseconds
 from featureflags.evaluation import ais_enabled, is_enabled
 from featureflags.evaluation.resolve import contexts_for, resolve
@@ -139,7 +139,7 @@ def failing() -> None:
     raise ZeroDivisionError
 
 
-def wait_while_it_is_kept(subject: User | str, before: UserContext) -> None:
+def wait_while_it_is_kept(subject: User | str, before: SubjectContext) -> None:
     """Ask again and again: it is kept until the instant at which it ends, and no longer."""
     assert before.valid_until is not None
     while True:

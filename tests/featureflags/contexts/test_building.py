@@ -11,7 +11,7 @@ from ldclient import Context
 from pytest_django.fixtures import Settings
 
 from featureflags.contexts.attributes import Attribute, attributes_of, catalogue
-from featureflags.contexts.building import bare_context, user_context, visitor_context, with_extra
+from featureflags.contexts.building import bare_context, row_context, visitor_context, with_extra
 from featureflags.contexts.results import ContextSource, Degradation
 from featureflags.contexts.sendable import InvalidAttribute
 from featureflags.core import monitoring
@@ -23,7 +23,7 @@ from tests.featureflags.contexts.snapshots import DAY, NOW, RULES, snapshot
 
 
 def context_of(found: Snapshot, now: int = NOW) -> dict[str, Any]:
-    return user_context(found, RULES, now, source=ContextSource.LOADED).context.to_dict()
+    return row_context(found, RULES, now, source=ContextSource.LOADED).context.to_dict()
 
 
 def test_the_example_of_the_documentation() -> None:
@@ -48,7 +48,7 @@ def test_the_example_of_the_documentation() -> None:
 
 
 def test_the_sdk_makes_the_same_context_of_its_attributes() -> None:
-    made = user_context(snapshot(), RULES, NOW, source=ContextSource.LOADED)
+    made = row_context(snapshot(), RULES, NOW, source=ContextSource.LOADED)
     visitor = visitor_context("0" * 32)
     without = with_extra(made, {"email": None, "plan": None, "seats": 3})
     assert without.context.get("email") is None
@@ -106,7 +106,7 @@ def test_every_attribute_is_snake_case_and_json() -> None:
 
 def test_it_holds_until_the_account_s_next_birthday_minute() -> None:
     created = NOW - 10 * DAY - 5
-    context = user_context(snapshot(created_at=created), RULES, NOW, source=ContextSource.LOADED)
+    context = row_context(snapshot(created_at=created), RULES, NOW, source=ContextSource.LOADED)
     assert context.valid_until == created + 11 * DAY
     before = context_of(snapshot(created_at=created), created + 11 * DAY - 1)
     after = context_of(snapshot(created_at=created), created + 11 * DAY)
@@ -149,7 +149,7 @@ class TestAnAttributeOfTheProjectThatIsNoJson:
         self, settings: Settings
     ) -> None:
         settings.FEATUREFLAGS = {**settings.FEATUREFLAGS, "RAISE_INVALID_ATTRIBUTES": False}
-        found = user_context(snapshot(), RULES, NOW, source=ContextSource.LOADED)
+        found = row_context(snapshot(), RULES, NOW, source=ContextSource.LOADED)
         assert found.degraded == (Degradation.ATTRIBUTE_DROPPED,)
         assert found.context.get("odd_one") is None
         assert found.context.get("role") == "user"

@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pytest_django.fixtures import Settings
 
-from featureflags.contexts.building import user_context, with_extra
+from featureflags.contexts.building import row_context, with_extra
 from featureflags.contexts.json_limits import json_problem
 from featureflags.contexts.results import ContextSource, Degradation
 from featureflags.contexts.sendable import InvalidAttribute
@@ -27,7 +27,7 @@ from users.models import User
 
 
 class TestExtraAttributes:
-    base = user_context(snapshot(), RULES, NOW, source=ContextSource.LOADED)
+    base = row_context(snapshot(), RULES, NOW, source=ContextSource.LOADED)
 
     def test_they_apply_to_that_call_alone(self) -> None:
         before = self.base.context.to_dict()

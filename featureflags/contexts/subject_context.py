@@ -13,7 +13,7 @@ from featureflags.core.times import to_rfc3339
 from featureflags.kinds.snapshot import USER, Address, address
 
 
-class UserContext(msgspec.Struct, frozen=True, kw_only=True):
+class SubjectContext(msgspec.Struct, frozen=True, kw_only=True):
     """A context, its source, and how long it is valid. A struct, since one is made for each user."""
 
     context: Context
@@ -26,11 +26,11 @@ class UserContext(msgspec.Struct, frozen=True, kw_only=True):
     """Names of attributes that this row has and that are not sent."""
     related: tuple[Address, ...] = ()
     """Rows of other kinds that belong to this one, whose contexts are still to be joined."""
-    parts: tuple[UserContext, ...] = ()
+    parts: tuple[SubjectContext, ...] = ()
     """Of a multi-context: the context of each kind, the one that was asked for first."""
 
     @property
-    def own(self) -> UserContext:
+    def own(self) -> SubjectContext:
         """Without the contexts of other kinds."""
         return self.parts[0] if self.parts else self
 
@@ -82,7 +82,7 @@ class UserContext(msgspec.Struct, frozen=True, kw_only=True):
         }
 
 
-def joined(parts: Sequence[UserContext]) -> UserContext:
+def joined(parts: Sequence[SubjectContext]) -> SubjectContext:
     """Contexts of several kinds as one multi-context; the first one is whom the question is about.
 
     Raises ValueError for two of one kind.
@@ -95,7 +95,7 @@ def joined(parts: Sequence[UserContext]) -> UserContext:
         raise ValueError(f"These subjects make no multi-context: {context.error}.")
     changes = [each.valid_until for each in parts if each.valid_until is not None]
     degraded = dict.fromkeys(reason for each in parts for reason in each.degraded)
-    return UserContext(
+    return SubjectContext(
         context=context,
         source=first.source,
         segments=first.segments,
