@@ -6,8 +6,10 @@ from collections.abc import Callable
 from functools import partial
 
 from django.contrib.admin import AdminSite
+from django.contrib.admin.utils import quote, unquote
 from django.http.response import HttpResponseBase
-from django.urls import URLPattern, path
+from django.urls import URLPattern, path, register_converter
+from django.urls.converters import StringConverter
 
 from featureflags.admin.flag_previews import choose_flags
 from featureflags.admin.flags.detail import count_users, flag_page
@@ -19,8 +21,21 @@ from featureflags.admin.members.list import export_by_name, segment_by_name
 from featureflags.admin.rule_editor.preview import preview
 from featureflags.admin.segments.audience import export_segment_members, segment_members
 from featureflags.admin.shared.session import session
-from featureflags.admin.users.context_page import user_page
+from featureflags.admin.users.context_page import context_page
 from featureflags.admin.why.views import why_flag, why_search, why_segment
+
+
+class RowKey(StringConverter):
+    """The key of a row, which may be any text: written as Django's own admin writes keys in addresses."""
+
+    def to_python(self, value: str) -> str:
+        return unquote(value)
+
+    def to_url(self, value: object) -> str:
+        return str(quote(str(value)))
+
+
+register_converter(RowKey, "row")
 
 PAGES: tuple[tuple[str, Callable[..., HttpResponseBase], str], ...] = (
     ("by-name/<str:segment>/", segment_by_name, "segment_by_name"),
@@ -36,13 +51,15 @@ PAGES: tuple[tuple[str, Callable[..., HttpResponseBase], str], ...] = (
     ("flags/<path:flag>/", flag_page, "flag"),
     ("members/<str:segment>/", segment_members, "segment_members"),
     ("members/<str:segment>/export/", export_segment_members, "segment_export"),
-    ("user-context/<str:key>/", user_page, "usercontext"),
+    ("user-context/<row:key>/", context_page, "usercontext"),
+    ("context/<str:kind>/<row:key>/", context_page, "rowcontext"),
     ("preview/", preview, "preview"),
     ("session/", session, "session"),
     ("testing/", choose_flags, "testing"),
     ("why/", why_search, "why"),
-    ("why/segment/<str:segment>/<str:key>/", why_segment, "why_segment"),
-    ("why/flag/<path:flag>/<str:key>/", why_flag, "why_flag"),
+    ("why/segment/<str:segment>/<row:key>/", why_segment, "why_segment"),
+    ("why/flag/<path:flag>/<row:key>/", why_flag, "why_flag"),
+    ("why/flag-for/<str:kind>/<path:flag>/<row:key>/", why_flag, "why_flag_for"),
 )
 """Address, view, and what follows `featureflags_` in its name."""
 

@@ -15,6 +15,7 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from featureflags.api.concurrency import kinds_seen
 from featureflags.api.explanations import SUBJECT
 from featureflags.api.flags import may_ask
 from featureflags.api.parameters import required_parameter
@@ -169,7 +170,12 @@ class FlagExplainView(ApiPolicy):
             found = subject.context()
             data = feature_store().raw()
             explanation = explain_flag(
-                key, data, found.context.to_dict(), evaluation.reason, found.all_segments
+                key,
+                data,
+                found.context.to_dict(),
+                evaluation.reason,
+                found.all_segments,
+                seen=kinds_seen(request),
             )
         if explanation is None and key not in declared_flags():
             raise Http404

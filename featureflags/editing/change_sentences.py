@@ -78,6 +78,8 @@ class NamedMember:
 
     user: str | None
     """The key, or the address; None: the account is deleted."""
+    key: str = ""
+    """Of the row, where there is a page to lead to."""
     after: MemberState | None
 
 

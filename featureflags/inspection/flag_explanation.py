@@ -8,8 +8,8 @@ traces must not be shown as an explanation then.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from featureflags.core.i18n import gettext
@@ -22,6 +22,7 @@ from featureflags.inspection.flag_parsing import Raw, RawData, RuleView, prerequ
 from featureflags.inspection.raw_json import objects
 from featureflags.inspection.rollouts import WHOLE, Serving, bucket, serving_of, variation_of
 from featureflags.segments.definitions import SEGMENT_MATCH, USER_KIND, Clause
+from featureflags.segments.explanation_tree import MISSING
 from featureflags.segments.formatting import words
 
 MOST_NESTED: Final = 50
@@ -40,6 +41,8 @@ class ClauseTrace:
     held: bool | None
     """None: it cannot be judged here."""
     why: str
+    is_hidden: bool = False
+    """The reader may not see rows of the kind that it asks: there is no `observed`."""
     segments: tuple[str, ...] = ()
     """Django's segments that it names, or that it happens to match."""
     launchdarkly_segments: tuple[str, ...] = ()
@@ -115,17 +118,19 @@ def explain_flag(
     context: Attributes,
     reason: Mapping[str, Any],
     segments: Iterable[str] = (),
+    *,
+    seen: Collection[str] | None = None,
 ) -> FlagExplanation | None:
     """Explain one flag; None if `data` has no such flag.
 
-    `context` is the context as it was sent, a multi-context or one of a kind; `reason` LaunchDarkly's
-    reason; `segments` are the segments in Django of all its parts.
+    `context`: as it was sent, of one kind or several; `reason`: LaunchDarkly's; `segments`: those in Django
+    of all its parts; `seen`: the kinds whose values the reader may see, None: of all.
     """
     raw = data.get("flags", {}).get(key)
     if not isinstance(raw, Mapping):
         return None
     contexts = by_kind(context)
-    tracer = _Tracer(data=data, contexts=contexts, ours=tuple(sorted(segments)))
+    tracer = _Tracer(data=data, contexts=contexts, ours=tuple(sorted(segments)), seen=seen)
     rules = tuple(
         tracer.rule(view, serving=serving_of(rule, raw, contexts=contexts))
         for view, rule in zip(rules_of(raw), objects(raw, "rules"), strict=True)
@@ -148,8 +153,7 @@ def explain_flag(
 
 def _agrees(rules: Sequence[RuleTrace], number: int | None, reason: Mapping[str, Any]) -> bool:
     """True if the traces agree that this rule decided (None: no rule)."""
-    kind = reason.get("kind")
-    if kind == "FALLTHROUGH":
+    if (kind := reason.get("kind")) == "FALLTHROUGH":
         return all(rule.matched is not True for rule in rules)
     if kind != "RULE_MATCH" or number is None:
         return True
@@ -164,18 +168,24 @@ class _Tracer:
     data: RawData
     contexts: Mapping[str, Attributes]
     ours: tuple[str, ...]
+    seen: Collection[str] | None
     segments: dict[str, SegmentTrace] = field(default_factory=dict)
     _depth: int = 0
 
     def rule(
-        self, view: RuleView, *, serving: Serving | None = None, share: _Share | None = None
+        self,
+        view: RuleView,
+        *,
+        serving: Serving | None = None,
+        share: tuple[int | None, float | None] = (None, None),
     ) -> RuleTrace:
+        weight, place = share
         clauses = tuple(
             self._clause(clause, number) for number, clause in enumerate(view.clauses, start=1)
         )
         verdicts = [clause.held for clause in clauses]
-        if share is not None and share.bucket is not None:
-            verdicts.append(share.bucket < share.weight / WHOLE)
+        if weight is not None and place is not None:
+            verdicts.append(place < weight / WHOLE)
         matched = False if False in verdicts else None if None in verdicts else True
         return RuleTrace(
             number=view.number,
@@ -184,14 +194,18 @@ class _Tracer:
             clauses=clauses,
             matched=matched,
             serving=serving,
-            weight=None if share is None else share.weight,
-            bucket=None if share is None else share.bucket,
+            weight=weight,
+            bucket=place,
         )
 
     def _clause(self, clause: Clause, number: int) -> ClauseTrace:
         if clause.op == SEGMENT_MATCH:
             return self._segment_match(clause, number)
-        verdict = judge(clause, self.contexts)
+        verdict, kind = judge(clause, self.contexts), clause.context_kind or USER_KIND
+        is_hidden = self.seen is not None and kind in self.contexts and kind not in self.seen
+        if is_hidden:
+            text = gettext("you may not see what the %(kind)s has")
+            verdict = replace(verdict, observed=MISSING, why=text % {"kind": kind})
         matched = targets_among(clause, self.ours)
         return ClauseTrace(
             number=number,
@@ -199,6 +213,7 @@ class _Tracer:
             observed=verdict.observed,
             held=verdict.held,
             why=verdict.why,
+            is_hidden=is_hidden,
             segments=tuple(dict.fromkeys((*names_of(clause), *matched))),
         )
 
@@ -272,21 +287,14 @@ class _Tracer:
             if kind in self.contexts
         )
 
-    def _share(self, rule: Raw, segment: Raw, key: str) -> _Share | None:
+    def _share(self, rule: Raw, segment: Raw, key: str) -> tuple[int | None, float | None]:
+        """The weight of a segment's rule, and the place of this context."""
         weight = rule.get("weight")
         if not isinstance(weight, int) or isinstance(weight, bool):
-            return None
-        by = str(rule.get("bucketBy") or "key")
-        prefix = f"{key}.{segment.get('salt') or ''}"
-        place = bucket(self.contexts, prefix, by, rule.get("rolloutContextKind"))
-        return _Share(weight=weight, bucket=place)
+            return None, None
+        by, prefix = str(rule.get("bucketBy") or "key"), f"{key}.{segment.get('salt') or ''}"
+        return weight, bucket(self.contexts, prefix, by, rule.get("rolloutContextKind"))
 
 
 def _cycle(key: str) -> SegmentTrace:
     return SegmentTrace(key=key, verdict=None, decided_by="cycle")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Share:
-    weight: int
-    bucket: float

@@ -20,7 +20,7 @@ from featureflags.inspection.clauses import PATH, is_about_segments, path_of
 from featureflags.inspection.flag_parsing import FlagView, RawData, RuleView, flags, segments
 from featureflags.inspection.flags_using_attribute import named_segments_of, root_of
 from featureflags.inspection.rollouts import Serving
-from featureflags.segments.definitions import SEGMENT_MATCH, Clause
+from featureflags.segments.definitions import SEGMENT_MATCH, USER_KIND, Clause
 from featureflags.segments.formatting import words
 from featureflags.segments.references import reachable
 
@@ -100,7 +100,7 @@ def _trap_in(clause: Clause, is_withheld: Names) -> str | None:
 def _in_rollouts(flag: FlagView, is_indivisible: Names, may_be_missing: Names) -> Iterator[str]:
     servings: list[tuple[str, Serving | None]] = [(rule.name, rule.serving) for rule in flag.rules]
     for name, serving in [*servings, (gettext("the default rule"), flag.fallthrough)]:
-        if serving is None or not serving.shares:
+        if serving is None or not serving.shares or serving.bucket_kind != USER_KIND:
             continue
         shown = {"bucket_by": serving.bucket_by, "words": serving.words, "name": name}
         if is_indivisible(root_of(serving.bucket_by)):

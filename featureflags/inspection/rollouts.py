@@ -54,6 +54,8 @@ class Serving(JSONView):
     shares: tuple[Share, ...] = ()
     bucket_by: str = ""
     """The attribute that decides the share."""
+    bucket_kind: str = USER_KIND
+    """The kind of the context that has this attribute."""
     bucket: float | None = None
     """The bucket of this context, from 0 to 1. None without shares or without a context."""
     is_experiment: bool = False
@@ -66,10 +68,14 @@ class Serving(JSONView):
                 f"{share.percent:g} % {show(share.value)}" for share in self.shares if share.weight
             )
             kind = gettext("an experiment: ") if self.is_experiment else ""
-            return gettext("%(kind)s%(parts)s, by %(bucket_by)s") % {
+            text = gettext("%(kind)s%(parts)s, by %(bucket_by)s")
+            if self.bucket_kind != USER_KIND:
+                text = gettext("%(kind)s%(parts)s, by %(bucket_by)s of the %(bucket_kind)s")
+            return text % {
                 "kind": kind,
                 "parts": parts or gettext("nothing"),
                 "bucket_by": self.bucket_by,
+                "bucket_kind": self.bucket_kind,
             }
         return gettext("the default in the code") if self.variation is None else show(self.value)
 
@@ -121,6 +127,7 @@ def serving_of(
         value=None if chosen is None else chosen.value,
         shares=shares,
         bucket_by=by,
+        bucket_kind=text(rollout.get("contextKind")) or USER_KIND,
         bucket=place,
         is_experiment=is_experiment,
     )

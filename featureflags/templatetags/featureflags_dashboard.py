@@ -24,6 +24,7 @@ from featureflags.admin.dashboard import (
     warm_ups_part,
 )
 from featureflags.evaluation.reasons import degradation_in_words
+from featureflags.kinds.registry import user_kind
 
 register = template.Library()
 
@@ -56,7 +57,9 @@ def dashboard(context: Context) -> dict[str, Any]:
     def may_see(app: str, model: str) -> bool:
         return any(user.has_perm(f"{app}.{verb}_{model}") for verb in ("view", "change"))
 
-    sees_segments, sees_users = may_see("featureflags", "segment"), may_see("users", "user")
+    of_users = user_kind().model._meta
+    sees_segments = may_see("featureflags", "segment")
+    sees_users = may_see(of_users.app_label, str(of_users.model_name))
     found: dict[str, Any] = {
         "zone": timezone.get_current_timezone_name(),
         "sees_segments": sees_segments,

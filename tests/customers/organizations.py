@@ -36,17 +36,25 @@ def forget() -> None:
 
 
 @contextmanager
-def organizations_declared() -> Iterator[CompiledKind]:
-    """Beside the project's own kind `user`, the kind `organization`: companies, without triggers."""
+def declared_beside_users(*classes: type[Kind]) -> Iterator[list[CompiledKind]]:
+    """Beside the project's own kind `user`, these kinds, without triggers."""
     own = registry.declared_classes()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(registry, "declared_classes", lambda: (*own, OrganizationKind))
+        patch.setattr(registry, "declared_classes", lambda: (*own, *classes))
         forget()
-        found = registry.kind_named(ORGANIZATION)
-        assert found is not None
-        assert found.problems == []
+        found = [registry.kind_or_user(declared.name) for declared in classes]
+        assert [(kind.model, kind.problems) for kind in found] == [
+            (declared.model, []) for declared in classes
+        ]
         yield found
     forget()
+
+
+@contextmanager
+def organizations_declared() -> Iterator[CompiledKind]:
+    """Beside the project's own kind `user`, the kind `organization`: companies, without triggers."""
+    with declared_beside_users(OrganizationKind) as (found,):
+        yield found
 
 
 @pytest.fixture

@@ -179,7 +179,7 @@ def _row(
         reason=member.reason,
         until="" if ends is None else moment_in_words(ends),
         is_over=ends is not None and ends <= now,
-        page=row_page(kind, segment.key, key),
+        page=row_page(kind, key),
         change=reverse("admin:featureflags_segmentmember_change", args=[member.pk]),
     )
 

@@ -14,14 +14,13 @@ from django.core.exceptions import PermissionDenied
 from django.db import DatabaseError
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
-from django.urls import reverse
 from django.utils import formats
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 from django.views.decorators.http import require_POST
 
 from featureflags.admin.shared.json_forms import read_json
-from featureflags.admin.shared.pages import may_see, model_of
+from featureflags.admin.shared.pages import may_see, model_of, row_page
 from featureflags.audience import Impact, Part, impact_of, unsaved_segment
 from featureflags.core.conf import app_settings
 from featureflags.core.monitoring import report
@@ -158,9 +157,7 @@ def _people(part: Part, kind: CompiledKind, shows_people: bool) -> tuple[Person,
         Person(
             name=user.name or user.title,
             email=user.title if user.name else "",
-            href=reverse("admin:featureflags_usercontext", args=[user.key])
-            if kind.name == USER_KIND
-            else "",
+            href=row_page(kind, user.key),
         )
         for user in part.samples
     )

@@ -28,6 +28,7 @@ from featureflags.admin.shared.pages import (
     respond,
     row_page,
     segment_trail,
+    why_segment_page,
 )
 from featureflags.admin.streaming import csv_response
 from featureflags.audience import AudienceFilter, How, Member, SegmentAudience
@@ -185,8 +186,8 @@ def _row(member: Member, definition: SegmentDefinition, segment: Segment) -> Mem
         how=_how(member, definition),
         created=_moment(user, kind.created),
         last_seen=_moment(user, kind.last_seen),
-        page=row_page(kind, segment.key, user.key),
-        why=reverse("admin:featureflags_why_segment", args=[segment.key, user.key]),
+        page=row_page(kind, user.key),
+        why=why_segment_page(segment.key, user.key),
     )
 
 

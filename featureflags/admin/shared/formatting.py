@@ -28,14 +28,15 @@ def observed_in_words(attribute: str, observed: object, kind: str = USER) -> str
 
 
 def bucket_in_words(serving: Serving) -> str:
-    """The user's place in a percentage rollout; empty without a rollout."""
+    """The place of a context in a percentage rollout; empty without a rollout."""
     if serving.bucket is None:
         return ""
+    kind = serving.bucket_kind
     if serving.bucket < 0:
-        return _("The user has no context of the kind that it goes by: the first share.")
+        return _("There is no context of the kind %s, by which it goes: the first share.") % kind
     if serving.bucket == 0:
         return _("%s cannot be divided into shares: everybody gets the first.") % serving.bucket_by
-    return _("This user falls at %(place).3f %%: %(value)s.") % {
-        "place": serving.bucket * 100,
-        "value": show(serving.value),
-    }
+    text = _("This user falls at %(place).3f %%: %(value)s.")
+    if kind != USER:
+        text = _("The %(kind)s falls at %(place).3f %%: %(value)s.")
+    return text % {"kind": kind, "place": serving.bucket * 100, "value": show(serving.value)}

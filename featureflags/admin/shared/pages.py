@@ -9,18 +9,20 @@ from typing import Any, Final
 from django.conf import settings
 from django.contrib.admin import AdminSite
 from django.contrib.admin.models import CHANGE, LogEntry
+from django.contrib.admin.utils import quote
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.urls import NoReverseMatch, reverse
+from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 
 from featureflags.core.types import Account
 from featureflags.core.uncached import fresh_rows
 from featureflags.kinds.compiled import CompiledKind
 from featureflags.kinds.registry import USER as USER_KIND
-from featureflags.kinds.registry import kinds, user_kind
+from featureflags.kinds.registry import kind_named, kinds, user_kind
 from featureflags.models import Segment
 
 SEGMENT: Final = "featureflags.segment"
@@ -85,19 +87,31 @@ def row_or_404(kind: CompiledKind, key: str) -> Any:
     return row
 
 
-def row_page(kind: CompiledKind, segment: str, key: str) -> str:
-    """The page of a user; of another row, why it is in the segment or not."""
+def row_page(kind: CompiledKind, key: str) -> str:
+    """The address of the page of a row: its segments and flags."""
     if kind.name == USER_KIND:
         return reverse("admin:featureflags_usercontext", args=[key])
+    return reverse("admin:featureflags_rowcontext", args=[kind.name, key])
+
+
+def why_segment_page(segment: str, key: str) -> str:
+    """The address of the page that explains why a row of the segment's kind is in it, or not."""
     return reverse("admin:featureflags_why_segment", args=[segment, key])
 
 
-def user_or_404(key: str) -> Account:
-    """The user with this key or address. Raises Http404."""
-    user = user_kind().find(key)
-    if user is None:
-        raise Http404(_("There is no user with this key."))
-    return user
+def why_flag_page(kind: CompiledKind, flag: str, key: str) -> str:
+    """The address of the page that explains the value of a flag for a row."""
+    if kind.name == USER_KIND:
+        return reverse("admin:featureflags_why_flag", args=[flag, key])
+    return reverse("admin:featureflags_why_flag_for", args=[kind.name, flag, key])
+
+
+def kind_or_404(name: str) -> CompiledKind:
+    """The kind of this name. Raises Http404."""
+    kind = kind_named(name)
+    if kind is None:
+        raise Http404(_("There is no kind of this name."))
+    return kind
 
 
 def segment_or_404(key: str) -> Segment:
@@ -147,21 +161,15 @@ def segment_trail(segment: Segment) -> list[Link]:
     return [segments_link(), change_link(segment.pk, segment.key)]
 
 
-def users_link() -> Link:
-    return Link(text=_("Users"), href=_of_users("changelist"))
+def rows_link(kind: CompiledKind) -> Link:
+    """To the project's own list of the rows of a kind, if the admin has one."""
+    text = _("Users") if kind.name == USER_KIND else capfirst(kind.plural)
+    return Link(text=text, href=_of_model(kind, "changelist"))
 
 
-def user_link(user: Account) -> Link:
-    """To the page of a user's segments and flags."""
-    return Link(
-        text=name_of(user),
-        href=reverse("admin:featureflags_usercontext", args=[user_kind().key_of(user)]),
-    )
-
-
-def name_of(user: Account) -> str:
-    """The friendlier name of a user, or else their title."""
-    return user_kind().label_of_row(user) or user_kind().title_of_row(user)
+def row_link(kind: CompiledKind, row: Any) -> Link:
+    """To the page of a row's segments and flags."""
+    return Link(text=heading_of(row, kind).name, href=row_page(kind, kind.key_of(row)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -180,14 +188,14 @@ def heading_of(row: Any, kind: CompiledKind | None = None) -> Heading:
     return Heading(key=kind.key_of(row), title=title, name=kind.label_of_row(row) or title)
 
 
-def change_user_link(user: Account) -> Link:
-    """To the page on which a user is changed."""
-    return Link(text=user_kind().title_of_row(user), href=_of_users("change", user.pk))
+def change_row_link(kind: CompiledKind, row: Any) -> Link:
+    """To the project's own page on which a row is changed, if the admin has one."""
+    return Link(text=kind.title_of_row(row), href=_of_model(kind, "change", quote(row.pk)))
 
 
-def _of_users(page: str, *args: object) -> str:
-    """The address of a page of the user model in the admin; empty where it has none."""
+def _of_model(kind: CompiledKind, page: str, *args: object) -> str:
+    """The address of a page of the kind's model in the admin; empty where it has none."""
     try:
-        return reverse(f"admin:{USER.replace('.', '_')}_{page}", args=args)
+        return reverse(f"admin:{model_of(kind).replace('.', '_')}_{page}", args=args)
     except NoReverseMatch:
         return ""

@@ -7,10 +7,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from featureflags.admin.shared.json_forms import pretty_json
+from featureflags.admin.shared.pages import row_page
 from featureflags.contexts.attributes import catalogue
 from featureflags.contexts.subject_context import SubjectContext
 from featureflags.editing import moment_in_words
 from featureflags.evaluation.reasons import degradation_in_words
+from featureflags.inspection.flag_parsing import RawData
+from featureflags.inspection.flags_using_attribute import flags_by_attribute
+from featureflags.kinds.registry import kind_or_user
 from featureflags.kinds.snapshot import USER
 from featureflags.segments.formatting import show
 
@@ -33,30 +37,32 @@ class AttributeRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RelatedPart:
-    """The context of a row of another kind that belongs to the user."""
+    """The context of a row of another kind that belongs to the row of the page."""
 
     kind: str
     key: str
+    title: str
+    """Empty where the row is gone."""
+    page: str
     attributes: list[AttributeRow]
     segments: tuple[str, ...]
 
 
-def context_shown(
-    found: SubjectContext, wanted_by: Mapping[str, tuple[str, ...]], seen: Collection[str]
-) -> dict[str, Any]:
-    """What the template takes. `seen`: the kinds whose rows the reader may look at."""
+def context_shown(found: SubjectContext, raw: RawData, seen: Collection[str]) -> dict[str, Any]:
+    """What the template takes. `raw`: LaunchDarkly's flags. `seen`: the kinds whose rows the reader may
+    look at."""
     own, *others = found.parts or (found,)
     shown = [own, *(each for each in others if each.context.kind in seen)]
     contexts = {each.context.kind: each.context.to_dict() for each in shown}
     return {
-        "attributes": attribute_rows(contexts[own.context.kind], own.withheld, wanted_by),
+        "attributes": _attributes_of(own, contexts, raw),
         "related": [
             RelatedPart(
                 kind=each.context.kind,
                 key=each.context.key,
-                attributes=attribute_rows(
-                    contexts[each.context.kind], each.withheld, {}, each.context.kind
-                ),
+                title=_title_of(each),
+                page=row_page(kind_or_user(each.context.kind), each.context.key),
+                attributes=_attributes_of(each, contexts, raw),
                 segments=each.segments,
             )
             for each in shown[1:]
@@ -66,6 +72,19 @@ def context_shown(
         "degraded": [degradation_in_words(reason) for reason in found.degraded],
         "valid_until": "" if found.valid_until is None else moment_in_words(found.valid_until),
     }
+
+
+def _attributes_of(
+    part: SubjectContext, contexts: Mapping[str, Any], raw: RawData
+) -> list[AttributeRow]:
+    kind = part.context.kind
+    wanted_by = flags_by_attribute(raw, kind) if part.withheld else {}
+    return attribute_rows(contexts[kind], part.withheld, wanted_by, kind)
+
+
+def _title_of(part: SubjectContext) -> str:
+    key = part.context.key
+    return kind_or_user(part.context.kind).titles([key]).get(key, "")
 
 
 def attribute_rows(

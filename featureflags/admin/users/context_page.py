@@ -1,7 +1,7 @@
-"""One user as LaunchDarkly sees them: context, segments, flags, and what changes by itself.
+"""One row as LaunchDarkly sees it: context, segments, flags, and what changes by itself.
 
-The page sends no events. Hidden SQL: the user with their groups, and one query for the names of all
-segments.
+The page sends no events. Hidden SQL: the row with all that its snapshot needs, one query for the names of
+all segments of its kind, and one for the title of each row that belongs to it.
 """
 
 from __future__ import annotations
@@ -12,22 +12,23 @@ from typing import Any
 
 from django.contrib.admin import AdminSite
 from django.http import HttpRequest, HttpResponse
-from django.urls import reverse
 from django.utils.translation import gettext as _
 
 from featureflags.admin.segments.used_by_flags import flag_address
 from featureflags.admin.shared.pages import (
     SEGMENT,
-    USER,
-    change_user_link,
+    change_row_link,
     heading_of,
+    kind_or_404,
     kinds_seen,
     may_see,
-    name_of,
+    model_of,
     require,
     respond,
-    user_or_404,
-    users_link,
+    row_or_404,
+    rows_link,
+    why_flag_page,
+    why_segment_page,
 )
 from featureflags.admin.users.context_attributes import attribute_label, context_shown
 from featureflags.audience import Transition, next_transitions
@@ -38,7 +39,6 @@ from featureflags.contexts.building import row_context
 from featureflags.contexts.results import ContextSource, Evaluation
 from featureflags.contexts.subject_context import SubjectContext, joined
 from featureflags.core.times import now_in_microseconds
-from featureflags.core.types import Account
 from featureflags.editing import moment_in_words
 from featureflags.evaluation import all_flags, looking
 from featureflags.evaluation.evaluate import evaluate_all
@@ -47,9 +47,8 @@ from featureflags.evaluation.resolve import resolve
 from featureflags.flags.declared import declared_flags
 from featureflags.inspection.deciding_rule import decision
 from featureflags.inspection.flag_parsing import Raw
-from featureflags.inspection.flags_using_attribute import flags_by_attribute
-from featureflags.kinds.registry import USER as USER_KIND
-from featureflags.kinds.registry import user_kind
+from featureflags.kinds.compiled import CompiledKind
+from featureflags.kinds.snapshot import USER
 from featureflags.launchdarkly.client import feature_store
 from featureflags.models import Segment
 from featureflags.segments.formatting import show
@@ -93,50 +92,58 @@ class ChangeRow:
     flags: tuple[str, ...]
 
 
-def user_page(request: HttpRequest, key: str, *, site: AdminSite) -> HttpResponse:
-    """The page. Segments and flags can be searched by `q`."""
-    require(request, USER)
-    user = user_or_404(key)
+def context_page(
+    request: HttpRequest, key: str, kind: str = USER, *, site: AdminSite
+) -> HttpResponse:
+    """The page of a user, or of the row of another kind. Segments and flags can be searched by `q`."""
+    of = kind_or_404(kind)
+    require(request, model_of(of))
+    row = row_or_404(of, key)
     wanted = request.GET.get("q", "").strip()
     with looking(), unit_of_work():
-        found = resolve(user)
-        flags = all_flags(user)
+        found = resolve(row)
+        flags = all_flags(row)
         raw = feature_store().raw()
-        changes = _changes(user, flags, found.parts[1:])
-    page = _Page(user=user, wanted=wanted.lower(), may_explain=may_see(request, SEGMENT))
+        changes = _changes(of, row, flags, found.parts[1:])
+    page = _Page(
+        kind=of,
+        key=of.key_of(row),
+        wanted=wanted.lower(),
+        may_explain=may_see(request, SEGMENT),
+    )
     inside, outside = page.segments(found.segments)
+    person = heading_of(row, of)
     return respond(
         request,
         site,
         "admin/featureflags/users/context_page.html",
-        title=_("Segments and flags of %s") % name_of(user),
-        trail=[
-            users_link(),
-            change_user_link(user),
-        ],
-        person=heading_of(user),
+        title=_("Segments and flags of %s") % person.name,
+        trail=[rows_link(of), change_row_link(of, row)],
+        person=person,
+        is_user=kind == USER,
         query=wanted,
         inside=inside,
         outside=outside,
         flags=page.flags(flags, raw["flags"], found.all_segments),
         changes=changes,
-        **context_shown(found, flags_by_attribute(raw), kinds_seen(request)),
+        **context_shown(found, raw, kinds_seen(request)),
     )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Page:
-    """The user of the page, and the search text in lower case."""
+    """The row of the page, and the search text in lower case."""
 
-    user: Account
+    kind: CompiledKind
+    key: str
     wanted: str
     may_explain: bool
 
     def segments(self, within: tuple[str, ...]) -> tuple[list[SegmentRow], list[SegmentRow]]:
-        """The segments that the user is in, and all others, by key."""
+        """The segments that the row is in, and all others of its kind, by key."""
         rows = [
-            SegmentRow(key=key, name=name, why=self._why("segment", key))
-            for key, name in Segment.objects.filter(kind=USER_KIND)
+            SegmentRow(key=key, name=name, why=self._why_segment(key))
+            for key, name in Segment.objects.filter(kind=self.kind.name)
             .order_by("key")
             .values_list("key", "name")
             if self._is_wanted(key, name)
@@ -171,28 +178,32 @@ class _Page:
             rule="" if decided is None else decided.words,
             degraded=tuple(degradation_in_words(reason) for reason in evaluation.degraded),
             page=flag_address(evaluation.flag) if self.may_explain else "",
-            why=self._why("flag", evaluation.flag),
+            why=self._why_flag(evaluation.flag),
         )
 
     def _is_wanted(self, *texts: str) -> bool:
         return not self.wanted or any(self.wanted in text.lower() for text in texts)
 
-    def _why(self, what: str, key: str) -> str:
-        if not self.may_explain:
-            return ""
-        return reverse(f"admin:featureflags_why_{what}", args=[key, self.user.pk])
+    def _why_segment(self, segment: str) -> str:
+        return why_segment_page(segment, self.key) if self.may_explain else ""
+
+    def _why_flag(self, flag: str) -> str:
+        return why_flag_page(self.kind, flag, self.key) if self.may_explain else ""
 
 
 def _changes(
-    user: Account, flags: Mapping[str, Evaluation], others: Sequence[SubjectContext]
+    kind: CompiledKind,
+    row: Any,
+    flags: Mapping[str, Evaluation],
+    others: Sequence[SubjectContext],
 ) -> list[ChangeRow]:
     """What changes by itself, with the flags that the SDK serves for the context of that moment.
 
-    `others`: the contexts of the rows that belong to the user, as they are now.
+    `others`: the contexts of the rows that belong to this one, as they are now.
     """
     now = now_in_microseconds()
     ruleset = current_ruleset().ruleset
-    snapshot = user_kind().snapshot_of(user)
+    snapshot = kind.snapshot_of(row)
     rows, before = [], flags
     for change in next_transitions(ruleset, snapshot, now=now, most=CHANGES_TOLD):
         context = row_context(snapshot, ruleset, change.at, source=ContextSource.LOADED)
@@ -200,7 +211,7 @@ def _changes(
         rows.append(
             ChangeRow(
                 at=moment_in_words(change.at),
-                causes=tuple(_causes(change, snapshot)),
+                causes=tuple(_causes(change, snapshot, kind.name)),
                 entering=change.entering,
                 leaving=change.leaving,
                 flags=tuple(_differences(before, after)),
@@ -210,12 +221,12 @@ def _changes(
     return rows
 
 
-def _causes(change: Transition, snapshot: Any) -> Iterator[str]:
+def _causes(change: Transition, snapshot: Any, kind: str) -> Iterator[str]:
     attributes = attributes_of(snapshot, change.at)
     for name in change.attributes:
         value = show(attributes.get(name))
         yield _("%(attribute)s becomes %(value)s") % {
-            "attribute": attribute_label(name) or name,
+            "attribute": attribute_label(name, kind) or name,
             "value": value,
         }
     for key in change.memberships:

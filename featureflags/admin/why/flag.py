@@ -1,18 +1,16 @@
-"""Why a user gets a value of a flag: the rules, the prerequisites and the segments of the flag."""
+"""Why a row gets a value of a flag: the rules, the prerequisites and the segments of the flag."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 
-from django.urls import reverse
 from django.utils.translation import gettext as _
 
 from featureflags.admin.shared.formatting import bucket_in_words, observed_in_words
-from featureflags.admin.shared.pages import Link, heading_of
+from featureflags.admin.shared.pages import Link, why_flag_page
 from featureflags.admin.why.segment import ConditionRow, RuleRow, Section, segment_link
 from featureflags.contexts.results import Evaluation
-from featureflags.core.types import Account
 from featureflags.evaluation.reasons import reason_in_words
 from featureflags.inspection.flag_explanation import (
     ClauseTrace,
@@ -20,6 +18,7 @@ from featureflags.inspection.flag_explanation import (
     RuleTrace,
     SegmentTrace,
 )
+from featureflags.kinds.compiled import CompiledKind
 from featureflags.kinds.snapshot import USER
 from featureflags.segments.definitions import SEGMENT_MATCH
 from featureflags.segments.formatting import show
@@ -68,7 +67,7 @@ def rule_rows(
 ) -> list[RuleRow]:
     """The flag's rules in their order: which of them were checked, and what each would serve.
 
-    `ours`: the keys of our segments that the user is in.
+    `ours`: the keys of our segments that the row, or what belongs to it, is in.
     """
     asked = _asked(evaluation, explanation)
     return [_flag_rule(rule, ours, asked=rule.number <= asked) for rule in explanation.rules]
@@ -103,7 +102,7 @@ def _rule(rule: RuleTrace, ours: Collection[str]) -> RuleRow:
     verdicts = {True: _("matches"), False: _("does not match"), None: _("not known here")}
     serves = ""
     if rule.weight is not None and rule.bucket is not None:
-        serves = _("For %(share)g %% of them; this user falls at %(place).3f %%.") % {
+        serves = _("For %(share)g %% of them; the place here is %(place).3f %%.") % {
             "share": rule.weight / 1000,
             "place": rule.bucket * 100,
         }
@@ -120,7 +119,7 @@ def _rule(rule: RuleTrace, ours: Collection[str]) -> RuleRow:
 def _condition(clause: ClauseTrace, ours: Collection[str]) -> ConditionRow:
     if clause.clause.op == SEGMENT_MATCH:
         observed = clause.why[:1].upper() + clause.why[1:]
-    elif clause.held is None:
+    elif clause.held is None or clause.is_hidden:
         observed = ""
     else:
         kind = clause.clause.context_kind or USER
@@ -129,7 +128,7 @@ def _condition(clause: ClauseTrace, ours: Collection[str]) -> ConditionRow:
         words=clause.words,
         held=clause.held,
         observed=observed,
-        note=clause.why if clause.held is None else "",
+        note=clause.why if clause.held is None or clause.is_hidden else "",
         links=(
             *(
                 Link(
@@ -143,12 +142,15 @@ def _condition(clause: ClauseTrace, ours: Collection[str]) -> ConditionRow:
 
 
 def prerequisite_rows(
-    explanation: FlagExplanation, user: Account, evaluations: Mapping[str, Evaluation]
+    explanation: FlagExplanation,
+    kind: CompiledKind,
+    key: str,
+    evaluations: Mapping[str, Evaluation],
 ) -> list[PrerequisiteRow]:
-    """What the flag needs first, and what this user gets there."""
+    """What the flag needs first, and what the row of this kind and key gets there."""
     return [
         PrerequisiteRow(
-            flag=flag_why_link(each.flag, user),
+            flag=Link(text=each.flag, href=why_flag_page(kind, each.flag, key)),
             wanted=each.wanted.words,
             actual=show(evaluation.value) if (evaluation := evaluations.get(each.flag)) else "",
             held=each.on
@@ -167,23 +169,19 @@ def _prerequisite_note(*, exists: bool, on: bool) -> str:
 
 
 def launchdarkly_sections(
-    explanation: FlagExplanation, user: Account, ours: Collection[str]
+    explanation: FlagExplanation, who: str, ours: Collection[str]
 ) -> list[Section]:
-    """A section for each of LaunchDarkly's own segments that the rules use."""
+    """A section for each of LaunchDarkly's own segments that the rules use. `who`: the row's name."""
     return [
         Section(
             anchor=_launchdarkly_anchor(trace.key),
             title=_("LaunchDarkly's segment %s") % trace.key,
             verdict=trace.verdict,
-            headline=_headline(trace, heading_of(user).name),
+            headline=_headline(trace, who),
             rules=tuple(_rule(rule, ours) for rule in trace.rules),
         )
         for trace in explanation.segments.values()
     ]
-
-
-def flag_why_link(key: str, user: Account) -> Link:
-    return Link(text=key, href=reverse("admin:featureflags_why_flag", args=[key, user.pk]))
 
 
 def _launchdarkly_anchor(key: str) -> str:

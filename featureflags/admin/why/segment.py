@@ -1,4 +1,4 @@
-"""Why a user is in a segment, or not: a section for the segment and for each segment that it uses.
+"""Why a row is in a segment, or not: a section for the segment and for each segment that it uses.
 
 Sections link to each other, so that a segment that several others use appears once.
 """
@@ -15,7 +15,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from featureflags.admin.shared.formatting import observed_in_words
-from featureflags.admin.shared.pages import Heading, Link, heading_of
+from featureflags.admin.shared.pages import Heading, Link, heading_of, why_segment_page
 from featureflags.editing import condition_in_words, moment_in_words
 from featureflags.kinds.compiled import CompiledKind
 from featureflags.kinds.registry import USER, user_kind
@@ -31,7 +31,7 @@ from featureflags.segments.explanation_tree import (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConditionRow:
-    """One condition, and the user's value."""
+    """One condition, and the value of the row."""
 
     words: str
     held: bool | None
@@ -133,10 +133,7 @@ def _section(
     links = []
     if segment is not None:
         if own_page:
-            args = [key, person.key]
-            links.append(
-                Link(text=_("Why?"), href=reverse("admin:featureflags_why_segment", args=args))
-            )
+            links.append(Link(text=_("Why?"), href=why_segment_page(key, person.key)))
         edit = reverse("admin:featureflags_segment_change", args=[segment.pk])
         links.append(Link(text=_("Open the segment"), href=edit))
     return Section(
@@ -222,6 +219,8 @@ def _condition(condition: ConditionExplanation, kind: str) -> ConditionRow:
     note = condition.obstacle
     if not note and condition.observed is MISSING and not condition.held:
         note = _("A user without it never matches, also if the condition is negated.")
+        if kind != USER:
+            note = _("Without it nothing matches, also if the condition is negated.")
     return ConditionRow(
         words=condition_in_words(clause, kind),
         held=condition.held,

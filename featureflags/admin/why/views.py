@@ -1,34 +1,34 @@
-"""“Why?” for a user and a segment, or a user and a flag. These pages send no events."""
+"""“Why?” for a row and a segment, or a row and a flag. These pages send no events."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from django import forms
 from django.contrib.admin import AdminSite
 from django.db.models import Q
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
-from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from featureflags.admin.flags.list import flag_link
 from featureflags.admin.shared.pages import (
     SEGMENT,
-    USER,
     Link,
     heading_of,
+    kind_or_404,
     kinds_seen,
     model_of,
-    name_of,
     require,
     respond,
+    row_link,
     row_or_404,
+    rows_link,
     segments_link,
-    user_link,
-    user_or_404,
-    users_link,
+    why_flag_page,
+    why_segment_page,
 )
 from featureflags.admin.why.flag import (
     launchdarkly_sections,
@@ -43,7 +43,6 @@ from featureflags.cache.unit_of_work import unit_of_work
 from featureflags.contexts.attributes import attributes_of
 from featureflags.contexts.subject_context import SubjectContext
 from featureflags.core.times import now_in_microseconds
-from featureflags.core.types import Account
 from featureflags.editing import moment_in_words
 from featureflags.evaluation import Evaluation, all_flags, looking, variation_detail
 from featureflags.evaluation.reasons import degradation_in_words
@@ -52,7 +51,7 @@ from featureflags.flags.declared import declared_flags
 from featureflags.inspection.flag_explanation import FlagExplanation, explain_flag
 from featureflags.kinds.compiled import CompiledKind
 from featureflags.kinds.registry import USER as USER_KIND
-from featureflags.kinds.registry import kind_or_user, user_kind
+from featureflags.kinds.registry import kind_named, kind_or_user, kinds, user_kind
 from featureflags.launchdarkly.client import feature_store
 from featureflags.models import Segment
 from featureflags.segments.explain import explain
@@ -95,7 +94,8 @@ def why_segment(request: HttpRequest, segment: str, key: str, *, site: AdminSite
         section=first,
         others=others,
         person=heading_of(user, kind),
-        person_link=user_link(user) if kind.name == USER_KIND else None,
+        person_link=row_link(kind, user),
+        is_user=kind.name == USER_KIND,
         changes_at=moment_in_words(ahead[0].at) if ahead else "",
         degraded=_degraded(loaded),
     )
@@ -105,17 +105,20 @@ def _degraded(loaded: LoadedRuleset) -> list[str]:
     return [] if loaded.degraded is None else [degradation_in_words(loaded.degraded)]
 
 
-def why_flag(request: HttpRequest, flag: str, key: str, *, site: AdminSite) -> HttpResponse:
-    """Why a user gets a flag's value, with the segments that the flag uses."""
-    require(request, SEGMENT, USER)
-    user = user_or_404(key)
+def why_flag(
+    request: HttpRequest, flag: str, key: str, kind: str = USER_KIND, *, site: AdminSite
+) -> HttpResponse:
+    """Why a row gets a flag's value, with the segments that the flag uses."""
+    of = kind_or_404(kind)
+    require(request, SEGMENT, model_of(of))
+    row, seen = row_or_404(of, key), kinds_seen(request)
     with looking(), unit_of_work():
-        evaluation = variation_detail(flag, user)
-        found = resolve(user)
+        evaluation = variation_detail(flag, row)
+        found = resolve(row)
         data = feature_store().raw()
-        context = found.context.to_dict()
-        explanation = explain_flag(flag, data, context, evaluation.reason, found.all_segments)
-        others = all_flags(user) if explanation is not None and explanation.prerequisites else {}
+        context, segments = found.context.to_dict(), found.all_segments
+        explanation = explain_flag(flag, data, context, evaluation.reason, segments, seen=seen)
+        others = all_flags(row) if explanation is not None and explanation.prerequisites else {}
     if explanation is None and flag not in declared_flags():
         raise Http404(_("There is no flag with this key."))
     return respond(
@@ -123,43 +126,54 @@ def why_flag(request: HttpRequest, flag: str, key: str, *, site: AdminSite) -> H
         site,
         "admin/featureflags/why/flag.html",
         title=_("Why is %(flag)s %(value)s for %(user)s?")
-        % {"user": name_of(user), "flag": flag, "value": show(evaluation.value)},
-        trail=[users_link(), user_link(user)],
+        % {"user": heading_of(row, of).name, "flag": flag, "value": show(evaluation.value)},
+        trail=[rows_link(of), row_link(of, row)],
         flag=flag,
         flag_address=flag_link(flag).href,
-        person=heading_of(user),
+        person=heading_of(row, of),
         value=show(evaluation.value),
         sentences=reason_sentences(evaluation, explanation),
         degraded=[degradation_in_words(reason) for reason in evaluation.degraded],
-        **_explained(evaluation, explanation, user, found, others, kinds_seen(request)),
+        **_explained(evaluation, explanation, _Asked(of, row, found, seen), others),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """The row of the page with its context, and the kinds whose rows the reader may see."""
+
+    kind: CompiledKind
+    row: Any
+    found: SubjectContext
+    seen: Collection[str]
+
+    def rows(self) -> dict[str, Any]:
+        """The row, and those that belong to it and may be seen, by kind."""
+        others = {
+            part.context.kind: row
+            for part in self.found.parts[1:]
+            if part.context.kind in self.seen
+            and (row := kind_or_user(part.context.kind).find(part.context.key)) is not None
+        }
+        return {self.kind.name: self.row, **others}
 
 
 def _explained(
     evaluation: Evaluation,
     explanation: FlagExplanation | None,
-    user: Account,
-    found: SubjectContext,
+    asked: _Asked,
     others: Mapping[str, Evaluation],
-    seen: Collection[str],
 ) -> dict[str, Any]:
     if explanation is None:
         return {}
-    ours = found.all_segments
-    rows: dict[str, Any] = {USER_KIND: user}
-    rows |= {
-        part.context.kind: row
-        for part in found.parts[1:]
-        if part.context.kind in seen
-        and (row := kind_or_user(part.context.kind).find(part.context.key)) is not None
-    }
+    ours, person = asked.found.all_segments, heading_of(asked.row, asked.kind)
     return {
         "explanation": explanation,
         "rules": rule_rows(evaluation, explanation, ours),
-        "prerequisites": prerequisite_rows(explanation, user, others),
+        "prerequisites": prerequisite_rows(explanation, asked.kind, person.key, others),
         "sections": [
-            *launchdarkly_sections(explanation, user, ours),
-            *_django_sections(explanation, rows),
+            *launchdarkly_sections(explanation, person.name, ours),
+            *_django_sections(explanation, asked.rows()),
         ],
     }
 
@@ -184,7 +198,7 @@ def _django_sections(explanation: FlagExplanation, rows: Mapping[str, Any]) -> l
 
 
 class WhyForm(forms.Form):
-    """The user, and the segment or flag to explain."""
+    """The row, by default a user, and the segment or flag to explain."""
 
     user = forms.CharField(
         label=gettext_lazy("User"),
@@ -194,9 +208,11 @@ class WhyForm(forms.Form):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.fields["user"].help_text = (
-            _("%s, a part of it or of the name, or key.") % user_kind().title_label
-        )
+        help_text = _("%s, a part of it or of the name, or key.") % user_kind().title_label
+        if others := [kind.name for kind in kinds()[1:]]:
+            text = _("For a flag, the row of another kind is named as %s.")
+            help_text += " " + text % ", ".join(f"{name}:…" for name in others)
+        self.fields["user"].help_text = help_text
         with looking():
             served = feature_store().raw()["flags"]
         segments = Segment.objects.order_by("key").values_list("key", "name")
@@ -207,16 +223,15 @@ class WhyForm(forms.Form):
             (_("Flags"), [(f"flag:{key}", key) for key in flags]),
         ]
 
-    candidates: Sequence[Account] = ()
-    """The users whom a part of a name or address finds, if there are several."""
+    candidates: Sequence[Any] = ()
+    """The rows that a part of a name or address finds, if there are several."""
 
     def clean_user(self) -> Any:
         """The user with this key or address, or the only one whose name or address has this part.
 
-        For a segment of another kind, the row of that kind.
+        For a segment of another kind, and after `organization:`, the row of that kind.
         """
-        text = self.cleaned_data["user"].strip()
-        kind = self.row_kind()
+        kind, text = self.row_kind(), self._named()[1]
         user = kind.find(text)
         if user is not None:
             return user
@@ -233,23 +248,32 @@ class WhyForm(forms.Form):
         return first
 
     def row_kind(self) -> CompiledKind:
-        """Of the segment that was chosen."""
-        what, _colon, key = self.data.get("about", "").partition(":")
+        """Of the segment that was chosen; for a flag, the kind that is written before a colon."""
+        about = self.data.get("about") or self.initial.get("about", "")
+        what, _colon, key = about.partition(":")
         chosen = Segment.objects.filter(key=key).first() if what == "segment" else None
-        return user_kind() if chosen is None else kind_or_user(chosen.kind)
+        return self._named()[0] if chosen is None else kind_or_user(chosen.kind)
+
+    def _named(self) -> tuple[CompiledKind, str]:
+        """The kind that is written before a colon, else the user's, and the rest of the text."""
+        text = self.data.get("user", "").strip()
+        name, colon, rest = text.partition(":")
+        kind = kind_named(name) if colon else None
+        return (user_kind(), text) if kind is None else (kind, rest.strip())
 
     def address(self) -> str:
         """The address of the answer."""
-        what, _colon, key = self.cleaned_data["about"].partition(":")
-        name = "featureflags_why_segment" if what == "segment" else "featureflags_why_flag"
-        return reverse(
-            f"admin:{name}", args=[key, self.row_kind().key_of(self.cleaned_data["user"])]
+        what, _colon, about = self.cleaned_data["about"].partition(":")
+        kind = self.row_kind()
+        key = kind.key_of(self.cleaned_data["user"])
+        return (
+            why_segment_page(about, key) if what == "segment" else why_flag_page(kind, about, key)
         )
 
 
 def why_search(request: HttpRequest, *, site: AdminSite) -> HttpResponse:
     """Ask for a user by key or a part of their name or address. A POST, so that a server logs no address."""
-    require(request, SEGMENT, USER)
+    require(request, SEGMENT)
     about = request.GET.get("about", "")
     form = WhyForm(request.POST if request.method == "POST" else None, initial={"about": about})
     kind = form.row_kind()

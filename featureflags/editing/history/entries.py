@@ -47,6 +47,10 @@ class DescribedEntry:
     """Where the change came from, in words; may be empty."""
     note: str
     lines: tuple[str, ...]
+    named: tuple[tuple[str, str], ...]
+    """Key and title of the rows in `lines` that there are, and whose kind the reader may see."""
+    segment_kind: str
+    """The kind of these rows."""
     moved: Moved | None
     """None: not counted."""
     restored_at: datetime.datetime | None
@@ -92,6 +96,13 @@ def describe(entries: Iterable[HistoryEntry], *, sees: Collection[str]) -> list[
                 *segment_in_words(state_before(entry), state_after(entry)),
                 *members_in_words(groups.get(entry.pk, [])),
             ),
+            named=tuple(
+                (one.key, one.user)
+                for group in groups.get(entry.pk, [])
+                for one in group.some
+                if one.key and one.user
+            ),
+            segment_kind=kind_of_entry(entry),
             moved=_moved_of(entry),
             restored_at=None if entry.restored is None else entry.restored.at,
         )
@@ -150,11 +161,14 @@ def _member_groups(
     rows_named = list(first.filter(place__lte=NAMED).order_by("pk"))
     titles = _titles_of_others(entries, rows_named, sees)
     for row in rows_named:
-        name = titles.get(row.pk) or (None if row.row_key is None else str(row.row_key))
+        title = titles.get(row.pk)
         if row.user is not None and USER in sees:
-            name = user_kind().title_of_row(row.user)
+            title = user_kind().title_of_row(row.user)
         where = (row.entry_id, row.kind_before, row.kind_after)
-        some.setdefault(where, []).append(NamedMember(user=name, after=_after(row)))
+        key = "" if row.row_key is None else str(row.row_key)
+        some.setdefault(where, []).append(
+            NamedMember(user=title or key or None, key=key if title else "", after=_after(row))
+        )
     groups: dict[int, list[MemberGroup]] = {}
     for (entry, before, after), number in sorted(counts.items()):
         group = MemberGroup(

@@ -191,7 +191,8 @@ class TestAdmin:
         )
         SegmentFactory.create(key="tiny", kind="organization", rules=[])
         text = self.page(staff, "usercontext", ada.pk)
-        assert f"organization <code>{acme.pk}</code>" in text
+        own = reverse("admin:featureflags_rowcontext", args=["organization", acme.pk])
+        assert f'organization <a href="{own}">Acme</a> <code>{acme.pk}</code>' in text
         assert "part-organization" in text
         assert "In the segments big." in text
         assert "tiny" not in text, "a segment of organizations is none that the user is not in"
@@ -224,3 +225,12 @@ class TestAdmin:
         client.force_login(viewer)
         text = self.page(client, "usercontext", ada.pk)
         assert "part-organization" not in text
+        viewer.user_permissions.add(Permission.objects.get(codename="view_segment"))
+        text = self.page(client, "why_flag", "large", ada.pk)
+        assert "seats" in text, "the condition is the flag's"
+        assert "you may not see what the organization has" in text
+        assert "70" not in text[text.index('id="why-flag"') :]
+        asked = {"kind": "user", "subject": str(ada.pk)}
+        explained = client.get("/api/v1/flags/large/explain/", asked).json()
+        [condition] = explained["explanation"]["rules"][0]["conditions"]
+        assert (condition["held"], "observed" in condition) == (True, False)
