@@ -25,17 +25,10 @@ from featureflags.api.subjects import StaffWhoMayLook, row_of
 from featureflags.cache.unit_of_work import unit_of_work
 from featureflags.evaluation import looking, variation_detail
 from featureflags.flags.declared import declared_flags
-from featureflags.inspection.flag_explanation import (
-    ClauseTrace,
-    FlagExplanation,
-    RuleTrace,
-    explain_flag,
-)
-from featureflags.inspection.rollouts import Serving
+from featureflags.inspection.flag_explanation import explain_flag
+from featureflags.inspection.flag_traces import traces
 from featureflags.kinds.snapshot import USER
 from featureflags.launchdarkly.client import feature_store
-from featureflags.segments.explanation_tree import MISSING
-from featureflags.segments.formatting import plain
 
 KIND: Final = OpenApiParameter(
     "kind", str, default=USER, description="The kind of the row; `user` if it is not sent."
@@ -183,50 +176,6 @@ class FlagExplainView(ApiPolicy):
             "kind": kind,
             "key": subject.key,
             "answer": evaluation_data(evaluation, in_full=True),
-            "explanation": None if explanation is None else _traces(explanation),
+            "explanation": None if explanation is None else traces(explanation),
         }
         return Response(body)
-
-
-def _traces(found: FlagExplanation) -> dict[str, Any]:
-    return {
-        "on": found.on,
-        "decided_by": found.decided_by,
-        "agrees": found.agrees,
-        "rules": [_rule(rule) for rule in found.rules],
-        "segments": [
-            {
-                "key": segment.key,
-                "verdict": segment.verdict,
-                "decided_by": segment.decided_by,
-                "rules": [_rule(rule) for rule in segment.rules],
-            }
-            for segment in found.segments.values()
-        ],
-        "prerequisites": [one.words for one in found.prerequisites],
-        "fallthrough": found.fallthrough.words,
-        "off": found.off.words,
-    }
-
-
-def _rule(rule: RuleTrace) -> dict[str, Any]:
-    serving: Serving | None = rule.serving
-    return {
-        "number": rule.number,
-        "description": rule.description,
-        "matched": rule.matched,
-        "conditions": [_clause(clause) for clause in rule.clauses],
-        "serves": None if serving is None else serving.words,
-    }
-
-
-def _clause(clause: ClauseTrace) -> dict[str, Any]:
-    observed = {} if clause.observed is MISSING else {"observed": plain(clause.observed)}
-    return {
-        "number": clause.number,
-        "condition": clause.words,
-        "held": clause.held,
-        "why": clause.why,
-        "segments": list(clause.segments),
-        **observed,
-    }

@@ -26,6 +26,7 @@ from featureflags.checks.project import (
     check_context_processors,
     check_database,
     check_extras,
+    check_schema,
     check_urls,
     check_use_tz,
 )
@@ -49,6 +50,7 @@ __all__ = [
     "check_kinds",
     "check_middleware",
     "check_private_attributes",
+    "check_schema",
     "check_segments",
     "check_sent_attributes",
     "check_settings",

@@ -152,6 +152,32 @@ def _names(patterns: list[URLPattern | URLResolver]) -> Iterator[str]:
 
 
 @register("featureflags")
+def check_schema(**_: Any) -> list[CheckMessage]:
+    """W058: the project draws the schema of the API with settings that make it wrong."""
+    if not apps.is_installed("drf_spectacular") or not getattr(settings, "ROOT_URLCONF", ""):
+        return []
+    given: dict[str, Any] = getattr(settings, "SPECTACULAR_SETTINGS", {})
+    lacking = [
+        wanted
+        for wanted, is_there in (
+            ('"OAS_VERSION": "3.1.0"', str(given.get("OAS_VERSION", "")).startswith("3.1")),
+            ('"COMPONENT_SPLIT_REQUEST": True', given.get("COMPONENT_SPLIT_REQUEST") is True),
+        )
+        if not is_there
+    ]
+    if not lacking or not any(name in API_OF_FLAGS for name in _names(get_resolver().url_patterns)):
+        return []
+    return [
+        Warning(
+            f"SPECTACULAR_SETTINGS lacks {' and '.join(lacking)}: the schema of the API says that a request "
+            "needs what only an answer has, or is no JSON Schema, so that generated clients are wrong.",
+            hint="Add it where drf-spectacular draws the schema of these addresses too.",
+            id="featureflags.W058",
+        )
+    ]
+
+
+@register("featureflags")
 def check_extras(**_: Any) -> list[CheckMessage]:
     """E056: a setting needs a package that is not installed."""
     given = app_settings()

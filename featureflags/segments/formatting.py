@@ -13,7 +13,7 @@ from unicodedata import bidirectional
 
 from featureflags.core.i18n import gettext
 from featureflags.core.types import JSONValue
-from featureflags.segments.definitions import EXISTS, SEGMENT_MATCH, Clause
+from featureflags.segments.definitions import EXISTS, SEGMENT_MATCH, USER_KIND, Clause
 from featureflags.segments.operator_labels import label_for
 
 MOST_LISTED: Final = 10
@@ -73,15 +73,16 @@ def _plain_number(value: int | float) -> JSONValue:
 
 
 def words(clause: Clause) -> str:
-    """A condition as a sentence: ``email_domain is any of "agpt.co"``, ``email_verified is true``."""
+    """A condition as a sentence: ``email_domain is any of "agpt.co"``, ``seats of the organization is 5``."""
     info = label_for(clause.op, clause.values)
     label = clause.op
     if info is not None:
         label = gettext(info.negated_label if clause.negate else info.label)
-    if clause.op == EXISTS:
-        return f"{clause.attribute} {label}"
     subject = gettext("the user") if clause.op == SEGMENT_MATCH else clause.attribute
-    return f"{subject} {label} {listed(clause)}"
+    if clause.op != SEGMENT_MATCH and clause.context_kind not in {None, USER_KIND}:
+        said = {"attribute": subject, "kind": clause.context_kind}
+        subject = gettext("%(attribute)s of the %(kind)s") % said
+    return f"{subject} {label}" if clause.op == EXISTS else f"{subject} {label} {listed(clause)}"
 
 
 def listed(clause: Clause) -> str:

@@ -22,12 +22,18 @@ class Editor:
 
     page: Page
 
-    def add(self, key: str = "", name: str = "") -> Editor:
-        """Open the form of a new segment, and fill in what is not about rules."""
-        self.page.goto(ADD)
-        if key:
-            self.page.get_by_label("Key:").fill(key)
-            self.page.get_by_label("Name:").fill(name or key.title())
+    def add(self, key: str = "", name: str = "", *, kind: str = "") -> Editor:
+        """Open the form of a new segment, and fill in what is not about rules.
+
+        `kind`: where there are several.
+        """
+        self.page.goto(f"{ADD}?kind={kind}" if kind else ADD)
+        return self.name(key, name) if key else self
+
+    def name(self, key: str, name: str = "") -> Editor:
+        """Fill in the key and the name of the form that is open."""
+        self.page.get_by_label("Key:").fill(key)
+        self.page.get_by_label("Name:").fill(name or key.title())
         return self
 
     def open(self, segment: Segment) -> Editor:

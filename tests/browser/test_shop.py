@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import datetime
 import signal
 from collections.abc import Iterator, Sequence
 
@@ -13,10 +13,9 @@ from tests.browser.conftest import DESKTOP, Shot
 from tests.browser.editing import Editor
 from tests.browser.thread import PATIENCE_SECONDS, BrowserThread
 from tests.browser.watching import Watch
-from tests.services.flag_json import boolean_flag, segment_rule
 from tests.services.guarded import HOST
 from tests.services.processes import WebProcess
-from tests.wheel.shop import Shop, adopted_shop, psql
+from tests.wheel.shop import Shop, adopted_shop, psql, write_flags
 
 pytestmark = pytest.mark.production_stack
 
@@ -52,8 +51,7 @@ def page(
     shop: Shop, browser_thread: BrowserThread, browser_contexts: list[BrowserContext], watch: Watch
 ) -> Iterator[Page]:
     """The admin of the shop, after somebody has logged in."""
-    flag = boolean_flag("team-checkout", rules=[segment_rule("buyers")])
-    (shop.folder / "flags.json").write_text(json.dumps({"flags": {flag["key"]: flag}}))
+    write_flags(shop, people="buyers", companies="large")
     shop.ask("open_pages")  # which makes the superuser
     watch.expect("favicon.ico")  # the shop has none
     with ShopServer(shop) as server:
@@ -76,16 +74,24 @@ def page(
 def test_segments_of_companies_and_orders(
     page: Page, shop: Shop, expect: Expect, shot: Shot
 ) -> None:
-    editor = Editor(page).add("large", "Companies with more than 50 seats")
+    page.goto("/admin/featureflags/segment/add/")
+    shot(page, "shop-0-kinds")
+    page.get_by_role("link", name="organization").click()
+    editor = Editor(page).name("large", "Companies with more than 50 seats")
     editor.add_rule()
     editor.say(1, 1, "Seats", "is more than").get_by_label("Value", exact=True).fill("50")
-    expect(editor.impact).to_contain_text("17 users match")
+    expect(editor.impact).to_contain_text("1 of the companies")
+    expect(editor.impact.get_by_role("link", name="Acme")).to_be_visible()
+    shot(page, "shop-1-companies")
     editor.save()
     expect(page.locator(".messagelist")).to_contain_text("was added successfully")
+    planner = shop.ask("planner")
+    assert (planner["acme"], planner["bolt"]) == (True, False)
+    assert (planner["person of acme"], planner["person of bolt"]) == (True, False)
 
     describe_buyers(editor)
     expect(editor.impact).to_contain_text("0 users match")
-    shot(page, "shop-1-nobody-yet")
+    shot(page, "shop-2-nobody-yet")
     editor.save()
     expect(page.locator(".messagelist")).to_contain_text("was added successfully")
     assert shop.ask("answer")["by_key"] is False
@@ -102,19 +108,47 @@ def test_segments_of_companies_and_orders(
     expect(page.get_by_role("heading", level=1)).to_have_text("Why is person42 in buyers?")
     for said in ("Plan", "pro", "Seats", "80", "Last order"):
         expect(page.get_by_role("main")).to_contain_text(said)
-    shot(page, "shop-2-why")
+    shot(page, "shop-3-why")
     page.goto("/admin/featureflags/segment/why/flag/team-checkout/42/")
     expect(page.get_by_role("main")).to_contain_text("buyers")
-    shot(page, "shop-3-why-flag")
+    shot(page, "shop-4-why-flag")
+
+    page.goto("/admin/featureflags/segment/user-context/42/")
+    expect(page.get_by_role("main")).to_contain_text("In the segments large, large_organization.")
+    shot(page, "shop-5-person")
+    page.get_by_role("link", name="Acme", exact=True).click()
+    look_at_a_company(page, shop, expect, shot)
+
+
+def look_at_a_company(page: Page, shop: Shop, expect: Expect, shot: Shot) -> None:
+    """Its page, why it has its flag, and why not any more, once psql has made it smaller."""
+    main, heading = page.get_by_role("main"), page.get_by_role("heading", level=1)
+    expect(heading).to_have_text("Segments and flags of Acme")
+    shot(page, "shop-6-company")
+    page.get_by_role("link", name="Why this value of seat-planner?").click()
+    expect(heading).to_have_text("Why is seat-planner true for Acme?")
+    expect(main).to_contain_text("Acme is in “large”: rule 1 matches.")
+    expect(main).to_contain_text("Seats: 80")
+    shot(page, "shop-7-why-company")
+    psql(shop.postgres, "UPDATE users_company SET seats = 8 WHERE name = 'Acme'")
+    page.wait_for_timeout(SEEN_WITHIN_MS)
+    page.reload()
+    expect(heading).to_have_text("Why is seat-planner false for Acme?")
+    expect(main).to_contain_text("Seats: 8")
+    planner = shop.ask("planner")
+    assert (planner["acme"], planner["person of acme"]) == (False, False)
+    page.goto("/admin/featureflags/segment/members/large/")
+    expect(main).to_contain_text("Nobody")
 
 
 def describe_buyers(editor: Editor) -> None:
     """People on plan pro of such companies, who ordered lately."""
-    editor.add("buyers", "On plan pro of such companies, who ordered lately")
+    editor.add("buyers", "On plan pro of such companies, who ordered this month", kind="user")
     editor.add_rule()
     editor.values(editor.say(1, 1, "Plan", "is any of")).get_by_label("pro").check()
     editor.add_condition(1)
     editor.say(1, 2, "Seats", "is more than").get_by_label("Value", exact=True).fill("50")
     editor.add_condition(1)
     lately = editor.say(1, 3, "Last order", "is after")
-    lately.get_by_label("Value: Date").fill("2026-01-01")
+    month = datetime.datetime.now(tz=datetime.UTC).date().replace(day=1)
+    lately.get_by_label("Value: Date").fill(month.isoformat())

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from celery import current_app
+from django.apps import apps
 from django.contrib import admin
 from django.core.checks import CheckMessage
 from django.core.checks import Error as CheckError
@@ -119,6 +120,26 @@ def test_w055_flags_for_browsers_that_no_address_answers(settings: Settings) -> 
     assert "banner" in str(message.msg)
     settings.FEATUREFLAGS = {**settings.FEATUREFLAGS, "FLAGS": f"{HERE}.SERVER_SIDE"}
     assert checks.check_urls() == []
+
+
+def test_w058_a_schema_drawn_with_other_settings(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.ROOT_URLCONF = with_api
+    assert checks.check_schema() == []
+    settings.SPECTACULAR_SETTINGS = {"OAS_VERSION": "3.0.3", "COMPONENT_SPLIT_REQUEST": True}
+    (message,) = checks.check_schema()
+    assert message.id == "featureflags.W058"
+    assert 'lacks "OAS_VERSION": "3.1.0":' in str(message.msg)
+    settings.SPECTACULAR_SETTINGS = {}
+    (message,) = checks.check_schema()
+    assert "OAS_VERSION" in str(message.msg)
+    assert "COMPONENT_SPLIT_REQUEST" in str(message.msg)
+    settings.ROOT_URLCONF = with_admin
+    assert checks.check_schema() == []
+    settings.ROOT_URLCONF = with_api
+    monkeypatch.setattr(apps, "is_installed", lambda app: app != "drf_spectacular")
+    assert checks.check_schema() == []
 
 
 @pytest.mark.parametrize(

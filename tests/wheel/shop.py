@@ -14,7 +14,7 @@ from typing import Any
 import psycopg
 
 from tests.services.environments import Environment, environment, wheel
-from tests.services.flag_json import boolean_flag, segment_rule
+from tests.services.flag_json import boolean_flag, clause, rule, segment_rule
 from tests.services.postgres import PostgresServer, find_install, postgres_server
 from tests.services.redis import redis_server
 from tests.wheel import page
@@ -68,13 +68,23 @@ class Shop:
 def adopt(shop: Shop) -> None:
     page.apply(shop.folder)
     (shop.folder / "config" / "tested.py").write_text(SETTINGS)
-    flag = boolean_flag("team-checkout", rules=[segment_rule("pro_of_large_company")])
-    (shop.folder / "flags.json").write_text(json.dumps({"flags": {flag["key"]: flag}}))
+    write_flags(shop, people="pro_of_large_company", companies="large_organization")
     shutil.copy(Path(__file__).with_name("shop_program.py"), shop.folder)
     assert "no issues" in shop.manage("check", "--fail-level=WARNING")
     shop.manage("migrate", "--verbosity=0")
     shop.manage("check", "--database=default")
     shop.ask("write_segments")
+
+
+def write_flags(shop: Shop, *, people: str, companies: str) -> None:
+    """A flag for the people of one segment, and one for the companies of another, and their people."""
+    in_segment = {**clause("segments", "in", companies), "contextKind": "organization"}
+    flags = [
+        boolean_flag("team-checkout", rules=[segment_rule(people)]),
+        boolean_flag("seat-planner", rules=[rule(in_segment)]),
+    ]
+    document = {"flags": {flag["key"]: flag for flag in flags}}
+    (shop.folder / "flags.json").write_text(json.dumps(document))
 
 
 @contextmanager

@@ -18,11 +18,14 @@ from django.db import connection  # noqa: E402
 from django.test import Client  # noqa: E402
 
 from featureflags.evaluation import is_enabled, variation_detail  # noqa: E402
+from featureflags.evaluation.arguments import parse_subject  # noqa: E402
 from featureflags.evaluation.resolve import resolve  # noqa: E402
+from featureflags.kinds.registry import kind_or_user, kinds  # noqa: E402
 from featureflags.kinds.segmentation import resolver  # noqa: E402
 from featureflags.models import Segment  # noqa: E402
 
 FLAG = "team-checkout"
+PLANNER = "seat-planner"
 PEOPLE: Any = get_user_model()._default_manager
 
 
@@ -39,12 +42,31 @@ def write_segments() -> object:
         "ordered": [clause("last_order_at", "after", "2026-01-01T00:00:00Z")],
         "support": [clause("teams", "in", "support")],
     }
-    for key, clauses in rules.items():
-        segment = Segment(key=key, name=key.replace("_", " "), rules=[])
+    companies = {"large_organization": large}
+    for key, clauses in (rules | companies).items():
+        kind = "organization" if key in companies else "user"
+        segment = Segment(key=key, name=key.replace("_", " "), kind=kind, rules=[])
         segment.rules = [{"id": key, "description": "", "clauses": clauses}]
         segment.full_clean()
         segment.save()
     return sorted(rules)
+
+
+def planner() -> object:
+    """The flag for large companies: of a company by its key and loaded, and of people."""
+    from users.models import Company  # type: ignore[attr-defined]  # noqa: PLC0415 - the shop's
+
+    acme, bolt = (Company.objects.get(name=name) for name in ("Acme", "Bolt"))
+    found = resolve("42").to_dict()
+    return {
+        "acme": is_enabled(PLANNER, acme),
+        "by_key": is_enabled(PLANNER, ("organization", str(acme.pk))),
+        "bolt": is_enabled(PLANNER, bolt),
+        "person of acme": is_enabled(PLANNER, "42"),
+        "person of bolt": is_enabled(PLANNER, "43"),
+        "person of none": is_enabled(PLANNER, "44"),
+        "attributes": found["related"]["organization"]["attributes"],
+    }
 
 
 def answer() -> object:
@@ -63,16 +85,18 @@ def answer() -> object:
 
 
 def compare() -> object:
-    """Whom each segment holds: by SQL, and by evaluating everybody."""
-    everybody = [(str(pk), resolve(str(pk)).segments) for pk in PEOPLE.values_list("pk", flat=True)]
-    keys = list(Segment.objects.values_list("key", flat=True))
+    """What rows each segment holds: by SQL, and by evaluating all rows of its kind."""
+    everybody = {
+        kind.name: [(key, resolve((kind.name, key)).segments) for key in kind.keys(kind.rows())]
+        for kind in kinds()
+    }
     in_sql = resolver().members
     return {
         key: [
-            sorted(str(each.pk) for each in in_sql(PEOPLE.all(), key, None)),
-            sorted(person for person, segments in everybody if key in segments),
+            sorted(str(each.pk) for each in in_sql(kind_or_user(kind).rows(), key, None)),
+            sorted(row for row, segments in everybody[kind] if key in segments),
         ]
-        for key in keys
+        for key, kind in Segment.objects.values_list("key", "kind")
     }
 
 
@@ -124,6 +148,9 @@ def open_pages() -> object:
         *(f"{ours}/{page}/{segment.key}/" for page in ("members", "by-name", "history")),
         *(f"{ours}/flags/{FLAG}/", f"{ours}/user-context/42/", f"{ours}/why/?person=person42"),
         *(f"{ours}/why/segment/{segment.key}/42/", f"{ours}/why/flag/{FLAG}/42/"),
+        *(f"{ours}/members/large_organization/", f"{ours}/why/segment/large_organization/1/"),
+        *(f"{ours}/context/organization/1/", f"{ours}/why/flag-for/organization/{PLANNER}/1/"),
+        f"{ours}/add/?kind=organization",
         *("/admin/featureflags/segmentmember/add/", "/admin/featureflags/warmrun/"),
         "/admin/users/user/42/change/",
     ]
@@ -131,17 +158,19 @@ def open_pages() -> object:
 
 
 def describe() -> object:
-    """The attributes of one person, and where they came from."""
+    """The attributes of one person and their company, and where they came from."""
     found = resolve("42")
-    return {**found.to_dict()["attributes"], "source": str(found.source)}
+    shown = found.to_dict()
+    company = shown["related"]["organization"]["attributes"]
+    return {**shown["attributes"], "organization": company, "source": str(found.source)}
 
 
-def watch() -> None:
+def watch(flag: str = FLAG, subject: str = "42") -> None:
     """Print each change of an answer, until somebody closes the input."""
     seen: bool | None = None
     until = time.monotonic() + 60
     while time.monotonic() < until:
-        now = is_enabled(FLAG, "42")
+        now = is_enabled(flag, parse_subject(subject))
         if now is not seen:
             seen = now
             print(json.dumps(now), flush=True)
@@ -166,6 +195,6 @@ def list_tasks() -> object:
 if __name__ == "__main__":
     name = sys.argv[1]
     if name == "watch":
-        watch()
+        watch(*sys.argv[2:])
     else:
         print(json.dumps(globals()[name]()))

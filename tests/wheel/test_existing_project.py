@@ -11,6 +11,7 @@ import subprocess
 import time
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -54,13 +55,33 @@ def test_answers_for_a_loaded_person_and_by_key(shop: Shop) -> None:
     assert {"large_company", "pro_of_large_company"} <= set(attributes["segments"])
 
 
-def test_sql_and_memory_name_the_same_people(shop: Shop) -> None:
+def test_a_company_is_a_context_of_its_own(shop: Shop) -> None:
+    found = shop.ask("planner")
+    attributes = found.pop("attributes")
+    assert found == {
+        "acme": True,
+        "by_key": True,
+        "bolt": False,
+        "person of acme": True,
+        "person of bolt": False,
+        "person of none": False,
+    }
+    assert (attributes["kind"], attributes["name"], attributes["seats"]) == (
+        "organization",
+        "Acme",
+        80,
+    )
+    assert attributes["segments"] == ["large_organization"]
+
+
+def test_sql_and_memory_name_the_same_rows(shop: Shop) -> None:
     found = shop.ask("compare")
     assert {key: sorted(pair[0]) for key, pair in found.items()} == {
         key: pair[1] for key, pair in found.items()
     }
     assert len(found["large_company"][0]) == 17
     assert len(found["support"][0]) == 5
+    assert found["large_organization"][0] == ["1"]
 
 
 def test_each_write_of_a_related_row_is_seen(shop: Shop) -> None:
@@ -80,9 +101,24 @@ def test_each_write_of_a_related_row_is_seen(shop: Shop) -> None:
     }
 
 
-def test_a_write_of_psql_is_seen_within_seconds(shop: Shop) -> None:
+PROFILE = "UPDATE users_profile SET plan = '{}' WHERE user_id = 42"
+COMPANY = "UPDATE users_company SET seats = {} WHERE name = 'Acme'"
+
+
+@pytest.mark.parametrize(
+    ("flag", "subject", "statement", "values"),
+    [
+        ("team-checkout", "42", PROFILE, ("free", "pro")),
+        ("seat-planner", "organization:1", COMPANY, (8, 80)),
+        ("seat-planner", "42", COMPANY, (8, 80)),
+    ],
+)
+def test_a_write_of_psql_is_seen_within_seconds(
+    shop: Shop, flag: str, subject: str, statement: str, values: tuple[object, object]
+) -> None:
+    """It moves a person, a company, and a person by their company."""
     watching = subprocess.Popen(
-        [str(shop.installed.python), "shop_program.py", "watch"],
+        [str(shop.installed.python), "shop_program.py", "watch", flag, subject],
         stdout=subprocess.PIPE,
         text=True,
         cwd=shop.folder,
@@ -91,8 +127,8 @@ def test_a_write_of_psql_is_seen_within_seconds(shop: Shop) -> None:
     try:
         assert watching.stdout is not None
         assert watching.stdout.readline() == "true\n"
-        for plan, expected in (("free", "false\n"), ("pro", "true\n")):
-            psql(shop.postgres, f"UPDATE users_profile SET plan = '{plan}' WHERE user_id = 42")
+        for value, expected in zip(values, ("false\n", "true\n"), strict=True):
+            psql(shop.postgres, statement.format(value))
             began = time.monotonic()
             assert watching.stdout.readline() == expected
             assert time.monotonic() - began < SEEN_WITHIN
@@ -111,7 +147,7 @@ def test_the_tasks_are_those_of_the_shop_s_own_celery(shop: Shop) -> None:
 
 
 def next_release(shop: Shop) -> Shop:
-    """The shop with another declaration: an attribute more, one renamed, one gone."""
+    """The shop with another declaration: an attribute more, one renamed, one gone; of companies too."""
     folder = shop.folder.parent / "next"
     shutil.copytree(shop.folder, folder, ignore=shutil.ignore_patterns("__pycache__"))
     path = folder / "users" / "kinds.py"
@@ -121,11 +157,18 @@ def next_release(shop: Shop) -> Shop:
         '    country = Text("profile__country", blank_is_missing=True)\n': "",
         '    username = Text("username")\n': '    username = Text("username")\n'
         '    language = Text("last_name")\n',
+        '    name_ = Text("name")\n    seats = Number("seats")\n': '    size = Number("seats")\n',
     }.items():
-        assert old in text
+        assert text.count(old) == 1, old
         text = text.replace(old, new)
     path.write_text(text)
     return replace(shop, folder=folder)
+
+
+def company_of(seen: dict[str, Any]) -> dict[str, Any]:
+    """The declared attributes of the company."""
+    names = ("name", "seats", "size")
+    return {name: seen["organization"][name] for name in names if name in seen["organization"]}
 
 
 def test_an_old_and_a_new_release_serve_side_by_side(shop: Shop) -> None:
@@ -133,16 +176,19 @@ def test_an_old_and_a_new_release_serve_side_by_side(shop: Shop) -> None:
     new = next_release(shop)
     psql(shop.postgres, "UPDATE users_user SET last_name = 'de' WHERE id = 42")
     new.manage("migrate", "--verbosity=0")
-    for plan in ("pro", "free", "pro"):
-        psql(shop.postgres, f"UPDATE users_profile SET plan = '{plan}' WHERE user_id = 42")
+    for plan, seats in (("pro", 80), ("free", 81), ("pro", 80)):
+        psql(shop.postgres, PROFILE.format(plan))
+        psql(shop.postgres, COMPANY.format(seats))
         time.sleep(SEEN_WITHIN)
         for _ in range(2):
             seen = shop.ask("describe")
             assert (seen["plan"], seen["country"], seen.get("tier")) == (plan, "FR", None)
             assert "language" not in seen
+            assert company_of(seen) == {"name": "Acme", "seats": seats}
             seen = new.ask("describe")
             assert (seen["tier"], seen["language"], seen.get("plan")) == (plan, "de", None)
             assert "country" not in seen
+            assert company_of(seen) == {"size": seats}
     assert new.ask("describe")["source"] == "cache"
 
 

@@ -28,16 +28,21 @@ ON_SEATS = flag_json.boolean_flag(
     ],
 )
 HALF = flag_json.boolean_flag(
-    "half",
-    fallthrough={**flag_json.rollout(50_000, 50_000), "contextKind": ORGANIZATION},
-    prerequisites=[flag_json.prerequisite("seat-planner")],
+    "half", fallthrough={**flag_json.rollout(50_000, 50_000), "contextKind": ORGANIZATION}
 )
+AFTER = flag_json.boolean_flag("after", prerequisites=[flag_json.prerequisite("seat-planner")])
 TESTED = flag_json.boolean_flag(
     "tested",
     rules=[
         flag_json.rule({**flag_json.clause("segments", "in", "large"), "contextKind": ORGANIZATION})
     ],
 )
+
+
+@pytest.fixture(autouse=True)
+def confirmed(settings: Any) -> None:
+    """Nothing moves more than is allowed."""
+    settings.FEATUREFLAGS = {**settings.FEATUREFLAGS, "CONFIRM_PERCENT": 100}
 
 
 @pytest.fixture
@@ -48,7 +53,7 @@ def root(db: None, client: Client) -> Client:
 
 @pytest.fixture
 def acme(organizations: CompiledKind, db: None, flag_file: FlagFile) -> Company:
-    flag_file(ON_SEATS, HALF, TESTED)
+    flag_file(ON_SEATS, HALF, AFTER, TESTED)
     rules = [rule(clause("seats", "greaterThan", 50))]
     SegmentFactory.create(key="large", name="Large", kind=ORGANIZATION, rules=rules)
     SegmentFactory.create(key="tiny", name="Tiny", kind=ORGANIZATION, rules=[])
@@ -104,10 +109,14 @@ def test_why_a_rollout_by_organizations(root: Client, acme: Company) -> None:
     text = page(root, "why_flag_for", ORGANIZATION, "half", acme.pk)
     assert "by key of the organization" in text
     assert "The organization falls at" in text
-    first = reverse("admin:featureflags_why_flag_for", args=[ORGANIZATION, "seat-planner", acme.pk])
-    assert f'href="{first}"' in text, "the prerequisite is explained for the same row"
     user = UserFactory.create()
     assert "There is no context of the kind organization" in page(root, "why_flag", "half", user.pk)
+
+
+def test_why_a_prerequisite(root: Client, acme: Company) -> None:
+    text = page(root, "why_flag_for", ORGANIZATION, "after", acme.pk)
+    first = reverse("admin:featureflags_why_flag_for", args=[ORGANIZATION, "seat-planner", acme.pk])
+    assert f'href="{first}"' in text, "it is explained for the same row"
 
 
 def test_pages_lead_to_it(root: Client, acme: Company) -> None:
@@ -171,7 +180,7 @@ class DeviceKind(Kind):
     model = Device
     title = "label"
 
-    label = Text("label")
+    label_ = Text("label")
 
 
 @pytest.fixture

@@ -221,7 +221,7 @@ class TestAdmin:
 
     def test_who_may_not_see_organizations_sees_none(self, client: Client, ada: Customer) -> None:
         viewer = UserFactory.create(is_staff=True)
-        viewer.user_permissions.add(Permission.objects.get(codename="view_user"))
+        viewer.user_permissions.add(Permission.objects.get(codename="view_customer"))
         client.force_login(viewer)
         text = self.page(client, "usercontext", ada.pk)
         assert "part-organization" not in text

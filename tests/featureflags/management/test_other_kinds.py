@@ -9,10 +9,12 @@ import pytest
 from featureflags.checks.segments import check_segments
 from featureflags.kinds.compiled import CompiledKind
 from featureflags.models import Segment
+from tests.conftest import FlagFile
 from tests.customers.models import Company
 from tests.customers.organizations import ORGANIZATION
 from tests.factories import SegmentFactory, UserFactory, clause, rule
 from tests.featureflags.management.conftest import Call
+from tests.services import flag_json
 
 
 @pytest.fixture
@@ -52,3 +54,28 @@ def test_the_check_names_a_kind_that_is_gone(db: None) -> None:
     super(type(row), row).update(kind=ORGANIZATION)
     [warning] = check_segments(databases=["default"])
     assert "of the kind 'organization', which no app declares" in str(warning.msg)
+
+
+def test_explain_flag(call: Call, acme: Company, flag_file: FlagFile) -> None:
+    on_seats = {**flag_json.clause("seats", "greaterThan", 50), "contextKind": ORGANIZATION}
+    half = {**flag_json.rollout(50_000, 50_000), "contextKind": ORGANIZATION}
+    flag_file(
+        flag_json.boolean_flag("planner", rules=[flag_json.rule(on_seats)], fallthrough=half),
+        flag_json.boolean_flag("after", prerequisites=[flag_json.prerequisite("planner")]),
+    )
+    shown = call("explain_flag", "planner", "organization:acme").out
+    assert "planner is true for organization:acme" in shown
+    assert "rule 1 matches and decides: serves true\n" in shown
+    assert "  + seats of the organization is more than 50: " in shown
+    assert "by key of the organization; the organization falls at" in shown
+    found = json.loads(call("explain_flag", "planner", "organization:small", "--json").out)
+    assert (found["kind"], found["answer"]["reason"]["kind"]) == (ORGANIZATION, "FALLTHROUGH")
+    [condition] = found["explanation"]["rules"][0]["conditions"]
+    assert (condition["held"], condition["observed"]) == (False, 1)
+    user = UserFactory.create(email="ada@example.com")
+    assert (
+        "there is no context of the kind organization"
+        in call("explain_flag", "planner", user.email).out
+    )
+    assert "needs first the flag “planner”" in call("explain_flag", "after", user.email).out
+    assert str(call("explain_flag", "none", user.email).error) == "There is no flag 'none'."
