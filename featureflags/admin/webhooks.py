@@ -21,10 +21,10 @@ from django.utils.translation import gettext_lazy, ngettext
 from featureflags.admin.shared.guarded_admin import BaseModelAdmin
 from featureflags.admin.shared.pages import Link, respond
 from featureflags.core.conf import app_settings
+from featureflags.core.outgoing import Refused, target_of
 from featureflags.models import EventType, Webhook, WebhookDelivery
 from featureflags.models.webhooks import LONGEST_URL, new_salt
 from featureflags.webhooks import queue
-from featureflags.webhooks.http import Refused, target_of
 
 SECRET, TEST = "_new_secret", "_send_test"
 """The names of buttons of the form."""

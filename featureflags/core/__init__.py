@@ -23,6 +23,7 @@ __all__ = [
     "json_view",
     "monitoring",
     "outages",
+    "outgoing",
     "publishing",
     "redis_sentinel",
     "requests",

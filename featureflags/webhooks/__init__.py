@@ -15,4 +15,4 @@ https://www.standardwebhooks.com, so that any of its libraries verifies it.
 
 from __future__ import annotations
 
-__all__ = ["http", "observing", "queue", "signatures"]
+__all__ = ["observing", "queue", "signatures"]

@@ -19,9 +19,9 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from featureflags.core.conf import app_settings
+from featureflags.core.outgoing import Refused, post
 from featureflags.core.signals import deliveries_written
 from featureflags.models import Webhook, WebhookDelivery
-from featureflags.webhooks.http import Refused, post
 from featureflags.webhooks.signatures import headers
 
 logger = logging.getLogger(__name__)

@@ -13,8 +13,9 @@ from django.db import connection, transaction
 from django.utils import timezone
 from pytest_django.fixtures import Settings
 
+from featureflags.core import outgoing
 from featureflags.models import EventType, Webhook, WebhookDelivery
-from featureflags.webhooks import http, queue
+from featureflags.webhooks import queue
 from featureflags.webhooks.queue import Sent
 from featureflags.webhooks.signatures import signature
 from tests.docs.fences import PAGES, fences_of
@@ -135,7 +136,7 @@ def test_nobody_listens(hook: Webhook, caplog: pytest.LogCaptureFixture) -> None
 def test_a_receiver_that_writes_for_ever_costs_the_time_limit(
     hook: Webhook, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(http, "SECONDS", 0.5)
+    monkeypatch.setattr(outgoing, "SECONDS", 0.5)
     receiver.status = 0
     announce()
     assert queue.send_due() == Sent(failed=1)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from featureflags.webhooks.http import Refused, is_public, post, target_of
+from featureflags.core.outgoing import Refused, is_public, post, target_of
 
 REFUSED = (
     *("127.0.0.1", "127.9.9.9", "10.0.0.1", "172.16.0.1", "192.168.1.1", "169.254.169.254"),

@@ -1,8 +1,7 @@
-"""Posts to an address that a person typed: public hosts only, no redirect, a bound on everything.
+"""Requests to an address that a person gave: public hosts only, no redirect, a bound on everything.
 
 The name is resolved once, all its addresses are looked at, and the connection goes to one of these: a
-name that resolves to something else a moment later leads nowhere. No proxy is used, and nothing of the
-answer is kept but its status.
+name that resolves to something else a moment later leads nowhere. No proxy is used.
 """
 
 from __future__ import annotations
@@ -45,10 +44,37 @@ class Target:
     is_tls: bool
 
 
-def post(url: str, body: bytes, headers: Mapping[str, str], *, private_too: bool = False) -> int:
-    """The status of the answer. Raises Refused, OSError and http.client.HTTPException.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What came back. The names of the headers are in lower case."""
 
-    `private_too`: also to addresses that are not public, and by http.
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+class TooLarge(Exception):
+    """The answer is larger than the caller takes."""
+
+
+def post(url: str, body: bytes, headers: Mapping[str, str], *, private_too: bool = False) -> int:
+    """The status of the answer; its body is not read. Raises as `exchange`."""
+    return exchange("POST", url, body, headers, most_bytes=0, private_too=private_too).status
+
+
+def exchange(
+    method: str,
+    url: str,
+    body: bytes | None,
+    headers: Mapping[str, str],
+    *,
+    most_bytes: int,
+    private_too: bool = False,
+) -> Answer:
+    """The answer. Raises Refused, OSError, http.client.HTTPException, and TooLarge.
+
+    `most_bytes`: the largest body; 0: it is not read. `private_too`: also to addresses that are not
+    public, and by http.
     """
     ends = time.monotonic() + SECONDS
     target = target_of(url, private_too=private_too)
@@ -56,8 +82,16 @@ def post(url: str, body: bytes, headers: Mapping[str, str], *, private_too: bool
     try:
         connection.connect()
         with _ended_at(connection.sock, ends):
-            connection.request("POST", target.path, body, dict(headers))
-            return connection.getresponse().status
+            connection.request(method, target.path, body, dict(headers))
+            answer = connection.getresponse()
+            content = answer.read(most_bytes + 1) if most_bytes else b""
+            if len(content) > most_bytes:
+                raise TooLarge
+            return Answer(
+                status=answer.status,
+                headers={name.lower(): value for name, value in answer.getheaders()},
+                body=content,
+            )
     finally:
         connection.close()
 
