@@ -24,6 +24,15 @@ from featureflags.audience.attribute_values import Suggestion, suggestions
 from featureflags.audience.explain_sql import ClauseCost, clause_costs
 from featureflags.audience.impact import Impact, Part, SampleUser, impact_of
 from featureflags.audience.member_pages import AudienceFilter, How, Member, SegmentAudience
+from featureflags.audience.overlaps import (
+    NotComparable,
+    Overlap,
+    Place,
+    combination,
+    overlap_of,
+    places,
+)
+from featureflags.audience.sets import made_of, with_segments
 from featureflags.audience.sizes import SegmentSize, segment_sizes
 from featureflags.audience.stored_sizes import (
     KEPT_DAYS,
@@ -42,21 +51,29 @@ __all__ = [
     "How",
     "Impact",
     "Member",
+    "NotComparable",
+    "Overlap",
     "Part",
+    "Place",
     "SampleUser",
     "SegmentAudience",
     "SegmentSize",
     "Suggestion",
     "Transition",
     "clause_costs",
+    "combination",
     "count_changed",
     "count_everything",
     "daily_counts",
     "forget_segment",
     "impact_of",
+    "made_of",
     "next_transitions",
+    "overlap_of",
+    "places",
     "segment_sizes",
     "stored_sizes",
     "suggestions",
     "unsaved_segment",
+    "with_segments",
 ]
