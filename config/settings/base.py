@@ -214,6 +214,8 @@ FEATUREFLAGS = {
     "LIVE_STREAMS": whole("LIVE_STREAMS", 2_000),
     "LIVE_STREAMS_ELSEWHERE": boolean("LIVE_STREAMS_ELSEWHERE", default=False),
     "WEBHOOK_PRIVATE_ADDRESSES": boolean("WEBHOOK_PRIVATE_ADDRESSES", default=False),
+    # NAME ADDRESS KEY of each, with commas between them.
+    "INSTALLATIONS": env.list("INSTALLATIONS", default=[]),
     "SIZE_JUMP_PERCENT": decimal("SIZE_JUMP_PERCENT", 20.0),
     "TESTERS": boolean("FLAG_TESTERS", default=False),
     "TRACING": boolean("FLAG_TRACING", default=False),

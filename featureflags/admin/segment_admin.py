@@ -8,7 +8,7 @@ from django.contrib import admin
 from django.contrib.admin.utils import unquote
 from django.contrib.admin.views.main import ChangeList
 from django.contrib.admin.widgets import AdminTextareaWidget
-from django.db.models import Count, JSONField, QuerySet, TextField
+from django.db.models import Count, JSONField, Q, QuerySet, TextField
 from django.http import HttpRequest, HttpResponse
 from django.urls import URLPattern
 from django.utils.translation import gettext as _
@@ -18,6 +18,7 @@ from featureflags.admin.history.views import segment_changes
 from featureflags.admin.members.panel import add_member_panel
 from featureflags.admin.rule_editor.field import STYLES, RulesField
 from featureflags.admin.rule_editor.readonly import readonly_rules
+from featureflags.admin.segments.actions import OrganisingActions
 from featureflags.admin.segments.columns import (
     SegmentChangeList,
     flags,
@@ -27,6 +28,8 @@ from featureflags.admin.segments.columns import (
     size_in_words,
 )
 from featureflags.admin.segments.delete import DeletingSegmentAdmin
+from featureflags.admin.segments.filters import FILTERS, words_in_rules
+from featureflags.admin.segments.owners import owner_in_short, tags_in_words
 from featureflags.admin.segments.save import SavingSegmentAdmin, chosen_kind
 from featureflags.admin.segments.used_by_flags import used_by_in_words
 from featureflags.admin.shared.pages import may_see, model_of, respond, segments_link
@@ -34,6 +37,11 @@ from featureflags.admin.urls import page_urls
 from featureflags.core.uncached import fresh_rows
 from featureflags.kinds.registry import kind_or_user, kinds
 from featureflags.models import Segment
+
+SHEETS = [f"featureflags/{name}.css" for name in ("charts", "admin", "why", "sets")]
+
+SHOWN = {"tags": "shown_tags", "owner": "shown_owner"}
+"""What stands for a field where it is only shown: Django would show an address."""
 
 PRECEDENCE = gettext_lazy(
     "A user is in the segment if all conditions of any rule hold. Users who are included by name are"
@@ -43,7 +51,7 @@ PRECEDENCE = gettext_lazy(
 
 
 @admin.register(Segment)
-class SegmentAdmin(SavingSegmentAdmin, DeletingSegmentAdmin):
+class SegmentAdmin(SavingSegmentAdmin, DeletingSegmentAdmin, OrganisingActions):
     """Segments. The key is fixed once it is saved, as LaunchDarkly's rules may name it."""
 
     formfield_overrides = {
@@ -51,13 +59,16 @@ class SegmentAdmin(SavingSegmentAdmin, DeletingSegmentAdmin):
         TextField: {"widget": AdminTextareaWidget(attrs={"rows": 3})},
     }
     list_display = (key_and_name, "is_active", size_in_words, flags, member_count, in_words)
-    list_select_related = ("size",)
-    list_filter = ("is_active",)
+    list_select_related = ("size", "owner")
+    list_filter = FILTERS
     search_fields = ("key", "name", "description")
     ordering = ("key",)
-    readonly_fields = ("rules_as_sentences", "used_by_flags", "version", "created_at", "updated_at")
+    readonly_fields = (
+        *("rules_as_sentences", "used_by_flags", "version", "created_at", "updated_at"),
+        *("shown_tags", "shown_owner"),
+    )
     fieldsets = (
-        (None, {"fields": ("key", "name", "description", "is_active")}),
+        (None, {"fields": ("key", "name", "description", "is_active", "tags", "owner")}),
         (gettext_lazy("Rules"), {"fields": ("rules",), "description": PRECEDENCE}),
         (gettext_lazy("Flags"), {"fields": ("used_by_flags",)}),
         (gettext_lazy("History"), {"fields": ("version", "created_at", "updated_at")}),
@@ -65,7 +76,7 @@ class SegmentAdmin(SavingSegmentAdmin, DeletingSegmentAdmin):
     add_fieldsets = fieldsets[:2]
 
     class Media:
-        css = {"all": ["featureflags/charts.css", "featureflags/admin.css", *STYLES]}
+        css = {"all": [*SHEETS, *STYLES]}
 
     def get_urls(self) -> list[URLPattern]:
         """The segment pages, and the pages without a model of their own."""
@@ -121,7 +132,8 @@ class SegmentAdmin(SavingSegmentAdmin, DeletingSegmentAdmin):
         if obj is not None and not self.has_change_permission(request, obj):
             readonly = {"fields": ("rules_as_sentences",), "description": PRECEDENCE}
             given = [
-                (name, readonly if "rules" in each["fields"] else each) for name, each in given
+                (name, readonly if "rules" in each["fields"] else _as_shown(each))
+                for name, each in given
             ]
         return self.with_note(request, given)
 
@@ -161,7 +173,30 @@ class SegmentAdmin(SavingSegmentAdmin, DeletingSegmentAdmin):
         """The rules as sentences, and the preview."""
         return readonly_rules(segment)
 
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Segment], search_term: str
+    ) -> tuple[QuerySet[Segment], bool]:
+        """As Django's, and the segments whose rules hold what was typed."""
+        found, has_copies = super().get_search_results(request, queryset, search_term)
+        term = search_term.strip()
+        if not term:
+            return found, has_copies
+        inside = queryset.filter(words_in_rules(term, queryset.db))
+        return queryset.filter(Q(pk__in=found.values("pk")) | Q(pk__in=inside.values("pk"))), False
+
+    @admin.display(description=gettext_lazy("tags"))
+    def shown_tags(self, segment: Segment) -> str:
+        return tags_in_words(segment)
+
+    @admin.display(description=gettext_lazy("owner"))
+    def shown_owner(self, segment: Segment) -> str:
+        return owner_in_short(segment)
+
     @admin.display(description=gettext_lazy("used by"))
     def used_by_flags(self, segment: Segment) -> str:
         """The flags that target the segment, and in which way. No events are sent."""
         return used_by_in_words(segment.key)
+
+
+def _as_shown(fieldset: dict[str, Any]) -> dict[str, Any]:
+    return {**fieldset, "fields": tuple(SHOWN.get(name, name) for name in fieldset["fields"])}

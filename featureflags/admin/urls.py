@@ -11,15 +11,20 @@ from django.http.response import HttpResponseBase
 from django.urls import URLPattern, path, register_converter
 from django.urls.converters import StringConverter
 
+from featureflags.admin.drafts.page import draft_page, draft_people, keep_draft
+from featureflags.admin.drafts.trial import try_person
 from featureflags.admin.flag_previews import choose_flags
 from featureflags.admin.flags.detail import count_users, flag_page
 from featureflags.admin.flags.list import flag_list
 from featureflags.admin.history.compare import compare_changes
 from featureflags.admin.history.views import deleted_segments, restore_change, segment_changes
+from featureflags.admin.installations import installation, installations
 from featureflags.admin.members.bulk_upload import import_members
 from featureflags.admin.members.list import export_by_name, segment_by_name
 from featureflags.admin.rule_editor.preview import preview
 from featureflags.admin.segments.audience import export_segment_members, segment_members
+from featureflags.admin.segments.more import more
+from featureflags.admin.segments.overlap import compare_segments, compared_people
 from featureflags.admin.shared.session import session
 from featureflags.admin.users.context_page import context_page
 from featureflags.admin.why.views import why_flag, why_search, why_segment
@@ -51,9 +56,18 @@ PAGES: tuple[tuple[str, Callable[..., HttpResponseBase], str], ...] = (
     ("flags/<path:flag>/", flag_page, "flag"),
     ("members/<str:segment>/", segment_members, "segment_members"),
     ("members/<str:segment>/export/", export_segment_members, "segment_export"),
+    ("installations/", installations, "installations"),
+    ("installations/<str:name>/", installation, "installation"),
+    ("overlap/", compare_segments, "segment_overlap"),
+    ("overlap/people/", compared_people, "segment_overlap_people"),
+    ("draft/", keep_draft, "draft_keep"),
+    ("draft/<str:token>/", draft_page, "draft"),
+    ("draft/<str:token>/people/", draft_people, "draft_people"),
+    ("more/<str:segment>/", more, "segment_more"),
     ("user-context/<row:key>/", context_page, "usercontext"),
     ("context/<str:kind>/<row:key>/", context_page, "rowcontext"),
     ("preview/", preview, "preview"),
+    ("preview/person/", try_person, "preview_person"),
     ("session/", session, "session"),
     ("testing/", choose_flags, "testing"),
     ("why/", why_search, "why"),

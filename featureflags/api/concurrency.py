@@ -30,6 +30,7 @@ from featureflags.editing import (
     are_confirmed,
     change_in_words,
     examine,
+    flag_effects,
     sign,
 )
 from featureflags.editing.history import describe, entries_of, state_at
@@ -108,9 +109,25 @@ def require_confirmed(request: Request, one: Examination, confirm: object) -> No
     raise Refused(_refusal(one, actor))
 
 
-def _refusal(one: Examination, actor: Account) -> dict[str, Any]:
+def examined_data(one: Examination, actor: Account) -> dict[str, Any]:
+    """An examination in JSON types, for its reader."""
     kind = kind_of(one.change.state)
     may_see = _may_see(actor, kind)
+    effects = flag_effects(one)
+    return {
+        "reasons": [str(reason) for reason in one.reasons],
+        "changes": change_in_words(one.change, with_addresses=may_see),
+        "entering": part_data(one.impact.entering, kind, may_see=may_see),
+        "leaving": part_data(one.impact.leaving, kind, may_see=may_see),
+        "flags_known": one.flags_known,
+        "flags": [use.to_dict() for use in one.uses],
+        "effects": None if effects is None else effects.to_dict(),
+        "needs_key": one.needs_key,
+        "confirm": None if one.needs_key else sign([one], actor),
+    }
+
+
+def _refusal(one: Examination, actor: Account) -> dict[str, Any]:
     if one.needs_key:
         text = _("To do this, send the segment's key as “confirm”.")
     else:
@@ -118,16 +135,8 @@ def _refusal(one: Examination, actor: Account) -> dict[str, Any]:
             "To do this, send “confirm”: true, or the text of “confirm” in this answer, which holds"
             " for exactly this change."
         )
-    return {
-        "detail": f"{_('Nothing is written yet.')} {text}",
-        "reasons": [str(reason) for reason in one.reasons],
-        "changes": change_in_words(one.change, with_addresses=may_see),
-        "entering": part_data(one.impact.entering, kind, may_see=may_see),
-        "leaving": part_data(one.impact.leaving, kind, may_see=may_see),
-        "flags_known": one.flags_known,
-        "flags": [use.to_dict() for use in one.uses],
-        "confirm": None if one.needs_key else sign([one], actor),
-    }
+    detail = f"{_('Nothing is written yet.')} {text}"
+    return {"detail": detail, **examined_data(one, actor)}
 
 
 def part_data(part: Part, kind: CompiledKind, *, may_see: bool) -> dict[str, Any]:

@@ -86,6 +86,30 @@ class FlagUseSerializer(serializers.Serializer[Any]):
     )
 
 
+class ValueChangeSerializer(serializers.Serializer[Any]):
+    """Users who get one value before, and another one after; both as JSON texts."""
+
+    before = serializers.CharField()
+    after = serializers.CharField()
+    count = serializers.IntegerField(min_value=0)
+
+
+class FlagEffectSerializer(serializers.Serializer[Any]):
+    """What changes of one flag."""
+
+    flag = serializers.CharField()
+    changes = ValueChangeSerializer(many=True)
+    unchanged = serializers.IntegerField(min_value=0)
+
+
+class EffectsSerializer(serializers.Serializer[Any]):
+    """What those who move get of each flag, before and after, by LaunchDarkly's SDK."""
+
+    asked = serializers.IntegerField(min_value=0, help_text="How many the numbers are about.")
+    all = serializers.BooleanField(help_text="false: they are a sample of those who move.")
+    flags = FlagEffectSerializer(many=True)
+
+
 @extend_schema_serializer(
     component_name="ConfirmationRequired",
     examples=[
@@ -107,6 +131,18 @@ class FlagUseSerializer(serializers.Serializer[Any]):
                         "through": None,
                     }
                 ],
+                "effects": {
+                    "asked": 12,
+                    "all": True,
+                    "flags": [
+                        {
+                            "flag": "new-checkout",
+                            "changes": [{"before": "true", "after": "false", "count": 12}],
+                            "unchanged": 0,
+                        }
+                    ],
+                },
+                "needs_key": False,
                 "confirm": "1uQxYz:4f0c…",
             },
         )
@@ -125,6 +161,8 @@ class ConfirmationRequiredSerializer(ProblemSerializer):
         help_text="false: LaunchDarkly has sent no flags, so that `flags` is not complete."
     )
     flags = FlagUseSerializer(many=True)
+    effects = EffectsSerializer(allow_null=True)
+    needs_key = serializers.BooleanField(help_text="true: only the segment's key confirms this.")
     confirm = serializers.CharField(
         allow_null=True,
         help_text="Send it as `confirm`. null: only the segment's key confirms this.",

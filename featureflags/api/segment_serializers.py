@@ -15,6 +15,7 @@ from featureflags.core.types import Account
 from featureflags.kinds.registry import USER, kind_named, user_kind
 from featureflags.models import Segment, SegmentMember
 from featureflags.models.stored_forms import in_stored_form
+from featureflags.models.tags import MOST_TAGS
 from featureflags.segments.definitions import Problem
 from featureflags.segments.operator_labels import OPERATORS
 
@@ -101,6 +102,9 @@ class NoteField(StrictCharField):
                 "name": "Paying customers",
                 "description": "",
                 "is_active": True,
+                "is_archived": False,
+                "tags": ["checkout"],
+                "owner": ADA,
                 "rules": [RULE],
                 "version": 1,
                 "warnings": [],
@@ -118,6 +122,19 @@ class SegmentSerializer(StrictModelSerializer[Segment]):
     _remarks: Sequence[Problem] = ()
 
     rules = RulesField(required=False)
+    tags = serializers.ListField(
+        child=StrictCharField(max_length=64),
+        required=False,
+        max_length=MOST_TAGS,
+        help_text="Stored in lower case, sorted, each once.",
+    )
+    owner = serializers.PrimaryKeyRelatedField(
+        queryset=user_kind().rows(),
+        pk_field=serializers.UUIDField() if user_kind().has_uuid_keys else None,
+        required=False,
+        allow_null=True,
+        help_text="The id of the user who answers for it.",
+    )
     note = NoteField()
     confirm = ConfirmField(help_text="Where a change is refused until it is confirmed.")
     warnings = serializers.SerializerMethodField(
@@ -138,6 +155,9 @@ class SegmentSerializer(StrictModelSerializer[Segment]):
             "name",
             "description",
             "is_active",
+            "is_archived",
+            "tags",
+            "owner",
             "rules",
             "version",
             "note",

@@ -7,7 +7,6 @@ segment that another one uses into 409.
 from __future__ import annotations
 
 from copy import copy
-from dataclasses import replace
 from typing import Any
 
 from django.db.models import QuerySet
@@ -20,8 +19,9 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from featureflags.api.concurrency import confirm_of, etag, note_of, require_version, write
-from featureflags.api.filters import TrueOrFalseFilter
 from featureflags.api.policy import LIST_FILTERS, ApiPolicy
+from featureflags.api.segment_changes import creation_of, update_of
+from featureflags.api.segment_filters import SegmentFilter
 from featureflags.api.segment_serializers import (
     MemberSerializer,
     SegmentSerializer,
@@ -29,7 +29,7 @@ from featureflags.api.segment_serializers import (
 )
 from featureflags.api.staff import StaffModelPermissions
 from featureflags.core.uncached import fresh_rows
-from featureflags.editing import change_to, deletion_of, membership_change, place_key
+from featureflags.editing import deletion_of, membership_change, place_key
 from featureflags.kinds.registry import USER, kind_named
 from featureflags.models import Segment, SegmentMember
 from featureflags.models.changesets import MemberState
@@ -40,14 +40,6 @@ AFTER_A_WRITE = (
 )
 KEY_PATTERN = "[A-Za-z0-9][A-Za-z0-9._-]*"
 ROW_PATTERN = "[^/]+"
-
-
-class SegmentFilter(filters.FilterSet):  # type: ignore[misc]  # it has no types
-    is_active = TrueOrFalseFilter()
-
-    class Meta:
-        model = Segment
-        fields = ["is_active", "kind"]
 
 
 @extend_schema_view(
@@ -76,6 +68,13 @@ class SegmentViewSet(ApiPolicy, viewsets.ModelViewSet[Segment]):
     ordering_fields = ["key", "name", "created_at", "updated_at"]
     ordering = ["key"]
 
+    def get_queryset(self) -> QuerySet[Segment]:
+        """As DRF's. A list leaves archived segments out unless `is_archived` is sent."""
+        found: QuerySet[Segment] = super().get_queryset()
+        if self.action != "list" or "is_archived" in self.request.query_params:
+            return found
+        return found.filter(is_archived=False)
+
     def get_object(self) -> Segment:
         # A list may be seconds old; one segment by itself must not.
         with fresh_rows():
@@ -92,9 +91,7 @@ class SegmentViewSet(ApiPolicy, viewsets.ModelViewSet[Segment]):
 
     def perform_create(self, serializer: serializers.BaseSerializer[Any]) -> None:
         confirm, note = _taken(serializer)
-        segment = Segment(**serializer.validated_data)
-        segment.full_clean()
-        change = change_to(segment)
+        change = creation_of(serializer.validated_data)
         serializer.instance = write(self.request, change, confirm=confirm, note=note)
 
     def update(self, request: Request, *args: Any, **kwargs: Any) -> Response:
@@ -115,13 +112,8 @@ class SegmentViewSet(ApiPolicy, viewsets.ModelViewSet[Segment]):
         given: dict[str, Any] = serializer.validated_data
         if not given:
             return
-        segment: Segment = copy(serializer.instance)  # type: ignore[assignment]  # an update has one
-        for name, value in given.items():
-            setattr(segment, name, value)
-        with fresh_rows():
-            segment.full_clean()
-        change = change_to(segment, columns=frozenset(given))
-        change = replace(change, expected_version=self._expected_version)
+        stored: Segment = serializer.instance  # type: ignore[assignment]  # an update has one
+        change = update_of(stored, given, expected=self._expected_version)
         serializer.instance = write(self.request, change, confirm=confirm, note=note)
 
     def perform_destroy(self, instance: Segment) -> None:

@@ -199,7 +199,10 @@ class FeatureFlagsSettings:
     live_streams_elsewhere: bool = False
     """Another process serves them, under the same address: this one names their path."""
     webhook_private_addresses: bool = False
-    """Whether webhooks may lead to addresses that are not public (loopback, private ranges), and by http."""
+    """Whether webhooks and `installations` may lead to addresses that are not public (loopback, private
+    ranges), and by http."""
+    installations: tuple[str, ...] = field(default=(), repr=False)
+    """Other installations to compare segments with: `NAME ADDRESS-OF-ITS-API KEY` each."""
     size_jump_percent: float = 20.0
     """From one count to the next: a larger change of a segment's size is announced to webhooks."""
     tracing: bool = False

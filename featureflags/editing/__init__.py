@@ -39,7 +39,9 @@ Three words, one meaning each:
 
 from __future__ import annotations
 
+from featureflags.editing.about import dump_state, load_state, owner_in_words
 from featureflags.editing.applying import apply
+from featureflags.editing.before_and_after import FlagEffects, flag_effects
 from featureflags.editing.change_sentences import (
     change_in_words,
     rules_in_words,
@@ -63,7 +65,13 @@ from featureflags.editing.condition_sentences import (
 )
 from featureflags.editing.confirmation import are_confirmed, sign, why_in_words
 from featureflags.editing.documents import NotImportable, export_segments, import_remarks
-from featureflags.editing.examining import Examination, FlagUse, Reason, examine
+from featureflags.editing.examining import (
+    Examination,
+    FlagUse,
+    Reason,
+    examine,
+    unused_segments,
+)
 from featureflags.editing.forgetting import forget_deleted_rows
 from featureflags.editing.importing import import_segments
 from featureflags.editing.member_files import (
@@ -78,11 +86,13 @@ from featureflags.editing.member_files import (
     too_large,
 )
 from featureflags.editing.member_lookup import FoundMembers, find_members
+from featureflags.editing.organising import archival_of, copy_of, free_key, frozen, tagged
 
 __all__ = [
     "LARGEST_FILE",
     "Change",
     "Examination",
+    "FlagEffects",
     "FlagUse",
     "FoundMembers",
     "LineRemark",
@@ -95,28 +105,38 @@ __all__ = [
     "UnreadableFile",
     "all_values",
     "apply",
+    "archival_of",
     "are_confirmed",
     "change_in_words",
     "change_to",
     "condition_in_words",
+    "copy_of",
     "decode_file",
     "deletion_of",
+    "dump_state",
     "examine",
     "export_segments",
     "find_members",
+    "flag_effects",
     "forget_deleted_rows",
+    "free_key",
+    "frozen",
     "import_remarks",
     "import_segments",
     "label_of",
+    "load_state",
     "member_changes",
     "membership_change",
     "moment_in_words",
+    "owner_in_words",
     "place_key",
     "read_member_list",
     "rules_in_words",
     "segment_in_words",
     "sign",
     "stored_members",
+    "tagged",
     "too_large",
+    "unused_segments",
     "why_in_words",
 ]

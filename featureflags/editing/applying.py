@@ -7,20 +7,20 @@ version, and three for the memberships that differ, however many.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final
+from typing import Any, Final
 
 from featureflags.core.types import AccountKey
 from featureflags.core.uncached import fresh_rows
 from featureflags.editing.changes import Change, MemberChange
 from featureflags.editing.examining import Examination
-from featureflags.kinds.registry import USER
+from featureflags.kinds.registry import USER, user_kind
 from featureflags.models import Segment, SegmentMember, StaleSegment
 from featureflags.models.changesets import open_changeset
 
 BATCH: Final = 500
 """Rows that one statement updates."""
 
-COLUMNS: Final = ("name", "description", "is_active", "rules")
+COLUMNS: Final = ("name", "description", "is_active", "rules", "tags", "owner", "is_archived")
 
 
 def apply(
@@ -47,11 +47,18 @@ def _write(change: Change, row: Segment | None) -> Segment:
         return segment
     if not change.is_of_members_only:
         for name in COLUMNS if change.columns is None else change.columns:
-            setattr(segment, name, getattr(change.after, name))
+            _set(segment, name, getattr(change.after, name))
         only = {} if change.columns is None else {"update_fields": change.columns}
         segment.save(expected_version=change.expected_version, **only)
     _write_members(segment, change.members)
     return segment
+
+
+def _set(segment: Segment, name: str, value: Any) -> None:
+    if name == "owner":
+        segment.owner_id = user_kind().parse_key(value) if value else None
+    else:
+        setattr(segment, name, list(value) if name == "tags" else value)
 
 
 def _stored_row(change: Change) -> Segment:

@@ -17,6 +17,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext, ngettext_lazy
 
 from featureflags.core.types import AccountKey
+from featureflags.editing.about import about_in_words
 from featureflags.editing.changes import Change, MemberChange
 from featureflags.editing.condition_sentences import condition_in_words, moment_in_words
 from featureflags.editing.rule_pairs import clauses_left_over, rule_pairs
@@ -163,6 +164,7 @@ def _about(old: SegmentState, new: SegmentState) -> Iterator[str]:
         yield described if new.description else _("Description removed")
     if old.is_active != new.is_active:
         yield _("Activated") if new.is_active else _("Deactivated: nobody is in it now")
+    yield from about_in_words(old, new)
 
 
 def _numbered(state: SegmentState) -> Iterator[tuple[int, Rule]]:

@@ -106,6 +106,12 @@ class Change:
         return is_active and (self.moves_by_rules or self.moves_by_name)
 
     @property
+    def archives(self) -> bool:
+        """True if the segment goes into the archive."""
+        after = self.after is not None and self.after.is_archived
+        return after and not (self.before is not None and self.before.is_archived)
+
+    @property
     def disappears(self) -> bool:
         """True if the segment is deleted or deactivated."""
         if self.before is None:

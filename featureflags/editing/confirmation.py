@@ -18,7 +18,7 @@ from django.utils.translation import ngettext
 
 from featureflags.core.conf import app_settings
 from featureflags.core.types import Account
-from featureflags.editing.documents import dump_state
+from featureflags.editing.about import dump_state
 from featureflags.editing.examining import Examination, Reason
 from featureflags.models.changesets import MemberState
 

@@ -14,13 +14,20 @@ Hidden SQL: all segments and members, and the users that a document names.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
-from typing import Any, Final
+from dataclasses import dataclass, replace
+from typing import Any
 
 from featureflags.core.times import to_datetime, to_microseconds
 from featureflags.core.types import JSONValue
 from featureflags.core.uncached import fresh_rows
-from featureflags.kinds.registry import USER, kind_named, kinds
+from featureflags.editing.about import (
+    ACTIVE,
+    dump_about,
+    known_owners,
+    read_about,
+    unknown_owners,
+)
+from featureflags.kinds.registry import kind_named, kinds
 from featureflags.models import Segment, SegmentMember
 from featureflags.models.changesets import MemberState, SegmentState
 from featureflags.models.limits import limit_problem
@@ -28,8 +35,6 @@ from featureflags.models.stored_forms import in_stored_form
 from featureflags.segments.definitions import InvalidDefinition, Problem, SegmentDefinition
 from featureflags.segments.export import NotExportable, dump_rules, to_launchdarkly
 from featureflags.segments.parsing import kind_of_document, load_rules, parse_definition
-
-ACTIVE: Final = "isActive"
 
 
 class NotImportable(ValueError):
@@ -48,6 +53,11 @@ class SegmentDocument:
     name: str
     description: str = ""
     is_active: bool = True
+    tags: tuple[str, ...] | None = None
+    owner: str | None = None
+    """The key of a user; empty: nobody."""
+    is_archived: bool | None = None
+    """None, as for tags and owner: the document does not have it, and what is stored stays."""
     problems: tuple[Problem, ...] = ()
     """Of stored rules that are invalid."""
 
@@ -68,6 +78,9 @@ class SegmentDocument:
             is_active=self.is_active,
             rules=dump_rules(self.definition.rules),
             version=self.definition.version,
+            tags=self.tags or (),
+            owner=self.owner or "",
+            is_archived=bool(self.is_archived),
         )
 
     @property
@@ -106,7 +119,10 @@ def _dump(document: SegmentDocument, *, native: bool) -> dict[str, JSONValue]:
     definition = document.definition if native else document.in_force
     dumped = to_launchdarkly(definition, native=native)
     dumped |= {"name": document.name, "description": document.description}
-    return {**dumped, ACTIVE: document.is_active} if native else dumped
+    about = dump_about(document.state)
+    if not native:
+        return {**dumped, "tags": about["tags"]} if "tags" in about else dumped
+    return {**dumped, ACTIVE: document.is_active, **about}
 
 
 def read_segments(keys: Collection[str] | None = None) -> dict[str, SegmentDocument]:
@@ -145,33 +161,10 @@ def document_of(
         name=state.name,
         description=state.description,
         is_active=state.is_active,
+        tags=state.tags,
+        owner=state.owner,
+        is_archived=state.is_archived,
         problems=problems,
-    )
-
-
-def dump_state(state: SegmentState) -> dict[str, JSONValue]:
-    """A row as the native document has it, with its rules as they are stored, without members."""
-    kind: dict[str, JSONValue] = {} if state.kind == USER else {"kind": state.kind}
-    return kind | {
-        "key": state.key,
-        "version": state.version,
-        "name": state.name,
-        "description": state.description,
-        ACTIVE: state.is_active,
-        "rules": state.rules,
-    }
-
-
-def load_state(dumped: Mapping[str, Any]) -> SegmentState:
-    """The inverse of `dump_state`."""
-    return SegmentState(
-        key=dumped["key"],
-        kind=dumped.get("kind", USER),
-        version=dumped["version"],
-        name=dumped["name"],
-        description=dumped["description"],
-        is_active=dumped[ACTIVE],
-        rules=dumped["rules"],
     )
 
 
@@ -193,16 +186,21 @@ def read_document(raw: object) -> dict[str, SegmentDocument]:
     problems += _unknown_members(documents.values())
     if problems:
         raise NotImportable(problems)
-    return documents
+    known = known_owners(one.owner for one in documents.values())
+    return {
+        key: one if one.owner in known else replace(one, owner=None)
+        for key, one in documents.items()
+    }
 
 
 def import_remarks(raw: object) -> list[str]:
-    """What an import of this document changes to save it: values that users have in another form.
+    """What an import of this document changes to save it: values that users have in another form, and
+    owners who are not users here.
 
     Each remark names segment, rule and condition. A document that is not valid has none.
     """
     listed = raw.get("segments") if isinstance(raw, dict) else None
-    return [
+    return unknown_owners(listed) + [
         f"{key}: {remark}"
         for key, segment in (listed.items() if isinstance(listed, dict) else ())
         if isinstance(segment, dict)
@@ -220,6 +218,7 @@ def _read(key: str, raw: object) -> SegmentDocument:
             raise InvalidDefinition([problem])
         fields["rules"], _remarks = in_stored_form(fields["rules"], kind_of_document(fields))
     is_active = fields.pop(ACTIVE, True)
+    about = read_about(fields)
     definition = parse_definition(fields)
     name = fields.get("name") or key
     description = fields.get("description") or ""
@@ -230,7 +229,13 @@ def _read(key: str, raw: object) -> SegmentDocument:
     if definition.key != key:
         raise ValueError(f"its own key is {definition.key!r}")
     return SegmentDocument(
-        definition=definition, name=name, description=description, is_active=is_active
+        definition=definition,
+        name=name,
+        description=description,
+        is_active=is_active and not about.is_archived,
+        tags=about.tags,
+        owner=about.owner,
+        is_archived=about.is_archived,
     )
 
 

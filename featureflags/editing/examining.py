@@ -15,11 +15,14 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from django.core.exceptions import ValidationError
+from django.utils.translation import gettext as _
+
 from featureflags.audience.impact import Impact
 from featureflags.core.conf import app_settings
 from featureflags.editing.changes import Change
 from featureflags.editing.moved_users import impact_of_change
-from featureflags.inspection.flags_using_segment import Use, uses_of_each
+from featureflags.inspection.flags_using_segment import Use, named_segments, uses_of_each
 from featureflags.kinds.registry import kind_named, user_kind
 from featureflags.launchdarkly.client import feature_store, has_flags, looking
 from featureflags.models import segment_graph
@@ -121,18 +124,33 @@ def examine(
     `impact`: who enters and leaves, if the caller has counted already. Else counting takes `seconds` at
     most (default: the setting `IMPACT_SECONDS`); past that the numbers are lower bounds.
     `with_flags`: look up the flags that use the segment also for a change that moves nobody.
+    Raises ValidationError for a segment that goes into the archive while a flag that is on, or another
+    segment, uses it.
     """
     if impact is None:
         seconds = app_settings().impact_seconds if seconds is None else seconds
         impact = impact_of_change(change, seconds=seconds)
-    if not (with_flags or change.moves_users or change.disappears):
+    if not (with_flags or change.moves_users or change.disappears or change.archives):
         return Examination(change=change, impact=impact)
     found = flag_uses(change.key)
     uses = tuple(found or ())
+    if change.archives:
+        _refuse_archive(change.key, uses)
     reasons = tuple(_reasons(change, impact, uses, flags_known=found is not None))
     return Examination(
         change=change, impact=impact, uses=uses, flags_known=found is not None, reasons=reasons
     )
+
+
+def _refuse_archive(key: str, uses: Collection[FlagUse]) -> None:
+    live = sorted({use.flag for use in uses if use.live})
+    named = sorted(name for name, names in segment_graph().items() if key in names)
+    for text, who in (
+        (_("“%(key)s” is not archived: flags that are on use it: %(who)s."), live),
+        (_("“%(key)s” is not archived: the rules of other segments name it: %(who)s."), named),
+    ):
+        if who:
+            raise ValidationError(text % {"key": key, "who": ", ".join(who)}, code="in_use")
 
 
 def _reasons(
@@ -182,6 +200,17 @@ def flag_uses(key: str) -> list[FlagUse] | None:
         for use in uses
     ]
     return sorted(found, key=lambda use: (not use.live, use.flag, use.through))
+
+
+def unused_segments() -> list[str] | None:
+    """The segments that no flag uses, itself or through others; None if no flags are known."""
+    with looking():
+        if not has_flags():
+            return None
+        named = named_segments(feature_store().raw())
+    graph = segment_graph()
+    used = reachable(lambda key: graph.get(key, ()), list(named))
+    return sorted(graph.keys() - used)
 
 
 def _named_by(graph: Mapping[str, Collection[str]]) -> Callable[[str], list[str]]:

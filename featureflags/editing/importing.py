@@ -98,16 +98,25 @@ def _examine(
             found = moved_between(old, new, list(changes), now=now_in_microseconds(), limit=limit)
     except TimeIsUp:
         found = dict.fromkeys(changes, Moved(entering=0, leaving=0, at_least=True))
-    return [
-        examine(change, impact=_impact(key, found[key], rows[change.state.kind]))
-        for key, change in changes.items()
-    ]
+    try:
+        return [
+            examine(change, impact=_impact(key, found[key], rows[change.state.kind]))
+            for key, change in changes.items()
+        ]
+    except ValidationError as error:
+        raise NotImportable(error.messages) from error
 
 
 def _change(old: SegmentDocument | None, new: SegmentDocument) -> Change:
     if old is None:
         members = member_changes({}, new.members, new.definition.kind)
         return Change(before=None, after=new.state, members=members)
+    new = replace(
+        new,
+        tags=old.tags if new.tags is None else new.tags,
+        owner=old.owner if new.owner is None else new.owner,
+        is_archived=old.is_archived if new.is_archived is None else new.is_archived,
+    )
     kind = old.definition.kind
     members = member_changes(old.members, new.members, kind)
     if members:

@@ -17,7 +17,7 @@ from featureflags.core.conf import app_settings
 from featureflags.core.monitoring import report
 from featureflags.editing.changes import Change, stored_members
 from featureflags.editing.documents import SegmentDocument, document_of, read_segments
-from featureflags.models.changesets import MemberState, Moved
+from featureflags.models.changesets import MemberState, Moved, SegmentState
 from featureflags.segments.definitions import SegmentDefinition
 from featureflags.segments.references import references
 from featureflags.segments.ruleset import Ruleset
@@ -71,14 +71,27 @@ def impact_of_change(change: Change, *, seconds: float) -> Impact:
     old, new = _members(change)
     document = None if change.after is None else document_of(change.after, new)
     before = _ruleset_before(change, old, document)
-    after = (
-        SegmentDefinition(key=change.key, kind=change.state.kind)
-        if document is None
-        else document.in_force
-    )
+    after = _in_force(change, change.after, new)
     if change.moves_by_rules:
         return impact_of(after, before=before, seconds=seconds)
     return impact_on(after, [str(user) for user in change.members], before=before)
+
+
+def definitions_of(change: Change) -> tuple[SegmentDefinition, SegmentDefinition]:
+    """The segment in force before and after; without it, one that nobody is in. Two queries at most.
+
+    If only memberships change, both hold only those that differ.
+    """
+    old, new = _members(change)
+    return _in_force(change, change.before, old), _in_force(change, change.after, new)
+
+
+def _in_force(
+    change: Change, state: SegmentState | None, members: Mapping[str, MemberState]
+) -> SegmentDefinition:
+    if state is None:
+        return SegmentDefinition(key=change.key, kind=change.state.kind)
+    return document_of(state, members).in_force
 
 
 def _ruleset_before(

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 from featureflags.models.answered_writes import AnsweredWrite
 from featureflags.models.api_keys import ApiKey, Scope, ServiceKey
+from featureflags.models.drafts import SegmentDraft
 from featureflags.models.flag_counts import FlagCount
 from featureflags.models.history import AppendOnly, HistoryEntry, HistoryMember
 from featureflags.models.members import SegmentMember
@@ -52,6 +53,7 @@ __all__ = [
     "Scope",
     "Segment",
     "SegmentCount",
+    "SegmentDraft",
     "SegmentMember",
     "SegmentSize",
     "ServiceKey",
@@ -66,6 +68,7 @@ __all__ = [
     "limits",
     "segment_graph",
     "stored_forms",
+    "tags",
     "validation",
     "versions",
     "webhooks",

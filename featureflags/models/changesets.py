@@ -18,7 +18,7 @@ import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final, TypeAlias
 
 from django.db import transaction
@@ -41,12 +41,15 @@ class SegmentState:
     version: int
     kind: str = USER
     """Of the rows that are in it; it never changes."""
+    tags: tuple[str, ...] = ()
+    owner: str = ""
+    """The key of a user; empty: nobody."""
+    is_archived: bool = False
 
     def says_the_same(self, other: SegmentState) -> bool:
         """True if nothing differs but the version, which every save raises."""
-        about = (self.key, self.name, self.description, self.is_active)
-        others = (other.key, other.name, other.description, other.is_active)
-        return about == others and self.same_rules(other)
+        about = replace(self, rules=None, version=0)
+        return about == replace(other, rules=None, version=0) and self.same_rules(other)
 
     def same_rules(self, other: SegmentState) -> bool:
         # As JSON text, True and 1 stay apart.

@@ -75,7 +75,7 @@ class HistoryEntry(_AppendOnlyModel):
     source = models.CharField(_("by way of"), max_length=50, blank=True)
     note = models.TextField(_("note"), blank=True)
     before = models.JSONField(_("before"), null=True)
-    """The segment without members, as `featureflags.editing.documents.dump_state` writes it; None:
+    """The segment without members, as `featureflags.editing.about.dump_state` writes it; None:
     there was no segment."""
     after = models.JSONField(_("after"), null=True)
     entering = models.PositiveBigIntegerField(_("users entering"), null=True)

@@ -6,6 +6,7 @@ Deletions raise it through Django's signals, see `featureflags.receivers`.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any, TypeVar
 
@@ -23,7 +24,7 @@ from featureflags.models.versions import RulesetVersion
 
 ModelT = TypeVar("ModelT", bound=models.Model)
 
-VALIDATED_ONE_BY_ONE = frozenset({"key", "kind", "rules"})
+VALIDATED_ONE_BY_ONE = frozenset({"key", "kind", "rules", "tags"})
 
 READ_AT_ONCE = 500
 """Memberships that one statement asks for by their user: databases limit its parameters."""
@@ -32,26 +33,35 @@ READ_AT_ONCE = 500
 class SegmentQuerySet(models.QuerySet[ModelT]):
     def states(self) -> dict[int, SegmentState]:
         """The rows as they are in the database now, by id: one query."""
-        columns = ("pk", "key", "name", "description", "is_active", "rules", "version", "kind")
+        same = (
+            "key",
+            "name",
+            "description",
+            "is_active",
+            "rules",
+            "version",
+            "kind",
+            "is_archived",
+        )
         with fresh_rows():
-            rows = list(self.order_by().values_list(*columns))
+            rows = list(self.order_by().values("pk", *same, "tags", "owner_id"))
         return {
-            pk: SegmentState(
-                key=key,
-                name=name,
-                description=description,
-                is_active=is_active,
-                rules=rules,
-                version=version,
-                kind=kind,
+            row["pk"]: SegmentState(
+                **{name: row[name] for name in same},
+                tags=tuple(row["tags"]),
+                owner="" if row["owner_id"] is None else str(row["owner_id"]),
             )
-            for pk, key, name, description, is_active, rules, version, kind in rows
+            for row in rows
         }
+
+    def tagged(self, tag: str) -> SegmentQuerySet[ModelT]:
+        """The segments with this tag. A text in JSON is between quotes, and tags hold none."""
+        return self.filter(tags__icontains=json.dumps(tag.strip().lower()))
 
     def update(self, **values: Any) -> int:
         """As Django's, with the ruleset version raised in the same transaction.
 
-        Raises ValueError for `key`, `kind` and `rules`, which only `save` validates.
+        Raises ValueError for `key`, `kind`, `rules` and `tags`, which only `save` validates.
         """
         forbidden = sorted(VALIDATED_ONE_BY_ONE & values.keys())
         if forbidden:

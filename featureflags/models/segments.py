@@ -13,6 +13,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
+from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.core.validators import RegexValidator
 from django.db import models
@@ -24,6 +25,7 @@ from featureflags.kinds.registry import USER, kind_named, kinds
 from featureflags.models.changesets import SegmentState, open_changeset
 from featureflags.models.history import HistoryEntry
 from featureflags.models.querysets import SegmentQuerySet
+from featureflags.models.tags import in_tag_form
 from featureflags.models.validation import Graph, StoredRules, store
 from featureflags.models.versions import RulesetVersion
 from featureflags.segments.definitions import SEGMENT_MATCH, Problem
@@ -81,6 +83,28 @@ class Segment(models.Model):
         blank=True,
         help_text=_("A user is in the segment if all conditions of any rule hold."),
     )
+    tags = models.JSONField(
+        _("tags"),
+        default=list,
+        db_default=models.Value([], models.JSONField()),
+        blank=True,
+        help_text=_("Words to find it by, such as a team or a campaign."),
+    )
+    owner = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        on_delete=models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="+",
+        verbose_name=_("owner"),
+        help_text=_("Who answers for it."),
+    )
+    is_archived = models.BooleanField(
+        _("archived"),
+        default=False,
+        db_default=False,
+        help_text=_("An archived segment is not active, and lists leave it out."),
+    )
     version = models.PositiveBigIntegerField(_("version"), default=1, editable=False)
     created_at = models.DateTimeField(_("created at"), auto_now_add=True)
     updated_at = models.DateTimeField(_("updated at"), auto_now=True)
@@ -118,6 +142,12 @@ class Segment(models.Model):
             ]
         if (why := self._refused_kind()) is not None:
             errors["kind"] = [why]
+        try:
+            self.tags = in_tag_form(self.tags)
+        except ValidationError as error:
+            errors["tags"] = error.error_list
+        if self.is_archived and self.is_active:
+            errors["is_active"] = [str(_("It is archived: take it out of the archive first."))]
         stored_rules = self.stored_rules()
         self.rules = stored_rules.raw
         graph = segment_graph(without=self.pk, kind=self.kind)
@@ -176,6 +206,9 @@ class Segment(models.Model):
             is_active=self.is_active,
             rules=self.rules,
             version=self.version,
+            tags=tuple(self.tags),
+            owner="" if self.owner_id is None else str(self.owner_id),
+            is_archived=self.is_archived,
         )
 
     def stored_rules(self) -> StoredRules:

@@ -16,7 +16,8 @@ from django.urls import URLPattern, URLResolver, get_resolver, reverse
 from playwright.sync_api import Page
 from pytest_django.fixtures import Settings
 
-from featureflags.models import HistoryEntry, Segment, Webhook
+from featureflags.editing import dump_state
+from featureflags.models import HistoryEntry, Segment, SegmentDraft, Webhook
 from tests.browser.conftest import DESKTOP, PHONE, CheckAccessibility
 from tests.conftest import FlagFile
 from tests.factories import SegmentMemberFactory, UserFactory, clause, rule, token_for
@@ -24,7 +25,9 @@ from tests.services.flag_json import boolean_flag, segment_rule
 
 NO_PAGES = {
     # Takes POST alone.
-    "featureflags_preview",
+    *("featureflags_preview", "featureflags_preview_person", "featureflags_draft_keep"),
+    # Needs segments and a part, see `test_around.py`.
+    "featureflags_segment_overlap_people",
     # Answers for scripts, and addresses that only lead elsewhere.
     *("autocomplete", "jsi18n", "featureflags_session", "view_on_site", "logout", None),
     # Warm-ups cannot be added there, and cancelling one needs a form.
@@ -39,13 +42,17 @@ NO_PAGES = {
 }
 
 
+OTHER = "staging https://127.0.0.1:1/api/v1 gdn_of-nobody"
+"""An installation that is never reached."""
+
+
 @pytest.fixture
 def samples(
     transactional_db: None, flag_file: FlagFile, settings: Settings
 ) -> Mapping[str, object]:
     """A value for each parameter of a page that is not the key of its own model's row."""
     # The testers' page is there only where it is switched on.
-    settings.FEATUREFLAGS = {**settings.FEATUREFLAGS, "TESTERS": True}
+    settings.FEATUREFLAGS = {**settings.FEATUREFLAGS, "TESTERS": True, "INSTALLATIONS": [OTHER]}
     flag_file(boolean_flag("new-checkout", rules=[segment_rule("rich")]))
     person = UserFactory.create(name="Ann", metadata={"plan": "pro"})
     segment = Segment.objects.get(key="employee")
@@ -66,6 +73,10 @@ def samples(
         "app_label": "featureflags",
         "segment": "rich",
         "flag": "new-checkout",
+        "name": "staging",
+        "token": SegmentDraft.objects.create(
+            segment_key="rich", state=dump_state(Segment.objects.get(key="rich").as_state())
+        ).token,
     }
 
 

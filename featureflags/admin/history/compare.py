@@ -22,7 +22,13 @@ from featureflags.admin.history.views import (
 )
 from featureflags.admin.shared.pages import SEGMENT, kinds_seen, require, respond
 from featureflags.core.input_gate import whole_number
-from featureflags.editing import Change, change_in_words, member_changes, rules_in_words
+from featureflags.editing import (
+    Change,
+    change_in_words,
+    member_changes,
+    owner_in_words,
+    rules_in_words,
+)
 from featureflags.editing.history import entries_of, members_after, state_after
 from featureflags.models import HistoryEntry, Segment
 from featureflags.models.changesets import SegmentState
@@ -120,7 +126,7 @@ def _members_of(entry: HistoryEntry | None, entries: QuerySet[HistoryEntry]) -> 
 
 
 def _side_by_side(old: SegmentState | None, new: SegmentState | None) -> list[Row]:
-    labels = (_("Name"), _("Description"), _("Active"), _("Rules"))
+    labels = (_("Name"), _("Description"), _("Active"), _("Tags"), _("Owner"), _("Rules"))
     return [
         Row(label=label, old=tuple(before), new=tuple(after))
         for label, before, after in zip(labels, _cells(old), _cells(new), strict=True)
@@ -129,11 +135,13 @@ def _side_by_side(old: SegmentState | None, new: SegmentState | None) -> list[Ro
 
 def _cells(state: SegmentState | None) -> Iterator[list[str]]:
     if state is None:
-        yield from ([_("(no segment)")], [], [], [])
+        yield from ([_("(no segment)")], [], [], [], [], [])
         return
     yield [state.name]
     yield [state.description] if state.description else []
     yield [_("Yes") if state.is_active else _("No")]
+    yield list(state.tags)
+    yield [owner_in_words(state.owner)] if state.owner else []
     yield rules_in_words(state) or [_("No rules")]
 
 

@@ -23,7 +23,7 @@ from featureflags.models import RuleProblem, Segment
 ORDER = ("id", "description", "clauses", "attribute", "op", "values", "negate", "contextKind")
 """PostgreSQL's jsonb does not keep the order of names: it sorts them by length."""
 
-SCRIPTS = ("base", "chips", "inputs", "conditions", "rules", "drafts", "page", "builder")
+SCRIPTS = ("base", "chips", "inputs", "conditions", "rules", "drafts", "trial", "page", "builder")
 """In this order: the editor starts with the last one."""
 STYLES = [f"featureflags/rule_editor/{name}.css" for name in ("rules", "conditions", "impact")]
 """In this order: later ones override earlier ones."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
+from typing import Any
 
 from django.contrib.admin import AdminSite
 from django.core.exceptions import PermissionDenied
@@ -68,7 +69,7 @@ def preview(request: HttpRequest, *, site: AdminSite) -> HttpResponse:
     segments.
     """
     del site
-    _require_permission(request)
+    may_preview(request)
     key = request.POST.get("segment", NEW)
     try:
         stored = Segment.objects.filter(key=key).first()
@@ -89,11 +90,12 @@ def preview(request: HttpRequest, *, site: AdminSite) -> HttpResponse:
         return render(
             request, TEMPLATE, {"failure": _("The database does not answer at the moment.")}
         )
-    shown = {"remarks": remarks, **_page(request, impact, kind, is_new=stored is None)}
+    shown = {"remarks": remarks, **impact_in_words(request, impact, kind, is_new=stored is None)}
     return render(request, TEMPLATE, shown)
 
 
-def _require_permission(request: HttpRequest) -> None:
+def may_preview(request: HttpRequest) -> None:
+    """Raises PermissionDenied for those who may not view, change or add segments."""
     verbs = ("view", "change", "add")
     if not any(request.user.has_perm(f"featureflags.{verb}_segment") for verb in verbs):
         raise PermissionDenied
@@ -104,20 +106,44 @@ def _asked(request: HttpRequest, stored: Segment | None) -> tuple[object, bool]:
     text = request.POST.get("rules")
     if text is None and stored is not None:
         return stored.rules, stored.is_active
+    return sent_rules(text), bool(request.POST.get("is_active"))
+
+
+def sent_rules(text: str | None) -> object:
+    """Raises NotYetJSON."""
     try:
-        raw = read_json(text or "[]")
+        return read_json(text or "[]")
     except (ValueError, RecursionError) as error:
         raise NotYetJSON from error
-    return raw, bool(request.POST.get("is_active"))
+
+
+def sent_draft(request: HttpRequest) -> Segment:
+    """The form as a segment that is not saved, with the id of the stored one and its rules in stored form.
+
+    Raises NotYetJSON.
+    """
+    key = request.POST.get("segment", NEW)
+    stored = Segment.objects.filter(key=key).first()
+    rules, is_active = _asked(request, stored)
+    kind = kind_or_user(request.GET.get("kind", USER_KIND) if stored is None else stored.kind)
+    return Segment(
+        pk=None if stored is None else stored.pk,
+        key=NEW if stored is None else key,
+        kind=kind.name,
+        name=request.POST.get("name", "") or key,
+        is_active=is_active,
+        rules=in_stored_form(rules, kind.name)[0],
+    )
 
 
 def _unfinished(request: HttpRequest, problems: list[str]) -> HttpResponse:
     return render(request, TEMPLATE, {"problems": problems})
 
 
-def _page(
+def impact_in_words(
     request: HttpRequest, impact: Impact, kind: CompiledKind, *, is_new: bool
-) -> dict[str, object]:
+) -> dict[str, Any]:
+    """What the fragment shows of an impact, also as part of a page."""
     shows_people = may_see(request, model_of(kind))
 
     def group(part: Part, words: str) -> Group:
@@ -141,6 +167,7 @@ def _page(
         "unchanged": unchanged,
         "share": _share_in_words(impact, kind),
         "percent": None if impact.share is None else f"{impact.share * 100:.2f}",
+        "may_test": shows_people,
         "is_exact": impact.is_exact,
         "seconds": f"{app_settings().impact_seconds:g}",
         "summary": ". ".join(

@@ -9,13 +9,14 @@ from django.contrib import admin
 from django.contrib.admin.views.main import ChangeList
 from django.http import HttpRequest
 from django.urls import reverse
-from django.utils.html import format_html
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from featureflags.admin.charts import sparkline
 from featureflags.admin.members.panel import list_address
+from featureflags.admin.segments.owners import owner_in_short
 from featureflags.admin.segments.used_by_flags import used_by_in_short, uses_by_segment
 from featureflags.audience import daily_counts
 from featureflags.editing import condition_in_words, moment_in_words
@@ -43,8 +44,17 @@ class SegmentChangeList(ChangeList):
 
 @admin.display(description=gettext_lazy("segment"), ordering="key")
 def key_and_name(segment: Segment) -> SafeString:
-    """Both in one column, to leave space for the rules."""
-    return format_html('{}<span class="under">{}</span>', segment.key, segment.name)
+    """Both in one column, to leave space for the rules; with tags, owner and archive."""
+    about = [*segment.tags, *([_("archived")] if segment.is_archived else [])]
+    return format_html(
+        '{}<span class="under">{}</span>{}{}',
+        segment.key,
+        segment.name,
+        format_html_join("", ' <span class="segment-tag">{}</span>', ((each,) for each in about)),
+        ""
+        if segment.owner_id is None
+        else format_html('<span class="under">{}</span>', _("Owner: %s") % owner_in_short(segment)),
+    )
 
 
 @admin.display(description=gettext_lazy("users"), ordering="size__at_least")

@@ -18,7 +18,7 @@ from django.utils.translation import gettext as _
 from featureflags.admin.shared.json_forms import pretty_json
 from featureflags.admin.shared.pages import kinds_seen
 from featureflags.core.input_gate import whole_number
-from featureflags.editing import rules_in_words, segment_in_words
+from featureflags.editing import owner_in_words, rules_in_words, segment_in_words
 from featureflags.editing.history import DescribedEntry, describe, entries_of, state_at
 from featureflags.models import Segment
 from featureflags.models.changesets import SegmentState
@@ -27,7 +27,7 @@ VERSION: Final = "_version"
 TAKE: Final = "_take_theirs"
 """The button that fills one field of a form with what is stored."""
 
-FIELDS: Final = ("name", "description", "is_active", "rules")
+FIELDS: Final = ("name", "description", "is_active", "tags", "owner", "rules")
 MOST_ENTRIES: Final = 20
 
 
@@ -110,7 +110,9 @@ def _same(one: object, other: object) -> bool:
 
 def _fill(data: QueryDict, field: str, value: Any) -> None:
     """What a browser would send for this value."""
-    if field != "is_active":
+    if field == "tags":
+        data[field] = ", ".join(value)
+    elif field != "is_active":
         data[field] = pretty_json(value) if field == "rules" else str(value)
     elif value:
         data[field] = "on"
@@ -127,6 +129,10 @@ def _in_words(state: SegmentState, field: str) -> Iterator[str]:
         yield from rules_in_words(state) or [_("No rules")]
     elif field == "is_active":
         yield _("Yes") if state.is_active else _("No")
+    elif field == "tags":
+        yield ", ".join(state.tags) or _("(empty)")
+    elif field == "owner":
+        yield owner_in_words(state.owner) or _("(empty)")
     else:
         yield getattr(state, field) or _("(empty)")
 

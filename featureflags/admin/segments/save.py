@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from django import forms
 from django.contrib import messages
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.utils.functional import cached_property
 from django.utils.translation import gettext as _
@@ -25,9 +26,18 @@ from featureflags.admin.segments.conflict import (
     send_instead,
     take_theirs,
 )
+from featureflags.admin.segments.owners import OwnerField, TagsField, owner_choices
 from featureflags.admin.shared.confirm import BACK, NOTE, HeldForm, write
 from featureflags.admin.shared.guarded_admin import GuardedModelAdmin
-from featureflags.admin.shared.pages import MEMBER, Link, change_link, require_to, segments_link
+from featureflags.admin.shared.pages import (
+    MEMBER,
+    Link,
+    change_link,
+    kinds_seen,
+    require_to,
+    segments_link,
+    user_of,
+)
 from featureflags.admin.shared.session import name_saved_form
 from featureflags.core.input_gate import whole_number
 from featureflags.core.types import AccountKey
@@ -62,6 +72,18 @@ class SegmentForm(HeldForm, SegmentModelForm):
         help_text=gettext_lazy("Why you change it. May be empty."),
     )
 
+    tags = TagsField()
+    owner = OwnerField(
+        queryset=None,
+        required=False,
+        label=gettext_lazy("Owner"),
+        empty_label=gettext_lazy("Nobody"),
+        help_text=gettext_lazy("Who answers for it."),
+    )
+
+    owners: QuerySet[Any]
+    """Who may be chosen as owner."""
+    sees_titles = False
     member_form: MemberForm | KeyForm | None = None
     """The fields that add a member, on the same page."""
     new_kind: str = USER
@@ -69,6 +91,10 @@ class SegmentForm(HeldForm, SegmentModelForm):
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
+        owner = self.fields.get("owner")
+        if isinstance(owner, OwnerField):
+            owner.sees_titles = self.sees_titles
+            owner.queryset = self.owners
         if self.instance._state.adding:
             self.instance.kind = self.new_kind
 
@@ -109,8 +135,14 @@ class SavingSegmentAdmin(GuardedModelAdmin[Segment]):
         form = super().get_form(request, obj, change, **kwargs)
         form.is_held = any(name in request.POST for name in HOLDS)  # type: ignore[attr-defined]
         form.member_form = member_form(request, obj)  # type: ignore[attr-defined]
+        form.owners = owner_choices(request, obj)  # type: ignore[attr-defined]
+        form.sees_titles = USER in kinds_seen(request)  # type: ignore[attr-defined]
         form.new_kind = chosen_kind(request) or USER  # type: ignore[attr-defined]
         return form
+
+    def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
+        """As Django's. Who adds a segment owns it, unless they choose somebody else."""
+        return {"owner": user_of(request).pk, **super().get_changeform_initial_data(request)}
 
     def with_note(self, request: HttpRequest, fieldsets: Any) -> list[Any]:
         """The fieldsets, and the note for users who may save."""

@@ -22,11 +22,13 @@ from featureflags.audience import Part, SampleUser
 from featureflags.editing import (
     Change,
     Examination,
+    FlagEffects,
     FlagUse,
     apply,
     are_confirmed,
     change_in_words,
     examine,
+    flag_effects,
     sign,
     why_in_words,
 )
@@ -98,6 +100,8 @@ class ShownChange:
     lines: tuple[str, ...]
     moving: tuple[MovedPart, ...]
     uses: tuple[FlagUse, ...]
+    effects: FlagEffects | None
+    """What the users who move get of each flag, before and after."""
     needs_key: bool
     is_wrong: bool
     """A key was typed that is not the segment's."""
@@ -180,6 +184,7 @@ def _shown(request: HttpRequest, one: Examination) -> ShownChange:
             _moved_part(_("Leaving"), MINUS, one.impact.leaving, sees_people=sees_people),
         ),
         uses=one.uses,
+        effects=flag_effects(one, with_people=sees_people),
         needs_key=one.needs_key,
         is_wrong=one.needs_key and KEY in request.POST and one.key not in _typed_keys(request),
     )

@@ -87,7 +87,8 @@ class GuardedModelAdmin(BaseModelAdmin[ModelT]):
         except ProtectedError as error:
             return self._refused(request, [str(error.args[0])])
         except NeedsConfirmation as asked:
-            return self.ask(request, asked.examinations, deletes=True)
+            deletes = any(each.change.after is None for each in asked.examinations)
+            return self.ask(request, asked.examinations, deletes=deletes, back=True)
 
     def ask(
         self,
@@ -96,14 +97,18 @@ class GuardedModelAdmin(BaseModelAdmin[ModelT]):
         object_id: str | None = None,
         *,
         deletes: bool = False,
+        back: bool = False,
     ) -> HttpResponse:
-        """The page that asks, about a form that was sent or a deletion."""
+        """The page that asks, about a form that was sent or a deletion.
+
+        `back`: there is no form to show again, as for an action of the list.
+        """
         keys = ", ".join(each.key for each in examinations)
         trail = self.confirm_trail(object_id, keys)
         question = Question(
             examinations=examinations,
             trail=trail,
-            back=trail[-1].href if deletes else "",
+            back=trail[-1].href if deletes or back else "",
             carried=SURE if deletes and "post" not in request.POST else {},
             verb=_("Delete") if deletes else "",
         )

@@ -84,16 +84,20 @@ def segment_sections(
     *,
     asked: Collection[str] = (),
     kind: CompiledKind | None = None,
+    draft: Segment | None = None,
 ) -> list[Section]:
     """A section for each of these and for each segment that they use: two queries.
 
     `row`: the user, or the row of `kind`. `asked`: keys whose own page this is; their sections do not link to it.
+    `draft`: takes the place of the stored segment with its key.
     """
     found = _flattened(explanations)
     kind = kind or user_kind()
     person = heading_of(row, kind)
     named = {"user": row.pk} if kind.name == USER else {"key": person.key}
     rows = Segment.objects.in_bulk(list(found), field_name="key")
+    if draft is not None:
+        rows[draft.key] = draft
     members = {
         member.segment.key: member
         for member in SegmentMember.objects.filter(
@@ -131,7 +135,7 @@ def _section(
     key = explanation.segment_key
     kind = USER if segment is None else segment.kind
     links = []
-    if segment is not None:
+    if segment is not None and segment.pk is not None:
         if own_page:
             links.append(Link(text=_("Why?"), href=why_segment_page(key, person.key)))
         edit = reverse("admin:featureflags_segment_change", args=[segment.pk])

@@ -8,7 +8,6 @@ from typing import Any
 
 from django import forms
 from django.contrib.admin import AdminSite
-from django.db.models import Q
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
@@ -30,6 +29,7 @@ from featureflags.admin.shared.pages import (
     why_flag_page,
     why_segment_page,
 )
+from featureflags.admin.shared.people import MOST_CANDIDATES, people_named
 from featureflags.admin.why.flag import (
     launchdarkly_sections,
     prerequisite_rows,
@@ -56,9 +56,6 @@ from featureflags.launchdarkly.client import feature_store
 from featureflags.models import Segment
 from featureflags.segments.explain import explain
 from featureflags.segments.formatting import show
-
-MOST_CANDIDATES = 20
-"""Users that a part of a name or address may find; with more of them, one writes more of it."""
 
 MOST_SECTIONS = 20
 """Segments that a flag's page explains; it links to the others."""
@@ -232,14 +229,7 @@ class WhyForm(forms.Form):
         For a segment of another kind, and after `organization:`, the row of that kind.
         """
         kind, text = self.row_kind(), self._named()[1]
-        user = kind.find(text)
-        if user is not None:
-            return user
-        part = Q()
-        for name in dict.fromkeys((kind.title, *kind.search)):
-            part |= Q(**{f"{name}__icontains": text})
-        found = kind.rows().filter(part).order_by(kind.title)[: MOST_CANDIDATES + 1]
-        first, *others = [*found] or [None]
+        first, *others = people_named(kind, text) or [None]
         if first is None:
             raise forms.ValidationError(_("Nobody has this key, or this in their name or address."))
         if others:

@@ -13,7 +13,7 @@ was before and after:
 ...     },
 ... )
 >>> state_after(entry)
-SegmentState(key='beta', name='Beta', description='', is_active=True, rules=[], version=1, kind='user')
+SegmentState(key='beta', name='Beta', description='', is_active=True, rules=[], version=1, kind='user', tags=(), owner='', is_archived=False)
 
 With a database:
 
@@ -27,6 +27,7 @@ from __future__ import annotations
 
 from featureflags.editing.history.entries import (
     DescribedEntry,
+    changed_since,
     describe,
     entries_of,
     members_after,
@@ -39,6 +40,7 @@ from featureflags.editing.history.restore import Restoration, restoration
 __all__ = [
     "DescribedEntry",
     "Restoration",
+    "changed_since",
     "describe",
     "entries_of",
     "members_after",

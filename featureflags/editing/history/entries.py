@@ -15,6 +15,7 @@ from django.db.models.functions import RowNumber
 from django.utils.translation import gettext as _
 
 from featureflags.core.types import Account
+from featureflags.editing.about import load_state
 from featureflags.editing.change_sentences import (
     NAMED,
     MemberGroup,
@@ -25,7 +26,6 @@ from featureflags.editing.change_sentences import (
 )
 from featureflags.editing.changes import stored_members
 from featureflags.editing.condition_sentences import moment_in_words
-from featureflags.editing.documents import load_state
 from featureflags.kinds.registry import USER, kind_named, user_kind
 from featureflags.models import HistoryEntry, HistoryMember
 from featureflags.models.changesets import MemberState, Moved, SegmentState
@@ -75,6 +75,11 @@ def entries_of(key: str) -> QuerySet[HistoryEntry]:
     """The entries of the segment with this key, the newest first."""
     found = HistoryEntry.objects.filter(segment_key=key)
     return found.select_related("actor", "restored").order_by("-pk")
+
+
+def changed_since(moment: datetime.datetime) -> QuerySet[HistoryEntry, str]:
+    """The keys of the segments that changed since, or whose members did."""
+    return HistoryEntry.objects.filter(at__gte=moment).values_list("segment_key", flat=True)
 
 
 def describe(entries: Iterable[HistoryEntry], *, sees: Collection[str]) -> list[DescribedEntry]:

@@ -13,8 +13,8 @@ from django.contrib.auth.base_user import AbstractBaseUser
 
 from featureflags.cache.unit_of_work import current_unit
 from featureflags.core.types import Account, AccountKey, JSONValue
+from featureflags.editing.about import dump_state
 from featureflags.editing.changes import Change, MemberChange
-from featureflags.editing.documents import dump_state
 from featureflags.editing.moved_users import count_moved
 from featureflags.kinds.registry import USER, user_kind
 from featureflags.models import (

@@ -25,6 +25,8 @@ def test_staff_without_a_permission_are_refused(client: Client, pattern: str, na
         "change": HistoryEntry.objects.filter(segment_key=segment.key).latest("pk").pk,
         "flag": "new-checkout",
         "key": person.pk,
+        "token": "anything",
+        "name": "staging",
     }
     wanted = {each for each in samples if f":{each}>" in pattern}
     address = reverse(f"admin:featureflags_{name}", kwargs={each: samples[each] for each in wanted})

@@ -138,7 +138,8 @@
             form.addEventListener(event, soon);
         }
         form.addEventListener('submit', event => {
-            isSent = !event.defaultPrevented;
+            // A draft opens in a tab of its own, and this form stays.
+            isSent = !event.defaultPrevented && event.submitter?.formTarget !== '_blank';
             store();
         });
         window.addEventListener('pagehide', () => saved !== null && !isSent && store());

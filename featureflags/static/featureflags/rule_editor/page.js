@@ -59,16 +59,9 @@
             }
             return body;
         };
-        const send = signal => fetch(panel.dataset.url, {
-            method: 'POST', body: fields(), redirect: 'manual', signal,
-            headers: { 'X-CSRFToken': form.elements.csrfmiddlewaretoken.value },
-        });
+        const send = signal => guidon.post(form, panel.dataset.url, fields(), signal);
         const show = async ({ signal }) => {
-            let answer = await send(signal);
-            if (answer.status === 403 && await guidonSession.ask() === 'in') {
-                // A login in another tab has changed the token.
-                answer = await send(signal);
-            }
+            const answer = await send(signal);
             isLoggedOut = answer.type === 'opaqueredirect';
             if (!answer.ok) {
                 say(...isLoggedOut ? guidonSession.loggedOut() : [panel.dataset.failed]);
@@ -77,6 +70,7 @@
             // From our own template, which escapes all values.
             shown.innerHTML = await answer.text();
             status.textContent = shown.querySelector('[data-summary]')?.dataset.summary ?? '';
+            trial.allow(Boolean(shown.querySelector('[data-may-test]')));
         };
         const ask = async () => {
             running?.abort();
@@ -93,6 +87,7 @@
                 panel.removeAttribute('aria-busy');
             }
         };
+        const trial = guidon.trial(form, panel, fields);
         document.addEventListener('visibilitychange', async () => {
             if (!document.hidden && isLoggedOut && await guidonSession.ask() === 'in') {
                 ask();

@@ -1,0 +1,87 @@
+"""Actions on the segments that are chosen in the list: into the archive and out of it, tags."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from django import forms
+from django.contrib import admin, messages
+from django.contrib.admin.helpers import ActionForm
+from django.core.exceptions import ValidationError
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext
+
+from featureflags.admin.shared.confirm import write
+from featureflags.admin.shared.guarded_admin import BaseModelAdmin
+from featureflags.admin.shared.pages import log_change
+from featureflags.editing import Change, archival_of, tagged
+from featureflags.models import Segment
+
+
+class TagActionForm(ActionForm):
+    """The actions, and the tag for those that add or remove one."""
+
+    tag = forms.CharField(
+        required=False,
+        max_length=64,
+        label=gettext_lazy("Tag:"),
+        widget=forms.TextInput(attrs={"size": 12, "autocomplete": "off"}),
+    )
+
+
+class OrganisingActions(BaseModelAdmin[Segment]):
+    """The actions of the list."""
+
+    actions = ("archive_chosen", "unarchive_chosen", "add_tag", "remove_tag")
+    action_form = TagActionForm
+
+    @admin.action(description=gettext_lazy("Archive"), permissions=["change"])
+    def archive_chosen(self, request: HttpRequest, chosen: QuerySet[Segment]) -> None:
+        """Raises NeedsConfirmation."""
+        self._change(request, chosen, lambda segment: archival_of(segment, archived=True))
+
+    @admin.action(description=gettext_lazy("Take out of the archive"), permissions=["change"])
+    def unarchive_chosen(self, request: HttpRequest, chosen: QuerySet[Segment]) -> None:
+        self._change(request, chosen, lambda segment: archival_of(segment, archived=False))
+
+    @admin.action(description=gettext_lazy("Add the tag"), permissions=["change"])
+    def add_tag(self, request: HttpRequest, chosen: QuerySet[Segment]) -> None:
+        if tag := self._tag(request):
+            self._change(request, chosen, lambda segment: tagged(segment, add=[tag]))
+
+    @admin.action(description=gettext_lazy("Remove the tag"), permissions=["change"])
+    def remove_tag(self, request: HttpRequest, chosen: QuerySet[Segment]) -> None:
+        if tag := self._tag(request):
+            self._change(request, chosen, lambda segment: tagged(segment, remove=[tag]))
+
+    def _tag(self, request: HttpRequest) -> str:
+        """What was typed beside the actions; empty, with a message, where nothing was."""
+        tag = request.POST.get("tag", "").strip()
+        if not tag:
+            self.message_user(request, _("Type the tag beside the action."), messages.ERROR)
+        return tag
+
+    def _change(
+        self,
+        request: HttpRequest,
+        chosen: Iterable[Segment],
+        change_of: Callable[[Segment], Change],
+    ) -> None:
+        """All of them, or none, with the reason as a message. Raises NeedsConfirmation."""
+        try:
+            changes = {segment.pk: change_of(segment) for segment in chosen}
+            real = {pk: one for pk, one in changes.items() if not one.is_nothing}
+            write(request, *real.values())
+        except ValidationError as error:
+            for problem in error.messages:
+                self.message_user(request, problem, messages.ERROR)
+            return
+        for pk in real:
+            log_change(request, pk, "Changed in the list.")
+        text = ngettext("%d segment was changed.", "%d segments were changed.", len(real))
+        if real:
+            self.message_user(request, text % len(real), messages.SUCCESS)
+        else:
+            self.message_user(request, _("Nothing has changed: all of it was stored already."))

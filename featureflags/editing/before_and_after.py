@@ -1,0 +1,256 @@
+"""What the users who enter or leave a segment get of each flag that uses it, before a change and after.
+
+The real SDK answers, with the rules as they are and as they would be. Only those who move are asked about:
+for anybody else nothing changes. All of them up to `MOST_ROWS`, else a random sample, within a time limit.
+No events are sent. A row is asked about alone, as for the counts of a flag.
+
+Hidden SQL: one statement for each batch or window of rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+from featureflags.audience.comparison import Comparison
+from featureflags.audience.impact import SampleUser
+from featureflags.audience.querysets import batches
+from featureflags.audience.sets import with_segments
+from featureflags.audience.sql.bounds import any_of, to_q
+from featureflags.audience.sql.operands import Inline
+from featureflags.audience.sql.statement_timeout import TimeIsUp, TimeLimit
+from featureflags.cache.compiled_rules import current_ruleset
+from featureflags.contexts.building import row_context
+from featureflags.contexts.results import ContextSource
+from featureflags.core.times import now_in_microseconds
+from featureflags.core.types import JSONValue
+from featureflags.editing.changes import Change
+from featureflags.editing.examining import Examination
+from featureflags.editing.moved_users import definitions_of
+from featureflags.evaluation.arguments import UNSET
+from featureflags.evaluation.evaluate import evaluate_one
+from featureflags.kinds.compiled import CompiledKind
+from featureflags.launchdarkly.client import looking
+from featureflags.segments.formatting import show
+from featureflags.segments.ruleset import Ruleset
+
+MOST_ROWS: Final = 2_000
+"""Rows whose values are asked for; of more who move, a sample."""
+MOST_FLAGS: Final = 20
+SECONDS: Final = 2.0
+WINDOWS: Final = 40
+WINDOW: Final = 100
+"""A sample is runs of so many neighbouring keys among those who move, each from a random key on."""
+EXAMPLES: Final = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ValueChange:
+    """Rows that get one value before, and another one after."""
+
+    before: str
+    after: str
+    count: int
+    people: tuple[SampleUser, ...]
+
+    @property
+    def more(self) -> str:
+        """How many there are beside the examples."""
+        left = self.count - len(self.people)
+        return _("and %s more") % f"{left:,}" if self.people and left > 0 else ""
+
+    def to_dict(self) -> dict[str, JSONValue]:
+        return {"before": self.before, "after": self.after, "count": self.count}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FlagEffect:
+    """What changes of one flag, the most frequent first."""
+
+    flag: str
+    changes: tuple[ValueChange, ...]
+    unchanged: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FlagEffects:
+    """What changes of each flag for the rows that were asked about."""
+
+    flags: tuple[FlagEffect, ...]
+    asked: int
+    """How many rows the numbers are about."""
+    is_all: bool
+    """False: they are a sample, or the time was up."""
+    left_out: int = 0
+    """Flags that were not asked for."""
+
+    @property
+    def words(self) -> str:
+        """What the numbers are about."""
+        if self.is_all:
+            text = ngettext(
+                "The one who moves was asked about.",
+                "All %s who move were asked about.",
+                self.asked,
+            )
+            text = text if self.asked == 1 else text % f"{self.asked:,}"
+        else:
+            text = _("A sample of those who move: %s of them. The numbers are of the sample.")
+            text %= f"{self.asked:,}"
+        if self.left_out:
+            text += " " + _("%d more flags were left out.") % self.left_out
+        return text
+
+    def to_dict(self) -> dict[str, JSONValue]:
+        flags: list[JSONValue] = [
+            {
+                "flag": each.flag,
+                "changes": [change.to_dict() for change in each.changes],
+                "unchanged": each.unchanged,
+            }
+            for each in self.flags
+        ]
+        return {"asked": self.asked, "all": self.is_all, "flags": flags}
+
+
+def flag_effects(
+    one: Examination, *, with_people: bool = False, seconds: float = SECONDS
+) -> FlagEffects | None:
+    """What those who move get of each flag. None: no flag uses the segment, or nobody moves.
+
+    `with_people`: with examples, which the reader must be allowed to see.
+    """
+    if not one.flags or not one.change.moves_users:
+        return None
+    if one.impact.is_exact and not one.moved.count:
+        return None
+    before, after = definitions_of(one.change)
+    comparison = Comparison.with_definition(
+        after, before=with_segments(current_ruleset().ruleset, before), now=None
+    )
+    asked = _Asked(comparison, one.flags[:MOST_FLAGS], with_people=with_people)
+    limit = TimeLimit(comparison.kind.rows().db, seconds)
+    with looking():
+        is_all = asked.of(_moving(one, comparison, limit), limit)
+    if not asked.number:
+        return None
+    return FlagEffects(
+        flags=asked.flags(),
+        asked=asked.number,
+        is_all=is_all and _asks_everybody(one),
+        left_out=max(0, len(one.flags) - MOST_FLAGS),
+    )
+
+
+def _moving(one: Examination, comparison: Comparison, limit: TimeLimit) -> Iterator[Any]:
+    """Rows that can move, each once. Raises TimeIsUp."""
+    kind = comparison.kind
+    if not one.change.moves_by_rules:
+        yield from _named(one.change, kind, limit)
+        return
+    sure = comparison.conditions(Inline())
+    rows = kind.rows().filter(to_q(any_of([sure.entering, sure.leaving, sure.in_doubt])))
+    if _asks_everybody(one):
+        found = batches(rows, kind)
+        while True:
+            with limit.statements():
+                batch = next(found, None)
+            if batch is None:
+                return
+            yield from batch
+    seen: set[str] = set()
+    ordered = rows.order_by(kind.key)
+    for _window in range(WINDOWS):
+        with limit.statements():
+            begin = {f"{kind.key}__gte": kind.random_key()}
+            window = kind.snapshots(ordered.filter(**begin)[:WINDOW])
+        yield from (row for row in window if row.key not in seen)
+        seen |= {row.key for row in window}
+
+
+def _asks_everybody(one: Examination) -> bool:
+    """True if there are few enough of them."""
+    if not one.change.moves_by_rules:
+        return len(one.change.members) <= MOST_ROWS
+    return one.impact.is_exact and one.moved.count <= MOST_ROWS
+
+
+def _named(change: Change, kind: CompiledKind, limit: TimeLimit) -> Iterator[Any]:
+    keys = [str(key) for key, one in change.members.items() if one.moves]
+    for start in range(0, min(len(keys), MOST_ROWS), WINDOW):
+        with limit.statements():
+            found = kind.snapshots_by_key(keys[start : start + WINDOW])
+        yield from found.values()
+
+
+class _Asked:
+    """The values that were asked for so far."""
+
+    def __init__(self, comparison: Comparison, flags: Sequence[str], *, with_people: bool) -> None:
+        self._comparison = comparison
+        self._with_people = with_people
+        self._found: dict[str, dict[tuple[str, str], list[Any]]] = {flag: {} for flag in flags}
+        self._counts: dict[tuple[str, str, str], int] = {}
+        self._now = now_in_microseconds()
+        self.number = 0
+
+    def of(self, rows: Iterator[Any], limit: TimeLimit) -> bool:
+        """Ask about these rows. False: the time was up, or there are more than `MOST_ROWS`."""
+        try:
+            for row in rows:
+                if limit.is_over() or self.number >= MOST_ROWS:
+                    return False
+                was_in, is_in = self._comparison.judge(row)
+                if was_in != is_in:
+                    self._add(row)
+        except TimeIsUp:
+            return False
+        return True
+
+    def flags(self) -> tuple[FlagEffect, ...]:
+        return tuple(
+            FlagEffect(
+                flag=flag,
+                changes=tuple(
+                    ValueChange(
+                        before=before,
+                        after=after,
+                        count=self._counts[flag, before, after],
+                        people=tuple(self._sample(row) for row in some),
+                    )
+                    for (before, after), some in sorted(
+                        found.items(), key=lambda each: (-self._counts[flag, *each[0]], each[0])
+                    )
+                ),
+                unchanged=self.number - sum(self._counts[flag, *values] for values in found),
+            )
+            for flag, found in self._found.items()
+        )
+
+    def _add(self, row: Any) -> None:
+        self.number += 1
+        before, after = (
+            self._context(row, rules) for rules in (self._comparison.before, self._comparison.after)
+        )
+        for flag, found in self._found.items():
+            values = tuple(
+                show(evaluate_one(flag, context, UNSET, None).value) for context in (before, after)
+            )
+            if values[0] == values[1]:
+                continue
+            some = found.setdefault((values[0], values[1]), [])
+            place = (flag, values[0], values[1])
+            self._counts[place] = self._counts.get(place, 0) + 1
+            if self._with_people and len(some) < EXAMPLES:
+                some.append(row)
+
+    def _context(self, row: Any, rules: Ruleset) -> Any:
+        return row_context(row, rules, self._now, source=ContextSource.DATABASE)
+
+    def _sample(self, row: Any) -> SampleUser:
+        kind = self._comparison.kind
+        return SampleUser(key=row.key, title=kind.title_of(row), name=kind.label_of(row))

@@ -1,0 +1,183 @@
+"""`promote_segments` between two installations: two databases, two servers on loopback, both directions."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.services.flag_json import boolean_flag, segment_rule
+from tests.services.processes import WebProcess, manage, running_server
+
+SETUP = """
+from featureflags.models import ApiKey, Segment
+from users.models import User
+root = User.objects.create_superuser("root@example.com", "x", name="Root")
+for number in range(40):
+    User.objects.create_user(f"u{number}@example.com", metadata={"plan": "pro" if number < 5 else "free"})
+key = ApiKey(name="the other", scope="write", owner=root)
+token = key.issue()
+key.save()
+print("TOKEN " + token)
+"""
+
+RULES = [{"clauses": [{"attribute": "custom_plan", "op": "in", "values": ["pro"]}]}]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Site:
+    """One installation."""
+
+    env: Mapping[str, str | None]
+    web: WebProcess
+    token: str
+
+    def run(self, *arguments: str, **env: str) -> Any:
+        return manage({**self.env, **env}, *arguments)
+
+    def shell(self, program: str) -> str:
+        done = self.run("shell", "--command", program)
+        assert done.returncode == 0, done.stderr
+        return str(done.stdout)
+
+    def write(self, key: str, **fields: Any) -> None:
+        self.shell(
+            "import json; from featureflags.models import Segment\n"
+            f"given = json.loads({json.dumps(json.dumps(fields))})\n"
+            f"row = Segment.objects.filter(key={key!r}).first() or Segment(key={key!r}, name={key!r})\n"
+            "for name, value in given.items(): setattr(row, name, value)\n"
+            "row.save()"
+        )
+
+    def segment(self, key: str) -> dict[str, Any]:
+        return json.loads(  # type: ignore[no-any-return]  # an object
+            self.shell(
+                "import json; from featureflags.models import Segment\n"
+                f"row = Segment.objects.filter(key={key!r}).first()\n"
+                "from featureflags.editing.installations.differences import carried\n"
+                "shown = {} if row is None else {n: getattr(carried(row.as_state()), n) for n in ('name', 'rules', 'tags', 'is_active')}\n"
+                "print('ROW ' + json.dumps(shown))"
+            ).partition("ROW ")[2]
+        )
+
+
+@pytest.fixture(scope="module")
+def sites(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Site]]:
+    folder = tmp_path_factory.mktemp("installations")
+    found: dict[str, Site] = {}
+    here, there = (site(folder, name) for name in ("here", "there"))
+    with here as (env, web, token):
+        found["here"] = Site(env=env, web=web, token=token)
+        with there as (other_env, other_web, other_token):
+            found["there"] = Site(env=other_env, web=other_web, token=other_token)
+            yield found
+
+
+class site:  # noqa: N801 - used as a statement
+    """A migrated database with users, and its server."""
+
+    def __init__(self, folder: Path, name: str) -> None:
+        flags = folder / f"{name}.json"
+        flag = boolean_flag("new-checkout", rules=[segment_rule("used")])
+        flags.write_text(json.dumps({"flags": {"new-checkout": flag}}))
+        self.env: dict[str, str | None] = {
+            "DATABASE_URL": f"sqlite:///{folder}/{name}.sqlite3",
+            "DJANGO_SETTINGS_MODULE": "config.settings.testing",
+            "GUIDON_VAR_DIR": str(folder / name),
+            "REDIS_URL": None,
+            "LAUNCHDARKLY_FLAG_FILE": str(flags),
+        }
+
+    def __enter__(self) -> tuple[dict[str, str | None], WebProcess, str]:
+        done = manage(self.env, "migrate", "--verbosity=0")
+        assert done.returncode == 0, done.stderr
+        made = manage(self.env, "shell", "--command", SETUP)
+        assert made.returncode == 0, made.stderr
+        self._web = running_server(self.env, path="/healthz")
+        self._web.__enter__()
+        return self.env, self._web, made.stdout.partition("TOKEN ")[2].split()[0]
+
+    def __exit__(self, *_exc: object) -> None:
+        self._web.__exit__(None, None, None)
+
+
+def promote(sites: dict[str, Site], *arguments: str, **env: str) -> Any:
+    """From the one called `here`, which knows the other as `staging`."""
+    there = sites["there"]
+    known = {
+        "INSTALLATIONS": f"staging {there.web.url}/api/v1 {there.token}",
+        "WEBHOOK_PRIVATE_ADDRESSES": "true",
+        **env,
+    }
+    return sites["here"].run("promote_segments", "staging", *arguments, **known)
+
+
+def test_segments_are_carried_in_both_directions(sites: dict[str, Site]) -> None:
+    here, there = sites["here"], sites["there"]
+    here.write("beta", rules=RULES, tags=["autumn"])
+    named = [{"clauses": [{"attribute": "", "op": "segmentMatch", "values": ["beta"]}]}]
+    here.write("a_first", name="Names beta", rules=named)
+    there.write("theirs", name="Theirs", rules=RULES)
+
+    shown = promote(sites, "--json")
+    assert shown.returncode == 0, shown.stderr
+    assert [(each["key"], each["is"]) for each in json.loads(shown.stdout)["differences"]] == [
+        ("a_first", "only here"),
+        ("beta", "only here"),
+        ("theirs", "only there"),
+    ]
+
+    examined = promote(sites, "beta", "--to", "--dry-run")
+    assert "users entering there: 5, leaving: 0" in examined.stdout
+    assert there.segment("beta") == {}
+    # `a_first` names `beta`, which is not there yet: it is written after it.
+    done = promote(sites, "a_first", "beta", "--to", "--confirm", "--note", "Autumn", "--json")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["written"] == ["beta", "a_first"]
+    assert there.segment("beta") == here.segment("beta")
+    assert there.segment("a_first") == here.segment("a_first")
+
+    done = promote(sites, "theirs", "--from", "--confirm")
+    assert done.returncode == 0, done.stderr
+    assert here.segment("theirs") == there.segment("theirs")
+    assert json.loads(promote(sites, "--json").stdout)["differences"] == []
+
+
+def test_a_change_that_must_be_confirmed_is_and_one_of_others_stops_it(
+    sites: dict[str, Site],
+) -> None:
+    here, there = sites["here"], sites["there"]
+    there.write("used", name="Used", rules=[])
+    here.write("used", name="Used", rules=RULES)
+    refused = promote(sites, "used", "--to")
+    assert refused.returncode == 1
+    assert "--confirm" in refused.stderr
+    assert there.segment("used")["rules"] == []
+    done = promote(sites, "used", "--to", "--confirm")
+    assert done.returncode == 0, done.stderr
+    assert there.segment("used") == here.segment("used")
+    # To deactivate what a flag there uses takes its key.
+    here.write("used", is_active=False)
+    refused = promote(sites, "used", "--to", "--confirm")
+    assert "--confirm-key used" in refused.stderr
+    assert promote(sites, "used", "--to", "--confirm", "--confirm-key", "used").returncode == 0
+    assert not there.segment("used")["is_active"]
+
+
+def test_the_key_is_nowhere_and_private_addresses_need_the_setting(
+    sites: dict[str, Site],
+) -> None:
+    wrong = promote(sites, INSTALLATIONS=f"staging {sites['there'].web.url}/api/v1 gdn_wrong-key-x")
+    assert wrong.returncode == 1
+    assert "answered 401" in wrong.stderr
+    assert "wrong-key-x" not in wrong.stderr + wrong.stdout
+    closed = promote(sites, WEBHOOK_PRIVATE_ADDRESSES="false")
+    assert closed.returncode == 1
+    assert "must begin with https://" in closed.stderr
+    assert sites["there"].token not in closed.stderr + sites["there"].web.log()
+    unknown = promote(sites, INSTALLATIONS="")
+    assert "INSTALLATIONS has no 'staging'" in unknown.stderr
