@@ -16,7 +16,6 @@ class FeatureFlagsConfig(AppConfig):
     def ready(self) -> None:
         # Receivers and checks register themselves when imported, after the models.
         from featureflags import checks, preload, receivers  # noqa: F401, PLC0415
-        from featureflags.audience import querysets  # noqa: PLC0415
         from featureflags.cache import celery_units, invalidation  # noqa: PLC0415
         from featureflags.capture import receivers as capture  # noqa: PLC0415
         from featureflags.checks import greenlets  # noqa: PLC0415
@@ -26,7 +25,7 @@ class FeatureFlagsConfig(AppConfig):
         from featureflags.launchdarkly import celery_shutdown  # noqa: PLC0415
 
         i18n.translate_with(gettext, ngettext)
-        segmentation.register(querysets.Resolver())
+        segmentation.register("featureflags.audience.querysets.Resolver")
         capture.connect()
         invalidation.listen()
         celery_units.connect()

@@ -15,7 +15,6 @@ from django.db.models.signals import post_delete, post_migrate, pre_delete, pre_
 from django.dispatch import receiver
 from django.utils.module_loading import import_string
 
-from featureflags.audience import forget_segment
 from featureflags.cache import invalidation, read_through
 from featureflags.core.conf import app_settings
 from featureflags.core.publishing import has_broker, publish
@@ -28,7 +27,6 @@ from featureflags.core.signals import (
 )
 from featureflags.core.types import Account
 from featureflags.core.uncached import fresh_rows
-from featureflags.editing.history import record
 from featureflags.models import HistoryEntry, HistoryMember, Segment, SegmentMember
 from featureflags.models.changesets import Changeset, open_changeset
 from featureflags.models.versions import RulesetVersion
@@ -65,7 +63,8 @@ def warm_the_active_users(**_kwargs: Any) -> None:
 
 @receiver(changeset_closing)
 def write_history(changeset: Changeset, **_kwargs: Any) -> None:
-    record(changeset)
+    """Imported when something is written: no start needs what compares rules."""
+    import_string("featureflags.editing.history.record")(changeset)
 
 
 @receiver(pre_delete, sender=Segment)
@@ -178,7 +177,7 @@ def _task(name: str) -> Any:
 
 @receiver(post_delete, sender=Segment)
 def forget_counts(instance: Segment, **_kwargs: Any) -> None:
-    forget_segment(instance.key)
+    import_string("featureflags.audience.forget_segment")(instance.key)
 
 
 @receiver(post_migrate)

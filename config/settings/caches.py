@@ -6,8 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from featureflags.cache.backends.redis import OPTIONS
-from featureflags.core.redis_sentinel import SENTINEL_OPTIONS
+from django.utils.module_loading import import_string
 
 
 def embedded_caches(directory: Path) -> dict[str, dict[str, Any]]:
@@ -35,7 +34,8 @@ def redis_caches(
         pairs = [
             (host, int(port)) for host, _, port in (each.rpartition(":") for each in sentinels)
         ]
-        watched = {**SENTINEL_OPTIONS, "SENTINELS": pairs}
+        sentinel = import_string("featureflags.core.redis_sentinel.SENTINEL_OPTIONS")
+        watched = {**sentinel, "SENTINELS": pairs}
     return {
         "default": _surviving(url, f"{key_prefix}:default", watched),
         # django-cachalot knows the backends that it supports by their path.
@@ -52,7 +52,9 @@ def redis_caches(
 
 def _surviving(url: str, key_prefix: str, watched: dict[str, Any]) -> dict[str, Any]:
     """A cache without which a page works too. It shares the budget of waiting with `featureflags`."""
-    ours = {name: value for name, value in OPTIONS.items() if name != "SERIALIZER"}
+    # Only where there is a Redis: its client takes a tenth of a second to import.
+    options = import_string("featureflags.cache.backends.redis.OPTIONS")
+    ours = {name: value for name, value in options.items() if name != "SERIALIZER"}
     return {
         "BACKEND": "django_redis.cache.RedisCache",
         "LOCATION": url,

@@ -6,10 +6,12 @@ models can use `SegmentQuerySet` while they load.
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any, Protocol, Self, TypeVar
 
 from django.core.exceptions import ImproperlyConfigured
 from django.db.models import Model, QuerySet
+from django.utils.module_loading import import_string
 
 Users = TypeVar("Users", bound=QuerySet[Any])
 Row = TypeVar("Row", bound=Model)
@@ -31,24 +33,27 @@ class SegmentResolver(Protocol):
         ...
 
 
-_registered: list[SegmentResolver] = []
+_registered: list[str] = []
 
 
-def register(resolver: SegmentResolver) -> None:
-    """Make querysets use this resolver."""
-    _registered[:] = [resolver]
+def register(path: str) -> None:
+    """Make querysets use the resolver of this class, which is imported when the first one is filtered."""
+    _registered[:] = [path]
+    resolver.cache_clear()
 
 
+@cache
 def resolver() -> SegmentResolver:
     """The registered resolver. Raises ImproperlyConfigured without one."""
     if not _registered:
         raise ImproperlyConfigured("No app that knows segments is installed.")
-    return _registered[0]
+    found: SegmentResolver = import_string(_registered[0])()
+    return found
 
 
 def choices(viewer: object) -> list[tuple[str, str]]:
     """Key and name of each segment that `viewer` may see; none without a resolver."""
-    return _registered[0].choices(viewer) if _registered else []
+    return resolver().choices(viewer) if _registered else []
 
 
 class SegmentQuerySet(QuerySet[Row]):

@@ -14,8 +14,8 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any, Final
 
+from django.utils.module_loading import import_string
 from ldclient.feature_store import CacheConfig
-from ldclient.integrations import Redis
 from ldclient.interfaces import FeatureStore
 from ldclient.versioned_data_kind import FEATURES, SEGMENTS, VersionedDataKind
 
@@ -67,7 +67,7 @@ class DaemonStore(FeatureStore):
     """Reads Redis, remembers what it read, applies overrides. Never raises, never writes."""
 
     def __init__(self, settings: FeatureFlagsSettings) -> None:
-        self._redis = Redis.new_feature_store(
+        self._redis = import_string("ldclient.integrations.Redis").new_feature_store(
             url=settings.daemon_url,
             prefix=settings.daemon_prefix,
             caching=CacheConfig(expiration=settings.daemon_cache_seconds),

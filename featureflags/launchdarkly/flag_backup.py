@@ -12,19 +12,12 @@ import logging
 import threading
 from collections.abc import Callable
 
+from django.utils.module_loading import import_string
+
 from featureflags.core.conf import FeatureFlagsSettings
 from featureflags.core.extras import how_to_install
 from featureflags.core.monitoring import report
 from featureflags.launchdarkly.feature_store import RawData
-
-try:
-    from redis import Redis
-    from redis.backoff import NoBackoff
-    from redis.retry import Retry
-except ImportError:  # the extra `redis` is not installed
-    HAS_REDIS = False
-else:
-    HAS_REDIS = True
 
 logger = logging.getLogger(__name__)
 
@@ -40,14 +33,18 @@ class Spare:
     def __init__(self, settings: FeatureFlagsSettings) -> None:
         """Connects to nothing yet. Raises ValueError for an address that cannot be right, and
         ImportError without the extra `redis`."""
-        if not HAS_REDIS:
-            raise ImportError(f"It needs the package redis: {how_to_install('redis')}.")
-        self._redis = Redis.from_url(
+        try:
+            # No process without a spare needs the client, which takes long to import.
+            client, retry = import_string("redis.Redis"), import_string("redis.retry.Retry")
+            no_backoff = import_string("redis.backoff.NoBackoff")
+        except ImportError:
+            raise ImportError(f"It needs the package redis: {how_to_install('redis')}.") from None
+        self._redis = client.from_url(
             settings.spare_url,
             socket_timeout=TIMEOUT_SECONDS,
             socket_connect_timeout=TIMEOUT_SECONDS,
             # Each retry would make the first request of a process wait longer.
-            retry=Retry(NoBackoff(), 0),
+            retry=retry(no_backoff(), 0),
         )
         self._key = spare_key(settings)
         self._pause = settings.spare_save_seconds

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from threading import Event
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
+from django.utils.module_loading import import_string
 from ldclient import Config
-from ldclient.integrations import Files
-from ldclient.integrations.test_data import TestData
 from ldclient.interfaces import FeatureStore, UpdateProcessor
 
 from featureflags.contexts.attributes import private_names
@@ -20,6 +20,10 @@ from featureflags.launchdarkly.daemon_mode import DaemonStore
 from featureflags.launchdarkly.feature_store import CopyOnWriteStore
 from featureflags.launchdarkly.summary_events import SummaryOnlyEvents
 from featureflags.launchdarkly.visitor_events import ReturningVisitorEvents, UserEvents
+
+if TYPE_CHECKING:
+    # Importing it imports the clients of every store that the SDK knows, Redis' too.
+    from ldclient.integrations.test_data import TestData
 
 logger = logging.getLogger(__name__)
 
@@ -32,12 +36,12 @@ OFFLINE_KEY = "sdk-offline"
 SERVICE_SOURCES = frozenset({Source.STREAMING, Source.POLLING})
 """Those that ask LaunchDarkly, or a relay proxy, over HTTP."""
 
-_test_data = TestData.data_source()
 
-
+@cache
 def sdk_test_data() -> TestData:
     """What the source `test-data` serves in this process; see the SDK's `TestData`."""
-    return _test_data
+    made: TestData = import_string("ldclient.integrations.test_data.TestData").data_source()
+    return made
 
 
 def make_store(settings: FeatureFlagsSettings, on_change: Callable[[], None] | None) -> Store:
@@ -117,7 +121,7 @@ def _file_options(settings: FeatureFlagsSettings) -> dict[str, Any]:
     """Flags from a file, which may appear later."""
     if not Path(settings.flag_file).is_file():
         report(logger, "flag_file_missing", "There is no flag file %s.", settings.flag_file)
-    source = Files.new_data_source(
+    source = import_string("ldclient.integrations.Files").new_data_source(
         paths=[settings.flag_file],
         auto_update=True,
         force_polling=True,
@@ -136,6 +140,6 @@ _SOURCES: dict[Source, Callable[[FeatureFlagsSettings], dict[str, Any]]] = {
     Source.POLLING: lambda settings: {"stream": False, "poll_interval": settings.poll_seconds},
     Source.DAEMON: lambda _: {"use_ldd": True},
     Source.FILE: _file_options,
-    Source.TEST_DATA: lambda _: {"update_processor_class": _test_data},
+    Source.TEST_DATA: lambda _: {"update_processor_class": sdk_test_data()},
     Source.OFFLINE: lambda _: {"update_processor_class": NoSource},
 }
