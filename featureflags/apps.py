@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from django.apps import AppConfig
+from django.conf import settings
+from django.core.signals import setting_changed
 from django.utils.translation import gettext, ngettext
 
 from featureflags.core import i18n
+from featureflags.core.site_calendar import use_zone
 
 
 class FeatureFlagsConfig(AppConfig):
@@ -25,6 +28,8 @@ class FeatureFlagsConfig(AppConfig):
         from featureflags.launchdarkly import celery_shutdown  # noqa: PLC0415
 
         i18n.translate_with(gettext, ngettext)
+        use_zone(settings.TIME_ZONE)
+        setting_changed.connect(_use_zone_again, dispatch_uid="featureflags.apps")
         segmentation.register("featureflags.audience.querysets.Resolver")
         capture.connect()
         invalidation.listen()
@@ -34,3 +39,8 @@ class FeatureFlagsConfig(AppConfig):
         greenlets.log_greenlets()
         tracing.configure()
         preload.preload()
+
+
+def _use_zone_again(*, setting: str, **_kwargs: object) -> None:
+    if setting == "TIME_ZONE":
+        use_zone(settings.TIME_ZONE)

@@ -22,6 +22,7 @@ from featureflags.admin.installations import installation, installations
 from featureflags.admin.members.bulk_upload import import_members
 from featureflags.admin.members.list import export_by_name, segment_by_name
 from featureflags.admin.rule_editor.preview import preview
+from featureflags.admin.rule_editor.try_expression import try_expression
 from featureflags.admin.segments.audience import export_segment_members, segment_members
 from featureflags.admin.segments.more import more
 from featureflags.admin.segments.overlap import compare_segments, compared_people
@@ -68,6 +69,7 @@ PAGES: tuple[tuple[str, Callable[..., HttpResponseBase], str], ...] = (
     ("context/<str:kind>/<row:key>/", context_page, "rowcontext"),
     ("preview/", preview, "preview"),
     ("preview/person/", try_person, "preview_person"),
+    ("try-expression/", try_expression, "try_expression"),
     ("session/", session, "session"),
     ("testing/", choose_flags, "testing"),
     ("why/", why_search, "why"),

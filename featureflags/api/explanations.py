@@ -189,11 +189,11 @@ class SegmentExplainView(ApiPolicy):
 
 def explained(ruleset: Ruleset, key: str, subject: SubjectRow, now: int) -> dict[str, Any]:
     """One segment for one row at `now` (µs), in JSON types."""
-    snapshot = subject.snapshot()
-    explanation = explain(ruleset, key, subject.attributes(now), now=now).to_dict()
+    snapshot, attributes = subject.snapshot(), subject.attributes(now)
+    explanation = explain(ruleset, key, attributes, now=now).to_dict()
     changes_at = next_change(
         ruleset,
-        subject.key,
+        attributes,
         clocks_of(snapshot),
         now=now,
         segment_keys=[key],

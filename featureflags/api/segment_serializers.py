@@ -39,6 +39,14 @@ class ClauseSerializer(StrictSerializer[Any]):
     op = serializers.ChoiceField(choices=[(op, info.label) for op, info in OPERATORS.items()])
     values = serializers.ListField(child=AnyJSONField(), min_length=1)
     negate = serializers.BooleanField(required=False, allow_null=True)
+    ignoreCase = serializers.BooleanField(  # noqa: N815 - as `negate`, in a clause
+        required=False, allow_null=True, help_text="For text: upper and lower case are the same."
+    )
+    orMissing = serializers.BooleanField(  # noqa: N815 - as above
+        required=False,
+        allow_null=True,
+        help_text="With `negate`: it holds for whom the attribute is missing, too.",
+    )
     contextKind = serializers.CharField(  # noqa: N815 - LaunchDarkly's name
         required=False,
         allow_null=True,

@@ -123,13 +123,18 @@ def _index_for(clause: Clause, path: tuple[str, ...], operand: Operand) -> str:
         return f"the index on the rows of {name} serves it; a group with few users is found fast"
     if isinstance(operand, JSONColumn):
         return _index_for_json(clause, path)
-    if clause.op == "in":
-        return f"an index on the expression of {name}; it pays where few users are selected"
+    if clause.op == "in" or clause.ignore_case:
+        expression = f'LOWER({name} COLLATE "C")' if clause.ignore_case else name
+        return f"an index on the expression of {expression}; it pays where few users are selected"
     return f"on PostgreSQL a trigram index (pg_trgm) on {name} would serve it"
 
 
 def _index_for_json(clause: Clause, path: tuple[str, ...]) -> str:
-    if clause.op == "in" and all(isinstance(value, str | bool) for value in clause.values):
+    if (
+        clause.op == "in"
+        and not clause.ignore_case
+        and all(isinstance(value, str | bool) for value in clause.values)
+    ):
         return (
             "on PostgreSQL the GIN index on metadata (user_metadata) serves it where few users"
             " are selected"

@@ -5,15 +5,17 @@ Pure but for the catalogue of attributes: it reads neither a clock nor a store.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
 from typing import Any, Final
 
 from featureflags.contexts.attributes import attributes_of, clocks_of
+from featureflags.core.types import Attributes
 from featureflags.segments.next_change import next_change
 from featureflags.segments.ruleset import Ruleset
+from featureflags.segments.time_attributes import Clock
 
 MOST_STEPS: Final = 200
 """Moments to look at: a condition may flip without the user entering or leaving a segment."""
@@ -52,7 +54,8 @@ def _transitions(
     change = partial(next_change, ruleset, segment_keys=segment_keys, kind=kind)
     before = _segments(ruleset, snapshot, now, segment_keys)
     for _ in range(MOST_STEPS):
-        at = change(snapshot.key, clocks, now=now)
+        attributes = attributes_of(snapshot, now)
+        at = change(attributes, clocks, now=now)
         if at is None:
             return
         after = _segments(ruleset, snapshot, at, segment_keys)
@@ -62,15 +65,24 @@ def _transitions(
                 at=at,
                 entering=tuple(sorted(after - before)),
                 leaving=tuple(sorted(before - after)),
-                attributes=tuple(
-                    name
-                    for name, clock in clocks.items()
-                    # An empty key has no memberships that could end.
-                    if change("", {name: clock}, now=now) == at
-                ),
+                attributes=tuple(_due(change, attributes, clocks, now, at)),
                 memberships=tuple(sorted(ending)),
             )
         now, before = at, after
+
+
+def _due(
+    change: Callable[..., int | None],
+    attributes: Attributes,
+    clocks: Mapping[str, Clock],
+    now: int,
+    at: int,
+) -> Iterator[str]:
+    """The attributes by which conditions change at `at`. Without a key there are no memberships that end."""
+    for name in dict.fromkeys([*clocks, *attributes]):
+        clock = {name: clocks[name]} if name in clocks else {}
+        if name != "key" and change({name: attributes.get(name)}, clock, now=now) == at:
+            yield name
 
 
 def _segments(

@@ -38,8 +38,9 @@ from featureflags.contexts.sendable import (
 )
 from featureflags.contexts.subject_context import SubjectContext, joined
 from featureflags.core.conf import SegmentsAs, app_settings
-from featureflags.core.types import JSONValue
+from featureflags.core.types import Attributes, JSONValue
 from featureflags.kinds.snapshot import USER, Address, Snapshot, kind_and_key
+from featureflags.segments.next_change import moving_changes
 from featureflags.segments.ruleset import Ruleset
 
 NOTHING: Mapping[str, JSONValue] = MappingProxyType({})
@@ -61,7 +62,7 @@ def row_context(
     failed: list[str] = []
     attributes = attributes_of(snapshot, now, failed=failed)
     segments = tuple(sorted(ruleset.match(attributes, now=now, kind=snapshot.kind)))
-    valid_until = _valid_until(snapshot, ruleset, now, failed)
+    valid_until = _valid_until(snapshot, attributes, ruleset, now, failed)
     return _built(
         attributes,
         SubjectContext(
@@ -220,14 +221,17 @@ _NEW_VISITOR = NewVisitor.of(SHARED)
 """The placeholders in a `SubjectContext` whose context is not built yet."""
 
 
-def _valid_until(snapshot: Snapshot, ruleset: Ruleset, now: int, failed: list[str]) -> int | None:
-    """When the first attribute changes by itself, or the first membership ends."""
-    found: int | None = None
-    for clock in clocks_of(snapshot, failed=failed).values():
+def _valid_until(
+    snapshot: Snapshot, attributes: Attributes, ruleset: Ruleset, now: int, failed: list[str]
+) -> int | None:
+    """When the first attribute changes by itself, the first date moves, or the first membership ends."""
+    clocks, kind = clocks_of(snapshot, failed=failed), snapshot.kind
+    found = min(moving_changes(ruleset, attributes, clocks, now=now, kind=kind), default=None)
+    for clock in clocks.values():
         at = clock.next_change(now)
         if at is not None and at > now and (found is None or at < found):
             found = at
-    for _, _, until in ruleset.memberships(snapshot.key, snapshot.kind):
+    for _, _, until in ruleset.memberships(snapshot.key, kind):
         if until is not None and until > now and (found is None or until < found):
             found = until
     return found

@@ -29,6 +29,7 @@ __all__ = [
     "requests",
     "settings_check",
     "signals",
+    "site_calendar",
     "streaming",
     "times",
     "timetable",

@@ -15,7 +15,7 @@ from featureflags.contexts.attributes import CUSTOM_PREFIX, catalogue
 from featureflags.core.times import to_datetime
 from featureflags.kinds.snapshot import USER
 from featureflags.segments.definitions import EXISTS, SEGMENT_MATCH, Clause
-from featureflags.segments.formatting import MOST_LISTED, joined, show
+from featureflags.segments.formatting import MOST_LISTED, joined, options_in_words, show, shown_as
 from featureflags.segments.member_json import parse_expiry
 from featureflags.segments.operator_labels import ValueKind, label_for
 
@@ -52,9 +52,11 @@ def condition_in_words(clause: Clause, kind: str = USER) -> str:
     subject = whose if clause.op == SEGMENT_MATCH else label_of(clause.attribute, kind)
     if clause.op == EXISTS:
         return f"{subject} {label}"
-    is_date = info is not None and info.value_kind is ValueKind.INSTANT
-    values = joined(clause.values, _moment if is_date else show)
-    return f"{subject} {label} {values or _('nothing')}"
+    dates = {ValueKind.INSTANT, ValueKind.INSTANTS}
+    is_date = info is not None and info.value_kind in dates
+    show_one = _moment if is_date else shown_as(clause.op)
+    values = joined(clause.values, show_one, between=clause.op == "between")
+    return f"{subject} {label} {values or _('nothing')}{options_in_words(clause)}"
 
 
 def all_values(clause: Clause) -> tuple[str, ...]:

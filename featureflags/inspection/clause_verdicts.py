@@ -15,7 +15,7 @@ from featureflags.segments.explain import observed_in_words
 from featureflags.segments.explanation_tree import MISSING
 from featureflags.segments.formatting import show
 from featureflags.segments.matching import compile_clause, reader
-from featureflags.segments.operators import VALUE_TESTS
+from featureflags.segments.operator_labels import LAUNCHDARKLY
 from featureflags.segments.references import attribute_path
 
 
@@ -41,20 +41,20 @@ def by_kind(context: Attributes) -> Mapping[str, Attributes]:
 def judge(clause: Clause, contexts: Mapping[str, Attributes]) -> Verdict:
     """Judge any condition but a segmentMatch, which needs LaunchDarkly's segments. Never raises."""
     kind = clause.context_kind or USER_KIND
-    if clause.attribute.strip("/") == "kind" and clause.op in VALUE_TESTS:
+    if clause.attribute.strip("/") == "kind" and clause.op in LAUNCHDARKLY:
         return _on_kinds(clause, contexts)
     context = contexts.get(kind)
     if context is None:
         why = gettext("there is no context of the kind %(context_kind)s: no match")
         return Verdict(held=False, why=why % {"context_kind": show(kind)})
-    if clause.op not in VALUE_TESTS:
+    if clause.op not in LAUNCHDARKLY:
         return _unknown_operator(clause, context)
     compiled = compile_clause(clause, rule=1, number=1, kind=kind)
     if compiled.broken is not None:
         return _cannot_be_judged(compiled.broken.message)
     value = reader(compiled.path, kind)(context)
     observed = MISSING if value is None else value
-    held: bool | None = compiled.held(context, frozenset())
+    held: bool | None = compiled.held(context, frozenset(), 0)
     if observed is not MISSING and compiled.incomparable(observed):
         held = None
     why = observed_in_words(compiled, observed, held=held is True)

@@ -12,7 +12,7 @@ from django.utils.functional import Promise
 from django.utils.text import capfirst
 from django.utils.translation import gettext_lazy as _
 
-from featureflags.core.times import to_rfc3339
+from featureflags.core.times import to_plain_date, to_rfc3339
 from featureflags.core.types import MICROSECONDS_PER_DAY, JSONValue
 from featureflags.kinds.attribute import Attribute, Privacy, RelatedColumn
 from featureflags.kinds.declaration import (
@@ -27,7 +27,7 @@ from featureflags.kinds.declaration import (
 )
 from featureflags.kinds.functions import EmailDomain
 from featureflags.kinds.paths import reverse_path
-from featureflags.kinds.slots import Slot
+from featureflags.kinds.slots import Slot, is_plain_date
 from featureflags.segments.attribute_types import AttributeType
 from featureflags.segments.time_attributes import Clock, ElapsedDays
 
@@ -67,7 +67,7 @@ def attribute_of(name: str, declared: Declared, slot: Slot) -> Attribute:
         name=name,
         type=_TYPES[type(declared)],
         label=declared.label or _label(name, slot),
-        value=_value(declared, slot.name),
+        value=_value(declared, slot),
         sql=None if is_days or is_many else _sql(declared, slot),
         sql_related=_related(slot) if is_many else None,
         elapsed_days_since=slot.source if is_days else None,
@@ -81,13 +81,13 @@ def attribute_of(name: str, declared: Declared, slot: Slot) -> Attribute:
     )
 
 
-def _value(declared: Declared, name: str) -> Callable[[Any, int], JSONValue]:
+def _value(declared: Declared, slot: Slot) -> Callable[[Any, int], JSONValue]:
+    name = slot.name
     if isinstance(declared, Domain):
         return lambda snapshot, _now: (getattr(snapshot, name) or "").rpartition("@")[2] or None
     if isinstance(declared, Instant):
-        return lambda snapshot, _now: (
-            None if (at := getattr(snapshot, name)) is None else to_rfc3339(at)
-        )
+        write = to_plain_date if is_plain_date(slot.field) else to_rfc3339
+        return lambda snapshot, _now: None if (at := getattr(snapshot, name)) is None else write(at)
     if isinstance(declared, DaysSince):
         return lambda snapshot, now: (
             None if (at := getattr(snapshot, name)) is None else elapsed_days(at, now)

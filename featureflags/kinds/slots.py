@@ -202,9 +202,12 @@ def source_of(field: Field[Any, Any], source: Combinable, form: Form) -> Combina
         return NumberText(source) if field.get_internal_type() in INTEGERS else source
     if form is Form.NUMBER and field.get_internal_type() not in INTEGERS:
         return FiniteDouble(source)
-    if isinstance(field, DateField) and not isinstance(field, DateTimeField):
-        return Midnight(source)
-    return source
+    return Midnight(source) if is_plain_date(field) else source
+
+
+def is_plain_date(field: Field[Any, Any]) -> bool:
+    """True for a date without a time."""
+    return isinstance(field, DateField) and not isinstance(field, DateTimeField)
 
 
 def column_type(field: Field[Any, Any]) -> Field[Any, Any]:

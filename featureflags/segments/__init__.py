@@ -34,6 +34,7 @@ from __future__ import annotations
 __all__ = [
     "attribute_types",
     "case_files",
+    "date_values",
     "definitions",
     "explain",
     "explanation_tree",
@@ -43,7 +44,9 @@ __all__ = [
     "next_change",
     "operator_labels",
     "parsing",
+    "regexes",
     "ruleset",
     "time_attributes",
+    "value_words",
     "values",
 ]

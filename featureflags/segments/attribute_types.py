@@ -32,15 +32,23 @@ class AttributeType(StrEnum):
 
 _TEXT: Final = ("in", "startsWith", "endsWith", "contains", "matches")
 _NUMERIC: Final = ("greaterThanOrEqual", "lessThanOrEqual", "greaterThan", "lessThan")
-_SEMVER: Final = ("semVerEqual", "semVerLessThan", "semVerGreaterThan")
+_DATES: Final = (
+    *("before", "after", "between"),
+    *("inLast", "longerAgoThan", "inNext", "within", "onDayOfYear"),
+)
+_SEMVER: Final = (
+    *("semVerGreaterThanOrEqual", "semVerLessThanOrEqual"),
+    *("semVerEqual", "semVerLessThan", "semVerGreaterThan"),
+)
+_LENGTH: Final = ("hasAtLeast", "hasAtMost")
 
 OPERATORS_BY_TYPE: Mapping[AttributeType, tuple[str, ...]] = {
-    AttributeType.STRING: (*_TEXT, EXISTS),
+    AttributeType.STRING: (*_TEXT, "ipInRange", EXISTS),
     AttributeType.NUMBER: (*_NUMERIC, "in", EXISTS),
     AttributeType.BOOLEAN: ("in", EXISTS),
-    AttributeType.DATETIME: ("before", "after", EXISTS),
+    AttributeType.DATETIME: (*_DATES, EXISTS),
     AttributeType.SEMVER: (*_SEMVER, "in", EXISTS),
-    AttributeType.LIST: (*_TEXT, EXISTS),
+    AttributeType.LIST: (*_TEXT, *_LENGTH, "ipInRange", EXISTS),
     AttributeType.OBJECT: (EXISTS,),
     AttributeType.ANY: tuple(op for op in OPERATORS if op != SEGMENT_MATCH),
 }

@@ -38,8 +38,8 @@ class EqualityTable:
 
     @staticmethod
     def takes(clause: CompiledClause) -> bool:
-        """True if the table can hold the clause: not negated, no objects or lists."""
-        if clause.clause.op != "in" or not _plain_attribute(clause):
+        """True if the table can hold the clause: not negated, no objects or lists, case as it is."""
+        if clause.clause.op != "in" or clause.clause.ignore_case or not _plain_attribute(clause):
             return False
         return not scalar_sets(clause.clause.values)[2]
 
@@ -126,7 +126,7 @@ class RangeTable:
     def _one_by_one(self, attributes: Attributes) -> int:
         allowed = self.free
         for bit, clause in self._clauses:
-            if clause.held(attributes, frozenset()):
+            if clause.held(attributes, frozenset(), 0):
                 allowed |= bit
         return allowed
 

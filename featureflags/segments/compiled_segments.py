@@ -17,6 +17,7 @@ from featureflags.segments.matching import (
     Predicate,
     compile_rule,
     conjunction,
+    never_held,
 )
 from featureflags.segments.references import references
 
@@ -98,9 +99,7 @@ def _broken_by_cycle(
         if isinstance(key, str) and key in leads_back:
             message = gettext("the segment %(key)r leads back to this one") % {"key": key}
             problem = Problem(code="cycle", message=message, rule=rule, clause=number)
-            return CompiledClause(
-                clause=clause.clause, held=lambda _attributes, _matched: False, broken=problem
-            )
+            return CompiledClause(clause=clause.clause, held=never_held, broken=problem)
     return clause
 
 

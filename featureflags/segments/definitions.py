@@ -32,6 +32,15 @@ class Clause:
     values: tuple[JSONValue, ...]
     negate: bool = False
     context_kind: str | None = None
+    ignore_case: bool = False
+    """Our own: upper and lower case count as the same, see ``letter_case``."""
+    or_missing: bool = False
+    """Our own, for a negated clause: it holds for a missing or null attribute too."""
+
+    @property
+    def holds_for_missing(self) -> bool:
+        """True if a test of a value holds where there is none."""
+        return self.negate and self.or_missing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

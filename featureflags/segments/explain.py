@@ -18,7 +18,7 @@ from featureflags.segments.explanation_tree import (
     Explanation,
     RuleExplanation,
 )
-from featureflags.segments.formatting import listed, show
+from featureflags.segments.formatting import case_in_words, listed, show
 from featureflags.segments.matching import CompiledClause, CompiledRule, reader
 from featureflags.segments.operator_labels import OPERATORS, label_for
 from featureflags.segments.ruleset import Ruleset
@@ -47,7 +47,7 @@ def _explain(
 ) -> Explanation:
     kind = segment.definition.kind
     rules = tuple(
-        _explain_rule(rule, number, attributes, matched, explained, kind)
+        _explain_rule(rule, number, attributes, matched, explained, kind, now)
         for number, rule in enumerate(segment.rules, start=1)
     )
     membership = segment.membership(attributes, now=now)
@@ -71,9 +71,11 @@ def _explain_rule(
     matched: set[str],
     explained: Mapping[str, Explanation],
     kind: str,
+    now: int,
 ) -> RuleExplanation:
     conditions = tuple(
-        _explain_clause(clause, attributes, matched, explained, kind) for clause in rule.clauses
+        _explain_clause(clause, attributes, matched, explained, kind, now)
+        for clause in rule.clauses
     )
     return RuleExplanation(
         number=number,
@@ -89,9 +91,10 @@ def _explain_clause(
     matched: set[str],
     explained: Mapping[str, Explanation],
     kind: str,
+    now: int,
 ) -> ConditionExplanation:
     clause = compiled.clause
-    held = compiled.held(attributes, matched)
+    held = compiled.held(attributes, matched, now)
     observed: object = MISSING
     nested: tuple[Explanation, ...] = ()
     obstacle = ""
@@ -126,6 +129,8 @@ def observed_in_words(compiled: CompiledClause, observed: object, *, held: bool)
     if observed is MISSING:
         if clause.op == EXISTS:
             return gettext("%(name)s is not known") % {"name": name}
+        if held:
+            return gettext("%(name)s is not known, which the condition allows") % {"name": name}
         return gettext(
             "%(name)s is not known, and a condition on it never holds, negated or not"
         ) % {"name": name}
@@ -142,5 +147,5 @@ def observed_in_words(compiled: CompiledClause, observed: object, *, held: bool)
         "name": name,
         "observed": show(observed),
         "label": label,
-        "clause": listed(clause),
+        "clause": f"{listed(clause)}{case_in_words(clause)}",
     }

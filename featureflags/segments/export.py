@@ -11,7 +11,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from featureflags.core.i18n import gettext
 from featureflags.core.types import JSONValue
 from featureflags.segments.definitions import (
-    EXISTS,
     SEGMENT_MATCH,
     USER_KIND,
     Clause,
@@ -20,6 +19,7 @@ from featureflags.segments.definitions import (
     SegmentDefinition,
 )
 from featureflags.segments.member_json import format_expiry
+from featureflags.segments.operator_labels import LAUNCHDARKLY
 
 
 class NotExportable(ValueError):
@@ -66,6 +66,10 @@ def _dump_clause(clause: Clause, context_kind: str | None) -> JSONValue:
     }
     if context_kind is not None:
         dumped["contextKind"] = context_kind
+    if clause.ignore_case:
+        dumped["ignoreCase"] = True
+    if clause.or_missing:
+        dumped["orMissing"] = True
     return dumped
 
 
@@ -119,9 +123,8 @@ def _not_exportable(definition: SegmentDefinition, *, native: bool) -> Iterator[
             )
             yield Problem(code="rule_empty", message=message, rule=number)
         for position, clause in enumerate(rule.clauses, start=1):
-            if clause.op == EXISTS and not native:
-                message = gettext("LaunchDarkly has no operator 'exists'")
-                yield Problem(code=EXISTS, message=message, rule=number, clause=position)
+            for code, message in () if native else _our_own(clause):
+                yield Problem(code=code, message=message, rule=number, clause=position)
     if native:
         return
     for members in (definition.included, definition.excluded):
@@ -131,3 +134,13 @@ def _not_exportable(definition: SegmentDefinition, *, native: bool) -> Iterator[
                     "the membership of %(key)r expires, which LaunchDarkly cannot express"
                 ) % {"key": key}
                 yield Problem(code="expires", message=message)
+
+
+def _our_own(clause: Clause) -> Iterator[tuple[str, str]]:
+    """What LaunchDarkly lacks of a clause: a code, and words."""
+    if clause.op not in LAUNCHDARKLY and clause.op != SEGMENT_MATCH:
+        yield clause.op, gettext("LaunchDarkly has no operator %(op)r") % {"op": clause.op}
+    if clause.ignore_case:
+        yield "ignore_case", gettext("LaunchDarkly cannot ignore case")
+    if clause.or_missing:
+        yield "or_missing", gettext("LaunchDarkly matches nobody whose attribute is missing")

@@ -7,14 +7,20 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 from unicodedata import bidirectional
 
 from featureflags.core.i18n import gettext
 from featureflags.core.types import JSONValue
 from featureflags.segments.definitions import EXISTS, SEGMENT_MATCH, USER_KIND, Clause
-from featureflags.segments.operator_labels import label_for
+from featureflags.segments.operator_labels import OPERATORS, ValueKind, label_for
+from featureflags.segments.value_words import (
+    count_in_words,
+    day_in_words,
+    duration_in_words,
+    period_in_words,
+)
 
 MOST_LISTED: Final = 10
 FIRST_LISTED: Final = 3
@@ -82,18 +88,53 @@ def words(clause: Clause) -> str:
     if clause.op != SEGMENT_MATCH and clause.context_kind not in {None, USER_KIND}:
         said = {"attribute": subject, "kind": clause.context_kind}
         subject = gettext("%(attribute)s of the %(kind)s") % said
-    return f"{subject} {label}" if clause.op == EXISTS else f"{subject} {label} {listed(clause)}"
+    if clause.op == EXISTS:
+        return f"{subject} {label}"
+    return f"{subject} {label} {listed(clause)}{options_in_words(clause)}"
+
+
+def options_in_words(clause: Clause) -> str:
+    """What a condition adds to its values: `` in upper or lower case, or is not known``."""
+    missing = gettext(", or is not known") if clause.holds_for_missing else ""
+    return case_in_words(clause) + missing
+
+
+def case_in_words(clause: Clause) -> str:
+    """Empty unless case is ignored."""
+    return gettext(" in upper or lower case") if clause.ignore_case else ""
 
 
 def listed(clause: Clause) -> str:
     """The values of a condition in words; of a long list the first ones."""
-    return joined(clause.values, show) or gettext("nothing")
+    return joined(clause.values, shown_as(clause.op), between=clause.op == "between") or gettext(
+        "nothing"
+    )
 
 
-def joined(values: Sequence[object], show_one: Callable[[object], str]) -> str:
-    """`"a" or "b"`; of more than ten values three, and how many others there are."""
+_IN_WORDS: Final[Mapping[ValueKind, Callable[[object], str | None]]] = {
+    ValueKind.DURATION: duration_in_words,
+    ValueKind.PERIOD: period_in_words,
+    ValueKind.DAY: day_in_words,
+    ValueKind.COUNT: count_in_words,
+}
+
+
+def shown_as(op: str) -> Callable[[object], str]:
+    """How the values of an operator are shown."""
+    info = OPERATORS.get(op)
+    in_words = None if info is None else _IN_WORDS.get(info.value_kind)
+    if in_words is None:
+        return show
+    return lambda value: in_words(value) or show(value)
+
+
+def joined(
+    values: Sequence[object], show_one: Callable[[object], str], *, between: bool = False
+) -> str:
+    """`"a" or "b"`, `"a" and "b"` for two that limit a range; of more than ten values three, and how many
+    others there are."""
     if len(values) <= MOST_LISTED:
-        return gettext(" or ").join(map(show_one, values))
+        return (gettext(" and ") if between else gettext(" or ")).join(map(show_one, values))
     first = gettext(" or ").join(map(show_one, values[:FIRST_LISTED]))
     return gettext("%(values)s and %(count)s more") % {
         "values": first,

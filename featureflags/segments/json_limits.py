@@ -10,7 +10,9 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Final
 
 from featureflags.core.i18n import gettext
+from featureflags.segments.date_values import PERIODS, TODAY, parse_day_of_year, parse_duration
 from featureflags.segments.formatting import show
+from featureflags.segments.ip_ranges import parse_range, range_around
 from featureflags.segments.operator_labels import ValueKind
 from featureflags.segments.regexes import Regex
 from featureflags.segments.values import is_number, parse_instant, parse_semver
@@ -107,10 +109,49 @@ def _instant(value: object) -> str | None:
     ) % {"value": show(value)}
 
 
+def _duration(value: object) -> str | None:
+    if parse_duration(value) is not None:
+        return None
+    return gettext(
+        "%(value)s is not a number of hours, days, weeks, months or years: PT12H, P14D, P2W, P3M, P1Y"
+    ) % {"value": show(value)}
+
+
+def _period(value: object) -> str | None:
+    if value in PERIODS:
+        return None
+    text = gettext("%(value)s is not one of %(periods)s")
+    return text % {"value": show(value), "periods": ", ".join(PERIODS)}
+
+
+def _day(value: object) -> str | None:
+    if value == TODAY or parse_day_of_year(value) is not None:
+        return None
+    text = gettext("%(value)s is neither today nor a day of the year such as 12-24")
+    return text % {"value": show(value)}
+
+
 def _semver(value: object) -> str | None:
     if parse_semver(value) is not None:
         return None
     return gettext("%(value)s is not a semantic version (2.1.0)") % {"value": show(value)}
+
+
+def _ip_range(value: object) -> str | None:
+    if parse_range(value) is not None:
+        return None
+    found = range_around(value)
+    if found is not None:
+        text = gettext("%(value)s is inside a range. Write %(range)s")
+        return text % {"value": show(value), "range": show(str(found))}
+    text = gettext("%(value)s is neither an IP range (10.0.0.0/8, 2001:db8::/32) nor an address")
+    return text % {"value": show(value)}
+
+
+def _count(value: object) -> str | None:
+    if isinstance(value, int | float) and is_number(value) and value >= 0 and value % 1 == 0:
+        return None
+    return gettext("%(value)s is not a number of entries") % {"value": show(value)}
 
 
 def _segment(value: object) -> str | None:
@@ -129,7 +170,13 @@ _CHECKS: Mapping[ValueKind, Callable[[object], str | None]] = {
     ValueKind.REGEX: _regex,
     ValueKind.NUMBER: _number,
     ValueKind.INSTANT: _instant,
+    ValueKind.INSTANTS: _instant,
+    ValueKind.DURATION: _duration,
+    ValueKind.PERIOD: _period,
+    ValueKind.DAY: _day,
     ValueKind.SEMVER: _semver,
+    ValueKind.IP_RANGE: _ip_range,
+    ValueKind.COUNT: _count,
     ValueKind.SEGMENT: _segment,
     ValueKind.NOTHING: _nothing,
 }

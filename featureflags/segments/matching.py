@@ -1,7 +1,7 @@
 """Clauses and rules compiled to Python closures over one user's attributes.
 
-A predicate takes the attributes and the keys of the segments that already match, so segmentMatch is a
-look-up and nested segments need no recursion.
+A predicate takes the attributes, the keys of the segments that already match, so that segmentMatch is a
+look-up and nested segments need no recursion, and the instant (µs), which only dates that move need.
 """
 
 from __future__ import annotations
@@ -21,10 +21,12 @@ from featureflags.segments.definitions import (
     Problem,
     Rule,
 )
-from featureflags.segments.operators import VALUE_TESTS, Test
+from featureflags.segments.moving_dates import WINDOWS, any_holds
+from featureflags.segments.operators import LENGTH_TESTS, VALUE_TESTS, Test, value_test
 from featureflags.segments.references import attribute_path
+from featureflags.segments.windows import Window
 
-Predicate: TypeAlias = Callable[[Attributes, AbstractSet[str]], bool]
+Predicate: TypeAlias = Callable[[Attributes, AbstractSet[str], int], bool]
 Reader: TypeAlias = Callable[[Attributes], object]
 
 _LISTS: Final = (list, tuple)
@@ -41,24 +43,27 @@ BUILT_IN: Final[dict[str, Reader]] = {
 class CompiledClause:
     """A clause with its predicate ``held``, or why it is ``broken``: a broken clause never holds.
 
-    ``test`` judges one value; None for operators without a value.
+    ``test`` judges one value; None for operators without a value, and for those on dates that move,
+    which have ``windows``.
     """
 
     clause: Clause
     held: Predicate
     path: tuple[str, ...] = ()
     test: Test | None = None
+    windows: tuple[Window, ...] = ()
     broken: Problem | None = None
 
     def incomparable(self, observed: object) -> bool:
         """True if the comparison meets an integer beyond a double."""
-        if self.test is None:
+        test = self.test if not self.windows else lambda value: any_holds(self.windows, value, 0)
+        if test is None:
             return False
         try:
             if isinstance(observed, _LISTS):
-                _any_element(self.test, observed)
+                _any_element(test, observed)
             else:
-                self.test(observed)
+                test(observed)
         except OverflowError:
             return True
         return False
@@ -107,7 +112,7 @@ def compile_clause(
         return _compile_clause(clause, kind)
     except (ValueError, OverflowError) as error:
         problem = Problem(code="broken", message=str(error), rule=rule, clause=number)
-        return CompiledClause(clause=clause, held=_never_held, broken=problem)
+        return CompiledClause(clause=clause, held=never_held, broken=problem)
 
 
 def _compile_clause(clause: Clause, kind: str) -> CompiledClause:
@@ -121,39 +126,49 @@ def _compile_clause(clause: Clause, kind: str) -> CompiledClause:
         )
     path = attribute_path(clause.attribute, clause.context_kind)
     read = reader(path, kind)
-    if clause.op == EXISTS:
+    windows = tuple(WINDOWS[clause.op](clause.values)) if clause.op in WINDOWS else ()
+    test = None
+    if clause.op in VALUE_TESTS:
+        test = value_test(clause.op, clause.values, ignore_case=clause.ignore_case)
+        held = _on_value(clause, path, read, test)
+    elif clause.op == EXISTS:
         held = _missing(read) if clause.negate else _present(read)
-        return CompiledClause(clause=clause, held=held, path=path)
-    build = VALUE_TESTS.get(clause.op)
-    if build is None:
-        raise ValueError(gettext("unknown operator %(op)r") % {"op": clause.op})
-    test = build(clause.values)
-    if len(path) == 1 and path[0] not in BUILT_IN:
-        held = _unless(path[0], test) if clause.negate else _when(path[0], test)
+    elif clause.op in LENGTH_TESTS:
+        held = _when_whole(clause, read, LENGTH_TESTS[clause.op](clause.values))
+    elif clause.op in WINDOWS:
+        held = _when_now(clause, read, windows)
     else:
-        held = _when_read(read, test, negate=clause.negate)
-    return CompiledClause(clause=clause, held=held, path=path, test=test)
+        raise ValueError(gettext("unknown operator %(op)r") % {"op": clause.op})
+    return CompiledClause(clause=clause, held=held, path=path, test=test, windows=windows)
 
 
-def _never_held(_attributes: Attributes, _matched: AbstractSet[str]) -> bool:
+def _on_value(clause: Clause, path: tuple[str, ...], read: Reader, test: Test) -> Predicate:
+    missing = clause.holds_for_missing
+    if len(path) > 1 or path[0] in BUILT_IN:
+        return _when_read(read, test, negate=clause.negate, missing=missing)
+    return _unless(path[0], test, missing=missing) if clause.negate else _when(path[0], test)
+
+
+def never_held(_attributes: Attributes, _matched: AbstractSet[str], _now: int) -> bool:
+    """The predicate of a broken clause."""
     return False
 
 
 def _in_segments(keys: frozenset[str], *, negate: bool) -> Predicate:
     if negate:
-        return lambda _attributes, matched: keys.isdisjoint(matched)
+        return lambda _attributes, matched, _now: keys.isdisjoint(matched)
     if len(keys) == 1:
         [key] = keys
-        return lambda _attributes, matched: key in matched
-    return lambda _attributes, matched: not keys.isdisjoint(matched)
+        return lambda _attributes, matched, _now: key in matched
+    return lambda _attributes, matched, _now: not keys.isdisjoint(matched)
 
 
 def _present(read: Reader) -> Predicate:
-    return lambda attributes, _matched: read(attributes) is not None
+    return lambda attributes, _matched, _now: read(attributes) is not None
 
 
 def _missing(read: Reader) -> Predicate:
-    return lambda attributes, _matched: read(attributes) is None
+    return lambda attributes, _matched, _now: read(attributes) is None
 
 
 def _any_element(test: Test, elements: Collection[object]) -> bool:
@@ -164,7 +179,7 @@ def _any_element(test: Test, elements: Collection[object]) -> bool:
 
 
 def _when(name: str, test: Test) -> Predicate:
-    def held(attributes: Attributes, _matched: AbstractSet[str]) -> bool:
+    def held(attributes: Attributes, _matched: AbstractSet[str], _now: int) -> bool:
         value: object = attributes.get(name)
         if value.__class__ is str:
             return test(value)
@@ -180,11 +195,11 @@ def _when(name: str, test: Test) -> Predicate:
     return held
 
 
-def _unless(name: str, test: Test) -> Predicate:
-    def held(attributes: Attributes, _matched: AbstractSet[str]) -> bool:
+def _unless(name: str, test: Test, *, missing: bool) -> Predicate:
+    def held(attributes: Attributes, _matched: AbstractSet[str], _now: int) -> bool:
         value: object = attributes.get(name)
         if value is None:
-            return False
+            return missing
         try:
             if isinstance(value, _LISTS):
                 return not _any_element(test, value)
@@ -195,15 +210,42 @@ def _unless(name: str, test: Test) -> Predicate:
     return held
 
 
-def _when_read(read: Reader, test: Test, *, negate: bool) -> Predicate:
-    def held(attributes: Attributes, _matched: AbstractSet[str]) -> bool:
+def _when_read(read: Reader, test: Test, *, negate: bool, missing: bool) -> Predicate:
+    def held(attributes: Attributes, _matched: AbstractSet[str], _now: int) -> bool:
         value = read(attributes)
         if value is None:
-            return False
+            return missing
         try:
             if isinstance(value, _LISTS):
                 return _any_element(test, value) is not negate
             return test(value) is not negate
+        except OverflowError:
+            return False
+
+    return held
+
+
+def _when_whole(clause: Clause, read: Reader, test: Test) -> Predicate:
+    negate, missing = clause.negate, clause.holds_for_missing
+
+    def held(attributes: Attributes, _matched: AbstractSet[str], _now: int) -> bool:
+        value = read(attributes)
+        return missing if value is None else test(value) is not negate
+
+    return held
+
+
+def _when_now(clause: Clause, read: Reader, windows: Sequence[Window]) -> Predicate:
+    negate, missing = clause.negate, clause.holds_for_missing
+
+    def held(attributes: Attributes, _matched: AbstractSet[str], now: int) -> bool:
+        value = read(attributes)
+        if value is None:
+            return missing
+        try:
+            if isinstance(value, _LISTS):
+                return any(any_holds(windows, each, now) for each in value) is not negate
+            return any_holds(windows, value, now) is not negate
         except OverflowError:
             return False
 
@@ -225,21 +267,23 @@ def conjunction(parts: Sequence[Predicate]) -> Predicate | None:
         return parts[0] if parts else None
     if len(parts) == 2:
         first, second = parts
-        return lambda attributes, matched: (
-            first(attributes, matched) and second(attributes, matched)
+        return lambda attributes, matched, now: (
+            first(attributes, matched, now) and second(attributes, matched, now)
         )
     if len(parts) == 3:
         one, two, three = parts
-        return lambda attributes, matched: (
-            one(attributes, matched) and two(attributes, matched) and three(attributes, matched)
+        return lambda attributes, matched, now: (
+            one(attributes, matched, now)
+            and two(attributes, matched, now)
+            and three(attributes, matched, now)
         )
     return _chain(parts)
 
 
 def _chain(parts: Sequence[Predicate]) -> Predicate:
-    def held(attributes: Attributes, matched: AbstractSet[str]) -> bool:
+    def held(attributes: Attributes, matched: AbstractSet[str], now: int) -> bool:
         for part in parts:  # noqa: SIM110 - a generator costs more than the parts
-            if not part(attributes, matched):
+            if not part(attributes, matched, now):
                 return False
         return True
 

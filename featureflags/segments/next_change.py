@@ -1,4 +1,4 @@
-"""When an answer can change by itself: thresholds of ages, dates, and memberships that end.
+"""When an answer can change by itself: ages, dates that move, and memberships that end.
 
 Pure, like the ruleset that it reads.
 """
@@ -9,10 +9,13 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Final
 from weakref import WeakKeyDictionary
 
+from featureflags.core.types import Attributes
 from featureflags.segments.definitions import USER_KIND
-from featureflags.segments.matching import CompiledClause
+from featureflags.segments.matching import CompiledClause, reader
+from featureflags.segments.moving_dates import next_change_in
 from featureflags.segments.ruleset import Membership, Ruleset
 from featureflags.segments.time_attributes import (
+    END_OF_TIME,
     Clock,
     CurrentTime,
     ElapsedDays,
@@ -31,7 +34,7 @@ _STEPS: WeakKeyDictionary[Ruleset, dict[tuple[str, str, type[SteppedClock]], tup
 
 def next_change(
     ruleset: Ruleset,
-    user_key: str,
+    attributes: Attributes,
     clocks: Mapping[str, Clock],
     *,
     now: int,
@@ -42,8 +45,9 @@ def next_change(
 
     Never late. For a membership that ends, and for clauses on an account's age or another
     stepped clock, it is the very instant, and only clauses count whose own outcome flips there;
-    that other conditions of the rule may hide the flip is not looked into. ``clocks`` holds the
-    user's attributes that change by themselves, by name; all others are taken to stay.
+    that other conditions of the rule may hide the flip is not looked into. So it is with dates that move.
+    ``attributes`` are those of the row at ``now``, its ``key`` among them; ``clocks`` holds those that
+    change by themselves, by name; all others are taken to stay.
     ``segment_keys`` limits the question to some segments and all that they use.
     """
     relevant = None
@@ -52,11 +56,48 @@ def next_change(
         relevant = {segment.definition.key for segment in ruleset.with_dependencies(*known)}
     return min(
         (
-            *_expiries(ruleset.memberships(user_key, kind), now, relevant),
+            *_expiries(_memberships(ruleset, attributes, kind), now, relevant),
             *_flips(ruleset, clocks, now, relevant, kind),
+            *moving_changes(ruleset, attributes, clocks, now=now, kind=kind, relevant=relevant),
         ),
         default=None,
     )
+
+
+def _memberships(ruleset: Ruleset, attributes: Attributes, kind: str) -> Iterable[Membership]:
+    key = attributes.get("key")
+    return ruleset.memberships(key, kind) if isinstance(key, str) else ()
+
+
+def moving_changes(
+    ruleset: Ruleset,
+    attributes: Attributes,
+    clocks: Mapping[str, Clock],
+    *,
+    now: int,
+    kind: str,
+    relevant: Collection[str] | None = None,
+) -> Iterator[int]:
+    """When each clause on a date that moves next changes for this row; nothing where none does."""
+    for key, clause in ruleset.moving_clauses(kind):
+        if relevant is not None and key not in relevant:
+            continue
+        value = reader(clause.path, kind)(attributes)
+        values = value if isinstance(value, list | tuple) else [value]
+        clock = clocks.get(clause.path[0])
+        if isinstance(clock, CurrentTime):
+            found = [window.next_change_of_now(now) for window in clause.windows]
+        else:
+            found = [_next_in(clause, each, now) for each in values]
+            found.append(None if clock is None else clock.next_change(now))
+        yield from (at for at in found if at is not None and at < END_OF_TIME)
+
+
+def _next_in(clause: CompiledClause, value: object, now: int) -> int | None:
+    try:
+        return next_change_in(clause.windows, value, now)
+    except OverflowError:
+        return None
 
 
 def _expiries(

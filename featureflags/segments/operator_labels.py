@@ -20,7 +20,16 @@ class ValueKind(StrEnum):
     REGEX = "regex"
     NUMBER = "number"
     INSTANT = "instant"
+    INSTANTS = "instants"
+    """Two of them: from one until before the other."""
+    DURATION = "duration"
+    PERIOD = "period"
+    DAY = "day"
+    """A day of the year."""
     SEMVER = "semver"
+    IP_RANGE = "ip range"
+    COUNT = "count"
+    """A number of entries."""
     SEGMENT = "segment"
     NOTHING = "nothing"
 
@@ -52,6 +61,18 @@ OPERATORS: Mapping[str, OperatorInfo] = {
     "greaterThanOrEqual": _info(_("is at least"), _("is not at least"), ValueKind.NUMBER),
     "before": _info(_("is before"), _("is not before"), ValueKind.INSTANT),
     "after": _info(_("is after"), _("is not after"), ValueKind.INSTANT),
+    "between": _info(_("is between"), _("is not between"), ValueKind.INSTANTS),
+    "inLast": _info(_("is in the last"), _("is not in the last"), ValueKind.DURATION),
+    "longerAgoThan": _info(
+        _("is longer ago than"), _("is not longer ago than"), ValueKind.DURATION
+    ),
+    "inNext": _info(_("is in the next"), _("is not in the next"), ValueKind.DURATION),
+    "within": _info(_("is within"), _("is not within"), ValueKind.PERIOD),
+    "onDayOfYear": _info(
+        _("is on the same day of the year as"),
+        _("is not on the same day of the year as"),
+        ValueKind.DAY,
+    ),
     "semVerEqual": _info(_("is version"), _("is not version"), ValueKind.SEMVER),
     "semVerLessThan": _info(
         _("is older than version"), _("is not older than version"), ValueKind.SEMVER
@@ -59,10 +80,19 @@ OPERATORS: Mapping[str, OperatorInfo] = {
     "semVerGreaterThan": _info(
         _("is newer than version"), _("is not newer than version"), ValueKind.SEMVER
     ),
+    "semVerGreaterThanOrEqual": _info(
+        _("is at least version"), _("is not at least version"), ValueKind.SEMVER
+    ),
+    "semVerLessThanOrEqual": _info(
+        _("is at most version"), _("is not at most version"), ValueKind.SEMVER
+    ),
+    "ipInRange": _info(_("is in the IP range"), _("is not in the IP range"), ValueKind.IP_RANGE),
+    "hasAtLeast": _info(_("has at least"), _("does not have at least"), ValueKind.COUNT),
+    "hasAtMost": _info(_("has at most"), _("does not have at most"), ValueKind.COUNT),
     "segmentMatch": _info(_("is in segment"), _("is not in segment"), ValueKind.SEGMENT),
     "exists": _info(_("is known"), _("is not known"), ValueKind.NOTHING),
 }
-"""Every operator that a rule may use: LaunchDarkly's, segmentMatch, and our own ``exists``."""
+"""Every operator that a rule may use: LaunchDarkly's, segmentMatch, and our own."""
 
 IS = _info(_("is"), _("is not"), ValueKind.ANY)
 """``in`` with a single boolean, where “any of” would sound odd."""
@@ -74,8 +104,19 @@ def label_for(op: str, values: Sequence[object]) -> OperatorInfo | None:
     return IS if is_boolean else OPERATORS.get(op)
 
 
+LAUNCHDARKLY = frozenset(
+    {"in", "startsWith", "endsWith", "contains", "matches"}
+    | {"lessThan", "lessThanOrEqual", "greaterThan", "greaterThanOrEqual", "before", "after"}
+    | {"semVerEqual", "semVerLessThan", "semVerGreaterThan"}
+)
+"""The operators on values that LaunchDarkly has too; all others but ``segmentMatch`` are our own."""
+
+IGNORES_CASE = frozenset({"in", "startsWith", "endsWith", "contains", "matches"})
+"""The operators that a clause may ask to ignore case."""
+
 ONE_VALUE = frozenset(
     {"lessThan", "lessThanOrEqual", "greaterThan", "greaterThanOrEqual", "before", "after"}
-    | {"semVerLessThan", "semVerGreaterThan"}
+    | {"semVerLessThan", "semVerGreaterThan", "semVerLessThanOrEqual", "semVerGreaterThanOrEqual"}
+    | {"hasAtLeast", "hasAtMost", "inLast", "inNext", "longerAgoThan"}
 )
 """Operators for which one value is enough: of several, the widest decides."""

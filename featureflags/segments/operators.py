@@ -11,6 +11,9 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Final, TypeAlias
 
 from featureflags.core.types import JSONValue
+from featureflags.segments.ip_ranges import parse_address, parse_range
+from featureflags.segments.letter_case import fold
+from featureflags.segments.operator_labels import IGNORES_CASE
 from featureflags.segments.regexes import Regex
 from featureflags.segments.values import SemVer, is_number, parse_instant, parse_semver, same
 
@@ -90,8 +93,8 @@ def _contains(values: Sequence[JSONValue]) -> Test:
     return lambda value: isinstance(value, str) and any(part in value for part in parts)
 
 
-def _matches(values: Sequence[JSONValue]) -> Test:
-    patterns = [Regex(value) for value in _strings(values)]
+def _matches(values: Sequence[JSONValue], *, ignore_case: bool = False) -> Test:
+    patterns = [Regex(value, ignore_case=ignore_case) for value in _strings(values)]
 
     def test(value: object) -> bool:
         if not isinstance(value, str):
@@ -183,26 +186,29 @@ def _semver_equal(values: Sequence[JSONValue]) -> Test:
     return lambda value: parse_semver(value) in versions
 
 
-def _semver_less_than(values: Sequence[JSONValue]) -> Test:
-    limit = max(_versions(values), default=None)
-    if limit is None:
-        return never
+def _semver_bound(
+    widest: Callable[..., SemVer | None], compare: Callable[[SemVer, SemVer], bool]
+) -> Callable[[Sequence[JSONValue]], Test]:
+    def build(values: Sequence[JSONValue]) -> Test:
+        limit = widest(_versions(values), default=None)
+        if limit is None:
+            return never
+
+        def test(value: object) -> bool:
+            version = parse_semver(value)
+            return version is not None and compare(version, limit)
+
+        return test
+
+    return build
+
+
+def _in_ip_range(values: Sequence[JSONValue]) -> Test:
+    ranges = [found for value in values if (found := parse_range(value)) is not None]
 
     def test(value: object) -> bool:
-        version = parse_semver(value)
-        return version is not None and version < limit
-
-    return test
-
-
-def _semver_greater_than(values: Sequence[JSONValue]) -> Test:
-    limit = min(_versions(values), default=None)
-    if limit is None:
-        return never
-
-    def test(value: object) -> bool:
-        version = parse_semver(value)
-        return version is not None and version > limit
+        address = parse_address(value) if isinstance(value, str) else None
+        return address is not None and any(address in one for one in ranges)
 
     return test
 
@@ -220,10 +226,48 @@ VALUE_TESTS: Mapping[str, Callable[[Sequence[JSONValue]], Test]] = {
     "before": _before,
     "after": _after,
     "semVerEqual": _semver_equal,
-    "semVerLessThan": _semver_less_than,
-    "semVerGreaterThan": _semver_greater_than,
+    "semVerLessThan": _semver_bound(max, operator.lt),
+    "semVerLessThanOrEqual": _semver_bound(max, operator.le),
+    "semVerGreaterThan": _semver_bound(min, operator.gt),
+    "semVerGreaterThanOrEqual": _semver_bound(min, operator.ge),
+    "ipInRange": _in_ip_range,
 }
-"""The operators that test a value; ``matching`` has ``exists`` and ``segmentMatch``.
+"""The operators that test a value. ``LENGTH_TESTS`` has those on whole lists, ``moving_dates`` those on
+dates that move, ``matching`` has ``exists`` and ``segmentMatch``.
 
 A builder raises ValueError for a bad expression, OverflowError for a number beyond a double.
 """
+
+
+def value_test(op: str, values: Sequence[JSONValue], *, ignore_case: bool = False) -> Test:
+    """The test of an operator of VALUE_TESTS; `ignore_case` counts where the operator compares texts."""
+    if not ignore_case or op not in IGNORES_CASE:
+        return VALUE_TESTS[op](values)
+    if op == "matches":
+        return _matches(values, ignore_case=True)
+    test = VALUE_TESTS[op]([fold(value) if isinstance(value, str) else value for value in values])
+    return lambda value: test(fold(value) if isinstance(value, str) else value)
+
+
+def _length(
+    op: str, compare: Callable[[float, float], bool]
+) -> Callable[[Sequence[JSONValue]], Test]:
+    def build(values: Sequence[JSONValue]) -> Test:
+        limit = length_limit(op, values)
+        if limit is None:
+            return never
+        return lambda value: isinstance(value, list | tuple) and compare(len(value), limit)
+
+    return build
+
+
+def length_limit(op: str, values: Sequence[JSONValue]) -> float | None:
+    """The widest of several limits of a length; None without one."""
+    return (max if op == "hasAtMost" else min)(_numbers(values), default=None)
+
+
+LENGTH_TESTS: Mapping[str, Callable[[Sequence[JSONValue]], Test]] = {
+    "hasAtLeast": _length("hasAtLeast", operator.ge),
+    "hasAtMost": _length("hasAtMost", operator.le),
+}
+"""The operators that test a list as a whole; what is no list has no length."""

@@ -6,13 +6,12 @@ rules that bypassed validation: it never raises, and a broken rule matches nobod
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Collection, Mapping
 from typing import Final
 
 from featureflags.core.i18n import gettext, gettext_noop
-from featureflags.core.json_numbers import normalised
 from featureflags.core.types import JSONValue
+from featureflags.segments.clause_values import values_of
 from featureflags.segments.definitions import (
     EXISTS,
     SEGMENT_MATCH,
@@ -23,13 +22,16 @@ from featureflags.segments.definitions import (
     Rule,
     SegmentDefinition,
 )
-from featureflags.segments.json_limits import json_problem, text_problem, value_problem
+from featureflags.segments.json_limits import text_problem
 from featureflags.segments.member_json import MEMBER_FIELDS, listed_kinds, parse_members
-from featureflags.segments.operator_labels import OPERATORS
+from featureflags.segments.operator_labels import IGNORES_CASE, OPERATORS
 from featureflags.segments.references import attribute_path
 
 _RULE_FIELDS: Final = {"id", "description", "clauses"}
-_CLAUSE_FIELDS: Final = {"attribute", "op", "values", "negate", "contextKind"}
+_CLAUSE_FIELDS: Final = {
+    *("attribute", "op", "values", "negate", "contextKind"),
+    *("ignoreCase", "orMissing"),
+}
 _METADATA: Final = {"name", "description", "tags", "salt", "creationDate", "deleted"}
 _DEFINITION_FIELDS: Final = {"key", "kind", "version", "rules", *MEMBER_FIELDS, *_METADATA}
 
@@ -75,6 +77,13 @@ class _Findings:
             self.add("bad_text", f"{name}: {problem}")
             return ""
         return value
+
+    def flag(self, raw: Mapping[object, object], name: str) -> bool:
+        """An optional boolean; absent and null are False."""
+        value = raw.get(name)
+        if value is not None and not isinstance(value, bool):
+            self.add("wrong_type", gettext("%(name)s must be true or false") % {"name": name})
+        return value is True
 
     def fields(self, raw: Mapping[object, object], known: Collection[str]) -> None:
         for name in raw:
@@ -229,16 +238,25 @@ def _clause(raw: object, findings: _Findings) -> Clause:
         findings.add("context_kind", message % shown)
     elif op != SEGMENT_MATCH:
         _check_attribute(attribute, context_kind, findings)
-    negate = raw.get("negate", False)
-    if negate is not None and not isinstance(negate, bool):
-        findings.add("wrong_type", gettext("negate must be true or false"))
-    return Clause(
+    clause = Clause(
         attribute=attribute,
         op=op,
         values=_values(op, raw.get("values"), findings),
-        negate=negate is True,
+        negate=findings.flag(raw, "negate"),
         context_kind=context_kind,
+        ignore_case=findings.flag(raw, "ignoreCase"),
+        or_missing=findings.flag(raw, "orMissing"),
     )
+    _check_options(clause, findings)
+    return clause
+
+
+def _check_options(clause: Clause, findings: _Findings) -> None:
+    if clause.ignore_case and clause.op not in IGNORES_CASE:
+        message = gettext("ignoreCase is for %(ops)s")
+        findings.add("option", message % {"ops": ", ".join(sorted(IGNORES_CASE))})
+    if clause.or_missing and (not clause.negate or clause.op in {EXISTS, SEGMENT_MATCH}):
+        findings.add("option", gettext("orMissing is for negated conditions on a value"))
 
 
 def _check_attribute(attribute: str, context_kind: str | None, findings: _Findings) -> None:
@@ -249,25 +267,11 @@ def _check_attribute(attribute: str, context_kind: str | None, findings: _Findin
 
 
 def _values(op: str, raw: object, findings: _Findings) -> tuple[JSONValue, ...]:
-    info = OPERATORS.get(op)
     if not op:
         findings.add("operator_missing", gettext("choose an operator"))
-    elif info is None:
+    elif op not in OPERATORS:
         findings.add("operator_unknown", gettext("unknown operator %(op)r") % {"op": op})
-    if raw is not None and not isinstance(raw, list | tuple):
-        findings.add("wrong_type", gettext("the values must be a list"))
-        return ()
-    if not raw:
-        findings.add("values_empty", gettext("add at least one value"))
-        return ()
-    suits = True
-    for value in raw:
-        problem = json_problem(value) if info is None else value_problem(info.value_kind, value)
-        if problem is not None:
-            findings.add("value", problem)
-            suits = False
-    if op == EXISTS and len(raw) > 1:
-        findings.add("value", gettext("the values must be [true]"))
-    # What is no JSON may not be copied either: it may nest without end. Large whole floats become
-    # integers, as in the metadata of users: PostgreSQL's jsonb gives them back in this form.
-    return tuple(normalised(copy.deepcopy(value)) for value in raw) if suits else ()
+    values, problems = values_of(op, raw)
+    for code, message in problems:
+        findings.add(code, message)
+    return values

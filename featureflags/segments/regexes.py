@@ -23,26 +23,28 @@ _generation = 0
 class Regex:
     """One expression. It may match anywhere in a text, like LaunchDarkly's `matches`."""
 
-    __slots__ = ("_compiled", "_generation", "_pattern")
+    __slots__ = ("_compiled", "_generation", "_ignore_case", "_pattern")
 
-    def __init__(self, pattern: str) -> None:
+    def __init__(self, pattern: str, *, ignore_case: bool = False) -> None:
         """Raises ValueError with RE2's own words."""
         self._pattern = pattern
-        self._compiled = _compile(pattern)
+        self._ignore_case = ignore_case
+        self._compiled = _compile(pattern, ignore_case=ignore_case)
         self._generation = _generation
 
     def found_in(self, text: str) -> bool:
         """Raises UnicodeEncodeError for a text with half a character, which RE2 cannot see."""
         if self._generation != _generation:
             _inherited.append(self._compiled)
-            self._compiled = _compile(self._pattern)
+            self._compiled = _compile(self._pattern, ignore_case=self._ignore_case)
             self._generation = _generation
         return self._compiled.search(text) is not None
 
 
-def _compile(pattern: str) -> re2._Regexp:
+def _compile(pattern: str, *, ignore_case: bool) -> re2._Regexp:
     options = re2.Options()
     options.log_errors = False
+    options.case_sensitive = not ignore_case
     try:
         return re2.compile(pattern, options)
     except re2.error as error:

@@ -17,13 +17,14 @@ from typing import Final, TypeAlias
 from featureflags.core.types import Attributes
 from featureflags.segments.bitset_tables import EqualityTable, RangeTable
 from featureflags.segments.matching import CompiledClause, CompiledRule, Predicate, conjunction
+from featureflags.segments.moving_dates import WINDOWS
 from featureflags.segments.operators import LOWER_BOUNDS, UPPER_BOUNDS
 
 Table: TypeAlias = EqualityTable | RangeTable
 Place: TypeAlias = tuple[str, str]
 """An attribute and a kind of table: a table holds at most one clause of each rule."""
 
-_COSTS: Final = {"before": 1, "after": 1, "matches": 2}
+_COSTS: Final = {"before": 1, "after": 1, "matches": 2, **dict.fromkeys(WINDOWS, 3)}
 _TABLES: Final[tuple[tuple[str, type[Table], AbstractSet[str]], ...]] = (
     ("equality", EqualityTable, frozenset({"in"})),
     ("upper", RangeTable, UPPER_BOUNDS),
@@ -49,8 +50,8 @@ class RuleIndex:
         self._all = (1 << len(live)) - 1
         self._tables = _tables(held, self._all)
 
-    def collect(self, attributes: Attributes, matched: set[str]) -> None:
-        """Add the keys of segments with a matching rule to ``matched``."""
+    def collect(self, attributes: Attributes, matched: set[str], now: int) -> None:
+        """Add the keys of segments with a rule that matches at ``now`` (µs) to ``matched``."""
         left = self._all
         for table in self._tables:
             left &= table.allowed(attributes)
@@ -63,7 +64,7 @@ class RuleIndex:
         number = find("1")
         while number >= 0:
             key, rest = rules[number]
-            if rest is None or (key not in matched and rest(attributes, matched)):
+            if rest is None or (key not in matched and rest(attributes, matched, now)):
                 add(key)
             number = find("1", number + 1)
 

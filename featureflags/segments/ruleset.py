@@ -26,10 +26,11 @@ class _Part(NamedTuple):
 
     stages: tuple[RuleIndex, ...]
     clauses: Mapping[str, Sequence[tuple[str, CompiledClause]]]
+    moving: Sequence[tuple[str, CompiledClause]]
     members: Mapping[str, tuple[Membership, ...]]
 
 
-_EMPTY = _Part((), {}, {})
+_EMPTY = _Part((), {}, (), {})
 
 
 class Ruleset:
@@ -89,6 +90,7 @@ class Ruleset:
             for key, segment in self._segments.items()
             if segment.definition.kind == kind
         }
+        clauses = _clauses_by_attribute(of_kind)
         kept = ([key for key in layer if key in of_kind] for layer in layers)
         return _Part(
             stages=tuple(
@@ -96,7 +98,8 @@ class Ruleset:
                 for layer in kept
                 if layer
             ),
-            clauses=_clauses_by_attribute(of_kind),
+            clauses=clauses,
+            moving=[each for found in clauses.values() for each in found if each[1].windows],
             members=_memberships(segment.definition for segment in of_kind.values()),
         )
 
@@ -119,7 +122,7 @@ class Ruleset:
                     (matched if included else barred).add(key)
             barred -= matched
         for stage in part.stages:
-            stage.collect(attributes, matched)
+            stage.collect(attributes, matched, now)
             if barred:
                 matched -= barred
         return frozenset(matched)
@@ -150,6 +153,10 @@ class Ruleset:
     ) -> Sequence[tuple[str, CompiledClause]]:
         """The clauses on this attribute of a kind that can hold, each with its segment's key."""
         return self._parts.get(kind, _EMPTY).clauses.get(attribute, ())
+
+    def moving_clauses(self, kind: str = USER_KIND) -> Sequence[tuple[str, CompiledClause]]:
+        """The clauses of a kind on dates that move and that can hold, each with its segment's key."""
+        return self._parts.get(kind, _EMPTY).moving
 
     def memberships(self, key: str, kind: str = USER_KIND) -> Iterable[Membership]:
         """The memberships by name of a row of a kind, expired ones included."""
@@ -222,4 +229,4 @@ def _is_in(segment: CompiledSegment, attributes: Attributes, matched: set[str], 
     membership = segment.membership(attributes, now=now)
     if membership is not None:
         return membership
-    return any(predicate(attributes, matched) for predicate in segment.predicates)
+    return any(predicate(attributes, matched, now) for predicate in segment.predicates)

@@ -6,13 +6,13 @@ Pure functions over JSON values. Nothing is ever coerced: True is not 1, and "1"
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Final, TypeAlias
 
+from featureflags.core.times import EPOCH, parse_rfc3339
+
 _NUMBERS: Final = (int, float)
 _LISTS: Final = (list, tuple)
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 _NUMBER = r"(0|[1-9]\d*)"
 _PRERELEASE = r"(?:0|[1-9]\d*|\d*[a-zA-Z-][0-9a-zA-Z-]*)"
@@ -82,15 +82,8 @@ def parse_instant(value: object) -> float | None:
 
 @lru_cache(maxsize=1024)
 def _parse_rfc3339(text: str) -> float | None:
-    if text[-1:] in {"z", "Z"}:
-        text = text[:-1] + "+00:00"
-    try:
-        instant = datetime.fromisoformat(text)
-    except ValueError:
-        return None
-    if instant.tzinfo is None:
-        return None
-    return (instant - _EPOCH).total_seconds() * 1000.0
+    instant = parse_rfc3339(text)
+    return None if instant is None else (instant - EPOCH).total_seconds() * 1000.0
 
 
 def parse_semver(value: object) -> SemVer | None:

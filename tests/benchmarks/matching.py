@@ -145,9 +145,9 @@ class PlainRules:
             if not rule.dead and (held := conjunction([part.held for part in rule.clauses]))
         ]
 
-    def collect(self, attributes: Attributes, matched: set[str]) -> None:
+    def collect(self, attributes: Attributes, matched: set[str], now: int) -> None:
         for key, held in self._rules:
-            if key not in matched and held(attributes, matched):
+            if key not in matched and held(attributes, matched, now):
                 matched.add(key)
 
 

@@ -24,8 +24,9 @@ from tests.factories import SegmentMemberFactory, UserFactory, clause, rule, tok
 from tests.services.flag_json import boolean_flag, segment_rule
 
 NO_PAGES = {
-    # Takes POST alone.
+    # Take POST alone.
     *("featureflags_preview", "featureflags_preview_person", "featureflags_draft_keep"),
+    "featureflags_try_expression",
     # Needs segments and a part, see `test_around.py`.
     "featureflags_segment_overlap_people",
     # Answers for scripts, and addresses that only lead elsewhere.

@@ -20,12 +20,20 @@ from featureflags.core.types import JSONValue
 from featureflags.kinds.registry import USER
 from featureflags.models import RuleProblem, Segment
 
-ORDER = ("id", "description", "clauses", "attribute", "op", "values", "negate", "contextKind")
+ORDER = (
+    *("id", "description", "clauses"),
+    *("attribute", "op", "values", "negate", "ignoreCase", "orMissing", "contextKind"),
+)
 """PostgreSQL's jsonb does not keep the order of names: it sorts them by length."""
 
-SCRIPTS = ("base", "chips", "inputs", "conditions", "rules", "drafts", "trial", "page", "builder")
+SCRIPTS = (
+    *("base", "chips", "inputs", "dates", "expressions", "options", "conditions"),
+    *("rules", "drafts", "trial", "page", "builder"),
+)
 """In this order: the editor starts with the last one."""
-STYLES = [f"featureflags/rule_editor/{name}.css" for name in ("rules", "conditions", "impact")]
+STYLES = [
+    f"featureflags/rule_editor/{name}.css" for name in ("rules", "conditions", "options", "impact")
+]
 """In this order: later ones override earlier ones."""
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -19,8 +20,10 @@ from featureflags.core.uncached import fresh_rows
 from featureflags.kinds.registry import USER
 from featureflags.models import Segment
 from featureflags.segments.attribute_types import OPERATORS_BY_TYPE, AttributeType
+from featureflags.segments.date_values import PERIODS, TODAY
 from featureflags.segments.definitions import SEGMENT_MATCH
-from featureflags.segments.operator_labels import IS, ONE_VALUE, OPERATORS, ValueKind
+from featureflags.segments.operator_labels import IGNORES_CASE, IS, ONE_VALUE, OPERATORS, ValueKind
+from featureflags.segments.value_words import MONTH_WORDS, PERIOD_WORDS
 
 NOTHING_KNOWN: Final = Suggestion()
 
@@ -29,7 +32,13 @@ INPUTS: Final = {
     ValueKind.REGEX: "expression",
     ValueKind.NUMBER: "number",
     ValueKind.INSTANT: "instant",
+    ValueKind.INSTANTS: "between",
+    ValueKind.DURATION: "duration",
+    ValueKind.PERIOD: "period",
+    ValueKind.DAY: "day",
     ValueKind.SEMVER: "text",
+    ValueKind.IP_RANGE: "text",
+    ValueKind.COUNT: "count",
     ValueKind.SEGMENT: "segment",
     ValueKind.NOTHING: "nothing",
 }
@@ -70,14 +79,28 @@ def vocabulary(own_key: str, kind: str = USER) -> dict[str, JSONValue]:
                 "label": _(info.label),
                 "negated": _(info.negated_label),
                 "takesOne": op in ONE_VALUE,
+                "ignoresCase": op in IGNORES_CASE,
             }
             for op, info in OPERATORS.items()
         },
         "booleanLabels": {"label": _(IS.label), "negated": _(IS.negated_label)},
         "segmentMatch": SEGMENT_MATCH,
+        "tryAddress": reverse("admin:featureflags_try_expression"),
         "segments": _segments(own_key, kind),
-        "zone": timezone.get_current_timezone_name(),
+        **_dates(),
         "texts": editor_texts(),
+    }
+
+
+def _dates() -> dict[str, JSONValue]:
+    """What the inputs of dates offer."""
+    units = {"H": _("hours"), "D": _("days"), "W": _("weeks"), "M": _("months"), "Y": _("years")}
+    return {
+        "zone": timezone.get_current_timezone_name(),
+        "units": [[unit, words] for unit, words in units.items()],
+        "periods": [[name, _(PERIOD_WORDS[name])] for name in PERIODS],
+        "months": [[f"{n:02}", _(month)] for n, month in enumerate(MONTH_WORDS, start=1)],
+        "today": TODAY,
     }
 
 
@@ -88,6 +111,7 @@ def _attribute(attribute: Attribute, known: Suggestion) -> JSONValue:
         "label": str(attribute.label),
         "type": attribute.type.value,
         "isAlwaysKnown": attribute.always_known,
+        "isLowerCase": attribute.is_lower_case,
         "choices": [[value, str(label)] for value, label in attribute.choices],
         "suggestions": list(known.values) if is_text else [],
         # Rows of texts hold only texts.

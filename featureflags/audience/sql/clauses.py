@@ -10,14 +10,14 @@ from collections.abc import Callable, Sequence
 from functools import singledispatch
 from typing import Any, Final
 
-from django.db.models import DateTimeField, Value
+from django.db.models import Q
 
 from featureflags.audience.sql.bounds import (
     Bounds,
     Condition,
-    all_of,
     any_of,
     both,
+    either,
     exactly,
     inverse,
     negation,
@@ -32,18 +32,20 @@ from featureflags.audience.sql.expressions import (
     KeyIn,
     OneOf,
     Present,
-    Within,
 )
+from featureflags.audience.sql.instant_clauses import instant_bounds, within
 from featureflags.audience.sql.instant_ranges import (
-    FIRST_INSTANT,
-    LAST_INSTANT,
-    Span,
     days_equal,
     days_within,
-    instants_within,
     limit_of,
 )
-from featureflags.audience.sql.json_clauses import json_bounds, json_present
+from featureflags.audience.sql.json_clauses import (
+    json_bounds,
+    json_present,
+    length_condition,
+    numbers_in_windows,
+)
+from featureflags.audience.sql.json_lists import DistinctTexts
 from featureflags.audience.sql.operands import (
     RELATED,
     BooleanColumn,
@@ -60,13 +62,13 @@ from featureflags.audience.sql.operands import (
     Unknown,
 )
 from featureflags.audience.sql.text_clauses import text_bounds
-from featureflags.core.times import to_datetime, to_rfc3339
 from featureflags.core.types import JSONValue
 from featureflags.kinds.compiled import CompiledKind
 from featureflags.segments.definitions import EXISTS, Clause
-from featureflags.segments.member_json import parse_expiry
-from featureflags.segments.operators import VALUE_TESTS
+from featureflags.segments.moving_dates import WINDOWS, any_holds
+from featureflags.segments.operators import LENGTH_TESTS, value_test
 from featureflags.segments.values import is_number
+from featureflags.segments.windows import YEARS_AFTER, YEARS_BEFORE
 
 COMPARISONS: Final = frozenset(
     {"lessThan", "lessThanOrEqual", "greaterThan", "greaterThanOrEqual", "before", "after"}
@@ -74,7 +76,6 @@ COMPARISONS: Final = frozenset(
 MOST_VALUES: Final = 50_000
 """Values of one condition in a query: SQLite refuses a query with more than 250,000 parameters."""
 LARGEST_INTEGER: Final = 2**63 - 1
-_INSTANT: Final = DateTimeField()
 
 
 def clause_bounds(clause: Clause, operand: Operand, source: Source, now: int) -> Bounds:
@@ -83,13 +84,21 @@ def clause_bounds(clause: Clause, operand: Operand, source: Source, now: int) ->
     if why is not None or isinstance(operand, Unknown):
         return unknown(why or "")
     if isinstance(operand, Constant):
-        return exactly(_constant(clause, operand.value))
+        return exactly(_constant(clause, operand.value, now))
     present = _present(operand)
     if clause.op == EXISTS:
         return exactly(negation(present) if clause.negate else present)
+    found = _on_values(clause, operand, present, source, now)
+    return either([exactly(negation(present)), found]) if clause.holds_for_missing else found
+
+
+def _on_values(
+    clause: Clause, operand: Operand, present: Condition, source: Source, now: int
+) -> Bounds:
+    """The condition for rows that have a value; false for all others."""
     if isinstance(operand, JSONColumn):
-        return json_bounds(clause, operand)
-    passes = _passes(operand, clause.op, clause.values, source, now)
+        return json_bounds(clause, operand, now)
+    passes = _passes(operand, clause, source, now)
     if clause.negate:
         return both([exactly(present), inverse(passes)])
     # NULL never passes, unless everything passes.
@@ -101,7 +110,8 @@ def parameters_of(clause: Clause, operand: Operand) -> int:
     """How many of the values are a parameter each. Those of `in` are mostly one list, or literals."""
     if clause.op == "in" and not isinstance(operand, InstantColumn | DaysColumn):
         return 0
-    return len(clause.values)
+    each = 2 * (YEARS_BEFORE + YEARS_AFTER) if clause.op == "onDayOfYear" else 1
+    return each * len(clause.values)
 
 
 def _undecided(clause: Clause, operand: Operand) -> str | None:
@@ -113,12 +123,17 @@ def _undecided(clause: Clause, operand: Operand) -> str | None:
     return None
 
 
-def _constant(clause: Clause, value: JSONValue) -> bool:
+def _constant(clause: Clause, value: JSONValue, now: int) -> bool:
     if clause.op == EXISTS:
         return (value is None) is clause.negate
     if value is None:
-        return False
-    return VALUE_TESTS[clause.op](clause.values)(value) is not clause.negate
+        return clause.holds_for_missing
+    if clause.op in LENGTH_TESTS:
+        return LENGTH_TESTS[clause.op](clause.values)(value) is not clause.negate
+    if clause.op in WINDOWS:
+        return any_holds(WINDOWS[clause.op](clause.values), value, now) is not clause.negate
+    test = value_test(clause.op, clause.values, ignore_case=clause.ignore_case)
+    return test(value) is not clause.negate
 
 
 def _present(operand: Operand) -> Condition:
@@ -140,27 +155,21 @@ def _present(operand: Operand) -> Condition:
 
 
 @singledispatch
-def _passes(
-    operand: Operand, _op: str, _values: Sequence[JSONValue], _source: Source, _now: int
-) -> Bounds:
+def _passes(operand: Operand, _clause: Clause, _source: Source, _now: int) -> Bounds:
     """The condition under which an existing value passes the operator."""
     raise TypeError(f"not an operand: {operand!r}")
 
 
 @_passes.register
-def _text(
-    operand: TextColumn, op: str, values: Sequence[JSONValue], _source: Source, _now: int
-) -> Bounds:
-    return text_bounds(op, values, operand.text)
+def _text(operand: TextColumn, clause: Clause, _source: Source, _now: int) -> Bounds:
+    return text_bounds(clause, operand.text)
 
 
 @_passes.register
-def _key(
-    operand: KeyColumn, op: str, values: Sequence[JSONValue], _source: Source, _now: int
-) -> Bounds:
-    if op == "in":
-        return exactly(key_condition(operand.pk, values, operand.kind))
-    return text_bounds(op, values, operand.text)
+def _key(operand: KeyColumn, clause: Clause, _source: Source, _now: int) -> Bounds:
+    if clause.op == "in" and not clause.ignore_case:
+        return exactly(key_condition(operand.pk, clause.values, operand.kind))
+    return text_bounds(clause, operand.text)
 
 
 def key_condition(pk: Any, keys: Sequence[object], kind: CompiledKind) -> Condition:
@@ -170,19 +179,19 @@ def key_condition(pk: Any, keys: Sequence[object], kind: CompiledKind) -> Condit
 
 
 @_passes.register
-def _boolean(
-    operand: BooleanColumn, op: str, values: Sequence[JSONValue], _source: Source, _now: int
-) -> Bounds:
-    wanted = {value for value in values if isinstance(value, bool)} if op == "in" else set()
+def _boolean(operand: BooleanColumn, clause: Clause, _source: Source, _now: int) -> Bounds:
+    values = clause.values if clause.op == "in" else ()
+    wanted = {value for value in values if isinstance(value, bool)}
     return exactly(
         any_of((IsTrue if value else IsFalse)(operand.boolean) for value in sorted(wanted))
     )
 
 
 @_passes.register
-def _number(
-    operand: NumberColumn, op: str, values: Sequence[JSONValue], _source: Source, _now: int
-) -> Bounds:
+def _number(operand: NumberColumn, clause: Clause, _source: Source, now: int) -> Bounds:
+    op, values = clause.op, clause.values
+    if op in WINDOWS:
+        return numbers_in_windows(clause, operand.number, now)
     if op in COMPARISONS:
         limit = limit_of(op, values)
         if limit is None:
@@ -199,63 +208,29 @@ def _number(
 
 
 @_passes.register
-def _instant(
-    operand: InstantColumn, op: str, values: Sequence[JSONValue], _source: Source, _now: int
-) -> Bounds:
-    if op in {"before", "after"}:
-        limit = limit_of(op, values)
-        return exactly(False if limit is None else _within(operand.instant, instants_within(limit)))
-    if op == "in":
-        return exactly(any_of(_within(operand.instant, span) for span in _written(values)))
-    if op in {"startsWith", "endsWith", "contains", "matches"}:
-        return unknown(f"SQL does not read an instant as text ({op})")
-    return exactly(False)
-
-
-def _written(values: Sequence[JSONValue]) -> list[Span]:
-    """The instants that are written exactly as these texts."""
-    instants = [(value, parse_expiry(value)) for value in values]
-    return [
-        Span(first=instant, last=instant)
-        for value, instant in instants
-        if instant is not None
-        and FIRST_INSTANT <= instant <= LAST_INSTANT
-        and to_rfc3339(instant) == value
-    ]
+def _instant(operand: InstantColumn, clause: Clause, _source: Source, now: int) -> Bounds:
+    return instant_bounds(operand, clause, now)
 
 
 @_passes.register
-def _days(
-    operand: DaysColumn, op: str, values: Sequence[JSONValue], _source: Source, now: int
-) -> Bounds:
+def _days(operand: DaysColumn, clause: Clause, _source: Source, now: int) -> Bounds:
+    op, values = clause.op, clause.values
+    if op in WINDOWS:
+        return unknown(f"SQL does not read a number of days as a date ({op})")
     if op in COMPARISONS:
         limit = limit_of(op, values)
-        return exactly(False if limit is None else _within(operand.since, days_within(limit, now)))
+        return exactly(False if limit is None else within(operand.since, days_within(limit, now)))
     if op == "in":
-        return exactly(any_of(_within(operand.since, span) for span in days_equal(values, now)))
+        return exactly(any_of(within(operand.since, span) for span in days_equal(values, now)))
     return exactly(False)
 
 
-def _within(instant: Any, span: Span) -> Condition:
-    first, last = span.first, span.last
-    if first > LAST_INSTANT or last < FIRST_INSTANT:
-        return False
-    bounds = []
-    if first > FIRST_INSTANT:
-        bounds.append((">=", first))
-    if last < LAST_INSTANT:
-        bounds.append(("<=", last))
-    return all_of(
-        Within(instant, symbol, Value(to_datetime(bound), output_field=_INSTANT))
-        for symbol, bound in bounds
-    )
-
-
 @_passes.register
-def _related(
-    operand: RelatedTexts, op: str, values: Sequence[JSONValue], source: Source, _now: int
-) -> Bounds:
-    bounds = text_bounds(op, values, RELATED)
+def _related(operand: RelatedTexts, clause: Clause, source: Source, _now: int) -> Bounds:
+    if clause.op in LENGTH_TESTS:
+        enough = length_condition(clause, DistinctTexts(operand.rows))
+        return exactly(enough if isinstance(enough, bool | Q) else source.take_rows(enough))
+    bounds = text_bounds(clause, RELATED)
 
     def some(one: Condition) -> Condition:
         if one is False:

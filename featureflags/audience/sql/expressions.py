@@ -136,6 +136,20 @@ class Present(Template):
     output_field = BooleanField()
 
 
+class LowerAscii(Written):
+    """A text with A to Z in lower case and all else as it is, on every database and in every locale.
+
+    An index on the same expression serves it: `LOWER(name COLLATE "C")` on PostgreSQL, `LOWER(name)` on
+    SQLite.
+    """
+
+    output_field = TextField()
+
+    def write(self, part: Part, *, sqlite: bool) -> Sql:
+        sql, params = part(0)
+        return f"LOWER({sql})" if sqlite else f'LOWER({sql} COLLATE "C")', params
+
+
 class IsTrue(Template):
     """A boolean is true."""
 

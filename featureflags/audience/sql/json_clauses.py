@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Final
+from typing import Any, Final
 
 from featureflags.audience.sql.bounds import (
     Bounds,
     Condition,
+    all_of,
     any_of,
     both,
     either,
@@ -20,7 +21,7 @@ from featureflags.audience.sql.bounds import (
 )
 from featureflags.audience.sql.expressions import TINY, Compare, OneOf
 from featureflags.audience.sql.instant_ranges import Limit, limit_of
-from featureflags.audience.sql.json_lists import AnyElement, Holds
+from featureflags.audience.sql.json_lists import AnyElement, Holds, ListLength
 from featureflags.audience.sql.json_values import (
     BeyondDouble,
     IsConstant,
@@ -29,13 +30,17 @@ from featureflags.audience.sql.json_values import (
     NotNull,
     NumberIn,
 )
+from featureflags.audience.sql.moving_ranges import doubles_in
 from featureflags.audience.sql.operands import EARLIER, ELEMENT, JSONColumn
 from featureflags.audience.sql.text_clauses import text_bounds
 from featureflags.core.json_numbers import normalised
 from featureflags.core.types import JSONValue
 from featureflags.segments.definitions import Clause
 from featureflags.segments.json_limits import text_problem
+from featureflags.segments.moving_dates import WINDOWS
+from featureflags.segments.operators import LENGTH_TESTS, length_limit
 from featureflags.segments.values import is_number
+from featureflags.segments.windows import RangeWindow
 
 _COMPARISONS: Final = frozenset(
     {"lessThan", "lessThanOrEqual", "greaterThan", "greaterThanOrEqual"}
@@ -55,11 +60,15 @@ def json_present(operand: JSONColumn) -> Condition:
     return NotNull(operand.kind)
 
 
-def json_bounds(clause: Clause, operand: JSONColumn) -> Bounds:
-    """The condition of a clause on a JSON value."""
+def json_bounds(clause: Clause, operand: JSONColumn, now: int) -> Bounds:
+    """The condition of a clause on a JSON value, at `now` (µs)."""
     present = exactly(json_present(operand))
     if clause.op == "in":
-        passes, settled = _equals(clause.values, operand), None
+        passes, settled = _equals(clause, operand), None
+    elif clause.op in LENGTH_TESTS:
+        passes, settled = exactly(length_condition(clause, ListLength(operand.list))), None
+    elif clause.op in WINDOWS:
+        passes, settled = _in_windows(clause, operand, now), _beyond_double(operand)
     elif clause.op in _COMPARISONS | _DATES:
         limit = limit_of(clause.op, clause.values)
         if limit is None:
@@ -101,7 +110,7 @@ def _is(operand: JSONColumn, *kinds: Kind) -> Condition:
 
 def _texts(clause: Clause, operand: JSONColumn) -> Bounds:
     is_text = _is(operand, "string")
-    return text_bounds(clause.op, clause.values, operand.text, is_text=is_text)
+    return text_bounds(clause, operand.text, is_text=is_text)
 
 
 # --- Comparisons -------------------------------------------------------------------------------
@@ -119,6 +128,37 @@ def _compares(op: str, limit: Limit, operand: JSONColumn) -> Bounds:
     return either([test(operand), _lifted(operand, test(ELEMENT), stops)])
 
 
+def _in_windows(clause: Clause, operand: JSONColumn, now: int) -> Bounds:
+    def test(at: JSONColumn) -> Bounds:
+        found = numbers_in_windows(clause, at.double, now, at_most=_is(at, "number"))
+        why = f"SQL cannot read dates in texts ({clause.op})"
+        return either([found, unknown(why, at_most=_is(at, "string"))])
+
+    stops = BeyondDouble(EARLIER.type_sql, EARLIER.value)
+    return either([test(operand), _lifted(operand, test(ELEMENT), stops)])
+
+
+def numbers_in_windows(
+    clause: Clause, number: Any, now: int, *, at_most: Condition = True
+) -> Bounds:
+    """A number of milliseconds is in a window; `at_most`: true where the expression is a number."""
+    found: Condition = False
+    for window in WINDOWS[clause.op](clause.values):
+        if not isinstance(window, RangeWindow):
+            why = f"SQL does not read the day of the year from numbers ({clause.op})"
+            return unknown(why, at_most=at_most)
+        limits = (Compare(number, symbol, limit) for symbol, limit in doubles_in(window, now))
+        found = any_of([found, all_of(limits)])
+    return exactly(found)
+
+
+def length_condition(clause: Clause, length: Any) -> Condition:
+    """A length, as an expression, is within the limit of the clause."""
+    limit = length_limit(clause.op, clause.values)
+    symbol = "<=" if clause.op == "hasAtMost" else ">="
+    return False if limit is None else Compare(length, symbol, limit)
+
+
 def _beyond_double(operand: JSONColumn) -> Condition:
     """The value, or an element of it, is an integer beyond a double."""
     here = BeyondDouble(operand.kind, operand.value)
@@ -129,15 +169,20 @@ def _beyond_double(operand: JSONColumn) -> Condition:
 # --- Equality ----------------------------------------------------------------------------------
 
 
-def _equals(values: Sequence[JSONValue], operand: JSONColumn) -> Bounds:
+def _equals(clause: Clause, operand: JSONColumn) -> Bounds:
+    values = clause.values
     texts = tuple(
         dict.fromkeys(one for one in values if isinstance(one, str) and text_problem(one) is None)
     )
+    folded = exactly(False)
+    if clause.ignore_case:
+        texts, folded = (), _either_way(operand, lambda at: _texts(clause, at))
     booleans = tuple(sorted({one for one in values if isinstance(one, bool)}))
     numbers = [one for one in values if isinstance(one, int | float) and is_number(one)]
     return either(
         [
             exactly(_contained(texts, booleans, operand)),
+            folded,
             _either_way(operand, lambda at: _one_of_numbers(numbers, at)),
             _one_of_others(values, operand),
         ]

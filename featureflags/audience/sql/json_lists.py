@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any, Final
 
-from django.db.models import BooleanField
+from django.db.models import BooleanField, IntegerField
 
 from featureflags.audience.sql.expressions import Part, Sql, Written
 
@@ -41,6 +41,28 @@ class AnyElement(Written):
             params += [*list_params, *stop_params]
         sql = self.some.format(listed=listed, items=items, holds=holds, unless=unless)
         return sql, params
+
+
+class ListLength(Written):
+    """How many elements a list has; NULL for NULL."""
+
+    output_field = IntegerField()
+
+    def write(self, part: Part, *, sqlite: bool) -> Sql:
+        sql, params = part(0)
+        return f"{'JSON' if sqlite else 'JSONB'}_ARRAY_LENGTH({sql})", params
+
+
+class DistinctTexts(Written):
+    """How many different texts are in related rows."""
+
+    output_field = IntegerField()
+
+    def write(self, part: Part, *, sqlite: bool) -> Sql:
+        del sqlite
+        sql, params = part(0)
+        counted = f"(SELECT COUNT(DISTINCT related.related_text) FROM {sql} AS related)"  # noqa: S608 - no value is in the text
+        return counted, params
 
 
 class Holds(Written):

@@ -37,6 +37,7 @@ from featureflags.contexts.attributes import CUSTOM_PREFIX, Attribute, catalogue
 from featureflags.core.types import JSONValue
 from featureflags.kinds.attribute import RelatedColumn
 from featureflags.kinds.compiled import CompiledKind
+from featureflags.kinds.functions import Midnight
 from featureflags.segments.attribute_types import AttributeType
 from featureflags.segments.matching import BUILT_IN
 
@@ -132,9 +133,10 @@ class NumberColumn:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InstantColumn:
-    """A date and time, which rules see as `featureflags.core.times.to_rfc3339` writes it."""
+    """A date and time; with `plain_dates` the midnight in UTC of a date without a time."""
 
     instant: Any
+    plain_dates: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -186,9 +188,7 @@ class JSONColumn:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RelatedTexts:
-    """A list of texts in separate rows: those of one user, as the column of RELATED."""
-
-    rows: Subquery
+    rows: Subquery  # A list of texts in separate rows: those of one user, as the column of RELATED.
 
 
 RELATED: Final = Name("related.related_text", TextField())
@@ -204,9 +204,7 @@ def _related(place: RelatedColumn) -> RelatedTexts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unknown:
-    """SQL cannot express it."""
-
-    why: str
+    why: str  # SQL cannot express it.
 
 
 Operand: TypeAlias = (
@@ -296,5 +294,6 @@ def _column(attribute: Attribute, source: Source, kind: CompiledKind) -> Operand
     if attribute.type is AttributeType.NUMBER:
         return NumberColumn(number=source.take(sql, TextField()))
     if attribute.type is AttributeType.DATETIME:
-        return InstantColumn(instant=source.take(sql, DateTimeField()))
+        at, is_date = source.take(sql, DateTimeField()), isinstance(sql, Midnight)
+        return InstantColumn(instant=at, plain_dates=is_date)
     return TextColumn(text=source.take(Text(sql), TextField()))

@@ -41,10 +41,11 @@ class Command(FlagCommand):
             )
         now = now_in_microseconds()
         snapshot = kind.snapshot_of(row)
-        explanation = explain(ruleset, options["key"], attributes_of(snapshot, now), now=now)
+        attributes = attributes_of(snapshot, now)
+        explanation = explain(ruleset, options["key"], attributes, now=now)
         changes_at = next_change(
             ruleset,
-            snapshot.key,
+            attributes,
             clocks_of(snapshot),
             now=now,
             segment_keys=[options["key"]],

@@ -39,6 +39,13 @@ from tests.customers.organizations import ORGANIZATION
 from tests.factories import UserFactory, clause, rule
 
 NOW: Final = 1_790_000_000_000_000
+DATES: Final = [
+    datetime.date(year, month, day)
+    for year, month, day in (
+        *((1999, 12, 31), (2026, 8, 1), (2026, 8, 31), (2026, 9, 1), (2026, 9, 2), (2025, 12, 31)),
+        *((1990, 9, 21), (1990, 9, 20), (1990, 9, 22), (2026, 9, 21), (2026, 9, 22), (1800, 9, 21)),
+    )
+]
 LARGE = rule(clause("seats", "greaterThan", 50))
 
 CLAUSES: Final[list[tuple[str, str, list[Any]]]] = [
@@ -55,6 +62,13 @@ CLAUSES: Final[list[tuple[str, str, list[Any]]]] = [
     ("revenue", "exists", [True]),
     ("discount", "in", [5, 0.1]),
     ("founded", "before", ["2000-01-01T00:00:00Z"]),
+    ("founded", "in", ["1999-12-31T00:00:00-00:00"]),
+    ("founded", "inLast", ["P20D"]),
+    ("founded", "longerAgoThan", ["P1M"]),
+    ("founded", "inNext", ["P1M"]),
+    ("founded", "within", ["thisMonth", "lastYear"]),
+    ("founded", "between", ["2026-09-01T00:00:00Z", "2026-09-02T00:00:00Z"]),
+    ("founded", "onDayOfYear", ["today", "12-31"]),
     ("age_days", "greaterThan", [365]),
     ("age_days", "exists", [True]),
     ("email", "exists", [True]),
@@ -72,7 +86,7 @@ def company(chance: random.Random) -> Company:
         seats=chance.choice([1, 50, 51, 500]),
         revenue=chance.choice([None, 0.5, -1.5, 1e300]),
         discount=chance.choice([None, Decimal("0.10"), Decimal("5.00")]),
-        founded=chance.choice([None, datetime.date(1999, 12, 31), datetime.date(2026, 8, 1)]),
+        founded=chance.choice([None, *DATES]),
     )
 
 

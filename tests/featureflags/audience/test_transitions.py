@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -59,6 +60,22 @@ def test_who_leaves_one_and_enters_another() -> None:
     assert (second.at, second.entering, second.leaving) == (NOW + 29 * DAY, ("old",), ())
     assert first.attributes == second.attributes == ("account_age_days",)
     assert first.memberships == ()
+
+
+def test_a_date_that_moves() -> None:
+    recent = segment("recent", [on("last_seen_at", "inLast", "P14D")])
+    away = segment("away", [on("last_seen_at", "longerAgoThan", "P3M")])
+    trial = segment("trial", [on("custom_trial_ends", "inNext", "P7D")])
+    ruleset = Ruleset([recent, away, trial])
+    nina = msgspec.structs.replace(NINA, metadata={"trial_ends": (NOW + 8 * DAY) / 1000})
+    changes = next_transitions(ruleset, nina, now=NOW, most=5)
+    assert [(change.entering, change.leaving, change.attributes) for change in changes] == [
+        (("trial",), (), ("custom_trial_ends",)),
+        ((), ("trial",), ("custom_trial_ends",)),
+        ((), ("recent",), ("last_seen_at",)),
+        (("away",), (), ("last_seen_at",)),
+    ]
+    assert [change.at for change in changes[:3]] == [NOW + DAY, NOW + 8 * DAY, NOW + 13 * DAY + 1]
 
 
 def test_a_membership_that_ends() -> None:

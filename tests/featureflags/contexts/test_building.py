@@ -19,6 +19,8 @@ from featureflags.core.times import to_rfc3339
 from featureflags.kinds.attributes_of_fields import elapsed_days
 from featureflags.kinds.snapshot import Snapshot
 from featureflags.segments.attribute_types import AttributeType
+from featureflags.segments.definitions import Clause, Rule, SegmentDefinition
+from featureflags.segments.ruleset import Ruleset
 from tests.featureflags.contexts.snapshots import DAY, NOW, RULES, snapshot
 
 
@@ -111,6 +113,17 @@ def test_it_holds_until_the_account_s_next_birthday_minute() -> None:
     before = context_of(snapshot(created_at=created), created + 11 * DAY - 1)
     after = context_of(snapshot(created_at=created), created + 11 * DAY)
     assert (before["account_age_days"], after["account_age_days"]) == (10, 11)
+
+
+def test_it_holds_until_a_date_moves_past_a_rule() -> None:
+    hour = 3_600_000_000
+    young = Clause(attribute="created_at", op="inLast", values=("PT1H",))
+    rules = Ruleset([SegmentDefinition(key="young", rules=(Rule(clauses=(young,)),))])
+    row = snapshot(created_at=NOW - hour // 2)
+    context = row_context(row, rules, NOW, source=ContextSource.LOADED)
+    assert (context.segments, context.valid_until) == (("young",), NOW + hour // 2 + 1)
+    later = row_context(row, rules, NOW + hour // 2 + 1, source=ContextSource.LOADED)
+    assert later.segments == ()
 
 
 def test_bare_and_visitor() -> None:

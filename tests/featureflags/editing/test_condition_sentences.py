@@ -30,6 +30,14 @@ def test_an_attribute_is_shown_by_its_label(attribute: str, label: str) -> None:
             Clause(attribute="name", op="contains", values=("x",), negate=True),
             'Name does not contain "x"',
         ),
+        (
+            Clause(attribute="name", op="contains", values=("x",), negate=True, or_missing=True),
+            'Name does not contain "x", or is not known',
+        ),
+        (
+            Clause(attribute="name", op="contains", values=("x",), ignore_case=True),
+            'Name contains "x" in upper or lower case',
+        ),
         (Clause(attribute="email_verified", op="in", values=(True,)), "E-mail verified is true"),
         (Clause(attribute="custom_plan", op="exists", values=()), "plan is known"),
         (

@@ -36,7 +36,7 @@ VALUES: dict[str, list[tuple[str, list[Any]]]] = {
     "seats": [("greaterThan", [50]), ("in", [1, 500])],
     "revenue": [("lessThan", [1]), ("in", [0.5, -1.5]), ("greaterThan", [1e299])],
     "discount": [("in", [5, 0.1]), ("lessThanOrEqual", [0.1])],
-    "founded": [("before", ["2000-01-01T00:00:00Z"]), ("in", ["1999-12-31T00:00:00Z"])],
+    "founded": [("before", ["2000-01-01T00:00:00Z"]), ("in", ["1999-12-31T00:00:00-00:00"])],
     "company_age_days": [("greaterThan", [365]), ("exists", [True])],
     "tags": [("in", ["beta"]), ("startsWith", ["B"]), ("contains", [""]), ("exists", [True])],
     "teams": [("in", ["red", "blue"])],

@@ -66,6 +66,23 @@ def test_a_missing_value_is_shown_as_missing(attributes: dict[str, JSONValue]) -
     assert condition(clause("exists", True, negate=True), attributes).why == "age is not known"
 
 
+def test_a_missing_value_that_the_condition_allows() -> None:
+    allows = Clause(attribute="age", op="in", values=(1,), negate=True, or_missing=True)
+    judged = condition(allows, {})
+    assert (judged.held, judged.observed) == (True, MISSING)
+    assert judged.why == "age is not known, which the condition allows"
+    assert words(allows) == "age is not any of 1, or is not known"
+    assert condition(allows, {"age": 1}).why == "age is 1: it is any of 1"
+
+
+def test_ignored_case_is_named() -> None:
+    folded = Clause(attribute="plan", op="in", values=("PRO",), ignore_case=True)
+    judged = condition(folded, {"plan": "Pro"})
+    assert judged.held
+    assert judged.why == 'plan is "Pro": it is any of "PRO" in upper or lower case'
+    assert words(folded) == 'plan is any of "PRO" in upper or lower case'
+
+
 STAFF = SegmentDefinition(
     key="staff",
     rules=(

@@ -69,6 +69,21 @@ def test_our_own_operator_is_refused_by_rule_and_condition() -> None:
     assert refused.value.segment_key == "s"
 
 
+def test_our_own_options_are_refused_and_come_back_from_a_native_export() -> None:
+    clause = Clause(attribute="plan", op="in", values=("pro",), negate=True, or_missing=True)
+    folded = Clause(attribute="plan", op="contains", values=("PRO",), ignore_case=True)
+    definition = SegmentDefinition(key="s", rules=(Rule(clauses=(clause, folded)),))
+    with pytest.raises(NotExportable) as refused:
+        to_launchdarkly(definition)
+    assert [str(problem) for problem in refused.value.problems] == [
+        "Rule 1, condition 1: LaunchDarkly matches nobody whose attribute is missing",
+        "Rule 1, condition 2: LaunchDarkly cannot ignore case",
+    ]
+    native = to_launchdarkly(definition, native=True)
+    assert parse_definition(json.loads(json.dumps(native))) == definition
+    assert json.dumps(dump_rules((PAYING,))).count("ignoreCase") == 0
+
+
 def test_a_membership_that_ends_is_refused_by_name() -> None:
     definition = SegmentDefinition(key="s", included={"u1": None, "u2": 5}, excluded={"u3": 6})
     with pytest.raises(NotExportable) as refused:

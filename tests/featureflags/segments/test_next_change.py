@@ -77,7 +77,7 @@ def test_an_age_flips_at_the_very_instant(clause: Clause, days: list[int]) -> No
     ruleset = Ruleset([segment("s", (clause,))])
     clock = ElapsedDays(since=NOW)
     at, found = NOW - 5, []
-    while (instant := next_change(ruleset, "u1", {AGE: clock}, now=at)) is not None:
+    while (instant := next_change(ruleset, {"key": "u1"}, {AGE: clock}, now=at)) is not None:
         before = answer(ruleset, {AGE: clock}, instant - 1)
         assert answer(ruleset, {AGE: clock}, instant) != before
         found.append((instant - NOW) / DAY)
@@ -88,15 +88,15 @@ def test_an_age_flips_at_the_very_instant(clause: Clause, days: list[int]) -> No
 def test_only_clauses_whose_outcome_can_flip_count() -> None:
     ruleset = Ruleset([segment("s", (on(AGE, "lessThan", 7),))])
     clocks = {AGE: ElapsedDays(since=NOW), SEEN: ElapsedDays(since=NOW)}
-    assert next_change(ruleset, "u1", clocks, now=NOW) == NOW + 7 * DAY
-    assert next_change(ruleset, "u1", {SEEN: clocks[SEEN]}, now=NOW) is None
+    assert next_change(ruleset, {"key": "u1"}, clocks, now=NOW) == NOW + 7 * DAY
+    assert next_change(ruleset, {"key": "u1"}, {SEEN: clocks[SEEN]}, now=NOW) is None
 
 
 def test_an_instant_in_the_future_never_gives_a_negative_age() -> None:
     ruleset = Ruleset([segment("s", (on(AGE, "lessThan", 1),))])
     clock = ElapsedDays(since=NOW + 3 * DAY)
     assert clock.value(NOW) == 0
-    assert next_change(ruleset, "u1", {AGE: clock}, now=NOW) == NOW + 4 * DAY
+    assert next_change(ruleset, {"key": "u1"}, {AGE: clock}, now=NOW) == NOW + 4 * DAY
     assert clock.next_change(NOW) == NOW + 4 * DAY
 
 
@@ -109,9 +109,9 @@ def test_a_date_flips_to_the_microsecond() -> None:
     )
     start = 1_751_328_000_000_000
     clocks = {TIME: CurrentTime()}
-    assert next_change(ruleset, "u1", clocks, now=NOW) == start + 2
-    assert next_change(ruleset, "u1", clocks, now=start + 2) == start + 7
-    assert next_change(ruleset, "u1", clocks, now=start + 7) is None
+    assert next_change(ruleset, {"key": "u1"}, clocks, now=NOW) == start + 2
+    assert next_change(ruleset, {"key": "u1"}, clocks, now=start + 2) == start + 7
+    assert next_change(ruleset, {"key": "u1"}, clocks, now=start + 7) is None
     for at in (start + 2, start + 7):
         assert answer(ruleset, clocks, at) != answer(ruleset, clocks, at - 1)
 
@@ -124,12 +124,14 @@ def test_memberships_end() -> None:
             segment("past", included={"u1": NOW}),
         ]
     )
-    assert next_change(ruleset, "u1", {}, now=NOW) == NOW + 5
-    assert next_change(ruleset, "u1", {}, now=NOW + 5) == NOW + 7
-    assert next_change(ruleset, "u1", {}, now=NOW + 7) == NOW + 9
-    assert next_change(ruleset, "u1", {}, now=NOW + 9) is None
-    assert next_change(ruleset, "u3", {}, now=NOW) is None
-    assert next_change(ruleset, "u1", {}, now=NOW, segment_keys=["t", "unknown"]) == NOW + 7
+    assert next_change(ruleset, {"key": "u1"}, {}, now=NOW) == NOW + 5
+    assert next_change(ruleset, {"key": "u1"}, {}, now=NOW + 5) == NOW + 7
+    assert next_change(ruleset, {"key": "u1"}, {}, now=NOW + 7) == NOW + 9
+    assert next_change(ruleset, {"key": "u1"}, {}, now=NOW + 9) is None
+    assert next_change(ruleset, {"key": "u3"}, {}, now=NOW) is None
+    assert (
+        next_change(ruleset, {"key": "u1"}, {}, now=NOW, segment_keys=["t", "unknown"]) == NOW + 7
+    )
 
 
 def test_segments_inside_segments_count() -> None:
@@ -143,7 +145,7 @@ def test_segments_inside_segments_count() -> None:
     clocks = {AGE: ElapsedDays(since=NOW)}
 
     def ask(now: int, *keys: str) -> int | None:
-        return next_change(ruleset, "u1", clocks, now=now, segment_keys=keys)
+        return next_change(ruleset, {"key": "u1"}, clocks, now=now, segment_keys=keys)
 
     assert ask(NOW, "outer") == NOW + 7 * DAY
     assert ask(NOW + 7 * DAY, "outer") == NOW + 8 * DAY
@@ -158,15 +160,15 @@ def test_a_projects_own_clock_counts_where_a_clause_reads_it() -> None:
 
     clock: Clock = Trial()
     ruleset = Ruleset([segment("s", (on("trial", "in", "ending"),)), segment("t", (named("s"),))])
-    assert next_change(ruleset, "u1", {"trial": clock}, now=NOW) == NOW + 42
-    assert next_change(ruleset, "u1", {"other": clock}, now=NOW) is None
-    asked = next_change(ruleset, "u1", {"trial": clock}, now=NOW, segment_keys=["t"])
+    assert next_change(ruleset, {"key": "u1"}, {"trial": clock}, now=NOW) == NOW + 42
+    assert next_change(ruleset, {"key": "u1"}, {"other": clock}, now=NOW) is None
+    asked = next_change(ruleset, {"key": "u1"}, {"trial": clock}, now=NOW, segment_keys=["t"])
     assert asked == NOW + 42
 
 
 def test_time_ends() -> None:
     ruleset = Ruleset([segment("s", (on(AGE, "lessThan", 10**7),))])
-    assert next_change(ruleset, "u1", {AGE: ElapsedDays(since=NOW)}, now=NOW) is None
+    assert next_change(ruleset, {"key": "u1"}, {AGE: ElapsedDays(since=NOW)}, now=NOW) is None
     assert CurrentTime().next_change(END_OF_TIME) is None
 
 
@@ -241,7 +243,7 @@ def test_before_that_instant_no_answer_changes(
     asked = ruleset.definitions.keys() if keys is None else keys
     at, steps = NOW, 0
     while True:
-        instant = next_change(ruleset, "u1", clocks, now=at, segment_keys=keys)
+        instant = next_change(ruleset, {"key": "u1"}, clocks, now=at, segment_keys=keys)
         until = instant if instant is not None else at + 40 * DAY
         assert until > at
         first = answer(ruleset, clocks, at, plan="pro") & asked

@@ -3,6 +3,7 @@
 | place | what it says |
 |---|---|
 | `segments/operators.py`, VALUE_TESTS | what it does to one value |
+| `segments/moving_dates.py`, WINDOWS | the same, where now counts |
 | `segments/operator_labels.py`, OPERATORS | its words, and the input that the editor offers |
 | `segments/attribute_types.py`, OPERATORS_BY_TYPE | the attributes that it suits |
 | `audience/sql/text_clauses.py`, DECIDED | what SQL can decide |
@@ -17,8 +18,9 @@ from featureflags.core.types import JSONValue
 from featureflags.segments.attribute_types import OPERATORS_BY_TYPE, AttributeType
 from featureflags.segments.definitions import EXISTS, SEGMENT_MATCH, Clause, Rule, SegmentDefinition
 from featureflags.segments.explain import explain
+from featureflags.segments.moving_dates import WINDOWS
 from featureflags.segments.operator_labels import OPERATORS
-from featureflags.segments.operators import VALUE_TESTS
+from featureflags.segments.operators import LENGTH_TESTS, VALUE_TESTS
 from featureflags.segments.ruleset import Ruleset
 
 WITHOUT_VALUES = {EXISTS, SEGMENT_MATCH}
@@ -36,11 +38,23 @@ EXAMPLES: dict[str, tuple[JSONValue, JSONValue, JSONValue]] = {
     "greaterThanOrEqual": (5, 5, 4),
     "before": ("2026-01-02T00:00:00Z", "2026-01-01T00:00:00Z", "2026-01-02T00:00:00Z"),
     "after": ("2026-01-02T00:00:00Z", "2026-01-03T00:00:00Z", "2026-01-02T00:00:00Z"),
+    "inLast": ("P14D", "1969-12-20T00:00:00Z", "1969-12-01T00:00:00Z"),
+    "inNext": ("P14D", "1970-01-02T00:00:00Z", "1970-02-01T00:00:00Z"),
+    "longerAgoThan": ("P1M", "1969-11-30T00:00:00Z", "1969-12-02T00:00:00Z"),
+    "within": ("thisYear", "1970-12-31T23:00:00Z", "1969-12-31T23:00:00Z"),
+    "onDayOfYear": ("today", "2000-01-01", "2000-01-02"),
     "semVerEqual": ("2.0.0", "2.0.0+build", "2.0.1"),
     "semVerLessThan": ("2.0.0", "2.0.0-rc.1", "2.0.0"),
     "semVerGreaterThan": ("2.0.0", "2.0.1", "2.0.0"),
+    "semVerLessThanOrEqual": ("2.0.0", "2.0.0", "2.0.1"),
+    "semVerGreaterThanOrEqual": ("2.0.0", "2", "2.0.0-rc.1"),
+    "ipInRange": ("10.0.0.0/8", "10.255.0.1", "11.0.0.1"),
+    "hasAtLeast": (2, ["a", "b"], ["a"]),
+    "hasAtMost": (2, ["a", "b"], ["a", "b", "c"]),
 }
-"""For each operator a clause value, a user's value that matches it, and one that does not."""
+"""For each operator a clause value, a user's value that matches it at 0 µs, and one that does not."""
+
+OF_TWO_VALUES = {"between"}
 
 
 def test_each_operator_has_its_four_places() -> None:
@@ -51,10 +65,11 @@ def test_each_operator_has_its_four_places() -> None:
         for op in ops
     }
 
-    assert set(VALUE_TESTS) == set(OPERATORS) - WITHOUT_VALUES, "operators or operator_labels"
+    tested = {*VALUE_TESTS, *WINDOWS, *LENGTH_TESTS}
+    assert tested == set(OPERATORS) - WITHOUT_VALUES, "operators or operator_labels"
     assert of_a_type == set(OPERATORS) - {SEGMENT_MATCH}, "attribute_types"
     assert set(VALUE_TESTS) == DECIDED, "text_clauses"
-    assert set(VALUE_TESTS) == set(EXAMPLES), "an example in this test"
+    assert tested - OF_TWO_VALUES == set(EXAMPLES), "an example in this test"
 
 
 @pytest.mark.parametrize("op", EXAMPLES)
@@ -70,7 +85,8 @@ def test_each_operator_matches_and_explains_its_example(op: str) -> None:
 
 
 def test_sql_leaves_an_operator_that_it_does_not_know_to_python() -> None:
-    bounds = text_bounds("soundsLike", ["ada"], "name")
+    unheard = Clause(attribute="name", op="soundsLike", values=("ada",))
+    bounds = text_bounds(unheard, "name")
 
     assert (bounds.lower, bounds.upper) == (False, True)
     assert not bounds.exact

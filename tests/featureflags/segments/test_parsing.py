@@ -83,6 +83,17 @@ CLAUSES = [
     ({"op": ["in"]}, "op must be text"),
     ({"negate": 1}, "negate must be true or false"),
     ({"negate": "yes"}, "negate must be true or false"),
+    ({"ignoreCase": 1}, "ignoreCase must be true or false"),
+    ({"orMissing": "yes"}, "orMissing must be true or false"),
+    (
+        {"op": "lessThan", "values": [7], "ignoreCase": True},
+        "ignoreCase is for contains, endsWith, in, matches, startsWith",
+    ),
+    ({"orMissing": True}, "orMissing is for negated conditions on a value"),
+    (
+        {"op": "exists", "values": [True], "negate": True, "orMissing": True},
+        "orMissing is for negated conditions on a value",
+    ),
     ({"weight": 1}, f"weight: {NOT_HERE}"),
     ({"value": 1}, "unknown field 'value'"),
     ({"values": []}, "add at least one value"),
@@ -104,6 +115,36 @@ CLAUSES = [
         '"(?=a)" is not a valid expression: invalid perl operator: (?=',
     ),
     ({"op": "matches", "values": [5]}, "5 is not text"),
+    (
+        {"op": "inLast", "values": ["14 days"]},
+        '"14 days" is not a number of hours, days, weeks, months or years: PT12H, P14D, P2W, P3M, P1Y',
+    ),
+    (
+        {"op": "inNext", "values": ["P0D"]},
+        '"P0D" is not a number of hours, days, weeks, months or years: PT12H, P14D, P2W, P3M, P1Y',
+    ),
+    (
+        {"op": "onDayOfYear", "values": ["02-30"]},
+        '"02-30" is neither today nor a day of the year such as 12-24',
+    ),
+    (
+        {"op": "between", "values": ["2026-02-01T00:00:00Z", "2026-01-01T00:00:00Z"]},
+        "the values must be two dates, the earlier one first",
+    ),
+    (
+        {"op": "between", "values": ["2026-02-01T00:00:00Z"]},
+        "the values must be two dates, the earlier one first",
+    ),
+    (
+        {"op": "ipInRange", "values": ["10.0.0.1/8"]},
+        '"10.0.0.1/8" is inside a range. Write "10.0.0.0/8"',
+    ),
+    (
+        {"op": "ipInRange", "values": ["10.0.0"]},
+        '"10.0.0" is neither an IP range (10.0.0.0/8, 2001:db8::/32) nor an address',
+    ),
+    ({"op": "hasAtLeast", "values": [1.5]}, "1.5 is not a number of entries"),
+    ({"op": "hasAtMost", "values": [-1]}, "-1 is not a number of entries"),
     ({"op": "lessThan", "values": ["7"]}, '"7" is not a number'),
     ({"op": "greaterThanOrEqual", "values": [True]}, "true is not a number"),
     (
@@ -152,7 +193,7 @@ def test_all_problems_are_reported_at_once() -> None:
         {"op": "after", "values": ["2025-01-31 12:00:00z"]},
         {"op": "semVerEqual", "values": ["2-rc"]},
         {"op": "exists", "values": [True]},
-        {"negate": None, "contextKind": None},
+        {"negate": None, "contextKind": None, "ignoreCase": None, "orMissing": None},
         {"contextKind": ""},
     ],
 )

@@ -1,8 +1,10 @@
 /* The editor of rules: one condition, as a sentence of an attribute, a comparison and values. */
 'use strict';
 {
-    const { element, button, option, fill, inputs } = guidon;
-    const FIELDS = new Set(['attribute', 'op', 'values', 'negate', 'contextKind']);
+    const { element, button, option, fill, inputs, options } = guidon;
+    const FLAGS = ['negate', 'ignoreCase', 'orMissing'];
+    const FIELDS = new Set(['attribute', 'op', 'values', 'contextKind', ...FLAGS]);
+    const ONE = new Set(['instant', 'boolean', 'period', 'day', 'count']);
     const isObject = value => value !== null && typeof value === 'object' && !Array.isArray(value);
 
     /** The vocabulary's entry for an attribute; null if it has no such name. */
@@ -33,9 +35,9 @@
         if (!isObject(raw) || !Object.keys(raw).every(name => FIELDS.has(name))) {
             return false;
         }
-        const { attribute: name = '', op = '', values = [], negate = false, contextKind = null } = raw;
+        const { attribute: name = '', op = '', values = [], contextKind = null } = raw;
         const isPlain = typeof name === 'string' && !name.startsWith('/') && typeof op === 'string'
-            && Array.isArray(values) && typeof negate === 'boolean'
+            && Array.isArray(values) && FLAGS.every(flag => typeof (raw[flag] ?? false) === 'boolean')
             && [null, '', 'user'].includes(contextKind);
         if (!isPlain) {
             return false;
@@ -117,6 +119,7 @@
             });
             this.operator = element('select', { 'aria-label': texts.operator });
             this.note = element('p', { className: 'rule-note' });
+            this.options = options(texts, this.raw, () => this.optionChosen());
             this.input = inputs.nothing.make();
             this.kept = new Map();
             const isListed = [...this.select.options].some(each => each.value === attribute);
@@ -133,7 +136,8 @@
             this.select.addEventListener('change', () => this.attributeChosen());
             this.key.addEventListener('input', () => this.attributeChosen());
             this.operator.addEventListener('change', () => this.operatorChosen());
-            return [this.select, this.key, this.operator, this.input.element, this.note];
+            return [this.select, this.key, this.operator, this.input.element,
+                    ...this.options.elements, this.note];
         }
 
         get attributeName() {
@@ -195,9 +199,9 @@
             const takesOne = vocabulary.operators[op]?.takesOne ?? false;
             const made = inputs[name].make({
                 values: inputs[name].shows(values) ? values : [],
-                label: takesOne || ['instant', 'boolean'].includes(name) ? texts.value : texts.values,
+                label: takesOne || ONE.has(name) ? texts.value : texts.values,
                 takesOne, attribute, vocabulary,
-                changed: () => this.changed(),
+                ignoresCase: () => this.options.isTicked('ignoreCase'), changed: () => this.changed(),
                 announce: text => this.builder.announce(text),
             });
             this.input.element.replaceWith(made.element);
@@ -212,8 +216,17 @@
             const { texts, vocabulary } = this.builder;
             const isMissed = this.isNegated && this.op !== vocabulary.segmentMatch
                 && this.inputName !== 'nothing' && !this.attribute.isAlwaysKnown;
-            this.note.textContent = isMissed
+            const ignoreCase = ['text', 'expression', 'any'].includes(this.inputName)
+                && !this.attribute.isLowerCase && vocabulary.operators[this.op].ignoresCase;
+            this.options.offer({ ignoreCase, orMissing: isMissed }, this.attribute.label);
+            this.note.textContent = isMissed && !this.options.isTicked('orMissing')
                 ? fill(texts.missing, { attribute: this.attribute.label }) : '';
+        }
+
+        optionChosen() {
+            this.showNote();
+            this.input.optionChanged?.();
+            this.changed();
         }
 
         attributeChosen() {
@@ -269,12 +282,14 @@
                 return this.raw;
             }
             const isChosen = this.select.value !== '';
+            const { ignoreCase, orMissing, ...raw } = this.raw;
             return {
-                ...this.raw,
+                ...raw,
                 attribute: this.attributeName,
                 op: isChosen ? this.op : '',
                 values: isChosen ? this.input.values() : [],
                 negate: isChosen && this.isNegated,
+                ...isChosen ? this.options.value() : {},
             };
         }
     }

@@ -20,7 +20,6 @@
             .map(part => /^".*"$/s.test(part) ? part.slice(1, -1).replaceAll('""', '"') : part)
             .filter(part => part !== '');
     };
-    const splitLines = text => text.split('\n').map(line => line.trim()).filter(line => line !== '');
 
     /** One value, of which more would say nothing more. */
     const single = (field, read) => {
@@ -44,7 +43,6 @@
 
     const text = field => oneOrChips(field, asText);
     const number = field => oneOrChips(field, asNumber);
-    const expression = field => chips(field, { read: asText, parts: splitLines, problem: noNumber });
 
     const instant = field => {
         const { texts, zone } = field.vocabulary;
@@ -190,7 +188,7 @@
     /** The inputs by their names in the vocabulary, and whether each can show these values. */
     guidon.inputs = {
         text: { make: text, shows: values => all(values, 'string') },
-        expression: { make: expression, shows: values => all(values, 'string') },
+        expression: { make: text, shows: values => all(values, 'string') },
         number: { make: number, shows: values => values.every(isTyped) },
         instant: {
             make: instant,

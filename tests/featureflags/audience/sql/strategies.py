@@ -48,6 +48,8 @@ OTHER_ATTRIBUTES = dict.fromkeys(
 INSTANT_ATTRIBUTES = dict.fromkeys(("created_at", "last_seen_at"))
 DAY_ATTRIBUTES = dict.fromkeys(("account_age_days", "days_since_last_seen"))
 
+ODD_ATTRIBUTES = dict.fromkeys(("name", "groups", "key", "is_staff", "kind", "unheard_of"))
+
 TEXT_OPS = ("startsWith", "endsWith", "contains")
 NUMERIC_OPS = ("lessThan", "lessThanOrEqual", "greaterThan", "greaterThanOrEqual")
 
@@ -57,7 +59,23 @@ _numbers: SearchStrategy[JSONValue] = st.sampled_from(
     [*NUMBERS, float("inf"), float("-inf"), float("nan"), 10**15]
 )
 _columns: SearchStrategy[JSONValue] = st.sampled_from(
-    ["agpt.co", "example.com", "@", "co", "p1", "admin", "user", "Ab", "abc", "é", "a", "user.x"]
+    [
+        "AGPT.co",
+        "ADMIN",
+        "ÉÉÉÉÉÉÉ",
+        "É",
+        "example.com",
+        "@",
+        "co",
+        "p1",
+        "admin",
+        "user",
+        "Ab",
+        "abc",
+        "é",
+        "a",
+        "user.x",
+    ]
 )
 _keys: SearchStrategy[JSONValue] = st.sampled_from([*KEYS, KEYS[0].upper(), KEYS[1][:9]])
 _days: SearchStrategy[JSONValue] = st.sampled_from(
@@ -68,6 +86,13 @@ _stored: SearchStrategy[JSONValue] = st.sampled_from(
         *("2025-06-15T15:06:40Z", "2025-06-08T15:06:40Z", "2025-06-08T15:06:39.999999Z"),
         *("2025-06-08T17:06:40+02:00", "2024-06-15T15:06:40Z", 1_749_394_800_000.001, 0),
         *("0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59Z", 1e300, "2025-06-15", float("inf")),
+    ]
+)
+_moving: SearchStrategy[JSONValue] = st.sampled_from(
+    [
+        *("PT1H", "P1D", "P7D", "P14D", "P2W", "P1M", "P13M", "P1Y", "P100Y", "P9999Y", "soon", 7),
+        *("thisDay", "lastDay", "thisWeek", "lastWeek", "thisMonth", "lastMonth", "thisQuarter"),
+        *("lastQuarter", "thisYear", "lastYear", "today", "today", "06-15", "02-29", "05-31"),
     ]
 )
 _patterns: SearchStrategy[JSONValue] = st.sampled_from(
@@ -100,17 +125,21 @@ class Family:
     def clauses(self) -> SearchStrategy[Clause]:
         """Random clauses of this family."""
         return st.builds(
-            lambda attribute, op, values, negate: Clause(
+            lambda attribute, op, values, negate, ignore_case, or_missing: Clause(
                 attribute=attribute,
                 op=op,
                 values=tuple(values),
                 negate=negate,
                 context_kind=self.attributes[attribute],
+                ignore_case=ignore_case,
+                or_missing=or_missing,
             ),
             st.sampled_from(sorted(self.attributes)),
             st.sampled_from(self.ops),
             st.lists(self.values, max_size=3),
             st.booleans(),
+            st.sampled_from([False, False, True]),
+            st.sampled_from([False, False, True]),
         )
 
 
@@ -143,9 +172,43 @@ FAMILIES = {
         ),
     ),
     "semver": Family(
-        ops=("semVerEqual", "semVerLessThan", "semVerGreaterThan"),
+        ops=(
+            *("semVerEqual", "semVerLessThan", "semVerGreaterThan"),
+            *("semVerLessThanOrEqual", "semVerGreaterThanOrEqual"),
+        ),
         attributes={**JSON_ATTRIBUTES, "name": None, "created_at": None},
         values=st.one_of(st.sampled_from(VERSIONS), ENGINE_FAMILIES["semver"].clause_values),
+    ),
+    "moving": Family(
+        ops=("inLast", "inNext", "longerAgoThan", "within", "onDayOfYear"),
+        attributes={**JSON_ATTRIBUTES, **INSTANT_ATTRIBUTES, **DAY_ATTRIBUTES, **ODD_ATTRIBUTES},
+        values=_moving,
+    ),
+    "between": Family(
+        ops=("between",),
+        attributes={**JSON_ATTRIBUTES, **INSTANT_ATTRIBUTES, **DAY_ATTRIBUTES, **ODD_ATTRIBUTES},
+        values=st.one_of(st.sampled_from(DATES), _stored, _stored),
+    ),
+    "ip": Family(
+        ops=("ipInRange",),
+        attributes={**JSON_ATTRIBUTES, **TEXT_ATTRIBUTES, **OTHER_ATTRIBUTES},
+        values=st.sampled_from(
+            [
+                "10.0.0.0/8",
+                "10.1.0.0/16",
+                "2001:db8::/32",
+                "0.0.0.0/0",
+                "::/0",
+                "10.0.0.1/8",
+                "x",
+                7,
+            ]
+        ),
+    ),
+    "length": Family(
+        ops=("hasAtLeast", "hasAtMost"),
+        attributes={**JSON_ATTRIBUTES, **TEXT_ATTRIBUTES, **OTHER_ATTRIBUTES, **DAY_ATTRIBUTES},
+        values=st.sampled_from([0, 1, 2, 3, 1.5, -1, HUGE, "1", True]),
     ),
     "columns": Family(
         ops=("in", "exists", *TEXT_OPS, "lessThan", "semVerEqual", "matches"),

@@ -11,6 +11,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from hypothesis import event, given
 from hypothesis import strategies as st
+from pytest_django.fixtures import Settings
 
 from featureflags.audience.sizes import segment_sizes
 from featureflags.audience.sql.compiler import compile_segment
@@ -21,7 +22,7 @@ from featureflags.segments.definitions import SEGMENT_MATCH, Clause, SegmentDefi
 from featureflags.segments.ruleset import Ruleset
 from tests.featureflags.audience.sql.people import NOW, create_people
 from tests.featureflags.audience.sql.strategies import FAMILIES, segment_matches, segments
-from tests.featureflags.segments.proof import EXAMPLES, PROOF, SMALLEST_SHARE
+from tests.featureflags.segments.proof import EXAMPLES, PROOF, SAMPLE, SMALLEST_SHARE
 from users.models import User
 from users.querysets import UserQuerySet
 
@@ -158,6 +159,22 @@ def test_a_family_of_operators_gives_the_same_members_and_counts(name: str) -> N
 
     prove()
     proof.check(family.ops)
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("zone", ["America/New_York", "Asia/Kathmandu", "Pacific/Kiritimati"])
+def test_dates_move_in_the_zone_of_the_site(settings: Settings, zone: str) -> None:
+    settings.TIME_ZONE = zone
+    family, proof = FAMILIES["moving"], Proof()
+
+    @SAMPLE
+    @given(segments("s", family.clauses()))
+    def prove(definition: SegmentDefinition) -> None:
+        members = proof.compare([definition], "s")
+        proof.finish(definition, members)
+        proof.count(definition, members)
+
+    prove()
 
 
 @pytest.mark.django_db
