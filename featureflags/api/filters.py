@@ -37,6 +37,13 @@ class StableOrderingFilter(OrderingFilter):
             raise ValidationError({self.ordering_param: ["Lists are not sorted by this."]})
         return valid
 
+    def get_ordering(self, request: Request, queryset: Any, view: APIView) -> Any:
+        """As DRF's. Refuses blanks, which DRF skips."""
+        given = request.query_params.get(self.ordering_param)
+        if given is not None and given.split() != [given]:
+            raise ValidationError({self.ordering_param: ["Send names with commas between them."]})
+        return super().get_ordering(request, queryset, view)
+
     def get_schema_operation_parameters(self, view: APIView) -> list[dict[str, Any]]:
         """The names, each with or without a minus before it."""
         names = "|".join(getattr(view, "ordering_fields", ()))

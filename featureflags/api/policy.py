@@ -30,6 +30,10 @@ LIST_FILTERS: Final[list[Any]] = [DjangoFilterBackend, SearchFilter, StableOrder
 """`filter_backends` of a list."""
 
 
+MAY_BE_EMPTY: Final = frozenset({"search", "note", "confirm"})
+"""Parameters of free text."""
+
+
 class ByAccept(DefaultContentNegotiation):
     """The header `Accept` chooses the form. DRF's parameter `format` is unknown here, like any other."""
 
@@ -80,6 +84,9 @@ class ApiPolicy(APIView):
         for name, values in request.query_params.lists():
             if not all(map(is_storable, values)):
                 raise ValidationError({name: [NOT_STORABLE]})
+            if "" in values and name not in MAY_BE_EMPTY:
+                # A filter without a value would list everybody.
+                raise ValidationError({name: ["Send a value, or leave the parameter out."]})
 
     def check_permissions(self, request: Request) -> None:
         """As DRF's, after the limits of calls: who is refused has called too."""

@@ -74,6 +74,30 @@ def test_a_read(
         assert root.get(where, {"page": "null"}).status_code == 404
 
 
+def wrong_values(parameter: dict[str, Any]) -> list[str]:
+    """What the schema of a parameter excludes."""
+    schema = parameter["schema"]
+    if "pattern" in schema:
+        return ["", " ", "nonsense", "name,", ",name", "-", "name, created_at"]
+    is_closed = "enum" in schema or schema.get("type") in {"boolean", "integer"}
+    return ["", "nonsense"] if is_closed else []
+
+
+@pytest.mark.parametrize(("path", "operation"), named("GET"))
+def test_a_value_that_the_schema_excludes(
+    path: str, operation: dict[str, Any], root: APIClient, filled: dict[str, str]
+) -> None:
+    where = address(path, filled)
+    subject = {"subject": filled["id"]} if takes(operation, "subject") else {}
+    for parameter in operation.get("parameters", ()):
+        if parameter["in"] == "query":
+            name = parameter["name"]
+            for value in wrong_values(parameter):
+                answer = root.get(where, {**subject, name: value})
+                assert answer.status_code in {400, 404}, (name, value)
+                assert answer.status_code == 400 or name == "page", (name, value)
+
+
 @pytest.mark.parametrize(
     ("method", "path", "operation"),
     [
