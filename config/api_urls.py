@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from csp.constants import SELF
 from csp.decorators import csp_update
-from django.urls import include, path
+from django.urls import include, path, re_path
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
 from featureflags.api.policy import UnknownAddress
@@ -20,5 +20,6 @@ urlpatterns = [
     path("docs/", docs, name="docs"),
     path("", include("featureflags.api.urls")),
     path("", include("users.api.urls")),
-    path("<path:unknown>", UnknownAddress.as_view()),
+    # An address may hold a line break, which `<path:…>` does not match.
+    re_path(r"^(?P<unknown>[\s\S]*)\Z", UnknownAddress.as_view()),
 ]

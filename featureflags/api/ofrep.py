@@ -129,8 +129,7 @@ class FlagsView(OfrepView):
             if key in visible and caller.allows_flag(key) and _is_known(found)
         ]
         body: dict[str, JSONValue] = {"flags": flags, "metadata": asked.metadata()}
-        # Whether the cache had the row changes no value, and the address of the stream neither.
-        tagged = {**body, "flags": [_without_source(each) for each in flags]}
+        tagged = dict(body)
         body |= _event_streams(request, caller, asked)
         return with_etag(request, body, tagged=tagged)
 
@@ -155,18 +154,12 @@ def _subject(asked: Asked) -> dict[str, Any]:
 def _one_of_all(found: Evaluation, *, is_public: bool) -> JSONValue:
     """One flag; what fails for one flag is said there. Raises Failure if there are no flags at all."""
     try:
-        return evaluated(found, is_public=is_public)
+        # Whether the cache had the row changes no value: clients that poll would take it for a change.
+        return evaluated(found, is_public=is_public, with_source=False)
     except Failure as failure:
         if Degradation.LAUNCHDARKLY_UNAVAILABLE in found.degraded:
             raise
         return failure.body(found.flag)
-
-
-def _without_source(answer: JSONValue) -> JSONValue:
-    if not isinstance(answer, dict) or not isinstance(about := answer.get("metadata"), dict):
-        return answer
-    rest = {name: value for name, value in about.items() if name != "source"}
-    return {**answer, "metadata": rest}
 
 
 def _is_known(found: Evaluation) -> bool:

@@ -132,7 +132,9 @@ def _targeting_key(key: object) -> str:
     return key
 
 
-def evaluated(found: Evaluation, *, is_public: bool) -> dict[str, JSONValue]:
+def evaluated(
+    found: Evaluation, *, is_public: bool, with_source: bool = True
+) -> dict[str, JSONValue]:
     """The answer to one flag. Raises Failure. `is_public`: a browser may read it.
 
     Without a value (the flag is off and has no off variation) the caller's default holds.
@@ -145,7 +147,7 @@ def evaluated(found: Evaluation, *, is_public: bool) -> dict[str, JSONValue]:
         "key": found.flag,
         "reason": reason_of(found),
         "variant": variant_of(found),
-        "metadata": {**metadata_of(found, public_only=is_public)},
+        "metadata": {**metadata_of(found, public_only=is_public, with_source=with_source)},
     }
     if found.value is not None:
         answer["value"] = found.value

@@ -52,7 +52,10 @@ NOT_MODIFIED: Final = OpenApiResponse(None, "Nothing has changed.")
                 "maxLength": LONGEST_KEY,
                 "description": "The key of a user, and never an e-mail address.",
             },
-            "kind": {"type": "string", "enum": ["user"]},
+            "kind": {
+                "type": "string",
+                "description": "The kind of the row, such as `organization`; without it `user`.",
+            },
             "anonymous": {"type": "boolean", "description": "true: no row is read."},
         },
         "additionalProperties": {},

@@ -89,7 +89,7 @@ def variant_of(found: Evaluation[object]) -> str:
 
 
 def metadata_of(
-    found: Evaluation[object], *, public_only: bool = False
+    found: Evaluation[object], *, public_only: bool = False, with_source: bool = True
 ) -> dict[str, bool | int | float | str]:
     """LaunchDarkly's own reason and what failed. Scalars alone: clients drop anything else."""
     shown: dict[str, bool | int | float | str] = {
@@ -98,7 +98,8 @@ def metadata_of(
         if isinstance(value, bool | int | float | str)
         and (not public_only or name in PUBLIC_REASONS)
     }
-    shown["source"] = found.source.value
+    if with_source:
+        shown["source"] = found.source.value
     if found.degraded:
         shown["degraded"] = ", ".join(found.degraded)
     return shown

@@ -193,9 +193,12 @@ class TestBulk:
         token = token_for()
         snapshot_store.remove([name_of(str(ada.pk))])
         cold, warm = post(ALL, self.body(ada), token), post(ALL, self.body(ada), token)
-        sources = [each.json()["flags"][0]["metadata"]["source"] for each in (cold, warm)]
-        assert sources == ["database", "cache"]
-        assert cold["ETag"] == warm["ETag"]
+        assert ask("new-checkout", ada.pk, token).json()["metadata"]["source"] == "cache"
+        assert (cold["ETag"], cold.json()) == (warm["ETag"], warm.json())
+
+    def test_a_flag_with_a_line_break_is_404_as_ofrep_has_it(self, ada: User) -> None:
+        answer = ask("a%0Ab", ada.pk)
+        assert (answer.status_code, answer.json()["errorCode"]) == (404, "FLAG_NOT_FOUND")
 
     @pytest.mark.parametrize("tag", ["*", "nonsense", '"', "W/", "\u00e9", '"' + "9" * 5000 + '"'])
     def test_any_other_tag_is_answered_in_full(self, ada: User, tag: str) -> None:
