@@ -142,6 +142,9 @@ def _refusal(one: Examination, actor: Account) -> dict[str, Any]:
 def part_data(part: Part, kind: CompiledKind, *, may_see: bool) -> dict[str, Any]:
     """A part of the rows of a kind in JSON types. `may_see`: with examples."""
     shown: dict[str, Any] = {"at_least": part.at_least, "exact": part.is_exact}
+    if part.estimate is not None:
+        estimate = part.estimate
+        shown["estimate"] = {"about": estimate.about, "low": estimate.low, "high": estimate.high}
     if may_see:
         shown["sample"] = [{"key": row.key, kind.title: row.title} for row in part.samples]
     return shown

@@ -63,11 +63,22 @@ class ProblemSerializer(serializers.Serializer[Any]):
     )
 
 
+class EstimateSerializer(serializers.Serializer[Any]):
+    """From a random sample. In 99 of 100 samples the exact number lies between `low` and `high`."""
+
+    about = serializers.IntegerField(min_value=0)
+    low = serializers.IntegerField(min_value=0)
+    high = serializers.IntegerField(min_value=0)
+
+
 class PartSerializer(serializers.Serializer[Any]):
     """How many users."""
 
     at_least = serializers.IntegerField(min_value=0)
     exact = serializers.BooleanField(help_text="false: `at_least` is a lower bound.")
+    estimate = EstimateSerializer(
+        required=False, help_text="Of a preview that could not count everybody in a large table."
+    )
     sample = serializers.ListField(
         child=serializers.DictField(child=serializers.CharField()),
         required=False,

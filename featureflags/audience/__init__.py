@@ -22,7 +22,9 @@ from __future__ import annotations
 
 from featureflags.audience.attribute_values import Suggestion, suggestions
 from featureflags.audience.explain_sql import ClauseCost, clause_costs
-from featureflags.audience.impact import Impact, Part, SampleUser, impact_of
+from featureflags.audience.estimates import preview_of
+from featureflags.audience.impact import impact_of
+from featureflags.audience.intervals import Estimate
 from featureflags.audience.member_pages import AudienceFilter, How, Member, SegmentAudience
 from featureflags.audience.overlaps import (
     NotComparable,
@@ -32,6 +34,7 @@ from featureflags.audience.overlaps import (
     overlap_of,
     places,
 )
+from featureflags.audience.parts import Impact, Part, SampleUser
 from featureflags.audience.sets import made_of, with_segments
 from featureflags.audience.sizes import SegmentSize, segment_sizes
 from featureflags.audience.stored_sizes import (
@@ -48,6 +51,7 @@ __all__ = [
     "KEPT_DAYS",
     "AudienceFilter",
     "ClauseCost",
+    "Estimate",
     "How",
     "Impact",
     "Member",
@@ -71,6 +75,7 @@ __all__ = [
     "next_transitions",
     "overlap_of",
     "places",
+    "preview_of",
     "segment_sizes",
     "stored_sizes",
     "suggestions",

@@ -15,7 +15,10 @@ from functools import cached_property
 from itertools import takewhile
 from typing import Any, Final
 
+from django.db.models import QuerySet
+
 from featureflags.audience.comparison import Comparison, Conditions
+from featureflags.audience.parts import Impact, Part, SampleUser
 from featureflags.audience.querysets import BATCH, batches
 from featureflags.audience.sql.bounds import Condition, any_of, to_q
 from featureflags.audience.sql.counting import count_combinations
@@ -23,7 +26,6 @@ from featureflags.audience.sql.operands import Inline, Source
 from featureflags.audience.sql.statement_timeout import TimeIsUp, TimeLimit
 from featureflags.core.conf import app_settings
 from featureflags.kinds.compiled import CompiledKind
-from featureflags.models.changesets import Moved
 from featureflags.segments.definitions import SegmentDefinition
 from featureflags.segments.ruleset import Ruleset
 
@@ -44,57 +46,6 @@ MOST_CLAUSES_OF_SAMPLES: Final = 300
 before and after together, it costs more than to judge the first users in Python."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SampleUser:
-    """A user, or a row of another kind, as an example. The page must check whether it may show more than the key."""
-
-    key: str
-    title: str
-    name: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Part:
-    """A part of the users: at least how many, whether that is all, and a few examples."""
-
-    at_least: int
-    is_exact: bool
-    samples: tuple[SampleUser, ...] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Impact:
-    """What one segment would be, compared with what it is."""
-
-    key: str
-    users: Part
-    """All users, without examples."""
-    matching: Part
-    entering: Part
-    leaving: Part
-
-    @property
-    def is_exact(self) -> bool:
-        """True if all numbers are final; if not, time was up and each is a lower bound."""
-        return self.users.is_exact
-
-    @property
-    def share(self) -> float | None:
-        """Of all users, from 0 to 1; None if it is not known."""
-        if not self.is_exact:
-            return None
-        return self.matching.at_least / self.users.at_least if self.users.at_least else 0.0
-
-    @property
-    def moved(self) -> Moved:
-        """The numbers alone."""
-        return Moved(
-            entering=self.entering.at_least,
-            leaving=self.leaving.at_least,
-            at_least=not self.is_exact,
-        )
-
-
 def impact_of(
     after: SegmentDefinition,
     *,
@@ -110,7 +61,7 @@ def impact_of(
     """
     seconds = app_settings().impact_seconds if seconds is None else seconds
     comparison = Comparison.with_definition(after, before=before, now=now)
-    return _Measured(comparison, TimeLimit(comparison.kind.rows().db, seconds)).impact()
+    return Measured(comparison, TimeLimit(comparison.kind.rows().db, seconds)).impact()
 
 
 def impact_on(
@@ -123,7 +74,7 @@ def impact_on(
     """The same, exact, for these users only: a change of memberships moves no other users.
     One query for each `BATCH` of them."""
     comparison = Comparison.with_definition(after, before=before, now=now)
-    measured = _Measured(comparison, TimeLimit(comparison.kind.rows().db, 0))
+    measured = Measured(comparison, TimeLimit(comparison.kind.rows().db, 0))
     keys = sorted(set(user_keys))
     for start in range(0, len(keys), BATCH):
         measured.look_at(comparison.kind.snapshots_by_key(keys[start : start + BATCH]).values())
@@ -149,13 +100,16 @@ class _Tally:
         return Part(at_least=self.number, is_exact=is_exact, samples=tuple(self.samples))
 
 
-class _Measured:
-    """The impact, counted within a time limit."""
+class Measured:
+    """The impact, counted within a time limit. `rows`: of the kind, by default all."""
 
-    def __init__(self, comparison: Comparison, limit: TimeLimit) -> None:
+    def __init__(
+        self, comparison: Comparison, limit: TimeLimit, rows: QuerySet[Any] | None = None
+    ) -> None:
         self._comparison = comparison
         self._limit = limit
         self._kind = comparison.kind
+        self._rows = self._kind.rows() if rows is None else rows
         self._users = 0
         self._matching, self._entering, self._leaving = _Tally(), _Tally(), _Tally()
         self._parts = (self._matching, self._entering, self._leaving)
@@ -163,7 +117,8 @@ class _Measured:
         self._is_in_doubt = False
 
     def impact(self) -> Impact:
-        is_exact = self._count_in_sql() and (not self._is_in_doubt or self._judge())
+        """The numbers with examples."""
+        is_exact = self._count()
         if self._clauses > MOST_CLAUSES_OF_SAMPLES:
             self._judge_samples()
             return self.result(is_exact=is_exact)
@@ -176,6 +131,14 @@ class _Measured:
             self._read_samples(self._matching, inline.matching, is_exact)
             self._matching.number = max(self._matching.number, self._entering.number)
         return self.result(is_exact=is_exact)
+
+    def numbers(self) -> Impact:
+        """The numbers alone."""
+        return self.result(is_exact=self._count())
+
+    def _count(self) -> bool:
+        """True if it got to the end."""
+        return self._count_in_sql() and (not self._is_in_doubt or self._judge())
 
     @cached_property
     def _inline(self) -> Conditions:
@@ -207,7 +170,7 @@ class _Measured:
             sure = [old.lower, new.lower]
             return [*sure, any_of([old.doubt, new.doubt])] if self._is_in_doubt else sure
 
-        users = self._kind.rows().filter(self._limit.in_time(COUNTING_SHARE))
+        users = self._rows.filter(self._limit.in_time(COUNTING_SHARE))
         try:
             with self._limit.statements():
                 counts = count_combinations(users, conditions)
@@ -224,7 +187,7 @@ class _Measured:
 
     def _judge(self) -> bool:
         """Judge the users for whom SQL cannot decide. True if it got to the end."""
-        doubted = self._kind.rows().filter(to_q(self._inline.in_doubt))
+        doubted = self._rows.filter(to_q(self._inline.in_doubt))
         found = batches(doubted, self._kind)
         try:
             while True:
@@ -252,10 +215,10 @@ class _Measured:
         """Add examples that are among the first users; count them, if the count was cut off."""
         kind = self._kind
         ends = time.monotonic() + 3 * SAMPLE_SECONDS
-        probed = _Measured(self._comparison, self._limit)
+        probed = Measured(self._comparison, self._limit, self._rows)
         try:
             with self._limit.statements(at_least=SAMPLE_SECONDS):
-                users = kind.snapshots(kind.rows().order_by()[:PROBED])
+                users = kind.snapshots(self._rows.order_by()[:PROBED])
         except TimeIsUp:
             return
         probed.look_at(takewhile(lambda _user: time.monotonic() < ends, users))
@@ -271,7 +234,7 @@ class _Measured:
             return
         was_cut_off = not is_exact and tally.number == 0
         wanted = PROBED if was_cut_off else wanted
-        rows = self._kind.rows().filter(to_q(sure)).order_by()
+        rows = self._rows.filter(to_q(sure)).order_by()
         try:
             with self._limit.statements(at_least=SAMPLE_SECONDS):
                 found = self._kind.snapshots(rows[:wanted])

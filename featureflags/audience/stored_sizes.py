@@ -17,6 +17,8 @@ from django.db import IntegrityError, transaction
 from django.db.models import Count, Q
 from django.utils import timezone
 
+from featureflags.audience.attribute_values import suggestions
+from featureflags.audience.day_sample import draw
 from featureflags.audience.sizes import SegmentSize as Counted
 from featureflags.audience.sizes import SegmentSizes, segment_sizes
 from featureflags.audience.sql.statement_timeout import TimeIsUp, TimeLimit
@@ -25,7 +27,7 @@ from featureflags.core.conf import app_settings
 from featureflags.core.times import now_in_microseconds
 from featureflags.core.types import JSONValue
 from featureflags.core.uncached import fresh_rows
-from featureflags.kinds.registry import user_kind
+from featureflags.kinds.registry import kinds, user_kind
 from featureflags.models import (
     EventType,
     Segment,
@@ -61,9 +63,12 @@ class Recounted:
 
 
 def count_everything() -> Recounted:
-    """Count all users and all segments, and delete daily counts that are too old."""
+    """Count all users and all segments, renew samples and suggestions, and delete old daily counts."""
     ruleset = current_ruleset().ruleset
     _store_users()
+    for kind in kinds():
+        draw(kind)
+        suggestions(kind.name, renew=True)
     recounted = _count(ruleset, list(ruleset.definitions))
     oldest = timezone.localdate() - datetime.timedelta(days=KEPT_DAYS)
     SegmentCount.objects.filter(day__lt=oldest).delete()

@@ -18,7 +18,7 @@ from typing import Any
 from django.core.exceptions import ValidationError
 from django.utils.translation import gettext as _
 
-from featureflags.audience.impact import Impact
+from featureflags.audience.parts import Impact
 from featureflags.core.conf import app_settings
 from featureflags.editing.changes import Change
 from featureflags.editing.moved_users import impact_of_change

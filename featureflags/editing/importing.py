@@ -12,7 +12,7 @@ from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.utils.translation import gettext as _
 
-from featureflags.audience.impact import Impact, Part
+from featureflags.audience.parts import Impact, Part
 from featureflags.audience.sizes import moved_between
 from featureflags.audience.sql.statement_timeout import TimeIsUp, TimeLimit
 from featureflags.core.conf import app_settings

@@ -12,7 +12,8 @@ from collections.abc import Collection, Mapping
 
 from django.db import transaction
 
-from featureflags.audience.impact import Impact, Part, impact_of, impact_on
+from featureflags.audience.impact import impact_of, impact_on
+from featureflags.audience.parts import Impact, Part
 from featureflags.core.conf import app_settings
 from featureflags.core.monitoring import report
 from featureflags.editing.changes import Change, stored_members

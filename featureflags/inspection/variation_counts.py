@@ -15,7 +15,6 @@ import logging
 import time
 import uuid
 from collections.abc import Callable
-from itertools import islice
 from typing import Any, Final
 
 from django.db import DatabaseError, IntegrityError, transaction
@@ -23,6 +22,7 @@ from django.db.models import QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext_noop
 
+from featureflags.audience.day_sample import SIZES, SMALL, day_sample
 from featureflags.cache.compiled_rules import current_ruleset
 from featureflags.contexts.building import row_context
 from featureflags.contexts.results import ContextSource
@@ -39,12 +39,7 @@ from featureflags.models import FlagCount
 logger = logging.getLogger(__name__)
 
 BATCH: Final = 1_000
-SAMPLE_WINDOWS: Final = 20
-SAMPLE_WINDOW: Final = 100
-"""A sample is SAMPLE_WINDOWS runs of so many neighbouring keys, each from a random key on."""
-SAMPLE: Final = SAMPLE_WINDOWS * SAMPLE_WINDOW
-SAMPLE_TRIES: Final = 4 * SAMPLE_WINDOWS
-"""Windows that are tried where they overlap; the first users then fill a sample of nearly all."""
+SAMPLE: Final = SIZES[SMALL]
 LEASE: Final = datetime.timedelta(seconds=60)
 """Many times the duration of a batch."""
 SECONDS_WAITED: Final = 10.0
@@ -55,6 +50,9 @@ MOST_ATTEMPTS: Final = 5
 """A count has failed when its worker has died this many times in the same batch."""
 
 NO_FLAGS: Final = gettext_noop("LaunchDarkly has not sent any flags.")
+NO_SAMPLE: Final = gettext_noop(
+    "There was no time to draw a sample. The hourly count of segments draws one."
+)
 WORKER_DIED: Final = gettext_noop("Its worker died.")
 State = FlagCount.State
 
@@ -66,9 +64,11 @@ class AlreadyCounting(Exception):
 def count_sample(flag: str, *, by: Account | None = None) -> FlagCount:
     """Count a random sample now, or everybody if there are no more users. Raises AlreadyCounting."""
     users, is_sample = _sample()
-    count = _begun(flag, is_sample=is_sample, users=len(users), by=by)
-    claimed = _claim(count.pk)
-    if claimed is not None:
+    count = _begun(flag, is_sample=is_sample, users=len(users or ()), by=by)
+    claimed = None if users is None else _claim(count.pk)
+    if users is None:
+        _end(FlagCount.objects.filter(pk=count.pk), State.FAILED, NO_SAMPLE)
+    elif claimed is not None:
         _guarded(claimed, lambda: _add(claimed, users) and _end(_ours(claimed), State.DONE))
     count.refresh_from_db()
     return count
@@ -221,24 +221,13 @@ def _version_of(flag: str) -> int:
     return version if isinstance(version, int) else 0
 
 
-def _sample() -> tuple[list[Any], bool]:
-    """Random users, sorted by key; False beside them if these are all users."""
+def _sample() -> tuple[list[Any] | None, bool]:
+    """Random users, sorted by key; False beside them if these are all users. None: there was no time."""
     kind = user_kind()
     ordered = kind.rows().order_by(kind.key)
     if ordered.values("pk")[SAMPLE : SAMPLE + 1].count() == 0:
         return kind.snapshots(ordered), False
-    found: dict[str, Any] = {}
-    for _ in range(SAMPLE_TRIES):
-        begins = kind.random_key()
-        window = kind.snapshots(ordered.filter(**{f"{kind.key}__gte": begins})[:SAMPLE_WINDOW])
-        if len(window) < SAMPLE_WINDOW:
-            window += kind.snapshots(ordered[: SAMPLE_WINDOW - len(window)])
-        # Windows may overlap: then there are more of them.
-        new = {user.key: user for user in window if user.key not in found}
-        found.update(islice(new.items(), SAMPLE - len(found)))
-        if len(found) == SAMPLE:
-            break
-    else:
-        others = (user for user in kind.snapshots(ordered[: 2 * SAMPLE]) if user.key not in found)
-        found.update({user.key: user for user in islice(others, SAMPLE - len(found))})
-    return [found[key] for key in sorted(found)], True
+    sample = day_sample(kind, seconds=SECONDS_WAITED)
+    if sample is None:
+        return None, True
+    return sorted(kind.snapshots(sample.rows(SMALL)), key=lambda user: str(user.key)), True

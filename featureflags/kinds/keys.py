@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import random
 import re
 import uuid
 from collections.abc import Callable, Iterable
 from typing import Any, Final
 
 from django.core.exceptions import ValidationError
-from django.db.models import F, Field, Max, Min, Model, QuerySet, UUIDField
+from django.db.models import F, Field, Model, QuerySet, UUIDField
 from django.db.models.expressions import Combinable
 
 from featureflags.kinds.declaration import Kind
@@ -105,16 +104,6 @@ class Keys:
     def existing(self, keys: Iterable[str]) -> set[str]:
         """Those of these keys that rows have; one query."""
         return {str(key) for (key,) in self._of_keys(keys, self.key)}
-
-    def random_key(self) -> Any:
-        """A value from the range of the key column, for a random sample. Integer keys: two queries."""
-        if isinstance(self.key_field, UUIDField):
-            return uuid.uuid4()
-        bounds = self.rows().aggregate(first=Min(self.key), last=Max(self.key))
-        first, last = bounds["first"], bounds["last"]
-        if self.has_integer_keys and first is not None:
-            return random.randint(first, last)  # noqa: S311 - a sample, no secret
-        return first if first is not None else ""
 
     def _of_keys(self, keys: Iterable[str], *columns: str) -> list[tuple[Any, ...]]:
         values = [value for key in keys if (value := self.parse_key(key)) is not None]

@@ -24,6 +24,7 @@ BENCHMARKS = {
     "counting": "all users in 20 segments on PostgreSQL, compared with SQL written by hand",
     "limits": "a segment at its limits, of 4,000 conditions: its query, its preview and its save",
     "impact": "the preview of a changed segment on PostgreSQL, compared with a query for each number",
+    "estimates": "estimates for previews of large tables, beside the exact counts, and how often they hold",
     "members": "a page of a segment's members on PostgreSQL, compared with a count and an OFFSET",
     "warming": "a cache warm-up, compared with a simple loop and with a pipeline written by hand",
     "writes": "a save, and updates of 1 to 200,000 users, beside Django's own without triggers",
@@ -55,6 +56,9 @@ def main() -> int:
         type=int,
         help="number of users for the benchmarks on PostgreSQL (default 1,000,000; of `writes`: 200,000)",
     )
+    parser.add_argument(
+        "--rows", type=int, help="number of users for `estimates` (default 1,000,000)"
+    )
     chosen = parser.parse_args()
     unknown = sorted(set(chosen.names) - BENCHMARKS.keys())
     if unknown:
@@ -73,6 +77,8 @@ def main() -> int:
                 "writes",
             }
             extra = ["--users", str(chosen.users)] if wants_users else []
+            if name == "estimates" and chosen.rows:
+                extra = ["--users", str(chosen.rows)]
             command = [sys.executable, "-m", f"tests.benchmarks.{name}", "--json", str(written)]
             failed |= subprocess.run([*command, *extra], check=False).returncode != 0
             if written.exists():

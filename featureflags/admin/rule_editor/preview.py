@@ -20,9 +20,10 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 from django.views.decorators.http import require_POST
 
+from featureflags.admin.shared.formatting import estimate_in_words, number_in_words
 from featureflags.admin.shared.json_forms import read_json
 from featureflags.admin.shared.pages import may_see, model_of, row_page
-from featureflags.audience import Impact, Part, impact_of, unsaved_segment
+from featureflags.audience import Impact, Part, preview_of, unsaved_segment
 from featureflags.core.conf import app_settings
 from featureflags.core.monitoring import report
 from featureflags.kinds.compiled import CompiledKind
@@ -65,8 +66,9 @@ def preview(request: HttpRequest, *, site: AdminSite) -> HttpResponse:
     """A fragment of a page about the rules that were sent. It answers 200 for any rules.
 
     POST: `segment` (the key of the one that is changed; empty: a new one), `rules` (JSON text) and
-    `is_active`; without `rules`, the stored ones. It takes the permission to view, change or add
-    segments.
+    `is_active`; without `rules`, the stored ones. With `quick` the numbers of a large table may be
+    estimates, and the page asks again for the exact ones. It takes the permission to view, change or
+    add segments.
     """
     del site
     may_preview(request)
@@ -81,7 +83,7 @@ def preview(request: HttpRequest, *, site: AdminSite) -> HttpResponse:
         if problems:
             return _unfinished(request, [str(problem) for problem in problems])
         after = unsaved_segment(key, raw, kind=kind.name, is_active=is_active)
-        impact = impact_of(after)
+        impact = preview_of(after, quick="quick" in request.POST)
     except NotYetJSON:
         return _unfinished(request, [_("This is not JSON yet.")])
     except DatabaseError as error:
@@ -150,10 +152,10 @@ def impact_in_words(
         return Group(words=words, people=_people(part, kind, shows_people))
 
     moving = [
-        group(part, _at_least(part, text % _number(part.at_least)))
-        for part, text in (
-            (impact.entering, _("+%s enter")),
-            (impact.leaving, _("−%s leave")),  # noqa: RUF001 - the sign of a number
+        group(part, _moving_in_words(part, exact, estimated))
+        for part, exact, estimated in (
+            (impact.entering, _("+%s enter"), _("%s enter")),
+            (impact.leaving, _("−%s leave"), _("%s leave")),  # noqa: RUF001 - the sign of a number
         )
         if not is_new and (part.at_least or not part.is_exact)
     ]
@@ -169,6 +171,8 @@ def impact_in_words(
         "percent": None if impact.share is None else f"{impact.share * 100:.2f}",
         "may_test": shows_people,
         "is_exact": impact.is_exact,
+        "is_estimate": impact.matching.estimate is not None,
+        "is_first": "quick" in request.POST and not impact.is_exact,
         "seconds": f"{app_settings().impact_seconds:g}",
         "summary": ". ".join(
             filter(None, [matching.words, *(each.words for each in moving), unchanged])
@@ -190,24 +194,33 @@ def _people(part: Part, kind: CompiledKind, shows_people: bool) -> tuple[Person,
     )
 
 
-def _number(number: int) -> str:
-    return formats.number_format(number, force_grouping=True)
-
-
-def _at_least(part: Part, words: str) -> str:
+def _moving_in_words(part: Part, exact: str, estimated: str) -> str:
+    """How many enter or leave. `exact` has the sign of the number, which words before it do not take."""
+    if part.estimate is not None:
+        number, margin = estimate_in_words(part.estimate)
+        return estimated % number + margin
+    words = exact % number_in_words(part.at_least)
     return words if part.is_exact else _("at least %s") % words
 
 
 def _matching_in_words(part: Part, kind: CompiledKind) -> str:
-    text = ngettext("%(number)s user matches", "%(number)s users match", part.at_least)
+    count = part.at_least if part.estimate is None else part.estimate.high
+    text = ngettext("%(number)s user matches", "%(number)s users match", count)
     if kind.name != USER_KIND:
         text = _("%(number)s of the %(rows)s")
-    return _at_least(part, text % {"number": _number(part.at_least), "rows": kind.plural})
+    number, margin = number_in_words(part.at_least), ""
+    if part.estimate is not None:
+        number, margin = estimate_in_words(part.estimate)
+    words = text % {"number": number, "rows": kind.plural} + margin
+    is_known = part.is_exact or part.estimate is not None
+    return words if is_known else _("at least %s") % words
 
 
 def _share_in_words(impact: Impact, kind: CompiledKind) -> str:
     """The share of all users in per cent, with useful digits; empty if it is not known."""
     if impact.share is None:
+        return ""
+    if impact.matching.estimate is not None and impact.matching.estimate.about == 0:
         return ""
     percent = impact.share * 100
     digits = 0 if percent >= 10 or percent == 0 else 1 if percent >= 1 else 2
@@ -218,5 +231,5 @@ def _share_in_words(impact: Impact, kind: CompiledKind) -> str:
     return text % {
         "rows": kind.plural,
         "percent": formats.number_format(round(percent, digits), digits),
-        "users": _number(total),
+        "users": number_in_words(total),
     }

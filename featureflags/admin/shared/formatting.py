@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Final
+
+from django.utils import formats
 from django.utils.translation import gettext as _
+
+from featureflags.audience import Estimate
 
 from featureflags.contexts.attributes import catalogue
 from featureflags.editing import label_of, moment_in_words
@@ -12,6 +20,48 @@ from featureflags.segments.attribute_types import AttributeType
 from featureflags.segments.explanation_tree import MISSING
 from featureflags.segments.formatting import show
 from featureflags.segments.member_json import parse_expiry
+
+
+MILLION: Final = 1_000_000
+CLEAR: Final = 0.5
+"""An estimate whose interval reaches further than this share of it is shown as the interval alone."""
+
+
+def number_in_words(number: int) -> str:
+    """A number with its thousands apart."""
+    return formats.number_format(number, force_grouping=True)
+
+
+def estimate_in_words(estimate: Estimate) -> tuple[str, str]:
+    """A number, and how exact it is in brackets: “about 1.24 million”, “ (± 2 %)”.
+
+    The second text is empty where the first one says it: “between 200 and 1,400”, “at most 530”.
+    """
+    if estimate.low == estimate.high:
+        return number_in_words(estimate.low), ""
+    about = _rounded(estimate.about, 3)
+    reach = max(estimate.high - about, about - estimate.low)
+    if reach <= CLEAR * about:
+        percent = number_in_words(math.ceil(reach * 100 / about))
+        return _("about %s") % _short(about), _(" (± %s %%)") % percent
+    high = _short(_rounded(estimate.high, 2, math.ceil))
+    if estimate.low == 0:
+        return _("at most %s") % high, ""
+    low = _short(_rounded(estimate.low, 2, math.floor))
+    return _("between %(low)s and %(high)s") % {"low": low, "high": high}, ""
+
+
+def _rounded(number: int, digits: int, to_integer: Callable[[float], int] = round) -> int:
+    """A number with so many digits that are not zero."""
+    unit = 10 ** max(0, len(str(number)) - digits)
+    return to_integer(number / unit) * unit
+
+
+def _short(number: int) -> str:
+    if number < MILLION:
+        return number_in_words(number)
+    millions = formats.number_format(Decimal(number) / MILLION, force_grouping=True)
+    return _("%s million") % millions
 
 
 def observed_in_words(attribute: str, observed: object, kind: str = USER) -> str:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from featureflags.audience.impact import Impact, impact_of
+from featureflags.audience.impact import impact_of
+from featureflags.audience.parts import Impact
 from featureflags.audience.unsaved import unsaved_segment
 from tests.factories import clause, rule
 

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from featureflags.audience.impact import SAMPLES, Part, impact_of, impact_on
+from featureflags.audience.impact import SAMPLES, impact_of, impact_on
+from featureflags.audience.parts import Part
 from featureflags.audience.unsaved import unsaved_segment
 from featureflags.contexts.attributes import attributes_of
 from featureflags.kinds.registry import user_kind

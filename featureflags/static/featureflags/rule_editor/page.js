@@ -50,8 +50,11 @@
             shown.replaceChildren(line);
             status.textContent = line.textContent;
         };
-        const fields = () => {
+        const fields = isQuick => {
             const body = new FormData();
+            if (isQuick) {
+                body.set('quick', 'on');
+            }
             body.set('segment', panel.dataset.segment);
             if (rules) {
                 body.set('rules', rules());
@@ -59,10 +62,15 @@
             }
             return body;
         };
-        const send = signal => guidon.post(form, panel.dataset.url, fields(), signal);
-        const show = async ({ signal }) => {
-            const answer = await send(signal);
+        const send = (signal, isQuick) => guidon.post(
+            form, panel.dataset.url, fields(isQuick), signal);
+        const show = async ({ signal }, isQuick) => {
+            const answer = await send(signal, isQuick);
             isLoggedOut = answer.type === 'opaqueredirect';
+            if (!answer.ok && !isQuick && !isLoggedOut) {
+                // The estimate stays.
+                return;
+            }
             if (!answer.ok) {
                 say(...isLoggedOut ? guidonSession.loggedOut() : [panel.dataset.failed]);
                 return;
@@ -71,13 +79,16 @@
             shown.innerHTML = await answer.text();
             status.textContent = shown.querySelector('[data-summary]')?.dataset.summary ?? '';
             trial.allow(Boolean(shown.querySelector('[data-may-test]')));
+            if (shown.querySelector('[data-first]')) {
+                await show({ signal }, false);
+            }
         };
         const ask = async () => {
             running?.abort();
             const mine = running = new AbortController();
             panel.setAttribute('aria-busy', 'true');
             try {
-                await show(mine);
+                await show(mine, true);
             } catch {
                 if (!mine.signal.aborted) {
                     say(panel.dataset.failed);

@@ -1,0 +1,118 @@
+"""The sample of a day: random, the same until tomorrow, and whole for each type of key."""
+
+from __future__ import annotations
+
+import datetime
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from time_machine import travel
+
+from featureflags.audience import day_sample as module
+from featureflags.audience.day_sample import LARGE, MIDDLE, SMALL, DaySample, day_sample, draw
+from featureflags.audience.sql.statement_timeout import TimeIsUp
+from featureflags.audience.stored_sizes import count_everything
+from featureflags.kinds.compiled import CompiledKind
+from featureflags.kinds.registry import user_kind
+from tests.customers.models import Company
+from tests.emptying import empty_caches
+from tests.factories import UserFactory
+from users.models import User
+
+pytestmark = pytest.mark.django_db
+PARTS = (SMALL, MIDDLE, LARGE)
+
+
+@pytest.fixture(autouse=True)
+def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "SIZES", (3, 5, 12))
+
+
+def keys(sample: DaySample) -> list[set[str]]:
+    return [set(sample.kind.keys(sample.rows(part))) for part in PARTS]
+
+
+def test_three_parts_that_share_nobody() -> None:
+    UserFactory.create_batch(60)
+    sample = draw(user_kind())
+    assert (sample.total, sample.is_everybody) == (60, False)
+    assert [len(found) for found in keys(sample)] == [3, 5, 12]
+    assert len(set.union(*keys(sample))) == 20
+
+
+def test_it_is_the_same_all_day_and_another_tomorrow() -> None:
+    UserFactory.create_batch(60)
+    noon = datetime.datetime(2026, 11, 26, 12, tzinfo=datetime.UTC)
+    with travel(noon, tick=False):
+        first = keys(draw(user_kind()))
+        assert keys(draw(user_kind())) == first
+        with CaptureQueriesContext(connection) as captured:
+            read = day_sample(user_kind())
+        assert len(captured) == 0
+        assert read is not None
+        assert keys(read) == first
+    with travel(noon + datetime.timedelta(days=1), tick=False):
+        assert keys(draw(user_kind())) != first
+
+
+def test_new_rows_have_the_same_chance_and_deleted_ones_are_left_out() -> None:
+    UserFactory.create_batch(40)
+    before = set.union(*keys(draw(user_kind())))
+    UserFactory.create_batch(40)
+    after = set.union(*keys(draw(user_kind())))
+    # Those that stay are the ones with the smallest hashes.
+    assert 0 < len(before & after) < 20
+    User.objects.filter(pk__in=list(after)[:5]).delete()
+    sample = day_sample(user_kind())
+    assert sample is not None
+    assert set.union(*keys(sample)) == after - set(list(after)[:5])
+
+
+def test_each_row_has_the_same_chance_whatever_its_age(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of 200 rows in the order of time, some 10 % of each quarter over many days."""
+    monkeypatch.setattr(module, "SIZES", (20, 0, 0))
+    User.objects.bulk_create(User(email=f"{n:03}@example.com") for n in range(200))
+    places = {str(pk): n for n, pk in enumerate(User.objects.order_by("email").values_list("pk", flat=True))}
+    found = [0, 0, 0, 0]
+    for day in range(50):
+        sample = draw(user_kind(), day=str(day))
+        for key in user_kind().keys(sample.rows(SMALL)):
+            found[places[key] // 50] += 1
+    assert sum(found) == 1_000
+    assert all(200 < number < 300 for number in found), found
+
+
+def test_integer_keys(organizations: CompiledKind) -> None:
+    Company.objects.bulk_create(Company(name=f"c{n}") for n in range(60))
+    sample = draw(organizations)
+    assert [len(found) for found in keys(sample)] == [3, 5, 12]
+
+
+def test_the_hourly_count_draws_it_and_a_small_table_when_asked(
+    organizations: CompiledKind, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    UserFactory.create_batch(4)
+    asked = day_sample(user_kind())
+    assert asked is not None
+    assert (asked.total, asked.is_everybody) == (4, True)
+    UserFactory.create()
+    count_everything()
+    renewed = day_sample(user_kind())
+    assert renewed is not None
+    assert renewed.total == 5
+    assert day_sample(organizations) is not None
+    empty_caches("default")
+
+    def too_long(*_args: object, **_options: object) -> DaySample:
+        raise TimeIsUp
+
+    monkeypatch.setattr(module, "draw", too_long)
+    assert day_sample(user_kind()) is None
+
+
+def test_a_part_that_the_cache_has_lost_is_empty() -> None:
+    UserFactory.create_batch(60)
+    sample = draw(user_kind())
+    empty_caches("default")
+    assert keys(sample) == [set(), set(), set()]
