@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,9 +24,11 @@ from django.utils.translation import gettext_lazy
 
 from featureflags.core.conf import app_settings
 from featureflags.core.types import Account, JSONValue
-from featureflags.evaluation import previews
+from featureflags.evaluation import looking, previews
 from featureflags.flags.declared import Flag, FlagType, declared_flags
+from featureflags.inspection.flag_parsing import flags
 from featureflags.kinds.registry import user_kind
+from featureflags.launchdarkly.client import feature_store
 
 logger = logging.getLogger(__name__)
 
@@ -48,11 +50,14 @@ NOTHING = _Nothing()
 
 
 class FlagField(forms.CharField):
-    """A flag's value: plain text for a string flag, JSON for every other type."""
+    """A flag's value: plain text for a string flag, JSON for every other type.
 
-    def __init__(self, flag: Flag) -> None:
-        is_boolean = flag.type is FlagType.BOOLEAN
-        widget = forms.Select(choices=BOOLEANS) if is_boolean else forms.TextInput()
+    `known`: the values that LaunchDarkly serves, as choices. Without them any text can be written.
+    """
+
+    def __init__(self, flag: Flag, known: Sequence[JSONValue] = ()) -> None:
+        choices = BOOLEANS if flag.type is FlagType.BOOLEAN else _choices(flag, known)
+        widget = forms.Select(choices=choices) if choices else forms.TextInput()
         super().__init__(required=False, label=flag.key, help_text=flag.description, widget=widget)
         self._flag = flag
 
@@ -73,13 +78,28 @@ class FlagField(forms.CharField):
         return parsed
 
 
+def _choices(flag: Flag, known: Sequence[JSONValue]) -> list[tuple[str, str]]:
+    """The values of a flag and its default in code, each once; empty if none is known."""
+    fitting = [value for value in known if flag.type.holds(value)]
+    if not fitting:
+        return []
+    texts = dict.fromkeys(_as_text(value) for value in (*fitting, flag.default))
+    # An empty text means no choice.
+    return [("", str(BOOLEANS[0][1])), *((text, text) for text in texts if text)]
+
+
 class TesterForm(forms.Form):
     """One field for each declared flag."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        with looking():
+            served = {flag.key: flag for flag in flags(feature_store().raw())}
         for key, flag in declared_flags().items():
-            self.fields[PREFIX + key] = FlagField(flag)
+            known = served[key].variations if key in served else ()
+            field = self.fields[PREFIX + key] = FlagField(flag, known)
+            chosen = self.data.get(PREFIX + key) or self.initial.get(PREFIX + key, "")
+            _keep_chosen(field, str(chosen))
 
     def chosen(self) -> dict[str, JSONValue]:
         return {
@@ -87,6 +107,13 @@ class TesterForm(forms.Form):
             for name, value in self.cleaned_data.items()
             if value is not NOTHING
         }
+
+
+def _keep_chosen(field: forms.Field, text: str) -> None:
+    """The value of now stays a choice, also if LaunchDarkly does not serve it any more."""
+    widget = field.widget
+    if isinstance(widget, forms.Select) and text not in dict(widget.choices):
+        widget.choices = [*widget.choices, (text, text)]
 
 
 def choose_flags(request: HttpRequest, *, site: AdminSite) -> HttpResponse:
@@ -107,16 +134,16 @@ def choose_flags(request: HttpRequest, *, site: AdminSite) -> HttpResponse:
 def _started(
     user: Account, request: HttpRequest, site: AdminSite, form: TesterForm
 ) -> HttpResponse:
-    flags = form.chosen()
-    if not flags:
+    chosen = form.chosen()
+    if not chosen:
         return _ended(user, request)
     response = HttpResponseRedirect(reverse("admin:featureflags_testing"))
     try:
-        previews.start(response, previews.new_look(user, flags))
+        previews.start(response, previews.new_look(user, chosen))
     except previews.LookTooLong:
         form.add_error(None, _("A cookie cannot hold this much. Choose fewer flags."))
         return _page(request, site, form, previews.look_of(request))
-    _write_down(user, "Sees pages with these flags: " + json.dumps(flags, sort_keys=True))
+    _write_down(user, "Sees pages with these flags: " + json.dumps(chosen, sort_keys=True))
     messages.success(request, _("You now see pages with these flags. Nobody else does."))
     return response
 
@@ -153,8 +180,9 @@ def _page(
 
 
 def _initial(look: previews.Look | None) -> Mapping[str, str]:
-    flags = look.flags if look is not None else {}
-    return {
-        PREFIX + key: value if isinstance(value, str) else json.dumps(value)
-        for key, value in flags.items()
-    }
+    chosen = {} if look is None else look.flags
+    return {PREFIX + key: _as_text(value) for key, value in chosen.items()}
+
+
+def _as_text(value: JSONValue) -> str:
+    return value if isinstance(value, str) else json.dumps(value)

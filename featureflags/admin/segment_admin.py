@@ -35,6 +35,7 @@ from featureflags.admin.segments.used_by_flags import used_by_in_words
 from featureflags.admin.shared.pages import may_see, model_of, respond, segments_link
 from featureflags.admin.urls import page_urls
 from featureflags.core.uncached import fresh_rows
+from featureflags.editing import open_warnings
 from featureflags.kinds.registry import kind_or_user, kinds
 from featureflags.models import Segment
 
@@ -68,7 +69,7 @@ class SegmentAdmin(SavingSegmentAdmin, DeletingSegmentAdmin, OrganisingActions):
         *("shown_tags", "shown_owner"),
     )
     fieldsets = (
-        (None, {"fields": ("key", "name", "description", "is_active", "tags", "owner")}),
+        (None, {"fields": ("name", "key", "description", "is_active", "tags", "owner")}),
         (gettext_lazy("Rules"), {"fields": ("rules",), "description": PRECEDENCE}),
         (gettext_lazy("Flags"), {"fields": ("used_by_flags",)}),
         (gettext_lazy("History"), {"fields": ("version", "created_at", "updated_at")}),
@@ -137,6 +138,13 @@ class SegmentAdmin(SavingSegmentAdmin, DeletingSegmentAdmin, OrganisingActions):
             ]
         return self.with_note(request, given)
 
+    def get_prepopulated_fields(
+        self, request: HttpRequest, obj: Segment | None = None
+    ) -> dict[str, tuple[str, ...]]:
+        """The key of a new segment is proposed from its name."""
+        del request
+        return {"key": ("name",)} if obj is None else {}
+
     def get_readonly_fields(self, request: HttpRequest, obj: Segment | None = None) -> Any:
         fixed = ("kind", *super().get_readonly_fields(request, obj))
         return fixed if obj is None else ("key", *fixed)
@@ -153,6 +161,8 @@ class SegmentAdmin(SavingSegmentAdmin, DeletingSegmentAdmin, OrganisingActions):
         """As Django's, with the panel of the members by name."""
         add_member_panel(request, context, obj)
         if obj is not None:
+            context["warnings"] = open_warnings(obj)
+            context["may_accept"] = self.has_change_permission(request, obj)
             context["sees_rows"] = may_see(request, model_of(kind_or_user(obj.kind)))
         return super().render_change_form(request, context, add, change, form_url, obj)
 

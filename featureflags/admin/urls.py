@@ -26,6 +26,7 @@ from featureflags.admin.rule_editor.try_expression import try_expression
 from featureflags.admin.segments.audience import export_segment_members, segment_members
 from featureflags.admin.segments.more import more
 from featureflags.admin.segments.overlap import compare_segments, compared_people
+from featureflags.admin.segments.warnings import accept
 from featureflags.admin.shared.session import session
 from featureflags.admin.users.context_page import context_page
 from featureflags.admin.why.views import why_flag, why_search, why_segment
@@ -70,6 +71,7 @@ PAGES: tuple[tuple[str, Callable[..., HttpResponseBase], str], ...] = (
     ("preview/", preview, "preview"),
     ("preview/person/", try_person, "preview_person"),
     ("try-expression/", try_expression, "try_expression"),
+    ("rule-warnings/<str:segment>/", accept, "segment_accept"),
     ("session/", session, "session"),
     ("testing/", choose_flags, "testing"),
     ("why/", why_search, "why"),

@@ -21,8 +21,8 @@ Moved(entering=120, leaving=3, at_least=False)
 from __future__ import annotations
 
 from featureflags.audience.attribute_values import Suggestion, suggestions
-from featureflags.audience.explain_sql import ClauseCost, clause_costs
 from featureflags.audience.estimates import preview_of
+from featureflags.audience.explain_sql import ClauseCost, clause_costs
 from featureflags.audience.impact import impact_of
 from featureflags.audience.intervals import Estimate
 from featureflags.audience.member_pages import AudienceFilter, How, Member, SegmentAudience

@@ -96,7 +96,9 @@ def _together(one: Impact, other: Impact) -> Impact:
         first: Part = getattr(one, name)
         return replace(first, at_least=first.at_least + getattr(other, name).at_least)
 
-    return replace(one, **{name: part(name) for name in ("users", "matching", "entering", "leaving")})
+    return replace(
+        one, **{name: part(name) for name in ("users", "matching", "entering", "leaving")}
+    )
 
 
 def _of_all(found: Impact, sample: DaySample) -> Impact:

@@ -20,6 +20,7 @@ from featureflags.core.conf import app_settings
 from featureflags.core.monitoring import report
 from featureflags.core.types import JSONValue
 from featureflags.kinds.attribute import Attribute, Privacy
+from featureflags.kinds.declaration import Metadata
 from featureflags.kinds.registry import kind_named, user_kind
 from featureflags.kinds.snapshot import USER, Address, Snapshot, address
 from featureflags.segments.attribute_types import AttributeType
@@ -118,9 +119,16 @@ def type_of(name: str, kind: str = USER) -> AttributeType | None:
 
 
 def is_user_writable(name: str, kind: str = USER) -> bool:
-    """Whether users choose the value themselves. Metadata is written by staff and trusted code."""
+    """Whether users choose the value themselves. Metadata is written by staff and trusted code, unless its
+    declaration says otherwise."""
     attribute = catalogue(kind).get(name)
-    return attribute is not None and attribute.user_writable
+    if attribute is not None:
+        return attribute.user_writable
+    known = kind_named(kind)
+    if known is None or not name.startswith(CUSTOM_PREFIX):
+        return False
+    declared = known.declared.declared.values()
+    return any(isinstance(one, Metadata) and one.user_writable for one in declared)
 
 
 def is_shown_to_self(name: str, kind: str = USER) -> bool:

@@ -40,6 +40,7 @@ Three words, one meaning each:
 from __future__ import annotations
 
 from featureflags.editing.about import dump_state, load_state, owner_in_words
+from featureflags.editing.accepted_warnings import accept_warnings, open_warnings
 from featureflags.editing.applying import apply
 from featureflags.editing.before_and_after import FlagEffects, flag_effects
 from featureflags.editing.change_sentences import (
@@ -103,6 +104,7 @@ __all__ = [
     "Reason",
     "TooManyLines",
     "UnreadableFile",
+    "accept_warnings",
     "all_values",
     "apply",
     "archival_of",
@@ -128,6 +130,7 @@ __all__ = [
     "member_changes",
     "membership_change",
     "moment_in_words",
+    "open_warnings",
     "owner_in_words",
     "place_key",
     "read_member_list",

@@ -17,7 +17,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from featureflags.audience.comparison import Comparison
-from featureflags.audience.impact import SampleUser
+from featureflags.audience.parts import SampleUser
 from featureflags.audience.querysets import batches
 from featureflags.audience.sets import with_segments
 from featureflags.audience.sql.bounds import any_of, to_q

@@ -12,7 +12,12 @@ from typing import Final
 
 from django.utils.translation import gettext
 
-from featureflags.contexts.attributes import is_user_writable, type_of
+from featureflags.contexts.attributes import (
+    CUSTOM_PREFIX,
+    catalogue,
+    is_user_writable,
+    type_of,
+)
 from featureflags.core.types import JSONValue
 from featureflags.kinds.registry import USER
 from featureflags.models.limits import TOO_MANY_VALUES, limit_problem
@@ -75,7 +80,7 @@ class CheckedRules:
             Problem(
                 code="unverified",
                 rule=number,
-                message=_advice(rule),
+                message=_advice(rule, self.kind),
             )
             for number, rule in enumerate(self.rules, start=1)
             if _is_user_written(rule, self.kind)
@@ -169,16 +174,36 @@ def _is_user_written(rule: Rule, kind: str) -> bool:
     return bool(tested) and all(map(is_written, rule.clauses))
 
 
-def _advice(rule: Rule) -> str:
-    is_address = all(clause.attribute.startswith("email") for clause in rule.clauses)
-    said = gettext("it tests only what users write themselves.")
-    if is_address:
-        advice = gettext("Add the condition “E-mail verified is true” before it grants anything.")
+def _advice(rule: Rule, kind: str) -> str:
+    """What is wrong, naming the attributes, and what would make the rule safe."""
+    names = dict.fromkeys(
+        attribute_path(clause.attribute, clause.context_kind)[0]
+        for clause in rule.clauses
+        if clause.attribute != VERIFIED
+    )
+    said = gettext("it tests only what users write themselves (%(labels)s).") % {
+        "labels": ", ".join(_label(name, kind) for name in names)
+    }
+    if VERIFIED in catalogue(kind) and all(name.startswith("email") for name in names):
+        advice = gettext("Add the condition “%(label)s is true” before it grants anything.") % {
+            "label": _label(VERIFIED, kind)
+        }
+    elif all(name.startswith(CUSTOM_PREFIX) for name in names):
+        advice = gettext(
+            "Let only your own code write these fields, or add a condition on something else,"
+            " before it grants anything."
+        )
     else:
         advice = gettext(
-            "Add a condition on something that only your own code writes before it grants anything."
+            "Anybody can call themselves so: add a condition on something that only your own code"
+            " writes, such as a role, before it grants anything."
         )
     return f"{said} {advice}"
+
+
+def _label(name: str, kind: str) -> str:
+    attribute = catalogue(kind).get(name)
+    return name.removeprefix(CUSTOM_PREFIX) if attribute is None else str(attribute.label)
 
 
 def _never_stored(rules: tuple[Rule, ...], kind: str) -> list[Problem]:

@@ -12,6 +12,7 @@ from django.utils import timezone
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 
+from featureflags.admin import attention
 from featureflags.admin.charts import Point, bar, line_chart, sparkline
 from featureflags.admin.dashboard import (
     Answers,
@@ -60,19 +61,25 @@ def dashboard(context: Context) -> dict[str, Any]:
     of_users = user_kind().model._meta
     sees_segments = may_see("featureflags", "segment")
     sees_users = may_see(of_users.app_label, str(of_users.model_name))
+    answers = answers_part()
+    needs = [*attention.of_answers(answers)]
     found: dict[str, Any] = {
         "zone": timezone.get_current_timezone_name(),
         "sees_segments": sees_segments,
         "sees_users": sees_users,
-        **_answers(answers_part()),
+        **_answers(answers),
     }
     if sees_users:
         found |= _users(users_part())
     if sees_segments:
-        found |= _segments(segments_part())
+        segments = segments_part()
+        found |= _segments(segments)
+        needs += attention.of_segments(segments)
     if may_see("featureflags", "warmrun"):
-        found |= {"sees_warm_ups": True, "warm_ups": warm_ups_part()}
-    return found
+        warm_ups = warm_ups_part()
+        found |= {"sees_warm_ups": True, "warm_ups": warm_ups}
+        needs += attention.of_warm_ups(warm_ups)
+    return {**found, "attention": needs}
 
 
 def _users(users: Users | None) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import datetime
 from collections.abc import Iterator
 from dataclasses import dataclass
+from urllib.parse import quote, urlencode
 
 from django.contrib import messages
 from django.contrib.admin import AdminSite
@@ -40,6 +41,7 @@ from featureflags.admin.shared.pages import (
     respond,
 )
 from featureflags.cache.counters import Usage
+from featureflags.core.conf import app_settings
 from featureflags.core.publishing import publish
 from featureflags.core.types import Account
 from featureflags.inspection import variation_counts
@@ -89,7 +91,19 @@ def flag_page(request: HttpRequest, flag: str, *, site: AdminSite) -> HttpRespon
         may_count_all=may(request, SEGMENT, "change"),
         may_explain=may_see(request, USER),
         sample_size=variation_counts.SAMPLE,
+        launchdarkly=launchdarkly_address(flag) if served is not None else "",
+        testers=app_settings().testers,
     )
+
+
+def launchdarkly_address(flag: str) -> str:
+    """The page of a flag in LaunchDarkly; empty where the settings name no project and environment."""
+    found = app_settings()
+    if not (found.project and found.environment):
+        return ""
+    path = f"/projects/{quote(found.project, safe='')}/flags/{quote(flag, safe='')}/targeting"
+    query = urlencode({"env": found.environment, "selected-env": found.environment})
+    return f"{found.api_url.rstrip('/')}{path}?{query}"
 
 
 @require_POST

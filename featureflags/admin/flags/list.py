@@ -24,6 +24,7 @@ from featureflags.admin.segments.used_by_flags import flag_address
 from featureflags.admin.shared.pages import SEGMENT, Link, require, respond
 from featureflags.cache import counters
 from featureflags.cache.counters import Usage
+from featureflags.core.conf import app_settings
 from featureflags.editing import moment_in_words
 from featureflags.evaluation import looking
 from featureflags.flags.declared import Flag, declared_flags
@@ -169,6 +170,7 @@ def flag_list(request: HttpRequest, *, site: AdminSite) -> HttpResponse:
         changed_at=_store_changed_at(),
         since=known.usage.since,
         usage_failed=known.usage.failed,
+        testers=app_settings().testers,
     )
 
 

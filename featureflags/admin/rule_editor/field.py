@@ -28,7 +28,7 @@ ORDER = (
 
 SCRIPTS = (
     *("base", "chips", "inputs", "dates", "expressions", "options", "conditions"),
-    *("rules", "drafts", "trial", "page", "builder"),
+    *("rules", "drafts", "trial", "page", "remarks", "builder"),
 )
 """In this order: the editor starts with the last one."""
 STYLES = [

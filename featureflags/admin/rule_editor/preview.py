@@ -20,7 +20,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 from django.views.decorators.http import require_POST
 
-from featureflags.admin.shared.formatting import estimate_in_words, number_in_words
+from featureflags.admin.shared.formatting import estimate_in_words, with_thousands
 from featureflags.admin.shared.json_forms import read_json
 from featureflags.admin.shared.pages import may_see, model_of, row_page
 from featureflags.audience import Impact, Part, preview_of, unsaved_segment
@@ -199,7 +199,7 @@ def _moving_in_words(part: Part, exact: str, estimated: str) -> str:
     if part.estimate is not None:
         number, margin = estimate_in_words(part.estimate)
         return estimated % number + margin
-    words = exact % number_in_words(part.at_least)
+    words = exact % with_thousands(part.at_least)
     return words if part.is_exact else _("at least %s") % words
 
 
@@ -208,7 +208,7 @@ def _matching_in_words(part: Part, kind: CompiledKind) -> str:
     text = ngettext("%(number)s user matches", "%(number)s users match", count)
     if kind.name != USER_KIND:
         text = _("%(number)s of the %(rows)s")
-    number, margin = number_in_words(part.at_least), ""
+    number, margin = with_thousands(part.at_least), ""
     if part.estimate is not None:
         number, margin = estimate_in_words(part.estimate)
     words = text % {"number": number, "rows": kind.plural} + margin
@@ -231,5 +231,5 @@ def _share_in_words(impact: Impact, kind: CompiledKind) -> str:
     return text % {
         "rows": kind.plural,
         "percent": formats.number_format(round(percent, digits), digits),
-        "users": number_in_words(total),
+        "users": with_thousands(total),
     }

@@ -41,7 +41,7 @@ from featureflags.admin.shared.pages import (
 from featureflags.admin.shared.session import name_saved_form
 from featureflags.core.input_gate import whole_number
 from featureflags.core.types import AccountKey
-from featureflags.editing import MemberChange, change_to, membership_change
+from featureflags.editing import MemberChange, change_to, membership_change, open_warnings
 from featureflags.kinds.registry import USER, kinds
 from featureflags.models import Segment
 from featureflags.models.changesets import SegmentState
@@ -54,6 +54,10 @@ HOLDS: Final = (BACK, TAKE, HELD)
 
 NOTE_FIELDSET: Final = (gettext_lazy("Note"), {"fields": (NOTE,)})
 LONGEST_NOTE: Final = 1000
+KEY_HELP: Final = gettext_lazy(
+    "Proposed from the name. Letters, digits, dots, dashes and underscores, 100 at most. LaunchDarkly's"
+    " rules name the segment by it, so it cannot change once the segment is saved."
+)
 
 if TYPE_CHECKING:
     SegmentModelForm = forms.ModelForm[Segment]
@@ -97,6 +101,8 @@ class SegmentForm(HeldForm, SegmentModelForm):
             owner.queryset = self.owners
         if self.instance._state.adding:
             self.instance.kind = self.new_kind
+        if "key" in self.fields:
+            self.fields["key"].help_text = KEY_HELP
 
     def clean(self) -> dict[str, Any] | None:
         """As Django's. A member that is not complete refuses the whole form."""
@@ -179,8 +185,10 @@ class SavingSegmentAdmin(GuardedModelAdmin[Segment]):
                 members=self._member(request, obj, form),
             )
         write(request, wanted, row=obj, note=form.cleaned_data.get(NOTE, ""))
-        stored = obj.stored_rules()
-        for remark in (*stored.remarks, *_new_warnings(obj, wanted.before)):
+        # The page of the segment shows its warnings by itself.
+        stays = "_continue" in request.POST
+        warnings = [] if stays else _new_warnings(obj, wanted.before)
+        for remark in (*obj.stored_rules().remarks, *warnings):
             self.message_user(request, str(remark), messages.WARNING)
 
     def _member(
@@ -223,10 +231,9 @@ def _new_warnings(saved: Segment, before: SegmentState | None) -> list[Problem]:
         return []
     old = () if before is None else load_rules(before.rules, before.kind)[0]
     known = [rule.clauses for rule in old]
-    checked = saved.stored_rules().checked
-    rules = checked.rules
+    rules = saved.stored_rules().checked.rules
     return [
         warning
-        for warning in checked.warnings()
+        for warning in open_warnings(saved)
         if warning.rule and rules[warning.rule - 1].clauses not in known
     ]

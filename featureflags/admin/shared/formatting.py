@@ -11,7 +11,6 @@ from django.utils import formats
 from django.utils.translation import gettext as _
 
 from featureflags.audience import Estimate
-
 from featureflags.contexts.attributes import catalogue
 from featureflags.editing import label_of, moment_in_words
 from featureflags.inspection.rollouts import Serving
@@ -21,13 +20,12 @@ from featureflags.segments.explanation_tree import MISSING
 from featureflags.segments.formatting import show
 from featureflags.segments.member_json import parse_expiry
 
-
 MILLION: Final = 1_000_000
 CLEAR: Final = 0.5
 """An estimate whose interval reaches further than this share of it is shown as the interval alone."""
 
 
-def number_in_words(number: int) -> str:
+def with_thousands(number: int) -> str:
     """A number with its thousands apart."""
     return formats.number_format(number, force_grouping=True)
 
@@ -38,11 +36,11 @@ def estimate_in_words(estimate: Estimate) -> tuple[str, str]:
     The second text is empty where the first one says it: “between 200 and 1,400”, “at most 530”.
     """
     if estimate.low == estimate.high:
-        return number_in_words(estimate.low), ""
+        return with_thousands(estimate.low), ""
     about = _rounded(estimate.about, 3)
     reach = max(estimate.high - about, about - estimate.low)
     if reach <= CLEAR * about:
-        percent = number_in_words(math.ceil(reach * 100 / about))
+        percent = with_thousands(math.ceil(reach * 100 / about))
         return _("about %s") % _short(about), _(" (± %s %%)") % percent
     high = _short(_rounded(estimate.high, 2, math.ceil))
     if estimate.low == 0:
@@ -59,7 +57,7 @@ def _rounded(number: int, digits: int, to_integer: Callable[[float], int] = roun
 
 def _short(number: int) -> str:
     if number < MILLION:
-        return number_in_words(number)
+        return with_thousands(number)
     millions = formats.number_format(Decimal(number) / MILLION, force_grouping=True)
     return _("%s million") % millions
 

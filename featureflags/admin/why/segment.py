@@ -6,9 +6,9 @@ Sections link to each other, so that a segment that several others use appears o
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from django.urls import reverse
 from django.utils.translation import gettext as _
@@ -20,13 +20,21 @@ from featureflags.editing import condition_in_words, moment_in_words
 from featureflags.kinds.compiled import CompiledKind
 from featureflags.kinds.registry import USER, user_kind
 from featureflags.models import Segment, SegmentMember
-from featureflags.segments.definitions import SEGMENT_MATCH
+from featureflags.segments.definitions import SEGMENT_MATCH, Clause
 from featureflags.segments.explanation_tree import (
     MISSING,
     ConditionExplanation,
     Explanation,
     RuleExplanation,
 )
+
+TEXT_TESTS: Final[Mapping[str, Callable[[str, str], bool]]] = {
+    "in": str.__eq__,
+    "startsWith": str.startswith,
+    "endsWith": str.endswith,
+    "contains": str.__contains__,
+}
+"""The operators on texts that tell upper from lower case."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +60,17 @@ class RuleRow:
     verdict: str
     conditions: tuple[ConditionRow, ...]
     serves: str = ""
+    href: str = ""
+    """To the rule in the editor."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """What one does next: a form that includes or excludes the row by name."""
+
+    text: str
+    action: str
+    fields: tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,6 +154,7 @@ def _section(
     key = explanation.segment_key
     kind = USER if segment is None else segment.kind
     links = []
+    edit = ""
     if segment is not None and segment.pk is not None:
         if own_page:
             links.append(Link(text=_("Why?"), href=why_segment_page(key, person.key)))
@@ -146,7 +166,7 @@ def _section(
         verdict=explanation.verdict,
         headline=_headline(explanation, person.name, segment),
         notes=tuple(_notes(explanation, segment, member)),
-        rules=tuple(_rule(rule, kind) for rule in explanation.rules),
+        rules=tuple(_rule(rule, kind, edit) for rule in explanation.rules),
         links=tuple(links),
     )
 
@@ -206,9 +226,10 @@ def _nearest(rules: tuple[RuleExplanation, ...]) -> Iterable[str]:
         yield text % {"number": number, "failed": failed[number]}
 
 
-def _rule(rule: RuleExplanation, kind: str) -> RuleRow:
+def _rule(rule: RuleExplanation, kind: str, edit: str) -> RuleRow:
     return RuleRow(
         number=rule.number,
+        href=f"{edit}#rule-{rule.number}" if edit else "",
         description=rule.description,
         state="matched" if rule.matched else "failed",
         verdict=_("matches") if rule.matched else _("does not match"),
@@ -225,11 +246,42 @@ def _condition(condition: ConditionExplanation, kind: str) -> ConditionRow:
         note = _("A user without it never matches, also if the condition is negated.")
         if kind != USER:
             note = _("Without it nothing matches, also if the condition is negated.")
+    if not note and not condition.held and differs_in_case(clause, condition.observed):
+        note = _("It differs only in upper and lower case.")
     return ConditionRow(
         words=condition_in_words(clause, kind),
         held=condition.held,
         observed=observed_in_words(clause.attribute, condition.observed, kind),
         note=note,
+    )
+
+
+def differs_in_case(clause: Clause, observed: object) -> bool:
+    """True if a text would match were it not for upper and lower case."""
+    test = TEXT_TESTS.get(clause.op)
+    if test is None or clause.negate:
+        return False
+    texts = (
+        observed if isinstance(observed, Sequence) and not isinstance(observed, str) else [observed]
+    )
+    return any(
+        test(text.casefold(), value.casefold())
+        for text in texts
+        for value in clause.values
+        if isinstance(text, str) and isinstance(value, str)
+    )
+
+
+def next_step(segment: Segment, row: Any, kind: CompiledKind, *, is_in: bool) -> Step | None:
+    """Include by name whom the rules leave out, or exclude whom they let in; None if it has no effect."""
+    if not segment.is_active:
+        return None
+    place = ("user", str(row.pk)) if kind.name == USER else ("row", kind.key_of(row))
+    side = SegmentMember.Kind.EXCLUDE if is_in else SegmentMember.Kind.INCLUDE
+    return Step(
+        text=_("Exclude by name") if is_in else _("Include by name"),
+        action=reverse("admin:featureflags_segment_by_name", args=[segment.key]),
+        fields=(place, ("kind", side.value)),
     )
 
 

@@ -14,11 +14,13 @@ from django.utils.translation import gettext_lazy
 
 from featureflags.admin.flags.list import flag_link
 from featureflags.admin.shared.pages import (
+    MEMBER,
     SEGMENT,
     Link,
     heading_of,
     kind_or_404,
     kinds_seen,
+    may,
     model_of,
     require,
     respond,
@@ -36,7 +38,7 @@ from featureflags.admin.why.flag import (
     reason_sentences,
     rule_rows,
 )
-from featureflags.admin.why.segment import Section, segment_sections
+from featureflags.admin.why.segment import Section, Step, next_step, segment_sections
 from featureflags.audience import next_transitions
 from featureflags.cache.compiled_rules import LoadedRuleset, current_ruleset
 from featureflags.cache.unit_of_work import unit_of_work
@@ -90,12 +92,23 @@ def why_segment(request: HttpRequest, segment: str, key: str, *, site: AdminSite
         trail=[segments_link(), *(Link(text=segment, href=link.href) for link in first.links)],
         section=first,
         others=others,
+        step=_next_step(request, segment, user, kind, is_in=bool(explanation.verdict)),
         person=heading_of(user, kind),
         person_link=row_link(kind, user),
         is_user=kind.name == USER_KIND,
         changes_at=moment_in_words(ahead[0].at) if ahead else "",
         degraded=_degraded(loaded),
     )
+
+
+def _next_step(
+    request: HttpRequest, key: str, row: Any, kind: CompiledKind, *, is_in: bool
+) -> Step | None:
+    """For those who may add members. Hidden SQL: the segment."""
+    stored = Segment.objects.filter(key=key).first()
+    if stored is None or not may(request, MEMBER, "add", "change"):
+        return None
+    return next_step(stored, row, kind, is_in=is_in)
 
 
 def _degraded(loaded: LoadedRuleset) -> list[str]:

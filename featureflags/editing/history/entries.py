@@ -16,6 +16,7 @@ from django.utils.translation import gettext as _
 
 from featureflags.core.types import Account
 from featureflags.editing.about import load_state
+from featureflags.editing.accepted_warnings import ACCEPTED
 from featureflags.editing.change_sentences import (
     NAMED,
     MemberGroup,
@@ -98,6 +99,7 @@ def describe(entries: Iterable[HistoryEntry], *, sees: Collection[str]) -> list[
             source=_source_in_words(entry.source),
             note=entry.note,
             lines=(
+                *_accepted_in_words(entry),
                 *segment_in_words(state_before(entry), state_after(entry)),
                 *members_in_words(groups.get(entry.pk, [])),
             ),
@@ -144,8 +146,13 @@ def _moved_of(entry: HistoryEntry) -> Moved | None:
 
 
 def _source_in_words(source: str) -> str:
-    known = {"": "", "admin": _("in the admin"), "api": _("through the API")}
+    known = {"": "", "admin": _("in the admin"), "api": _("through the API"), ACCEPTED: ""}
     return known.get(source, _("by the command %s") % source)
+
+
+def _accepted_in_words(entry: HistoryEntry) -> tuple[str, ...]:
+    words = _("Accepted: rules that test only what users write themselves.")
+    return (words,) if entry.source == ACCEPTED else ()
 
 
 def _member_groups(

@@ -73,7 +73,10 @@ def test_each_row_has_the_same_chance_whatever_its_age(monkeypatch: pytest.Monke
     """Of 200 rows in the order of time, some 10 % of each quarter over many days."""
     monkeypatch.setattr(module, "SIZES", (20, 0, 0))
     User.objects.bulk_create(User(email=f"{n:03}@example.com") for n in range(200))
-    places = {str(pk): n for n, pk in enumerate(User.objects.order_by("email").values_list("pk", flat=True))}
+    places = {
+        str(pk): n
+        for n, pk in enumerate(User.objects.order_by("email").values_list("pk", flat=True))
+    }
     found = [0, 0, 0, 0]
     for day in range(50):
         sample = draw(user_kind(), day=str(day))

@@ -103,9 +103,10 @@ def test_a_count_that_is_cut_off_has_estimates(monkeypatch: pytest.MonkeyPatch) 
     assert about.low <= 300 <= about.high
     assert found.users.at_least == USERS
     whole = ask(PRO, quick=False, seconds=LONG)
-    assert (whole.is_exact, whole.matching) == (True, Part(
-        at_least=300, is_exact=True, samples=whole.matching.samples
-    ))
+    assert (whole.is_exact, whole.matching) == (
+        True,
+        Part(at_least=300, is_exact=True, samples=whole.matching.samples),
+    )
     # Few are exact even then.
     assert numbers(ask(DOMAIN, quick=False, seconds=0.0)) == (1, 1, 0)
 

@@ -34,7 +34,7 @@ def test_the_ends_are_those_of_the_exact_tests(hits: int, size: int) -> None:
 
 
 def test_a_large_sample() -> None:
-    # As the normal distribution has it: 0.124 ± 2.5758 × √(0.124 × 0.876 / 100,000).
+    # As the normal distribution has it: 0.124 ± 2.5758 * √(0.124 * 0.876 / 100,000).
     low, high = shares(12_400, 100_000)
     assert (low, high) == (pytest.approx(0.1213, abs=2e-4), pytest.approx(0.1267, abs=2e-4))
     assert shares(0, 100_000) == (0.0, pytest.approx(1 - TAIL ** (1 / 100_000)))

@@ -24,6 +24,8 @@ from featureflags.contexts.attributes import (
 )
 from featureflags.core.conf import app_settings
 from featureflags.evaluation.resolve import resolve
+from featureflags.kinds import Metadata
+from featureflags.kinds.compiled import CompiledKind
 from featureflags.kinds.registry import user_kind
 from featureflags.models.validation import check_rules
 from featureflags.segments.attribute_types import AttributeType
@@ -108,8 +110,32 @@ class TestUserWritten:
         name = clause("name", "in", "Ada")
         assert check_rules([rule(domain, role)]).warnings() == []
         [warning] = check_rules([rule(name, domain)]).warnings()
+        assert "(Name, E-mail domain)" in str(warning)
         assert "only your own code writes" in str(warning)
         assert check_rules([rule()]).warnings() == []
+
+    def test_the_advice_fits_what_is_tested(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        [address] = check_rules([rule(clause("email", "endsWith", "@agpt.co"))]).warnings()
+        assert "Add the condition “E-mail verified is true”" in str(address)
+        [name] = check_rules([rule(clause("name", "in", "Ada"))]).warnings()
+        assert "Anybody can call themselves so" in str(name)
+        assert "verified" not in str(name)
+        written = {
+            **user_kind().declared.declared,
+            "metadata": Metadata("metadata", user_writable=True),
+        }
+        monkeypatch.setattr(user_kind().declared, "declared", written)
+        assert is_user_writable("custom_plan")
+        [plan] = check_rules([rule(clause("custom_plan", "in", "pro"))]).warnings()
+        assert "(plan)" in str(plan)
+        assert "Let only your own code write these fields" in str(plan)
+
+    def test_a_kind_without_verified_addresses_is_not_told_of_them(
+        self, organizations: CompiledKind, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("featureflags.models.validation.is_user_writable", lambda *_: True)
+        [warning] = check_rules([rule(clause("name", "in", "agpt"))], "organization").warnings()
+        assert "verified" not in str(warning)
 
 
 @pytest.mark.django_db(transaction=True)

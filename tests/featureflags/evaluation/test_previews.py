@@ -18,6 +18,7 @@ from pytest_django.fixtures import Settings
 from featureflags.core.conf import FeatureFlagsSettings
 from featureflags.evaluation import all_flags, avariation_detail, is_enabled, variation
 from featureflags.evaluation.previews import SALT
+from featureflags.flags.declared import declared_flags
 from tests.conftest import FlagFile
 from tests.factories import UserFactory
 from tests.services.launchdarkly import boolean_flag, string_flag
@@ -227,6 +228,21 @@ class TestThePage:
         assert '<option value="true" selected>' in text
         assert 'value="plum"' in text
         assert 'name="end"' in text
+
+    def test_the_known_values_are_choices(self, looking: Client, flag_file: FlagFile) -> None:
+        def choices(name: str) -> list[str]:
+            field = looking.get(URL).context["form"].fields[name]
+            return [value for value, _ in getattr(field.widget, "choices", ())]
+
+        default = declared_flags()["accent-colour"].default
+        known = ["", *dict.fromkeys(["teal", "plum", default])]
+        assert choices("flag:accent-colour") == known
+        assert choices("flag:new-checkout") == ["", "true", "false"]
+        # The value of now stays a choice, and of an unknown flag any text can be written.
+        flag_file(string_flag("accent-colour", ["teal", "red"]))
+        assert "plum" in choices("flag:accent-colour")
+        flag_file()
+        assert choices("flag:accent-colour") == []
 
     def test_an_invalid_value_is_refused(self, client: Client, tester: User) -> None:
         client.force_login(tester)

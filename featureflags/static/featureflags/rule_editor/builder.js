@@ -231,10 +231,10 @@
             return element(
                 'select', { className: 'rule-attribute', 'aria-label': texts.attribute },
                 option('', texts.chooseAttribute),
-                group(texts.groupUser, ...options(vocabulary.attributes)),
+                group(texts.groupUser, option(vocabulary.segmentMatch, texts.inSegment),
+                      ...options(vocabulary.attributes)),
                 group(texts.groupMetadata, ...options(vocabulary.metadata),
                       option(vocabulary.customPrefix, texts.otherMetadata)),
-                group(texts.groupSegments, option(vocabulary.segmentMatch, texts.theUser)),
             );
         }
     }

@@ -21,13 +21,17 @@
         return { label: name.slice(customPrefix.length), choices: [], ...seen, name, type };
     };
 
-    /** The inputs of an attribute by operator, in the order in which they are offered. */
+    /** The inputs of an attribute by operator, in the order in which they are offered: of metadata,
+        those first that fit the type of most values. */
     const inputsOf = (vocabulary, attribute) => {
         const byOp = { ...vocabulary.types[attribute.type], ...attribute.inputs };
         if ('in' in byOp && attribute.choices.length) {
             byOp.in = 'choice';
         }
-        return byOp;
+        const [seen] = attribute.types ?? [];
+        const first = Object.keys(vocabulary.types[seen] ?? {}).filter(op => op in byOp);
+        const ops = new Set([...first, ...Object.keys(byOp)]);
+        return Object.fromEntries([...ops].map(op => [op, byOp[op]]));
     };
 
     /** Whether the form can show a condition without losing anything of it. */

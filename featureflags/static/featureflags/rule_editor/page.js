@@ -36,6 +36,17 @@
         (form.querySelector('.errornote') ?? form.firstElementChild).after(summary);
     };
 
+    /** A link may name a rule or a condition, which exists only now. */
+    const showAsked = () => {
+        const asked = /^#rule-\d+(-condition-\d+)?$/.test(location.hash)
+            && document.getElementById(location.hash.slice(1));
+        const part = asked && guidon.parts.get(asked);
+        if (part) {
+            asked.scrollIntoView({ block: 'center' });
+            part.focus();
+        }
+    };
+
     /** What the server says of the rules as they are, a moment after the last change. Without
         rules it says it of those that are saved. */
     const preview = (form, panel, rules = null) => {
@@ -119,6 +130,7 @@
         form.elements.is_active?.addEventListener('change', soon);
         let wrong = builder.wrong.length;
         listErrors(form, builder);
+        showAsked();
         builder.addEventListener('rules:refused', () => listErrors(form, builder));
         builder.addEventListener('rules:changed', () => {
             soon();

@@ -34,6 +34,35 @@ def rows(response: Any) -> dict[str, Any]:
     return {row.link.text: row for row in response.context["rows"]}
 
 
+class TestLinks:
+    def test_to_the_flag_in_launchdarkly(
+        self, viewer: Client, flag_file: FlagFile, settings: Settings
+    ) -> None:
+        flag_file(boolean_flag("beta"))
+        assert "app.launchdarkly.com" not in viewer.get(page_of("beta")).content.decode()
+        there = {"PROJECT": "default", "ENVIRONMENT": "test & co"}
+        settings.FEATUREFLAGS = {**settings.FEATUREFLAGS, **there}
+        page = viewer.get(page_of("beta"))
+        assert page.context["launchdarkly"] == (
+            "https://app.launchdarkly.com/projects/default/flags/beta/targeting"
+            "?env=test+%26+co&selected-env=test+%26+co"
+        )
+        assert "Open it in LaunchDarkly" in page.content.decode()
+        # LaunchDarkly does not have a flag that is only declared.
+        assert viewer.get(page_of("welcome-tour")).context["launchdarkly"] == ""
+
+    def test_to_the_page_of_testers(
+        self, viewer: Client, flag_file: FlagFile, settings: Settings
+    ) -> None:
+        flag_file(boolean_flag("beta"))
+        address = reverse("admin:featureflags_testing")
+        for page in (LIST, page_of("beta")):
+            assert address not in viewer.get(page).content.decode()
+        settings.FEATUREFLAGS = {**settings.FEATUREFLAGS, "TESTERS": True}
+        for page in (LIST, page_of("beta")):
+            assert address in viewer.get(page).content.decode()
+
+
 class TestList:
     def test_what_each_flag_is(self, viewer: Client, flag_file: FlagFile) -> None:
         segment = SegmentFactory.create(key="crew")

@@ -57,6 +57,42 @@ class TestSegment:
         assert [row.held for row in section.rules[0].conditions] == [True, False]
         assert section.rules[0].conditions[1].observed == "E-mail verified: false"
 
+    def test_the_next_step(self, viewer: Client, client: Client) -> None:
+        user = ada()
+        segment = SegmentFactory.create(key="vip", rules=[rule(clause("name", "in", "ada", "Bea"))])
+        response = viewer.get(why_segment("vip", user))
+        section = response.context["section"]
+        assert section.rules[0].conditions[0].note == "It differs only in upper and lower case."
+        edit = reverse("admin:featureflags_segment_change", args=[segment.pk])
+        assert f'href="{edit}#rule-1"' in response.content.decode()
+        # It takes the permission to add members.
+        assert response.context["step"] is None
+        client.force_login(
+            user_of(*VIEWER, "view_segmentmember", "add_segmentmember", "change_segmentmember")
+        )
+        step = client.get(why_segment("vip", user)).context["step"]
+        assert step.text == "Include by name"
+        client.post(step.action, dict(step.fields))
+        assert SegmentMember.objects.get(user=user).kind == SegmentMember.Kind.INCLUDE
+        after = client.get(why_segment("vip", user)).context
+        assert (after["section"].verdict, after["step"].text) == (True, "Exclude by name")
+        client.post(after["step"].action, dict(after["step"].fields))
+        assert SegmentMember.objects.get(user=user).kind == SegmentMember.Kind.EXCLUDE
+        segment.is_active = False
+        segment.save()
+        assert client.get(why_segment("vip", user)).context["step"] is None
+
+    def test_what_differs_in_more_than_case(self, viewer: Client) -> None:
+        rules = [
+            rule(clause("name", "in", "Bea")),
+            rule(clause("name", "in", "ADA", negate=True), clause("name", "contains", "x")),
+            rule(clause("email", "endsWith", "@AGPT.example")),
+        ]
+        SegmentFactory.create(key="vip", rules=rules)
+        section = viewer.get(why_segment("vip", ada())).context["section"]
+        notes = [row.note for each in section.rules for row in each.conditions]
+        assert notes == ["", "", "", ""]
+
     def test_what_the_user_lacks(self, viewer: Client) -> None:
         SegmentFactory.create(
             key="payers", rules=[rule(clause("custom_plan", "in", "free", negate=True))]

@@ -1,0 +1,70 @@
+"""What the first page of the admin says before its numbers."""
+
+from __future__ import annotations
+
+import datetime
+
+import pytest
+from django.test import Client
+from django.urls import reverse
+from django.utils import timezone
+
+from featureflags.audience.stored_sizes import count_everything
+from featureflags.models import SegmentSize, WarmRun
+from tests.conftest import FlagFile
+from tests.factories import SegmentFactory, UserFactory, user_of
+from tests.services.flag_json import boolean_flag, segment_rule
+
+pytestmark = pytest.mark.django_db
+
+INDEX = reverse("admin:index")
+
+
+def needs(client: Client) -> list[str]:
+    response = client.get(INDEX)
+    text = response.content.decode()
+    begins = text.index('id="dashboard-attention"')
+    assert begins < text.index('id="dashboard-answers"')
+    section = text[begins : text.index("</section>", begins)]
+    return [part.partition("<")[0] for part in section.split('">')[2:]] or ["Nothing."] * (
+        "Nothing." in section
+    )
+
+
+@pytest.fixture
+def staff(client: Client) -> Client:
+    client.force_login(UserFactory.create(superuser=True))
+    return client
+
+
+def test_nothing(staff: Client, flag_file: FlagFile) -> None:
+    flag_file(boolean_flag("beta"))
+    SegmentFactory.create(key="s")
+    count_everything()
+    assert needs(staff) == ["Nothing."]
+
+
+def test_a_segment_that_a_flag_names_and_nobody_has_made(
+    staff: Client, flag_file: FlagFile
+) -> None:
+    flag_file(boolean_flag("beta", rules=[segment_rule("gone")]))
+    assert needs(staff) == ["The flag beta names the segment gone, which does not exist."]
+    reader = Client()
+    reader.force_login(user_of("view_user"))
+    assert needs(reader) == ["Nothing."]
+
+
+def test_sizes_that_nothing_counts_any_more(staff: Client, flag_file: FlagFile) -> None:
+    flag_file(boolean_flag("beta"))
+    SegmentFactory.create(key="s")
+    count_everything()
+    SegmentSize.objects.update(counted_at=timezone.now() - datetime.timedelta(hours=4))
+    assert needs(staff) == ["The segments are not counted each hour any more."]
+
+
+def test_a_warm_up_that_has_failed(staff: Client, flag_file: FlagFile) -> None:
+    flag_file(boolean_flag("beta"))
+    WarmRun.objects.create(state=WarmRun.State.FAILED)
+    assert needs(staff) == ["The last cache warm-up has failed."]
+    WarmRun.objects.create(state=WarmRun.State.DONE)
+    assert needs(staff) == ["Nothing."]
