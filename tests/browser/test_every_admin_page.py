@@ -38,6 +38,7 @@ NO_PAGES = {
     # Files to keep, and a form's buttons.
     *("featureflags_segment_export", "featureflags_segment_by_name_export"),
     "featureflags_flag_count",
+    "featureflags_segment_accept",
     # As the user's own: the one who is logged in.
     "password_change_done",
 }

@@ -93,7 +93,7 @@ def test_a_negated_condition_says_who_is_left_out(editor: Editor, expect: Expect
     expect(condition).not_to_contain_text("do not match")
     editor.say(1, 1, "Name", "is not known")
     expect(condition).not_to_contain_text("do not match")
-    editor.say(1, 1, "The user", "is not in segment")
+    editor.say(1, 1, "The user (by segment)", "is not in segment")
     expect(condition).not_to_contain_text("do not match")
     # Every user has these, if only an empty list.
     for attribute in ("Groups", "Role"):
