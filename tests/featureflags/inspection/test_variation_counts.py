@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from pytest_django.fixtures import Settings
 
+from featureflags.audience import day_sample
 from featureflags.evaluation import is_enabled, override_flag
 from featureflags.inspection import variation_counts
 from featureflags.inspection.outcomes import Outcome, outcomes
@@ -15,6 +16,7 @@ from tests.factories import SegmentFactory, UserFactory, clause, rule
 from tests.featureflags.inspection.counting import State, counted, outcomes_of
 from tests.services.flag_json import boolean_flag, prerequisite, rollout, segment_rule, string_flag
 from tests.services.launchdarkly import LaunchDarklyServer
+from users.models import User
 
 
 @pytest.mark.django_db
@@ -143,36 +145,36 @@ class TestSample:
         count = count_sample("beta")
         assert (count.is_sample, count.users_counted, count.state) == (False, 5, State.DONE)
 
-    def test_of_many_some_at_random_and_nobody_twice(
+    def test_of_many_those_of_the_sample_of_the_day(
         self, flag_file: FlagFile, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(variation_counts, "SAMPLE_WINDOWS", 4)
-        monkeypatch.setattr(variation_counts, "SAMPLE_WINDOW", 3)
         monkeypatch.setattr(variation_counts, "SAMPLE", 12)
+        monkeypatch.setattr(day_sample, "SIZES", (12, 0, 0))
         flag_file(boolean_flag("beta"))
         UserFactory.create_batch(30)
-        sizes = set()
-        for _ in range(5):
-            users, is_sample = variation_counts._sample()
-            assert is_sample
-            # Windows overlap, and a sample of 12 counts 12 all the same.
-            assert len({user.key for user in users}) == len(users) == 12
-            sizes.add(tuple(user.key for user in users))
-        assert len(sizes) > 1
+        users, is_sample = variation_counts._sample()
+        assert is_sample
+        assert users is not None
+        keys = [user.key for user in users]
+        assert keys == sorted(set(keys))
+        assert len(keys) == 12
         count = count_sample("beta")
-        assert count.is_sample
-        assert count.users_counted == 12
+        assert (count.is_sample, count.users_planned, count.users_counted) == (True, 12, 12)
+        # What was deleted since is not counted, and not planned either.
+        User.objects.filter(pk=keys[0]).delete()
+        count = count_sample("beta")
+        assert (count.users_planned, count.users_counted) == (11, 11)
 
-    def test_near_the_end_of_the_keys_it_goes_on_at_the_beginning(
+    def test_no_time_to_draw_one(
         self, flag_file: FlagFile, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(variation_counts, "SAMPLE", 2)
-        monkeypatch.setattr(variation_counts, "SAMPLE_WINDOW", 3)
-        low = "00000000-0000-4000-8000-00000000000"
-        for number in range(4):
-            UserFactory.create(id=f"{low}{number}")
-        users, _ = variation_counts._sample()
-        assert [user.key for user in users] == [f"{low}{number}" for number in range(2)]
+        monkeypatch.setattr(variation_counts, "day_sample", lambda *_, **__: None)
+        flag_file(boolean_flag("beta"))
+        UserFactory.create_batch(5)
+        count = count_sample("beta")
+        assert (count.state, count.users_counted) == (State.FAILED, 0)
+        assert count.error == variation_counts.NO_SAMPLE
 
 
 @pytest.mark.django_db

@@ -43,7 +43,6 @@ class TestCounts:
         self, viewer: Client, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(variation_counts, "SAMPLE", 2)
-        monkeypatch.setattr(variation_counts, "SAMPLE_WINDOW", 2)
         viewer.post(counting("half"), {"how": "sample"})
         count = viewer.get(page_of("half")).context["count"]
         assert count.headline.startswith("A random sample of ")
