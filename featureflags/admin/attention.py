@@ -21,7 +21,7 @@ from featureflags.inspection import flags_using_segment
 from featureflags.launchdarkly.client import feature_store
 from featureflags.launchdarkly.evaluator import connect
 from featureflags.launchdarkly.status import State, connection_status
-from featureflags.models import Segment, WarmRun
+from featureflags.models import Segment
 
 LATE: Final = datetime.timedelta(hours=3)
 """Sizes are counted each hour: older ones say that nothing counts."""
@@ -68,5 +68,5 @@ def of_segments(segments: Segments) -> Iterator[Link]:
 
 def of_warm_ups(warm_ups: Sequence[WarmUp]) -> Iterator[Link]:
     """The last warm-up, if it has failed."""
-    if warm_ups and warm_ups[0].state == WarmRun.State.FAILED.label:
+    if warm_ups and warm_ups[0].has_failed:
         yield Link(text=_("The last cache warm-up has failed."), href=WARM_UPS)

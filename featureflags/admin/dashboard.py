@@ -90,6 +90,7 @@ class WarmUp:
     pk: int
     state: str
     is_running: bool
+    has_failed: bool
     started_at: datetime.datetime
     users: int
     planned: int
@@ -166,6 +167,7 @@ def _warm_up(row: WarmRun) -> WarmUp:
         pk=row.pk,
         state=row.get_state_display(),
         is_running=row.state == WarmRun.State.RUNNING,
+        has_failed=row.state == WarmRun.State.FAILED,
         started_at=row.started_at,
         users=read,
         planned=row.users_planned,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from django.contrib import admin
@@ -140,7 +141,7 @@ class SegmentAdmin(SavingSegmentAdmin, DeletingSegmentAdmin, OrganisingActions):
 
     def get_prepopulated_fields(
         self, request: HttpRequest, obj: Segment | None = None
-    ) -> dict[str, tuple[str, ...]]:
+    ) -> dict[str, Sequence[str]]:
         """The key of a new segment is proposed from its name."""
         del request
         return {"key": ("name",)} if obj is None else {}

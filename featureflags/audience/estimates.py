@@ -92,12 +92,15 @@ def _is_rare(found: Impact) -> bool:
 def _together(one: Impact, other: Impact) -> Impact:
     """Two parts of a sample as one, with the examples of the first."""
 
-    def part(name: str) -> Part:
-        first: Part = getattr(one, name)
-        return replace(first, at_least=first.at_least + getattr(other, name).at_least)
+    def both(first: Part, second: Part) -> Part:
+        return replace(first, at_least=first.at_least + second.at_least)
 
     return replace(
-        one, **{name: part(name) for name in ("users", "matching", "entering", "leaving")}
+        one,
+        users=both(one.users, other.users),
+        matching=both(one.matching, other.matching),
+        entering=both(one.entering, other.entering),
+        leaving=both(one.leaving, other.leaving),
     )
 
 
@@ -123,9 +126,7 @@ def _joined(counted: Impact, estimate: Impact) -> Impact:
     if estimate.is_exact:
         return estimate
 
-    def part(name: str) -> Part:
-        lower: Part = getattr(counted, name)
-        guess: Part = getattr(estimate, name)
+    def part(lower: Part, guess: Part) -> Part:
         return replace(
             lower,
             at_least=max(lower.at_least, guess.at_least),
@@ -136,5 +137,7 @@ def _joined(counted: Impact, estimate: Impact) -> Impact:
     return replace(
         counted,
         users=estimate.users,
-        **{name: part(name) for name in ("matching", "entering", "leaving")},
+        matching=part(counted.matching, estimate.matching),
+        entering=part(counted.entering, estimate.entering),
+        leaving=part(counted.leaving, estimate.leaving),
     )

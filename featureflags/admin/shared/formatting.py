@@ -51,7 +51,7 @@ def estimate_in_words(estimate: Estimate) -> tuple[str, str]:
 
 def _rounded(number: int, digits: int, to_integer: Callable[[float], int] = round) -> int:
     """A number with so many digits that are not zero."""
-    unit = 10 ** max(0, len(str(number)) - digits)
+    unit: int = 10 ** max(0, len(str(number)) - digits)
     return to_integer(number / unit) * unit
 
 

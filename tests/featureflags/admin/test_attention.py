@@ -12,7 +12,8 @@ from django.utils import timezone
 from featureflags.audience.stored_sizes import count_everything
 from featureflags.models import SegmentSize, WarmRun
 from tests.conftest import FlagFile
-from tests.factories import SegmentFactory, UserFactory, user_of
+from tests.factories import SegmentFactory, UserFactory
+from tests.featureflags.admin.flags.pages import as_one_who_may
 from tests.services.flag_json import boolean_flag, segment_rule
 
 pytestmark = pytest.mark.django_db
@@ -49,8 +50,7 @@ def test_a_segment_that_a_flag_names_and_nobody_has_made(
 ) -> None:
     flag_file(boolean_flag("beta", rules=[segment_rule("gone")]))
     assert needs(staff) == ["The flag beta names the segment gone, which does not exist."]
-    reader = Client()
-    reader.force_login(user_of("view_user"))
+    reader = as_one_who_may(Client(), "view_user")
     assert needs(reader) == ["Nothing."]
 
 
@@ -64,7 +64,14 @@ def test_sizes_that_nothing_counts_any_more(staff: Client, flag_file: FlagFile) 
 
 def test_a_warm_up_that_has_failed(staff: Client, flag_file: FlagFile) -> None:
     flag_file(boolean_flag("beta"))
-    WarmRun.objects.create(state=WarmRun.State.FAILED)
+    run = WarmRun.objects.create(
+        state=WarmRun.State.FAILED,
+        ranges_planned=1,
+        users_planned=1,
+        snapshot_version=1,
+        spare=False,
+    )
     assert needs(staff) == ["The last cache warm-up has failed."]
-    WarmRun.objects.create(state=WarmRun.State.DONE)
+    run.state = WarmRun.State.DONE
+    run.save()
     assert needs(staff) == ["Nothing."]

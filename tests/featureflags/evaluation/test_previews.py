@@ -6,6 +6,7 @@ from typing import Any, cast
 
 import pytest
 from asgiref.sync import sync_to_async
+from django import forms
 from django.contrib import admin
 from django.contrib.admin.models import LogEntry
 from django.core import signing
@@ -15,6 +16,7 @@ from django.test import AsyncClient, Client
 from django.urls import path
 from pytest_django.fixtures import Settings
 
+from featureflags.admin.flag_previews import FlagField
 from featureflags.core.conf import FeatureFlagsSettings
 from featureflags.evaluation import all_flags, avariation_detail, is_enabled, variation
 from featureflags.evaluation.previews import SALT
@@ -229,7 +231,7 @@ class TestThePage:
         assert 'value="plum"' in text
         assert 'name="end"' in text
 
-    def test_the_known_values_are_choices(self, looking: Client, flag_file: FlagFile) -> None:
+    def test_the_known_values_are_choices(self, looking: Client) -> None:
         def choices(name: str) -> list[str]:
             field = looking.get(URL).context["form"].fields[name]
             return [value for value, _ in getattr(field.widget, "choices", ())]
@@ -238,11 +240,11 @@ class TestThePage:
         known = ["", *dict.fromkeys(["teal", "plum", default])]
         assert choices("flag:accent-colour") == known
         assert choices("flag:new-checkout") == ["", "true", "false"]
-        # The value of now stays a choice, and of an unknown flag any text can be written.
-        flag_file(string_flag("accent-colour", ["teal", "red"]))
-        assert "plum" in choices("flag:accent-colour")
-        flag_file()
-        assert choices("flag:accent-colour") == []
+        # A value that is not served any more stays a choice while it is seen.
+        looking.post(URL, {"flag:accent-colour": "gold"})
+        assert choices("flag:accent-colour") == [*known, "gold"]
+        # Of a flag that is not served any text can be written.
+        assert isinstance(FlagField(declared_flags()["accent-colour"]).widget, forms.TextInput)
 
     def test_an_invalid_value_is_refused(self, client: Client, tester: User) -> None:
         client.force_login(tester)

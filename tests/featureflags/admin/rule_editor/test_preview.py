@@ -193,7 +193,7 @@ def test_a_database_that_does_not_answer_is_said_in_words(
     def gone(*_args: object, **_options: object) -> None:
         raise OperationalError("gone")
 
-    monkeypatch.setattr(preview, "impact_of", gone)
+    monkeypatch.setattr(preview, "preview_of", gone)
     assert "The database does not answer at the moment." in text(ask(looker, PRO))
 
 

@@ -7,7 +7,8 @@ from django.test import Client
 from django.urls import reverse
 
 from featureflags.models import HistoryEntry, Segment
-from tests.factories import SegmentFactory, UserFactory, clause, rule, user_of
+from tests.factories import SegmentFactory, UserFactory, clause, rule
+from tests.featureflags.admin.flags.pages import as_one_who_may
 
 pytestmark = pytest.mark.django_db
 
@@ -61,8 +62,7 @@ def test_it_takes_a_note_and_the_permission(staff: Client) -> None:
     entries = HistoryEntry.objects.count()
     response = staff.post(accept(segment), {"note": " "}, follow=True)
     assert "Write why the rule is safe." in response.content.decode()
-    viewer = Client()
-    viewer.force_login(user_of("view_segment"))
+    viewer = as_one_who_may(Client(), "view_segment")
     page = viewer.get(change(segment)).content.decode()
     assert "it tests only what users write" in page
     assert "accept-note" not in page

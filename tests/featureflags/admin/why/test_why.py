@@ -19,6 +19,7 @@ from pytest_django.fixtures import Settings
 from featureflags.models import SegmentMember
 from tests.conftest import FlagFile
 from tests.factories import SegmentFactory, SegmentMemberFactory, UserFactory, clause, rule, user_of
+from tests.featureflags.admin.flags.pages import as_one_who_may
 from tests.featureflags.admin.why.pages import VIEWER, ada, why_flag
 from tests.services.flag_json import segment_rule, string_flag
 from users.models import User
@@ -57,7 +58,8 @@ class TestSegment:
         assert [row.held for row in section.rules[0].conditions] == [True, False]
         assert section.rules[0].conditions[1].observed == "E-mail verified: false"
 
-    def test_the_next_step(self, viewer: Client, client: Client) -> None:
+    def test_the_next_step(self, viewer: Client, client: Client, settings: Settings) -> None:
+        settings.FEATUREFLAGS = {**settings.FEATUREFLAGS, "CONFIRM_PERCENT": 100.0}
         user = ada()
         segment = SegmentFactory.create(key="vip", rules=[rule(clause("name", "in", "ada", "Bea"))])
         response = viewer.get(why_segment("vip", user))
@@ -67,9 +69,8 @@ class TestSegment:
         assert f'href="{edit}#rule-1"' in response.content.decode()
         # It takes the permission to add members.
         assert response.context["step"] is None
-        client.force_login(
-            user_of(*VIEWER, "view_segmentmember", "add_segmentmember", "change_segmentmember")
-        )
+        members = ("view_segmentmember", "add_segmentmember", "change_segmentmember")
+        as_one_who_may(client, *VIEWER, *members)
         step = client.get(why_segment("vip", user)).context["step"]
         assert step.text == "Include by name"
         client.post(step.action, dict(step.fields))
