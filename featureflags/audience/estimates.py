@@ -18,7 +18,7 @@ from typing import Final
 
 from featureflags.audience.comparison import Comparison
 from featureflags.audience.day_sample import LARGE, MIDDLE, SMALL, DaySample, day_sample
-from featureflags.audience.impact import Measured, impact_of
+from featureflags.audience.impact import COUNTING_SHARE, Measured, impact_of
 from featureflags.audience.intervals import estimated
 from featureflags.audience.parts import Impact, Part
 from featureflags.audience.sql.bounds import any_of, to_q
@@ -33,6 +33,8 @@ FIRST_SECONDS: Final = 1.5
 """For the first part of the sample: where its rows are not in memory yet, it takes that long."""
 CHANCE_SECONDS: Final = 0.15
 """For the exact count of a rare segment."""
+WORTH: Final = 3.0
+"""The large part of the sample takes about so many times as long as the middle one."""
 RARE: Final = 0.007
 """Share of the rows that match or move up to which an index may count them in that time."""
 
@@ -64,24 +66,28 @@ def _estimated(comparison: Comparison, sample: DaySample) -> Impact:
     bounds = comparison.bounds(Inline())
     is_exact = all(one.exact for one in bounds)
     part = MIDDLE if is_exact else SMALL
-    limit = TimeLimit(sample.kind.rows().db, FIRST_SECONDS)
-    first = Measured(comparison, limit, sample.rows(part)).impact()
-    if not first.is_exact or not first.users.at_least:
-        # A part of the sample may be all but random: rows are read in the order of the table.
-        return _of_all(first, sample)
-    if _is_rare(first):
+    using = sample.kind.rows().db
+    first = Measured(comparison, TimeLimit(using, FIRST_SECONDS), sample.rows(part))
+    is_whole = first.count()
+    seen = first.result(is_exact=is_whole)
+    if not is_whole or not seen.users.at_least:
+        # The rows that were counted may be neighbours: they are no sample.
+        return _of_all(first.with_samples(is_exact=False), sample)
+    if _is_rare(seen):
         rare = sample.kind.rows().filter(to_q(any_of(one.upper for one in bounds)))
-        chance = Measured(comparison, TimeLimit(rare.db, CHANCE_SECONDS), rare).impact()
-        if chance.is_exact:
-            return replace(chance, users=Part(at_least=sample.total, is_exact=True))
-    elif is_exact:
-        took = time.monotonic() - began
-        left = QUICK_SECONDS - took
-        if left > took * 2:
-            rows = sample.rows(LARGE)
-            more = Measured(comparison, TimeLimit(rows.db, 2 * left), rows).numbers()
-            first = _together(first, more) if more.is_exact else first
-    return _of_all(first, sample)
+        chance = Measured(comparison, TimeLimit(using, CHANCE_SECONDS), rare)
+        if chance.count():
+            everybody = Part(at_least=sample.total, is_exact=True)
+            return replace(chance.with_samples(is_exact=True), users=everybody)
+        return _of_all(first.with_samples(is_exact=True), sample)
+    took = time.monotonic() - began
+    found = first.with_samples(is_exact=True)
+    left = QUICK_SECONDS - (time.monotonic() - began)
+    if is_exact and left > took * WORTH:
+        more = Measured(comparison, TimeLimit(using, left / COUNTING_SHARE), sample.rows(LARGE))
+        if more.count():
+            found = _together(found, more.result(is_exact=True))
+    return _of_all(found, sample)
 
 
 def _is_rare(found: Impact) -> bool:

@@ -118,7 +118,14 @@ class Measured:
 
     def impact(self) -> Impact:
         """The numbers with examples."""
-        is_exact = self._count()
+        return self.with_samples(is_exact=self.count())
+
+    def count(self) -> bool:
+        """Count. True if it got to the end."""
+        return self._count_in_sql() and (not self._is_in_doubt or self._judge())
+
+    def with_samples(self, *, is_exact: bool) -> Impact:
+        """The numbers so far, with examples."""
         if self._clauses > MOST_CLAUSES_OF_SAMPLES:
             self._judge_samples()
             return self.result(is_exact=is_exact)
@@ -131,14 +138,6 @@ class Measured:
             self._read_samples(self._matching, inline.matching, is_exact)
             self._matching.number = max(self._matching.number, self._entering.number)
         return self.result(is_exact=is_exact)
-
-    def numbers(self) -> Impact:
-        """The numbers alone."""
-        return self.result(is_exact=self._count())
-
-    def _count(self) -> bool:
-        """True if it got to the end."""
-        return self._count_in_sql() and (not self._is_in_doubt or self._judge())
 
     @cached_property
     def _inline(self) -> Conditions:

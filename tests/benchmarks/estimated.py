@@ -135,7 +135,8 @@ class Change:
         sample = day_sample.day_sample(user_kind())
         assert sample is not None
         limit = TimeLimit(connection.alias, ENOUGH_SECONDS)
-        return Measured(comparison, limit, sample.rows(part)).numbers()
+        measured = Measured(comparison, limit, sample.rows(part))
+        return measured.result(is_exact=measured.count())
 
 
 def shown(found: Impact, name: str) -> str:

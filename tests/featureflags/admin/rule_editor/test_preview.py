@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import pytest
@@ -12,8 +13,10 @@ from django.urls import reverse
 from pytest_django.fixtures import Settings
 
 from featureflags.admin.rule_editor import preview
+from featureflags.audience import day_sample
 from featureflags.audience.sql.statement_timeout import TimeIsUp
 from featureflags.evaluation import is_enabled
+from featureflags.kinds.registry import user_kind
 from featureflags.launchdarkly.client import close
 from featureflags.models import HistoryEntry, SegmentMember
 from featureflags.models.versions import RulesetVersion
@@ -185,6 +188,28 @@ def test_when_time_is_up_numbers_are_lower_bounds(
     assert "At least −1 leave" in page
     assert "stopped after 2.5 s" in page
     assert "%" not in page
+
+
+def test_estimates_are_said_in_words(
+    looker: Client, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(day_sample, "SIZES", (20, 150, 20))
+    UserFactory.create_batch(200, metadata={"plan": "pro"})
+    UserFactory.create_batch(100, metadata={"plan": "team"})
+    day_sample.draw(user_kind())
+    SegmentFactory.create(key="s", rules=[PRO])
+    sent = {"segment": "s", "rules": json.dumps([TEAM]), "is_active": "on"}
+    first = text(looker.post(PREVIEW, {**sent, "quick": "on"}))
+    assert "data-first" in first
+    assert "users match (± " in first
+    assert re.search(r"About \d+ enter \(± \d+ %\)", first)
+    assert "An estimate from a random sample. The exact count follows." in first
+    settings.FEATUREFLAGS = {**settings.FEATUREFLAGS, "IMPACT_SECONDS": 0.0}
+    second = text(looker.post(PREVIEW, sent))
+    assert "data-first" not in second
+    assert "takes longer than 0 s. 99 of 100 such estimates hold the exact number." in second
+    settings.FEATUREFLAGS = {**settings.FEATUREFLAGS, "IMPACT_SECONDS": 60.0}
+    assert "100 users match" in text(looker.post(PREVIEW, sent))
 
 
 def test_a_database_that_does_not_answer_is_said_in_words(

@@ -9,7 +9,8 @@ from django.utils import timezone
 from pytest_django.fixtures import Settings
 from rest_framework.test import APIClient
 
-from featureflags.audience import count_everything
+from featureflags.audience import count_everything, day_sample
+from featureflags.kinds.registry import user_kind
 from featureflags.models import HistoryEntry, Scope
 from tests.factories import (
     SegmentMemberFactory,
@@ -64,6 +65,23 @@ class TestPreview:
         answer = root.post(self.PATH, {"rules": PAYING * 2}, format="json")
         assert answer.status_code == 422
         assert answer.json()["type"] == "urn:guidon:problem:over-limit"
+
+    def test_estimates_of_a_large_table(
+        self, root: APIClient, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(day_sample, "SIZES", (20, 40, 60))
+        UserFactory.create_batch(150, metadata={"plan": "pro"})
+        UserFactory.create_batch(150, metadata={"plan": "free"})
+        day_sample.draw(user_kind())
+        body = root.post(self.PATH, {"rules": PAYING, "quick": True}, format="json").json()
+        for name in ("matching", "entering"):
+            found = body[name]["estimate"]
+            assert found["low"] <= 150 <= found["high"]
+            assert found["low"] < found["about"] < found["high"]
+            assert not body[name]["exact"]
+        whole = root.post(self.PATH, {"rules": PAYING}, format="json").json()
+        assert whole["matching"]["at_least"] == 150
+        assert "estimate" not in whole["matching"]
 
     def test_when_time_is_up_the_numbers_are_lower_bounds(
         self, root: APIClient, settings: Settings
