@@ -31,7 +31,8 @@ from featureflags.segments.parsing import parse_definition
 from tests.factories import clause, rule
 
 RUNS = 5
-DRAWS = {1_000_000: 100, 10_000_000: 20}
+DRAWS = 100
+FEW_DRAWS = 10
 """Samples that are drawn for the coverage: a draw reads the whole table."""
 KEY = "previewed"
 ENOUGH_SECONDS = 600.0
@@ -194,7 +195,7 @@ def main(users: int, file: str) -> None:
         print(f"{name:<30}{quick * 1000:>6,.0f} ms, exactly {exact * 1000:>7,.0f} ms", flush=True)
         for part in change.parts:
             print(f"    {part:<9} {shown(found, part)}; exactly {shown(truth, part)}", flush=True)
-    draws = DRAWS.get(users, 20)
+    draws = DRAWS if users <= AT_ONCE else FEW_DRAWS
     for name, share in coverage(changes, truths, draws).items():
         figures[name]["coverage"] = share
         print(f"{name:<30}{share:>7.1%} of the intervals of {draws} samples hold", flush=True)
