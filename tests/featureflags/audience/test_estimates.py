@@ -29,6 +29,9 @@ USERS = 600
 def large(monkeypatch: pytest.MonkeyPatch) -> None:
     """600 users, of whom a sample has 300; half of them pay, and one has a rare address."""
     monkeypatch.setattr(day_sample, "SIZES", (50, 100, 150))
+    # However busy the machine is.
+    monkeypatch.setattr(estimates, "FIRST_SECONDS", LONG)
+    monkeypatch.setattr(estimates, "CHANCE_SECONDS", LONG)
     User.objects.bulk_create(
         User(
             email=f"{n:03}@{'rare' if n == 77 else 'common'}.example",
