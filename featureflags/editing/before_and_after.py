@@ -4,7 +4,7 @@ The real SDK answers, with the rules as they are and as they would be. Only thos
 for anybody else nothing changes. All of them up to `MOST_ROWS`, else a random sample, within a time limit.
 No events are sent. A row is asked about alone, as for the counts of a flag.
 
-Hidden SQL: one statement for each batch or window of rows.
+Hidden SQL: one statement for each batch of rows, or for each part of the sample of the day.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from featureflags.audience.comparison import Comparison
+from featureflags.audience.day_sample import LARGE, MIDDLE, SMALL, day_sample
 from featureflags.audience.parts import SampleUser
 from featureflags.audience.querysets import batches
 from featureflags.audience.sets import with_segments
@@ -42,9 +43,8 @@ MOST_ROWS: Final = 2_000
 """Rows whose values are asked for; of more who move, a sample."""
 MOST_FLAGS: Final = 20
 SECONDS: Final = 2.0
-WINDOWS: Final = 40
 WINDOW: Final = 100
-"""A sample is runs of so many neighbouring keys among those who move, each from a random key on."""
+"""Members that are read at once."""
 EXAMPLES: Final = 3
 
 
@@ -153,23 +153,24 @@ def _moving(one: Examination, comparison: Comparison, limit: TimeLimit) -> Itera
         yield from _named(one.change, kind, limit)
         return
     sure = comparison.conditions(Inline())
-    rows = kind.rows().filter(to_q(any_of([sure.entering, sure.leaving, sure.in_doubt])))
+    can_move = to_q(any_of([sure.entering, sure.leaving, sure.in_doubt]))
     if _asks_everybody(one):
-        found = batches(rows, kind)
+        found = batches(kind.rows().filter(can_move), kind)
         while True:
             with limit.statements():
                 batch = next(found, None)
             if batch is None:
                 return
             yield from batch
-    seen: set[str] = set()
-    ordered = rows.order_by(kind.key)
-    for _window in range(WINDOWS):
+    sample = day_sample(kind)
+    # Without one, those with the smallest keys.
+    parts = [kind.rows().order_by(kind.key)]
+    if sample is not None:
+        parts = [sample.rows(part).order_by() for part in (SMALL, MIDDLE, LARGE)]
+    for rows in parts:
         with limit.statements():
-            begin = {f"{kind.key}__gte": kind.random_key()}
-            window = kind.snapshots(ordered.filter(**begin)[:WINDOW])
-        yield from (row for row in window if row.key not in seen)
-        seen |= {row.key for row in window}
+            found_here = kind.snapshots(rows.filter(can_move)[:MOST_ROWS])
+        yield from found_here
 
 
 def _asks_everybody(one: Examination) -> bool:
