@@ -63,8 +63,7 @@ def warm_the_active_users(**_kwargs: Any) -> None:
 
 @receiver(changeset_closing)
 def write_history(changeset: Changeset, **_kwargs: Any) -> None:
-    """Imported when something is written: no start needs what compares rules."""
-    import_string("featureflags.editing.history.record")(changeset)
+    _loaded("editing.history.record")(changeset)
 
 
 @receiver(pre_delete, sender=Segment)
@@ -171,13 +170,17 @@ def _send_webhooks() -> None:
 
 
 def _task(name: str) -> Any:
-    """A task of this app, imported when it is first sent: no start needs what the tasks need."""
-    return import_string(f"featureflags.tasks.{name}")
+    return _loaded(f"tasks.{name}")
+
+
+def _loaded(name: str) -> Any:
+    """Something of this app, imported when it is first needed: no start needs what it needs."""
+    return import_string(f"featureflags.{name}")
 
 
 @receiver(post_delete, sender=Segment)
 def forget_counts(instance: Segment, **_kwargs: Any) -> None:
-    import_string("featureflags.audience.forget_segment")(instance.key)
+    _loaded("audience.forget_segment")(instance.key)
 
 
 @receiver(post_migrate)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -34,8 +34,7 @@ def redis_caches(
         pairs = [
             (host, int(port)) for host, _, port in (each.rpartition(":") for each in sentinels)
         ]
-        sentinel = import_string("featureflags.core.redis_sentinel.SENTINEL_OPTIONS")
-        watched = {**sentinel, "SENTINELS": pairs}
+        watched = {**_options_of("core.redis_sentinel.SENTINEL_OPTIONS"), "SENTINELS": pairs}
     return {
         "default": _surviving(url, f"{key_prefix}:default", watched),
         # django-cachalot knows the backends that it supports by their path.
@@ -52,8 +51,7 @@ def redis_caches(
 
 def _surviving(url: str, key_prefix: str, watched: dict[str, Any]) -> dict[str, Any]:
     """A cache without which a page works too. It shares the budget of waiting with `featureflags`."""
-    # Only where there is a Redis: its client takes a tenth of a second to import.
-    options = import_string("featureflags.cache.backends.redis.OPTIONS")
+    options = _options_of("cache.backends.redis.OPTIONS")
     ours = {name: value for name, value in options.items() if name != "SERIALIZER"}
     return {
         "BACKEND": "django_redis.cache.RedisCache",
@@ -61,3 +59,9 @@ def _surviving(url: str, key_prefix: str, watched: dict[str, Any]) -> dict[str, 
         "KEY_PREFIX": key_prefix,
         "OPTIONS": {**ours, "IGNORE_EXCEPTIONS": True, **watched},
     }
+
+
+def _options_of(name: str) -> Mapping[str, Any]:
+    """Imported only where there is a Redis: its client takes a tenth of a second."""
+    found: Mapping[str, Any] = import_string(f"featureflags.{name}")
+    return found

@@ -1,10 +1,12 @@
-"""Imports what the SDK itself imports when a client is made, or first finds its server."""
+"""Imports what a client of LaunchDarkly imports when it is made, or first finds its server."""
 
 from __future__ import annotations
 
 from contextlib import suppress
 from importlib import import_module
 from typing import Final
+
+from featureflags.core.conf import Source, app_settings, source_of
 
 LATE: Final = (
     "encodings.idna",
@@ -15,7 +17,15 @@ LATE: Final = (
 """Of SDK 9.18; another release may do without some."""
 
 
+INTEGRATIONS: Final = ("ldclient.integrations", "ldclient.integrations.test_data")
+"""They import the clients of every store that the SDK knows: only where one of them is used."""
+SPARE: Final = ("redis", "redis.backoff", "redis.retry")
+
+
 def preload() -> None:
-    for name in LATE:
+    settings = app_settings()
+    has_integration = source_of(settings) in {Source.FILE, Source.DAEMON, Source.TEST_DATA}
+    names = [*LATE, *(INTEGRATIONS if has_integration else ())]
+    for name in [*names, *(SPARE if settings.spare_url else ())]:
         with suppress(ImportError):
             import_module(name)

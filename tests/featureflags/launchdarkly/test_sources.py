@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 import redis
 from ldclient.integrations import Redis
-from ldclient.integrations.test_data import TestData
 from ldclient.versioned_data_kind import FEATURES, SEGMENTS
 from pytest_django.fixtures import Settings
 
@@ -24,7 +23,6 @@ from featureflags.core.conf import (
     source_of,
 )
 from featureflags.flags.overrides import override_flag
-from featureflags.launchdarkly import sdk_config
 from featureflags.launchdarkly.client import close, feature_store, has_flags
 from featureflags.launchdarkly.daemon_mode import DaemonStore
 from featureflags.launchdarkly.feature_store import CopyOnWriteStore
@@ -111,10 +109,11 @@ class TestFile:
 
 class TestTestData:
     def test_a_test_puts_its_flags_there(
-        self, settings: Settings, monkeypatch: pytest.MonkeyPatch
+        self, settings: Settings, request: pytest.FixtureRequest
     ) -> None:
         # The SDK's test data cannot be emptied: what stays would be seen by other tests.
-        monkeypatch.setattr(sdk_config, "_test_data", TestData.data_source())
+        sdk_test_data.cache_clear()
+        request.addfinalizer(sdk_test_data.cache_clear)
         use(settings, SOURCE="test-data")
         data = sdk_test_data()
         data.update(data.flag("beta").variation_for_all(True))
