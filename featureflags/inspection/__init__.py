@@ -42,6 +42,7 @@ __all__ = [
     "deciding_rule",
     "flag_explanation",
     "flag_parsing",
+    "flag_traces",
     "flags_using_attribute",
     "flags_using_segment",
     "outcomes",
