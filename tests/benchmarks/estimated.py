@@ -31,7 +31,7 @@ from featureflags.segments.parsing import parse_definition
 from tests.factories import clause, rule
 
 RUNS = 5
-DRAWS = 100
+DRAWS = 50
 FEW_DRAWS = 10
 """Samples that are drawn for the coverage: a draw reads the whole table."""
 KEY = "previewed"
