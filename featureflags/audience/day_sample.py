@@ -112,14 +112,14 @@ def _name(kind: CompiledKind, *of_part: object) -> str:
 
 
 def _as_json(kind: CompiledKind, key: object) -> str:
-    return str(key) if kind.has_integer_keys else json.dumps(str(key))
+    return str(key) if kind.has_integer_keys else json.dumps(str(key), ensure_ascii=False)
 
 
 class InSample(Func):
     """The key is in a JSON list, which is one parameter. `field`: of the key.
 
-    PostgreSQL takes a set from JSON for 100 rows, and looks each up in the index. It would read the whole
-    table for an array, whose length it knows.
+    PostgreSQL gets it as an array, whose length it knows: it reads the table in its own order then, or the
+    whole of a table for which that is cheaper.
     """
 
     output_field = BooleanField()
@@ -138,13 +138,20 @@ class InSample(Func):
         **_options: Any,
     ) -> Any:
         sql, params = compiler.compile(self.source_expressions[0])
-        if connection.vendor == "sqlite":
-            listed, keys = "SELECT value FROM JSON_EACH(%s)", self.keys
-            if self.key_field.get_internal_type() == "UUIDField":
-                # SQLite stores the 32 digits alone.
-                keys = keys.replace("-", "")
-        else:
+        if connection.vendor != "sqlite":
             column_type = self.key_field.rel_db_type(connection)
-            listed = f"SELECT k::{column_type} FROM JSON_ARRAY_ELEMENTS_TEXT(%s::json) AS k"  # noqa: S608 - no value is in the text
-            keys = self.keys
-        return f"({sql} IN ({listed}))", [*params, keys]
+            return f"({sql} = ANY(%s::{column_type}[]))", [*params, _as_array(self.keys)]
+        keys = self.keys
+        if self.key_field.get_internal_type() == "UUIDField":
+            # SQLite stores the 32 digits alone.
+            keys = keys.replace("-", "")
+        return f"({sql} IN (SELECT value FROM JSON_EACH(%s)))", [*params, keys]  # noqa: S608 - no value is in the text
+
+
+def _as_array(keys: str) -> str:
+    """A JSON list of texts or numbers as PostgreSQL writes arrays."""
+    if "\\" not in keys:
+        # Quotes mean the same there.
+        return f"{{{keys[1:-1]}}}"
+    quoted = (key.replace("\\", "\\\\").replace('"', '\\"') for key in json.loads(keys))
+    return "{" + ",".join(f'"{key}"' for key in quoted) + "}"

@@ -165,7 +165,7 @@ def coverage(changes: dict[str, Change], truths: dict[str, Impact], draws: int) 
     held: dict[str, list[bool]] = {name: [] for name in changes}
     for number in range(draws):
         # Another day is another sample.
-        day_sample.draw(user_kind(), day=f"draw {number}")
+        day_sample.draw(user_kind(), day=f"draw-{number}")
         for name, change in changes.items():
             found = change.hits(day_sample.MIDDLE)
             for part in change.parts:

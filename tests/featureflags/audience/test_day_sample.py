@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import json
 
 import pytest
 from django.db import connection
@@ -119,3 +120,14 @@ def test_a_part_that_the_cache_has_lost_is_empty() -> None:
     sample = draw(user_kind())
     empty_caches("default")
     assert keys(sample) == [set(), set(), set()]
+
+
+def test_texts_are_quoted_for_postgresql() -> None:
+    assert module._as_array('["a","b c",""]') == '{"a","b c",""}'
+    assert module._as_array("[1,2]") == "{1,2}"
+    assert module._as_array("[]") == "{}"
+    hostile = ['a"b', "c\\d", "e,{f}", "é\n"]
+    with connection.cursor() as cursor:
+        if connection.vendor == "postgresql":
+            cursor.execute("SELECT %s::text[]", [module._as_array(json.dumps(hostile))])
+            assert cursor.fetchone()[0] == hostile
