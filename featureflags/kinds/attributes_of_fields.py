@@ -28,6 +28,7 @@ from featureflags.kinds.declaration import (
 from featureflags.kinds.functions import EmailDomain
 from featureflags.kinds.paths import reverse_path
 from featureflags.kinds.slots import Slot, is_plain_date
+from featureflags.kinds.snapshot import USER
 from featureflags.segments.attribute_types import AttributeType
 from featureflags.segments.time_attributes import Clock, ElapsedDays
 
@@ -47,12 +48,12 @@ def elapsed_days(since: int, now: int) -> int:
     return max(0, (now - since) // MICROSECONDS_PER_DAY)
 
 
-def key_attribute(sql: Combinable, *, lower_case: bool) -> Attribute:
+def key_attribute(sql: Combinable, *, kind: str, lower_case: bool) -> Attribute:
     """The key, which every kind has."""
     return Attribute(
         name="key",
         type=AttributeType.STRING,
-        label=_("User key"),
+        label=_("User key") if kind == USER else _("Key"),
         value=lambda snapshot, _now: snapshot.key,
         sql=sql,
         is_lower_case=lower_case,

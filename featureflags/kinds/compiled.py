@@ -197,7 +197,7 @@ class CompiledKind(Names):
         return values
 
     def _attributes(self) -> Iterator[Attribute]:
-        yield key_attribute(self.key_text, lower_case=not self.has_text_keys)
+        yield key_attribute(self.key_text, kind=self.name, lower_case=not self.has_text_keys)
         for name, declared in self.declared.declared.items():
             try:
                 slot = self._slot(name, declared)

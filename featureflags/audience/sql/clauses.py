@@ -6,6 +6,7 @@ matches by any of its elements; a comparison of an integer beyond a double never
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from functools import singledispatch
 from typing import Any, Final
@@ -199,12 +200,21 @@ def _number(operand: NumberColumn, clause: Clause, _source: Source, now: int) ->
         return exactly(Compare(operand.number, limit.symbol, limit.number))
     if op != "in":
         return exactly(False)
-    numbers = tuple(
-        value
-        for value in values
-        if isinstance(value, int | float) and is_number(value) and abs(value) <= LARGEST_INTEGER
-    )
+    numbers = tuple(number for value in values if (number := _in_a_column(value)) is not None)
     return exactly(OneOf(operand.number, numbers) if numbers else False)
+
+
+def _in_a_column(value: JSONValue) -> int | float | None:
+    """The number as a column may hold it; None: none can. Beyond 64 bits there are doubles alone."""
+    if not isinstance(value, int | float) or not is_number(value):
+        return None
+    if isinstance(value, int) and abs(value) > LARGEST_INTEGER:
+        try:
+            double = float(value)
+        except OverflowError:
+            return None
+        return double if double == value else None
+    return value if math.isfinite(value) else None
 
 
 @_passes.register

@@ -75,6 +75,7 @@ def test_context_segments_and_flags(root: Client, acme: Company) -> None:
     text = page(root, "rowcontext", ORGANIZATION, acme.pk)
     assert "Segments and flags of Acme" in text
     assert "<code>70</code>" in text
+    assert "User key" not in text
     assert "user" not in text[text.index('id="changes"') : text.index('id="attributes"')]
     shown = answer(root, "rowcontext", ORGANIZATION, acme.pk).context
     assert [row.key for row in shown["inside"]] == ["large"]

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Iterable
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from django.db import connection
+from django.db.models import QuerySet
 from django.test.utils import CaptureQueriesContext
 from hypothesis import event, given
 from hypothesis import strategies as st
@@ -17,22 +19,22 @@ from featureflags.audience.sizes import segment_sizes
 from featureflags.audience.sql.compiler import compile_segment
 from featureflags.contexts.attributes import attributes_of
 from featureflags.core.types import Attributes
+from featureflags.kinds.compiled import CompiledKind
 from featureflags.kinds.registry import user_kind
+from featureflags.kinds.segmentation import resolver
 from featureflags.segments.definitions import SEGMENT_MATCH, Clause, SegmentDefinition
 from featureflags.segments.ruleset import Ruleset
 from tests.featureflags.audience.sql.people import NOW, create_people
 from tests.featureflags.audience.sql.strategies import FAMILIES, segment_matches, segments
 from tests.featureflags.segments.proof import EXAMPLES, PROOF, SAMPLE, SMALLEST_SHARE
-from users.models import User
-from users.querysets import UserQuerySet
 
 COUNTED_AT_ONCE = 20
 FINISHED_EVERY = 20
 """One example in so many is also asked through the queryset's own methods."""
 
 
-def keys(users: UserQuerySet[User]) -> set[str]:
-    return {str(pk) for pk in users.order_by().values_list("pk", flat=True)}
+def keys(rows: QuerySet[Any]) -> set[str]:
+    return {str(pk) for pk in rows.order_by().values_list("pk", flat=True)}
 
 
 def renamed(definition: SegmentDefinition, prefix: str) -> SegmentDefinition:
@@ -49,12 +51,12 @@ def renamed(definition: SegmentDefinition, prefix: str) -> SegmentDefinition:
 
 
 class Proof:
-    """Compares SQL with Python, and keeps account of what was compared."""
+    """Compares SQL with Python, and keeps account of what was compared: all rows of a kind."""
 
-    def __init__(self, *, lists: bool = True) -> None:
-        create_people(lists=lists)
+    def __init__(self, kind: CompiledKind, now: int = NOW) -> None:
+        self.kind, self.now = kind, now
         self.people: dict[str, Attributes] = {
-            user.key: attributes_of(user, NOW) for user in user_kind().snapshots(User.objects.all())
+            row.key: attributes_of(row, now) for row in kind.snapshots(kind.rows())
         }
         self.examples = 0
         self.pairs: Counter[bool] = Counter()
@@ -65,7 +67,7 @@ class Proof:
         return {
             user
             for user, attributes in self.people.items()
-            if ruleset.matches(key, attributes, now=NOW)
+            if ruleset.matches(key, attributes, now=self.now)
         }
 
     def evaluated(self, ruleset: Ruleset, key: str) -> set[str]:
@@ -78,20 +80,20 @@ class Proof:
         """Membership; gives the members back."""
         ruleset = Ruleset(definitions)
         members = self.evaluated(ruleset, key)
-        compiled = compile_segment(ruleset, key, now=NOW)
-        surely = keys(User.objects.filter(compiled.lower))
+        compiled = compile_segment(ruleset, key, now=self.now)
+        surely = keys(self.kind.rows().filter(compiled.lower))
         if compiled.exact:
             assert surely == members
         else:
-            assert surely <= members <= keys(User.objects.filter(compiled.upper))
+            assert surely <= members <= keys(self.kind.rows().filter(compiled.upper))
         return members
 
     def finish(self, definition: SegmentDefinition, members: set[str]) -> None:
         """The queryset's own methods; and that nobody is on both sides, or on none."""
         if self.examples % FINISHED_EVERY == 0:
-            assert keys(User.objects.in_segment(definition, now=NOW)) == members
-            others = keys(User.objects.not_in_segment(definition, now=NOW))
-            assert others == self.people.keys() - members
+            asked = (self.kind.rows(), definition, self.now)
+            assert keys(resolver().members(*asked)) == members
+            assert keys(resolver().others(*asked)) == self.people.keys() - members
 
     def count(self, definition: SegmentDefinition, members: set[str]) -> None:
         """The one-pass count, of many definitions at once."""
@@ -113,8 +115,8 @@ class Proof:
 
     def count_waiting(self) -> None:
         ruleset = Ruleset(definition for definition, _ in self.waiting)
-        counted = segment_sizes(now=NOW, ruleset=ruleset, finish=self.examples % 500 == 0)
-        assert counted.rows["user"] == len(self.people)
+        counted = segment_sizes(now=self.now, ruleset=ruleset, finish=self.examples % 500 == 0)
+        assert counted.rows[self.kind.name] == len(self.people)
         for size, (definition, expected) in zip(counted.sizes, self.waiting, strict=True):
             assert size.at_least <= expected <= size.at_most, definition
             if not size.why_inexact:
@@ -148,7 +150,8 @@ class Proof:
 @pytest.mark.django_db
 @pytest.mark.parametrize("name", sorted(FAMILIES))
 def test_a_family_of_operators_gives_the_same_members_and_counts(name: str) -> None:
-    family, proof = FAMILIES[name], Proof()
+    create_people()
+    family, proof = FAMILIES[name], Proof(user_kind())
 
     @PROOF
     @given(segments("s", family.clauses()))
@@ -165,7 +168,8 @@ def test_a_family_of_operators_gives_the_same_members_and_counts(name: str) -> N
 @pytest.mark.parametrize("zone", ["America/New_York", "Asia/Kathmandu", "Pacific/Kiritimati"])
 def test_dates_move_in_the_zone_of_the_site(settings: Settings, zone: str) -> None:
     settings.TIME_ZONE = zone
-    family, proof = FAMILIES["moving"], Proof()
+    create_people()
+    family, proof = FAMILIES["moving"], Proof(user_kind())
 
     @SAMPLE
     @given(segments("s", family.clauses()))
@@ -179,7 +183,8 @@ def test_dates_move_in_the_zone_of_the_site(settings: Settings, zone: str) -> No
 
 @pytest.mark.django_db
 def test_nested_segments_give_the_same_members_and_counts() -> None:
-    proof = Proof()
+    create_people()
+    proof = Proof(user_kind())
     plain = st.one_of(*(FAMILIES[name].clauses() for name in ("equality", "columns", "regex")))
     nested = st.one_of(segment_matches("s1", "s2", "s3"), segment_matches("s1", "s2"), plain)
 
@@ -200,7 +205,8 @@ def test_nested_segments_give_the_same_members_and_counts() -> None:
 @pytest.mark.django_db
 def test_the_pass_without_lists_gives_the_same_counts() -> None:
     """Where no metadata hold a list, the first pass is the last one: it is proven by itself."""
-    proof = Proof(lists=False)
+    create_people(lists=False)
+    proof = Proof(user_kind())
     every = st.one_of(*(family.clauses() for family in FAMILIES.values()))
 
     @PROOF
