@@ -21,7 +21,7 @@ from featureflags.admin.history.views import deleted_segments, restore_change, s
 from featureflags.admin.installations import installation, installations
 from featureflags.admin.members.bulk_upload import import_members
 from featureflags.admin.members.list import export_by_name, segment_by_name
-from featureflags.admin.rule_editor.preview import preview
+from featureflags.admin.rule_editor.preview import lint, preview
 from featureflags.admin.rule_editor.try_expression import try_expression
 from featureflags.admin.segments.audience import export_segment_members, segment_members
 from featureflags.admin.segments.more import more
@@ -68,6 +68,7 @@ PAGES: tuple[tuple[str, Callable[..., HttpResponseBase], str], ...] = (
     ("more/<str:segment>/", more, "segment_more"),
     ("user-context/<row:key>/", context_page, "usercontext"),
     ("context/<str:kind>/<row:key>/", context_page, "rowcontext"),
+    ("lint/", lint, "lint"),
     ("preview/", preview, "preview"),
     ("preview/person/", try_person, "preview_person"),
     ("try-expression/", try_expression, "try_expression"),

@@ -58,13 +58,27 @@ class ConditionSerializer(serializers.Serializer[Any]):
     )
 
 
+class ExplainedPercentageSerializer(serializers.Serializer[Any]):
+    """The percentage that a rule takes of those who match."""
+
+    condition = serializers.CharField(help_text="In words.")
+    bucket = serializers.FloatField(
+        allow_null=True, help_text="From 0 to 1; null: the value has no bucket."
+    )
+    held = serializers.BooleanField(help_text="true: the bucket is among those that it takes.")
+    why = serializers.CharField()
+
+
 class ExplainedRuleSerializer(serializers.Serializer[Any]):
-    """One rule. It matches if all its conditions held."""
+    """One rule. It matches if all its conditions held, and its percentage."""
 
     number = serializers.IntegerField(help_text="Counted from 1.")
     description = serializers.CharField(allow_blank=True)
     matched = serializers.BooleanField()
     conditions = ConditionSerializer(many=True)
+    percentage = ExplainedPercentageSerializer(
+        required=False, help_text="Left out where the rule takes everybody who matches."
+    )
 
 
 @extend_schema_serializer(

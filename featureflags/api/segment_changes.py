@@ -21,7 +21,8 @@ from featureflags.api.problem_serializers import (
     FlagUseSerializer,
     PartSerializer,
 )
-from featureflags.api.segment_serializers import RULE, SegmentUpdateSerializer
+from featureflags.api.rule_serializers import RULE
+from featureflags.api.segment_serializers import SegmentUpdateSerializer
 from featureflags.api.subjects import StaffWhoMayLook
 from featureflags.core.uncached import fresh_rows
 from featureflags.editing import Change, Reason, change_to, examine

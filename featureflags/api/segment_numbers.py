@@ -13,13 +13,34 @@ from rest_framework.response import Response
 from featureflags.api.concurrency import kind_of, part_data, sees_people
 from featureflags.api.policy import ApiPolicy
 from featureflags.api.problem_serializers import PartSerializer
-from featureflags.api.segment_serializers import ADA, RULE, STAMP, RulesField
+from featureflags.api.rule_serializers import RULE, RulesField
+from featureflags.api.segment_serializers import ADA, STAMP
 from featureflags.api.strict import StrictBooleanField, StrictCharField, StrictSerializer
 from featureflags.api.subjects import StaffWhoMayLook
-from featureflags.audience import daily_counts, preview_of, unsaved_segment
+from featureflags.audience import daily_counts, lint_segment, preview_of, unsaved_segment
 from featureflags.core.uncached import fresh_rows
 from featureflags.kinds.registry import USER
 from featureflags.models import Scope, Segment, SegmentSize
+from featureflags.segments.definitions import SegmentDefinition
+from featureflags.segments.parsing import load_rules
+
+FINDINGS = (
+    *("contradiction", "percentage", "duplicate", "inside", "nobody"),
+    *("unknown_field", "unknown_value", "type"),
+)
+LINTED = {
+    "findings": [
+        {
+            "code": "unknown_value",
+            "message": 'nobody has the value "pr0"',
+            "advice": 'Did you mean "pro"?',
+            "rule": 1,
+            "clause": 1,
+            "is_dead": False,
+        }
+    ],
+    "is_complete": True,
+}
 
 
 @extend_schema_serializer(
@@ -45,6 +66,31 @@ class PreviewedSerializer(StrictSerializer[Any]):
     )
 
 
+class FindingSerializer(serializers.Serializer[Any]):
+    """Something odd about the rules, and how to mend it."""
+
+    code = serializers.ChoiceField(choices=FINDINGS)
+    message = serializers.CharField()
+    advice = serializers.CharField(help_text="How to mend it.")
+    rule = serializers.IntegerField(help_text="Counted from 1.")
+    clause = serializers.IntegerField(
+        allow_null=True, help_text="The condition, counted from 1; null: the whole rule."
+    )
+    is_dead = serializers.BooleanField(help_text="true: the rule is proven to match nobody, ever.")
+
+
+@extend_schema_serializer(
+    examples=[OpenApiExample("A value that nobody has", value=LINTED, response_only=True)]
+)
+class LintSerializer(serializers.Serializer[Any]):
+    """What is odd about the rules of a segment."""
+
+    findings = FindingSerializer(many=True)
+    is_complete = serializers.BooleanField(
+        help_text="false: time was up before all rows were looked at."
+    )
+
+
 @extend_schema_serializer(
     examples=[
         OpenApiExample(
@@ -60,6 +106,7 @@ class PreviewedSerializer(StrictSerializer[Any]):
                 "leaving": {"at_least": 0, "exact": True, "sample": []},
                 "warnings": [],
                 "remarks": [],
+                "lint": LINTED,
             },
             response_only=True,
         )
@@ -79,6 +126,7 @@ class PreviewSerializer(serializers.Serializer[Any]):
     remarks = serializers.ListField(
         child=serializers.CharField(), help_text="Values that would be changed to be saved."
     )
+    lint = LintSerializer()
 
 
 class PreviewView(ApiPolicy):
@@ -105,10 +153,13 @@ class PreviewView(ApiPolicy):
         segment.rules = data["rules"]
         segment.clean()
         rules = segment.stored_rules()
-        impact = preview_of(
-            unsaved_segment(key, segment.rules, kind=segment.kind, is_active=data["is_active"]),
-            quick=data["quick"],
+        unsaved = unsaved_segment(
+            key,
+            segment.rules,
+            kind=segment.kind,
+            is_active=data["is_active"],
         )
+        impact = preview_of(unsaved, quick=data["quick"])
         kind = kind_of(segment)
         may_see = sees_people(request, kind)
         parts = {name: getattr(impact, name) for name in ("matching", "entering", "leaving")}
@@ -117,8 +168,45 @@ class PreviewView(ApiPolicy):
             **{name: part_data(part, kind, may_see=may_see) for name, part in parts.items()},
             "warnings": [str(one) for one in rules.checked.warnings()],
             "remarks": [str(one) for one in rules.remarks],
+            "lint": lint_data(unsaved),
         }
         return Response(body)
+
+
+def lint_data(definition: SegmentDefinition) -> dict[str, Any]:
+    """The findings in JSON types."""
+    lint = lint_segment(definition)
+    found = [
+        {
+            "code": one.code,
+            "message": one.message,
+            "advice": one.advice,
+            "rule": one.rule,
+            "clause": one.clause,
+            "is_dead": one.is_dead,
+        }
+        for one in lint.findings
+    ]
+    return {"findings": found, "is_complete": lint.is_complete}
+
+
+class LintView(ApiPolicy):
+    """What is odd about the rules of a stored segment, and how to mend it.
+
+    Conditions that exclude each other, rules inside others, values and metadata fields that nobody has,
+    comparisons that do not fit, and rules that match nobody.
+    """
+
+    has_limits = True
+    permission_classes = [StaffWhoMayLook]
+
+    @extend_schema(operation_id="segments_lint", responses=LintSerializer)
+    def get(self, _request: Request, key: str) -> Response:
+        with fresh_rows():
+            segment = get_object_or_404(Segment, key=key)
+        rules, _problems = load_rules(segment.rules, segment.kind)
+        definition = SegmentDefinition(key=key, kind=segment.kind, rules=rules, salt=segment.salt)
+        return Response(lint_data(definition))
 
 
 class DailySizeSerializer(serializers.Serializer[Any]):

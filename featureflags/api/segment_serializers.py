@@ -5,74 +5,21 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from drf_spectacular.utils import OpenApiExample, extend_schema_field, extend_schema_serializer
+from drf_spectacular.utils import OpenApiExample, extend_schema_serializer
 from rest_framework import serializers
 
 from featureflags.api.concurrency import LONGEST_NOTE, ConfirmField
-from featureflags.api.serializers import AnyJSONField
-from featureflags.api.strict import StrictCharField, StrictModelSerializer, StrictSerializer
+from featureflags.api.rule_serializers import RULE, RulesField
+from featureflags.api.strict import StrictCharField, StrictModelSerializer
 from featureflags.core.types import Account
 from featureflags.kinds.registry import USER, kind_named, user_kind
 from featureflags.models import Segment, SegmentMember
 from featureflags.models.stored_forms import in_stored_form
 from featureflags.models.tags import MOST_TAGS
 from featureflags.segments.definitions import Problem
-from featureflags.segments.operator_labels import OPERATORS
 
-RULE = {
-    "id": "pro",
-    "description": "On a plan that costs money",
-    "clauses": [
-        {"attribute": "custom_plan", "op": "in", "values": ["pro", "team"], "negate": False}
-    ],
-}
 STAMP = "2026-11-26T10:15:00Z"
 ADA = "6d0c3a52-0000-4000-8000-000000000000"
-
-
-class ClauseSerializer(StrictSerializer[Any]):
-    """One condition of a rule."""
-
-    attribute = serializers.CharField(
-        required=False, allow_null=True, help_text="Not needed for `segmentMatch`."
-    )
-    op = serializers.ChoiceField(choices=[(op, info.label) for op, info in OPERATORS.items()])
-    values = serializers.ListField(child=AnyJSONField(), min_length=1)
-    negate = serializers.BooleanField(required=False, allow_null=True)
-    ignoreCase = serializers.BooleanField(  # noqa: N815 - as `negate`, in a clause
-        required=False, allow_null=True, help_text="For text: upper and lower case are the same."
-    )
-    orMissing = serializers.BooleanField(  # noqa: N815 - as above
-        required=False,
-        allow_null=True,
-        help_text="With `negate`: it holds for whom the attribute is missing, too.",
-    )
-    contextKind = serializers.CharField(  # noqa: N815 - LaunchDarkly's name
-        required=False,
-        allow_null=True,
-        help_text=(
-            "The kind of the segment. With it, an attribute may be a path: `/custom_address/city`."
-        ),
-    )
-
-
-class RuleSerializer(StrictSerializer[Any]):
-    """A user is in the segment if all conditions of any rule hold."""
-
-    id = serializers.CharField(required=False, allow_null=True)
-    description = serializers.CharField(required=False, allow_null=True)
-    clauses = serializers.ListField(child=ClauseSerializer(), min_length=1)
-
-
-@extend_schema_field(RuleSerializer(many=True))
-class RulesField(serializers.Field[Any, Any, Any, Any]):
-    """Rules as LaunchDarkly writes them. The model validates them."""
-
-    def to_internal_value(self, data: Any) -> Any:
-        return data
-
-    def to_representation(self, value: Any) -> Any:
-        return value
 
 
 class NoteField(StrictCharField):
@@ -114,6 +61,7 @@ class NoteField(StrictCharField):
                 "tags": ["checkout"],
                 "owner": ADA,
                 "rules": [RULE],
+                "salt": "",
                 "version": 1,
                 "warnings": [],
                 "remarks": [],
@@ -167,6 +115,7 @@ class SegmentSerializer(StrictModelSerializer[Segment]):
             "tags",
             "owner",
             "rules",
+            "salt",
             "version",
             "note",
             "confirm",

@@ -20,7 +20,7 @@ from featureflags.api.history import HistoryView, RestoreView
 from featureflags.api.members import BulkMembersView
 from featureflags.api.segment_changes import ExamineView
 from featureflags.api.segment_copies import CopyView, FreezeView
-from featureflags.api.segment_numbers import PreviewView, SizeView
+from featureflags.api.segment_numbers import LintView, PreviewView, SizeView
 from featureflags.api.segment_overlap import OverlapView
 from featureflags.api.segments import KEY_PATTERN, MemberViewSet, SegmentViewSet
 
@@ -49,6 +49,7 @@ urlpatterns = [
     path("segments/<str:key>/copy/", CopyView.as_view(), name="segment-copy"),
     path("segments/<str:key>/freeze/", FreezeView.as_view(), name="segment-freeze"),
     path("segments/<str:key>/overlap/", OverlapView.as_view(), name="segment-overlap"),
+    path("segments/<str:key>/lint/", LintView.as_view(), name="segment-lint"),
     path("segments/<str:key>/size/", SizeView.as_view(), name="segment-size"),
     path("segments/<str:key>/members/bulk/", BulkMembersView.as_view(), name="segment-bulk"),
     path("segments/<str:key>/explain/", SegmentExplainView.as_view(), name="segment-explain"),

@@ -25,6 +25,7 @@ from featureflags.audience.estimates import preview_of
 from featureflags.audience.explain_sql import ClauseCost, clause_costs
 from featureflags.audience.impact import impact_of
 from featureflags.audience.intervals import Estimate
+from featureflags.audience.lint import Lint, lint_segment
 from featureflags.audience.member_pages import AudienceFilter, How, Member, SegmentAudience
 from featureflags.audience.overlaps import (
     NotComparable,
@@ -54,6 +55,7 @@ __all__ = [
     "Estimate",
     "How",
     "Impact",
+    "Lint",
     "Member",
     "NotComparable",
     "Overlap",
@@ -71,6 +73,7 @@ __all__ = [
     "daily_counts",
     "forget_segment",
     "impact_of",
+    "lint_segment",
     "made_of",
     "next_transitions",
     "overlap_of",

@@ -179,9 +179,7 @@ class SegmentAudience:
             return Member(user=user, rule=None) if membership else None
         within = self._within(attributes) if segment.names else frozenset()
         for number, rule in enumerate(segment.rules, start=1):
-            if not rule.dead and all(
-                clause.held(attributes, within, self._now) for clause in rule.clauses
-            ):
+            if rule.holds(attributes, within, self._now):
                 return Member(user=user, rule=number)
         return None
 

@@ -1,6 +1,7 @@
 """A segment as an editor holds it: with rules that are not saved, and the stored members.
 
-Hidden SQL: one query for the members, never from a cache.
+Hidden SQL: one query for the members, and one for the salt where a rule has a percentage; never from a
+cache.
 """
 
 from __future__ import annotations
@@ -10,17 +11,18 @@ from collections.abc import Mapping
 from featureflags.core.times import to_microseconds
 from featureflags.core.uncached import fresh_rows
 from featureflags.kinds.registry import USER
-from featureflags.models import SegmentMember
+from featureflags.models import Segment, SegmentMember
 from featureflags.models.stored_forms import in_stored_form
 from featureflags.segments.definitions import SegmentDefinition
 from featureflags.segments.parsing import parse_rules
 
 
 def unsaved_segment(
-    key: str, raw_rules: object, *, kind: str = USER, is_active: bool = True
+    key: str, raw_rules: object, *, kind: str = USER, is_active: bool = True, bucket_key: str = ""
 ) -> SegmentDefinition:
     """The segment `key` of a kind with these rules and its stored members; an inactive one has no members.
 
+    `bucket_key`: the key that a new segment will have, on which its percentages depend.
     The rules get the form in which they would be saved. Raises InvalidDefinition for rules that
     cannot be parsed. It does not validate them.
     """
@@ -28,7 +30,21 @@ def unsaved_segment(
     if not is_active:
         return SegmentDefinition(key=key, kind=kind)
     included, excluded = _stored_members(key)
-    return SegmentDefinition(key=key, kind=kind, rules=rules, included=included, excluded=excluded)
+    salt = _stored_salt(key) if any(rule.weight is not None for rule in rules) else ""
+    return SegmentDefinition(
+        key=key,
+        kind=kind,
+        rules=rules,
+        included=included,
+        excluded=excluded,
+        salt=salt,
+        bucket_key=bucket_key,
+    )
+
+
+def _stored_salt(key: str) -> str:
+    with fresh_rows():
+        return Segment.objects.filter(key=key).values_list("salt", flat=True).first() or ""
 
 
 def _stored_members(key: str) -> tuple[Mapping[str, int | None], Mapping[str, int | None]]:

@@ -53,6 +53,7 @@ class SegmentRow(msgspec.Struct, frozen=True, array_like=True):
     """Key of a row → when it ends, in µs, or None."""
     excluded: dict[str, int | None]
     kind: str = USER
+    salt: str = ""
 
 
 class Spare(msgspec.Struct, frozen=True, array_like=True):
@@ -211,6 +212,7 @@ def _definition(row: SegmentRow) -> SegmentDefinition:
         included=row.included,
         excluded=row.excluded,
         kind=row.kind,
+        salt=row.salt,
     )
 
 
@@ -236,11 +238,14 @@ def _read_rows() -> list[SegmentRow]:
         segments = (
             Segment.objects.using(primary(Segment))
             .order_by("key")
-            .values_list("pk", "key", "version", "is_active", "rules", "kind")
+            .values_list("pk", "key", "version", "is_active", "rules", "kind", "salt")
         )
         return [
-            SegmentRow(key, number, active, rules, included.get(pk, {}), excluded.get(pk, {}), kind)
-            for pk, key, number, active, rules, kind in segments
+            SegmentRow(
+                *(key, number, active, rules, included.get(pk, {}), excluded.get(pk, {})),
+                *(kind, salt),
+            )
+            for pk, key, number, active, rules, kind, salt in segments
         ]
 
 

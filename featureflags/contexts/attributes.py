@@ -11,7 +11,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping
 from functools import cache
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from django.core.signals import setting_changed
 from django.utils.module_loading import import_string
@@ -49,6 +49,10 @@ logger = logging.getLogger(__name__)
 CUSTOM_PREFIX = "custom_"
 SEGMENT_NAMES = frozenset({"segments", "segment"})
 """How a user's segments are called in a context: the list, and the object."""
+
+BUILT_IN_TYPES: Final = {"kind": AttributeType.STRING, "anonymous": AttributeType.BOOLEAN}
+"""LaunchDarkly's own attributes, which every context has."""
+
 RESERVED_NAMES = frozenset({"kind", "anonymous", "_meta", "anonymous_key"}) | SEGMENT_NAMES
 """Names in a context that mean something else: no attribute may have them."""
 
@@ -112,6 +116,8 @@ def type_of(name: str, kind: str = USER) -> AttributeType | None:
     attribute = catalogue(kind).get(name)
     if attribute is not None:
         return attribute.type
+    if name in BUILT_IN_TYPES:
+        return BUILT_IN_TYPES[name]
     is_metadata = name.startswith(CUSTOM_PREFIX) and name != CUSTOM_PREFIX
     known = kind_named(kind)
     has_metadata = known is not None and known.metadata is not None

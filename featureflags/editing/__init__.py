@@ -63,9 +63,11 @@ from featureflags.editing.condition_sentences import (
     condition_in_words,
     label_of,
     moment_in_words,
+    rule_in_words,
+    share_in_words,
 )
 from featureflags.editing.confirmation import are_confirmed, sign, why_in_words
-from featureflags.editing.documents import NotImportable, export_segments, import_remarks
+from featureflags.editing.documents import NotImportable, export_segments
 from featureflags.editing.examining import (
     Examination,
     FlagUse,
@@ -73,6 +75,7 @@ from featureflags.editing.examining import (
     examine,
     unused_segments,
 )
+from featureflags.editing.foreign_documents import import_remarks
 from featureflags.editing.forgetting import forget_deleted_rows
 from featureflags.editing.importing import import_segments
 from featureflags.editing.member_files import (
@@ -134,8 +137,10 @@ __all__ = [
     "owner_in_words",
     "place_key",
     "read_member_list",
+    "rule_in_words",
     "rules_in_words",
     "segment_in_words",
+    "share_in_words",
     "sign",
     "stored_members",
     "tagged",

@@ -1,4 +1,4 @@
-"""A segment's row as JSON, for documents and the history; its tags, owner and archive in words.
+"""A segment's row as JSON, for documents and the history; its tags, owner, archive and salt in words.
 
 The owner is named by the key of a user, never by address: a file holds no personal data. An owner who is
 not a user here is left out, and the segment keeps the one that it has.
@@ -17,7 +17,7 @@ from featureflags.core.types import JSONValue
 from featureflags.kinds.registry import USER, user_kind
 from featureflags.models.changesets import SegmentState
 from featureflags.models.tags import in_tag_form
-from featureflags.segments.formatting import visible
+from featureflags.segments.formatting import show, visible
 
 ACTIVE: Final = "isActive"
 ARCHIVED: Final = "isArchived"
@@ -46,8 +46,9 @@ def dump_about(state: SegmentState) -> dict[str, JSONValue]:
 
 def dump_state(state: SegmentState) -> dict[str, JSONValue]:
     """A row as the native document has it, with its rules as they are stored, without members."""
-    kind: dict[str, JSONValue] = {} if state.kind == USER else {"kind": state.kind}
-    return kind | {
+    special: dict[str, JSONValue] = {} if state.kind == USER else {"kind": state.kind}
+    special |= {"salt": state.salt} if state.salt else {}
+    return special | {
         "key": state.key,
         "version": state.version,
         "name": state.name,
@@ -68,6 +69,7 @@ def load_state(dumped: Mapping[str, Any]) -> SegmentState:
         description=dumped["description"],
         is_active=dumped[ACTIVE],
         rules=dumped["rules"],
+        salt=dumped.get("salt", ""),
         tags=tuple(dumped.get("tags", ())),
         owner=dumped.get("owner", ""),
         is_archived=dumped.get(ARCHIVED, False),
@@ -125,6 +127,8 @@ def about_in_words(old: SegmentState, new: SegmentState) -> Iterator[str]:
         )
     if old.is_archived != new.is_archived:
         yield _("Archived") if new.is_archived else _("Taken out of the archive")
+    if old.salt != new.salt:
+        yield _("Salt changed to %s: percentages take other users") % show(new.salt)
 
 
 def owner_in_words(key: str) -> str:

@@ -20,7 +20,9 @@ from featureflags.models.changesets import open_changeset
 BATCH: Final = 500
 """Rows that one statement updates."""
 
-COLUMNS: Final = ("name", "description", "is_active", "rules", "tags", "owner", "is_archived")
+COLUMNS: Final = (
+    *("name", "description", "is_active", "rules", "salt", "tags", "owner", "is_archived"),
+)
 
 
 def apply(

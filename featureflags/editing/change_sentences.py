@@ -19,7 +19,12 @@ from django.utils.translation import ngettext, ngettext_lazy
 from featureflags.core.types import AccountKey
 from featureflags.editing.about import about_in_words
 from featureflags.editing.changes import Change, MemberChange
-from featureflags.editing.condition_sentences import condition_in_words, moment_in_words
+from featureflags.editing.condition_sentences import (
+    condition_in_words,
+    moment_in_words,
+    rule_in_words,
+    share_change_in_words,
+)
 from featureflags.editing.rule_pairs import clauses_left_over, rule_pairs
 from featureflags.kinds.registry import USER, kind_named
 from featureflags.models.changesets import MemberState, Moved, SegmentState
@@ -118,16 +123,13 @@ def segment_in_words(old: SegmentState | None, new: SegmentState | None) -> list
         created = [_("Created as “%s”") % visible(new.name)]
         created += [] if new.is_active else [_("Inactive: nobody is in it")]
         return created + [_added(rule, number) for number, rule in _numbered(new)]
-    lines = [
-        *_about(old, new),
-        *_rules(_rules_of(old), _rules_of(new)),
-    ]
+    lines = [*_about(old, new), *_rules(_rules_of(old), _rules_of(new))]
     return lines or ([] if old.says_the_same(new) else [_("Rules that are broken changed")])
 
 
 def rules_in_words(state: SegmentState) -> list[str]:
     """Each rule of a segment, as one sentence."""
-    return [f"{_named(rule, number)}: {_all(rule)}" for number, rule in _numbered(state)]
+    return [f"{_named(rule, number)}: {rule_in_words(rule)}" for number, rule in _numbered(state)]
 
 
 def member_groups(members: Mapping[AccountKey, MemberChange]) -> list[MemberGroup]:
@@ -177,7 +179,11 @@ def _rules_of(state: SegmentState) -> tuple[Rule, ...]:
     if state.kind == USER:
         return rules
     return tuple(
-        replace(rule, clauses=tuple(replace(c, context_kind=state.kind) for c in rule.clauses))
+        replace(
+            rule,
+            clauses=tuple(replace(c, context_kind=state.kind) for c in rule.clauses),
+            rollout_context_kind=state.kind,
+        )
         for rule in rules
     )
 
@@ -217,6 +223,7 @@ def _rule(old: Rule, new: Rule, number: int) -> list[str]:
             came.remove(after)
             found.append(_values_changed(before, after) or _condition(before, after))
     found += [_("added condition: %s") % condition_in_words(each) for each in came]
+    found += share_change_in_words(old, new)
     return [f"{where}: {one}" for one in found]
 
 
@@ -248,18 +255,15 @@ def _condition(before: Clause, after: Clause) -> str:
 
 
 def _added(rule: Rule, number: int) -> str:
-    return _("Added rule %(rule)s: %(words)s") % {"rule": _label(rule, number), "words": _all(rule)}
+    return _("Added rule %(rule)s: %(words)s") % {
+        "rule": _label(rule, number),
+        "words": rule_in_words(rule),
+    }
 
 
 def _removed(rule: Rule, number: int) -> str:
-    values = {"rule": _label(rule, number), "words": _all(rule)}
+    values = {"rule": _label(rule, number), "words": rule_in_words(rule)}
     return _("Removed rule %(rule)s: %(words)s") % values
-
-
-def _all(rule: Rule) -> str:
-    return _(" and ").join(condition_in_words(clause) for clause in rule.clauses) or _(
-        "(no condition)"
-    )
 
 
 def _named(rule: Rule, number: int) -> str:

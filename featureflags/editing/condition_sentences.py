@@ -14,10 +14,11 @@ from django.utils.translation import gettext as _
 from featureflags.contexts.attributes import CUSTOM_PREFIX, catalogue
 from featureflags.core.times import to_datetime
 from featureflags.kinds.snapshot import USER
-from featureflags.segments.definitions import EXISTS, SEGMENT_MATCH, Clause
+from featureflags.segments.definitions import EXISTS, SEGMENT_MATCH, Clause, Rule
 from featureflags.segments.formatting import MOST_LISTED, joined, options_in_words, show, shown_as
 from featureflags.segments.member_json import parse_expiry
 from featureflags.segments.operator_labels import ValueKind, label_for
+from featureflags.segments.percentages import KEY, percent
 
 
 def moment_in_words(moment: datetime.datetime | int) -> str:
@@ -57,6 +58,35 @@ def condition_in_words(clause: Clause, kind: str = USER) -> str:
     show_one = _moment if is_date else shown_as(clause.op)
     values = joined(clause.values, show_one, between=clause.op == "between")
     return f"{subject} {label} {values or _('nothing')}{options_in_words(clause)}"
+
+
+def rule_in_words(rule: Rule, kind: str = USER) -> str:
+    """All conditions and the percentage: `plan is any of "pro", of these the first 10 % by User key`."""
+    if not rule.clauses:
+        return _("(no condition)")
+    conditions = _(" and ").join(condition_in_words(clause, kind) for clause in rule.clauses)
+    return ", ".join(filter(None, [conditions, share_in_words(rule, kind)]))
+
+
+def share_in_words(rule: Rule, kind: str = USER) -> str:
+    """The percentage of a rule; empty if it takes everybody who matches."""
+    if rule.weight is None:
+        return ""
+    return _("of these the first %(percent)s %% by %(attribute)s") % {
+        "percent": percent(rule.weight),
+        "attribute": label_of(rule.bucket_by or KEY, rule.rollout_context_kind or kind),
+    }
+
+
+def share_change_in_words(old: Rule, new: Rule) -> list[str]:
+    """What became of the percentage of a rule; empty if it stays."""
+    before, after = share_in_words(old), share_in_words(new)
+    if before == after:
+        return []
+    if not before or not after:
+        text = _("added percentage: %s") if after else _("removed percentage: %s")
+        return [text % (after or before)]
+    return [_("changed percentage: %(old)s → %(new)s") % {"old": before, "new": after}]
 
 
 def all_values(clause: Clause) -> tuple[str, ...]:

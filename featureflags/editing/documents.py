@@ -20,21 +20,15 @@ from typing import Any
 from featureflags.core.times import to_datetime, to_microseconds
 from featureflags.core.types import JSONValue
 from featureflags.core.uncached import fresh_rows
-from featureflags.editing.about import (
-    ACTIVE,
-    dump_about,
-    known_owners,
-    read_about,
-    unknown_owners,
-)
+from featureflags.editing.about import ACTIVE, dump_about, known_owners, read_about
+from featureflags.editing.foreign_documents import rules_of_document, with_kinds
 from featureflags.kinds.registry import kind_named, kinds
 from featureflags.models import Segment, SegmentMember
 from featureflags.models.changesets import MemberState, SegmentState
 from featureflags.models.limits import limit_problem
-from featureflags.models.stored_forms import in_stored_form
 from featureflags.segments.definitions import InvalidDefinition, Problem, SegmentDefinition
 from featureflags.segments.export import NotExportable, dump_rules, to_launchdarkly
-from featureflags.segments.parsing import kind_of_document, load_rules, parse_definition
+from featureflags.segments.parsing import load_rules, parse_definition
 
 
 class NotImportable(ValueError):
@@ -60,6 +54,8 @@ class SegmentDocument:
     """None, as for tags and owner: the document does not have it, and what is stored stays."""
     problems: tuple[Problem, ...] = ()
     """Of stored rules that are invalid."""
+    names_salt: bool = True
+    """False: an import keeps the salt that is stored."""
 
     @property
     def in_force(self) -> SegmentDefinition:
@@ -81,6 +77,7 @@ class SegmentDocument:
             tags=self.tags or (),
             owner=self.owner or "",
             is_archived=bool(self.is_archived),
+            salt=self.definition.salt,
         )
 
     @property
@@ -155,6 +152,7 @@ def document_of(
         rules=rules,
         included=ends[SegmentMember.Kind.INCLUDE],
         excluded=ends[SegmentMember.Kind.EXCLUDE],
+        salt=state.salt,
     )
     return SegmentDocument(
         definition=definition,
@@ -175,7 +173,7 @@ def read_document(raw: object) -> dict[str, SegmentDocument]:
         raise NotImportable(['a document must be an object with an object "segments"'])
     documents: dict[str, SegmentDocument] = {}
     problems: list[str] = []
-    for key, segment in listed.items():
+    for key, segment in with_kinds(listed).items():
         try:
             documents[key] = _read(key, segment)
         except InvalidDefinition as error:
@@ -193,21 +191,6 @@ def read_document(raw: object) -> dict[str, SegmentDocument]:
     }
 
 
-def import_remarks(raw: object) -> list[str]:
-    """What an import of this document changes to save it: values that users have in another form, and
-    owners who are not users here.
-
-    Each remark names segment, rule and condition. A document that is not valid has none.
-    """
-    listed = raw.get("segments") if isinstance(raw, dict) else None
-    return unknown_owners(listed) + [
-        f"{key}: {remark}"
-        for key, segment in (listed.items() if isinstance(listed, dict) else ())
-        if isinstance(segment, dict)
-        for remark in in_stored_form(segment.get("rules"), kind_of_document(segment))[1]
-    ]
-
-
 def _read(key: str, raw: object) -> SegmentDocument:
     if not isinstance(raw, dict):
         raise ValueError("a segment must be an object")  # noqa: TRY004 - of the document
@@ -216,7 +199,7 @@ def _read(key: str, raw: object) -> SegmentDocument:
         problem = limit_problem(fields["rules"])
         if problem is not None:
             raise InvalidDefinition([problem])
-        fields["rules"], _remarks = in_stored_form(fields["rules"], kind_of_document(fields))
+        fields["rules"], _remarks = rules_of_document(fields)
     is_active = fields.pop(ACTIVE, True)
     about = read_about(fields)
     definition = parse_definition(fields)
@@ -236,6 +219,7 @@ def _read(key: str, raw: object) -> SegmentDocument:
         tags=about.tags,
         owner=about.owner,
         is_archived=about.is_archived,
+        names_salt="salt" in fields,
     )
 
 

@@ -78,6 +78,9 @@ def _is_as_expected(found: Collection[Examination], expected: Collection[Examina
 def _examine(
     before: Mapping[str, SegmentDocument], documents: Mapping[str, SegmentDocument]
 ) -> list[Examination]:
+    documents = {
+        key: _with_stored_salt(document, before.get(key)) for key, document in documents.items()
+    }
     changes = {
         key: change
         for key, document in documents.items()
@@ -105,6 +108,13 @@ def _examine(
         ]
     except ValidationError as error:
         raise NotImportable(error.messages) from error
+
+
+def _with_stored_salt(new: SegmentDocument, old: SegmentDocument | None) -> SegmentDocument:
+    """A document that names no salt takes the same users as before."""
+    if new.names_salt or old is None:
+        return new
+    return replace(new, definition=replace(new.definition, salt=old.definition.salt))
 
 
 def _change(old: SegmentDocument | None, new: SegmentDocument) -> Change:

@@ -45,6 +45,7 @@ class SegmentState:
     owner: str = ""
     """The key of a user; empty: nobody."""
     is_archived: bool = False
+    salt: str = ""
 
     def says_the_same(self, other: SegmentState) -> bool:
         """True if nothing differs but the version, which every save raises."""
@@ -52,6 +53,9 @@ class SegmentState:
         return about == replace(other, rules=None, version=0) and self.same_rules(other)
 
     def same_rules(self, other: SegmentState) -> bool:
+        """True if the rules and the salt of their percentages are the same."""
+        if self.salt != other.salt:
+            return False
         # As JSON text, True and 1 stay apart.
         mine, theirs = json.dumps(self.rules, sort_keys=True), other.rules
         return mine == json.dumps(theirs, sort_keys=True)

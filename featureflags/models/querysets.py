@@ -42,6 +42,7 @@ class SegmentQuerySet(models.QuerySet[ModelT]):
             "version",
             "kind",
             "is_archived",
+            "salt",
         )
         with fresh_rows():
             rows = list(self.order_by().values("pk", *same, "tags", "owner_id"))

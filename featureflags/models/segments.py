@@ -105,6 +105,16 @@ class Segment(models.Model):
         db_default=False,
         help_text=_("An archived segment is not active, and lists leave it out."),
     )
+    salt = models.CharField(
+        _("salt"),
+        max_length=255,
+        blank=True,
+        default="",
+        db_default="",
+        help_text=_(
+            "With the key it decides whom the percentage of a rule takes. Another salt takes others."
+        ),
+    )
     version = models.PositiveBigIntegerField(_("version"), default=1, editable=False)
     created_at = models.DateTimeField(_("created at"), auto_now_add=True)
     updated_at = models.DateTimeField(_("updated at"), auto_now=True)
@@ -209,6 +219,7 @@ class Segment(models.Model):
             tags=tuple(self.tags),
             owner="" if self.owner_id is None else str(self.owner_id),
             is_archived=self.is_archived,
+            salt=self.salt,
         )
 
     def stored_rules(self) -> StoredRules:

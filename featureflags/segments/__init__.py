@@ -44,6 +44,7 @@ __all__ = [
     "next_change",
     "operator_labels",
     "parsing",
+    "percentages",
     "regexes",
     "ruleset",
     "time_attributes",

@@ -6,19 +6,18 @@ Pure, like the ruleset that consists of these.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from featureflags.core.i18n import gettext
 from featureflags.core.types import Attributes
+from featureflags.segments.compiled_rules import CompiledRule, compile_rule
 from featureflags.segments.definitions import SEGMENT_MATCH, Problem, SegmentDefinition
 from featureflags.segments.matching import (
     CompiledClause,
-    CompiledRule,
-    Predicate,
-    compile_rule,
     conjunction,
     never_held,
 )
+from featureflags.segments.percentages import Predicate, seed_of
 from featureflags.segments.references import references
 
 
@@ -34,17 +33,16 @@ class CompiledSegment:
     @classmethod
     def compile(cls, definition: SegmentDefinition) -> CompiledSegment:
         """Compile a definition; never raises, see ``compile_clause``."""
+        seed = seed_of(definition)
         rules = tuple(
-            compile_rule(rule, number=number, kind=definition.kind)
+            compile_rule(rule, number=number, kind=definition.kind, seed=seed)
             for number, rule in enumerate(definition.rules, start=1)
         )
         return cls._of(definition, rules)
 
     @classmethod
     def _of(cls, definition: SegmentDefinition, rules: tuple[CompiledRule, ...]) -> CompiledSegment:
-        predicates = (
-            conjunction([clause.held for clause in rule.clauses]) for rule in rules if not rule.dead
-        )
+        predicates = (conjunction(rule.tests(rule.clauses)) for rule in rules if not rule.dead)
         return cls(
             definition=definition,
             rules=rules,
@@ -64,8 +62,8 @@ class CompiledSegment:
     def without_cycles(self, leads_back: Collection[str]) -> CompiledSegment:
         """A copy in which each clause on a segment that leads back to this one is broken."""
         rules = tuple(
-            CompiledRule(
-                rule=rule.rule,
+            replace(
+                rule,
                 clauses=tuple(
                     _broken_by_cycle(clause, leads_back, rule=number, number=position)
                     for position, clause in enumerate(rule.clauses, start=1)
@@ -82,6 +80,8 @@ class CompiledSegment:
                 yield Problem(
                     code="rule_empty", message=gettext("it has no condition"), rule=number
                 )
+            if rule.broken is not None:
+                yield rule.broken
             for position, clause in enumerate(rule.clauses, start=1):
                 if clause.broken is not None:
                     yield clause.broken

@@ -45,11 +45,19 @@ class Clause:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
-    """Clauses that must all hold. A rule without clauses matches nobody."""
+    """Clauses that must all hold. A rule without clauses matches nobody.
+
+    With a ``weight``, in thousandths of a per cent, only so many of those match: the ones whose value
+    of ``bucket_by`` (empty: their key) falls into LaunchDarkly's first buckets. Without a
+    ``rollout_context_kind`` that attribute is a literal name, else it may be a path.
+    """
 
     clauses: tuple[Clause, ...]
     id: str = ""
     description: str = ""
+    weight: int | None = None
+    bucket_by: str = ""
+    rollout_context_kind: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,7 +66,8 @@ class SegmentDefinition:
 
     Its members are rows of one ``kind``, and its conditions test attributes of that kind.
     ``included`` and ``excluded`` map the key of a row to the instant (µs since the epoch, UTC) at
-    which the membership ends, or to None if it never does.
+    which the membership ends, or to None if it never does. Key and ``salt`` decide which rows the
+    percentage of a rule takes.
     """
 
     key: str
@@ -67,6 +76,9 @@ class SegmentDefinition:
     excluded: Mapping[str, int | None] = field(default_factory=dict)
     version: int = 0
     kind: str = USER_KIND
+    salt: str = ""
+    bucket_key: str = ""
+    """Of a draft under another key: the key with which it draws its percentages. Empty: its own."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

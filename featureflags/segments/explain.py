@@ -10,17 +10,20 @@ from collections.abc import Mapping
 
 from featureflags.core.i18n import gettext
 from featureflags.core.types import Attributes
+from featureflags.segments.compiled_rules import CompiledRule
 from featureflags.segments.compiled_segments import CompiledSegment
-from featureflags.segments.definitions import EXISTS, SEGMENT_MATCH
+from featureflags.segments.definitions import EXISTS, SEGMENT_MATCH, Rule
 from featureflags.segments.explanation_tree import (
     MISSING,
     ConditionExplanation,
     Explanation,
+    PercentageExplanation,
     RuleExplanation,
 )
 from featureflags.segments.formatting import case_in_words, listed, show
-from featureflags.segments.matching import CompiledClause, CompiledRule, reader
+from featureflags.segments.matching import CompiledClause, reader
 from featureflags.segments.operator_labels import OPERATORS, label_for
+from featureflags.segments.percentages import CompiledPercentage, bucket_in_words
 from featureflags.segments.ruleset import Ruleset
 
 
@@ -77,12 +80,30 @@ def _explain_rule(
         _explain_clause(clause, attributes, matched, explained, kind, now)
         for clause in rule.clauses
     )
+    share = None
+    if rule.percentage is not None:
+        share = _explain_percentage(rule.rule, rule.percentage, attributes)
+    held = all(condition.held for condition in conditions) and (share is None or share.held)
     return RuleExplanation(
         number=number,
         description=rule.rule.description,
-        matched=bool(conditions) and all(condition.held for condition in conditions),
+        matched=held and not rule.dead,
         conditions=conditions,
+        percentage=share,
     )
+
+
+def _explain_percentage(
+    rule: Rule, compiled: CompiledPercentage, attributes: Attributes
+) -> PercentageExplanation:
+    bucket, value = compiled.bucket(attributes), compiled.read(attributes)
+    why = bucket_in_words(bucket, compiled.weight)
+    if value is None:
+        why = gettext("%(name)s is not known, which is bucket 0: %(why)s") % {
+            "name": rule.bucket_by,
+            "why": why,
+        }
+    return PercentageExplanation(rule=rule, bucket=bucket, held=compiled.takes(value), why=why)
 
 
 def _explain_clause(

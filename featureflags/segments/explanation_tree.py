@@ -11,8 +11,9 @@ from enum import Enum
 from typing import Final
 
 from featureflags.core.types import JSONValue
-from featureflags.segments.definitions import Clause
+from featureflags.segments.definitions import Clause, Rule
 from featureflags.segments.formatting import plain, words
+from featureflags.segments.percentages import share_in_words
 
 MAX_NESTING: Final = 20
 """How deep a rendering follows segments into segments; the tree itself holds all of them."""
@@ -44,13 +45,26 @@ class ConditionExplanation:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PercentageExplanation:
+    """The percentage that a rule takes of those who match, and one row's place among them."""
+
+    rule: Rule
+    bucket: float | None
+    """From 0 to 1; None: LaunchDarkly has none for such a value."""
+    held: bool
+    why: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RuleExplanation:
-    """One rule, by its number from 1: it matched if it has conditions and all of them held."""
+    """One rule, by its number from 1: it matched if it has conditions, and all of them and the
+    percentage held."""
 
     number: int
     description: str
     matched: bool
     conditions: tuple[ConditionExplanation, ...]
+    percentage: PercentageExplanation | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,10 +110,24 @@ def _segment_dict(explanation: Explanation, *, shown: set[str], depth: int) -> d
                     _condition_dict(condition, shown=shown, depth=depth)
                     for condition in rule.conditions
                 ],
+                **_percentage_dict(rule.percentage),
             }
             for rule in explanation.rules
         ]
     return answer
+
+
+def _percentage_dict(share: PercentageExplanation | None) -> dict[str, JSONValue]:
+    if share is None:
+        return {}
+    return {
+        "percentage": {
+            "condition": share_in_words(share.rule),
+            "bucket": share.bucket,
+            "held": share.held,
+            "why": share.why,
+        }
+    }
 
 
 def _condition_dict(
@@ -137,3 +165,7 @@ def _segment_lines(explanation: Explanation, *, shown: set[str], depth: int) -> 
             yield f"{indent}    {mark} {words(condition.clause)}: {condition.why}"
             for nested in condition.nested:
                 yield from _segment_lines(nested, shown=shown, depth=depth + 1)
+        share = rule.percentage
+        if share is not None:
+            mark = "yes" if share.held else "no "
+            yield f"{indent}    {mark} {share_in_words(share.rule)}: {share.why}"

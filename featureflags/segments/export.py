@@ -38,7 +38,8 @@ class NotExportable(ValueError):
 def dump_rules(rules: Iterable[Rule], context_kind: str | None = None) -> list[JSONValue]:
     """Rules as JSON. ``parse_rules`` gives back the same rules.
 
-    With ``context_kind`` each condition names that kind, as LaunchDarkly needs for all but users.
+    With ``context_kind`` each condition and percentage names that kind, as LaunchDarkly needs for all
+    but users.
     """
     return [_dump_rule(rule, context_kind) for rule in rules]
 
@@ -48,16 +49,39 @@ def _dump_rule(rule: Rule, context_kind: str | None) -> JSONValue:
     if rule.description:
         dumped["description"] = rule.description
     dumped["clauses"] = [_dump_clause(clause, context_kind) for clause in rule.clauses]
+    return dumped | _dump_rollout(rule, context_kind)
+
+
+def _dump_rollout(rule: Rule, context_kind: str | None) -> dict[str, JSONValue]:
+    """The percentage. Without a kind of its own LaunchDarkly takes it of users."""
+    dumped: dict[str, JSONValue] = {} if rule.weight is None else {"weight": rule.weight}
+    bucket_by = rule.bucket_by
+    if rule.rollout_context_kind is not None:
+        context_kind = rule.rollout_context_kind
+    elif rule.weight is None:
+        context_kind = None
+    elif context_kind is not None:
+        bucket_by = _as_path(bucket_by)
+    if bucket_by:
+        dumped["bucketBy"] = bucket_by
+    if context_kind is not None:
+        dumped["rolloutContextKind"] = context_kind
     return dumped
+
+
+def _as_path(attribute: str) -> str:
+    """A literal name where a path may be given."""
+    if not attribute.startswith("/"):
+        return attribute
+    return "/" + attribute.replace("~", "~0").replace("/", "~1")
 
 
 def _dump_clause(clause: Clause, context_kind: str | None) -> JSONValue:
     attribute = clause.attribute
     if clause.context_kind is not None or clause.op == SEGMENT_MATCH:
         context_kind = clause.context_kind
-    elif context_kind is not None and attribute.startswith("/"):
-        # A name becomes a path.
-        attribute = "/" + attribute.replace("~", "~0").replace("/", "~1")
+    elif context_kind is not None:
+        attribute = _as_path(attribute)
     dumped: dict[str, JSONValue] = {
         "attribute": attribute,
         "op": clause.op,
@@ -94,7 +118,8 @@ def to_launchdarkly(definition: SegmentDefinition, *, native: bool = False) -> d
         dumped["excludedContexts"] = [{"contextKind": kind, "values": excluded}]
     if kind is not None and native:
         dumped["kind"] = kind
-    dumped |= {"rules": dump_rules(definition.rules, None if native else kind), "salt": ""}
+    dumped |= {"rules": dump_rules(definition.rules, None if native else kind)}
+    dumped["salt"] = definition.salt
     for name, members in (
         ("includedUntil", definition.included),
         ("excludedUntil", definition.excluded),

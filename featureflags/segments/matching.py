@@ -6,10 +6,10 @@ look-up and nested segments need no recursion, and the instant (µs), which only
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
-from typing import Final, TypeAlias
+from typing import Final
 
 from featureflags.core.i18n import gettext
 from featureflags.core.types import Attributes
@@ -19,15 +19,15 @@ from featureflags.segments.definitions import (
     USER_KIND,
     Clause,
     Problem,
-    Rule,
 )
 from featureflags.segments.moving_dates import WINDOWS, any_holds
 from featureflags.segments.operators import LENGTH_TESTS, VALUE_TESTS, Test, value_test
+from featureflags.segments.percentages import (
+    Predicate,
+    Reader,
+)
 from featureflags.segments.references import attribute_path
 from featureflags.segments.windows import Window
-
-Predicate: TypeAlias = Callable[[Attributes, AbstractSet[str], int], bool]
-Reader: TypeAlias = Callable[[Attributes], object]
 
 _LISTS: Final = (list, tuple)
 
@@ -67,19 +67,6 @@ class CompiledClause:
         except OverflowError:
             return True
         return False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CompiledRule:
-    """A rule and its clauses, in order. Without clauses, or with a broken one, it is dead."""
-
-    rule: Rule
-    clauses: tuple[CompiledClause, ...]
-
-    @property
-    def dead(self) -> bool:
-        """True if this rule can never match."""
-        return not self.clauses or any(clause.broken is not None for clause in self.clauses)
 
 
 def reader(path: tuple[str, ...], kind: str = USER_KIND) -> Reader:
@@ -250,15 +237,6 @@ def _when_now(clause: Clause, read: Reader, windows: Sequence[Window]) -> Predic
             return False
 
     return held
-
-
-def compile_rule(rule: Rule, *, number: int, kind: str = USER_KIND) -> CompiledRule:
-    """Compile a rule of a segment of this kind; ``number``, from 1, is where its problems are reported."""
-    clauses = tuple(
-        compile_clause(clause, rule=number, number=position, kind=kind)
-        for position, clause in enumerate(rule.clauses, start=1)
-    )
-    return CompiledRule(rule=rule, clauses=clauses)
 
 
 def conjunction(parts: Sequence[Predicate]) -> Predicate | None:

@@ -42,7 +42,7 @@ def parse_members(
         for key, expiry, problem in (*_listed(raw, listed), *contexts, *_expiring(raw, until)):
             if problem is not None:
                 problems.append(Problem(code="members", message=problem))
-            elif key in found:
+            elif key in found and expiry is not None:
                 message = gettext("%(listed)s: the user %(key)r is listed twice") % {
                     "listed": listed,
                     "key": key,
@@ -59,9 +59,9 @@ def listed_kinds(raw: Mapping[str, object]) -> set[str]:
     for name in _CONTEXTS.values():
         value = raw.get(name)
         for target in value if isinstance(value, list | tuple) else ():
-            kind = target.get("contextKind") if isinstance(target, dict) else None
-            if isinstance(kind, str) and target.get("values"):
-                kinds.add(kind)
+            if isinstance(target, dict) and target.get("values"):
+                kind = target.get("contextKind") or USER_KIND
+                kinds.update({kind} if isinstance(kind, str) else ())
     return kinds
 
 
@@ -73,7 +73,7 @@ def _contexts(
         return
     targets = value if isinstance(value, list | tuple) else [value]
     for target in targets:
-        of = target.get("contextKind") if isinstance(target, dict) else None
+        of = (target.get("contextKind") or USER_KIND) if isinstance(target, dict) else None
         if not isinstance(of, str) or not isinstance(target, dict):
             message = gettext("%(name)s must be a list of objects with contextKind and values")
             yield "", None, message % {"name": name}

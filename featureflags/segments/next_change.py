@@ -6,6 +6,7 @@ Pure, like the ruleset that it reads.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from typing import Final
 from weakref import WeakKeyDictionary
 
@@ -112,10 +113,16 @@ def _flips(
     ruleset: Ruleset,
     clocks: Mapping[str, Clock],
     now: int,
-    relevant: Collection[str] | None,
+    relevant: AbstractSet[str] | None,
     kind: str,
 ) -> Iterator[int]:
     for name, clock in clocks.items():
+        buckets = ruleset.bucketed_by(name, kind)
+        if buckets and (relevant is None or not relevant.isdisjoint(buckets)):
+            # Another value is another bucket.
+            value_changes = clock.next_change(now)
+            if value_changes is not None:
+                yield value_changes
         if not (clauses := ruleset.clauses_on(name, kind)):
             continue
         if relevant is not None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Final
 
-from featureflags.core.i18n import gettext, gettext_noop
+from featureflags.core.i18n import gettext
 from featureflags.core.types import JSONValue
 from featureflags.segments.clause_values import values_of
 from featureflags.segments.definitions import (
@@ -22,30 +22,26 @@ from featureflags.segments.definitions import (
     Rule,
     SegmentDefinition,
 )
+from featureflags.segments.document_kinds import kind_of_document
 from featureflags.segments.json_limits import text_problem
-from featureflags.segments.member_json import MEMBER_FIELDS, listed_kinds, parse_members
+from featureflags.segments.member_json import MEMBER_FIELDS, parse_members
 from featureflags.segments.operator_labels import IGNORES_CASE, OPERATORS
+from featureflags.segments.percentages import WHOLE, bucket_path
 from featureflags.segments.references import attribute_path
 
-_RULE_FIELDS: Final = {"id", "description", "clauses"}
+_ROLLOUT_FIELDS: Final = ("weight", "bucketBy", "rolloutContextKind")
+_RULE_FIELDS: Final = {"id", "description", "clauses", *_ROLLOUT_FIELDS}
 _CLAUSE_FIELDS: Final = {
     *("attribute", "op", "values", "negate", "contextKind"),
     *("ignoreCase", "orMissing"),
 }
-_METADATA: Final = {"name", "description", "tags", "salt", "creationDate", "deleted"}
-_DEFINITION_FIELDS: Final = {"key", "kind", "version", "rules", *MEMBER_FIELDS, *_METADATA}
-
-_ROLLOUTS: Final = gettext_noop(
-    "percentage rollouts belong into flag rules, not into segments here"
-)
-_BIG: Final = gettext_noop("big segments are not supported")
-_NOT_HERE: Final = {
-    "weight": _ROLLOUTS,
-    "bucketBy": _ROLLOUTS,
-    "rolloutContextKind": _ROLLOUTS,
-    "unbounded": _BIG,
-    "unboundedContextKind": _BIG,
-    "generation": _BIG,
+_METADATA: Final = {"name", "description", "tags", "creationDate", "deleted"}
+_BIG: Final = {"unbounded", "unboundedContextKind", "generation"}
+_DEFINITION_FIELDS: Final = {
+    *("key", "kind", "salt", "version", "rules"),
+    *MEMBER_FIELDS,
+    *_METADATA,
+    *_BIG,
 }
 
 
@@ -87,12 +83,7 @@ class _Findings:
 
     def fields(self, raw: Mapping[object, object], known: Collection[str]) -> None:
         for name in raw:
-            if name in known:
-                continue
-            reason = _NOT_HERE.get(name) if isinstance(name, str) else None
-            if reason is not None:
-                self.add("unsupported_field", f"{name}: {gettext(reason)}")
-            else:
+            if name not in known:
                 self.add("unknown_field", gettext("unknown field %(name)r") % {"name": name})
 
 
@@ -111,8 +102,8 @@ def parse_rules(raw: object, kind: str = USER_KIND) -> tuple[Rule, ...]:
 def parse_definition(raw: object, *, tolerate: Collection[str] = ()) -> SegmentDefinition:
     """A segment from its LaunchDarkly JSON, an object with a ``key``.
 
-    Its kind is its ``kind``, or the one that LaunchDarkly's ``contextKind`` names in all conditions
-    and members. Names, tags, salt and the like are accepted and ignored. ``includedUntil`` and
+    Its kind is its ``kind``, or the one that LaunchDarkly's ``contextKind`` names in all conditions,
+    percentages and members. Names, tags and the like are accepted and ignored. ``includedUntil`` and
     ``excludedUntil`` are ours, see ``members``. Raises InvalidDefinition with every problem whose
     code is not tolerated; ``rule_empty`` and ``values_empty`` can be.
     """
@@ -151,6 +142,8 @@ def _definition(raw: object, findings: _Findings) -> SegmentDefinition:
         findings.add("key_missing", gettext("a segment must have a key"))
     if raw.get("deleted", False) is not False:
         findings.add("deleted", gettext("a deleted segment cannot be used"))
+    if raw.get("unbounded") not in {None, False}:
+        findings.add("unsupported_field", gettext("unbounded: big segments are not supported"))
     version = raw.get("version", 0)
     if isinstance(version, bool) or not isinstance(version, int):
         findings.add("wrong_type", gettext("version must be a whole number"))
@@ -166,22 +159,8 @@ def _definition(raw: object, findings: _Findings) -> SegmentDefinition:
         included=members[True],
         excluded=members[False],
         version=version,
+        salt=findings.text(raw, "salt"),
     )
-
-
-def kind_of_document(raw: Mapping[str, object]) -> str:
-    """The ``kind`` of a segment; in LaunchDarkly's form what all conditions and members name, or `user`."""
-    own, rules = raw.get("kind"), raw.get("rules")
-    if isinstance(own, str) and own:
-        return own
-    kinds = listed_kinds(raw)
-    for rule in rules if isinstance(rules, list | tuple) else ():
-        clauses = rule.get("clauses") if isinstance(rule, dict) else None
-        for clause in clauses if isinstance(clauses, list | tuple) else ():
-            if isinstance(clause, dict) and clause.get("op") != SEGMENT_MATCH:
-                kind = clause.get("contextKind")
-                kinds.add(kind if isinstance(kind, str) and kind else USER_KIND)
-    return kinds.pop() if len(kinds) == 1 else USER_KIND
 
 
 def _rules(raw: object, findings: _Findings) -> tuple[Rule, ...]:
@@ -221,7 +200,37 @@ def _rule(raw: object, findings: _Findings) -> Rule:
     parsed = []
     for findings.clause, item in enumerate(clauses, start=1):
         parsed.append(_clause(item, findings))
-    return Rule(id=identity, description=description, clauses=tuple(parsed))
+    findings.clause = None
+    weight, bucket_by, rollout_kind = _rollout(raw, findings)
+    return Rule(
+        id=identity,
+        description=description,
+        clauses=tuple(parsed),
+        weight=weight,
+        bucket_by=bucket_by,
+        rollout_context_kind=rollout_kind,
+    )
+
+
+def _rollout(
+    raw: Mapping[object, object], findings: _Findings
+) -> tuple[int | None, str, str | None]:
+    """The percentage of a rule. Without a weight LaunchDarkly looks at nothing else of it."""
+    weight = raw.get("weight")
+    if weight is not None and (
+        isinstance(weight, bool) or not isinstance(weight, int) or not 0 <= weight <= WHOLE
+    ):
+        message = gettext("weight must be a whole number from 0 to %(whole)s, which is 100 %%")
+        findings.add("weight", message % {"whole": WHOLE})
+        weight = None
+    bucket_by = findings.text(raw, "bucketBy")
+    rollout_kind = findings.text(raw, "rolloutContextKind") or None
+    if weight is not None:
+        try:
+            bucket_path(bucket_by, rollout_kind, findings.kind)
+        except ValueError as error:
+            findings.add("bucket_by", str(error))
+    return weight if isinstance(weight, int) else None, bucket_by, rollout_kind
 
 
 def _clause(raw: object, findings: _Findings) -> Clause:

@@ -16,9 +16,11 @@ from typing import Final, TypeAlias
 
 from featureflags.core.types import Attributes
 from featureflags.segments.bitset_tables import EqualityTable, RangeTable
-from featureflags.segments.matching import CompiledClause, CompiledRule, Predicate, conjunction
+from featureflags.segments.compiled_rules import CompiledRule
+from featureflags.segments.matching import CompiledClause, conjunction
 from featureflags.segments.moving_dates import WINDOWS
 from featureflags.segments.operators import LOWER_BOUNDS, UPPER_BOUNDS
+from featureflags.segments.percentages import Predicate
 
 Table: TypeAlias = EqualityTable | RangeTable
 Place: TypeAlias = tuple[str, str]
@@ -82,7 +84,7 @@ def _places(rule: CompiledRule) -> dict[Place, CompiledClause]:
 def _rest(rule: CompiledRule, settled: Sequence[CompiledClause]) -> Predicate | None:
     rest = [clause for clause in rule.clauses if not any(clause is placed for placed in settled)]
     rest.sort(key=lambda clause: _COSTS.get(clause.clause.op, 0))
-    return conjunction([clause.held for clause in rest])
+    return conjunction(rule.tests(rest))
 
 
 def _tables(

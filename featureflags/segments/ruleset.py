@@ -5,7 +5,7 @@ Pure: it reads no clock and no store. ``now`` is a parameter, in µs since the e
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
 from typing import NamedTuple, TypeAlias
@@ -14,6 +14,7 @@ from featureflags.core.types import Attributes
 from featureflags.segments.compiled_segments import CompiledSegment
 from featureflags.segments.definitions import USER_KIND, Problem, SegmentDefinition
 from featureflags.segments.matching import CompiledClause
+from featureflags.segments.percentages import seed_of
 from featureflags.segments.references import levels, reachable
 from featureflags.segments.rule_index import RuleIndex
 
@@ -22,15 +23,17 @@ Membership: TypeAlias = tuple[str, bool, int | None]
 
 
 class _Part(NamedTuple):
-    """What is asked by kind: the rules of its segments, their clauses, and their members."""
+    """What is asked by kind: the rules of its segments, their clauses, their members, and which of
+    them take a percentage by an attribute."""
 
     stages: tuple[RuleIndex, ...]
     clauses: Mapping[str, Sequence[tuple[str, CompiledClause]]]
     moving: Sequence[tuple[str, CompiledClause]]
     members: Mapping[str, tuple[Membership, ...]]
+    buckets: Mapping[str, frozenset[str]]
 
 
-_EMPTY = _Part((), {}, (), {})
+_EMPTY = _Part((), {}, (), {}, {})
 
 
 class Ruleset:
@@ -101,6 +104,7 @@ class Ruleset:
             clauses=clauses,
             moving=[each for found in clauses.values() for each in found if each[1].windows],
             members=_memberships(segment.definition for segment in of_kind.values()),
+            buckets=_buckets_by_attribute(of_kind),
         )
 
     def evolve(self, definitions: Iterable[SegmentDefinition], *, version: int) -> Ruleset:
@@ -158,6 +162,10 @@ class Ruleset:
         """The clauses of a kind on dates that move and that can hold, each with its segment's key."""
         return self._parts.get(kind, _EMPTY).moving
 
+    def bucketed_by(self, attribute: str, kind: str = USER_KIND) -> Collection[str]:
+        """The segments with a rule that takes a percentage by this attribute of a kind."""
+        return self._parts.get(kind, _EMPTY).buckets.get(attribute, ())
+
     def memberships(self, key: str, kind: str = USER_KIND) -> Iterable[Membership]:
         """The memberships by name of a row of a kind, expired ones included."""
         return self._parts.get(kind, _EMPTY).members.get(key, ())
@@ -178,7 +186,10 @@ def _reused(definition: SegmentDefinition, previous: Ruleset | None) -> Compiled
     before = previous.source(definition.key) if previous is not None else None
     if before is None or before.definition.version != definition.version:
         return None
-    if before.definition.rules != definition.rules or before.definition.kind != definition.kind:
+    old = before.definition
+    if old.rules != definition.rules or old.kind != definition.kind:
+        return None
+    if seed_of(old) != seed_of(definition):
         return None
     return replace(before, definition=definition)
 
@@ -213,6 +224,15 @@ def _clauses_by_attribute(
                 if clause.path:
                     clauses.setdefault(clause.path[0], []).append((key, clause))
     return clauses
+
+
+def _buckets_by_attribute(segments: Mapping[str, CompiledSegment]) -> dict[str, frozenset[str]]:
+    buckets: dict[str, set[str]] = {}
+    for key, segment in segments.items():
+        for rule in segment.rules:
+            if rule.percentage is not None and not rule.dead:
+                buckets.setdefault(rule.percentage.path[0], set()).add(key)
+    return {name: frozenset(keys) for name, keys in buckets.items()}
 
 
 def _memberships(definitions: Iterable[SegmentDefinition]) -> dict[str, tuple[Membership, ...]]:

@@ -25,8 +25,9 @@ from unittest.mock import patch
 from flag_engine.engine import get_evaluation_result
 
 from featureflags.core.types import Attributes, JSONValue
+from featureflags.segments.compiled_rules import CompiledRule
 from featureflags.segments.definitions import Clause, Rule, SegmentDefinition
-from featureflags.segments.matching import CompiledRule, conjunction
+from featureflags.segments.matching import conjunction
 from featureflags.segments.ruleset import Ruleset
 
 SIZES = (10, 100, 1000)

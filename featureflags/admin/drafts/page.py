@@ -117,6 +117,7 @@ def _sent_state(request: HttpRequest, stored: Segment | None) -> SegmentState:
         is_active=bool(sent.get("is_active")),
         rules=in_stored_form(sent_rules(sent.get("rules")), kind)[0],
         version=whole_number(sent.get("_version")) or 0,
+        salt="" if stored is None else stored.salt,
         tags=tags,
         owner=sent.get("owner", "")[:255],
     )
@@ -206,7 +207,13 @@ def _draft(token: str) -> tuple[SegmentDraft, SegmentState, Segment | None]:
 
 def _definition(state: SegmentState, key: str) -> SegmentDefinition:
     """The draft with the members that are stored."""
-    return unsaved_segment(key, state.rules, kind=state.kind, is_active=state.is_active)
+    return unsaved_segment(
+        key,
+        state.rules,
+        kind=state.kind,
+        is_active=state.is_active,
+        bucket_key=key or state.key,
+    )
 
 
 def _ruleset(draft: SegmentDraft, state: SegmentState) -> Ruleset:

@@ -47,7 +47,13 @@ def try_person(request: HttpRequest, *, site: AdminSite) -> HttpResponse:
     problems = find_problems(sent.key, sent.rules, graph, kind.name)
     if problems:
         return render(request, TEMPLATE, {"problem": _("Not finished yet: %s") % problems[0]})
-    definition = unsaved_segment(sent.key, sent.rules, kind=sent.kind, is_active=sent.is_active)
+    definition = unsaved_segment(
+        sent.key,
+        sent.rules,
+        kind=sent.kind,
+        is_active=sent.is_active,
+        bucket_key=sent.key or request.POST.get("key", ""),
+    )
     if not sent.key:
         sent.key = str(NEW_SEGMENT)
     return render(request, TEMPLATE, tried(sent, definition, request.POST.get("who", "")))

@@ -23,11 +23,12 @@ from featureflags.models import RuleProblem, Segment
 ORDER = (
     *("id", "description", "clauses"),
     *("attribute", "op", "values", "negate", "ignoreCase", "orMissing", "contextKind"),
+    *("weight", "bucketBy", "rolloutContextKind"),
 )
 """PostgreSQL's jsonb does not keep the order of names: it sorts them by length."""
 
 SCRIPTS = (
-    *("base", "chips", "inputs", "dates", "expressions", "options", "conditions"),
+    *("base", "chips", "inputs", "dates", "expressions", "options", "conditions", "share"),
     *("rules", "drafts", "trial", "page", "remarks", "builder"),
 )
 """In this order: the editor starts with the last one."""

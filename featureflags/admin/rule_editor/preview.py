@@ -23,7 +23,7 @@ from django.views.decorators.http import require_POST
 from featureflags.admin.shared.formatting import estimate_in_words, with_thousands
 from featureflags.admin.shared.json_forms import read_json
 from featureflags.admin.shared.pages import may_see, model_of, row_page
-from featureflags.audience import Impact, Part, preview_of, unsaved_segment
+from featureflags.audience import Impact, Part, lint_segment, preview_of, unsaved_segment
 from featureflags.core.conf import app_settings
 from featureflags.core.monitoring import report
 from featureflags.kinds.compiled import CompiledKind
@@ -32,10 +32,12 @@ from featureflags.kinds.registry import kind_or_user
 from featureflags.models import Segment, segment_graph
 from featureflags.models.stored_forms import in_stored_form
 from featureflags.models.validation import find_problems
+from featureflags.segments.definitions import Problem, SegmentDefinition
 
 logger = logging.getLogger(__name__)
 
 TEMPLATE = "admin/featureflags/rule_editor/impact.html"
+LINT_TEMPLATE = "admin/featureflags/rule_editor/lint.html"
 NEW = ""
 """The key of a new segment: no stored segment can have it."""
 
@@ -61,29 +63,35 @@ class Group:
     people: tuple[Person, ...]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AskedRules:
+    """What an editor holds."""
+
+    kind: CompiledKind
+    is_new: bool
+    remarks: list[Problem]
+    """On values that would be changed to be saved."""
+    problems: list[str]
+    definition: SegmentDefinition | None
+    """None: the rules have problems."""
+
+
 @require_POST
 def preview(request: HttpRequest, *, site: AdminSite) -> HttpResponse:
     """A fragment of a page about the rules that were sent. It answers 200 for any rules.
 
-    POST: `segment` (the key of the one that is changed; empty: a new one), `rules` (JSON text) and
-    `is_active`; without `rules`, the stored ones. With `quick` the numbers of a large table may be
-    estimates, and the page asks again for the exact ones. It takes the permission to view, change or
-    add segments.
+    POST: `segment` (the key of the one that is changed; empty: a new one, whose `key` is typed),
+    `rules` (JSON text) and `is_active`; without `rules`, the stored ones. With `quick` the numbers of a
+    large table may be estimates, and the page asks again for the exact ones. It takes the permission to
+    view, change or add segments.
     """
     del site
     may_preview(request)
-    key = request.POST.get("segment", NEW)
     try:
-        stored = Segment.objects.filter(key=key).first()
-        asked, is_active = _asked(request, stored)
-        kind = kind_or_user(request.GET.get("kind", USER_KIND) if stored is None else stored.kind)
-        raw, remarks = in_stored_form(asked, kind.name)
-        graph = segment_graph(without=None if stored is None else stored.pk, kind=kind.name)
-        problems = find_problems(key, raw, graph, kind.name)
-        if problems:
-            return _unfinished(request, [str(problem) for problem in problems])
-        after = unsaved_segment(key, raw, kind=kind.name, is_active=is_active)
-        impact = preview_of(after, quick="quick" in request.POST)
+        asked = asked_rules(request)
+        if asked.definition is None:
+            return _unfinished(request, asked.problems)
+        impact = preview_of(asked.definition, quick="quick" in request.POST)
     except NotYetJSON:
         return _unfinished(request, [_("This is not JSON yet.")])
     except DatabaseError as error:
@@ -92,8 +100,48 @@ def preview(request: HttpRequest, *, site: AdminSite) -> HttpResponse:
         return render(
             request, TEMPLATE, {"failure": _("The database does not answer at the moment.")}
         )
-    shown = {"remarks": remarks, **impact_in_words(request, impact, kind, is_new=stored is None)}
-    return render(request, TEMPLATE, shown)
+    page = impact_in_words(request, impact, asked.kind, is_new=asked.is_new)
+    return render(request, TEMPLATE, {"remarks": asked.remarks, **page})
+
+
+@require_POST
+def lint(request: HttpRequest, *, site: AdminSite) -> HttpResponse:
+    """A fragment that names what is odd about these rules; as `preview`. Empty where it cannot say."""
+    del site
+    may_preview(request)
+    found = None
+    try:
+        asked = asked_rules(request)
+        found = None if asked.definition is None else lint_segment(asked.definition)
+    except NotYetJSON:
+        pass
+    except DatabaseError as error:
+        report(logger, "lint_failed", "Rules could not be looked at: %s", type(error).__name__)
+    return render(request, LINT_TEMPLATE, {"lint": found})
+
+
+def asked_rules(request: HttpRequest) -> AskedRules:
+    """The rules that an editor sent. Raises NotYetJSON and DatabaseError."""
+    key = request.POST.get("segment", NEW)
+    stored = Segment.objects.filter(key=key).first()
+    asked, is_active = _asked(request, stored)
+    kind = kind_or_user(request.GET.get("kind", USER_KIND) if stored is None else stored.kind)
+    raw, remarks = in_stored_form(asked, kind.name)
+    graph = segment_graph(without=None if stored is None else stored.pk, kind=kind.name)
+    problems = [str(problem) for problem in find_problems(key, raw, graph, kind.name)]
+    definition = None
+    if not problems:
+        typed = request.POST.get("key", "")
+        definition = unsaved_segment(
+            key, raw, kind=kind.name, is_active=is_active, bucket_key=key or typed
+        )
+    return AskedRules(
+        kind=kind,
+        is_new=stored is None,
+        remarks=remarks,
+        problems=problems,
+        definition=definition,
+    )
 
 
 def may_preview(request: HttpRequest) -> None:

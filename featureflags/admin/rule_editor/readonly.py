@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from django.template.loader import render_to_string
 from django.utils.safestring import SafeString
 
-from featureflags.editing import all_values, condition_in_words
+from featureflags.editing import all_values, condition_in_words, share_in_words
 from featureflags.models import Segment
 from featureflags.segments.parsing import load_rules
 
@@ -27,6 +27,8 @@ class RuleInWords:
 
     description: str
     conditions: tuple[ConditionInWords, ...]
+    share: str
+    """The percentage of those who match; empty: all of them."""
 
 
 def readonly_rules(segment: Segment) -> SafeString:
@@ -41,6 +43,7 @@ def readonly_rules(segment: Segment) -> SafeString:
                 )
                 for clause in rule.clauses
             ),
+            share=share_in_words(rule, segment.kind),
         )
         for rule in rules
     ]

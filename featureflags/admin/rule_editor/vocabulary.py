@@ -23,9 +23,12 @@ from featureflags.segments.attribute_types import OPERATORS_BY_TYPE, AttributeTy
 from featureflags.segments.date_values import PERIODS, TODAY
 from featureflags.segments.definitions import SEGMENT_MATCH
 from featureflags.segments.operator_labels import IGNORES_CASE, IS, ONE_VALUE, OPERATORS, ValueKind
+from featureflags.segments.percentages import KEY
 from featureflags.segments.value_words import MONTH_WORDS, PERIOD_WORDS
 
 NOTHING_KNOWN: Final = Suggestion()
+
+BUCKETED: Final = {AttributeType.STRING, AttributeType.NUMBER, AttributeType.SEMVER}
 
 INPUTS: Final = {
     ValueKind.STRING: "text",
@@ -72,6 +75,7 @@ def vocabulary(own_key: str, kind: str = USER) -> dict[str, JSONValue]:
             if name.startswith(CUSTOM_PREFIX)
         ],
         "customPrefix": CUSTOM_PREFIX,
+        "bucketKey": KEY,
         "types": {each.value: _inputs(each) for each in AttributeType},
         "anyType": AttributeType.ANY.value,
         "operators": {
@@ -112,6 +116,8 @@ def _attribute(attribute: Attribute, known: Suggestion) -> JSONValue:
         "type": attribute.type.value,
         "isAlwaysKnown": attribute.always_known,
         "isLowerCase": attribute.is_lower_case,
+        # A percentage by it is stable, and has more than one bucket.
+        "buckets": attribute.type in BUCKETED and attribute.clock is None,
         "choices": [[value, str(label)] for value, label in attribute.choices],
         "suggestions": list(known.values) if is_text else [],
         # Rows of texts hold only texts.

@@ -19,7 +19,7 @@ from featureflags.admin.members.panel import list_address
 from featureflags.admin.segments.owners import owner_in_short
 from featureflags.admin.segments.used_by_flags import used_by_in_short, uses_by_segment
 from featureflags.audience import daily_counts
-from featureflags.editing import condition_in_words, moment_in_words
+from featureflags.editing import moment_in_words, rule_in_words
 from featureflags.models import Segment, SegmentCount, SegmentSize
 from featureflags.segments.parsing import load_rules
 
@@ -92,8 +92,7 @@ def in_words(segment: Segment) -> str:
     if not rules:
         return _("Broken: %s") % problems[0] if problems else _("No rules")
     shown = [
-        _(" and ").join(condition_in_words(clause, segment.kind) for clause in rule.clauses)
-        or _("(a broken rule)")
+        rule_in_words(rule, segment.kind) if rule.clauses else _("(a broken rule)")
         for rule in rules[:RULES_IN_LIST]
     ]
     text = _("; or ").join(shown)

@@ -9,7 +9,8 @@ from django.utils.translation import gettext as _
 
 from featureflags.admin.shared.formatting import bucket_in_words, observed_in_words
 from featureflags.admin.shared.pages import Link, why_flag_page
-from featureflags.admin.why.segment import ConditionRow, RuleRow, Section, segment_link
+from featureflags.admin.why.rows import ConditionRow, RuleRow, Section
+from featureflags.admin.why.segment import segment_link
 from featureflags.contexts.results import Evaluation
 from featureflags.evaluation.reasons import reason_in_words
 from featureflags.inspection.flag_explanation import (

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Final
 
 from django.urls import reverse
@@ -16,7 +15,8 @@ from django.utils.translation import ngettext
 
 from featureflags.admin.shared.formatting import observed_in_words
 from featureflags.admin.shared.pages import Heading, Link, heading_of, why_segment_page
-from featureflags.editing import condition_in_words, moment_in_words
+from featureflags.admin.why.rows import ConditionRow, RuleRow, Section, Step
+from featureflags.editing import condition_in_words, moment_in_words, share_in_words
 from featureflags.kinds.compiled import CompiledKind
 from featureflags.kinds.registry import USER, user_kind
 from featureflags.models import Segment, SegmentMember
@@ -25,8 +25,10 @@ from featureflags.segments.explanation_tree import (
     MISSING,
     ConditionExplanation,
     Explanation,
+    PercentageExplanation,
     RuleExplanation,
 )
+from featureflags.segments.percentages import bucket_in_words
 
 TEXT_TESTS: Final[Mapping[str, Callable[[str, str], bool]]] = {
     "in": str.__eq__,
@@ -35,55 +37,6 @@ TEXT_TESTS: Final[Mapping[str, Callable[[str, str], bool]]] = {
     "contains": str.__contains__,
 }
 """The operators on texts that tell upper from lower case."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ConditionRow:
-    """One condition, and the value of the row."""
-
-    words: str
-    held: bool | None
-    """None: not known."""
-    observed: str
-    note: str = ""
-    links: tuple[Link, ...] = ()
-    """To the segments that the condition names."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RuleRow:
-    """One rule. `state` is `matched`, `failed`, `unknown` or `unasked`, for the style sheet."""
-
-    number: int
-    description: str
-    state: str
-    verdict: str
-    conditions: tuple[ConditionRow, ...]
-    serves: str = ""
-    href: str = ""
-    """To the rule in the editor."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Step:
-    """What one does next: a form that includes or excludes the row by name."""
-
-    text: str
-    action: str
-    fields: tuple[tuple[str, str], ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Section:
-    """One segment, ours or LaunchDarkly's."""
-
-    anchor: str
-    title: str
-    verdict: bool | None
-    headline: str
-    notes: tuple[str, ...] = ()
-    rules: tuple[RuleRow, ...] = ()
-    links: tuple[Link, ...] = ()
 
 
 def anchor_of(segment_key: str) -> str:
@@ -213,6 +166,7 @@ def _nearest(rules: tuple[RuleExplanation, ...]) -> Iterable[str]:
     """The rule with the fewest failed conditions, if some of its conditions hold."""
     failed = {
         rule.number: sum(not condition.held for condition in rule.conditions)
+        + (rule.percentage is not None and not rule.percentage.held)
         for rule in rules
         if any(condition.held for condition in rule.conditions)
     }
@@ -233,7 +187,19 @@ def _rule(rule: RuleExplanation, kind: str, edit: str) -> RuleRow:
         description=rule.description,
         state="matched" if rule.matched else "failed",
         verdict=_("matches") if rule.matched else _("does not match"),
-        conditions=tuple(_condition(condition, kind) for condition in rule.conditions),
+        conditions=(
+            *(_condition(condition, kind) for condition in rule.conditions),
+            *((_share(rule.percentage, kind),) if rule.percentage is not None else ()),
+        ),
+    )
+
+
+def _share(share: PercentageExplanation, kind: str) -> ConditionRow:
+    """The percentage that the rule takes, as the last of its conditions."""
+    return ConditionRow(
+        words=share_in_words(share.rule, kind),
+        held=share.held,
+        observed=bucket_in_words(share.bucket, share.rule.weight or 0),
     )
 
 

@@ -38,7 +38,8 @@ from featureflags.admin.why.flag import (
     reason_sentences,
     rule_rows,
 )
-from featureflags.admin.why.segment import Section, Step, next_step, segment_sections
+from featureflags.admin.why.rows import Section, Step
+from featureflags.admin.why.segment import next_step, segment_sections
 from featureflags.audience import next_transitions
 from featureflags.cache.compiled_rules import LoadedRuleset, current_ruleset
 from featureflags.cache.unit_of_work import unit_of_work

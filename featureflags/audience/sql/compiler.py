@@ -17,8 +17,10 @@ from django.db.models import F, Q, TextField
 from featureflags.audience.sql.bounds import Bounds, both, either, exactly, inverse, to_q, unknown
 from featureflags.audience.sql.clauses import clause_bounds, key_condition, parameters_of
 from featureflags.audience.sql.operands import Inline, Operand, Source, operand_at
+from featureflags.audience.sql.percentages import Hashes, hashes_of, percentage_bounds
 from featureflags.kinds.compiled import CompiledKind
 from featureflags.kinds.registry import kind_named, user_kind
+from featureflags.segments.compiled_rules import CompiledRule
 from featureflags.segments.compiled_segments import CompiledSegment
 from featureflags.segments.definitions import SEGMENT_MATCH
 from featureflags.segments.matching import CompiledClause
@@ -81,6 +83,7 @@ class SegmentCompiler:
         self._done: dict[str, Bounds] = {}
         self._depths: dict[str, int] = {}
         self._operands: dict[tuple[str, tuple[str, ...]], Operand] = {}
+        self._hashing: dict[str, Hashes] = {}
         self._marks = 0
 
     def segment(self, key: str) -> Bounds:
@@ -106,10 +109,7 @@ class SegmentCompiler:
                 if isinstance(key, str)
             )
             return inverse(named) if clause.clause.negate else named
-        place = kind.name, clause.path
-        operand = self._operands.get(place)
-        if operand is None:
-            operand = self._operands[place] = operand_at(clause.path, self._source, kind)
+        operand = self._operand(clause.path, kind)
         marks = parameters_of(clause.clause, operand)
         self._marks += marks
         if self._marks > MOST_PARAMETERS:
@@ -132,15 +132,32 @@ class SegmentCompiler:
     def _written_out(self, segment: CompiledSegment) -> Bounds:
         definition = segment.definition
         kind = kind_of_segment(self._ruleset, definition.key)
-        rules = either(
-            both(self.clause(clause, kind) for clause in rule.clauses)
-            for rule in segment.rules
-            if not rule.dead
-        )
+        rules = either(self._rule(rule, kind) for rule in segment.rules if not rule.dead)
         excluded = self._members(definition.excluded, kind)
         if excluded.lower is not False:
             rules = both([inverse(excluded), rules])
         return either([self._members(definition.included, kind), rules])
+
+    def _rule(self, rule: CompiledRule, kind: CompiledKind) -> Bounds:
+        """All its clauses, and its percentage."""
+        parts = [self.clause(clause, kind) for clause in rule.clauses]
+        if rule.percentage is not None:
+            operand = self._operand(rule.percentage.path, kind)
+            parts.append(percentage_bounds(rule.percentage, operand, self._hashes(kind)))
+        return both(parts)
+
+    def _hashes(self, kind: CompiledKind) -> Hashes:
+        alias = kind.rows().db
+        if alias not in self._hashing:
+            self._hashing[alias] = hashes_of(alias)
+        return self._hashing[alias]
+
+    def _operand(self, path: tuple[str, ...], kind: CompiledKind) -> Operand:
+        place = kind.name, path
+        operand = self._operands.get(place)
+        if operand is None:
+            operand = self._operands[place] = operand_at(path, self._source, kind)
+        return operand
 
     def _without_nested(self, segment: CompiledSegment) -> Bounds:
         """Its exact SQL would be too large: included rows are in, excluded ones are out."""

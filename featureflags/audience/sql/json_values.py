@@ -144,7 +144,7 @@ class NotNull(Template):
     output_field = BooleanField()
 
 
-class _OfPair(Written):
+class OfPair(Written):
     """A condition on a type and a value."""
 
     sqlite: str
@@ -165,7 +165,7 @@ class _OfPair(Written):
         return template.format(**{name: sql for name, (sql, _) in found.items()}, **words), params
 
 
-class TextOf(_OfPair):
+class TextOf(OfPair):
     """The value as text; NULL for other types."""
 
     output_field = TextField()
@@ -173,7 +173,7 @@ class TextOf(_OfPair):
     postgresql = "CASE WHEN {kind} = 'string' THEN {value} #>> '{{}}' END"
 
 
-class ListOf(_OfPair):
+class ListOf(OfPair):
     """The value if it is a list, else NULL."""
 
     output_field = TextField()
@@ -181,7 +181,7 @@ class ListOf(_OfPair):
     postgresql = sqlite
 
 
-class DoubleOf(_OfPair):
+class DoubleOf(OfPair):
     """The value as a double; NULL for other types, and for integers beyond a double.
 
     A third source, on PostgreSQL: the value as text, if that is computed already.
@@ -210,7 +210,7 @@ class DoubleOf(_OfPair):
         return self._fill(self.written, part)
 
 
-class BeyondDouble(_OfPair):
+class BeyondDouble(OfPair):
     """The value is an integer beyond a double: a comparison with it never matches."""
 
     output_field = BooleanField()
@@ -225,7 +225,7 @@ class BeyondDouble(_OfPair):
     )
 
 
-class IsConstant(_OfPair):
+class IsConstant(OfPair):
     """The value is JSON's true or false."""
 
     output_field = BooleanField()
@@ -240,7 +240,7 @@ class IsConstant(_OfPair):
         return self._fill(self.sqlite if sqlite else self.postgresql, part, word=self.word)
 
 
-class NumberIn(_OfPair):
+class NumberIn(OfPair):
     """The value is one of these numbers; integers within 64 bits, and finite doubles."""
 
     output_field = BooleanField()

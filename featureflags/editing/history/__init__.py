@@ -13,7 +13,7 @@ was before and after:
 ...     },
 ... )
 >>> state_after(entry)
-SegmentState(key='beta', name='Beta', description='', is_active=True, rules=[], version=1, kind='user', tags=(), owner='', is_archived=False)
+SegmentState(key='beta', name='Beta', description='', is_active=True, rules=[], version=1, kind='user', tags=(), owner='', is_archived=False, salt='')
 
 With a database:
 

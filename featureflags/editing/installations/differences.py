@@ -56,6 +56,7 @@ def state_of(sent: Mapping[str, Any]) -> SegmentState:
         is_archived=sent.get("is_archived") is True,
         tags=tuple(str(tag) for tag in sent.get("tags") or ()),
         rules=sent.get("rules", []),
+        salt=str(sent.get("salt", "")),
         version=sent["version"] if isinstance(sent.get("version"), int) else 0,
     )
     return carried(state)

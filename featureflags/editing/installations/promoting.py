@@ -19,7 +19,7 @@ from featureflags.models.changesets import SegmentState
 from featureflags.segments.parsing import load_rules
 from featureflags.segments.references import levels, references
 
-FIELDS: Final = ("name", "description", "is_active", "is_archived", "rules")
+FIELDS: Final = ("name", "description", "is_active", "is_archived", "rules", "salt")
 """What is carried over, beside the tags."""
 BAD_REQUEST: Final = 400
 
@@ -173,6 +173,7 @@ def _as_document(state: SegmentState) -> dict[str, Any]:
         "isArchived": state.is_archived,
         "tags": list(state.tags),
         "rules": state.rules,
+        "salt": state.salt,
     }
 
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+import json
+from dataclasses import asdict
+from typing import Any, Final
 
 from django.core.management.base import CommandError, CommandParser
 
+from featureflags.audience import lint_segment
 from featureflags.cache.compiled_rules import current_ruleset
 from featureflags.core.times import now_in_microseconds
 from featureflags.management.command import FlagCommand
@@ -14,6 +17,7 @@ from featureflags.segments.case_files import CaseResult, InvalidCases, run_cases
 
 HELP = """\
 Run cases for segments: definitions, a context, and in which segments it is expected to be.
+With --lint: name what is odd about the segments of the database, and how to mend it.
 
   {"cases": [{"name": "an employee",
               "segments": [{"key": "employee", "rules": […]}],
@@ -22,14 +26,24 @@ Run cases for segments: definitions, a context, and in which segments it is expe
 
   manage.py check_segments cases/*.json          with the definitions of the cases
   manage.py check_segments --live cases.json     with the segments of the database
+  manage.py check_segments --lint --json         contradictions, duplicates, values that nobody has
 """
+
+LINT_SECONDS: Final = 60.0
+"""For one segment: nobody waits for a page."""
 
 
 class Command(FlagCommand):
     help = HELP
+    takes_json = True
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("files", nargs="+", metavar="FILE", help="JSON with a list “cases”")
+        parser.add_argument("files", nargs="*", metavar="FILE", help="JSON with a list “cases”")
+        parser.add_argument(
+            "--lint",
+            action="store_true",
+            help="name what is odd about the rules of the segments in the database",
+        )
         parser.add_argument(
             "--live",
             action="store_true",
@@ -37,6 +51,44 @@ class Command(FlagCommand):
         )
 
     def handle(self, *_args: Any, **options: Any) -> None:
+        if not options["files"] and not options["lint"]:
+            raise CommandError("Name files with cases, or ask for --lint.")
+        if options["json"] and not options["lint"]:
+            raise CommandError("--json belongs to --lint.")
+        if options["files"]:
+            self._run_cases(**options)
+        if options["lint"]:
+            self._lint(as_json=options["json"])
+
+    def _lint(self, *, as_json: bool) -> None:
+        """Raises CommandError if something is found, or could not be looked for."""
+        definitions = current_ruleset().ruleset.definitions
+        linted = {
+            key: lint_segment(definitions[key], seconds=LINT_SECONDS) for key in sorted(definitions)
+        }
+        if as_json:
+            shown = {
+                key: {
+                    "findings": [asdict(finding) for finding in lint.findings],
+                    "is_complete": lint.is_complete,
+                }
+                for key, lint in linted.items()
+            }
+            self.stdout.write(json.dumps(shown, indent=2, ensure_ascii=False))
+        else:
+            for key, lint in linted.items():
+                for finding in lint.findings:
+                    self.stdout.write(f"{key}: {finding}")
+        found = sum(len(lint.findings) for lint in linted.values())
+        unfinished = [key for key, lint in linted.items() if not lint.is_complete]
+        wrong = [f"{found} findings in {len(linted)} segments."] if found else []
+        wrong += [f"No time to look at {', '.join(unfinished)}."] if unfinished else []
+        if wrong:
+            raise CommandError(" ".join(wrong))
+        if not as_json:
+            self.stdout.write(f"Nothing odd in {len(linted)} segments.")
+
+    def _run_cases(self, **options: Any) -> None:
         definitions = None
         if options["live"]:
             definitions = list(current_ruleset().ruleset.definitions.values())

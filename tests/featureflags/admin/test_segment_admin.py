@@ -75,7 +75,7 @@ WRONG = [
     ('[{"clauses": []}]', "Rule 1: add at least one condition"),
     ([*GERMANS, rule(clause("shoe_size", "in", 42))], "Rule 2, condition 1: "),
     ([*GERMANS, rule(clause("email", "matches", "("))], "Rule 2, condition 1: "),
-    ([{**GERMANS[0], "weight": 5}], "Rule 1: weight: percentage rollouts"),
+    ([{**GERMANS[0], "weight": 5.5}], "Rule 1: weight must be a whole number"),
     ([rule(clause("", "segmentMatch", "nowhere"))], "there is no segment “nowhere”"),
 ]
 

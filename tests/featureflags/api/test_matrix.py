@@ -109,6 +109,7 @@ TABLE: Final[dict[str, dict[str, Any]]] = {
     "segments_destroy": WRITE,
     "segments_explain": READ,
     "segments_history": READ,
+    "segments_lint": READ,
     "segments_preview": {**READ, "session without CSRF": 403},
     "segments_examine": WRITE,
     "segments_copy": WRITE,

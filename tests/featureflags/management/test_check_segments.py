@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from tests.factories import SegmentFactory, clause, rule
+from tests.emptying import empty_caches
+from tests.factories import SegmentFactory, UserFactory, clause, rule
 from tests.featureflags.management.conftest import Call
 from tests.services.processes import manage
 
@@ -96,3 +97,21 @@ def test_cases_need_no_database_and_set_the_exit_code(tmp_path: Path) -> None:
     ended = manage(nowhere, "check_segments", write(tmp_path / "bad.json", good, bad))
     assert ended.returncode == 1
     assert "FAILED  bad: expected the user to be not in paying" in ended.stdout
+
+
+@pytest.mark.django_db
+def test_what_is_odd_about_the_stored_rules_is_named_and_ends_with_an_error(call: Call) -> None:
+    UserFactory.create(metadata={"country": "DE"})
+    empty_caches()
+    SegmentFactory.create(key="germans", rules=[rule(clause("custom_contry", "in", "DE"))])
+
+    ended = call("check_segments", "--lint")
+
+    said = "nobody has the metadata field “contry”. Did you mean “country”?"
+    assert f"germans: Rule 1, condition 1: {said}\n" in ended.out
+    assert ended.error is not None
+    shown = json.loads(call("check_segments", "--lint", "--json").out)
+    [finding] = shown["germans"]["findings"]
+    assert (finding["code"], finding["rule"], finding["clause"]) == ("unknown_field", 1, 1)
+    assert not finding["is_dead"]
+    assert "Name files with cases" in str(call("check_segments").error)

@@ -27,7 +27,7 @@ BROKEN: dict[str, Any] = {
     "an unknown user": {"included": [str(uuid.uuid4())]},
     "a key that is no user's": {"excluded": ["alice"]},
     "another key": {"key": "other"},
-    "a rollout": {"rules": [rule(clause("role", "in", "x"), weight=1)]},
+    "a rollout": {"rules": [rule(clause("role", "in", "x"), weight=-1)]},
     "no object": [],
     "an odd isActive": {"isActive": "no"},
     "an odd name": {"name": 5},

@@ -43,9 +43,9 @@ REFUSED: list[tuple[Any, str]] = [
     ([rule(clause("created_at", "before", "2025-01-01"))], "Rule 1, condition 1: .*RFC 3339"),
     ([rule(clause("", "segmentMatch", "nowhere"))], "Rule 1, condition 1: .*nowhere"),
     ([rule(clause("", "segmentMatch", "mine"))], "use each other: mine → mine"),
-    ([rule(GOOD, weight=5000)], "Rule 1: weight"),
-    ([rule(GOOD, bucketBy="key")], "Rule 1: bucketBy"),
-    ([rule(GOOD, rolloutContextKind="user")], "Rule 1: rolloutContextKind"),
+    ([rule(GOOD, weight=500_000)], "Rule 1: weight"),
+    ([rule(GOOD, weight=1, bucketBy=5)], "Rule 1: bucketBy"),
+    ([rule(GOOD, weight=1, rolloutContextKind="organization")], "Rule 1: the percentage is of"),
     ([rule(GOOD, colour="red")], "Rule 1: unknown field 'colour'"),
     ([rule({**GOOD, "contextKind": "org"})], "Rule 1, condition 1: .*'org'"),
 ]

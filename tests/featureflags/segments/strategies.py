@@ -177,9 +177,26 @@ def clauses(family: Family) -> SearchStrategy[Json]:
     )
 
 
+_percentages: SearchStrategy[Json] = st.one_of(
+    st.just({}),
+    st.just({}),
+    st.fixed_dictionaries(
+        {"weight": st.sampled_from([0, 1, 50_000, 90_000, 100_000])},
+        optional={
+            "bucketBy": st.sampled_from(["", "a", "/o/x", "key"]),
+            "rolloutContextKind": st.just("user"),
+        },
+    ),
+)
+
+
 def rules(clause: SearchStrategy[Json]) -> SearchStrategy[list[JSONValue]]:
     """One or two rules, none of them empty: that is a listed difference."""
-    rule = st.builds(lambda found: {"clauses": found}, st.lists(clause, min_size=1, max_size=2))
+    rule = st.builds(
+        lambda found, percentage: {"clauses": found, **percentage},
+        st.lists(clause, min_size=1, max_size=2),
+        _percentages,
+    )
     return st.lists(rule, min_size=1, max_size=2)
 
 
@@ -195,6 +212,7 @@ def segments(key: str, clause: SearchStrategy[Json]) -> SearchStrategy[Json]:
             "included": names,
             "excluded": names,
             "rules": rules(clause),
+            "salt": st.sampled_from(["", "x"]),
         }
     )
 
@@ -221,6 +239,7 @@ def definition(segment: Mapping[str, JSONValue]) -> SegmentDefinition:
         rules=tuple(_rule(rule) for rule in raw_rules),
         included=_members(segment.get("included")),
         excluded=_members(segment.get("excluded")),
+        salt=str(segment.get("salt", "")),
     )
 
 
@@ -233,7 +252,14 @@ def _rule(raw: JSONValue) -> Rule:
     assert isinstance(raw, dict)
     raw_clauses = raw["clauses"]
     assert isinstance(raw_clauses, list)
-    return Rule(clauses=tuple(_clause(clause) for clause in raw_clauses))
+    weight, kind = raw.get("weight"), raw.get("rolloutContextKind")
+    assert weight is None or isinstance(weight, int)
+    return Rule(
+        clauses=tuple(_clause(clause) for clause in raw_clauses),
+        weight=weight,
+        bucket_by=str(raw.get("bucketBy", "")),
+        rollout_context_kind=None if kind is None else str(kind),
+    )
 
 
 def _clause(raw: JSONValue) -> Clause:

@@ -37,7 +37,7 @@ def test_what_was_read_does_not_change_with_its_source() -> None:
     assert parsed.clauses[0].values == ({"x": [1]},)
 
 
-NOT_HERE = "percentage rollouts belong into flag rules, not into segments here"
+WEIGHT = "weight must be a whole number from 0 to 100000, which is 100 %"
 
 RULES: list[tuple[object, str]] = [
     (None, "The rules must be a list"),
@@ -49,10 +49,8 @@ RULES: list[tuple[object, str]] = [
     ([{"id": "x"}], "Rule 1: add at least one condition"),
     ([rule(clauses=None)], "Rule 1: add at least one condition"),
     ([rule(clauses={})], "Rule 1: its clauses must be a list"),
-    ([rule(weight=50_000)], f"Rule 1: weight: {NOT_HERE}"),
-    ([rule(weight=None)], f"Rule 1: weight: {NOT_HERE}"),
-    ([rule(bucketBy="key")], f"Rule 1: bucketBy: {NOT_HERE}"),
-    ([rule(rolloutContextKind="user")], f"Rule 1: rolloutContextKind: {NOT_HERE}"),
+    ([rule(weight="50")], f"Rule 1: {WEIGHT}"),
+    ([rule(weight=50_000, bucketBy=["key"])], "Rule 1: bucketBy must be text"),
     ([rule(colour="red")], "Rule 1: unknown field 'colour'"),
     ([rule(id=5)], "Rule 1: id must be text"),
     ([rule(description=["x"])], "Rule 1: description must be text"),
@@ -94,7 +92,7 @@ CLAUSES = [
         {"op": "exists", "values": [True], "negate": True, "orMissing": True},
         "orMissing is for negated conditions on a value",
     ),
-    ({"weight": 1}, f"weight: {NOT_HERE}"),
+    ({"weight": 1}, "unknown field 'weight'"),
     ({"value": 1}, "unknown field 'value'"),
     ({"values": []}, "add at least one value"),
     ({"values": None}, "add at least one value"),
@@ -176,11 +174,11 @@ def test_a_bad_condition_is_refused_by_number(changes: dict[str, object], messag
 
 
 def test_all_problems_are_reported_at_once() -> None:
-    assert refusal([rule(clauses=[{"values": [1]}, clause(op="x")], weight=1), 7]) == [
-        f"Rule 1: weight: {NOT_HERE}",
+    assert refusal([rule(clauses=[{"values": [1]}, clause(op="x")], weight=-1), 7]) == [
         "Rule 1, condition 1: choose an attribute",
         "Rule 1, condition 1: choose an operator",
         "Rule 1, condition 2: unknown operator 'x'",
+        f"Rule 1: {WEIGHT}",
         "Rule 2: a rule must be an object",
     ]
 

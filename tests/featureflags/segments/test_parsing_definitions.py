@@ -52,7 +52,6 @@ def test_members_may_have_an_end() -> None:
         ({"version": "1"}, "Version must be a whole number"),
         ({"deleted": True}, "A deleted segment cannot be used"),
         ({"unbounded": True}, "Unbounded: big segments are not supported"),
-        ({"generation": 1}, "Generation: big segments are not supported"),
         (
             {"includedContexts": [{"contextKind": "org", "values": ["x"]}], "included": ["u1"]},
             "IncludedContexts: the members are of 'org', and the segment of 'user'",

@@ -176,9 +176,11 @@
             const conditions = this.rules.flatMap(rule => rule.conditions);
             const unfinished = conditions.filter(condition => condition.problem() !== '');
             unfinished.forEach(condition => condition.show([condition.problem()]));
-            if (unfinished.length) {
+            const shares = this.rules.filter(rule => rule.share.problem() !== '');
+            shares.forEach(rule => rule.show([rule.share.problem()]));
+            if (unfinished.length || shares.length) {
                 event.preventDefault();
-                unfinished[0].input.focus();
+                (unfinished[0] ?? shares[0].share).input.focus();
                 this.dispatchEvent(new CustomEvent('rules:refused', { bubbles: true }));
             }
         }

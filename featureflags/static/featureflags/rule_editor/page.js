@@ -52,6 +52,7 @@
     const preview = (form, panel, rules = null) => {
         const shown = panel.querySelector('.impact-shown');
         const status = panel.querySelector('.impact-status');
+        const lint = panel.querySelector('.lint');
         let waiting = null;
         let running = null;
         let isLoggedOut = false;
@@ -69,12 +70,13 @@
             body.set('segment', panel.dataset.segment);
             if (rules) {
                 body.set('rules', rules());
+                body.set('key', form.elements.key?.value ?? '');
                 body.set('is_active', form.elements.is_active?.checked ? 'on' : '');
             }
             return body;
         };
-        const send = (signal, isQuick) => guidon.post(
-            form, panel.dataset.url, fields(isQuick), signal);
+        const send = (signal, isQuick, url = panel.dataset.url) => guidon.post(
+            form, url, fields(isQuick), signal);
         const show = async ({ signal }, isQuick) => {
             const answer = await send(signal, isQuick);
             isLoggedOut = answer.type === 'opaqueredirect';
@@ -94,6 +96,13 @@
                 await show({ signal }, false);
             }
         };
+        /** What is odd about the rules: asked after the preview, which must not wait for it. */
+        const look = async ({ signal }) => {
+            const answer = await send(signal, false, panel.dataset.lint);
+            if (answer.ok) {
+                lint.innerHTML = await answer.text();
+            }
+        };
         const ask = async () => {
             running?.abort();
             const mine = running = new AbortController();
@@ -107,6 +116,7 @@
             }
             if (running === mine) {
                 panel.removeAttribute('aria-busy');
+                look(mine).catch(() => {});
             }
         };
         const trial = guidon.trial(form, panel, fields);
@@ -128,6 +138,7 @@
         const panel = form.querySelector('.impact');
         const soon = preview(form, panel, () => builder.area.value);
         form.elements.is_active?.addEventListener('change', soon);
+        form.elements.key?.addEventListener('change', soon);
         let wrong = builder.wrong.length;
         listErrors(form, builder);
         showAsked();

@@ -1,7 +1,7 @@
 /* The editor of rules: one rule, a card with its conditions. */
 'use strict';
 {
-    const { element, button, fill, Part, Condition, parts } = guidon;
+    const { element, button, fill, Part, Condition, Share, parts } = guidon;
     const NEW_CONDITION = { attribute: '', op: '', values: [], negate: false };
 
     class Rule extends Part {
@@ -29,6 +29,10 @@
             this.empty = element('p', { className: 'rule-note' }, texts.noConditions);
             this.add = button(`+ ${texts.addCondition}`, { className: 'rule-link' });
             this.add.addEventListener('click', () => this.append(NEW_CONDITION).focus());
+            this.share = new Share(builder, raw, () => {
+                this.show([]);
+                builder.changed();
+            });
             const tools = [this.up, this.down, this.copy, this.close];
             this.element = element(
                 'section', { className: 'rule', role: 'group' }, this.or,
@@ -36,7 +40,7 @@
                     'div', { className: 'rule-card' },
                     element('div', { className: 'rule-head' }, this.title, this.description,
                             element('div', { className: 'rule-tools' }, ...tools)),
-                    this.errors, this.list, this.empty, this.add,
+                    this.errors, this.list, this.empty, this.add, ...this.share.elements,
                 ),
             );
             parts.set(this.element, this);
@@ -77,6 +81,7 @@
             }
             const { conditions } = this;
             conditions.forEach((condition, at) => condition.place(rule, at + 1));
+            this.share.place(rule);
             this.empty.hidden = conditions.length > 0;
         }
 
@@ -87,7 +92,8 @@
         value() {
             const description = this.description.value;
             const changed = description === (this.raw.description ?? '') ? {} : { description };
-            return { ...this.raw, ...changed, clauses: this.conditions.map(each => each.value()) };
+            const clauses = this.conditions.map(each => each.value());
+            return this.share.writeInto({ ...this.raw, ...changed, clauses });
         }
     }
 

@@ -11,7 +11,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from pytest_django.fixtures import Settings
 
-from featureflags.admin.why.segment import Section
+from featureflags.admin.why.rows import Section
 from featureflags.evaluation import override_flag
 from tests.conftest import FlagFile
 from tests.factories import SegmentFactory, UserFactory, clause, rule

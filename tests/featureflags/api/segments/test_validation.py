@@ -25,7 +25,7 @@ PROBLEMS = {
     "empty rule": ([*PAYING, rule()], "Rule 2"),
     "no values": ([rule(clause("email", "in"))], "Rule 1, condition 1: "),
     "unknown segment": ([rule(clause("", "segmentMatch", "nope"))], "Rule 1, condition 1: "),
-    "weight": ([rule(clause("email", "in", "x"), weight=1)], "Rule 1"),
+    "weight": ([rule(clause("email", "in", "x"), weight=-1)], "Rule 1"),
     "no list": ({}, ""),
     "null": (None, ""),
     "text": ("[]", ""),
