@@ -41,9 +41,15 @@
         const asked = /^#rule-\d+(-condition-\d+)?$/.test(location.hash)
             && document.getElementById(location.hash.slice(1));
         const part = asked && guidon.parts.get(asked);
-        if (part) {
+        const show = () => {
             asked.scrollIntoView({ block: 'center' });
             part.focus();
+        };
+        if (part && document.readyState === 'complete') {
+            show();
+        } else if (part) {
+            // A browser follows the fragment itself once all is loaded, and takes the focus away.
+            window.addEventListener('load', () => setTimeout(show), { once: true });
         }
     };
 
