@@ -173,6 +173,11 @@ def _as_names(field: str, value: object) -> tuple[Any, list[SettingProblem]]:
     if field == "entry_keys" and not all(is_entry_key(str(name)) for name in names):
         words = "contains what is no key: 32 bytes in URL-safe base64"
         return names, [_problem(field, WRONG_VALUE, words, ENTRY_KEY_HINT)]
+    if field == "installations" and not all(len(str(name).split()) == 3 for name in names):
+        # The entry itself is not shown: it holds a key.
+        words = "contains an entry that is not a name, an address and a key"
+        hint = "Write NAME https://…/api/v1 KEY, with a blank between them."
+        return names, [_problem(field, WRONG_VALUE, words, hint)]
     return names, []
 
 

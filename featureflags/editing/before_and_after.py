@@ -105,6 +105,16 @@ class FlagEffects:
             text += " " + _("%d more flags were left out.") % self.left_out
         return text
 
+    @property
+    def lines(self) -> list[str]:
+        """For a terminal: each flag with what changes, and what the numbers are about."""
+        changes = [
+            f"{each.flag}: {change.before} → {change.after}: {change.count:,}"
+            for each in self.flags
+            for change in each.changes
+        ]
+        return [*changes, self.words] if changes else []
+
     def to_dict(self) -> dict[str, JSONValue]:
         flags: list[JSONValue] = [
             {

@@ -135,10 +135,10 @@ def _inputs(kind: AttributeType) -> dict[str, JSONValue]:
 
 
 def _segments(own_key: str, kind: str) -> list[JSONValue]:
-    """Segments that a rule may name: all others of the kind."""
+    """Segments that a rule may name: all others of the kind that are not archived."""
     with fresh_rows():
         rows = list(
-            Segment.objects.filter(kind=kind)
+            Segment.objects.filter(kind=kind, is_archived=False)
             .exclude(key=own_key)
             .order_by("name")
             .values_list("key", "name")

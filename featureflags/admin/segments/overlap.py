@@ -157,7 +157,7 @@ def _shown(request: HttpRequest, found: Overlap) -> dict[str, Any]:
 
     def row(place: Place) -> PartRow:
         part = "".join("1" if is_in else "0" for is_in in place)
-        has_list = sees and any(place)
+        has_list = sees and any(place) and (found.counts[place] or not found.is_exact)
         return PartRow(
             words=_in_words(found.keys, place),
             number=_number(found.counts[place]),
@@ -201,7 +201,7 @@ def _sentences(found: Overlap) -> list[str]:
     said += [
         text % {"one": one, "other": other}
         for one, other in combinations(found.keys, 2)
-        if not found.shared(one, other)
+        if found.size(one) and found.size(other) and not found.shared(one, other)
     ]
     return said
 
@@ -222,4 +222,4 @@ def _number(number: int) -> str:
 
 
 def _share(number: int, rows: int) -> str:
-    return f"{formats.number_format(100 * number / rows, 1)} %" if rows else ""
+    return f"{formats.number_format(round(100 * number / rows, 1), 1)}\u00a0%" if rows else ""

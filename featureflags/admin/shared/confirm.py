@@ -41,6 +41,8 @@ TOKEN: Final = "_confirmed"  # noqa: S105 - the name of a field
 KEY: Final = "_key"
 NOTE: Final = "note"
 BACK: Final = "_back"
+SECONDS: Final = 2.0
+"""For all values of flags that a page shows."""
 MINUS: Final = "\u2212"
 OURS: Final = frozenset({TOKEN, KEY, NOTE, BACK, "csrfmiddlewaretoken"})
 """Fields of the page itself; it carries along all others."""
@@ -160,7 +162,7 @@ def confirmation_page(request: HttpRequest, site: AdminSite, question: Question)
         "admin/featureflags/segments/confirm.html",
         title=question.title or default % keys,
         trail=question.trail,
-        shown=[_shown(request, each) for each in examinations],
+        shown=[_shown(request, each, SECONDS / len(examinations)) for each in examinations],
         asked_before=TOKEN in request.POST and not _was_shown(request, examinations),
         remarks=question.remarks,
         verb=question.verb or _("Save"),
@@ -173,7 +175,7 @@ def confirmation_page(request: HttpRequest, site: AdminSite, question: Question)
     )
 
 
-def _shown(request: HttpRequest, one: Examination) -> ShownChange:
+def _shown(request: HttpRequest, one: Examination, seconds: float) -> ShownChange:
     sees_people = one.change.state.kind in kinds_seen(request)
     return ShownChange(
         key=one.key,
@@ -184,7 +186,7 @@ def _shown(request: HttpRequest, one: Examination) -> ShownChange:
             _moved_part(_("Leaving"), MINUS, one.impact.leaving, sees_people=sees_people),
         ),
         uses=one.uses,
-        effects=flag_effects(one, with_people=sees_people),
+        effects=flag_effects(one, with_people=sees_people, seconds=seconds),
         needs_key=one.needs_key,
         is_wrong=one.needs_key and KEY in request.POST and one.key not in _typed_keys(request),
     )

@@ -160,12 +160,8 @@ def _pause(outcome: Answer | Exception, wait: float) -> float | None:
 
 def configured() -> dict[str, Installation]:
     """The installations of the setting, by name: each entry is a name, an address and a key."""
-    found: dict[str, Installation] = {}
-    for entry in app_settings().installations:
-        parts = entry.split()
-        if len(parts) == 3:
-            found[parts[0]] = Installation(name=parts[0], url=parts[1], key=parts[2])
-    return found
+    entries = (entry.split() for entry in app_settings().installations)
+    return {name: Installation(name=name, url=url, key=key) for name, url, key in entries}
 
 
 def connected(name: str) -> Installation:

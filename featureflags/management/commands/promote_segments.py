@@ -12,6 +12,7 @@ from featureflags.editing import (
     Examination,
     NotImportable,
     change_in_words,
+    flag_effects,
     import_segments,
     why_in_words,
 )
@@ -189,6 +190,9 @@ class Command(FlagCommand):
         )
         for sentence in why_in_words(one):
             self.stdout.write(f"  ! {sentence}")
+        effects = flag_effects(one)
+        for line in () if effects is None else effects.lines:
+            self.stdout.write(f"  {line}")
 
 
 def _confirm(one: RemoteExamination, options: Mapping[str, Any]) -> object:

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from pytest_django.fixtures import Settings
 
+from featureflags.core.conf import app_settings, setting_problems
 from featureflags.editing.installations import (
     Difference,
     Installation,
@@ -152,10 +153,19 @@ def test_nobody_there_and_the_key_in_no_text() -> None:
 
 def test_the_setting_is_read_and_its_keys_are_in_no_representation(settings: Settings) -> None:
     entry = f"staging https://staging.example.com/api/v1 {KEY}"
-    settings.FEATUREFLAGS = {**settings.FEATUREFLAGS, "INSTALLATIONS": [entry, "broken"]}
+    settings.FEATUREFLAGS = {**settings.FEATUREFLAGS, "INSTALLATIONS": [entry]}
     found = configured()
     assert list(found) == ["staging"]
     assert found["staging"].key == KEY
+    assert KEY not in repr(app_settings())
+
+
+def test_a_wrong_entry_is_named_by_the_checks_without_its_key(settings: Settings) -> None:
+    settings.FEATUREFLAGS = {**settings.FEATUREFLAGS, "INSTALLATIONS": [f"staging {KEY}"]}
+    [problem] = setting_problems()
+    assert "not a name, an address and a key" in problem.words
+    assert KEY not in str(problem)
+    assert configured() == {}
 
 
 @pytest.mark.django_db

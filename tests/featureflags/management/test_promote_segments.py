@@ -9,7 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.contrib.auth.models import Permission
+from django.test import Client
+from django.urls import reverse
+from pytest_django.fixtures import Settings
 
+from featureflags.models import Segment
+from tests.factories import SegmentFactory, UserFactory
+from tests.featureflags.admin.asking import answer, is_asked
 from tests.services.flag_json import boolean_flag, segment_rule
 from tests.services.processes import WebProcess, manage, running_server
 
@@ -181,3 +188,46 @@ def test_the_key_is_nowhere_and_private_addresses_need_the_setting(
     assert sites["there"].token not in closed.stderr + sites["there"].web.log()
     unknown = promote(sites, INSTALLATIONS="")
     assert "INSTALLATIONS has no 'staging'" in unknown.stderr
+
+
+@pytest.mark.django_db
+def test_the_page_examines_first_and_carries_in_both_directions(
+    sites: dict[str, Site], client: Client, settings: Settings
+) -> None:
+    there = sites["there"]
+    entry = f"staging {there.web.url}/api/v1 {there.token}"
+    settings.FEATUREFLAGS = {
+        **settings.FEATUREFLAGS,
+        "INSTALLATIONS": [entry],
+        "WEBHOOK_PRIVATE_ADDRESSES": True,
+    }
+    there.write("of_there", name="Of there", rules=RULES)
+    UserFactory.create(metadata={"plan": "pro"})
+    SegmentFactory.create(key="of_here", name="Of here", rules=RULES)
+    client.force_login(UserFactory.create(superuser=True))
+    page = reverse("admin:featureflags_installation", args=["staging"])
+    where = {row.key: row.where for row in client.get(page).context["rows"]}
+    assert (where["of_here"], where["of_there"]) == ("only here", "only there")
+
+    asked = client.post(page, {"segment": ["of_here"], "way": "to"})
+    [one] = asked.context["examined"]
+    assert (one.entering, one.leaving) == ("5", "0")
+    assert there.segment("of_here") == {}
+    sent = {"segment": ["of_here"], "way": "to", "seen": [one.key], "token": [one.token]}
+    done = client.post(page, sent, follow=True)
+    assert "1 segment was written to staging." in done.content.decode()
+    assert there.segment("of_here")["name"] == "Of here"
+
+    asked = client.post(page, {"segment": ["of_there"], "way": "from"})
+    assert is_asked(asked)
+    assert not Segment.objects.filter(key="of_there").exists()
+    done = answer(client, asked)
+    assert Segment.objects.get(key="of_there").name == "Of there"
+    for text in (asked.content.decode(), client.get(page).content.decode()):
+        assert there.token not in text
+
+    viewer = UserFactory.create(staff=True)
+    viewer.user_permissions.set(Permission.objects.filter(codename="view_segment"))
+    client.force_login(viewer)
+    assert client.get(page).status_code == 200
+    assert client.post(page, {"segment": ["of_here"], "way": "to"}).status_code == 403

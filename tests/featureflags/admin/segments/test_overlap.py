@@ -54,7 +54,13 @@ def test_the_numbers_and_the_people_of_each_part(viewer: Client) -> None:
 def test_three_segments_and_what_stands_out(viewer: Client) -> None:
     page = viewer.get(PAGE, {"a": "paying", "b": "germans", "c": "nobody"})
     assert len(page.context["parts"]) == 8
-    assert "Nobody is in both “paying” and “nobody”." in page.context["sentences"]
+    assert page.context["sentences"] == []
+    SegmentFactory.create(key="free", rules=[rule(clause("custom_plan", "in", "free"))])
+    page = viewer.get(PAGE, {"a": "free", "b": "germans", "c": "paying"})
+    assert page.context["sentences"] == [
+        "Everybody in “free” is in “germans”.",
+        "Nobody is in both “free” and “paying”.",
+    ]
 
 
 def test_archived_segments_are_not_offered(viewer: Client) -> None:
