@@ -10,7 +10,7 @@ from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.db import transaction
 from django.db.migrations import Migration
-from django.db.models import Model, QuerySet
+from django.db.models import Model, Q, QuerySet
 from django.db.models.signals import post_delete, post_migrate, pre_delete, pre_save
 from django.dispatch import receiver
 from django.utils.module_loading import import_string
@@ -110,11 +110,30 @@ def make_history_of_segments_anonymous(instance: Account, **_kwargs: Any) -> Non
     What staff wrote into rules and notes stays as they wrote it.
     """
     HistoryMember.objects.filter(user=instance).forget(user=None, reason_before="", reason_after="")
+    _forget_owner(instance)
     done = HistoryEntry.objects.filter(actor=instance)
     if done.exists():
         # Without a stand-in of the project's, nobody is the author.
         stand_in = getattr(get_user_model()._default_manager, "stand_in_for_deleted", None)
         done.forget(actor=None if stand_in is None else stand_in())
+
+
+def _forget_owner(account: Account) -> None:
+    """Remove an owner's key from the definitions that the history keeps. Staff alone own segments."""
+    key = str(account.pk)
+    if (
+        not getattr(account, "is_staff", True)
+        and not Segment.objects.filter(owner=account).exists()
+    ):
+        return
+    owned = HistoryEntry.objects.filter(Q(before__owner=key) | Q(after__owner=key))
+    for entry in owned.order_by("pk").iterator():
+        without = {
+            name: {field: value for field, value in state.items() if field != "owner"}
+            for name in ("before", "after")
+            if (state := getattr(entry, name)) is not None and state.get("owner") == key
+        }
+        HistoryEntry.objects.filter(pk=entry.pk).forget(**without)
 
 
 @receiver(pre_save, sender=Segment)

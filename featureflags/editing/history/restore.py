@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from django.utils import timezone
 
 from featureflags.core.uncached import fresh_rows
+from featureflags.editing.about import known_owners
 from featureflags.editing.changes import Change, member_changes, stored_members
 from featureflags.editing.history.entries import members_undone, state_after, state_before
 from featureflags.models import HistoryEntry, Segment
@@ -53,9 +54,12 @@ def restoration(entry: HistoryEntry) -> Restoration:
     lasting = {
         user: state for user, state in then.items() if current.get(user) == state or _lasts(state)
     }
+    after = replace(wanted, rules=in_stored_form(wanted.rules, wanted.kind)[0])
+    if wanted.owner not in known_owners([wanted.owner]):
+        after = replace(after, owner="")
     change = Change(
         before=now,
-        after=replace(wanted, rules=in_stored_form(wanted.rules, wanted.kind)[0]),
+        after=after,
         members=member_changes(current, lasting, wanted.kind),
         expected_version=None if now is None else now.version,
         restores=entry.pk,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import json
 from typing import Any
 
 import pytest
@@ -236,11 +237,20 @@ class TestTagsAndOwner:
                 import_segments(broken)
 
     def test_an_owner_who_is_deleted_leaves_the_segment(self, paying: Segment) -> None:
-        owner = UserFactory.create()
+        owner = UserFactory.create(staff=True)
+        owner_key = owner.pk
         paying.owner = owner
+        paying.save()
+        owned = HistoryEntry.objects.latest("pk")
+        paying.owner = None
         paying.save()
         owner.delete()
         assert stored("paying").owner is None
+        assert str(owner_key) not in json.dumps(
+            list(HistoryEntry.objects.values_list("before", "after"))
+        )
+        # What is restored has nobody as its owner.
+        assert restoration(HistoryEntry.objects.get(pk=owned.pk)).change.is_nothing
 
 
 def test_unused_segments_are_those_that_no_flag_leads_to(
