@@ -103,3 +103,47 @@ def test_a_segment_becomes_a_list(root: APIClient) -> None:
     assert SegmentMember.objects.filter(segment__key="paying").count() == 1
     assert HistoryEntry.objects.latest("pk").note == "The end"
     assert root.post(f"{URL}paying/freeze/", {}, format="json").status_code == 400
+
+
+def test_what_a_write_would_do_is_said_and_nothing_written(root: APIClient, user: User) -> None:
+    SegmentFactory.create(key="used", rules=[])
+    body = root.post(f"{URL}used/examine/", {"rules": PRO}, format="json").json()
+    assert (body["entering"]["at_least"], body["reasons"], body["needs_key"]) == (
+        *(1, ["flags"]),
+        False,
+    )
+    assert body["effects"]["flags"][0]["changes"] == [
+        {"before": "false", "after": "true", "count": 1}
+    ]
+    assert Segment.objects.get(key="used").rules == []
+    # Its token confirms the write.
+    sent = {"rules": PRO, "confirm": body["confirm"]}
+    assert root.patch(f"{URL}used/", sent, format="json").status_code == 200
+    body = root.post(f"{URL}used/examine/", {"is_active": False}, format="json").json()
+    assert (body["needs_key"], body["confirm"]) == (True, None)
+    new = root.post(f"{URL}new/examine/", {"name": "New", "rules": PRO}, format="json").json()
+    assert new["entering"]["at_least"] == 1
+    assert not Segment.objects.filter(key="new").exists()
+    old = root.post(f"{URL}used/examine/", {"name": "X", "version": 1}, format="json")
+    assert old.status_code == 409
+
+
+def test_a_refusal_says_what_users_get_before_and_after(root: APIClient) -> None:
+    SegmentFactory.create(key="used", rules=[])
+    refused = root.patch(f"{URL}used/", {"rules": PRO}, format="json")
+    assert refused.status_code == 409
+    effects = refused.json()["effects"]
+    assert (effects["asked"], effects["all"]) == (1, True)
+    assert effects["flags"][0]["flag"] == "new-checkout"
+
+
+def test_how_segments_overlap(root: APIClient) -> None:
+    SegmentFactory.create(key="used", rules=PRO)
+    body = root.get(f"{URL}paying/overlap/", {"other": "used"}).json()
+    parts = {(*part["within"], "not", *part["outside"]): part["count"] for part in body["parts"]}
+    assert parts["paying", "used", "not"] == 1
+    assert parts["paying", "not", "used"] == 0
+    assert sum(parts.values()) == body["rows"] == User.objects.count()
+    assert root.get(f"{URL}paying/overlap/").status_code == 400
+    assert root.get(f"{URL}paying/overlap/", {"other": "zzz"}).status_code == 400
+    assert root.get(f"{URL}zzz/overlap/", {"other": "used"}).status_code == 404
