@@ -14,7 +14,7 @@ from rest_framework.exceptions import PermissionDenied
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from featureflags.api.concurrency import examined_data, require_version
+from featureflags.api.concurrency import examined_data
 from featureflags.api.policy import ApiPolicy
 from featureflags.api.problem_serializers import (
     EffectsSerializer,
@@ -120,7 +120,6 @@ class ExamineView(ApiPolicy):
         verb = "add" if stored is None else "change"
         if not request.user.has_perm(f"featureflags.{verb}_segment"):
             raise PermissionDenied
-        expected = None if stored is None else require_version(request, stored)
         data = dict(request.data) if isinstance(request.data, Mapping) else request.data
         if stored is None and isinstance(data, dict):
             data.setdefault("key", key)
@@ -132,7 +131,7 @@ class ExamineView(ApiPolicy):
         if stored is None:
             change = creation_of({**given, "key": key})
         else:
-            change = update_of(stored, given, expected=expected)
+            change = update_of(stored, given, expected=None)
         actor = request.user
         if not isinstance(actor, AbstractBaseUser):
             raise PermissionDenied
