@@ -14,8 +14,7 @@ from featureflags.api.strict import StrictCharField, StrictModelSerializer
 from featureflags.core.types import Account
 from featureflags.kinds.registry import USER, kind_named, user_kind
 from featureflags.models import Segment, SegmentMember
-from featureflags.models.stored_forms import in_stored_form
-from featureflags.models.tags import MOST_TAGS
+from featureflags.models.stored_forms import MOST_TAGS, in_stored_form
 from featureflags.segments.definitions import Problem
 
 STAMP = "2026-11-26T10:15:00Z"

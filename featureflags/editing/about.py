@@ -16,7 +16,7 @@ from django.utils.translation import gettext as _
 from featureflags.core.types import JSONValue
 from featureflags.kinds.registry import USER, user_kind
 from featureflags.models.changesets import SegmentState
-from featureflags.models.tags import in_tag_form
+from featureflags.models.stored_forms import in_tag_form
 from featureflags.segments.formatting import show, visible
 
 ACTIVE: Final = "isActive"

@@ -23,7 +23,7 @@ from featureflags.editing.documents import read_segments
 from featureflags.models import Segment, SegmentMember
 from featureflags.models.changesets import MemberState, SegmentState
 from featureflags.models.limits import TOO_MANY_MEMBERS
-from featureflags.models.tags import in_tag_form
+from featureflags.models.stored_forms import in_tag_form
 from featureflags.segments.ruleset import Ruleset
 
 FREEZE_SECONDS: Final = 10.0

@@ -68,7 +68,6 @@ __all__ = [
     "limits",
     "segment_graph",
     "stored_forms",
-    "tags",
     "validation",
     "versions",
     "webhooks",

@@ -25,7 +25,7 @@ from featureflags.kinds.registry import USER, kind_named, kinds
 from featureflags.models.changesets import SegmentState, open_changeset
 from featureflags.models.history import HistoryEntry
 from featureflags.models.querysets import SegmentQuerySet
-from featureflags.models.tags import in_tag_form
+from featureflags.models.stored_forms import in_tag_form
 from featureflags.models.validation import Graph, StoredRules, store
 from featureflags.models.versions import RulesetVersion
 from featureflags.segments.definitions import SEGMENT_MATCH, Problem

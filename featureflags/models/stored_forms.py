@@ -1,4 +1,4 @@
-"""Values of rules in the form in which users have them.
+"""Values of rules in the form in which users have them, and tags in the form in which they are stored.
 
 E-mail addresses, their domains and keys are stored in lower case, so a rule with capitals would
 match nobody. The model, the editor, the REST API and the import write such values in lower case,
@@ -8,8 +8,10 @@ and name each one that they changed.
 from __future__ import annotations
 
 import operator
+import re
 from typing import Any, Final
 
+from django.core.exceptions import ValidationError
 from django.utils.translation import gettext
 
 from featureflags.contexts.attributes import is_lower_case
@@ -24,6 +26,10 @@ TEXT_OPERATORS: Final = frozenset({"in", "startsWith", "endsWith", "contains"})
 """The operators that compare a text as it is. A regular expression may ignore case by itself."""
 
 DOMAIN: Final = "email_domain"
+
+MOST_TAGS: Final = 50
+_TAG: Final = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}\Z")
+"""As LaunchDarkly's tags, in lower case: two that differ in case are one."""
 
 
 def in_stored_form(raw_rules: Any, kind: str = USER) -> tuple[Any, list[Problem]]:
@@ -103,3 +109,19 @@ def _remark(name: str, value: str, form: str) -> str:
     else:
         text = gettext("%(value)s is saved as %(form)s, since a domain has no @")
     return text % {"value": show(value), "form": show(form), "name": name}
+
+
+def in_tag_form(tags: Any) -> list[str]:
+    """Tags as they are stored. Raises ValidationError for what is not a list of tags, and for too many."""
+    if not isinstance(tags, list | tuple) or not all(isinstance(tag, str) for tag in tags):
+        raise ValidationError(gettext("Tags are a list of words."))
+    found = sorted({tag.strip().lower() for tag in tags} - {""})
+    wrong = [tag for tag in found if not _TAG.match(tag)]
+    if wrong:
+        text = gettext(
+            "A tag has letters, digits, dots, dashes and underscores, 64 at most: not “%s”."
+        )
+        raise ValidationError(text % wrong[0][:80])
+    if len(found) > MOST_TAGS:
+        raise ValidationError(gettext("A segment has at most %d tags.") % MOST_TAGS)
+    return found

@@ -52,8 +52,7 @@ from featureflags.editing import (
 from featureflags.kinds.registry import USER, kind_named, kind_or_user
 from featureflags.models import Segment, SegmentDraft, segment_graph
 from featureflags.models.changesets import SegmentState
-from featureflags.models.stored_forms import in_stored_form
-from featureflags.models.tags import in_tag_form
+from featureflags.models.stored_forms import in_stored_form, in_tag_form
 from featureflags.models.validation import find_problems
 from featureflags.segments.definitions import SegmentDefinition
 from featureflags.segments.ruleset import Ruleset

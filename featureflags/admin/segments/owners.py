@@ -16,7 +16,7 @@ from featureflags.admin.shared.pages import kinds_seen, user_of
 from featureflags.core.types import Account
 from featureflags.kinds.registry import USER, user_kind
 from featureflags.models import Segment
-from featureflags.models.tags import in_tag_form
+from featureflags.models.stored_forms import in_tag_form
 
 
 class TagsField(forms.CharField):
