@@ -1,27 +1,24 @@
-"""One of several processes that read, write and warm the same few users until their input ends.
+"""One of several processes that read, write and warm the same few rows until their input ends.
 
-`python -m tests.featureflags.cache.stress ROLE SEED RELEASE WITHOUT` works from one line of its
+`python -m tests.featureflags.cache.stress ROLE SEED RELEASE WITHOUT WORLD` works from one line of its
 standard input to the next, then says how many rounds it has done, and so on until the input ends. A
 writer that finds an old entry after its write has returned says so, and ends.
 Between the read of a row and what follows it lies a pause, so that races that are rare become
 frequent. RELEASE is added to the version of the snapshots, as in a later release. WITHOUT names a
-protection that is switched off, or is empty; see `switches`.
+protection that is switched off, or is empty; see `switches`. WORLD names what is written; see `WORLDS`.
 """
 
 from __future__ import annotations
 
 import queue
-import random
-import sqlite3
 import sys
 import threading
 import time
 from collections.abc import Callable
-from contextlib import closing, suppress
-from typing import Any
+from contextlib import ExitStack
+from typing import Any, Final
 
 import django
-import psycopg
 
 from featureflags.kinds import snapshot
 
@@ -33,10 +30,7 @@ if __name__ == "__main__":
 django.setup()
 
 # ruff: noqa: E402 - models can be imported only now
-from django.contrib.auth.models import Group
 from django.core.cache import caches
-from django.db import OperationalError, connection, transaction
-from django.utils import timezone
 from django_redis import get_redis_connection
 
 from featureflags.cache import protocol, read_through
@@ -46,14 +40,17 @@ from featureflags.cache.gathered_reads import GatheredReads
 from featureflags.cache.unit_of_work import unit_of_work
 from featureflags.core import monitoring
 from featureflags.evaluation.resolve import contexts_for, resolve
-from featureflags.kinds.registry import user_kind
+from featureflags.kinds.registry import kinds
+from featureflags.kinds.snapshot import Address, Snapshot
 from featureflags.warming import batches
+from tests.featureflags.cache import stress_customers, stress_users
+from tests.featureflags.cache.stress_crew import everybody, rows_of
+from tests.featureflags.cache.stress_tools import PAUSE_SECONDS, chance
 from tests.featureflags.cache.switches import SWITCHES
-from users.models import User
+from tests.featureflags.kinds.conftest import declared
 
-PAUSE_SECONDS = 0.02
-
-chance = random.Random()
+WORLDS: Final[dict[str, Any]] = {"users": stress_users, "customers": stress_customers}
+"""Users with their groups; another project's users with related rows, and their organizations."""
 
 
 def paused(read: Callable[..., Any]) -> Callable[..., Any]:
@@ -65,98 +62,15 @@ def paused(read: Callable[..., Any]) -> Callable[..., Any]:
     return read_and_pause
 
 
-def read_some(keys: list[str]) -> None:
+def read_some(rows: list[Address], _world: Any) -> None:
     with unit_of_work():
         if chance.random() < 0.8:
-            resolve(chance.choice(keys))
+            resolve(chance.choice(rows))
         else:
-            contexts_for(chance.sample(keys, 2))
+            contexts_for(chance.sample(rows, 2))
 
 
-def change_role(user: User) -> None:
-    role, name = chance.choice(["user", "admin", "system"]), f"Role {chance.random()}"
-    User.objects.filter(pk=user.pk).update(role=role, name=name)
-
-
-def change_name(user: User) -> None:
-    user.name = f"User {chance.random()}"
-    user.save()
-
-
-def change_metadata(user: User) -> None:
-    user.metadata = {"plan": chance.random()}
-    with transaction.atomic():
-        User.objects.bulk_update([user], ["metadata"])
-        time.sleep(chance.random() * PAUSE_SECONDS)
-
-
-def change_groups(user: User) -> None:
-    groups = list(Group.objects.all())
-    user.groups.set(chance.sample(groups, chance.randrange(len(groups))))
-
-
-def rename_group(_user: User) -> None:
-    group = chance.choice(list(Group.objects.all()))
-    group.name = f"{group.pk}-{chance.random()}"
-    group.save()
-
-
-def see(user: User) -> None:
-    User.objects.filter(pk=user.pk).update(last_seen_at=timezone.now())
-
-
-def change_and_think_better_of_it(user: User) -> None:
-    with transaction.atomic():
-        change_role(user)
-        transaction.set_rollback(True)
-
-
-RAW = "UPDATE users_user SET name = '{name}' WHERE email = '{email}'"
-
-
-def write_raw_sql(user: User) -> None:
-    with connection.cursor() as cursor:
-        cursor.execute(RAW.format(name=f"Raw {chance.random()}", email=user.email))
-
-
-def upsert(user: User) -> None:
-    user.name = f"Upsert {chance.random()}"
-    User.objects.bulk_create(
-        [user], update_conflicts=True, update_fields=["name"], unique_fields=["id"]
-    )
-
-
-def write_as_another_program(user: User) -> None:
-    """On a connection of its own, which knows nothing of Guidon."""
-    sql = RAW.format(name=f"Foreign {chance.random()}", email=user.email)
-    settings = connection.settings_dict
-    if connection.vendor == "sqlite":
-        with closing(sqlite3.connect(settings["NAME"], timeout=20)) as foreign, foreign:
-            foreign.execute(sql)
-        return
-    with psycopg.connect(
-        dbname=settings["NAME"],
-        user=settings["USER"],
-        password=settings["PASSWORD"],
-        host=settings["HOST"],
-        port=settings["PORT"],
-    ) as other:
-        other.execute(sql)
-
-
-def write_at_repeatable_read(user: User) -> None:
-    """A write from an older snapshot, which may be refused."""
-    with suppress(OperationalError), transaction.atomic():
-        if connection.vendor == "postgresql":
-            with connection.cursor() as cursor:
-                cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
-        User.objects.filter(is_staff=True).exists()  # The snapshot is of this moment.
-        time.sleep(chance.random() * PAUSE_SECONDS)
-        resolve(str(user.pk))
-        write_raw_sql(user)
-
-
-def flush(_user: User) -> None:
+def flush() -> None:
     """FLUSHALL: this Redis serves nobody else."""
     cache = caches["featureflags"]
     if isinstance(cache, SharedRedisCache):
@@ -165,41 +79,25 @@ def flush(_user: User) -> None:
         cache.clear()
 
 
-def evict(user: User) -> None:
-    caches["featureflags"].delete(chance.choice([VERSION_NAME, name_of(str(user.pk))]))
-
-
-SEEN_AT_ONCE = (change_role, change_name, change_metadata, write_raw_sql, upsert)
-"""Each gives the user a name or metadata that nobody had before."""
-WRITES = (
-    *SEEN_AT_ONCE,
-    *(change_groups, rename_group, see, write_as_another_program, write_at_repeatable_read),
-    *(flush, evict, change_and_think_better_of_it),
-)
-
-
-def write_some(keys: list[str]) -> None:
-    user = User.objects.filter(pk=chance.choice(keys)).first()
-    if user is not None:
-        write, before, failures = (
-            chance.choice(WRITES),
-            user_kind().snapshot_of(user),
-            failures_of_the_cache(),
-        )
-        write(user)
-        if write in SEEN_AT_ONCE and failures == failures_of_the_cache():
-            expect_other_than(before, write.__name__)
+def write_some(rows: list[Address], world: Any) -> None:
+    address, write = chance.choice(rows), chance.choice([*world.WRITES, flush, None])
+    row = world.find(address)
+    if write is None:
+        caches["featureflags"].delete(chance.choice([VERSION_NAME, name_of(address)]))
+    elif write is flush:
+        flush()
+    elif row is not None:
+        before, failures = rows_of(world.addresses_of(row)), failures_of_the_cache()
+        for old in write(row) or ():
+            if old in before and failures == failures_of_the_cache():
+                expect_other_than(old, before[old], write.__name__)
     time.sleep(chance.random() * PAUSE_SECONDS)
 
 
-def expect_other_than(before: snapshot.Snapshot, what: str) -> None:
+def expect_other_than(address: Address, before: Snapshot, what: str) -> None:
     """The write has returned: no process may answer with what was there before it."""
-    key = before.key
-    if (
-        protocol.read([key]).fresh.get(key)
-        == before
-        != user_kind().snapshots_by_key([key]).get(key)
-    ):
+    cached = protocol.read([address]).fresh.get(address)
+    if cached == before != rows_of([address]).get(address):
         print(f"STALE: {what} has returned, and the cache answers {before}", flush=True)
         sys.exit(1)
 
@@ -209,12 +107,13 @@ def failures_of_the_cache() -> int:
     return sum(number for name, number in monitoring.counts().items() if name.startswith("cache_"))
 
 
-def warm_some(_keys: list[str]) -> None:
-    for _ in batches.warm_users(User.objects.all(), force=chance.random() < 0.5):
-        pass
+def warm_some(_rows: list[Address], _world: Any) -> None:
+    for kind in kinds():
+        for _ in batches.warm_users(kind.rows(), force=chance.random() < 0.5, kind=kind):
+            pass
 
 
-ROLES: dict[str, Callable[[list[str]], None]] = {
+ROLES: dict[str, Callable[[list[Address], Any], None]] = {
     "reader": read_some,
     "writer": write_some,
     "warmer": warm_some,
@@ -227,22 +126,35 @@ def lines_of(lines: queue.Queue[str]) -> None:
     lines.put("")
 
 
-def main(role: str, seed: str, _release: str, without: str) -> None:
+def main(role: str, seed: str, _release: str, without: str, name: str) -> None:
     chance.seed(int(seed))
-    read_through._rows = paused(read_through._rows)
-    read_through._gathered = GatheredReads(read_through._rows)
-    kind = user_kind()
+    world = WORLDS[name]
+    with ExitStack() as stack:
+        if world.KINDS:
+            stack.enter_context(declared(*world.KINDS))
+        read_through._rows = paused(read_through._rows)
+        read_through._gathered = GatheredReads(read_through._rows)
+        for kind in kinds():
+            pause_values(kind)
+        SWITCHES[without]()
+        work(role, world)
+
+
+def pause_values(kind: Any) -> None:
     values_of = kind.values
-    kind.values = paused(lambda users: list(values_of(users)))  # type: ignore[method-assign]
-    SWITCHES[without]()
+    kind.values = paused(lambda rows: list(values_of(rows)))
+
+
+def work(role: str, world: Any) -> None:
+    """A round after another, while there are lines."""
     lines: queue.Queue[str] = queue.Queue()
     threading.Thread(target=lines_of, args=(lines,), daemon=True).start()
-    keys = [str(pk) for pk in User.objects.order_by("pk").values_list("pk", flat=True)]
+    rows = everybody()
     print("ready", flush=True)
     while lines.get():
         rounds = 0
         while lines.empty():
-            ROLES[role](keys)
+            ROLES[role](rows, world)
             rounds += 1
         if not lines.get():
             return

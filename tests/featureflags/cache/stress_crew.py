@@ -6,15 +6,15 @@ import os
 import random
 import signal
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Final
 
 import pytest
 
 from featureflags.cache import entries, protocol
-from featureflags.kinds.registry import user_kind
-from featureflags.kinds.snapshot import Snapshot
+from featureflags.kinds.registry import kinds
+from featureflags.kinds.snapshot import Address, Snapshot, address, kind_and_key
 from tests.services.processes import Piped, on_this_database
 
 ROLES = (("reader", 0), ("reader", 1), ("writer", 0), ("writer", 1), ("warmer", 0))
@@ -32,9 +32,11 @@ class OldAnswerError(Exception):
 class Crew:
     """Processes of these roles, which work within `at_work()`, and end with the block."""
 
-    def __init__(self, environment: Mapping[str, str | None], without: str = "") -> None:
+    def __init__(
+        self, environment: Mapping[str, str | None], without: str = "", *, world: str = "users"
+    ) -> None:
         self._environment = {**on_this_database(), **environment}
-        self._without = without
+        self._without, self._world = without, world
         self._seeds = iter(range(1_000_000))
         self._processes: dict[int, tuple[str, Piped]] = {}
         self.rounds: dict[str, int] = {role: 0 for role, _ in ROLES}
@@ -91,9 +93,27 @@ class Crew:
 
     def _start(self, place: int) -> None:
         role, release = ROLES[place]
-        arguments = (role, str(next(self._seeds)), str(release), self._without)
+        arguments = (role, str(next(self._seeds)), str(release), self._without, self._world)
         program = ("-m", "tests.featureflags.cache.stress")
         self._processes[place] = (role, Piped(self._environment, *program, *arguments))
+
+
+def everybody() -> list[Address]:
+    """The addresses of all rows of all kinds."""
+    return [address(kind.name, key) for kind in kinds() for key in kind.keys(kind.rows())]
+
+
+def rows_of(addresses: Iterable[Address]) -> dict[Address, Snapshot]:
+    """What these rows say; one query for each kind."""
+    keys: dict[str, list[str]] = {}
+    for name, key in map(kind_and_key, addresses):
+        keys.setdefault(name, []).append(key)
+    return {
+        address(kind.name, key): row
+        for kind in kinds()
+        if kind.name in keys
+        for key, row in kind.snapshots_by_key(keys[kind.name]).items()
+    }
 
 
 class Ages:
@@ -102,26 +122,26 @@ class Ages:
     An answer that is not the row's is as old as the moment at which the row was first seen to differ.
     """
 
-    def __init__(self, keys: list[str]) -> None:
-        self.keys = keys
-        self._rows: Mapping[str, Snapshot] = {}
-        self._replaced: dict[tuple[str, bytes], float] = {}
+    def __init__(self, rows: list[Address]) -> None:
+        self.watched = rows
+        self._rows: Mapping[Address, Snapshot] = {}
+        self._replaced: dict[tuple[Address, bytes], float] = {}
         self.samples = 0
 
     def sample(self) -> None:
         """Raises OldAnswerError where an answer of either release is older than promised."""
         began = time.monotonic()
-        answers = [each for release in (0, 1) for each in cached(self.keys, release).items()]
-        rows, now = user_kind().snapshots_by_key(self.keys), time.monotonic()
-        for key, row in rows.items():
-            before = self._rows.get(key, row)
-            if before != row:
-                self._replaced.setdefault((key, as_bytes(before)), now)
-            self._replaced.pop((key, as_bytes(row)), None)
+        answers = [each for release in (0, 1) for each in cached(self.watched, release).items()]
+        rows, now = rows_of(self.watched), time.monotonic()
+        for row, stored in rows.items():
+            before = self._rows.get(row, stored)
+            if before != stored:
+                self._replaced.setdefault((row, as_bytes(before)), now)
+            self._replaced.pop((row, as_bytes(stored)), None)
         self._rows = rows
-        for key, answer in answers:
-            if answer != rows.get(key):
-                since = self._replaced.setdefault((key, as_bytes(answer)), now)
+        for row, answer in answers:
+            if answer != rows.get(row):
+                since = self._replaced.setdefault((row, as_bytes(answer)), now)
                 if began - since >= PROMISED_SECONDS:
                     raise OldAnswerError(f"{began - since:.1f} s old: {answer}")
         self.samples += 1
@@ -135,18 +155,18 @@ def as_bytes(snapshot: Snapshot) -> bytes:
     return entries.encode(0, 0, snapshot)
 
 
-def cached(keys: list[str], release: int) -> Mapping[str, Snapshot]:
+def cached(rows: list[Address], release: int) -> Mapping[Address, Snapshot]:
     """What a process of this release would answer from the cache."""
     with pytest.MonkeyPatch.context() as patch:
-        if release:
-            patch.setattr(user_kind(), "fingerprint", RELEASES[release])
-        return {str(key): found for key, found in protocol.read(keys).fresh.items()}
+        for kind in kinds() if release else ():
+            patch.setattr(kind, "fingerprint", RELEASES[release])
+        return dict(protocol.read(rows).fresh)
 
 
-def expect_right_entries(keys: list[str]) -> None:
+def expect_right_entries(rows: list[Address]) -> None:
     """Raises OldAnswerError where the cache would answer something else than the row."""
-    found = [each for release in (0, 1) for each in cached(keys, release).items()]
-    rows = user_kind().snapshots_by_key(keys)
-    wrong = {key: (answer, rows.get(key)) for key, answer in found if answer != rows.get(key)}
+    found = [each for release in (0, 1) for each in cached(rows, release).items()]
+    stored = rows_of(rows)
+    wrong = {row: (answer, stored.get(row)) for row, answer in found if answer != stored.get(row)}
     if wrong:
         raise OldAnswerError(f"answers and rows: {wrong}")

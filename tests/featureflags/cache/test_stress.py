@@ -15,18 +15,28 @@ from collections.abc import Iterator
 import pytest
 from django.contrib.auth.models import Group
 from django.core.cache import caches
+from django.db import connection
 from pytest_django.fixtures import Settings
 
 from config.settings.caches import redis_caches
 from config.settings.testing import WORKER
 from featureflags.cache import outbox, protocol
 from featureflags.cache.backends.redis import SharedRedisCache
+from featureflags.capture import installation
+from featureflags.kinds.snapshot import Address
 from tests.factories import UserFactory
-from tests.featureflags.cache.stress_crew import Ages, Crew, OldAnswerError, expect_right_entries
+from tests.featureflags.cache import stress_customers
+from tests.featureflags.cache.stress_crew import (
+    Ages,
+    Crew,
+    OldAnswerError,
+    everybody,
+    expect_right_entries,
+)
+from tests.featureflags.kinds.conftest import declared
 from tests.profiles import DEEP
 from tests.services.redis import redis_server
 from tests.services.waiting import wait_until
-from users.models import User
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -48,10 +58,20 @@ Environment = dict[str, str | None]
 
 
 @pytest.fixture
-def keys() -> list[str]:
+def keys() -> list[Address]:
     for number in range(4):
         Group.objects.create(name=f"group {number}")
     return [str(UserFactory.create().pk) for _ in range(USERS)]
+
+
+@pytest.fixture
+def customers(transactional_db: None) -> Iterator[list[Address]]:
+    """Another project's users, and their organizations, with the triggers that follow from their paths."""
+    with declared(*stress_customers.KINDS):
+        installation.install(connection)
+        stress_customers.create(USERS)
+        yield everybody()
+    installation.install(connection)
 
 
 @pytest.fixture
@@ -90,27 +110,44 @@ def work_once(crew: Crew, ages: Ages) -> None:
             watch(ages, random.random() * PAUSE_SECONDS)
         watch(ages, random.random() * WORK_SECONDS)
     settle()
-    expect_right_entries(ages.keys)
+    expect_right_entries(ages.watched)
 
 
-def test_no_answer_is_older_than_promised(keys: list[str], environment: Environment) -> None:
-    ages = Ages(keys)
-    with Crew(environment) as crew:
+def work(rows: list[Address], environment: Environment, world: str) -> None:
+    ages = Ages(rows)
+    with Crew(environment, world=world) as crew:
         ends = time.monotonic() + SECONDS
         # A busy machine needs longer until each has done enough.
         while time.monotonic() < ends or min(crew.rounds.values()) <= ENOUGH_ROUNDS:
             work_once(crew, ages)
     assert ages.samples > 10
-    assert User.objects.count() == USERS
+    assert everybody() == rows
 
 
-@pytest.mark.parametrize("without", QUICKLY_CAUGHT)
-def test_without_a_protection_one_is(
-    keys: list[str], environment: Environment, without: str
+def test_no_answer_is_older_than_promised(keys: list[Address], environment: Environment) -> None:
+    work(sorted(keys, key=str), environment, "users")
+
+
+def test_no_answer_of_related_rows_and_organizations_is_either(
+    customers: list[Address], environment: Environment
 ) -> None:
-    """The same processes, so that the test above is known to be able to fail."""
-    ages = Ages(keys)
-    with Crew(environment, without) as crew:
+    assert len(customers) == USERS + 2
+    work(customers, environment, "customers")
+
+
+@pytest.mark.parametrize(
+    ("rows", "world", "without"),
+    [
+        *(("keys", "users", each) for each in QUICKLY_CAUGHT),
+        ("customers", "customers", "notifying"),
+    ],
+)
+def test_without_a_protection_one_is(
+    request: pytest.FixtureRequest, environment: Environment, rows: str, world: str, without: str
+) -> None:
+    """The same processes, so that the tests above are known to be able to fail."""
+    ages = Ages(request.getfixturevalue(rows))
+    with Crew(environment, without, world=world) as crew:
         ends = time.monotonic() + UNPROTECTED_SECONDS
         while time.monotonic() < ends:
             try:
@@ -121,7 +158,7 @@ def test_without_a_protection_one_is(
 
 
 @pytest.mark.skipif(not DEEP, reason="kills at random: in `make test-deep`")
-def test_a_process_may_be_killed_at_any_step(keys: list[str], environment: Environment) -> None:
+def test_a_process_may_be_killed_at_any_step(keys: list[Address], environment: Environment) -> None:
     ages = Ages(keys)
     with Crew(environment) as crew:
         ends = time.monotonic() + SECONDS
