@@ -21,6 +21,9 @@ from featureflags.contexts.privacy import privacy_of
 from featureflags.core.times import now_in_microseconds
 from featureflags.core.types import JSONValue
 from featureflags.kinds.registry import USER, kind_or_user
+from featureflags.segments.attribute_types import AttributeType
+from featureflags.segments.moments import moment_of
+from featureflags.segments.values import parse_semver
 
 SAMPLED: Final = 2_000
 MOST_KEYS: Final = 100
@@ -34,14 +37,21 @@ SEEN_BY: Final = 2
 CACHE_KEY: Final = "attribute-suggestions"
 CACHE_SECONDS: Final = 600
 
-TYPE_NAMES: Final = {str: "string", bool: "boolean", int: "number", float: "number"}
+TYPE_NAMES: Final = {
+    str: AttributeType.STRING,
+    bool: AttributeType.BOOLEAN,
+    list: AttributeType.LIST,
+    int: AttributeType.NUMBER,
+    float: AttributeType.NUMBER,
+}
 
 
 class Suggestion(msgspec.Struct, frozen=True, kw_only=True):
     """Types and values of one attribute."""
 
     types: tuple[str, ...] = ()
-    """`string`, `number`, `boolean` or `other`, the most frequent one first."""
+    """`string`, `datetime` and `semver` for texts that are such, `number`, `boolean`, `list` or `other`, the
+    most frequent one first."""
     values: tuple[str, ...] = ()
     """Texts, the most frequent one first."""
 
@@ -83,7 +93,7 @@ def _suggestions(
     values: dict[str, Counter[str]] = {}
     for attributes, shown in sample:
         for name, value in attributes.items():
-            types.setdefault(name, Counter())[TYPE_NAMES.get(type(value), "other")] += 1
+            types.setdefault(name, Counter())[_type_name(value)] += 1
             values.setdefault(name, Counter()).update(_texts(value) if name in shown else ())
     metadata = (name for name in types if name.startswith(CUSTOM_PREFIX))
     frequent = sorted(metadata, key=lambda name: (-types[name].total(), name))[:MOST_KEYS]
@@ -97,6 +107,15 @@ def _suggestions(
         )
         for name in (*known, *frequent)
     }
+
+
+def _type_name(value: JSONValue) -> str:
+    if isinstance(value, str) and value[:1].isdigit():
+        if moment_of(value) is not None:
+            return AttributeType.DATETIME
+        if "." in value and parse_semver(value) is not None:
+            return AttributeType.SEMVER
+    return TYPE_NAMES.get(type(value), "other")
 
 
 def _texts(value: JSONValue) -> Iterator[str]:

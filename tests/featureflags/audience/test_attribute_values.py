@@ -36,7 +36,7 @@ def test_keys_types_and_frequent_values_of_metadata() -> None:
     assert found["custom_seats"].types == ("number", "string")
     assert found["custom_trial"].types == ("boolean",)
     assert found["custom_f"].types == ("number",)
-    assert (found["custom_tags"].types, found["custom_tags"].values) == (("other",), ("a", "b"))
+    assert (found["custom_tags"].types, found["custom_tags"].values) == (("list",), ("a", "b"))
     assert set(found["email_domain"].values) == {"example.com"}
 
 
@@ -72,3 +72,24 @@ def test_they_are_read_once_in_a_while() -> None:
     assert len(captured) == 0
     empty_caches("default")
     assert "custom_other" in suggestions()
+
+
+def test_texts_that_are_dates_or_versions_are_told_apart() -> None:
+    texts = {
+        "day": "1990-05-17",
+        "at": "2026-01-01T10:00:00Z",
+        "app": "2.1.0",
+        "no": "2",
+        "odd": "1.2.3.4",
+    }
+    UserFactory.create(metadata={**texts, "nested": {"x": 1}})
+    found = suggestions()
+    types = {name: found[f"custom_{name}"].types for name in (*texts, "nested")}
+    assert types == {
+        "day": ("datetime",),
+        "at": ("datetime",),
+        "app": ("semver",),
+        "no": ("string",),
+        "odd": ("string",),
+        "nested": ("other",),
+    }

@@ -18,9 +18,11 @@ from featureflags.core.types import JSONValue
 from featureflags.segments.attribute_types import OPERATORS_BY_TYPE, AttributeType
 from featureflags.segments.definitions import EXISTS, SEGMENT_MATCH, Clause, Rule, SegmentDefinition
 from featureflags.segments.explain import explain
+from featureflags.segments.export import NotExportable, to_launchdarkly
 from featureflags.segments.moving_dates import WINDOWS
-from featureflags.segments.operator_labels import OPERATORS
+from featureflags.segments.operator_labels import LAUNCHDARKLY, OPERATORS
 from featureflags.segments.operators import LENGTH_TESTS, VALUE_TESTS
+from featureflags.segments.parsing import parse_definition
 from featureflags.segments.ruleset import Ruleset
 
 WITHOUT_VALUES = {EXISTS, SEGMENT_MATCH}
@@ -82,6 +84,19 @@ def test_each_operator_matches_and_explains_its_example(op: str) -> None:
     assert ruleset.match({"key": "u", "x": other}, now=0) == frozenset()
     why = explain(ruleset, "s", {"key": "u", "x": other}, now=0).rules[0].conditions[0].why
     assert OPERATORS[op].negated_label in why
+
+
+@pytest.mark.parametrize("op", EXAMPLES)
+def test_an_export_to_launchdarkly_holds_its_operators_alone(op: str) -> None:
+    clause = Clause(attribute="x", op=op, values=(EXAMPLES[op][0],))
+    definition = SegmentDefinition(key="s", rules=(Rule(clauses=(clause,)),))
+
+    assert parse_definition(to_launchdarkly(definition, native=True)) == definition
+    if op in LAUNCHDARKLY:
+        assert parse_definition(to_launchdarkly(definition)) == definition
+    else:
+        with pytest.raises(NotExportable, match=f"LaunchDarkly has no operator '{op}'"):
+            to_launchdarkly(definition)
 
 
 def test_sql_leaves_an_operator_that_it_does_not_know_to_python() -> None:

@@ -155,7 +155,9 @@
     const any = field => {
         const { texts } = field.vocabulary;
         const [first] = field.values;
-        const seen = field.attribute.types ?? [];
+        const isText = type => ['datetime', 'semver'].includes(type);
+        const seen = [...new Set((field.attribute.types ?? []).map(
+            type => isText(type) ? 'string' : type))];
         const kinds = { string: text, number, boolean };
         const type = element(
             'select', { className: 'rule-type', 'aria-label': texts.valueType, title: texts.valueType },
