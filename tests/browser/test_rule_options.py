@@ -7,7 +7,7 @@ from playwright.sync_api import Expect, Page
 
 from tests.browser.conftest import DESKTOP, PHONE, CheckAccessibility, Shot
 from tests.browser.editing import Editor, stored_clauses
-from tests.factories import SegmentFactory, clause, rule
+from tests.factories import SegmentFactory, UserFactory, clause, rule
 
 
 @pytest.fixture
@@ -152,3 +152,22 @@ def test_every_kind_of_input_is_accessible_on_a_desk_and_on_a_phone(
             check_accessibility(page)
             width = page.evaluate("document.documentElement.scrollWidth")
             assert width <= size["width"]
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "comparison"),
+    [
+        ("born", "1990-05-17", "is before"),
+        ("app", "2.1.0", "is at least version"),
+        ("seats", 5, "is at least"),
+        ("city", "Rome", "is any of"),
+    ],
+)
+def test_comparisons_that_fit_the_values_come_first(
+    editor: Editor, expect: Expect, field: str, value: str | int, comparison: str
+) -> None:
+    for _ in range(3):
+        UserFactory.create(metadata={field: value})
+    editor.add().add_rule()
+    condition = editor.say(1, 1, field)
+    expect(condition.get_by_label("Comparison").locator("option").first).to_have_text(comparison)

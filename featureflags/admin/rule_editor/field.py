@@ -28,7 +28,8 @@ ORDER = (
 """PostgreSQL's jsonb does not keep the order of names: it sorts them by length."""
 
 SCRIPTS = (
-    *("base", "chips", "inputs", "dates", "expressions", "options", "conditions", "share"),
+    *("base", "chips", "inputs", "dates", "expressions", "options", "attributes", "conditions"),
+    "share",
     *("rules", "drafts", "trial", "page", "remarks", "builder"),
 )
 """In this order: the editor starts with the last one."""

@@ -1,61 +1,8 @@
 /* The editor of rules: one condition, as a sentence of an attribute, a comparison and values. */
 'use strict';
 {
-    const { element, button, option, fill, inputs, options } = guidon;
-    const FLAGS = ['negate', 'ignoreCase', 'orMissing'];
-    const FIELDS = new Set(['attribute', 'op', 'values', 'contextKind', ...FLAGS]);
+    const { element, button, option, fill, inputs, options, find, inputsOf, canShow } = guidon;
     const ONE = new Set(['instant', 'boolean', 'period', 'day', 'count']);
-    const isObject = value => value !== null && typeof value === 'object' && !Array.isArray(value);
-
-    /** The vocabulary's entry for an attribute; null if it has no such name. */
-    const find = (vocabulary, name) => {
-        const known = vocabulary.attributes.find(attribute => attribute.name === name);
-        if (known !== undefined) {
-            return known;
-        }
-        const { customPrefix, anyType: type } = vocabulary;
-        if (!name.startsWith(customPrefix)) {
-            return null;
-        }
-        const seen = vocabulary.metadata.find(attribute => attribute.name === name);
-        return { label: name.slice(customPrefix.length), choices: [], ...seen, name, type };
-    };
-
-    /** The inputs of an attribute by operator, in the order in which they are offered: of metadata,
-        those first that fit the type of most values. */
-    const inputsOf = (vocabulary, attribute) => {
-        const byOp = { ...vocabulary.types[attribute.type], ...attribute.inputs };
-        if ('in' in byOp && attribute.choices.length) {
-            byOp.in = 'choice';
-        }
-        const [seen] = attribute.types ?? [];
-        const first = Object.keys(vocabulary.types[seen] ?? {}).filter(op => op in byOp);
-        const ops = new Set([...first, ...Object.keys(byOp)]);
-        return Object.fromEntries([...ops].map(op => [op, byOp[op]]));
-    };
-
-    /** Whether the form can show a condition without losing anything of it. */
-    const canShow = (vocabulary, raw) => {
-        if (!isObject(raw) || !Object.keys(raw).every(name => FIELDS.has(name))) {
-            return false;
-        }
-        const { attribute: name = '', op = '', values = [], contextKind = null } = raw;
-        const isPlain = typeof name === 'string' && !name.startsWith('/') && typeof op === 'string'
-            && Array.isArray(values) && FLAGS.every(flag => typeof (raw[flag] ?? false) === 'boolean')
-            && [null, '', 'user'].includes(contextKind);
-        if (!isPlain) {
-            return false;
-        }
-        if (op === vocabulary.segmentMatch) {
-            return inputs.segment.shows(values);
-        }
-        if (name === '') {
-            return op === '' && values.length === 0;
-        }
-        const attribute = find(vocabulary, name);
-        const input = attribute && inputsOf(vocabulary, attribute)[op];
-        return Boolean(input) && inputs[input].shows(values);
-    };
 
     class Part {
         /** What a condition and a rule share: their place, their problems, and their removal. */
@@ -300,5 +247,5 @@
 
     /** The part that an element belongs to. */
     guidon.parts = new WeakMap();
-    Object.assign(guidon, { Part, Condition, isObject });
+    Object.assign(guidon, { Part, Condition });
 }
