@@ -7,6 +7,7 @@ is in µs, UTC, and exact.
 from __future__ import annotations
 
 from bisect import bisect_left
+from calendar import isleap
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date
@@ -223,7 +224,7 @@ class DayOfYear:
             return frozenset({self.named})
         today = date_of(site_calendar().day(now))
         found = {(today.month, today.day)}
-        if found == {(2, 28)} and not is_leap(today.year):
+        if found == {(2, 28)} and not isleap(today.year):
             found.add((2, 29))
         return frozenset(found)
 
@@ -260,12 +261,8 @@ def date_of(day: int) -> date:
     return date.fromordinal(min(max(day, 1), date.max.toordinal()))
 
 
-def is_leap(year: int) -> bool:
-    return year % 4 == 0 and (year % 100 != 0 or year % 400 == 0)
-
-
 def _exists(year: int, day: tuple[int, int]) -> bool:
-    return day != (2, 29) or is_leap(year)
+    return day != (2, 29) or isleap(year)
 
 
 def _day_in(year: int, day: tuple[int, int]) -> int:
