@@ -26,8 +26,17 @@ class SiteCalendar:
 
     def __init__(self, zone: tzinfo) -> None:
         self.zone = zone
+        # Many rows are asked about at one moment.
         self.start = lru_cache(maxsize=4096)(self._start)
         """The first instant (µs) of a day."""
+        self.day = lru_cache(maxsize=1024)(self._day)
+        """The day in which an instant (µs) lies: the last one that has begun."""
+        self.shift = lru_cache(maxsize=1024)(self._shift)
+        """As long after midnight of the same day, so many months later or earlier (instant, months).
+
+        A day that the month lacks is the first one of the next month: 31 January and a month is
+        1 March, 0:00.
+        """
 
     def _start(self, day: int) -> int:
         named = date.fromordinal(min(max(day, 1), LAST_DAY))
@@ -35,8 +44,7 @@ class SiteCalendar:
         ahead = 0 if offset is None else round(offset.total_seconds() * 1_000_000)
         return (day - _EPOCH_DAY) * MICROSECONDS_PER_DAY - ahead
 
-    def day(self, instant: int) -> int:
-        """The day in which an instant (µs) lies: the last one that has begun."""
+    def _day(self, instant: int) -> int:
         day = instant // MICROSECONDS_PER_DAY + _EPOCH_DAY
         while self.start(day) > instant:
             day -= 1
@@ -44,12 +52,7 @@ class SiteCalendar:
             day += 1
         return day
 
-    def shift(self, instant: int, months: int) -> int:
-        """As long after midnight of the same day, so many months later or earlier.
-
-        A day that the month lacks is the first one of the next month: 31 January and a month is
-        1 March, 0:00.
-        """
+    def _shift(self, instant: int, months: int) -> int:
         day = self.day(instant)
         month, number = month_of(day)
         target = first_of(month + months) + number - 1
