@@ -122,7 +122,7 @@ def test_metadata_is_suggested_and_any_other_field_may_be_typed(
     assert editor.say(1, 4, "phone").locator("datalist option").count() == 0
     editor.values(editor.condition(1, 4)).fill("010")
     editor.add_condition(1)
-    mixed = editor.say(1, 5, "mixed")
+    mixed = editor.say(1, 5, "mixed", "is any of")
     expect(mixed.get_by_label("Type")).to_be_visible()
     mixed.get_by_label("Type").select_option(label="text")
     editor.values(mixed).fill("none")
