@@ -80,7 +80,7 @@ def measured(step: Callable[[], None]) -> dict[str, float]:
 
 
 def client_of(token: str) -> APIClient:
-    return APIClient(headers={"authorization": f"Bearer {token}"})
+    return APIClient(SERVER_NAME="127.0.0.1", headers={"authorization": f"Bearer {token}"})
 
 
 def main(users: int, file: str) -> None:

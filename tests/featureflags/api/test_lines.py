@@ -23,6 +23,7 @@ from tests.factories import UserFactory, token_for
 from tests.featureflags.api.evaluating import LINES, URL, ask, caller, lines_of
 from tests.services.flag_json import string_flag
 from tests.services.processes import on_this_database, running_server
+from tests.services.server_memory import peak_memory
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -202,23 +203,6 @@ class TestAsgi:
         assert json.loads(last)["status"] == 500
 
 
-def resident(pid: int) -> int:
-    """The most memory that a process has had, in KiB."""
-    status = Path(f"/proc/{pid}/status").read_text()
-    return int(next(line.split()[1] for line in status.splitlines() if line.startswith("VmHWM")))
-
-
-def pid_of(port: int) -> int:
-    """The largest process with this port in its command line: a guard has it too."""
-    found = [
-        int(folder.name)
-        for folder in Path("/proc").iterdir()
-        if folder.name.isdigit()
-        and f"--port={port}".encode() in (folder / "cmdline").read_bytes().split(b"\0")
-    ]
-    return max(found, key=resident)
-
-
 def test_a_server_holds_a_part_of_a_large_answer_for_a_client_that_does_not_read(
     path: Path,
 ) -> None:
@@ -238,12 +222,12 @@ def test_a_server_holds_a_part_of_a_large_answer_for_a_client_that_does_not_read
             return connection.getresponse()
 
         assert begin(strangers(2_000)).read().count(b"\n") == 2_000
-        before = resident(pid_of(web.port))
+        before = peak_memory(web)
         answer = begin(strangers(number))
         assert LONG in answer.readline().decode()
         time.sleep(2.0)
         rest = answer.read()
         assert rest.count(b"\n") == number - 1
-        size, grown = len(rest) / 2**20, (resident(pid_of(web.port)) - before) / 2**10
+        size, grown = len(rest) / 2**20, (peak_memory(web) - before) / 2**10
         assert size > 38
         assert grown < size / 2, f"{grown:.0f} MiB more for an answer of {size:.0f} MiB"
