@@ -9,7 +9,7 @@ the numbers are lower bounds.
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import takewhile
@@ -21,7 +21,7 @@ from featureflags.audience.comparison import Comparison, Conditions
 from featureflags.audience.parts import Impact, Part, SampleUser
 from featureflags.audience.querysets import BATCH, batches
 from featureflags.audience.sql.bounds import Condition, any_of, to_q
-from featureflags.audience.sql.counting import count_combinations
+from featureflags.audience.sql.counting import TooWide, count_combinations
 from featureflags.audience.sql.operands import Inline, Source
 from featureflags.audience.sql.statement_timeout import TimeIsUp, TimeLimit
 from featureflags.core.conf import app_settings
@@ -122,7 +122,13 @@ class Measured:
 
     def count(self) -> bool:
         """Count. True if it got to the end."""
-        return self._count_in_sql() and (not self._is_in_doubt or self._judge())
+        try:
+            is_whole = self._count_in_sql()
+        except TooWide:
+            return self._judge(self._rows, self.look_at)
+        if not is_whole or not self._is_in_doubt:
+            return is_whole
+        return self._judge(self._rows.filter(to_q(self._inline.in_doubt)), self._add_all)
 
     def with_samples(self, *, is_exact: bool) -> Impact:
         """The numbers so far, with examples."""
@@ -144,7 +150,7 @@ class Measured:
         return self._comparison.conditions(Inline())
 
     def look_at(self, users: Iterable[Any]) -> None:
-        """Judge and add these users."""
+        """Judge and add these users, who are not counted yet."""
         for user in users:
             self._users += 1
             self._add(user)
@@ -160,7 +166,7 @@ class Measured:
         )
 
     def _count_in_sql(self) -> bool:
-        """Count the users for whom SQL can decide. True if it looked at all users."""
+        """Count the users for whom SQL can decide. True if it looked at all users. Raises TooWide."""
 
         def conditions(source: Source) -> list[Condition]:
             old, new = self._comparison.bounds(source)
@@ -184,10 +190,9 @@ class Measured:
             self._leaving.number += number if was_in and not is_in else 0
         return not self._limit.is_over(COUNTING_SHARE)
 
-    def _judge(self) -> bool:
-        """Judge the users for whom SQL cannot decide. True if it got to the end."""
-        doubted = self._rows.filter(to_q(self._inline.in_doubt))
-        found = batches(doubted, self._kind)
+    def _judge(self, rows: QuerySet[Any], add: Callable[[Iterable[Any]], None]) -> bool:
+        """Judge users for whom SQL cannot decide. True if it got to the end."""
+        found = batches(rows, self._kind)
         try:
             while True:
                 with self._limit.statements():
@@ -196,10 +201,13 @@ class Measured:
                     return True
                 if self._limit.is_over():
                     return False
-                for user in batch:
-                    self._add(user)
+                add(batch)
         except TimeIsUp:
             return False
+
+    def _add_all(self, users: Iterable[Any]) -> None:
+        for user in users:
+            self._add(user)
 
     def _add(self, user: Any) -> None:
         was_in, is_in = self._comparison.judge(user)

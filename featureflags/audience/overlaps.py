@@ -18,7 +18,7 @@ from featureflags.audience.querysets import batches
 from featureflags.audience.sets import made_of
 from featureflags.audience.sql.bounds import Bounds, Condition, any_of, to_q
 from featureflags.audience.sql.compiler import SegmentCompiler, kind_of_segment
-from featureflags.audience.sql.counting import count_combinations
+from featureflags.audience.sql.counting import TooWide, count_combinations
 from featureflags.audience.sql.operands import Inline, Source
 from featureflags.audience.sql.statement_timeout import TimeIsUp, TimeLimit
 from featureflags.contexts.attributes import attributes_of
@@ -103,10 +103,13 @@ class _Count:
         rows = self.kind.rows()
         if limit is not None:
             rows = rows.filter(limit.in_time(SHARE))
-        self._in_sql(rows, is_in_doubt=doubt is not False)
+        try:
+            self._in_sql(rows, is_in_doubt=doubt is not False)
+        except TooWide:
+            return self._in_python(self.kind.rows(), limit)
         if limit is not None and limit.is_over(SHARE):
             return False
-        return doubt is False or self._in_python(doubt, limit)
+        return doubt is False or self._in_python(self.kind.rows().filter(to_q(doubt)), limit)
 
     def _in_sql(self, rows: QuerySet[Any], *, is_in_doubt: bool) -> None:
         def conditions(source: Source) -> list[Condition]:
@@ -119,8 +122,8 @@ class _Count:
             if not any(combination[number:]):
                 self.counts[tuple(map(bool, combination[:number]))] += count
 
-    def _in_python(self, doubt: Condition, limit: TimeLimit | None) -> bool:
-        for batch in batches(self.kind.rows().filter(to_q(doubt)), self.kind):
+    def _in_python(self, rows: QuerySet[Any], limit: TimeLimit | None) -> bool:
+        for batch in batches(rows, self.kind):
             for row in batch:
                 attributes = attributes_of(row, self._now)
                 place = (self._ruleset.matches(k, attributes, now=self._now) for k in self._keys)

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from featureflags.audience.impact import SAMPLES, impact_of, impact_on
 from featureflags.audience.parts import Part
+from featureflags.audience.sql.counting import MOST_COLUMNS
 from featureflags.audience.unsaved import unsaved_segment
 from featureflags.contexts.attributes import attributes_of
 from featureflags.kinds.registry import user_kind
@@ -35,6 +36,14 @@ def five(db: None) -> None:
     UserFactory.create(email="c@example.com", name="Charles", metadata={"plan": "team"})
     UserFactory.create(email="d@example.com", name="", metadata={})
     UserFactory.create(email="e@example.com", name="Eve", metadata={"plan": "pro"})
+
+
+def test_more_columns_than_a_statement_may_have_are_judged_in_memory(five: None) -> None:
+    """Found by a preview at the limits: it was a 500."""
+    many = [rule(clause(f"custom_k{n}", "in", "x")) for n in range(MOST_COLUMNS)]
+    impact = ask("paying", *many, PAYING)
+    assert numbers(impact) == (3, 3, 0)
+    assert (impact.users.at_least, impact.is_exact) == (5, True)
 
 
 def test_all_matching_users_enter_a_new_segment(five: None) -> None:
