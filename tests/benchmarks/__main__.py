@@ -19,6 +19,7 @@ BENCHMARKS = {
     "start": "django.setup(), manage.py check and a first answer, compared with an empty Django project",
     "checks": "one flag check in steps, compared with the raw SDK, django-waffle and django-flags",
     "kinds": "related fields, and users with their organizations, compared with users alone",
+    "related": "users with joins and integer keys: warmed, counted, previewed, beside what one writes by hand",
     "entries": "writing and reading one entry of the cache, as it is and encrypted",
     "matching": "one user and many segments, compared with flagsmith-engine",
     "counting": "all users in 20 segments on PostgreSQL, compared with SQL written by hand",
@@ -73,6 +74,7 @@ def main() -> int:
                 "counting",
                 "impact",
                 "members",
+                "related",
                 "warming",
                 "writes",
             }

@@ -11,6 +11,8 @@ import hashlib
 import os
 import socket
 import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 from urllib.parse import urlsplit
@@ -27,7 +29,23 @@ LEASE_SECONDS = 60
 HEAD = 15
 """Bytes before the snapshot: an array of three, 64 bits of an instant in µs, 32 bits of an epoch."""
 
-KEYS = "SELECT id::text FROM users_user WHERE id > %s ORDER BY id LIMIT %s"
+Row = Sequence[Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class By:
+    """Whom one warms, in SQL."""
+
+    first: str
+    """Below the key of each of them."""
+    keys: str
+    """A page of keys as text, after one of them."""
+    rows: str
+    """The key and what is to be stored, from one key to another."""
+    fields: Callable[[Row, Callable[[str], Any]], tuple[Any, ...]]
+    """The fields of a snapshot, from a row and what reads JSON."""
+
+
 ROWS = """\
 SELECT id::text, email, email_verified, name, role,
     (SELECT JSON_AGG(g.name)::text FROM auth_group g
@@ -37,6 +55,19 @@ SELECT id::text, email, email_verified, name, role,
     (EXTRACT(EPOCH FROM last_seen_at) * 1000000)::bigint,
     metadata::text
 FROM users_user u WHERE id >= %s AND id <= %s"""
+
+
+def _fields(row: Row, decode: Callable[[str], Any]) -> tuple[Any, ...]:
+    groups = tuple(sorted(decode(row[5]))) if row[5] else ()
+    return (*row[1:5], groups, *row[6:9], decode(row[9]))
+
+
+USERS = By(
+    first="00000000-0000-0000-0000-000000000000",
+    keys="SELECT id::text FROM users_user WHERE id > %s ORDER BY id LIMIT %s",
+    rows=ROWS,
+    fields=_fields,
+)
 VERSION = "SELECT number, token, epoch FROM featureflags_rulesetversion"
 SEGMENTS = "SELECT id, key, version, is_active, rules FROM featureflags_segment ORDER BY key"
 MEMBERS = "SELECT segment_id, user_id::text, kind, expires_at FROM featureflags_segmentmember"
@@ -93,20 +124,19 @@ class Wire:
 class Handwritten:
     """Warms everybody, from lowest to highest key. `fingerprint`: the first field of each snapshot."""
 
-    def __init__(self, fingerprint: object) -> None:
-        self.fingerprint = fingerprint
+    def __init__(self, fingerprint: object, by: By = USERS, *, prefix: bytes = PREFIX) -> None:
+        self.fingerprint, self.by, self.prefix = fingerprint, by, prefix
         self.database = psycopg.connect(os.environ["DATABASE_URL"], autocommit=True)
         self.redis = Wire(os.environ["REDIS_URL"])
         self.seconds = int(os.environ.get("SNAPSHOT_SECONDS", "86400"))
         self.encode = msgspec.msgpack.Encoder().encode
-        self.decode = msgspec.json.Decoder(dict[str, Any]).decode
-        self.names = msgspec.json.Decoder(list[str]).decode
+        self.decode = msgspec.json.Decoder().decode
 
     def __call__(self) -> int:
         """How many were written."""
         self.epoch = self.keep_segments()
-        last, written = "00000000-0000-0000-0000-000000000000", 0
-        while keys := [key for (key,) in self.database.execute(KEYS, (last, BATCH))]:
+        last, written = self.by.first, 0
+        while keys := [key for (key,) in self.database.execute(self.by.keys, (last, BATCH))]:
             written += self.warm(keys)
             last = keys[-1]
         return written
@@ -126,11 +156,11 @@ class Handwritten:
         ]
         spare = self.encode((f"{number}-{token.hex[:8]}", rows))
         milliseconds = str(SPARE_SECONDS * 1000).encode()
-        self.redis.call(b"SET", PREFIX + b"ruleset-spare", spare, b"PX", milliseconds)
+        self.redis.call(b"SET", self.prefix + b"ruleset-spare", spare, b"PX", milliseconds)
         return int(epoch)
 
     def warm(self, keys: list[str]) -> int:
-        names = [b"%bu:%b" % (PREFIX, key.encode()) for key in keys]
+        names = [b"%bu:%b" % (self.prefix, key.encode()) for key in keys]
         lease = b"~" + os.urandom(8)
         values = self.redis.run(READ, names, str(LEASE_SECONDS * 1000).encode(), lease)
         stored = dict(zip(keys, zip(names, values, strict=True), strict=True))
@@ -140,13 +170,11 @@ class Handwritten:
         header = b"\x93\xcf" + fresh_until.to_bytes(8, "big") + epoch
         changes: list[tuple[bytes, bytes, bytes]] = []
         with self.database.cursor(binary=True) as cursor:
-            for row in cursor.execute(ROWS, (keys[0], keys[-1])):
+            for row in cursor.execute(self.by.rows, (keys[0], keys[-1])):
                 if row[0] not in stored:
                     continue
                 name, before = stored[row[0]]
-                groups = tuple(sorted(self.names(row[5]))) if row[5] else ()
-                fields = (self.fingerprint, *row[1:5], groups, *row[6:9], self.decode(row[9]))
-                body = self.encode(fields)
+                body = self.encode((self.fingerprint, *self.by.fields(row, self.decode)))
                 is_same = before[HEAD:] == body and before[10:HEAD] == epoch
                 ends = int.from_bytes(before[2:10], "big")
                 if not is_same or ends < now + RENEW_SECONDS * 1_000_000:

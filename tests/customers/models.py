@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import uuid
+
 from django.db import models
 from django.utils import timezone
 
@@ -52,6 +54,22 @@ class Customer(models.Model):
     groups = models.ManyToManyField(Group)
     tags = models.ManyToManyField(Tag)
     teams = models.ManyToManyField(Team, through="Membership")
+
+    def __str__(self) -> str:
+        return self.username
+
+
+class Person(models.Model):
+    """As a customer, with a UUID."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4)
+    username = models.CharField(max_length=50, unique=True)
+    email = models.EmailField(blank=True)
+    is_staff = models.BooleanField(default=False)
+    date_joined = models.DateTimeField(default=timezone.now)
+    is_active = models.BooleanField(default=True)
+    last_login = models.DateTimeField(null=True)
+    metadata = models.JSONField(default=dict)
 
     def __str__(self) -> str:
         return self.username
