@@ -27,6 +27,7 @@ from featureflags.core.signals import (
 )
 from featureflags.core.types import Account
 from featureflags.core.uncached import fresh_rows
+from featureflags.kinds.registry import user_kind
 from featureflags.models import HistoryEntry, HistoryMember, Segment, SegmentMember
 from featureflags.models.changesets import Changeset, open_changeset
 from featureflags.models.versions import RulesetVersion
@@ -111,11 +112,13 @@ def make_history_of_segments_anonymous(instance: Account, **_kwargs: Any) -> Non
     """
     HistoryMember.objects.filter(user=instance).forget(user=None, reason_before="", reason_after="")
     _forget_owner(instance)
-    done = HistoryEntry.objects.filter(actor=instance)
-    if done.exists():
-        # Without a stand-in of the project's, nobody is the author.
-        stand_in = getattr(get_user_model()._default_manager, "stand_in_for_deleted", None)
-        done.forget(actor=None if stand_in is None else stand_in())
+    _loaded("editing.plans.forget_user")(str(user_kind().key_of(instance)))
+    for role in ("actor", "approved_by"):
+        done = HistoryEntry.objects.filter(**{role: instance})
+        if done.exists():
+            # Without a stand-in of the project's, nobody is the author.
+            stand_in = getattr(get_user_model()._default_manager, "stand_in_for_deleted", None)
+            done.forget(**{role: None if stand_in is None else stand_in()})
 
 
 def _forget_owner(account: Account) -> None:

@@ -12,7 +12,7 @@ from featureflags.audience import stored_sizes
 from featureflags.cache.backends.file import SharedFileCache
 from featureflags.core.conf import app_settings
 from featureflags.core.publishing import has_broker, publish, shared_task
-from featureflags.editing import forget_deleted_rows
+from featureflags.editing import forget_deleted_rows, make_due
 from featureflags.inspection import variation_counts
 from featureflags.launchdarkly.client import feature_store
 from featureflags.launchdarkly.rest.client import management_client
@@ -34,7 +34,7 @@ from featureflags.warming.progress import report
 from featureflags.warming.runs import begin, for_workers, give_up_stalled, settle
 from featureflags.warming.scope import scope_for
 from featureflags.warming.worker import WarmingFailed, warm, work
-from featureflags.webhooks import observing, queue
+from featureflags.webhooks import mail, observing, queue
 
 logger = logging.getLogger(__name__)
 
@@ -166,9 +166,21 @@ def observe() -> int:
 
 
 @shared_task(acks_late=True, reject_on_worker_lost=True)
+def make_planned_changes() -> dict[str, int]:
+    """Make the planned changes that are due. Several at once do not make one twice."""
+    return make_due().to_dict()
+
+
+@shared_task(acks_late=True, reject_on_worker_lost=True)
 def send_webhooks() -> dict[str, int]:
     """Send the deliveries of webhooks that are due. Several at once do not send one twice."""
     return queue.send_due().to_dict()
+
+
+@shared_task(acks_late=True, reject_on_worker_lost=True)
+def send_mail_notices() -> dict[str, int]:
+    """Send the e-mails of planned changes that are due. Several at once do not send one twice."""
+    return mail.send_due().to_dict()
 
 
 @shared_task

@@ -178,6 +178,9 @@ FEATUREFLAGS = {
     "WARM_USERS_PER_SECOND": whole("WARM_USERS_PER_SECOND", 0),
     "CONFIRM_PERCENT": decimal("CONFIRM_PERCENT", 10.0),
     "CONFIRM_USERS": whole("CONFIRM_USERS", 1000),
+    "APPROVE_LIVE_SEGMENTS": boolean("APPROVE_LIVE_SEGMENTS", default=False),
+    "PLAN_TOLERANCE_PERCENT": decimal("PLAN_TOLERANCE_PERCENT", 10.0),
+    "MAIL_NOTICES": boolean("MAIL_NOTICES", default=False),
     "PRIVATE_ATTRIBUTES": env.list("LAUNCHDARKLY_PRIVATE_ATTRIBUTES", default=["email", "name"]),
     # What is sent at all: all that the catalogue allows, and of the metadata what is named here.
     "LAUNCHDARKLY_ATTRIBUTES": env.list(
@@ -234,6 +237,17 @@ FEATUREFLAGS = {
     "DEMO": "config.demo",
     "START_WAIT": decimal("LAUNCHDARKLY_START_WAIT", 2.0),
 }
+
+# --- E-mail ------------------------------------------------------------------------------------
+
+EMAIL_HOST = env.str("EMAIL_HOST", default="")
+EMAIL_BACKEND = f"django.core.mail.backends.{'smtp' if EMAIL_HOST else 'console'}.EmailBackend"
+EMAIL_PORT = env.int("EMAIL_PORT", default=587)
+EMAIL_HOST_USER = env.str("EMAIL_HOST_USER", default="")
+EMAIL_HOST_PASSWORD = env.str("EMAIL_HOST_PASSWORD", default="")
+EMAIL_USE_TLS = env.bool("EMAIL_USE_TLS", default=True)
+EMAIL_TIMEOUT = 10
+DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", default="guidon@localhost")
 
 # --- Celery ------------------------------------------------------------------------------------
 

@@ -1,7 +1,8 @@
 """The admin's first page: stored numbers only, so that it costs the same at any size.
 
 Hidden SQL: one query each for users by day, for the largest segments with their sizes, for their
-daily counts, for the number of segments, and for the last cache warm-ups.
+daily counts, for the number of segments, for changes that wait, for emergencies, and for the last cache
+warm-ups.
 """
 
 from __future__ import annotations
@@ -11,18 +12,29 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from django.db.models import Count, Q, Sum
+from django.db.models import Count, F, Q, Sum
 from django.utils import timezone
 
 from featureflags.admin.charts import Point
 from featureflags.audience import KEPT_DAYS, daily_counts
 from featureflags.cache import counters
 from featureflags.cache.counters import AnswerCounts, today
-from featureflags.models import Segment, SegmentSize, UserCount, WarmRange, WarmRun
+from featureflags.editing import plans
+from featureflags.models import (
+    HistoryEntry,
+    PlannedChange,
+    Segment,
+    SegmentSize,
+    UserCount,
+    WarmRange,
+    WarmRun,
+)
 
 SEGMENTS: Final = 12
 """Largest segments on the page; it links to the list of all."""
 WARM_UPS: Final = 3
+PLANS: Final = 8
+"""Changes that wait on the page; it links to the list of all."""
 WEEK: Final = 7
 USAGE_DAYS: Final = 30
 
@@ -149,6 +161,28 @@ def answers_part() -> Answers:
         week=sum(days.get(day, 0) for day in week),
         by_day=points({day: days[day] for day in sorted(shown) if day in days}),
         counted=counters.read_answers(WEEK),
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Waiting:
+    """Changes of segments that are still to be made, and those that were made without an approval."""
+
+    planned: tuple[PlannedChange, ...]
+    more: int
+    emergencies: tuple[HistoryEntry, ...]
+    """Of seven days, the newest first."""
+
+
+def waiting_part() -> Waiting:
+    """The first due first; what waits for an approval without an instant comes first."""
+    rows = list(plans("open").order_by(F("due_at").asc(nulls_first=True), "pk")[: PLANS + 1])
+    since = timezone.now() - datetime.timedelta(days=WEEK)
+    emergencies = HistoryEntry.objects.filter(is_emergency=True, at__gte=since)
+    return Waiting(
+        planned=tuple(rows[:PLANS]),
+        more=max(0, len(rows) - PLANS),
+        emergencies=tuple(emergencies.select_related("actor").order_by("-at")[:PLANS]),
     )
 
 

@@ -36,7 +36,7 @@ from featureflags.admin.segments.used_by_flags import used_by_in_words
 from featureflags.admin.shared.pages import may_see, model_of, respond, segments_link
 from featureflags.admin.urls import page_urls
 from featureflags.core.uncached import fresh_rows
-from featureflags.editing import open_warnings
+from featureflags.editing import asks_for_approval, open_warnings, waiting_for
 from featureflags.kinds.registry import kind_or_user, kinds
 from featureflags.models import Segment
 
@@ -159,11 +159,13 @@ class SegmentAdmin(SavingSegmentAdmin, DeletingSegmentAdmin, OrganisingActions):
         form_url: str = "",
         obj: Segment | None = None,
     ) -> HttpResponse:
-        """As Django's, with the panel of the members by name."""
+        """As Django's, with the panel of the members by name, and the changes that wait."""
         add_member_panel(request, context, obj)
         if obj is not None:
             context["warnings"] = open_warnings(obj)
             context["may_accept"] = self.has_change_permission(request, obj)
+            context["waiting"] = waiting_for(obj.key)
+            context["asks_for_approval"] = asks_for_approval(obj.key)
             context["sees_rows"] = may_see(request, model_of(kind_or_user(obj.kind)))
         return super().render_change_form(request, context, add, change, form_url, obj)
 

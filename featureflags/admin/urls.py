@@ -21,6 +21,7 @@ from featureflags.admin.history.views import deleted_segments, restore_change, s
 from featureflags.admin.installations import installation, installations
 from featureflags.admin.members.bulk_upload import import_members
 from featureflags.admin.members.list import export_by_name, segment_by_name
+from featureflags.admin.proposals import proposal, proposals
 from featureflags.admin.rule_editor.preview import lint, preview
 from featureflags.admin.rule_editor.try_expression import try_expression
 from featureflags.admin.segments.audience import export_segment_members, segment_members
@@ -51,6 +52,8 @@ PAGES: tuple[tuple[str, Callable[..., HttpResponseBase], str], ...] = (
     ("history/<str:segment>/", segment_changes, "segment_changes"),
     ("history/<str:segment>/compare/", compare_changes, "segment_compare"),
     ("deleted/", deleted_segments, "deleted_segments"),
+    ("proposals/", proposals, "proposals"),
+    ("proposals/<int:plan>/", proposal, "proposal"),
     ("restore/<int:change>/", restore_change, "segment_restore"),
     ("flags/", flag_list, "flags"),
     # A flag file may hold keys with a slash.

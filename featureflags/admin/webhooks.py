@@ -63,7 +63,7 @@ class WebhookAdmin(BaseModelAdmin[Webhook]):
     """Webhooks by name."""
 
     form = WebhookForm
-    fields = ("name", "url", "events", "is_active", "created_at")
+    fields = ("name", "url", "format", "events", "is_active", "created_at")
     readonly_fields = ("created_at",)
     list_display = ("name", "events_in_words", "is_active", "last_delivery")
     search_fields = ("name",)

@@ -19,6 +19,7 @@ from rest_framework import serializers, status
 from rest_framework.exceptions import APIException
 from rest_framework.request import Request
 
+from featureflags.api.planning import AT_ONCE, Plan, approval_or_plan
 from featureflags.audience import Part
 from featureflags.core.input_gate import whole_number
 from featureflags.core.times import to_microseconds, to_rfc3339
@@ -87,26 +88,47 @@ def note_of(request: Request) -> str:
     return note
 
 
-def write(request: Request, change: Change, *, confirm: object, note: str) -> Segment:
-    """Examine and apply a change. Raises Refused (409) if it must be confirmed and is not."""
-    examined = examine(change)
-    require_confirmed(request, examined, confirm)
-    (segment,) = apply(examined, source=SOURCE, note=note)
+def write(
+    request: Request, change: Change, *, confirm: object, note: str, plan: Plan = AT_ONCE
+) -> Segment:
+    """Examine and apply a change. Raises Refused (409) if it must be confirmed or approved and is not, and
+    PlannedInstead where it is proposed or scheduled."""
+    return write_examined(request, examine(change), confirm=confirm, note=note, plan=plan)
+
+
+def write_examined(
+    request: Request, one: Examination, *, confirm: object, note: str, plan: Plan = AT_ONCE
+) -> Segment:
+    """As `write`, of a change that is examined."""
+    is_proposed = plan.propose or (plan.due_at is not None and one.needs_approval)
+    if one.needs_approval and not (is_proposed or plan.emergency):
+        raise Refused(_refusal(one, _actor_of(request)))
+    if not is_proposed:
+        require_confirmed(request, one, confirm)
+    sees = kinds_seen(request)
+    approval = approval_or_plan(request, one, source=SOURCE, note=note, plan=plan, sees=sees)
+    (segment,) = apply(one, source=SOURCE, note=note, approval=approval)
     return segment
 
 
-def require_confirmed(request: Request, one: Examination, confirm: object) -> None:
-    """Raises Refused (409) if the change must be confirmed and is not."""
-    if not one.needs_confirmation or confirm == one.key:
-        return
-    actor = request.user
-    if not isinstance(actor, AbstractBaseUser):
+def _actor_of(request: Request) -> Account:
+    if not isinstance(request.user, AbstractBaseUser):
         raise TypeError("only users may write")
+    return request.user
+
+
+def require_confirmed(
+    request: Request, one: Examination, confirm: object, *, always: bool = False
+) -> None:
+    """Raises Refused (409) if the change must be confirmed and is not. `always`: any must be."""
+    if not (always or one.needs_confirmation) or confirm == one.key:
+        return
+    actor = _actor_of(request)
     if not one.needs_key and confirm is True:
         return
     if not one.needs_key and isinstance(confirm, str) and are_confirmed([one], confirm, actor):
         return
-    raise Refused(_refusal(one, actor))
+    raise Refused(_refusal(one, actor, is_approval=always))
 
 
 def examined_data(one: Examination, actor: Account) -> dict[str, Any]:
@@ -115,6 +137,7 @@ def examined_data(one: Examination, actor: Account) -> dict[str, Any]:
     may_see = _may_see(actor, kind)
     effects = flag_effects(one)
     return {
+        "needs_approval": one.needs_approval,
         "reasons": [str(reason) for reason in one.reasons],
         "changes": change_in_words(one.change, with_addresses=may_see),
         "entering": part_data(one.impact.entering, kind, may_see=may_see),
@@ -127,8 +150,11 @@ def examined_data(one: Examination, actor: Account) -> dict[str, Any]:
     }
 
 
-def _refusal(one: Examination, actor: Account) -> dict[str, Any]:
-    if one.needs_key:
+def _refusal(one: Examination, actor: Account, *, is_approval: bool = False) -> dict[str, Any]:
+    """`is_approval`: to the person who approves it."""
+    if one.needs_approval and not is_approval:
+        text = _("Somebody else must approve this: send “propose”: true.")
+    elif one.needs_key:
         text = _("To do this, send the segment's key as “confirm”.")
     else:
         text = _(

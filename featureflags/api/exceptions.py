@@ -36,6 +36,14 @@ class OverLimit(exceptions.ValidationError):
     status_code = status.HTTP_422_UNPROCESSABLE_ENTITY
 
 
+class PlannedInstead(Exception):
+    """The change is proposed or scheduled, and not made. `body`: the JSON of the answer (202)."""
+
+    def __init__(self, body: Any) -> None:
+        super().__init__()
+        self.body = body
+
+
 class Conflict(exceptions.APIException):
     status_code = status.HTTP_409_CONFLICT
     default_detail = "This conflicts with what is stored."

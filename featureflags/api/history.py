@@ -20,10 +20,12 @@ from featureflags.api.concurrency import (
     write,
 )
 from featureflags.api.pagination import PAGE_PARAMETERS
+from featureflags.api.planning import plan_in
 from featureflags.api.policy import ApiPolicy
+from featureflags.api.proposal_serializers import PlanFieldsSerializer
 from featureflags.api.segment_serializers import SegmentSerializer
 from featureflags.api.staff import StaffModelPermissions
-from featureflags.api.strict import StrictCharField, StrictSerializer
+from featureflags.api.strict import StrictCharField
 from featureflags.editing.history import describe, entries_of, restoration
 from featureflags.models import HistoryEntry, Segment
 
@@ -38,6 +40,8 @@ from featureflags.models import HistoryEntry, Segment
                 "kind": "changed",
                 "at": "2026-11-26T10:15:00Z",
                 "who": "Ada",
+                "approved_by": "Ben",
+                "is_emergency": False,
                 "via": "REST API",
                 "note": "In plain words",
                 "changes": ["Name: “Paying” → “Payers”"],
@@ -57,6 +61,12 @@ class ChangeSerializer(serializers.Serializer[Any]):
     kind = serializers.ChoiceField(choices=HistoryEntry.Kind.choices)
     at = serializers.DateTimeField()
     who = serializers.CharField()
+    approved_by = serializers.CharField(
+        help_text="Who approved it; empty: nobody had to, or nobody did."
+    )
+    is_emergency = serializers.BooleanField(
+        help_text="It needed an approval, and was made without."
+    )
     via = serializers.CharField(
         source="source", help_text="Where the change came from, in words; may be empty."
     )
@@ -95,7 +105,7 @@ class HistoryView(ApiPolicy, generics.GenericAPIView[Any]):
         )
     ]
 )
-class RestoreSerializer(StrictSerializer[Any]):
+class RestoreSerializer(PlanFieldsSerializer):
     """The version to restore."""
 
     change = serializers.IntegerField(help_text="The id of a change of this segment.")
@@ -125,11 +135,12 @@ class RestoreView(ApiPolicy, generics.GenericAPIView[Any]):
     def post(self, request: Request, key: str) -> Response:
         asked = self.get_serializer(data=request.data)
         asked.is_valid(raise_exception=True)
-        data: dict[str, Any] = asked.validated_data
+        data: dict[str, Any] = {**asked.validated_data}
         planned = restoration(get_object_or_404(entries_of(key), pk=data["change"]))
         if not request.user.has_perms(planned.permissions):
             raise PermissionDenied
         confirm = data.get("confirm", "")
-        segment = write(request, planned.change, confirm=confirm, note=data["note"])
+        plan = plan_in(data)
+        segment = write(request, planned.change, confirm=confirm, note=data["note"], plan=plan)
         segment.refresh_from_db()
         return Response(SegmentSerializer(segment).data)

@@ -22,14 +22,16 @@ from featureflags.api.concurrency import (
     ConfirmField,
     kind_of,
     part_data,
-    require_confirmed,
     sees_people,
+    write_examined,
 )
 from featureflags.api.exceptions import OverLimit
 from featureflags.api.parameters import true_or_false
 from featureflags.api.parsers import CSVParser, JSONParser
+from featureflags.api.planning import plan_in
 from featureflags.api.policy import ApiPolicy
 from featureflags.api.problem_serializers import PartSerializer
+from featureflags.api.proposal_serializers import PROPOSED, PlanFieldsSerializer
 from featureflags.api.strict import StrictBooleanField, StrictCharField, StrictSerializer
 from featureflags.api.subjects import StaffWhoMayLook
 from featureflags.core.conf import app_settings
@@ -42,7 +44,6 @@ from featureflags.editing import (
     Reason,
     TooManyLines,
     UnreadableFile,
-    apply,
     decode_file,
     examine,
     find_members,
@@ -70,10 +71,11 @@ class ListedMemberSerializer(StrictSerializer[Any]):
     )
     kind = serializers.ChoiceField(choices=SegmentMember.Kind.choices, default="include")
     reason = StrictCharField(max_length=200, allow_blank=True, default="")
+    starts_at = serializers.DateTimeField(allow_null=True, default=None)
     expires_at = serializers.DateTimeField(allow_null=True, default=None)
 
 
-class BulkSerializer(StrictSerializer[Any]):
+class BulkSerializer(PlanFieldsSerializer):
     """What is done with these members."""
 
     change = serializers.ChoiceField(
@@ -113,6 +115,9 @@ PARAMETERS: Final = (
     _in_csv("dry_run", bool, "true: count, and write nothing."),
     _in_csv("note", {"type": "string", "maxLength": LONGEST_NOTE}, "why, for the history."),
     _in_csv("confirm", str, "`true`, or the `confirm` of a 409."),
+    _in_csv("propose", bool, "true: propose it, for somebody else to approve."),
+    _in_csv("emergency", bool, "true: write it without the approval that it needs."),
+    _in_csv("due_at", OpenApiTypes.DATETIME, "write it at this instant."),
 )
 
 
@@ -155,8 +160,8 @@ EXAMPLES: Final = (
 class BulkMembersView(ApiPolicy):
     """Change many members of a segment as one change, with one entry in its history.
 
-    Send JSON, or CSV (`text/csv`) with the columns `key` or `email`, `kind`, `reason` and `expires_at`, as
-    the admin exports and reads them. All of the list is written, or nothing: each problem names its line.
+    Send JSON, or CSV (`text/csv`) with the columns `key` or `email`, `kind`, `reason`, `starts_at` and
+    `expires_at`, as the admin exports and reads them. All of the list is written, or nothing: each problem names its line.
     """
 
     is_confirmed = True
@@ -171,7 +176,7 @@ class BulkMembersView(ApiPolicy):
         operation_id="segments_members_bulk",
         parameters=[*PARAMETERS],
         request={"application/json": BulkSerializer, "text/csv": OpenApiTypes.STR},
-        examples=[*EXAMPLES],
+        examples=[*EXAMPLES, PROPOSED],
         responses=BulkDoneSerializer,
     )
     def post(self, request: Request, key: str) -> Response:
@@ -192,8 +197,8 @@ class BulkMembersView(ApiPolicy):
         _require_permissions(request, change)
         examined = examine(change)
         if not options["dry_run"] and change.members:
-            require_confirmed(request, examined, options.get("confirm", ""))
-            apply(examined, source="api", note=options["note"])
+            confirm, plan = options.get("confirm", ""), plan_in(options)
+            write_examined(request, examined, confirm=confirm, note=options["note"], plan=plan)
         body = {
             "written": not options["dry_run"],
             **_counts(change),
@@ -221,8 +226,9 @@ def _options(request: Request) -> dict[str, Any]:
     if _is_csv(request):
         given = request.query_params
         data = {"members": [], **{name: given[name] for name in given}}
-        if "dry_run" in given:
-            data["dry_run"] = true_or_false(request, "dry_run")
+        for name in ("dry_run", "propose", "emergency"):
+            if name in given:
+                data[name] = true_or_false(request, name)
         if given.get("confirm") == "true":
             data["confirm"] = True
     limit = app_settings().max_members
@@ -232,8 +238,7 @@ def _options(request: Request) -> dict[str, Any]:
         raise OverLimit({"members": [why]})
     asked = BulkSerializer(data=data)
     asked.is_valid(raise_exception=True)
-    options: dict[str, Any] = asked.validated_data
-    return options
+    return {**asked.validated_data}
 
 
 def _from_csv(request: Request, kind: CompiledKind) -> MemberList:
@@ -252,6 +257,8 @@ def _from_json(members: Iterable[Mapping[str, Any]], kind: CompiledKind) -> Memb
             text=one["user"].strip().lower() if kind.name == USER else one["user"].strip(),
             kind=one["kind"],
             reason=one["reason"],
+            starts_at=one["starts_at"],
+            has_start=True,
             expires_at=one["expires_at"],
             has_expiry=True,
         )

@@ -6,21 +6,24 @@ from typing import Any, Final
 
 from django.utils.cache import patch_vary_headers
 from django_filters.rest_framework import DjangoFilterBackend
+from rest_framework import status
 from rest_framework.exceptions import NotFound, ValidationError
 from rest_framework.filters import OrderingFilter, SearchFilter
 from rest_framework.negotiation import DefaultContentNegotiation
 from rest_framework.permissions import SAFE_METHODS, AllowAny, IsAuthenticated
 from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
+from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from featureflags.api.authentication import ApiKeyAuthentication
 from featureflags.api.credentials import SessionAuthentication
-from featureflags.api.exceptions import exception_handler
+from featureflags.api.exceptions import PlannedInstead, exception_handler
 from featureflags.api.filters import StableOrderingFilter
-from featureflags.api.idempotency import idempotency_key, once
+from featureflags.api.idempotency import Handler, idempotency_key, once
 from featureflags.api.pagination import PAGE_PARAMETERS, Pages
 from featureflags.api.parsers import NOT_STORABLE, JSONParser
+from featureflags.api.proposal_serializers import PLAN_FIELDS
 from featureflags.api.schema import ApiSchema
 from featureflags.api.throttling import CallerThrottle
 from featureflags.core.input_gate import is_storable
@@ -74,6 +77,8 @@ class ApiPolicy(APIView):
             self.http_method_not_allowed(request)
         if not all(is_storable(str(value)) for value in kwargs.values()):
             raise NotFound
+        if self.is_confirmed and self._writes(request):
+            setattr(self, method, _or_planned(getattr(self, method)))
         key = idempotency_key(request) if self._writes(request) else None
         if key is not None:
             # DRF asks the view for its handler next.
@@ -104,7 +109,7 @@ class ApiPolicy(APIView):
         """The parameters that this view reads."""
         if request.method not in SAFE_METHODS:
             is_deletion = request.method == "DELETE" and self.is_confirmed
-            return {"confirm", "note"} if is_deletion else set()
+            return {"confirm", "note", *PLAN_FIELDS} if is_deletion else set()
         if getattr(self, "detail", True):
             return set(self.query_parameters)
         names = set(PAGE_PARAMETERS)
@@ -124,6 +129,18 @@ class ApiPolicy(APIView):
 
     def get_exception_handler(self) -> Any:
         return exception_handler
+
+
+def _or_planned(handler: Handler) -> Handler:
+    """The handler of a write, which answers 202 where the change is proposed or scheduled."""
+
+    def answer(request: Request, *args: Any, **kwargs: Any) -> Response:
+        try:
+            return handler(request, *args, **kwargs)
+        except PlannedInstead as planned:
+            return Response(planned.body, status.HTTP_202_ACCEPTED)
+
+    return answer
 
 
 class UnknownAddress(ApiPolicy):

@@ -129,6 +129,7 @@ class EffectsSerializer(serializers.Serializer[Any]):
             409,
             {
                 "detail": "Nothing is written yet. To do this, send “confirm”: true, or …",
+                "needs_approval": False,
                 "reasons": ["12 of 40 users would leave."],
                 "changes": ["Rule 1 changed: plan is any of pro (was: pro, team)"],
                 "entering": {"at_least": 0, "exact": True},
@@ -164,6 +165,9 @@ class ConfirmationRequiredSerializer(ProblemSerializer):
 
     type = _types(CONFIRMATION)
     errors = None  # type: ignore[assignment]  # removes the field
+    needs_approval = serializers.BooleanField(
+        help_text="true: somebody else must approve it. Send it again with `propose`."
+    )
     reasons = serializers.ListField(child=serializers.CharField())
     changes = serializers.ListField(child=serializers.CharField(), help_text="In words.")
     entering = PartSerializer()

@@ -21,6 +21,7 @@ from rest_framework import serializers
 from featureflags.api.concurrency import LONGEST_NOTE
 from featureflags.api.problem_serializers import CHANGED, CONFLICTS, PROBLEM
 from featureflags.api.problems import BY_STATUS, CONTENT_TYPE, TITLES, URN
+from featureflags.api.proposal_serializers import ProposalSerializer
 from featureflags.api.strict import StrictSerializer
 from featureflags.models import Scope
 
@@ -76,6 +77,15 @@ NOTE: Final = OpenApiParameter(
 )
 
 
+PLANNING: Final = (
+    OpenApiParameter("propose", bool, description="`true`: propose it. The answer is 202."),
+    OpenApiParameter(
+        "emergency", bool, description="`true`: delete it without the approval that it needs."
+    ),
+    OpenApiParameter(
+        "due_at", OpenApiTypes.DATETIME, description="Delete it at this instant. The answer is 202."
+    ),
+)
 IDEMPOTENCY: Final = (
     OpenApiParameter(
         "Idempotency-Key",
@@ -90,7 +100,7 @@ IDEMPOTENCY: Final = (
         "Idempotency-Replayed",
         {"type": "string", "enum": ["true"]},
         OpenApiParameter.HEADER,
-        response=["200", "201", "204"],
+        response=["200", "201", "202", "204"],
         description="The answer to an earlier request with this `Idempotency-Key`.",
     ),
 )
@@ -110,12 +120,15 @@ class ApiSchema(AutoSchema):
             if self.method in {"PUT", "PATCH", "DELETE"}:
                 given.append(IF_MATCH)
         if self._is_confirmed() and self.method == "DELETE":
-            given += [CONFIRM, NOTE]
+            given += [CONFIRM, NOTE, *PLANNING]
         return given
 
     def _get_response_bodies(self, direction: Direction = "response") -> Any:
         """With each error that the operation may answer. What a view says itself stays."""
         bodies = super()._get_response_bodies(direction)
+        if self._is_planned():
+            answer = OpenApiResponse(ProposalSerializer, "It is proposed or scheduled.")
+            bodies["202"] = self._get_response_for_code(answer, "202")  # type: ignore[no-untyped-call]
         for status in map(str, sorted(set(self._errors()))):
             if status not in bodies:
                 answer = OpenApiResponse(self._problem_of(status), _says(int(status)))
@@ -146,6 +159,10 @@ class ApiSchema(AutoSchema):
     def _is_confirmed(self) -> bool:
         """True if this writes what somebody may have to confirm."""
         return self.method != "GET" and getattr(self.view, "is_confirmed", False)
+
+    def _is_planned(self) -> bool:
+        """True if what this writes may be proposed or scheduled instead."""
+        return self._is_confirmed() and getattr(self.view, "is_planned", True)
 
     def _problem_of(self, status: str) -> Any:
         if status == "409" and self._is_confirmed():

@@ -57,6 +57,7 @@ def update_of(stored: Segment, given: dict[str, Any], *, expected: int | None) -
         OpenApiExample(
             "One user enters",
             value={
+                "needs_approval": False,
                 "reasons": ["flags"],
                 "changes": ["Added rule 1: plan is any of pro"],
                 "entering": {"at_least": 1, "exact": True},
@@ -74,6 +75,9 @@ def update_of(stored: Segment, given: dict[str, Any], *, expected: int | None) -
 class ExaminationSerializer(serializers.Serializer[Any]):
     """What a write would do."""
 
+    needs_approval = serializers.BooleanField(
+        help_text="true: somebody else must approve it. Send it with `propose`."
+    )
     reasons = serializers.ListField(
         child=serializers.ChoiceField(choices=[reason.value for reason in Reason]),
         help_text="Why it must be confirmed; empty: it need not be.",

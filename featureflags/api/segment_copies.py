@@ -11,9 +11,11 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from featureflags.api.concurrency import ConfirmField, write
+from featureflags.api.planning import plan_in
 from featureflags.api.policy import ApiPolicy
+from featureflags.api.proposal_serializers import PlanFieldsSerializer
 from featureflags.api.segment_serializers import NoteField, SegmentSerializer
-from featureflags.api.strict import StrictBooleanField, StrictCharField, StrictSerializer
+from featureflags.api.strict import StrictBooleanField, StrictCharField
 from featureflags.api.subjects import StaffWhoMayLook
 from featureflags.core.uncached import fresh_rows
 from featureflags.editing import copy_of, frozen
@@ -38,7 +40,7 @@ def _require(request: Request, *permissions: str) -> None:
         )
     ]
 )
-class CopySerializer(StrictSerializer[Any]):
+class CopySerializer(PlanFieldsSerializer):
     """The copy."""
 
     key = StrictCharField(max_length=100)
@@ -61,7 +63,7 @@ class CopyView(ApiPolicy):
         _require(request, "add_segment")
         asked = CopySerializer(data=request.data)
         asked.is_valid(raise_exception=True)
-        data: dict[str, Any] = asked.validated_data
+        data: dict[str, Any] = {**asked.validated_data}
         if data["members"]:
             _require(request, "add_segmentmember")
         change = copy_of(
@@ -71,14 +73,15 @@ class CopyView(ApiPolicy):
             owner=user_kind().key_of(request.user),
             with_members=data["members"],
         )
-        made = write(request, change, confirm=data.get("confirm", ""), note=data.get("note", ""))
+        confirm, note = data.get("confirm", ""), data.get("note", "")
+        made = write(request, change, confirm=confirm, note=note, plan=plan_in(data))
         return Response(SegmentSerializer(made).data, status=201)
 
 
 @extend_schema_serializer(
     examples=[OpenApiExample("Freeze it", value={"confirm": True}, request_only=True)]
 )
-class FreezeSerializer(StrictSerializer[Any]):
+class FreezeSerializer(PlanFieldsSerializer):
     """Nothing but what every write has."""
 
     note = NoteField()
@@ -101,12 +104,13 @@ class FreezeView(ApiPolicy):
         _require(request, "change_segment", "add_segmentmember", "change_segmentmember")
         asked = FreezeSerializer(data=request.data)
         asked.is_valid(raise_exception=True)
-        data: dict[str, Any] = asked.validated_data
+        data: dict[str, Any] = {**asked.validated_data}
         made = write(
             request,
             frozen(_segment(key)),
             confirm=data.get("confirm", ""),
             note=data.get("note", ""),
+            plan=plan_in(data),
         )
         made.refresh_from_db()
         return Response(SegmentSerializer(made).data)

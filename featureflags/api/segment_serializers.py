@@ -9,6 +9,7 @@ from drf_spectacular.utils import OpenApiExample, extend_schema_serializer
 from rest_framework import serializers
 
 from featureflags.api.concurrency import LONGEST_NOTE, ConfirmField
+from featureflags.api.proposal_serializers import PLAN_FIELDS, PlanFieldsSerializer
 from featureflags.api.rule_serializers import RULE, RulesField
 from featureflags.api.strict import StrictCharField, StrictModelSerializer
 from featureflags.core.types import Account
@@ -71,7 +72,7 @@ class NoteField(StrictCharField):
         ),
     ]
 )
-class SegmentSerializer(StrictModelSerializer[Segment]):
+class SegmentSerializer(PlanFieldsSerializer, StrictModelSerializer[Segment]):
     """A segment. `key` and `kind` never change once it is saved."""
 
     _remarks: Sequence[Problem] = ()
@@ -116,8 +117,7 @@ class SegmentSerializer(StrictModelSerializer[Segment]):
             "rules",
             "salt",
             "version",
-            "note",
-            "confirm",
+            *("note", "confirm", *PLAN_FIELDS),
             "warnings",
             "remarks",
             "created_at",
@@ -175,6 +175,7 @@ class SegmentUpdateSerializer(SegmentSerializer):
                 "key": "",
                 "kind": "include",
                 "reason": "Asked for it",
+                "starts_at": None,
                 "expires_at": None,
                 "created_at": STAMP,
             },
@@ -182,7 +183,7 @@ class SegmentUpdateSerializer(SegmentSerializer):
         ),
     ]
 )
-class MemberSerializer(StrictModelSerializer[SegmentMember]):
+class MemberSerializer(PlanFieldsSerializer, StrictModelSerializer[SegmentMember]):
     """A row that is included in the segment, or excluded, regardless of its rules.
 
     In a segment of the kind `user` it is a `user`, in one of another kind the `key` of a row.
@@ -207,7 +208,10 @@ class MemberSerializer(StrictModelSerializer[SegmentMember]):
 
     class Meta:
         model = SegmentMember
-        fields = ("user", "key", "kind", "reason", "expires_at", "note", "confirm", "created_at")
+        fields = (
+            *("user", "key", "kind", "reason", "starts_at", "expires_at"),
+            *("note", "confirm", *PLAN_FIELDS, "created_at"),
+        )
         read_only_fields = ("created_at",)
 
     def validate_user(self, user: Account | None) -> Account | None:

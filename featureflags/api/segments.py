@@ -7,7 +7,7 @@ segment that another one uses into 409.
 from __future__ import annotations
 
 from copy import copy
-from typing import Any
+from typing import Any, TypeAlias
 
 from django.db.models import QuerySet
 from django.http import Http404
@@ -19,6 +19,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from featureflags.api.concurrency import confirm_of, etag, note_of, require_version, write
+from featureflags.api.planning import Plan, plan_in, plan_of_deletion
 from featureflags.api.policy import LIST_FILTERS, ApiPolicy
 from featureflags.api.segment_changes import creation_of, update_of
 from featureflags.api.segment_filters import SegmentFilter
@@ -38,6 +39,8 @@ AFTER_A_WRITE = (
     "The answer has `warnings` about rules that users can satisfy themselves, and `remarks` on values"
     " that were changed to be saved."
 )
+How: TypeAlias = tuple[object, str, Plan]
+"""The confirmation, the note, and when it is to be written."""
 KEY_PATTERN = "[A-Za-z0-9][A-Za-z0-9._-]*"
 ROW_PATTERN = "[^/]+"
 
@@ -90,9 +93,9 @@ class SegmentViewSet(ApiPolicy, viewsets.ModelViewSet[Segment]):
         return super().finalize_response(request, response, *args, **kwargs)
 
     def perform_create(self, serializer: serializers.BaseSerializer[Any]) -> None:
-        confirm, note = _taken(serializer)
+        confirm, note, plan = _taken(serializer)
         change = creation_of(serializer.validated_data)
-        serializer.instance = write(self.request, change, confirm=confirm, note=note)
+        serializer.instance = write(self.request, change, confirm=confirm, note=note, plan=plan)
 
     def update(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         """Refuses a version that is not the stored one any more."""
@@ -108,19 +111,20 @@ class SegmentViewSet(ApiPolicy, viewsets.ModelViewSet[Segment]):
 
     def perform_update(self, serializer: serializers.BaseSerializer[Any]) -> None:
         """Writes only the given columns, so that it never undoes another user's change."""
-        confirm, note = _taken(serializer)
+        confirm, note, plan = _taken(serializer)
         given: dict[str, Any] = serializer.validated_data
         if not given:
             return
         stored: Segment = serializer.instance  # type: ignore[assignment]  # an update has one
         change = update_of(stored, given, expected=self._expected_version)
-        serializer.instance = write(self.request, change, confirm=confirm, note=note)
+        serializer.instance = write(self.request, change, confirm=confirm, note=note, plan=plan)
 
     def perform_destroy(self, instance: Segment) -> None:
         require_version(self.request, instance)
         instance.refuse_if_named()
         confirm, note = confirm_of(self.request), note_of(self.request)
-        write(self.request, deletion_of(instance), confirm=confirm, note=note)
+        plan = plan_of_deletion(self.request)
+        write(self.request, deletion_of(instance), confirm=confirm, note=note, plan=plan)
 
 
 class MemberFilter(filters.FilterSet):  # type: ignore[misc]  # it has no types
@@ -145,7 +149,7 @@ class MemberViewSet(ApiPolicy, viewsets.ModelViewSet[SegmentMember]):
     lookup_value_regex = ROW_PATTERN
     filter_backends = LIST_FILTERS
     filterset_class = MemberFilter
-    ordering_fields = ["created_at", "expires_at", "kind"]
+    ordering_fields = ["created_at", "starts_at", "expires_at", "kind"]
     ordering = ["created_at"]
 
     def get_queryset(self) -> QuerySet[SegmentMember]:
@@ -172,48 +176,46 @@ class MemberViewSet(ApiPolicy, viewsets.ModelViewSet[SegmentMember]):
         return context
 
     def perform_create(self, serializer: serializers.BaseSerializer[Any]) -> None:
-        confirm, note = _taken(serializer)
+        how = _taken(serializer)
         member = SegmentMember(segment=self._segment(), **serializer.validated_data)
-        self._save(serializer, member, confirm, note)
+        self._save(serializer, member, how)
 
     def perform_update(self, serializer: serializers.BaseSerializer[Any]) -> None:
-        confirm, note = _taken(serializer)
+        how = _taken(serializer)
         member: SegmentMember = copy(serializer.instance)  # type: ignore[assignment]  # as above
         for name, value in serializer.validated_data.items():
             setattr(member, name, value)
-        self._save(serializer, member, confirm, note)
+        self._save(serializer, member, how)
 
     def perform_destroy(self, instance: SegmentMember) -> None:
-        self._write(instance, None, confirm_of(self.request), note_of(self.request))
+        request = self.request
+        self._write(
+            instance, None, (confirm_of(request), note_of(request), plan_of_deletion(request))
+        )
 
     def _save(
-        self,
-        serializer: serializers.BaseSerializer[Any],
-        member: SegmentMember,
-        confirm: object,
-        note: str,
+        self, serializer: serializers.BaseSerializer[Any], member: SegmentMember, how: How
     ) -> None:
         with fresh_rows():
             member.full_clean()
-        self._write(member, member.as_state(), confirm, note)
+        self._write(member, member.as_state(), how)
         with fresh_rows():
             serializer.instance = SegmentMember.objects.get(
                 segment=member.segment_id, user=member.user_id, key=member.key
             )
 
-    def _write(
-        self, member: SegmentMember, state: MemberState | None, confirm: object, note: str
-    ) -> None:
+    def _write(self, member: SegmentMember, state: MemberState | None, how: How) -> None:
+        confirm, note, plan = how
         change = membership_change(self._segment(), {str(member.row_key): state})
         if change.members:
-            write(self.request, change, confirm=confirm, note=note)
+            write(self.request, change, confirm=confirm, note=note, plan=plan)
 
     def _segment(self) -> Segment:
         with fresh_rows():
             return get_object_or_404(Segment, key=self.kwargs["segment_key"])
 
 
-def _taken(serializer: serializers.BaseSerializer[Any]) -> tuple[object, str]:
-    """`confirm` and `note`, taken out of what is written into the row."""
+def _taken(serializer: serializers.BaseSerializer[Any]) -> How:
+    """What says how to write, taken out of what is written into the row."""
     data: dict[str, Any] = serializer.validated_data
-    return data.pop("confirm", ""), data.pop("note", "")
+    return data.pop("confirm", ""), data.pop("note", ""), plan_in(data)

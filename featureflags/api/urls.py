@@ -18,6 +18,15 @@ from featureflags.api.flag_explanations import FlagExplainView
 from featureflags.api.flags import BootstrapView, FlagListView, FlagView
 from featureflags.api.history import HistoryView, RestoreView
 from featureflags.api.members import BulkMembersView
+from featureflags.api.proposals import (
+    ProposalApplyView,
+    ProposalApproveView,
+    ProposalCommentView,
+    ProposalListView,
+    ProposalRefuseView,
+    ProposalView,
+    ProposalWithdrawView,
+)
 from featureflags.api.segment_changes import ExamineView
 from featureflags.api.segment_copies import CopyView, FreezeView
 from featureflags.api.segment_numbers import LintView, PreviewView, SizeView
@@ -55,6 +64,13 @@ urlpatterns = [
     path("segments/<str:key>/explain/", SegmentExplainView.as_view(), name="segment-explain"),
     path("segments/<str:key>/history/", HistoryView.as_view(), name="segment-history"),
     path("segments/<str:key>/restore/", RestoreView.as_view(), name="segment-restore"),
+    path("proposals/", ProposalListView.as_view(), name="proposal-list"),
+    path("proposals/<int:pk>/", ProposalView.as_view(), name="proposal-detail"),
+    path("proposals/<int:pk>/approve/", ProposalApproveView.as_view(), name="proposal-approve"),
+    path("proposals/<int:pk>/refuse/", ProposalRefuseView.as_view(), name="proposal-refuse"),
+    path("proposals/<int:pk>/withdraw/", ProposalWithdrawView.as_view(), name="proposal-withdraw"),
+    path("proposals/<int:pk>/apply/", ProposalApplyView.as_view(), name="proposal-apply"),
+    path("proposals/<int:pk>/comments/", ProposalCommentView.as_view(), name="proposal-comment"),
     path("events/track/", TrackView.as_view(), name="event-track"),
     path("events/exposure/", ExposureView.as_view(), name="event-exposure"),
     path("", include(router.urls)),

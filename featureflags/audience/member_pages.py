@@ -256,6 +256,5 @@ class SegmentAudience:
     def _named(self) -> Condition:
         """The users who are included by name now."""
         definition = self._ruleset.definitions.get(self._key)
-        included = {} if definition is None else definition.included
-        keys = [key for key, until in included.items() if until is None or self._now < until]
+        keys = [] if definition is None else definition.current(definition.included, self._now)
         return key_condition(F(self._kind.key), keys, self._kind)

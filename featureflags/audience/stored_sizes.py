@@ -30,6 +30,7 @@ from featureflags.core.uncached import fresh_rows
 from featureflags.kinds.registry import kinds, user_kind
 from featureflags.models import (
     EventType,
+    MailNotice,
     Segment,
     SegmentCount,
     SegmentSize,
@@ -107,6 +108,7 @@ def fingerprint(ruleset: Ruleset, key: str) -> str:
             definition.rules,
             sorted(definition.included.items()),
             sorted(definition.excluded.items()),
+            sorted(definition.begins.items()),
         )
         for segment in ruleset.with_dependencies(key)
         for definition in [segment.definition]
@@ -210,6 +212,8 @@ def _announce_jumps(sizes: Sequence[Counted], ids: Mapping[str, int]) -> None:
                 }
             )
     Webhook.objects.announce(EventType.SEGMENT_SIZE_JUMPED, jumps)
+    for jump in jumps:
+        MailNotice.objects.write_to_owner(EventType.SEGMENT_SIZE_JUMPED, str(jump["segment"]), jump)
 
 
 def _store_users() -> None:

@@ -33,6 +33,8 @@ class Transition:
     """Attributes that reach the number or the date of a condition then."""
     memberships: tuple[str, ...]
     """Segments that the user is included in, or excluded from, until then."""
+    beginning: tuple[str, ...] = ()
+    """The same from then on."""
 
 
 def next_transitions(
@@ -60,13 +62,14 @@ def _transitions(
             return
         after = _segments(ruleset, snapshot, at, segment_keys)
         if after != before:
-            ending = (key for key, _, end in ruleset.memberships(snapshot.key, kind) if end == at)
+            by_name = ruleset.memberships(snapshot.key, kind)
             yield Transition(
                 at=at,
                 entering=tuple(sorted(after - before)),
                 leaving=tuple(sorted(before - after)),
                 attributes=tuple(_due(change, attributes, clocks, now, at)),
-                memberships=tuple(sorted(ending)),
+                memberships=tuple(sorted(key for key, _, _, end in by_name if end == at)),
+                beginning=tuple(sorted(key for key, _, begin, _ in by_name if begin == at)),
             )
         now, before = at, after
 

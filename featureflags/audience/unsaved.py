@@ -6,7 +6,7 @@ cache.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from dataclasses import replace
 
 from featureflags.core.times import to_microseconds
 from featureflags.core.uncached import fresh_rows
@@ -29,17 +29,9 @@ def unsaved_segment(
     rules = parse_rules(in_stored_form(raw_rules, kind)[0], kind)
     if not is_active:
         return SegmentDefinition(key=key, kind=kind)
-    included, excluded = _stored_members(key)
     salt = _stored_salt(key) if any(rule.weight is not None for rule in rules) else ""
-    return SegmentDefinition(
-        key=key,
-        kind=kind,
-        rules=rules,
-        included=included,
-        excluded=excluded,
-        salt=salt,
-        bucket_key=bucket_key,
-    )
+    stored = _with_stored_members(key)
+    return replace(stored, kind=kind, rules=rules, salt=salt, bucket_key=bucket_key)
 
 
 def _stored_salt(key: str) -> str:
@@ -47,13 +39,17 @@ def _stored_salt(key: str) -> str:
         return Segment.objects.filter(key=key).values_list("salt", flat=True).first() or ""
 
 
-def _stored_members(key: str) -> tuple[Mapping[str, int | None], Mapping[str, int | None]]:
-    """The keys that are included and excluded, and until when (µs): one query, never cached."""
+def _with_stored_members(key: str) -> SegmentDefinition:
+    """The members, since when and until when (µs): one query, never cached."""
     included: dict[str, int | None] = {}
     excluded: dict[str, int | None] = {}
+    begins: dict[str, int] = {}
     rows = SegmentMember.objects.filter(segment__key=key).order_by()
+    columns = ("user_id", "key", "kind", "starts_at", "expires_at")
     with fresh_rows():
-        for user, row_key, kind, ends in rows.values_list("user_id", "key", "kind", "expires_at"):
+        for user, row_key, kind, starts, ends in rows.values_list(*columns):
             side = included if kind == SegmentMember.Kind.INCLUDE else excluded
             side[row_key or str(user)] = None if ends is None else to_microseconds(ends)
-    return included, excluded
+            if starts is not None:
+                begins[row_key or str(user)] = to_microseconds(starts)
+    return SegmentDefinition(key=key, included=included, excluded=excluded, begins=begins)

@@ -54,6 +54,8 @@ class SegmentRow(msgspec.Struct, frozen=True, array_like=True):
     excluded: dict[str, int | None]
     kind: str = USER
     salt: str = ""
+    begins: dict[str, int] = {}
+    """Key of a row → when its membership begins, in µs, where that is not at once."""
 
 
 class Spare(msgspec.Struct, frozen=True, array_like=True):
@@ -213,6 +215,7 @@ def _definition(row: SegmentRow) -> SegmentDefinition:
         excluded=row.excluded,
         kind=row.kind,
         salt=row.salt,
+        begins=row.begins,
     )
 
 
@@ -225,16 +228,19 @@ def _read_rows() -> list[SegmentRow]:
     """All segments and members: two queries, never from cachalot, which may hold old rows."""
     included: dict[int, dict[str, int | None]] = {}
     excluded: dict[int, dict[str, int | None]] = {}
+    begins: dict[int, dict[str, int]] = {}
     with fresh_rows():
         members = (
             SegmentMember.objects.using(primary(SegmentMember))
             .order_by()
-            .values_list("segment_id", "user_id", "key", "kind", "expires_at")
+            .values_list("segment_id", "user_id", "key", "kind", "starts_at", "expires_at")
         )
-        for segment, user, key, kind, expires_at in members:
+        for segment, user, key, kind, starts_at, expires_at in members:
             side = included if kind == SegmentMember.Kind.INCLUDE else excluded
             until = None if expires_at is None else to_microseconds(expires_at)
             side.setdefault(segment, {})[key or str(user)] = until
+            if starts_at is not None:
+                begins.setdefault(segment, {})[key or str(user)] = to_microseconds(starts_at)
         segments = (
             Segment.objects.using(primary(Segment))
             .order_by("key")
@@ -243,7 +249,7 @@ def _read_rows() -> list[SegmentRow]:
         return [
             SegmentRow(
                 *(key, number, active, rules, included.get(pk, {}), excluded.get(pk, {})),
-                *(kind, salt),
+                *(kind, salt, begins.get(pk, {})),
             )
             for pk, key, number, active, rules, kind, salt in segments
         ]

@@ -224,14 +224,16 @@ _NEW_VISITOR = NewVisitor.of(SHARED)
 def _valid_until(
     snapshot: Snapshot, attributes: Attributes, ruleset: Ruleset, now: int, failed: list[str]
 ) -> int | None:
-    """When the first attribute changes by itself, the first date moves, or the first membership ends."""
+    """When the first attribute changes by itself, the first date moves, or the first membership begins or
+    ends."""
     clocks, kind = clocks_of(snapshot, failed=failed), snapshot.kind
     found = min(moving_changes(ruleset, attributes, clocks, now=now, kind=kind), default=None)
     for clock in clocks.values():
         at = clock.next_change(now)
         if at is not None and at > now and (found is None or at < found):
             found = at
-    for _, _, until in ruleset.memberships(snapshot.key, kind):
-        if until is not None and until > now and (found is None or until < found):
-            found = until
+    for _, _, *bounds in ruleset.memberships(snapshot.key, kind):
+        for at in bounds:
+            if at is not None and at > now and (found is None or at < found):
+                found = at
     return found

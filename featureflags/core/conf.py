@@ -98,8 +98,7 @@ class FeatureFlagsSettings:
     warm_users_per_second: int = 0
     """How many users a warm-up may read in a second, on average, in all workers. 0: no limit."""
     warm_lease_seconds: float = 30.0
-    """A worker that has not renewed its lease for so long counts as dead: another one takes over its
-    range."""
+    """A worker that has not renewed its lease for so long counts as dead: another takes its range over."""
     max_members: int = 10_000
     """Of one segment: members are part of the compiled rules that each process holds."""
     max_rules: int = 500
@@ -111,6 +110,12 @@ class FeatureFlagsSettings:
     confirm_users: int = 1000
     """A change that moves more than this share of all users, or more users than that, whichever is
     less, must be confirmed. So must every change to a segment that a flag which is on uses."""
+    approve_live_segments: bool = False
+    """Whether somebody else must approve what moves users of a segment that a flag uses which is on."""
+    plan_tolerance_percent: float = 10.0
+    """A planned change is refused when it is due if who enters or leaves differs by more than this share."""
+    mail_notices: bool = False
+    """Whether owners of segments, and those who may approve, are sent e-mails of planned changes."""
     private_attributes: tuple[str, ...] = ("email", "name")
     launchdarkly_attributes: tuple[str, ...] = ("*",)
     """The names of the attributes that may be sent; `*` means all that the catalogue and the rules of

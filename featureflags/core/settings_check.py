@@ -35,6 +35,8 @@ FALLBACKS: Mapping[str, object] = {
     "summary_events_only": True,
     "sync_segments": False,
     "testers": False,
+    # Somebody wanted it, or misspelt it: with it nothing is changed that should not be.
+    "approve_live_segments": True,
 }
 """In the place of a wrong value where the default is not the safest."""
 

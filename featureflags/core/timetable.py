@@ -81,7 +81,11 @@ TIMETABLE: Final = (
         every=MINUTE,
         for_workers=True,
     ),
+    Entry(
+        name="make-planned-changes", task="featureflags.tasks.make_planned_changes", every=MINUTE
+    ),
     # By name in this order: what is observed is sent in the same run.
     Entry(name="observe", task="featureflags.tasks.observe", every=MINUTE),
+    Entry(name="send-mail-notices", task="featureflags.tasks.send_mail_notices", every=MINUTE),
     Entry(name="send-webhooks", task="featureflags.tasks.send_webhooks", every=MINUTE),
 )

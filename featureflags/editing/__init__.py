@@ -41,7 +41,7 @@ from __future__ import annotations
 
 from featureflags.editing.about import dump_state, load_state, owner_in_words
 from featureflags.editing.accepted_warnings import accept_warnings, open_warnings
-from featureflags.editing.applying import apply
+from featureflags.editing.applying import Approval, NeedsApproval, apply
 from featureflags.editing.before_and_after import FlagEffects, flag_effects
 from featureflags.editing.change_sentences import (
     change_in_words,
@@ -55,6 +55,7 @@ from featureflags.editing.changes import (
     deletion_of,
     member_changes,
     membership_change,
+    permissions_for,
     place_key,
     stored_members,
 )
@@ -68,10 +69,12 @@ from featureflags.editing.condition_sentences import (
 )
 from featureflags.editing.confirmation import are_confirmed, sign, why_in_words
 from featureflags.editing.documents import NotImportable, export_segments
+from featureflags.editing.due_plans import attempt_now, make_due
 from featureflags.editing.examining import (
     Examination,
     FlagUse,
     Reason,
+    asks_for_approval,
     examine,
     unused_segments,
 )
@@ -90,11 +93,38 @@ from featureflags.editing.member_files import (
     too_large,
 )
 from featureflags.editing.member_lookup import FoundMembers, find_members
+from featureflags.editing.notices import approvers
 from featureflags.editing.organising import archival_of, copy_of, free_key, frozen, tagged
+from featureflags.editing.plan_descriptions import (
+    DescribedPlan,
+    describe_plan,
+    plans,
+    waiting_for,
+)
+from featureflags.editing.plan_documents import NotPossible
+from featureflags.editing.plan_moves import PlannedMove, planned_moves
+from featureflags.editing.plans import (
+    Decided,
+    OwnPlan,
+    approve,
+    check_due,
+    comment,
+    examine_plan,
+    forget_user,
+    make_plan,
+    numbers_of,
+    propose_again,
+    refuse,
+    wanted_by,
+    withdraw,
+)
 
 __all__ = [
     "LARGEST_FILE",
+    "Approval",
     "Change",
+    "Decided",
+    "DescribedPlan",
     "Examination",
     "FlagEffects",
     "FlagUse",
@@ -103,40 +133,61 @@ __all__ = [
     "MemberChange",
     "MemberLine",
     "MemberList",
+    "NeedsApproval",
     "NotImportable",
+    "NotPossible",
+    "OwnPlan",
+    "PlannedMove",
     "Reason",
     "TooManyLines",
     "UnreadableFile",
     "accept_warnings",
     "all_values",
     "apply",
+    "approve",
+    "approvers",
     "archival_of",
     "are_confirmed",
+    "asks_for_approval",
+    "attempt_now",
     "change_in_words",
     "change_to",
+    "check_due",
+    "comment",
     "condition_in_words",
     "copy_of",
     "decode_file",
     "deletion_of",
+    "describe_plan",
     "dump_state",
     "examine",
+    "examine_plan",
     "export_segments",
     "find_members",
     "flag_effects",
     "forget_deleted_rows",
+    "forget_user",
     "free_key",
     "frozen",
     "import_remarks",
     "import_segments",
     "label_of",
     "load_state",
+    "make_due",
+    "make_plan",
     "member_changes",
     "membership_change",
     "moment_in_words",
+    "numbers_of",
     "open_warnings",
     "owner_in_words",
+    "permissions_for",
     "place_key",
+    "planned_moves",
+    "plans",
+    "propose_again",
     "read_member_list",
+    "refuse",
     "rule_in_words",
     "rules_in_words",
     "segment_in_words",
@@ -146,5 +197,8 @@ __all__ = [
     "tagged",
     "too_large",
     "unused_segments",
+    "waiting_for",
+    "wanted_by",
     "why_in_words",
+    "withdraw",
 ]

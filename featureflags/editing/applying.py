@@ -7,15 +7,19 @@ version, and three for the memberships that differ, however many.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, Final
 
-from featureflags.core.types import AccountKey
+from django.core.exceptions import ValidationError
+from django.utils.translation import gettext as _
+
+from featureflags.core.types import Account, AccountKey
 from featureflags.core.uncached import fresh_rows
 from featureflags.editing.changes import Change, MemberChange
 from featureflags.editing.examining import Examination
 from featureflags.kinds.registry import USER, user_kind
 from featureflags.models import Segment, SegmentMember, StaleSegment
-from featureflags.models.changesets import open_changeset
+from featureflags.models.changesets import CURRENT_USER, open_changeset
 
 BATCH: Final = 500
 """Rows that one statement updates."""
@@ -23,21 +27,58 @@ BATCH: Final = 500
 COLUMNS: Final = (
     *("name", "description", "is_active", "rules", "salt", "tags", "owner", "is_archived"),
 )
+MEMBER_COLUMNS: Final = ("kind", "reason", "starts_at", "expires_at")
+
+
+class NeedsApproval(ValidationError):
+    """A change was to be written that somebody else must approve first."""
+
+    def __init__(self, keys: list[str]) -> None:
+        message = _("A flag that is on uses %s: somebody else must approve this change.")
+        super().__init__(message % ", ".join(keys), code="needs_approval")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Approval:
+    """Why a change may be written that needs an approval."""
+
+    author: Account | None = None
+    """Who proposed it; None: a command."""
+    approver: Account | None = None
+    is_emergency: bool = False
+    """It is written without an approval, by the person of the request."""
 
 
 def apply(
-    *examined: Examination, source: str, note: str = "", row: Segment | None = None
+    *examined: Examination,
+    source: str,
+    note: str = "",
+    row: Segment | None = None,
+    approval: Approval | None = None,
 ) -> list[Segment]:
     """Write these changes and return the rows of their segments.
 
     `source` and `note` go into the history. `row`: the object to save, where the caller holds one.
-    Raises ValidationError where the models refuse a change, its StaleSegment where somebody else
-    has saved in between, and ProtectedError where a segment to delete is used by another one.
-    Nothing is written then.
+    Raises NeedsApproval without the `approval` that a change needs, ValidationError where the models
+    refuse a change, its StaleSegment where somebody else has saved in between, and ProtectedError where a
+    segment to delete is used by another one. Nothing is written then.
     """
     moved = {each.key: each.moved for each in examined if not each.change.is_nothing}
     restores = next((each.change.restores for each in examined), None)
-    with open_changeset(note=note, source=source, restores=restores, moved=moved):
+    unapproved = [each.key for each in examined if each.needs_approval]
+    is_emergency = approval is not None and approval.is_emergency
+    approver = None if approval is None else approval.approver
+    if unapproved and approver is None and not is_emergency:
+        raise NeedsApproval(unapproved)
+    with open_changeset(
+        actor=CURRENT_USER if approval is None or is_emergency else approval.author,
+        note=note,
+        source=source,
+        restores=restores,
+        moved=moved,
+        approved_by=approver,
+        emergencies=unapproved if is_emergency else (),
+    ):
         return [_write(each.change, row) for each in examined]
 
 
@@ -102,14 +143,14 @@ def _write_members(segment: Segment, members: Mapping[AccountKey, MemberChange])
             _filled(row or SegmentMember(segment=segment, **{named: user}), one)
         )
     if changed:
-        SegmentMember.objects.bulk_update(changed, ["kind", "reason", "expires_at"], BATCH)
+        SegmentMember.objects.bulk_update(changed, MEMBER_COLUMNS, BATCH)
     if new:
         SegmentMember.objects.bulk_create(new)
 
 
 def _filled(row: SegmentMember, one: MemberChange) -> SegmentMember:
     """What the change differs in; the rest stays as somebody else may have saved it meanwhile."""
-    for name in ("kind", "reason", "expires_at"):
+    for name in MEMBER_COLUMNS:
         wanted = getattr(one.after, name)
         if one.before is None or getattr(one.before, name) != wanted:
             setattr(row, name, wanted)

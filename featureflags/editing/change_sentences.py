@@ -41,8 +41,8 @@ NAMED: Final = 5
 INCLUDE, EXCLUDE = "include", "exclude"
 
 _CHANGED = ngettext_lazy(
-    "Changed expiry or reason of %(count)s user: %(names)s",
-    "Changed expiry or reason of %(count)s users: %(names)s",
+    "Changed beginning, end or reason of %(count)s user: %(names)s",
+    "Changed beginning, end or reason of %(count)s users: %(names)s",
     "n",
 )
 _SENTENCES: Final[Mapping[tuple[str, str], Any]] = {
@@ -292,9 +292,8 @@ def _member_in_words(one: NamedMember, name_of: Callable[[str], str]) -> str:
     name = _("(deleted user)") if one.user is None else visible(name_of(one.user))
     if one.after is None:
         return name
-    details = []
-    if one.after.expires_at is not None:
-        details.append(_("until %s") % moment_in_words(one.after.expires_at))
+    bounds = ((_("from %s"), one.after.starts_at), (_("until %s"), one.after.expires_at))
+    details = [words % moment_in_words(at) for words, at in bounds if at is not None]
     if one.after.reason:
         details.append(f"“{_short(one.after.reason)}”")
     return f"{name} ({', '.join(details)})" if details else name

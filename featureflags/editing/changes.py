@@ -35,7 +35,7 @@ class MemberChange:
 
 
 def _in_force(state: MemberState | None) -> object:
-    return None if state is None else (state.kind, state.expires_at)
+    return None if state is None else (state.kind, state.starts_at, state.expires_at)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,6 +117,18 @@ class Change:
         if self.before is None:
             return False
         return self.after is None or (self.before.is_active and not self.after.is_active)
+
+
+def permissions_for(change: Change) -> list[str]:
+    """Django's permissions that it takes to make a change."""
+    verb = "add" if change.before is None else "delete" if change.after is None else "change"
+    wanted = [] if change.is_of_members_only else [f"{verb}_segment"]
+    verbs = {
+        "add" if one.before is None else "delete" if one.after is None else "change"
+        for one in change.members.values()
+    }
+    wanted += [f"{each}_segmentmember" for each in sorted(verbs)]
+    return [f"featureflags.{name}" for name in wanted]
 
 
 def change_to(segment: Segment, *, columns: frozenset[str] | None = None) -> Change:

@@ -114,4 +114,6 @@ def fingerprint(examination: Examination) -> str:
 
 
 def _member(state: MemberState | None) -> list[str] | None:
-    return None if state is None else [state.kind, state.reason, str(state.expires_at)]
+    if state is None:
+        return None
+    return [state.kind, state.reason, str(state.starts_at), str(state.expires_at)]

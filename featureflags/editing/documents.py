@@ -85,13 +85,22 @@ class SegmentDocument:
         """The members by key. A document holds no reasons."""
         kinds = SegmentMember.Kind
         excluded, included = self.definition.excluded, self.definition.included
-        members = {user: _member(kinds.EXCLUDE, until) for user, until in excluded.items()}
-        return members | {user: _member(kinds.INCLUDE, until) for user, until in included.items()}
+        since = self.definition.begins.get
+        members = {
+            user: _member(kinds.EXCLUDE, since(user), until) for user, until in excluded.items()
+        }
+        return members | {
+            user: _member(kinds.INCLUDE, since(user), until) for user, until in included.items()
+        }
 
 
-def _member(kind: SegmentMember.Kind, until: int | None) -> MemberState:
-    expires_at = None if until is None else to_datetime(until)
-    return MemberState(kind=kind.value, reason="", expires_at=expires_at)
+def _member(kind: SegmentMember.Kind, since: int | None, until: int | None) -> MemberState:
+    return MemberState(
+        kind=kind.value,
+        reason="",
+        starts_at=None if since is None else to_datetime(since),
+        expires_at=None if until is None else to_datetime(until),
+    )
 
 
 def export_segments(keys: Collection[str] = (), *, native: bool = False) -> dict[str, JSONValue]:
@@ -142,9 +151,12 @@ def document_of(
     """The document of a row with its members by key. Broken rules match nobody."""
     rules, problems = load_rules(state.rules, state.kind)
     ends: dict[str, dict[str, int | None]] = {kind: {} for kind in SegmentMember.Kind.values}
+    begins: dict[str, int] = {}
     for user, member in (members or {}).items():
         until = None if member.expires_at is None else to_microseconds(member.expires_at)
         ends[member.kind][user] = until
+        if member.starts_at is not None:
+            begins[user] = to_microseconds(member.starts_at)
     definition = SegmentDefinition(
         key=state.key,
         kind=state.kind,
@@ -153,6 +165,7 @@ def document_of(
         included=ends[SegmentMember.Kind.INCLUDE],
         excluded=ends[SegmentMember.Kind.EXCLUDE],
         salt=state.salt,
+        begins=begins,
     )
     return SegmentDocument(
         definition=definition,

@@ -93,6 +93,14 @@ class Examination:
         return bool(self.reasons)
 
     @property
+    def needs_approval(self) -> bool:
+        """True if somebody else must approve it: flags that are on use the segment, or none are known."""
+        if not app_settings().approve_live_segments:
+            return False
+        matters = self.change.moves_users or self.change.disappears
+        return matters and (bool(self.live_flags) or not self.flags_known)
+
+    @property
     def needs_key(self) -> bool:
         """True if the segment's key must be typed."""
         return Reason.DISAPPEARS in self.reasons
@@ -211,6 +219,14 @@ def unused_segments() -> list[str] | None:
     graph = segment_graph()
     used = reachable(lambda key: graph.get(key, ()), list(named))
     return sorted(graph.keys() - used)
+
+
+def asks_for_approval(key: str) -> bool:
+    """True if a change that moves users of this segment would need an approval now."""
+    if not app_settings().approve_live_segments:
+        return False
+    found = flag_uses(key)
+    return found is None or any(use.live for use in found)
 
 
 def _named_by(graph: Mapping[str, Collection[str]]) -> Callable[[str], list[str]]:

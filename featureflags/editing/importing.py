@@ -17,7 +17,7 @@ from featureflags.audience.sizes import moved_between
 from featureflags.audience.sql.statement_timeout import TimeIsUp, TimeLimit
 from featureflags.core.conf import app_settings
 from featureflags.core.times import now_in_microseconds
-from featureflags.editing.applying import apply
+from featureflags.editing.applying import Approval, apply
 from featureflags.editing.changes import Change, member_changes, stored_members
 from featureflags.editing.confirmation import fingerprint
 from featureflags.editing.documents import (
@@ -27,6 +27,7 @@ from featureflags.editing.documents import (
     read_segments,
 )
 from featureflags.editing.examining import Examination, examine
+from featureflags.editing.plans import make_plan
 from featureflags.kinds.registry import kind_named, user_kind
 from featureflags.models import segment_graph
 from featureflags.models.changesets import MemberState, Moved, open_changeset
@@ -44,12 +45,14 @@ def import_segments(
     dry_run: bool = False,
     note: str = "",
     expected: Collection[Examination] | None = None,
+    approval: Approval | None = None,
 ) -> list[Examination]:
     """Write a document and return what it changed; with `dry_run`, only what it would change.
 
     The caller must heed `needs_confirmation` of each: this function does not. `expected`: the
-    result of the dry run that somebody confirmed. Raises NotImportable if the document is
-    invalid, or would do anything else than `expected`; then nothing is written.
+    result of the dry run that somebody confirmed. `approval`: changes that need an approval are proposed
+    by its author, unless it is an emergency; the others are written. Raises NotImportable if the document
+    is invalid, would do anything else than `expected`, or needs an approval; then nothing is written.
     """
     documents = read_document(raw)
     with transaction.atomic():
@@ -59,7 +62,9 @@ def import_segments(
             examined = _examine(read_segments(), documents)
             if expected is not None and not _is_as_expected(examined, expected):
                 raise NotImportable([_("Something has changed since you were asked. Look again.")])
-            _write({each.key: each for each in examined}, _in_order(documents))
+            # A dry run is rolled back: nobody need approve it.
+            how = Approval(is_emergency=True) if dry_run else approval
+            _write({each.key: each for each in examined}, _in_order(documents), how, note)
         if dry_run:
             transaction.set_rollback(True)
     return examined
@@ -173,14 +178,24 @@ def _in_order(documents: Mapping[str, SegmentDocument]) -> list[str]:
     return [key for layer in layers for key in sorted(layer) if key in documents]
 
 
-def _write(examined: Mapping[str, Examination], order: Collection[str]) -> None:
+def _write(
+    examined: Mapping[str, Examination],
+    order: Collection[str],
+    approval: Approval | None,
+    note: str,
+) -> None:
+    is_emergency = approval is not None and approval.is_emergency
     problems: list[str] = []
     for key in order:
         if key not in examined:
             continue
+        one = examined[key]
         try:
             with transaction.atomic():
-                apply(examined[key], source=SOURCE)
+                if one.needs_approval and approval is not None and not is_emergency:
+                    make_plan(one, author=approval.author, source=SOURCE, note=note)
+                else:
+                    apply(one, source=SOURCE, approval=approval)
         except ValidationError as error:
             problems += [f"{key}: {message}" for message in error.messages]
     if problems:

@@ -1,10 +1,10 @@
 """Reads lists of members as people paste or upload them: e-mails or keys, as CSV or in a row.
 
-    email,kind,reason,expires_at
-    ada@example.com,include,Beta tester,2027-01-31T12:00:00Z
+    email,kind,reason,starts_at,expires_at
+    ada@example.com,include,Beta tester,,2027-01-31T12:00:00Z
 
-A first row that names its columns (`email` or `key`, and `kind`, `reason`, `expires_at` as an
-export has them) is a header. Without one, every cell that is an address or a key counts, and other
+A first row that names its columns (`email` or `key`, and `kind`, `reason`, `starts_at`, `expires_at` as
+an export has them) is a header. Without one, every cell that is an address or a key counts, and other
 cells are ignored. Each problem names its line. Pure: `member_lookup` finds the users.
 """
 
@@ -50,6 +50,7 @@ HEADERS: Final[Mapping[str, str]] = {
     "uuid": KEY,
     "kind": "kind",
     "reason": "reason",
+    "starts_at": "starts_at",
     "expires_at": "expires_at",
 }
 """What a column may be called, in any case."""
@@ -84,6 +85,9 @@ class MemberLine:
     expires_at: datetime.datetime | None = None
     has_expiry: bool = False
     """True if the list has a column for the expiry, in which an empty cell means never."""
+    starts_at: datetime.datetime | None = None
+    has_start: bool = False
+    """True if the list has a column for the beginning, in which an empty cell means at once."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -204,24 +208,24 @@ def _named(
     # The key stays when an address changes.
     text = _as_key(cell(KEY), kind) or _as_email(cell(EMAIL), kind) or _as_email(cell(KEY), kind)
     side = cell("kind").lower()
-    expires_at = _as_moment(cell("expires_at"))
+    moments = {name: _as_moment(cell(name)) for name in ("starts_at", "expires_at")}
+    unread = [cell(name) for name, moment in moments.items() if cell(name) and moment is None]
     if text is None:
         yield LineRemark(line, _nobody_in(cells, kind))
     elif side and side not in SegmentMember.Kind.values:
         yield LineRemark(line, _("the kind is include or exclude, not “%s”.") % shortened(side))
-    elif cell("expires_at") and expires_at is None:
-        text = _("“%s” is not a date and time. Write 2027-01-31T12:00:00Z.") % shortened(
-            cell("expires_at")
-        )
-        yield LineRemark(line, text)
+    elif unread:
+        words = _("“%s” is not a date and time. Write 2027-01-31T12:00:00Z.")
+        yield LineRemark(line, words % shortened(unread[0]))
     else:
         yield MemberLine(
             line=line,
             text=text,
             kind=side,
             reason=exact("reason")[:200] if "reason" in header else None,
-            expires_at=expires_at,
+            **moments,
             has_expiry="expires_at" in header,
+            has_start="starts_at" in header,
         )
 
 

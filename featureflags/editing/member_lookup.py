@@ -29,7 +29,7 @@ class FoundMembers:
     members: Mapping[str, MemberState]
     """By user key, as the list has them."""
     problems: tuple[LineRemark, ...]
-    """No user has this address or key, or the membership would have ended."""
+    """No user has this address or key, or the membership would have ended, or end before it begins."""
     repeated: tuple[LineRemark, ...]
     """Users who are on more than one line."""
 
@@ -63,6 +63,9 @@ def find_members(
         elif _has_ended(state, now) and stored.get(user) != state:
             text = _("the time of %s has ended already.") % each.text
             problems.append(LineRemark(each.line, text))
+        elif _ends_first(state):
+            text = _("the time of %s would end before it begins.") % each.text
+            problems.append(LineRemark(each.line, text))
         elif user not in first:
             first[user], members[user] = each.line, state
         else:
@@ -85,10 +88,16 @@ def _has_ended(state: MemberState, now: datetime.datetime) -> bool:
     return state.expires_at is not None and state.expires_at <= now
 
 
+def _ends_first(state: MemberState) -> bool:
+    starts, ends = state.starts_at, state.expires_at
+    return starts is not None and ends is not None and ends <= starts
+
+
 def _state(line: MemberLine, default: MemberState) -> MemberState:
     return MemberState(
         kind=line.kind or default.kind,
         reason=default.reason if line.reason is None else line.reason,
+        starts_at=line.starts_at if line.has_start else default.starts_at,
         expires_at=line.expires_at if line.has_expiry else default.expires_at,
     )
 

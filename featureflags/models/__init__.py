@@ -23,6 +23,7 @@ from featureflags.models.flag_counts import FlagCount
 from featureflags.models.history import AppendOnly, HistoryEntry, HistoryMember
 from featureflags.models.members import SegmentMember
 from featureflags.models.outbox import OutboxEvent
+from featureflags.models.planned_changes import MailNotice, PlanComment, PlannedChange
 from featureflags.models.scheduled_runs import ScheduledRun
 from featureflags.models.segment_sizes import SegmentCount, SegmentSize, UserCount
 from featureflags.models.segments import (
@@ -45,8 +46,11 @@ __all__ = [
     "FlagCount",
     "HistoryEntry",
     "HistoryMember",
+    "MailNotice",
     "ObservedState",
     "OutboxEvent",
+    "PlanComment",
+    "PlannedChange",
     "RuleProblem",
     "RulesetVersion",
     "ScheduledRun",
@@ -66,6 +70,7 @@ __all__ = [
     "api_keys",
     "changesets",
     "limits",
+    "planned_changes",
     "segment_graph",
     "stored_forms",
     "validation",

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import datetime
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
@@ -68,6 +68,8 @@ class MemberState:
     kind: str
     reason: str
     expires_at: datetime.datetime | None
+    starts_at: datetime.datetime | None = None
+    """None: at once."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,6 +110,9 @@ class Changeset:
     """Where it comes from: `admin`, `api`, or the name of a command."""
     restores: int | None = None
     """The id of the history entry that is restored."""
+    approved_by: Account | None = None
+    emergencies: set[str] = field(default_factory=set)
+    """Keys of segments whose change needs an approval, and is made without."""
     moved: dict[str, Moved] = field(default_factory=dict)
     """Numbers that are known already, by segment key, so that they are not counted again."""
     segments: dict[int, SegmentState | None] = field(default_factory=dict)
@@ -116,6 +121,17 @@ class Changeset:
     """Memberships of users, and rows of other kinds, who are deleted: no new row may name them."""
     being_deleted: set[Place] = field(default_factory=set)
     """Memberships that one call deletes, for which the ruleset version is raised already."""
+
+    def fill_in(self, inner: Changeset) -> None:
+        """Take from a changeset inside this one what this one leaves open."""
+        if isinstance(self.actor, _CurrentUser):
+            self.actor = inner.actor
+        self.note = self.note or inner.note
+        self.source = self.source or inner.source
+        self.restores = self.restores if self.restores is not None else inner.restores
+        self.moved |= inner.moved
+        self.approved_by = self.approved_by or inner.approved_by
+        self.emergencies |= inner.emergencies
 
     def remember_segment(self, pk: int, before: SegmentState | None) -> None:
         """Call before a segment is written. None: it is new. The first call for an id counts."""
@@ -138,25 +154,28 @@ def open_changeset(
     source: str = "",
     restores: int | None = None,
     moved: Mapping[str, Moved] | None = None,
+    approved_by: Account | None = None,
+    emergencies: Iterable[str] = (),
 ) -> Iterator[Changeset]:
     """Make the writes inside one changeset and one transaction.
 
     Inside another changeset it joins that one and fills in what that one leaves open. An exception
     that leaves it rolls everything back.
     """
+    changeset = Changeset(
+        actor=actor,
+        note=note,
+        source=source,
+        restores=restores,
+        moved=dict(moved or {}),
+        approved_by=approved_by,
+        emergencies=set(emergencies),
+    )
     outer = _open.get()
     if outer is not None:
-        if isinstance(outer.actor, _CurrentUser):
-            outer.actor = actor
-        outer.note = outer.note or note
-        outer.source = outer.source or source
-        outer.restores = outer.restores if outer.restores is not None else restores
-        outer.moved |= moved or {}
+        outer.fill_in(changeset)
         yield outer
         return
-    changeset = Changeset(
-        actor=actor, note=note, source=source, restores=restores, moved=dict(moved or {})
-    )
     token = _open.set(changeset)
     try:
         with transaction.atomic():

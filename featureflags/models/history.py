@@ -86,6 +86,16 @@ class HistoryEntry(_AppendOnlyModel):
         "self", on_delete=models.DO_NOTHING, null=True, related_name="+", verbose_name=_("restored")
     )
     """The entry whose outcome this one restored."""
+    approved_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        on_delete=models.SET_NULL,
+        null=True,
+        related_name="+",
+        verbose_name=_("approved by"),
+    )
+    """None: it needed no approval, or it was an emergency."""
+    is_emergency = models.BooleanField(_("emergency"), default=False, db_default=False)
+    """It needed an approval, and was made without."""
 
     objects = AppendOnlyQuerySet["HistoryEntry"].as_manager()
 
@@ -97,6 +107,9 @@ class HistoryEntry(_AppendOnlyModel):
         indexes = [
             models.Index(fields=["segment_key", "-id"], name="history_by_segment"),
             models.Index(fields=["kind", "-id"], name="history_by_kind"),
+            models.Index(
+                fields=["at"], name="history_emergencies", condition=models.Q(is_emergency=True)
+            ),
         ]
 
     def __str__(self) -> str:
@@ -117,6 +130,8 @@ class HistoryMember(_AppendOnlyModel):
     kind_after = models.CharField(max_length=7, blank=True)
     reason_before = models.CharField(max_length=200, blank=True)
     reason_after = models.CharField(max_length=200, blank=True)
+    starts_before = models.DateTimeField(null=True)
+    starts_after = models.DateTimeField(null=True)
     expires_before = models.DateTimeField(null=True)
     expires_after = models.DateTimeField(null=True)
 

@@ -53,6 +53,9 @@ class SegmentMember(models.Model):
     )
     kind = models.CharField(_("kind"), max_length=7, choices=Kind, default=Kind.INCLUDE)
     reason = models.CharField(_("reason"), max_length=200, blank=True)
+    starts_at = models.DateTimeField(
+        _("starts at"), null=True, blank=True, help_text=_("Empty: at once.")
+    )
     expires_at = models.DateTimeField(
         _("expires at"), null=True, blank=True, help_text=_("Empty: until it is removed.")
     )
@@ -93,9 +96,14 @@ class SegmentMember(models.Model):
         return self.key or self.user_id
 
     def clean(self) -> None:
-        """Refuse a row of another kind, an expiry that has passed already, and more members than rules can hold."""
+        """Refuse a row of another kind, an expiry that has passed already or comes before the beginning, and
+        more members than rules can hold."""
         if self.segment_id is not None:
             self._refuse_other_kind()
+        if self.starts_at and self.expires_at and self.starts_at >= self.expires_at:
+            raise ValidationError({"expires_at": _("This must be later than the beginning.")})
+        if self.starts_at and self.starts_at > LATEST:
+            raise ValidationError({"starts_at": _("This must lie before the year 9999.")})
         if self._state.adding and self.expires_at and self.expires_at <= timezone.now():
             raise ValidationError({"expires_at": _("This moment has passed already.")})
         if self.expires_at and self.expires_at > LATEST:
@@ -141,7 +149,12 @@ class SegmentMember(models.Model):
 
     def as_state(self) -> MemberState:
         """What this object says, whether or not it is saved."""
-        return MemberState(kind=self.kind, reason=self.reason, expires_at=self.expires_at)
+        return MemberState(
+            kind=self.kind,
+            reason=self.reason,
+            starts_at=self.starts_at,
+            expires_at=self.expires_at,
+        )
 
     def _before(self) -> dict[Place, MemberState | None]:
         """What is stored of this row, and where it will be."""

@@ -97,12 +97,14 @@ class SegmentQuerySet(models.QuerySet[ModelT]):
 class MemberQuerySet(models.QuerySet[ModelT]):
     def states(self) -> dict[Place, MemberState]:
         """The rows as they are in the database now, by segment and user: one query."""
-        columns = ("segment_id", "user_id", "key", "kind", "reason", "expires_at")
+        columns = ("segment_id", "user_id", "key", "kind", "reason", "starts_at", "expires_at")
         with fresh_rows():
             rows = list(self.order_by().values_list(*columns))
         return {
-            (segment, key or user): MemberState(kind=kind, reason=reason, expires_at=expires_at)
-            for segment, user, key, kind, reason, expires_at in rows
+            (segment, key or user): MemberState(
+                kind=kind, reason=reason, starts_at=starts_at, expires_at=expires_at
+            )
+            for segment, user, key, kind, reason, starts_at, expires_at in rows
         }
 
     def states_at(self, places: Collection[Place]) -> dict[Place, MemberState | None]:

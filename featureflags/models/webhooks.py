@@ -28,6 +28,7 @@ from django.utils.translation import gettext_lazy as _
 from featureflags.core.signals import deliveries_written
 from featureflags.core.times import to_microseconds, to_rfc3339
 from featureflags.core.types import JSONValue
+from featureflags.models.notice_texts import sentence
 
 MARK: Final = "whsec_"
 """As https://www.standardwebhooks.com has it; base64 follows."""
@@ -40,9 +41,23 @@ class EventType(models.TextChoices):
 
     SEGMENT_CHANGED = "segment.changed", _("A segment or its members changed")
     SEGMENT_SIZE_JUMPED = "segment.size_jumped", _("The size of a segment jumped")
+    SEGMENT_USED = "segment.used", _("A flag begins to use a segment")
+    SEGMENT_UNUSED = "segment.unused", _("A flag stops using a segment")
+    CHANGE_PROPOSED = "change.proposed", _("A change of a segment waits for approval")
+    CHANGE_APPROVED = "change.approved", _("A change of a segment was approved")
+    CHANGE_REFUSED = "change.refused", _("A change of a segment was refused")
+    CHANGE_SCHEDULED = "change.scheduled", _("A change of a segment was scheduled")
+    CHANGE_APPLIED = "change.applied", _("A planned change of a segment was applied")
     FLAG_TARGETS_CHANGED = "flag.targets_changed", _("The targeting of a flag changed")
     DEGRADED = "service.degraded", _("Something that Guidon needs fails")
     HEALED = "service.healed", _("It works again")
+
+
+class BodyFormat(models.TextChoices):
+    """What a webhook is sent."""
+
+    GUIDON = "guidon", _("Guidon: type, timestamp and data")
+    SLACK = "slack", _("Slack: a text to read, with blocks")
 
 
 TEST: Final = "webhook.test"
@@ -71,14 +86,18 @@ class WebhookManager(models.Manager["Webhook"]):
         self, takers: list[Webhook], event: str, data: Sequence[Mapping[str, JSONValue]]
     ) -> None:
         now = timezone.now()
-        bodies = [body_of(event, each, to_microseconds(now)) for each in data]
+        write = {BodyFormat.GUIDON: body_of, BodyFormat.SLACK: slack_body_of}
+        bodies = {
+            form: [write[BodyFormat(form)](event, each, to_microseconds(now)) for each in data]
+            for form in {hook.format for hook in takers}
+        }
         WebhookDelivery.objects.bulk_create(
             (
                 WebhookDelivery(
                     webhook=hook, event=event, body=body, created_at=now, next_attempt_at=now
                 )
-                for body in bodies
                 for hook in takers
+                for body in bodies[hook.format]
             ),
             batch_size=500,
         )
@@ -88,6 +107,22 @@ class WebhookManager(models.Manager["Webhook"]):
 def body_of(event: str, data: Mapping[str, JSONValue], instant: int) -> str:
     """The JSON that is signed and sent. `instant` in µs."""
     content = {"type": event, "timestamp": to_rfc3339(instant), "data": dict(data)}
+    return json.dumps(content, ensure_ascii=False, separators=(",", ":"))
+
+
+def slack_body_of(event: str, data: Mapping[str, JSONValue], instant: int) -> str:
+    """The body for Slack and those that read its form: one sentence, and below it the event. `instant` in µs."""
+    text = sentence(event, data)
+    for character, name in (("&", "&amp;"), ("<", "&lt;"), (">", "&gt;")):
+        text = text.replace(character, name)
+    blocks: list[JSONValue] = [
+        {"type": "section", "text": {"type": "mrkdwn", "text": text}},
+        {
+            "type": "context",
+            "elements": [{"type": "mrkdwn", "text": f"{event}, {to_rfc3339(instant)}"}],
+        },
+    ]
+    content = {"text": text, "blocks": blocks}
     return json.dumps(content, ensure_ascii=False, separators=(",", ":"))
 
 
@@ -106,6 +141,14 @@ class Webhook(models.Model):
     )
     events = models.JSONField(default=list, blank=True)
     """Values of `EventType`. Empty: all."""
+    format = models.CharField(
+        _("format"),
+        max_length=6,
+        choices=BodyFormat,
+        default=BodyFormat.GUIDON,
+        db_default=BodyFormat.GUIDON.value,
+        help_text=_("Of the body. Slack, Mattermost and the like read the second one."),
+    )
     is_active = models.BooleanField(
         _("active"), default=True, help_text=_("Clear this to send nothing more.")
     )

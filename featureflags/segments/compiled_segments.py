@@ -55,9 +55,10 @@ class CompiledSegment:
         user_key = attributes.get("key")
         if not isinstance(user_key, str):
             return None
-        if _current(self.definition.included, user_key, now):
+        definition = self.definition
+        if definition.is_current(definition.included, user_key, now):
             return True
-        return False if _current(self.definition.excluded, user_key, now) else None
+        return False if definition.is_current(definition.excluded, user_key, now) else None
 
     def without_cycles(self, leads_back: Collection[str]) -> CompiledSegment:
         """A copy in which each clause on a segment that leads back to this one is broken."""
@@ -119,10 +120,3 @@ def _unknown(
             message = gettext("the segment %(key)r is on %(other)r, and this one on %(kind)r")
             shown = {"key": key, "other": known[key].kind, "kind": kind}
             yield Problem(code="segment_kind", message=message % shown, rule=rule, clause=number)
-
-
-def _current(members: Mapping[str, int | None], user_key: str, now: int) -> bool:
-    if user_key not in members:
-        return False
-    until = members[user_key]
-    return until is None or now < until

@@ -66,8 +66,9 @@ class SegmentDefinition:
 
     Its members are rows of one ``kind``, and its conditions test attributes of that kind.
     ``included`` and ``excluded`` map the key of a row to the instant (µs since the epoch, UTC) at
-    which the membership ends, or to None if it never does. Key and ``salt`` decide which rows the
-    percentage of a rule takes.
+    which the membership ends, or to None if it never does. ``begins`` maps the key of a member to the
+    instant from which the membership counts; a key that is missing counts at once. Key and ``salt`` decide
+    which rows the percentage of a rule takes.
     """
 
     key: str
@@ -79,6 +80,20 @@ class SegmentDefinition:
     salt: str = ""
     bucket_key: str = ""
     """Of a draft under another key: the key with which it draws its percentages. Empty: its own."""
+    begins: Mapping[str, int] = field(default_factory=dict)
+
+    def current(self, members: Mapping[str, int | None], now: int) -> list[str]:
+        """Those of ``included``, or of ``excluded``, whose membership counts at ``now``."""
+        if not self.begins:
+            return [key for key, until in members.items() if until is None or now < until]
+        return [key for key in members if self.is_current(members, key, now)]
+
+    def is_current(self, members: Mapping[str, int | None], key: str, now: int) -> bool:
+        """True if the membership of this row counts at ``now``."""
+        if key not in members:
+            return False
+        until = members[key]
+        return (until is None or now < until) and self.begins.get(key, now) <= now
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,7 +18,7 @@ from featureflags.segments.definitions import (
     Rule,
     SegmentDefinition,
 )
-from featureflags.segments.member_json import format_expiry
+from featureflags.segments.member_json import FROM, format_expiry
 from featureflags.segments.operator_labels import LAUNCHDARKLY
 
 
@@ -120,13 +120,14 @@ def to_launchdarkly(definition: SegmentDefinition, *, native: bool = False) -> d
         dumped["kind"] = kind
     dumped |= {"rules": dump_rules(definition.rules, None if native else kind)}
     dumped["salt"] = definition.salt
-    for name, members in (
+    for name, instants in (
         ("includedUntil", definition.included),
         ("excludedUntil", definition.excluded),
+        (FROM, definition.begins),
     ):
-        expiring = _expiring(members)
-        if expiring:
-            dumped[name] = expiring
+        formatted = _instants(instants)
+        if formatted:
+            dumped[name] = formatted
     return dumped
 
 
@@ -134,10 +135,8 @@ def _lasting(members: Mapping[str, int | None]) -> list[JSONValue]:
     return [*sorted(key for key, until in members.items() if until is None)]
 
 
-def _expiring(members: Mapping[str, int | None]) -> dict[str, JSONValue]:
-    return {
-        key: format_expiry(until) for key, until in sorted(members.items()) if until is not None
-    }
+def _instants(members: Mapping[str, int] | Mapping[str, int | None]) -> dict[str, JSONValue]:
+    return {key: format_expiry(at) for key, at in sorted(members.items()) if at is not None}
 
 
 def _not_exportable(definition: SegmentDefinition, *, native: bool) -> Iterator[Problem]:
@@ -159,6 +158,11 @@ def _not_exportable(definition: SegmentDefinition, *, native: bool) -> Iterator[
                     "the membership of %(key)r expires, which LaunchDarkly cannot express"
                 ) % {"key": key}
                 yield Problem(code="expires", message=message)
+    for key in definition.begins:
+        message = gettext(
+            "the membership of %(key)r begins at an instant, as LaunchDarkly's cannot"
+        )
+        yield Problem(code="begins", message=message % {"key": key})
 
 
 def _our_own(clause: Clause) -> Iterator[tuple[str, str]]:

@@ -3,8 +3,9 @@
 LaunchDarkly lists users in ``included``, and contexts of other kinds in ``includedContexts``, as
 ``[{"contextKind": "organization", "values": ["acme"]}]``. A native document lists both in ``included``.
 
-``includedUntil`` and ``excludedUntil`` map a user's key to an RFC 3339 instant. LaunchDarkly has
-no such thing, so that only a native export holds them.
+``includedUntil`` and ``excludedUntil`` map a user's key to an RFC 3339 instant, and ``membersFrom`` the key
+of a member to the one at which the membership begins. LaunchDarkly has no such things, so that only a
+native export holds them.
 """
 
 from __future__ import annotations
@@ -25,8 +26,9 @@ _LAST: Final = LATEST - _EPOCH
 
 _FIELDS: Final = {True: ("included", "includedUntil"), False: ("excluded", "excludedUntil")}
 _CONTEXTS: Final = {True: "includedContexts", False: "excludedContexts"}
+FROM: Final = "membersFrom"
 MEMBER_FIELDS: Final = frozenset(
-    (*(name for names in _FIELDS.values() for name in names), *_CONTEXTS.values())
+    (*(name for names in _FIELDS.values() for name in names), *_CONTEXTS.values(), FROM)
 )
 
 
@@ -51,6 +53,29 @@ def parse_members(
             else:
                 found[key] = expiry
     return members, problems
+
+
+def parse_begins(
+    raw: Mapping[str, object], members: Mapping[bool, Mapping[str, int | None]]
+) -> tuple[dict[str, int], list[Problem]]:
+    """When memberships begin, by key (µs), and what is wrong. ``members``: as ``parse_members`` gives."""
+    begins: dict[str, int] = {}
+    problems: list[Problem] = []
+    for key, instant, problem in _expiring(raw, FROM):
+        if instant is None or problem is not None:
+            problems.append(Problem(code="members", message=problem or ""))
+            continue
+        ends = [side[key] for side in members.values() if key in side]
+        message = ""
+        if not ends:
+            message = gettext("%(name)s: %(key)r is not a member")
+        elif any(until is not None and until <= instant for until in ends):
+            message = gettext("%(name)s: the membership of %(key)r ends before it begins")
+        if message:
+            text = message % {"name": FROM, "key": key}
+            problems.append(Problem(code="members", message=text))
+        begins[key] = instant
+    return begins, problems
 
 
 def listed_kinds(raw: Mapping[str, object]) -> set[str]:

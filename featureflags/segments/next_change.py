@@ -1,4 +1,4 @@
-"""When an answer can change by itself: ages, dates that move, and memberships that end.
+"""When an answer can change by itself: ages, dates that move, and memberships that begin or end.
 
 Pure, like the ruleset that it reads.
 """
@@ -44,7 +44,7 @@ def next_change(
 ) -> int | None:
     """The next instant (µs) after ``now`` at which an answer for this row of a kind can change, or None.
 
-    Never late. For a membership that ends, and for clauses on an account's age or another
+    Never late. For a membership that begins or ends, and for clauses on an account's age or another
     stepped clock, it is the very instant, and only clauses count whose own outcome flips there;
     that other conditions of the rule may hide the flip is not looked into. So it is with dates that move.
     ``attributes`` are those of the row at ``now``, its ``key`` among them; ``clocks`` holds those that
@@ -57,7 +57,7 @@ def next_change(
         relevant = {segment.definition.key for segment in ruleset.with_dependencies(*known)}
     return min(
         (
-            *_expiries(_memberships(ruleset, attributes, kind), now, relevant),
+            *_bounds(_memberships(ruleset, attributes, kind), now, relevant),
             *_flips(ruleset, clocks, now, relevant, kind),
             *moving_changes(ruleset, attributes, clocks, now=now, kind=kind, relevant=relevant),
         ),
@@ -101,12 +101,13 @@ def _next_in(clause: CompiledClause, value: object, now: int) -> int | None:
         return None
 
 
-def _expiries(
+def _bounds(
     memberships: Iterable[Membership], now: int, relevant: Collection[str] | None
 ) -> Iterator[int]:
-    for segment_key, _, until in memberships:
-        if until is not None and now < until and (relevant is None or segment_key in relevant):
-            yield until
+    """When memberships begin and end, after ``now``."""
+    for segment_key, _, since, until in memberships:
+        if relevant is None or segment_key in relevant:
+            yield from (at for at in (since, until) if at is not None and now < at)
 
 
 def _flips(

@@ -24,7 +24,7 @@ from featureflags.segments.definitions import (
 )
 from featureflags.segments.document_kinds import kind_of_document
 from featureflags.segments.json_limits import text_problem
-from featureflags.segments.member_json import MEMBER_FIELDS, parse_members
+from featureflags.segments.member_json import MEMBER_FIELDS, parse_begins, parse_members
 from featureflags.segments.operator_labels import IGNORES_CASE, OPERATORS
 from featureflags.segments.percentages import WHOLE, bucket_path
 from featureflags.segments.references import attribute_path
@@ -103,9 +103,9 @@ def parse_definition(raw: object, *, tolerate: Collection[str] = ()) -> SegmentD
     """A segment from its LaunchDarkly JSON, an object with a ``key``.
 
     Its kind is its ``kind``, or the one that LaunchDarkly's ``contextKind`` names in all conditions,
-    percentages and members. Names, tags and the like are accepted and ignored. ``includedUntil`` and
-    ``excludedUntil`` are ours, see ``members``. Raises InvalidDefinition with every problem whose
-    code is not tolerated; ``rule_empty`` and ``values_empty`` can be.
+    percentages and members. Names, tags and the like are accepted and ignored. ``includedUntil``,
+    ``excludedUntil`` and ``membersFrom`` are ours, see ``member_json``. Raises InvalidDefinition
+    with every problem whose code is not tolerated; ``rule_empty`` and ``values_empty`` can be.
     """
     findings = _Findings()
     definition = _definition(raw, findings)
@@ -151,13 +151,15 @@ def _definition(raw: object, findings: _Findings) -> SegmentDefinition:
     rules = raw.get("rules")
     findings.kind = findings.text(raw, "kind") or kind_of_document(raw)
     members, member_problems = parse_members(raw, findings.kind)
-    findings.problems.extend(member_problems)
+    begins, begin_problems = parse_begins(raw, members)
+    findings.problems.extend((*member_problems, *begin_problems))
     return SegmentDefinition(
         key=key,
         kind=findings.kind,
         rules=_rules([] if rules is None else rules, findings),
         included=members[True],
         excluded=members[False],
+        begins=begins,
         version=version,
         salt=findings.text(raw, "salt"),
     )

@@ -18,8 +18,8 @@ from featureflags.segments.percentages import seed_of
 from featureflags.segments.references import levels, reachable
 from featureflags.segments.rule_index import RuleIndex
 
-Membership: TypeAlias = tuple[str, bool, int | None]
-"""A segment's key, whether the user is included rather than excluded, and until when (µs)."""
+Membership: TypeAlias = tuple[str, bool, int | None, int | None]
+"""A segment's key, whether the user is included rather than excluded, since when and until when (µs)."""
 
 
 class _Part(NamedTuple):
@@ -121,8 +121,8 @@ class Ruleset:
         barred: set[str] = set()
         user_key = attributes.get("key")
         if isinstance(user_key, str):
-            for key, included, until in part.members.get(user_key, ()):
-                if until is None or now < until:
+            for key, included, since, until in part.members.get(user_key, ()):
+                if (until is None or now < until) and (since is None or since <= now):
                     (matched if included else barred).add(key)
             barred -= matched
         for stage in part.stages:
@@ -167,7 +167,7 @@ class Ruleset:
         return self._parts.get(kind, _EMPTY).buckets.get(attribute, ())
 
     def memberships(self, key: str, kind: str = USER_KIND) -> Iterable[Membership]:
-        """The memberships by name of a row of a kind, expired ones included."""
+        """The memberships by name of a row of a kind, with those that have ended or not begun."""
         return self._parts.get(kind, _EMPTY).members.get(key, ())
 
     def with_dependencies(self, *segment_keys: str) -> list[CompiledSegment]:
@@ -238,10 +238,11 @@ def _buckets_by_attribute(segments: Mapping[str, CompiledSegment]) -> dict[str, 
 def _memberships(definitions: Iterable[SegmentDefinition]) -> dict[str, tuple[Membership, ...]]:
     members: dict[str, list[Membership]] = {}
     for definition in definitions:
+        key, begins = definition.key, definition.begins
         for user_key, until in definition.included.items():
-            members.setdefault(user_key, []).append((definition.key, True, until))
+            members.setdefault(user_key, []).append((key, True, begins.get(user_key), until))
         for user_key, until in definition.excluded.items():
-            members.setdefault(user_key, []).append((definition.key, False, until))
+            members.setdefault(user_key, []).append((key, False, begins.get(user_key), until))
     return {user_key: tuple(found) for user_key, found in members.items()}
 
 

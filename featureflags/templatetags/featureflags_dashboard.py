@@ -22,6 +22,7 @@ from featureflags.admin.dashboard import (
     answers_part,
     segments_part,
     users_part,
+    waiting_part,
     warm_ups_part,
 )
 from featureflags.evaluation.reasons import degradation_in_words
@@ -74,6 +75,7 @@ def dashboard(context: Context) -> dict[str, Any]:
     if sees_segments:
         segments = segments_part()
         found |= _segments(segments)
+        found["waiting"] = waiting_part()
         needs += attention.of_segments(segments)
     if may_see("featureflags", "warmrun"):
         warm_ups = warm_ups_part()

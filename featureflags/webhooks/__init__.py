@@ -7,6 +7,7 @@ https://www.standardwebhooks.com, so that any of its libraries verifies it.
     queue.send_due()           one attempt at each delivery that is due
     queue.repeat(deliveries)   send these once more
     observing.observe()        announce flags whose targeting changed, and outages
+    mail.send_due()            send the e-mails that are due
 
 >>> from featureflags.webhooks.signatures import signature
 >>> signature("whsec_c2VjcmV0", "8a2c", 1767225600, '{"type":"webhook.test"}')
@@ -15,4 +16,4 @@ https://www.standardwebhooks.com, so that any of its libraries verifies it.
 
 from __future__ import annotations
 
-__all__ = ["observing", "queue", "signatures"]
+__all__ = ["mail", "observing", "queue", "signatures"]

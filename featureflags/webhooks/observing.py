@@ -2,7 +2,7 @@
 
 The schedule calls `observe` once a minute. It compares what this process sees with what was seen last, in
 one row for each subject, under its lock: of several processes one announces a change. While no webhook
-is active nothing is compared, and the first look after that only remembers.
+is active, and no e-mail is on, nothing is compared, and the first look after that only remembers.
 """
 
 from __future__ import annotations
@@ -16,10 +16,11 @@ from typing import Any, Final
 from django.db import transaction
 from django.utils import timezone
 
+from featureflags.core.conf import app_settings
 from featureflags.core.types import JSONValue
 from featureflags.inspection.flag_parsing import RawData
 from featureflags.inspection.flags_using_segment import uses_by_flag
-from featureflags.models import EventType, ObservedState, Webhook
+from featureflags.models import EventType, MailNotice, ObservedState, Webhook
 
 TARGETING: Final = (
     *("on", "prerequisites", "targets", "contextTargets", "rules", "fallthrough", "offVariation"),
@@ -37,7 +38,7 @@ State = Mapping[str, Any]
 def observe(*, flags: RawData | None, problems: Mapping[str, str]) -> int:
     """Announce what is different; how many announcements. `flags` as LaunchDarkly sent them, None
     if there are none; `problems`: what fails now, by the name of the part."""
-    if not Webhook.objects.filter(is_active=True).exists():
+    if not (app_settings().mail_notices or Webhook.objects.filter(is_active=True).exists()):
         ObservedState.objects.all().delete()
         return 0
     announced = _compare(SERVICE, {"problems": dict(problems)}, _service_changed)
@@ -83,7 +84,30 @@ def _targets_changed(before: State, now: State, _looked_at: datetime.datetime) -
         for key in sorted(before.keys() | now.keys())
         if before.get(key) != now.get(key)
     ]
-    return Webhook.objects.announce(EventType.FLAG_TARGETS_CHANGED, changed)
+    announced = Webhook.objects.announce(EventType.FLAG_TARGETS_CHANGED, changed)
+    for event, first, second in (
+        (EventType.SEGMENT_USED, now, before),
+        (EventType.SEGMENT_UNUSED, before, now),
+    ):
+        announced += _notify(event, _segments_more(first, second))
+    return announced
+
+
+def _segments_more(these: State, than: State) -> list[dict[str, JSONValue]]:
+    """The segments that flags use in one state, and not in the other."""
+    return [
+        {"flag": flag, "segment": segment}
+        for flag in sorted(these)
+        for segment in these[flag]["segments"]
+        if segment not in than.get(flag, {"segments": ()})["segments"]
+    ]
+
+
+def _notify(event: EventType, found: list[dict[str, JSONValue]]) -> int:
+    """Webhooks, and the owners of the segments."""
+    for data in found:
+        MailNotice.objects.write_to_owner(event, str(data["segment"]), data)
+    return Webhook.objects.announce(event, found)
 
 
 def _target_change(flag: str, before: Any, now: Any) -> dict[str, JSONValue]:

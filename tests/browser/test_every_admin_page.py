@@ -16,12 +16,13 @@ from django.urls import URLPattern, URLResolver, get_resolver, reverse
 from playwright.sync_api import Page
 from pytest_django.fixtures import Settings
 
-from featureflags.editing import dump_state
-from featureflags.models import HistoryEntry, Segment, SegmentDraft, Webhook
+from featureflags.editing import change_to, comment, dump_state, examine, make_plan
+from featureflags.models import HistoryEntry, PlannedChange, Segment, SegmentDraft, Webhook
 from tests.browser.conftest import DESKTOP, PHONE, CheckAccessibility
 from tests.conftest import FlagFile
 from tests.factories import SegmentMemberFactory, UserFactory, clause, rule, token_for
 from tests.services.flag_json import boolean_flag, segment_rule
+from users.models import User
 
 NO_PAGES = {
     # Take POST alone.
@@ -79,7 +80,17 @@ def samples(
         "token": SegmentDraft.objects.create(
             segment_key="rich", state=dump_state(Segment.objects.get(key="rich").as_state())
         ).token,
+        "plan": proposed(person).pk,
     }
+
+
+def proposed(author: User) -> PlannedChange:
+    """A proposal with a comment, which somebody else may approve."""
+    rich = Segment.objects.get(key="rich")
+    rich.rules = [rule(clause("custom_plan", "in", "pro"))]
+    plan = make_plan(examine(change_to(rich)), author=author, source="admin", note="Fewer")
+    comment(plan, author, "Is this too few?")
+    return plan
 
 
 def admin_pages(samples: Mapping[str, object]) -> Iterator[str]:

@@ -23,11 +23,10 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from featureflags.admin.shared.confirm import (
-    SOURCE,
     Question,
     confirmation_page,
     is_confirmed_here,
-    note_of,
+    write_confirmed,
 )
 from featureflags.admin.shared.pages import (
     SEGMENT,
@@ -40,7 +39,8 @@ from featureflags.admin.shared.pages import (
     segment_trail,
     segments_link,
 )
-from featureflags.editing import Examination, apply, examine, moment_in_words
+from featureflags.admin.shared.planning import Planned, plan_instead
+from featureflags.editing import Examination, examine, moment_in_words
 from featureflags.editing.history import (
     DescribedEntry,
     Restoration,
@@ -100,7 +100,9 @@ class DeletedSegment:
 def deleted_segments(request: HttpRequest, *, site: AdminSite) -> HttpResponse:
     """The deleted segments, each with a link to restore it; the last deleted first."""
     require(request, SEGMENT)
-    paginator = Paginator(_last_deletions().select_related("actor", "restored"), PAGE_SIZE)
+    paginator = Paginator(
+        _last_deletions().select_related("actor", "approved_by", "restored"), PAGE_SIZE
+    )
     page = paginator.get_page(request.GET.get("p"))
     described = describe(page.object_list, sees=kinds_seen(request))
     names = [entry.before["name"] for entry in page.object_list if entry.before]
@@ -192,7 +194,9 @@ def _remarks(planned: Restoration) -> Iterator[str]:
 def _restore(request: HttpRequest, planned: Restoration, examined: Examination) -> HttpResponse:
     key = planned.entry.segment_key
     try:
-        (segment,) = apply(examined, source=SOURCE, note=note_of(request))
+        (segment,) = write_confirmed(request, [examined])
+    except Planned as later:
+        return plan_instead(request, later)
     except ValidationError as error:
         for problem in error.messages:
             messages.error(request, _("It cannot be restored: %s") % problem)

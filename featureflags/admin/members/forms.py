@@ -35,7 +35,7 @@ ADD, REPLACE = "add", "replace"
 
 
 class MembershipForm(forms.Form):
-    """A membership: in or out, why, and until when."""
+    """A membership: in or out, why, since when and until when."""
 
     class Media:
         # The calendar needs it and does not declare it.
@@ -54,12 +54,16 @@ class MembershipForm(forms.Form):
         max_length=200,
         widget=forms.TextInput(attrs={"class": "vTextField"}),
     )
+    starts_at = forms.SplitDateTimeField(
+        label=gettext_lazy("From"), required=False, widget=AdminSplitDateTime()
+    )
     expires_at = forms.SplitDateTimeField(
         label=gettext_lazy("Until"), required=False, widget=AdminSplitDateTime()
     )
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self.fields["starts_at"].help_text = start_help()
         self.fields["expires_at"].help_text = expiry_help()
 
     def clean_expires_at(self) -> datetime.datetime | None:
@@ -67,14 +71,26 @@ class MembershipForm(forms.Form):
         moment: datetime.datetime | None = self.cleaned_data["expires_at"]
         if moment is not None and moment <= timezone.now():
             raise ValidationError(_("This moment has passed already."))
+        starts: datetime.datetime | None = self.cleaned_data.get("starts_at")
+        if moment is not None and starts is not None and starts >= moment:
+            raise ValidationError(_("This must be later than the beginning."))
         return moment
 
     def state(self) -> MemberState:
         """The membership that the form describes."""
         found = self.cleaned_data
         return MemberState(
-            kind=found["kind"], reason=found["reason"], expires_at=found["expires_at"]
+            kind=found["kind"],
+            reason=found["reason"],
+            starts_at=found["starts_at"],
+            expires_at=found["expires_at"],
         )
+
+
+def start_help() -> str:
+    """The time zone of a beginning, and what an empty one means."""
+    zone = timezone.get_current_timezone_name()
+    return _("In the time zone %s. Empty: at once.") % zone
 
 
 def expiry_help() -> str:
@@ -107,7 +123,7 @@ class MemberForm(MembershipForm):
             admin.site,
         ),
     )
-    field_order = ["user", "kind", "reason", "expires_at"]
+    field_order = ["user", "kind", "reason", "starts_at", "expires_at"]
 
     def row_key(self) -> str:
         """The key of the chosen user."""
@@ -118,7 +134,7 @@ class KeyForm(MembershipForm):
     """One row of another kind, by its key, or by a title that no other row has."""
 
     row = forms.CharField(widget=forms.TextInput(attrs={"class": "vTextField"}), max_length=255)
-    field_order = ["row", "kind", "reason", "expires_at"]
+    field_order = ["row", "kind", "reason", "starts_at", "expires_at"]
 
     def __init__(self, *args: Any, kind: CompiledKind, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -162,7 +178,8 @@ class ImportForm(MembershipForm):
         widget=forms.Textarea(attrs={"rows": 8, "class": "vLargeTextField", "spellcheck": "false"}),
         help_text=gettext_lazy(
             "E-mails or keys of users, one per line or with commas between, or a whole CSV. Columns"
-            " called kind, reason and expires_at, as in an export, override what you choose below."
+            " called kind, reason, starts_at and expires_at, as in an export, override what you choose"
+            " below."
         ),
     )
     file = forms.FileField(
@@ -190,7 +207,9 @@ class ImportForm(MembershipForm):
         initial=ALL,
         widget=forms.RadioSelect,
     )
-    field_order = ["text", "file", "others", "kind", "reason", "expires_at", "missing"]
+    field_order = [
+        *("text", "file", "others", "kind", "reason", "starts_at", "expires_at", "missing")
+    ]
 
     def __init__(
         self, stored: Mapping[str, MemberState], *args: Any, kind: CompiledKind, **kwargs: Any
@@ -202,7 +221,7 @@ class ImportForm(MembershipForm):
         if kind.name != USER:
             self.fields["text"].help_text = _(
                 "Keys or names, one per line or with commas between, or a whole CSV. Columns called kind,"
-                " reason and expires_at, as in an export, override what you choose below."
+                " reason, starts_at and expires_at, as in an export, override what you choose below."
             )
 
     found: FoundMembers | None = None

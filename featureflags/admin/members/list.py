@@ -51,7 +51,7 @@ EXPORTED_AT_ONCE: Final = 500
 MOST_FOUND: Final = 1_000
 """Rows of another kind that a search looks for among the members."""
 REMOVE: Final = "_remove"
-COLUMNS: Final = ("kind", "reason", "expires_at")
+COLUMNS: Final = ("kind", "reason", "starts_at", "expires_at")
 """After the key of a user, their title and their name."""
 
 
@@ -150,7 +150,10 @@ class Row:
     name: str
     is_included: bool
     reason: str
+    since: str
+    """Empty: since it was made."""
     until: str
+    is_ahead: bool
     is_over: bool
     page: str
     change: str
@@ -167,7 +170,7 @@ def _rows_of(kind: CompiledKind, members: Iterable[SegmentMember]) -> dict[str, 
 def _row(
     member: SegmentMember, rows: Mapping[str, Any], segment: Segment, now: datetime.datetime
 ) -> Row:
-    ends, kind = member.expires_at, kind_or_user(segment.kind)
+    starts, ends, kind = member.starts_at, member.expires_at, kind_or_user(segment.kind)
     key = str(member.row_key)
     row = rows.get(key)
     return Row(
@@ -177,7 +180,9 @@ def _row(
         name="" if row is None else kind.label_of_row(row),
         is_included=member.kind == SegmentMember.Kind.INCLUDE,
         reason=member.reason,
+        since="" if starts is None else moment_in_words(starts),
         until="" if ends is None else moment_in_words(ends),
+        is_ahead=starts is not None and starts > now,
         is_over=ends is not None and ends <= now,
         page=row_page(kind, key),
         change=reverse("admin:featureflags_segmentmember_change", args=[member.pk]),
@@ -235,5 +240,5 @@ def cells_of(member: SegmentMember, kind: CompiledKind, row: Any) -> Iterator[st
     if kind.label:
         yield "" if row is None else kind.label_of_row(row)
     yield from (member.kind, member.reason)
-    ends = member.expires_at
-    yield "" if ends is None else to_rfc3339(to_microseconds(ends))
+    for at in (member.starts_at, member.expires_at):
+        yield "" if at is None else to_rfc3339(to_microseconds(at))

@@ -16,7 +16,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from featureflags.admin.members.forms import expiry_help
+from featureflags.admin.members.forms import expiry_help, start_help
 from featureflags.admin.shared.confirm import BACK, HeldForm, write
 from featureflags.admin.shared.guarded_admin import GuardedModelAdmin
 from featureflags.admin.shared.pages import Link, segments_link
@@ -62,8 +62,8 @@ class SegmentMemberAdmin(GuardedModelAdmin[SegmentMember]):
 
     form = SegmentMemberForm
     autocomplete_fields = ("segment", "user")
-    fields = ("segment", "user", "kind", "reason", "expires_at")
-    list_display = ("user", "segment", "kind", "reason", "expires_at", "in_force")
+    fields = ("segment", "user", "kind", "reason", "starts_at", "expires_at")
+    list_display = ("user", "segment", "kind", "reason", "starts_at", "expires_at", "in_force")
     list_filter = ("kind", ("segment", admin.RelatedOnlyFieldListFilter))
     list_select_related = ("segment", "user")
     search_help_text = gettext_lazy("E-mail or name of the user, or key of the segment.")
@@ -94,8 +94,10 @@ class SegmentMemberAdmin(GuardedModelAdmin[SegmentMember]):
 
     @admin.display(description=gettext_lazy("in force"), boolean=True)
     def in_force(self, member: SegmentMember) -> bool:
-        """False if the membership has ended."""
-        return member.expires_at is None or member.expires_at > timezone.now()
+        """False if the membership has ended, or has not begun."""
+        now = timezone.now()
+        has_begun = member.starts_at is None or member.starts_at <= now
+        return has_begun and (member.expires_at is None or member.expires_at > now)
 
     def confirm_trail(self, object_id: str | None, keys: str) -> list[Link]:
         address = reverse("admin:featureflags_segmentmember_changelist")
@@ -104,7 +106,9 @@ class SegmentMemberAdmin(GuardedModelAdmin[SegmentMember]):
     def formfield_for_dbfield(
         self, db_field: Any, request: HttpRequest, **kwargs: Any
     ) -> Field | None:
-        """As Django's. The help text of the expiry names its time zone."""
+        """As Django's. The help texts of both instants name their time zone."""
+        if db_field.name == "starts_at":
+            kwargs["help_text"] = start_help()
         if db_field.name == "expires_at":
             kwargs["help_text"] = expiry_help()
         return super().formfield_for_dbfield(db_field, request, **kwargs)

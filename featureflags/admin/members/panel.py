@@ -29,17 +29,21 @@ class MemberCounts:
     excluded: int
     ended: int
     """Memberships of either kind that have ended, and decide nothing any more."""
+    ahead: int
+    """Memberships of either kind that have not begun."""
 
 
 def member_counts(segment: Segment) -> MemberCounts:
     """One query."""
-    ended = Q(expires_at__lte=timezone.now())
-    kinds = SegmentMember.Kind
+    now = timezone.now()
+    ended, ahead = Q(expires_at__lte=now), Q(starts_at__gt=now)
+    in_force, kinds = ~ended & ~ahead, SegmentMember.Kind
     with fresh_rows():
         counts = SegmentMember.objects.filter(segment=segment.pk).aggregate(
-            included=Count("pk", filter=Q(kind=kinds.INCLUDE) & ~ended),
-            excluded=Count("pk", filter=Q(kind=kinds.EXCLUDE) & ~ended),
+            included=Count("pk", filter=Q(kind=kinds.INCLUDE) & in_force),
+            excluded=Count("pk", filter=Q(kind=kinds.EXCLUDE) & in_force),
             ended=Count("pk", filter=ended),
+            ahead=Count("pk", filter=ahead),
         )
     return MemberCounts(**counts)
 

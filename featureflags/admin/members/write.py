@@ -20,6 +20,7 @@ from featureflags.admin.shared.confirm import (
     write,
 )
 from featureflags.admin.shared.pages import MEMBER, log_change, require_to, segment_trail
+from featureflags.admin.shared.planning import Planned, plan_instead
 from featureflags.editing import MemberChange, membership_change
 from featureflags.models import Segment
 from featureflags.models.changesets import MemberState
@@ -57,6 +58,8 @@ def write_members(
         trail = [*segment_trail(segment), list_link(segment)]
         question = Question(examinations=asked.examinations, trail=trail, remarks=remarks)
         return confirmation_page(request, site, question)
+    except Planned as planned:
+        return plan_instead(request, planned)
     added, removed = verbs.count("add"), verbs.count("delete")
     log_change(request, segment.pk, f"Members by name: {added} added, {removed} removed.")
     text = ngettext("%s membership was changed.", "%s memberships were changed.", len(verbs))

@@ -39,6 +39,7 @@ from featureflags.admin.shared.pages import (
     segment_trail,
     user_of,
 )
+from featureflags.admin.shared.planning import Planned, plan_instead
 from featureflags.core.conf import app_settings
 from featureflags.editing import Change, archival_of, copy_of, examine, free_key, frozen
 from featureflags.kinds.registry import user_kind
@@ -74,6 +75,8 @@ def more(request: HttpRequest, segment: str, *, site: AdminSite) -> HttpResponse
     if asked is not None:
         try:
             return asked(request, stored, site)
+        except Planned as planned:
+            return plan_instead(request, planned)
         except NeedsConfirmation as question:
             return _ask(request, stored, site, question)
         except ValidationError as error:

@@ -3,7 +3,7 @@ segment, and what differs.
 
 `write` raises NeedsConfirmation inside the transaction of its view, so nothing is written. The page
 sends back the form that was sent, with a token for exactly what it showed. “Back” shows the form
-again as it was typed.
+again as it was typed. With a later instant, or where somebody else must approve, `write` raises Planned.
 """
 
 from __future__ import annotations
@@ -18,6 +18,14 @@ from django.http import HttpRequest, HttpResponse
 from django.utils.translation import gettext as _
 
 from featureflags.admin.shared.pages import Link, kinds_seen, respond, user_of
+from featureflags.admin.shared.planning import (
+    DUE,
+    HOW,
+    LATER,
+    approval_or_plan,
+    is_answered,
+    when_of,
+)
 from featureflags.audience import Part, SampleUser
 from featureflags.editing import (
     Change,
@@ -44,7 +52,7 @@ BACK: Final = "_back"
 SECONDS: Final = 2.0
 """For all values of flags that a page shows."""
 MINUS: Final = "\u2212"
-OURS: Final = frozenset({TOKEN, KEY, NOTE, BACK, "csrfmiddlewaretoken"})
+OURS: Final = frozenset({TOKEN, KEY, NOTE, BACK, DUE, HOW, "csrfmiddlewaretoken"})
 """Fields of the page itself; it carries along all others."""
 
 
@@ -115,14 +123,27 @@ def write(
     """Examine and apply these changes: all of them, or none.
 
     `row`: the segment's object, where a form has one to save. `note`: by default the one that was
-    sent. Raises NeedsConfirmation, and what `apply` raises.
+    sent. Raises NeedsConfirmation, Planned, and what `apply` raises.
     """
     examined = [examine(change) for change in changes]
-    asking = [each for each in examined if each.needs_confirmation]
+    is_later = LATER in request.POST
+    asking = [one for one in examined if is_later or one.needs_confirmation or one.needs_approval]
     if asking and not is_confirmed_here(request, asking):
         raise NeedsConfirmation(asking)
+    write_confirmed(request, examined, row=row, note=note)
+
+
+def write_confirmed(
+    request: HttpRequest,
+    examined: Sequence[Examination],
+    *,
+    row: Segment | None = None,
+    note: str | None = None,
+) -> list[Segment]:
+    """Apply what was confirmed. Raises Planned where it is proposed or scheduled instead."""
     note = note_of(request) if note is None else note
-    apply(*examined, source=SOURCE, note=note, row=row)
+    approval = approval_or_plan(request, examined, SOURCE, note)
+    return apply(*examined, source=SOURCE, note=note, row=row, approval=approval)
 
 
 def note_of(request: HttpRequest) -> str:
@@ -131,9 +152,11 @@ def note_of(request: HttpRequest) -> str:
 
 
 def is_confirmed_here(request: HttpRequest, examinations: Sequence[Examination]) -> bool:
-    """True if exactly these were confirmed on the page, with the keys that must be typed."""
+    """True if exactly these were confirmed on the page, with the keys that must be typed, and a valid
+    instant where one was sent."""
     keys = {each.key for each in examinations if each.needs_key}
-    return _was_shown(request, examinations) and keys <= set(_typed_keys(request))
+    is_shown = _was_shown(request, examinations) and is_answered(request, examinations)
+    return is_shown and keys <= set(_typed_keys(request))
 
 
 def _was_shown(request: HttpRequest, examinations: Sequence[Examination]) -> bool:
@@ -162,7 +185,8 @@ def confirmation_page(request: HttpRequest, site: AdminSite, question: Question)
         "admin/featureflags/segments/confirm.html",
         title=question.title or default % keys,
         trail=question.trail,
-        shown=[_shown(request, each, SECONDS / len(examinations)) for each in examinations],
+        shown=[shown_change(request, each, SECONDS / len(examinations)) for each in examinations],
+        when=when_of(request, examinations),
         asked_before=TOKEN in request.POST and not _was_shown(request, examinations),
         remarks=question.remarks,
         verb=question.verb or _("Save"),
@@ -175,7 +199,8 @@ def confirmation_page(request: HttpRequest, site: AdminSite, question: Question)
     )
 
 
-def _shown(request: HttpRequest, one: Examination, seconds: float) -> ShownChange:
+def shown_change(request: HttpRequest, one: Examination, seconds: float = SECONDS) -> ShownChange:
+    """The change of one segment, in words, as the person may see it."""
     sees_people = one.change.state.kind in kinds_seen(request)
     return ShownChange(
         key=one.key,

@@ -18,6 +18,8 @@ from django.utils.translation import gettext as _
 
 from featureflags.admin.shared.confirm import NeedsConfirmation, Question, confirmation_page
 from featureflags.admin.shared.pages import Link
+from featureflags.admin.shared.planning import Planned, plan_instead
+from featureflags.admin.shared.session import name_saved_form
 from featureflags.editing import Examination
 
 ModelT = TypeVar("ModelT", bound=models.Model)
@@ -37,7 +39,7 @@ else:
 
 
 class GuardedModelAdmin(BaseModelAdmin[ModelT]):
-    """For models that `write` changes: it raises NeedsConfirmation, ValidationError (a save) and
+    """For models that `write` changes: it raises NeedsConfirmation, Planned, ValidationError (a save) and
     ProtectedError (a deletion). Each view is one transaction, so nothing is written then."""
 
     def confirm_trail(self, object_id: str | None, keys: str) -> list[Link]:
@@ -63,6 +65,8 @@ class GuardedModelAdmin(BaseModelAdmin[ModelT]):
             return self._refused(request, error.messages)
         except NeedsConfirmation as asked:
             return self.ask(request, asked.examinations, object_id)
+        except Planned as planned:
+            return name_saved_form(request, plan_instead(request, planned))
 
     def delete_view(
         self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
@@ -74,6 +78,8 @@ class GuardedModelAdmin(BaseModelAdmin[ModelT]):
             return self._refused(request, [str(error.args[0])])
         except NeedsConfirmation as asked:
             return self.ask(request, asked.examinations, object_id, deletes=True)
+        except Planned as planned:
+            return plan_instead(request, planned)
 
     def changelist_view(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
@@ -89,6 +95,8 @@ class GuardedModelAdmin(BaseModelAdmin[ModelT]):
         except NeedsConfirmation as asked:
             deletes = any(each.change.after is None for each in asked.examinations)
             return self.ask(request, asked.examinations, deletes=deletes, back=True)
+        except Planned as planned:
+            return plan_instead(request, planned)
 
     def ask(
         self,

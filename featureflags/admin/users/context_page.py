@@ -39,7 +39,7 @@ from featureflags.contexts.building import row_context
 from featureflags.contexts.results import ContextSource, Evaluation
 from featureflags.contexts.subject_context import SubjectContext, joined
 from featureflags.core.times import now_in_microseconds
-from featureflags.editing import moment_in_words
+from featureflags.editing import moment_in_words, planned_moves
 from featureflags.evaluation import all_flags, looking
 from featureflags.evaluation.evaluate import evaluate_all
 from featureflags.evaluation.reasons import degradation_in_words, reason_in_words
@@ -85,11 +85,15 @@ class FlagRow:
 class ChangeRow:
     """What changes at one moment, if nobody writes before."""
 
+    instant: int
+    """µs since the epoch."""
     at: str
     causes: tuple[str, ...]
     entering: tuple[str, ...]
     leaving: tuple[str, ...]
     flags: tuple[str, ...]
+    proposal: int | None = None
+    """The scheduled change of a segment that does it; None: it happens by itself."""
 
 
 def context_page(
@@ -105,6 +109,7 @@ def context_page(
         flags = all_flags(row)
         raw = feature_store().raw()
         changes = _changes(of, row, flags, found.parts[1:])
+        changes += _planned_changes(of, row, found.parts[1:])
     page = _Page(
         kind=of,
         key=of.key_of(row),
@@ -125,7 +130,8 @@ def context_page(
         inside=inside,
         outside=outside,
         flags=page.flags(flags, raw["flags"], found.all_segments),
-        changes=changes,
+        changes=sorted(changes, key=lambda each: each.instant),
+        sees_segments=page.may_explain,
         **context_shown(found, raw, kinds_seen(request)),
     )
 
@@ -210,6 +216,7 @@ def _changes(
         after = evaluate_all(joined([context, *others]), None)
         rows.append(
             ChangeRow(
+                instant=change.at,
                 at=moment_in_words(change.at),
                 causes=tuple(_causes(change, snapshot, kind.name)),
                 entering=change.entering,
@@ -218,6 +225,38 @@ def _changes(
             )
         )
         before = after
+    return rows
+
+
+def _planned_changes(
+    kind: CompiledKind, row: Any, others: Sequence[SubjectContext]
+) -> list[ChangeRow]:
+    """What scheduled changes of segments will do to the row, with the flags of that moment."""
+    ruleset = current_ruleset().ruleset
+    snapshot = kind.snapshot_of(row)
+    rows = []
+    for move in planned_moves(ruleset, snapshot, now=now_in_microseconds()):
+        before, after = (
+            evaluate_all(
+                joined(
+                    [row_context(snapshot, rules, move.at, source=ContextSource.LOADED), *others]
+                ),
+                None,
+            )
+            for rules in (ruleset, move.ruleset)
+        )
+        shown = {"number": move.plan, "segment": move.segment}
+        rows.append(
+            ChangeRow(
+                instant=move.at,
+                at=moment_in_words(move.at),
+                causes=(_("the scheduled change %(number)d of %(segment)s is made") % shown,),
+                entering=move.entering,
+                leaving=move.leaving,
+                flags=tuple(_differences(before, after)),
+                proposal=move.plan,
+            )
+        )
     return rows
 
 
@@ -231,6 +270,8 @@ def _causes(change: Transition, snapshot: Any, kind: str) -> Iterator[str]:
         }
     for key in change.memberships:
         yield _("the membership by name of %s ends") % key
+    for key in change.beginning:
+        yield _("the membership by name of %s begins") % key
 
 
 def _differences(

@@ -157,8 +157,8 @@ def _membership(member: SegmentMember) -> str:
     is_in = member.kind == SegmentMember.Kind.INCLUDE
     text = _("Included by name on %s") if is_in else _("Excluded by name on %s")
     text %= moment_in_words(member.created_at)
-    if member.expires_at is not None:
-        text += ", " + _("until %s") % moment_in_words(member.expires_at)
+    for words, at in ((_("from %s"), member.starts_at), (_("until %s"), member.expires_at)):
+        text += "" if at is None else f", {words % moment_in_words(at)}"
     return f"{text}: {member.reason}" if member.reason else f"{text}."
 
 

@@ -22,7 +22,7 @@ from featureflags.kinds.compiled import CompiledKind
 from featureflags.kinds.registry import kind_named, user_kind
 from featureflags.segments.compiled_rules import CompiledRule
 from featureflags.segments.compiled_segments import CompiledSegment
-from featureflags.segments.definitions import SEGMENT_MATCH
+from featureflags.segments.definitions import SEGMENT_MATCH, SegmentDefinition
 from featureflags.segments.matching import CompiledClause
 from featureflags.segments.ruleset import Ruleset
 
@@ -133,10 +133,10 @@ class SegmentCompiler:
         definition = segment.definition
         kind = kind_of_segment(self._ruleset, definition.key)
         rules = either(self._rule(rule, kind) for rule in segment.rules if not rule.dead)
-        excluded = self._members(definition.excluded, kind)
+        excluded = self._members(definition, definition.excluded, kind)
         if excluded.lower is not False:
             rules = both([inverse(excluded), rules])
-        return either([self._members(definition.included, kind), rules])
+        return either([self._members(definition, definition.included, kind), rules])
 
     def _rule(self, rule: CompiledRule, kind: CompiledKind) -> Bounds:
         """All its clauses, and its percentage."""
@@ -164,12 +164,15 @@ class SegmentCompiler:
         definition = segment.definition
         kind = kind_of_segment(self._ruleset, definition.key)
         why = f"the segment {definition.key!r} uses more clauses than SQL should hold"
-        included = self._members(definition.included, kind)
-        anybody = both([inverse(self._members(definition.excluded, kind)), unknown(why)])
+        included = self._members(definition, definition.included, kind)
+        excluded = self._members(definition, definition.excluded, kind)
+        anybody = both([inverse(excluded), unknown(why)])
         return either([included, anybody])
 
-    def _members(self, members: Mapping[str, int | None], kind: CompiledKind) -> Bounds:
-        keys = [key for key, until in members.items() if until is None or self._now < until]
+    def _members(
+        self, of: SegmentDefinition, members: Mapping[str, int | None], kind: CompiledKind
+    ) -> Bounds:
+        keys = of.current(members, self._now)
         if not keys:
             return exactly(False)
         pk = self._source.take(F(kind.key), TextField())

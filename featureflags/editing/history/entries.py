@@ -56,6 +56,10 @@ class DescribedEntry:
     """None: not counted."""
     restored_at: datetime.datetime | None
     """When the entry was written that this one restored."""
+    approved_by: str = ""
+    """Who approved it; empty: nobody had to, or nobody did."""
+    is_emergency: bool = False
+    """It needed an approval, and was made without."""
 
     @property
     def when(self) -> str:
@@ -75,7 +79,7 @@ class DescribedEntry:
 def entries_of(key: str) -> QuerySet[HistoryEntry]:
     """The entries of the segment with this key, the newest first."""
     found = HistoryEntry.objects.filter(segment_key=key)
-    return found.select_related("actor", "restored").order_by("-pk")
+    return found.select_related("actor", "approved_by", "restored").order_by("-pk")
 
 
 def changed_since(moment: datetime.datetime) -> QuerySet[HistoryEntry, str]:
@@ -95,8 +99,8 @@ def describe(entries: Iterable[HistoryEntry], *, sees: Collection[str]) -> list[
             version=entry.version,
             at=entry.at,
             actor=entry.actor,
-            who=_who(entry.actor, with_addresses=USER in sees),
-            source=_source_in_words(entry.source),
+            who=who_in_words(entry.actor, with_addresses=USER in sees),
+            source=source_in_words(entry.source),
             note=entry.note,
             lines=(
                 *_accepted_in_words(entry),
@@ -112,6 +116,8 @@ def describe(entries: Iterable[HistoryEntry], *, sees: Collection[str]) -> list[
             segment_kind=kind_of_entry(entry),
             moved=_moved_of(entry),
             restored_at=None if entry.restored is None else entry.restored.at,
+            approved_by=_approver(entry, with_addresses=USER in sees),
+            is_emergency=entry.is_emergency,
         )
         for entry in listed
     ]
@@ -131,12 +137,18 @@ def state_at(key: str, version: int) -> SegmentState | None:
     return None if entry is None else state_after(entry) or state_before(entry)
 
 
-def _who(actor: Account | None, *, with_addresses: bool) -> str:
+def who_in_words(actor: Account | None, *, with_addresses: bool) -> str:
+    """The name of an account, or else its title or key; “the system” without one."""
     if actor is None:
         return _("the system")
     kind = user_kind()
     titled = kind.title_of_row(actor) if with_addresses else kind.key_of(actor)
     return kind.label_of_row(actor) or titled
+
+
+def _approver(entry: HistoryEntry, *, with_addresses: bool) -> str:
+    approver = entry.approved_by
+    return "" if approver is None else who_in_words(approver, with_addresses=with_addresses)
 
 
 def _moved_of(entry: HistoryEntry) -> Moved | None:
@@ -145,7 +157,8 @@ def _moved_of(entry: HistoryEntry) -> Moved | None:
     return Moved(entering=entry.entering, leaving=entry.leaving, at_least=entry.at_least)
 
 
-def _source_in_words(source: str) -> str:
+def source_in_words(source: str) -> str:
+    """By which way a change came."""
     known = {"": "", "admin": _("in the admin"), "api": _("through the API"), ACCEPTED: ""}
     return known.get(source, _("by the command %s") % source)
 
@@ -214,14 +227,22 @@ def _before(row: HistoryMember) -> MemberState | None:
     if not row.kind_before:
         return None
     return MemberState(
-        kind=row.kind_before, reason=row.reason_before, expires_at=row.expires_before
+        kind=row.kind_before,
+        reason=row.reason_before,
+        starts_at=row.starts_before,
+        expires_at=row.expires_before,
     )
 
 
 def _after(row: HistoryMember) -> MemberState | None:
     if not row.kind_after:
         return None
-    return MemberState(kind=row.kind_after, reason=row.reason_after, expires_at=row.expires_after)
+    return MemberState(
+        kind=row.kind_after,
+        reason=row.reason_after,
+        starts_at=row.starts_after,
+        expires_at=row.expires_after,
+    )
 
 
 def members_after(entry: HistoryEntry) -> dict[str, MemberState]:

@@ -79,7 +79,7 @@ def _member_changes(changeset: Changeset) -> Iterator[tuple[Place, MemberChange]
 
 def _announced(entry: HistoryEntry) -> dict[str, JSONValue]:
     """Without the note, which may name people."""
-    actor = entry.actor
+    actor, approver = entry.actor, entry.approved_by
     return {
         "segment": entry.segment_key,
         "change": str(entry.kind),
@@ -88,6 +88,8 @@ def _announced(entry: HistoryEntry) -> dict[str, JSONValue]:
         "leaving": entry.leaving,
         "at_least": entry.at_least,
         "actor": None if actor is None else str(user_kind().key_of(actor)),
+        "approved_by": None if approver is None else str(user_kind().key_of(approver)),
+        "is_emergency": entry.is_emergency,
         "source": entry.source,
         "entry": entry.pk,
     }
@@ -107,6 +109,8 @@ def _write(changeset: Changeset, change: Change, moved: Moved | None) -> History
         leaving=None if moved is None else moved.leaving,
         at_least=moved is not None and moved.at_least,
         restored_id=changeset.restores,
+        approved_by=changeset.approved_by,
+        is_emergency=change.key in changeset.emergencies,
     )
     if change.members:
         HistoryMember.objects.bulk_create(
@@ -127,8 +131,10 @@ def _member(
             row.key = user
     if one.before is not None:
         row.kind_before, row.expires_before = one.before.kind, one.before.expires_at
+        row.starts_before = one.before.starts_at
     if one.after is not None:
         row.kind_after, row.expires_after = one.after.kind, one.after.expires_at
+        row.starts_after = one.after.starts_at
         row.reason_after = one.after.reason
     if one.before is not None and not one.account_deleted:
         row.reason_before = one.before.reason

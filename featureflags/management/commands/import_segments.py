@@ -9,6 +9,7 @@ from typing import Any
 from django.core.management.base import CommandError, CommandParser
 
 from featureflags.editing import (
+    Approval,
     Examination,
     NotImportable,
     change_in_words,
@@ -17,6 +18,7 @@ from featureflags.editing import (
     import_segments,
     why_in_words,
 )
+from featureflags.kinds.registry import user_kind
 from featureflags.management.arguments import as_json
 from featureflags.management.command import FlagCommand
 from featureflags.management.segment_output import read_json
@@ -34,6 +36,12 @@ domains and keys in rules are written in lower case, as users have them; each su
 A change that moves many users (CONFIRM_PERCENT, CONFIRM_USERS), or of a segment that a flag uses
 which is on, needs --confirm. To deactivate a segment that a flag targets needs --confirm-key with
 its key. On a terminal the command asks instead, but not with --json.
+
+Where APPROVE_LIVE_SEGMENTS is on, a change that moves users of a segment which a flag uses that is on needs
+an approval: --propose with --author proposes it, and writes the others; --emergency with --note
+writes it at once, marked in the history.
+
+  manage.py import_segments segments.json --propose --author ada@example.com --note "From staging"
 """
 
 
@@ -58,15 +66,28 @@ class Command(FlagCommand):
         )
         parser.add_argument("--note", default="", help="why, for the history")
         parser.add_argument(
+            "--propose", action="store_true", help="propose the changes that need an approval"
+        )
+        parser.add_argument(
+            "--author",
+            default="",
+            metavar="USER",
+            help="who proposes them: an e-mail address or a key",
+        )
+        parser.add_argument(
+            "--emergency", action="store_true", help="write without the approval that it needs"
+        )
+        parser.add_argument(
             "--no-input", "--noinput", action="store_true", help="never ask, refuse instead"
         )
 
     def handle(self, *_args: Any, **options: Any) -> None:
+        approval = _approval(options)
         document = read_json(options["file"])
         planned = self._import(document, dry_run=True)
         remarks = import_remarks(document)
         if options["json"]:
-            written = not options["dry_run"] and self._write(document, planned, options)
+            written = not options["dry_run"] and self._write(document, planned, options, approval)
             shown = {"written": written, "segments": _as_data(planned), "remarks": remarks}
             self.stdout.write(as_json(shown))
             return
@@ -74,23 +95,35 @@ class Command(FlagCommand):
             self.stdout.write(remark)
         for one in planned:
             self._show(one)
-        written = options["dry_run"] or self._write(document, planned, options)
+        written = options["dry_run"] or self._write(document, planned, options, approval)
         done = "would change" if options["dry_run"] else "changed"
         if written:
             self.stdout.write(f"{len(planned)} of {_number_in(document)} segments {done}.")
 
-    def _write(self, document: object, planned: list[Examination], options: dict[str, Any]) -> bool:
+    def _write(
+        self,
+        document: object,
+        planned: list[Examination],
+        options: dict[str, Any],
+        approval: Approval | None,
+    ) -> bool:
         """False if somebody answered no. Raises CommandError."""
         if not planned:
             return True
-        asking = [each for each in planned if each.needs_confirmation]
+        proposes = approval is not None and not approval.is_emergency
+        asking = [
+            each
+            for each in planned
+            # What is proposed is confirmed by the person who approves it.
+            if each.needs_confirmation and not (proposes and each.needs_approval)
+        ]
         left = _unconfirmed(asking, confirm=options["confirm"], keys=options["confirm_key"])
         if left and (options["no_input"] or options["json"] or not sys.stdin.isatty()):
             raise CommandError(_refusal(left))
         if not all(self._ask(one) for one in left):
             self.stdout.write("Nothing was imported.")
             return False
-        self._import(document, note=options["note"], expected=planned)
+        self._import(document, note=options["note"], expected=planned, approval=approval)
         return True
 
     def _import(self, document: object, **options: Any) -> list[Examination]:
@@ -114,11 +147,27 @@ class Command(FlagCommand):
         effects = flag_effects(one)
         for line in () if effects is None else effects.lines:
             self.stdout.write(f"  {line}")
+        if one.needs_approval:
+            self.stdout.write("  ! Somebody else must approve it: see --propose.")
 
     def _ask(self, one: Examination) -> bool:
         if one.needs_key:
             return input(f"Type the key of the segment to deactivate it ({one.key}): ") == one.key
         return input(f"Change {one.key}? Type yes: ").strip().lower() == "yes"
+
+
+def _approval(options: dict[str, Any]) -> Approval | None:
+    """Raises CommandError for options that do not go together."""
+    if options["emergency"]:
+        if options["propose"] or not options["note"].strip():
+            raise CommandError("--emergency needs --note, and does not go with --propose.")
+        return Approval(is_emergency=True)
+    if not options["propose"]:
+        return None
+    author = user_kind().find(options["author"]) if options["author"] else None
+    if author is None:
+        raise CommandError("--propose needs --author: the e-mail address or the key of a user.")
+    return Approval(author=author)
 
 
 def _as_data(planned: Collection[Examination]) -> list[dict[str, Any]]:
@@ -130,6 +179,7 @@ def _as_data(planned: Collection[Examination]) -> list[dict[str, Any]]:
             "leaving": one.moved.leaving,
             "at_least": one.moved.at_least,
             "confirm": list(why_in_words(one)),
+            "needs_approval": one.needs_approval,
         }
         for one in planned
     ]

@@ -147,7 +147,7 @@ def test_members_by_key_and_title(root: Client, segment: Segment, acme: Company)
     )
     csv = root.post(reverse("admin:featureflags_segment_by_name_export", args=["large"]))
     lines = b"".join(csv.streaming_content).decode().splitlines()  # type: ignore[attr-defined]
-    assert lines[1] == f"{small.pk},Small,include,,"
+    assert lines[1] == f"{small.pk},Small,include,,,"
     assert "Small" in page(root, "segment_changes", "large")
     member = SegmentMember.objects.get()
     assert str(small.pk) in page(root, "segmentmember_change", member.pk)

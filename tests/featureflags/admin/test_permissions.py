@@ -7,11 +7,17 @@ from django.test import Client
 from django.urls import reverse
 
 from featureflags.admin.urls import PAGES
-from featureflags.models import HistoryEntry
+from featureflags.editing import change_to, examine, make_plan
+from featureflags.models import HistoryEntry, PlannedChange, Segment
 from tests.factories import SegmentFactory, UserFactory
 
 FOR_ALL_STAFF = {"testing": 404, "session": 200}
 """What each member of staff may open. The first is 404 unless the setting TESTERS is on."""
+
+
+def proposal(segment: Segment) -> PlannedChange:
+    segment.name = "Proposed"
+    return make_plan(examine(change_to(segment)), author=None, source="admin")
 
 
 @pytest.mark.django_db
@@ -25,6 +31,8 @@ def test_staff_without_a_permission_are_refused(client: Client, pattern: str, na
         "change": HistoryEntry.objects.filter(segment_key=segment.key).latest("pk").pk,
         "flag": "new-checkout",
         "key": person.pk,
+        "kind": "user",
+        "plan": proposal(segment).pk,
         "token": "anything",
         "name": "staging",
     }

@@ -26,7 +26,7 @@ URL = "https://hooks.example.com/services/T0/very-secret-path"
 
 
 def form(**fields: Any) -> dict[str, Any]:
-    return {"name": "chat", "url": URL, "is_active": "on", **fields}
+    return {"name": "chat", "url": URL, "format": "guidon", "is_active": "on", **fields}
 
 
 def secret_in(page: bytes) -> str:

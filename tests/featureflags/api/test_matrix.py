@@ -19,7 +19,16 @@ from django.utils import timezone
 from pytest_django.fixtures import Settings
 from rest_framework.test import APIClient
 
-from featureflags.models import ApiKey, HistoryEntry, Scope, Segment, SegmentMember
+from featureflags.editing import change_to, examine, make_plan
+from featureflags.models import (
+    ApiKey,
+    HistoryEntry,
+    PlanComment,
+    PlannedChange,
+    Scope,
+    Segment,
+    SegmentMember,
+)
 from tests.conftest import FlagFile
 from tests.factories import UserFactory, token_for
 from tests.featureflags.api.documented import operations
@@ -124,6 +133,13 @@ TABLE: Final[dict[str, dict[str, Any]]] = {
     "segments_members_update": WRITE,
     "segments_members_partial_update": WRITE,
     "segments_members_destroy": WRITE,
+    "proposals_list": READ,
+    "proposals_retrieve": READ,
+    "proposals_approve": {**WRITE, "editor": 403},
+    "proposals_refuse": {**WRITE, "editor": 403},
+    "proposals_withdraw": WRITE,
+    "proposals_apply": WRITE,
+    "proposals_comment": {**READ, "read": 403, "session without CSRF": 403},
     "users_list": READ,
     "users_retrieve": READ,
     "users_partial_update": WRITE,
@@ -134,6 +150,8 @@ TABLE: Final[dict[str, dict[str, Any]]] = {
 
 BODIES: Final[dict[str, dict[str, Any]]] = {
     "flags_evaluate": {"subjects": ["x"], "flags": ["new-checkout"]},
+    "proposals_approve": {"confirm": True},
+    "proposals_comment": {"text": "Why?"},
     "ofrep_flag": {"context": {"targetingKey": "x"}},
     "ofrep_flags": {"context": {"targetingKey": "x"}},
 }
@@ -231,6 +249,8 @@ def asked(operation: dict[str, Any], path: str, who: User) -> str:
         "kind": "user",
         "key": str(who.pk) if name.startswith("contexts") else "paying",
     }
+    if name.startswith("proposals"):
+        values["id"] = str(proposal(name).pk)
     if "flag" in name:
         values["key"] = "new-checkout" if not name.startswith("contexts") else str(who.pk)
     for each, value in values.items():
@@ -278,11 +298,22 @@ def segment() -> Segment:
     return found
 
 
+def proposal(operation: str) -> PlannedChange:
+    """Of somebody else, in a state in which the operation may do something."""
+    changed = segment()
+    changed.name = "Proposed"
+    examined = examine(change_to(changed))
+    due_at = timezone.now() + datetime.timedelta(days=1) if operation == "proposals_apply" else None
+    return make_plan(examined, author=UserFactory.create(), source="api", due_at=due_at)
+
+
 def stored() -> object:
     """What a caller who may not must leave as it is."""
     segments = list(Segment.objects.order_by("pk").values_list("pk", "key", "version", "name"))
     members = list(SegmentMember.objects.order_by("pk").values_list("pk", "kind"))
-    return segments, members, list(User.objects.filter(name="Changed").values_list("pk", flat=True))
+    plans = list(PlannedChange.objects.order_by("pk").values_list("pk", "state", "approver"))
+    renamed = list(User.objects.filter(name="Changed").values_list("pk", flat=True))
+    return segments, members, plans, PlanComment.objects.count(), renamed
 
 
 def body(name: str, operation: dict[str, Any]) -> dict[str, Any]:

@@ -202,7 +202,7 @@ MEMBERS: list[tuple[MemberState | None, MemberState | None, list[str]]] = [
         INCLUDED,
         FOR_A_WHILE,
         [
-            "Changed expiry or reason of 1 user: ada (until Jan. 1, 2027, noon "
+            "Changed beginning, end or reason of 1 user: ada (until Jan. 1, 2027, noon "
             "(Europe/Berlin), “VIP”)"
         ],
     ),

@@ -252,7 +252,7 @@ def test_five_thousand_members_cost_few_queries(settings: Settings) -> None:
             SegmentMember(segment=segment, user=user) for user in users
         )
     few = len(queries)
-    assert few < 120
+    assert few < 140
     entry = HistoryEntry.objects.latest("pk")
     assert (entry.members.count(), entry.entering) == (5_000, 5_000)
     with CaptureQueriesContext(connection) as queries:
