@@ -17,7 +17,7 @@ FITS := import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))
 PYTHON ?= $(shell for python in python3.12 python3.11 python3.13 python3.14 python3 python; do \
 	$$python -c '$(FITS)' >/dev/null 2>&1 && { echo $$python; break; }; done)
 
-.PHONY: help run docs release check quick test test-deep chaos web asgi worker beat bench screenshots api-client format requirements hooks
+.PHONY: help run docs release check quick test test-deep chaos web asgi worker beat bench screenshots api-client messages format requirements hooks
 .DEFAULT_GOAL := help
 
 help:
@@ -35,6 +35,7 @@ help:
 	@echo 'make screenshots   take the pictures of the tour again (needs chromium)'
 	@echo 'make api-client    generate and type-check the REST clients: Python and TypeScript (needs npm;'
 	@echo '                   ARGS="--url https://…" of a server, ARGS="--only python")'
+	@echo 'make messages      write the texts that a translation begins with (needs gettext)'
 	@echo 'make format        let ruff lay out the code'
 	@echo 'make requirements  compile requirements/*.in into pinned *.txt'
 	@echo 'make hooks         run the quick checks before each commit'
@@ -111,6 +112,9 @@ screenshots: $(STAMP)
 
 api-client: $(STAMP)
 	@$(BIN)/python -m tests.clients.generate $(ARGS)
+
+messages: $(STAMP)
+	@$(BIN)/python -m tests.messages
 
 format: $(STAMP)
 	$(BIN)/ruff check --fix .
