@@ -1,12 +1,15 @@
 """A change of a segment in use, from the first thought to the way back, by two people and the clock.
 
-Mia proposes it for tomorrow, Ben approves it, the clock makes it, a user is explained, and it is undone. Each
+Mia narrows “premium” down to a stable fifth of those in Germany who were active in the last 14 days, and tests a
+colleague against the draft. She proposes it for tomorrow, Ben sees what users get before and after, and
+approves it. The clock makes it, a user is explained, it is compared with another segment, and undone. Each
 step leaves a picture.
 """
 
 from __future__ import annotations
 
 import datetime
+import uuid
 
 import pytest
 from django.utils import timezone
@@ -39,12 +42,19 @@ State = PlannedChange.State
 def segment(transactional_db: None, flag_file: FlagFile, settings: Settings) -> Segment:
     use(settings, APPROVE_LIVE_SEGMENTS=True)
     flag_file(boolean_flag("new-checkout", rules=[segment_rule("premium")]))
-    for name, country in (("Paula Park", "DE"), ("Theo Traut", "DE"), ("Amélie Aube", "FR")):
+    people = (("Paula Park", "DE", 5), ("Theo Traut", "DE", 2), ("Amélie Aube", "FR", 3))
+    for name, country, number in people:
         UserFactory.create(
+            # The buckets of Paula and Theo in this segment are 0.5 % and 88.9 %.
+            pk=uuid.UUID(int=number),
+            last_seen_at=timezone.now(),
             name=name,
             email=f"{name.split()[0].lower().replace('é', 'e')}@example.com",
             metadata={"plan": "pro", "country": country},
         )
+    SegmentFactory.create(
+        key="germans", name="Germans", rules=[rule(clause("custom_country", "in", "DE"))]
+    )
     return SegmentFactory.create(key="premium", name="Premium", rules=PRO)
 
 
@@ -69,6 +79,7 @@ def test_a_change_is_proposed_approved_made_by_the_clock_and_undone(
 ) -> None:
     page = open_page(mia)
     narrow_down(page, segment)
+    try_two_colleagues(page, expect)
     shot(page, "proposing-1-the-form")
     page.get_by_role("button", name="Propose", exact=True).click()
     expect(page.get_by_role("main")).to_contain_text("somebody else must approve this change")
@@ -92,6 +103,7 @@ def test_a_change_is_proposed_approved_made_by_the_clock_and_undone(
     shot(boss, "proposing-4-the-list")
     boss.get_by_role("link", name="premium, proposal").click()
     expect(boss.get_by_role("main")).to_contain_text("Amélie Aube")
+    expect(boss.get_by_role("main")).to_contain_text("true → false: 2")
     boss.get_by_label("Comment:").fill("Why not Austria?")
     boss.get_by_role("button", name="Comment").click()
     expect(boss.get_by_role("main")).to_contain_text("Why not Austria?")
@@ -110,10 +122,15 @@ def test_a_change_is_proposed_approved_made_by_the_clock_and_undone(
     page.goto(f"/admin/featureflags/segment/why/segment/premium/{user.pk}/")
     title = "Why is Amélie Aube not in premium?"
     expect(page.get_by_role("heading", name=title)).to_be_visible()
+    theo = User.objects.get(email="theo@example.com")
+    page.goto(f"/admin/featureflags/segment/why/segment/premium/{theo.pk}/")
+    expect(page.get_by_role("main")).to_contain_text("88.876 %")
+    compare_with_germans(page, expect)
+    shot(page, "proposing-7-compared")
     page.goto("/admin/featureflags/segment/history/premium/")
     expect(page.get_by_role("main")).to_contain_text("approved by Ben Boss")
     check_accessibility(page)
-    shot(page, "proposing-7-the-history")
+    shot(page, "proposing-8-the-history")
     page.get_by_role("link", name="Restore this version").click()
     page.get_by_role("button", name="Propose").click()
     expect(page.get_by_role("main")).to_contain_text("Waits for approval")
@@ -127,10 +144,33 @@ def test_a_change_is_proposed_approved_made_by_the_clock_and_undone(
 
 
 def narrow_down(page: Page, segment: Segment) -> None:
-    page.goto(f"/admin/featureflags/segment/{segment.pk}/change/")
-    editor = Editor(page)
+    """A stable fifth of those in Germany who were active in the last 14 days."""
+    editor = Editor(page).open(segment)
     editor.add_condition(1)
     editor.values(editor.say(1, 2, "country", "is any of")).fill("DE")
+    editor.add_condition(1)
+    seen = editor.say(1, 3, "Last seen", "is in the last")
+    seen.get_by_label("Value: Number").fill("14")
+    seen.get_by_label("Value: Unit").select_option(label="days")
+    editor.rule(1).get_by_role("button", name="Take only a percentage of them").click()
+    editor.rule(1).get_by_label("Percentage of rule 1: per cent").fill("20")
+
+
+def try_two_colleagues(page: Page, expect: Expect) -> None:
+    for name, answer in (("paula", "is in “premium”"), ("theo", "is not in “premium”")):
+        page.get_by_label("Test one person").fill(name)
+        page.get_by_label("Test one person").press("Enter")
+        expect(page.get_by_role("region", name="Premium")).to_contain_text(answer)
+
+
+def compare_with_germans(page: Page, expect: Expect) -> None:
+    page.goto("/admin/featureflags/segment/overlap/")
+    page.get_by_label("Segment A").select_option("premium")
+    page.get_by_label("Segment B").select_option("germans")
+    page.get_by_role("button", name="Compare").click()
+    expect(page.get_by_role("img", name="How the segments overlap")).to_be_visible()
+    page.get_by_role("link", name="In germans, not in premium").click()
+    expect(page.get_by_role("row", name="Theo Traut")).to_be_visible()
 
 
 def tomorrow() -> str:
