@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from rest_framework.test import APIClient
 
+from featureflags.editing import change_to, examine, make_plan
 from tests.factories import SegmentFactory, SegmentMemberFactory, UserFactory, token_for
 from tests.featureflags.api.documented import operations
 
@@ -40,7 +41,9 @@ def filled() -> dict[str, str]:
     """The value of each variable of a path."""
     member = SegmentMemberFactory.create(segment=SegmentFactory.create(key="beta"))
     key = str(member.user_id)
-    return {"segment_key": "beta", "user_id": key, "id": key, "kind": "user", "key": "beta"}
+    names = {"segment_key": "beta", "user_id": key, "id": key, "kind": "user", "key": "beta"}
+    plan = make_plan(examine(change_to(member.segment)), author=None, source="api")
+    return names | {"plan": str(plan.pk)}
 
 
 @pytest.fixture
@@ -55,6 +58,8 @@ def address(path: str, filled: dict[str, str]) -> str:
         values["key"] = filled["id"]
     if path.startswith("/api/v1/flags/"):
         values["key"] = "internal-tools"
+    if path.startswith("/api/v1/proposals/"):
+        values["id"] = filled["plan"]
     return re.sub(r"\{(\w+)\}", lambda found: values[found[1]], path)
 
 
