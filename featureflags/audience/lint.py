@@ -44,7 +44,9 @@ _JSON_TYPES: Final[Mapping[ValueKind, frozenset[str]]] = {
     ValueKind.NUMBER: frozenset({"number"}),
     ValueKind.INSTANT: frozenset({"string", "number"}),
 }
-"""What an operator can compare, as suggestions name types."""
+"""What an operator can compare, by the types of JSON."""
+_JSON_TYPE_OF: Final = {"datetime": "string", "semver": "string", "list": "other"}
+"""The type of JSON of what suggestions name more exactly."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -211,7 +213,8 @@ def _misfit(
     path = path_of(clause)
     if path is None or len(path) > 1 or not is_plain(clause):
         return None
-    seen = set(known.get(path[0], Suggestion()).types)
+    types = known.get(path[0], Suggestion()).types
+    seen = {_JSON_TYPE_OF.get(one, one) for one in types}
     info = OPERATORS.get(clause.op)
     is_open = type_of(path[0], kind.name) is AttributeType.ANY
     if info is None or not is_open or not seen or "other" in seen:

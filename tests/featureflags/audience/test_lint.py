@@ -75,6 +75,9 @@ def test_a_comparison_that_does_not_fit_the_values_is_named() -> None:
         " Choose another comparison, or values of that type."
     )
     assert "looks for text" in found(rule(clause("custom_seats", "in", "7")))[0]
+    # A version is text too.
+    assert found(rule(clause("custom_app", "startsWith", "1."))) == []
+    assert "holds text" in found(rule(clause("custom_app", "greaterThan", 1)))[0]
     # Elements of a list may be anything.
     assert found(rule(clause("custom_tags", "startsWith", "a"))) == []
 
