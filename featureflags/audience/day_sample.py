@@ -15,6 +15,7 @@ Hidden SQL: a count and that pass, where it is drawn; none where it is read from
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -33,8 +34,9 @@ SMALL, MIDDLE, LARGE = range(3)
 SIZES: Final = (2_000, 20_000, 80_000)
 """Rows of the three parts, of which no two share a row: what Python can look at in a page; an estimate in
 some 50 ms; and a better one."""
-SURPLUS: Final = 1.2
-"""The pass sorts so many times the rows that it needs, so that it need not sort all."""
+SPARE: Final = 6
+"""The pass sorts no more rows than it needs, and so many standard deviations of their number: the hashes
+that are small enough vary, and once in 10⁹ times too few are found."""
 HASHES: Final = 16**8
 
 SECONDS: Final = 0.5
@@ -94,7 +96,8 @@ def draw(
     total = rows.count()
     digest = MD5(Concat(kind.key_text, Value(day), output_field=TextField()))
     hashed = rows.annotate(sample_hash=digest).order_by("sample_hash")
-    share = SURPLUS * sum(SIZES) / max(total, 1)
+    wanted = sum(SIZES)
+    share = (wanted + SPARE * math.sqrt(wanted)) / max(total, 1)
     if share < 1:
         hashed = hashed.filter(sample_hash__lt=f"{int(share * HASHES):08x}")
     found = [_as_json(kind, key) for key in hashed.values_list(kind.key, flat=True)[: sum(SIZES)]]

@@ -83,7 +83,7 @@ def test_each_row_has_the_same_chance_whatever_its_age(monkeypatch: pytest.Monke
         sample = draw(user_kind(), day=str(day))
         for key in user_kind().keys(sample.rows(SMALL)):
             found[places[key] // 50] += 1
-    assert sum(found) > 900
+    assert sum(found) == 50 * 20
     assert all(0.2 < number / sum(found) < 0.3 for number in found), found
 
 
