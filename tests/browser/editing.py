@@ -48,7 +48,7 @@ class Editor:
 
     @property
     def conditions(self) -> Locator:
-        return self.page.locator(".rule-condition")
+        return self.page.locator(".rule-condition:not(.rule-share)")
 
     def add_rule(self) -> None:
         self.page.get_by_role("button", name="Add a rule").click()

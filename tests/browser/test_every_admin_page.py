@@ -27,7 +27,7 @@ from users.models import User
 NO_PAGES = {
     # Take POST alone.
     *("featureflags_preview", "featureflags_preview_person", "featureflags_draft_keep"),
-    "featureflags_try_expression",
+    *("featureflags_try_expression", "featureflags_lint"),
     # Needs segments and a part, see `test_around.py`.
     "featureflags_segment_overlap_people",
     # Answers for scripts, and addresses that only lead elsewhere.
@@ -75,6 +75,7 @@ def samples(
         "id": person.pk,
         "app_label": "featureflags",
         "segment": "rich",
+        "kind": "user",
         "flag": "new-checkout",
         "name": "staging",
         "token": SegmentDraft.objects.create(

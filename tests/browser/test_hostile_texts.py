@@ -17,12 +17,13 @@ from django.contrib.auth.models import Group
 from playwright.sync_api import Page
 from pytest_django.fixtures import Settings
 
-from featureflags.editing import apply, change_to, examine
-from featureflags.models import HistoryEntry, Segment, Webhook
-from tests.browser.test_every_admin_page import admin_pages
+from featureflags.editing import apply, change_to, comment, dump_state, examine, make_plan
+from featureflags.models import HistoryEntry, PlannedChange, Segment, SegmentDraft, Webhook
+from tests.browser.test_every_admin_page import OTHER, admin_pages
 from tests.conftest import FlagFile
 from tests.factories import SegmentMemberFactory, UserFactory, clause, rule, token_for
 from tests.services.flag_json import boolean_flag, segment_rule
+from users.models import User
 
 BEGIN, END = "Zq7", "7qZ"
 """Around each text, so that it is found whatever is beside it."""
@@ -62,7 +63,7 @@ def samples(
     transactional_db: None, flag_file: FlagFile, settings: Settings, hostile: str
 ) -> Mapping[str, object]:
     """The text in each place of the database, and of the flags, that takes any."""
-    settings.FEATUREFLAGS = {**settings.FEATUREFLAGS, "TESTERS": True}
+    settings.FEATUREFLAGS = {**settings.FEATUREFLAGS, "TESTERS": True, "INSTALLATIONS": [OTHER]}
     targeted = boolean_flag(hostile, rules=[segment_rule("rich")])
     flag_file(targeted | {"variations": [hostile, f"{hostile}2"]})
     person = UserFactory.create(name=hostile, metadata={"plan": hostile, hostile: hostile})
@@ -85,7 +86,21 @@ def samples(
         "app_label": "featureflags",
         "segment": "rich",
         "flag": hostile,
+        "kind": "user",
+        "name": "staging",
+        "token": SegmentDraft.objects.create(
+            segment_key="rich", state=dump_state(segment.as_state())
+        ).token,
+        "plan": proposed(segment, person, hostile).pk,
     }
+
+
+def proposed(segment: Segment, author: User, text: str) -> PlannedChange:
+    """A proposal that says the text wherever it can."""
+    segment.description = f"{text} again"
+    plan = make_plan(examine(change_to(segment)), author=author, source="admin", note=text)
+    comment(plan, author, text)
+    return plan
 
 
 def broken(shown: list[str], text: str) -> Iterator[str]:

@@ -109,6 +109,7 @@ def test_the_list_and_the_sentences_fold_values(
     viewer = open_page(person_with("view_segment"))
     viewer.goto(change(segment))
     expect(viewer.locator(".rule-sentence")).to_contain_text("and 297 more")
+    expect(viewer.get_by_role("region", name="Who this is")).to_contain_text("match")
     viewer.get_by_text("Show all 300 values").click()
     expect(viewer.get_by_text('"value-00299"')).to_be_visible()
     check_accessibility(viewer)

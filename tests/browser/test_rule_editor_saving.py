@@ -30,8 +30,8 @@ def test_problems_are_linked_from_the_top_and_shown_at_their_condition(
     shot(page, "editor-errors")
     expect(editor.summary.get_by_role("listitem")).to_have_text(
         [
-            "Key: Segment with this Key already exists.",
             "Name: This field is required.",
+            "Key: Segment with this Key already exists.",
             re.compile(r'Rule 1, condition 1: "\(" is not a valid expression'),
             "Rule 1, condition 2: choose an attribute",
         ]
