@@ -32,7 +32,10 @@ class Editor:
 
     def name(self, key: str, name: str = "") -> Editor:
         """Fill in the key and the name of the form that is open."""
-        self.page.get_by_label("Key:").fill(key)
+        typed = self.page.get_by_label("Key:")
+        typed.fill(key)
+        # As when a person leaves the field: from then on no key is proposed from the name.
+        typed.dispatch_event("change")
         self.page.get_by_label("Name:").fill(name or key.title())
         return self
 

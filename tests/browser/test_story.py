@@ -117,7 +117,10 @@ def log_in_as_mia(page: Page) -> None:
 def describe(editor: Editor) -> None:
     """The sentence, condition by condition."""
     page = editor.page
-    page.get_by_label("Key:").fill("german_customers")
+    key = page.get_by_label("Key:")
+    key.fill("german_customers")
+    # As when a person leaves the field: from then on no key is proposed from the name.
+    key.dispatch_event("change")
     page.get_by_label("Name:").fill("Paying customers in Germany")
     editor.add_rule()
     editor.values(editor.say(1, 1, "plan", "is any of")).fill("pro, team")
