@@ -120,8 +120,8 @@ def _lines(
         except Exception:
             logger.exception("An answer in lines failed after %s of %s.", start, len(subjects))
             why = f"The service failed after {start:,} of {len(subjects):,} subjects."
-            told = problem(500, {"detail": why}, request_id=request_id)
-            yield msgspec.json.encode(told) + b"\n"
+            failure = problem(500, {"detail": why}, request_id=request_id)
+            yield msgspec.json.encode(failure) + b"\n"
             return
         yield chunk
 

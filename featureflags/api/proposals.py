@@ -96,7 +96,7 @@ def _now(plan: PlannedChange, actor: Account) -> dict[str, Any]:
 
 
 def actor_of(request: Request) -> Account:
-    """Raises PermissionDenied for a caller that is no user."""
+    """Raises PermissionDenied for a caller without a user."""
     if not isinstance(request.user, AbstractBaseUser):
         raise PermissionDenied
     return request.user

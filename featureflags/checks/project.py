@@ -170,7 +170,7 @@ def check_schema(**_: Any) -> list[CheckMessage]:
     return [
         Warning(
             f"SPECTACULAR_SETTINGS lacks {' and '.join(lacking)}: the schema of the API says that a request "
-            "needs what only an answer has, or is no JSON Schema, so that generated clients are wrong.",
+            "needs what only an answer has, or breaks JSON Schema, so that generated clients are wrong.",
             hint="Add it where drf-spectacular draws the schema of these addresses too.",
             id="featureflags.W058",
         )

@@ -46,7 +46,7 @@ def parse_rfc3339(text: str) -> datetime.datetime | None:
 def to_plain_date(microseconds: int) -> str:
     """The midnight in UTC that stands for a date without a time, as rules and LaunchDarkly read it.
 
-    RFC 3339 has `-00:00` for a time without a place, so that the date can be told from an instant.
+    RFC 3339 has `-00:00` for a time without a place, which distinguishes the date from an instant.
     """
     return to_rfc3339(microseconds).replace("Z", "-00:00")
 

@@ -30,7 +30,7 @@ def values_of(op: str, raw: object) -> tuple[tuple[JSONValue, ...], list[tuple[s
         problems.append(("value", gettext("the values must be [true]")))
     if op == "between" and suits and not _in_order(raw):
         problems.append(("value", gettext("the values must be two dates, the earlier one first")))
-    # What is no JSON may not be copied either: it may nest without end. Large whole floats become
+    # A value that JSON cannot hold may not be copied either: it may nest without end. Large whole floats become
     # integers, as in the metadata of users: PostgreSQL's jsonb gives them back in this form.
     return tuple(normalised(copy.deepcopy(value)) for value in raw) if suits else (), problems
 

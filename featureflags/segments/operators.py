@@ -270,4 +270,4 @@ LENGTH_TESTS: Mapping[str, Callable[[Sequence[JSONValue]], Test]] = {
     "hasAtLeast": _length("hasAtLeast", operator.ge),
     "hasAtMost": _length("hasAtMost", operator.le),
 }
-"""The operators that test a list as a whole; what is no list has no length."""
+"""The operators that test a list as a whole; only a list has a length."""

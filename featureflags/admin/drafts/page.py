@@ -1,6 +1,6 @@
 """A draft of a segment as a page of its own: what differs, who would be in it, one person tested against it.
 
-Nothing of the segment is written. The address holds a random token; whoever opens it needs the permission to
+Nothing of the segment is written. The address holds a random token; everybody who opens it needs the permission to
 view segments, and the one to view its rows to see people.
 """
 
