@@ -17,7 +17,7 @@ FITS := import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))
 PYTHON ?= $(shell for python in python3.12 python3.11 python3.13 python3.14 python3 python; do \
 	$$python -c '$(FITS)' >/dev/null 2>&1 && { echo $$python; break; }; done)
 
-.PHONY: help run docs release check quick test test-deep chaos web asgi worker beat bench screenshots api-client messages format requirements hooks
+.PHONY: help run docs release check check-types check-contracts quick test test-deep chaos web asgi worker beat bench screenshots api-client messages format requirements hooks
 .DEFAULT_GOAL := help
 
 help:
@@ -67,10 +67,16 @@ docs: $(DOCS_STAMP)
 release: $(STAMP)
 	$(BIN)/python -m tests.release $(if $(DRY_RUN),--dry-run)
 
+# mypy takes as long as all the others: they run beside it.
 check: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	@$(MAKE) --no-print-directory --jobs=2 check-types check-contracts
+
+check-types: $(STAMP)
 	$(BIN)/mypy .
+
+check-contracts: $(STAMP)
 	$(BIN)/lint-imports
 	$(MANAGE) makemigrations --check --dry-run
 	$(BIN)/python -m tests.migration_lint

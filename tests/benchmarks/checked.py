@@ -6,7 +6,6 @@ import asyncio
 import gc
 import json
 import os
-import random
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -14,25 +13,17 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import django
 
 django.setup()
 
 # ruff: noqa: E402 - models can be imported only now
-from cachetools import TTLCache
 from django.conf import settings
-from django.contrib.auth.models import Group
 from django.core.cache import caches
 from django.core.management import call_command
 from django.test import override_settings
-from flags.models import FlagState
-from flags.state import flag_enabled
-from ldclient import Config, Context, LDClient
-from ldclient.feature_store import InMemoryFeatureStore
-from ldclient.integrations import Files
-from waffle import get_waffle_flag_model
+from ldclient import Context, LDClient
 
 from featureflags import evaluation
 from featureflags.cache import compiled_rules, context_memo, entries
@@ -44,15 +35,19 @@ from featureflags.core.times import now_in_microseconds
 from featureflags.evaluation.resolve import contexts_for
 from featureflags.kinds.registry import user_kind
 from featureflags.launchdarkly import client as clients
-from featureflags.models import Segment
-from tests.benchmarks.matching import general
-from tests.benchmarks.timing import REPEATS, Figure, Step, Timer, repeated
+from tests.benchmarks.compared import peers
+from tests.benchmarks.prepared import (
+    KEY,
+    default_client,
+    fill_segments,
+    in_a_unit,
+    new_user,
+    object_rule,
+)
+from tests.benchmarks.timing import REPEATS, Figure, Timer, repeated
 from tests.services.launchdarkly import LaunchDarklyServer, boolean_flag, segment_rule
-from users.models import User
 
-KEY = "benchmark"
 FLAG = boolean_flag(KEY, rules=[segment_rule("employee")])
-DAY = 86_400
 BATCH = 1_000
 TYPICAL = 20
 SIZES = (10, TYPICAL, 100, 1000)
@@ -63,69 +58,6 @@ AIMS = {
     "computing the context, 20 segments": 2.0,
     "first check by id, 20 segments": 10.0,
 }
-
-WaffleFlag: Any = get_waffle_flag_model()
-
-
-def fill_segments(count: int) -> None:
-    """That many segments: `employee`, which the flag asks for, and some of every kind."""
-    Segment.objects.all().delete()
-    domain = {"attribute": "email_domain", "op": "in", "values": ["agpt.co"]}
-    Segment.objects.create(key="employee", name="employee", rules=[{"clauses": [domain]}])
-    chance = random.Random(count)
-    names = {"plan": "custom_plan", "country": "custom_country", "seats": "custom_seats"}
-    for number in range(count - 1):
-        clauses = [
-            {
-                "attribute": names.get(each.attribute, each.attribute),
-                "op": each.op,
-                "values": list(each.values),
-            }
-            for each in general(number, chance)
-        ]
-        Segment.objects.create(
-            key=f"segment-{number}", name=f"{number}", rules=[{"clauses": clauses}]
-        )
-
-
-def new_user(number: int) -> User:
-    user = User.objects.create_user(
-        f"ada.{number}@agpt.co",
-        name="Ada Lovelace",
-        email_verified=True,
-        metadata={"plan": "plan-7", "country": "country-3", "seats": 12, "locale": "en-GB"},
-    )
-    user.groups.add(Group.objects.get_or_create(name="staff")[0])
-    found: User | None = user_kind().find(str(user.pk))
-    assert found is not None
-    return found
-
-
-def default_client(flag_file: Path) -> LDClient:
-    """The SDK as it comes: its own store, the same flags, no events."""
-    source = Files.new_data_source(paths=[str(flag_file)])
-    return LDClient(
-        Config(
-            "sdk-key",
-            feature_store=InMemoryFeatureStore(),
-            update_processor_class=source,
-            send_events=False,
-        )
-    )
-
-
-def in_a_unit(check: Step) -> Step:
-    def work() -> None:
-        with unit_of_work():
-            check()
-
-    return work
-
-
-def object_rule(segment: str) -> dict[str, Any]:
-    """A rule that is true of those whose object `segment` has this key."""
-    clause = {"attribute": f"/segment/{segment}", "op": "in", "values": [True]}
-    return {"variation": 1, "id": segment, "clauses": [{**clause, "contextKind": "user"}]}
 
 
 class Benchmark:
@@ -313,40 +245,6 @@ class Benchmark:
 
         return self.timer.best({"one context of a batch of 1,000 by id": ask}, per=BATCH)
 
-    def peers(self) -> dict[str, Figure]:
-        """The same question, asked of others: is this flag on for this user, an employee?"""
-        cached: TTLCache[str, Context] = TTLCache(maxsize=1_000, ttl=DAY)
-        cached[self.key] = self.context
-
-        def autogpt() -> object:
-            return self.sdk.variation(KEY, cached[self.key], False)
-
-        WaffleFlag.objects.create(name="by-user").users.add(self.user)
-        WaffleFlag.objects.create(name="by-group").groups.add(*self.user.groups.all())
-        FlagState.objects.create(name=KEY, condition="user", value=self.user.email)
-
-        class Request:
-            user = self.user
-
-        def django_flags() -> object:
-            return flag_enabled(KEY, request=Request())
-
-        steps: dict[str, Step] = {"AutoGPT-style TTL cache, stale for 24 h": autogpt}
-        found = self.timer.best(steps)
-        for cache, where in (("locmem", "memory"), ("stock-redis", "Django's Redis")):
-            with override_settings(WAFFLE_CACHE_NAME=cache):
-                found |= self.timer.best(
-                    {
-                        f"django-waffle, by users, {where}": lambda: self._waffle("by-user"),
-                        f"django-waffle, by group, {where}": lambda: self._waffle("by-group"),
-                    }
-                )
-        return found | self.timer.best({"django-flags, in the database": django_flags})
-
-    def _waffle(self, name: str) -> None:
-        if WaffleFlag.get(name).is_active_for_user(self.user) is not True:
-            raise SystemExit("waffle's flag is not on: nothing was measured")
-
 
 def measured(flag_file: Path) -> dict[str, Figure]:
     """By step."""
@@ -361,7 +259,7 @@ def measured(flag_file: Path) -> dict[str, Figure]:
     figures |= benchmark.awaited()
     figures |= benchmark.by_tcp("") | benchmark.across_cores()
     figures |= benchmark.shapes()
-    figures |= benchmark.cold() | benchmark.batch() | benchmark.peers()
+    figures |= benchmark.cold() | benchmark.batch() | peers(benchmark)
     gc.enable()
     benchmark.sdk.close()
     clients.close()

@@ -23,12 +23,12 @@ from featureflags.cache.unit_of_work import unit_of_work
 from featureflags.evaluation.resolve import resolve
 from featureflags.kinds import Boolean, DaysSince, Domain, Instant, Kind, Metadata, Related, Text
 from featureflags.models import Segment
-from tests.benchmarks.checked import default_client, in_a_unit
+from tests.benchmarks.prepared import default_client, in_a_unit
 from tests.benchmarks.timing import REPEATS, Figure, Timer, repeated
 from tests.customers.declarations import OrganizationKind
 from tests.customers.models import Company, Customer, Profile
 from tests.featureflags.kinds.conftest import declared
-from tests.services.launchdarkly import boolean_flag, clause, rule
+from tests.services.flag_json import boolean_flag, clause, rule
 
 KEY = "benchmark"
 LARGE = rule({**clause("seats", "greaterThan", 50), "contextKind": "organization"})

@@ -29,8 +29,9 @@ from ldclient.integrations import Files
 from ldclient.interfaces import FeatureStore
 
 from featureflags.launchdarkly.feature_store import CopyOnWriteStore
+from tests.services.flag_json import boolean_flag, flag, segment_rule
 from tests.services.guarded import free_port
-from tests.services.launchdarkly import LaunchDarklyServer, boolean_flag, flag, segment_rule
+from tests.services.launchdarkly import LaunchDarklyServer
 from tests.services.processes import GuidonProcess, python
 from tests.services.waiting import wait_until
 

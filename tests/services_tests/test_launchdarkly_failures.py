@@ -10,12 +10,8 @@ import pytest
 from ldclient import Context, LDClient
 from ldclient.interfaces import DataSourceState
 
-from tests.services.launchdarkly import (
-    LaunchDarklyServer,
-    boolean_flag,
-    malformed_flag,
-    string_flag,
-)
+from tests.services.flag_json import boolean_flag, malformed_flag, string_flag
+from tests.services.launchdarkly import LaunchDarklyServer
 from tests.services.waiting import wait_until
 from tests.services_tests.clients import (
     ARRIVES,

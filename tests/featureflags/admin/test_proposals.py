@@ -201,11 +201,12 @@ class TestAtALaterTime:
         past = answer(ada, asked, _how="save", _due="2020-01-01T10:00")
         assert "has passed already" in past.content.decode()
         assert not PlannedChange.objects.exists()
-        done = answer(ada, asked, _how="save", _due=tomorrow())
+        due = tomorrow()
+        done = answer(ada, asked, _how="save", _due=due)
         plan = PlannedChange.objects.get()
         assert (done.status_code, plan.state, plan.needs_approval) == (302, State.SCHEDULED, False)
         assert plan.due_at is not None
-        assert timezone.localtime(plan.due_at).strftime("%Y-%m-%dT%H:%M") == tomorrow()
+        assert timezone.localtime(plan.due_at).strftime("%Y-%m-%dT%H:%M") == due
         assert Segment.objects.get(key="quiet").rules == PRO
         decide(ada, plan, "now")
         assert Segment.objects.get(key="quiet").rules == TEAM

@@ -18,7 +18,8 @@ from featureflags.core import monitoring
 from featureflags.launchdarkly.client import current_clients
 from tests.conftest import FlagFile
 from tests.factories import UserFactory
-from tests.services.launchdarkly import LaunchDarklyServer, boolean_flag, malformed_flag
+from tests.services.flag_json import boolean_flag, malformed_flag
+from tests.services.launchdarkly import LaunchDarklyServer
 from tests.services.waiting import wait_until
 
 pytestmark = pytest.mark.django_db(transaction=True)

@@ -55,6 +55,7 @@ def test_evaluations_are_counted_by_flag_and_day(flag_file: FlagFile) -> None:
     assert found.last["beta"] in {before, TODAY()}
 
 
+@pytest.mark.django_db(transaction=True)
 async def test_the_async_twins_count_too(flag_file: FlagFile) -> None:
     flag_file(boolean_flag("beta"))
     await ais_enabled("beta", "ada")

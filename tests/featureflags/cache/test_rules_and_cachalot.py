@@ -13,6 +13,7 @@ from django.core.exceptions import ValidationError
 from django.db import connection
 from django.db.models import ProtectedError
 
+from featureflags import receivers
 from featureflags.cache import compiled_rules
 from featureflags.cache.compiled_rules import current_ruleset
 from featureflags.models import Segment
@@ -44,7 +45,9 @@ def deleted_while_read(key: str) -> Iterator[None]:
         yield
 
 
-def test_old_rows_in_cachalot_do_not_reach_the_rules() -> None:
+def test_old_rows_in_cachalot_do_not_reach_the_rules(monkeypatch: pytest.MonkeyPatch) -> None:
+    # What follows a commit needs the lock that the reader holds: it is the work of another process.
+    monkeypatch.setattr(receivers, "publish", lambda *_arguments: True)
     for key in ("raced-in-a-list", "raced-in-the-rules"):
         SegmentFactory.create(key=key, rules=ROLE_USER)
     keys = Segment.objects.order_by("key").values_list("key", flat=True)

@@ -33,14 +33,8 @@ from tests.conftest import FlagFile
 from tests.emptying import empty_caches
 from tests.factories import UserFactory
 from tests.featureflags.evaluation.tools_flag import TOOLS
-from tests.services.launchdarkly import (
-    LaunchDarklyServer,
-    boolean_flag,
-    clause,
-    rule,
-    segment_rule,
-    string_flag,
-)
+from tests.services.flag_json import boolean_flag, clause, rule, segment_rule, string_flag
+from tests.services.launchdarkly import LaunchDarklyServer
 from users.models import User
 
 pytestmark = pytest.mark.django_db(transaction=True)

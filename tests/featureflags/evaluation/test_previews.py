@@ -23,7 +23,7 @@ from featureflags.evaluation.previews import SALT
 from featureflags.flags.declared import declared_flags
 from tests.conftest import FlagFile
 from tests.factories import UserFactory
-from tests.services.launchdarkly import boolean_flag, string_flag
+from tests.services.flag_json import boolean_flag, string_flag
 from users.models import User
 
 COOKIE = "guidon_tester"

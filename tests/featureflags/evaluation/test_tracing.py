@@ -76,6 +76,7 @@ class TestSpans:
         assert attributes(span)["error.type"] == "flag_not_found"
         assert span.status.status_code is StatusCode.ERROR
 
+    @pytest.mark.django_db(transaction=True)
     async def test_an_awaited_check(self) -> None:
         await ais_enabled("new-checkout", UserFactory.build())
         assert [attributes(span)["feature_flag.key"] for span in spans()] == ["new-checkout"]

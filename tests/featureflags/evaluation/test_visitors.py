@@ -21,7 +21,7 @@ from featureflags.evaluation.subjects import SALT
 from tests.conftest import FlagFile
 from tests.emptying import empty_caches
 from tests.factories import UserFactory
-from tests.services.launchdarkly import boolean_flag, rollout, segment_rule, string_flag
+from tests.services.flag_json import boolean_flag, rollout, segment_rule, string_flag
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.urls("tests.featureflags.urls")]
 

@@ -24,7 +24,7 @@ from featureflags.evaluation import all_flags, is_enabled, looking, variation, v
 from featureflags.flags.overrides import forced_flags, overridden_flags, override_flag
 from featureflags.launchdarkly.client import client
 from tests.conftest import FlagFile
-from tests.services.launchdarkly import boolean_flag, prerequisite, string_flag
+from tests.services.flag_json import boolean_flag, prerequisite, string_flag
 from tests.services.waiting import PATIENCE_SECONDS
 
 USER = Context.create("ada")

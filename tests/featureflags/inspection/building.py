@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.services.launchdarkly import boolean_flag, rule
+from tests.services.flag_json import boolean_flag, rule
 
 Data = dict[str, dict[str, Any]]
 

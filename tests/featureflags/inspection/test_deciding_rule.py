@@ -12,7 +12,7 @@ from featureflags.inspection.deciding_rule import decision
 from featureflags.launchdarkly.client import feature_store
 from tests.conftest import FlagFile
 from tests.factories import UserFactory
-from tests.services.launchdarkly import boolean_flag, clause, rule
+from tests.services.flag_json import boolean_flag, clause, rule
 
 RULES = [
     rule(clause("role", "in", "admin"), rule_id="first"),

@@ -14,7 +14,7 @@ from featureflags.inspection.flag_parsing import flag_in_words, flags, segments
 from featureflags.inspection.flags_using_segment import named_segments, uses_of
 from featureflags.inspection.misleading_rules import find_traps
 from tests.featureflags.inspection.building import data, on
-from tests.services.launchdarkly import (
+from tests.services.flag_json import (
     boolean_flag,
     clause,
     flag,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from featureflags.inspection.flags_using_attribute import flags_by_attribute
 from tests.featureflags.inspection.building import data, on
-from tests.services.launchdarkly import boolean_flag, clause, rollout, rule, segment
+from tests.services.flag_json import boolean_flag, clause, rollout, rule, segment
 
 
 def test_rules_paths_rollouts_and_launchdarkly_segments() -> None:

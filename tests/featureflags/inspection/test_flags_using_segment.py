@@ -16,15 +16,8 @@ from featureflags.inspection.flags_using_segment import (
 )
 from featureflags.launchdarkly.client import close, feature_store
 from tests.featureflags.inspection.building import data, on
-from tests.services.launchdarkly import (
-    LaunchDarklyServer,
-    boolean_flag,
-    clause,
-    prerequisite,
-    rule,
-    segment,
-    segment_rule,
-)
+from tests.services.flag_json import boolean_flag, clause, prerequisite, rule, segment, segment_rule
+from tests.services.launchdarkly import LaunchDarklyServer
 
 STAFF = segment("staff", rules=[[clause("segments", "in", "employee")]])
 NOT_STAFF = segment("others", rules=[[clause("", "segmentMatch", "staff", negate=True)]])

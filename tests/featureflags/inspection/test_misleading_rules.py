@@ -10,7 +10,7 @@ import pytest
 from featureflags.inspection.misleading_rules import find_traps
 from tests.featureflags.inspection.building import data, on
 from tests.featureflags.segments.sdk import Sdk
-from tests.services.launchdarkly import boolean_flag, clause, rollout, rule, segment, segment_rule
+from tests.services.flag_json import boolean_flag, clause, rollout, rule, segment, segment_rule
 
 NEW_USER: dict[str, Any] = {
     "kind": "user",

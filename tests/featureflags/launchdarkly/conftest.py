@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 from pytest_django.fixtures import Settings
 
-from tests.services.launchdarkly import LaunchDarklyServer, boolean_flag, flag
+from tests.services.flag_json import boolean_flag, flag
+from tests.services.launchdarkly import LaunchDarklyServer
 
 
 @pytest.fixture

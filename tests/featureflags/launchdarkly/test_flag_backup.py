@@ -19,7 +19,8 @@ from featureflags.launchdarkly.client import close, current_clients, has_flags
 from featureflags.launchdarkly.flag_backup import Spare, spare_key
 from featureflags.launchdarkly.status import State, connection_status
 from tests.featureflags.launchdarkly.asking import ARRIVES, ask, wait_for
-from tests.services.launchdarkly import LaunchDarklyServer, boolean_flag, segment
+from tests.services.flag_json import boolean_flag, segment
+from tests.services.launchdarkly import LaunchDarklyServer
 from tests.services.redis import RedisServer, redis_server
 from tests.services.waiting import wait_until
 

@@ -15,8 +15,9 @@ from pytest_django.fixtures import Settings
 from config import asgi
 from featureflags.launchdarkly.client import current_clients
 from tests.featureflags.launchdarkly.asking import ask
+from tests.services.flag_json import flag
 from tests.services.guarded import free_port
-from tests.services.launchdarkly import LaunchDarklyServer, flag
+from tests.services.launchdarkly import LaunchDarklyServer
 from tests.services.processes import GuidonProcess, python, run_python
 
 PROBES = "tests.featureflags.launchdarkly.probes"

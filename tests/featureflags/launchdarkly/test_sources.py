@@ -30,7 +30,8 @@ from featureflags.launchdarkly.sdk_config import sending_config
 from featureflags.launchdarkly.status import State, connection_status
 from featureflags.testing import sdk_test_data
 from tests.featureflags.launchdarkly.asking import ARRIVES, ask, wait_for
-from tests.services.launchdarkly import LaunchDarklyServer, boolean_flag, malformed_flag
+from tests.services.flag_json import boolean_flag, malformed_flag
+from tests.services.launchdarkly import LaunchDarklyServer
 from tests.services.redis import RedisServer, redis_server
 from tests.services.waiting import wait_until
 

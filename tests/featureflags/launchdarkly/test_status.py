@@ -12,7 +12,8 @@ from featureflags.core.conf import Source
 from featureflags.launchdarkly.client import close
 from featureflags.launchdarkly.status import ConnectionStatus, State, connection_status
 from tests.featureflags.launchdarkly.asking import ARRIVES, ask, wait_for
-from tests.services.launchdarkly import LaunchDarklyServer, boolean_flag, segment
+from tests.services.flag_json import boolean_flag, segment
+from tests.services.launchdarkly import LaunchDarklyServer
 from tests.services.processes import manage
 from tests.services.waiting import wait_until
 

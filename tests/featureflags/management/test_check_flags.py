@@ -19,14 +19,7 @@ from featureflags.core.conf import app_settings
 from featureflags.evaluation import is_enabled
 from featureflags.launchdarkly.client import close
 from tests.conftest import FlagFile
-from tests.services.launchdarkly import (
-    boolean_flag,
-    clause,
-    rollout,
-    rule,
-    segment_rule,
-    string_flag,
-)
+from tests.services.flag_json import boolean_flag, clause, rollout, rule, segment_rule, string_flag
 from tests.services.launchdarkly_api import LaunchDarklyApiServer
 
 pytestmark = pytest.mark.django_db

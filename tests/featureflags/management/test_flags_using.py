@@ -8,13 +8,7 @@ import pytest
 
 from tests.conftest import FlagFile
 from tests.featureflags.management.conftest import Call
-from tests.services.launchdarkly import (
-    boolean_flag,
-    clause,
-    prerequisite,
-    rule,
-    segment_rule,
-)
+from tests.services.flag_json import boolean_flag, clause, prerequisite, rule, segment_rule
 
 pytestmark = pytest.mark.django_db
 

@@ -11,8 +11,7 @@ from pytest_django.fixtures import Settings
 
 from tests.conftest import FlagFile
 from tests.featureflags.management.conftest import Call
-from tests.services.launchdarkly import (
-    LaunchDarklyServer,
+from tests.services.flag_json import (
     boolean_flag,
     clause,
     prerequisite,
@@ -20,6 +19,7 @@ from tests.services.launchdarkly import (
     segment_rule,
     string_flag,
 )
+from tests.services.launchdarkly import LaunchDarklyServer
 
 pytestmark = pytest.mark.django_db
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
-from django.db import DatabaseError, connection
+from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from hypothesis import given
 from hypothesis import strategies as st
@@ -33,19 +35,21 @@ FINISHED = {"created_at", "account_age_days"}
 """Attributes that Python must read."""
 
 
-@pytest.fixture(params=["with SHA-1", "without"])
-def hashes(request: pytest.FixtureRequest, db: None) -> Hashes:
-    """PostgreSQL with its extension, where it is installed, and without it."""
+WITH_SHA_1 = "GUIDON_TEST_PGCRYPTO"
+"""Set: the PostgreSQL at hand has the extension."""
+
+
+@pytest.fixture
+def hashes(db: None) -> Hashes:
+    """SQLite, PostgreSQL without its extension, and in a run of their own PostgreSQL with it."""
     del db
-    if connection.vendor == "postgresql" and request.param == "with SHA-1":
-        try:
-            with connection.cursor() as cursor:
-                cursor.execute("CREATE EXTENSION pgcrypto")
-        except DatabaseError:
-            pytest.skip("this PostgreSQL has no pgcrypto")
-    elif connection.vendor == "sqlite" and request.param == "without":
-        pytest.skip("SQLite always has it")
-    return hashes_of("default")
+    if os.environ.get(WITH_SHA_1):
+        with connection.cursor() as cursor:
+            cursor.execute("CREATE EXTENSION pgcrypto")
+    expected = {"sqlite": Hashes.SQLITE, "postgresql": Hashes.NONE}[connection.vendor]
+    found = hashes_of("default")
+    assert found == (Hashes.POSTGRESQL if os.environ.get(WITH_SHA_1) else expected)
+    return found
 
 
 def definition(key: str, salt: str, weight: int, bucket_by: str) -> SegmentDefinition:
