@@ -39,7 +39,7 @@ hypothesis_settings.register_profile("quick", deadline=None, derandomize=True, m
 hypothesis_settings.register_profile("deep", deadline=None)
 hypothesis_settings.load_profile(PROFILE)
 
-pytest_plugins = ["featureflags.testing", "tests.customers.organizations"]
+pytest_plugins = ["featureflags.testing", "tests.clock", "tests.customers.organizations"]
 
 TRANSACTIONAL = {"transactional_db", "live_server", "django_db_reset_sequences"}
 """Fixtures that commit for real."""

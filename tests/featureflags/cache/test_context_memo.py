@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import Group
-from django.utils import timezone
 from pytest_django.fixtures import Settings
 
 from featureflags.cache import context_memo
@@ -15,11 +14,12 @@ from featureflags.cache.compiled_rules import current_ruleset
 from featureflags.cache.unit_of_work import unit_of_work
 from featureflags.contexts.results import ContextSource, Degradation
 from featureflags.contexts.subject_context import SubjectContext
+from featureflags.core.times import to_microseconds
 from featureflags.evaluation.resolve import contexts_for, resolve
 from featureflags.kinds.registry import user_kind
 from featureflags.segments.ruleset import Ruleset
+from tests.clock import Clock
 from tests.factories import SegmentFactory, SegmentMemberFactory, UserFactory, clause, rule
-from tests.services.waiting import wait_until
 from users.models import User
 
 pytestmark = pytest.mark.django_db
@@ -103,14 +103,15 @@ def test_another_ruleset_computes_anew(user: User) -> None:
     assert "named" not in in_a_unit(user).segments
 
 
-def test_nothing_outlives_the_instant_at_which_it_changes() -> None:
-    soon = timezone.now() + datetime.timedelta(seconds=0.5)
+def test_nothing_outlives_the_instant_at_which_it_changes(clock: Clock) -> None:
+    soon = clock.now + datetime.timedelta(minutes=1)
     user = UserFactory.create(created_at=soon - datetime.timedelta(days=1))
     SegmentMemberFactory.create(user=user, segment__key="trial", expires_at=soon)
+    clock.set(to_microseconds(soon) - 1)
     first = in_a_unit(user)
     assert "trial" in first.segments
     assert first.to_dict()["attributes"]["account_age_days"] == 0
-    wait_until(lambda: timezone.now() > soon, what="the instant")
+    clock.set(soon)
     second = in_a_unit(user)
     assert "trial" not in second.segments
     assert second.to_dict()["attributes"]["account_age_days"] == 1

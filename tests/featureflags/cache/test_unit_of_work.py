@@ -11,7 +11,6 @@ import pytest
 from celery import shared_task
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
-from django.utils import timezone
 
 from featureflags.cache import snapshot_store
 from featureflags.cache.entries import name_of
@@ -19,9 +18,10 @@ from featureflags.cache.unit_of_work import UnitOfWork, current_unit, unit_of_wo
 from featureflags.contexts.building import bare_context
 from featureflags.contexts.results import ContextSource
 from featureflags.contexts.subject_context import SubjectContext
-from featureflags.core.times import now_in_microseconds
+from featureflags.core.times import to_microseconds
 from featureflags.evaluation import ais_enabled, is_enabled
 from featureflags.evaluation.resolve import contexts_for, resolve
+from tests.clock import Clock
 from tests.factories import SegmentFactory, SegmentMemberFactory, UserFactory, clause, rule
 from tests.featureflags.cache.unit_support import Queries, RoundTrips
 from users.models import User
@@ -139,39 +139,36 @@ def failing() -> None:
     raise ZeroDivisionError
 
 
-def wait_while_it_is_kept(subject: User | str, before: SubjectContext) -> None:
-    """Ask again and again: it is kept until the instant at which it ends, and no longer."""
-    assert before.valid_until is not None
-    while True:
-        asked_at = now_in_microseconds()
-        if resolve(subject) is not before:
-            break
-        assert asked_at < before.valid_until
-    assert now_in_microseconds() >= before.valid_until
+def expect_it_until(
+    instant: datetime.datetime, clock: Clock, subject: User | str, before: SubjectContext
+) -> None:
+    """It is kept until this instant, at which the clock is afterwards."""
+    ends = to_microseconds(instant)
+    assert before.valid_until == ends
+    clock.set(ends - 1)
+    assert resolve(subject) is before
+    clock.set(ends)
 
 
 class TestWhenItIsOver:
-    def test_a_context_is_kept_until_an_attribute_changes_by_itself(self) -> None:
+    def test_a_context_is_kept_until_an_attribute_changes_by_itself(self, clock: Clock) -> None:
         """An account's age ticks at the very instant at which a day is full."""
-        full = timezone.now() - datetime.timedelta(days=3) + datetime.timedelta(seconds=1)
-        user = UserFactory.create(created_at=full)
+        full = clock.now + datetime.timedelta(minutes=1)
+        user = UserFactory.create(created_at=full - datetime.timedelta(days=3))
         with unit_of_work():
             before = resolve(user)
             assert before.context.get("account_age_days") == 2
-            assert resolve(user) is before
-            assert before.valid_until is not None
-            assert 0 < before.valid_until - now_in_microseconds() <= 1_000_000
-            wait_while_it_is_kept(user, before)
+            expect_it_until(full, clock, user, before)
             assert resolve(user).context.get("account_age_days") == 3
 
-    def test_and_no_longer_than_a_membership(self) -> None:
-        ends = timezone.now() + datetime.timedelta(seconds=1)
+    def test_and_no_longer_than_a_membership(self, clock: Clock) -> None:
+        ends = clock.now + datetime.timedelta(minutes=1)
         member = SegmentMemberFactory.create(segment__key="short", expires_at=ends)
         key = str(member.user_id)
         with unit_of_work():
             before = resolve(key)
             assert "short" in before.segments
-            wait_while_it_is_kept(key, before)
+            expect_it_until(ends, clock, key, before)
             assert "short" not in resolve(key).segments
 
     def test_a_full_memo_begins_again(self, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,6 +17,7 @@ from featureflags.live.clocks import Clocks
 from featureflags.models import Segment
 from featureflags.segments.attribute_types import AttributeType
 from featureflags.segments.time_attributes import CurrentTime
+from tests.clock import Clock
 from tests.factories import SegmentMemberFactory, UserFactory, clause, rule
 from tests.featureflags.api.using import use
 from tests.featureflags.live.asking import bulk, settled, stream_of
@@ -95,21 +96,23 @@ def test_an_account_that_enters_by_its_age_sends_a_message_within_a_second(
 class TestClocks:
     """The rows themselves, without a server."""
 
-    def test_each_change_is_noticed_once(self, ada: User, beta: Segment) -> None:
+    def test_each_change_is_noticed_once(self, clock: Clock, ada: User, beta: Segment) -> None:
         SegmentMemberFactory.create(segment=beta, user=ada, expires_at=until(0.8))
         known, key = Clocks(), str(ada.pk)
         known.learn([key])
         assert known.ticked([key]) == set()
-        time.sleep(1.0)
+        clock.forward(1.0)
         assert known.ticked([key]) == {key}
         assert known.ticked([key]) == set()
 
-    def test_what_is_computed_anew_follows_the_new_rules(self, ada: User, beta: Segment) -> None:
+    def test_what_is_computed_anew_follows_the_new_rules(
+        self, clock: Clock, ada: User, beta: Segment
+    ) -> None:
         known, key = Clocks(), str(ada.pk)
         known.learn([key])
         SegmentMemberFactory.create(segment=beta, user=ada, expires_at=until(0.8))
         known.learn([key], again=False)
-        time.sleep(1.0)
+        clock.forward(1.0)
         assert known.ticked([key]) == set(), "nothing was computed again"
         known.learn([key])
         assert known.ticked([key]) == set(), "the membership is over by now"
@@ -129,7 +132,11 @@ class TestClocks:
 
 
 def test_the_time_itself_is_noticed_once_a_minute_and_segments_at_once(
-    ada: User, beta: Segment, settings: Settings, monkeypatch: pytest.MonkeyPatch
+    clock: Clock,
+    ada: User,
+    beta: Segment,
+    settings: Settings,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     use(settings, ATTRIBUTES=[f"{__name__}.NOW"])
     monkeypatch.setattr(clocks, "SOONEST", 0)
@@ -137,11 +144,11 @@ def test_the_time_itself_is_noticed_once_a_minute_and_segments_at_once(
     known.learn([key])
     SegmentMemberFactory.create(segment=beta, user=ada, expires_at=until(2.0))
     known.learn([key])
-    time.sleep(0.01)
+    clock.forward(0.01)
     assert known.ticked([key]) == {key}
-    time.sleep(0.01)
+    clock.forward(0.01)
     assert known.ticked([key]) == set(), "an attribute alone is noticed once in a minute"
-    time.sleep(2.0)
+    clock.forward(2.0)
     assert known.ticked([key]) == {key}, "the segment"
     monkeypatch.setattr(clocks, "ATTRIBUTE_SECONDS", 0.0)
     assert known.ticked([key]) == {key}
