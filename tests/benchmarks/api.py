@@ -11,34 +11,22 @@ flags are asked in this process, beside ten thousand raw calls of the SDK and on
 from __future__ import annotations
 
 import argparse
-import os
-import subprocess
 import sys
-import tempfile
 
-from tests.services.postgres import postgres_server
-from tests.services.redis import redis_server
+from tests.benchmarks import own_servers
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--json", default="", help="also write the figures to this file")
     chosen = parser.parse_args()
-    command = [sys.executable, "-m", "tests.benchmarks.asked", chosen.json]
-    with (
-        postgres_server() as postgres,
-        redis_server() as redis,
-        tempfile.TemporaryDirectory() as folder,
-    ):
-        environment = {
-            **os.environ,
-            "DATABASE_URL": postgres.url,
-            "REDIS_URL": redis.socket_url,
-            "LAUNCHDARKLY_FLAG_FILE": f"{folder}/flags.json",
-            "GUIDON_VAR_DIR": folder,
-            "DJANGO_SETTINGS_MODULE": "tests.benchmarks.api_settings",
-        }
-        return subprocess.run(command, env=environment, check=False).returncode
+    return own_servers.run(
+        "asked",
+        chosen.json,
+        settings="tests.benchmarks.api_settings",
+        by_socket=True,
+        LAUNCHDARKLY_FLAG_FILE="{folder}/flags.json",
+    )
 
 
 if __name__ == "__main__":

@@ -15,12 +15,9 @@ from __future__ import annotations
 
 import argparse
 import os
-import subprocess
 import sys
-import tempfile
 
-from tests.services.postgres import postgres_server
-from tests.services.redis import redis_server
+from tests.benchmarks import own_servers
 
 
 def main(doc: str, measures: str) -> int:
@@ -28,24 +25,11 @@ def main(doc: str, measures: str) -> int:
     parser = argparse.ArgumentParser(description=doc.splitlines()[0])
     parser.add_argument("--json", default="", help="also write the figures to this file")
     chosen = parser.parse_args()
-    command = [sys.executable, "-m", measures, chosen.json]
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
-    with (
-        postgres_server() as postgres,
-        redis_server() as redis,
-        tempfile.TemporaryDirectory() as folder,
-    ):
-        environment = {
-            **os.environ,
-            "DATABASE_URL": postgres.url,
-            "REDIS_URL": redis.socket_url,
-            "REDIS_TCP_URL": redis.url,
-            "GUIDON_VAR_DIR": folder,
-            "DJANGO_SETTINGS_MODULE": "tests.benchmarks.settings",
-        }
-        return subprocess.run(command, env=environment, check=False).returncode
+    settings = "tests.benchmarks.settings"
+    return own_servers.run(measures, chosen.json, settings=settings, by_socket=True)
 
 
 if __name__ == "__main__":
-    sys.exit(main(__doc__ or "", "tests.benchmarks.checked"))
+    sys.exit(main(__doc__ or "", "checked"))

@@ -12,4 +12,4 @@ import sys
 from tests.benchmarks.checks import main
 
 if __name__ == "__main__":
-    sys.exit(main(__doc__ or "", "tests.benchmarks.kinds_measured"))
+    sys.exit(main(__doc__ or "", "kinds_measured"))

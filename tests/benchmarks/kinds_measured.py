@@ -21,9 +21,10 @@ from django.test import override_settings
 from featureflags import evaluation
 from featureflags.cache.unit_of_work import unit_of_work
 from featureflags.evaluation.resolve import resolve
-from featureflags.kinds import Boolean, DaysSince, Domain, Instant, Kind, Metadata, Related, Text
+from featureflags.kinds import Kind, Related, Text
 from featureflags.models import Segment
 from tests.benchmarks.prepared import default_client, in_a_unit
+from tests.benchmarks.related_rows import OwnKind
 from tests.benchmarks.timing import REPEATS, Figure, Timer, repeated
 from tests.customers.declarations import OrganizationKind
 from tests.customers.models import Company, Customer, Profile
@@ -40,22 +41,6 @@ AIMS = {
 }
 MOST_OF_MULTI = 1.6
 """The first check by id of a user with their organization, compared with one of the user alone."""
-
-
-class OwnKind(Kind):
-    """Own columns alone."""
-
-    name = "user"
-    model = Customer
-    title = "username"
-
-    username = Text("username", private=True)
-    email = Text("email", private=True, user_writable=True)
-    email_domain = Domain("email", user_writable=True)
-    is_staff = Boolean("is_staff")
-    created_at = Instant("date_joined")
-    account_age_days = DaysSince("date_joined")
-    metadata = Metadata("metadata")
 
 
 class RelatedKind(OwnKind):

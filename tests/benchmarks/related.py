@@ -11,13 +11,9 @@ measured. All ways take turns in one process, and the best of several runs count
 from __future__ import annotations
 
 import argparse
-import os
-import subprocess
 import sys
-import tempfile
 
-from tests.services.postgres import postgres_server
-from tests.services.redis import redis_server
+from tests.benchmarks import own_servers
 
 USERS = 1_000_000
 
@@ -27,21 +23,8 @@ def main() -> int:
     parser.add_argument("--users", type=int, default=USERS, help=f"how many (default {USERS:,})")
     parser.add_argument("--json", default="", help="also write the figures to this file")
     chosen = parser.parse_args()
-    module = "tests.benchmarks.related_measured"
-    command = [sys.executable, "-m", module, str(chosen.users), chosen.json]
-    with (
-        postgres_server() as database,
-        redis_server() as cache,
-        tempfile.TemporaryDirectory() as folder,
-    ):
-        environment = {
-            **os.environ,
-            "DATABASE_URL": database.url,
-            "REDIS_URL": cache.url,
-            "GUIDON_VAR_DIR": folder,
-            "DJANGO_SETTINGS_MODULE": "config.settings.testing",
-        }
-        return subprocess.run(command, env=environment, check=False).returncode
+    users, settings = str(chosen.users), "config.settings.testing"
+    return own_servers.run("related_measured", users, chosen.json, settings=settings)
 
 
 if __name__ == "__main__":

@@ -9,13 +9,9 @@ it: the same number of sockets of a bare asyncio server that writes one message 
 from __future__ import annotations
 
 import argparse
-import os
-import subprocess
 import sys
-import tempfile
 
-from tests.services.postgres import postgres_server
-from tests.services.redis import redis_server
+from tests.benchmarks import own_servers
 
 STREAMS = 1000
 
@@ -25,23 +21,14 @@ def main() -> int:
     parser.add_argument("--streams", type=int, default=STREAMS, help=f"(default {STREAMS:,})")
     parser.add_argument("--json", default="", help="also write the figures to this file")
     chosen = parser.parse_args()
-    command = [sys.executable, "-m", "tests.benchmarks.streamed", str(chosen.streams), chosen.json]
-    with (
-        postgres_server() as database,
-        redis_server() as redis,
-        tempfile.TemporaryDirectory() as folder,
-    ):
-        environment = {
-            **os.environ,
-            "DATABASE_URL": database.url,
-            "REDIS_URL": redis.url,
-            "GUIDON_VAR_DIR": folder,
-            "GUIDON_IGNORE_DOTENV": "1",
-            "DJANGO_SETTINGS_MODULE": "config.settings.development",
-            "DEBUG": "false",
-            "LIVE_STREAMS": str(chosen.streams + 10),
-        }
-        return subprocess.run(command, env=environment, check=False).returncode
+    return own_servers.run(
+        "streamed",
+        str(chosen.streams),
+        chosen.json,
+        settings="config.settings.development",
+        DEBUG="false",
+        LIVE_STREAMS=str(chosen.streams + 10),
+    )
 
 
 if __name__ == "__main__":

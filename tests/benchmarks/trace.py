@@ -10,13 +10,9 @@ easier the way is to read.
 from __future__ import annotations
 
 import argparse
-import os
-import subprocess
 import sys
-import tempfile
 
-from tests.services.postgres import postgres_server
-from tests.services.redis import redis_server
+from tests.benchmarks import own_servers
 
 
 def main() -> int:
@@ -24,21 +20,9 @@ def main() -> int:
     parser.add_argument("--json", default="", help="also write the figures to this file")
     parser.add_argument("--show", default="", help="print each call of the journeys so named")
     chosen = parser.parse_args()
-    command = [sys.executable, "-m", "tests.benchmarks.traced", chosen.json, chosen.show]
-    with (
-        postgres_server() as postgres,
-        redis_server() as redis,
-        tempfile.TemporaryDirectory() as folder,
-    ):
-        environment = {
-            **os.environ,
-            "DATABASE_URL": postgres.url,
-            "REDIS_URL": redis.socket_url,
-            "REDIS_TCP_URL": redis.url,
-            "GUIDON_VAR_DIR": folder,
-            "DJANGO_SETTINGS_MODULE": "tests.benchmarks.settings",
-        }
-        return subprocess.run(command, env=environment, check=False).returncode
+    arguments = (chosen.json, chosen.show)
+    settings = "tests.benchmarks.settings"
+    return own_servers.run("traced", *arguments, settings=settings, by_socket=True)
 
 
 if __name__ == "__main__":

@@ -12,13 +12,9 @@ writing, no older row over a newer write) and writes the same bytes, or nothing 
 from __future__ import annotations
 
 import argparse
-import os
-import subprocess
 import sys
-import tempfile
 
-from tests.services.postgres import postgres_server
-from tests.services.redis import redis_server
+from tests.benchmarks import own_servers
 
 USERS = 1_000_000
 
@@ -33,24 +29,15 @@ def main() -> int:
     )
     parser.add_argument("--json", default="", help="also write the figures to this file")
     chosen = parser.parse_args()
-    command = [sys.executable, "-m", "tests.benchmarks.warmed", str(chosen.users), chosen.json]
-    with (
-        postgres_server() as database,
-        redis_server() as cache,
-        tempfile.TemporaryDirectory() as folder,
-    ):
-        environment = {
-            **os.environ,
-            "DATABASE_URL": database.url,
-            "REDIS_URL": cache.url,
-            "GUIDON_IGNORE_DOTENV": "1",
-            "GUIDON_VAR_DIR": folder,
-            "DJANGO_SETTINGS_MODULE": "config.settings.development",
-            # Or Django would keep the queries of each process.
-            "DEBUG": "false",
-            "LOG_LEVEL": "WARNING",
-        }
-        return subprocess.run(command, env=environment, check=False).returncode
+    return own_servers.run(
+        "warmed",
+        str(chosen.users),
+        chosen.json,
+        settings="config.settings.development",
+        # Or Django would keep the queries of each process.
+        DEBUG="false",
+        LOG_LEVEL="WARNING",
+    )
 
 
 if __name__ == "__main__":

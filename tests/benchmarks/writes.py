@@ -9,13 +9,9 @@ best of several runs counts. Afterwards it counts the queries of reads, which no
 from __future__ import annotations
 
 import argparse
-import os
-import subprocess
 import sys
-import tempfile
 
-from tests.services.postgres import postgres_server
-from tests.services.redis import redis_server
+from tests.benchmarks import own_servers
 
 USERS = 200_000
 
@@ -25,20 +21,8 @@ def main() -> int:
     parser.add_argument("--users", type=int, default=USERS, help=f"how many (default {USERS:,})")
     parser.add_argument("--json", default="", help="also write the figures to this file")
     chosen = parser.parse_args()
-    command = [sys.executable, "-m", "tests.benchmarks.written", str(chosen.users), chosen.json]
-    with (
-        postgres_server() as database,
-        redis_server() as redis,
-        tempfile.TemporaryDirectory() as folder,
-    ):
-        environment = {
-            **os.environ,
-            "DATABASE_URL": database.url,
-            "REDIS_URL": redis.url,
-            "GUIDON_VAR_DIR": folder,
-            "DJANGO_SETTINGS_MODULE": "config.settings.testing",
-        }
-        return subprocess.run(command, env=environment, check=False).returncode
+    users = str(chosen.users)
+    return own_servers.run("written", users, chosen.json, settings="config.settings.testing")
 
 
 if __name__ == "__main__":
