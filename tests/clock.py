@@ -8,6 +8,7 @@ import time
 import pytest
 from django.utils import timezone
 
+from featureflags.cache import unit_of_work
 from featureflags.core.times import to_datetime, to_microseconds
 
 
@@ -33,6 +34,11 @@ class Clock:
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     """The time stops at the beginning of the test, until it sets another."""
     found = Clock()
-    monkeypatch.setattr(time, "time_ns", lambda: found.microseconds * 1000)
+
+    def time_ns() -> int:
+        return found.microseconds * 1000
+
+    monkeypatch.setattr(time, "time_ns", time_ns)
+    monkeypatch.setattr(unit_of_work, "time_ns", time_ns)
     monkeypatch.setattr(timezone, "now", lambda: found.now)
     return found
