@@ -119,7 +119,7 @@ def django_db_setup(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -
     del django_db_setup
 
     def empty(case: TransactionTestCase) -> None:
-        for alias in case._databases_names(include_mirrors=False):
+        for alias in case.databases:
             empty_database(alias)
 
     with pytest.MonkeyPatch.context() as patch:
