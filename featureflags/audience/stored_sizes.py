@@ -13,12 +13,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from django.db import IntegrityError, transaction
-from django.db.models import Count, Q
+from django.db import IntegrityError, models, transaction
+from django.db.models import Q
 from django.utils import timezone
 
 from featureflags.audience.attribute_values import suggestions
 from featureflags.audience.day_sample import draw
+from featureflags.audience.size_jumps import Count, add_count, dump_counts, jump_to, load_counts
 from featureflags.audience.sizes import SegmentSize as Counted
 from featureflags.audience.sizes import SegmentSizes, segment_sizes
 from featureflags.audience.sql.statement_timeout import TimeIsUp, TimeLimit
@@ -43,8 +44,6 @@ KEPT_DAYS: Final = 90
 """After that, daily counts are deleted."""
 LOOKS: Final = 3
 """Times that a count checks for segments that have changed since. The next hour does the rest."""
-SMALLEST_JUMP: Final = 10
-"""Users. A smaller change of a size is never announced."""
 STORED_AT_ONCE: Final = 400
 """Segments that are counted and stored together: those of one pass."""
 TRIES: Final = 3
@@ -160,8 +159,8 @@ def _store_once(found: SegmentSizes, fingerprints: dict[str, str]) -> None:
         ids = dict(Segment.objects.filter(key__in=fingerprints).values_list("key", "pk"))
     # A segment may be gone by now.
     sizes = [size for size in found.sizes if size.key in ids]
-    _announce_jumps(sizes, ids)
     counted_at = timezone.now()
+    recent = _announce_jumps(sizes, ids, int(counted_at.timestamp()))
     SegmentSize.objects.bulk_create(
         [
             SegmentSize(
@@ -171,12 +170,13 @@ def _store_once(found: SegmentSizes, fingerprints: dict[str, str]) -> None:
                 users=size.rows,
                 fingerprint=fingerprints[size.key],
                 counted_at=counted_at,
+                recent=dump_counts(recent[size.key]),
             )
             for size in sizes
         ],
         update_conflicts=True,
         unique_fields=["segment"],
-        update_fields=["at_least", "at_most", "users", "fingerprint", "counted_at"],
+        update_fields=["at_least", "at_most", "users", "fingerprint", "counted_at", "recent"],
     )
     today = timezone.localdate()
     SegmentCount.objects.bulk_create(
@@ -192,43 +192,55 @@ def _store_once(found: SegmentSizes, fingerprints: dict[str, str]) -> None:
     )
 
 
-def _announce_jumps(sizes: Sequence[Counted], ids: Mapping[str, int]) -> None:
-    """Announce each size that differs by more than SIZE_JUMP_PERCENT from the stored one: one query, and
-    one more if there are jumps."""
+def _announce_jumps(
+    sizes: Sequence[Counted], ids: Mapping[str, int], now: int
+) -> dict[str, list[Count]]:
+    """Announce each size that jumped within the hour before `now` (seconds): one query, and one more if
+    there are jumps. The counts to keep of each segment, by key."""
     stored = SegmentSize.objects.in_bulk([ids[size.key] for size in sizes])
+    percent = app_settings().size_jump_percent
     jumps: list[dict[str, JSONValue]] = []
+    kept: dict[str, list[Count]] = {}
     for size in sizes:
-        old = stored.get(ids[size.key])
-        if old is None:
-            continue
-        # Both may be bounds: the smallest change that they allow.
-        moved = max(size.at_least - old.at_most, old.at_least - size.at_most)
-        if moved >= max(SMALLEST_JUMP, old.at_most * app_settings().size_jump_percent / 100):
+        count = Count(now, size.at_least, size.at_most)
+        row = stored.get(ids[size.key])
+        recent = [] if row is None else _recent(row)
+        before = jump_to(count, recent, percent=percent)
+        kept[size.key] = add_count(recent, count) if before is None else [count]
+        if before is not None:
             jumps.append(
                 {
                     "segment": size.key,
-                    "before": {"at_least": old.at_least, "at_most": old.at_most},
-                    "now": {"at_least": size.at_least, "at_most": size.at_most},
+                    "before": {**before.as_bounds()},
+                    "now": {**count.as_bounds()},
                 }
             )
     Webhook.objects.announce(EventType.SEGMENT_SIZE_JUMPED, jumps)
     for jump in jumps:
         MailNotice.objects.write_to_owner(EventType.SEGMENT_SIZE_JUMPED, str(jump["segment"]), jump)
+    return kept
+
+
+def _recent(row: SegmentSize) -> list[Count]:
+    """The counts that a size keeps. A release before this one writes the size and leaves them as they are."""
+    last = Count(int(row.counted_at.timestamp()), row.at_least, row.at_most)
+    kept = load_counts(row.recent)
+    return kept if kept and kept[-1] == last else [*kept, last]
 
 
 def _store_users() -> None:
     kind, now = user_kind(), timezone.now()
 
-    def seen(days: int) -> Count:
+    def seen(days: int) -> models.Count:
         since = now - datetime.timedelta(days=days)
         seen = Q() if kind.last_seen is None else Q(**{f"{kind.last_seen}__gte": since})
-        return Count("pk", filter=seen if kind.active is None else kind.active & seen)
+        return models.Count("pk", filter=seen if kind.active is None else kind.active & seen)
 
     counts = (
         kind.rows()
         .order_by()
         .aggregate(
-            users=Count("pk"),
+            users=models.Count("pk"),
             seen_today=seen(1),
             seen_within_7_days=seen(7),
             seen_within_30_days=seen(30),

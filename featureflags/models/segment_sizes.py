@@ -28,6 +28,8 @@ class SegmentSize(models.Model):
     """A hash of the rules and members that were counted, including those of the segments that they
     name. Empty: they have changed since, and the time for counting was over."""
     counted_at = models.DateTimeField(_("counted at"))
+    recent = models.JSONField(default=list, db_default=models.Value([], models.JSONField()))
+    """The counts of the last hour, as `featureflags.audience.size_jumps` writes them."""
 
     class Meta:
         verbose_name = _("segment size")
