@@ -181,6 +181,7 @@ FEATUREFLAGS = {
     "APPROVE_LIVE_SEGMENTS": boolean("APPROVE_LIVE_SEGMENTS", default=False),
     "PLAN_TOLERANCE_PERCENT": decimal("PLAN_TOLERANCE_PERCENT", 10.0),
     "MAIL_NOTICES": boolean("MAIL_NOTICES", default=False),
+    "SITE_URL": env.str("SITE_URL", default=""),
     "PRIVATE_ATTRIBUTES": env.list("LAUNCHDARKLY_PRIVATE_ATTRIBUTES", default=["email", "name"]),
     # What is sent at all: all that the catalogue allows, and of the metadata what is named here.
     "LAUNCHDARKLY_ATTRIBUTES": env.list(

@@ -27,6 +27,7 @@ from featureflags.checks.project import (
     check_database,
     check_extras,
     check_schema,
+    check_site_url,
     check_urls,
     check_use_tz,
 )
@@ -54,6 +55,7 @@ __all__ = [
     "check_segments",
     "check_sent_attributes",
     "check_settings",
+    "check_site_url",
     "check_syncing",
     "check_time_zones",
     "check_urls",

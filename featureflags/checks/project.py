@@ -178,6 +178,22 @@ def check_schema(**_: Any) -> list[CheckMessage]:
 
 
 @register("featureflags")
+def check_site_url(**_: Any) -> list[CheckMessage]:
+    """W059: e-mails are sent, and nothing says where the site is, so that they can only name a path."""
+    given = app_settings()
+    if not given.mail_notices or given.site_url:
+        return []
+    return [
+        Warning(
+            "FEATUREFLAGS['MAIL_NOTICES'] is on and FEATUREFLAGS['SITE_URL'] is empty: nobody can open a "
+            "proposal from its e-mail.",
+            hint="Set SITE_URL to the address at which people open the site: https://flags.example.com",
+            id="featureflags.W059",
+        )
+    ]
+
+
+@register("featureflags")
 def check_extras(**_: Any) -> list[CheckMessage]:
     """E056: a setting needs a package that is not installed."""
     given = app_settings()

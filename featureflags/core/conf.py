@@ -116,6 +116,8 @@ class FeatureFlagsSettings:
     """A planned change is refused when it is due if who enters or leaves differs by more than this share."""
     mail_notices: bool = False
     """Whether owners of segments, and those who may approve, are sent e-mails of planned changes."""
+    site_url: str = ""
+    """Where people open this site (`https://flags.example.com`): e-mails and webhooks link to it."""
     private_attributes: tuple[str, ...] = ("email", "name")
     launchdarkly_attributes: tuple[str, ...] = ("*",)
     """The names of the attributes that may be sent; `*` means all that the catalogue and the rules of
@@ -157,8 +159,7 @@ class FeatureFlagsSettings:
     """Send how often each variation was served, and nothing about users: no context is billed, and
     experiments and `track` have no data."""
     visitor_events: VisitorEvents = VisitorEvents.RETURNING
-    """Which visitors have a context of their own in events, which is billed: `returning`, `all` or
-    `none`."""
+    """Which visitors have a billed context of their own in events: `returning`, `all` or `none`."""
     context_keys_capacity: int = 10_000
     """How many contexts a process remembers as sent. A forgotten one is sent again."""
     start_wait: float = 2.0
@@ -184,8 +185,7 @@ class FeatureFlagsSettings:
     """How long a preview lasts at most."""
     flag_check_database_seconds: float = 0.1
     flag_check_redis_seconds: float = 0.06
-    """How long a request that answers flags waits for a query, and for all its calls of Redis. The
-    next step answers what does not come in time: the cache, the database, the last known."""
+    """How long a request that answers flags waits for a query, and for all its calls of Redis."""
     page_database_seconds: float = 2.0
     page_redis_seconds: float = 0.25
     """The same for any other request; the admin's queries have `admin_database_seconds`."""
@@ -209,7 +209,7 @@ class FeatureFlagsSettings:
     installations: tuple[str, ...] = field(default=(), repr=False)
     """Other installations to compare segments with: `NAME ADDRESS-OF-ITS-API KEY` each."""
     size_jump_percent: float = 20.0
-    """From one count to the next: a larger change of a segment's size is announced to webhooks."""
+    """Webhooks and the owner of a segment are notified if its size changes by so much within an hour."""
     tracing: bool = False
     """Whether a check that no unit of work remembers is a span of OpenTelemetry."""
     metrics_token: str = ""

@@ -15,6 +15,7 @@ from dataclasses import dataclass, fields
 from difflib import get_close_matches
 from enum import StrEnum
 from typing import Any, Final, get_type_hints
+from urllib.parse import urlsplit
 
 WRONG_TYPE: Final = "featureflags.E016"
 WRONG_VALUE: Final = "featureflags.E017"
@@ -202,7 +203,21 @@ def _text_problems(field: str, value: object) -> list[SettingProblem]:
     if field.endswith("_cookie") and not COOKIE_NAME.fullmatch(value):
         hint = "Use letters, digits, dashes and underscores."
         return [_problem(field, WRONG_VALUE, f"is {value!r}, which no cookie can be called", hint)]
+    if field == "site_url" and value and not _is_site_url(value):
+        hint = "Write https://flags.example.com, with the path that the site has, if it has one."
+        return [_problem(field, WRONG_VALUE, "is not the address of a site", hint)]
     return _key_problems(field, value)
+
+
+def _is_site_url(text: str) -> bool:
+    """Whether a path can be added to it. It may hold a port, and no user, query or fragment."""
+    try:
+        parts = urlsplit(text)
+        is_whole = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
+    is_plain = not any(character in text for character in '@?#<>|\\"') and text.isascii()
+    return is_whole and is_plain and len(text.split()) == 1
 
 
 def _key_problems(field: str, value: str) -> list[SettingProblem]:

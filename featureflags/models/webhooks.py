@@ -23,11 +23,13 @@ from django.core.exceptions import ValidationError
 from django.db import models
 from django.utils import timezone
 from django.utils.crypto import salted_hmac
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from featureflags.core.signals import deliveries_written
 from featureflags.core.times import to_microseconds, to_rfc3339
 from featureflags.core.types import JSONValue
+from featureflags.models.notice_links import link_of
 from featureflags.models.notice_texts import sentence
 
 MARK: Final = "whsec_"
@@ -111,10 +113,13 @@ def body_of(event: str, data: Mapping[str, JSONValue], instant: int) -> str:
 
 
 def slack_body_of(event: str, data: Mapping[str, JSONValue], instant: int) -> str:
-    """The body for Slack and those that read its form: one sentence, and below it the event. `instant` in µs."""
-    text = sentence(event, data)
-    for character, name in (("&", "&amp;"), ("<", "&lt;"), (">", "&gt;")):
-        text = text.replace(character, name)
+    """The body for Slack and those that read its form: one sentence with a link, and below it the event.
+
+    `instant` in µs.
+    """
+    text = _for_slack(sentence(event, data))
+    if link := link_of(data):
+        text = f"{text} <{_for_slack(link)}|{_for_slack(gettext('Open it'))}>"
     blocks: list[JSONValue] = [
         {"type": "section", "text": {"type": "mrkdwn", "text": text}},
         {
@@ -124,6 +129,11 @@ def slack_body_of(event: str, data: Mapping[str, JSONValue], instant: int) -> st
     ]
     content = {"text": text, "blocks": blocks}
     return json.dumps(content, ensure_ascii=False, separators=(",", ":"))
+
+
+def _for_slack(text: str) -> str:
+    """The three characters that Slack reads, as names."""
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
 def new_salt() -> str:

@@ -14,11 +14,11 @@ import time
 from typing import Any, Final
 
 from django.core.mail import send_mail
-from django.urls import NoReverseMatch, reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from featureflags.models import MailNotice
+from featureflags.models.notice_links import page_of
 from featureflags.models.notice_texts import sentence
 from featureflags.webhooks.queue import LEASE, MINUTE, RUN_SECONDS, Sent
 
@@ -70,15 +70,9 @@ def _send(row: MailNotice) -> bool:
 
 
 def _body(text: str, data: dict[str, Any]) -> str:
-    """The sentence, and where to look in the admin."""
-    try:
-        if "proposal" in data:
-            place = reverse("admin:featureflags_proposal", args=[data["proposal"]])
-        else:
-            place = reverse("admin:featureflags_segment_changes", args=[data["segment"]])
-    except NoReverseMatch:  # the project has no admin
-        return text
-    return f"{text}\n\n{_('In the admin:')} {place}\n"
+    """The sentence, and where to look in the admin, if the project has one."""
+    place = page_of(data)
+    return f"{text}\n\n{_('In the admin:')} {place}\n" if place else text
 
 
 def _put_off(row: MailNotice, problem: str) -> None:

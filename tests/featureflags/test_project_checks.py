@@ -122,6 +122,15 @@ def test_w055_flags_for_browsers_that_no_address_answers(settings: Settings) -> 
     assert checks.check_urls() == []
 
 
+def test_w059_mails_that_cannot_link_to_the_site(settings: Settings) -> None:
+    assert checks.check_site_url() == []
+    settings.FEATUREFLAGS = {**settings.FEATUREFLAGS, "MAIL_NOTICES": True}
+    (message,) = checks.check_site_url()
+    assert message.id == "featureflags.W059"
+    settings.FEATUREFLAGS = {**settings.FEATUREFLAGS, "SITE_URL": "https://flags.example.com"}
+    assert checks.check_site_url() == []
+
+
 def test_w058_a_schema_drawn_with_other_settings(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:

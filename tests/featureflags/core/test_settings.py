@@ -14,7 +14,13 @@ from config.settings import environment
 from featureflags import checks
 from featureflags.contexts.attributes import Attribute
 from featureflags.contexts.results import Degradation
-from featureflags.core.conf import FeatureFlagsSettings, Source, app_settings, source_of
+from featureflags.core.conf import (
+    FeatureFlagsSettings,
+    Source,
+    app_settings,
+    setting_problems,
+    source_of,
+)
 from featureflags.evaluation import is_enabled, variation_detail
 from featureflags.evaluation.resolve import resolve
 from featureflags.segments.attribute_types import AttributeType
@@ -265,3 +271,24 @@ def test_the_command_prints_it_in_words(tmp_path: Any) -> None:
         "(featureflags.E019) FEATUREFLAGS['SDK_KEY'] begins with mob-: that is a mobile key",
     ):
         assert words in ended.stderr
+
+
+@pytest.mark.parametrize(
+    ("address", "is_right"),
+    [
+        ("https://flags.example.com", True),
+        ("http://127.0.0.1:8000/guidon/", True),
+        ("flags.example.com", False),
+        ("https://", False),
+        ("ftp://flags.example.com", False),
+        ("https://user:secret@flags.example.com", False),
+        ("https://flags.example.com/?a=b", False),
+        ("https://flags.example.com:port", False),
+        ("https://flags.example.com/a|b", False),
+        ("javascript:alert(1)", False),
+    ],
+)
+def test_the_address_of_the_site(settings: Settings, address: str, is_right: bool) -> None:
+    settings.FEATUREFLAGS = {**settings.FEATUREFLAGS, "SITE_URL": address}
+    assert app_settings().site_url == (address if is_right else "")
+    assert [each.id for each in setting_problems()] == ([] if is_right else ["featureflags.E017"])

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from django.core import mail as outbox
+from django.urls import set_script_prefix
 from django.utils import timezone
 from pytest_django.fixtures import Settings
 
@@ -51,6 +52,32 @@ def test_it_is_sent_once_to_the_address_of_now() -> None:
     assert "Ann" not in sent.body
     assert "6d0c" not in sent.body
     assert not MailNotice.objects.exists()
+
+
+def test_it_links_to_the_page_where_people_open_the_site(settings: Settings) -> None:
+    write()
+    mail.send_due()
+    assert (
+        outbox.outbox[0].body.rstrip().endswith("admin: /admin/featureflags/segment/proposals/7/")
+    )
+    use(settings, SITE_URL="https://flags.example.com/guidon/")
+    user = UserFactory.create()
+    for event, data in (
+        (EventType.CHANGE_PROPOSED, PROPOSED),
+        (EventType.SEGMENT_USED, {"flag": "new", "segment": "beta"}),
+    ):
+        MailNotice.objects.write(event, data, [user])
+    # As in a request to a site that is not at the root: the prefix is in SITE_URL already.
+    set_script_prefix("/guidon/")
+    try:
+        mail.send_due()
+    finally:
+        set_script_prefix("/")
+    base = "https://flags.example.com/guidon/admin/featureflags/segment"
+    assert [sent.body.split()[-1] for sent in outbox.outbox[1:]] == [
+        f"{base}/proposals/7/",
+        f"{base}/history/beta/",
+    ]
 
 
 def test_nobody_who_left_is_written_to() -> None:
@@ -106,6 +133,25 @@ def test_slack_is_sent_a_text_with_blocks() -> None:
     first, second = bodies["slack"]["blocks"]
     assert first["text"] == {"type": "mrkdwn", "text": text}
     assert second["elements"][0]["text"].startswith("change.proposed, ")
+
+
+def test_slack_is_sent_a_link_where_the_site_has_an_address(settings: Settings) -> None:
+    use(settings, SITE_URL="https://flags.example.com")
+    Webhook.objects.create(name="slack", url="https://hooks.example.com/a", format="slack")
+    Webhook.objects.create(name="guidon", url="https://hooks.example.com/b")
+    Webhook.objects.announce(EventType.CHANGE_PROPOSED, [PROPOSED])
+    Webhook.objects.announce(EventType.FLAG_TARGETS_CHANGED, [{"flag": "a|b>c", "change": "new"}])
+    Webhook.objects.announce(EventType.HEALED, [{"part": "cache"}])
+    hooks = WebhookDelivery.objects.order_by("pk")
+    texts = [json.loads(row.body)["text"] for row in hooks.filter(webhook__name="slack")]
+    pages = "https://flags.example.com/admin/"
+    assert [text.partition(" <")[2] for text in texts] == [
+        f"{pages}featureflags/segment/proposals/7/|Open it>",
+        f"{pages}featureflags/segment/flags/a%7Cb%3Ec/|Open it>",
+        f"{pages}|Open it>",
+    ]
+    (body, *_others) = (json.loads(row.body) for row in hooks.filter(webhook__name="guidon"))
+    assert body["data"] == PROPOSED
 
 
 def test_a_flag_begins_and_stops_to_use_a_segment(settings: Settings) -> None:
