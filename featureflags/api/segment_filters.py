@@ -8,14 +8,33 @@ from typing import Any
 from django.db.models import QuerySet
 from django_filters import rest_framework as filters
 from rest_framework.exceptions import ValidationError
+from rest_framework.filters import SearchFilter
+from rest_framework.request import Request
+from rest_framework.views import APIView
 
 from featureflags.api.filters import TrueOrFalseFilter
-from featureflags.editing import unused_segments
+from featureflags.editing import segments_with, unused_segments
 from featureflags.editing.history import changed_since
 from featureflags.kinds.registry import user_kind
 from featureflags.models import Segment
 
 ME = "me"
+
+
+class SegmentSearchFilter(SearchFilter):
+    """The search of the admin: key, name and description, and inside the rules."""
+
+    search_description = (
+        "Each of these words in the key, the name or the description, or all of the text inside the rules:"
+        " in a value, a description, or the label of an attribute. Quotes keep words together."
+    )
+
+    def filter_queryset(
+        self, request: Request, queryset: QuerySet[Any], view: APIView
+    ) -> QuerySet[Any]:
+        del view
+        text = request.query_params.get(self.search_param, "")
+        return queryset.filter(segments_with(text, queryset.db)) if text.strip() else queryset
 
 
 class SegmentFilter(filters.FilterSet):  # type: ignore[misc]  # it has no types

@@ -19,10 +19,11 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from featureflags.api.concurrency import confirm_of, etag, note_of, require_version, write
+from featureflags.api.filters import StableOrderingFilter
 from featureflags.api.planning import Plan, plan_in, plan_of_deletion
 from featureflags.api.policy import LIST_FILTERS, ApiPolicy
 from featureflags.api.segment_changes import creation_of, update_of
-from featureflags.api.segment_filters import SegmentFilter
+from featureflags.api.segment_filters import SegmentFilter, SegmentSearchFilter
 from featureflags.api.segment_serializers import (
     MemberSerializer,
     SegmentSerializer,
@@ -30,7 +31,7 @@ from featureflags.api.segment_serializers import (
 )
 from featureflags.api.staff import StaffModelPermissions
 from featureflags.core.uncached import fresh_rows
-from featureflags.editing import deletion_of, membership_change, place_key
+from featureflags.editing import SEARCH_FIELDS, deletion_of, membership_change, place_key
 from featureflags.kinds.registry import USER, kind_named
 from featureflags.models import Segment, SegmentMember
 from featureflags.models.changesets import MemberState
@@ -65,9 +66,9 @@ class SegmentViewSet(ApiPolicy, viewsets.ModelViewSet[Segment]):
     permission_classes = [StaffModelPermissions]
     lookup_field = "key"
     lookup_value_regex = KEY_PATTERN
-    filter_backends = LIST_FILTERS
+    filter_backends = [filters.DjangoFilterBackend, SegmentSearchFilter, StableOrderingFilter]
     filterset_class = SegmentFilter
-    search_fields = ["key", "name", "description"]
+    search_fields = SEARCH_FIELDS
     ordering_fields = ["key", "name", "created_at", "updated_at"]
     ordering = ["key"]
 

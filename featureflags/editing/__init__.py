@@ -118,9 +118,11 @@ from featureflags.editing.plans import (
     wanted_by,
     withdraw,
 )
+from featureflags.editing.segment_search import SEARCH_FIELDS, segments_with
 
 __all__ = [
     "LARGEST_FILE",
+    "SEARCH_FIELDS",
     "Approval",
     "Change",
     "Decided",
@@ -191,6 +193,7 @@ __all__ = [
     "rule_in_words",
     "rules_in_words",
     "segment_in_words",
+    "segments_with",
     "share_in_words",
     "sign",
     "stored_members",

@@ -1,25 +1,21 @@
-"""How the list of segments is narrowed down: archive, use, size, age, owner, tags, and words in rules."""
+"""How the list of segments is narrowed down: archive, use, size, age, owner and tags."""
 
 from __future__ import annotations
 
 import datetime
-import json
 from collections.abc import Iterator
 from typing import Any, Final
 
 from django.contrib.admin import ModelAdmin, SimpleListFilter
 from django.contrib.admin.views.main import ChangeList
-from django.db import connections
-from django.db.models import Q, QuerySet
+from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from featureflags.contexts.attributes import catalogue
 from featureflags.editing import unused_segments
 from featureflags.editing.history import changed_since
-from featureflags.kinds.registry import kinds
 from featureflags.models import Segment
 
 Choices = list[tuple[str, Any]]
@@ -130,15 +126,3 @@ FILTERS: Final = (
     *("is_active", ArchiveFilter, UseFilter, SizeFilter),
     *(ChangedFilter, OwnerFilter, TagFilter),
 )
-
-
-def words_in_rules(text: str, using: str) -> Q:
-    """The segments whose rules hold this text: in a value, a description, or the label of an attribute."""
-    # SQLite keeps the JSON text that Django writes, in ASCII; PostgreSQL's has the letters.
-    is_ascii = connections[using].vendor == "sqlite"
-    found = Q(rules__icontains=json.dumps(text, ensure_ascii=is_ascii)[1:-1])
-    for kind in kinds():
-        for name, attribute in catalogue(kind.name).items():
-            if text.lower() in str(attribute.label).lower():
-                found |= Q(kind=kind.name, rules__icontains=json.dumps(name))
-    return found

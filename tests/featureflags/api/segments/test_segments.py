@@ -6,7 +6,9 @@ from typing import Any
 
 import pytest
 from django.db import connection
+from django.test import Client
 from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
 from rest_framework.test import APIClient
 
 from featureflags.evaluation.resolve import contexts_for
@@ -42,6 +44,35 @@ def test_filters_search_and_ordering(root: APIClient) -> None:
     assert keys(search="zebra") == ["a.b-c_d"]
     assert keys(ordering="-name")[0] == "a.b-c_d"
     assert root.get(URL, {"is_active": "maybe"}).status_code == 400
+
+
+def test_a_search_finds_what_the_admin_finds(root: APIClient) -> None:
+    city = clause("custom_city", "in", 'Mün"chen')
+    SegmentFactory.create(
+        key="south", name="The sunny south", rules=[rule(city, description="Alps")]
+    )
+    SegmentFactory.create(key="pros", rules=[rule(clause("last_seen_at", "inLast", "P14D"))])
+    changelist = reverse("admin:featureflags_segment_changelist")
+    client = Client()
+    client.force_login(UserFactory.create(superuser=True))
+    for text, wanted in {
+        'Mün"chen': {"south"},
+        "alps": {"south"},
+        "custom_city": {"south"},
+        "Last seen": {"pros"},
+        "south sunny": {"south"},
+        '"sunny south"': {"south"},
+        '"south sunny"': set(),
+        "sunny alps": set(),
+        "P14D": {"pros"},
+        "nothing like it": set(),
+    }.items():
+        found = root.get(URL, {"search": text}).json()["results"]
+        assert {item["key"] for item in found} == wanted, text
+        page = client.get(changelist, {"q": text})
+        assert {one.key for one in page.context["cl"].result_list} == wanted, text
+    everybody = root.get(URL).json()["count"]
+    assert root.get(URL, {"search": " "}).json()["count"] == everybody
 
 
 def test_one_segment_by_its_key(root: APIClient) -> None:
