@@ -27,7 +27,7 @@ from featureflags.launchdarkly.segment_sync.apply import (
     wanted_segments,
 )
 from featureflags.launchdarkly.status import connection_status
-from featureflags.models import AnsweredWrite
+from featureflags.models import AnsweredWrite, SegmentDraft
 from featureflags.probes import problems
 from featureflags.warming.leases import claim, to_send
 from featureflags.warming.progress import report
@@ -97,6 +97,12 @@ def send_due(run: int) -> int:
 def delete_answered_writes() -> int:
     """Delete the answers to writes with an `Idempotency-Key` after a day; how many."""
     return AnsweredWrite.objects.delete_old()
+
+
+@shared_task
+def delete_ended_drafts() -> int:
+    """Delete the drafts of segments that have ended; how many."""
+    return SegmentDraft.objects.delete_ended()
 
 
 @shared_task

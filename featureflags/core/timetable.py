@@ -58,6 +58,12 @@ TIMETABLE: Final = (
         minute="50",
     ),
     Entry(
+        name="delete-ended-drafts",
+        task="featureflags.tasks.delete_ended_drafts",
+        every=HOUR,
+        minute="55",
+    ),
+    Entry(
         name="sync-segments",
         task="featureflags.tasks.sync_all_segments",
         every=5 * MINUTE,

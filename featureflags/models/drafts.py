@@ -31,9 +31,12 @@ class DraftManager(models.Manager["SegmentDraft"]):
         """Those that have not ended."""
         return self.filter(expires_at__gt=timezone.now()).select_related("author")
 
+    def delete_ended(self) -> int:
+        """Delete those that have ended; how many."""
+        return self.filter(expires_at__lte=timezone.now()).delete()[0]
+
     def keep(self, draft: SegmentDraft) -> SegmentDraft:
-        """Store a draft, and delete what has ended and what its author has too many of: four queries."""
-        self.filter(expires_at__lte=timezone.now()).delete()
+        """Store a draft, and delete what its author has too many of: three queries."""
         draft.save()
         mine = self.filter(author=draft.author_id).order_by("-pk")
         old = list(mine.values_list("pk", flat=True)[MOST_OF_ONE : MOST_OF_ONE + 100])

@@ -12,8 +12,10 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
+from featureflags.core.timetable import TIMETABLE
 from featureflags.models import HistoryEntry, Segment, SegmentDraft
 from featureflags.models.drafts import MOST_OF_ONE
+from featureflags.tasks import delete_ended_drafts
 from tests.factories import SegmentFactory, SegmentMemberFactory, UserFactory, clause, rule
 from users.models import User
 
@@ -196,8 +198,18 @@ class TestDraft:
         past = timezone.now() - datetime.timedelta(seconds=1)
         SegmentDraft.objects.update(expires_at=past)
         assert staff.get(address).status_code == 404
-        kept(staff)
-        assert SegmentDraft.objects.count() == 1
+        assert staff.get(f"{address}people/").status_code == 404
+
+    def test_the_clock_deletes_those_that_have_ended(self, staff: Client) -> None:
+        for _number in range(3):
+            kept(staff)
+        ended = SegmentDraft.objects.order_by("pk")[:2]
+        now = timezone.now()
+        SegmentDraft.objects.filter(pk__in=ended.values("pk")).update(expires_at=now)
+        assert any(entry.task == "featureflags.tasks.delete_ended_drafts" for entry in TIMETABLE)
+        assert delete_ended_drafts.delay().get() == 2
+        assert delete_ended_drafts.delay().get() == 0
+        assert SegmentDraft.objects.get().expires_at > now
 
     def test_one_person_keeps_only_so_many(self, staff: Client) -> None:
         author = User.objects.get(name="Ada")
