@@ -10,6 +10,7 @@ from __future__ import annotations
 import datetime
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Final
 from urllib.parse import quote, urlencode
 
 from django.contrib import messages
@@ -53,6 +54,9 @@ from featureflags.tasks import count_flag
 
 UNUSED_DAYS = 30
 """As `check_flags` reports it."""
+
+STEPS: Final = frozenset({".", ".."})
+"""Browsers read these in a path as steps, quoted or not."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,8 +103,12 @@ def flag_page(request: HttpRequest, flag: str, *, site: AdminSite) -> HttpRespon
 def launchdarkly_address(flag: str) -> str:
     """The page of a flag in LaunchDarkly; empty where the settings name no project and environment."""
     found = app_settings()
-    if not (found.project and found.environment):
+    if not (
+        found.project and found.environment and found.api_url.startswith(("https://", "http://"))
+    ):
         return ""
+    if not STEPS.isdisjoint({found.project, flag}):
+        return ""  # LaunchDarkly has no such key, but a file of flags may.
     path = f"/projects/{quote(found.project, safe='')}/flags/{quote(flag, safe='')}/targeting"
     query = urlencode({"env": found.environment, "selected-env": found.environment})
     return f"{found.api_url.rstrip('/')}{path}?{query}"

@@ -13,6 +13,7 @@ from django.urls import reverse
 from pytest_django.fixtures import Settings
 
 from featureflags.admin.flags import list as flags_admin
+from featureflags.admin.flags.detail import launchdarkly_address
 from featureflags.audience.stored_sizes import count_everything
 from featureflags.cache import counters
 from featureflags.evaluation import is_enabled
@@ -50,6 +51,28 @@ class TestLinks:
         assert "Open it in LaunchDarkly" in page.content.decode()
         # LaunchDarkly does not have a flag that is only declared.
         assert viewer.get(page_of("welcome-tour")).context["launchdarkly"] == ""
+
+    @pytest.mark.parametrize(
+        ("there", "flag", "wanted"),
+        [
+            ({"PROJECT": "a/b?c#d"}, "x y", "/projects/a%2Fb%3Fc%23d/flags/x%20y/targeting?env=e&"),
+            ({}, "a/../b", "/projects/p/flags/a%2F..%2Fb/targeting?"),
+            ({"ENVIRONMENT": "x&y=z#"}, "beta", "?env=x%26y%3Dz%23&selected-env=x%26y%3Dz%23"),
+            # A browser reads these as steps, and would open another page.
+            ({}, "..", ""),
+            ({"PROJECT": ".."}, "beta", ""),
+            ({"API_URL": "javascript:alert(1)//"}, "beta", ""),
+            ({"ENVIRONMENT": ""}, "beta", ""),
+        ],
+    )
+    def test_keys_are_quoted(
+        self, settings: Settings, there: dict[str, str], flag: str, wanted: str
+    ) -> None:
+        given = {"PROJECT": "p", "ENVIRONMENT": "e", **there}
+        settings.FEATUREFLAGS = {**settings.FEATUREFLAGS, **given}
+        address = launchdarkly_address(flag)
+        assert wanted in address
+        assert bool(address) is bool(wanted)
 
     def test_to_the_page_of_testers(
         self, viewer: Client, flag_file: FlagFile, settings: Settings
