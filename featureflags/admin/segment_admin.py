@@ -9,7 +9,7 @@ from django.contrib import admin
 from django.contrib.admin.utils import unquote
 from django.contrib.admin.views.main import ChangeList
 from django.contrib.admin.widgets import AdminTextareaWidget
-from django.db.models import Count, JSONField, Q, QuerySet, TextField
+from django.db.models import Count, JSONField, QuerySet, TextField
 from django.http import HttpRequest, HttpResponse
 from django.urls import URLPattern
 from django.utils.translation import gettext as _
@@ -29,14 +29,20 @@ from featureflags.admin.segments.columns import (
     size_in_words,
 )
 from featureflags.admin.segments.delete import DeletingSegmentAdmin
-from featureflags.admin.segments.filters import FILTERS, words_in_rules
+from featureflags.admin.segments.filters import FILTERS
 from featureflags.admin.segments.owners import owner_in_short, tags_in_words
 from featureflags.admin.segments.save import SavingSegmentAdmin, chosen_kind
 from featureflags.admin.segments.used_by_flags import used_by_in_words
 from featureflags.admin.shared.pages import may_see, model_of, respond, segments_link
 from featureflags.admin.urls import page_urls
 from featureflags.core.uncached import fresh_rows
-from featureflags.editing import asks_for_approval, open_warnings, waiting_for
+from featureflags.editing import (
+    SEARCH_FIELDS,
+    asks_for_approval,
+    open_warnings,
+    segments_with,
+    waiting_for,
+)
 from featureflags.kinds.registry import kind_or_user, kinds
 from featureflags.models import Segment
 
@@ -51,6 +57,12 @@ PRECEDENCE = gettext_lazy(
     " excluded."
 )
 
+DRAWN_BY = gettext_lazy(
+    "Whom a percentage takes follows from the key of the segment and its salt. Another salt draws anew: about"
+    " as many are taken, but others, so that some leave and others enter. The preview counts them. Where"
+    " nobody asked for that, leave it as it is."
+)
+
 
 @admin.register(Segment)
 class SegmentAdmin(SavingSegmentAdmin, DeletingSegmentAdmin, OrganisingActions):
@@ -63,7 +75,7 @@ class SegmentAdmin(SavingSegmentAdmin, DeletingSegmentAdmin, OrganisingActions):
     list_display = (key_and_name, "is_active", size_in_words, flags, member_count, in_words)
     list_select_related = ("size", "owner")
     list_filter = FILTERS
-    search_fields = ("key", "name", "description")
+    search_fields = SEARCH_FIELDS
     ordering = ("key",)
     readonly_fields = (
         *("rules_as_sentences", "used_by_flags", "version", "created_at", "updated_at"),
@@ -72,10 +84,18 @@ class SegmentAdmin(SavingSegmentAdmin, DeletingSegmentAdmin, OrganisingActions):
     fieldsets = (
         (None, {"fields": ("name", "key", "description", "is_active", "tags", "owner")}),
         (gettext_lazy("Rules"), {"fields": ("rules",), "description": PRECEDENCE}),
+        (
+            gettext_lazy("Percentages (advanced)"),
+            {
+                "fields": ("salt",),
+                "description": DRAWN_BY,
+                "classes": ("collapse", "rule-percentages"),
+            },
+        ),
         (gettext_lazy("Flags"), {"fields": ("used_by_flags",)}),
         (gettext_lazy("History"), {"fields": ("version", "created_at", "updated_at")}),
     )
-    add_fieldsets = fieldsets[:2]
+    add_fieldsets = fieldsets[:3]
 
     class Media:
         css = {"all": [*SHEETS, *STYLES]}
@@ -133,6 +153,8 @@ class SegmentAdmin(SavingSegmentAdmin, DeletingSegmentAdmin, OrganisingActions):
             given = [(given[0][0], about), *given[1:]]
         if obj is not None and not self.has_change_permission(request, obj):
             readonly = {"fields": ("rules_as_sentences",), "description": PRECEDENCE}
+            draws = any(rule.weight is not None for rule in obj.stored_rules().checked.rules)
+            given = given if draws else [each for each in given if "salt" not in each[1]["fields"]]
             given = [
                 (name, readonly if "rules" in each["fields"] else _as_shown(each))
                 for name, each in given
@@ -189,13 +211,12 @@ class SegmentAdmin(SavingSegmentAdmin, DeletingSegmentAdmin, OrganisingActions):
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Segment], search_term: str
     ) -> tuple[QuerySet[Segment], bool]:
-        """As Django's, and the segments whose rules hold what was typed."""
-        found, has_copies = super().get_search_results(request, queryset, search_term)
-        term = search_term.strip()
-        if not term:
-            return found, has_copies
-        inside = queryset.filter(words_in_rules(term, queryset.db))
-        return queryset.filter(Q(pk__in=found.values("pk")) | Q(pk__in=inside.values("pk"))), False
+        """The segments that `search` of the API finds, inside their rules too."""
+        if not search_term.strip():
+            return queryset, False
+        # The list counts members, so that a condition of its own would be asked of each group.
+        found = Segment.objects.filter(segments_with(search_term, queryset.db))
+        return queryset.filter(pk__in=found.values("pk")), False
 
     @admin.display(description=gettext_lazy("tags"))
     def shown_tags(self, segment: Segment) -> str:

@@ -18,18 +18,26 @@ from featureflags.segments.parsing import parse_rules
 
 
 def unsaved_segment(
-    key: str, raw_rules: object, *, kind: str = USER, is_active: bool = True, bucket_key: str = ""
+    key: str,
+    raw_rules: object,
+    *,
+    kind: str = USER,
+    is_active: bool = True,
+    bucket_key: str = "",
+    salt: str | None = None,
 ) -> SegmentDefinition:
     """The segment `key` of a kind with these rules and its stored members; an inactive one has no members.
 
-    `bucket_key`: the key that a new segment will have, on which its percentages depend.
+    `bucket_key`: the key that a new segment will have. `salt`: None for the stored one. Its percentages
+    depend on both.
     The rules get the form in which they would be saved. Raises InvalidDefinition for rules that
     cannot be parsed. It does not validate them.
     """
     rules = parse_rules(in_stored_form(raw_rules, kind)[0], kind)
     if not is_active:
         return SegmentDefinition(key=key, kind=kind)
-    salt = _stored_salt(key) if any(rule.weight is not None for rule in rules) else ""
+    if salt is None:
+        salt = _stored_salt(key) if any(rule.weight is not None for rule in rules) else ""
     stored = _with_stored_members(key)
     return replace(stored, kind=kind, rules=rules, salt=salt, bucket_key=bucket_key)
 

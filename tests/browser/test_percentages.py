@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from playwright.sync_api import Expect, Page
 
+from featureflags.models import Segment
 from tests.browser.conftest import PHONE, CheckAccessibility, Shot
 from tests.browser.editing import Editor, stored
 from tests.factories import SegmentFactory, UserFactory, clause, rule
@@ -58,6 +59,33 @@ def test_a_percentage_is_a_number_and_can_be_removed_again(editor: Editor, expec
     expect(editor.rule(1).get_by_role("button", name="Take only a percentage")).to_be_focused()
     editor.save()
     assert "weight" not in stored("paying")[0]
+
+
+def test_the_salt_is_shown_with_a_percentage_and_another_one_draws_others(
+    editor: Editor, expect: Expect, shot: Shot, check_accessibility: CheckAccessibility
+) -> None:
+    page = editor.page
+    advanced = page.get_by_text("Percentages (advanced)")
+    expect(editor.impact).to_contain_text("40 users match")
+    expect(advanced).to_be_hidden()
+    editor.rule(1).get_by_role("button", name="Take only a percentage of them").click()
+    editor.rule(1).get_by_label("Percentage of rule 1: per cent").fill("50")
+    editor.save("Save and continue editing")
+    expect(editor.impact).to_contain_text("Nobody enters or leaves")
+    page.locator("summary", has_text="Percentages (advanced)").focus()
+    page.keyboard.press("Enter")
+    page.keyboard.press("Tab")
+    expect(page.get_by_label("Salt:")).to_be_focused()
+    page.keyboard.type("drawn anew")
+    expect(editor.impact).not_to_contain_text("Nobody enters or leaves")
+    expect(editor.impact).to_contain_text("enter")
+    check_accessibility(page)
+    shot(page, "percentage-salt")
+    editor.save("Save and continue editing")
+    assert Segment.objects.get(key="paying").salt == "drawn anew"
+    editor.rule(1).get_by_role("button", name="Take everybody who matches rule 1").click()
+    # What is set stays in view.
+    expect(advanced).to_be_visible()
 
 
 def test_what_the_form_does_not_touch_stays_as_it_was(editor_page: Page) -> None:

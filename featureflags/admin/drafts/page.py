@@ -116,7 +116,7 @@ def _sent_state(request: HttpRequest, stored: Segment | None) -> SegmentState:
         is_active=bool(sent.get("is_active")),
         rules=in_stored_form(sent_rules(sent.get("rules")), kind)[0],
         version=whole_number(sent.get("_version")) or 0,
-        salt="" if stored is None else stored.salt,
+        salt=sent.get("salt", "" if stored is None else stored.salt)[:255],
         tags=tags,
         owner=sent.get("owner", "")[:255],
     )
@@ -212,6 +212,7 @@ def _definition(state: SegmentState, key: str) -> SegmentDefinition:
         kind=state.kind,
         is_active=state.is_active,
         bucket_key=key or state.key,
+        salt=state.salt,
     )
 
 
@@ -261,6 +262,7 @@ def _editor(request: HttpRequest, state: SegmentState, stored: Segment | None) -
         "tags": ", ".join(state.tags),
         "owner": state.owner,
         "rules": pretty_json(state.rules),
+        "salt": state.salt,
         "_version": str(state.version),
         "_held": "1",
     }

@@ -5,6 +5,7 @@ The fragment is asked for by the editor's preview; the page of a draft holds the
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, Final
 
 from django.contrib.admin import AdminSite
@@ -53,6 +54,7 @@ def try_person(request: HttpRequest, *, site: AdminSite) -> HttpResponse:
         kind=sent.kind,
         is_active=sent.is_active,
         bucket_key=sent.key or request.POST.get("key", ""),
+        salt=sent.salt,
     )
     if not sent.key:
         sent.key = str(NEW_SEGMENT)
@@ -75,13 +77,7 @@ def tried(segment: Segment, draft: SegmentDefinition, who: str) -> dict[str, Any
         }
     stored = current_ruleset().ruleset
     now = now_in_microseconds()
-    named = SegmentDefinition(
-        key=segment.key,
-        kind=draft.kind,
-        rules=draft.rules,
-        included=draft.included,
-        excluded=draft.excluded,
-    )
+    named = replace(draft, key=segment.key)
     attributes = attributes_of(kind.snapshot_of(found[0]), now)
     explanation = explain(with_segments(stored, named), segment.key, attributes, now=now)
     first, *others = segment_sections(

@@ -81,7 +81,7 @@ def preview(request: HttpRequest, *, site: AdminSite) -> HttpResponse:
     """A fragment of a page about the rules that were sent. It answers 200 for any rules.
 
     POST: `segment` (the key of the one that is changed; empty: a new one, whose `key` is typed),
-    `rules` (JSON text) and `is_active`; without `rules`, the stored ones. With `quick` the numbers of a
+    `rules` (JSON text), `salt` and `is_active`; what is not sent is as it is stored. With `quick` the numbers of a
     large table may be estimates, and the page asks again for the exact ones. It takes the permission to
     view, change or add segments.
     """
@@ -133,7 +133,12 @@ def asked_rules(request: HttpRequest) -> AskedRules:
     if not problems:
         typed = request.POST.get("key", "")
         definition = unsaved_segment(
-            key, raw, kind=kind.name, is_active=is_active, bucket_key=key or typed
+            key,
+            raw,
+            kind=kind.name,
+            is_active=is_active,
+            bucket_key=key or typed,
+            salt=request.POST.get("salt"),
         )
     return AskedRules(
         kind=kind,
@@ -183,6 +188,7 @@ def sent_draft(request: HttpRequest) -> Segment:
         name=request.POST.get("name", "") or key,
         is_active=is_active,
         rules=in_stored_form(rules, kind.name)[0],
+        salt=request.POST.get("salt", "" if stored is None else stored.salt),
     )
 
 

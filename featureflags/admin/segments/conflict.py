@@ -27,7 +27,7 @@ VERSION: Final = "_version"
 TAKE: Final = "_take_theirs"
 """The button that fills one field of a form with what is stored."""
 
-FIELDS: Final = ("name", "description", "is_active", "tags", "owner", "rules")
+FIELDS: Final = ("name", "description", "is_active", "tags", "owner", "rules", "salt")
 MOST_ENTRIES: Final = 20
 
 

@@ -101,6 +101,9 @@ class SegmentForm(HeldForm, SegmentModelForm):
             owner.queryset = self.owners
         if self.instance._state.adding:
             self.instance.kind = self.new_kind
+        salt = self.fields.get("salt")
+        if isinstance(salt, forms.CharField):
+            salt.strip = False  # Without its blanks it would draw others.
         if "key" in self.fields:
             self.fields["key"].help_text = KEY_HELP
 

@@ -77,6 +77,9 @@
             if (rules) {
                 body.set('rules', rules());
                 body.set('key', form.elements.key?.value ?? '');
+                if (form.elements.salt) {
+                    body.set('salt', form.elements.salt.value);
+                }
                 body.set('is_active', form.elements.is_active?.checked ? 'on' : '');
             }
             return body;
@@ -139,8 +142,20 @@
         };
     };
 
+    /** The salt is shown where a rule has a percentage, and where it is set or refused. */
+    const showSalt = builder => {
+        const { salt } = builder.area.form.elements;
+        const part = salt?.closest('fieldset');
+        if (part) {
+            part.hidden = builder.isForm && salt.value === '' && !part.querySelector('.errors')
+                && builder.rules.every(({ share }) => share.fields.hidden);
+        }
+    };
+
     document.addEventListener('rules:ready', ({ target: builder }) => {
         const { form } = builder.area;
+        showSalt(builder);
+        form.elements.salt?.addEventListener('input', () => builder.notify());
         const panel = form.querySelector('.impact');
         const soon = preview(form, panel, () => builder.area.value);
         form.elements.is_active?.addEventListener('change', soon);
@@ -151,6 +166,7 @@
         builder.addEventListener('rules:refused', () => listErrors(form, builder));
         builder.addEventListener('rules:changed', () => {
             soon();
+            showSalt(builder);
             if (builder.wrong.length < wrong) {
                 listErrors(form, builder);
             }
