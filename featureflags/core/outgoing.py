@@ -15,6 +15,7 @@ import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -25,7 +26,6 @@ SECONDS: Final = 10.0
 """For the whole request, however slowly the other side writes."""
 _NAT64: Final = ipaddress.IPv6Network("64:ff9b::/96")
 _PORTS: Final = {"https": 443, "http": 80}
-_CONTEXT: Final = ssl.create_default_context()
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
@@ -147,6 +147,12 @@ def _wrapped(address: Address) -> list[Address]:
     return [each for each in found if each is not None]
 
 
+@cache
+def _tls() -> ssl.SSLContext:
+    """Made at the first use: to read the system's certificates takes 18 ms."""
+    return ssl.create_default_context()
+
+
 class _Pinned(http.client.HTTPConnection):
     """Connects to the given addresses of its host, one after another, and to nothing else."""
 
@@ -170,7 +176,7 @@ class _Pinned(http.client.HTTPConnection):
         self.sock.settimeout(SECONDS)
         if self._target.is_tls:
             with _ended_at(self.sock, self._ends):
-                self.sock = _CONTEXT.wrap_socket(self.sock, server_hostname=self.host)
+                self.sock = _tls().wrap_socket(self.sock, server_hostname=self.host)
 
 
 class _ended_at:  # noqa: N801 - used as a statement

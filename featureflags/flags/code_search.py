@@ -1,6 +1,6 @@
 """Finds the places where the project's own code and templates ask for flags by a literal key.
 
-In Python: calls of this app's functions with a literal first argument, where the imports of the file
+This app itself is not searched. In Python: calls of this app's functions with a literal first argument, where the imports of the file
 name the function, and `flag_required = "…"` in a class. In templates: `{% flag "…" %}` and
 `{% flag_value "…" %}` outside of comments. It reads files, and neither the declared flags nor the
 database.
@@ -33,6 +33,8 @@ CLASS_ATTRIBUTE = "flag_required"
 MENTION = re.compile(rf"\b(?:{'|'.join(sorted({*ASKING, CLASS_ATTRIBUTE}))})\b")
 """A file without these words asks for no flag. To search for them costs little; to parse every file
 of a project would take most of the time of `manage.py check`."""
+OURS = Path(__file__).resolve().parents[1]
+"""This app: it asks for flags by a variable alone."""
 NOT_THE_PROJECT = frozenset({"tests", "migrations", "node_modules", "__pycache__"})
 CLOSE = 0.8
 """The least ratio of difflib at which one key may be a misspelling of another."""
@@ -93,8 +95,9 @@ def uses_in_python(text: str, path: Path) -> Iterator[Use]:
         tree = ast.parse(text)
     except SyntaxError:
         return
-    names = _imported(tree)
-    for node in ast.walk(tree):
+    nodes = list(ast.walk(tree))
+    names = _imported(nodes)
+    for node in nodes:
         if isinstance(node, ast.Call):
             yield from _uses_in_call(node, names, path)
         elif isinstance(node, ast.ClassDef):
@@ -120,10 +123,10 @@ def _uses_in_class(node: ast.ClassDef, path: Path) -> Iterator[Use]:
             yield Use(key=statement.value.value, path=path, line=statement.lineno)
 
 
-def _imported(tree: ast.Module) -> dict[str, str]:
+def _imported(nodes: Iterable[ast.AST]) -> dict[str, str]:
     """The names that the file imports from this app, with their dotted paths."""
     names: dict[str, str] = {}
-    for node in ast.walk(tree):
+    for node in nodes:
         if isinstance(node, ast.ImportFrom) and _is_ours(node.module):
             for alias in node.names:
                 names[alias.asname or alias.name] = f"{node.module}.{alias.name}"
@@ -155,12 +158,14 @@ def _project_folders() -> set[Path]:
     urls = find_spec(settings.ROOT_URLCONF.partition(".")[0])
     if urls is not None:
         folders |= {Path(folder).resolve() for folder in urls.submodule_search_locations or ()}
-    return {folder for folder in folders if not _is_installed(folder)}
+    return {folder for folder in folders if folder != OURS and not _is_installed(folder)}
 
 
 def _template_folders() -> set[Path]:
     found = {Path(folder).resolve() for engine in engines.all() for folder in engine.template_dirs}
-    return {folder for folder in found if not _is_installed(folder)}
+    return {
+        folder for folder in found if not folder.is_relative_to(OURS) and not _is_installed(folder)
+    }
 
 
 def _is_installed(folder: Path) -> bool:
