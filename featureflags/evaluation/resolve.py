@@ -46,8 +46,8 @@ from featureflags.evaluation.arguments import (
 from featureflags.evaluation.by_address import from_database, of_rows, with_related
 from featureflags.evaluation.subjects import identify, note_own_user
 from featureflags.kinds.compiled import CompiledKind
+from featureflags.kinds.loaded_rows import NotLoaded, UnreadableRow
 from featureflags.kinds.registry import kind_named, kind_of_row, user_kind
-from featureflags.kinds.slots import NotLoaded, UnreadableRow
 from featureflags.kinds.snapshot import USER, Address, Snapshot, address, kind_and_key
 from featureflags.launchdarkly.client import is_looking
 

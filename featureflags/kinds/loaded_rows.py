@@ -2,16 +2,37 @@
 
 from __future__ import annotations
 
+import datetime
 import operator
 import uuid
 from collections.abc import Callable, Sequence
-from datetime import datetime
-from typing import Any
+from decimal import Decimal
+from functools import partial
+from typing import Any, Final
 
-from django.db.models import DateTimeField, Field, UUIDField
+from django.core.exceptions import ValidationError
+from django.db.models import DateTimeField, Field, Model, UUIDField
+from django.utils import timezone
+from django.utils.functional import Promise
 
+from featureflags.core.json_numbers import normalised
 from featureflags.core.times import EPOCH, MICROSECOND
-from featureflags.kinds.slots import INTEGERS, Form, Slot, UnreadableRow, as_saved, column_type
+from featureflags.kinds.paths import Relation, Step
+from featureflags.kinds.slots import INTEGERS, LOADED, Form, Slot, column_type, texts_of_json
+
+PLAIN_TYPES: Final = frozenset({str, int, bool, type(None)})
+
+
+class UnreadableRow(ValueError):
+    """A loaded row whose field has no value that could be saved; `field` names it."""
+
+    def __init__(self, field: str) -> None:
+        super().__init__(f"The field {field!r} of the loaded row holds no value to read.")
+        self.field = field
+
+
+class NotLoaded(LookupError):
+    """A loaded row without the related rows that its kind needs."""
 
 
 class LoadedRows:
@@ -51,15 +72,15 @@ class LoadedRows:
         except TypeError:  # an instant without a time zone
             return self._converted(row)
         for place, slot in self._others:
-            found.insert(place, slot.of_loaded(row))
+            found.insert(place, _of_loaded(slot, row))
         return self._make(*found)
 
     def _converted(self, row: Any) -> Any:
         """As `snapshot`, for a row with a field that a save would convert."""
-        key = as_saved(row, self._key_field)
+        key = _as_saved(row, self._key_field)
         if key is None:
             raise UnreadableRow(self._key)
-        return self._make(str(key), *(slot.of_loaded(row) for slot in self._slots))
+        return self._make(str(key), *(_of_loaded(slot, row) for slot in self._slots))
 
 
 def _types_of(field: Field[Any, Any], may_be_null: bool) -> frozenset[type]:
@@ -75,7 +96,7 @@ def _types_of(field: Field[Any, Any], may_be_null: bool) -> frozenset[type]:
     elif kind in INTEGERS:
         found = {int}
     elif kind == "DateTimeField":
-        found = {datetime}
+        found = {datetime.datetime}
     elif kind == "JSONField":
         found = {dict}
     return frozenset(found | ({type(None)} if may_be_null and field.null else set()))
@@ -89,12 +110,104 @@ def _converter(slot: Slot) -> Callable[[Any], Any] | None:
         return _microseconds
     if slot.form is Form.TEXT and not isinstance(slot.field, UUIDField):
         return _lower if slot.lower_case else None
-    return slot.converted
+    return partial(_converted, slot)
 
 
-def _microseconds(value: datetime | None) -> int | None:
+def _microseconds(value: datetime.datetime | None) -> int | None:
     return None if value is None else (value - EPOCH) // MICROSECOND
 
 
 def _lower(value: str | None) -> str | None:
     return None if value is None else value.lower()
+
+
+def _of_loaded(slot: Slot, row: Model) -> Any:
+    """The value of a loaded row. Raises NotLoaded or UnreadableRow."""
+    if slot.form is Form.TEXTS:
+        return _texts_of(slot, row)
+    annotated = row.__dict__.get(LOADED + slot.name, row)
+    if annotated is not row:
+        return annotated if slot.decode is None else slot.decode(annotated)
+    holder: Model | None = row
+    for step in slot.steps:
+        holder = _related(holder, step) if holder is not None else None
+    if holder is None or slot.path is None:
+        if slot.path is None and not row._state.adding:
+            raise NotLoaded(slot.name)
+        return slot.empty
+    return _converted(slot, _as_saved(holder, slot.field))
+
+
+def _converted(slot: Slot, value: Any) -> Any:
+    """From the value of a field to that of the snapshot. Raises UnreadableRow."""
+    if value is None:
+        return slot.empty
+    if slot.form is Form.INSTANT:
+        return (value - EPOCH) // MICROSECOND
+    if slot.form is Form.OBJECT:
+        if not isinstance(value, dict):
+            raise UnreadableRow(slot.name)
+        # Only large floats are written in another way, and most metadata holds none.
+        is_plain = all(type(item) in PLAIN_TYPES for item in value.values())
+        return dict(value) if is_plain else dict(normalised(value))
+    if slot.form in {Form.TEXT, Form.KEY}:
+        text = str(value)
+        return text.lower() if slot.lower_case else text
+    if isinstance(value, float | Decimal):
+        number = float(value)
+        return number if abs(number) < float("inf") else None
+    return value
+
+
+def _texts_of(slot: Slot, row: Model) -> tuple[str, ...]:
+    known: Any = row.__dict__.get(slot.loaded_as or LOADED + slot.name)
+    if isinstance(known, str):
+        return texts_of_json(known)
+    if known is not None:
+        return tuple(sorted(set(known)))
+    if row._state.adding or LOADED + slot.name in row.__dict__:
+        return ()
+    if len(slot.steps) != 1:
+        raise NotLoaded(slot.name)
+    rows = getattr(row, slot.steps[0].accessor).all()
+    texts = (getattr(each, slot.field.name) for each in rows)
+    return tuple(sorted({str(text) for text in texts if text is not None}))
+
+
+def _as_saved(row: Model, field: Field[Any, Any]) -> Any:
+    """The value of a field as a save would write it. Raises UnreadableRow."""
+    name = field.attname
+    value = getattr(row, name)
+    if isinstance(value, Promise):
+        value = str(value)
+    if hasattr(value, "resolve_expression"):
+        raise UnreadableRow(name)
+    try:
+        value = field.to_python(value)
+    except (ValidationError, TypeError, ValueError, OverflowError) as error:
+        raise UnreadableRow(name) from error
+    if value is None and not field.null:
+        raise UnreadableRow(name)
+    if isinstance(value, datetime.datetime):
+        if value.tzinfo is None:
+            value = timezone.make_aware(value, timezone.get_default_timezone())
+    elif isinstance(value, datetime.date):
+        value = datetime.datetime.combine(value, datetime.time(), datetime.UTC)
+    # A slice of marked text, or of a choice, is plain text.
+    return value[:] if isinstance(value, str) else value
+
+
+def _related(row: Model, step: Step) -> Model | None:
+    """The one row behind a step, if it is loaded. Raises NotLoaded."""
+    if step.relation is Relation.FORWARD and row.__dict__.get(_attname(row, step.accessor)) is None:
+        return None
+    known: Model | None = row._state.fields_cache.get(step.accessor, row)
+    if known is row:
+        if row._state.adding:
+            return None
+        raise NotLoaded(step.accessor)
+    return known
+
+
+def _attname(row: Model, name: str) -> str:
+    return str(row._meta.get_field(name).attname)  # type: ignore[union-attr]

@@ -15,7 +15,7 @@ from featureflags.core.times import now_in_microseconds
 from featureflags.evaluation import is_enabled
 from featureflags.evaluation.resolve import contexts_for, resolve
 from featureflags.kinds.compiled import CompiledKind
-from featureflags.kinds.slots import NotLoaded
+from featureflags.kinds.loaded_rows import NotLoaded
 from featureflags.segments.parsing import parse_definition
 from featureflags.segments.ruleset import Ruleset
 from tests.customers.models import Customer
