@@ -9,17 +9,17 @@ what others have changed, if the caller's version is not the stored one.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, Final, TypedDict
 
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.utils.http import parse_etags
 from django.utils.translation import gettext as _
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers, status
-from rest_framework.exceptions import APIException
+from rest_framework.exceptions import APIException, PermissionDenied
 from rest_framework.request import Request
 
-from featureflags.api.planning import AT_ONCE, Plan, approval_or_plan
+from featureflags.api.planning import AT_ONCE, Plan, approval_or_plan, plan_in, plan_of_deletion
 from featureflags.audience import Part
 from featureflags.core.input_gate import whole_number
 from featureflags.core.times import to_microseconds, to_rfc3339
@@ -69,23 +69,28 @@ class ConfirmField(serializers.Field[Any, Any, Any, Any]):
         return data
 
 
-def confirm_of(request: Request) -> object:
-    """The confirmation of a deletion: in the body, or as a parameter."""
+class How(TypedDict):
+    """How a change is to be written: the confirmation, the note for the history, and when."""
+
+    confirm: object
+    note: str
+    plan: Plan
+
+
+def how_in(data: dict[str, Any]) -> How:
+    """Take the fields out of validated data."""
+    return How(confirm=data.pop("confirm", ""), note=data.pop("note", ""), plan=plan_in(data))
+
+
+def how_of_deletion(request: Request) -> How:
+    """The fields of a deletion: in the body, or as parameters. Raises ValidationError."""
     data = request.data if isinstance(request.data, Mapping) else {}
-    return data.get("confirm", request.query_params.get("confirm", ""))
-
-
-def note_of(request: Request) -> str:
-    """The note for the history of a deletion: in the body, or as a parameter.
-
-    Raises ValidationError for what is no text, and for one that is too long.
-    """
-    data = request.data if isinstance(request.data, Mapping) else {}
+    confirm = data.get("confirm", request.query_params.get("confirm", ""))
     note = data.get("note", request.query_params.get("note", ""))
     if not isinstance(note, str) or len(note) > LONGEST_NOTE:
         words = _("A note is text of at most %d characters.") % LONGEST_NOTE
         raise serializers.ValidationError({"note": [words]})
-    return note
+    return How(confirm=confirm, note=note, plan=plan_of_deletion(request))
 
 
 def write(
@@ -102,7 +107,7 @@ def write_examined(
     """As `write`, of a change that is examined."""
     is_proposed = plan.propose or (plan.due_at is not None and one.needs_approval)
     if one.needs_approval and not (is_proposed or plan.emergency):
-        raise Refused(_refusal(one, _actor_of(request)))
+        raise Refused(_refusal(one, actor_of(request)))
     if not is_proposed:
         require_confirmed(request, one, confirm)
     sees = kinds_seen(request)
@@ -111,9 +116,10 @@ def write_examined(
     return segment
 
 
-def _actor_of(request: Request) -> Account:
+def actor_of(request: Request) -> Account:
+    """Raises PermissionDenied for a caller without a user."""
     if not isinstance(request.user, AbstractBaseUser):
-        raise TypeError("only users may write")
+        raise PermissionDenied
     return request.user
 
 
@@ -123,7 +129,7 @@ def require_confirmed(
     """Raises Refused (409) if the change must be confirmed and is not. `always`: any must be."""
     if not (always or one.needs_confirmation) or confirm == one.key:
         return
-    actor = _actor_of(request)
+    actor = actor_of(request)
     if not one.needs_key and confirm is True:
         return
     if not one.needs_key and isinstance(confirm, str) and are_confirmed([one], confirm, actor):

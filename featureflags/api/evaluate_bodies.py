@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from drf_spectacular.utils import OpenApiExample, extend_schema_serializer
 from rest_framework import serializers
 from rest_framework.renderers import JSONRenderer
 
+from featureflags.api.examples import request_example, response_example
 from featureflags.api.serializers import DEGRADATIONS, AnyJSONField
 from featureflags.api.strict import StrictCharField, StrictSerializer
 from featureflags.evaluation.arguments import canonical_address, parse_subject
@@ -41,15 +41,7 @@ class SubjectField(StrictCharField):
             raise serializers.ValidationError(str(error)) from None
 
 
-@extend_schema_serializer(
-    examples=[
-        OpenApiExample(
-            "One flag of one user",
-            value={"subjects": [EXAMPLE], "flags": ["new-checkout"]},
-            request_only=True,
-        )
-    ]
-)
+@request_example("One flag of one user", {"subjects": [EXAMPLE], "flags": ["new-checkout"]})
 class EvaluateSerializer(StrictSerializer[Any]):
     """Whom and what is asked."""
 
@@ -87,28 +79,23 @@ class SubjectSerializer(serializers.Serializer[Any]):
     flags = serializers.DictField(child=ValueSerializer())
 
 
-@extend_schema_serializer(
-    examples=[
-        OpenApiExample(
-            "One flag of one user",
-            value={
-                "results": [
-                    {
-                        "key": EXAMPLE,
-                        "degraded": [],
-                        "flags": {
-                            "new-checkout": {
-                                "value": True,
-                                "variation": 0,
-                                "reason": "TARGETING_MATCH",
-                            }
-                        },
+@response_example(
+    "One flag of one user",
+    {
+        "results": [
+            {
+                "key": EXAMPLE,
+                "degraded": [],
+                "flags": {
+                    "new-checkout": {
+                        "value": True,
+                        "variation": 0,
+                        "reason": "TARGETING_MATCH",
                     }
-                ]
-            },
-            response_only=True,
-        )
-    ]
+                },
+            }
+        ]
+    },
 )
 class EvaluatedSerializer(serializers.Serializer[Any]):
     """In the order of the subjects."""
@@ -116,21 +103,14 @@ class EvaluatedSerializer(serializers.Serializer[Any]):
     results = SubjectSerializer(many=True)
 
 
-@extend_schema_serializer(
-    examples=[
-        OpenApiExample(
-            "One line",
-            value={
-                "key": EXAMPLE,
-                "degraded": [],
-                "flags": {
-                    "new-checkout": {"value": True, "variation": 0, "reason": "TARGETING_MATCH"}
-                },
-            },
-            media_type=NDJSONRenderer.media_type,
-            response_only=True,
-        )
-    ]
+@response_example(
+    "One line",
+    {
+        "key": EXAMPLE,
+        "degraded": [],
+        "flags": {"new-checkout": {"value": True, "variation": 0, "reason": "TARGETING_MATCH"}},
+    },
+    media_type=NDJSONRenderer.media_type,
 )
 class LineSerializer(SubjectSerializer):
     """One line of an answer in lines."""
@@ -148,9 +128,8 @@ def read_asked(data: Any) -> tuple[list[Address], list[str]]:
                 return [_address_of(key) for key in subjects], flags
             except ValueError:
                 pass
-    asked = EvaluateSerializer(data=data)
-    asked.is_valid(raise_exception=True)
-    return asked.validated_data["subjects"], asked.validated_data["flags"]
+    asked = EvaluateSerializer.read(data)
+    return asked["subjects"], asked["flags"]
 
 
 def _are_texts(found: object, most: int) -> bool:

@@ -15,7 +15,7 @@ from collections.abc import Callable, Collection, Mapping
 from typing import Any, Final
 
 from django.core.cache import cache
-from drf_spectacular.utils import OpenApiExample, extend_schema, extend_schema_serializer
+from drf_spectacular.utils import extend_schema
 from rest_framework import exceptions, serializers, status
 from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
@@ -27,6 +27,7 @@ from featureflags.api.authentication import (
     service_key,
 )
 from featureflags.api.evaluate_bodies import LONGEST_KEY, SubjectField
+from featureflags.api.examples import request_example, response_example
 from featureflags.api.flags import AUTH, may_ask
 from featureflags.api.policy import ApiPolicy
 from featureflags.api.requests import http_request, is_staff
@@ -126,10 +127,7 @@ class ExposedSerializer(_EventSerializer):
 def _many(example: dict[str, Any], child: serializers.Serializer[Any], name: str) -> Any:
     """The serializer of a request with some events."""
 
-    @extend_schema_serializer(
-        component_name=name,
-        examples=[OpenApiExample("One event", value={"events": [example]}, request_only=True)],
-    )
+    @request_example("One event", {"events": [example]}, component_name=name)
     class Many(StrictSerializer[Any]):
         """Events, the first one first."""
 
@@ -146,16 +144,7 @@ Exposed = _many(
 )
 
 
-@extend_schema_serializer(
-    examples=[
-        OpenApiExample(
-            "One is new",
-            value={"accepted": 1, "duplicates": 0},
-            response_only=True,
-            status_codes=["202"],
-        )
-    ]
-)
+@response_example("One is new", {"accepted": 1, "duplicates": 0}, status_codes=["202"])
 class TakenSerializer(serializers.Serializer[Any]):
     """What became of the events."""
 
@@ -198,13 +187,12 @@ class TrackView(_EventsView):
         operation_id="events_track", auth=AUTH, request=Tracked, responses={202: TakenSerializer}
     )
     def post(self, request: Request) -> Response:
-        asked = Tracked(data=request.data)
-        asked.is_valid(raise_exception=True)
+        events = Tracked.read(request.data)["events"]
 
         def send(event: Mapping[str, Any], subject: dict[str, Any]) -> None:
             track(event["event"], data=event["data"], metric_value=event["value"], **subject)
 
-        return self.take(request, asked.validated_data["events"], send)
+        return self.take(request, events, send)
 
 
 class ExposureView(_EventsView):
@@ -218,9 +206,7 @@ class ExposureView(_EventsView):
         operation_id="events_exposure", auth=AUTH, request=Exposed, responses={202: TakenSerializer}
     )
     def post(self, request: Request) -> Response:
-        asked = Exposed(data=request.data)
-        asked.is_valid(raise_exception=True)
-        events = asked.validated_data["events"]
+        events = Exposed.read(request.data)["events"]
         known = _visible_flags(request)
         for event in events:
             if (words := _wrong(event, known)) is not None:

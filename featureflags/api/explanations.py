@@ -6,15 +6,14 @@ from typing import Any, Final
 
 from django.http import Http404
 from drf_spectacular.utils import (
-    OpenApiExample,
     OpenApiParameter,
     extend_schema,
-    extend_schema_serializer,
 )
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from featureflags.api.examples import response_example
 from featureflags.api.flags import may_ask
 from featureflags.api.pagination import PAGE_PARAMETERS, FlagPagination, Pages
 from featureflags.api.parameters import required_parameter, true_or_false
@@ -81,34 +80,29 @@ class ExplainedRuleSerializer(serializers.Serializer[Any]):
     )
 
 
-@extend_schema_serializer(
-    examples=[
-        OpenApiExample(
-            "In by a rule",
-            value={
-                "segment": "paying_customer",
-                "verdict": True,
-                "decided_by": "rule 1",
-                "rules": [
+@response_example(
+    "In by a rule",
+    {
+        "segment": "paying_customer",
+        "verdict": True,
+        "decided_by": "rule 1",
+        "rules": [
+            {
+                "number": 1,
+                "description": "",
+                "matched": True,
+                "conditions": [
                     {
-                        "number": 1,
-                        "description": "",
-                        "matched": True,
-                        "conditions": [
-                            {
-                                "condition": 'custom_plan is any of "pro", "team"',
-                                "held": True,
-                                "why": 'custom_plan is "pro": it is any of "pro", "team"',
-                                "observed": "pro",
-                            }
-                        ],
+                        "condition": 'custom_plan is any of "pro", "team"',
+                        "held": True,
+                        "why": 'custom_plan is "pro": it is any of "pro", "team"',
+                        "observed": "pro",
                     }
                 ],
-                "next_change": None,
-            },
-            response_only=True,
-        )
-    ]
+            }
+        ],
+        "next_change": None,
+    },
 )
 class ExplanationSerializer(serializers.Serializer[Any]):
     """Why a row is in a segment, or not."""

@@ -6,16 +6,15 @@ from typing import Any, Final
 
 from django.http import Http404
 from drf_spectacular.utils import (
-    OpenApiExample,
     OpenApiParameter,
     extend_schema,
-    extend_schema_serializer,
 )
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from featureflags.api.concurrency import kinds_seen
+from featureflags.api.examples import response_example
 from featureflags.api.explanations import SUBJECT
 from featureflags.api.flags import may_ask
 from featureflags.api.parameters import required_parameter
@@ -84,52 +83,47 @@ class TracesSerializer(serializers.Serializer[Any]):
     off = serializers.CharField(help_text="What it serves while it is off, in words.")
 
 
-@extend_schema_serializer(
-    examples=[
-        OpenApiExample(
-            "On by a rule",
-            value={
-                "kind": "user",
-                "key": "6d0c3a52-0000-4000-8000-000000000000",
-                "answer": {
-                    "flag": "new-checkout",
-                    "value": True,
-                    "variation": 0,
-                    "reason": {"kind": "RULE_MATCH", "ruleIndex": 0, "ruleId": "r1"},
-                    "source": "cache",
-                    "degraded": [],
-                },
-                "explanation": {
-                    "on": True,
-                    "decided_by": 1,
-                    "agrees": True,
-                    "rules": [
+@response_example(
+    "On by a rule",
+    {
+        "kind": "user",
+        "key": "6d0c3a52-0000-4000-8000-000000000000",
+        "answer": {
+            "flag": "new-checkout",
+            "value": True,
+            "variation": 0,
+            "reason": {"kind": "RULE_MATCH", "ruleIndex": 0, "ruleId": "r1"},
+            "source": "cache",
+            "degraded": [],
+        },
+        "explanation": {
+            "on": True,
+            "decided_by": 1,
+            "agrees": True,
+            "rules": [
+                {
+                    "number": 1,
+                    "description": "Who pays",
+                    "matched": True,
+                    "conditions": [
                         {
                             "number": 1,
-                            "description": "Who pays",
-                            "matched": True,
-                            "conditions": [
-                                {
-                                    "number": 1,
-                                    "condition": 'segments is any of "paying_customer"',
-                                    "held": True,
-                                    "why": "in paying_customer",
-                                    "observed": ["paying_customer"],
-                                    "segments": ["paying_customer"],
-                                }
-                            ],
-                            "serves": "true",
+                            "condition": 'segments is any of "paying_customer"',
+                            "held": True,
+                            "why": "in paying_customer",
+                            "observed": ["paying_customer"],
+                            "segments": ["paying_customer"],
                         }
                     ],
-                    "segments": [],
-                    "prerequisites": [],
-                    "fallthrough": "false",
-                    "off": "false",
-                },
-            },
-            response_only=True,
-        )
-    ]
+                    "serves": "true",
+                }
+            ],
+            "segments": [],
+            "prerequisites": [],
+            "fallthrough": "false",
+            "off": "false",
+        },
+    },
 )
 class FlagExplanationSerializer(serializers.Serializer[Any]):
     """What a row gets, and why."""

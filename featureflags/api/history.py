@@ -7,7 +7,7 @@ from typing import Any
 
 from django.http import Http404
 from django.shortcuts import get_object_or_404
-from drf_spectacular.utils import OpenApiExample, extend_schema, extend_schema_serializer
+from drf_spectacular.utils import extend_schema
 from rest_framework import generics, serializers
 from rest_framework.exceptions import PermissionDenied
 from rest_framework.request import Request
@@ -16,42 +16,39 @@ from rest_framework.response import Response
 from featureflags.api.concurrency import (
     LONGEST_NOTE,
     ConfirmField,
+    how_in,
     kinds_seen,
     write,
 )
+from featureflags.api.examples import request_example, response_example
 from featureflags.api.pagination import PAGE_PARAMETERS
-from featureflags.api.planning import plan_in
 from featureflags.api.policy import ApiPolicy
 from featureflags.api.proposal_serializers import PlanFieldsSerializer
 from featureflags.api.segment_serializers import SegmentSerializer
 from featureflags.api.staff import StaffModelPermissions
 from featureflags.api.strict import StrictCharField
+from featureflags.api.subjects import StaffWhoMayLook
 from featureflags.editing.history import describe, entries_of, restoration
 from featureflags.models import HistoryEntry, Segment
 
 
-@extend_schema_serializer(
-    examples=[
-        OpenApiExample(
-            "A change",
-            value={
-                "id": 17,
-                "version": 2,
-                "kind": "changed",
-                "at": "2026-11-26T10:15:00Z",
-                "who": "Ada",
-                "approved_by": "Ben",
-                "is_emergency": False,
-                "via": "REST API",
-                "note": "In plain words",
-                "changes": ["Name: “Paying” → “Payers”"],
-                "entering": 0,
-                "leaving": 12,
-                "at_least": False,
-            },
-            response_only=True,
-        )
-    ]
+@response_example(
+    "A change",
+    {
+        "id": 17,
+        "version": 2,
+        "kind": "changed",
+        "at": "2026-11-26T10:15:00Z",
+        "who": "Ada",
+        "approved_by": "Ben",
+        "is_emergency": False,
+        "via": "REST API",
+        "note": "In plain words",
+        "changes": ["Name: “Paying” → “Payers”"],
+        "entering": 0,
+        "leaving": 12,
+        "at_least": False,
+    },
 )
 class ChangeSerializer(serializers.Serializer[Any]):
     """One change of a segment, in words and numbers."""
@@ -98,25 +95,13 @@ class HistoryView(ApiPolicy, generics.GenericAPIView[Any]):
         return self.get_paginated_response(ChangeSerializer(described, many=True).data)
 
 
-@extend_schema_serializer(
-    examples=[
-        OpenApiExample(
-            "Back to a change", value={"change": 17, "note": "A mistake"}, request_only=True
-        )
-    ]
-)
+@request_example("Back to a change", {"change": 17, "note": "A mistake"})
 class RestoreSerializer(PlanFieldsSerializer):
     """The version to restore."""
 
     change = serializers.IntegerField(help_text="The id of a change of this segment.")
     note = StrictCharField(required=False, allow_blank=True, max_length=LONGEST_NOTE, default="")
     confirm = ConfirmField()
-
-
-class StaffWhoMayLook(StaffModelPermissions):
-    """A restore takes the permission to change, or to add; which one depends on the segment."""
-
-    perms_map = {**StaffModelPermissions.perms_map, "POST": ["%(app_label)s.view_%(model_name)s"]}
 
 
 class RestoreView(ApiPolicy, generics.GenericAPIView[Any]):
@@ -133,14 +118,11 @@ class RestoreView(ApiPolicy, generics.GenericAPIView[Any]):
 
     @extend_schema(operation_id="segments_restore", responses=SegmentSerializer)
     def post(self, request: Request, key: str) -> Response:
-        asked = self.get_serializer(data=request.data)
-        asked.is_valid(raise_exception=True)
-        data: dict[str, Any] = {**asked.validated_data}
+        data = RestoreSerializer.read(request.data)
         planned = restoration(get_object_or_404(entries_of(key), pk=data["change"]))
+        # To change, or to add: it depends on the segment.
         if not request.user.has_perms(planned.permissions):
             raise PermissionDenied
-        confirm = data.get("confirm", "")
-        plan = plan_in(data)
-        segment = write(request, planned.change, confirm=confirm, note=data["note"], plan=plan)
+        segment = write(request, planned.change, **how_in(data))
         segment.refresh_from_db()
         return Response(SegmentSerializer(segment).data)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
-from django.shortcuts import get_object_or_404
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import (
     OpenApiExample,
@@ -20,6 +19,7 @@ from rest_framework.response import Response
 from featureflags.api.concurrency import (
     LONGEST_NOTE,
     ConfirmField,
+    how_in,
     kind_of,
     part_data,
     sees_people,
@@ -28,14 +28,12 @@ from featureflags.api.concurrency import (
 from featureflags.api.exceptions import OverLimit
 from featureflags.api.parameters import true_or_false
 from featureflags.api.parsers import CSVParser, JSONParser
-from featureflags.api.planning import plan_in
 from featureflags.api.policy import ApiPolicy
 from featureflags.api.problem_serializers import PartSerializer
 from featureflags.api.proposal_serializers import PROPOSED, PlanFieldsSerializer
 from featureflags.api.strict import StrictBooleanField, StrictCharField, StrictSerializer
-from featureflags.api.subjects import StaffWhoMayLook
+from featureflags.api.subjects import StaffWhoMayLook, segment_of
 from featureflags.core.conf import app_settings
-from featureflags.core.uncached import fresh_rows
 from featureflags.editing import (
     Change,
     LineRemark,
@@ -53,7 +51,7 @@ from featureflags.editing import (
 )
 from featureflags.kinds.compiled import CompiledKind
 from featureflags.kinds.registry import USER
-from featureflags.models import Segment, SegmentMember
+from featureflags.models import SegmentMember
 from featureflags.models.changesets import MemberState
 
 ADD, REMOVE, REPLACE = "add", "remove", "replace"
@@ -180,8 +178,7 @@ class BulkMembersView(ApiPolicy):
         responses=BulkDoneSerializer,
     )
     def post(self, request: Request, key: str) -> Response:
-        with fresh_rows():
-            segment = get_object_or_404(Segment, key=key)
+        segment = segment_of(key)
         kind = kind_of(segment)
         if not sees_people(request, kind):
             raise PermissionDenied("To find users takes the permission to view users.")
@@ -197,8 +194,7 @@ class BulkMembersView(ApiPolicy):
         _require_permissions(request, change)
         examined = examine(change)
         if not options["dry_run"] and change.members:
-            confirm, plan = options.get("confirm", ""), plan_in(options)
-            write_examined(request, examined, confirm=confirm, note=options["note"], plan=plan)
+            write_examined(request, examined, **how_in(options))
         body = {
             "written": not options["dry_run"],
             **_counts(change),
@@ -236,9 +232,7 @@ def _options(request: Request) -> dict[str, Any]:
     if isinstance(members, list) and len(members) > limit:
         why = f"These are {len(members):,} members; a segment holds at most {limit:,}."
         raise OverLimit({"members": [why]})
-    asked = BulkSerializer(data=data)
-    asked.is_valid(raise_exception=True)
-    return {**asked.validated_data}
+    return BulkSerializer.read(data)
 
 
 def _from_csv(request: Request, kind: CompiledKind) -> MemberList:

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from drf_spectacular.utils import (
-    OpenApiExample,
     OpenApiParameter,
     OpenApiResponse,
     PolymorphicProxySerializer,
@@ -15,6 +14,7 @@ from drf_spectacular.utils import (
 )
 from rest_framework import serializers
 
+from featureflags.api.examples import request_example, response_example
 from featureflags.api.ofrep_bodies import LONGEST_KEY, ErrorCode
 from featureflags.api.schema import ApiSchema
 from featureflags.api.serializers import AnyJSONField
@@ -65,15 +65,10 @@ class SubjectField(serializers.DictField):
     """Whom the flags are evaluated for. What the database decides cannot be claimed."""
 
 
-@extend_schema_serializer(
+@request_example(
+    "A user",
+    {"context": {"targetingKey": "6d0c3a52-0000-4000-8000-000000000000"}},
     component_name="OfrepAsked",
-    examples=[
-        OpenApiExample(
-            "A user",
-            value={"context": {"targetingKey": "6d0c3a52-0000-4000-8000-000000000000"}},
-            request_only=True,
-        )
-    ],
 )
 class AskedSerializer(serializers.Serializer[Any]):
     """Whom the question is about."""
@@ -81,10 +76,7 @@ class AskedSerializer(serializers.Serializer[Any]):
     context = SubjectField()  # type: ignore[assignment]  # a serializer's own name
 
 
-@extend_schema_serializer(
-    component_name="OfrepAnswer",
-    examples=[OpenApiExample("On by a rule", value=ANSWER, response_only=True)],
-)
+@response_example("On by a rule", ANSWER, component_name="OfrepAnswer")
 class AnswerSerializer(serializers.Serializer[Any]):
     """A flag's value. Without `value` the caller's own default holds."""
 
@@ -95,20 +87,15 @@ class AnswerSerializer(serializers.Serializer[Any]):
     metadata = serializers.DictField(child=AnyJSONField())
 
 
-@extend_schema_serializer(
+@response_example(
+    "No such flag",
+    {
+        "key": "new-checkout",
+        "errorCode": "FLAG_NOT_FOUND",
+        "errorDetails": "There is no such flag.",
+    },
+    status_codes=["404"],
     component_name="OfrepFailure",
-    examples=[
-        OpenApiExample(
-            "No such flag",
-            value={
-                "key": "new-checkout",
-                "errorCode": "FLAG_NOT_FOUND",
-                "errorDetails": "There is no such flag.",
-            },
-            response_only=True,
-            status_codes=["404"],
-        )
-    ],
 )
 class FailureSerializer(serializers.Serializer[Any]):
     """Why there is no value."""
@@ -139,12 +126,7 @@ class EventStreamSerializer(serializers.Serializer[Any]):
     url = serializers.URLField()
 
 
-@extend_schema_serializer(
-    component_name="OfrepAnswers",
-    examples=[
-        OpenApiExample("One flag", value={"flags": [ANSWER], "metadata": {}}, response_only=True)
-    ],
-)
+@response_example("One flag", {"flags": [ANSWER], "metadata": {}}, component_name="OfrepAnswers")
 class AnswersSerializer(serializers.Serializer[Any]):
     """All flags."""
 

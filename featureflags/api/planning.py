@@ -58,9 +58,7 @@ def plan_of_deletion(request: Request) -> Plan:
         if (text := request.query_params.get(name)) is not None
     }
     given |= {name: data[name] for name in PLAN_FIELDS if name in data}
-    asked = PlanFieldsSerializer(data=given)
-    asked.is_valid(raise_exception=True)
-    return plan_in(dict(asked.validated_data))
+    return plan_in(PlanFieldsSerializer.read(given))
 
 
 def approval_or_plan(

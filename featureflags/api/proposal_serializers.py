@@ -7,6 +7,7 @@ from typing import Any, Final
 from drf_spectacular.utils import OpenApiExample, extend_schema_serializer
 from rest_framework import serializers
 
+from featureflags.api.examples import request_example, response_example
 from featureflags.api.problem_serializers import (
     EffectsSerializer,
     FlagUseSerializer,
@@ -133,18 +134,13 @@ class ProposalSerializer(serializers.Serializer[Any]):
     comments = CommentSerializer(many=True)
 
 
-@extend_schema_serializer(
-    examples=[
-        OpenApiExample(
-            "Waiting for approval",
-            value={
-                **PROPOSAL,
-                "now": None,
-                "not_possible": "The segment was deleted in the meantime.",
-            },
-            response_only=True,
-        )
-    ]
+@response_example(
+    "Waiting for approval",
+    {
+        **PROPOSAL,
+        "now": None,
+        "not_possible": "The segment was deleted in the meantime.",
+    },
 )
 class ProposalDetailSerializer(ProposalSerializer):
     """A planned change, and what it would do now."""
@@ -155,18 +151,14 @@ class ProposalDetailSerializer(ProposalSerializer):
     not_possible = serializers.CharField(help_text="Why it cannot be made now; else empty.")
 
 
-@extend_schema_serializer(
-    examples=[OpenApiExample("A comment", value={"text": "Why so many?"}, request_only=True)]
-)
+@request_example("A comment", {"text": "Why so many?"})
 class CommentTextSerializer(StrictSerializer[Any]):
     """A comment."""
 
     text = StrictCharField(max_length=LONGEST_COMMENT)
 
 
-@extend_schema_serializer(
-    examples=[OpenApiExample("With a reason", value={"text": "Too many"}, request_only=True)]
-)
+@request_example("With a reason", {"text": "Too many"})
 class RefusalSerializer(StrictSerializer[Any]):
     """Why it is refused."""
 

@@ -9,25 +9,24 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Final
 
-from django.contrib.auth.base_user import AbstractBaseUser
 from django.db.models import QuerySet
 from django.shortcuts import get_object_or_404
 from django_filters import rest_framework as filters
-from drf_spectacular.utils import OpenApiExample, extend_schema, extend_schema_serializer
+from drf_spectacular.utils import extend_schema
 from rest_framework import generics
 from rest_framework.exceptions import PermissionDenied
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.views import APIView
 
 from featureflags.api.concurrency import (
     ConfirmField,
+    actor_of,
     examined_data,
     kinds_seen,
     require_confirmed,
 )
+from featureflags.api.examples import request_example
 from featureflags.api.exceptions import Conflict
-from featureflags.api.history import StaffWhoMayLook
 from featureflags.api.policy import ApiPolicy
 from featureflags.api.proposal_serializers import (
     CommentTextSerializer,
@@ -36,6 +35,7 @@ from featureflags.api.proposal_serializers import (
     RefusalSerializer,
 )
 from featureflags.api.strict import StrictSerializer
+from featureflags.api.subjects import StaffWhoMayLook
 from featureflags.core.types import Account
 from featureflags.editing import (
     Decided,
@@ -79,12 +79,6 @@ class _ProposalView(ApiPolicy, generics.GenericAPIView[Any]):
         body = {**ProposalSerializer(described).data, **_now(plan, actor_of(request))}
         return Response(body)
 
-    def text_of(self, request: Request, serializer: type[StrictSerializer[Any]]) -> str:
-        asked = serializer(data=request.data)
-        asked.is_valid(raise_exception=True)
-        text: str = asked.validated_data["text"]
-        return text
-
 
 def _now(plan: PlannedChange, actor: Account) -> dict[str, Any]:
     if not plan.is_open:
@@ -93,13 +87,6 @@ def _now(plan: PlannedChange, actor: Account) -> dict[str, Any]:
         return {"now": examined_data(examine_plan(plan), actor), "not_possible": ""}
     except NotPossible as error:
         return {"now": None, "not_possible": str(error)}
-
-
-def actor_of(request: Request) -> Account:
-    """Raises PermissionDenied for a caller without a user."""
-    if not isinstance(request.user, AbstractBaseUser):
-        raise PermissionDenied
-    return request.user
 
 
 @contextmanager
@@ -113,18 +100,11 @@ def as_conflict() -> Iterator[None]:
         raise PermissionDenied(str(error)) from error
 
 
-class StaffWhoMaySeeSegments(StaffWhoMayLook):
-    """Planned changes have no permission to view of their own: they are about segments."""
-
-    def _queryset(self, _view: APIView) -> QuerySet[Segment]:
-        return Segment.objects.none()
-
-
 class ProposalListView(ApiPolicy, generics.ListAPIView[Any]):
     """All proposed and scheduled changes, the newest first."""
 
     queryset = PlannedChange.objects.all()
-    permission_classes = [StaffWhoMaySeeSegments]
+    permission_classes = [StaffWhoMayLook]
     serializer_class = ProposalSerializer
     filter_backends = [filters.DjangoFilterBackend]
     filterset_class = ProposalFilter
@@ -149,9 +129,7 @@ class ProposalView(_ProposalView):
         return self.answer(request, self.stored(pk))
 
 
-@extend_schema_serializer(
-    examples=[OpenApiExample("What was shown", value={"confirm": True}, request_only=True)]
-)
+@request_example("What was shown", {"confirm": True})
 class ApprovalSerializer(StrictSerializer[Any]):
     """What is approved."""
 
@@ -178,15 +156,13 @@ class ProposalApproveView(_ProposalView):
         actor, plan = actor_of(request), self.stored(pk)
         if not actor.has_perm(APPROVE):
             raise PermissionDenied(f"This takes the permission {APPROVE}.")
-        asked = ApprovalSerializer(data=request.data)
-        asked.is_valid(raise_exception=True)
+        confirm = ApprovalSerializer.read(request.data).get("confirm", "")
         with as_conflict():
             if plan.state != PlannedChange.State.PROPOSED:
                 raise Decided(plan)
             if plan.author_id == actor.pk:
                 raise OwnPlan
             examined = examine_plan(plan)
-            confirm = asked.validated_data.get("confirm", "")
             require_confirmed(request, examined, confirm, always=True)
             approve(plan, examined, approver=actor)
             if plan.due_at is None or plan.next_attempt_at != plan.due_at:
@@ -207,7 +183,7 @@ class ProposalRefuseView(_ProposalView):
         if not actor.has_perm(APPROVE):
             raise PermissionDenied(f"This takes the permission {APPROVE}.")
         with as_conflict():
-            refuse(plan, actor, why=self.text_of(request, RefusalSerializer))
+            refuse(plan, actor, why=RefusalSerializer.read(request.data)["text"])
         return self.answer(request, plan)
 
 
@@ -250,7 +226,7 @@ class ProposalCommentView(_ProposalView):
     )
     def post(self, request: Request, pk: int) -> Response:
         plan = self.stored(pk)
-        comment(plan, actor_of(request), self.text_of(request, CommentTextSerializer))
+        comment(plan, actor_of(request), CommentTextSerializer.read(request.data)["text"])
         return self.answer(request, plan)
 
 

@@ -7,14 +7,14 @@ from copy import copy
 from dataclasses import replace
 from typing import Any
 
-from django.contrib.auth.base_user import AbstractBaseUser
-from drf_spectacular.utils import OpenApiExample, extend_schema, extend_schema_serializer
+from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
 from rest_framework.exceptions import PermissionDenied
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from featureflags.api.concurrency import examined_data
+from featureflags.api.concurrency import actor_of, examined_data
+from featureflags.api.examples import request_example, response_example
 from featureflags.api.policy import ApiPolicy
 from featureflags.api.problem_serializers import (
     EffectsSerializer,
@@ -52,25 +52,20 @@ def update_of(stored: Segment, given: dict[str, Any], *, expected: int | None) -
     return replace(change_to(segment, columns=frozenset(given)), expected_version=expected)
 
 
-@extend_schema_serializer(
-    examples=[
-        OpenApiExample(
-            "One user enters",
-            value={
-                "needs_approval": False,
-                "reasons": ["flags"],
-                "changes": ["Added rule 1: plan is any of pro"],
-                "entering": {"at_least": 1, "exact": True},
-                "leaving": {"at_least": 0, "exact": True},
-                "flags_known": True,
-                "flags": [],
-                "effects": None,
-                "needs_key": False,
-                "confirm": "1uQxYz:4f0c…",
-            },
-            response_only=True,
-        )
-    ]
+@response_example(
+    "One user enters",
+    {
+        "needs_approval": False,
+        "reasons": ["flags"],
+        "changes": ["Added rule 1: plan is any of pro"],
+        "entering": {"at_least": 1, "exact": True},
+        "leaving": {"at_least": 0, "exact": True},
+        "flags_known": True,
+        "flags": [],
+        "effects": None,
+        "needs_key": False,
+        "confirm": "1uQxYz:4f0c…",
+    },
 )
 class ExaminationSerializer(serializers.Serializer[Any]):
     """What a write would do."""
@@ -97,9 +92,7 @@ class ExaminationSerializer(serializers.Serializer[Any]):
     )
 
 
-@extend_schema_serializer(
-    examples=[OpenApiExample("Other rules", value={"rules": [RULE]}, request_only=True)]
-)
+@request_example("Other rules", {"rules": [RULE]})
 class ExaminedSerializer(SegmentUpdateSerializer):
     """Fields of a segment, as a write takes them."""
 
@@ -136,7 +129,4 @@ class ExamineView(ApiPolicy):
             change = creation_of({**given, "key": key})
         else:
             change = update_of(stored, given, expected=None)
-        actor = request.user
-        if not isinstance(actor, AbstractBaseUser):
-            raise PermissionDenied
-        return Response(examined_data(examine(change, with_flags=True), actor))
+        return Response(examined_data(examine(change, with_flags=True), actor_of(request)))

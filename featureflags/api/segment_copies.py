@@ -2,30 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from django.shortcuts import get_object_or_404
-from drf_spectacular.utils import OpenApiExample, extend_schema, extend_schema_serializer
+from drf_spectacular.utils import extend_schema
 from rest_framework.exceptions import PermissionDenied
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from featureflags.api.concurrency import ConfirmField, write
-from featureflags.api.planning import plan_in
+from featureflags.api.concurrency import ConfirmField, how_in, write
+from featureflags.api.examples import request_example
 from featureflags.api.policy import ApiPolicy
 from featureflags.api.proposal_serializers import PlanFieldsSerializer
 from featureflags.api.segment_serializers import NoteField, SegmentSerializer
 from featureflags.api.strict import StrictBooleanField, StrictCharField
-from featureflags.api.subjects import StaffWhoMayLook
-from featureflags.core.uncached import fresh_rows
+from featureflags.api.subjects import StaffWhoMayLook, segment_of
 from featureflags.editing import copy_of, frozen
 from featureflags.kinds.registry import user_kind
-from featureflags.models import Segment
-
-
-def _segment(key: str) -> Segment:
-    with fresh_rows():
-        return get_object_or_404(Segment, key=key)
 
 
 def _require(request: Request, *permissions: str) -> None:
@@ -33,13 +23,7 @@ def _require(request: Request, *permissions: str) -> None:
         raise PermissionDenied
 
 
-@extend_schema_serializer(
-    examples=[
-        OpenApiExample(
-            "A copy", value={"key": "paying_copy", "name": "Copy of Paying"}, request_only=True
-        )
-    ]
-)
+@request_example("A copy", {"key": "paying_copy", "name": "Copy of Paying"})
 class CopySerializer(PlanFieldsSerializer):
     """The copy."""
 
@@ -61,26 +45,21 @@ class CopyView(ApiPolicy):
     )
     def post(self, request: Request, key: str) -> Response:
         _require(request, "add_segment")
-        asked = CopySerializer(data=request.data)
-        asked.is_valid(raise_exception=True)
-        data: dict[str, Any] = {**asked.validated_data}
+        data = CopySerializer.read(request.data)
         if data["members"]:
             _require(request, "add_segmentmember")
         change = copy_of(
-            _segment(key),
+            segment_of(key),
             key=data["key"],
             name=data["name"],
             owner=user_kind().key_of(request.user),
             with_members=data["members"],
         )
-        confirm, note = data.get("confirm", ""), data.get("note", "")
-        made = write(request, change, confirm=confirm, note=note, plan=plan_in(data))
+        made = write(request, change, **how_in(data))
         return Response(SegmentSerializer(made).data, status=201)
 
 
-@extend_schema_serializer(
-    examples=[OpenApiExample("Freeze it", value={"confirm": True}, request_only=True)]
-)
+@request_example("Freeze it", {"confirm": True})
 class FreezeSerializer(PlanFieldsSerializer):
     """Nothing but what every write has."""
 
@@ -102,15 +81,7 @@ class FreezeView(ApiPolicy):
     )
     def post(self, request: Request, key: str) -> Response:
         _require(request, "change_segment", "add_segmentmember", "change_segmentmember")
-        asked = FreezeSerializer(data=request.data)
-        asked.is_valid(raise_exception=True)
-        data: dict[str, Any] = {**asked.validated_data}
-        made = write(
-            request,
-            frozen(_segment(key)),
-            confirm=data.get("confirm", ""),
-            note=data.get("note", ""),
-            plan=plan_in(data),
-        )
+        how = how_in(FreezeSerializer.read(request.data))
+        made = write(request, frozen(segment_of(key)), **how)
         made.refresh_from_db()
         return Response(SegmentSerializer(made).data)

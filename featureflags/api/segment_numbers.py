@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.shortcuts import get_object_or_404
-from drf_spectacular.utils import OpenApiExample, extend_schema, extend_schema_serializer
+from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from featureflags.api.concurrency import kind_of, part_data, sees_people
+from featureflags.api.examples import request_example, response_example
 from featureflags.api.policy import ApiPolicy
 from featureflags.api.problem_serializers import PartSerializer
 from featureflags.api.rule_serializers import RULE, RulesField
 from featureflags.api.segment_serializers import ADA, STAMP
 from featureflags.api.strict import StrictBooleanField, StrictCharField, StrictSerializer
-from featureflags.api.subjects import StaffWhoMayLook
+from featureflags.api.subjects import StaffWhoMayLook, segment_of
 from featureflags.audience import daily_counts, lint_segment, preview_of, unsaved_segment
 from featureflags.core.uncached import fresh_rows
 from featureflags.kinds.registry import USER
@@ -28,6 +28,7 @@ FINDINGS = (
     *("contradiction", "percentage", "duplicate", "inside", "nobody"),
     *("unknown_field", "unknown_value", "type"),
 )
+COUNTED = ("at_least", "at_most", "users", "counted_at")
 LINTED = {
     "findings": [
         {
@@ -43,15 +44,7 @@ LINTED = {
 }
 
 
-@extend_schema_serializer(
-    examples=[
-        OpenApiExample(
-            "Other rules for a stored segment",
-            value={"rules": [RULE], "is_active": True},
-            request_only=True,
-        )
-    ]
-)
+@request_example("Other rules for a stored segment", {"rules": [RULE], "is_active": True})
 class PreviewedSerializer(StrictSerializer[Any]):
     """Rules that are not saved."""
 
@@ -79,9 +72,7 @@ class FindingSerializer(serializers.Serializer[Any]):
     is_dead = serializers.BooleanField(help_text="true: the rule is proven to match nobody, ever.")
 
 
-@extend_schema_serializer(
-    examples=[OpenApiExample("A value that nobody has", value=LINTED, response_only=True)]
-)
+@response_example("A value that nobody has", LINTED)
 class LintSerializer(serializers.Serializer[Any]):
     """What is odd about the rules of a segment."""
 
@@ -91,26 +82,21 @@ class LintSerializer(serializers.Serializer[Any]):
     )
 
 
-@extend_schema_serializer(
-    examples=[
-        OpenApiExample(
-            "Two users more",
-            value={
-                "users": {"at_least": 5000, "exact": True},
-                "matching": {
-                    "at_least": 1202,
-                    "exact": True,
-                    "sample": [{"key": ADA, "email": "ada@example.com"}],
-                },
-                "entering": {"at_least": 2, "exact": True, "sample": []},
-                "leaving": {"at_least": 0, "exact": True, "sample": []},
-                "warnings": [],
-                "remarks": [],
-                "lint": LINTED,
-            },
-            response_only=True,
-        )
-    ]
+@response_example(
+    "Two users more",
+    {
+        "users": {"at_least": 5000, "exact": True},
+        "matching": {
+            "at_least": 1202,
+            "exact": True,
+            "sample": [{"key": ADA, "email": "ada@example.com"}],
+        },
+        "entering": {"at_least": 2, "exact": True, "sample": []},
+        "leaving": {"at_least": 0, "exact": True, "sample": []},
+        "warnings": [],
+        "remarks": [],
+        "lint": LINTED,
+    },
 )
 class PreviewSerializer(serializers.Serializer[Any]):
     """Who would be in the segment. Past the time for counting each number is a lower bound, with an
@@ -145,9 +131,7 @@ class PreviewView(ApiPolicy):
         responses=PreviewSerializer,
     )
     def post(self, request: Request, key: str) -> Response:
-        asked = PreviewedSerializer(data=request.data)
-        asked.is_valid(raise_exception=True)
-        data: dict[str, Any] = asked.validated_data
+        data = PreviewedSerializer.read(request.data)
         with fresh_rows():
             segment = Segment.objects.filter(key=key).first() or Segment(key=key, kind=data["kind"])
         segment.rules = data["rules"]
@@ -168,26 +152,9 @@ class PreviewView(ApiPolicy):
             **{name: part_data(part, kind, may_see=may_see) for name, part in parts.items()},
             "warnings": [str(one) for one in rules.checked.warnings()],
             "remarks": [str(one) for one in rules.remarks],
-            "lint": lint_data(unsaved),
+            "lint": LintSerializer(lint_segment(unsaved)).data,
         }
         return Response(body)
-
-
-def lint_data(definition: SegmentDefinition) -> dict[str, Any]:
-    """The findings in JSON types."""
-    lint = lint_segment(definition)
-    found = [
-        {
-            "code": one.code,
-            "message": one.message,
-            "advice": one.advice,
-            "rule": one.rule,
-            "clause": one.clause,
-            "is_dead": one.is_dead,
-        }
-        for one in lint.findings
-    ]
-    return {"findings": found, "is_complete": lint.is_complete}
 
 
 class LintView(ApiPolicy):
@@ -202,11 +169,10 @@ class LintView(ApiPolicy):
 
     @extend_schema(operation_id="segments_lint", responses=LintSerializer)
     def get(self, _request: Request, key: str) -> Response:
-        with fresh_rows():
-            segment = get_object_or_404(Segment, key=key)
+        segment = segment_of(key)
         rules, _problems = load_rules(segment.rules, segment.kind)
         definition = SegmentDefinition(key=key, kind=segment.kind, rules=rules, salt=segment.salt)
-        return Response(lint_data(definition))
+        return Response(LintSerializer(lint_segment(definition)).data)
 
 
 class DailySizeSerializer(serializers.Serializer[Any]):
@@ -217,22 +183,17 @@ class DailySizeSerializer(serializers.Serializer[Any]):
     at_most = serializers.IntegerField()
 
 
-@extend_schema_serializer(
-    examples=[
-        OpenApiExample(
-            "Counted this hour",
-            value={
-                "key": "paying_customer",
-                "at_least": 1200,
-                "at_most": 1200,
-                "users": 5000,
-                "counted_at": STAMP,
-                "outdated": False,
-                "days": [{"day": "2026-11-26", "at_least": 1200, "at_most": 1200}],
-            },
-            response_only=True,
-        )
-    ]
+@response_example(
+    "Counted this hour",
+    {
+        "key": "paying_customer",
+        "at_least": 1200,
+        "at_most": 1200,
+        "users": 5000,
+        "counted_at": STAMP,
+        "outdated": False,
+        "days": [{"day": "2026-11-26", "at_least": 1200, "at_most": 1200}],
+    },
 )
 class SizeSerializer(serializers.Serializer[Any]):
     """How many users are in a segment, as last counted: each hour, and after each write."""
@@ -255,16 +216,9 @@ class SizeView(ApiPolicy):
 
     @extend_schema(operation_id="segments_size", responses=SizeSerializer)
     def get(self, _request: Request, key: str) -> Response:
-        with fresh_rows():
-            segment = get_object_or_404(Segment, key=key)
+        segment = segment_of(key)
         size = SegmentSize.objects.filter(segment=segment).first()
-        body = {
-            "key": key,
-            "at_least": None if size is None else size.at_least,
-            "at_most": None if size is None else size.at_most,
-            "users": None if size is None else size.users,
-            "counted_at": None if size is None else size.counted_at,
-            "outdated": size is None or size.is_outdated,
-            "days": daily_counts([key])[key],
-        }
+        counted = {name: getattr(size, name, None) for name in COUNTED}
+        is_outdated = size is None or size.is_outdated
+        body = {"key": key, **counted, "outdated": is_outdated, "days": daily_counts([key])[key]}
         return Response(SizeSerializer(body).data)

@@ -5,16 +5,15 @@ from __future__ import annotations
 from typing import Any, Final
 
 from drf_spectacular.utils import (
-    OpenApiExample,
     OpenApiParameter,
     extend_schema,
-    extend_schema_serializer,
 )
 from rest_framework import serializers
 from rest_framework.exceptions import NotFound, ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from featureflags.api.examples import response_example
 from featureflags.api.parameters import required_parameter
 from featureflags.api.policy import ApiPolicy
 from featureflags.api.subjects import StaffWhoMayLook
@@ -32,23 +31,18 @@ class OverlapPartSerializer(serializers.Serializer[Any]):
     count = serializers.IntegerField(min_value=0)
 
 
-@extend_schema_serializer(
-    examples=[
-        OpenApiExample(
-            "Two segments",
-            value={
-                "exact": True,
-                "rows": 5000,
-                "parts": [
-                    {"within": ["paying", "beta"], "outside": [], "count": 30},
-                    {"within": ["paying"], "outside": ["beta"], "count": 1170},
-                    {"within": ["beta"], "outside": ["paying"], "count": 20},
-                    {"within": [], "outside": ["paying", "beta"], "count": 3780},
-                ],
-            },
-            response_only=True,
-        )
-    ]
+@response_example(
+    "Two segments",
+    {
+        "exact": True,
+        "rows": 5000,
+        "parts": [
+            {"within": ["paying", "beta"], "outside": [], "count": 30},
+            {"within": ["paying"], "outside": ["beta"], "count": 1170},
+            {"within": ["beta"], "outside": ["paying"], "count": 20},
+            {"within": [], "outside": ["paying", "beta"], "count": 3780},
+        ],
+    },
 )
 class OverlapSerializer(serializers.Serializer[Any]):
     """How many are in each combination."""

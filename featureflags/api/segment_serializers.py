@@ -9,6 +9,7 @@ from drf_spectacular.utils import OpenApiExample, extend_schema_serializer
 from rest_framework import serializers
 
 from featureflags.api.concurrency import LONGEST_NOTE, ConfirmField
+from featureflags.api.examples import request_example
 from featureflags.api.proposal_serializers import PLAN_FIELDS, PlanFieldsSerializer
 from featureflags.api.rule_serializers import RULE, RulesField
 from featureflags.api.strict import StrictCharField, StrictModelSerializer
@@ -142,14 +143,8 @@ class SegmentSerializer(PlanFieldsSerializer, StrictModelSerializer[Segment]):
         return [str(warning) for warning in segment.stored_rules().checked.warnings()]
 
 
-@extend_schema_serializer(
-    examples=[
-        OpenApiExample(
-            "Another version",
-            value={"key": "paying", "name": "Payers", "rules": [RULE], "version": 1},
-            request_only=True,
-        )
-    ]
+@request_example(
+    "Another version", {"key": "paying", "name": "Payers", "rules": [RULE], "version": 1}
 )
 class SegmentUpdateSerializer(SegmentSerializer):
     """A segment as it is written again. Fields that cannot be written may be sent as they were read."""

@@ -7,7 +7,7 @@ segment that another one uses into 409.
 from __future__ import annotations
 
 from copy import copy
-from typing import Any, TypeAlias
+from typing import Any
 
 from django.db.models import QuerySet
 from django.http import Http404
@@ -18,9 +18,15 @@ from rest_framework import serializers, viewsets
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from featureflags.api.concurrency import confirm_of, etag, note_of, require_version, write
+from featureflags.api.concurrency import (
+    How,
+    etag,
+    how_in,
+    how_of_deletion,
+    require_version,
+    write,
+)
 from featureflags.api.filters import StableOrderingFilter
-from featureflags.api.planning import Plan, plan_in, plan_of_deletion
 from featureflags.api.policy import LIST_FILTERS, ApiPolicy
 from featureflags.api.segment_changes import creation_of, update_of
 from featureflags.api.segment_filters import SegmentFilter, SegmentSearchFilter
@@ -30,6 +36,7 @@ from featureflags.api.segment_serializers import (
     SegmentUpdateSerializer,
 )
 from featureflags.api.staff import StaffModelPermissions
+from featureflags.api.subjects import segment_of
 from featureflags.core.uncached import fresh_rows
 from featureflags.editing import SEARCH_FIELDS, deletion_of, membership_change, place_key
 from featureflags.kinds.registry import USER, kind_named
@@ -40,8 +47,6 @@ AFTER_A_WRITE = (
     "The answer has `warnings` about rules that users can satisfy themselves, and `remarks` on values"
     " that were changed to be saved."
 )
-How: TypeAlias = tuple[object, str, Plan]
-"""The confirmation, the note, and when it is to be written."""
 KEY_PATTERN = "[A-Za-z0-9][A-Za-z0-9._-]*"
 ROW_PATTERN = "[^/]+"
 
@@ -94,9 +99,8 @@ class SegmentViewSet(ApiPolicy, viewsets.ModelViewSet[Segment]):
         return super().finalize_response(request, response, *args, **kwargs)
 
     def perform_create(self, serializer: serializers.BaseSerializer[Any]) -> None:
-        confirm, note, plan = _taken(serializer)
-        change = creation_of(serializer.validated_data)
-        serializer.instance = write(self.request, change, confirm=confirm, note=note, plan=plan)
+        how = how_in(serializer.validated_data)
+        serializer.instance = write(self.request, creation_of(serializer.validated_data), **how)
 
     def update(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         """Refuses a version that is not the stored one any more."""
@@ -112,20 +116,18 @@ class SegmentViewSet(ApiPolicy, viewsets.ModelViewSet[Segment]):
 
     def perform_update(self, serializer: serializers.BaseSerializer[Any]) -> None:
         """Writes only the given columns, so that it never undoes another user's change."""
-        confirm, note, plan = _taken(serializer)
         given: dict[str, Any] = serializer.validated_data
+        how = how_in(given)
         if not given:
             return
         stored: Segment = serializer.instance  # type: ignore[assignment]  # an update has one
         change = update_of(stored, given, expected=self._expected_version)
-        serializer.instance = write(self.request, change, confirm=confirm, note=note, plan=plan)
+        serializer.instance = write(self.request, change, **how)
 
     def perform_destroy(self, instance: Segment) -> None:
         require_version(self.request, instance)
         instance.refuse_if_named()
-        confirm, note = confirm_of(self.request), note_of(self.request)
-        plan = plan_of_deletion(self.request)
-        write(self.request, deletion_of(instance), confirm=confirm, note=note, plan=plan)
+        write(self.request, deletion_of(instance), **how_of_deletion(self.request))
 
 
 class MemberFilter(filters.FilterSet):  # type: ignore[misc]  # it has no types
@@ -177,22 +179,19 @@ class MemberViewSet(ApiPolicy, viewsets.ModelViewSet[SegmentMember]):
         return context
 
     def perform_create(self, serializer: serializers.BaseSerializer[Any]) -> None:
-        how = _taken(serializer)
+        how = how_in(serializer.validated_data)
         member = SegmentMember(segment=self._segment(), **serializer.validated_data)
         self._save(serializer, member, how)
 
     def perform_update(self, serializer: serializers.BaseSerializer[Any]) -> None:
-        how = _taken(serializer)
+        how = how_in(serializer.validated_data)
         member: SegmentMember = copy(serializer.instance)  # type: ignore[assignment]  # as above
         for name, value in serializer.validated_data.items():
             setattr(member, name, value)
         self._save(serializer, member, how)
 
     def perform_destroy(self, instance: SegmentMember) -> None:
-        request = self.request
-        self._write(
-            instance, None, (confirm_of(request), note_of(request), plan_of_deletion(request))
-        )
+        self._write(instance, None, how_of_deletion(self.request))
 
     def _save(
         self, serializer: serializers.BaseSerializer[Any], member: SegmentMember, how: How
@@ -206,17 +205,9 @@ class MemberViewSet(ApiPolicy, viewsets.ModelViewSet[SegmentMember]):
             )
 
     def _write(self, member: SegmentMember, state: MemberState | None, how: How) -> None:
-        confirm, note, plan = how
         change = membership_change(self._segment(), {str(member.row_key): state})
         if change.members:
-            write(self.request, change, confirm=confirm, note=note, plan=plan)
+            write(self.request, change, **how)
 
     def _segment(self) -> Segment:
-        with fresh_rows():
-            return get_object_or_404(Segment, key=self.kwargs["segment_key"])
-
-
-def _taken(serializer: serializers.BaseSerializer[Any]) -> How:
-    """What says how to write, taken out of what is written into the row."""
-    data: dict[str, Any] = serializer.validated_data
-    return data.pop("confirm", ""), data.pop("note", ""), plan_in(data)
+        return segment_of(self.kwargs["segment_key"])

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import OpenApiExample, extend_schema_field, extend_schema_serializer
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
+from featureflags.api.examples import response_example
 from featureflags.contexts.results import ContextSource, Degradation, Evaluation
 
 SOURCES = [source.value for source in ContextSource]
@@ -22,21 +23,16 @@ class AnyJSONField(serializers.JSONField):
     """A flag's value: any JSON."""
 
 
-@extend_schema_serializer(
-    examples=[
-        OpenApiExample(
-            "On by a rule",
-            value={
-                "flag": "new-checkout",
-                "value": True,
-                "variation": 0,
-                "reason": {"kind": "RULE_MATCH"},
-                "source": "cache",
-                "degraded": [],
-            },
-            response_only=True,
-        )
-    ]
+@response_example(
+    "On by a rule",
+    {
+        "flag": "new-checkout",
+        "value": True,
+        "variation": 0,
+        "reason": {"kind": "RULE_MATCH"},
+        "source": "cache",
+        "degraded": [],
+    },
 )
 class EvaluationSerializer(serializers.Serializer[Any]):
     """The answer to one flag, and whether it was sure."""
@@ -56,26 +52,21 @@ class EvaluationSerializer(serializers.Serializer[Any]):
     )
 
 
-@extend_schema_serializer(
-    examples=[
-        OpenApiExample(
-            "An employee",
-            value={
-                "key": "6d0c3a52-0000-4000-8000-000000000000",
-                "attributes": {
-                    "email": "ada@agpt.co",
-                    "email_verified": True,
-                    "segments": ["employee"],
-                },
-                "private_attributes": ["email"],
-                "segments": ["employee"],
-                "source": "cache",
-                "degraded": [],
-                "valid_until": None,
-            },
-            response_only=True,
-        )
-    ]
+@response_example(
+    "An employee",
+    {
+        "key": "6d0c3a52-0000-4000-8000-000000000000",
+        "attributes": {
+            "email": "ada@agpt.co",
+            "email_verified": True,
+            "segments": ["employee"],
+        },
+        "private_attributes": ["email"],
+        "segments": ["employee"],
+        "source": "cache",
+        "degraded": [],
+        "valid_until": None,
+    },
 )
 class ContextSerializer(serializers.Serializer[Any]):
     """A user as LaunchDarkly sees them."""
@@ -102,24 +93,19 @@ def evaluation_data(evaluation: Evaluation, *, in_full: bool) -> dict[str, Any]:
     return data
 
 
-@extend_schema_serializer(
-    examples=[
-        OpenApiExample(
-            "A visitor",
-            value={
-                "clientSideId": "65f0c0ffee65f0c0ffee65f0",
-                "context": {"kind": "user", "key": "8a2c", "anonymous": True},
-                "hash": "1f0e",
-                "flags": {
-                    "new-checkout": True,
-                    "$flagsState": {"new-checkout": {"variation": 0, "version": 3}},
-                    "$valid": True,
-                },
-                "events": "/guidon/events?ticket=WyI4YTJj",
-            },
-            response_only=True,
-        )
-    ]
+@response_example(
+    "A visitor",
+    {
+        "clientSideId": "65f0c0ffee65f0c0ffee65f0",
+        "context": {"kind": "user", "key": "8a2c", "anonymous": True},
+        "hash": "1f0e",
+        "flags": {
+            "new-checkout": True,
+            "$flagsState": {"new-checkout": {"variation": 0, "version": 3}},
+            "$valid": True,
+        },
+        "events": "/guidon/events?ticket=WyI4YTJj",
+    },
 )
 class BootstrapSerializer(serializers.Serializer[Any]):
     """What LaunchDarkly's SDK in a browser starts with."""

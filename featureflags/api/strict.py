@@ -42,6 +42,13 @@ class StrictCharField(serializers.CharField):
 class StrictSerializer(serializers.Serializer[AnyT]):
     """Refuses unknown fields."""
 
+    @classmethod
+    def read(cls, data: Any) -> dict[str, Any]:
+        """What a body says, in a dict of the caller's own. Raises ValidationError."""
+        asked = cls(data=data)
+        asked.is_valid(raise_exception=True)
+        return {**asked.validated_data}
+
     def to_internal_value(self, data: Any) -> Any:
         errors = self._refused(data) if isinstance(data, Mapping) else {}
         if errors:

@@ -1,4 +1,4 @@
-"""Whom an address of the API names: the row of a kind, by the name of the kind and the key of the row, as text.
+"""What an address of the API names: a segment, or the row of a kind, by the name of the kind and the key as text.
 
     row = row_of(request, "user", "6d0c3a52-0000-4000-8000-000000000000")
 
@@ -11,21 +11,25 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from django.contrib.auth.base_user import AbstractBaseUser
+from django.shortcuts import get_object_or_404
 from rest_framework.exceptions import NotFound, PermissionDenied
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
 from featureflags.api.authentication import service_key
+from featureflags.api.concurrency import sees_people
 from featureflags.api.requests import is_staff
 from featureflags.contexts.attributes import attributes_of
 from featureflags.contexts.subject_context import SubjectContext
 from featureflags.core.input_gate import is_storable
 from featureflags.core.times import now_in_microseconds
 from featureflags.core.types import Attributes
+from featureflags.core.uncached import fresh_rows
 from featureflags.evaluation.resolve import resolve
 from featureflags.kinds.compiled import CompiledKind
 from featureflags.kinds.registry import kind_named
+from featureflags.models import Segment
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,12 +78,15 @@ def row_of(request: Request, kind_name: str, key: str) -> SubjectRow:
     return SubjectRow(kind=kind, key=kind.key_of(row), row=row)
 
 
+def segment_of(key: str) -> Segment:
+    """The segment as it is in the database now. Raises Http404."""
+    with fresh_rows():
+        return get_object_or_404(Segment, key=key)
+
+
 def may_see(request: Request, kind: CompiledKind) -> bool:
     """True for staff with Django's permission to view or to change rows of the kind."""
-    meta = kind.model._meta
-    names = [f"{meta.app_label}.{verb}_{meta.model_name}" for verb in ("view", "change")]
-    user: Any = request.user
-    return is_staff(request) and any(user.has_perm(name) for name in names)
+    return is_staff(request) and sees_people(request, kind)
 
 
 class StaffWhoMayLook(BasePermission):
