@@ -16,8 +16,8 @@ from rest_framework.response import Response
 from featureflags.api.examples import response_example
 from featureflags.api.flags import may_ask
 from featureflags.api.pagination import PAGE_PARAMETERS, FlagPagination, Pages
-from featureflags.api.parameters import required_parameter, true_or_false
 from featureflags.api.policy import ApiPolicy
+from featureflags.api.requests import required_parameter, true_or_false
 from featureflags.api.serializers import (
     AnyJSONField,
     ContextSerializer,

@@ -17,8 +17,8 @@ from featureflags.api.concurrency import kinds_seen
 from featureflags.api.examples import response_example
 from featureflags.api.explanations import SUBJECT
 from featureflags.api.flags import may_ask
-from featureflags.api.parameters import required_parameter
 from featureflags.api.policy import ApiPolicy
+from featureflags.api.requests import required_parameter
 from featureflags.api.serializers import AnyJSONField, EvaluationSerializer, evaluation_data
 from featureflags.api.subjects import StaffWhoMayLook, row_of
 from featureflags.cache.unit_of_work import unit_of_work

@@ -26,11 +26,11 @@ from featureflags.api.concurrency import (
     write_examined,
 )
 from featureflags.api.exceptions import OverLimit
-from featureflags.api.parameters import true_or_false
 from featureflags.api.parsers import CSVParser, JSONParser
 from featureflags.api.policy import ApiPolicy
 from featureflags.api.problem_serializers import PartSerializer
 from featureflags.api.proposal_serializers import PROPOSED, PlanFieldsSerializer
+from featureflags.api.requests import true_or_false
 from featureflags.api.strict import StrictBooleanField, StrictCharField, StrictSerializer
 from featureflags.api.subjects import StaffWhoMayLook, segment_of
 from featureflags.core.conf import app_settings

@@ -1,4 +1,7 @@
-"""From DRF's request to Django's, which the facade takes."""
+"""What a request says: Django's request for the facade, the caller, and query parameters.
+
+A wrong or missing parameter is a problem of its name, and is never ignored.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ from typing import Any
 
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.http import HttpRequest
+from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 
 from featureflags.api.authentication import UnconfirmedSession
@@ -28,3 +32,19 @@ def is_staff(request: Request) -> bool:
     return (
         isinstance(user, AbstractBaseUser) and user.is_active and getattr(user, "is_staff", False)
     )
+
+
+def required_parameter(request: Request, name: str) -> str:
+    """The text of a parameter. Raises ValidationError where it is missing or empty."""
+    value = request.query_params.get(name, "")
+    if not value:
+        raise ValidationError({name: ["Send this parameter."]})
+    return value
+
+
+def true_or_false(request: Request, name: str) -> bool | None:
+    """None: it was not sent. Raises ValidationError for anything but `true` and `false`."""
+    value = request.query_params.get(name)
+    if value not in {None, "true", "false"}:
+        raise ValidationError({name: ["Send true or false."]})
+    return None if value is None else value == "true"

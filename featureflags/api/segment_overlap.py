@@ -14,8 +14,8 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from featureflags.api.examples import response_example
-from featureflags.api.parameters import required_parameter
 from featureflags.api.policy import ApiPolicy
+from featureflags.api.requests import required_parameter
 from featureflags.api.subjects import StaffWhoMayLook
 from featureflags.audience import NotComparable, Overlap, Place, overlap_of
 from featureflags.cache.compiled_rules import current_ruleset

@@ -12,7 +12,7 @@ from django.db.models import Model
 from django.http import HttpRequest
 
 from featureflags.flags.declared import AnyFlag, Flag
-from featureflags.kinds.registry import USER, kind_named, kinds, user_kind
+from featureflags.kinds.registry import USER, kind_and_text, kind_named, kinds, user_kind
 from featureflags.kinds.snapshot import Address
 
 Key: TypeAlias = uuid.UUID | int | str
@@ -100,8 +100,8 @@ def is_named(subject: object) -> bool:
 
 def parse_subject(text: str) -> Key | Named:
     """Whom a text names: `organization:acme` a row of that kind, anything else the key of a user."""
-    kind, colon, key = text.partition(":")
-    return (kind, key) if colon and kind_named(kind) is not None else text
+    kind, key = kind_and_text(text)
+    return text if key == text else (kind.name, key)
 
 
 def is_several(subject: object) -> TypeGuard[Sequence[One]]:

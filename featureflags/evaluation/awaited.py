@@ -14,8 +14,8 @@ from asgiref.sync import sync_to_async
 from django.core.exceptions import SynchronousOnlyOperation
 from django.http import HttpRequest
 
-from featureflags.cache.awaited_reads import aget, connect, lacks_connection, nothing
 from featureflags.cache.compiled_rules import is_in_force
+from featureflags.cache.pending_reads import aget, connect, lacks_connection, nothing
 from featureflags.contexts.subject_context import SubjectContext
 from featureflags.evaluation.arguments import Subject, is_several
 from featureflags.evaluation.resolve import (

@@ -29,6 +29,7 @@ from featureflags.kinds.snapshot import USER, declared_kinds, fingerprint_of
 __all__ = [
     "USER",
     "fingerprint",
+    "kind_and_text",
     "kind_named",
     "kind_of_model",
     "kind_of_row",
@@ -52,6 +53,13 @@ def kind_named(name: str) -> CompiledKind | None:
 def kind_or_user(name: str) -> CompiledKind:
     """The kind of this name; `user` where no app declares it."""
     return kind_named(name) or user_kind()
+
+
+def kind_and_text(text: str) -> tuple[CompiledKind, str]:
+    """The kind that a text names, as `organization:acme` does, and the rest; else `user` and the text."""
+    name, colon, rest = text.partition(":")
+    kind = kind_named(name) if colon else None
+    return (user_kind(), text) if kind is None else (kind, rest)
 
 
 def kind_of_row(row: object) -> CompiledKind | None:

@@ -17,9 +17,12 @@ from featureflags.contexts.attributes import private_names
 from featureflags.core.conf import FeatureFlagsSettings, Source, VisitorEvents, source_of
 from featureflags.core.monitoring import report
 from featureflags.launchdarkly.daemon_mode import DaemonStore
+from featureflags.launchdarkly.event_processors import (
+    ReturningVisitorEvents,
+    SummaryOnlyEvents,
+    UserEvents,
+)
 from featureflags.launchdarkly.feature_store import CopyOnWriteStore
-from featureflags.launchdarkly.summary_events import SummaryOnlyEvents
-from featureflags.launchdarkly.visitor_events import ReturningVisitorEvents, UserEvents
 
 if TYPE_CHECKING:
     # Importing it imports the clients of every store that the SDK knows, Redis' too.

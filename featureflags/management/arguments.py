@@ -1,16 +1,23 @@
-"""What the commands share: finding the user of an argument, and printing JSON or columns."""
+"""What the commands share: what an argument names, LaunchDarkly's data, and printing JSON or columns."""
 
 from __future__ import annotations
 
+import difflib
 import json
+from pathlib import Path
 from typing import Any
 
 from django.core.management.base import CommandError
 from django.db import DatabaseError
 
+from featureflags.cache.compiled_rules import current_ruleset
+from featureflags.evaluation import looking
+from featureflags.inspection.flag_parsing import RawData
 from featureflags.kinds.compiled import CompiledKind
-from featureflags.kinds.registry import kind_named, kinds, user_kind
+from featureflags.kinds.registry import kind_and_text, kinds
 from featureflags.kinds.snapshot import address
+from featureflags.launchdarkly.client import feature_store, has_flags
+from featureflags.segments.ruleset import Ruleset
 
 USER_HELP = "e-mail address (in any case) or key of the user"
 ROW_HELP = f"{USER_HELP}; of another kind as organization:KEY"
@@ -43,13 +50,6 @@ def no_such_row(kind: CompiledKind, text: str) -> str:
     return f"There is no {kind.name} {text!r}.{hint}"
 
 
-def kind_and_text(text: str) -> tuple[CompiledKind, str]:
-    """The kind that an argument names, as `organization:acme` does, and the rest; else `user` and the text."""
-    name, colon, rest = text.partition(":")
-    kind = kind_named(name) if colon else None
-    return (user_kind(), text) if kind is None else (kind, rest)
-
-
 def row_named(text: str) -> tuple[CompiledKind, Any]:
     """The row of an argument, as `kind_and_text` reads it, and its kind.
 
@@ -78,3 +78,38 @@ def in_columns(rows: list[tuple[str, str]]) -> list[str]:
     """Two columns, the second aligned."""
     width = max((len(name) for name, _ in rows), default=0)
     return [f"  {name:<{width}}  {text}" for name, text in rows]
+
+
+KEY_HELP = "the segment's key"
+
+
+def ruleset_with_segment(key: str) -> Ruleset:
+    """The rules in force. Raises CommandError if they hold no such segment."""
+    ruleset = current_ruleset().ruleset
+    if key not in ruleset.definitions:
+        near = difflib.get_close_matches(key, ruleset.definitions, n=1)
+        hint = f" Did you mean {near[0]!r}?" if near else ""
+        raise CommandError(f"There is no segment {key!r}.{hint}")
+    return ruleset
+
+
+def read_json(path: str) -> object:
+    """A JSON file, also one with a byte order mark. Raises CommandError, naming the file."""
+    try:
+        return json.loads(Path(path).read_text(encoding="utf-8-sig"))
+    except OSError as error:
+        raise CommandError(f"{path}: {error.strerror}.") from error
+    except ValueError as error:
+        raise CommandError(f"{path} is not JSON: {error}.") from error
+
+
+CANNOT_TELL = 2
+"""The exit code where LaunchDarkly's flags, or what they are compared with, are not known."""
+
+
+def launchdarkly_data() -> RawData:
+    """Flags and segments as the SDK was given them. Raises CommandError if it has none yet."""
+    with looking():
+        if not has_flags():
+            raise CommandError("LaunchDarkly has not sent any flags.", returncode=CANNOT_TELL)
+        return feature_store().raw()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from django.utils.translation import gettext as _
 
@@ -87,15 +87,9 @@ def _flag_rule(rule: RuleTrace, ours: Collection[str], *, asked: bool) -> RuleRo
     if rule.serving is not None:
         serves = _("Serves %s.") % rule.serving.words
         serves = f"{serves} {bucket_in_words(rule.serving)}".strip()
-    state, verdict = (row.state, row.verdict) if asked else ("unasked", _("was not checked"))
-    return RuleRow(
-        number=row.number,
-        description=row.description,
-        state=state,
-        verdict=verdict,
-        conditions=row.conditions,
-        serves=serves,
-    )
+    if not asked:
+        row = replace(row, state="unasked", verdict=_("was not checked"))
+    return replace(row, serves=serves)
 
 
 def _rule(rule: RuleTrace, ours: Collection[str]) -> RuleRow:

@@ -54,7 +54,7 @@ from featureflags.flags.declared import declared_flags
 from featureflags.inspection.flag_explanation import FlagExplanation, explain_flag
 from featureflags.kinds.compiled import CompiledKind
 from featureflags.kinds.registry import USER as USER_KIND
-from featureflags.kinds.registry import kind_named, kind_or_user, kinds, user_kind
+from featureflags.kinds.registry import kind_and_text, kind_or_user, kinds, user_kind
 from featureflags.launchdarkly.client import feature_store
 from featureflags.models import Segment
 from featureflags.segments.explain import explain
@@ -260,10 +260,8 @@ class WhyForm(forms.Form):
 
     def _named(self) -> tuple[CompiledKind, str]:
         """The kind that is written before a colon, else the user's, and the rest of the text."""
-        text = self.data.get("user", "").strip()
-        name, colon, rest = text.partition(":")
-        kind = kind_named(name) if colon else None
-        return (user_kind(), text) if kind is None else (kind, rest.strip())
+        kind, text = kind_and_text(self.data.get("user", "").strip())
+        return kind, text.strip()
 
     def address(self) -> str:
         """The address of the answer."""

@@ -13,9 +13,8 @@ from featureflags.cache import counters
 from featureflags.flags.declared import declared_flags
 from featureflags.inspection.checks import Facts, Finding, Kind, archived, find_problems
 from featureflags.inspection.flag_parsing import RawData
-from featureflags.management.arguments import as_json
+from featureflags.management.arguments import CANNOT_TELL, as_json, launchdarkly_data
 from featureflags.management.command import FlagCommand
-from featureflags.management.flag_output import CANNOT_TELL, launchdarkly_data
 from featureflags.models import Segment
 
 HELP = """\

@@ -11,8 +11,8 @@ from django.core.management.base import CommandError, CommandParser
 from featureflags.audience import lint_segment
 from featureflags.cache.compiled_rules import current_ruleset
 from featureflags.core.times import now_in_microseconds
+from featureflags.management.arguments import read_json
 from featureflags.management.command import FlagCommand
-from featureflags.management.segment_output import read_json
 from featureflags.segments.case_files import CaseResult, InvalidCases, run_cases
 
 HELP = """\

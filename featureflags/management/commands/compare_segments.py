@@ -7,9 +7,8 @@ from typing import Any
 from django.core.management.base import CommandError, CommandParser
 
 from featureflags.audience import NotComparable, Overlap, Place, overlap_of, places
-from featureflags.management.arguments import as_json, in_columns
+from featureflags.management.arguments import KEY_HELP, as_json, in_columns, ruleset_with_segment
 from featureflags.management.command import FlagCommand
-from featureflags.management.segment_output import KEY_HELP, ruleset_with_segment
 
 HELP = """\
 Count how two or three segments overlap: who is in both, and who is in one and not in the other.

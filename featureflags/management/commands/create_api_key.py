@@ -9,8 +9,8 @@ from django.core.exceptions import ValidationError
 from django.core.management.base import CommandError, CommandParser
 from django.utils import timezone
 
-from featureflags.kinds.registry import user_kind
-from featureflags.management.arguments import USER_HELP, as_json, kind_and_text, subject
+from featureflags.kinds.registry import kind_and_text, user_kind
+from featureflags.management.arguments import USER_HELP, as_json, subject
 from featureflags.management.command import FlagCommand
 from featureflags.models import ApiKey, Scope
 

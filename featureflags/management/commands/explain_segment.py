@@ -8,9 +8,14 @@ from django.core.management.base import CommandError, CommandParser
 
 from featureflags.contexts.attributes import attributes_of, clocks_of
 from featureflags.core.times import now_in_microseconds, to_rfc3339
-from featureflags.management.arguments import ROW_HELP, as_json, row_named
+from featureflags.management.arguments import (
+    KEY_HELP,
+    ROW_HELP,
+    as_json,
+    row_named,
+    ruleset_with_segment,
+)
 from featureflags.management.command import FlagCommand
-from featureflags.management.segment_output import KEY_HELP, ruleset_with_segment
 from featureflags.segments.explain import explain
 from featureflags.segments.next_change import next_change
 

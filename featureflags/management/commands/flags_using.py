@@ -7,10 +7,13 @@ from typing import Any
 from django.core.management.base import CommandParser
 
 from featureflags.inspection.flags_using_segment import Use, uses_of
-from featureflags.management.arguments import as_json
+from featureflags.management.arguments import (
+    KEY_HELP,
+    as_json,
+    launchdarkly_data,
+    ruleset_with_segment,
+)
 from featureflags.management.command import FlagCommand
-from featureflags.management.flag_output import launchdarkly_data
-from featureflags.management.segment_output import KEY_HELP, ruleset_with_segment
 
 HELP = """\
 Show which flags use a segment: by their own rules, through LaunchDarkly segments, or through

@@ -19,9 +19,8 @@ from featureflags.editing import (
     why_in_words,
 )
 from featureflags.kinds.registry import user_kind
-from featureflags.management.arguments import as_json
+from featureflags.management.arguments import as_json, read_json
 from featureflags.management.command import FlagCommand
-from featureflags.management.segment_output import read_json
 
 HELP = """\
 Create and change segments from a JSON file, as export_segments or LaunchDarkly's file data

@@ -8,7 +8,8 @@ from django.core.management.base import CommandError, CommandParser
 from django.db import transaction
 
 from featureflags.cache import invalidation, protocol
-from featureflags.management.arguments import ROW_HELP, kind_and_text
+from featureflags.kinds.registry import kind_and_text
+from featureflags.management.arguments import ROW_HELP
 from featureflags.management.command import FlagCommand
 from featureflags.models.versions import RulesetVersion
 

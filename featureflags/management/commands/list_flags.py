@@ -8,9 +8,8 @@ from typing import Any
 from featureflags.flags.declared import declared_flags
 from featureflags.inspection.flag_parsing import RuleView, flag_in_words, flags, segments
 from featureflags.inspection.flags_using_segment import uses_by_flag
-from featureflags.management.arguments import as_json
+from featureflags.management.arguments import as_json, launchdarkly_data
 from featureflags.management.command import FlagCommand
-from featureflags.management.flag_output import launchdarkly_data
 
 HELP = """\
 List the flags that LaunchDarkly serves to this project, with their rules in words, and its own

@@ -10,8 +10,8 @@ from django.core.management.base import CommandError, CommandParser
 
 from featureflags.kinds.registry import kind_named
 from featureflags.kinds.segmentation import resolver
+from featureflags.management.arguments import KEY_HELP, ruleset_with_segment
 from featureflags.management.command import FlagCommand
-from featureflags.management.segment_output import KEY_HELP, ruleset_with_segment
 
 ROWS_AT_ONCE = 2_000
 

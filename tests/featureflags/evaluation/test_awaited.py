@@ -11,7 +11,7 @@ from asgiref.sync import sync_to_async
 from django.test import RequestFactory
 from pytest_django.fixtures import Settings
 
-from featureflags.cache import awaited_reads, snapshot_store
+from featureflags.cache import pending_reads, snapshot_store
 from featureflags.cache.unit_of_work import unit_of_work
 from featureflags.contexts.results import ContextSource
 from featureflags.evaluation import ais_enabled, avariation_detail, awaited, is_enabled
@@ -131,7 +131,7 @@ async def test_a_cache_that_does_not_answer_costs_the_loop_no_wait(
     user: User, threads: Threads, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await connected(user)
-    monkeypatch.setattr(awaited_reads, "SECONDS", 0.05)
+    monkeypatch.setattr(pending_reads, "SECONDS", 0.05)
 
     async def never(*_: Any) -> bool:
         await asyncio.sleep(0.05)

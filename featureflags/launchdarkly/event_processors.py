@@ -1,16 +1,39 @@
-"""Which visitors have a context of their own in events, as the setting `visitor_events` says."""
+"""Processors that change whose contexts events hold: nobody's, or not those of visitors.
+
+LaunchDarkly bills by the contexts that it receives in a month. Each process sends a context
+once in five minutes or so, in an `index` event; without it no context is counted. The SDK has no
+such settings: `summary_events_only` and `visitor_events` are ours.
+"""
 
 from __future__ import annotations
 
 from typing import Any
 
-from ldclient import Config
+from ldclient import Config, Context
 
-# As for `summary_events`: a processor may be given, and the default one not be reused in public.
+# The SDK lets an event processor be given, but not the one that it has by default be reused in public.
 from ldclient.impl.events.diagnostics import _DiagnosticAccumulator, create_diagnostic_id
 from ldclient.impl.events.event_processor import DefaultEventProcessor
+from ldclient.impl.events.types import EventInputEvaluation
 
 from featureflags.contexts.new_visitors import for_events, without_visitors
+
+NOBODY = Context.builder("nobody").anonymous(True).build()
+"""In the place of everybody. Anonymous, so that `omit_anonymous_contexts` keeps it unsaid too."""
+
+
+class SummaryOnlyEvents(DefaultEventProcessor):
+    """Takes only evaluations, and takes the context from each.
+
+    Needs `omit_anonymous_contexts`. What `track` records is about somebody, and is not sent.
+    """
+
+    def send_event(self, event: Any) -> None:
+        if not isinstance(event, EventInputEvaluation):
+            return
+        event.context = NOBODY
+        event.track_events = False
+        super().send_event(event)
 
 
 class _WithDiagnostics(DefaultEventProcessor):
