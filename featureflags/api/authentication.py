@@ -118,7 +118,7 @@ def _token_of(request: Request) -> str | None:
 
 def _owner_of(key: ServiceKey) -> AbstractBaseUser:
     for backend in get_backends():
-        # A session's user is found in the same way: inactive accounts are none.
+        # A session's user is found in the same way: an inactive account is not found.
         found = getattr(backend, "get_user", lambda _pk: None)(key.owner_pk)
         if isinstance(found, AbstractBaseUser):
             return found

@@ -67,7 +67,7 @@ class Unsure(exceptions.APIException):
 
 
 class NumberField(serializers.FloatField):
-    """A finite number. “3” and true are none."""
+    """A finite number. “3” and true are refused."""
 
     def to_internal_value(self, data: Any) -> float:
         if type(data) not in {int, float} or abs(data) > 1e300 or data != data:  # noqa: PLR0124 - NaN

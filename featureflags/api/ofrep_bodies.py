@@ -52,7 +52,7 @@ _FAILURES: Final[Mapping[Trouble, tuple[int, ErrorCode]]] = {
 
 
 class Failure(Exception):
-    """An answer that is no evaluation."""
+    """An answer that is not an evaluation."""
 
     def __init__(self, status: int, code: ErrorCode, details: str) -> None:
         super().__init__(details)

@@ -22,7 +22,7 @@ class StrictBooleanField(serializers.BooleanField):
 
 
 class StrictIntegerField(serializers.IntegerField):
-    """A whole number. true, 1.0 and "1" are none."""
+    """A whole number. true, 1.0 and "1" are refused."""
 
     def to_internal_value(self, data: Any) -> int:
         if type(data) is not int:

@@ -35,7 +35,7 @@ def rules_touched() -> None:
 
 
 def listen() -> None:
-    """Have each connection of this process say what it writes; called once, at start."""
+    """Note what each connection of this process writes; called once, at start."""
     own_writes.listen(noted=_noted, committed=_committed)
 
 

@@ -5,7 +5,8 @@
 The head stays readable. It and the user's key are authenticated too, so that somebody who writes to the cache
 can neither read an entry, nor change it, nor give it to another user, nor make an old one fresh again. The
 first key encrypts, all of them decrypt: a new key is put in front, and the old one is removed after 8 days.
-An entry that is not sealed, or by an unknown key, is none: it is read from the database and written again.
+An entry that is not sealed, or is sealed by an unknown key, is ignored: the row is read from the database, and written
+again.
 """
 
 from __future__ import annotations

@@ -48,7 +48,7 @@ BEAT: Final = "celery.beat:PersistentScheduler"
 
 @register("featureflags")
 def check_database(**_: Any) -> list[CheckMessage]:
-    """E050: the database is none that this app works with. E051: PostgreSQL without psycopg 3."""
+    """E050: this app does not work with the database. E051: PostgreSQL without psycopg 3."""
     alias = primary(Segment)
     try:
         connection = connections[alias]

@@ -48,7 +48,7 @@ def report(logger: logging.Logger, name: str, message: str, *args: object) -> No
 
 
 def count(name: str, times: int = 1) -> None:
-    """Count what is no failure; `name` as for `report`."""
+    """Count something that is not a failure; `name` as for `report`."""
     with _lock:
         if name not in _counts:
             name = _bounded(name)

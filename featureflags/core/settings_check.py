@@ -174,7 +174,7 @@ def _as_names(field: str, value: object) -> tuple[Any, list[SettingProblem]]:
             hint = "Every entry is text and not empty."
             return names, [_problem(field, WRONG_TYPE, words, hint)]
     if field == "entry_keys" and not all(is_entry_key(str(name)) for name in names):
-        words = "contains what is no key: 32 bytes in URL-safe base64"
+        words = "contains something that is not a key: 32 bytes in URL-safe base64"
         return names, [_problem(field, WRONG_VALUE, words, ENTRY_KEY_HINT)]
     if field == "installations" and not all(len(str(name).split()) == 3 for name in names):
         # The entry itself is not shown: it holds a key.

@@ -33,7 +33,7 @@ class About:
 
 
 def dump_about(state: SegmentState) -> dict[str, JSONValue]:
-    """Only what there is: most segments have none of it."""
+    """Only the values that are set: most segments have none of them."""
     found: dict[str, JSONValue] = {}
     if state.tags:
         found["tags"] = list(state.tags)

@@ -148,7 +148,7 @@ def override_for(user_key: str, flags: Overrides) -> Iterator[None]:
 
 @contextmanager
 def serving(flag: str, variation: int) -> Iterator[None]:
-    """Let the SDK serve this variation of a flag in this thread or task, to whomever is asked about."""
+    """Let the SDK serve this variation of a flag in this thread or task, for every subject."""
     entry = object()
     in_force[entry] = flag
     token = _overrides.set(MappingProxyType({**_overrides.get(), flag: Shown(variation)}))

@@ -30,7 +30,7 @@ class Names(Keys):
         raise NotImplementedError
 
     def title_of(self, snapshot: Any) -> str:
-        """How people know the row; its key where the title is no attribute."""
+        """How people know the row; its key where the title is not an attribute."""
         return str(getattr(snapshot, self.title, None) or snapshot.key)
 
     def label_of(self, snapshot: Any) -> str:

@@ -63,7 +63,7 @@ class SegmentQuerySet(QuerySet[Row]):
         """Those who are in a segment at `now` (µs; None: this moment).
 
         `segment` is a key, a definition that need not be saved, or its JSON. An unknown key has
-        no members; InvalidDefinition is raised for JSON that is none. Hidden SQL: the rules are
+        no members; InvalidDefinition is raised for invalid JSON. Hidden SQL: the rules are
         read if they have changed, and where SQL cannot say a rule, users in question are read
         at once, in batches, and judged in Python; the result is a queryset all the same.
         """

@@ -35,7 +35,7 @@ class SegmentMemberForm(HeldForm, MemberModelForm):
     """One membership."""
 
     def __init__(self, data: Any = None, *args: Any, **options: Any) -> None:
-        """What is no key is left out: Django's list of choices would raise for it."""
+        """Leaves out what is not a key: Django's list of choices would raise for it."""
         super().__init__(data if data is None else _with_keys_alone(data), *args, **options)
 
 

@@ -188,7 +188,7 @@ def _shown(request: HttpRequest, found: Overlap) -> dict[str, Any]:
 
 
 def _sentences(found: Overlap) -> list[str]:
-    """What stands out: one within another, or nobody in two of them."""
+    """What is remarkable: one within another, or nobody in two of them."""
     if not found.is_exact:
         return []
     text = _("Everybody in “%(one)s” is in “%(other)s”.")
