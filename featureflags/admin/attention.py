@@ -24,7 +24,7 @@ from featureflags.launchdarkly.status import State, connection_status
 from featureflags.models import Segment
 
 LATE: Final = datetime.timedelta(hours=3)
-"""Sizes are counted each hour: older ones say that nothing counts."""
+"""Sizes are counted each hour: older ones show that the task does not run."""
 
 ANSWERS: Final = "#dashboard-answers"
 CONNECTION: Final = "#launchdarkly-connection"
@@ -53,7 +53,7 @@ def of_answers(answers: Answers) -> Iterator[Link]:
 
 
 def of_segments(segments: Segments) -> Iterator[Link]:
-    """Segments that flags name and nobody has made, and sizes that nothing counts any more."""
+    """Segments that flags name and that do not exist, and sizes that are not counted any more."""
     with looking():
         named = flags_using_segment.named_segments(feature_store().raw())
     known = set(Segment.objects.values_list("key", flat=True)) if named else set()

@@ -250,7 +250,7 @@ def _subject_of(request: Request, event: Mapping[str, Any]) -> dict[str, Any]:
     subject = event.get("subject")
     if service_key(request) is None:
         if subject is not None or event["anonymous"]:
-            raise serializers.ValidationError({"events": ["You may speak of yourself alone."]})
+            raise serializers.ValidationError({"events": ["Send events about yourself only."]})
         return {"request": http_request(request)}
     if subject is None:
         raise serializers.ValidationError({"events": ["A program must name a subject."]})

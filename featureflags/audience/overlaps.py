@@ -73,7 +73,7 @@ def overlap_of(
 ) -> Overlap:
     """Count the combinations of two or three segments at `now` (µs), for `seconds` at most.
 
-    Raises NotComparable for segments that there are not, of several kinds, or named twice.
+    Raises NotComparable for unknown segments, segments of several kinds, and one that is named twice.
     """
     _refuse(ruleset, keys)
     counted = _Count(ruleset, keys, now_in_microseconds() if now is None else now)

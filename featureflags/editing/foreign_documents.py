@@ -1,4 +1,4 @@
-"""What another program's document says in another way than ours: LaunchDarkly's, for one.
+"""Differences between our documents and those of another program, such as LaunchDarkly.
 
 Hidden SQL: `with_kinds` and `import_remarks` read the kinds of the stored segments.
 """

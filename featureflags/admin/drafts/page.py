@@ -196,7 +196,7 @@ def draft_people(request: HttpRequest, token: str, *, site: AdminSite) -> HttpRe
 
 
 def _draft(token: str) -> tuple[SegmentDraft, SegmentState, Segment | None]:
-    """Raises Http404 for a draft that there is not, and for one that has ended."""
+    """Raises Http404 for an unknown draft, and for one that has expired."""
     draft = SegmentDraft.objects.held().filter(token=token).first()
     if draft is None:
         raise Http404(_("There is no such draft. Drafts end after 14 days."))

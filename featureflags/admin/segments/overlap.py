@@ -188,7 +188,7 @@ def _shown(request: HttpRequest, found: Overlap) -> dict[str, Any]:
 
 
 def _sentences(found: Overlap) -> list[str]:
-    """What is remarkable: one within another, or nobody in two of them."""
+    """Sentences for the reader: one segment is within another, or two have nobody in common."""
     if not found.is_exact:
         return []
     text = _("Everybody in “%(one)s” is in “%(other)s”.")

@@ -1,4 +1,4 @@
-"""Somebody whom a part of a name, an address or a key finds; and lists of rows, page by page."""
+"""Finds rows by a part of a name, an address or a key; and shows lists of rows, page by page."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from featureflags.kinds.registry import kind_or_user
 from featureflags.segments.ruleset import Ruleset
 
 MOST_CANDIDATES: Final = 20
-"""Rows that a part of a name or address may find; with more of them, one writes more of it."""
+"""Rows that a part of a name or address may find. If it finds more, the person must type more of it."""
 PAGE_SIZE: Final = 50
 SECONDS: Final = 5.0
 """The most that a page of a list takes; past that it says that there may be others."""
