@@ -11,12 +11,12 @@ from tests.factories import SegmentFactory, UserFactory, clause, rule
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-MOST_CHANGES = 25
+MOST_CHANGES = 23
 MOST_ENTRIES = 3
 MOST_MODULES = {
     "a check by key": 12,
-    "a check of a loaded user": 14,  # how a loaded row becomes a snapshot
-    "a check by request": 16,  # the user of the request, and the visitor that they were
+    "a check of a loaded user": 13,  # how a loaded row becomes a snapshot
+    "a check by request": 15,  # the user of the request, and the visitor that they were
     "a later check": 6,
 }
 MOST_MODULES_OF_A_SAVE = 69
