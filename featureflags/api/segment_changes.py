@@ -112,8 +112,7 @@ class ExamineView(ApiPolicy):
         responses=ExaminationSerializer,
     )
     def post(self, request: Request, key: str) -> Response:
-        with fresh_rows():
-            stored = Segment.objects.filter(key=key).first()
+        stored = Segment.objects.fresh(key)
         verb = "add" if stored is None else "change"
         if not request.user.has_perm(f"featureflags.{verb}_segment"):
             raise PermissionDenied

@@ -18,7 +18,6 @@ from featureflags.api.segment_serializers import ADA, STAMP
 from featureflags.api.strict import StrictBooleanField, StrictCharField, StrictSerializer
 from featureflags.api.subjects import StaffWhoMayLook, segment_of
 from featureflags.audience import daily_counts, lint_segment, preview_of, unsaved_segment
-from featureflags.core.uncached import fresh_rows
 from featureflags.kinds.registry import USER
 from featureflags.models import Scope, Segment, SegmentSize
 from featureflags.segments.definitions import SegmentDefinition
@@ -132,8 +131,7 @@ class PreviewView(ApiPolicy):
     )
     def post(self, request: Request, key: str) -> Response:
         data = PreviewedSerializer.read(request.data)
-        with fresh_rows():
-            segment = Segment.objects.filter(key=key).first() or Segment(key=key, kind=data["kind"])
+        segment = Segment.objects.fresh(key) or Segment(key=key, kind=data["kind"])
         segment.rules = data["rules"]
         segment.clean()
         rules = segment.stored_rules()

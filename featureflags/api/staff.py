@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from django.contrib.auth.base_user import AbstractBaseUser
 from rest_framework import permissions
 from rest_framework.request import Request
 from rest_framework.views import APIView
+
+from featureflags.api.requests import is_staff
 
 
 class StaffModelPermissions(permissions.DjangoModelPermissions):
@@ -24,6 +23,4 @@ class StaffModelPermissions(permissions.DjangoModelPermissions):
     }
 
     def has_permission(self, request: Request, view: APIView) -> bool:
-        user: Any = request.user
-        is_staff = isinstance(user, AbstractBaseUser) and getattr(user, "is_staff", False)
-        return is_staff and super().has_permission(request, view)
+        return is_staff(request) and super().has_permission(request, view)

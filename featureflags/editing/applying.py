@@ -109,8 +109,7 @@ def _stored_row(change: Change) -> Segment:
     new = Segment(key=change.key, kind=change.state.kind)
     if change.before is None:
         return new
-    with fresh_rows():
-        row = Segment.objects.filter(key=change.key).first()
+    row = Segment.objects.fresh(change.key)
     if row is None and change.after is not None:
         raise StaleSegment(change.key, change.before.version)
     return row or new

@@ -18,7 +18,6 @@ from typing import Any
 from django.utils.translation import gettext as _
 
 from featureflags.core.types import AccountKey, JSONValue
-from featureflags.core.uncached import fresh_rows
 from featureflags.editing.about import dump_state, load_state
 from featureflags.editing.applying import COLUMNS
 from featureflags.editing.changes import (
@@ -98,8 +97,7 @@ def on_what_is_stored(planned: Change) -> Change:
 
     Raises NotPossible where others have changed the same field or membership.
     """
-    with fresh_rows():
-        row = Segment.objects.filter(key=planned.key).first()
+    row = Segment.objects.fresh(planned.key)
     stored = None if row is None else row.as_state()
     if planned.before is None and stored is not None:
         raise NotPossible(_("A segment with this key was created in the meantime."))

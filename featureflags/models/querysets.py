@@ -55,6 +55,11 @@ class SegmentQuerySet(models.QuerySet[ModelT]):
             for row in rows
         }
 
+    def fresh(self, key: str) -> ModelT | None:
+        """The segment with this key as it is in the database now; None: there is none."""
+        with fresh_rows():
+            return self.filter(key=key).first()
+
     def tagged(self, tag: str) -> SegmentQuerySet[ModelT]:
         """The segments with this tag. A text in JSON is between quotes, and tags hold none."""
         return self.filter(tags__icontains=json.dumps(tag.strip().lower()))

@@ -9,7 +9,6 @@ from dataclasses import dataclass, replace
 
 from django.utils import timezone
 
-from featureflags.core.uncached import fresh_rows
 from featureflags.editing.about import known_owners
 from featureflags.editing.changes import Change, member_changes, stored_members
 from featureflags.editing.history.entries import members_undone, state_after, state_before
@@ -44,8 +43,7 @@ def restoration(entry: HistoryEntry) -> Restoration:
     wanted = state_before(entry) if deleted else state_after(entry)
     if wanted is None:
         raise ValueError("a history entry has a definition before or after it")
-    with fresh_rows():
-        stored = Segment.objects.filter(key=wanted.key).first()
+    stored = Segment.objects.fresh(wanted.key)
     now = None if stored is None else stored.as_state()
     current = stored_members(wanted.key)
     # Undo the deletion itself too.
