@@ -104,7 +104,7 @@ def test_a_warning_is_accepted_with_a_note(
     check_accessibility(page)
     shot(page, "rule-warning")
     warning.get_by_label("It is safe, because").fill("It only shows a banner.")
-    warning.get_by_role("button", name="Do not say it again").click()
+    warning.get_by_role("button", name="Do not warn again").click()
     expect(page.get_by_text("The note is in the history.")).to_be_visible()
     expect(warning).to_have_count(0)
     assert HistoryEntry.objects.latest("pk").note == "It only shows a banner."

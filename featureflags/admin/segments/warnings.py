@@ -30,5 +30,5 @@ def accept(request: HttpRequest, segment: str, *, site: AdminSite) -> HttpRespon
     if not note:
         messages.error(request, _("Write why the rule is safe."))
     elif accept_warnings(stored, note=note, by=user_of(request)) is not None:
-        messages.success(request, _("The note is in the history. It is not said again."))
+        messages.success(request, _("The note is in the history. The warning is not shown again."))
     return HttpResponseRedirect(change_link(str(stored.pk), segment).href)
