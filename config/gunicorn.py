@@ -25,11 +25,7 @@ longer, and a worker that is slow to reach a server must not be ended for that."
 graceful_timeout = 30
 """Seconds for the requests under way when a worker ends; `stop_grace_period` in compose.yaml is longer."""
 accesslog = "-"
-access_log_format = (
-    '{"event": "request", "method": "%(m)s", "path": "%(U)s", "status": %(s)s, "seconds": %(L)s, '
-    '"request_id": "%({x-request-id}o)s"}'
-)
-"""Without the address of the client and without the query, which may hold what somebody searched for."""
+"""Its lines are those of `config.server_log`, which the application puts into the worker's log."""
 worker_tmp_dir = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108 - its heartbeats
 # It lies in the home folder, which is read-only in the container, and nobody uses it.
 control_socket_disable = True

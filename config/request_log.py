@@ -26,8 +26,22 @@ from featureflags.core.types import REQUEST_ID
 HEADER: Final = "X-Request-ID"
 GIVEN: Final = re.compile(r"[A-Za-z0-9_.-]{8,64}")
 """An id that a proxy gave. Anything else is not taken: it ends in the log."""
-EMAIL: Final = re.compile(r"[\w.+%-]+@[\w-]+(?:\.[\w-]+)+")
-TOKEN: Final = re.compile(r"\b(?:gdn_[a-z0-9]{12}_|sdk-|mob-|api-)[A-Za-z0-9_-]{16,}")
+EMAIL: Final = re.compile(
+    r"(?:\"[^\"\n]{1,64}\"|[\w.!#$%'*+^`{|}~-]{1,64})(?:@|%40)"
+    r"(?:[\w-]+(?:\.[\w-]+)+|\[[\w.:]+\])"
+)
+"""Also one whose @ is encoded, as in a path."""
+TOKEN: Final = re.compile(r"\b(?:gdn_[a-z0-9]{12}_|sdk-|mob-|api-|whsec_)[A-Za-z0-9_+/=-]{16,}")
+OF_A_ROW: Final = re.compile(
+    r"(?:^|(?<=\n))(?:DETAIL|CONTEXT|LINE \d+):.*?(?=\n\nThe above exception|\n\nDuring handling|\Z)",
+    re.DOTALL,
+)
+"""Where an error of PostgreSQL quotes a row, a parameter or the statement: names, metadata, anything."""
+
+OF_A_VALUE: Final = re.compile(
+    r"(invalid input (?:syntax|value) for [^:\n]+): .*?(?=\n(?:LINE \d+|CONTEXT|DETAIL):|\n\n|\Z)",
+    re.DOTALL,
+)
 
 SyncResponse = Callable[[HttpRequest], HttpResponseBase]
 AsyncResponse = Callable[[HttpRequest], Awaitable[HttpResponseBase]]
@@ -123,7 +137,12 @@ def hide_private(
 
 
 def without_private(text: str) -> str:
-    if "@" in text:
+    """The text without addresses and tokens, and without what an error of PostgreSQL quotes."""
+    if "invalid input " in text:
+        text = OF_A_VALUE.sub(r"\1: [value]", text)
+    if ": " in text and ("DETAIL:" in text or "CONTEXT:" in text or "LINE " in text):
+        text = OF_A_ROW.sub("[values]", text)
+    if "@" in text or "%40" in text:
         text = EMAIL.sub("[e-mail]", text)
     return TOKEN.sub("[token]", text) if "-" in text or "_" in text else text
 

@@ -3,21 +3,31 @@
 from __future__ import annotations
 
 import asyncio
+import http.client
 import io
 import json
 import logging
 import logging.config
 from collections.abc import Callable, Iterator
+from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 import pytest
+from django.db import DataError, IntegrityError, transaction
+from django.db import connection as database
 from django.http import HttpRequest, HttpResponse
 from django.test import AsyncClient, Client
 from django.urls import path
 
 from config import request_log
+from config.server_log import RequestLine
 from config.settings.logs import logging as logging_settings
 from tests.factories import UserFactory, token_for
+from tests.services.guarded import free_port
+from tests.services.processes import GuidonProcess, python
+from tests.services.waiting import wait_until
+from users.models import User
 
 logger = logging.getLogger("featureflags.test")
 Lines = Callable[[], list[dict[str, Any]]]
@@ -135,3 +145,116 @@ def test_development_has_text(monkeypatch: pytest.MonkeyPatch) -> None:
     record = logging.LogRecord("a.name", logging.INFO, "", 1, "hello %s", ("you",), None)
     assert "hello you" in made.format(record)
     assert "[a.name]" in made.format(record)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "o'brien@x.org",
+        '"ada lovelace"@x.org',
+        "/accounts/ada%40x.org/",
+        "ada@[192.0.2.1]",
+        "zoë@müller.example",
+        "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
+    ],
+)
+def test_other_forms_of_addresses_and_secrets(text: str) -> None:
+    shown = request_log.without_private(f"not found: {text}")
+    assert not any(part in shown for part in ("brien", "ada", "zoë", "MfKQ"))
+    assert shown.startswith("not found: ")
+
+
+@pytest.mark.production_stack
+@pytest.mark.django_db
+def test_an_error_of_postgresql_quotes_nobody(lines: Lines) -> None:
+    """A row that breaks a constraint is quoted whole: name, metadata, everything."""
+    user = UserFactory.create(name="Ada Lovelace", metadata={"phone": "+44 20\nDETAIL: 7946"})
+    try:
+        with transaction.atomic():
+            User.objects.filter(pk=user.pk).update(role=None)
+    except IntegrityError:
+        logger.exception("failed")
+    try:
+        with transaction.atomic(), database.cursor() as cursor:
+            cursor.execute("SELECT %s::uuid", ["Ada Lovelace"])
+    except DataError:
+        logger.exception("failed again")
+    text = json.dumps(ours(lines))
+    assert "IntegrityError" in text
+    assert "[values]" in text
+    for private in ("Lovelace", "7946", "+44"):
+        assert private not in text
+
+
+class TestServerLog:
+    """What gunicorn and uvicorn write of a request."""
+
+    def line(self, *args: Any) -> dict[str, Any]:
+        record = logging.LogRecord("gunicorn.access", logging.INFO, "", 1, "%s", args, None)
+        found: dict[str, Any] = json.loads(RequestLine().format(record))
+        return found
+
+    def test_gunicorn(self) -> None:
+        path = '/x/ada@agpt.co/zoë\\"\n'.encode().decode("latin-1")
+        atoms = {"m": "GET", "U": path, "s": "404", "L": "0.012000", "{x-request-id}o": "ab"}
+        escaped = import_module("gunicorn.glogging").SafeAtoms(atoms)
+        assert self.line(escaped) == {
+            "event": "request",
+            "method": "GET",
+            "path": '/x/[e-mail]/zoë\\"\n',
+            "status": 404,
+            "seconds": 0.012,
+            "request_id": "ab",
+        }
+
+    def test_uvicorn(self) -> None:
+        path = "/guidon/events/ada%40agpt.co?ticket=secret"
+        line = self.line("192.0.2.1:5000", "GET", path, "1.1", 200)
+        assert line["path"] == "/guidon/events/[e-mail]"
+        assert "secret" not in str(line)
+        assert "192.0.2.1" not in str(line)
+
+
+@pytest.mark.parametrize(
+    "application",
+    [
+        ("config.wsgi:application",),
+        ("--worker-class=uvicorn_worker.UvicornWorker", "config.asgi:application"),
+    ],
+)
+def test_the_servers_write_no_address_and_no_query(
+    application: tuple[str, ...], tmp_path: Path
+) -> None:
+    port = free_port()
+    env = {
+        "DJANGO_SETTINGS_MODULE": "config.settings.development",
+        "GUIDON_VAR_DIR": str(tmp_path),
+        "GUIDON_IGNORE_DOTENV": "1",
+        "WEB_CONCURRENCY": "1",
+    }
+    options = ("--config=config/gunicorn.py", f"--bind=127.0.0.1:{port}")
+    command = python("-m", "gunicorn", *options, *application)
+    with GuidonProcess(command, env, ready="Booting worker") as web:
+        wait_until(lambda: status_of(port, "/healthz") == 200, timeout=30, what="the server")
+        query = "?q=bob@agpt.co&ticket=hidden-ticket"
+        assert status_of(port, f"/nothing/ada@agpt.co/{query}") == 404
+        wait_until(
+            lambda: '"path": "/nothing/' in web.log(), timeout=10, what="the line of the request"
+        )
+        log = web.log()
+    for private in ("ada@agpt.co", "bob@agpt.co", "hidden-ticket"):
+        assert private not in log
+    (line,) = [each for each in log.splitlines() if '"path": "/nothing/' in each]
+    assert json.loads(line)["status"] == 404
+
+
+def status_of(port: int, path: str) -> int:
+    """0: there is no answer."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    try:
+        connection.request("GET", path)
+        return connection.getresponse().status
+    except (OSError, http.client.HTTPException):
+        return 0
+    finally:
+        connection.close()
