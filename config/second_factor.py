@@ -25,9 +25,14 @@ from django.utils.translation import gettext_lazy as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods
 
+from featureflags.api.problems import CONTENT_TYPE, problem
+from featureflags.core.types import REQUEST_ID
+
 PASSED: Final = "second_factor"
 """In the session: the key of the user who gave a code."""
 FORBIDDEN: Final = 403
+METRICS: Final = "metrics"
+"""The name of the address that staff read figures at."""
 FLAG_CHECK: Final = "flag_check"
 """The purpose of a view that answers flags."""
 DIGITS: Final = 6
@@ -49,27 +54,34 @@ class CodeForm(forms.Form):
 
 
 class SecondFactorMiddleware(MiddlewareMixin):
-    """Holds staff back from the admin and the API until they gave a code. Place it last."""
+    """Holds staff back from the admin, the API and the metrics until they gave a code. Place it last."""
 
     def process_view(
         self, request: HttpRequest, view: Callable[..., Any], _args: Any, _kwargs: Any
     ) -> HttpResponse | None:
-        is_admin = request.path_info.startswith(reverse("admin:index"))
-        view_class = getattr(view, "cls", None)
-        if not is_admin and (view_class is None or answers_flags(view_class)):
+        match = request.resolver_match
+        # Not by the path: under a prefix (SCRIPT_NAME) it begins otherwise than the reversed address.
+        names = [] if match is None else match.app_names
+        url_name = None if match is None else match.url_name
+        is_admin = "admin" in names
+        if not (is_admin or url_name == METRICS or _is_of_the_api(view)):
             return None
-        if request.path_info == reverse("admin:logout") or not is_wanted(request):
+        if (is_admin and url_name == "logout") or not is_wanted(request):
             return None
         if is_admin:
             address = reverse("second_factor")
             return redirect(f"{address}?{urlencode({'next': request.get_full_path()})}")
         detail = "This session has given no second factor. Log in to the admin, or use a token."
-        return JsonResponse({"detail": detail}, status=FORBIDDEN)
+        body = problem(FORBIDDEN, {"detail": detail}, request_id=request.META.get(REQUEST_ID))
+        return JsonResponse(body, status=FORBIDDEN, content_type=CONTENT_TYPE)
 
 
-def answers_flags(view_class: type) -> bool:
-    """Whether an API view only answers flags: a session needs no code for its own."""
-    return getattr(view_class, "purpose", None) == FLAG_CHECK
+def _is_of_the_api(view: Callable[..., Any]) -> bool:
+    """False for a view that only answers the session's own flags: these need no code."""
+    view_class = getattr(view, "cls", None)
+    own_flags = getattr(view_class, "purpose", None) == FLAG_CHECK
+    is_own = own_flags and not getattr(view_class, "is_about_others", False)
+    return view_class is not None and not is_own
 
 
 def is_wanted(request: HttpRequest) -> bool:

@@ -69,6 +69,7 @@ class EvaluateView(ApiPolicy):
     purpose = Purpose.FLAG_CHECK
     needed_scope = Scope.EVALUATE
     has_limits = True
+    is_about_others = True
     permission_classes = [MayAskAboutAnybody]
     renderer_classes = [JSONRenderer, NDJSONRenderer]
 

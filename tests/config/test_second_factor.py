@@ -12,6 +12,7 @@ import pytest
 from django.conf import settings
 from django.core.management import CommandError, call_command
 from django.test import Client
+from django.urls import set_script_prefix
 from django_otp.oath import TOTP
 
 from config.second_factor import PASSED, devices
@@ -98,6 +99,26 @@ class TestSecondFactor:
         assert self.register(browser, staff).confirmed
         assert browser.get("/admin/users/user/").status_code == 200
         assert browser.get("/api/v1/segments/").status_code == 200
+
+    def test_under_a_prefix_too(self, browser: Client) -> None:
+        """Where the site is mounted below one, no address begins with that of the admin."""
+        for path in ("/admin/", "/admin/users/user/", "/admin/password_change/"):
+            set_script_prefix("/guidon/")
+            try:
+                answer = browser.get(path, SCRIPT_NAME="/guidon")
+            finally:
+                set_script_prefix("/")
+            assert answer.status_code == 302, path
+            assert answer["Location"].startswith("/guidon/second-factor/"), path
+
+    def test_what_is_about_others_needs_it_and_ones_own_flags_do_not(self, browser: Client) -> None:
+        body = {"subjects": ["6d0c3a52-0000-4000-8000-000000000000"], "flags": ["new-checkout"]}
+        others = browser.post("/api/v1/flags/evaluate/", body, content_type="application/json")
+        assert others.status_code == 403
+        assert others["Content-Type"] == "application/problem+json"
+        assert others.json()["request_id"] == others["X-Request-ID"]
+        assert browser.get("/metrics").status_code == 403
+        assert browser.get("/api/v1/flags/").status_code == 200
 
     def test_the_secret_is_shown_once(self, browser: Client, staff: User) -> None:
         self.register(browser, staff)
