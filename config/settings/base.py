@@ -13,7 +13,7 @@ from celery.schedules import crontab
 from csp.constants import NONE, SELF
 
 from config.settings.caches import embedded_caches, redis_caches
-from config.settings.databases import database
+from config.settings.databases import KEEPALIVE, database
 from config.settings.environment import BASE_DIR, VAR_DIR, boolean, decimal, env, url, whole
 from config.settings.logins import *
 from config.settings.logins import STAFF_TOTP
@@ -257,6 +257,7 @@ BROKER_URL = url("CELERY_BROKER_URL")
 CELERY_TASK_ALWAYS_EAGER = not BROKER_URL
 # Nothing goes through it then, but without any address Celery warns that it takes localhost.
 CELERY_BROKER_URL = BROKER_URL or "memory://localhost/"
+CELERY_BROKER_TRANSPORT_OPTIONS = KEEPALIVE if BROKER_URL.startswith("redis") else {}
 CELERY_TASK_EAGER_PROPAGATES = True
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_ACKS_LATE = True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,25 @@ POSTGRES_ENGINE = "featureflags.core.postgresql"
 """Django's own, with deadlines on our side."""
 
 # Where no request waits: a dead server must not hold a command for the minutes that TCP would wait.
-POSTGRES_OPTIONS = {"connect_timeout": 3}
+# Nor one that is gone without a word (a host that lost its power, a firewall that forgot the connection): the
+# kernel asks after half a minute of silence, and gives up a minute later.
+POSTGRES_OPTIONS = {
+    "connect_timeout": 3,
+    "keepalives_idle": 30,
+    "keepalives_interval": 10,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 60_000,
+}
+
+KEEPALIVE: dict[str, object] = {
+    "socket_keepalive": True,
+    "socket_keepalive_options": {
+        getattr(socket, name): seconds
+        for name, seconds in (("TCP_KEEPIDLE", 30), ("TCP_KEEPINTVL", 10), ("TCP_KEEPCNT", 3))
+        if hasattr(socket, name)
+    },
+}
+"""For the broker, where a worker waits for its next task for ever. Of Celery's Redis transport."""
 
 SQLITE_OPTIONS = {
     # Two writers wait for each other instead of failing half-way with "database is locked".

@@ -21,6 +21,8 @@ from urllib.parse import urlsplit
 
 from django.utils.encoding import iri_to_uri
 
+from featureflags.core.names import addresses
+
 CONNECT_SECONDS: Final = 3.0
 SECONDS: Final = 10.0
 """For the whole request, however slowly the other side writes."""
@@ -113,12 +115,12 @@ def target_of(url: str, *, private_too: bool = False) -> Target:
 
 
 def resolve(target: Target, *, private_too: bool = False) -> list[str]:
-    """The addresses of a host. Raises Refused if one of them is not public, OSError without any."""
-    found = socket.getaddrinfo(target.host, target.port, type=socket.SOCK_STREAM)
-    addresses = list(dict.fromkeys(str(each[4][0]) for each in found))
-    if not private_too and not all(is_public(each) for each in addresses):
+    """The addresses of a host. Raises Refused if one of them is not public, OSError without any, or without
+    an answer of a name server in time."""
+    found = addresses(target.host, target.port, seconds=CONNECT_SECONDS)
+    if not private_too and not all(is_public(each) for each in found):
         raise Refused("The host has an address that is not public.")
-    return addresses
+    return found
 
 
 def is_public(text: str) -> bool:

@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from featureflags.core import without_celery
 from featureflags.core.monitoring import report
+from featureflags.core.names import addresses, is_name
 from featureflags.core.outages import Server
 
 try:
@@ -61,9 +62,10 @@ def publish(task: Task[Any, Any], *args: Any) -> bool:
         return False
     try:
         with current_app.connection_for_write(transport_options=_limits()) as connection:
+            _find(connection.hostname)
             producer = current_app.amqp.Producer(connection, auto_declare=False)
             task.apply_async(args, producer=producer, retry=False)
-    except BrokerError as error:
+    except (BrokerError, TimeoutError) as error:
         # What kombu raises does not tell a silent broker from one that refuses; neither may cost
         # the next request its time.
         BROKER.missed(TIMEOUT_SECONDS)
@@ -82,6 +84,18 @@ def run(name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         current_app.tasks[name].apply(args, kwargs, throw=True)
     else:
         without_celery.TASKS[name].apply(args, kwargs)
+
+
+def _find(host: str | None) -> None:
+    """Have the name servers answer in time: the transport asks them without a time-out."""
+    if not is_name(host or ""):
+        return
+    try:
+        addresses(str(host), None, seconds=TIMEOUT_SECONDS)
+    except TimeoutError:
+        raise
+    except OSError:
+        return  # the transport says it in its own words
 
 
 def _limits() -> dict[str, object]:

@@ -23,6 +23,7 @@ from redis.connection import (
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from featureflags.core.deadlines import current_budget
+from featureflags.core.names import addresses, is_name
 from featureflags.core.outages import REDIS
 
 SHORTEST_SECONDS: Final = 0.001
@@ -69,6 +70,10 @@ class _Deadlines(AbstractConnection):
         if budget is not None:
             self.socket_connect_timeout = max(SHORTEST_SECONDS, budget.redis_seconds)
         try:
+            host = str(getattr(self, "host", ""))
+            if budget is not None and is_name(host):
+                # redis-py asks the name servers without a time-out.
+                addresses(host, None, seconds=budget.redis_seconds)
             return usual._connect()  # noqa: SLF001 - the step of redis-py that this one wraps
         except TimeoutError:
             self._missed(began)

@@ -22,6 +22,7 @@ from urllib.parse import parse_qs
 from django.db import DatabaseError, connections
 from django.utils import timezone
 
+from featureflags.core.deadlines import Purpose, within
 from featureflags.core.outages import RETRY_AFTER
 from featureflags.live.hub import Stream, TooManyStreams, hub
 from featureflags.live.tickets import PATH, Ticket, read_ticket, serve
@@ -85,8 +86,9 @@ async def _answer(scope: Any, receive: Receive, send: Send) -> None:
 def _admit(ticket: Ticket, stream: Stream) -> bool:
     """Open the stream; False: its API key is not active."""
     try:
-        if ticket.api_key is not None and not _is_active(ticket.api_key):
-            return False
+        with within(Purpose.PAGE):
+            if ticket.api_key is not None and not _is_active(ticket.api_key):
+                return False
         hub().open(stream)
         return True
     finally:

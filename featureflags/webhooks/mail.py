@@ -27,16 +27,22 @@ logger = logging.getLogger(__name__)
 WAITS: Final = (MINUTE, 5 * MINUTE, 30 * MINUTE, 120 * MINUTE)
 """Seconds before each further attempt. After the last one a notice is given up."""
 
+OF_ONE_PERSON: Final = (smtplib.SMTPRecipientsRefused, smtplib.SMTPDataError)
+"""Failures after which the mail server may take the next e-mail."""
+
 
 def send_due() -> Sent:
-    """Send what is due, until `RUN_SECONDS` are over."""
+    """Send what is due, until `RUN_SECONDS` are over or the mail server fails."""
     ends = time.monotonic() + RUN_SECONDS
     delivered = failed = 0
     while time.monotonic() < ends and (claimed := _claim()) is not None:
-        if _send(claimed):
+        problem = _send(claimed)
+        if problem is None:
             delivered += 1
-        else:
-            failed += 1
+            continue
+        failed += 1
+        if not isinstance(problem, OF_ONE_PERSON):
+            break  # The next one would wait for the same server.
     return Sent(delivered=delivered, failed=failed)
 
 
@@ -53,20 +59,21 @@ def _claim() -> MailNotice | None:
             return row
 
 
-def _send(row: MailNotice) -> bool:
+def _send(row: MailNotice) -> OSError | None:
+    """Send it; what failed, if anything did."""
     user: Any = row.user
     address = getattr(user, user.get_email_field_name(), "")
     if not (user.is_active and address):
         row.delete()
-        return True
+        return None
     text = sentence(row.event, row.data)
     try:
         send_mail(text.replace("\n", " "), _body(text, row.data), None, [address])
-    except (OSError, smtplib.SMTPException) as error:
+    except OSError as error:  # also each of smtplib
         _put_off(row, type(error).__name__)
-        return False
+        return error
     row.delete()
-    return True
+    return None
 
 
 def _body(text: str, data: dict[str, Any]) -> str:

@@ -8,6 +8,7 @@ the server is known to be silent; and its worker threads live in no forked child
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from typing import Any, TypeVar, cast
 
 import psycopg
@@ -17,6 +18,7 @@ from psycopg.abc import PQGen, PQGenConn
 from psycopg.errors import _WaitTimeout
 
 from featureflags.core.deadlines import current_budget
+from featureflags.core.names import addresses, is_name
 from featureflags.core.outages import DATABASE
 
 Result = TypeVar("Result")
@@ -88,8 +90,10 @@ class DatabaseWrapper(base.DatabaseWrapper):
 
     def get_new_connection(self, conn_params: dict[str, Any]) -> DeadlineConnection:
         """Raises psycopg.OperationalError, at once while the server is silent."""
-        if current_budget() is not None and not DATABASE.may_ask():
-            raise _silent()
+        if current_budget() is not None:
+            if not DATABASE.may_ask():
+                raise _silent()
+            _find(conn_params)
         try:
             connection = DeadlineConnection.connect(**conn_params)
         except psycopg.OperationalError as error:
@@ -107,6 +111,19 @@ class DatabaseWrapper(base.DatabaseWrapper):
             return super().is_usable()
         finally:
             connection.ping = False
+
+
+def _find(conn_params: Mapping[str, Any]) -> None:
+    """Have the name servers answer in time, before libpq asks them without a deadline."""
+    seconds = _seconds(ping=False)
+    for host in filter(is_name, str(conn_params.get("host") or "").split(",")):
+        try:
+            addresses(host, None, seconds=seconds or 0.0)
+        except TimeoutError as error:
+            DATABASE.missed(seconds or 0.0)
+            raise errors.ConnectionTimeout(f"PostgreSQL was not found: {error}") from None
+        except OSError:
+            return  # libpq says it in its own words
 
 
 def _seconds(*, ping: bool) -> float | None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import socket
 import time
 from collections.abc import Iterator
 from typing import Any, cast
@@ -12,8 +14,10 @@ from django.conf import settings as django_settings
 from django.core.cache import caches
 from django.db import OperationalError, connections
 from django.test import override_settings
+from kombu import Connection
 
 from config.settings.caches import redis_caches
+from config.settings.databases import KEEPALIVE, POSTGRES_OPTIONS
 from featureflags.core.deadlines import Purpose, within
 from featureflags.core.outages import DATABASE, REDIS, RETRY_SECONDS
 from featureflags.core.postgresql.base import DatabaseWrapper
@@ -81,6 +85,33 @@ def ask(database: DatabaseWrapper, statement: str = "SELECT 1") -> tuple[object,
     except OperationalError as error:
         found = error
     return found, time.monotonic() - began
+
+
+class TestServersThatAreGoneWithoutAWord:
+    """No packet says so: the kernel asks, and ends what nobody answers. Outside of requests nothing else would."""
+
+    def ended_after(self, descriptor: int) -> int:
+        """Seconds of silence, by the options of a socket."""
+        with socket.socket(fileno=os.dup(descriptor)) as sock:
+            assert sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+            idle, interval, count = (
+                sock.getsockopt(socket.IPPROTO_TCP, option)
+                for option in (socket.TCP_KEEPIDLE, socket.TCP_KEEPINTVL, socket.TCP_KEEPCNT)
+            )
+        return idle + interval * count
+
+    def test_postgresql(self, postgres: PostgresServer) -> None:
+        options: dict[str, Any] = {**POSTGRES_OPTIONS}
+        with psycopg.connect(postgres.url, **options) as made:
+            assert self.ended_after(made.fileno()) == 60
+
+    def test_the_broker(self, redis: RedisServer) -> None:
+        with Connection(redis.url, transport_options=KEEPALIVE) as made:
+            made.connect()
+            client: Any = made.default_channel
+            pooled = client.client.connection_pool.get_connection()
+            pooled.connect()
+            assert self.ended_after(pooled._sock.fileno()) == 60
 
 
 class TestPostgreSQL:

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from pathlib import Path
 
+import psycopg
 import pytest
-from django.db import connection
+from django.db import OperationalError, connection
+from pytest_django.fixtures import Settings
 
 from featureflags.cache import protocol
 from featureflags.cache.outbox import OutboxRow
-from featureflags.live import tickets
+from featureflags.core.outages import DATABASE
+from featureflags.live import asgi, tickets
+from featureflags.live.hub import Stream, hub
+from featureflags.live.tickets import Ticket
 from featureflags.models import ApiKey, Segment
 from tests.factories import UserFactory, clause, rule, token_for
 from tests.featureflags.live.asking import bulk, settled, stream_of, write
@@ -187,3 +193,22 @@ def test_a_wsgi_server_names_the_streams_of_a_process_beside_it(
         count = settled(mine)
         User.objects.filter(pk=ada.pk).update(name="Countess")
         mine.wait_for(count + 1)
+
+
+@pytest.mark.production_stack
+@pytest.mark.django_db(transaction=True)
+def test_the_key_of_a_stream_is_not_waited_for(settings: Settings) -> None:
+    """Where its table is locked, or the server is frozen: each wait would hold one of a few threads."""
+    settings.FEATUREFLAGS = {**settings.FEATUREFLAGS, "PAGE_DATABASE_SECONDS": 0.2}
+    token_for()
+    pk = ApiKey.objects.get().pk
+    ticket = Ticket(who="x", keys=(), day=0, api_key=pk)
+    stream = Stream(who="x", keys=frozenset(), loop=asyncio.new_event_loop())
+    with psycopg.connect(**connection.get_connection_params()) as other:
+        other.execute("LOCK TABLE featureflags_apikey IN ACCESS EXCLUSIVE MODE")
+        began = time.monotonic()
+        with pytest.raises(OperationalError):
+            asgi._admit(ticket, stream)
+        assert time.monotonic() - began < 2
+    DATABASE.forget()
+    assert stream not in hub()._streams

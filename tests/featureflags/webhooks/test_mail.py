@@ -170,3 +170,22 @@ def test_a_flag_begins_and_stops_to_use_a_segment(settings: Settings) -> None:
     assert look("beta") == []
     assert look("beta", "vip") == [("segment.used", {"flag": "new", "segment": "vip"})]
     assert look("vip") == [("segment.unused", {"flag": "new", "segment": "beta"})]
+
+
+def test_a_mail_server_that_is_away_costs_one_wait_a_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    tried: list[str] = []
+
+    def fail(subject: str, *_args: Any) -> None:
+        tried.append(subject)
+        raise errors.pop(0)
+
+    monkeypatch.setattr(mail, "send_mail", fail)
+    for number in range(3):
+        user = UserFactory.create(email=f"user{number}@agpt.co")
+        MailNotice.objects.write(EventType.CHANGE_PROPOSED, PROPOSED, [user])
+    errors: list[Exception] = [TimeoutError()]
+    assert mail.send_due() == Sent(failed=1)
+    assert len(tried) == 1, "the others would wait for the same server"
+    errors = [smtplib.SMTPRecipientsRefused({}), smtplib.SMTPServerDisconnected()]
+    assert mail.send_due() == Sent(failed=2)
+    assert MailNotice.objects.count() == 3
