@@ -12,7 +12,9 @@ from pathlib import Path
 
 import jsonschema
 import pytest
+from django.conf.global_settings import DATA_UPLOAD_MAX_MEMORY_SIZE
 
+from featureflags.editing import LARGEST_FILE
 from featureflags.live import tickets
 from tests.config.composed import GIVEN, document, environment_of, services
 from tests.services.processes import ROOT
@@ -89,6 +91,17 @@ def test_the_proxy_leads_the_streams_to_the_service_that_serves_them() -> None:
     assert f"handle {tickets.PATH} {{\n\t\treverse_proxy asgi:{port} " in caddy
     assert f"--bind=0.0.0.0:{port}" in asgi["command"]
     assert f"127.0.0.1:{port}/healthz" in asgi["healthcheck"]["test"][-1]
+
+
+def test_a_slow_body_is_kept_by_the_proxy() -> None:
+    """A thread of gunicorn reads a body without a time-out: twelve slow clients would hold all of `web`."""
+    caddy = (ROOT / "deploy/Caddyfile").read_text()
+    streams, pages = caddy.split("handle {")
+    assert re.search(r"request_body \{\s+max_size 16MiB\s+\}", pages)
+    assert "request_buffers 16MiB" in pages
+    assert "request_buffers" not in streams
+    assert DATA_UPLOAD_MAX_MEMORY_SIZE < 16 * 2**20
+    assert LARGEST_FILE < 16 * 2**20
 
 
 def test_a_service_waits_for_those_that_are_healthy() -> None:
