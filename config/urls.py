@@ -24,4 +24,5 @@ urlpatterns = [
     path("", include("featureflags.api.probe_urls")),
 ]
 
+handler400 = "featureflags.unavailable.handler400"
 handler500 = "featureflags.unavailable.handler500"

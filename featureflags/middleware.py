@@ -9,12 +9,12 @@ from asgiref.sync import iscoroutinefunction, sync_to_async
 from django.core.exceptions import SuspiciousOperation
 from django.http import Http404, HttpRequest
 from django.http.response import HttpResponseBase
-from django.urls import Resolver404, resolve
 from django.utils.decorators import sync_and_async_middleware
 from django.views.defaults import bad_request, page_not_found
 
 from featureflags.cache.unit_of_work import unit_of_work
 from featureflags.core.input_gate import is_storable
+from featureflags.core.requests import api_view
 from featureflags.core.timings import publish_if_due
 from featureflags.evaluation import previews, subjects
 from featureflags.evaluation.previews import Look
@@ -63,22 +63,13 @@ def _finish(
 
 
 def _refused(request: HttpRequest) -> HttpResponseBase | None:
-    """The answer to an address or a parameter with text that no database stores."""
+    """The answer to an address or a parameter with text that no database stores. The API has its own."""
     if not is_storable(request.path_info):
-        return None if _has_a_gate(request) else page_not_found(request, Http404())
+        return None if api_view(request) else page_not_found(request, Http404())
     for name, values in request.GET.lists():
         if not all(map(is_storable, (name, *values))):
-            return None if _has_a_gate(request) else bad_request(request, SuspiciousOperation())
+            return None if api_view(request) else bad_request(request, SuspiciousOperation())
     return None
-
-
-def _has_a_gate(request: HttpRequest) -> bool:
-    """True for a view that refuses such text itself: the API, which answers in its own form."""
-    try:
-        view = resolve(request.path_info, getattr(request, "urlconf", None)).func
-    except Resolver404:
-        return False
-    return getattr(getattr(view, "cls", None), "has_a_gate", False)
 
 
 @sync_and_async_middleware

@@ -24,6 +24,7 @@ from featureflags.api.throttling import count_wrong_key
 from featureflags.models import Scope, ServiceKey
 
 BEARER: Final = "bearer"
+OTHER_KINDS: Final = "This API key is for other kinds."
 OF_PROXIES: Final = "basic"
 """The scheme of a site that a proxy protects with a password: it is not meant for the API."""
 
@@ -131,6 +132,6 @@ def _require_allowed(request: Request, key: ServiceKey) -> None:
     needed = getattr(view, "needed_scope", needed)
     kind = getattr(view, "context_kind", None)
     if kind is not None and not key.allows_kind(kind):
-        raise exceptions.PermissionDenied("This API key is for other kinds.")
+        raise exceptions.PermissionDenied(OTHER_KINDS)
     if not key.scope.includes(needed):
         raise exceptions.PermissionDenied(f"This needs an API key of the scope “{needed}”.")

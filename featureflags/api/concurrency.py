@@ -19,6 +19,7 @@ from rest_framework import serializers, status
 from rest_framework.exceptions import APIException, PermissionDenied
 from rest_framework.request import Request
 
+from featureflags.api.key_kinds import allows_kind, require_kind
 from featureflags.api.planning import AT_ONCE, Plan, approval_or_plan, plan_in, plan_of_deletion
 from featureflags.audience import Part
 from featureflags.core.input_gate import whole_number
@@ -105,6 +106,7 @@ def write_examined(
     request: Request, one: Examination, *, confirm: object, note: str, plan: Plan = AT_ONCE
 ) -> Segment:
     """As `write`, of a change that is examined."""
+    require_kind(request, one.change.state.kind)
     is_proposed = plan.propose or (plan.due_at is not None and one.needs_approval)
     if one.needs_approval and not (is_proposed or plan.emergency):
         raise Refused(_refusal(one, actor_of(request)))
@@ -189,8 +191,9 @@ def kind_of(segment: Segment | SegmentState) -> CompiledKind:
 
 def sees_people(request: Request, kind: CompiledKind | None = None) -> bool:
     """True if the caller may see users, or rows of another kind."""
-    actor = request.user
-    return isinstance(actor, AbstractBaseUser) and _may_see(actor, kind or user_kind())
+    actor, kind = request.user, kind or user_kind()
+    is_user = isinstance(actor, AbstractBaseUser)
+    return is_user and _may_see(actor, kind) and allows_kind(request, kind.name)
 
 
 def kinds_seen(request: Request) -> frozenset[str]:
@@ -211,7 +214,7 @@ def require_version(request: Request, segment: Segment) -> int | None:
     others have changed something since.
     """
     stored = segment.as_state()
-    tags = parse_etags(request.headers.get("If-Match", ""))
+    tags = _tags(request)
     if tags and tags != ["*"] and etag(segment.version) not in tags:
         raise Refused(_changed(request, stored, _oldest(tags)), status.HTTP_412_PRECONDITION_FAILED)
     given = request.data.get("version") if isinstance(request.data, Mapping) else None
@@ -225,6 +228,16 @@ def require_version(request: Request, segment: Segment) -> int | None:
         if base is None or not base.says_the_same(stored):
             raise Refused(_changed(request, stored, given))
     return stored.version
+
+
+def _tags(request: Request) -> list[str]:
+    """Those of `If-Match`; none: the header was not sent. Raises ValidationError for one without a tag:
+    it asks for a condition, and must not be written without."""
+    header = request.headers.get("If-Match")
+    tags: list[str] = parse_etags(header or "")
+    if header is not None and len(tags) != header.count(",") + 1:
+        raise serializers.ValidationError({"If-Match": [_('Send an ETag, such as "3", or *.')]})
+    return tags
 
 
 def etag(version: int) -> str:

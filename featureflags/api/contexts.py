@@ -9,7 +9,7 @@ from rest_framework.permissions import IsAuthenticated
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from featureflags.api.concurrency import sees_people
+from featureflags.api.concurrency import kinds_seen, sees_people
 from featureflags.api.policy import ApiPolicy
 from featureflags.api.requests import http_request
 from featureflags.api.serializers import (
@@ -33,7 +33,16 @@ class OwnContextView(ApiPolicy):
     @extend_schema(operation_id="users_me_context", responses=ContextSerializer)
     def get(self, request: Request) -> Response:
         found = resolve(None, request=http_request(request)).to_dict()
-        return Response(found if sees_people(request) else _own(found))
+        return Response(without_unseen(request, found) if sees_people(request) else _own(found))
+
+
+def without_unseen(request: Request, context: dict[str, Any]) -> dict[str, Any]:
+    """The context of a row that the caller may see: of what belongs to it, the kinds that they may see."""
+    if "related" not in context:
+        return context
+    seen = kinds_seen(request)
+    related = {name: part for name, part in context["related"].items() if name in seen}
+    return {**context, "related": related}
 
 
 def _own(context: dict[str, Any], kind: str = USER) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Collection, Mapping
+from functools import partial
 from typing import Any, Final
 
 from django.core.cache import cache
@@ -29,6 +30,7 @@ from featureflags.api.authentication import (
 from featureflags.api.evaluate_bodies import LONGEST_KEY, SubjectField
 from featureflags.api.examples import request_example, response_example
 from featureflags.api.flags import AUTH, may_ask
+from featureflags.api.key_kinds import require_kind
 from featureflags.api.policy import ApiPolicy
 from featureflags.api.requests import http_request, is_staff
 from featureflags.api.serializers import AnyJSONField
@@ -39,11 +41,14 @@ from featureflags.api.strict import (
     StrictSerializer,
 )
 from featureflags.contexts.json_limits import json_size
+from featureflags.contexts.new_visitors import unproven
+from featureflags.contexts.subject_context import SubjectContext
 from featureflags.core.deadlines import Purpose
 from featureflags.core.outages import RETRY_AFTER
-from featureflags.evaluation import all_flags, looking, track
+from featureflags.evaluation import all_flags, looking, track_context
 from featureflags.evaluation.evaluate import expose
 from featureflags.evaluation.resolve import resolve
+from featureflags.kinds.snapshot import kind_and_key
 from featureflags.launchdarkly.evaluator import variation_count
 from featureflags.live.bootstrap import flags_for_browsers
 from featureflags.models import Scope
@@ -155,7 +160,6 @@ class TakenSerializer(serializers.Serializer[Any]):
 class _EventsView(ApiPolicy):
     purpose = Purpose.FLAG_CHECK
     needed_scope = Scope.EVALUATE
-    context_kind = "user"
     authentication_classes = [ApiKeyAuthentication, FlagsSessionAuthentication]
     permission_classes = [AllowAny]
 
@@ -163,9 +167,9 @@ class _EventsView(ApiPolicy):
         self,
         request: Request,
         events: list[Mapping[str, Any]],
-        send: Callable[[Mapping[str, Any], dict[str, Any]], object],
+        send: Callable[[Mapping[str, Any], SubjectContext], object],
     ) -> Response:
-        """Send those that are new. `send` gets an event and the subject as the facade takes it."""
+        """Send those that are new. `send` gets an event and whom it is about."""
         subjects = [_subject_of(request, event) for event in events]
         caller, accepted = _caller(request), 0
         for event, subject in zip(events, subjects, strict=True):
@@ -174,7 +178,7 @@ class _EventsView(ApiPolicy):
             if is_new is None:
                 raise Unsure
             if is_new:
-                send(event, subject)
+                send(event, subject())
                 accepted += 1
         taken = {"accepted": accepted, "duplicates": len(events) - accepted}
         return Response(taken, status=status.HTTP_202_ACCEPTED)
@@ -189,8 +193,8 @@ class TrackView(_EventsView):
     def post(self, request: Request) -> Response:
         events = Tracked.read(request.data)["events"]
 
-        def send(event: Mapping[str, Any], subject: dict[str, Any]) -> None:
-            track(event["event"], data=event["data"], metric_value=event["value"], **subject)
+        def send(event: Mapping[str, Any], subject: SubjectContext) -> None:
+            track_context(event["event"], subject, event["data"], event["value"])
 
         return self.take(request, events, send)
 
@@ -212,9 +216,8 @@ class ExposureView(_EventsView):
             if (words := _wrong(event, known)) is not None:
                 raise serializers.ValidationError({"events": [words]})
 
-        def send(event: Mapping[str, Any], subject: dict[str, Any]) -> None:
-            context = resolve(subject.pop("user", None), **subject)
-            expose(event["flag"], context, event["variation"])
+        def send(event: Mapping[str, Any], subject: SubjectContext) -> None:
+            expose(event["flag"], subject, event["variation"])
 
         return self.take(request, events, send)
 
@@ -245,13 +248,22 @@ def _caller(request: Request) -> str:
     return f"context:{resolve(None, request=http_request(request)).own.context.key}"
 
 
-def _subject_of(request: Request, event: Mapping[str, Any]) -> dict[str, Any]:
-    """Whom an event is about, as the facade takes it. Raises ValidationError."""
-    subject = event.get("subject")
-    if service_key(request) is None:
+def _subject_of(request: Request, event: Mapping[str, Any]) -> Callable[[], SubjectContext]:
+    """What resolves whom an event is about. Raises ValidationError, and PermissionDenied for another kind."""
+    subject, key = event.get("subject"), service_key(request)
+    if key is None:
         if subject is not None or event["anonymous"]:
             raise serializers.ValidationError({"events": ["Send events about yourself only."]})
-        return {"request": http_request(request)}
+        return partial(resolve, None, request=http_request(request))
     if subject is None:
         raise serializers.ValidationError({"events": ["A program must name a subject."]})
-    return {"anonymous_key": subject} if event["anonymous"] else {"user": subject}
+    require_kind(request, kind_and_key(subject)[0])
+    if event["anonymous"] and not isinstance(subject, str):
+        raise serializers.ValidationError({"events": ["A visitor is a user."]})
+    find = (
+        partial(resolve, None, anonymous_key=subject)
+        if event["anonymous"]
+        else partial(resolve, subject)
+    )
+    # A key that is bound to origins is public: who made up the subject counts as nobody.
+    return find if not key.origins else lambda: unproven(find())

@@ -13,6 +13,7 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from featureflags.api.contexts import without_unseen
 from featureflags.api.examples import response_example
 from featureflags.api.flags import may_ask
 from featureflags.api.pagination import PAGE_PARAMETERS, FlagPagination, Pages
@@ -126,7 +127,8 @@ class ContextView(ApiPolicy):
 
     @extend_schema(operation_id="contexts_retrieve", responses=ContextSerializer)
     def get(self, request: Request, kind: str, key: str) -> Response:
-        return Response(row_of(request, kind, key).context().to_dict())
+        found = row_of(request, kind, key).context().to_dict()
+        return Response(without_unseen(request, found))
 
 
 class ContextFlagsView(ApiPolicy):
@@ -181,6 +183,7 @@ class ContextSegmentsView(ApiPolicy):
 class SegmentExplainView(ApiPolicy):
     """Why a row is in a segment, or not: each rule, each condition, and what was seen."""
 
+    names_segment = "key"
     permission_classes = [StaffWhoMayLook]
     query_parameters = frozenset({SUBJECT.name})
 

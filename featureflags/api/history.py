@@ -82,6 +82,7 @@ class HistoryView(ApiPolicy, generics.GenericAPIView[Any]):
     queryset = Segment.objects.all()
     permission_classes = [StaffModelPermissions]
     serializer_class = ChangeSerializer
+    names_segment = "key"
     filter_backends = []
     query_parameters = PAGE_PARAMETERS
 
@@ -111,6 +112,7 @@ class RestoreView(ApiPolicy, generics.GenericAPIView[Any]):
     """
 
     is_confirmed = True
+    names_segment = "key"
     queryset = Segment.objects.all()
     permission_classes = [StaffWhoMayLook]
     serializer_class = RestoreSerializer

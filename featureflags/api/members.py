@@ -163,6 +163,7 @@ class BulkMembersView(ApiPolicy):
     """
 
     is_confirmed = True
+    names_segment = "key"
     queryset = SegmentMember.objects.all()
     permission_classes = [StaffWhoMayLook]
     parser_classes = [JSONParser, CSVParser]

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.utils.cache import patch_vary_headers
 from drf_spectacular.utils import extend_schema
 from rest_framework import exceptions
@@ -19,6 +20,7 @@ from rest_framework.response import Response
 
 from featureflags.api.authentication import ApiKeyAuthentication, service_key
 from featureflags.api.etags import with_etag
+from featureflags.api.key_kinds import require_kind
 from featureflags.api.ofrep_bodies import (
     Asked,
     ErrorCode,
@@ -35,11 +37,14 @@ from featureflags.api.ofrep_schema import (
     AskedSerializer,
     OfrepSchema,
 )
-from featureflags.api.policy import ApiPolicy
+from featureflags.api.policy import NOT_SHARED, ApiPolicy, UnknownAddress
+from featureflags.contexts.new_visitors import unproven
 from featureflags.contexts.results import Degradation
 from featureflags.core.deadlines import Purpose
 from featureflags.core.types import JSONValue
-from featureflags.evaluation import Evaluation, InvalidAttribute, all_flags, variation_detail
+from featureflags.evaluation import UNSET, Evaluation, InvalidAttribute, all_flags
+from featureflags.evaluation.arguments import Named
+from featureflags.evaluation.evaluate import evaluate_one
 from featureflags.evaluation.resolve import resolve
 from featureflags.kinds.snapshot import kind_and_key
 from featureflags.live.bootstrap import flags_for_browsers, rows_of
@@ -65,8 +70,7 @@ class OfrepView(ApiPolicy):
         if key is None:
             raise exceptions.NotAuthenticated
         asked = read_asked(request.data, takes_attributes=not key.origins)
-        if not key.allows_kind(asked.kind):
-            raise exceptions.PermissionDenied("This API key is for other kinds.")
+        require_kind(request, asked.kind)
         return key, asked
 
     def handle_exception(self, exc: Exception) -> Response:
@@ -81,6 +85,11 @@ class OfrepView(ApiPolicy):
         answer.data = failure.body(self.kwargs.get("key"))
         answer.content_type = None
         return answer
+
+    @classmethod
+    def refusal(cls, _request: HttpRequest, status: int, detail: str) -> HttpResponse:
+        body = Failure(status, CODES.get(status, ErrorCode.GENERAL), detail).body()
+        return JsonResponse(body, status=status, headers={"Cache-Control": NOT_SHARED})
 
     def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:
         """An answer is for this caller and this subject alone."""
@@ -98,7 +107,11 @@ class FlagView(OfrepView):
         if not caller.allows_flag(key) or (is_public and key not in flags_for_browsers()):
             raise Failure(404, ErrorCode.FLAG_NOT_FOUND, "There is no such flag.")
         try:
-            found: Evaluation = variation_detail(key, **_subject(asked))
+            whom, visitor = _whom(asked)
+            context = resolve(whom, anonymous_key=visitor)
+            # Who reads the key in a page may send any subject: only rows count as people in events.
+            context = unproven(context) if is_public else context
+            found: Evaluation = evaluate_one(key, context, UNSET, asked.extra)
         except InvalidAttribute as error:
             raise Failure(400, ErrorCode.INVALID_CONTEXT, str(error)) from None
         answer = evaluated(found, is_public=is_public)
@@ -119,7 +132,8 @@ class FlagsView(OfrepView):
         caller, asked = self.asked(request)
         is_public = bool(caller.origins)
         try:
-            every = all_flags(**_subject(asked))
+            whom, visitor = _whom(asked)
+            every = all_flags(whom, anonymous_key=visitor, attributes=asked.extra)
         except InvalidAttribute as error:
             raise Failure(400, ErrorCode.INVALID_CONTEXT, str(error)) from None
         visible = flags_for_browsers() if is_public else every.keys()
@@ -134,6 +148,10 @@ class FlagsView(OfrepView):
         return with_etag(request, body, tagged=tagged)
 
 
+class UnknownView(UnknownAddress, OfrepView):
+    """An address that OFREP does not have."""
+
+
 def _event_streams(request: Request, caller: ServiceKey, asked: Asked) -> dict[str, JSONValue]:
     """Where to listen for changes. Under WSGI there is none, and clients poll."""
     rows = () if asked.is_anonymous else rows_of(resolve(asked.subject))
@@ -144,11 +162,9 @@ def _event_streams(request: Request, caller: ServiceKey, asked: Asked) -> dict[s
     return {"eventStreams": [{"type": "sse", "url": request.build_absolute_uri(path)}]}
 
 
-def _subject(asked: Asked) -> dict[str, Any]:
-    """The arguments of the facade."""
-    if asked.is_anonymous:
-        return {"anonymous_key": asked.key, "attributes": asked.extra}
-    return {"user": asked.subject, "attributes": asked.extra}
+def _whom(asked: Asked) -> tuple[Named | None, str | None]:
+    """A row, or the key of a visitor."""
+    return (None, asked.key) if asked.is_anonymous else (asked.subject, None)
 
 
 def _one_of_all(found: Evaluation, *, is_public: bool) -> JSONValue:

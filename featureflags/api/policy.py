@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.utils.cache import patch_vary_headers
 from django_filters.rest_framework import DjangoFilterBackend
 from rest_framework import status
@@ -21,18 +22,21 @@ from featureflags.api.credentials import SessionAuthentication
 from featureflags.api.exceptions import PlannedInstead, exception_handler
 from featureflags.api.filters import StableOrderingFilter
 from featureflags.api.idempotency import Handler, idempotency_key, once
+from featureflags.api.key_kinds import require_kind_of
 from featureflags.api.pagination import PAGE_PARAMETERS, Pages
 from featureflags.api.parsers import NOT_STORABLE, JSONParser
+from featureflags.api.problems import CONTENT_TYPE, problem
 from featureflags.api.proposal_serializers import PLAN_FIELDS
 from featureflags.api.schema import ApiSchema
 from featureflags.api.throttling import CallerThrottle
 from featureflags.core.input_gate import is_storable
+from featureflags.core.types import REQUEST_ID
 from featureflags.models import Scope
 
 LIST_FILTERS: Final[list[Any]] = [DjangoFilterBackend, SearchFilter, StableOrderingFilter]
 """`filter_backends` of a list."""
 
-
+NOT_SHARED: Final = "private, no-store"
 MAY_BE_EMPTY: Final = frozenset({"search", "note", "confirm"})
 """Parameters of free text."""
 
@@ -63,8 +67,12 @@ class ApiPolicy(APIView):
     """True: a write may be refused with 409 until it is confirmed."""
     has_versions = False
     """True: a row has an `ETag`, and a write may name it with `If-Match`."""
+    is_about_others = False
+    """True: who may ask learns something of other people than themselves, also where it answers flags."""
     has_limits = False
     """True: what reads a body may find it over a limit of the settings, as every write may: 422."""
+    names_segment = ""
+    """The part of the address that is the key of a segment: a key for other kinds is refused."""
     query_parameters: frozenset[str] = frozenset()
     """What a GET reads beside the filters and pages of a viewset's list."""
     schema: Any = ApiSchema()
@@ -77,6 +85,8 @@ class ApiPolicy(APIView):
             self.http_method_not_allowed(request)
         if not all(is_storable(str(value)) for value in kwargs.values()):
             raise NotFound
+        if self.names_segment in kwargs:
+            require_kind_of(request, kwargs[self.names_segment])
         if self.is_confirmed and self._writes(request):
             setattr(self, method, _or_planned(getattr(self, method)))
         key = idempotency_key(request) if self._writes(request) else None
@@ -123,9 +133,16 @@ class ApiPolicy(APIView):
 
     def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:
         """As DRF's. An answer is for this caller alone, and no cache keeps it."""
-        response["Cache-Control"] = "private, no-store"
+        response["Cache-Control"] = NOT_SHARED
         patch_vary_headers(response, ["Authorization", "Cookie", "X-API-Key"])
         return super().finalize_response(request, response, *args, **kwargs)
+
+    @classmethod
+    def refusal(cls, request: HttpRequest, status: int, detail: str) -> HttpResponse:
+        """The answer to a request that reached no view, or that failed outside of one."""
+        body = problem(status, {"detail": detail}, request_id=request.META.get(REQUEST_ID))
+        headers = {"Cache-Control": NOT_SHARED}
+        return JsonResponse(body, status=status, content_type=CONTENT_TYPE, headers=headers)
 
     def get_exception_handler(self) -> Any:
         return exception_handler

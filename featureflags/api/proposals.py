@@ -27,6 +27,7 @@ from featureflags.api.concurrency import (
 )
 from featureflags.api.examples import request_example
 from featureflags.api.exceptions import Conflict
+from featureflags.api.key_kinds import plans_of_kinds, require_kind
 from featureflags.api.policy import ApiPolicy
 from featureflags.api.proposal_serializers import (
     CommentTextSerializer,
@@ -71,7 +72,9 @@ class _ProposalView(ApiPolicy, generics.GenericAPIView[Any]):
     serializer_class: Any = ProposalDetailSerializer
 
     def stored(self, pk: int) -> PlannedChange:
-        return get_object_or_404(plans(), pk=pk)
+        found = get_object_or_404(plans(), pk=pk)
+        require_kind(self.request, wanted_by(found).state.kind)
+        return found
 
     def answer(self, request: Request, plan: PlannedChange) -> Response:
         """The proposal as it is now, with what it would do."""
@@ -111,7 +114,7 @@ class ProposalListView(ApiPolicy, generics.ListAPIView[Any]):
     detail = False
 
     def get_queryset(self) -> QuerySet[Any]:
-        return plans()
+        return plans_of_kinds(self.request, plans())
 
     @extend_schema(operation_id="proposals_list", responses=ProposalSerializer(many=True))
     def get(self, request: Request, *_args: Any, **_kwargs: Any) -> Response:

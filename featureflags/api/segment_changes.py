@@ -15,6 +15,7 @@ from rest_framework.response import Response
 
 from featureflags.api.concurrency import actor_of, examined_data
 from featureflags.api.examples import request_example, response_example
+from featureflags.api.key_kinds import require_kind
 from featureflags.api.policy import ApiPolicy
 from featureflags.api.problem_serializers import (
     EffectsSerializer,
@@ -104,6 +105,7 @@ class ExamineView(ApiPolicy):
     """
 
     has_limits = True
+    names_segment = "key"
     permission_classes = [StaffWhoMayLook]
 
     @extend_schema(
@@ -128,4 +130,5 @@ class ExamineView(ApiPolicy):
             change = creation_of({**given, "key": key})
         else:
             change = update_of(stored, given, expected=None)
+        require_kind(request, change.state.kind)
         return Response(examined_data(examine(change, with_flags=True), actor_of(request)))

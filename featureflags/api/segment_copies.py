@@ -38,6 +38,7 @@ class CopyView(ApiPolicy):
     """A new segment with the rules, the description and the tags of another one. The caller owns it."""
 
     is_confirmed = True
+    names_segment = "key"
     permission_classes = [StaffWhoMayLook]
 
     @extend_schema(
@@ -74,6 +75,7 @@ class FreezeView(ApiPolicy):
     """
 
     is_confirmed = True
+    names_segment = "key"
     permission_classes = [StaffWhoMayLook]
 
     @extend_schema(

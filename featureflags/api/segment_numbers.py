@@ -11,6 +11,7 @@ from rest_framework.response import Response
 
 from featureflags.api.concurrency import kind_of, part_data, sees_people
 from featureflags.api.examples import request_example, response_example
+from featureflags.api.key_kinds import require_kind
 from featureflags.api.policy import ApiPolicy
 from featureflags.api.problem_serializers import PartSerializer
 from featureflags.api.rule_serializers import RULE, RulesField
@@ -122,6 +123,7 @@ class PreviewView(ApiPolicy):
 
     needed_scope = Scope.READ
     has_limits = True
+    names_segment = "key"
     permission_classes = [StaffWhoMayLook]
 
     @extend_schema(
@@ -132,6 +134,7 @@ class PreviewView(ApiPolicy):
     def post(self, request: Request, key: str) -> Response:
         data = PreviewedSerializer.read(request.data)
         segment = Segment.objects.fresh(key) or Segment(key=key, kind=data["kind"])
+        require_kind(request, segment.kind)
         segment.rules = data["rules"]
         segment.clean()
         rules = segment.stored_rules()
@@ -163,6 +166,7 @@ class LintView(ApiPolicy):
     """
 
     has_limits = True
+    names_segment = "key"
     permission_classes = [StaffWhoMayLook]
 
     @extend_schema(operation_id="segments_lint", responses=LintSerializer)
@@ -210,6 +214,7 @@ class SizeSerializer(serializers.Serializer[Any]):
 class SizeView(ApiPolicy):
     """The stored size of a segment, and its sizes by day. Nothing is counted for the answer."""
 
+    names_segment = "key"
     permission_classes = [StaffWhoMayLook]
 
     @extend_schema(operation_id="segments_size", responses=SizeSerializer)

@@ -55,6 +55,7 @@ class OverlapSerializer(serializers.Serializer[Any]):
 class OverlapView(ApiPolicy):
     """How many users are in this segment and in others, or in one and not in another."""
 
+    names_segment = "key"
     permission_classes = [StaffWhoMayLook]
     query_parameters = frozenset({"other", "third"})
 

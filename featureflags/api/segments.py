@@ -27,6 +27,7 @@ from featureflags.api.concurrency import (
     write,
 )
 from featureflags.api.filters import StableOrderingFilter
+from featureflags.api.key_kinds import of_kinds
 from featureflags.api.policy import LIST_FILTERS, ApiPolicy
 from featureflags.api.segment_changes import creation_of, update_of
 from featureflags.api.segment_filters import SegmentFilter, SegmentSearchFilter
@@ -66,6 +67,7 @@ class SegmentViewSet(ApiPolicy, viewsets.ModelViewSet[Segment]):
 
     is_confirmed = True
     has_versions = True
+    names_segment = "key"
     queryset = Segment.objects.all()
     serializer_class = SegmentSerializer
     permission_classes = [StaffModelPermissions]
@@ -79,7 +81,7 @@ class SegmentViewSet(ApiPolicy, viewsets.ModelViewSet[Segment]):
 
     def get_queryset(self) -> QuerySet[Segment]:
         """As DRF's. A list leaves archived segments out unless `is_archived` is sent."""
-        found: QuerySet[Segment] = super().get_queryset()
+        found: QuerySet[Segment] = of_kinds(self.request, super().get_queryset())
         if self.action != "list" or "is_archived" in self.request.query_params:
             return found
         return found.filter(is_archived=False)
@@ -145,6 +147,7 @@ class MemberViewSet(ApiPolicy, viewsets.ModelViewSet[SegmentMember]):
     """
 
     is_confirmed = True
+    names_segment = "segment_key"
     queryset = SegmentMember.objects.all()
     serializer_class = MemberSerializer
     permission_classes = [StaffModelPermissions]

@@ -17,8 +17,8 @@ from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
-from featureflags.api.authentication import service_key
 from featureflags.api.concurrency import sees_people
+from featureflags.api.key_kinds import require_kind
 from featureflags.api.requests import is_staff
 from featureflags.contexts.attributes import attributes_of
 from featureflags.contexts.subject_context import SubjectContext
@@ -61,9 +61,7 @@ def row_of(request: Request, kind_name: str, key: str) -> SubjectRow:
     Raises PermissionDenied for a caller who may not look at rows of the kind, and NotFound for an unknown
     kind or key.
     """
-    service = service_key(request)
-    if service is not None and not service.allows_kind(kind_name):
-        raise PermissionDenied("This API key is for other kinds.")
+    require_kind(request, kind_name)
     kind = kind_named(kind_name)
     if kind is None:
         raise NotFound("There is no kind of this name.")

@@ -33,4 +33,12 @@ valid, `building` makes the context, `results` is what an evaluation answers.
 
 from __future__ import annotations
 
-__all__ = ["attributes", "building", "json_limits", "privacy", "results", "subject_context"]
+__all__ = [
+    "attributes",
+    "building",
+    "json_limits",
+    "new_visitors",
+    "privacy",
+    "results",
+    "subject_context",
+]

@@ -79,6 +79,7 @@ __all__ = [
     "resolve",
     "subjects",
     "track",
+    "track_context",
     "variation",
     "variation_detail",
 ]
@@ -188,7 +189,7 @@ def track(
 ) -> None:
     """Send a custom event for this user to LaunchDarkly, for its experiments."""
     context = resolve(user, request=request, anonymous_key=anonymous_key)
-    _track(event, context, data, metric_value)
+    track_context(event, context, data, metric_value)
 
 
 async def ais_enabled(
@@ -290,11 +291,9 @@ async def atrack(
 ) -> None:
     """As `track`."""
     context = await aresolve(user, request, anonymous_key)
-    _track(event, context, data, metric_value)
+    track_context(event, context, data, metric_value)
 
 
-def _track(
-    event: str, context: SubjectContext, data: JSONValue, metric_value: float | None
-) -> None:
-    sent, metric = event_data(data, metric_value)
-    evaluator.track(str(event), context.context, sent, metric)
+def track_context(event: str, of: SubjectContext, data: JSONValue, metric: float | None) -> None:
+    """As `track`, of a context that is made."""
+    evaluator.track(str(event), of.context, *event_data(data, metric))

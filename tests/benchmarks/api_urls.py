@@ -7,6 +7,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from config.urls import handler400 as handler400
 from config.urls import handler500 as handler500
 from config.urls import urlpatterns as site
 from featureflags.api.authentication import ApiKeyAuthentication

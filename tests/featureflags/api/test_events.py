@@ -203,3 +203,55 @@ def test_while_nobody_knows_whether_it_is_new_it_is_not_taken(
         away.add.return_value = None
         assert send(client, TRACK, BOUGHT).status_code == 503
     assert send(client, TRACK, BOUGHT).json() == {"accepted": 1, "duplicates": 0}
+
+
+class TestWhatABrowserMayMakeUp:
+    """An API key that is bound to origins is in a page: whoever reads it may send any subject."""
+
+    ORIGIN = "https://shop.example.com"
+    FLAG = "/ofrep/v1/evaluate/flags/new-checkout"
+
+    def spread(self, token: str, *, origin: str = "") -> None:
+        """Subjects that no row has, by each way that sends events."""
+        headers = {"Authorization": f"Bearer {token}", **({"Origin": origin} if origin else {})}
+        for number in range(10):
+            for kind, anonymous in (("visitor", True), ("user", False)):
+                key = f"{kind}-{number}"
+                body: Any = {"context": {"targetingKey": key, "anonymous": anonymous}}
+                events = [{**SHOWN, "id": f"{key}-000", "subject": key, "anonymous": anonymous}]
+                tracked = [{**BOUGHT, "id": f"{key}-001", "subject": key, "anonymous": anonymous}]
+                for path, sent in (
+                    (self.FLAG, body),
+                    (EXPOSURE, {"events": events}),
+                    (TRACK, {"events": tracked}),
+                ):
+                    answer = Client().post(path, sent, "application/json", headers=headers)
+                    assert answer.status_code in {200, 202}, answer.content
+
+    def keys_of(self, vendor: LaunchDarklyServer) -> set[str]:
+        close()
+        return {event["context"]["key"] for event in vendor.events() if "context" in event} | {
+            key for event in vendor.events() for key in event.get("contextKeys", {}).values()
+        }
+
+    def test_they_share_one_context(self, vendor: LaunchDarklyServer) -> None:
+        self.spread(token_for(origins=[self.ORIGIN]), origin=self.ORIGIN)
+        assert self.keys_of(vendor) == {"anonymous"}
+
+    def test_without_visitors_too(self, vendor: LaunchDarklyServer, settings: Settings) -> None:
+        use(settings, VISITOR_EVENTS="none")
+        self.spread(token_for(origins=[self.ORIGIN]), origin=self.ORIGIN)
+        assert self.keys_of(vendor) == {"anonymous"}
+
+    def test_a_user_is_counted_and_so_is_whom_a_server_names(
+        self, vendor: LaunchDarklyServer
+    ) -> None:
+        ada = UserFactory.create()
+        token = token_for(origins=[self.ORIGIN])
+        headers = {"Authorization": f"Bearer {token}", "Origin": self.ORIGIN}
+        body = {"context": {"targetingKey": str(ada.pk)}}
+        Client().post(self.FLAG, body, "application/json", headers=headers)
+        self.spread(token_for())
+        keys = self.keys_of(vendor)
+        assert str(ada.pk) in keys
+        assert len(keys) == 21

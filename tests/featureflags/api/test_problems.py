@@ -90,6 +90,15 @@ def test_a_database_that_is_away(by_session: Caller) -> None:
     assert answer["Retry-After"]
 
 
+@pytest.mark.parametrize("path", ["", "configuration", "evaluate", "evaluate/flags/", "a/b"])
+def test_an_address_that_ofrep_does_not_have(path: str) -> None:
+    for ask in (APIClient().get, APIClient().post):
+        answer = ask(f"/ofrep/v1/{path}")
+        assert answer["Content-Type"] == "application/json"
+        assert answer.json()["errorCode"]
+        assert answer.status_code in {404, 401, 405}
+
+
 def test_personal_answers_are_nobody_else_s(by_session: Caller) -> None:
     client = by_session(UserFactory.create())
     for path in ("users/me/", "users/me/context/", "flags/"):

@@ -51,6 +51,19 @@ class TestStale:
         any_version = root.patch(ONE, {"description": "x"}, headers={"If-Match": "*"})
         assert any_version.status_code == 200
 
+    @pytest.mark.parametrize("tag", ["1", "", "'1'", '"1", 2', "W/1", "**"])
+    def test_a_condition_that_nobody_can_read_is_not_ignored(
+        self, root: APIClient, paying: Segment, tag: str
+    ) -> None:
+        for ask in (root.patch, root.put):
+            refused = ask(ONE, {"description": "Mine"}, headers={"If-Match": tag})
+            assert refused.status_code == 400
+            assert "If-Match" in refused.json()["errors"]
+        assert root.delete(f"{ONE}?confirm=paying", headers={"If-Match": tag}).status_code == 400
+        assert Segment.objects.get(key="paying").description == ""
+        weak = root.patch(ONE, {"description": "Mine"}, headers={"If-Match": 'W/"1"'})
+        assert weak.status_code == 412, "a weak tag names no version"
+
     def test_without_a_version_only_what_is_sent_is_written(
         self, root: APIClient, paying: Segment
     ) -> None:
