@@ -40,16 +40,17 @@ from featureflags.api.strict import (
     StrictIntegerField,
     StrictSerializer,
 )
+from featureflags.contexts.building import event_data
 from featureflags.contexts.json_limits import json_size
 from featureflags.contexts.new_visitors import unproven
 from featureflags.contexts.subject_context import SubjectContext
 from featureflags.core.deadlines import Purpose
 from featureflags.core.outages import RETRY_AFTER
-from featureflags.evaluation import all_flags, looking, track_context
+from featureflags.evaluation import all_flags, looking
 from featureflags.evaluation.evaluate import expose
 from featureflags.evaluation.resolve import resolve
 from featureflags.kinds.snapshot import kind_and_key
-from featureflags.launchdarkly.evaluator import variation_count
+from featureflags.launchdarkly.evaluator import track, variation_count
 from featureflags.live.bootstrap import flags_for_browsers
 from featureflags.models import Scope
 
@@ -194,7 +195,8 @@ class TrackView(_EventsView):
         events = Tracked.read(request.data)["events"]
 
         def send(event: Mapping[str, Any], subject: SubjectContext) -> None:
-            track_context(event["event"], subject, event["data"], event["value"])
+            sent = event_data(event["data"], event["value"])
+            track(event["event"], subject.context, *sent)
 
         return self.take(request, events, send)
 

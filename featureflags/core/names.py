@@ -60,8 +60,8 @@ def addresses(host: str, port: int | None, *, seconds: float) -> list[str]:
 
 
 def is_name(host: str) -> bool:
-    """False for an address and for the path of a socket: these are looked up nowhere."""
-    if not host or host.startswith(("/", "@")):
+    """False for an address, the path of a socket and this machine: no name server is asked for these."""
+    if host in {"", "localhost"} or host.startswith(("/", "@")):
         return False
     try:
         ipaddress.ip_address(host.partition("%")[0])

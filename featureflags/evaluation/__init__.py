@@ -79,7 +79,6 @@ __all__ = [
     "resolve",
     "subjects",
     "track",
-    "track_context",
     "variation",
     "variation_detail",
 ]
@@ -189,7 +188,7 @@ def track(
 ) -> None:
     """Send a custom event for this user to LaunchDarkly, for its experiments."""
     context = resolve(user, request=request, anonymous_key=anonymous_key)
-    track_context(event, context, data, metric_value)
+    _track(event, context, data, metric_value)
 
 
 async def ais_enabled(
@@ -291,9 +290,11 @@ async def atrack(
 ) -> None:
     """As `track`."""
     context = await aresolve(user, request, anonymous_key)
-    track_context(event, context, data, metric_value)
+    _track(event, context, data, metric_value)
 
 
-def track_context(event: str, of: SubjectContext, data: JSONValue, metric: float | None) -> None:
-    """As `track`, of a context that is made."""
-    evaluator.track(str(event), of.context, *event_data(data, metric))
+def _track(
+    event: str, context: SubjectContext, data: JSONValue, metric_value: float | None
+) -> None:
+    sent, metric = event_data(data, metric_value)
+    evaluator.track(str(event), context.context, sent, metric)

@@ -85,7 +85,9 @@ def test_a_name_that_there_is_not() -> None:
     assert isinstance(found, OSError)
 
 
-@pytest.mark.parametrize("host", ["", "127.0.0.1", "::1", "fe80::1%eth0", "/run/postgresql", "@x"])
+@pytest.mark.parametrize(
+    "host", ["", "localhost", "127.0.0.1", "::1", "fe80::1%eth0", "/run/postgresql", "@x"]
+)
 def test_what_nobody_looks_up(host: str) -> None:
     assert not is_name(host)
     assert is_name("db.internal")
