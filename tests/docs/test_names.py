@@ -52,6 +52,7 @@ NOT_SETTINGS: Final = {
     "LOCATION",
     "OPTIONS",
     "REQUEST_ID",
+    "CONTENT_TYPE",
     "COMMAND",
     "EMAIL_OR_ID",
     "ARGS",
