@@ -87,9 +87,9 @@ def sends_segments() -> bool:
     return not _listed().isdisjoint({EVERYTHING, "segments"})
 
 
-def is_withheld(name: str, kind: str = USER) -> bool:
-    """Whether an attribute of this name is never sent."""
-    return privacy_of(name, kind) is Privacy.WITHHELD
+def is_withheld(name: str) -> bool:
+    """Whether an attribute of users of this name is never sent."""
+    return privacy_of(name) is Privacy.WITHHELD
 
 
 def _decide(name: str, kind: str) -> Privacy:
