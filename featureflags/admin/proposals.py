@@ -58,6 +58,8 @@ PAGE_SIZE: Final = 25
 APPROVE: Final = "featureflags.approve_plannedchange"
 DO: Final = "_do"
 TEXT: Final = "text"
+WITH_TEXT: Final = frozenset({"comment", "refuse"})
+"""Buttons whose step saves the comment by itself. With the others it is saved afterwards."""
 
 State = PlannedChange.State
 STATES: Final = (
@@ -129,7 +131,7 @@ def _page(request: HttpRequest, site: AdminSite, plan: PlannedChange) -> HttpRes
         plan=describe_plan(plan, sees=kinds_seen(request)),
         examined=None if examined is None else shown_change(request, examined),
         token="" if examined is None else sign([examined], user_of(request)),
-        asked_before=TOKEN in request.POST,
+        asked_before=TOKEN in request.POST and rights.approve,
         not_possible=problem,
         rights=rights,
         typed=request.POST.get(TEXT, ""),
@@ -174,17 +176,23 @@ def _do(request: HttpRequest, plan: PlannedChange) -> HttpResponse | None:
         "comment": (True, lambda: _comment(request, plan, actor)),
     }
     may, step = steps.get(asked, (False, lambda: None))
+    # Where it cannot be done the page comes again by itself, so that a comment which was typed is not lost.
+    if not may and asked in steps and not plan.is_open:
+        messages.error(request, str(Decided(plan)))
+        return None
     if not may:
-        if asked in steps and not plan.is_open:
-            return _back(request, plan, messages.ERROR, str(Decided(plan)))
         raise PermissionDenied
     try:
-        return step()
+        answer = step()
+        if answer is not None and asked not in WITH_TEXT and request.POST.get(TEXT, "").strip():
+            comment(plan, actor, request.POST[TEXT])
     except (Decided, OwnPlan, NotPossible) as error:
-        return _back(request, plan, messages.ERROR, str(error))
+        messages.error(request, str(error))
     except ValidationError as error:
         messages.error(request, error.messages[0])
-        return None
+    else:
+        return answer
+    return None
 
 
 def _approve(request: HttpRequest, plan: PlannedChange, actor: Account) -> HttpResponse | None:

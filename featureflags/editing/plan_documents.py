@@ -130,7 +130,7 @@ def _merged(planned: Change, stored: SegmentState) -> SegmentState:
             continue
         if not _same(base, theirs) and not _same(mine, theirs):
             field: Any = Segment._meta.get_field(name)
-            text = _("Somebody else has changed the same field in the meantime: %s.")
+            text = _("The same field was changed in the meantime: %s.")
             raise NotPossible(text % field.verbose_name)
         wanted[name] = getattr(planned.after, name)
     return replace(stored, **wanted)
@@ -160,7 +160,7 @@ def _members_left(planned: Change, segment: int | None) -> dict[AccountKey, Memb
         if str(row) not in known or now == one.after:
             continue
         if now != one.before:
-            raise NotPossible(_("Somebody else has changed the same membership in the meantime."))
+            raise NotPossible(_("The same membership was changed in the meantime."))
         left[row] = replace(one, before=now)
     return left
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import html
 import re
 from typing import Any
 
@@ -13,6 +14,7 @@ from django.urls import reverse
 from django.utils import timezone
 from pytest_django.fixtures import Settings
 
+from featureflags.editing import change_to, examine, make_plan
 from featureflags.models import HistoryEntry, PlannedChange, Segment
 from tests.conftest import FlagFile
 from tests.factories import SegmentFactory, UserFactory, clause, rule
@@ -74,8 +76,9 @@ def rules() -> Any:
     return Segment.objects.get(key="paying").rules
 
 
-def proposed(client: Client, segment: Segment, due: str = "") -> PlannedChange:
-    asked = client.post(change(segment), form(segment, rules=TEAM, note="For the launch"))
+def proposed(client: Client, segment: Segment, due: str = "", rules: Any = TEAM) -> PlannedChange:
+    segment.refresh_from_db()
+    asked = client.post(change(segment), form(segment, rules=rules, note="For the launch"))
     sent = answer(client, asked, _how="propose", _due=due)
     plan = PlannedChange.objects.latest("pk")
     assert sent.status_code == 302
@@ -157,6 +160,96 @@ def test_it_is_refused_with_a_comment_and_proposed_again(
     again = decide(ada, plan, "again").content.decode()
     assert "It is proposed again" in again
     assert PlannedChange.objects.latest("pk").state == State.PROPOSED
+
+
+def test_a_comment_is_never_lost(ada: Client, ben: Client, paying: Segment) -> None:
+    plan = proposed(ada, paying)
+    assert "Better so" in decide(ben, plan, "approve", text="Better so").content.decode()
+    assert [each.text for each in plan.comments.all()] == ["Better so"]
+    # Somebody else was faster: what was typed stays in the form, and nothing is said to be unapproved.
+    late = person("approve_plannedchange")
+    shown = decide(late, plan, "approve", text="Wait for Monday").content.decode()
+    assert "is decided already" in shown
+    assert "Nothing is approved" not in shown
+    assert ">Wait for Monday</textarea>" in shown
+    # Too long: it is approved, and the comment waits to be made shorter.
+    plan = proposed(ada, paying, rules=PRO)
+    shown = decide(ben, plan, "approve", text="x" * 2001).content.decode()
+    assert "The change is made." in shown
+    assert "A comment has 1 to 2000 characters." in shown
+    assert "x" * 2001 in shown
+    assert rules() == PRO
+
+
+def test_two_people_approve_at_once(ada: Client, ben: Client, paying: Segment) -> None:
+    plan, other = proposed(ada, paying), person("approve_plannedchange")
+    pages = [each.get(page(plan)).content.decode() for each in (ben, other)]
+    tokens = [re.search(r'name="_confirmed" value="([^"]*)"', text) for text in pages]
+    said = [
+        client.post(
+            page(plan), {"_do": "approve", "_confirmed": token.group(1)}, follow=True
+        ).content.decode()
+        for client, token in zip((ben, other), tokens, strict=True)
+        if token is not None
+    ]
+    assert ["The change is made." in text for text in said] == [True, False]
+    assert "This is decided already: Applied." in said[1]
+    assert HistoryEntry.objects.filter(segment_key="paying", source="admin").count() == 1
+
+
+def test_the_segment_was_deleted_in_the_meantime(ada: Client, ben: Client, paying: Segment) -> None:
+    plan = proposed(ada, paying)
+    Segment.objects.get(key="paying").delete()
+    text = ben.get(page(plan)).content.decode()
+    assert "The segment was deleted in the meantime." in text
+    assert 'value="approve"' not in text
+    assert 'value="refuse"' in text
+    forced = ben.post(page(plan), {"_do": "approve", "_confirmed": "x"}, follow=True)
+    assert "The segment was deleted in the meantime." in forced.content.decode()
+    assert ben.get(reverse("admin:featureflags_proposals")).status_code == 200
+    assert "withdrawn" in decide(ada, plan, "withdraw").content.decode()
+    assert not Segment.objects.filter(key="paying").exists()
+
+
+def test_what_cannot_be_made_any_more_is_not_offered(ada: Client, quiet: Segment) -> None:
+    quiet.rules = TEAM
+    later = timezone.now() + datetime.timedelta(days=1)
+    plan = make_plan(examine(change_to(quiet)), author=None, source="admin", due_at=later)
+    assert 'value="now"' in ada.get(page(plan)).content.decode()
+    theirs = Segment.objects.get(key="quiet")
+    theirs.rules = []
+    theirs.save()
+    text = ada.get(page(plan)).content.decode()
+    assert "The same field was changed in the meantime: rules." in text
+    assert "Withdraw it, and make the change anew" in text
+    assert 'value="now"' not in text
+    assert "withdrawn" in decide(ada, plan, "withdraw").content.decode()
+
+
+@pytest.mark.parametrize(
+    ("due", "said"),
+    [
+        ("2020-01-01T10:00", "This moment has passed already."),
+        # Clocks go from 02:00 to 03:00, and from 03:00 back to 02:00.
+        ("2027-03-28T02:30", "may not exist"),
+        ("2027-10-31T02:30", "may be ambiguous"),
+        ("2027-02-29T10:00", "Enter a valid date/time."),
+        ("99999-01-01T10:00", "Enter a valid date/time."),
+        ("soon", "Enter a valid date/time."),
+    ],
+)
+def test_an_instant_that_cannot_be_is_refused_and_kept(
+    ada: Client, paying: Segment, due: str, said: str
+) -> None:
+    with timezone.override("Europe/Berlin"):
+        asked = ada.post(change(paying), form(paying, rules=TEAM, note="Kept"))
+        again = answer(ada, asked, _due=due)
+    text = again.content.decode()
+    assert is_asked(again)
+    assert said in html.unescape(text)
+    assert f'value="{due}"' in text
+    assert "Kept" in text
+    assert not PlannedChange.objects.exists()
 
 
 def test_it_is_withdrawn(ada: Client, paying: Segment) -> None:

@@ -48,7 +48,7 @@ class TestWhatChangedMeanwhile:
 
     @pytest.mark.parametrize(
         ("theirs", "words"),
-        [({"rules": []}, "the same field in the meantime: rules"), (None, "was deleted")],
+        [({"rules": []}, "same field was changed in the meantime: rules"), (None, "was deleted")],
     )
     def test_the_same_field_or_a_deletion_refuses_it(
         self, segment: Segment, ada: User, ben: User, theirs: Any, words: str
