@@ -14,18 +14,20 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from featureflags.admin.dashboard import Answers, Segments, WarmUp
+from featureflags.admin.dashboard import Answers, Segments, Waiting, WarmUp
 from featureflags.admin.shared.pages import Link
+from featureflags.core.types import Account
 from featureflags.evaluation import looking
 from featureflags.inspection import flags_using_segment
 from featureflags.launchdarkly.client import feature_store
 from featureflags.launchdarkly.evaluator import connect
 from featureflags.launchdarkly.status import State, connection_status
-from featureflags.models import Segment
+from featureflags.models import PlannedChange, Segment
 
 LATE: Final = datetime.timedelta(hours=3)
 """Sizes are counted each hour: older ones show that the task does not run."""
 
+APPROVE: Final = "featureflags.approve_plannedchange"
 ANSWERS: Final = "#dashboard-answers"
 CONNECTION: Final = "#launchdarkly-connection"
 SEGMENTS: Final = "#dashboard-segments"
@@ -64,6 +66,17 @@ def of_segments(segments: Segments) -> Iterator[Link]:
         yield Link(text=text % {"flag": flag, "segment": key}, href=address)
     if segments.counted_at is not None and segments.counted_at < timezone.now() - LATE:
         yield Link(text=_("The segments are not counted each hour any more."), href=SEGMENTS)
+
+
+def of_waiting(waiting: Waiting, reader: Account) -> Iterator[Link]:
+    """The changes that wait for an approval which the reader may give: never of their own."""
+    if not reader.has_perm(APPROVE):
+        return
+    for plan in waiting.planned:
+        if plan.state == PlannedChange.State.PROPOSED and plan.author_id != reader.pk:
+            text = _("A change of %(segment)s waits for your approval.")
+            address = reverse("admin:featureflags_proposal", args=[plan.pk])
+            yield Link(text=text % {"segment": plan.segment_key}, href=address)
 
 
 def of_warm_ups(warm_ups: Sequence[WarmUp]) -> Iterator[Link]:

@@ -75,8 +75,8 @@ def dashboard(context: Context) -> dict[str, Any]:
     if sees_segments:
         segments = segments_part()
         found |= _segments(segments)
-        found["waiting"] = waiting_part()
-        needs += attention.of_segments(segments)
+        found["waiting"] = waiting = waiting_part()
+        needs += [*attention.of_waiting(waiting, user), *attention.of_segments(segments)]
     if may_see("featureflags", "warmrun"):
         warm_ups = warm_ups_part()
         found |= {"sees_warm_ups": True, "warm_ups": warm_ups}

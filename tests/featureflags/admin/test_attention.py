@@ -10,6 +10,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from featureflags.audience.stored_sizes import count_everything
+from featureflags.editing import change_to, examine, make_plan, withdraw
 from featureflags.models import SegmentSize, WarmRun
 from tests.conftest import FlagFile
 from tests.factories import SegmentFactory, UserFactory
@@ -60,6 +61,28 @@ def test_sizes_that_nothing_counts_any_more(staff: Client, flag_file: FlagFile) 
     count_everything()
     SegmentSize.objects.update(counted_at=timezone.now() - datetime.timedelta(hours=4))
     assert needs(staff) == ["The segments are not counted each hour any more."]
+
+
+def test_a_change_that_waits_for_the_reader(client: Client, flag_file: FlagFile) -> None:
+    flag_file(boolean_flag("beta", rules=[segment_rule("beta")]))
+    segment = SegmentFactory.create(key="beta", name="Beta")
+    count_everything()
+    segment.is_active = False
+    author = UserFactory.create(superuser=True)
+    plan = make_plan(examine(change_to(segment)), author=author, source="admin")
+    asked = ["A change of beta waits for your approval."]
+    may_approve = as_one_who_may(Client(), "view_segment", "approve_plannedchange")
+    assert needs(may_approve) == asked
+    assert (
+        reverse("admin:featureflags_proposal", args=[plan.pk])
+        in may_approve.get(INDEX).content.decode()
+    )
+    # Neither their own, nor for who may only look, nor once it is decided.
+    client.force_login(author)
+    assert needs(client) == ["Nothing."]
+    assert needs(as_one_who_may(Client(), "view_segment")) == ["Nothing."]
+    withdraw(plan)
+    assert needs(may_approve) == ["Nothing."]
 
 
 def test_a_warm_up_that_has_failed(staff: Client, flag_file: FlagFile) -> None:
