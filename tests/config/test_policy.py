@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from django.test import Client, RequestFactory
+from django.urls import reverse
 from django.views.defaults import permission_denied, server_error
 
 from tests.factories import UserFactory
@@ -39,7 +40,12 @@ def test_an_unknown_address_shows_a_message(client: Client) -> None:
     response = client.get("/there/is/none")
     assert response.status_code == 404
     assert "Page not found" in response.content.decode()
+    assert "The address may be wrong" in response.content.decode()
     assert response["Content-Security-Policy"]
+    # A page that knows more says it.
+    client.force_login(UserFactory.create(superuser=True))
+    gone = client.get(reverse("admin:featureflags_draft", args=["none"])).content.decode()
+    assert "There is no such draft. Drafts end after 14 days." in gone
 
 
 def test_refusals_and_failures_have_pages_without_a_database(rf: RequestFactory) -> None:

@@ -146,6 +146,7 @@ def draft_page(request: HttpRequest, token: str, *, site: AdminSite) -> HttpResp
         ends=moment_in_words(draft.expires_at),
         address=request.build_absolute_uri(request.path),
         is_old=before is not None and before.version != state.version,
+        is_gone=stored is None and bool(draft.segment_key),
         lines=segment_in_words(before, state),
         sentences=rules_in_words(state),
         who=who,

@@ -193,6 +193,19 @@ class TestDraft:
         assert stranger.get(address).status_code == 403
         assert Client().get(address).status_code == 302
 
+    def test_its_segment_was_deleted_in_the_meantime(self, staff: Client, paying: Segment) -> None:
+        address = kept(staff)
+        paying.delete()
+        page = staff.get(address)
+        assert "The segment was deleted since this draft was made." in page.content.decode()
+        assert page.context["editor"]["fields"]["key"] == "paying"
+        assert "Tom Team is in" in staff.post(address, {"who": "Tom"}).content.decode()
+        people = staff.get(f"{address}people/").content.decode()
+        assert "enters" in people
+        assert "leaves" not in people
+        form = staff.post(page.context["editor"]["address"], page.context["editor"]["fields"])
+        assert form.context["adminform"].form["key"].value() == "paying"
+
     def test_it_ends(self, staff: Client) -> None:
         address = kept(staff)
         past = timezone.now() - datetime.timedelta(seconds=1)
