@@ -4,11 +4,11 @@ with the keyboard alone. `test_every_admin_page` has the rest."""
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Final
+from typing import Final, Literal
 
 import pytest
 from django.utils.translation import trans_real
-from playwright.sync_api import Page
+from playwright.sync_api import Page, ViewportSize
 from pytest_django.fixtures import Settings
 
 from tests.browser.conftest import DESKTOP, PHONE, CheckAccessibility, OpenPage, Shot
@@ -16,6 +16,10 @@ from tests.browser.newer_pages import Site, another_installation, fill
 from tests.conftest import FlagFile
 
 RIGHT_TO_LEFT: Final = "ar"
+VIEWS: Final[tuple[tuple[ViewportSize, Literal["light", "dark"]], ...]] = (
+    (DESKTOP, "light"),
+    (PHONE, "dark"),
+)
 MOST_KEYS: Final = 400
 WIDTH: Final = "() => document.documentElement.scrollWidth"
 CUT: Final = """() => {
@@ -71,7 +75,7 @@ def test_they_fit_and_can_be_read(
         show(page)
         side = page.evaluate("document.documentElement.dir")
         assert side == ("rtl" if language == RIGHT_TO_LEFT else "ltr")
-        for size, scheme in ((DESKTOP, "light"), (PHONE, "dark")):
+        for size, scheme in VIEWS:
             page.set_viewport_size(size)
             page.emulate_media(color_scheme=scheme)
             where = f"{name}-{language}-{size['width']}"

@@ -93,7 +93,7 @@ def test_what_it_would_do_now_is_shown(root: APIClient, paying: Segment) -> None
     paying.save()
     shown = root.get(one(plan)).json()
     assert shown["now"] is None
-    assert "the same field" in shown["not_possible"]
+    assert "The same field was changed" in shown["not_possible"]
 
 
 def test_a_comment_and_a_withdrawal(root: APIClient, paying: Segment) -> None:

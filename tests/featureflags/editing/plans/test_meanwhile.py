@@ -95,7 +95,7 @@ class TestWhatChangedMeanwhile:
         examined = examine(membership_change(segment, {str(ada.pk): INCLUDED}))
         plan = make_plan(examined, author=ada, source="admin")
         SegmentMember.objects.create(segment=segment, user=ada, kind="exclude")
-        with pytest.raises(NotPossible, match="the same membership"):
+        with pytest.raises(NotPossible, match="The same membership was changed"):
             examine_plan(plan)
 
     def test_a_deletion_takes_the_members_of_now(
