@@ -6,11 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import (
-    OpenApiExample,
-    OpenApiParameter,
-    extend_schema,
-)
+from drf_spectacular.utils import OpenApiExample, OpenApiParameter, extend_schema
 from rest_framework import serializers
 from rest_framework.exceptions import PermissionDenied, ValidationError
 from rest_framework.request import Request
@@ -249,7 +245,8 @@ def _from_json(members: Iterable[Mapping[str, Any]], kind: CompiledKind) -> Memb
     lines = (
         MemberLine(
             line=number,
-            text=one["user"].strip().lower() if kind.name == USER else one["user"].strip(),
+            # Addresses and UUIDs are in lower case; a key that is a text stays as it is.
+            text=text if kind.name != USER or kind.has_text_keys else text.lower(),
             kind=one["kind"],
             reason=one["reason"],
             starts_at=one["starts_at"],
@@ -258,6 +255,7 @@ def _from_json(members: Iterable[Mapping[str, Any]], kind: CompiledKind) -> Memb
             has_expiry=True,
         )
         for number, one in enumerate(members, start=1)
+        for text in [one["user"].strip()]
     )
     return MemberList(lines=tuple(lines), problems=())
 

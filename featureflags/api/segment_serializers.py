@@ -194,6 +194,7 @@ class MemberSerializer(PlanFieldsSerializer, StrictModelSerializer[SegmentMember
     key = StrictCharField(
         required=False,
         allow_blank=True,
+        trim_whitespace=False,
         max_length=255,
         help_text="Of a row of another kind than `user`; empty in a segment of users.",
     )

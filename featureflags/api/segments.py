@@ -49,7 +49,8 @@ AFTER_A_WRITE = (
     " that were changed to be saved."
 )
 KEY_PATTERN = "[A-Za-z0-9][A-Za-z0-9._-]*"
-ROW_PATTERN = "[^/]+"
+ROW_PATTERN = r"[\s\S]+"
+"""The key of a row is any text, also with slashes."""
 
 
 @extend_schema_view(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from django.urls import include, path
+from django.urls import include, path, register_converter
+from django.urls.converters import StringConverter
 from rest_framework.routers import SimpleRouter
 
 from featureflags.api.contexts import OwnContextView
@@ -31,7 +32,21 @@ from featureflags.api.segment_changes import ExamineView
 from featureflags.api.segment_copies import CopyView, FreezeView
 from featureflags.api.segment_numbers import LintView, PreviewView, SizeView
 from featureflags.api.segment_overlap import OverlapView
-from featureflags.api.segments import KEY_PATTERN, MemberViewSet, SegmentViewSet
+from featureflags.api.segments import (
+    KEY_PATTERN,
+    ROW_PATTERN,
+    MemberViewSet,
+    SegmentViewSet,
+)
+
+
+class AnyKey(StringConverter):
+    """The key of a row, which may be any text: with slashes, that clients send as `%2F`."""
+
+    regex = ROW_PATTERN
+
+
+register_converter(AnyKey, "row_key")
 
 router = SimpleRouter()
 router.register("segments", SegmentViewSet, basename="segment")
@@ -46,10 +61,13 @@ urlpatterns = [
     path("flags/<path:key>/explain/", FlagExplainView.as_view(), name="flag-explain"),
     path("flags/<path:key>/", FlagView.as_view(), name="flag-detail"),
     path("users/me/context/", OwnContextView.as_view(), name="user-me-context"),
-    path("contexts/<str:kind>/<str:key>/", ContextView.as_view(), name="context"),
-    path("contexts/<str:kind>/<str:key>/flags/", ContextFlagsView.as_view(), name="context-flags"),
+    path("contexts/<str:kind>/<row_key:key>/", ContextView.as_view(), name="context"),
+    # Not below `contexts/`: the key of a row may end with `/flags`.
     path(
-        "contexts/<str:kind>/<str:key>/segments/",
+        "context-flags/<str:kind>/<row_key:key>/", ContextFlagsView.as_view(), name="context-flags"
+    ),
+    path(
+        "context-segments/<str:kind>/<row_key:key>/",
         ContextSegmentsView.as_view(),
         name="context-segments",
     ),
@@ -60,7 +78,8 @@ urlpatterns = [
     path("segments/<str:key>/overlap/", OverlapView.as_view(), name="segment-overlap"),
     path("segments/<str:key>/lint/", LintView.as_view(), name="segment-lint"),
     path("segments/<str:key>/size/", SizeView.as_view(), name="segment-size"),
-    path("segments/<str:key>/members/bulk/", BulkMembersView.as_view(), name="segment-bulk"),
+    # Not below `members/`: the key of a member may be `bulk`.
+    path("segments/<str:key>/bulk-members/", BulkMembersView.as_view(), name="segment-bulk"),
     path("segments/<str:key>/explain/", SegmentExplainView.as_view(), name="segment-explain"),
     path("segments/<str:key>/history/", HistoryView.as_view(), name="segment-history"),
     path("segments/<str:key>/restore/", RestoreView.as_view(), name="segment-restore"),

@@ -133,7 +133,7 @@ def self_test(connection: BaseDatabaseWrapper) -> list[Problem]:
         return found
     names = connection.ops.quote_name
     plan = plan_for(connection, declared_watches(), exact=False)
-    tables = {trigger.table for trigger in plan.installed.values()}
+    tables = {trigger.table for trigger in plan.wanted if trigger.name in plan.installed}
     for watch in declared_watches():
         if watch.table not in tables:
             continue

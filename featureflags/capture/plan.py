@@ -69,7 +69,7 @@ def plan_for(connection: BaseDatabaseWrapper, watches: Sequence[Watch], *, exact
     if connection.vendor == "postgresql":
         if not exact:
             usable = [_widened(watch, installed, columns) for watch in usable]
-        known = {table: schemas.get(table, "") for table in _tables(watches)}
+        known = {table: schemas.get(table, ("", table)) for table in _tables(watches)}
         triggers = postgresql.triggers(usable, known)
     else:
         triggers = sqlite.triggers(usable)
@@ -116,17 +116,17 @@ def _lacking(needed: Mapping[str, frozenset[str]], columns: Columns) -> str:
 
 def _described(
     connection: BaseDatabaseWrapper, tables: Sequence[str]
-) -> tuple[dict[str, str], Columns]:
-    schemas: dict[str, str] = {}
+) -> tuple[dict[str, tuple[str, str]], Columns]:
+    schemas: dict[str, tuple[str, str]] = {}
     columns: dict[str, set[str]] = {}
     with connection.cursor() as cursor:
         for table in tables:
             if connection.vendor == "postgresql":
                 cursor.execute(postgresql.COLUMNS, [connection.ops.quote_name(table)])
             else:
-                cursor.execute(sqlite.COLUMNS, [table])
-            for schema, column in cursor.fetchall():
-                schemas[table] = schema
+                cursor.execute(sqlite.COLUMNS, [sqlite.bare(table)])
+            for schema, name, column in cursor.fetchall():
+                schemas[table] = (schema, name)
                 columns.setdefault(table, set()).add(column)
     return schemas, {table: frozenset(names) for table, names in columns.items()}
 

@@ -4,8 +4,8 @@
       → one row in the outbox: {"kind": "user", "keys": ["…", "…"]}
       → INFO: guidon {"kind": "user", "ids": [17], "keys": ["…", "…"]}
 
-The transition tables of a statement are compared, every column as text: `json` has no equality, and
-citext takes "A" for "a". Rows are paired by their key where that identifies them; else EXCEPT finds those
+The transition tables of a statement are compared, every column as text by its characters: `json` has no equality, and
+citext and some collations take "A" for "a". Rows are paired by their key where that identifies them; else EXCEPT finds those
 that are new or gone. Only the comparison is guarded: if it fails, since a column
 was renamed meanwhile, the project's write goes through and everybody counts as changed.
 A failing INSERT into the outbox fails the write, so that no change goes unnoticed.
@@ -43,8 +43,8 @@ NOTICE: Final = "guidon "
 KEYS_IN_NOTICE: Final = 1_000
 """More keys are read from the outbox."""
 
-Schemas = Mapping[str, str]
-"""The schema of each table."""
+Schemas = Mapping[str, tuple[str, str]]
+"""Of each table, as a model names it: its schema, and its name there."""
 
 OLD, NEW = "old_rows", "new_rows"
 
@@ -144,14 +144,14 @@ ONE_AT_A_TIME = "SELECT pg_advisory_xact_lock(hashtext('guidon capture'))"
 """Two processes that migrate at once install after one another."""
 
 COLUMNS = """
-SELECT space.nspname, attribute.attname
+SELECT space.nspname, relation.relname, attribute.attname
 FROM pg_catalog.pg_class AS relation
 JOIN pg_catalog.pg_namespace AS space ON space.oid = relation.relnamespace
 JOIN pg_catalog.pg_attribute AS attribute ON attribute.attrelid = relation.oid
 WHERE relation.oid = pg_catalog.to_regclass(%s) AND attribute.attnum > 0
     AND NOT attribute.attisdropped
 """
-"""The schema and the columns of a table as the connection's search path finds it."""
+"""The schema, the name and the columns of a table as the connection's search path finds it."""
 
 
 def update_trigger(watch: Watch) -> str:
@@ -220,7 +220,7 @@ def _trigger(
     needed: tuple[tuple[str, frozenset[str]], ...],
     schemas: Schemas,
 ) -> Trigger:
-    function = f"{quote(schemas[table])}.{quote(name)}"
+    function = f"{quote(schemas[table][0])}.{quote(name)}"
     on = _qualified(table, schemas)
     head = f"CREATE TRIGGER {quote(name)} {when} ON {on}{seen}"
     mark = fingerprint([head, body])
@@ -264,7 +264,10 @@ def _paired(watch: Watch) -> str:
     key = quote(watch.start)
     columns = [quote(column) for column in watch.columns if column != watch.start]
     differs = [f"earlier.{key} IS NULL", f"later.{key} IS NULL"]
-    differs += [f"earlier.{each}::text IS DISTINCT FROM later.{each}::text" for each in columns]
+    differs += [
+        f"{_exact(f'earlier.{each}')} IS DISTINCT FROM {_exact(f'later.{each}')}"
+        for each in columns
+    ]
     return (
         f"SELECT COALESCE(earlier.{key}, later.{key})::text"
         f" FROM {OLD} AS earlier FULL JOIN {NEW} AS later ON earlier.{key} = later.{key}"
@@ -285,8 +288,15 @@ def _followed(watch: Watch, rows: str, schemas: Schemas) -> str:
 
 
 def _compared(start: str, columns: Iterable[str], rows: str) -> str:
-    return f"SELECT {', '.join([start, *(f'{quote(column)}::text' for column in columns)])} FROM {rows}"
+    return (
+        f"SELECT {', '.join([start, *(_exact(quote(column)) for column in columns)])} FROM {rows}"
+    )
+
+
+def _exact(column: str) -> str:
+    """As text by its characters: a collation may take "A" for "a"."""
+    return f'{column}::text COLLATE "C"'
 
 
 def _qualified(table: str, schemas: Schemas) -> str:
-    return f"{quote(schemas[table])}.{quote(table)}"
+    return ".".join(map(quote, schemas[table]))

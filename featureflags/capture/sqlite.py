@@ -32,8 +32,8 @@ INSTALLED: Final = (
 )
 """In the form of `postgresql.INSTALLED`."""
 
-COLUMNS: Final = "SELECT '', name FROM pragma_table_info(%s)"
-"""In the form of `postgresql.COLUMNS`."""
+COLUMNS: Final = "SELECT '', '', name FROM pragma_table_xinfo(%s)"
+"""In the form of `postgresql.COLUMNS`, generated columns too."""
 
 NEW_UUID: Final = "lower(hex(randomblob(16)))"
 
@@ -52,13 +52,22 @@ def removal(name: str) -> tuple[str, ...]:
     return (f"DROP TRIGGER IF EXISTS {quote(name)}",)
 
 
+def bare(table: str) -> str:
+    """The name of a table for which a model has one that is quoted already."""
+    return table[1:-1] if len(table) > 2 and table[0] == table[-1] == '"' else table
+
+
+def _table(name: str) -> str:
+    return quote(bare(name))
+
+
 def _of_watch(watch: Watch, event: str) -> Trigger:
     rows = {"update": ("OLD", "NEW"), "insert": ("NEW",), "delete": ("OLD",)}[event]
     when = f"AFTER {event.upper()}"
     condition = ""
     if event == "update":
+        # Without a list of columns: no UPDATE names a generated one.
         watched = list(dict.fromkeys((watch.start, *watch.columns)))
-        when += f" OF {', '.join(map(quote, watched))}"
         # Binary: a column that takes "A" for "a" has changed all the same.
         differs = (f"OLD.{quote(name)} IS NOT NEW.{quote(name)} COLLATE BINARY" for name in watched)
         condition = f" WHEN {' OR '.join(differs)}"
@@ -66,7 +75,7 @@ def _of_watch(watch: Watch, event: str) -> Trigger:
         # INSERT OR REPLACE fires no DELETE trigger unless `recursive_triggers` is on.
         when = "BEFORE INSERT"
         same = f"{quote(watch.start)} = NEW.{quote(watch.start)}"
-        condition = f" WHEN EXISTS (SELECT 1 FROM {quote(watch.table)} WHERE {same})"
+        condition = f" WHEN EXISTS (SELECT 1 FROM {_table(watch.table)} WHERE {same})"
     body = (
         f"INSERT INTO {quote(OUTBOX)} (kind, keys)"
         f" SELECT {literal(watch.kind)}, json_group_array(DISTINCT key)"
@@ -74,7 +83,7 @@ def _of_watch(watch: Watch, event: str) -> Trigger:
     )
     needed = tuple(sorted({**watch.needed, OUTBOX: frozenset({"id", "kind", "keys"})}.items()))
     name = trigger_name(event, watch.table, watch)
-    return _trigger(name, watch.table, when + f" ON {quote(watch.table)}", condition, body, needed)
+    return _trigger(name, watch.table, when + f" ON {_table(watch.table)}", condition, body, needed)
 
 
 def _of_rules(table: str, event: str) -> Trigger:
@@ -113,7 +122,7 @@ def _keys(watch: Watch, rows: Iterable[str]) -> str:
     key, joins = "changed.start", ""
     for number, hop in enumerate(watch.path):
         name = f"hop{number}"
-        joins += f" JOIN {quote(hop.table)} AS {name} ON {name}.{quote(hop.match)} = {key}"
+        joins += f" JOIN {_table(hop.table)} AS {name} ON {name}.{quote(hop.match)} = {key}"
         key = f"{name}.{quote(hop.take)}"
     return f"SELECT {_as_text(key, watch)} AS key FROM ({starts}) AS changed{joins}"
 

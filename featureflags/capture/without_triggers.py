@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterable
 from typing import Any
 
 from django.db import connections, router
-from django.db.models import Field, Model
+from django.db.models import Field, ForeignKey, Model
 from django.db.models.signals import m2m_changed, post_save, pre_delete
 
 from featureflags.capture import listeners
@@ -66,9 +66,10 @@ def _linked(
     if action not in {"post_add", "post_remove", "pre_clear"}:
         return
     for watch in _watches_of(sender):
-        owner = _field(sender, watch.start).related_model
-        if owner is not None and isinstance(instance, owner):
-            _tell(watch, [instance.pk])
+        link = _field(sender, watch.start)
+        owner = link.related_model
+        if isinstance(link, ForeignKey) and owner is not None and isinstance(instance, owner):
+            _tell(watch, [getattr(instance, link.target_field.attname)])
         elif pk_set is not None:
             _tell(watch, pk_set)
         else:
@@ -77,8 +78,9 @@ def _linked(
 
 
 def _watches_of(model: type[Model]) -> list[Watch]:
-    table = model._meta.db_table
-    return [watch for watch in declared_watches() if watch.table == table]
+    """Of its table, and of its parents': a save of a child signals nothing of them."""
+    tables = {each._meta.db_table for each in (model, *model._meta.all_parents)}
+    return [watch for watch in declared_watches() if watch.table in tables]
 
 
 def _tell(watch: Watch, values: Iterable[Any]) -> None:

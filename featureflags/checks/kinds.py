@@ -20,6 +20,7 @@ from django.db.models.fields.json import JSONField
 from featureflags.contexts.attributes import CUSTOM_PREFIX, RESERVED_NAMES
 from featureflags.kinds.compiled import CompiledKind
 from featureflags.kinds.registry import USER, doubles, kinds
+from featureflags.kinds.watches import filters_by_others
 
 HINT = "The attribute is left out until then, and its rules match nobody."
 
@@ -29,7 +30,8 @@ def check_kinds(**_: Any) -> list[CheckMessage]:
     """E060: a field of a kind cannot be used. E061: two kinds of one name, or a kind that cannot be
     used at all. E062: a name that is reserved or no name. E063: the kind `user` is of another model than
     those who log in, or its key is not their primary key. E064: a field that the kind's own options name
-    does not exist. W065: lists are in the order of a column without an index."""
+    does not exist. W065: lists are in the order of a column without an index. W066: the default manager
+    leaves rows out by what is in other tables."""
     found: list[CheckMessage] = [
         Error(f"More than one kind is called {name!r}.", id="featureflags.E061")
         for name in doubles()
@@ -66,7 +68,7 @@ def _of_user(kind: CompiledKind, about: str) -> Iterator[CheckMessage]:
             "logs in would be a visitor.",
             id="featureflags.E063",
         )
-    elif kind.key_field is not kind.model._meta.pk:
+    elif kind.key_attribute != kind.model._meta.pk.attname:
         yield Error(
             f"{about} has the key {kind.key!r}: members by name and sessions hold the primary key.",
             id="featureflags.E063",
@@ -87,6 +89,13 @@ def _of_options(kind: CompiledKind, about: str) -> Iterator[CheckMessage]:
     for name in kind.declared.listed:
         if name not in {attribute.name for attribute in kind.attributes}:
             yield Error(f"{about}, listed: there is no attribute {name!r}.", id="featureflags.E064")
+    if filters_by_others(kind.model):
+        yield Warning(
+            f"{about}: the default manager of {kind.model.__name__} leaves rows out by other tables, whose "
+            "changes are not noticed by that.",
+            hint="Name these tables by a `watch` of an attribute, or give the model a plain default manager.",
+            id="featureflags.W066",
+        )
     title = fields.get(kind.title)
     if title is not None and not isinstance(title, JSONField) and not _has_index(kind, title):
         yield Warning(

@@ -27,7 +27,7 @@ from featureflags.kinds.declaration import (
 )
 from featureflags.kinds.functions import EmailDomain
 from featureflags.kinds.paths import reverse_path
-from featureflags.kinds.slots import Slot, is_plain_date
+from featureflags.kinds.slots import Form, Slot, is_plain_date
 from featureflags.kinds.snapshot import USER
 from featureflags.segments.attribute_types import AttributeType
 from featureflags.segments.time_attributes import Clock, ElapsedDays
@@ -145,4 +145,20 @@ def _always_known(declared: Declared, slot: Slot) -> bool:
 
 def _label(name: str, slot: Slot) -> str | Promise:
     named = str(getattr(slot.field, "verbose_name", "") or "")
-    return capfirst(name.replace("_", " ")) if slot.steps or not named else capfirst(named)
+    return capfirst(name.replace("_", " ")) if not slot.is_own or not named else capfirst(named)
+
+
+def sample_of(slot: Slot, now: int) -> Any:
+    """A value as a slot may hold it at `now` (µs)."""
+    choices = slot.field.flatchoices if slot.form is Form.TEXT else ()
+    if choices:
+        return str(choices[0][0])
+    return {
+        Form.TEXT: "ada@example.com" if "email" in slot.name else "text",
+        Form.BOOLEAN: True,
+        Form.NUMBER: 3,
+        Form.INSTANT: now - 86_400_000_000,
+        Form.TEXTS: ("beta",),
+        Form.KEY: "1",
+        Form.OBJECT: {"plan": "paid", "seats": 3, "tags": ["a"], "address": {"city": "London"}},
+    }[slot.form]

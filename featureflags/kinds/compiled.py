@@ -18,31 +18,33 @@ from django.db.models.constants import LOOKUP_SEP
 from django.db.models.expressions import Combinable
 
 from featureflags.kinds.attribute import Attribute
-from featureflags.kinds.attributes_of_fields import attribute_of, key_attribute
+from featureflags.kinds.attributes_of_fields import attribute_of, key_attribute, sample_of
 from featureflags.kinds.declaration import Declared, Kind, Many, Metadata, Related, WatchRows
 from featureflags.kinds.functions import ManyTexts
 from featureflags.kinds.loaded_rows import LoadedRows
 from featureflags.kinds.names import Names
-from featureflags.kinds.paths import field_of, split_path
+from featureflags.kinds.paths import field_of, split_path, steps_to_parent
 from featureflags.kinds.slots import (
     LOADED,
-    SUITABLE,
     TYPES,
     Form,
     Slot,
-    column_type,
+    refuse_type,
     source_of,
 )
 from featureflags.kinds.snapshot import fingerprint_of, snapshot_type
 from featureflags.kinds.watches import (
     Owner,
     Watch,
+    filtered_by,
     merged,
     watch_of_own,
     watches_of_path,
     watches_of_rows,
 )
 
+KEY_FIELD: Final = "key_value"
+"""The slot of a field that is called `key`, as the key of the snapshot is."""
 _FORMS: Final = {
     "Text": Form.TEXT,
     "Domain": Form.TEXT,
@@ -87,7 +89,10 @@ class CompiledKind(Names):
         self.watches = self._watches()
         """The tables and columns whose change makes a snapshot of this kind old."""
         self.snapshot_of: Callable[[Any], Any] = LoadedRows(
-            self.key_attribute, self.key_field, self.slots, self.snapshot_type
+            self.key_attribute,
+            field_of(self.model, self.key),
+            self.slots,
+            self.snapshot_type,
         ).snapshot
         """The snapshot of a loaded row, as it is: unsaved changes included.
 
@@ -98,9 +103,9 @@ class CompiledKind(Names):
     def loaded(self, rows: QuerySet[Any]) -> QuerySet[Any]:
         """The rows with all that `snapshot_of` needs, in the same query."""
         related = {
-            LOOKUP_SEP.join(step.name for step in slot.steps)
+            LOOKUP_SEP.join(step.name for step in slot.steps if not step.is_parent)
             for slot in self.slots
-            if slot.steps and slot.form is not Form.TEXTS
+            if slot.steps and not slot.is_own and slot.form is not Form.TEXTS
         }
         extra: dict[str, Any] = {}
         for slot in self.slots:
@@ -157,7 +162,7 @@ class CompiledKind(Names):
 
     def samples(self, now: int) -> tuple[Any, Any]:
         """A snapshot with everything, and one with as little as there may be; for checks of attributes."""
-        full = [_sample(slot, now) for slot in self.slots]
+        full = [sample_of(slot, now) for slot in self.slots]
         least = [
             value if slot.is_own and not slot.field.null else slot.empty
             for slot, value in zip(self.slots, full, strict=True)
@@ -174,8 +179,13 @@ class CompiledKind(Names):
 
     def _watches(self) -> tuple[Watch, ...]:
         owner = Owner(kind=self.name, model=self.model, key=self.key)
-        own = [slot.field.column for slot in self.slots if slot.is_own]
+        own = [slot.field.column for slot in self.slots if slot.is_own and not slot.steps]
         found: list[Watch] = []
+        for model, column in filtered_by(self.model):
+            # Whether the row is there depends on it.
+            steps = steps_to_parent(self.model, model)
+            found += watches_of_path(owner, steps, column)
+            own += [] if steps else [column]
         for slot in self.slots:
             if slot.steps and slot.steps[0].own_column is not None:
                 own.append(slot.steps[0].own_column)
@@ -234,9 +244,9 @@ class CompiledKind(Names):
         if is_many is not (form is Form.TEXTS):
             why = "leads to many rows: use Many, or a subquery" if is_many else "leads to one row"
             raise TypeError(f"{self.model.__name__}.{source} {why}.")
-        _refuse_type(field, form, source)
+        refuse_type(field, form, source)
         return Slot(
-            name=name if steps else field.name,
+            name=self._name(name, field if all(step.is_parent for step in steps) else None),
             form=form,
             field=field,
             source=source_of(field, F(source), form),
@@ -267,27 +277,13 @@ class CompiledKind(Names):
             raise TypeError("The expression needs an output_field.")
         if form is Form.TEXTS:
             raise TypeError("Many takes a path, not an expression.")
-        _refuse_type(field, form, name)
-        return Slot(name=name, form=form, field=field, source=source_of(field, source, form))
+        refuse_type(field, form, name)
+        source = source_of(field, source, form)
+        return Slot(name=self._name(name), form=form, field=field, source=source)
 
-
-def _refuse_type(field: Field[Any, Any], form: Form, source: str) -> None:
-    if column_type(field).get_internal_type() not in SUITABLE[form] or (
-        isinstance(field, ForeignKey) and form is not Form.KEY
-    ):
-        raise TypeError(f"{source} is a {type(field).__name__}, which does not fit {form}.")
-
-
-def _sample(slot: Slot, now: int) -> Any:
-    choices = slot.field.flatchoices if slot.form is Form.TEXT else ()
-    if choices:
-        return str(choices[0][0])
-    return {
-        Form.TEXT: "ada@example.com" if "email" in slot.name else "text",
-        Form.BOOLEAN: True,
-        Form.NUMBER: 3,
-        Form.INSTANT: now - 86_400_000_000,
-        Form.TEXTS: ("beta",),
-        Form.KEY: "1",
-        Form.OBJECT: {"plan": "paid", "seats": 3, "tags": ["a"], "address": {"city": "London"}},
-    }[slot.form]
+    def _name(self, name: str, own: Field[Any, Any] | None = None) -> str:
+        """Of a slot: that of the row's own field, else the attribute's where no own field has it."""
+        if own is not None:
+            return own.name if own.name != "key" else KEY_FIELD
+        taken = {field.name for field in self.model._meta.concrete_fields}
+        return f"{name}_value" if name in taken else name

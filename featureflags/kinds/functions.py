@@ -33,7 +33,7 @@ class ManyTexts(Subquery):
     """
 
     templates: ClassVar[Mapping[str, str]] = {
-        "sqlite": "(SELECT JSON_GROUP_ARRAY(text) FROM (%(subquery)s))",
+        "sqlite": "(SELECT JSON_GROUP_ARRAY(related_text) FROM (%(subquery)s))",
         "postgresql": "TO_JSONB(ARRAY(%(subquery)s))",
     }
 
@@ -41,7 +41,7 @@ class ManyTexts(Subquery):
         self, model: type[Model], path: str, output_field: Field[Any, Any] | None = None
     ) -> None:
         steps, column = split_path(model, path)
-        rows = related_rows(steps).values(text=F(column.name))
+        rows = related_rows(steps).values(related_text=F(column.name))
         super().__init__(rows, output_field=output_field or JSONField())
 
     def as_sql(
@@ -56,7 +56,7 @@ class ManyTextsAsText(ManyTexts):
 
     templates = {
         **ManyTexts.templates,
-        "postgresql": "(SELECT JSON_AGG(text)::text FROM (%(subquery)s) AS texts)",
+        "postgresql": "(SELECT JSON_AGG(related_text)::text FROM (%(subquery)s) AS texts)",
     }
 
     def __init__(self, model: type[Model], path: str) -> None:
@@ -113,6 +113,16 @@ class EmailDomain(PerDatabase):
 
 _UUID_PARTS = ((1, 8), (9, 4), (13, 4), (17, 4), (21, 12))
 """Start and length of each part: SQLite stores a UUID as 32 digits."""
+
+
+class Exact(PerDatabase):
+    """A text that is compared by its characters, whatever the collation of its column takes for equal."""
+
+    output_field = CharField()
+    templates = {
+        "sqlite": "(%(expressions)s COLLATE BINARY)",
+        "postgresql": '(%(expressions)s COLLATE "C")',
+    }
 
 
 class UUIDText(PerDatabase):

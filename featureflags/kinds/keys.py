@@ -13,7 +13,7 @@ from django.db.models.expressions import Combinable
 
 from featureflags.kinds.declaration import Kind
 from featureflags.kinds.functions import NumberText, UUIDText
-from featureflags.kinds.paths import field_of
+from featureflags.kinds.paths import column_type, field_of
 from featureflags.kinds.slots import INTEGERS
 
 LARGEST_INTEGER: Final = 2**63 - 1
@@ -28,8 +28,10 @@ class Keys:
         self.name = declared.name
         self.model: type[Model] = declared.model
         self.key = declared.key
-        self.key_field = self._key_field()
-        self.key_attribute = self.key_field.attname
+        own = self._key_field()
+        self.key_field = column_type(own)
+        """The field whose values the column holds: of a child of another model, the parent's key."""
+        self.key_attribute = own.attname
         """Of a row: faster to read than its property `pk`."""
         self.is_canonical: Callable[[str], object] = (
             _CANONICAL_UUID if isinstance(self.key_field, UUIDField) else str.isalnum
@@ -99,7 +101,7 @@ class Keys:
 
     def key_of(self, row: Any) -> str:
         """The key of a row as text."""
-        return self.canonical(str(getattr(row, self.key)))
+        return self.canonical(str(getattr(row, self.key_attribute)))
 
     def existing(self, keys: Iterable[str]) -> set[str]:
         """Those of these keys that rows have; one query."""
@@ -116,4 +118,12 @@ class Keys:
             raise TypeError(
                 f"{self.model.__name__} has a composite primary key: name another unique field as key."
             )
-        return field_of(self.model, self.key)
+        field = field_of(self.model, self.key)
+        if field.model._meta.concrete_model is not meta.concrete_model:
+            raise TypeError(f"{self.model.__name__}.{self.key} lies in the table of another model.")
+        alone = {each.fields for each in meta.total_unique_constraints}
+        if not field.unique and (field.name,) not in alone:
+            raise TypeError(f"{self.model.__name__}.{self.key} is not unique, and so no key.")
+        if field.null:
+            raise TypeError(f"{self.model.__name__}.{self.key} may be NULL, and so is no key.")
+        return field

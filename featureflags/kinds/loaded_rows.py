@@ -17,8 +17,8 @@ from django.utils.functional import Promise
 
 from featureflags.core.json_numbers import normalised
 from featureflags.core.times import EPOCH, MICROSECOND
-from featureflags.kinds.paths import Relation, Step
-from featureflags.kinds.slots import INTEGERS, LOADED, Form, Slot, column_type, texts_of_json
+from featureflags.kinds.paths import Relation, Step, column_type
+from featureflags.kinds.slots import INTEGERS, LOADED, Form, Slot, texts_of_json
 
 PLAIN_TYPES: Final = frozenset({str, int, bool, type(None)})
 
@@ -167,11 +167,8 @@ def _texts_of(slot: Slot, row: Model) -> tuple[str, ...]:
         return tuple(sorted(set(known)))
     if row._state.adding or LOADED + slot.name in row.__dict__:
         return ()
-    if len(slot.steps) != 1:
-        raise NotLoaded(slot.name)
-    rows = getattr(row, slot.steps[0].accessor).all()
-    texts = (getattr(each, slot.field.name) for each in rows)
-    return tuple(sorted({str(text) for text in texts if text is not None}))
+    # Not from `row.groups.all()`: a manager or a prefetched list may leave rows out.
+    raise NotLoaded(slot.name)
 
 
 def _as_saved(row: Model, field: Field[Any, Any]) -> Any:
@@ -199,6 +196,8 @@ def _as_saved(row: Model, field: Field[Any, Any]) -> Any:
 
 def _related(row: Model, step: Step) -> Model | None:
     """The one row behind a step, if it is loaded. Raises NotLoaded."""
+    if step.is_parent and isinstance(row, step.model):
+        return row
     if step.relation is Relation.FORWARD and row.__dict__.get(_attname(row, step.accessor)) is None:
         return None
     known: Model | None = row._state.fields_cache.get(step.accessor, row)

@@ -21,7 +21,7 @@ class Names(Keys):
 
     def __init__(self, declared: type[Kind]) -> None:
         super().__init__(declared)
-        self.title = declared.title or self.key_field.name
+        self.title = declared.title or field_of(self.model, self.key).name
         self.label = declared.label
         self.search = tuple(declared.search)
 

@@ -52,6 +52,8 @@ class Step:
     target: str = ""
     """MANY: the column of `model` that the links point to."""
     through: type[Model] | None = None
+    is_parent: bool = False
+    """To the parent's row of the same object (multi-table inheritance): no name of a path stands for it."""
 
     @property
     def own_column(self) -> str | None:
@@ -84,7 +86,7 @@ class Step:
 
 
 def field_of(model: type[Model], name: str) -> Field[Any, Any]:
-    """A field with a column. Raises FieldDoesNotExist, or TypeError for one without a column."""
+    """A field with a column, of the model or a parent. Raises FieldDoesNotExist, or TypeError without a column."""
     meta = model._meta
     field = meta.pk if name == "pk" else meta.get_field(name)
     if not isinstance(field, Field) or field.column is None:
@@ -97,10 +99,18 @@ def column_of(model: type[Model], name: str) -> str:
     return str(field_of(model, name).column)
 
 
+def column_type(field: Field[Any, Any]) -> Field[Any, Any]:
+    """The field whose values the column holds: of a foreign key the one that it points to."""
+    while isinstance(field, ForeignKey):
+        field = field.target_field
+    return field
+
+
 def steps_of(model: type[Model], path: str) -> list[Step]:
     """The steps of a path that consists of relations alone. Raises FieldDoesNotExist or TypeError."""
     steps: list[Step] = []
     for name in path.split(LOOKUP_SEP) if path else ():
+        steps += steps_to_parent(model, model._meta.get_field(name).model)
         step = _step(model, name)
         steps.append(step)
         model = step.model
@@ -114,17 +124,34 @@ def split_path(model: type[Model], path: str) -> tuple[list[Step], Field[Any, An
     """
     *relations, last = path.split(LOOKUP_SEP)
     steps = steps_of(model, LOOKUP_SEP.join(relations))
-    return steps, field_of(steps[-1].model if steps else model, last)
+    end = steps[-1].model if steps else model
+    field = field_of(end, last)
+    return [*steps, *steps_to_parent(end, field.model)], field
 
 
 def reverse_path(steps: Sequence[Step]) -> str:
-    """The query path from the last row back to the first. Raises TypeError where there is none."""
+    """The query path from the last row back to the key of the first. Raises TypeError where there is none."""
     names: list[str] = []
     for step in reversed(steps):
         if step.reverse_name is None:
             raise TypeError(f"{step.origin.__name__}.{step.name} has no name for the way back.")
         names.append(step.reverse_name)
-    return LOOKUP_SEP.join(names)
+    # By name: a foreign key may point to another unique column than the key.
+    return LOOKUP_SEP.join((*names, "pk"))
+
+
+def steps_to_parent(model: type[Model], parent: type[Model]) -> list[Step]:
+    """The steps to the table of a model that this one extends; none where both have one table."""
+    steps: list[Step] = []
+    owner: Any = parent._meta.concrete_model
+    while (here := model._meta.concrete_model) is not owner:
+        link = here._meta.get_ancestor_link(owner) if here is not None else None
+        if link is None:
+            raise TypeError(f"{model.__name__} does not extend {parent.__name__}.")
+        step = replace(_of_foreign_key(link, link.name), is_parent=True)
+        steps.append(step)
+        model = step.model
+    return steps
 
 
 def _step(model: type[Model], name: str) -> Step:
@@ -174,10 +201,11 @@ def _of_many(field: ManyToManyField[Any, Any], name: str) -> Step:
         is_many=True,
         origin=field.model,
         model=_model(field),
-        here=column_of(field.model, "pk"),
+        # Links may point to another unique column than the key.
+        here=column_of(field.model, field.m2m_target_field_name()),
         there=field.m2m_reverse_name(),
         link=field.m2m_column_name(),
-        target=column_of(_model(field), "pk"),
+        target=column_of(_model(field), field.m2m_reverse_target_field_name()),
         through=through,
     )
 

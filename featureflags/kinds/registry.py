@@ -63,14 +63,16 @@ def kind_and_text(text: str) -> tuple[CompiledKind, str]:
 
 
 def kind_of_row(row: object) -> CompiledKind | None:
-    """The kind whose model this is a row of, `user` first; None: of none. A lazy row is read."""
+    """The kind whose model this is a row of, `user` first of equals; None: of none. A lazy row is read."""
     return kind_of_model(cast("Hashable", row.__class__))
 
 
 @cache
 def kind_of_model(model: Any) -> CompiledKind | None:
-    """The kind of this model, or of one that it extends; None: of none."""
-    return next((kind for kind in kinds() if issubclass(model, kind.model)), None)
+    """The kind of this model, or of the nearest that it extends; None: of none."""
+    above = getattr(model, "__mro__", ())
+    found = [kind for kind in kinds() if kind.model in above]
+    return min(found, key=lambda kind: above.index(kind.model), default=None)
 
 
 def kinds() -> tuple[CompiledKind, ...]:

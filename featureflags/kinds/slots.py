@@ -18,6 +18,7 @@ from django.db.models.expressions import Combinable
 
 from featureflags.core.json_numbers import normalised
 from featureflags.kinds.functions import (
+    Exact,
     FiniteDouble,
     JSONText,
     ManyTextsAsText,
@@ -27,7 +28,7 @@ from featureflags.kinds.functions import (
     Plain,
     UUIDText,
 )
-from featureflags.kinds.paths import Step
+from featureflags.kinds.paths import Step, column_type
 
 LOADED: Final = "_featureflags_"
 """What the annotations of `CompiledKind.loaded` begin with."""
@@ -94,8 +95,8 @@ class Slot:
 
     @property
     def is_own(self) -> bool:
-        """Whether the row itself has the column."""
-        return self.path is not None and not self.steps
+        """Whether the row itself has the value, in its own table or in a parent's."""
+        return self.path is not None and all(step.is_parent for step in self.steps)
 
     def column(self, model: type[Model]) -> Combinable:
         """How it is read. The casts are in SQL: converting each value would be most of Django's work."""
@@ -123,11 +124,27 @@ class Slot:
         return {} if self.form is Form.OBJECT else () if self.form is Form.TEXTS else None
 
 
+def refuse_type(field: Field[Any, Any], form: Form, source: str) -> None:
+    """Raises TypeError for a field whose values the form cannot hold, or the database cannot compare."""
+    name, plain = type(field).__name__, column_type(field)
+    is_link = isinstance(field, ForeignKey) and form is not Form.KEY
+    if is_link or plain.get_internal_type() not in SUITABLE[form]:
+        raise TypeError(f"{source} is a {name}, which does not fit {form}.")
+    convert = getattr(plain, "from_db_value", None)
+    if convert is not None and not convert.__module__.startswith("django."):
+        raise TypeError(
+            f"{source} is a {name}, which converts what it reads (from_db_value), so that conditions would "
+            "compare other values in the database: use an expression, such as Cast."
+        )
+
+
 def source_of(field: Field[Any, Any], source: Combinable, form: Form) -> Combinable:
     """The value in SQL as conditions take it, for a field of this type."""
     field = column_type(field)
     if isinstance(field, UUIDField):
         return UUIDText(source)
+    if form is Form.TEXT and getattr(field, "db_collation", None):
+        return Exact(source)
     if form is Form.KEY:
         return NumberText(source) if field.get_internal_type() in INTEGERS else source
     if form is Form.NUMBER and field.get_internal_type() not in INTEGERS:
@@ -138,13 +155,6 @@ def source_of(field: Field[Any, Any], source: Combinable, form: Form) -> Combina
 def is_plain_date(field: Field[Any, Any]) -> bool:
     """True for a date without a time."""
     return isinstance(field, DateField) and not isinstance(field, DateTimeField)
-
-
-def column_type(field: Field[Any, Any]) -> Field[Any, Any]:
-    """The field whose values the column holds: of a foreign key the one that it points to."""
-    while isinstance(field, ForeignKey):
-        field = field.target_field
-    return field
 
 
 def _boolean(value: Any) -> bool | None:

@@ -15,10 +15,22 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from django.db.models import Model, UUIDField
+from django.db.models.expressions import Col
+from django.db.models.sql import Query
+from django.db.models.sql.where import WhereNode
 
-from featureflags.kinds.paths import Relation, Step, column_of, field_of, steps_of
+from featureflags.kinds.paths import (
+    Relation,
+    Step,
+    column_of,
+    column_type,
+    field_of,
+    steps_of,
+    steps_to_parent,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,7 +86,45 @@ class Owner:
 
     @property
     def is_uuid(self) -> bool:
-        return isinstance(field_of(self.model, self.key), UUIDField)
+        return isinstance(column_type(field_of(self.model, self.key)), UUIDField)
+
+
+def filtered_by(model: type[Model]) -> list[tuple[type[Model], str]]:
+    """The columns, with their models, by which the default manager leaves rows of the model out.
+
+    Those of the rows themselves and of their parents' tables; for those of other tables see
+    `filters_by_others`.
+    """
+    family = {_concrete(parent) for parent in (model, *model._meta.all_parents)}
+    return [
+        (owner, column) for owner, column in _filter_columns(model) if column and owner in family
+    ]
+
+
+def filters_by_others(model: type[Model]) -> bool:
+    """True if the default manager leaves rows out by what is in other tables."""
+    return len(filtered_by(model)) < len(_filter_columns(model))
+
+
+def _concrete(model: type[Model]) -> type[Model]:
+    """The model with the table: of a proxy the one that it stands for."""
+    return model._meta.concrete_model or model
+
+
+def _filter_columns(model: type[Model]) -> list[tuple[type[Model], str]]:
+    found: list[tuple[type[Model], str]] = []
+    waiting: list[Any] = [model._default_manager.all().query.where]
+    while waiting:
+        one = waiting.pop()
+        if isinstance(one, Col):
+            found.append((_concrete(one.target.model), str(one.target.column)))
+        elif isinstance(one, Query):
+            found.append((one.model or model, ""))
+        elif isinstance(one, WhereNode):
+            waiting += one.children
+        elif hasattr(one, "get_source_expressions"):
+            waiting += one.get_source_expressions()
+    return found
 
 
 def watch_of_own(owner: Owner, columns: Iterable[str]) -> Watch:
@@ -121,19 +171,22 @@ def watches_of_rows(
     end at the kind's model.
     """
     steps = steps_of(model, via)
-    if not steps or steps[-1].model is not owner.model:
+    concrete = owner.model._meta.concrete_model
+    if not steps or steps[-1].model._meta.concrete_model is not concrete:
         raise TypeError(f"{model.__name__}.{via} does not lead to {owner.model.__name__}.")
-    names = tuple(fields)
-    meta = model._meta
-    columns = (
-        tuple(column_of(model, name) for name in names)
-        if names
-        else tuple(str(field.column) for field in meta.concrete_fields)
-    )
+    read = [field_of(model, name) for name in fields] or list(model._meta.concrete_fields)
     back = [step.reversed() for step in reversed(steps)]
     found = watches_of_path(owner, back, column_of(model, "pk"))
+    columns: list[str] = []
+    behind: list[Watch] = []
+    for field in read:
+        to_parent = steps_to_parent(model, field.model)
+        if to_parent:
+            behind += watches_of_path(owner, [*back, *to_parent], str(field.column))[len(found) :]
+        else:
+            columns.append(str(field.column))
     # The rows themselves come last.
-    return [*found[:-1], replace(found[-1], columns=columns)]
+    return [*found[:-1], replace(found[-1], columns=tuple(columns)), *behind]
 
 
 def _back(

@@ -25,9 +25,9 @@ def test_the_schema_is_valid_and_complete(tmp_path: Path) -> None:
 def test_the_schema_is_served_with_every_path() -> None:
     schema = APIClient().get("/api/v1/schema/", {"format": "json"}).json()
     assert sorted(schema["paths"]) == [
+        "/api/v1/context-flags/{kind}/{key}/",
+        "/api/v1/context-segments/{kind}/{key}/",
         "/api/v1/contexts/{kind}/{key}/",
-        "/api/v1/contexts/{kind}/{key}/flags/",
-        "/api/v1/contexts/{kind}/{key}/segments/",
         "/api/v1/events/exposure/",
         "/api/v1/events/track/",
         "/api/v1/flags/",
@@ -44,13 +44,13 @@ def test_the_schema_is_served_with_every_path() -> None:
         "/api/v1/proposals/{id}/withdraw/",
         "/api/v1/segments/",
         "/api/v1/segments/{key}/",
+        "/api/v1/segments/{key}/bulk-members/",
         "/api/v1/segments/{key}/copy/",
         "/api/v1/segments/{key}/examine/",
         "/api/v1/segments/{key}/explain/",
         "/api/v1/segments/{key}/freeze/",
         "/api/v1/segments/{key}/history/",
         "/api/v1/segments/{key}/lint/",
-        "/api/v1/segments/{key}/members/bulk/",
         "/api/v1/segments/{key}/overlap/",
         "/api/v1/segments/{key}/preview/",
         "/api/v1/segments/{key}/restore/",

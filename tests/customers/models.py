@@ -7,6 +7,8 @@ import uuid
 from django.db import models
 from django.utils import timezone
 
+from tests.customers import partners  # noqa: F401 - their tables
+
 
 class Company(models.Model):
     name = models.CharField(max_length=100)

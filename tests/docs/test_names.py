@@ -38,7 +38,7 @@ OF_A_READER: Final = {
     "explain/",
     "restore/",
     "members/",
-    "members/bulk/",
+    "bulk-members/",
     "preview/",
     "size/",
 }

@@ -99,7 +99,7 @@ def pages_about(segment: Segment, user: User) -> Iterator[str]:
     yield from (f"{api}/segments/", f"{api}/segments/edge/", f"{api}/segments/edge/history/")
     yield from (f"{api}/segments/edge/members/", f"{api}/contexts/user/{user.pk}/")
     yield from (
-        f"{api}/contexts/user/{user.pk}/flags/",
+        f"{api}/context-flags/user/{user.pk}/",
         f"{api}/users/me/",
         f"{api}/users/me/context/",
     )

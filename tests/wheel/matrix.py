@@ -1,13 +1,17 @@
-"""The wheel with every Python and Django that this machine has: `.ci/matrix`.
+"""The wheel with every Python, Django and PostgreSQL that it is for: `.ci/matrix`.
 
 For each Python, in a fresh environment from the package index: the oldest packages that the wheel allows,
-the newest of Django 5.2, and the newest Django. For each PostgreSQL: the shop of `tests/shop`, the triggers,
-and their removal. What is not here is named, and nothing is fetched but packages. Exits with 1 if one of
-them fails.
+the newest of Django 5.2, and the newest Django. For each PostgreSQL: the shop of `tests/shop`, the triggers
+and their removal, and the proofs that SQL and memory agree. Python and PostgreSQL are those of this machine,
+and what it has not is fetched (`fetched.py`) into a folder for this run alone. What cannot be had is named
+as not run. Exits with 1 if one of them fails.
+
+`python -m tests.wheel.matrix --only "PostgreSQL 14"` runs a part.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import shutil
@@ -15,7 +19,7 @@ import subprocess
 import sys
 import tempfile
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -23,6 +27,7 @@ from typing import Final
 from tests.services.environments import Environment, wheel
 from tests.services.postgres import CHOSEN, find_install, version_of
 from tests.services.processes import ROOT
+from tests.wheel import fetched
 from tests.wheel.new_project import PROGRAM, start_project
 
 PYTHONS: Final = ("3.11", "3.12", "3.13", "3.14")
@@ -34,6 +39,8 @@ TRIED: Final = (
     "tests/wheel/test_existing_project.py",
     "tests/featureflags/test_removing.py",
     "tests/featureflags/capture",
+    "tests/featureflags/audience/sql",
+    "tests/featureflags/kinds/test_related_writes.py",
 )
 UV: Final = (sys.executable, "-m", "uv")
 DECLARED: Final[list[str]] = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"][
@@ -76,9 +83,9 @@ def interpreter(version: str) -> str | None:
     return None
 
 
-def outcomes(built: Path, pythons: Mapping[str, str]) -> Iterator[Outcome]:
+def outcomes(built: Path, interpreters: Mapping[str, str]) -> Iterator[Outcome]:
     """All that can run here, one after another. A Django that was run already is left out."""
-    for version, python in pythons.items():
+    for version, python in interpreters.items():
         seen: set[str] = set()
         for choice, options in CHOICES.items():
             with tempfile.TemporaryDirectory(prefix="guidon-matrix-") as scratch:
@@ -108,11 +115,32 @@ def _run(
     return Outcome(python=version, choice=choice, django=shown, problem=problem)
 
 
-def databases() -> dict[str, Path]:
-    """The installations of PostgreSQL that are here, by version."""
+def pythons(folder: Path, wanted: Sequence[str]) -> dict[str, str]:
+    """The interpreters by version: of this machine, and fetched into the folder."""
+    found = {}
+    for version in wanted:
+        path = interpreter(version)
+        try:
+            found[version] = path or str(fetched.python(version, folder / version))
+        except fetched.NotFetchedError as error:
+            print(f"Python {version}: not run; it is not on this machine, and {error}")
+    return found
+
+
+def databases(folder: Path, wanted: Sequence[str]) -> dict[str, Path]:
+    """The installations of PostgreSQL by version: of this machine, and fetched into the folder."""
     own = find_install()
     found = {path.name: path for path in DEBIAN.glob("*") if (path / "bin" / "postgres").exists()}
-    return {**found, str(version_of(own)): own}
+    found[str(version_of(own))] = own
+    if not set(wanted) <= found.keys():
+        why = "the lockfile has none"
+        try:
+            found = {**fetched.servers(folder, clients=own), **found}
+        except fetched.NotFetchedError as error:
+            why = str(error)
+        for version in sorted(set(wanted) - found.keys()):
+            print(f"PostgreSQL {version}: not run; it is not on this machine, and {why}")
+    return {version: found[version] for version in wanted if version in found}
 
 
 def try_database(install: Path) -> str:
@@ -121,30 +149,37 @@ def try_database(install: Path) -> str:
     command = [sys.executable, "-m", "tests.services.stack", "--", *tests]
     env = {**os.environ, CHOSEN: str(install)}
     ended = subprocess.run(command, check=False, capture_output=True, text=True, cwd=ROOT, env=env)
-    return "" if ended.returncode == 0 else ended.stdout
+    return "" if ended.returncode == 0 else ended.stdout + ended.stderr
 
 
 def _must(command: list[str]) -> None:
     subprocess.run(command, check=True, capture_output=True, text=True, cwd=ROOT, env=os.environ)
 
 
+def _asked(name: str, versions: Sequence[str], only: Sequence[str]) -> list[str]:
+    return [each for each in versions if not only or f"{name} {each}" in only]
+
+
 def main() -> int:
-    pythons = {version: interpreter(version) for version in PYTHONS}
-    here = {version: path for version, path in pythons.items() if path is not None}
+    every = [f"Python {each}" for each in PYTHONS] + [f"PostgreSQL {each}" for each in DATABASES]
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--only", action="append", choices=every, default=[], metavar="NAME")
+    only = parser.parse_args().only
     failed = False
-    with tempfile.TemporaryDirectory(prefix="guidon-wheel-") as folder:
-        for outcome in outcomes(wheel(Path(folder)), here):
+    with tempfile.TemporaryDirectory(prefix="guidon-matrix-") as scratch:
+        folder = Path(scratch)
+        # PostgreSQL runs as another account than root.
+        folder.chmod(0o755)
+        here = pythons(folder / "python", _asked("Python", PYTHONS, only))
+        for outcome in outcomes(wheel(folder), here) if here else ():
             print(outcome, flush=True)
             failed |= bool(outcome.problem)
-    installed = databases()
-    for version, install in sorted(installed.items()):
-        problem = try_database(install)
-        print(f"PostgreSQL {version}:", f"FAILED\n{problem}" if problem else "ok", flush=True)
-        failed |= bool(problem)
-    for name, wanted, found in (("Python", PYTHONS, here), ("PostgreSQL", DATABASES, installed)):
-        for version in wanted:
-            if version not in found:
-                print(f"{name} {version}: not on this machine, not run")
+        for version, install in databases(
+            folder / "postgres", _asked("PostgreSQL", DATABASES, only)
+        ).items():
+            problem = try_database(install)
+            print(f"PostgreSQL {version}:", f"FAILED\n{problem}" if problem else "ok", flush=True)
+            failed |= bool(problem)
     return int(failed)
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from django import forms
 from django.contrib import admin
+from django.contrib.admin.exceptions import NotRegistered
 from django.core.exceptions import ValidationError
 from django.db.models import QuerySet
 from django.forms import Field
@@ -61,13 +62,25 @@ class SegmentMemberAdmin(GuardedModelAdmin[SegmentMember]):
     """Segment and user are found as they are typed: there may be millions."""
 
     form = SegmentMemberForm
-    autocomplete_fields = ("segment", "user")
     fields = ("segment", "user", "kind", "reason", "starts_at", "expires_at")
     list_display = ("user", "segment", "kind", "reason", "starts_at", "expires_at", "in_force")
     list_filter = ("kind", ("segment", admin.RelatedOnlyFieldListFilter))
     list_select_related = ("segment", "user")
     search_help_text = gettext_lazy("E-mail or name of the user, or key of the segment.")
     show_full_result_count = False
+
+    @property
+    def autocomplete_fields(self) -> tuple[str, ...]:  # type: ignore[override]
+        """The user too, where the project's admin has users and can find them; else by their key."""
+        try:
+            users = self.admin_site.get_model_admin(user_kind().model)
+        except NotRegistered:
+            return ("segment",)
+        return ("segment", "user") if users.search_fields else ("segment",)
+
+    @property
+    def raw_id_fields(self) -> tuple[str, ...]:  # type: ignore[override]
+        return () if "user" in self.autocomplete_fields else ("user",)
 
     def get_search_fields(self, request: HttpRequest) -> tuple[str, ...]:
         """Those of the user's kind."""

@@ -37,7 +37,7 @@ from featureflags.contexts.attributes import CUSTOM_PREFIX, Attribute, catalogue
 from featureflags.core.types import JSONValue
 from featureflags.kinds.attribute import RelatedColumn
 from featureflags.kinds.compiled import CompiledKind
-from featureflags.kinds.functions import Midnight
+from featureflags.kinds.functions import Exact, Midnight
 from featureflags.segments.attribute_types import AttributeType
 from featureflags.segments.matching import BUILT_IN
 
@@ -197,9 +197,10 @@ RELATED: Final = Name("related.related_text", TextField())
 
 def _related(place: RelatedColumn) -> RelatedTexts:
     rows: QuerySet[Any] = QuerySet(place.model).filter(**{place.back: OuterRef("pk")}).order_by()
-    return RelatedTexts(
-        rows=Subquery(rows.annotate(related_text=F(place.column)).values("related_text"))
-    )
+    text: Any = F(place.column)
+    if getattr(place.model._meta.get_field(place.column), "db_collation", None):
+        text = Exact(text)
+    return RelatedTexts(rows=Subquery(rows.annotate(related_text=text).values("related_text")))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

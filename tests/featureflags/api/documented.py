@@ -37,7 +37,14 @@ def operations() -> Iterator[tuple[str, str, dict[str, Any]]]:
 def _patterns() -> list[tuple[re.Pattern[str], str]]:
     """From the most literal path to the least: `users/me/` before `users/{id}/`."""
     paths = sorted(schema()["paths"], key=lambda path: (path.count("{"), -len(path)))
-    return [(re.compile(re.sub(r"\{[^}]+\}", "[^/]+", path) + r"\Z"), path) for path in paths]
+    return [(re.compile(_pattern(path) + r"\Z"), path) for path in paths]
+
+
+def _pattern(path: str) -> str:
+    """The key of a row may hold slashes: where it is the last part."""
+    if path.startswith("/api/v1/context") or "/members/{" in path:
+        path = re.sub(r"\{\w+\}/\Z", r"[\\s\\S]+/", path)
+    return re.sub(r"\{[^}]+\}", "[^/]+", path)
 
 
 def operation_of(method: str, path: str) -> dict[str, Any] | None:

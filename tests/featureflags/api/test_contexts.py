@@ -131,7 +131,7 @@ def test_the_flags_of_another_are_theirs(
     client = by_session(viewer())
 
     def value(user: User) -> Any:
-        results = client.get(f"/api/v1/contexts/user/{user.pk}/flags/").json()["results"]
+        results = client.get(f"/api/v1/context-flags/user/{user.pk}/").json()["results"]
         return {item["flag"]: item["value"] for item in results}["internal-tools"]
 
     assert value(ada) is True

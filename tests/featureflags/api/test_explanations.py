@@ -52,11 +52,11 @@ def looker(by_session: Caller) -> APIClient:
 
 def paths(user: User) -> dict[str, tuple[str, tuple[str, ...]]]:
     """Each address about this user, and the permissions that it takes."""
-    one = f"{API}/contexts/user/{user.pk}"
+    one = f"user/{user.pk}/"
     return {
-        "context": (f"{one}/", ("view_user",)),
-        "flags": (f"{one}/flags/", ("view_user",)),
-        "segments": (f"{one}/segments/", BOTH),
+        "context": (f"{API}/contexts/{one}", ("view_user",)),
+        "flags": (f"{API}/context-flags/{one}", ("view_user",)),
+        "segments": (f"{API}/context-segments/{one}", BOTH),
         "segment": (f"{API}/segments/paying/explain/?subject={user.pk}", BOTH),
         "flag": (f"{API}/flags/new-checkout/explain/?subject={user.pk}", BOTH),
     }
@@ -112,14 +112,14 @@ class TestWho:
         assert list(answer.json()["errors"]) == ["colour"]
 
 
-@pytest.mark.parametrize("path", ["", "flags/", "segments/"])
+@pytest.mark.parametrize("path", ["contexts", "context-flags", "context-segments"])
 def test_an_unknown_kind(ada: User, looker: APIClient, path: str) -> None:
-    assert looker.get(f"{API}/contexts/planet/{ada.pk}/{path}").status_code == 404
+    assert looker.get(f"{API}/{path}/planet/{ada.pk}/").status_code == 404
 
 
 def test_each_segment_is_explained(ada: User, looker: APIClient) -> None:
     SegmentMemberFactory.create(segment__key="by_name", user=ada)
-    body = looker.get(f"{API}/contexts/user/{ada.pk}/segments/").json()
+    body = looker.get(f"{API}/context-segments/user/{ada.pk}/").json()
     found = {each["segment"]: each for each in body["results"]}
     assert list(found) == sorted(found)
     assert body["count"] == len(found) == 9
@@ -132,19 +132,19 @@ def test_each_segment_is_explained(ada: User, looker: APIClient) -> None:
     assert found["established_user"]["next_change"] is not None
 
     def keys(**query: Any) -> list[str]:
-        results = looker.get(f"{API}/contexts/user/{ada.pk}/segments/", query).json()["results"]
+        results = looker.get(f"{API}/context-segments/user/{ada.pk}/", query).json()["results"]
         return [each["segment"] for each in results]
 
     assert {"paying", "by_name"} <= set(keys(verdict="true"))
     assert keys(verdict="true", page_size=1) == keys(verdict="true")[:1]
     assert set(keys(verdict="true")).isdisjoint(keys(verdict="false"))
     assert len(keys(verdict="true")) + len(keys(verdict="false")) == 9
-    answer = looker.get(f"{API}/contexts/user/{ada.pk}/segments/", {"verdict": "maybe"})
+    answer = looker.get(f"{API}/context-segments/user/{ada.pk}/", {"verdict": "maybe"})
     assert list(answer.json()["errors"]) == ["verdict"]
 
 
 def test_more_segments_are_no_more_queries(ada: User, looker: APIClient) -> None:
-    path = f"{API}/contexts/user/{ada.pk}/segments/"
+    path = f"{API}/context-segments/user/{ada.pk}/"
     looker.get(path)
     with CaptureQueriesContext(connection) as few:
         looker.get(path)
@@ -158,7 +158,7 @@ def test_more_segments_are_no_more_queries(ada: User, looker: APIClient) -> None
 
 def test_one_segment(ada: User, looker: APIClient) -> None:
     path = f"{API}/segments/paying/explain/"
-    listed = looker.get(f"{API}/contexts/user/{ada.pk}/segments/").json()["results"]
+    listed = looker.get(f"{API}/context-segments/user/{ada.pk}/").json()["results"]
     body = looker.get(path, {"subject": str(ada.pk)}).json()
     assert body in listed
     assert looker.get(path.replace("paying", "none"), {"subject": str(ada.pk)}).status_code == 404

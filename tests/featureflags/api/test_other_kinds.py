@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from rest_framework.test import APIClient
 
+from featureflags.kinds import Kind, Text
 from featureflags.kinds.compiled import CompiledKind
 from featureflags.models import Segment, SegmentMember
-from tests.customers.models import Company
-from tests.customers.organizations import ORGANIZATION
+from tests.customers.models import Company, Device
+from tests.customers.organizations import ORGANIZATION, declared_beside_users
 from tests.factories import SegmentFactory, UserFactory, clause, rule
 
 SEGMENTS = "/api/v1/segments/"
@@ -89,3 +92,52 @@ def test_a_refusal_shows_the_rows_of_the_kind(api: APIClient, acme: Company, set
     settings.FEATUREFLAGS = {**settings.FEATUREFLAGS, "CONFIRM_USERS": 0, "CONFIRM_PERCENT": 0}
     refused = sent(api.post(SEGMENTS, LARGE, format="json"), 409)
     assert refused["entering"]["sample"] == [{"key": str(acme.pk), "name": "Acme"}]
+
+
+class DeviceKind(Kind):
+    name = "device"
+    model = Device
+
+    label_ = Text("label")
+
+
+@pytest.fixture
+def devices(db: None) -> Iterator[CompiledKind]:
+    with declared_beside_users(DeviceKind) as (found,):
+        yield found
+
+
+SERIALS = ("A/1", "x/../y", "/", "a/flags", "flags", "bulk", "50%", "a?b#c", "Ж 1", "line\nbreak")
+
+
+@pytest.mark.parametrize("serial", SERIALS)
+def test_any_text_may_be_a_key_in_an_address(
+    api: APIClient, devices: CompiledKind, serial: str
+) -> None:
+    Device.objects.create(serial=serial, label="Beamer")
+    Device.objects.create(serial="a", label="Another")
+    rules = [rule(clause("label", "in", "Beamer"))]
+    SegmentFactory.create(key="beamers", kind="device", rules=rules)
+    sent_as = quote(serial, safe="")
+    seen = sent(api.get(f"/api/v1/contexts/device/{sent_as}/"))
+    assert (seen["key"], seen["segments"]) == (serial, ["beamers"])
+    assert sent(api.get(f"/api/v1/context-flags/device/{sent_as}/"))["results"] is not None
+    found = sent(api.get(f"/api/v1/context-segments/device/{sent_as}/"))
+    assert [each["verdict"] for each in found["results"]] == [True]
+    members = "/api/v1/segments/beamers/members/"
+    member = {"key": serial, "kind": "include", "confirm": True}
+    assert sent(api.post(members, member, format="json"), 201)["key"] == serial
+    one = f"{members}{sent_as}/"
+    assert sent(api.get(one))["key"] == serial
+    sent(api.patch(one, {"reason": "Pilot", "confirm": True}, format="json"))
+    assert SegmentMember.objects.get().reason == "Pilot"
+    sent(api.delete(one, {"confirm": True}, format="json"), 204)
+
+
+def test_a_key_with_blanks_around_it_stays_as_it_is(api: APIClient, devices: CompiledKind) -> None:
+    for serial in (" a ", "a"):
+        Device.objects.create(serial=serial)
+    SegmentFactory.create(key="beamers", kind="device", rules=[])
+    member = {"key": " a ", "kind": "include", "confirm": True}
+    created = sent(api.post("/api/v1/segments/beamers/members/", member, format="json"), 201)
+    assert created["key"] == " a "

@@ -54,7 +54,7 @@ def root() -> APIClient:
 
 def address(path: str, filled: dict[str, str]) -> str:
     values = dict(filled)
-    if path.startswith("/api/v1/contexts/"):
+    if path.startswith("/api/v1/context"):
         values["key"] = filled["id"]
     if path.startswith("/api/v1/flags/"):
         values["key"] = "internal-tools"

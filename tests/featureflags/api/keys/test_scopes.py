@@ -65,7 +65,7 @@ def test_a_key_for_other_kinds_sees_no_user() -> None:
     root = UserFactory.create(superuser=True)
     client = caller(token_for(root, Scope.READ, kinds=["organization"]))
     paths = (ME, FLAGS, f"{ME}context/", f"/api/v1/contexts/user/{root.pk}/", "/api/v1/users/")
-    for path in (*paths, f"/api/v1/contexts/user/{root.pk}/flags/", f"/api/v1/users/{root.pk}/"):
+    for path in (*paths, f"/api/v1/context-flags/user/{root.pk}/", f"/api/v1/users/{root.pk}/"):
         assert client.get(path).status_code == 403, path
 
 

@@ -26,7 +26,7 @@ pytestmark = pytest.mark.django_db
 
 
 class TestBulk:
-    PATH = f"{URL}/beta/members/bulk/"
+    PATH = f"{URL}/beta/bulk-members/"
 
     @pytest.fixture
     def three(self) -> list[User]:
