@@ -262,12 +262,9 @@ def _paired(watch: Watch) -> str:
     once it has planned for a write of one row.
     """
     key = quote(watch.start)
-    columns = [quote(column) for column in watch.columns if column != watch.start]
+    columns = [_exact(quote(column)) for column in watch.columns if column != watch.start]
     differs = [f"earlier.{key} IS NULL", f"later.{key} IS NULL"]
-    differs += [
-        f"{_exact(f'earlier.{each}')} IS DISTINCT FROM {_exact(f'later.{each}')}"
-        for each in columns
-    ]
+    differs += [f"earlier.{each} IS DISTINCT FROM later.{each}" for each in columns]
     return (
         f"SELECT COALESCE(earlier.{key}, later.{key})::text"
         f" FROM {OLD} AS earlier FULL JOIN {NEW} AS later ON earlier.{key} = later.{key}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from django.conf import settings
@@ -13,13 +13,15 @@ from django.core.checks import (
     Warning,  # noqa: A004 - Django's name
     register,
 )
-from django.core.exceptions import FieldDoesNotExist
-from django.db.models import Field
+from django.db.models import BinaryField, DateTimeField, Field, Q, QuerySet
 from django.db.models.fields.json import JSONField
 
+from featureflags.capture.watches import declared_watches
 from featureflags.contexts.attributes import CUSTOM_PREFIX, RESERVED_NAMES
-from featureflags.kinds.compiled import CompiledKind
-from featureflags.kinds.registry import USER, doubles, kinds
+from featureflags.kinds.compiled import WRONG, CompiledKind
+from featureflags.kinds.declaration import Declared, Kind
+from featureflags.kinds.reads import tables_of
+from featureflags.kinds.registry import USER, doubles, kinds, unusable
 from featureflags.kinds.watches import filters_by_others
 
 HINT = "The attribute is left out until then, and its rules match nobody."
@@ -31,16 +33,20 @@ def check_kinds(**_: Any) -> list[CheckMessage]:
     used at all. E062: a name that is reserved or no name. E063: the kind `user` is of another model than
     those who log in, or its key is not their primary key. E064: a field that the kind's own options name
     does not exist. W065: lists are in the order of a column without an index. W066: the default manager
-    leaves rows out by what is in other tables."""
+    leaves rows out by what is in other tables. W067: an expression reads rows that nothing watches."""
     found: list[CheckMessage] = [
         Error(f"More than one kind is called {name!r}.", id="featureflags.E061")
         for name in doubles()
     ]
-    try:
-        declared = kinds()
-    except (TypeError, FieldDoesNotExist, AttributeError) as error:
-        return [*found, Error(f"A kind cannot be used: {error}", id="featureflags.E061")]
-    for kind in declared:
+    found += [
+        Error(
+            f"The kind {name!r} cannot be used: {why}.",
+            hint="It is left out until then.",
+            id="featureflags.E061",
+        )
+        for name, why in unusable().items()
+    ]
+    for kind in kinds():
         found += _of_kind(kind)
     return found
 
@@ -55,8 +61,41 @@ def _of_kind(kind: CompiledKind) -> Iterator[CheckMessage]:
         elif not name.isidentifier() or name != name.lower():
             why = "use small letters, digits and underscores."
             yield Error(f"{about}, {name}: {why}", id="featureflags.E062")
+    for name, tables in _unwatched(kind):
+        yield Warning(
+            f"{about}, {name}: it reads {', '.join(sorted(tables))}, which no watch names: a change there is "
+            "not noticed for up to a day.",
+            hint="Add watch=WatchRows(model, path to the row).",
+            id="featureflags.W067",
+        )
+    yield from _of_class(kind, about)
     yield from _of_user(kind, about)
     yield from _of_options(kind, about)
+
+
+def _unwatched(kind: CompiledKind) -> Iterator[tuple[str, set[str]]]:
+    """The expressions that read tables whose changes nothing notices."""
+    watches = (watch for watch in declared_watches() if watch.kind == kind.name)
+    watched = {watch.table for watch in watches} | {kind.model._meta.db_table}
+    for name, declared in kind.declared.declared.items():
+        tables = set() if isinstance(declared.source, str) else tables_of(declared.source)
+        if not declared.watch and (unwatched := tables - watched):
+            yield name, unwatched
+
+
+def _of_class(kind: CompiledKind, about: str) -> Iterator[CheckMessage]:
+    """What the class body holds and means nothing."""
+    known = {name for base in Kind.__mro__ for name in vars(base)} | set(Kind.__annotations__)
+    for base in kind.declared.__mro__:
+        for name, value in vars(base).items() if issubclass(base, Kind) else ():
+            is_ours = isinstance(value, Declared) or name in known or name.startswith("_")
+            if isinstance(value, type) and issubclass(value, Declared):
+                why = f"write {value.__name__}(…), with a source."
+            elif is_ours or name.isupper() or callable(value) or hasattr(value, "__get__"):
+                continue
+            else:
+                why = "it is neither an attribute nor an option."
+            yield Error(f"{about}, {name}: {why}", id="featureflags.E064")
 
 
 def _of_user(kind: CompiledKind, about: str) -> Iterator[CheckMessage]:
@@ -75,18 +114,41 @@ def _of_user(kind: CompiledKind, about: str) -> Iterator[CheckMessage]:
         )
 
 
+def _of_named(
+    kind: CompiledKind,
+    about: str,
+    named: Iterable[tuple[str, str | None]],
+    fields: Mapping[str, Field[Any, Any]],
+) -> Iterator[CheckMessage]:
+    """The options that name fields, and the condition of the active rows."""
+    for option in ("search", "listed"):
+        if isinstance(getattr(kind.declared, option), str):
+            yield Error(f"{about}, {option}: write a tuple of names.", id="featureflags.E064")
+            return
+    for option, name in named:
+        if name is None:
+            continue
+        if name not in fields:
+            yield Error(f"{about}, {option}: there is no field {name!r}.", id="featureflags.E064")
+        elif not _suits(option, fields[name]):
+            why = f"{name} is a {type(fields[name]).__name__}"
+            yield Error(f"{about}, {option}: {why}.", id="featureflags.E064")
+    try:
+        QuerySet(kind.model).filter(kind.active or Q())
+    except WRONG as error:
+        yield Error(f"{about}, active: {error}", id="featureflags.E064")
+
+
 def _of_options(kind: CompiledKind, about: str) -> Iterator[CheckMessage]:
-    options = {"title": kind.title, "label": kind.label}
+    options = {"title": kind.declared.title, "label": kind.label}
     options |= {"last_seen": kind.last_seen, "created": kind.created}
     named = [*options.items(), *(("search", name) for name in kind.search)]
     fields: dict[str, Field[Any, Any]] = {
         field.name: field for field in kind.model._meta.concrete_fields
     }
-    for option, name in named:
-        if name is not None and name not in fields:
-            why = f"there is no field {name!r}"
-            yield Error(f"{about}, {option}: {why}.", id="featureflags.E064")
-    for name in kind.declared.listed:
+    yield from _of_named(kind, about, named, fields)
+    listed = kind.declared.listed
+    for name in () if isinstance(listed, str) else listed:
         if name not in {attribute.name for attribute in kind.attributes}:
             yield Error(f"{about}, listed: there is no attribute {name!r}.", id="featureflags.E064")
     if filters_by_others(kind.model):
@@ -103,6 +165,13 @@ def _of_options(kind: CompiledKind, about: str) -> Iterator[CheckMessage]:
             hint="With more than some thousand rows, give the field unique=True or db_index=True.",
             id="featureflags.W065",
         )
+
+
+def _suits(option: str, field: Field[Any, Any]) -> bool:
+    """Whether the field can be what the option says: an instant, or something to read and to find."""
+    if option in {"last_seen", "created"}:
+        return isinstance(field, DateTimeField)
+    return not field.is_relation and not isinstance(field, JSONField | BinaryField)
 
 
 def _has_index(kind: CompiledKind, field: Field[Any, Any]) -> bool:

@@ -129,7 +129,10 @@ def _choices(declared: Declared, slot: Slot) -> tuple[tuple[str, str | Promise],
     if not isinstance(declared, Text):
         return ()
     given = declared.choices if declared.choices is not None else slot.field.flatchoices
-    return tuple((str(value), label) for value, label in given if value not in {None, ""})
+    pairs = [tuple(pair) for pair in given]
+    if any(len(pair) != 2 or isinstance(pair[1], list | tuple) for pair in pairs):
+        raise TypeError("The choices must be pairs of a value and its label.")
+    return tuple((str(value), label) for value, label in pairs if value not in {None, ""})
 
 
 def _always_known(declared: Declared, slot: Slot) -> bool:

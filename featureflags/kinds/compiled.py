@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Final
 
-from django.core.exceptions import FieldDoesNotExist
-from django.db.models import F, Field, ForeignKey, QuerySet
+from django.core.exceptions import FieldDoesNotExist, FieldError
+from django.db.models import F, Field, QuerySet
 from django.db.models.constants import LOOKUP_SEP
 from django.db.models.expressions import Combinable
 
@@ -23,7 +23,8 @@ from featureflags.kinds.declaration import Declared, Kind, Many, Metadata, Relat
 from featureflags.kinds.functions import ManyTexts
 from featureflags.kinds.loaded_rows import LoadedRows
 from featureflags.kinds.names import Names
-from featureflags.kinds.paths import field_of, split_path, steps_to_parent
+from featureflags.kinds.paths import Step, field_of, split_path, steps_to_parent
+from featureflags.kinds.reads import path_of_key, paths_of, read_of, refuse_expression
 from featureflags.kinds.slots import (
     LOADED,
     TYPES,
@@ -58,6 +59,8 @@ _FORMS: Final = {
 }
 
 
+WRONG: Final = (AttributeError, FieldDoesNotExist, FieldError, TypeError, ValueError)
+"""What a wrong declaration raises, of ours or of Django's."""
 NO_OTHERS: Final[Mapping[str, type[Kind]]] = MappingProxyType({})
 
 
@@ -179,26 +182,37 @@ class CompiledKind(Names):
 
     def _watches(self) -> tuple[Watch, ...]:
         owner = Owner(kind=self.name, model=self.model, key=self.key)
-        own = [slot.field.column for slot in self.slots if slot.is_own and not slot.steps]
+        own: list[str] = []
         found: list[Watch] = []
-        for model, column in filtered_by(self.model):
+        for model, shown_by in filtered_by(self.model):
             # Whether the row is there depends on it.
-            steps = steps_to_parent(self.model, model)
-            found += watches_of_path(owner, steps, column)
-            own += [] if steps else [column]
-        for slot in self.slots:
-            if slot.steps and slot.steps[0].own_column is not None:
-                own.append(slot.steps[0].own_column)
-            if slot.steps:
-                found += watches_of_path(owner, slot.steps, str(slot.field.column))
+            to_parent = steps_to_parent(self.model, model)
+            found += watches_of_path(owner, to_parent, shown_by)
+            own += [] if to_parent else [shown_by]
+        for steps, column in self._read():
+            if steps:
+                own += [here] if (here := steps[0].own_column) is not None else []
+                found += watches_of_path(owner, steps, column or steps[-1].there)
+            elif column is not None:
+                own.append(column)
         for name, declared in self.declared.declared.items():
             watched = declared.watch
-            for rows in (watched,) if isinstance(watched, WatchRows) else watched:
+            for rows in (watched,) if isinstance(watched, WatchRows | str) else watched:
                 try:
+                    if not isinstance(rows, WatchRows):
+                        raise TypeError(f"{rows!r} is no WatchRows.")
                     found += watches_of_rows(owner, rows.model, rows.via, rows.fields)
-                except (FieldDoesNotExist, TypeError) as error:
+                except WRONG as error:
                     self.problems.append((name, f"its watch: {error}"))
         return merged([watch_of_own(owner, dict.fromkeys(map(str, own))), *found])
+
+    def _read(self) -> Iterator[tuple[Sequence[Step], str | None]]:
+        """The steps to each column that the slots read, also by expressions."""
+        for slot in self.slots:
+            if slot.path is not None:
+                yield slot.steps, str(slot.field.column)
+            else:
+                yield from (read_of(self.model, path) for path in paths_of(slot.source))
 
     def _decoded(self, row: Sequence[Any]) -> list[Any]:
         values = list(row)
@@ -211,15 +225,16 @@ class CompiledKind(Names):
         for name, declared in self.declared.declared.items():
             try:
                 slot = self._slot(name, declared)
-            except (FieldDoesNotExist, TypeError) as error:
+                if isinstance(declared, Metadata):
+                    if self.metadata not in {None, slot}:
+                        raise TypeError("There is another Metadata already.")
+                    self.metadata = slot
+                elif isinstance(declared, Related):
+                    self.related[declared.kind] = slot.name
+                else:
+                    yield attribute_of(name, declared, slot)
+            except WRONG as error:
                 self.problems.append((name, str(error)))
-                continue
-            if isinstance(declared, Metadata):
-                self.metadata = slot
-            elif isinstance(declared, Related):
-                self.related[declared.kind] = slot.name
-            else:
-                yield attribute_of(name, declared, slot)
 
     def _slot(self, name: str, declared: Declared) -> Slot:
         """The slot of an attribute; one for all that read the same. Raises TypeError."""
@@ -262,22 +277,18 @@ class CompiledKind(Names):
         if other is None or declared.kind in {self.name, *self.related}:
             why = "is declared twice" if declared.kind in self.related else "names no other kind"
             raise TypeError(f"{declared.kind!r} {why}.")
-        key = field_of(other.model, other.key)
-        try:
-            _, field = split_path(self.model, path)
-        except TypeError:
-            field = None  # a one-to-one relation from the other side
-        if isinstance(field, ForeignKey) and field.target_field is key:
-            return path
-        return f"{path}{LOOKUP_SEP}{key.name}"
+        return path_of_key(self.model, path, other)
 
     def _of_expression(self, name: str, source: Any, form: Form) -> Slot:
+        if not isinstance(source, Combinable):
+            raise TypeError(f"The source is {source!r}: write a field, a path or an expression.")
         field = getattr(source, "_output_field_or_none", None)
         if field is None:
             raise TypeError("The expression needs an output_field.")
         if form is Form.TEXTS:
             raise TypeError("Many takes a path, not an expression.")
         refuse_type(field, form, name)
+        refuse_expression(self.model, source)
         source = source_of(field, source, form)
         return Slot(name=self._name(name), form=form, field=field, source=source)
 

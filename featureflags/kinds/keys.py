@@ -14,9 +14,10 @@ from django.db.models.expressions import Combinable
 from featureflags.kinds.declaration import Kind
 from featureflags.kinds.functions import NumberText, UUIDText
 from featureflags.kinds.paths import column_type, field_of
-from featureflags.kinds.slots import INTEGERS
+from featureflags.kinds.slots import INTEGERS, SUITABLE, Form
 
 LARGEST_INTEGER: Final = 2**63 - 1
+_NAME: Final = re.compile(r"[A-Za-z0-9._-]{1,100}").fullmatch
 _CANONICAL_UUID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}").fullmatch
 
 
@@ -24,6 +25,7 @@ class Keys:
     """The rows of a kind by their keys, which travel as text."""
 
     def __init__(self, declared: type[Kind]) -> None:
+        _refuse(declared)
         self.declared = declared
         self.name = declared.name
         self.model: type[Model] = declared.model
@@ -126,4 +128,19 @@ class Keys:
             raise TypeError(f"{self.model.__name__}.{self.key} is not unique, and so no key.")
         if field.null:
             raise TypeError(f"{self.model.__name__}.{self.key} may be NULL, and so is no key.")
+        if (held := column_type(field)).get_internal_type() not in SUITABLE[Form.KEY]:
+            why = "and a key is a whole number, a UUID or a text"
+            raise TypeError(f"{self.model.__name__}.{self.key} is a {type(held).__name__}, {why}.")
         return field
+
+
+def _refuse(declared: type[Kind]) -> None:
+    """Raises TypeError for a name that LaunchDarkly does not take, and for what is no model with a table."""
+    name: object = declared.name
+    model = getattr(declared, "model", None)
+    if not isinstance(name, str) or not _NAME(name) or name in {"kind", "multi"}:
+        raise TypeError(
+            f"the name is {name!r}: use letters, digits, dots, dashes and underscores, and neither kind nor multi"
+        )
+    if not isinstance(model, type) or not issubclass(model, Model) or model._meta.abstract:
+        raise TypeError(f"the model is {model!r}, and no class of a model with a table")

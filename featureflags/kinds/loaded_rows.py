@@ -11,13 +11,13 @@ from functools import partial
 from typing import Any, Final
 
 from django.core.exceptions import ValidationError
-from django.db.models import DateTimeField, Field, Model, UUIDField
+from django.db.models import DateTimeField, Field, Model, QuerySet, UUIDField
 from django.utils import timezone
 from django.utils.functional import Promise
 
 from featureflags.core.json_numbers import normalised
 from featureflags.core.times import EPOCH, MICROSECOND
-from featureflags.kinds.paths import Relation, Step, column_type
+from featureflags.kinds.paths import Relation, Step, column_type, reverse_path
 from featureflags.kinds.slots import INTEGERS, LOADED, Form, Slot, texts_of_json
 
 PLAIN_TYPES: Final = frozenset({str, int, bool, type(None)})
@@ -167,8 +167,18 @@ def _texts_of(slot: Slot, row: Model) -> tuple[str, ...]:
         return tuple(sorted(set(known)))
     if row._state.adding or LOADED + slot.name in row.__dict__:
         return ()
-    # Not from `row.groups.all()`: a manager or a prefetched list may leave rows out.
-    raise NotLoaded(slot.name)
+    steps = [step for step in slot.steps if not step.is_parent]
+    if len(steps) != 1:
+        raise NotLoaded(slot.name)
+    [step] = steps
+    if step.accessor in getattr(row, "_prefetched_objects_cache", ()):
+        texts = [getattr(each, slot.field.name) for each in getattr(row, step.accessor).all()]
+    else:
+        # Not by `row.groups`: its manager may leave rows out, which contexts and conditions have.
+        rows: QuerySet[Any] = QuerySet(step.model, using=row._state.db)
+        rows = rows.filter(**{reverse_path(slot.steps): row.pk})
+        texts = list(rows.values_list(slot.field.name, flat=True))
+    return tuple(sorted({str(text) for text in texts if text is not None}))
 
 
 def _as_saved(row: Model, field: Field[Any, Any]) -> Any:

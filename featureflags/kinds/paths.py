@@ -89,7 +89,7 @@ def field_of(model: type[Model], name: str) -> Field[Any, Any]:
     """A field with a column, of the model or a parent. Raises FieldDoesNotExist, or TypeError without a column."""
     meta = model._meta
     field = meta.pk if name == "pk" else meta.get_field(name)
-    if not isinstance(field, Field) or field.column is None:
+    if not isinstance(field, Field) or field.column is None or field.many_to_many:
         raise TypeError(f"{model.__name__}.{name} has no column.")
     return field
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import logging
 from collections.abc import Hashable
 from functools import cache
 from typing import Any, cast
@@ -13,7 +14,7 @@ from django.core.signals import setting_changed
 from django.db.models import Q
 from django.utils.module_loading import module_has_submodule
 
-from featureflags.kinds.compiled import CompiledKind
+from featureflags.kinds.compiled import WRONG, CompiledKind
 from featureflags.kinds.declaration import (
     Boolean,
     DaysSince,
@@ -26,6 +27,8 @@ from featureflags.kinds.declaration import (
 )
 from featureflags.kinds.snapshot import USER, declared_kinds, fingerprint_of
 
+logger = logging.getLogger(__name__)
+
 __all__ = [
     "USER",
     "fingerprint",
@@ -35,6 +38,7 @@ __all__ = [
     "kind_of_row",
     "kind_or_user",
     "kinds",
+    "unusable",
     "user_kind",
 ]
 
@@ -94,13 +98,40 @@ def doubles() -> tuple[str, ...]:
     return tuple(sorted({name for name in names if names.count(name) > 1}))
 
 
-@cache
+def unusable() -> dict[str, str]:
+    """What is wrong with the kinds that cannot be used at all, by name."""
+    return _compiled()[1]
+
+
 def _kinds() -> dict[str, CompiledKind]:
+    return _compiled()[0]
+
+
+@cache
+def _compiled() -> tuple[dict[str, CompiledKind], dict[str, str]]:
+    """The kinds that can be used, and what is wrong with the others, which are left out.
+
+    In the place of a kind `user` that cannot be used is one with nothing but keys: a page that asks for a
+    flag must not fail, and must not send more than was declared.
+    """
     found = {declared.name: declared for declared in declared_classes()}
     first = found.pop(USER, None) or default_kind()
-    ordered = {USER: first, **found}
+    ordered, problems = {USER: first, **found}, dict[str, str]()
+    compiled: dict[str, CompiledKind] = {}
+    for name, each in list(ordered.items()):
+        try:
+            compiled[name] = CompiledKind(each, ordered)
+        except WRONG as error:
+            problems[str(name)] = str(error).rstrip(".")
+            logger.warning("The kind %r cannot be used and is left out: %s", name, error)
+            del ordered[name]
+    if not problems:
+        declared_kinds.update(ordered)
+        return compiled, problems
+    bare = type("BareUserKind", (Kind,), {"name": USER, "model": get_user_model()})
+    ordered = {USER: ordered.pop(USER, bare), **ordered}
     declared_kinds.update(ordered)
-    return {name: CompiledKind(each, ordered) for name, each in ordered.items()}
+    return {name: CompiledKind(each, ordered) for name, each in ordered.items()}, problems
 
 
 def declared_classes() -> tuple[type[Kind], ...]:
@@ -166,7 +197,7 @@ def forget(*, setting: str = "AUTH_USER_MODEL", **_: Any) -> None:
     """Read the declarations again when they are needed next."""
     if setting in {"AUTH_USER_MODEL", "INSTALLED_APPS"}:
         user_kind.cache_clear()
-        _kinds.cache_clear()
+        _compiled.cache_clear()
         declared_kinds.intersection_update({USER})
         kind_of_model.cache_clear()
         _declared.cache_clear()

@@ -170,11 +170,14 @@ def watches_of_rows(
     `fields`: those whose change counts; none: each column. Raises TypeError where the path does not
     end at the kind's model.
     """
+    if not isinstance(model, type):
+        raise TypeError(f"{model!r} is no model.")
     steps = steps_of(model, via)
     concrete = owner.model._meta.concrete_model
     if not steps or steps[-1].model._meta.concrete_model is not concrete:
         raise TypeError(f"{model.__name__}.{via} does not lead to {owner.model.__name__}.")
-    read = [field_of(model, name) for name in fields] or list(model._meta.concrete_fields)
+    names = (fields,) if isinstance(fields, str) else fields
+    read = [field_of(model, name) for name in names] or list(model._meta.concrete_fields)
     back = [step.reversed() for step in reversed(steps)]
     found = watches_of_path(owner, back, column_of(model, "pk"))
     columns: list[str] = []

@@ -25,7 +25,7 @@ class Partner(models.Model):
     parent = models.ForeignKey(
         "self", null=True, on_delete=models.SET_NULL, to_field="code", related_name="children"
     )
-    marks = models.ManyToManyField("Mark", through="Marking")
+    marks: models.ManyToManyField[Mark, Marking] = models.ManyToManyField("Mark", through="Marking")
     name_length = models.GeneratedField(
         expression=models.functions.Length("name"),
         output_field=models.IntegerField(),

@@ -18,8 +18,8 @@ from featureflags.core.times import now_in_microseconds
 from featureflags.evaluation.resolve import contexts_for, resolve
 from featureflags.kinds import Kind, Many, Number, Related, Text, WatchRows
 from featureflags.kinds.compiled import CompiledKind
+from featureflags.kinds.loaded_rows import NotLoaded
 from featureflags.kinds.registry import kind_named, kind_of_row, kinds
-from featureflags.kinds.slots import NotLoaded
 from featureflags.segments.parsing import parse_definition
 from featureflags.segments.ruleset import Ruleset
 from tests.customers.models import Person
@@ -304,7 +304,7 @@ def some_partners() -> None:
     east = Reseller.every.create(code="e", name="East", region="east", parent=head)
     west = Reseller.every.create(code="w", name="WEST", region="west", parent=head, backup=east)
     for mark in (gold, tin):
-        Marking.objects.create(partner=west.partner_ptr, mark=mark)
+        Marking.objects.create(partner=Partner.every.get(code="w"), mark=mark)
     Pass.objects.create(person=Person.objects.create(username="ada"), colour="red", partner=west)
 
 
@@ -347,7 +347,10 @@ def test_loaded_rows_say_the_same_or_that_they_are_not_loaded() -> None:
 def test_a_row_is_of_the_nearest_kind() -> None:
     some_partners()
     top = TopReseller.every.get(code="w")
-    found = [kind_of_row(row) for row in (top, Reseller.every.get(pk=top.pk), top.partner_ptr)]
+    found = [
+        kind_of_row(row)
+        for row in (top, Reseller.every.get(pk=top.pk), Partner.every.get(pk=top.pk))
+    ]
     assert [kind and kind.name for kind in found] == ["top", "reseller", "partner"]
     assert resolve(top).context.get("name") == "WEST"
 
