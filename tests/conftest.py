@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 import signal
 import subprocess
@@ -14,16 +13,16 @@ from types import ModuleType
 from typing import Any
 
 import pytest
-from django.apps import apps
 from django.core.cache import CacheHandler
 from django.core.cache.backends.base import BaseCache
+from django.core.servers.basehttp import WSGIRequestHandler
 from django.db import connection
 from django.test import TransactionTestCase, override_settings
 from hypothesis import settings as hypothesis_settings
 from pytest_django.fixtures import Settings
 from pytest_django.plugin import DjangoDbBlocker
 
-from featureflags.cache import compiled_rules, counters, snapshot_store
+from featureflags.cache import compiled_rules, counters, protocol, snapshot_store
 from featureflags.core import monitoring
 from featureflags.flags.overrides import forced_flags
 from featureflags.launchdarkly import client
@@ -31,6 +30,7 @@ from featureflags.live import tickets
 from tests.browser.chromium import MISSING
 from tests.emptying import empty_caches, empty_database, remember_new
 from tests.profiles import PROFILE
+from tests.services.launchdarkly import LaunchDarklyServer
 
 # No test is timed, and `make test` tries the same examples each time. Random examples belong in
 # `make test-deep`; what these find becomes a case.
@@ -43,10 +43,6 @@ pytest_plugins = ["featureflags.testing", "tests.clock", "tests.customers.organi
 
 TRANSACTIONAL = {"transactional_db", "live_server", "django_db_reset_sequences"}
 """Fixtures that commit for real."""
-
-create_default_segments = importlib.import_module(
-    "featureflags.migrations.0002_default_segments"
-).create
 
 DATABASE = {"db", *TRANSACTIONAL}
 NOT_PURE = {"django_db", "production_stack", "embedded_stack"}
@@ -84,6 +80,10 @@ def pytest_configure() -> None:
     and each child would inherit that."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    # Django's server sends headers and body one by one: on a connection that is kept, each answer would
+    # wait 40 ms for the client's delayed acknowledgement.
+    WSGIRequestHandler.disable_nagle_algorithm = True
+    LaunchDarklyServer.clients.append(client.close)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -137,9 +137,9 @@ def fresh_process(request: pytest.FixtureRequest) -> Iterator[None]:
         marker is not None and marker.kwargs.get("transaction", False)
     )
     if transactional:
-        # Its end empties every table, those that migrations filled among them.
         request.getfixturevalue("transactional_db")
-        create_default_segments(apps, connection.schema_editor())
+        # The database names the cache, as after the first check of a new site.
+        protocol.read([])
     if transactional or marker is not None or "db" in request.fixturenames:
         empty_caches()
     if request.node.get_closest_marker("pure") is not None:

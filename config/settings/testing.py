@@ -78,5 +78,9 @@ if REDIS_URL:
 if "sqlite" in DATABASES["default"]["ENGINE"]:
     # A file, not memory: tests with several processes share it.
     DATABASES["default"]["TEST"] = {"NAME": str(Path(VAR_DIR) / "test.sqlite3")}
+    # The data die with the run: nothing waits for the disk.
+    DATABASES["default"]["OPTIONS"]["init_command"] = (
+        "PRAGMA journal_mode=WAL; PRAGMA synchronous=OFF;"
+    )
 STATICFILES_DIRS: list[str] = []
 LOGGING_CONFIG = None
