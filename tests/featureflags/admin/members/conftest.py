@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import pytest
 from django.test import Client
+from pytest_django.fixtures import Settings
 
 from featureflags.models import Segment
 from tests.conftest import FlagFile
 from tests.factories import SegmentFactory, UserFactory
-from users.models import User
+from tests.featureflags.api.using import use
 
 
 @pytest.fixture
-def a_quiet_site(flag_file: FlagFile) -> FlagFile:
-    """No flag targets anything, and a few users are less than a tenth of all."""
+def a_quiet_site(flag_file: FlagFile, settings: Settings) -> FlagFile:
+    """No flag targets anything, and a few users need no confirmation, however many there are."""
     flag_file()
-    User.objects.bulk_create(User(email=f"crowd{n}@example.com") for n in range(300))
+    use(settings, CONFIRM_PERCENT=100)
     return flag_file
 
 

@@ -28,6 +28,7 @@ from tests.featureflags.admin.members.pages import (
     newest,
     shown,
 )
+from tests.featureflags.api.using import use
 from tests.services.flag_json import boolean_flag, segment_rule
 from users.models import User
 
@@ -154,7 +155,11 @@ class TestImport:
         answer(staff, asked)
         assert set(members()) == {"ada@x.io", "bob@x.io"}
 
-    def test_many_of_all_users_are_asked_about(self, staff: Client, beta: Segment) -> None:
+    def test_many_of_all_users_are_asked_about(
+        self, staff: Client, beta: Segment, settings: Settings
+    ) -> None:
+        use(settings, CONFIRM_PERCENT=10)
+        User.objects.bulk_create(User(email=f"crowd{n}@example.com") for n in range(100))
         text = "\n".join(f"crowd{n}@example.com" for n in range(100))
         asked = staff.post(IMPORT, listed(text))
         assert "It moves more than 10 %" in reasons(asked)

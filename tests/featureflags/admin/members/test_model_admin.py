@@ -20,8 +20,8 @@ from featureflags.models.versions import RulesetVersion
 from tests.conftest import FlagFile
 from tests.factories import SegmentFactory, SegmentMemberFactory, UserFactory, user_of
 from tests.featureflags.admin.asking import answer, is_asked, reasons
+from tests.featureflags.api.using import use
 from tests.services.flag_json import boolean_flag, segment_rule
-from users.models import User
 
 pytestmark = pytest.mark.django_db
 
@@ -103,9 +103,9 @@ def test_the_list_filters_and_searches(staff: Client) -> None:
 
 
 @pytest.fixture
-def crowd() -> None:
-    """One user more or less is less than a tenth of all."""
-    User.objects.bulk_create(User(email=f"crowd{n}@example.com") for n in range(300))
+def crowd(settings: Settings) -> None:
+    """A few users need no confirmation, however many there are."""
+    use(settings, CONFIRM_PERCENT=100)
 
 
 def test_members_are_deleted_one_by_one_and_together(staff: Client, crowd: None) -> None:

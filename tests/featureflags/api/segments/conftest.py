@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import pytest
+from pytest_django.fixtures import Settings
 from rest_framework.test import APIClient
 
 from tests.conftest import FlagFile
 from tests.factories import UserFactory
+from tests.featureflags.api.using import use
 from tests.users.api.conftest import Caller
-from users.models import User
 
 
 @pytest.fixture(autouse=True)
-def a_quiet_site(flag_file: FlagFile) -> None:
-    """No flag targets anything, and one user more or less is less than a tenth of all."""
-    User.objects.bulk_create(User(email=f"crowd{n}@example.com") for n in range(300))
+def a_quiet_site(flag_file: FlagFile, settings: Settings) -> None:
+    """No flag targets anything, and a few users need no confirmation, however many there are."""
+    use(settings, CONFIRM_PERCENT=100)
 
 
 @pytest.fixture
