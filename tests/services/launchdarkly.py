@@ -12,7 +12,7 @@ import os
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 from ldclient.config import Config
 
@@ -62,6 +62,10 @@ class LaunchDarklyServer:
     Faults last until `recover`. `stop` and `start` end and start the whole service, on the same
     port and with the same flags.
     """
+
+    clients: ClassVar[list[Callable[[], None]]] = []
+    """What closes the clients of this process, before the end of the server: one that has events to send
+    would try twice without it, for a second."""
 
     def __init__(self, *flags: JsonObject, sdk_key: str = SDK_KEY) -> None:
         self.sdk_key = sdk_key
@@ -287,4 +291,6 @@ class LaunchDarklyServer:
         # A forked child does not have the threads of the server, and must not end it.
         if os.getpid() == self._owner:
             self.recover()
+            for close in self.clients:
+                close()
             self.stop()
