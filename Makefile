@@ -28,7 +28,7 @@ help:
 	@echo 'make release       check, build and tag a version (DRY_RUN=1: tag nothing)'
 	@echo 'make test          every check, then all tests on SQLite and files, then on PostgreSQL and'
 	@echo '                   Redis (ARGS="tests/users -k last_seen" runs a part, without the checks)'
-	@echo 'make test-deep     the same, with random examples, forty times as many, and more forks'
+	@echo 'make test-deep     the same, with random examples, eighty times as many, and more forks'
 	@echo 'make chaos         kill and freeze the servers under load; fails on a broken bound'
 	@echo 'make web           gunicorn with the settings of .env (also: make asgi, make worker, make beat)'
 	@echo 'make bench         measure, as ratios (ARGS="matching --json FILE" to choose)'

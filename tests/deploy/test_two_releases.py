@@ -14,7 +14,7 @@ from tests.services.waiting import wait_until
 pytestmark = pytest.mark.production_stack
 
 MAINTENANCE = ROOT / "docs" / "operators" / "maintenance.md"
-ANSWERS = 25
+ANSWERS = 15
 """Right ones of each release, for each phase in which it serves."""
 
 

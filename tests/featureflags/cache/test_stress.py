@@ -40,7 +40,7 @@ from tests.services.waiting import wait_until
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-SECONDS = 120.0 if DEEP else 10.0
+SECONDS = 120.0 if DEEP else 7.0
 WORK_SECONDS = 2.0
 PAUSE_SECONDS = 7.0 if DEEP else 1.5
 """At most. Longer than five seconds: others must see what the paused process has written."""

@@ -11,7 +11,7 @@ from tests.profiles import PROFILE
 
 """`make quick` and `make test-deep` set it."""
 
-EXAMPLES = {"quick": 100, "deep": 20_000}.get(PROFILE, 500)
+EXAMPLES = {"quick": 100, "deep": 20_000}.get(PROFILE, 250)
 """For each operator family."""
 
 SMALLEST_SHARE = {"quick": 0.01}.get(PROFILE, 0.05)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from django.db import models
+from django.db import connection, models
 from django.db.models.sql.compiler import SQLCompiler
 
 from featureflags.audience.impact import impact_of
@@ -24,10 +24,10 @@ KEY = "many"
 RULES, CLAUSES = 200, 20
 
 
-def many_rules(salt: str = "") -> list[dict[str, Any]]:
+def many_rules(number_of_rules: int = RULES) -> list[dict[str, Any]]:
     """200 rules of 20 clauses on all sorts of attributes; a few users fulfil some of them."""
     makers = (
-        lambda n: clause("custom_a", "in", f"none{n}{salt}", "a"),
+        lambda n: clause("custom_a", "in", f"none{n}", "a"),
         lambda n: clause("email", "contains", f"none{n}", "@"),
         lambda n: clause("groups", "in", f"none{n}", "a"),
         lambda n: clause("created_at", "after", f"20{n % 20:02}-01-01T00:00:00Z"),
@@ -44,7 +44,7 @@ def many_rules(salt: str = "") -> list[dict[str, Any]]:
                 for place in range(1 + number % 4 if number % 10 == 0 else CLAUSES)
             )
         )
-        for number in range(RULES)
+        for number in range(number_of_rules)
     ]
 
 
@@ -71,8 +71,12 @@ def test_they_are_one_expression_to_django(monkeypatch: pytest.MonkeyPatch) -> N
 
 @pytest.mark.django_db
 def test_sql_and_python_agree_about_them() -> None:
+    # SQLite's planner takes seconds for thousands of them in one condition.
+    postgresql = connection.vendor == "postgresql"
     create_people()
-    ruleset = Ruleset([parse_definition({"key": KEY, "rules": many_rules()})])
+    ruleset = Ruleset(
+        [parse_definition({"key": KEY, "rules": many_rules(RULES if postgresql else RULES // 4)})]
+    )
     compiled = compile_segment(ruleset, KEY, now=NOW)
     found = set(User.objects.filter(compiled.lower).values_list("pk", flat=True))
     people = user_kind().snapshots(User.objects.all())

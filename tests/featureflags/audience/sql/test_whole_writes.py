@@ -17,8 +17,8 @@ from tests.profiles import DEEP
 from tests.services.processes import Piped, on_this_database
 from users.models import User
 
-SAVES = 1_000 if DEEP else 200
-READS = 10_000 if DEEP else 2_000
+SAVES = 1_000 if DEEP else 60
+READS = 10_000 if DEEP else 600
 ENDS_WITHIN = 120.0
 SQL_EVERY = 20
 """One read in so many is a queryset; the others ask the compiled rules of this process."""
