@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from django.core.cache import caches
 from django.core.management import call_command
@@ -21,7 +21,7 @@ KEPT: Final = ("django_content_type", "auth_permission")
 SEGMENTS: Final = Segment._meta.db_table
 FILLED_BY_TRIGGERS: Final = (VERSION, OUTBOX)
 
-Row = tuple[object, ...]
+Row = tuple[Any, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

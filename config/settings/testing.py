@@ -82,5 +82,7 @@ if "sqlite" in DATABASES["default"]["ENGINE"]:
     DATABASES["default"]["OPTIONS"]["init_command"] = (
         "PRAGMA journal_mode=WAL; PRAGMA synchronous=OFF;"
     )
+# A developer's shell may name another; what is about time zones sets its own.
+TIME_ZONE = "UTC"
 STATICFILES_DIRS: list[str] = []
 LOGGING_CONFIG = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib
 import json
 import re
 
@@ -15,10 +16,10 @@ from featureflags.core.conf import FeatureFlagsSettings
 from featureflags.models.validation import find_problems
 from featureflags.segments.operator_labels import OPERATORS
 from tests.browser.pictures import FOLDER, PICTURES
-from tests.conftest import create_default_segments
 from tests.services.processes import ROOT
 
 DOCS = ROOT / "docs"
+default_segments = importlib.import_module("featureflags.migrations.0002_default_segments")
 README = (ROOT / "README.md").read_text()
 LINES_OF_README = 200
 
@@ -58,7 +59,7 @@ def test_the_example_of_an_operator_is_a_rule_that_can_be_saved(op: str) -> None
 
 
 def test_every_default_segment_has_an_entry_with_its_rule() -> None:
-    for key, _, _, clauses in create_default_segments.__globals__["SEGMENTS"]:
+    for key, _, _, clauses in default_segments.SEGMENTS:
         row = row_of(page("product-managers/segments.md"), key)
         for clause in clauses:
             assert f"{clause['op']} `{json.dumps(clause['values'])}`" in row
