@@ -49,8 +49,15 @@ def test_a_percentage_is_a_number_and_can_be_removed_again(editor: Editor, expec
     percent.fill("half")
     expect(editor.impact).to_contain_text("weight must be a whole number")
     editor.page.get_by_role("button", name="Save", exact=True).click()
-    expect(editor.summary).to_contain_text("The percentage must be a number from 0 to 100.")
+    expect(editor.summary).to_contain_text(
+        "The percentage must be a number from 0 to 100, with at most three decimals."
+    )
     expect(percent).to_be_focused()
+    for typed in ("100.0001", "33.33333", "-1", " "):
+        percent.fill(typed)
+        editor.page.get_by_role("button", name="Save", exact=True).click()
+        expect(editor.summary).to_contain_text("with at most three decimals")
+        expect(percent).to_have_value(typed)
     percent.fill("12,5")
     editor.save("Save and continue editing")
     assert stored("paying")[0]["weight"] == 12_500

@@ -60,7 +60,7 @@ _TEXTS: Final = {
     "sharePercent": _("per cent"),
     "shareBy": _("by"),
     "shareMissing": _("Users without “%(attribute)s” are all taken."),
-    "noPercent": _("The percentage must be a number from 0 to 100."),
+    "noPercent": _("The percentage must be a number from 0 to 100, with at most three decimals."),
     "valuesHelp": _("Enter or a comma adds a value; a pasted list adds them all."),
     "expressionHelp": _("A regular expression (RE2). Enter adds it."),
     "valueType": _("Type"),

@@ -10,7 +10,9 @@
     const asWeight = text => {
         const percent = Number(text.trim().replace(',', '.'));
         const weight = Math.round(percent * WEIGHT);
-        return text.trim() !== '' && weight >= 0 && weight <= 100 * WEIGHT ? weight : text;
+        // Rounded it would be another percentage than the one that was typed.
+        const isExact = Math.abs(percent * WEIGHT - weight) < 1e-6;
+        return text.trim() !== '' && isExact && percent >= 0 && percent <= 100 ? weight : text;
     };
     const asText = weight => typeof weight === 'number' ? String(weight / WEIGHT) : String(weight);
 
