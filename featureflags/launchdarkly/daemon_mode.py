@@ -9,6 +9,7 @@ flag alone is missing.
 from __future__ import annotations
 
 import logging
+import threading
 import time
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
@@ -28,10 +29,10 @@ from featureflags.launchdarkly.override_store import overridden_everywhere, over
 
 logger = logging.getLogger(__name__)
 
-TIMEOUT_SECONDS = 0.5
+TIMEOUT_SECONDS = 0.1
 """For Redis to take a connection, and to answer: a page waits for it."""
 RETRY_SECONDS = 1.0
-"""After a failure Redis is left alone so long: a page asks for many flags, and waits once."""
+"""After a failure one caller asks Redis in this time: a page asks for many flags, and many pages wait for none."""
 
 
 MALFORMED: Final[Mapping[str, bool]] = MappingProxyType({"malformed": True})
@@ -67,6 +68,8 @@ class DaemonStore(FeatureStore):
     """Reads Redis, remembers what it read, applies overrides. Never raises, never writes."""
 
     def __init__(self, settings: FeatureFlagsSettings) -> None:
+        retry = import_string("redis.retry.Retry")
+        no_backoff = import_string("redis.backoff.NoBackoff")
         self._redis = import_string("ldclient.integrations.Redis").new_feature_store(
             url=settings.daemon_url,
             prefix=settings.daemon_prefix,
@@ -74,6 +77,8 @@ class DaemonStore(FeatureStore):
             redis_opts={
                 "socket_timeout": TIMEOUT_SECONDS,
                 "socket_connect_timeout": TIMEOUT_SECONDS,
+                # Each retry would wait once more.
+                "retry": retry(no_backoff(), 0),
             },
         )
         self._known: dict[VersionedDataKind, dict[str, Any]] = {FEATURES: {}, SEGMENTS: {}}
@@ -88,6 +93,7 @@ class DaemonStore(FeatureStore):
         """The instant (µs) since which Redis fails; None while it answers."""
         self.failure: str = ""
         self._retry_at = 0.0
+        self._lock = threading.Lock()
 
     def get(self, kind: VersionedDataKind, key: str, callback: Callable[[Any], Any] = _same) -> Any:
         overrides = overridden_flags() if kind is FEATURES else {}
@@ -180,7 +186,14 @@ class DaemonStore(FeatureStore):
             self.malformed = (self.malformed - gone) | broken
 
     def _is_left_alone(self) -> bool:
-        return self.failing_since is not None and time.monotonic() < self._retry_at
+        if self.failing_since is None:
+            return False
+        with self._lock:
+            now = time.monotonic()
+            if now < self._retry_at:
+                return True
+            self._retry_at = now + RETRY_SECONDS
+            return False
 
     def _answered(self) -> None:
         self.failing_since = None
