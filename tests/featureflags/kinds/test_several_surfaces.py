@@ -13,7 +13,7 @@ from django.test import Client
 from django.urls import reverse
 from openfeature.evaluation_context import EvaluationContext
 
-from featureflags.api.contexts import _own
+from featureflags.api.contexts import _own, without_unseen
 from featureflags.evaluation.resolve import resolve
 from featureflags.kinds.compiled import CompiledKind
 from featureflags.live.bootstrap import _shown, rows_of
@@ -145,6 +145,16 @@ class TestBrowsers:
         own = _own(resolve(ada.pk).to_dict())
         assert own["segments"] == own["related"]["organization"]["segments"] == []
         assert "segments" not in own["related"]["organization"]["attributes"]
+
+    @pytest.mark.parametrize(
+        ("seen", "shown"), [({"user"}, []), ({"user", "organization"}, ["organization"])]
+    )
+    def test_staff_see_what_belongs_to_a_user_where_they_may(
+        self, ada: Customer, monkeypatch: pytest.MonkeyPatch, seen: set[str], shown: list[str]
+    ) -> None:
+        monkeypatch.setattr("featureflags.api.contexts.kinds_seen", lambda _request: seen)
+        request: Any = None
+        assert [*without_unseen(request, resolve(ada.pk).to_dict())["related"]] == shown
 
 
 class TestManyAtOnce:
