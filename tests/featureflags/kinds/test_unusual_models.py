@@ -154,18 +154,18 @@ def name_in_other_letters(chance: Chance) -> None:
 
 def name_of_a_child(chance: Chance) -> None:
     reseller = one(chance, Reseller)
-    reseller.name = f"n{chance.random()}"
+    reseller.name = f"n{chance.randrange(10**6)}"
     reseller.save()
 
 
 def name_by_the_parent(chance: Chance) -> None:
     key = one(chance, Reseller).pk
-    Partner.every.filter(pk=key).update(name=f"n{chance.random()}")
+    Partner.every.filter(pk=key).update(name=f"n{chance.randrange(10**6)}")
 
 
 def region_by_a_proxy(chance: Chance) -> None:
     top = TopReseller.every.get(pk=one(chance, Reseller).pk)
-    top.region = f"r{chance.random()}"
+    top.region = f"r{chance.randrange(10**6)}"
     top.save(update_fields=["region"])
 
 
@@ -214,7 +214,7 @@ def rename_a_mark(chance: Chance) -> None:
 
 
 def give_a_pass_away(chance: Chance) -> None:
-    person = Person.objects.create(username=f"new{chance.random()}")
+    person = Person.objects.create(username=f"new{chance.randrange(10**9)}")
     Pass.objects.filter(pk=one(chance, Pass).pk).update(person=person)
 
 

@@ -90,6 +90,8 @@ def test_an_index_in_lower_case_serves_a_condition_that_ignores_case(
 
 @pytest.mark.production_stack
 def test_an_index_in_lower_case_serves_a_beginning(indexed: None) -> None:
+    if connection.pg_version < 150000:  # type: ignore[attr-defined]  # of PostgreSQL
+        pytest.skip("PostgreSQL 14 uses no index for ^@")
     with connection.cursor() as cursor:
         cursor.execute('CREATE INDEX role_lower ON users_user ((LOWER(role COLLATE "C")))')
     assert "role_lower" in used({**clause("role", "startsWith", "AD"), "ignoreCase": True})
