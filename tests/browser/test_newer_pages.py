@@ -32,6 +32,10 @@ CUT: Final = """() => {
     return [...document.querySelectorAll('#content, #content *')].filter(cuts)
         .map(each => `${each.tagName}.${each.className}: ${each.textContent.slice(0, 40)}`);
 }"""
+SCROLLED: Final = """() => {
+    const box = document.querySelector('.scroll');
+    return box.scrollWidth > box.clientWidth;
+}"""
 REACHABLE: Final = """() => {
     const sorts = 'a[href], button, input:not([type=hidden]), select, textarea, summary, [tabindex="0"]';
     const isShown = each => each.checkVisibility({ visibilityProperty: true })
@@ -84,6 +88,8 @@ def test_they_fit_and_can_be_read(
             if width > size["width"]:
                 wrong.append(f"{where}: {width} pixels wide")
             wrong += [f"{where} is cut: {text}" for text in page.evaluate(CUT)]
+            if page.locator(".stacked").count() and page.evaluate(SCROLLED):
+                wrong.append(f"{where}: what differs must be scrolled to")
             try:
                 check_accessibility(page)
             except AssertionError as error:
