@@ -175,7 +175,7 @@ def _texts_of(slot: Slot, row: Model) -> tuple[str, ...]:
         texts = [getattr(each, slot.field.name) for each in getattr(row, step.accessor).all()]
     else:
         # Not by `row.groups`: its manager may leave rows out, which contexts and conditions have.
-        rows: QuerySet[Any] = QuerySet(step.model, using=row._state.db)
+        rows: QuerySet[Any] = QuerySet(slot.steps[-1].model, using=row._state.db)
         rows = rows.filter(**{reverse_path(slot.steps): row.pk})
         texts = list(rows.values_list(slot.field.name, flat=True))
     return tuple(sorted({str(text) for text in texts if text is not None}))

@@ -70,7 +70,9 @@ class Reseller(Partner):
     """A table of its own beside the partner's."""
 
     region = models.CharField(max_length=20)
-    backup = models.ForeignKey("self", null=True, on_delete=models.SET_NULL)
+    backup = models.ForeignKey(
+        "self", null=True, on_delete=models.SET_NULL, related_name="backs_up"
+    )
 
     def __str__(self) -> str:
         return self.region

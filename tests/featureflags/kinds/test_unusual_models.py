@@ -75,6 +75,7 @@ class ResellerKind(Kind):
     region = Text("region")
     parent = Text("parent__name")
     backup = Text("backup__name")
+    backs_up = Many("backs_up__name")
     marks = Many("marks__label")
 
 
@@ -321,6 +322,9 @@ def test_what_the_contexts_say() -> None:
     reseller = values("reseller", str(Reseller.every.get(code="w").pk))
     assert (reseller["name"], reseller["backup"], reseller["parent"]) == ("WEST", "East", "Head")
     assert reseller["marks"] == ["gold", "tin"]
+    east = Reseller.every.get(code="e")
+    assert values("reseller", str(east.pk))["backs_up"] == ["WEST"]
+    assert resolve(east).context.get("backs_up") == ["WEST"]
     Reseller.every.filter(code="w").update(is_gone=True)
     assert values("partner", "e")["gone_resellers"] == 1
     assert resolve(("partner", "w")).degraded
