@@ -176,7 +176,7 @@ def test_an_error_of_postgresql_quotes_nobody(lines: Lines) -> None:
         logger.exception("failed")
     try:
         with transaction.atomic(), database.cursor() as cursor:
-            cursor.execute("SELECT %s::uuid", ["Ada Lovelace"])
+            cursor.execute("SELECT %s::uuid", [user.name])
     except DataError:
         logger.exception("failed again")
     text = json.dumps(ours(lines))

@@ -100,7 +100,7 @@ class TestKinds:
             ("post", "members/", {"user": ADA, "kind": "include"}),
             ("get", f"members/{ADA}/", None),
             ("delete", f"members/{ADA}/", None),
-            ("post", "members/bulk/", {"change": "add", "members": [], "dry_run": True}),
+            ("post", "bulk-members/", {"change": "add", "members": [], "dry_run": True}),
             ("post", "preview/", {"rules": []}),
             ("post", "examine/", {"name": "New"}),
             ("post", "copy/", {"key": "copy", "name": "Copy"}),
