@@ -14,11 +14,12 @@ from django.db.backends.utils import CursorWrapper
 
 from featureflags.capture import installation
 from featureflags.capture.statements import OUTBOX, VERSION
-from featureflags.models import Segment
+from featureflags.models import HistoryEntry, Segment
 
 KEPT: Final = ("django_content_type", "auth_permission")
 """`migrate` has filled them, and no test should: to fill them anew is most of the time of `flush`."""
-SEGMENTS: Final = Segment._meta.db_table
+MIGRATED: Final = (Segment._meta.db_table, HistoryEntry._meta.db_table)
+"""A migration makes segments, and their first entries of the history."""
 FILLED_BY_TRIGGERS: Final = (VERSION, OUTBOX)
 
 Row = tuple[Any, ...]
@@ -30,8 +31,8 @@ class New:
 
     kept: Row | None
     """Number and last key of the kept rows; None where the rights to leave them are missing."""
-    segments: list[Row]
-    """Those that a migration has made."""
+    rows: dict[str, list[Row]]
+    """Those of MIGRATED, by table."""
 
 
 _new: dict[str, New] = {}
@@ -54,10 +55,9 @@ def remember_new(alias: str) -> None:
     """The database has just been made; see `empty_database`."""
     connection = connections[alias]
     with connection.cursor() as cursor:
-        cursor.execute(f"SELECT * FROM {SEGMENTS}")
-        segments = cursor.fetchall()
+        rows = {name: _rows(cursor, name) for name in MIGRATED}
         may = connection.vendor == "sqlite" or _is_superuser(cursor)
-        _new[alias] = New(kept=_kept(cursor) if may else None, segments=segments)
+        _new[alias] = New(kept=_kept(cursor) if may else None, rows=rows)
 
 
 def empty_database(alias: str) -> None:
@@ -72,10 +72,18 @@ def empty_database(alias: str) -> None:
             # No trigger runs, of foreign keys or ours.
             cursor.execute("SET LOCAL session_replication_role = replica")
         _delete(cursor, connection, set(_tables(connection)).difference(FILLED_BY_TRIGGERS, KEPT))
-        places = ", ".join(["%s"] * len(new.segments[0]))
-        cursor.executemany(f"INSERT INTO {SEGMENTS} VALUES ({places})", new.segments)
+        for name, rows in new.rows.items():
+            if rows:
+                places = ", ".join(["%s"] * len(rows[0]))
+                cursor.executemany(f"INSERT INTO {name} VALUES ({places})", rows)
         _delete(cursor, connection, FILLED_BY_TRIGGERS)
     installation.install(connection, exact=False)
+
+
+def _rows(cursor: CursorWrapper, table: str) -> list[Row]:
+    cursor.execute(f"SELECT * FROM {table}")
+    found: list[Row] = cursor.fetchall()
+    return found
 
 
 def _tables(connection: BaseDatabaseWrapper) -> list[str]:
