@@ -2,14 +2,16 @@
 
 The real SDK answers, with the rules as they are and as they would be. Only those who move are asked about:
 for anybody else nothing changes. All of them up to `MOST_ROWS`, else a random sample, within a time limit.
-No events are sent. A row is asked about alone, as for the counts of a flag.
+No events are sent. A row is asked about with the rows that belong to it, such as the organization of a user.
 
-Hidden SQL: one statement for each batch of rows, or for each part of the sample of the day.
+Hidden SQL: one statement for each batch of rows, or for each part of the sample of the day; and for each `WINDOW`
+of those who move one for each kind of rows that belong to them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -25,8 +27,7 @@ from featureflags.audience.sql.bounds import any_of, to_q
 from featureflags.audience.sql.operands import Inline
 from featureflags.audience.sql.statement_timeout import TimeIsUp, TimeLimit
 from featureflags.cache.compiled_rules import current_ruleset
-from featureflags.contexts.building import row_context
-from featureflags.contexts.results import ContextSource
+from featureflags.contexts.subject_context import SubjectContext
 from featureflags.core.times import now_in_microseconds
 from featureflags.core.types import JSONValue
 from featureflags.editing.changes import Change
@@ -34,17 +35,17 @@ from featureflags.editing.examining import Examination
 from featureflags.editing.moved_users import definitions_of
 from featureflags.evaluation.arguments import UNSET
 from featureflags.evaluation.evaluate import evaluate_one
+from featureflags.evaluation.whole_contexts import whole_contexts
 from featureflags.kinds.compiled import CompiledKind
 from featureflags.launchdarkly.client import looking
 from featureflags.segments.formatting import show
-from featureflags.segments.ruleset import Ruleset
 
 MOST_ROWS: Final = 2_000
 """Rows whose values are asked for; of more who move, a sample."""
 MOST_FLAGS: Final = 20
 SECONDS: Final = 2.0
 WINDOW: Final = 100
-"""Members that are read at once."""
+"""Rows that are asked about at once, and members that are read at once."""
 EXAMPLES: Final = 3
 
 
@@ -211,16 +212,23 @@ class _Asked:
 
     def of(self, rows: Iterator[Any], limit: TimeLimit) -> bool:
         """Ask about these rows. False: the time was up, or there are more than `MOST_ROWS`."""
+        moving: list[Any] = []
+        is_all = True
         try:
             for row in rows:
-                if limit.is_over() or self.number >= MOST_ROWS:
-                    return False
+                if limit.is_over() or self.number + len(moving) >= MOST_ROWS:
+                    is_all = False
+                    break
                 was_in, is_in = self._comparison.judge(row)
                 if was_in != is_in:
-                    self._add(row)
+                    moving.append(row)
+                if len(moving) == WINDOW:
+                    self._add(moving, limit)
+                    moving = []
+            self._add(moving, limit)
         except TimeIsUp:
             return False
-        return True
+        return is_all
 
     def flags(self) -> tuple[FlagEffect, ...]:
         return tuple(
@@ -242,25 +250,25 @@ class _Asked:
             for flag, found in self._found.items()
         )
 
-    def _add(self, row: Any) -> None:
+    def _add(self, rows: Sequence[Any], limit: TimeLimit) -> None:
+        """Raises TimeIsUp: none of them is counted then."""
+        before, after = self._comparison.before, self._comparison.after
+        with limit.statements() if self._comparison.kind.related else nullcontext():
+            contexts = whole_contexts(rows, before, after, now=self._now)
+        for row, pair in zip(rows, contexts, strict=True):
+            self._count(row, pair)
+
+    def _count(self, row: Any, pair: Sequence[SubjectContext]) -> None:
         self.number += 1
-        before, after = (
-            self._context(row, rules) for rules in (self._comparison.before, self._comparison.after)
-        )
         for flag, found in self._found.items():
-            values = tuple(
-                show(evaluate_one(flag, context, UNSET, None).value) for context in (before, after)
-            )
-            if values[0] == values[1]:
+            old, new = (show(evaluate_one(flag, each, UNSET, None).value) for each in pair)
+            if old == new:
                 continue
-            some = found.setdefault((values[0], values[1]), [])
-            place = (flag, values[0], values[1])
+            some = found.setdefault((old, new), [])
+            place = (flag, old, new)
             self._counts[place] = self._counts.get(place, 0) + 1
             if self._with_people and len(some) < EXAMPLES:
                 some.append(row)
-
-    def _context(self, row: Any, rules: Ruleset) -> Any:
-        return row_context(row, rules, self._now, source=ContextSource.DATABASE)
 
     def _sample(self, row: Any) -> SampleUser:
         kind = self._comparison.kind

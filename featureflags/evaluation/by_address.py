@@ -55,14 +55,7 @@ _joined: dict[Address, SubjectContext] = {}
 
 def _assembled(owner: SubjectContext, known: Mapping[Address, SubjectContext]) -> SubjectContext:
     """With the nearest row of each kind."""
-    parts = {owner.context.kind: owner}
-    wanted = list(owner.related)
-    while wanted:
-        row = wanted.pop(0)
-        if (kind := kind_and_key(row)[0]) not in parts:
-            parts[kind] = known[row]
-            wanted += known[row].related
-    found = tuple(parts.values())
+    found = nearest_parts(owner, known)
     before = _joined.get(owner.address)
     are_same = before is not None and len(before.parts) == len(found)
     if before is not None and are_same and all(map(operator.is_, before.parts, found)):
@@ -71,6 +64,20 @@ def _assembled(owner: SubjectContext, known: Mapping[Address, SubjectContext]) -
         _joined.clear()
     made = _joined[owner.address] = joined(found)
     return made
+
+
+def nearest_parts(
+    owner: SubjectContext, known: Mapping[Address, SubjectContext]
+) -> tuple[SubjectContext, ...]:
+    """The row itself, and the nearest row of each kind that belongs to it."""
+    parts = {owner.context.kind: owner}
+    wanted = list(owner.related)
+    while wanted:
+        row = wanted.pop(0)
+        if (kind := kind_and_key(row)[0]) not in parts:
+            parts[kind] = known[row]
+            wanted += known[row].related
+    return tuple(parts.values())
 
 
 def of_rows(rows: list[Address], unit: UnitOfWork | None) -> dict[Address, SubjectContext]:

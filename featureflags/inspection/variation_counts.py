@@ -5,7 +5,7 @@ the row that adds its numbers and moves `last_key` on: a worker that is killed i
 changed nothing, and the next one counts no user twice. A worker holds the row by a lease; cancelling
 takes the lease away.
 
-Hidden SQL: one SELECT and one UPDATE for each batch.
+Hidden SQL: one SELECT and one UPDATE for each batch, and one SELECT for each kind of rows that belong to users.
 """
 
 from __future__ import annotations
@@ -24,13 +24,12 @@ from django.utils.translation import gettext_noop
 
 from featureflags.audience.day_sample import SIZES, SMALL, day_sample
 from featureflags.cache.compiled_rules import current_ruleset
-from featureflags.contexts.building import row_context
-from featureflags.contexts.results import ContextSource
 from featureflags.core.times import now_in_microseconds
 from featureflags.core.types import Account
 from featureflags.evaluation import looking
 from featureflags.evaluation.arguments import UNSET
 from featureflags.evaluation.evaluate import evaluate_one
+from featureflags.evaluation.whole_contexts import whole_contexts
 from featureflags.inspection.outcomes import added
 from featureflags.kinds.registry import user_kind
 from featureflags.launchdarkly.client import feature_store, has_flags
@@ -175,10 +174,8 @@ def _add(count: FlagCount, users: list[Any]) -> bool:
     version = _version_of(count.flag)
     if users:
         now = now_in_microseconds()
-        contexts = (
-            row_context(user, loaded.ruleset, now, source=ContextSource.DATABASE) for user in users
-        )
-        evaluations = (evaluate_one(count.flag, each, UNSET, None) for each in contexts)
+        contexts = whole_contexts(users, loaded.ruleset, now=now)
+        evaluations = (evaluate_one(count.flag, each, UNSET, None) for (each,) in contexts)
         count.tally = added(count.tally, evaluations)
         count.users_counted += len(users)
         count.last_key = users[-1].key
