@@ -11,40 +11,32 @@ from dataclasses import dataclass
 
 from django.contrib import messages
 from django.contrib.admin import AdminSite
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
-from django.urls import reverse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.utils.translation import gettext as _
-from django.utils.translation import ngettext
 
-from featureflags.admin.shared.confirm import (
-    KEY,
-    Question,
-    confirmation_page,
-    is_confirmed_here,
-    note_of,
+from featureflags.admin.promoting import (
+    MEMBER_VERBS,
+    TOKEN,
+    carry,
+    list_link,
+    push_confirmed,
 )
 from featureflags.admin.shared.pages import (
+    MEMBER,
     SEGMENT,
-    Link,
+    kinds_seen,
     may,
     require,
-    require_to,
     respond,
     segments_link,
 )
-from featureflags.editing import NotImportable, import_segments
 from featureflags.editing.installations import (
     Difference,
-    Installation,
     InstallationError,
+    compare,
     configured,
-    differences,
-    examine_there,
-    pull_document,
-    push,
+    problem_of,
 )
-
-TO, FROM = "to", "from"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,127 +68,44 @@ def installation(request: HttpRequest, name: str, *, site: AdminSite) -> HttpRes
     other = configured().get(name)
     if other is None:
         raise Http404(_("The setting INSTALLATIONS has no such name."))
+    found: list[Difference] | None = None
     try:
-        found = differences(other.segments())
+        if request.method == "POST" and TOKEN in request.POST:
+            return push_confirmed(request, site, other)
+        found = compare(other, seen=kinds_seen(request))
         if request.method == "POST":
-            return _carry(request, site, other, found)
+            return carry(request, site, other, found)
     except InstallationError as error:
-        messages.error(request, str(error))
-        found = []
+        messages.error(request, problem_of(error))
+    sees = kinds_seen(request)
     return respond(
         request,
         site,
         "admin/featureflags/installations/compare.html",
         title=_("Segments here and in %s") % name,
-        trail=[segments_link(), _list_link()],
+        trail=[segments_link(), list_link()],
         name=name,
-        rows=[_row(each) for each in found],
+        is_known=found is not None,
+        rows=[_row(each, sees) for each in found or ()],
         may_carry=may(request, SEGMENT, "add", "change"),
+        may_carry_members=may(request, MEMBER, *MEMBER_VERBS),
     )
 
 
-def _carry(
-    request: HttpRequest, site: AdminSite, other: Installation, found: Sequence[Difference]
-) -> HttpResponse:
-    """Raises PermissionDenied and InstallationError."""
-    require_to(request, SEGMENT, "add", "change")
-    keys = set(request.POST.getlist("segment"))
-    to_there = request.POST.get("way") == TO
-    chosen = [
-        each
-        for each in found
-        if each.key in keys and (each.here if to_there else each.there) is not None
-    ]
-    if not chosen:
-        messages.error(request, _("Choose segments that are on the side that is read."))
-        return HttpResponseRedirect(_address(other.name))
-    if to_there:
-        return _push(request, site, other, chosen)
-    return _pull(request, site, other, chosen)
-
-
-def _pull(
-    request: HttpRequest, site: AdminSite, other: Installation, chosen: Sequence[Difference]
-) -> HttpResponse:
-    document = pull_document(chosen)
-    try:
-        planned = import_segments(document, dry_run=True)
-        if planned and not is_confirmed_here(request, planned):
-            question = Question(
-                examinations=planned,
-                title=_("Write here what is in %s?") % other.name,
-                trail=[segments_link(), _list_link(), _link(other.name)],
-                back=_address(other.name),
-                verb=_("Write here"),
-            )
-            return confirmation_page(request, site, question)
-        import_segments(document, note=note_of(request), expected=planned)
-    except NotImportable as error:
-        for problem in error.problems:
-            messages.error(request, problem)
-        return HttpResponseRedirect(_address(other.name))
-    text = ngettext("%d segment was written here.", "%d segments were written here.", len(planned))
-    messages.success(request, text % len(planned))
-    return HttpResponseRedirect(_address(other.name))
-
-
-def _push(
-    request: HttpRequest, site: AdminSite, other: Installation, chosen: Sequence[Difference]
-) -> HttpResponse:
-    tokens = dict(zip(request.POST.getlist("seen"), request.POST.getlist("token"), strict=False))
-    examined = examine_there(other, chosen)
-    typed = {text.strip() for text in request.POST.getlist(KEY)}
-    missing = {one.key for one in examined if one.needs_key} - typed
-    if not tokens or missing or any(one.key not in tokens for one in examined):
-        return respond(
-            request,
-            site,
-            "admin/featureflags/installations/push.html",
-            title=_("Write to %s?") % other.name,
-            trail=[segments_link(), _list_link(), _link(other.name)],
-            examined=examined,
-            name=other.name,
-            wrong=missing if tokens else set(),
-            back=_address(other.name),
-            note=note_of(request),
-        )
-    confirms = {one.key: one.key if one.needs_key else tokens[one.key] for one in examined}
-    done = push(other, chosen, note=note_of(request), confirms=confirms)
-    if done.written:
-        text = ngettext(
-            "%(count)d segment was written to %(name)s.",
-            "%(count)d segments were written to %(name)s.",
-            len(done.written),
-        )
-        messages.success(request, text % {"count": len(done.written), "name": other.name})
-    if done.problem:
-        shown = {"key": done.stopped_at, "problem": done.problem}
-        messages.error(request, _("It stopped at %(key)s: %(problem)s") % shown)
-    return HttpResponseRedirect(_address(other.name))
-
-
-def _row(each: Difference) -> DifferenceRow:
-    state = each.here or each.there
-    where = _("differs")
-    if each.there is None:
+def _row(each: Difference, sees: frozenset[str]) -> DifferenceRow:
+    found = each.here or each.there
+    where = _("only in members") if each.is_of_members_only else _("differs")
+    if each.problems:
+        where = _("cannot be compared")
+    elif each.there is None:
         where = _("only here")
     elif each.here is None:
         where = _("only there")
+    sees_people = found is not None and found.definition.kind in sees
+    lines = list(each.problems)
+    if not lines and each.here and each.there:
+        lines = each.lines(to_there=True, with_members=True, with_addresses=sees_people)
+    lines += each.left_out.words(with_names=sees_people)
     return DifferenceRow(
-        key=each.key,
-        name="" if state is None else state.name,
-        where=where,
-        lines=each.lines(to_there=True) if each.here and each.there else (),
+        key=each.key, name="" if found is None else found.name, where=where, lines=lines
     )
-
-
-def _address(name: str) -> str:
-    return reverse("admin:featureflags_installation", args=[name])
-
-
-def _list_link() -> Link:
-    return Link(text=_("Other installations"), href=reverse("admin:featureflags_installations"))
-
-
-def _link(name: str) -> Link:
-    return Link(text=name, href=_address(name))

@@ -44,6 +44,8 @@ from featureflags.models.changesets import SegmentState
 SOURCE: Final = "api"
 MOST_ENTRIES: Final = 20
 LONGEST_NOTE: Final = 1000
+SECONDS: Final = 2.0
+"""For the values of flags in an answer."""
 
 
 class Refused(APIException):
@@ -139,11 +141,11 @@ def require_confirmed(
     raise Refused(_refusal(one, actor, is_approval=always))
 
 
-def examined_data(one: Examination, actor: Account) -> dict[str, Any]:
-    """An examination in JSON types, for its reader."""
+def examined_data(one: Examination, actor: Account, *, seconds: float = SECONDS) -> dict[str, Any]:
+    """An examination in JSON types, for its reader. `seconds`: for the values of flags."""
     kind = kind_of(one.change.state)
     may_see = _may_see(actor, kind)
-    effects = flag_effects(one)
+    effects = flag_effects(one, seconds=seconds)
     return {
         "needs_approval": one.needs_approval,
         "reasons": [str(reason) for reason in one.reasons],

@@ -30,6 +30,7 @@ from featureflags.api.proposals import (
 )
 from featureflags.api.segment_changes import ExamineView
 from featureflags.api.segment_copies import CopyView, FreezeView
+from featureflags.api.segment_documents import SegmentDocumentView
 from featureflags.api.segment_numbers import LintView, PreviewView, SizeView
 from featureflags.api.segment_overlap import OverlapView
 from featureflags.api.segments import (
@@ -71,6 +72,7 @@ urlpatterns = [
         ContextSegmentsView.as_view(),
         name="context-segments",
     ),
+    path("segment-documents/", SegmentDocumentView.as_view(), name="segment-documents"),
     path("segments/<str:key>/preview/", PreviewView.as_view(), name="segment-preview"),
     path("segments/<str:key>/examine/", ExamineView.as_view(), name="segment-examine"),
     path("segments/<str:key>/copy/", CopyView.as_view(), name="segment-copy"),

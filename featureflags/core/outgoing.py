@@ -25,7 +25,7 @@ from featureflags.core.names import addresses
 
 CONNECT_SECONDS: Final = 3.0
 SECONDS: Final = 10.0
-"""For the whole request, however slowly the other side writes."""
+"""For the whole request by default, however slowly the other side writes."""
 _NAT64: Final = ipaddress.IPv6Network("64:ff9b::/96")
 _PORTS: Final = {"https": 443, "http": 80}
 
@@ -72,13 +72,14 @@ def exchange(
     *,
     most_bytes: int,
     private_too: bool = False,
+    seconds: float = SECONDS,
 ) -> Answer:
     """The answer. Raises Refused, OSError, http.client.HTTPException, and TooLarge.
 
     `most_bytes`: the largest body; 0: it is not read. `private_too`: also to addresses that are not
-    public, and by http.
+    public, and by http. `seconds`: for all of it.
     """
-    ends = time.monotonic() + SECONDS
+    ends = time.monotonic() + seconds
     target = target_of(url, private_too=private_too)
     connection = _Pinned(target, resolve(target, private_too=private_too), ends)
     try:
@@ -159,7 +160,8 @@ class _Pinned(http.client.HTTPConnection):
     """Connects to the given addresses of its host, one after another, and to nothing else."""
 
     def __init__(self, target: Target, addresses: list[str], ends: float) -> None:
-        super().__init__(target.host, target.port, timeout=SECONDS)
+        self._seconds = max(0.1, ends - time.monotonic())
+        super().__init__(target.host, target.port, timeout=self._seconds)
         self._target, self._addresses, self._ends = target, addresses, ends
 
     def connect(self) -> None:
@@ -175,7 +177,7 @@ class _Pinned(http.client.HTTPConnection):
                 failure = error
         else:
             raise failure
-        self.sock.settimeout(SECONDS)
+        self.sock.settimeout(self._seconds)
         if self._target.is_tls:
             with _ended_at(self.sock, self._ends):
                 self.sock = _tls().wrap_socket(self.sock, server_hostname=self.host)

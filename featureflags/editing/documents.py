@@ -115,11 +115,12 @@ def export_segments(keys: Collection[str] = (), *, native: bool = False) -> dict
         raise KeyError(missing[0])
     segments: dict[str, JSONValue] = {}
     for key in sorted(keys or stored):
-        segments[key] = _dump(stored[key], native=native)
+        segments[key] = dump_document(stored[key], native=native)
     return {"segments": segments}
 
 
-def _dump(document: SegmentDocument, *, native: bool) -> dict[str, JSONValue]:
+def dump_document(document: SegmentDocument, *, native: bool) -> dict[str, JSONValue]:
+    """One segment. Raises NotExportable."""
     if document.problems:
         raise NotExportable(document.definition.key, document.problems)
     definition = document.definition if native else document.in_force
@@ -188,7 +189,7 @@ def read_document(raw: object) -> dict[str, SegmentDocument]:
     problems: list[str] = []
     for key, segment in with_kinds(listed).items():
         try:
-            documents[key] = _read(key, segment)
+            documents[key] = read_segment(key, segment)
         except InvalidDefinition as error:
             problems += [f"{key}: {problem}" for problem in error.problems]
         except ValueError as error:
@@ -204,7 +205,8 @@ def read_document(raw: object) -> dict[str, SegmentDocument]:
     }
 
 
-def _read(key: str, raw: object) -> SegmentDocument:
+def read_segment(key: str, raw: object) -> SegmentDocument:
+    """One segment of a document. Raises InvalidDefinition and ValueError."""
     if not isinstance(raw, dict):
         raise ValueError("a segment must be an object")  # noqa: TRY004 - of the document
     fields: dict[str, Any] = {"key": key, **raw}

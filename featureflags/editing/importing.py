@@ -46,17 +46,18 @@ def import_segments(
     note: str = "",
     expected: Collection[Examination] | None = None,
     approval: Approval | None = None,
+    source: str = SOURCE,
 ) -> list[Examination]:
     """Write a document and return what it changed; with `dry_run`, only what it would change.
 
     The caller must heed `needs_confirmation` of each: this function does not. `expected`: the
     result of the dry run that somebody confirmed. `approval`: changes that need an approval are proposed
-    by its author, unless it is an emergency; the others are written. Raises NotImportable if the document
+    by its author, unless it is an emergency; the others are written. `source`: for the history. Raises NotImportable if the document
     is invalid, would do anything else than `expected`, or needs an approval; then nothing is written.
     """
     documents = read_document(raw)
     with transaction.atomic():
-        with open_changeset(source=SOURCE, note=note):
+        with open_changeset(source=source, note=note):
             # Nobody else may change the rules between the comparison and the write.
             RulesetVersion.lock()
             examined = _examine(read_segments(), documents)
@@ -64,7 +65,7 @@ def import_segments(
                 raise NotImportable([_("Something has changed since you were asked. Look again.")])
             # A dry run is rolled back: nobody need approve it.
             how = Approval(is_emergency=True) if dry_run else approval
-            _write({each.key: each for each in examined}, _in_order(documents), how, note)
+            _write({each.key: each for each in examined}, _in_order(documents), how, source, note)
         if dry_run:
             transaction.set_rollback(True)
     return examined
@@ -182,6 +183,7 @@ def _write(
     examined: Mapping[str, Examination],
     order: Collection[str],
     approval: Approval | None,
+    source: str,
     note: str,
 ) -> None:
     is_emergency = approval is not None and approval.is_emergency
@@ -193,9 +195,9 @@ def _write(
         try:
             with transaction.atomic():
                 if one.needs_approval and approval is not None and not is_emergency:
-                    make_plan(one, author=approval.author, source=SOURCE, note=note)
+                    make_plan(one, author=approval.author, source=source, note=note)
                 else:
-                    apply(one, source=SOURCE, approval=approval)
+                    apply(one, source=source, approval=approval)
         except ValidationError as error:
             problems += [f"{key}: {message}" for message in error.messages]
     if problems:

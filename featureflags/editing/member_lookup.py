@@ -50,7 +50,7 @@ def find_members(
     keys = {text for text in texts if kind.parse_key(text) is not None}
     now = timezone.now()
     titles = texts if kind.has_text_keys else texts - keys
-    by_text = {**_by_title(sorted(titles), kind), **_by_key(sorted(keys), kind)}
+    by_text = {**keys_of_titles(sorted(titles), kind), **_by_key(sorted(keys), kind)}
     members: dict[str, MemberState] = {}
     first: dict[str, int] = {}
     problems: list[LineRemark] = []
@@ -112,8 +112,11 @@ def _not_one(text: str, number: int, kind: CompiledKind) -> str:
     return words % shortened(text)
 
 
-def _by_title(texts: Sequence[str], kind: CompiledKind) -> dict[str, Sequence[str]]:
-    """Letters with accents are written in one way or another; the one in the list comes first."""
+def keys_of_titles(texts: Sequence[str], kind: CompiledKind) -> dict[str, Sequence[str]]:
+    """The keys of the rows with these titles, by title.
+
+    Letters with accents are written in one way or another; the one in the list comes first.
+    """
     found: dict[str, Sequence[str]] = {}
     for some in chunks(texts):
         found |= kind.keys_by_title(some)

@@ -1,8 +1,9 @@
 """Segments compared with those of another installation of Guidon, and carried there or from there.
 
 In: the name of an installation in the setting `INSTALLATIONS`, which holds its address and an API key. Out:
-what differs; and changes, examined first on the side that they are made on, then applied there. Members by
-name stay where they are: they are users of their own installation. So does the owner.
+what differs; and changes, examined first on the side that they are made on, then applied there, all of them or
+none. Members by name and owners are carried if that is asked for: found on the other side by e-mail address, or
+by the title of their kind.
 """
 
 from __future__ import annotations
@@ -13,25 +14,46 @@ from featureflags.editing.installations.client import (
     configured,
     connected,
 )
-from featureflags.editing.installations.differences import Difference, differences
+from featureflags.editing.installations.differences import Difference, compare, differences
+from featureflags.editing.installations.exchange import (
+    LeftOut,
+    Received,
+    Sent,
+    as_document,
+    receive,
+    send,
+    send_page,
+)
 from featureflags.editing.installations.promoting import (
-    Pushed,
+    Examined,
     RemoteExamination,
     examine_there,
+    problem_of,
     pull_document,
     push,
+    refuse_problems,
 )
 
 __all__ = [
     "Difference",
+    "Examined",
     "Installation",
     "InstallationError",
-    "Pushed",
+    "LeftOut",
+    "Received",
     "RemoteExamination",
+    "Sent",
+    "as_document",
+    "compare",
     "configured",
     "connected",
     "differences",
     "examine_there",
+    "problem_of",
     "pull_document",
     "push",
+    "receive",
+    "refuse_problems",
+    "send",
+    "send_page",
 ]

@@ -1,7 +1,8 @@
-"""Calls of another installation's REST API: its segments, an examination there, and a write.
+"""Calls of another installation's REST API: its segments, and a write of segments.
 
 The key is in no text: not in an error, a representation or a log. A call is tried again where that can help:
 after 429, a 5xx, and a connection that fails. A write carries an `Idempotency-Key`, so that it is done once.
+All of it is bounded: a call, its attempts, and all pages of the segments together.
 """
 
 from __future__ import annotations
@@ -11,10 +12,13 @@ import json
 import random
 import time
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
-from urllib.parse import quote, urlencode
+from urllib.parse import urlencode
+
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from featureflags.core.conf import app_settings
 from featureflags.core.outgoing import Answer, Refused, TooLarge, exchange
@@ -23,14 +27,27 @@ from featureflags.launchdarkly.rest.retries import wait_asked
 
 MOST_BYTES: Final = 16 * 2**20
 """Of one answer. A page of segments with the longest rules has a few."""
-PAGE_SIZE: Final = 100
-MOST_PAGES: Final = 100
 ATTEMPTS: Final = 4
 FIRST_WAIT: Final = 0.3
 LONGEST_WAIT: Final = 5.0
 """Seconds. An installation that asks to wait for longer is not waited for."""
 TOO_MANY: Final = 429
 LONGEST_REASON: Final = 300
+READ_SECONDS: Final = 15.0
+"""For all segments."""
+WRITE_SECONDS: Final = 25.0
+"""For one examination or write, in which the other side counts who enters and leaves."""
+TRY_SECONDS: Final = 8.0
+"""No attempt begins later than this after the first."""
+ADDRESS: Final = "segment-documents/"
+
+_HINTS: Final[Mapping[int, str]] = {
+    401: gettext_lazy("It does not know the key of INSTALLATIONS."),
+    403: gettext_lazy("The owner of the key may not do this there, or its scope is another one."),
+    404: gettext_lazy("It is of an older release, or INSTALLATIONS has a wrong address."),
+    413: gettext_lazy("Carry fewer segments at once."),
+}
+_MOVED: Final = gettext_lazy("It redirects: INSTALLATIONS must hold the address of its API itself.")
 
 
 class InstallationError(Exception):
@@ -52,32 +69,52 @@ class Installation:
     url: str
     key: str = field(repr=False)
 
-    def segments(self) -> Iterator[dict[str, Any]]:
-        """All of its segments, archived or not, page by page. Raises InstallationError."""
-        for archived in ("false", "true"):
-            for page in range(1, MOST_PAGES + 1):
-                query = {"is_archived": archived, "page": page, "page_size": PAGE_SIZE}
-                found = self._call("GET", f"segments/?{urlencode(query)}")
-                yield from found.get("results", ())
-                if not found.get("next"):
-                    break
-            else:
-                raise InstallationError(f"{self.name} has too many segments.")
+    def segments(self) -> dict[str, Any]:
+        """All of its segments, archived or not, in the form that `receive` reads. Raises InstallationError."""
+        ends = time.monotonic() + READ_SECONDS
+        whole: dict[str, Any] = {"segments": {}, "names": {}, "problems": {}}
+        after = ""
+        while True:
+            query = f"?{urlencode({'after': after})}" if after else ""
+            found = self._call("GET", ADDRESS + query, ends=ends)
+            parts = [found.get(name) for name in whole]
+            if not all(isinstance(part, dict) for part in parts) or (not after and not found):
+                raise self.another_form()
+            whole["segments"] |= found["segments"]
+            whole["problems"] |= found["problems"]
+            for kind, titles in found["names"].items():
+                if isinstance(titles, dict):
+                    whole["names"].setdefault(kind, {}).update(titles)
+            goes_on = found.get("next") or ""
+            if not goes_on:
+                return whole
+            if not isinstance(goes_on, str) or goes_on == after:
+                raise self.another_form()
+            after = goes_on
 
-    def examine(self, key: str, sent: Mapping[str, Any]) -> dict[str, Any]:
-        """What a write of these fields would do there. Nothing is written. Raises InstallationError."""
-        return self._call("POST", f"segments/{quote(key, safe='')}/examine/", sent)
+    def write(self, sent: Mapping[str, Any], *, is_dry: bool = False) -> dict[str, Any]:
+        """Write segments, all of them or none. `is_dry`: the body asks only what it would do.
 
-    def create(self, sent: Mapping[str, Any]) -> dict[str, Any]:
-        """Raises InstallationError."""
-        return self._call("POST", "segments/", sent, once=True)
+        Raises InstallationError.
+        """
+        ends = time.monotonic() + WRITE_SECONDS
+        return self._call("POST", ADDRESS, sent, once=not is_dry, ends=ends)
 
-    def change(self, key: str, sent: Mapping[str, Any]) -> dict[str, Any]:
-        """Raises InstallationError."""
-        return self._call("PATCH", f"segments/{quote(key, safe='')}/", sent, once=True)
+    def another_form(self) -> InstallationError:
+        """It has answered what cannot be read."""
+        text = _(
+            "%s answered in another form. Is this the address of its REST API, of this release?"
+        )
+        return InstallationError(text % self.name)
 
     def _call(
-        self, method: str, path: str, sent: Mapping[str, Any] | None = None, *, once: bool = False
+        self,
+        method: str,
+        path: str,
+        sent: Mapping[str, Any] | None = None,
+        *,
+        ends: float,
+        once: bool = False,
     ) -> dict[str, Any]:
         headers = {
             "Accept": "application/json",
@@ -90,20 +127,26 @@ class Installation:
             headers["Content-Type"] = "application/json"
         if once:
             headers["Idempotency-Key"] = str(uuid.uuid4())
-        wait = FIRST_WAIT
+        began, wait = time.monotonic(), FIRST_WAIT
         for attempt in range(1, ATTEMPTS + 1):
-            outcome = self._try(method, path, body, headers)
+            outcome = self._try(method, path, body, headers, ends - time.monotonic())
             if isinstance(outcome, Answer) and outcome.status < 300:
                 return self._read(outcome)
             pause = _pause(outcome, wait)
-            if attempt == ATTEMPTS or pause is None:
-                raise self._failure(outcome)
+            now = time.monotonic()
+            if pause is None or attempt == ATTEMPTS or now + pause > min(began + TRY_SECONDS, ends):
+                raise self._failure(outcome, is_write=once)
             time.sleep(pause)
             wait *= 2
         raise AssertionError("unreachable: the last attempt raises")
 
     def _try(
-        self, method: str, path: str, body: bytes | None, headers: Mapping[str, str]
+        self,
+        method: str,
+        path: str,
+        body: bytes | None,
+        headers: Mapping[str, str],
+        seconds: float,
     ) -> Answer | Exception:
         """The answer, or what failed: an error of the connection, whose frames hold the headers, ends here."""
         try:
@@ -114,6 +157,7 @@ class Installation:
                 headers,
                 most_bytes=MOST_BYTES,
                 private_too=app_settings().webhook_private_addresses,
+                seconds=max(seconds, 0.1),
             )
         except (Refused, TooLarge, OSError, http.client.HTTPException) as error:
             return error.with_traceback(None)
@@ -124,25 +168,37 @@ class Installation:
         except (ValueError, RecursionError):
             found = None
         if not isinstance(found, dict):
-            raise InstallationError(f"{self.name} answered in another form.", status=answer.status)
+            raise self.another_form()
         return found
 
-    def _failure(self, outcome: Answer | Exception) -> InstallationError:
+    def _failure(self, outcome: Answer | Exception, *, is_write: bool) -> InstallationError:
         if isinstance(outcome, Refused):
             return InstallationError(f"{self.name}: {outcome}")
         if isinstance(outcome, TooLarge):
-            return InstallationError(f"{self.name} sent more than {MOST_BYTES // 2**20} MiB.")
+            text = _("%(name)s sent more than %(size)d MiB.")
+            return InstallationError(text % {"name": self.name, "size": MOST_BYTES // 2**20})
         if isinstance(outcome, Exception):
-            return InstallationError(f"{self.name} was not reached: {type(outcome).__name__}.")
+            text = _("%(name)s did not answer (%(error)s).") % {
+                "name": self.name,
+                "error": type(outcome).__name__,
+            }
+            if is_write:
+                text += " " + _("Whether it was written is not known: compare again.")
+            return InstallationError(text)
+        return self._refusal(outcome)
+
+    def _refusal(self, answer: Answer) -> InstallationError:
         try:
-            body = json.loads(outcome.body)
+            body = json.loads(answer.body)
         except (ValueError, RecursionError):
             body = {}
         body = body if isinstance(body, dict) else {}
         said = " ".join(str(body.get("detail") or body.get("title") or "").split())
-        reason = said.replace(self.key, "…")[:LONGEST_REASON]
-        text = f"{self.name} answered {outcome.status}. {reason}".strip()
-        return InstallationError(text, status=outcome.status, body=body)
+        said = said.replace(self.key, "…")[:LONGEST_REASON]
+        hint = _MOVED if 300 <= answer.status < 400 else _HINTS.get(answer.status, "")
+        text = _("%(name)s answered %(status)d.") % {"name": self.name, "status": answer.status}
+        text = " ".join(filter(None, [text, said, str(hint)]))
+        return InstallationError(text, status=answer.status, body=body)
 
 
 def _pause(outcome: Answer | Exception, wait: float) -> float | None:

@@ -2,65 +2,113 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection
 from dataclasses import dataclass, replace
-from typing import Any
 
-from featureflags.editing.change_sentences import segment_in_words
-from featureflags.kinds.registry import USER
-from featureflags.models import Segment
+from django.utils.translation import gettext as _
+
+from featureflags.editing.change_sentences import change_in_words
+from featureflags.editing.changes import Change, member_changes
+from featureflags.editing.documents import SegmentDocument, read_segments
+from featureflags.editing.installations.client import Installation
+from featureflags.editing.installations.exchange import LeftOut, Received, receive
 from featureflags.models.changesets import SegmentState
-from featureflags.segments.export import dump_rules
-from featureflags.segments.parsing import load_rules
+
+NOBODY = LeftOut()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Difference:
-    """One segment that is not the same on both sides; None: there is none on that side."""
+    """One segment that is not the same on both sides; None: there is none on that side.
+
+    Members and owners of there are those who are known here, by the keys of here.
+    """
 
     key: str
-    here: SegmentState | None
-    there: SegmentState | None
+    here: SegmentDocument | None
+    there: SegmentDocument | None
+    left_out: LeftOut = NOBODY
+    """Whom the segment of there names, and who is nobody here."""
+    problems: tuple[str, ...] = ()
+    """Why it cannot be compared or carried."""
 
-    def lines(self, *, to_there: bool) -> list[str]:
+    def change(self, *, to_there: bool, with_members: bool) -> Change:
+        """What carrying it does to the side that is written to."""
+        here, there = self._states(with_members=with_members)
+        members = {}
+        if with_members and not self.left_out.unnamed:
+            one, other = (each.members if each else {} for each in (self.here, self.there))
+            before, after = (other, one) if to_there else (one, other)
+            members = member_changes(before, after, (self.here or self.there).definition.kind)  # type: ignore[union-attr]  # one of them is there
+        old, new = (there, here) if to_there else (here, there)
+        return Change(before=old, after=new, members=members)
+
+    def lines(self, *, to_there: bool, with_members: bool, with_addresses: bool) -> list[str]:
         """In words, what would change on the side that is written to."""
-        old, new = (self.there, self.here) if to_there else (self.here, self.there)
-        return segment_in_words(old, new)
+        change = self.change(to_there=to_there, with_members=with_members)
+        return change_in_words(change, with_addresses=with_addresses)
+
+    @property
+    def is_of_members_only(self) -> bool:
+        """True if only members by name or the owner differ."""
+        if self.here is None or self.there is None or self.problems:
+            return False
+        return self.change(to_there=True, with_members=False).is_nothing
+
+    def _states(self, *, with_members: bool) -> tuple[SegmentState | None, SegmentState | None]:
+        here = None if self.here is None else self.here.state
+        there = None if self.there is None else self.there.state
+        if not with_members:
+            here = here and replace(here, owner="")
+            there = there and replace(there, owner="")
+        elif here and there and self.there and self.there.owner is None:
+            there = replace(there, owner=here.owner)
+        return here, there
 
 
-def differences(there: Iterable[Mapping[str, Any]]) -> list[Difference]:
-    """Segments that differ in what is carried over, by key. `there`: as its API lists them."""
-    ours = {state.key: carried(state) for state in Segment.objects.all().states().values()}
-    theirs = {state.key: state for state in map(state_of, there)}
-    return [
-        Difference(key=key, here=ours.get(key), there=theirs.get(key))
-        for key in sorted(ours.keys() | theirs.keys())
-        if not _same(ours.get(key), theirs.get(key))
+def compare(other: Installation, *, seen: Collection[str] | None = None) -> list[Difference]:
+    """What differs from another installation. `seen`: the kinds whose rows may be found by title; None: all.
+
+    Raises InstallationError.
+    """
+    try:
+        return differences(receive(other.segments(), seen=seen))
+    except ValueError as error:
+        raise other.another_form() from error
+
+
+def differences(there: Received) -> list[Difference]:
+    """Segments that differ in anything that can be carried over, by key."""
+    ours, theirs = read_segments(), there.documents
+    found = [
+        Difference(
+            key=key,
+            here=ours.get(key),
+            there=theirs.get(key),
+            left_out=there.left_out.get(key, NOBODY),
+            problems=_problems(ours.get(key), theirs.get(key), there.problems.get(key, ())),
+        )
+        for key in sorted(ours.keys() | theirs.keys() | there.problems.keys())
     ]
+    return [each for each in found if not _is_same(each)]
 
 
-def carried(state: SegmentState) -> SegmentState:
-    """A segment without its owner, who is a user of their own installation, its rules in one form."""
-    rules, problems = load_rules(state.rules, state.kind)
-    return replace(state, owner="", rules=state.rules if problems else dump_rules(rules))
+def _is_same(each: Difference) -> bool:
+    if each.problems or not each.left_out.is_nobody or each.here is None or each.there is None:
+        return False
+    return each.change(to_there=True, with_members=True).is_nothing
 
 
-def state_of(sent: Mapping[str, Any]) -> SegmentState:
-    """A segment as the API of another installation sends it. What is missing is as of a new one."""
-    state = SegmentState(
-        key=str(sent.get("key", "")),
-        kind=str(sent.get("kind", USER)),
-        name=str(sent.get("name", "")),
-        description=str(sent.get("description", "")),
-        is_active=sent.get("is_active") is True,
-        is_archived=sent.get("is_archived") is True,
-        tags=tuple(str(tag) for tag in sent.get("tags") or ()),
-        rules=sent.get("rules", []),
-        salt=str(sent.get("salt", "")),
-        version=sent["version"] if isinstance(sent.get("version"), int) else 0,
-    )
-    return carried(state)
-
-
-def _same(here: SegmentState | None, there: SegmentState | None) -> bool:
-    return here is not None and there is not None and here.says_the_same(there)
+def _problems(
+    here: SegmentDocument | None, there: SegmentDocument | None, said: tuple[str, ...]
+) -> tuple[str, ...]:
+    found = [*(_("There: %s") % text for text in said)]
+    if here is not None:
+        found += [_("Here: %s") % problem for problem in here.problems]
+    if here is not None and there is not None:
+        one, other = here.definition.kind, there.definition.kind
+        if one != other:
+            found.append(
+                _("It is on %(here)s here, and on %(there)s there.") % {"here": one, "there": other}
+            )
+    return tuple(found)

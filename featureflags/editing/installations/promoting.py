@@ -1,183 +1,180 @@
 """Segments carried to another installation, or from it: examined on the side that is written to, then applied.
 
-From there: a document that `import_segments` examines and writes, all of it or nothing. To there: one write for
-each segment, in the order in which they name each other; each has the version that was seen and the confirmation
-of its examination, so that a change of somebody else in between stops it.
+Each way it is one document: all of it is written, or nothing, each segment after those that its rules name. The
+examination is signed there: a change of somebody else in between stops the write. What needs an approval on that
+side becomes a proposal there.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
-from featureflags.editing.about import ACTIVE
-from featureflags.editing.documents import export_segments
+from django.utils.translation import gettext as _
+
+from featureflags.core.types import JSONValue
 from featureflags.editing.installations.client import Installation, InstallationError
 from featureflags.editing.installations.differences import Difference
-from featureflags.models.changesets import SegmentState
-from featureflags.segments.parsing import load_rules
-from featureflags.segments.references import levels, references
-
-FIELDS: Final = ("name", "description", "is_active", "is_archived", "rules", "salt")
-"""What is carried over, beside the tags."""
-BAD_REQUEST: Final = 400
+from featureflags.editing.installations.exchange import Sent, as_document
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RemoteExamination:
-    """What a write would do there, as its API said."""
+    """What the write of one segment would do there, as its API said."""
 
     key: str
     lines: tuple[str, ...]
     entering: str
     leaving: str
     flags: tuple[str, ...]
+    effects: tuple[str, ...]
+    """Of each flag: who gets another value."""
     reasons: tuple[str, ...]
     """Why it must be confirmed; empty: it need not be."""
     needs_key: bool
     """True: the key of the segment must be typed."""
-    token: str
-    """Confirms exactly this. It is of use only together with the API key."""
-    problem: str = ""
-    """Why it could not be examined yet; empty: it was."""
+    needs_approval: bool
+    """True: it becomes a proposal there."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Pushed:
-    """What was written there, in order, and what stopped it."""
+class Examined:
+    """What a write of several segments would do there."""
 
-    written: tuple[str, ...]
-    stopped_at: str = ""
-    problem: str = ""
+    segments: tuple[RemoteExamination, ...]
+    token: str
+    """Confirms exactly this. It is of use only together with the API key."""
+    left_out: tuple[str, ...]
+    """Members and owners of here who are nobody there: a sentence for each segment."""
 
+    @property
+    def keys_to_type(self) -> list[str]:
+        return [one.key for one in self.segments if one.needs_key and not one.needs_approval]
 
-def pull_document(found: Iterable[Difference]) -> dict[str, Any]:
-    """The segments of the other side as a document for `import_segments`, with the members of here."""
-    wanted = {each.key: each.there for each in found if each.there is not None}
-    here = {each.key for each in found if each.here is not None} & wanted.keys()
-    document: dict[str, Any] = export_segments(sorted(here), native=True) if here else {}
-    ours: Mapping[str, Any] = document.get("segments", {})
-    return {
-        "segments": {
-            key: {**ours.get(key, {"key": key, "version": 0}), **_as_document(state)}
-            for key, state in wanted.items()
-        }
-    }
+    @property
+    def proposed(self) -> list[str]:
+        """The segments whose change becomes a proposal there."""
+        return [one.key for one in self.segments if one.needs_approval]
 
 
-def examine_there(other: Installation, found: Iterable[Difference]) -> list[RemoteExamination]:
-    """Ask the other side what each write would do, in the order of the writes. Raises InstallationError."""
-    return [_examined(other, each) for each in in_order(found)]
+def pull_document(found: Iterable[Difference], *, with_members: bool) -> dict[str, JSONValue]:
+    """The segments of the other side as a document for `import_segments`.
+
+    Raises InstallationError for one that cannot be carried.
+    """
+    wanted = [each for each in found if each.there is not None]
+    refuse_problems(wanted)
+    return as_document(
+        {each.key: each.there for each in wanted if each.there is not None},
+        {each.key: each.left_out for each in wanted},
+        with_members=with_members,
+    )
+
+
+def refuse_problems(wanted: Iterable[Difference]) -> None:
+    """Raises InstallationError for a segment that cannot be carried."""
+    for each in wanted:
+        if each.problems:
+            shown = {"key": each.key, "problem": each.problems[0]}
+            raise InstallationError(_("%(key)s cannot be carried. %(problem)s") % shown)
+
+
+def examine_there(other: Installation, sent: Sent, *, with_members: bool) -> Examined:
+    """Ask the other side what a write of these segments would do; nothing is written.
+
+    Raises InstallationError.
+    """
+    said = other.write({**_body(sent, with_members=with_members), "dry_run": True}, is_dry=True)
+    return _read(other, said)
 
 
 def push(
     other: Installation,
-    found: Iterable[Difference],
+    sent: Sent,
     *,
+    with_members: bool,
+    token: str,
+    keys: Collection[str],
     note: str,
-    confirms: Mapping[str, object],
-) -> Pushed:
-    """Write these segments there, until one is refused. `confirms`: the token or the typed key, by segment."""
-    written: list[str] = []
-    for each in in_order(found):
-        sent = {**_fields(each), "note": note}
-        if confirm := confirms.get(each.key):
-            sent["confirm"] = confirm
-        try:
-            if each.there is None:
-                other.create(sent)
-            else:
-                other.change(each.key, sent)
-        except InstallationError as error:
-            return Pushed(written=tuple(written), stopped_at=each.key, problem=problem_of(error))
-        written.append(each.key)
-    return Pushed(written=tuple(written))
+) -> Examined:
+    """Write there what was examined, all of it or nothing; what needs an approval is proposed there.
+
+    `token`: of the examination that somebody has seen; `keys`: those that they typed. Raises
+    InstallationError: nothing is written then, unless its text says otherwise.
+    """
+    confirmed = {"confirm": token, "confirm_keys": sorted(keys), "propose": True, "note": note}
+    return _read(other, other.write({**_body(sent, with_members=with_members), **confirmed}))
 
 
-def in_order(found: Iterable[Difference]) -> list[Difference]:
-    """Those that exist here, each after those that its rules name."""
-    states = {each.key: each for each in found if each.here is not None}
-    graph = {
-        key: references(load_rules(each.here.rules, each.here.kind)[0]) & states.keys()
-        for key, each in states.items()
-        if each.here is not None
-    }
-    layers, left_over = levels(graph)
-    keys = [key for layer in layers for key in sorted(layer)]
-    return [states[key] for key in (*keys, *sorted(left_over)) if key in states]
+def _read(other: Installation, said: Mapping[str, Any]) -> Examined:
+    listed, token = said.get("segments"), said.get("confirm")
+    if not isinstance(listed, list) or not isinstance(token, str):
+        raise other.another_form()
+    found = tuple(_examined(one) for one in listed if isinstance(one, dict))
+    gone = said.get("left_out")
+    left_out = tuple(
+        f"{key}: {text}"
+        for key, words in (gone.items() if isinstance(gone, dict) else ())
+        for text in _list(words)
+    )
+    return Examined(segments=found, token=token, left_out=left_out)
+
+
+def _body(sent: Sent, *, with_members: bool) -> dict[str, JSONValue]:
+    """Raises InstallationError for rules that are broken here."""
+    for key, problems in sent.problems.items():
+        raise InstallationError(
+            _("%(key)s cannot be carried. %(problem)s") % {"key": key, "problem": problems[0]}
+        )
+    dumped = sent.to_dict()
+    return {"segments": dumped["segments"], "names": dumped["names"], "members": with_members}
 
 
 def problem_of(error: InstallationError) -> str:
     """What the other side said, with the messages of its fields."""
     errors = error.body.get("errors")
-    said = (
-        [text for value in errors.values() for text in _texts(value)]
-        if isinstance(errors, dict)
-        else []
+    said = _texts(errors) if isinstance(errors, dict) else []
+    return " ".join(
+        dict.fromkeys([str(error), *(text for text in said[:5] if text not in str(error))])
     )
-    return " ".join([str(error), *said[:5]])
 
 
-def _examined(other: Installation, each: Difference) -> RemoteExamination:
-    try:
-        body = other.examine(each.key, _fields(each))
-    except InstallationError as error:
-        if error.status != BAD_REQUEST:
-            raise
-        # It may name a segment that an earlier write of the same run creates.
-        return _remote(each.key, {}, problem=problem_of(error))
-    return _remote(each.key, body)
-
-
-def _remote(key: str, body: Mapping[str, Any], *, problem: str = "") -> RemoteExamination:
-    flags = [one for one in body.get("flags", ()) if isinstance(one, dict)]
+def _examined(body: Mapping[str, Any]) -> RemoteExamination:
+    flags = [one for one in _list(body.get("flags")) if isinstance(one, dict)]
     return RemoteExamination(
-        key=key,
-        lines=tuple(map(str, body.get("changes", ()))),
+        key=str(body.get("key")),
+        lines=tuple(map(str, _list(body.get("changes")))),
         entering=_number(body.get("entering")),
         leaving=_number(body.get("leaving")),
         flags=tuple(dict.fromkeys(str(one.get("flag")) for one in flags)),
-        reasons=tuple(map(str, body.get("reasons", ()))),
+        effects=tuple(_effects(body.get("effects"))),
+        reasons=tuple(map(str, _list(body.get("reasons")))),
         needs_key=body.get("needs_key") is True,
-        token=str(body.get("confirm") or ""),
-        problem=problem,
+        needs_approval=body.get("needs_approval") is True,
     )
+
+
+def _effects(found: object) -> Iterable[str]:
+    flags = _list(found.get("flags")) if isinstance(found, dict) else []
+    for flag in flags:
+        for one in _list(flag.get("changes")) if isinstance(flag, dict) else ():
+            if isinstance(one, dict):
+                yield f"{flag.get('flag')}: {one.get('before')} → {one.get('after')}: {one.get('count')}"
 
 
 def _number(part: object) -> str:
     if not isinstance(part, dict) or not isinstance(part.get("at_least"), int):
         return "?"
     number = f"{part['at_least']:,}"
-    return number if part.get("exact") else f"at least {number}"
+    return number if part.get("exact") else _("at least %s") % number
 
 
-def _fields(each: Difference) -> dict[str, Any]:
-    """The fields of a write. The version is the one that was compared."""
-    here = each.here
-    if here is None:
-        raise ValueError("There is nothing to carry over.")
-    sent: dict[str, Any] = {name: getattr(here, name) for name in FIELDS}
-    sent["tags"] = list(here.tags)
-    if each.there is None:
-        return {**sent, "key": here.key, "kind": here.kind}
-    return {**sent, "version": each.there.version}
+def _list(value: object) -> list[Any]:
+    return value if isinstance(value, list) else []
 
 
-def _as_document(state: SegmentState) -> dict[str, Any]:
-    return {
-        "kind": state.kind,
-        "name": state.name,
-        "description": state.description,
-        ACTIVE: state.is_active,
-        "isArchived": state.is_archived,
-        "tags": list(state.tags),
-        "rules": state.rules,
-        "salt": state.salt,
-    }
-
-
-def _texts(value: object) -> Collection[str]:
+def _texts(value: object) -> list[str]:
     if isinstance(value, dict):
         return [text for each in value.values() for text in _texts(each)]
     if isinstance(value, list):

@@ -103,6 +103,8 @@ TABLE: Final[dict[str, dict[str, Any]]] = {
     "segments_lint": READ,
     "segments_preview": {**READ, "session without CSRF": 403},
     "segments_examine": WRITE,
+    "segments_document": READ,
+    "segments_import": WRITE,
     "segments_copy": WRITE,
     "segments_freeze": WRITE,
     "segments_overlap": READ,
@@ -133,6 +135,7 @@ TABLE: Final[dict[str, dict[str, Any]]] = {
 BODIES: Final[dict[str, dict[str, Any]]] = {
     "flags_evaluate": {"subjects": ["x"], "flags": ["new-checkout"]},
     "proposals_approve": {"confirm": True},
+    "segments_import": {"segments": {}},
     "proposals_comment": {"text": "Why?"},
     "ofrep_flag": {"context": {"targetingKey": "x"}},
     "ofrep_flags": {"context": {"targetingKey": "x"}},

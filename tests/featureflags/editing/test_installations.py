@@ -1,9 +1,11 @@
-"""The client of another installation: what it tries again, its bounds, and the order of writes."""
+"""Another installation: what its client tries again, its bounds, and what is received from it."""
 
 from __future__ import annotations
 
 import json
+import socket
 import threading
+import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -13,16 +15,23 @@ from pytest_django.fixtures import Settings
 
 from featureflags.core.conf import app_settings, setting_problems
 from featureflags.editing.installations import (
-    Difference,
     Installation,
     InstallationError,
+    Received,
+    Sent,
     configured,
     differences,
+    examine_there,
+    exchange,
+    pull_document,
+    receive,
+    refuse_problems,
+    send,
+    send_page,
 )
 from featureflags.editing.installations import client as module
-from featureflags.editing.installations.promoting import in_order
-from featureflags.models.changesets import SegmentState
-from tests.factories import SegmentFactory, UserFactory, clause, rule
+from featureflags.kinds.registry import USER
+from tests.factories import SegmentFactory, SegmentMemberFactory, UserFactory, clause, rule
 
 KEY = "gdn_a-secret-that-is-nowhere"
 
@@ -76,42 +85,47 @@ def installation(other: Other) -> Installation:
     return Installation(name="staging", url=f"http://127.0.0.1:{other.server_port}/api", key=KEY)
 
 
-def page(*items: dict[str, Any], more: bool = False) -> tuple[int, dict[str, str], bytes]:
-    body = {"results": list(items), "next": "x" if more else None}
+def page(*keys: str, after: object = None, **more: Any) -> tuple[int, dict[str, str], bytes]:
+    segments = {key: {"key": key, "name": key, "rules": []} for key in keys}
+    body = {"segments": segments, "names": {}, "problems": {}, "next": after, **more}
     return 200, {}, json.dumps(body).encode()
 
 
 EMPTY = page()
 
 
-def test_all_pages_are_read_archived_ones_too(other: Other) -> None:
-    other.answers = [page({"key": "a"}, more=True), page({"key": "b"}), page({"key": "old"})]
-    assert [each["key"] for each in installation(other).segments()] == ["a", "b", "old"]
-    paths = [path for _method, path, _headers in other.asked]
-    assert paths[1] == "/api/segments/?is_archived=false&page=2&page_size=100"
-    assert paths[2].startswith("/api/segments/?is_archived=true&page=1")
+def test_all_pages_are_read(other: Other) -> None:
+    one = {"user": {"1": "ada@example.com"}}
+    other.answers = [page("a", after="a", names=one), page("b", names={"user": {"2": "x"}})]
+    found = installation(other).segments()
+    assert list(found["segments"]) == ["a", "b"]
+    assert found["names"] == {"user": {"1": "ada@example.com", "2": "x"}}
+    assert [path for _method, path, _headers in other.asked] == [
+        "/api/segment-documents/",
+        "/api/segment-documents/?after=a",
+    ]
     assert other.asked[0][2]["authorization"] == f"Bearer {KEY}"
 
 
 @pytest.mark.parametrize("status", [429, 500, 503])
 def test_what_can_get_better_is_tried_again(other: Other, status: int) -> None:
-    other.answers = [(status, {"Retry-After": "0"}, b"{}"), EMPTY, EMPTY]
-    assert list(installation(other).segments()) == []
-    assert len(other.asked) == 3
+    other.answers = [(status, {"Retry-After": "0"}, b"{}"), EMPTY]
+    assert installation(other).segments()["segments"] == {}
+    assert len(other.asked) == 2
 
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 409, 422])
 def test_no_other_refusal_is(other: Other, status: int) -> None:
     other.answers = [(status, {}, json.dumps({"detail": f"No. {KEY}"}).encode())]
     with pytest.raises(InstallationError, match=f"staging answered {status}. No. …") as failed:
-        list(installation(other).segments())
+        installation(other).segments()
     assert failed.value.status == status
     assert len(other.asked) == 1
 
 
 def test_a_write_is_done_once(other: Other) -> None:
     other.answers = [(503, {}, b""), (200, {}, b"{}")]
-    installation(other).change("beta", {"name": "Beta"})
+    installation(other).write({"segments": {}})
     keys = {headers["idempotency-key"] for _method, _path, headers in other.asked}
     assert (len(other.asked), len(keys)) == (2, 1)
 
@@ -119,35 +133,32 @@ def test_a_write_is_done_once(other: Other) -> None:
 def test_it_ends_after_some_attempts_and_does_not_wait_for_long(other: Other) -> None:
     other.answers = [(503, {}, b"")]
     with pytest.raises(InstallationError, match="answered 503"):
-        installation(other).examine("beta", {})
+        installation(other).write({}, is_dry=True)
     assert len(other.asked) == module.ATTEMPTS
     other.asked.clear()
     other.answers = [(429, {"Retry-After": "3600"}, b"{}")]
     with pytest.raises(InstallationError, match="answered 429"):
-        installation(other).examine("beta", {})
+        installation(other).write({}, is_dry=True)
     assert len(other.asked) == 1
 
 
 def test_an_answer_that_is_too_large_or_no_json(
     other: Other, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    other.answers = [(200, {}, b"<html>")]
-    with pytest.raises(InstallationError, match="another form"):
-        list(installation(other).segments())
     monkeypatch.setattr(module, "MOST_BYTES", 100)
     other.answers = [(200, {}, b" " * 101)]
     with pytest.raises(InstallationError, match="sent more than"):
-        list(installation(other).segments())
+        installation(other).segments()
 
 
 def test_nobody_there_and_the_key_in_no_text() -> None:
     gone = Installation(name="staging", url="http://127.0.0.1:1/api", key=KEY)
     assert KEY not in repr(gone)
     with pytest.raises(InstallationError, match="must begin with https"):
-        list(gone.segments())
+        gone.segments()
     private = Installation(name="staging", url="https://127.0.0.1:1/api", key=KEY)
     with pytest.raises(InstallationError, match="not public") as failed:
-        list(private.segments())
+        private.segments()
     assert KEY not in str(failed.value)
 
 
@@ -168,38 +179,173 @@ def test_a_wrong_entry_is_named_by_the_checks_without_its_key(settings: Settings
     assert configured() == {}
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"<html><body>Log in</body></html>",
+        b"[]",
+        b"{}",
+        b"null",
+        b'{"results": [{"key": "beta"}], "next": null}',
+        b'{"segments": [], "names": {}, "problems": {}, "next": null}',
+        b'{"segments": {}, "names": {}, "problems": {}, "next": 7}',
+        b"[" * 100_000,
+    ],
+)
+def test_what_is_no_answer_of_the_api_is_named(other: Other, body: bytes) -> None:
+    other.answers = [(200, {}, body)]
+    with pytest.raises(InstallationError, match="answered in another form"):
+        installation(other).segments()
+    with pytest.raises(InstallationError, match="answered in another form"):
+        examine_there(
+            installation(other), Sent(segments={}, names={}, problems={}), with_members=False
+        )
+
+
+@pytest.mark.parametrize(
+    ("status", "hint"),
+    [
+        (301, "It redirects"),
+        (302, "It redirects"),
+        (401, "does not know the key"),
+        (403, "may not do this there"),
+        (404, "an older release"),
+        (413, "fewer segments"),
+    ],
+)
+def test_a_refusal_names_what_to_do(other: Other, status: int, hint: str) -> None:
+    other.answers = [(status, {"Location": "https://elsewhere.example.com/"}, b"<html>")]
+    with pytest.raises(InstallationError, match=f"answered {status}.*{hint}") as failed:
+        installation(other).segments()
+    assert "elsewhere" not in str(failed.value)
+    assert len(other.asked) == 1
+
+
+def test_a_frozen_one_is_left_in_time(other: Other, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It takes the connection, and never answers."""
+    monkeypatch.setattr(module, "READ_SECONDS", 0.4)
+    monkeypatch.setattr(module, "WRITE_SECONDS", 0.4)
+    with socket.create_server(("127.0.0.1", 0)) as frozen:
+        url = f"http://127.0.0.1:{frozen.getsockname()[1]}/api"
+        one, began = Installation(name="staging", url=url, key=KEY), time.monotonic()
+        with pytest.raises(InstallationError, match="staging did not answer") as failed:
+            one.segments()
+        assert "not known" not in str(failed.value)
+        with pytest.raises(InstallationError, match="Whether it was written is not known"):
+            one.write({"segments": {}})
+        assert time.monotonic() - began < 3
+
+
+def test_endless_pages_end(other: Other, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "READ_SECONDS", 0.3)
+    other.answers = [page("a", after="a"), page("b", after="b")] * 5_000
+    with pytest.raises(InstallationError):
+        installation(other).segments()
+
+
+def received(segments: dict[str, Any], names: object = None, **more: Any) -> Received:
+    return receive({"segments": segments, "names": names or {}, "problems": {}, **more})
+
+
 @pytest.mark.django_db
-def test_what_differs_is_found_and_an_owner_is_no_difference() -> None:
+def test_what_differs_is_found() -> None:
     rules = [rule(clause("custom_plan", "in", "pro"))]
-    SegmentFactory.create(key="same", name="Same", rules=rules, owner=UserFactory.create())
+    SegmentFactory.create(key="same", name="Same", rules=rules)
     SegmentFactory.create(key="other", name="Here")
-    there = [
+    there = received(
         {
-            "key": "same",
-            "name": "Same",
-            "is_active": True,
-            "rules": rules,
-            "owner": "x",
-            "version": 9,
-        },
-        {"key": "other", "name": "There", "is_active": True, "rules": []},
-        {"key": "theirs", "name": "Theirs", "is_active": True, "rules": []},
-    ]
+            "same": {"key": "same", "name": "Same", "rules": rules, "version": 9},
+            "other": {"key": "other", "name": "There", "rules": []},
+            "theirs": {"key": "theirs", "name": "Theirs", "rules": []},
+        }
+    )
     found = {each.key: each for each in differences(there)}
     assert "same" not in found
-    assert found["other"].lines(to_there=True) == ["Name changed from “There” to “Here”"]
-    assert found["other"].lines(to_there=False) == ["Name changed from “Here” to “There”"]
+
+    def lines(*, to_there: bool) -> list[str]:
+        return found["other"].lines(to_there=to_there, with_members=True, with_addresses=False)
+
+    assert lines(to_there=True) == ["Name changed from “There” to “Here”"]
+    assert lines(to_there=False) == ["Name changed from “Here” to “There”"]
     assert found["theirs"].here is None
     assert found["employee"].there is None
 
 
-def test_each_comes_after_those_that_it_names() -> None:
-    def one(key: str, *names: str) -> Difference:
-        rules: Any = [rule(clause("", "segmentMatch", *names))] if names else []
-        state = SegmentState(
-            key=key, name=key, description="", is_active=True, rules=rules, version=1
-        )
-        return Difference(key=key, here=state, there=None)
+@pytest.mark.django_db
+def test_members_and_owners_are_the_same_by_address() -> None:
+    ada, ben = (UserFactory.create(email=f"{name}@example.com") for name in ("ada", "ben"))
+    segment = SegmentFactory.create(key="beta", name="Beta", rules=[], owner=ben)
+    SegmentMemberFactory.create(segment=segment, user=ada)
+    beta = {"key": "beta", "name": "Beta", "rules": [], "included": ["k1"], "owner": "k2"}
+    names = {"user": {"k1": "Ada@Example.com", "k2": "ben@example.com"}}
+    assert "beta" not in {each.key for each in differences(received({"beta": beta}, names))}
 
-    found = in_order([one("a", "c"), one("b"), one("c", "b", "elsewhere")])
-    assert [each.key for each in found] == ["b", "c", "a"]
+    more = {**beta, "included": ["k1", "k3", "k4"], "excluded": ["k2"], "owner": "k3"}
+    names["user"]["k3"] = "gone@example.com"
+    [found] = [each for each in differences(received({"beta": more}, names)) if each.key == "beta"]
+    assert found.left_out.titles == ("gone@example.com",)
+    assert (found.left_out.unnamed, found.left_out.owner) == (1, "gone@example.com")
+    # Whose names are not known is not carried: the list here would lose them.
+    document = pull_document([found], with_members=True)["segments"]["beta"]  # type: ignore[index, call-overload]
+    assert (document["included"], document["excluded"]) == ([str(ada.pk)], [])
+    assert "owner" not in document
+
+    names["user"]["k4"] = "ben@example.com"
+    [found] = [each for each in differences(received({"beta": more}, names)) if each.key == "beta"]
+    document = pull_document([found], with_members=True)["segments"]["beta"]  # type: ignore[index, call-overload]
+    assert document["included"] == sorted([str(ada.pk), str(ben.pk)])
+    assert "gone@example.com" in " ".join(found.left_out.words(with_names=True))
+    assert "gone@example.com" not in " ".join(found.left_out.words(with_names=False))
+    # Without members: those of here stay.
+    document = pull_document([found], with_members=False)["segments"]["beta"]  # type: ignore[index, call-overload]
+    assert (document["included"], "owner" in document) == ([str(ada.pk)], False)
+
+
+@pytest.mark.django_db
+def test_what_cannot_be_read_here_is_a_difference_with_its_problem() -> None:
+    """Of a newer installation, or of one that declares other kinds."""
+    SegmentFactory.create(key="beta", name="Beta", rules=[])
+    segments = {
+        "beta": {"key": "beta", "rules": [rule(clause("custom_plan", "fromTheFuture", "x"))]},
+        "ships": {"key": "ships", "kind": "ship", "rules": []},
+        "odd": "no object",
+        "named": {"key": "another", "rules": []},
+    }
+    there = received(segments, problems={"broken": ["rule 1: no condition"]})
+    found = {each.key: each for each in differences(there)}
+    assert "fromTheFuture" in found["beta"].problems[0]
+    assert "ship" in found["ships"].problems[0]
+    assert found["broken"].problems == ("There: rule 1: no condition",)
+    assert found["odd"].problems
+    assert found["named"].problems
+    with pytest.raises(InstallationError, match="beta cannot be carried"):
+        refuse_problems([found["beta"]])
+
+
+@pytest.mark.django_db
+def test_no_title_is_sent_without_the_members_or_of_a_kind_that_is_not_seen() -> None:
+    segment = SegmentFactory.create(key="beta", name="Beta", rules=[], owner=UserFactory.create())
+    SegmentMemberFactory.create(segment=segment, user=UserFactory.create())
+    for named, with_members in (([USER], False), ([], True)):
+        sent = send(["beta"], named, with_members=with_members)
+        assert "@" not in json.dumps(sent.to_dict())
+    sent = send(["beta"], [USER], with_members=True)
+    assert len(sent.names[USER]) == 2
+
+
+@pytest.mark.django_db
+def test_pages_of_segments_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    for key in ("zz1", "zz2", "zz3"):
+        segment = SegmentFactory.create(key=key, rules=[])
+        for _number in range(3):
+            SegmentMemberFactory.create(segment=segment, user=UserFactory.create())
+    monkeypatch.setattr(exchange, "MOST_MEMBERS", 7)
+    pages, after = [], "zz"
+    while True:
+        sent, after = send_page(after, [])
+        pages.append(list(sent.segments))
+        if not after:
+            break
+    assert pages == [["zz1", "zz2"], ["zz3"]]
+    monkeypatch.setattr(exchange, "MOST_MEMBERS", 1)
+    assert list(send_page("zz", [])[0].segments) == ["zz1"]

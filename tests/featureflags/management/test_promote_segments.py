@@ -65,10 +65,22 @@ class Site:
             self.shell(
                 "import json; from featureflags.models import Segment\n"
                 f"row = Segment.objects.filter(key={key!r}).first()\n"
-                "from featureflags.editing.installations.differences import carried\n"
-                "shown = {} if row is None else {n: getattr(carried(row.as_state()), n) for n in ('name', 'rules', 'tags', 'is_active')}\n"
+                "from featureflags.segments.export import dump_rules\n"
+                "from featureflags.segments.parsing import load_rules\n"
+                "shown = {} if row is None else {n: getattr(row, n) for n in ('name', 'tags', 'is_active')}\n"
+                "if row: shown['rules'] = dump_rules(load_rules(row.rules, row.kind)[0])\n"
+                "if row: shown['members'] = sorted([m.user.email, m.kind] for m in row.members.all())\n"
+                "if row: shown['owner'] = row.owner and row.owner.email\n"
                 "print('ROW ' + json.dumps(shown))"
             ).partition("ROW ")[2]
+        )
+
+    def include(self, key: str, *emails: str) -> None:
+        self.shell(
+            "from featureflags.models import Segment, SegmentMember; from users.models import User\n"
+            f"row = Segment.objects.get(key={key!r})\n"
+            f"for email in {emails!r}: SegmentMember.objects.create(segment=row, "
+            "user=User.objects.get_or_create(email=email)[0])"
         )
 
 
@@ -87,7 +99,7 @@ def sites(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Site]]
 class site:  # noqa: N801 - used as a statement
     """A migrated database with users, and its server."""
 
-    def __init__(self, folder: Path, name: str) -> None:
+    def __init__(self, folder: Path, name: str, **env: str) -> None:
         flags = folder / f"{name}.json"
         flag = boolean_flag("new-checkout", rules=[segment_rule("used")])
         flags.write_text(json.dumps({"flags": {"new-checkout": flag}}))
@@ -97,6 +109,7 @@ class site:  # noqa: N801 - used as a statement
             "GUIDON_VAR_DIR": str(folder / name),
             "REDIS_URL": None,
             "LAUNCHDARKLY_FLAG_FILE": str(flags),
+            **env,
         }
 
     def __enter__(self) -> tuple[dict[str, str | None], WebProcess, str]:
@@ -126,17 +139,14 @@ def promote(sites: dict[str, Site], *arguments: str, **env: str) -> Any:
 def test_segments_are_carried_in_both_directions(sites: dict[str, Site]) -> None:
     here, there = sites["here"], sites["there"]
     here.write("beta", rules=RULES, tags=["autumn"])
-    named = [{"clauses": [{"attribute": "", "op": "segmentMatch", "values": ["beta"]}]}]
-    here.write("a_first", name="Names beta", rules=named)
+    here.write("a_first", name="Names beta", rules=[match("beta")])
     there.write("theirs", name="Theirs", rules=RULES)
 
     shown = promote(sites, "--json")
     assert shown.returncode == 0, shown.stderr
-    assert [(each["key"], each["is"]) for each in json.loads(shown.stdout)["differences"]] == [
-        ("a_first", "only here"),
-        ("beta", "only here"),
-        ("theirs", "only there"),
-    ]
+    differ = {each["key"]: each["is"] for each in json.loads(shown.stdout)["differences"]}
+    ours = ("a_first", "beta", "theirs")
+    assert [differ[key] for key in ours] == ["only here", "only here", "only there"]
 
     examined = promote(sites, "beta", "--to", "--dry-run")
     assert "users entering there: 5, leaving: 0" in examined.stdout
@@ -144,14 +154,15 @@ def test_segments_are_carried_in_both_directions(sites: dict[str, Site]) -> None
     # `a_first` names `beta`, which is not there yet: it is written after it.
     done = promote(sites, "a_first", "beta", "--to", "--confirm", "--note", "Autumn", "--json")
     assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout)["written"] == ["beta", "a_first"]
+    assert sorted(json.loads(done.stdout)["written"]) == ["a_first", "beta"]
     assert there.segment("beta") == here.segment("beta")
     assert there.segment("a_first") == here.segment("a_first")
 
     done = promote(sites, "theirs", "--from", "--confirm")
     assert done.returncode == 0, done.stderr
     assert here.segment("theirs") == there.segment("theirs")
-    assert json.loads(promote(sites, "--json").stdout)["differences"] == []
+    left = json.loads(promote(sites, "--json").stdout)["differences"]
+    assert not {each["key"] for each in left} & set(ours)
 
 
 def test_a_change_that_must_be_confirmed_is_and_one_of_others_stops_it(
@@ -173,6 +184,122 @@ def test_a_change_that_must_be_confirmed_is_and_one_of_others_stops_it(
     assert "--confirm-key used" in refused.stderr
     assert promote(sites, "used", "--to", "--confirm", "--confirm-key", "used").returncode == 0
     assert not there.segment("used")["is_active"]
+
+
+def test_several_are_written_together_or_not_at_all(sites: dict[str, Site]) -> None:
+    """The second one would close a circle there: the first is not written either."""
+    here, there = sites["here"], sites["there"]
+    here.write("ring_a", rules=RULES)
+    here.write("ring_b", rules=[match("ring_a")])
+    there.write("ring_b", rules=RULES)
+    there.write("ring_a", rules=[match("ring_b")])
+    before = there.segment("ring_a")
+    # There `ring_a` still names `ring_b`, which is to name it.
+    refused = promote(sites, "ring_b", "--to", "--confirm")
+    assert refused.returncode == 1
+    assert "circle" in refused.stderr
+    assert there.segment("ring_a") == before
+    done = promote(sites, "ring_b", "ring_a", "--to", "--confirm", "--json")
+    assert done.returncode == 0, done.stderr
+    assert there.segment("ring_a") == here.segment("ring_a")
+    assert there.segment("ring_b") == here.segment("ring_b")
+
+
+def test_members_and_owners_are_carried_by_address(sites: dict[str, Site]) -> None:
+    """Users have another key there; who is nobody there is left out, and named."""
+    here, there = sites["here"], sites["there"]
+    here.write("testers", rules=[])
+    here.include("testers", "u1@example.com", "u2@example.com", "only-here@example.com")
+    there.write("testers", rules=[])
+    there.include("testers", "u3@example.com")
+    shown = promote(sites, "--json")
+    [one] = [each for each in json.loads(shown.stdout)["differences"] if each["key"] == "testers"]
+    assert one["is"] == "only in members"
+    assert "only-here" not in shown.stdout
+    # Without --members the list there stays.
+    assert promote(sites, "testers", "--to", "--json", "--confirm").returncode == 0
+    assert there.segment("testers")["members"] == [["u3@example.com", "include"]]
+    done = promote(sites, "testers", "--to", "--members", "--confirm", "--json")
+    assert done.returncode == 0, done.stderr
+    said = json.loads(done.stdout)
+    assert said["written"] == ["testers"]
+    assert any("only-here@example.com" in line for line in said["left_out"])
+    wanted = [["u1@example.com", "include"], ["u2@example.com", "include"]]
+    assert there.segment("testers")["members"] == wanted
+    there.shell(
+        "from featureflags.models import Segment; from users.models import User\n"
+        "row = Segment.objects.get(key='testers'); row.owner = User.objects.get(email='u4@example.com'); row.save()"
+    )
+    done = promote(sites, "testers", "--from", "--members", "--confirm", "--json")
+    assert done.returncode == 0, done.stderr
+    assert here.segment("testers")["members"] == wanted
+    assert here.segment("testers")["owner"] == "u4@example.com"
+    assert "only-here@example.com" not in sites["there"].web.log()
+
+
+def test_what_needs_an_approval_becomes_a_proposal_there(
+    sites: dict[str, Site], tmp_path: Path
+) -> None:
+    """And here, where somebody is named who proposes it."""
+    here = sites["here"]
+    here.write("used", name="Used", rules=RULES, is_active=True)
+    here.write("unused", name="Unused", rules=RULES)
+    with site(tmp_path, "strict", APPROVE_LIVE_SEGMENTS="true") as (env, web, token):
+        strict = Site(env=env, web=web, token=token)
+        strict.write("used", name="Used", rules=[])
+        both = {**sites, "there": strict}
+        examined = promote(both, "used", "unused", "--to", "--dry-run")
+        assert "becomes a proposal in staging" in examined.stdout
+        done = promote(
+            both, "used", "unused", "--to", "--note", "Release 12", "--json", "--confirm"
+        )
+        assert done.returncode == 0, done.stderr
+        said = json.loads(done.stdout)
+        assert (said["written"], said["proposed"]) == (["unused"], ["used"])
+        assert strict.segment("used")["rules"] == []
+        assert strict.segment("unused") == here.segment("unused")
+        plan = strict.shell(
+            "from featureflags.models import PlannedChange as P; p = P.objects.get()\n"
+            "print('PLAN', p.segment_key, p.state, p.author.email, p.note)"
+        )
+        assert "PLAN used proposed root@example.com Release 12" in plan
+
+    strictly = {"APPROVE_LIVE_SEGMENTS": "true"}
+    sites["there"].write("used", name="Used", rules=[], is_active=True)
+    refused = promote(sites, "used", "--from", "--confirm", **strictly)
+    assert refused.returncode == 1
+    assert "--author" in refused.stderr
+    done = promote(sites, "used", "--from", "--author", "root@example.com", **strictly)
+    assert done.returncode == 0, done.stderr
+    assert "Proposed here: used." in done.stdout
+    assert here.segment("used")["rules"] != []
+
+
+def test_a_change_of_somebody_else_in_between_stops_it(sites: dict[str, Site]) -> None:
+    """The answer of the examination confirms what it showed, and nothing else."""
+    here, there = sites["here"], sites["there"]
+    here.write("between", rules=RULES)
+    there.write("between", name="First", rules=[])
+    program = (
+        "from featureflags.editing.installations import *\n"
+        "other = connected('staging')\n"
+        "sent = send(['between'], [], with_members=False)\n"
+        "found = examine_there(other, sent, with_members=False)\n"
+        "other.write({'segments': {'between': {'key': 'between', 'name': 'Second', 'rules': []}}, 'confirm': True})\n"
+        "try: push(other, sent, with_members=False, token=found.token, keys=[], note='')\n"
+        "except InstallationError as error: print('SAID', error.status, error)"
+    )
+    known = {
+        "INSTALLATIONS": f"staging {there.web.url}/api/v1 {there.token}",
+        "WEBHOOK_PRIVATE_ADDRESSES": "true",
+    }
+    done = here.run("shell", "--command", program, **known)
+    assert "SAID 409 staging answered 409. Nothing is written." in done.stdout, done.stderr
+    assert there.segment("between")["name"] == "Second"
+
+
+def match(key: str) -> dict[str, Any]:
+    return {"clauses": [{"attribute": "", "op": "segmentMatch", "values": [key]}]}
 
 
 def test_the_key_is_nowhere_and_private_addresses_need_the_setting(
@@ -210,10 +337,15 @@ def test_the_page_examines_first_and_carries_in_both_directions(
     assert (where["of_here"], where["of_there"]) == ("only here", "only there")
 
     asked = client.post(page, {"segment": ["of_here"], "way": "to"})
-    [one] = asked.context["examined"]
+    [one] = asked.context["examined"].segments
     assert (one.entering, one.leaving) == ("5", "0")
     assert there.segment("of_here") == {}
-    sent = {"segment": ["of_here"], "way": "to", "seen": [one.key], "token": [one.token]}
+    token = asked.context["examined"].token
+    sent = {"segment": ["of_here"], "way": "to", "_token": token}
+    # What was not shown is not written.
+    stale = client.post(page, {**sent, "_token": "x"})
+    assert "Something has changed since this was examined" in stale.content.decode()
+    assert there.segment("of_here") == {}
     done = client.post(page, sent, follow=True)
     assert "1 segment was written to staging." in done.content.decode()
     assert there.segment("of_here")["name"] == "Of here"
