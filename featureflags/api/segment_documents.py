@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from django.contrib.auth.base_user import AbstractBaseUser
@@ -24,7 +24,7 @@ from featureflags.api.concurrency import (
     examined_data,
     kinds_seen,
 )
-from featureflags.api.key_kinds import require_kind
+from featureflags.api.key_kinds import of_kinds, require_kind
 from featureflags.api.policy import ApiPolicy
 from featureflags.api.segment_changes import ExaminationSerializer
 from featureflags.api.segment_serializers import NoteField
@@ -41,6 +41,7 @@ from featureflags.editing import (
     sign,
 )
 from featureflags.editing.installations import LeftOut, as_document, receive, send_page
+from featureflags.models import Segment
 
 SEGMENTS: Final = {
     "beta": {"key": "beta", "version": 3, "name": "Beta", "included": ["6d0c"], "rules": []}
@@ -168,7 +169,9 @@ class SegmentDocumentView(ApiPolicy):
         responses=SegmentDocumentSerializer,
     )
     def get(self, request: Request) -> Response:
-        found, after = send_page(request.query_params.get("after", ""), kinds_seen(request))
+        rows = of_kinds(request, Segment.objects.all())
+        after = request.query_params.get("after", "")
+        found, after = send_page(after, kinds_seen(request), rows)
         return Response({**found.to_dict(), "next": after or None})
 
     @extend_schema(
@@ -184,10 +187,8 @@ class SegmentDocumentView(ApiPolicy):
         asked = WrittenDocumentSerializer(data=request.data)
         asked.is_valid(raise_exception=True)
         data: dict[str, Any] = {**asked.validated_data}
-        document, left_out = _received(data, kinds_seen(request))
+        document, left_out = _received(request, data)
         examined = _import(document, dry_run=True)
-        for one in examined:
-            require_kind(request, one.change.state.kind)
         needed = {name for one in examined for name in permissions_for(one.change)}
         if not actor.has_perms(needed):
             raise PermissionDenied(f"This takes the permissions {', '.join(sorted(needed))}.")
@@ -217,10 +218,12 @@ class SegmentDocumentView(ApiPolicy):
 
 
 def _received(
-    data: Mapping[str, Any], seen: Collection[str]
+    request: Request, data: Mapping[str, Any]
 ) -> tuple[dict[str, Any], Mapping[str, LeftOut]]:
-    """Raises ValidationError for what cannot be read here."""
-    found = receive({**data, "problems": {}}, seen=seen)
+    """Raises ValidationError for what cannot be read here, PermissionDenied for a key of other kinds."""
+    found = receive({**data, "problems": {}}, seen=kinds_seen(request))
+    for one in found.documents.values():
+        require_kind(request, one.definition.kind)
     if found.problems:
         raise ValidationError(
             {"segments": [f"{key}: {text}" for key, why in found.problems.items() for text in why]}

@@ -42,6 +42,7 @@ def test_the_schema_is_served_with_every_path() -> None:
         "/api/v1/proposals/{id}/comments/",
         "/api/v1/proposals/{id}/refuse/",
         "/api/v1/proposals/{id}/withdraw/",
+        "/api/v1/segment-documents/",
         "/api/v1/segments/",
         "/api/v1/segments/{key}/",
         "/api/v1/segments/{key}/bulk-members/",

@@ -16,7 +16,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
-from django.db.models import Count
+from django.db.models import Count, QuerySet
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
@@ -113,14 +113,17 @@ class Received:
     """Why a segment cannot be read here, by its key."""
 
 
-def send_page(after: str, named: Collection[str]) -> tuple[Sent, str]:
-    """The next segments by key, and the key to go on after (empty: these are the last).
+def send_page(
+    after: str, named: Collection[str], rows: QuerySet[Segment] | None = None
+) -> tuple[Sent, str]:
+    """The next of these segments (of all) by key, and the key to go on after (empty: these are the last).
 
     `named`: the kinds whose titles may be sent.
     """
+    rows = Segment.objects.all() if rows is None else rows
     with fresh_rows():
         found = list(
-            Segment.objects.filter(key__gt=after)
+            rows.filter(key__gt=after)
             .annotate(listed=Count("members"))
             .order_by("key")
             .values_list("key", "listed")[: MOST_SEGMENTS + 1]
