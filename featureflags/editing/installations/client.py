@@ -41,7 +41,7 @@ TRY_SECONDS: Final = 8.0
 """No attempt begins later than this after the first."""
 ADDRESS: Final = "segment-documents/"
 
-_HINTS: Final[Mapping[int, str]] = {
+_HINTS: Final[Mapping[int, object]] = {
     401: gettext_lazy("It does not know the key of INSTALLATIONS."),
     403: gettext_lazy("The owner of the key may not do this there, or its scope is another one."),
     404: gettext_lazy("It is of an older release, or INSTALLATIONS has a wrong address."),

@@ -239,8 +239,9 @@ def _titles(
             wanted.setdefault(USER, set()).add(one.owner)
     found: dict[str, dict[str, str]] = {}
     for name in sorted(wanted.keys() & set(named)):
-        kind = kind_named(name)
-        for some in () if kind is None else chunks(sorted(wanted[name])):
+        if (kind := kind_named(name)) is None:
+            continue
+        for some in chunks(sorted(wanted[name])):
             found.setdefault(name, {}).update(kind.titles(some))
     return found
 
@@ -267,9 +268,9 @@ def _with_own_keys(
     gone = [key for key in (*definition.included, *definition.excluded) if key not in known]
     titles = [title for key in gone if (title := _title(names, definition.kind, key))]
     owner, lost = document.owner, None
-    if owner:
-        found = own.get(USER, {}).get(owner)
-        owner, lost = found, None if found else _title(names, USER, owner)
+    if document.owner:
+        owner = own.get(USER, {}).get(document.owner)
+        lost = None if owner else _title(names, USER, document.owner)
     document = replace(
         document,
         owner=owner,

@@ -15,6 +15,7 @@ from pytest_django.fixtures import Settings
 
 from featureflags.core.conf import app_settings, setting_problems
 from featureflags.editing.installations import (
+    Difference,
     Installation,
     InstallationError,
     Received,
@@ -271,6 +272,12 @@ def test_what_differs_is_found() -> None:
     assert found["employee"].there is None
 
 
+def pulled(found: Difference, *, with_members: bool) -> dict[str, Any]:
+    document: Any = pull_document([found], with_members=with_members)
+    one: dict[str, Any] = document["segments"]["beta"]
+    return one
+
+
 @pytest.mark.django_db
 def test_members_and_owners_are_the_same_by_address() -> None:
     ada, ben = (UserFactory.create(email=f"{name}@example.com") for name in ("ada", "ben"))
@@ -286,18 +293,18 @@ def test_members_and_owners_are_the_same_by_address() -> None:
     assert found.left_out.titles == ("gone@example.com",)
     assert (found.left_out.unnamed, found.left_out.owner) == (1, "gone@example.com")
     # Whose names are not known is not carried: the list here would lose them.
-    document = pull_document([found], with_members=True)["segments"]["beta"]  # type: ignore[index, call-overload]
+    document = pulled(found, with_members=True)
     assert (document["included"], document["excluded"]) == ([str(ada.pk)], [])
     assert "owner" not in document
 
     names["user"]["k4"] = "ben@example.com"
     [found] = [each for each in differences(received({"beta": more}, names)) if each.key == "beta"]
-    document = pull_document([found], with_members=True)["segments"]["beta"]  # type: ignore[index, call-overload]
+    document = pulled(found, with_members=True)
     assert document["included"] == sorted([str(ada.pk), str(ben.pk)])
     assert "gone@example.com" in " ".join(found.left_out.words(with_names=True))
     assert "gone@example.com" not in " ".join(found.left_out.words(with_names=False))
     # Without members: those of here stay.
-    document = pull_document([found], with_members=False)["segments"]["beta"]  # type: ignore[index, call-overload]
+    document = pulled(found, with_members=False)
     assert (document["included"], "owner" in document) == ([str(ada.pk)], False)
 
 
