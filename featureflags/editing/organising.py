@@ -49,7 +49,7 @@ def tagged(segment: Segment, *, add: Iterable[str] = (), remove: Iterable[str] =
 def copy_of(
     segment: Segment, *, key: str, name: str, owner: str = "", with_members: bool = False
 ) -> Change:
-    """A new segment with the same rules, description and tags; `with_members`: and members by name."""
+    """A new segment with the same rules, salt, description and tags; `with_members`: and members by name."""
     state = _stored(segment)
     if Segment.objects.filter(key=key).exists():
         raise ValidationError({"key": [_("There is a segment with this key already.")]})
@@ -59,6 +59,7 @@ def copy_of(
         name=name,
         description=state.description,
         rules=state.rules,
+        salt=state.salt,
         tags=list(state.tags),
     )
     with fresh_rows():

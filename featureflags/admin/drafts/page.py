@@ -17,6 +17,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
 from featureflags.admin.drafts.trial import NEW_SEGMENT, tried
+from featureflags.admin.members.panel import PREFIX, member_form
 from featureflags.admin.rule_editor.preview import (
     NotYetJSON,
     impact_in_words,
@@ -24,6 +25,8 @@ from featureflags.admin.rule_editor.preview import (
     sent_rules,
 )
 from featureflags.admin.segments.owners import owner_name
+from featureflags.admin.segments.save import LONGEST_NOTE
+from featureflags.admin.shared.confirm import NOTE
 from featureflags.admin.shared.json_forms import pretty_json
 from featureflags.admin.shared.pages import (
     SEGMENT,
@@ -61,6 +64,9 @@ DRAFT, ENTERING, LEAVING, EITHER = "~draft", "~entering", "~leaving", "~either"
 """Keys that no stored segment can have."""
 SHOWN: Final = {"": EITHER, "entering": ENTERING, "leaving": LEAVING}
 """The parts of the list of people, by the value of the parameter `show`."""
+BESIDE: Final = "beside"
+"""What the form holds beside the segment itself, in the JSON of the draft."""
+BY_NAME: Final = f"{PREFIX}-"
 
 
 @require_POST
@@ -81,7 +87,7 @@ def keep_draft(request: HttpRequest, *, site: AdminSite) -> HttpResponse:
     if problems:
         return _refused(request, site, stored, problems)
     draft = SegmentDraft(segment_key=key if stored else "", author=user_of(request))
-    draft.state = dump_state(state)
+    draft.state = {**dump_state(state), BESIDE: _sent_beside(request)}
     SegmentDraft.objects.keep(draft)
     return HttpResponseRedirect(reverse("admin:featureflags_draft", args=[draft.token]))
 
@@ -119,7 +125,17 @@ def _sent_state(request: HttpRequest, stored: Segment | None) -> SegmentState:
         salt=sent.get("salt", "" if stored is None else stored.salt)[:255],
         tags=tags,
         owner=sent.get("owner", "")[:255],
+        is_archived=stored is not None and stored.is_archived,
     )
+
+
+def _sent_beside(request: HttpRequest) -> dict[str, str]:
+    """The note, and the member by name, as they were typed."""
+    return {
+        name: request.POST.get(name, "")[:LONGEST_NOTE]
+        for name in request.POST
+        if name == NOTE or name.startswith(BY_NAME)
+    }
 
 
 def draft_page(request: HttpRequest, token: str, *, site: AdminSite) -> HttpResponse:
@@ -151,7 +167,7 @@ def draft_page(request: HttpRequest, token: str, *, site: AdminSite) -> HttpResp
         sentences=rules_in_words(state),
         who=who,
         people=reverse("admin:featureflags_draft_people", args=[token]),
-        editor=_editor(request, state, stored),
+        editor=_editor(request, draft, state, stored),
         **found,
     )
 
@@ -250,7 +266,9 @@ def _author(draft: SegmentDraft, *, sees: bool) -> str:
     return _("somebody") if draft.author is None else owner_name(draft.author, sees_titles=sees)
 
 
-def _editor(request: HttpRequest, state: SegmentState, stored: Segment | None) -> dict[str, Any]:
+def _editor(
+    request: HttpRequest, draft: SegmentDraft, state: SegmentState, stored: Segment | None
+) -> dict[str, Any]:
     """The form that fills the editor with the draft; empty for those who may not save it."""
     if not may(request, SEGMENT, "add" if stored is None else "change"):
         return {}
@@ -271,4 +289,7 @@ def _editor(request: HttpRequest, state: SegmentState, stored: Segment | None) -
         fields |= {"key": state.key, "kind": state.kind}
     if state.is_active:
         fields["is_active"] = "on"
+    beside: dict[str, str] = draft.state.get(BESIDE, {})
+    adds = member_form(request, stored) is not None
+    fields |= {name: text for name, text in beside.items() if adds or name == NOTE}
     return {"address": address, "fields": fields}

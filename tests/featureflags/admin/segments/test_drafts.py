@@ -168,6 +168,40 @@ class TestDraft:
         paying.refresh_from_db()
         assert paying.name == "Paying"
 
+    def test_the_note_and_the_member_by_name_come_back_with_it(
+        self, staff: Client, paying: Segment
+    ) -> None:
+        tom = User.objects.get(email="team@example.com")
+        typed_beside = {
+            "note": "why\nnot",
+            "by_name-user": str(tom.pk),
+            "by_name-kind": "exclude",
+            "by_name-reason": 'Asked "to" leave',
+            "by_name-starts_at_0": "2030-01-01",
+            "by_name-starts_at_1": "08:30",
+        }
+        address = kept(staff, **typed_beside)
+        editor = staff.get(address).context["editor"]
+        assert typed_beside.items() <= editor["fields"].items()
+        page = staff.post(editor["address"], editor["fields"])
+        assert page.context["adminform"].form["note"].value() == "why\nnot"
+        assert page.context["member_form"]["reason"].value() == 'Asked "to" leave'
+        assert not paying.members.filter(user=tom).exists()
+
+        editing = UserFactory.create(staff=True)
+        may = ("view_segment", "change_segment")
+        editing.user_permissions.set(Permission.objects.filter(codename__in=may))
+        other = Client()
+        other.force_login(editing)
+        fields = other.get(address).context["editor"]["fields"]
+        assert fields["note"] == "why\nnot"
+        assert not [name for name in fields if name.startswith("by_name")]
+
+    def test_a_draft_of_an_archived_segment_leaves_it_there(self, staff: Client) -> None:
+        Segment.objects.filter(key="paying").update(is_archived=True, is_active=False)
+        page = staff.get(kept(staff, name="Teams", is_active="")).content.decode()
+        assert "Taken out of the archive" not in page
+
     def test_what_is_wrong_must_be_corrected_first(self, staff: Client) -> None:
         for rules in ("[", [rule(clause("custom_plan", "nonsense", "x"))]):
             answer = staff.post(f"{KEEP}?segment=paying", typed(rules))
