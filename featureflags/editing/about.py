@@ -6,7 +6,7 @@ not a user here is left out, and the segment keeps the one that it has.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -18,9 +18,13 @@ from featureflags.kinds.registry import USER, user_kind
 from featureflags.models.changesets import SegmentState
 from featureflags.models.stored_forms import in_tag_form
 from featureflags.segments.formatting import show, visible
+from featureflags.segments.json_limits import text_problem
 
 ACTIVE: Final = "isActive"
 ARCHIVED: Final = "isArchived"
+REASONS: Final = "memberReasons"
+"""In a native document: the reason of each member who has one, by key."""
+LONGEST_REASON: Final = 200
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,6 +92,22 @@ def read_about(fields: dict[str, Any]) -> About:
     except ValidationError as error:
         raise ValueError(error.messages[0]) from error
     return About(tags=known, owner=owner, is_archived=archived)
+
+
+def check_reasons(raw: object, members: Collection[str]) -> None:
+    """Raises ValueError unless it holds a text for each of some members."""
+    if not isinstance(raw, dict):
+        raise ValueError(f"{REASONS} must map the keys of members to texts")  # noqa: TRY004 - of the document
+    for key, text in raw.items():
+        if key not in members:
+            raise ValueError(f"{REASONS}: {show(key)} is not a member")
+        if not isinstance(text, str) or len(text) > LONGEST_REASON:
+            raise ValueError(
+                f"{REASONS}: the reason of {show(key)} must be a text of {LONGEST_REASON} characters at most"
+            )
+        problem = text_problem(text)
+        if problem is not None:
+            raise ValueError(f"{REASONS}: {show(key)}: {problem}")
 
 
 def known_owners(owners: Iterable[str | None]) -> set[str | None]:

@@ -6,7 +6,8 @@
         "rules": [{"clauses": [{"attribute": "custom_plan", "op": "in", "values": ["pro"]}]}]}}}
 
 LaunchDarkly's file data source reads the same form. A native document also holds what LaunchDarkly
-lacks: `exists`, members with an expiry, `isActive`, and the `kind` of a segment that is not on users.
+lacks: `exists`, members with a beginning, an expiry or a reason, `isActive`, and the `kind` of a segment that is
+not on users.
 
 Hidden SQL: all segments and members, and the users that a document names.
 """
@@ -20,7 +21,14 @@ from typing import Any
 from featureflags.core.times import to_datetime, to_microseconds
 from featureflags.core.types import JSONValue
 from featureflags.core.uncached import fresh_rows
-from featureflags.editing.about import ACTIVE, dump_about, known_owners, read_about
+from featureflags.editing.about import (
+    ACTIVE,
+    REASONS,
+    check_reasons,
+    dump_about,
+    known_owners,
+    read_about,
+)
 from featureflags.editing.foreign_documents import rules_of_document, with_kinds
 from featureflags.kinds.registry import kind_named, kinds
 from featureflags.models import Segment, SegmentMember
@@ -54,6 +62,8 @@ class SegmentDocument:
     """None, as for tags and owner: the document does not have it, and what is stored stays."""
     problems: tuple[Problem, ...] = ()
     """Of stored rules that are invalid."""
+    reasons: Mapping[str, str] | None = None
+    """Of members, by key; None: the document has none, and those who stay a member keep theirs."""
     names_salt: bool = True
     """False: an import keeps the salt that is stored."""
 
@@ -82,25 +92,23 @@ class SegmentDocument:
 
     @property
     def members(self) -> dict[str, MemberState]:
-        """The members by key. A document holds no reasons."""
-        kinds = SegmentMember.Kind
-        excluded, included = self.definition.excluded, self.definition.included
-        since = self.definition.begins.get
+        """The members by key; a reason that the document does not have is empty."""
+        kinds, found = SegmentMember.Kind, self.definition
         members = {
-            user: _member(kinds.EXCLUDE, since(user), until) for user, until in excluded.items()
+            user: self._member(user, kinds.EXCLUDE, at) for user, at in found.excluded.items()
         }
         return members | {
-            user: _member(kinds.INCLUDE, since(user), until) for user, until in included.items()
+            user: self._member(user, kinds.INCLUDE, at) for user, at in found.included.items()
         }
 
-
-def _member(kind: SegmentMember.Kind, since: int | None, until: int | None) -> MemberState:
-    return MemberState(
-        kind=kind.value,
-        reason="",
-        starts_at=None if since is None else to_datetime(since),
-        expires_at=None if until is None else to_datetime(until),
-    )
+    def _member(self, user: str, kind: SegmentMember.Kind, until: int | None) -> MemberState:
+        since = self.definition.begins.get(user)
+        return MemberState(
+            kind=kind.value,
+            reason=(self.reasons or {}).get(user, ""),
+            starts_at=None if since is None else to_datetime(since),
+            expires_at=None if until is None else to_datetime(until),
+        )
 
 
 def export_segments(keys: Collection[str] = (), *, native: bool = False) -> dict[str, JSONValue]:
@@ -129,6 +137,11 @@ def dump_document(document: SegmentDocument, *, native: bool) -> dict[str, JSONV
     about = dump_about(document.state)
     if not native:
         return {**dumped, "tags": about["tags"]} if "tags" in about else dumped
+    reasons: dict[str, JSONValue] = {
+        key: text for key, text in sorted((document.reasons or {}).items()) if text
+    }
+    if reasons:
+        dumped[REASONS] = reasons
     return {**dumped, ACTIVE: document.is_active, **about}
 
 
@@ -177,6 +190,7 @@ def document_of(
         owner=state.owner,
         is_archived=state.is_archived,
         problems=problems,
+        reasons={user: one.reason for user, one in (members or {}).items()},
     )
 
 
@@ -216,8 +230,10 @@ def read_segment(key: str, raw: object) -> SegmentDocument:
             raise InvalidDefinition([problem])
         fields["rules"], _remarks = rules_of_document(fields)
     is_active = fields.pop(ACTIVE, True)
-    about = read_about(fields)
+    about, reasons = read_about(fields), fields.pop(REASONS, None)
     definition = parse_definition(fields)
+    if reasons is not None:
+        check_reasons(reasons, {*definition.included, *definition.excluded})
     name = fields.get("name") or key
     description = fields.get("description") or ""
     if not isinstance(is_active, bool):
@@ -234,6 +250,7 @@ def read_segment(key: str, raw: object) -> SegmentDocument:
         tags=about.tags,
         owner=about.owner,
         is_archived=about.is_archived,
+        reasons=reasons,
         names_salt="salt" in fields,
     )
 

@@ -18,7 +18,7 @@ from featureflags.audience.sql.statement_timeout import TimeIsUp, TimeLimit
 from featureflags.core.conf import app_settings
 from featureflags.core.times import now_in_microseconds
 from featureflags.editing.applying import Approval, apply
-from featureflags.editing.changes import Change, member_changes, stored_members
+from featureflags.editing.changes import Change, member_changes
 from featureflags.editing.confirmation import fingerprint
 from featureflags.editing.documents import (
     NotImportable,
@@ -133,18 +133,15 @@ def _change(old: SegmentDocument | None, new: SegmentDocument) -> Change:
         owner=old.owner if new.owner is None else new.owner,
         is_archived=old.is_archived if new.is_archived is None else new.is_archived,
     )
-    kind = old.definition.kind
-    members = member_changes(old.members, new.members, kind)
-    if members:
-        stored = stored_members(new.definition.key)
-        members = member_changes(stored, _with_reasons(new.members, stored), kind)
+    wanted = _with_reasons(new.members, old.members) if new.reasons is None else new.members
+    members = member_changes(old.members, wanted, old.definition.kind)
     return Change(before=old.state, after=new.state, members=members)
 
 
 def _with_reasons(
     wanted: Mapping[str, MemberState], stored: Mapping[str, MemberState]
 ) -> dict[str, MemberState]:
-    """Members who stay keep their reason: a document holds none."""
+    """Members who stay as they are keep their reason, where a document holds none."""
     return {
         user: stored[user]
         if user in stored and replace(stored[user], reason="") == state

@@ -37,7 +37,10 @@ class Difference:
         here, there = self._states(with_members=with_members)
         members = {}
         if with_members and not self.left_out.unnamed:
-            one, other = (each.members if each else {} for each in (self.here, self.there))
+            one, other = (
+                replace(each, reasons=None).members if each else {}
+                for each in (self.here, self.there)
+            )
             before, after = (other, one) if to_there else (one, other)
             members = member_changes(before, after, (self.here or self.there).definition.kind)  # type: ignore[union-attr]  # one of them is there
         old, new = (there, here) if to_there else (here, there)

@@ -22,7 +22,7 @@ from django.utils.translation import ngettext
 
 from featureflags.core.types import JSONValue
 from featureflags.core.uncached import fresh_rows
-from featureflags.editing.about import ARCHIVED
+from featureflags.editing.about import ARCHIVED, REASONS
 from featureflags.editing.documents import (
     SegmentDocument,
     dump_document,
@@ -203,10 +203,14 @@ def as_document(
 
 
 def _whole(document: SegmentDocument, *, with_members: bool) -> dict[str, JSONValue]:
-    """With each field, so that one that is empty replaces what is stored. Raises NotExportable."""
+    """With each field, so that one that is empty replaces what is stored; a reason stays where it was written.
+
+    Raises NotExportable.
+    """
     dumped = dump_document(document, native=True)
     dumped |= {"tags": [*(document.tags or ())], ARCHIVED: bool(document.is_archived)}
-    dumped.pop(OWNER, None)
+    for name in (OWNER, REASONS):
+        dumped.pop(name, None)
     if with_members:
         return dumped if document.owner is None else {**dumped, OWNER: document.owner}
     return {name: value for name, value in dumped.items() if name not in MEMBER_FIELDS}

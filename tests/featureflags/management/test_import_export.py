@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import json
 from pathlib import Path
 
@@ -9,12 +10,15 @@ import ldclient
 import pytest
 from ldclient.integrations import Files
 
+from featureflags.editing.changes import stored_members
 from featureflags.editing.documents import read_segments
 from featureflags.models import Segment, SegmentMember
-from tests.factories import UserFactory, clause, rule
-from tests.featureflags.management.conftest import Call
+from tests.factories import SegmentMemberFactory, UserFactory, clause, rule
+from tests.featureflags.management.conftest import UNTIL, Call
 from tests.featureflags.management.documents import write
 from tests.featureflags.segments.sdk import probe
+
+REASONS = ("Asked for it", "=1+1", 'a "quoted", one;\u2028next\x0b', "e\u0301 \u202e \u200b", "")
 
 
 def test_the_sdk_reads_what_was_exported(call: Call, stored: None, tmp_path: Path) -> None:
@@ -59,6 +63,73 @@ def test_a_native_export_comes_back_unchanged(
     if not everything:
         assert ended.out == "0 of 3 segments changed.\n"
         assert after == before
+
+
+@pytest.mark.parametrize("everything", [True, False])
+def test_beginnings_ends_and_reasons_of_members_come_back(
+    call: Call, native: None, tmp_path: Path, everything: bool
+) -> None:
+    beta = Segment.objects.get(key="beta")
+    for number, reason in enumerate(REASONS):
+        SegmentMemberFactory.create(
+            segment=beta,
+            user=UserFactory.create(),
+            reason=reason,
+            kind=("include", "exclude")[number % 2],
+            starts_at=UNTIL - datetime.timedelta(days=2),
+            expires_at=UNTIL if number else None,
+        )
+    before = stored_members("beta")
+    path = tmp_path / "all.json"
+    path.write_text(call("export_segments", "--native").out)
+    if everything:
+        Segment.objects.filter(key="wide").delete()
+        Segment.objects.all().delete()
+    else:
+        beta.members.update(reason="Written over")
+    assert call("import_segments", str(path), "--confirm").error is None
+    assert stored_members("beta") == before
+    again = call("import_segments", str(path), "--confirm")
+    assert again.out.startswith("0 of ")
+
+
+def test_a_document_without_reasons_keeps_those_that_are_stored(
+    call: Call, native: None, tmp_path: Path
+) -> None:
+    SegmentMember.objects.update(reason="Asked for it")
+    document = json.loads(call("export_segments", "--native").out)
+    del document["segments"]["beta"]["memberReasons"]
+    path = write(tmp_path / "all.json", document["segments"])
+    assert call("import_segments", path, "--confirm").out.startswith("0 of ")
+
+
+def test_the_document_for_launchdarkly_has_no_reasons(call: Call, stored: None) -> None:
+    SegmentMember.objects.update(reason="Asked for it")
+    assert "Asked" not in call("export_segments").out
+
+
+@pytest.mark.parametrize(
+    ("reasons", "said"),
+    [
+        (["x"], "must map"),
+        ({"nobody": "x"}, "is not a member"),
+        ({"in": 1}, "must be a text"),
+        ({"in": "x" * 201}, "200 characters"),
+        ({"in": "a\0b"}, "NUL"),
+    ],
+)
+def test_reasons_that_cannot_be_are_named(
+    call: Call, stored: None, tmp_path: Path, reasons: object, said: str
+) -> None:
+    key = str(SegmentMember.objects.get(kind="include").user_id)
+    document = json.loads(call("export_segments", "--native").out)
+    if isinstance(reasons, dict):
+        reasons = {key if name == "in" else name: text for name, text in reasons.items()}
+    document["segments"]["beta"]["memberReasons"] = reasons
+    path = write(tmp_path / "all.json", document["segments"])
+    error = call("import_segments", path, "--confirm").error or ""
+    assert "beta: memberReasons" in error
+    assert said in error
 
 
 def test_what_launchdarkly_lacks_is_refused_by_name(call: Call, native: None) -> None:
