@@ -25,7 +25,7 @@ from featureflags.core.names import addresses
 
 CONNECT_SECONDS: Final = 3.0
 SECONDS: Final = 10.0
-"""For the whole request by default, however slowly the other side writes."""
+"""For a whole notification, however slowly the other side reads and writes."""
 _NAT64: Final = ipaddress.IPv6Network("64:ff9b::/96")
 _PORTS: Final = {"https": 443, "http": 80}
 
@@ -61,7 +61,10 @@ class TooLarge(Exception):
 
 def post(url: str, body: bytes, headers: Mapping[str, str], *, private_too: bool = False) -> int:
     """The status of the answer; its body is not read. Raises as `exchange`."""
-    return exchange("POST", url, body, headers, most_bytes=0, private_too=private_too).status
+    answer = exchange(
+        "POST", url, body, headers, most_bytes=0, private_too=private_too, seconds=SECONDS
+    )
+    return answer.status
 
 
 def exchange(
@@ -72,7 +75,7 @@ def exchange(
     *,
     most_bytes: int,
     private_too: bool = False,
-    seconds: float = SECONDS,
+    seconds: float,
 ) -> Answer:
     """The answer. Raises Refused, OSError, http.client.HTTPException, and TooLarge.
 

@@ -119,7 +119,7 @@ def test_every_way(root: APIClient, ben: APIClient, paying: Segment, way: str) -
     answer = {
         "member": lambda: root.delete(f"{MEMBERS}{member.user_id}/?propose=true"),
         "bulk": lambda: root.post(
-            f"{MEMBERS}bulk/", {"change": "add", "members": [listed], "propose": True}
+            f"{ONE}bulk-members/", {"change": "add", "members": [listed], "propose": True}
         ),
         "deletion": lambda: root.delete(f"{ONE}?propose=true&note=Gone"),
         "restore": lambda: root.post(f"{ONE}restore/", {"change": first.pk, "propose": True}),
