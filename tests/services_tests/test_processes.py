@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -202,8 +203,7 @@ def test_gunicorn_workers_do_not_outlive_their_killed_master(
     with running_server(migrated, server="gunicorn", options=options, path="/admin/login/") as web:
 
         def workers_of() -> list[int]:
-            booted = [line for line in web.log().splitlines() if "Booting worker with pid" in line]
-            return [int(line.rpartition(":")[2]) for line in booted]
+            return [int(pid) for pid in re.findall(r"Booting worker with pid: (\d+)", web.log())]
 
         # The first worker may answer before the second one has started.
         wait_until(lambda: len(workers_of()) == 2, what="two workers")
