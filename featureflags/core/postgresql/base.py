@@ -17,7 +17,7 @@ from psycopg import errors
 from psycopg.abc import PQGen, PQGenConn
 from psycopg.errors import _WaitTimeout
 
-from featureflags.core.deadlines import current_budget
+from featureflags.core.deadlines import Purpose, current_budget
 from featureflags.core.names import addresses, is_name
 from featureflags.core.outages import DATABASE
 
@@ -31,6 +31,8 @@ CLOCK_SECONDS = 0.01
 PING_SECONDS = 0.1
 """For the first word of a request on a connection that was kept, and for each wait while the server
 is known to be silent."""
+ADMIN_PING_SECONDS = 0.5
+"""The same for a page of the admin, which has nothing to fall back to: a busy machine is not a silent one."""
 
 
 class DeadlineConnection(psycopg.Connection[Any]):
@@ -132,8 +134,12 @@ def _seconds(*, ping: bool) -> float | None:
     if budget is None:
         return None
     seconds = budget.database_seconds
-    is_silent = DATABASE.outage is not None and DATABASE.is_silent
-    return min(seconds, PING_SECONDS) if ping or is_silent else seconds
+    if DATABASE.outage is not None and DATABASE.is_silent:
+        return min(seconds, PING_SECONDS)
+    if ping:
+        is_admin = budget.purpose is Purpose.ADMIN
+        return min(seconds, ADMIN_PING_SECONDS if is_admin else PING_SECONDS)
+    return seconds
 
 
 def _silent() -> errors.OperationalError:

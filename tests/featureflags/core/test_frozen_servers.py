@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import threading
 import time
 from collections.abc import Iterator
 from typing import Any, cast
@@ -128,6 +129,22 @@ class TestPostgreSQL:
                 found, seconds = ask(database)
                 assert isinstance(found, OperationalError)
                 assert seconds < AT_ONCE_SECONDS, "others do not wait"
+
+    def test_the_admin_takes_no_short_pause_for_an_outage(
+        self, postgres: PostgresServer, database: DatabaseWrapper
+    ) -> None:
+        with within(Purpose.ADMIN):
+            assert ask(database)[0] == (1,)
+            postgres.pause()
+            resumed = threading.Timer(0.2, postgres.resume)
+            resumed.start()
+            assert database.is_usable()
+            resumed.join()
+            assert DATABASE.outage is None
+            postgres.pause()
+            began = time.monotonic()
+            assert not database.is_usable()
+            assert time.monotonic() - began < 0.5 + SLACK_SECONDS
 
     def test_a_new_connection_to_a_frozen_server(
         self, postgres: PostgresServer, database: DatabaseWrapper
