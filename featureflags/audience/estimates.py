@@ -28,7 +28,9 @@ from featureflags.segments.definitions import SegmentDefinition
 from featureflags.segments.ruleset import Ruleset
 
 QUICK_SECONDS: Final = 0.3
-"""The aim for an estimate."""
+"""The aim for an estimate that comes first."""
+LEFT_SECONDS: Final = 1.5
+"""For the one that is left where the time for the exact count is over: its interval is half as wide."""
 FIRST_SECONDS: Final = 1.5
 """For the first part of the sample: where its rows are not in memory yet, it takes that long."""
 CHANCE_SECONDS: Final = 0.15
@@ -56,18 +58,28 @@ def preview_of(
     if sample is None or sample.is_everybody:
         return impact_of(after, before=before, now=comparison.now, seconds=seconds)
     if quick:
-        return _estimated(comparison, sample)
+        return _estimated(comparison, sample, QUICK_SECONDS)
     counted = impact_of(after, before=before, now=comparison.now, seconds=seconds)
-    return counted if counted.is_exact else _joined(counted, _estimated(comparison, sample))
+    return (
+        counted
+        if counted.is_exact
+        else _joined(counted, _estimated(comparison, sample, LEFT_SECONDS))
+    )
 
 
-def _estimated(comparison: Comparison, sample: DaySample) -> Impact:
+def _estimated(comparison: Comparison, sample: DaySample, seconds: float) -> Impact:
     began = time.monotonic()
     bounds = comparison.bounds(Inline())
     is_exact = all(one.exact for one in bounds)
     part = MIDDLE if is_exact else SMALL
     using = sample.kind.rows().db
-    first = Measured(comparison, TimeLimit(using, FIRST_SECONDS), sample.rows(part))
+    first = Measured(
+        comparison,
+        TimeLimit(using, FIRST_SECONDS),
+        sample.rows(part),
+        are_few=True,
+        shown=None if part == SMALL else sample.rows(SMALL),
+    )
     is_whole = first.count()
     seen = first.result(is_exact=is_whole)
     if not is_whole or not seen.users.at_least:
@@ -82,9 +94,10 @@ def _estimated(comparison: Comparison, sample: DaySample) -> Impact:
         return _of_all(first.with_samples(is_exact=True), sample)
     took = time.monotonic() - began
     found = first.with_samples(is_exact=True)
-    left = QUICK_SECONDS - (time.monotonic() - began)
+    left = seconds - (time.monotonic() - began)
     if is_exact and left > took * WORTH:
-        more = Measured(comparison, TimeLimit(using, left / COUNTING_SHARE), sample.rows(LARGE))
+        limit = TimeLimit(using, left / COUNTING_SHARE)
+        more = Measured(comparison, limit, sample.rows(LARGE), are_few=True)
         if more.count():
             found = _together(found, more.result(is_exact=True))
     return _of_all(found, sample)

@@ -101,15 +101,27 @@ class _Tally:
 
 
 class Measured:
-    """The impact, counted within a time limit. `rows`: of the kind, by default all."""
+    """The impact, counted within a time limit.
+
+    `rows`: of the kind, by default all. `are_few`: they are read by their keys. `shown`: where examples
+    are looked for first.
+    """
 
     def __init__(
-        self, comparison: Comparison, limit: TimeLimit, rows: QuerySet[Any] | None = None
+        self,
+        comparison: Comparison,
+        limit: TimeLimit,
+        rows: QuerySet[Any] | None = None,
+        *,
+        are_few: bool = False,
+        shown: QuerySet[Any] | None = None,
     ) -> None:
         self._comparison = comparison
         self._limit = limit
         self._kind = comparison.kind
         self._rows = self._kind.rows() if rows is None else rows
+        self._are_few = are_few
+        self._shown = [self._rows] if shown is None else [shown, self._rows]
         self._users = 0
         self._matching, self._entering, self._leaving = _Tally(), _Tally(), _Tally()
         self._parts = (self._matching, self._entering, self._leaving)
@@ -178,7 +190,7 @@ class Measured:
         users = self._rows.filter(self._limit.in_time(COUNTING_SHARE))
         try:
             with self._limit.statements():
-                counts = count_combinations(users, conditions)
+                counts = count_combinations(users, conditions, few=self._are_few)
         except TimeIsUp:
             return False
         for (was_in, is_in, *in_doubt), number in counts.items():
@@ -236,12 +248,18 @@ class Measured:
 
     def _read_samples(self, tally: _Tally, sure: Condition, is_exact: bool) -> None:
         """Add examples that SQL can decide. None are added once the time is up."""
+        for rows in self._shown:
+            self._read_samples_of(rows, tally, sure, is_exact)
+
+    def _read_samples_of(
+        self, among: QuerySet[Any], tally: _Tally, sure: Condition, is_exact: bool
+    ) -> None:
         wanted = SAMPLES - len(tally.samples)
         if sure is False or wanted == 0 or (is_exact and tally.number == len(tally.samples)):
             return
         was_cut_off = not is_exact and tally.number == 0
         wanted = PROBED if was_cut_off else wanted
-        rows = self._rows.filter(to_q(sure)).order_by()
+        rows = among.filter(to_q(sure)).order_by()
         try:
             with self._limit.statements(at_least=SAMPLE_SECONDS):
                 found = self._kind.snapshots(rows[:wanted])

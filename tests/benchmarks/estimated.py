@@ -136,7 +136,7 @@ class Change:
         sample = day_sample.day_sample(user_kind())
         assert sample is not None
         limit = TimeLimit(connection.alias, ENOUGH_SECONDS)
-        measured = Measured(comparison, limit, sample.rows(part))
+        measured = Measured(comparison, limit, sample.rows(part), are_few=True)
         return measured.result(is_exact=measured.count())
 
 

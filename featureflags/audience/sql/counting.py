@@ -4,8 +4,9 @@
     FROM (SELECT *, what is derived FROM (SELECT what the conditions look at FROM users))
 
 Databases would copy the expressions of such subqueries into each condition, and look a JSON key
-up once for each that asks for it, were it not for a fence: `OFFSET 0` on SQLite, and on
-PostgreSQL a `UNION ALL` with nothing, which unlike `OFFSET 0` lets workers share the pass.
+up once for each that asks for it, were it not for a fence: `OFFSET 0` on SQLite and for few rows, and on
+PostgreSQL a `UNION ALL` with nothing, which unlike `OFFSET 0` lets workers share the pass. It has the
+source twice, and so each parameter: the keys of a sample cost more than the pass over their rows then.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ _POSTGRESQL: Final = (
     "SELECT {columns} FROM ({source}) AS {name}"
     " UNION ALL SELECT {columns} FROM ({source}) AS {name} WHERE FALSE"
 )
+_POSTGRESQL_FEW: Final = "SELECT {columns} FROM ({source}) AS {name} OFFSET 0"
 _STATEMENT: Final = "SELECT {columns} FROM ({source}) AS people"
 
 
@@ -76,9 +78,10 @@ class Columns:
     False), and counts those that there are.
     """
 
-    def __init__(self, users: QuerySet[Any], *, lists: bool) -> None:
+    def __init__(self, users: QuerySet[Any], *, lists: bool, few: bool = False) -> None:
         self._users = users
         self._lists = lists
+        self._few = few
         self._taken_for_none: dict[str, Condition] = {}
         self._sqlite = connections[users.db].vendor == "sqlite"
         self._taken = _Named("c")
@@ -158,10 +161,11 @@ class Columns:
         self, columns: str, params: list[Any], source: str, source_params: list[Any], name: str
     ) -> tuple[str, list[Any]]:
         """A subquery whose columns a planner does not copy into the conditions that use them."""
-        template = _SQLITE if self._sqlite else _POSTGRESQL
-        sql = template.format(columns=columns, source=source, name=name)
         every = [*params, *source_params]
-        return sql, every if self._sqlite else every * 2
+        template = _SQLITE if self._sqlite else _POSTGRESQL_FEW
+        if not self._sqlite and not self._few:
+            template, every = _POSTGRESQL, every * 2
+        return template.format(columns=columns, source=source, name=name), every
 
     def _derivations(self) -> tuple[str, list[Any]]:
         columns: list[str] = ["*"]
@@ -211,17 +215,21 @@ def count_in_one_pass(
 
 
 def count_combinations(
-    users: QuerySet[Any], conditions: Callable[[Columns], Sequence[Condition]]
+    users: QuerySet[Any],
+    conditions: Callable[[Columns], Sequence[Condition]],
+    *,
+    few: bool = False,
 ) -> dict[tuple[bool, ...], int]:
     """The number of users for each combination of conditions that hold; as `count_in_one_pass`.
 
     The statement has each condition once, where one count for each combination would repeat them.
+    `few`: it reads so few rows, by their keys, that workers would not help.
     """
-    columns = Columns(users, lists=False)
+    columns = Columns(users, lists=False, few=few)
     built = conditions(columns)
     rows = _fetched(users, columns, Columns.combinations, [*built, columns.has_list])
     if any(row[-2] for row in rows):
-        columns = Columns(users, lists=True)
+        columns = Columns(users, lists=True, few=few)
         rows = _fetched(users, columns, Columns.combinations, [*conditions(columns), False])
     found: dict[tuple[bool, ...], int] = {}
     for *held, _, number in rows:

@@ -132,7 +132,7 @@ def test_without_a_sample_numbers_are_lower_bounds(monkeypatch: pytest.MonkeyPat
 def test_a_sample_that_is_not_counted_to_its_end_estimates_nothing(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    def too_long(*_args: object) -> object:
+    def too_long(*_args: object, **_options: object) -> object:
         raise TimeIsUp
 
     monkeypatch.setattr("featureflags.audience.impact.count_combinations", too_long)

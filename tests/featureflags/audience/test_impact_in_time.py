@@ -49,7 +49,7 @@ def test_a_count_that_is_cut_off_still_finds_some(monkeypatch: pytest.MonkeyPatc
         User(email=f"{n}@example.com", metadata={"plan": "pro"}) for n in range(1_200)
     )
 
-    def too_many(*_args: object) -> list[int]:
+    def too_many(*_args: object, **_options: object) -> list[int]:
         raise TimeIsUp
 
     monkeypatch.setattr("featureflags.audience.impact.count_combinations", too_many)

@@ -176,7 +176,7 @@ def test_it_writes_nothing(looker: Client, people: None) -> None:
 def test_when_time_is_up_numbers_are_lower_bounds(
     looker: Client, people: None, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def too_long(*_args: object) -> list[int]:
+    def too_long(*_args: object, **_options: object) -> list[int]:
         raise TimeIsUp
 
     monkeypatch.setattr("featureflags.audience.impact.count_combinations", too_long)
