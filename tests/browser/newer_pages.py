@@ -228,19 +228,19 @@ def another_installation() -> Iterator[str]:
 
 
 THEIRS: Final = {
-    "count": 2,
+    "segments": {
+        "premium": {"key": "premium", "name": "Premium of staging", "rules": PRO, "version": 3},
+        "theirs": {"key": "theirs", "name": LONG, "rules": PRO, "version": 1},
+    },
+    "names": {},
+    "problems": {},
     "next": None,
-    "previous": None,
-    "results": [
-        {"key": "premium", "name": "Premium of staging", "rules": PRO, "version": 3},
-        {"key": "theirs", "name": LONG, "rules": PRO, "version": 1},
-    ],
 }
 
 
 class _Other(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
-        body = json.dumps(THEIRS if "/segments/?" in self.path else {"results": [], "next": None})
+        body = json.dumps(THEIRS)
         self.send_response(200)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(body)))
