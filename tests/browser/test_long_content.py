@@ -25,12 +25,16 @@ def height(page: Page, selector: str) -> float:
 
 
 def test_the_preview_stays_in_view_beside_many_rules(editor_page: Page, expect: Expect) -> None:
-    """It was 2,400 pixels away: an ancestor hid what overflows."""
-    rules = [rule(clause("custom_plan", "in", f"p{number}")) for number in range(30)]
+    """It was 2,400 pixels away: an ancestor hid what overflows. Remarks on many rules pushed it out again."""
+    UserFactory.create(metadata={"plan": "pro"})
+    rules = [
+        {**rule(clause("custom_plan", "in", f"p{number}")), "weight": 5_000} for number in range(60)
+    ]
     editor = Editor(editor_page).open(SegmentFactory.create(rules=rules))
     expect(editor.impact).to_contain_text("0 users match")
-    editor.rule(28).scroll_into_view_if_needed()
-    for number in (1, 15, 28):
+    # Each rule is remarked on: nobody has its value.
+    expect(editor.impact).to_contain_text("Rule 20, condition 1")
+    for number in (1, 30, 60):
         editor.rule(number).scroll_into_view_if_needed()
         expect(editor.impact.locator(".impact-number")).to_be_in_viewport()
 
@@ -121,9 +125,11 @@ def test_no_name_pushes_a_page_apart(open_page: OpenPage, width: int, shot: Shot
     segment = SegmentFactory.create(key="k" * 60, name=LONG, description=LONG, rules=[])
     person = UserFactory.create(email=f"{'e' * 60}@{'d' * 60}.example", name="N" * 140)
     SegmentMemberFactory.create(segment=segment, user=person, reason="r" * 190)
-    segment.rules = [rule(clause("name", "in", LONG), description=LONG)]
+    shared = {"weight": 5_000, "bucketBy": f"custom_{LONG}"}
+    segment.rules = [{**rule(clause("name", "in", LONG), description=LONG), **shared}]
     segment.save()
-    page = open_page(UserFactory.create(superuser=True), viewport={"width": width, "height": 900})
+    reader = UserFactory.create(superuser=True, name="W" * 140)
+    page = open_page(reader, viewport={"width": width, "height": 900})
     wide = []
     for name, parameters in (
         ("segment_changelist", []),
