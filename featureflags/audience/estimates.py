@@ -3,8 +3,8 @@
     preview_of(unsaved_segment("paying", rules), quick=True)
 
 It counts 20,000 random rows. If few of them match, or move, the exact count gets its chance: an index
-may give it at once. Else 80,000 more rows make the interval narrower. Without a sample (a table of at
-most 102,000 rows, or none drawn yet) the preview is the exact one.
+may give it at once. Else up to 80,000 more rows, as there is time, make the interval narrower. Without a
+sample (a table of at most 102,000 rows, or none drawn yet) the preview is the exact one.
 
 Hidden SQL: for a sample, a statement for each part of it, and up to three for examples; for the chance,
 one statement more. Users for whom SQL cannot decide are judged in Python, in a sample of 2,000.
@@ -17,7 +17,7 @@ from dataclasses import replace
 from typing import Final
 
 from featureflags.audience.comparison import Comparison
-from featureflags.audience.day_sample import LARGE, MIDDLE, SMALL, DaySample, day_sample
+from featureflags.audience.day_sample import MIDDLE, SMALL, DaySample, day_sample
 from featureflags.audience.impact import COUNTING_SHARE, Measured, impact_of
 from featureflags.audience.intervals import estimated
 from featureflags.audience.parts import Impact, Part
@@ -27,16 +27,16 @@ from featureflags.audience.sql.statement_timeout import TimeLimit
 from featureflags.segments.definitions import SegmentDefinition
 from featureflags.segments.ruleset import Ruleset
 
-QUICK_SECONDS: Final = 0.3
-"""The aim for an estimate that comes first."""
+QUICK_SECONDS: Final = 0.27
+"""For the estimate that comes first. It is to be there after 0.3 s, and its interval takes the rest."""
 LEFT_SECONDS: Final = 1.5
 """For the one that is left where the time for the exact count is over: its interval is half as wide."""
 FIRST_SECONDS: Final = 1.5
 """For the first part of the sample: where its rows are not in memory yet, it takes that long."""
 CHANCE_SECONDS: Final = 0.15
 """For the exact count of a rare segment."""
-WORTH: Final = 3.0
-"""The large part of the sample takes about so many times as long as the middle one."""
+SPREAD: Final = 1.2
+"""The next part of the sample may take so many times as long as the last one."""
 RARE: Final = 0.007
 """Share of the rows that match or move up to which an index may count them in that time."""
 
@@ -81,6 +81,7 @@ def _estimated(comparison: Comparison, sample: DaySample, seconds: float) -> Imp
         shown=None if part == SMALL else sample.rows(SMALL),
     )
     is_whole = first.count()
+    took = time.monotonic() - began
     seen = first.result(is_exact=is_whole)
     if not is_whole or not seen.users.at_least:
         # The rows that were counted may be neighbours: they are no sample.
@@ -92,15 +93,27 @@ def _estimated(comparison: Comparison, sample: DaySample, seconds: float) -> Imp
             everybody = Part(at_least=sample.total, is_exact=True)
             return replace(chance.with_samples(is_exact=True), users=everybody)
         return _of_all(first.with_samples(is_exact=True), sample)
-    took = time.monotonic() - began
     found = first.with_samples(is_exact=True)
-    left = seconds - (time.monotonic() - began)
-    if is_exact and left > took * WORTH:
-        limit = TimeLimit(using, left / COUNTING_SHARE)
-        more = Measured(comparison, limit, sample.rows(LARGE), are_few=True)
-        if more.count():
-            found = _together(found, more.result(is_exact=True))
+    if is_exact:
+        found = _widened(found, comparison, sample, began + seconds, took)
     return _of_all(found, sample)
+
+
+def _widened(
+    found: Impact, comparison: Comparison, sample: DaySample, ends: float, took: float
+) -> Impact:
+    """With one part of the sample after another until that instant. `took`: seconds for the first one."""
+    for part in sample.parts[MIDDLE + 1 :]:
+        began = time.monotonic()
+        if ends - began < took * SPREAD:
+            break
+        limit = TimeLimit(sample.kind.rows().db, (ends - began) / COUNTING_SHARE)
+        more = Measured(comparison, limit, sample.rows(part), are_few=True)
+        if not more.count():
+            break
+        found = _together(found, more.result(is_exact=True))
+        took = time.monotonic() - began
+    return found
 
 
 def _is_rare(found: Impact) -> bool:

@@ -19,7 +19,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from featureflags.audience.comparison import Comparison
-from featureflags.audience.day_sample import LARGE, MIDDLE, SMALL, day_sample
+from featureflags.audience.day_sample import day_sample
 from featureflags.audience.parts import SampleUser
 from featureflags.audience.querysets import batches
 from featureflags.audience.sets import with_segments
@@ -177,7 +177,7 @@ def _moving(one: Examination, comparison: Comparison, limit: TimeLimit) -> Itera
     # Without one, those with the smallest keys.
     parts = [kind.rows().order_by(kind.key)]
     if sample is not None:
-        parts = [sample.rows(part).order_by() for part in (SMALL, MIDDLE, LARGE)]
+        parts = [sample.rows(part).order_by() for part in sample.parts]
     for rows in parts:
         with limit.statements():
             found_here = kind.snapshots(rows.filter(can_move)[:MOST_ROWS])

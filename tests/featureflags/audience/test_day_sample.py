@@ -11,7 +11,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from featureflags.audience import day_sample as module
-from featureflags.audience.day_sample import LARGE, MIDDLE, SMALL, DaySample, day_sample, draw
+from featureflags.audience.day_sample import MIDDLE, SMALL, DaySample, day_sample, draw
 from featureflags.audience.sql.statement_timeout import TimeIsUp
 from featureflags.audience.stored_sizes import count_everything
 from featureflags.kinds.compiled import CompiledKind
@@ -22,7 +22,7 @@ from tests.factories import UserFactory
 from users.models import User
 
 pytestmark = pytest.mark.django_db
-PARTS = (SMALL, MIDDLE, LARGE)
+PARTS = (SMALL, MIDDLE, 2)
 
 
 @pytest.fixture(autouse=True)
