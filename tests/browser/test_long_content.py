@@ -94,6 +94,20 @@ def test_a_pasted_list_of_40_000_values_stays_fluid(editor_page: Page, expect: E
     assert stored_clauses("pasted")[0]["values"] == [*values, "one more"]
 
 
+def test_a_draft_with_40_000_values_is_shown_in_the_editor(
+    open_page: OpenPage, expect: Expect
+) -> None:
+    segment = SegmentFactory.create(rules=[rule(clause("name", "in", *many(40_000)))])
+    page = open_page(UserFactory.create(superuser=True))
+    Editor(page).open(segment)
+    with page.expect_popup() as opened:
+        page.get_by_role("button", name="Open as a draft").click()
+    draft = opened.value
+    with draft.expect_navigation():
+        draft.get_by_role("button", name="Open in the editor").click()
+    expect(draft.locator(".rule-condition").first).to_be_visible()
+
+
 def test_the_list_and_the_sentences_fold_values(
     open_page: OpenPage, expect: Expect, check_accessibility: CheckAccessibility, shot: Shot
 ) -> None:

@@ -152,8 +152,21 @@
         }
     };
 
+    /** Where a field of half a megabyte was read inside a container, Chromium lays out nothing of it, and
+        keeps to that until the container is shown anew. */
+    const layOut = builder => {
+        const container = builder.closest('.form-row > div');
+        if (builder.offsetWidth === 0 && container?.offsetWidth) {
+            container.style.display = 'none';
+            container.getBoundingClientRect();
+            container.style.display = '';
+        }
+    };
+
     document.addEventListener('rules:ready', ({ target: builder }) => {
         const { form } = builder.area;
+        layOut(builder);
+        window.addEventListener('load', () => layOut(builder), { once: true });
         showSalt(builder);
         form.elements.salt?.addEventListener('input', () => builder.notify());
         const panel = form.querySelector('.impact');
