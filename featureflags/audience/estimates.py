@@ -33,7 +33,7 @@ LEFT_SECONDS: Final = 1.5
 """For the one that is left where the time for the exact count is over: its interval is half as wide."""
 FIRST_SECONDS: Final = 1.5
 """For the first part of the sample: where its rows are not in memory yet, it takes that long."""
-CHANCE_SECONDS: Final = 0.15
+CHANCE_SECONDS: Final = 0.1
 """For the exact count of a rare segment."""
 SPREAD: Final = 1.2
 """The next part of the sample may take so many times as long as the last one."""
