@@ -116,6 +116,17 @@ def test_a_count_that_is_cut_off_has_estimates(monkeypatch: pytest.MonkeyPatch) 
     assert numbers(ask(DOMAIN, quick=False, seconds=0.0)) == (1, 1, 0)
 
 
+def test_what_is_left_of_a_count_comes_from_all_of_the_sample(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(estimates, "QUICK_SECONDS", 0.0)
+    monkeypatch.setattr(estimates, "LEFT_SECONDS", LONG)
+    first = estimate(ask(PRO).matching)
+    left = estimate(ask(PRO, quick=False, seconds=0.0).matching)
+    assert left.high - left.low < first.high - first.low
+    assert left.low <= 300 <= left.high
+
+
 def test_a_small_table_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(day_sample, "SIZES", (200, 200, 200))
     found = ask(PRO, seconds=LONG)
