@@ -25,8 +25,8 @@ from tests.factories import SegmentMemberFactory, UserFactory, clause, rule, tok
 from tests.services.flag_json import boolean_flag, segment_rule
 from users.models import User
 
-BEGIN, END = "Zq7", "7qZ"
-"""Around each text, so that it is found whatever is beside it."""
+BEGIN, END = "Zq7Zq7", "7qZ"
+"""Around each text, so that it is found whatever is beside it. A random token may hold three such letters."""
 TEXTS: Final = {
     "markup": "</title></textarea></script><script>pwned=1</script><img src=x onerror='pwned=1'>",
     "attributes": '"\'` autofocus onfocus=pwned=1 x="&lt;&amp;&#39; javascript:pwned=1',
