@@ -3,7 +3,7 @@
     addresses("db.internal", 5432, seconds=0.1)      ["10.0.0.7"], or TimeoutError
 
 A name server that does not answer costs some ten seconds for each look-up, in C, where no deadline of a
-connection holds. So a thread of its own looks, one for each host and port, and whoever asks meanwhile waits for
+connection holds. So a thread of its own looks, one for each host and port, and callers that ask meanwhile wait for
 the same one: it never costs a second thread.
 """
 

@@ -200,7 +200,7 @@ class CompiledKind(Names):
             for rows in (watched,) if isinstance(watched, WatchRows | str) else watched:
                 try:
                     if not isinstance(rows, WatchRows):
-                        raise TypeError(f"{rows!r} is no WatchRows.")
+                        raise TypeError(f"{rows!r} is not a WatchRows.")
                     found += watches_of_rows(owner, rows.model, rows.via, rows.fields)
                 except WRONG as error:
                     self.problems.append((name, f"its watch: {error}"))

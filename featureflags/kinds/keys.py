@@ -127,7 +127,9 @@ class Keys:
         if not field.unique and (field.name,) not in alone:
             raise TypeError(f"{self.model.__name__}.{self.key} is not unique, and so no key.")
         if field.null:
-            raise TypeError(f"{self.model.__name__}.{self.key} may be NULL, and so is no key.")
+            raise TypeError(
+                f"{self.model.__name__}.{self.key} may be NULL, so it cannot be the key."
+            )
         if (held := column_type(field)).get_internal_type() not in SUITABLE[Form.KEY]:
             why = "and a key is a whole number, a UUID or a text"
             raise TypeError(f"{self.model.__name__}.{self.key} is a {type(held).__name__}, {why}.")
@@ -135,7 +137,7 @@ class Keys:
 
 
 def _refuse(declared: type[Kind]) -> None:
-    """Raises TypeError for a name that LaunchDarkly does not take, and for what is no model with a table."""
+    """Raises TypeError for a name that LaunchDarkly does not take, and for what is not a model with a table."""
     name: object = declared.name
     model = getattr(declared, "model", None)
     if not isinstance(name, str) or not _NAME(name) or name in {"kind", "multi"}:

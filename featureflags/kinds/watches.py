@@ -171,7 +171,7 @@ def watches_of_rows(
     end at the kind's model.
     """
     if not isinstance(model, type):
-        raise TypeError(f"{model!r} is no model.")
+        raise TypeError(f"{model!r} is not a model.")
     steps = steps_of(model, via)
     concrete = owner.model._meta.concrete_model
     if not steps or steps[-1].model._meta.concrete_model is not concrete:

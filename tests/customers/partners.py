@@ -1,4 +1,4 @@
-"""Partners: keys that are no primary keys, children of other models, proxies, rows that a manager hides."""
+"""Partners: keys other than primary keys, children of other models, proxies, rows that a manager hides."""
 
 from __future__ import annotations
 

@@ -163,7 +163,7 @@ def receive(raw: object, *, seen: Collection[str] | None = None) -> Received:
         for name in ("segments", "names", "problems")
     )
     if not (isinstance(listed, dict) and isinstance(names, dict) and isinstance(said, dict)):
-        raise ValueError(_("This is no document of segments."))  # noqa: TRY004 - of the document
+        raise ValueError(_("This is not a document of segments."))  # noqa: TRY004 - of the document
     problems = {key: tuple(map(str, _list(why))) for key, why in said.items()}
     documents: dict[str, SegmentDocument] = {}
     for key, segment in listed.items():

@@ -206,7 +206,7 @@ def test_while_nobody_knows_whether_it_is_new_it_is_not_taken(
 
 
 class TestWhatABrowserMayMakeUp:
-    """An API key that is bound to origins is in a page: whoever reads it may send any subject."""
+    """An API key that is bound to origins is in a page: anybody who reads it may send any subject."""
 
     ORIGIN = "https://shop.example.com"
     FLAG = "/ofrep/v1/evaluate/flags/new-checkout"

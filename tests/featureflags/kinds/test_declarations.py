@@ -132,7 +132,7 @@ def test_the_project_s_own_is_right() -> None:
         ),
         (
             Text(Upper("email", output_field=CharField()), watch=WRONG),
-            "its watch: 'Order' is no WatchRows",
+            "its watch: 'Order' is not a WatchRows",
         ),
     ],
 )

@@ -168,4 +168,4 @@ class TestKinds:
             assert answer.status_code == status, kinds
         visitor = {"events": [{**event, "id": "aaaa-0002", "anonymous": True}]}
         answer = caller(token_for()).post("/api/v1/events/track/", visitor, format="json")
-        assert answer.status_code == 400, "a company is no visitor"
+        assert answer.status_code == 400, "a company is not a visitor"
