@@ -41,7 +41,7 @@ TRIED: Final = (
     "tests/featureflags/capture",
     "tests/featureflags/audience/sql",
     "tests/featureflags/kinds/test_related_writes.py",
-    "tests/featureflags/kinds/test_unusual_models.py",
+    "tests/featureflags/kinds/unusual_models",
 )
 UV: Final = (sys.executable, "-m", "uv")
 DECLARED: Final[list[str]] = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"][

@@ -1,0 +1,119 @@
+"""Two installations with databases of their own, and their servers on loopback."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tests.services.flag_json import boolean_flag, segment_rule
+from tests.services.processes import WebProcess, manage, running_server
+
+SETUP = """
+from featureflags.models import ApiKey, Segment
+from users.models import User
+root = User.objects.create_superuser("root@example.com", "x", name="Root")
+for number in range(40):
+    User.objects.create_user(f"u{number}@example.com", metadata={"plan": "pro" if number < 5 else "free"})
+key = ApiKey(name="the other", scope="write", owner=root)
+token = key.issue()
+key.save()
+print("TOKEN " + token)
+"""
+
+RULES = [{"clauses": [{"attribute": "custom_plan", "op": "in", "values": ["pro"]}]}]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Site:
+    """One installation."""
+
+    env: Mapping[str, str | None]
+    web: WebProcess
+    token: str
+
+    def run(self, *arguments: str, **env: str) -> Any:
+        return manage({**self.env, **env}, *arguments)
+
+    def shell(self, program: str) -> str:
+        done = self.run("shell", "--command", program)
+        assert done.returncode == 0, done.stderr
+        return str(done.stdout)
+
+    def write(self, key: str, **fields: Any) -> None:
+        self.shell(
+            "import json; from featureflags.models import Segment\n"
+            f"given = json.loads({json.dumps(json.dumps(fields))})\n"
+            f"row = Segment.objects.filter(key={key!r}).first() or Segment(key={key!r}, name={key!r})\n"
+            "for name, value in given.items(): setattr(row, name, value)\n"
+            "row.save()"
+        )
+
+    def segment(self, key: str) -> dict[str, Any]:
+        return json.loads(  # type: ignore[no-any-return]  # an object
+            self.shell(
+                "import json; from featureflags.models import Segment\n"
+                f"row = Segment.objects.filter(key={key!r}).first()\n"
+                "from featureflags.segments.export import dump_rules\n"
+                "from featureflags.segments.parsing import load_rules\n"
+                "shown = {} if row is None else {n: getattr(row, n) for n in ('name', 'tags', 'is_active')}\n"
+                "if row: shown['rules'] = dump_rules(load_rules(row.rules, row.kind)[0])\n"
+                "if row: shown['members'] = sorted([m.user.email, m.kind] for m in row.members.all())\n"
+                "if row: shown['owner'] = row.owner and row.owner.email\n"
+                "print('ROW ' + json.dumps(shown))"
+            ).partition("ROW ")[2]
+        )
+
+    def include(self, key: str, *emails: str) -> None:
+        self.shell(
+            "from featureflags.models import Segment, SegmentMember; from users.models import User\n"
+            f"row = Segment.objects.get(key={key!r})\n"
+            f"for email in {emails!r}: SegmentMember.objects.create(segment=row, "
+            "user=User.objects.get_or_create(email=email)[0])"
+        )
+
+
+class site:  # noqa: N801 - used as a statement
+    """A migrated database with users, and its server."""
+
+    def __init__(self, folder: Path, name: str, **env: str) -> None:
+        flags = folder / f"{name}.json"
+        flag = boolean_flag("new-checkout", rules=[segment_rule("used")])
+        flags.write_text(json.dumps({"flags": {"new-checkout": flag}}))
+        self.env: dict[str, str | None] = {
+            "DATABASE_URL": f"sqlite:///{folder}/{name}.sqlite3",
+            "DJANGO_SETTINGS_MODULE": "config.settings.testing",
+            "GUIDON_VAR_DIR": str(folder / name),
+            "REDIS_URL": None,
+            "LAUNCHDARKLY_FLAG_FILE": str(flags),
+            **env,
+        }
+
+    def __enter__(self) -> tuple[dict[str, str | None], WebProcess, str]:
+        done = manage(self.env, "migrate", "--verbosity=0")
+        assert done.returncode == 0, done.stderr
+        made = manage(self.env, "shell", "--command", SETUP)
+        assert made.returncode == 0, made.stderr
+        self._web = running_server(self.env, path="/healthz")
+        self._web.__enter__()
+        return self.env, self._web, made.stdout.partition("TOKEN ")[2].split()[0]
+
+    def __exit__(self, *_exc: object) -> None:
+        self._web.__exit__(None, None, None)
+
+
+def promote(sites: dict[str, Site], *arguments: str, **env: str) -> Any:
+    """From the one called `here`, which knows the other as `staging`."""
+    there = sites["there"]
+    known = {
+        "INSTALLATIONS": f"staging {there.web.url}/api/v1 {there.token}",
+        "WEBHOOK_PRIVATE_ADDRESSES": "true",
+        **env,
+    }
+    return sites["here"].run("promote_segments", "staging", *arguments, **known)
+
+
+def segment_match(key: str) -> dict[str, Any]:
+    return {"clauses": [{"attribute": "", "op": "segmentMatch", "values": [key]}]}
