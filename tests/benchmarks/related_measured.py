@@ -193,7 +193,7 @@ class Counted:
         """The numbers in one statement, and some of each part, as a page shows them.
 
         A page must end in time, and then shows what it has counted so far: so this reads the clock for each
-        row too, which costs a tenth of the statement.
+        row too.
         """
         was, is_now = (f"({SEGMENTS[key][1]}) IS TRUE" for key in (old, new))
         moved = [is_now, f"{is_now} AND NOT {was}", f"{was} AND NOT {is_now}"]

@@ -9,10 +9,8 @@ from hypothesis import HealthCheck, event, settings
 
 from tests.profiles import PROFILE
 
-"""`make quick` and `make test-deep` set it."""
-
 EXAMPLES = {"quick": 100, "deep": 20_000}.get(PROFILE, 250)
-"""For each operator family."""
+"""For each operator family. `make quick` and `make test-deep` set the profile."""
 
 SMALLEST_SHARE = {"quick": 0.01}.get(PROFILE, 0.05)
 """A hundred examples hold some operators rarely."""
