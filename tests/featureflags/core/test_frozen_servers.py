@@ -13,17 +13,19 @@ import psycopg
 import pytest
 from django.conf import settings as django_settings
 from django.core.cache import caches
-from django.db import OperationalError, connections
+from django.db import DEFAULT_DB_ALIAS, OperationalError, connections
 from django.test import override_settings
 from kombu import Connection
 
 from config.settings.caches import redis_caches
 from config.settings.databases import KEEPALIVE, POSTGRES_OPTIONS
+from featureflags.core import outages
 from featureflags.core.deadlines import Purpose, within
 from featureflags.core.outages import DATABASE, REDIS, RETRY_SECONDS
 from featureflags.core.postgresql.base import DatabaseWrapper
 from tests.services.postgres import PostgresServer, postgres_server
 from tests.services.redis import RedisServer, redis_server
+from tests.services.silence import silent
 from tests.services.waiting import wait_until
 
 pytestmark = [pytest.mark.production_stack, pytest.mark.django_db]
@@ -68,7 +70,7 @@ def database(postgres: PostgresServer) -> Iterator[DatabaseWrapper]:
             "PASSWORD": "",
             "OPTIONS": {"connect_timeout": 3},
         },
-        "mine",
+        DEFAULT_DB_ALIAS,
     )
     yield mine
     postgres.resume()
@@ -191,6 +193,20 @@ class TestPostgreSQL:
             assert not isinstance(ask(database, "SELECT pg_sleep(0.3)")[0], OperationalError)
             assert isinstance(ask(database, "SELECT pg_sleep(1)")[0], OperationalError)
         assert not isinstance(ask(database, "SELECT pg_sleep(1)")[0], OperationalError)
+
+    def test_a_replica_that_is_frozen_is_no_reason_not_to_ask_the_primary(
+        self, database: DatabaseWrapper, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(outages, "RETRY_SECONDS", 60)
+        with silent() as frozen:
+            elsewhere = {**database.settings_dict, "PORT": frozen.port}
+            replica = DatabaseWrapper(elsewhere, "frozen replica")
+            with within(Purpose.FLAG_CHECK):
+                assert isinstance(ask(replica)[0], OperationalError)
+                assert ask(database)[0] == (1,)
+                assert not DATABASE.totals().missed
+                assert isinstance(ask(replica)[0], OperationalError)
+            assert frozen.connections() == 1, "the primary's answer says nothing of the replica"
 
     def test_a_killed_server_costs_no_time_and_is_back_at_once(
         self, postgres: PostgresServer, database: DatabaseWrapper
