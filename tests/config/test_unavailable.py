@@ -11,6 +11,7 @@ import pytest
 from django.contrib.auth.models import Group
 from django.db import OperationalError, connection
 from django.test import Client
+from django.test.client import MULTIPART_CONTENT
 from django.urls import reverse
 
 from config.logs import OncePerMinute
@@ -82,8 +83,8 @@ def test_a_database_that_takes_no_writes(way: str) -> None:
         assert staff.get(path).status_code == 200
         rules = [{"clauses": [{"attribute": "role", "op": "in", "values": ["admin"]}]}]
         sent = {"name": "after", "key": "after", "rules": rules}
-        kind = {"content_type": "application/json"} if way == "api" else {}
-        answer = staff.post(path, sent, **kind)
+        kind = {"page": MULTIPART_CONTENT, "api": "application/json"}[way]
+        answer = staff.post(path, sent, content_type=kind)
     finally:
         with connection.cursor() as cursor:
             cursor.execute("RESET default_transaction_read_only")
