@@ -64,9 +64,6 @@ def _finish(
 
 def _refused(request: HttpRequest) -> HttpResponseBase | None:
     """The answer to an address or a parameter with text that no database stores. The API has its own."""
-    if request.encoding is not None:
-        # The `charset` of a caller. All texts here are UTF-8, and Python has codecs that are none of text.
-        request.encoding = None
     if not is_storable(request.path_info):
         return None if api_view(request) else page_not_found(request, Http404())
     for name, values in request.GET.lists():

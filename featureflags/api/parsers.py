@@ -117,11 +117,11 @@ class JSONParser(parsers.JSONParser):
 
 
 def _object(members: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(members)
-    if len(found) != len(members):
-        seen: set[str] = set()
-        twice = next(name for name, _value in members if name in seen or seen.add(name))
-        raise ValueError(f"an object has the member {twice!a} twice")
+    found: dict[str, Any] = {}
+    for name, value in members:
+        if name in found:
+            raise ValueError(f"an object has the member {name!a} twice")
+        found[name] = value
     return found
 
 

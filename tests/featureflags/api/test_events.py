@@ -12,10 +12,10 @@ from django.db import OperationalError
 from django.test import Client
 from pytest_django.fixtures import Settings
 
-from featureflags.api import events as events_module
 from featureflags.api import throttling
 from featureflags.cache.counters import flag_usage
 from featureflags.evaluation import variation_detail
+from featureflags.evaluation.resolve import resolve
 from featureflags.launchdarkly.client import close
 from tests.factories import UserFactory, token_for
 from tests.featureflags.api.checked import every_answer_is_documented as checked
@@ -211,7 +211,7 @@ def test_an_event_that_was_not_sent_is_not_known(vendor: LaunchDarklyServer) -> 
     """Where nobody can say who it is about: it may be sent again, and so may those beside it."""
     token = token_for()
     events = [{**BOUGHT, "subject": "a"}, {**BOUGHT, "id": "aaaa-0002", "subject": "b"}]
-    resolve, asked = events_module.resolve, []
+    asked: list[Any] = []
 
     def failing(subject: Any, **options: Any) -> Any:
         asked.append(subject)
@@ -220,7 +220,7 @@ def test_an_event_that_was_not_sent_is_not_known(vendor: LaunchDarklyServer) -> 
         return resolve(subject, **options)
 
     client = Client()
-    with patch.object(events_module, "resolve", failing):
+    with patch("featureflags.api.events.resolve", failing):
         assert send(client, TRACK, *events, token=token).status_code == 503
         again = send(client, TRACK, *events, token=token)
     assert again.json() == {"accepted": 2, "duplicates": 0}
