@@ -164,21 +164,6 @@ def test_other_forms_of_addresses_and_secrets(text: str) -> None:
     assert shown.startswith("not found: ")
 
 
-@pytest.mark.parametrize(
-    "address",
-    [
-        "redis://:{}@cache:6379/0",
-        "postgres://guidon:{}@db.example.com:5432/guidon",
-        "amqp://guidon:{}@[::1]//",
-        "unix://guidon:{}@/run/redis.sock",
-    ],
-)
-@pytest.mark.parametrize("password", ["correct-horse", "p@ss/w#rd?of:mine"])
-def test_the_address_of_a_server_has_no_password(address: str, password: str) -> None:
-    shown = request_log.without_private(f"cannot reach {address.format(password)} (refused)")
-    assert shown == f"cannot reach {address.format('[password]')} (refused)"
-
-
 @pytest.mark.production_stack
 @pytest.mark.django_db
 def test_an_error_of_postgresql_quotes_nobody(lines: Lines) -> None:
@@ -250,12 +235,10 @@ def test_the_servers_write_no_address_and_no_query(
     options = ("--config=config/gunicorn.py", f"--bind=127.0.0.1:{port}")
     command = python("-m", "gunicorn", *options, *application)
     with GuidonProcess(command, env, ready="Booting worker") as web:
-        wait_until(lambda: status_of(port, "/healthz") == 200, timeout=30, what="the server")
+        wait_until(lambda: status_of(port, "/healthz") == 200, what="the server")
         query = "?q=bob@agpt.co&ticket=hidden-ticket"
         assert status_of(port, f"/nothing/ada@agpt.co/{query}") == 404
-        wait_until(
-            lambda: '"path": "/nothing/' in web.log(), timeout=10, what="the line of the request"
-        )
+        wait_until(lambda: '"path": "/nothing/' in web.log(), what="the line of the request")
         log = web.log()
     for private in ("ada@agpt.co", "bob@agpt.co", "hidden-ticket"):
         assert private not in log
@@ -265,7 +248,7 @@ def test_the_servers_write_no_address_and_no_query(
 
 def status_of(port: int, path: str) -> int:
     """0: there is no answer."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
     try:
         connection.request("GET", path)
         return connection.getresponse().status

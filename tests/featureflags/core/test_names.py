@@ -12,28 +12,24 @@ from typing import Any
 import pytest
 from celery import current_app
 from django.core.cache import CacheHandler
-from django.db import DEFAULT_DB_ALIAS, OperationalError, connections
-from ldclient.versioned_data_kind import FEATURES
-from pytest_django.fixtures import Settings
+from django.db import OperationalError, connections
 from redis.exceptions import RedisError
 
 from config.settings.caches import redis_caches
 from featureflags.core import names
-from featureflags.core.conf import app_settings
 from featureflags.core.deadlines import Purpose, within
 from featureflags.core.names import addresses, is_name
 from featureflags.core.outages import DATABASE, REDIS
 from featureflags.core.outgoing import post
 from featureflags.core.postgresql.base import DatabaseWrapper
 from featureflags.core.publishing import BROKER, publish
-from featureflags.launchdarkly.daemon_mode import DaemonStore
 from featureflags.tasks import count_changed_segments
-from tests.services.waiting import wait_until
+from tests.services.waiting import PATIENCE_SECONDS
 
 SLOW = "slow.guidon.test"
-HANGS_SECONDS = 3.0
-AT_MOST_SECONDS = 0.5
-"""A tenth of a second is the deadline of a flag check; the rest is for a busy machine."""
+HANGS_SECONDS = 2 * PATIENCE_SECONDS
+AT_MOST_SECONDS = PATIENCE_SECONDS
+"""The deadlines are tenths of a second; who waits for the name waits longer than a busy machine takes."""
 
 
 class Resolver:
@@ -59,9 +55,6 @@ def resolver(monkeypatch: pytest.MonkeyPatch) -> Iterator[Resolver]:
     monkeypatch.setattr(socket, "getaddrinfo", made)
     yield made
     made.answer.set()
-    wait_until(lambda: not names._pending, what="the end of the look-ups")
-    for server in (DATABASE, REDIS, BROKER):
-        server.forget()
 
 
 def timed(call: Any) -> tuple[Any, float]:
@@ -80,7 +73,7 @@ def test_many_who_ask_share_one_look_up(resolver: Resolver) -> None:
         assert seconds < AT_MOST_SECONDS
     assert resolver.asked == 1
     resolver.answer.set()
-    assert addresses(SLOW, 80, seconds=5) == ["127.0.0.1"]
+    assert addresses(SLOW, 80, seconds=HANGS_SECONDS) == ["127.0.0.1"]
     assert not names._pending
 
 
@@ -104,12 +97,13 @@ def test_a_child_looks_by_itself(resolver: Resolver) -> None:
     child = os.fork()
     if not child:
         resolver.answer.set()
-        os._exit(0 if addresses(SLOW, 80, seconds=5) == ["127.0.0.1"] else 1)
+        os._exit(0 if addresses(SLOW, 80, seconds=HANGS_SECONDS) == ["127.0.0.1"] else 1)
     assert os.waitpid(child, 0)[1] == 0
 
 
 @pytest.mark.django_db
-def test_postgresql_by_that_name(resolver: Resolver) -> None:
+def test_postgresql_by_that_name(resolver: Resolver, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("featureflags.core.outages.RETRY_SECONDS", HANGS_SECONDS)
     mine = DatabaseWrapper(
         {
             **connections.settings["default"],
@@ -120,7 +114,7 @@ def test_postgresql_by_that_name(resolver: Resolver) -> None:
             "PASSWORD": "",
             "OPTIONS": {"connect_timeout": 3},
         },
-        DEFAULT_DB_ALIAS,
+        "mine",
     )
     with within(Purpose.FLAG_CHECK) as budget:
         budget.database_seconds = 0.1
@@ -142,19 +136,6 @@ def test_redis_by_that_name(resolver: Resolver) -> None:
     assert REDIS.is_silent
 
 
-@pytest.mark.parametrize("scheme", ["redis", "rediss"])
-def test_the_redis_of_the_relay_proxy_by_that_name(
-    resolver: Resolver, settings: Settings, scheme: str
-) -> None:
-    given = {"DAEMON_URL": f"{scheme}://{SLOW}:6379/0"}
-    settings.FEATUREFLAGS = {**settings.FEATUREFLAGS, **given}
-    store = DaemonStore(app_settings())
-    found, seconds = timed(lambda: store.get(FEATURES, "new-checkout"))
-    assert found is None
-    assert seconds < HANGS_SECONDS / 2
-    assert not store.is_available()
-
-
 def test_the_broker_by_that_name(resolver: Resolver) -> None:
     before = {name: current_app.conf[name] for name in ("task_always_eager", "broker_write_url")}
     current_app.conf.update(task_always_eager=False, broker_write_url=f"redis://{SLOW}:6379/0")
@@ -162,7 +143,7 @@ def test_the_broker_by_that_name(resolver: Resolver) -> None:
         taken, seconds = timed(lambda: publish(count_changed_segments))
     finally:
         current_app.conf.update(before)
-    assert (taken, seconds < 1) == (False, True)
+    assert (taken, seconds < AT_MOST_SECONDS) == (False, True)
     assert BROKER.is_silent
 
 
