@@ -113,12 +113,23 @@ class FlagEffectSerializer(serializers.Serializer[Any]):
     unchanged = serializers.IntegerField(min_value=0)
 
 
-class EffectsSerializer(serializers.Serializer[Any]):
-    """What those who move get of each flag, before and after, by LaunchDarkly's SDK."""
+class RowsEffectsSerializer(serializers.Serializer[Any]):
+    """What rows of one kind get of each flag, before and after, by LaunchDarkly's SDK."""
 
+    kind = serializers.CharField(help_text="Of the rows: `user`, or another kind.")
     asked = serializers.IntegerField(min_value=0, help_text="How many the numbers are about.")
     all = serializers.BooleanField(help_text="false: they are a sample of those who move.")
     flags = FlagEffectSerializer(many=True)
+
+
+class EffectsSerializer(RowsEffectsSerializer):
+    """What those who move get of each flag, before and after, by LaunchDarkly's SDK."""
+
+    belonging = RowsEffectsSerializer(
+        many=True,
+        help_text="The same for the rows that belong to those who move, such as the users of an organization:"
+        " a flag is served to them with it.",
+    )
 
 
 @extend_schema_serializer(
@@ -144,6 +155,7 @@ class EffectsSerializer(serializers.Serializer[Any]):
                     }
                 ],
                 "effects": {
+                    "kind": "user",
                     "asked": 12,
                     "all": True,
                     "flags": [
@@ -153,6 +165,7 @@ class EffectsSerializer(serializers.Serializer[Any]):
                             "unchanged": 0,
                         }
                     ],
+                    "belonging": [],
                 },
                 "needs_key": False,
                 "confirm": "1uQxYz:4f0c…",

@@ -75,8 +75,12 @@ class DaySample:
 
     def rows(self, part: int) -> QuerySet[Any]:
         """The rows of one part that still exist. A part that the cache has lost is empty."""
+        return self.kind.rows().filter(self.has(part))
+
+    def has(self, part: int) -> InSample:
+        """The condition on a row that it is in this part."""
         keys = caches["default"].get(_name(self.kind, self.day, part)) or "[]"
-        return self.kind.rows().filter(InSample(F(self.kind.key), keys, self.kind.key_field))
+        return InSample(F(self.kind.key), keys, self.kind.key_field)
 
 
 def day_sample(kind: CompiledKind, *, seconds: float = SECONDS) -> DaySample | None:

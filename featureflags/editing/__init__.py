@@ -42,7 +42,7 @@ from __future__ import annotations
 from featureflags.editing.about import dump_state, load_state, owner_in_words
 from featureflags.editing.accepted_warnings import accept_warnings, open_warnings
 from featureflags.editing.applying import Approval, NeedsApproval, apply
-from featureflags.editing.before_and_after import FlagEffects, flag_effects
+from featureflags.editing.before_and_after import flag_effects
 from featureflags.editing.change_sentences import (
     change_in_words,
     rules_in_words,
@@ -70,6 +70,7 @@ from featureflags.editing.condition_sentences import (
 from featureflags.editing.confirmation import are_confirmed, sign, why_in_words
 from featureflags.editing.documents import NotImportable, export_segments
 from featureflags.editing.due_plans import attempt_now, make_due
+from featureflags.editing.effects import FlagEffects
 from featureflags.editing.examining import (
     Examination,
     FlagUse,

@@ -2,138 +2,57 @@
 
 The real SDK answers, with the rules as they are and as they would be. Only those who move are asked about:
 for anybody else nothing changes. All of them up to `MOST_ROWS`, else a random sample, within a time limit.
-No events are sent. A row is asked about with the rows that belong to it, such as the organization of a user.
+No events are sent. A row is asked about with the row that it belongs to, such as the organization of a user. And
+where organizations move, their users are asked about too: a flag is served to a user with their organization.
 
-Hidden SQL: one statement for each batch of rows, or for each part of the sample of the day; and for each `WINDOW`
-of those who move one for each kind of rows that belong to them.
+Hidden SQL: one statement for each batch of rows, or for each part of the sample of the day; for each `WINDOW` of
+those who move one for each kind of rows that they belong to; and up to six for each kind that belongs to them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import Any, Final
 
-from django.utils.translation import gettext as _
-from django.utils.translation import ngettext
-
 from featureflags.audience.comparison import Comparison
-from featureflags.audience.day_sample import day_sample
 from featureflags.audience.parts import SampleUser
-from featureflags.audience.querysets import batches
 from featureflags.audience.sets import with_segments
-from featureflags.audience.sql.bounds import any_of, to_q
-from featureflags.audience.sql.operands import Inline
 from featureflags.audience.sql.statement_timeout import TimeIsUp, TimeLimit
 from featureflags.cache.compiled_rules import current_ruleset
 from featureflags.contexts.subject_context import SubjectContext
 from featureflags.core.times import now_in_microseconds
-from featureflags.core.types import JSONValue
-from featureflags.editing.changes import Change
+from featureflags.editing.effects import FlagEffect, FlagEffects, ValueChange
 from featureflags.editing.examining import Examination
 from featureflags.editing.moved_users import definitions_of
+from featureflags.editing.moving_rows import (
+    MOST_ROWS,
+    WINDOW,
+    asks_everybody,
+    moving_rows,
+    sampled,
+)
 from featureflags.evaluation.arguments import UNSET
 from featureflags.evaluation.evaluate import evaluate_one
 from featureflags.evaluation.whole_contexts import whole_contexts
+from featureflags.kinds.belonging import kinds_below, rows_below
 from featureflags.kinds.compiled import CompiledKind
 from featureflags.launchdarkly.client import looking
 from featureflags.segments.formatting import show
 
-MOST_ROWS: Final = 2_000
-"""Rows whose values are asked for; of more who move, a sample."""
 MOST_FLAGS: Final = 20
 SECONDS: Final = 2.0
-WINDOW: Final = 100
-"""Rows that are asked about at once, and members that are read at once."""
+"""For the rows that move, and those that belong to them."""
 EXAMPLES: Final = 3
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ValueChange:
-    """Rows that get one value before, and another one after."""
-
-    before: str
-    after: str
-    count: int
-    people: tuple[SampleUser, ...]
-
-    @property
-    def more(self) -> str:
-        """How many there are beside the examples."""
-        left = self.count - len(self.people)
-        return _("and %s more") % f"{left:,}" if self.people and left > 0 else ""
-
-    def to_dict(self) -> dict[str, JSONValue]:
-        return {"before": self.before, "after": self.after, "count": self.count}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FlagEffect:
-    """What changes of one flag, the most frequent first."""
-
-    flag: str
-    changes: tuple[ValueChange, ...]
-    unchanged: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FlagEffects:
-    """What changes of each flag for the rows that were asked about."""
-
-    flags: tuple[FlagEffect, ...]
-    asked: int
-    """How many rows the numbers are about."""
-    is_all: bool
-    """False: they are a sample, or the time was up."""
-    left_out: int = 0
-    """Flags that were not asked for."""
-
-    @property
-    def words(self) -> str:
-        """What the numbers are about."""
-        if self.is_all:
-            text = ngettext(
-                "The one who moves was asked about.",
-                "All %s who move were asked about.",
-                self.asked,
-            )
-            text = text if self.asked == 1 else text % f"{self.asked:,}"
-        else:
-            text = _("A sample of those who move: %s of them. The numbers are of the sample.")
-            text %= f"{self.asked:,}"
-        if self.left_out:
-            text += " " + _("%d more flags were left out.") % self.left_out
-        return text
-
-    @property
-    def lines(self) -> list[str]:
-        """For a terminal: each flag with what changes, and what the numbers are about."""
-        changes = [
-            f"{each.flag}: {change.before} → {change.after}: {change.count:,}"
-            for each in self.flags
-            for change in each.changes
-        ]
-        return [*changes, self.words] if changes else []
-
-    def to_dict(self) -> dict[str, JSONValue]:
-        flags: list[JSONValue] = [
-            {
-                "flag": each.flag,
-                "changes": [change.to_dict() for change in each.changes],
-                "unchanged": each.unchanged,
-            }
-            for each in self.flags
-        ]
-        return {"asked": self.asked, "all": self.is_all, "flags": flags}
-
-
 def flag_effects(
-    one: Examination, *, with_people: bool = False, seconds: float = SECONDS
+    one: Examination, *, sees: Collection[str] = (), seconds: float = SECONDS
 ) -> FlagEffects | None:
     """What those who move get of each flag. None: no flag uses the segment, or nobody moves.
 
-    `with_people`: with examples, which the reader must be allowed to see.
+    `sees`: kinds of whose rows the reader may see examples.
     """
     if not one.flags or not one.change.moves_users:
         return None
@@ -143,67 +62,41 @@ def flag_effects(
     comparison = Comparison.with_definition(
         after, before=with_segments(current_ruleset().ruleset, before), now=None
     )
-    asked = _Asked(comparison, one.flags[:MOST_FLAGS], with_people=with_people)
-    limit = TimeLimit(comparison.kind.rows().db, seconds)
+    kind, flags = comparison.kind, one.flags[:MOST_FLAGS]
+    below = kinds_below(kind)
+    seconds /= 1 + len(below)
+    asked = _Asked(comparison, kind, flags, with_people=kind.name in sees)
+    limit = TimeLimit(kind.rows().db, seconds)
     with looking():
-        is_all = asked.of(_moving(one, comparison, limit), limit)
-    if not asked.number:
-        return None
-    return FlagEffects(
-        flags=asked.flags(),
-        asked=asked.number,
-        is_all=is_all and _asks_everybody(one),
+        is_all = asked.of(moving_rows(one, comparison, limit), limit) and asks_everybody(one)
+        if not asked.number:
+            return None
+        found = asked.effects(is_all=is_all)
+        known, parts = {kind.name: (asked, is_all)}, list[FlagEffects]()
+        for above, each in below:
+            moved, was_all = known[above.name]
+            belonging = _Asked(comparison, each, flags, with_people=each.name in sees)
+            is_all = belonging.of_belonging(moved, seconds) and was_all
+            known[each.name] = (belonging, is_all)
+            parts.append(belonging.effects(is_all=is_all, above=above.name))
+    return replace(
+        found,
         left_out=max(0, len(one.flags) - MOST_FLAGS),
+        belonging=tuple(each for each in parts if each.asked),
     )
-
-
-def _moving(one: Examination, comparison: Comparison, limit: TimeLimit) -> Iterator[Any]:
-    """Rows that can move, each once. Raises TimeIsUp."""
-    kind = comparison.kind
-    if not one.change.moves_by_rules:
-        yield from _named(one.change, kind, limit)
-        return
-    sure = comparison.conditions(Inline())
-    can_move = to_q(any_of([sure.entering, sure.leaving, sure.in_doubt]))
-    if _asks_everybody(one):
-        found = batches(kind.rows().filter(can_move), kind)
-        while True:
-            with limit.statements():
-                batch = next(found, None)
-            if batch is None:
-                return
-            yield from batch
-    sample = day_sample(kind)
-    # Without one, those with the smallest keys.
-    parts = [kind.rows().order_by(kind.key)]
-    if sample is not None:
-        parts = [sample.rows(part).order_by() for part in sample.parts]
-    for rows in parts:
-        with limit.statements():
-            found_here = kind.snapshots(rows.filter(can_move)[:MOST_ROWS])
-        yield from found_here
-
-
-def _asks_everybody(one: Examination) -> bool:
-    """True if there are few enough of them."""
-    if not one.change.moves_by_rules:
-        return len(one.change.members) <= MOST_ROWS
-    return one.impact.is_exact and one.moved.count <= MOST_ROWS
-
-
-def _named(change: Change, kind: CompiledKind, limit: TimeLimit) -> Iterator[Any]:
-    keys = [str(key) for key, one in change.members.items() if one.moves]
-    for start in range(0, min(len(keys), MOST_ROWS), WINDOW):
-        with limit.statements():
-            found = kind.snapshots_by_key(keys[start : start + WINDOW])
-        yield from found.values()
 
 
 class _Asked:
     """The values that were asked for so far."""
 
-    def __init__(self, comparison: Comparison, flags: Sequence[str], *, with_people: bool) -> None:
-        self._comparison = comparison
+    def __init__(
+        self, comparison: Comparison, kind: CompiledKind, flags: Sequence[str], *, with_people: bool
+    ) -> None:
+        """`kind`: that of the rows; of another one than the segment's, all of them are asked about."""
+        self.comparison = comparison
+        self.kind = kind
+        self.keys: list[str] = []
+        self._judges = kind is comparison.kind
         self._with_people = with_people
         self._found: dict[str, dict[tuple[str, str], list[Any]]] = {flag: {} for flag in flags}
         self._counts: dict[tuple[str, str, str], int] = {}
@@ -219,8 +112,7 @@ class _Asked:
                 if limit.is_over() or self.number + len(moving) >= MOST_ROWS:
                     is_all = False
                     break
-                was_in, is_in = self._comparison.judge(row)
-                if was_in != is_in:
+                if self._is_asked(row):
                     moving.append(row)
                 if len(moving) == WINDOW:
                     self._add(moving, limit)
@@ -230,7 +122,33 @@ class _Asked:
             return False
         return is_all
 
-    def flags(self) -> tuple[FlagEffect, ...]:
+    def of_belonging(self, moved: _Asked, seconds: float) -> bool:
+        """Ask about rows that belong to those. False: not about all of them."""
+        limit = TimeLimit(self.kind.rows().db, seconds)
+        rows = rows_below(self.kind, moved.kind, moved.keys)
+        try:
+            with limit.statements():
+                found = self.kind.snapshots(rows.order_by()[: MOST_ROWS + 1])
+        except TimeIsUp:
+            return False
+        if len(found) <= MOST_ROWS:
+            return self.of(iter(found), limit)
+        self.of(sampled(rows, self.kind, limit), limit)
+        return False
+
+    def effects(self, *, is_all: bool, above: str = "") -> FlagEffects:
+        """What was found. `above`: the kind of the rows that move, where these only belong to them."""
+        return FlagEffects(
+            kind=self.kind.name, above=above, flags=self._flags(), asked=self.number, is_all=is_all
+        )
+
+    def _is_asked(self, row: Any) -> bool:
+        if not self._judges:
+            return True
+        was_in, is_in = self.comparison.judge(row)
+        return was_in != is_in
+
+    def _flags(self) -> tuple[FlagEffect, ...]:
         return tuple(
             FlagEffect(
                 flag=flag,
@@ -252,11 +170,12 @@ class _Asked:
 
     def _add(self, rows: Sequence[Any], limit: TimeLimit) -> None:
         """Raises TimeIsUp: none of them is counted then."""
-        before, after = self._comparison.before, self._comparison.after
-        with limit.statements() if self._comparison.kind.related else nullcontext():
+        before, after = self.comparison.before, self.comparison.after
+        with limit.statements() if self.kind.related else nullcontext():
             contexts = whole_contexts(rows, before, after, now=self._now)
         for row, pair in zip(rows, contexts, strict=True):
             self._count(row, pair)
+        self.keys += [row.key for row in rows]
 
     def _count(self, row: Any, pair: Sequence[SubjectContext]) -> None:
         self.number += 1
@@ -271,5 +190,5 @@ class _Asked:
                 some.append(row)
 
     def _sample(self, row: Any) -> SampleUser:
-        kind = self._comparison.kind
+        kind = self.kind
         return SampleUser(key=row.key, title=kind.title_of(row), name=kind.label_of(row))

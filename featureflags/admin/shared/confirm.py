@@ -201,7 +201,8 @@ def confirmation_page(request: HttpRequest, site: AdminSite, question: Question)
 
 def shown_change(request: HttpRequest, one: Examination, seconds: float = SECONDS) -> ShownChange:
     """The change of one segment, in words, as the person may see it."""
-    sees_people = one.change.state.kind in kinds_seen(request)
+    sees = kinds_seen(request)
+    sees_people = one.change.state.kind in sees
     return ShownChange(
         key=one.key,
         why=tuple(why_in_words(one)),
@@ -211,7 +212,7 @@ def shown_change(request: HttpRequest, one: Examination, seconds: float = SECOND
             _moved_part(_("Leaving"), MINUS, one.impact.leaving, sees_people=sees_people),
         ),
         uses=one.uses,
-        effects=flag_effects(one, with_people=sees_people, seconds=seconds),
+        effects=flag_effects(one, sees=sees, seconds=seconds),
         needs_key=one.needs_key,
         is_wrong=one.needs_key and KEY in request.POST and one.key not in _typed_keys(request),
     )

@@ -61,7 +61,7 @@ def said(found: FlagEffects | None) -> dict[str, list[tuple[str, str, int]]]:
 
 def test_each_flag_that_uses_it_also_through_another_segment(paying: Segment) -> None:
     paying.rules = TEAM
-    found = flag_effects(examine(change_to(paying)), with_people=True)
+    found = flag_effects(examine(change_to(paying)), sees=["user"])
     assert said(found) == {
         "checkout": [("false", "true", 3), ("true", "false", 3)],
         "colour": [('"blue"', '"red"', 3), ('"red"', '"blue"', 3)],
