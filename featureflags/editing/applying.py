@@ -19,7 +19,7 @@ from featureflags.editing.changes import Change, MemberChange
 from featureflags.editing.examining import Examination
 from featureflags.kinds.registry import USER, user_kind
 from featureflags.models import Segment, SegmentMember, StaleSegment
-from featureflags.models.changesets import CURRENT_USER, open_changeset
+from featureflags.models.changesets import CURRENT_USER, SegmentState, open_changeset
 
 BATCH: Final = 500
 """Rows that one statement updates."""
@@ -82,6 +82,17 @@ def apply(
         return [_write(each.change, row) for each in examined]
 
 
+def refuse_invalid(change: Change) -> None:
+    """Raises ValidationError or ProtectedError for what the models would refuse of it now, but for members."""
+    segment = _stored_row(change)
+    if change.after is None:
+        segment.refuse_if_named()
+    elif not change.is_of_members_only:
+        _fill(segment, change, change.after)
+        with fresh_rows():
+            segment.clean()
+
+
 def _write(change: Change, row: Segment | None) -> Segment:
     segment = row or _stored_row(change)
     if change.after is None:
@@ -89,12 +100,16 @@ def _write(change: Change, row: Segment | None) -> Segment:
             segment.delete()
         return segment
     if not change.is_of_members_only:
-        for name in COLUMNS if change.columns is None else change.columns:
-            _set(segment, name, getattr(change.after, name))
+        _fill(segment, change, change.after)
         only = {} if change.columns is None else {"update_fields": change.columns}
         segment.save(expected_version=change.expected_version, **only)
     _write_members(segment, change.members)
     return segment
+
+
+def _fill(segment: Segment, change: Change, state: SegmentState) -> None:
+    for name in COLUMNS if change.columns is None else change.columns:
+        _set(segment, name, getattr(state, name))
 
 
 def _set(segment: Segment, name: str, value: Any) -> None:

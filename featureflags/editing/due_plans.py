@@ -91,7 +91,7 @@ def attempt(plan: PlannedChange, *, seconds: float | None = None) -> None:
         else:
             _make(plan, examined)
     except NotPossible as error:
-        refuse_unmade(plan, "conflict", str(error))
+        refuse_unmade(plan, error.reason, str(error))
     except StaleSegment:
         # Somebody saved between the examination and the write: look again at once.
         mine = PlannedChange.objects.filter(pk=plan.pk, next_attempt_at=plan.next_attempt_at)

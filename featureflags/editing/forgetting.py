@@ -1,7 +1,7 @@
-"""Forgets deleted rows of other kinds than `user`: their memberships, and their keys in the history.
+"""Forgets deleted rows of other kinds than `user`: their memberships, and their keys in the history and in plans.
 
 A user is a foreign key, which the database removes with the account; a row of another kind is a key.
-Hidden SQL: for each kind two queries, and one for each thousand keys.
+Hidden SQL: for each kind four queries, and one for each thousand keys.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from typing import Final
 from django.db.models import Q
 
 from featureflags.editing.member_lookup import chunks
+from featureflags.editing.plans import forget_rows
 from featureflags.kinds.compiled import CompiledKind
 from featureflags.kinds.registry import USER, kinds
 from featureflags.models import HistoryMember, SegmentMember
@@ -42,6 +43,7 @@ def _forget(kind: CompiledKind) -> int:
         ids = list(named.filter(key__in=some).values_list("pk", flat=True))
         rows_of_history = HistoryMember.objects.filter(pk__in=ids)
         rows_of_history.forget(key="", reason_before="", reason_after="")
+    forget_rows(kind)
     return removed
 
 

@@ -52,20 +52,23 @@ def import_segments(
 
     The caller must heed `needs_confirmation` of each: this function does not. `expected`: the
     result of the dry run that somebody confirmed. `approval`: changes that need an approval are proposed
-    by its author, unless it is an emergency; the others are written. `source`: for the history. Raises NotImportable if the document
-    is invalid, would do anything else than `expected`, or needs an approval; then nothing is written.
+    by its author, unless it is an emergency; the others are written. `source`: for the history. What is
+    returned is in the order in which it can be made: a segment comes after those that its rules name.
+    Raises NotImportable if the document is invalid, would do anything else than `expected`, or needs an
+    approval; then nothing is written.
     """
     documents = read_document(raw)
     with transaction.atomic():
         with open_changeset(source=source, note=note):
             # Nobody else may change the rules between the comparison and the write.
             RulesetVersion.lock()
-            examined = _examine(read_segments(), documents)
+            found = {each.key: each for each in _examine(read_segments(), documents)}
+            examined = [found[key] for key in _in_order(documents) if key in found]
             if expected is not None and not _is_as_expected(examined, expected):
                 raise NotImportable([_("Something has changed since you were asked. Look again.")])
             # A dry run is rolled back: nobody need approve it.
             how = Approval(is_emergency=True) if dry_run else approval
-            _write({each.key: each for each in examined}, _in_order(documents), how, source, note)
+            _write(examined, how, source, note)
         if dry_run:
             transaction.set_rollback(True)
     return examined
@@ -177,18 +180,11 @@ def _in_order(documents: Mapping[str, SegmentDocument]) -> list[str]:
 
 
 def _write(
-    examined: Mapping[str, Examination],
-    order: Collection[str],
-    approval: Approval | None,
-    source: str,
-    note: str,
+    examined: Collection[Examination], approval: Approval | None, source: str, note: str
 ) -> None:
     is_emergency = approval is not None and approval.is_emergency
     problems: list[str] = []
-    for key in order:
-        if key not in examined:
-            continue
-        one = examined[key]
+    for one in examined:
         try:
             with transaction.atomic():
                 if one.needs_approval and approval is not None and not is_emergency:
@@ -196,6 +192,6 @@ def _write(
                 else:
                     apply(one, source=source, approval=approval)
         except ValidationError as error:
-            problems += [f"{key}: {message}" for message in error.messages]
+            problems += [f"{one.key}: {message}" for message in error.messages]
     if problems:
         raise NotImportable(problems)

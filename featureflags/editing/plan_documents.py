@@ -38,6 +38,15 @@ from featureflags.segments.parsing import load_rules
 class NotPossible(Exception):
     """The change cannot be made any more. The message gives the reason in a sentence."""
 
+    reason = "conflict"
+    """For notices."""
+
+
+class NotValid(NotPossible):
+    """The models would refuse it as things are now."""
+
+    reason = "invalid"
+
 
 def dump_change(change: Change) -> dict[str, JSONValue]:
     """A change as JSON. The version that it was made against is that of `before`."""
@@ -103,6 +112,10 @@ def on_what_is_stored(planned: Change) -> Change:
         raise NotPossible(_("A segment with this key was created in the meantime."))
     if planned.before is not None and stored is None:
         raise NotPossible(_("The segment was deleted in the meantime."))
+    if stored is not None and stored.kind != planned.state.kind:
+        raise NotPossible(
+            _("The segment was deleted, and one of another kind created with its key.")
+        )
     version = None if stored is None else stored.version
     if planned.after is None:
         members = member_changes(stored_members(planned.key), {}, planned.state.kind)

@@ -16,22 +16,27 @@ from collections.abc import Collection
 
 from django.core.exceptions import ValidationError
 from django.db import transaction
-from django.db.models import Q
+from django.db.models import ProtectedError, Q
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from featureflags.core.input_gate import LATEST
 from featureflags.core.types import Account
+from featureflags.editing.applying import refuse_invalid
 from featureflags.editing.changes import Change
 from featureflags.editing.examining import Examination, examine
+from featureflags.editing.member_lookup import chunks
 from featureflags.editing.notices import announce_plan
 from featureflags.editing.plan_documents import (
     NotPossible,
+    NotValid,
     dump_change,
     load_change,
     on_what_is_stored,
 )
-from featureflags.models import EventType, PlanComment, PlannedChange
+from featureflags.kinds.compiled import CompiledKind
+from featureflags.kinds.registry import USER
+from featureflags.models import EventType, PlanComment, PlannedChange, StaleSegment
 from featureflags.models.changesets import Moved
 from featureflags.models.planned_changes import LONGEST_COMMENT, OPEN
 
@@ -110,7 +115,16 @@ def examine_plan(plan: PlannedChange, *, seconds: float | None = None) -> Examin
     change = on_what_is_stored(wanted_by(plan))
     if change.is_nothing:
         raise NotPossible(_("Nothing is left to change: the segment says this already."))
-    return examine(change, seconds=seconds, with_flags=True)
+    try:
+        refuse_invalid(change)
+        return examine(change, seconds=seconds, with_flags=True)
+    except StaleSegment as error:
+        # Since it was read, a moment ago.
+        raise NotPossible(_("The segment was deleted in the meantime.")) from error
+    except ProtectedError as error:
+        raise NotValid(str(error.args[0])) from error
+    except ValidationError as error:
+        raise NotValid(" ".join(error.messages)) from error
 
 
 def approve(plan: PlannedChange, examined: Examination, *, approver: Account) -> None:
@@ -211,11 +225,28 @@ def forget_user(key: str) -> None:
     named = Q(change__members__has_key=key)
     named |= Q(change__before__owner=key) | Q(change__after__owner=key)
     for plan in PlannedChange.objects.filter(named):
-        members = {row: one for row, one in plan.change["members"].items() if row != key}
         states = {
             name: state if state is None or state.get("owner") != key else {**state, "owner": ""}
             for name, state in plan.change.items()
             if name in {"before", "after"}
         }
-        plan.change = {**plan.change, **states, "members": members}
-        plan.save(update_fields=["change"])
+        plan.change = {**plan.change, **states}
+        # The members of a segment of another kind have keys of their own, which may be the same text.
+        _forget_members(plan, {key} if wanted_by(plan).state.kind == USER else ())
+
+
+def forget_rows(kind: CompiledKind) -> None:
+    """Take deleted rows of another kind than `user` out of all plans: two queries, and one for each plan."""
+    of_kind = Q(change__before__kind=kind.name) | Q(change__after__kind=kind.name)
+    found = [plan for plan in PlannedChange.objects.filter(of_kind) if plan.change["members"]]
+    asked = sorted({key for plan in found for key in plan.change["members"]})
+    known = {key for some in chunks(asked) for key in kind.existing(some)}
+    for plan in found:
+        if gone := plan.change["members"].keys() - known:
+            _forget_members(plan, gone)
+
+
+def _forget_members(plan: PlannedChange, gone: Collection[str]) -> None:
+    members = {row: one for row, one in plan.change["members"].items() if row not in gone}
+    plan.change = {**plan.change, "members": members}
+    plan.save(update_fields=["change"])
