@@ -27,7 +27,12 @@ from featureflags.api.policy import ApiPolicy
 from featureflags.api.problem_serializers import PartSerializer
 from featureflags.api.proposal_serializers import PROPOSED, PlanFieldsSerializer
 from featureflags.api.requests import true_or_false
-from featureflags.api.strict import StrictBooleanField, StrictCharField, StrictSerializer
+from featureflags.api.strict import (
+    StrictBooleanField,
+    StrictCharField,
+    StrictDateTimeField,
+    StrictSerializer,
+)
 from featureflags.api.subjects import StaffWhoMayLook, segment_of
 from featureflags.core.conf import app_settings
 from featureflags.editing import (
@@ -65,8 +70,8 @@ class ListedMemberSerializer(StrictSerializer[Any]):
     )
     kind = serializers.ChoiceField(choices=SegmentMember.Kind.choices, default="include")
     reason = StrictCharField(max_length=200, allow_blank=True, default="")
-    starts_at = serializers.DateTimeField(allow_null=True, default=None)
-    expires_at = serializers.DateTimeField(allow_null=True, default=None)
+    starts_at = StrictDateTimeField(allow_null=True, default=None)
+    expires_at = StrictDateTimeField(allow_null=True, default=None)
 
 
 class BulkSerializer(PlanFieldsSerializer):

@@ -13,7 +13,12 @@ from featureflags.api.problem_serializers import (
     FlagUseSerializer,
     PartSerializer,
 )
-from featureflags.api.strict import StrictBooleanField, StrictCharField, StrictSerializer
+from featureflags.api.strict import (
+    StrictBooleanField,
+    StrictCharField,
+    StrictDateTimeField,
+    StrictSerializer,
+)
 from featureflags.models import HistoryEntry, PlannedChange
 from featureflags.models.planned_changes import LONGEST_COMMENT
 
@@ -36,7 +41,7 @@ class PlanFieldsSerializer(StrictSerializer[Any]):
             "true: write without the approval that it needs. It takes a note and a permission of its own."
         ),
     )
-    due_at = serializers.DateTimeField(
+    due_at = StrictDateTimeField(
         write_only=True,
         required=False,
         allow_null=True,

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
+from django.core.exceptions import ValidationError
 from django.db import models
+from django.forms.utils import from_current_timezone
+from django.utils import timezone
 from rest_framework import serializers
 
 AnyT = TypeVar("AnyT")
@@ -37,6 +41,18 @@ class StrictCharField(serializers.CharField):
         if not isinstance(data, str):
             self.fail("invalid")
         return super().to_internal_value(data)
+
+
+class StrictDateTimeField(serializers.DateTimeField):
+    """An instant. Without a zone it is a time of the site; one that its clocks leave out, or have twice, is refused."""
+
+    def enforce_timezone(self, value: datetime.datetime) -> datetime.datetime:
+        if timezone.is_naive(value):
+            try:
+                value = from_current_timezone(value)
+            except ValidationError as error:
+                raise serializers.ValidationError(error.messages) from error
+        return super().enforce_timezone(value)
 
 
 class StrictSerializer(serializers.Serializer[AnyT]):

@@ -149,6 +149,38 @@ def test_at_an_instant(root: APIClient, paying: Segment, settings: Settings) -> 
     assert (made["state"], rules()) == ("applied", TEAM)
 
 
+@pytest.mark.parametrize(
+    "due_at",
+    [
+        # Clocks go from 02:00 to 03:00, and from 03:00 back to 02:00.
+        "2027-03-28T02:30:00",
+        "2027-10-31T02:30:00",
+        "2027-02-29T10:00:00Z",
+        "9999-12-31T23:59:59Z",
+        "99999-01-01T00:00:00Z",
+        "tomorrow",
+        1_900_000_000,
+    ],
+)
+def test_an_instant_that_cannot_be_is_refused(
+    root: APIClient, paying: Segment, settings: Settings, due_at: object
+) -> None:
+    settings.TIME_ZONE = "Europe/Berlin"
+    answer = root.patch(ONE, {"rules": TEAM, "propose": True, "due_at": due_at})
+    assert (answer.status_code, list(answer.json()["errors"])) == (400, ["due_at"])
+    assert not PlannedChange.objects.exists()
+
+
+def test_a_time_without_a_zone_is_one_of_the_site(
+    root: APIClient, paying: Segment, settings: Settings
+) -> None:
+    settings.TIME_ZONE = "Europe/Berlin"
+    answer = root.patch(ONE, {"rules": TEAM, "propose": True, "due_at": "2027-07-01T10:00:00"})
+    assert answer.status_code == 202
+    due_at = PlannedChange.objects.get().due_at
+    assert due_at == datetime.datetime(2027, 7, 1, 8, tzinfo=datetime.UTC)
+
+
 def test_an_emergency(by_session: Caller, root: APIClient, paying: Segment) -> None:
     wanted = {"rules": TEAM, "emergency": True, "confirm": True}
     editor = by_session(staff_with("view_segment", "change_segment"))
