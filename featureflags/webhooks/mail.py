@@ -63,7 +63,8 @@ def _send(row: MailNotice) -> OSError | None:
     """Send it; what failed, if anything did."""
     user: Any = row.user
     address = getattr(user, user.get_email_field_name(), "")
-    if not (user.is_active and address):
+    if not (user.is_active and getattr(user, "is_staff", False) and address):
+        # Who has left, or may not look at segments any more.
         row.delete()
         return None
     text = sentence(row.event, row.data)

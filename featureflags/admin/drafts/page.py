@@ -162,7 +162,7 @@ def draft_page(request: HttpRequest, token: str, *, site: AdminSite) -> HttpResp
         ends=moment_in_words(draft.expires_at),
         address=request.build_absolute_uri(request.path),
         is_old=before is not None and before.version != state.version,
-        is_gone=stored is None and bool(draft.segment_key),
+        is_gone=stored is None and state.version > 0,
         lines=segment_in_words(before, state),
         sentences=rules_in_words(state),
         who=who,
@@ -217,8 +217,12 @@ def _draft(token: str) -> tuple[SegmentDraft, SegmentState, Segment | None]:
     draft = SegmentDraft.objects.held().filter(token=token).first()
     if draft is None:
         raise Http404(_("There is no such draft. Drafts end after 14 days."))
+    state = load_state(draft.state)
     stored = Segment.objects.filter(key=draft.segment_key).first() if draft.segment_key else None
-    return draft, load_state(draft.state), stored
+    if stored is not None and stored.kind != state.kind:
+        # Another segment has this key now. The draft is like one of a new segment.
+        draft.segment_key, stored = "", None
+    return draft, state, stored
 
 
 def _definition(state: SegmentState, key: str) -> SegmentDefinition:

@@ -35,7 +35,8 @@ PROPOSED: dict[str, Any] = {
 
 
 def write(**fields: Any) -> None:
-    user = UserFactory.create(email="ann@agpt.co", name="Ann", **fields)
+    given = {"is_staff": True, **fields}
+    user = UserFactory.create(email="ann@agpt.co", name="Ann", **given)
     MailNotice.objects.write(EventType.CHANGE_PROPOSED, PROPOSED, [user])
 
 
@@ -61,7 +62,7 @@ def test_it_links_to_the_page_where_people_open_the_site(settings: Settings) -> 
         outbox.outbox[0].body.rstrip().endswith("admin: /admin/featureflags/segment/proposals/7/")
     )
     use(settings, SITE_URL="https://flags.example.com/guidon/")
-    user = UserFactory.create()
+    user = UserFactory.create(is_staff=True)
     for event, data in (
         (EventType.CHANGE_PROPOSED, PROPOSED),
         (EventType.SEGMENT_USED, {"flag": "new", "segment": "beta"}),
@@ -80,8 +81,9 @@ def test_it_links_to_the_page_where_people_open_the_site(settings: Settings) -> 
     ]
 
 
-def test_nobody_who_left_is_written_to() -> None:
-    write(is_active=False)
+@pytest.mark.parametrize("gone", [{"is_active": False}, {"is_staff": False}])
+def test_nobody_who_left_or_is_no_staff_any_more_is_written_to(gone: dict[str, bool]) -> None:
+    write(**gone)
     assert mail.send_due() == Sent(delivered=1)
     assert outbox.outbox == []
 
@@ -181,7 +183,7 @@ def test_a_mail_server_that_is_away_costs_one_wait_a_run(monkeypatch: pytest.Mon
 
     monkeypatch.setattr(mail, "send_mail", fail)
     for number in range(3):
-        user = UserFactory.create(email=f"user{number}@agpt.co")
+        user = UserFactory.create(email=f"user{number}@agpt.co", is_staff=True)
         MailNotice.objects.write(EventType.CHANGE_PROPOSED, PROPOSED, [user])
     errors: list[Exception] = [TimeoutError()]
     assert mail.send_due() == Sent(failed=1)

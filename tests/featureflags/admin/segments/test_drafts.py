@@ -13,9 +13,11 @@ from django.urls import reverse
 from django.utils import timezone
 
 from featureflags.core.timetable import TIMETABLE
+from featureflags.kinds.compiled import CompiledKind
 from featureflags.models import HistoryEntry, Segment, SegmentDraft
 from featureflags.models.drafts import MOST_OF_ONE
 from featureflags.tasks import delete_ended_drafts
+from tests.customers.organizations import ORGANIZATION
 from tests.factories import SegmentFactory, SegmentMemberFactory, UserFactory, clause, rule
 from users.models import User
 
@@ -239,6 +241,21 @@ class TestDraft:
         assert "leaves" not in people
         form = staff.post(page.context["editor"]["address"], page.context["editor"]["fields"])
         assert form.context["adminform"].form["key"].value() == "paying"
+
+    def test_its_key_is_that_of_a_segment_of_another_kind_now(
+        self, staff: Client, paying: Segment, organizations: CompiledKind
+    ) -> None:
+        address = kept(staff)
+        paying.delete()
+        large = [rule(clause("seats", "greaterThan", 50))]
+        SegmentFactory.create(key="paying", kind=ORGANIZATION, rules=large)
+        page = staff.get(address).content.decode()
+        assert "The segment was deleted since this draft was made." in page
+        assert "leave" not in page.partition("What differs")[0]
+        people = staff.get(f"{address}people/").content.decode()
+        assert "enters" in people
+        assert "leaves" not in people
+        assert "Tom Team is in" in staff.post(address, {"who": "Tom"}).content.decode()
 
     def test_it_ends(self, staff: Client) -> None:
         address = kept(staff)
