@@ -1,7 +1,7 @@
-"""Segments compared with another installation, and carried there or from there, in the admin.
+"""Segments compared with another installation, and promoted there or from there, in the admin.
 
 The address and the key of the other installation come from the setting `INSTALLATIONS`, and are in no page.
-Staff who may view segments compare; those who may add and change them carry.
+Staff who may view segments compare; those who may add and change them promote.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from django.utils.translation import gettext as _
 from featureflags.admin.promoting import (
     MEMBER_VERBS,
     TOKEN,
-    carry,
     list_link,
+    promote,
     push_confirmed,
 )
 from featureflags.admin.shared.pages import (
@@ -74,7 +74,7 @@ def installation(request: HttpRequest, name: str, *, site: AdminSite) -> HttpRes
             return push_confirmed(request, site, other)
         found = compare(other, seen=kinds_seen(request))
         if request.method == "POST":
-            return carry(request, site, other, found)
+            return promote(request, site, other, found)
     except InstallationError as error:
         messages.error(request, problem_of(error))
     sees = kinds_seen(request)
@@ -87,8 +87,8 @@ def installation(request: HttpRequest, name: str, *, site: AdminSite) -> HttpRes
         name=name,
         is_known=found is not None,
         rows=[_row(each, sees) for each in found or ()],
-        may_carry=may(request, SEGMENT, "add", "change"),
-        may_carry_members=may(request, MEMBER, *MEMBER_VERBS),
+        may_promote=may(request, SEGMENT, "add", "change"),
+        may_promote_members=may(request, MEMBER, *MEMBER_VERBS),
     )
 
 

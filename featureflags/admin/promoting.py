@@ -1,4 +1,4 @@
-"""Segments carried to another installation, or from it: the page that asks first, and the write.
+"""Segments promoted to another installation, or from it: the page that asks first, and the write.
 
 What is written is one document, all of it or nothing. What needs an approval becomes a proposal on the side that
 is written to.
@@ -17,7 +17,6 @@ from django.utils.translation import ngettext
 
 from featureflags.admin.shared.confirm import (
     KEY,
-    SOURCE,
     Question,
     confirmation_page,
     is_confirmed_here,
@@ -34,18 +33,17 @@ from featureflags.admin.shared.pages import (
     user_of,
 )
 from featureflags.admin.shared.planning import Planned, approval_or_plan, plan_instead
-from featureflags.editing import Approval, NotImportable, import_segments
+from featureflags.editing import Approval, NotImportable
 from featureflags.editing.installations import (
+    PROMOTED,
     Difference,
     Examined,
     Installation,
     InstallationError,
-    examine_there,
+    Pull,
+    Push,
     problem_of,
-    pull_document,
-    push,
     refuse_problems,
-    send,
 )
 
 TO, FROM = "to", "from"
@@ -54,75 +52,64 @@ MEMBER_VERBS = ("add", "change", "delete")
 CONFLICT = 409
 
 
-def carry(
+def promote(
     request: HttpRequest, site: AdminSite, other: Installation, found: Sequence[Difference]
 ) -> HttpResponse:
     """Raises PermissionDenied and InstallationError."""
-    _require_to_carry(request)
-    keys = set(request.POST.getlist("segment"))
-    to_there = request.POST.get("way") == TO
-    chosen = [
-        each
-        for each in found
-        if each.key in keys and (each.problems or each.here if to_there else each.there)
-    ]
+    _require_to_promote(request)
+    keys, to_there = set(request.POST.getlist("segment")), request.POST.get("way") == TO
+    chosen = [each for each in found if each.key in keys and each.may_go(to_there=to_there)]
     if not chosen:
         messages.error(request, _("Choose segments that are on the side that is read."))
         return HttpResponseRedirect(address_of(other.name))
+    if not to_there:
+        return _pull(request, site, other, Pull.of(chosen, with_members=MEMBERS in request.POST))
     refuse_problems(chosen)
-    if to_there:
-        return _ask_there(request, site, other, [each.key for each in chosen])
-    return _pull(request, site, other, chosen)
+    return _ask_there(request, site, other, [each.key for each in chosen])
 
 
-def _require_to_carry(request: HttpRequest) -> None:
+def _require_to_promote(request: HttpRequest) -> None:
     """Raises PermissionDenied."""
     require_to(request, SEGMENT, "add", "change")
     if MEMBERS in request.POST:
         require_to(request, MEMBER, *MEMBER_VERBS)
 
 
-def _pull(
-    request: HttpRequest, site: AdminSite, other: Installation, chosen: Sequence[Difference]
-) -> HttpResponse:
-    with_members = MEMBERS in request.POST
-    document = pull_document(chosen, with_members=with_members)
+def _pull(request: HttpRequest, site: AdminSite, other: Installation, pull: Pull) -> HttpResponse:
     back, note = address_of(other.name), note_of(request)
     try:
-        planned = import_segments(document, dry_run=True)
+        planned = pull.examine()
         if planned and not is_confirmed_here(request, planned):
             question = Question(
                 examinations=planned,
-                title=_("Write here what is in %s?") % other.name,
-                remarks=_left_out(request, chosen) if with_members else (),
+                title=_("Promote from %s to here?") % other.name,
+                remarks=[f"{line}." for line in pull.left_out(sees=kinds_seen(request))],
                 trail=[segments_link(), list_link(), _link(other.name)],
                 back=back,
-                verb=_("Write here"),
+                verb=_("Promote to here"),
             )
             return confirmation_page(request, site, question)
-        approval = approval_or_plan(request, planned, SOURCE, note)
-        import_segments(document, note=note, expected=planned, approval=approval)
+        approval = approval_or_plan(request, planned, PROMOTED, note)
+        pull.write(planned, note=note, approval=approval)
     except Planned as later:
         if later.due_at is not None:
             return plan_instead(request, later)
-        return _propose_here(request, other, document, later)
+        return _propose_here(request, other, pull, later)
     except NotImportable as error:
-        _show_problems(request, error)
-        return HttpResponseRedirect(back)
+        return _not_written(request, other, error)
     _say_written(request, len(planned))
     return HttpResponseRedirect(back)
 
 
 def _propose_here(
-    request: HttpRequest, other: Installation, document: object, planned: Planned
+    request: HttpRequest, other: Installation, pull: Pull, planned: Planned
 ) -> HttpResponse:
     """What needs an approval here is proposed, and the rest written: all of it, or nothing."""
     approval, examined = Approval(author=user_of(request)), planned.examinations
     try:
-        import_segments(document, note=planned.note, expected=examined, approval=approval)
+        pull.write(examined, note=planned.note, approval=approval)
     except NotImportable as error:
-        _show_problems(request, error)
-        return HttpResponseRedirect(address_of(other.name))
+        return _not_written(request, other, error)
     proposed = [one.key for one in examined if one.needs_approval]
     _say_written(request, len(examined) - len(proposed))
     text = _("Proposed here, because a flag that is on uses them: %s. They wait for an approval.")
@@ -130,24 +117,18 @@ def _propose_here(
     return HttpResponseRedirect(reverse("admin:featureflags_proposals"))
 
 
-def _say_written(request: HttpRequest, number: int) -> None:
-    if number:
-        text = ngettext("%d segment was written here.", "%d segments were written here.", number)
-        messages.success(request, text % number)
-
-
-def _show_problems(request: HttpRequest, error: NotImportable) -> None:
+def _not_written(request: HttpRequest, other: Installation, error: NotImportable) -> HttpResponse:
     for problem in error.problems:
         messages.error(request, problem)
+    return HttpResponseRedirect(address_of(other.name))
 
 
-def _left_out(request: HttpRequest, chosen: Sequence[Difference]) -> list[str]:
-    sees = kinds_seen(request)
-    return [
-        f"{each.key}: {text}."
-        for each in chosen
-        for text in each.left_out.words(with_names=each.left_out.kind in sees)
-    ]
+def _say_written(request: HttpRequest, number: int) -> None:
+    if number:
+        text = ngettext(
+            "%d segment was promoted to here.", "%d segments were promoted to here.", number
+        )
+        messages.success(request, text % number)
 
 
 def _ask_there(
@@ -158,9 +139,8 @@ def _ask_there(
     problem: str = "",
 ) -> HttpResponse:
     """The page that shows what the other side says. Raises InstallationError."""
-    with_members = MEMBERS in request.POST
-    sent = send(keys, kinds_seen(request), with_members=with_members)
-    examined = examine_there(other, sent, with_members=with_members)
+    push = _push(request, other, keys)
+    examined = push.examine()
     if not examined.segments:
         messages.info(request, _("Nothing would change there."))
         return HttpResponseRedirect(address_of(other.name))
@@ -169,11 +149,11 @@ def _ask_there(
         request,
         site,
         "admin/featureflags/installations/push.html",
-        title=_("Write to %s?") % other.name,
+        title=_("Promote to %s?") % other.name,
         trail=[segments_link(), list_link(), _link(other.name)],
         examined=examined,
         keys=keys,
-        with_members=with_members,
+        with_members=push.with_members,
         name=other.name,
         problem=problem,
         wrong=set(examined.keys_to_type) - typed if TOKEN in request.POST else set(),
@@ -184,18 +164,11 @@ def _ask_there(
 
 def push_confirmed(request: HttpRequest, site: AdminSite, other: Installation) -> HttpResponse:
     """Raises PermissionDenied and InstallationError."""
-    _require_to_carry(request)
-    with_members, keys = MEMBERS in request.POST, request.POST.getlist("segment")
-    sent = send(keys, kinds_seen(request), with_members=with_members)
+    _require_to_promote(request)
+    keys = request.POST.getlist("segment")
+    push = _push(request, other, keys)
     try:
-        done = push(
-            other,
-            sent,
-            with_members=with_members,
-            token=request.POST[TOKEN],
-            keys=_typed(request),
-            note=note_of(request),
-        )
+        done = push.write(token=request.POST[TOKEN], keys=_typed(request), note=note_of(request))
     except InstallationError as error:
         if error.status != CONFLICT:
             raise
@@ -204,12 +177,17 @@ def push_confirmed(request: HttpRequest, site: AdminSite, other: Installation) -
     return HttpResponseRedirect(address_of(other.name))
 
 
+def _push(request: HttpRequest, other: Installation, keys: Sequence[str]) -> Push:
+    named = kinds_seen(request)
+    return Push.of(other, keys, named=named, with_members=MEMBERS in request.POST)
+
+
 def _say_pushed(request: HttpRequest, other: Installation, done: Examined) -> None:
     number = len(done.segments) - len(done.proposed)
     if number:
         text = ngettext(
-            "%(count)d segment was written to %(name)s.",
-            "%(count)d segments were written to %(name)s.",
+            "%(count)d segment was promoted to %(name)s.",
+            "%(count)d segments were promoted to %(name)s.",
             number,
         )
         messages.success(request, text % {"count": number, "name": other.name})

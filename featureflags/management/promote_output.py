@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Final
 
-from featureflags.editing import Examination, change_in_words, flag_effects, why_in_words
 from featureflags.editing.installations import Difference, Examined, RemoteExamination
+from featureflags.management.segment_writes import Asked
 
 
 def in_words(each: Difference) -> Iterator[str]:
@@ -32,17 +32,25 @@ def examined_there(name: str, examined: Examined) -> Iterator[str]:
     yield from (f"! {line}" for line in examined.left_out)
 
 
-def examined_here(one: Examination) -> Iterator[str]:
-    """What a write here would do to one segment."""
-    yield one.key
-    for line in change_in_words(one.change, with_addresses=False):
-        yield f"  {line}"
-    yield f"  users entering: {one.moved.entering:,}, leaving: {one.moved.leaving:,}"
-    yield from (f"  ! {sentence}" for sentence in why_in_words(one))
-    effects = flag_effects(one)
-    yield from (f"  {line}" for line in (() if effects is None else effects.lines))
-    if one.needs_approval:
-        yield "  ! becomes a proposal: somebody else must approve it"
+_WHY: Final = {
+    "many": "It moves many of the users there.",
+    "uncounted": "There was no time to count all users there: it may move many.",
+    "flags": "A flag that is on there uses this segment.",
+    "disappears": "Flags there use this segment, or no flags are known there, and it disappears.",
+}
+
+
+def asked_there(examined: Examined) -> list[Asked]:
+    """What must be confirmed of a write there; what becomes a proposal is confirmed there."""
+    return [
+        Asked(
+            key=one.key,
+            needs_key=one.needs_key,
+            why=[_WHY.get(reason, reason) for reason in one.reasons],
+        )
+        for one in examined.segments
+        if not one.needs_approval
+    ]
 
 
 def where_of(each: Difference) -> str:
@@ -79,17 +87,5 @@ def remote_as_data(one: RemoteExamination) -> dict[str, Any]:
         "leaving": one.leaving,
         "flags": list(one.flags),
         "reasons": list(one.reasons),
-        "needs_approval": one.needs_approval,
-    }
-
-
-def local_as_data(one: Examination) -> dict[str, Any]:
-    return {
-        "key": one.key,
-        "changes": change_in_words(one.change, with_addresses=False),
-        "entering": one.moved.entering,
-        "leaving": one.moved.leaving,
-        "flags": list(one.flags),
-        "reasons": [str(reason) for reason in one.reasons],
         "needs_approval": one.needs_approval,
     }

@@ -132,7 +132,7 @@ def fill(settings: Settings, flag_file: FlagFile, other: str) -> Site:
     pages["editor-everything"] = _everything(addresses["editor-everything"])
     pages["before-and-after"] = _asked(addresses["editor-waiting"])
     pages["freeze"] = _presses(addresses["more"], 'button[value="freeze"]')
-    pages["promote"] = _carried(addresses["installation"])
+    pages["promote"] = _promoted(addresses["installation"])
     return Site(boss=boss, pages=pages, addresses=addresses)
 
 
@@ -173,7 +173,7 @@ def _presses(address: str, selector: str) -> Callable[[Page], None]:
     return _follows(address, selector)
 
 
-def _carried(address: str) -> Callable[[Page], None]:
+def _promoted(address: str) -> Callable[[Page], None]:
     """What is asked before a segment of the other installation is written here."""
 
     def show(page: Page) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import datetime
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
+from typing import Final
 
 from django.db.models import Count, F, QuerySet, Window
 from django.db.models.functions import RowNumber
@@ -30,6 +31,9 @@ from featureflags.editing.condition_sentences import moment_in_words
 from featureflags.kinds.registry import USER, kind_named, user_kind
 from featureflags.models import HistoryEntry, HistoryMember
 from featureflags.models.changesets import MemberState, Moved, SegmentState
+
+PROMOTED: Final = "promote_segments"
+"""The source of what came from another installation, by a page or by the command."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -159,7 +163,13 @@ def _moved_of(entry: HistoryEntry) -> Moved | None:
 
 def source_in_words(source: str) -> str:
     """By which way a change came."""
-    known = {"": "", "admin": _("in the admin"), "api": _("through the API"), ACCEPTED: ""}
+    known = {
+        "": "",
+        "admin": _("in the admin"),
+        "api": _("through the API"),
+        PROMOTED: _("from another installation"),
+        ACCEPTED: "",
+    }
     return known.get(source, _("by the command %s") % source)
 
 

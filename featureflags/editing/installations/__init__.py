@@ -1,13 +1,14 @@
-"""Segments compared with those of another installation of Guidon, and carried there or from there.
+"""Segments compared with those of another installation of Guidon, and promoted there or from there.
 
 In: the name of an installation in the setting `INSTALLATIONS`, which holds its address and an API key. Out:
 what differs; and changes, examined first on the side that they are made on, then applied there, all of them or
-none. Members by name and owners are carried if that is asked for: found on the other side by e-mail address, or
+none. Members by name and owners are promoted too if that is asked for: found on the other side by e-mail address, or
 by the title of their kind.
 """
 
 from __future__ import annotations
 
+from featureflags.editing.history.entries import PROMOTED
 from featureflags.editing.installations.client import (
     Installation,
     InstallationError,
@@ -26,20 +27,22 @@ from featureflags.editing.installations.exchange import (
 )
 from featureflags.editing.installations.promoting import (
     Examined,
+    Pull,
+    Push,
     RemoteExamination,
-    examine_there,
     problem_of,
-    pull_document,
-    push,
     refuse_problems,
 )
 
 __all__ = [
+    "PROMOTED",
     "Difference",
     "Examined",
     "Installation",
     "InstallationError",
     "LeftOut",
+    "Pull",
+    "Push",
     "Received",
     "RemoteExamination",
     "Sent",
@@ -48,10 +51,7 @@ __all__ = [
     "configured",
     "connected",
     "differences",
-    "examine_there",
     "problem_of",
-    "pull_document",
-    "push",
     "receive",
     "refuse_problems",
     "send",

@@ -45,7 +45,7 @@ _HINTS: Final[Mapping[int, object]] = {
     401: gettext_lazy("It does not know the key of INSTALLATIONS."),
     403: gettext_lazy("The owner of the key may not do this there, or its scope is another one."),
     404: gettext_lazy("It is of an older release, or INSTALLATIONS has a wrong address."),
-    413: gettext_lazy("Carry fewer segments at once."),
+    413: gettext_lazy("Promote fewer segments at once."),
 }
 _MOVED: Final = gettext_lazy("It redirects: INSTALLATIONS must hold the address of its API itself.")
 

@@ -30,10 +30,15 @@ class Difference:
     left_out: LeftOut = NOBODY
     """Whom the segment of there names, and who is nobody here."""
     problems: tuple[str, ...] = ()
-    """Why it cannot be compared or carried."""
+    """Why it cannot be compared or promoted."""
+
+    def may_go(self, *, to_there: bool) -> bool:
+        """True if it is on the side that is read, or somebody must learn why it cannot be promoted."""
+        read = self.here if to_there else self.there
+        return bool(self.problems) or read is not None
 
     def change(self, *, to_there: bool, with_members: bool) -> Change:
-        """What carrying it does to the side that is written to."""
+        """What promoting it does to the side that is written to."""
         here, there = self._states(with_members=with_members)
         members = {}
         if with_members and not self.left_out.unnamed:
@@ -81,7 +86,7 @@ def compare(other: Installation, *, seen: Collection[str] | None = None) -> list
 
 
 def differences(there: Received) -> list[Difference]:
-    """Segments that differ in anything that can be carried over, by key."""
+    """Segments that differ in anything that can be promoted, by key."""
     ours, theirs = read_segments(), there.documents
     found = [
         Difference(

@@ -69,7 +69,7 @@ class LeftOut:
     kind: str = USER
     titles: tuple[str, ...] = ()
     unnamed: int = 0
-    """Members whose titles were not sent. A list that is not known is not carried."""
+    """Members whose titles were not sent, or may not be looked up here. Such a list is not promoted."""
     owner: str | None = None
     """The title of the owner; empty: it was not sent. None: the owner is known, or there is none."""
 
@@ -93,8 +93,8 @@ class LeftOut:
             yield text
         if self.unnamed:
             text = ngettext(
-                "Members by name stay as they are: the other side may not send the name of %s",
-                "Members by name stay as they are: the other side may not send the names of %s",
+                "Members by name stay as they are: the permission to see the name of %s is missing",
+                "Members by name stay as they are: the permission to see the names of %s is missing",
                 self.unnamed,
             )
             yield text % f"{self.unnamed:,}"
@@ -270,7 +270,9 @@ def _with_own_keys(
     excluded = {known[key]: at for key, at in definition.excluded.items() if key in known}
     begins = {known[key]: at for key, at in definition.begins.items() if key in known}
     gone = [key for key in (*definition.included, *definition.excluded) if key not in known]
-    titles = [title for key in gone if (title := _title(names, definition.kind, key))]
+    # Of a kind that the reader may not see nobody is known: an empty list would take everybody out.
+    seen = gone if definition.kind in own else ()
+    titles = [title for key in seen if (title := _title(names, definition.kind, key))]
     owner, lost = document.owner, None
     if document.owner:
         owner = own.get(USER, {}).get(document.owner)

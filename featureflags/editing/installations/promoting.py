@@ -1,4 +1,4 @@
-"""Segments carried to another installation, or from it: examined on the side that is written to, then applied.
+"""Segments promoted to another installation, or from it: examined on the side that is written to, then applied.
 
 Each way it is one document: all of it is written, or nothing, each segment after those that its rules name. The
 examination is signed there: a change of somebody else in between stops the write. What needs an approval on that
@@ -7,16 +7,20 @@ side becomes a proposal there.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from django.utils.translation import gettext as _
 
 from featureflags.core.types import JSONValue
+from featureflags.editing.applying import Approval
+from featureflags.editing.examining import Examination
+from featureflags.editing.history.entries import PROMOTED
+from featureflags.editing.importing import import_segments
 from featureflags.editing.installations.client import Installation, InstallationError
 from featureflags.editing.installations.differences import Difference
-from featureflags.editing.installations.exchange import Sent, as_document
+from featureflags.editing.installations.exchange import Sent, as_document, send
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,53 +62,104 @@ class Examined:
         return [one.key for one in self.segments if one.needs_approval]
 
 
-def pull_document(found: Iterable[Difference], *, with_members: bool) -> dict[str, JSONValue]:
-    """The segments of the other side as a document for `import_segments`.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pull:
+    """Segments of there that are to be written here."""
 
-    Raises InstallationError for one that cannot be carried.
-    """
-    wanted = [each for each in found if each.there is not None]
-    refuse_problems(wanted)
-    return as_document(
-        {each.key: each.there for each in wanted if each.there is not None},
-        {each.key: each.left_out for each in wanted},
-        with_members=with_members,
-    )
+    document: Mapping[str, JSONValue]
+    chosen: Sequence[Difference]
+    with_members: bool
+
+    @classmethod
+    def of(cls, chosen: Iterable[Difference], *, with_members: bool) -> Pull:
+        """Raises InstallationError for a segment that cannot be promoted."""
+        wanted = [each for each in chosen if each.there is not None or each.problems]
+        refuse_problems(wanted)
+        document = as_document(
+            {each.key: each.there for each in wanted if each.there is not None},
+            {each.key: each.left_out for each in wanted},
+            with_members=with_members,
+        )
+        return cls(document=document, chosen=wanted, with_members=with_members)
+
+    def left_out(self, *, sees: Collection[str]) -> list[str]:
+        """Members and owners who are nobody here, in sentences. `sees`: kinds whose rows may be named."""
+        return [
+            f"{each.key}: {words}"
+            for each in self.chosen
+            for words in each.left_out.words(with_names=each.left_out.kind in sees)
+            if self.with_members
+        ]
+
+    def examine(self) -> list[Examination]:
+        """What it would do here. Raises NotImportable."""
+        return import_segments(self.document, dry_run=True)
+
+    def write(
+        self, examined: Collection[Examination], *, note: str, approval: Approval | None
+    ) -> None:
+        """Write exactly this, all of it or nothing. Raises NotImportable."""
+        import_segments(
+            self.document, note=note, expected=examined, approval=approval, source=PROMOTED
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Push:
+    """Segments of here that are to be written there. `other` says what that does, and does it."""
+
+    other: Installation
+    sent: Sent
+    with_members: bool
+
+    @classmethod
+    def of(
+        cls,
+        other: Installation,
+        keys: Collection[str],
+        *,
+        named: Collection[str],
+        with_members: bool,
+    ) -> Push:
+        """`named`: kinds whose titles may be sent. Raises InstallationError for rules that are broken here."""
+        sent = send(keys, named, with_members=with_members)
+        for key, problems in sent.problems.items():
+            raise _cannot(key, problems)
+        return cls(other=other, sent=sent, with_members=with_members)
+
+    def examine(self) -> Examined:
+        """Ask what it would do there; nothing is written. Raises InstallationError."""
+        said = self.other.write({**self._body(), "dry_run": True}, is_dry=True)
+        return _read(self.other, said)
+
+    def write(self, *, token: str, keys: Collection[str], note: str) -> Examined:
+        """Write there what was examined, all of it or nothing; what needs an approval is proposed there.
+
+        `token`: of the examination that somebody has seen; `keys`: those that they typed. Raises
+        InstallationError: nothing is written then, unless its text says otherwise.
+        """
+        confirmed = {"confirm": token, "confirm_keys": sorted(keys), "propose": True, "note": note}
+        return _read(self.other, self.other.write({**self._body(), **confirmed}))
+
+    def _body(self) -> dict[str, JSONValue]:
+        dumped = self.sent.to_dict()
+        return {
+            "segments": dumped["segments"],
+            "names": dumped["names"],
+            "members": self.with_members,
+        }
 
 
 def refuse_problems(wanted: Iterable[Difference]) -> None:
-    """Raises InstallationError for a segment that cannot be carried."""
+    """Raises InstallationError for a segment that cannot be promoted."""
     for each in wanted:
         if each.problems:
-            shown = {"key": each.key, "problem": each.problems[0]}
-            raise InstallationError(_("%(key)s cannot be carried. %(problem)s") % shown)
+            raise _cannot(each.key, each.problems)
 
 
-def examine_there(other: Installation, sent: Sent, *, with_members: bool) -> Examined:
-    """Ask the other side what a write of these segments would do; nothing is written.
-
-    Raises InstallationError.
-    """
-    said = other.write({**_body(sent, with_members=with_members), "dry_run": True}, is_dry=True)
-    return _read(other, said)
-
-
-def push(
-    other: Installation,
-    sent: Sent,
-    *,
-    with_members: bool,
-    token: str,
-    keys: Collection[str],
-    note: str,
-) -> Examined:
-    """Write there what was examined, all of it or nothing; what needs an approval is proposed there.
-
-    `token`: of the examination that somebody has seen; `keys`: those that they typed. Raises
-    InstallationError: nothing is written then, unless its text says otherwise.
-    """
-    confirmed = {"confirm": token, "confirm_keys": sorted(keys), "propose": True, "note": note}
-    return _read(other, other.write({**_body(sent, with_members=with_members), **confirmed}))
+def _cannot(key: str, problems: Sequence[str]) -> InstallationError:
+    shown = {"key": key, "problem": problems[0]}
+    return InstallationError(_("%(key)s cannot be promoted. %(problem)s") % shown)
 
 
 def _read(other: Installation, said: Mapping[str, Any]) -> Examined:
@@ -119,16 +174,6 @@ def _read(other: Installation, said: Mapping[str, Any]) -> Examined:
         for text in _list(words)
     )
     return Examined(segments=found, token=token, left_out=left_out)
-
-
-def _body(sent: Sent, *, with_members: bool) -> dict[str, JSONValue]:
-    """Raises InstallationError for rules that are broken here."""
-    for key, problems in sent.problems.items():
-        raise InstallationError(
-            _("%(key)s cannot be carried. %(problem)s") % {"key": key, "problem": problems[0]}
-        )
-    dumped = sent.to_dict()
-    return {"segments": dumped["segments"], "names": dumped["names"], "members": with_members}
 
 
 def problem_of(error: InstallationError) -> str:
@@ -156,11 +201,16 @@ def _examined(body: Mapping[str, Any]) -> RemoteExamination:
 
 
 def _effects(found: object) -> Iterable[str]:
-    flags = _list(found.get("flags")) if isinstance(found, dict) else []
-    for flag in flags:
-        for one in _list(flag.get("changes")) if isinstance(flag, dict) else ():
-            if isinstance(one, dict):
-                yield f"{flag.get('flag')}: {one.get('before')} → {one.get('after')}: {one.get('count')}"
+    """Of those who move, and of those who belong to them."""
+    parts = [found, *_list(found.get("belonging"))] if isinstance(found, dict) else []
+    for part in parts:
+        flags = _list(part.get("flags")) if isinstance(part, dict) else []
+        kind = "" if part is found else f" ({part.get('kind')})"
+        for flag in flags:
+            for one in _list(flag.get("changes")) if isinstance(flag, dict) else ():
+                if isinstance(one, dict):
+                    words = f"{one.get('before')} → {one.get('after')}: {one.get('count')}"
+                    yield f"{flag.get('flag')}{kind}: {words}"
 
 
 def _number(part: object) -> str:

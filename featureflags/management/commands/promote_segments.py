@@ -1,45 +1,46 @@
-"""`promote_segments`: segments compared with another installation, and carried there or from there."""
+"""`promote_segments`: segments compared with another installation, and promoted there or from there."""
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
 
-from featureflags.editing import (
-    Approval,
-    NotImportable,
-    import_segments,
-)
+from featureflags.editing import NotImportable
 from featureflags.editing.installations import (
     Difference,
     Installation,
     InstallationError,
+    Pull,
+    Push,
     compare,
     connected,
-    examine_there,
     problem_of,
-    pull_document,
-    push,
     refuse_problems,
-    send,
 )
-from featureflags.kinds.registry import kinds, user_kind
+from featureflags.kinds.registry import kinds
 from featureflags.management.arguments import as_json
 from featureflags.management.command import FlagCommand
 from featureflags.management.promote_output import (
+    asked_there,
     difference_as_data,
-    examined_here,
     examined_there,
     in_words,
-    local_as_data,
     remote_as_data,
+)
+from featureflags.management.segment_writes import (
+    add_write_options,
+    approval_of,
+    asked_here,
+    confirmed,
+    examined_as_data,
+    examined_in_words,
+    not_written,
 )
 
 HELP = """\
-Compare segments with another installation of Guidon, and carry them there or from there. The setting
+Compare segments with another installation of Guidon, and promote them there or from there. The setting
 INSTALLATIONS holds its name, the address of its REST API, and an API key with the scope to write.
 
   manage.py promote_segments staging                      what differs; nothing is written
@@ -52,9 +53,10 @@ and leaves, and which of its flags use the segment. On a terminal the command th
 writes what must be confirmed, and --confirm-key names a segment that may be deactivated while flags target it.
 
 Where the side that is written to asks for approvals (APPROVE_LIVE_SEGMENTS), a change of a segment which a flag
-uses that is on becomes a proposal there. Here, --author says who proposes it.
+uses that is on becomes a proposal there. Here, --author says who proposes it, and --emergency with --note writes
+it at once, marked in the history.
 
-With --members the list of members by name and the owner are carried too: the list there becomes that of here.
+With --members the list of members by name and the owner are promoted too: the list there becomes that of here.
 People are found by e-mail address, rows of other kinds by their title. Who is nobody on the other side is left
 out, and named. Exits with 1 where nothing could be compared, and where a write was refused.
 """
@@ -63,8 +65,6 @@ out, and named. Exits with 1 where nothing could be compared, and where a write 
 class Command(FlagCommand):
     help = HELP
     takes_json = True
-    _typed: Collection[str] = ()
-    """Keys that were typed on the terminal."""
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("installation", metavar="NAME", help="a name of INSTALLATIONS")
@@ -77,23 +77,8 @@ class Command(FlagCommand):
         parser.add_argument(
             "--members", action="store_true", help="with members by name and owners"
         )
-        parser.add_argument(
-            "--author",
-            default="",
-            metavar="USER",
-            help="who proposes here what needs an approval: an e-mail address or a key",
-        )
         parser.add_argument("--all", action="store_true", help="all that differ")
-        parser.add_argument("--dry-run", action="store_true", help="examine, and write nothing")
-        parser.add_argument("--confirm", action="store_true", help="write without asking")
-        parser.add_argument(
-            "--confirm-key",
-            action="append",
-            default=[],
-            metavar="KEY",
-            help="a segment that may be deactivated while flags target it; can be repeated",
-        )
-        parser.add_argument("--note", default="", help="why, for the history")
+        add_write_options(parser)
 
     def handle(self, *_args: Any, **options: Any) -> None:
         try:
@@ -104,6 +89,7 @@ class Command(FlagCommand):
                 return
             chosen = _chosen(found, options)
             refuse_problems(chosen)
+            approval_of(options)
             if options["to"]:
                 self._push(other, chosen, options)
             else:
@@ -124,117 +110,81 @@ class Command(FlagCommand):
     def _push(
         self, other: Installation, chosen: list[Difference], options: Mapping[str, Any]
     ) -> None:
-        with_members: bool = options["members"]
-        named = [kind.name for kind in kinds()]
-        sent = send([each.key for each in chosen], named, with_members=with_members)
-        examined = examine_there(other, sent, with_members=with_members)
+        if options["author"] or options["emergency"]:
+            raise CommandError(
+                "--author and --emergency are for --from: there it is the owner of the key."
+            )
+        named, keys = [kind.name for kind in kinds()], [each.key for each in chosen]
+        push = Push.of(other, keys, named=named, with_members=options["members"])
+        examined = push.examine()
         if not options["json"]:
             self._print(examined_there(other.name, examined))
-        asked = [
-            (one.key, one.needs_key, bool(one.reasons))
-            for one in examined.segments
-            if not one.needs_approval
-        ]
-        is_written = False
-        if examined.segments and not options["dry_run"] and self._may_write(asked, options):
-            keys = [*options["confirm_key"], *self._typed]
-            push(
-                other,
-                sent,
-                with_members=with_members,
-                token=examined.token,
-                keys=keys,
-                note=options["note"],
-            )
-            is_written = True
-        proposed = examined.proposed if is_written else []
-        written = [one.key for one in examined.segments if is_written and not one.needs_approval]
-        if options["json"]:
-            shown = [remote_as_data(one) for one in examined.segments]
-            done = {"written": written, "proposed": proposed, "left_out": [*examined.left_out]}
-            self.stdout.write(as_json({"segments": shown, **done}))
-            return
-        self.stdout.write(f"{len(written)} of {len(examined.segments)} segments written.")
-        if proposed:
-            self.stdout.write(f"Proposed in {other.name}: {', '.join(proposed)}.")
+        typed = None
+        if examined.segments and not options["dry_run"]:
+            typed = confirmed(asked_there(examined), options, always=True)
+        if typed is not None:
+            given = [*options["confirm_key"], *typed]
+            push.write(token=examined.token, keys=given, note=options["note"])
+        self._done(
+            [one.key for one in examined.segments],
+            examined.proposed,
+            f"in {other.name}",
+            options,
+            is_written=typed is not None,
+            segments=[remote_as_data(one) for one in examined.segments],
+            left_out=[*examined.left_out],
+        )
 
     def _pull(self, chosen: list[Difference], options: Mapping[str, Any]) -> None:
-        document = pull_document(chosen, with_members=options["members"])
-        left_out = [
-            f"{each.key}: {line}"
-            for each in chosen
-            for line in each.left_out.words(with_names=True)
-            if options["members"]
-        ]
+        pull = Pull.of(chosen, with_members=options["members"])
+        left_out = pull.left_out(sees=[kind.name for kind in kinds()])
+        is_written = False
         try:
-            planned = import_segments(document, dry_run=True)
+            planned = pull.examine()
             if not options["json"]:
-                for one in planned:
-                    self._print(examined_here(one))
+                self._print(line for one in planned for line in examined_in_words(one))
                 self._print(f"! {line}" for line in left_out)
-            proposed = [one.key for one in planned if one.needs_approval]
-            asked = [
-                (one.key, one.needs_key, one.needs_confirmation)
-                for one in planned
-                if not one.needs_approval
-            ]
-            is_written = not options["dry_run"] and self._may_write(asked, options)
+            approval = approval_of(options, planned)
+            if planned and not options["dry_run"]:
+                asked = asked_here(planned, approval)
+                is_written = confirmed(asked, options, always=True) is not None
             if is_written:
-                approval = _approval(options["author"], proposed)
-                note = options["note"]
-                import_segments(document, note=note, expected=planned, approval=approval)
+                pull.write(planned, note=options["note"], approval=approval)
         except NotImportable as error:
-            lines = "".join(f"\n  {problem}" for problem in error.problems)
-            raise CommandError(f"Nothing was written:{lines}") from error
+            raise not_written(error) from error
+        proposes = approval is not None and not approval.is_emergency
+        self._done(
+            [one.key for one in planned],
+            [one.key for one in planned if proposes and one.needs_approval],
+            "here",
+            options,
+            is_written=is_written,
+            segments=[examined_as_data(one) for one in planned],
+            left_out=left_out,
+        )
+
+    def _done(
+        self,
+        keys: Sequence[str],
+        proposed: Sequence[str],
+        where: str,
+        options: Mapping[str, Any],
+        *,
+        is_written: bool,
+        **shown: Any,
+    ) -> None:
         proposed = proposed if is_written else []
+        written = [key for key in keys if is_written and key not in proposed]
         if options["json"]:
-            shown = [local_as_data(one) for one in planned]
-            done = {"written": is_written, "proposed": proposed, "left_out": left_out}
-            self.stdout.write(as_json({"segments": shown, **done}))
+            self.stdout.write(as_json({**shown, "written": written, "proposed": proposed}))
             return
-        number = len(planned) - len(proposed) if is_written else 0
-        self.stdout.write(f"{number} of {len(planned)} segments written.")
+        self.stdout.write(f"{len(written)} of {len(keys)} segments written.")
         if proposed:
-            self.stdout.write(f"Proposed here: {', '.join(proposed)}.")
+            self.stdout.write(f"Proposed {where}: {', '.join(proposed)}.")
 
     def _print(self, lines: Iterable[str]) -> None:
         for line in lines:
             self.stdout.write(line)
-
-    def _may_write(
-        self, asked: Collection[tuple[str, bool, bool]], options: Mapping[str, Any]
-    ) -> bool:
-        """False if somebody answered no. `asked`: key, whether it must be typed, whether to confirm.
-
-        Raises CommandError where nobody can be asked.
-        """
-        keys = [key for key, needs_key, _must in asked if needs_key]
-        left = [key for key in keys if key not in options["confirm_key"]]
-        others = [key for key, needs_key, must in asked if must and not needs_key]
-        if options["confirm"]:
-            others = []
-        if not left and (options["confirm"] or not sys.stdin.isatty()) and not others:
-            return True
-        if options["json"] or not sys.stdin.isatty():
-            wanted = [*(["--confirm"] if others else []), *(f"--confirm-key {key}" for key in left)]
-            raise CommandError(f"Nothing was written. To write it: {' '.join(wanted)}")
-        if not all(input(f"Type the key to confirm ({key}): ") == key for key in left):
-            return False
-        self._typed = left
-        return bool(options["confirm"]) or input("Write it? Type yes: ").strip().lower() == "yes"
-
-
-def _approval(author: str, proposed: Collection[str]) -> Approval | None:
-    """Raises CommandError where nobody is named who proposes."""
-    if not proposed:
-        return None
-    user = user_kind().find(author) if author else None
-    if user is None:
-        raise CommandError(
-            f"Nothing was written. A flag that is on uses {', '.join(proposed)}: somebody must approve"
-            " it. --author with an e-mail address or a key says who proposes it."
-        )
-    return Approval(author=user)
 
 
 def _chosen(found: Collection[Difference], options: Mapping[str, Any]) -> list[Difference]:
@@ -254,6 +204,6 @@ def _chosen(found: Collection[Difference], options: Mapping[str, Any]) -> list[D
     for key in keys:
         if key not in differ:
             raise CommandError(f"{key!r} does not differ.")
-        if getattr(differ[key], side) is None and not differ[key].problems:
+        if not differ[key].may_go(to_there=options["to"]):
             raise CommandError(f"There is no segment {key!r} {side}.")
     return [differ[key] for key in keys]

@@ -42,7 +42,7 @@ def test_an_import_is_all_or_nothing(call: Call, stored: None, tmp_path: Path, n
         "import_segments", write(tmp_path / "f.json", {"beta": good, "second": BROKEN[name]})
     )
     assert ended.error is not None
-    assert ended.error.startswith("Nothing was imported:")
+    assert ended.error.startswith("Nothing was written:")
     assert "second" in ended.error
     assert read_segments() == before
     assert RulesetVersion.read() == version
@@ -98,7 +98,7 @@ class TestGuards:
         before = read_segments()
         ended = call("import_segments", teams)
         assert ended.error is not None
-        assert "To import it anyway: --confirm\n" in ended.error
+        assert "To write it: --confirm\n" in ended.error
         assert "beta: A flag that is on uses this segment: new-checkout." in ended.error
         assert "users entering: 3, leaving: 0" in ended.out
         assert read_segments() == before
@@ -122,7 +122,7 @@ class TestGuards:
 
     def test_to_deactivate_takes_the_key(self, call: Call, inactive: str) -> None:
         ended = call("import_segments", inactive, "--confirm")
-        assert "To import it anyway: --confirm-key beta\n" in (ended.error or "")
+        assert "To write it: --confirm-key beta\n" in (ended.error or "")
         assert call("import_segments", inactive, "--confirm-key", "wide").error is not None
         assert Segment.objects.get(key="beta").is_active
         assert call("import_segments", inactive, "--confirm-key", "beta").error is None
@@ -136,7 +136,7 @@ class TestGuards:
     ) -> None:
         self.on_a_terminal(monkeypatch, typed)
         ended = call("import_segments", inactive)
-        assert ended.out.endswith("1 segments changed.\n" if written else "Nothing was imported.\n")
+        assert ended.out.endswith("1 segments changed.\n" if written else "Nothing was written.\n")
         assert Segment.objects.get(key="beta").is_active is not written
 
     @pytest.mark.parametrize(("typed", "written"), [("yes", True), ("no", False), ("", False)])

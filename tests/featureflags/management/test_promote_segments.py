@@ -17,19 +17,20 @@ from tests.factories import SegmentFactory, UserFactory
 from tests.featureflags.admin.asking import answer, is_asked
 from tests.featureflags.management.installations import RULES, Site, promote, segment_match, site
 
-# The installations are on SQLite, whatever the stack is. Each test has a database, so that all run one after
-# another and share the installations.
-pytestmark = [pytest.mark.django_db, pytest.mark.embedded_stack]
-
 
 @pytest.fixture(scope="module")
 def sites(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Site]]:
     folder = tmp_path_factory.mktemp("installations")
-    with site(folder, "here") as here, site(folder, "there") as there:
-        yield {"here": here, "there": there}
+    found: dict[str, Site] = {}
+    here, there = (site(folder, name) for name in ("here", "there"))
+    with here as (env, web, token):
+        found["here"] = Site(env=env, web=web, token=token)
+        with there as (other_env, other_web, other_token):
+            found["there"] = Site(env=other_env, web=other_web, token=other_token)
+            yield found
 
 
-def test_segments_are_carried_in_both_directions(sites: dict[str, Site]) -> None:
+def test_segments_are_promoted_in_both_directions(sites: dict[str, Site]) -> None:
     here, there = sites["here"], sites["there"]
     here.write("beta", rules=RULES, tags=["autumn"])
     here.write("a_first", name="Names beta", rules=[segment_match("beta")])
@@ -98,7 +99,7 @@ def test_several_are_written_together_or_not_at_all(sites: dict[str, Site]) -> N
     assert there.segment("ring_b") == here.segment("ring_b")
 
 
-def test_members_and_owners_are_carried_by_address(sites: dict[str, Site]) -> None:
+def test_members_and_owners_are_promoted_by_address(sites: dict[str, Site]) -> None:
     """Users have another key there; who is nobody there is left out, and named."""
     here, there = sites["here"], sites["there"]
     here.write("testers", rules=[])
@@ -137,7 +138,8 @@ def test_what_needs_an_approval_becomes_a_proposal_there(
     here = sites["here"]
     here.write("used", name="Used", rules=RULES, is_active=True)
     here.write("unused", name="Unused", rules=RULES)
-    with site(tmp_path, "strict", APPROVE_LIVE_SEGMENTS="true") as strict:
+    with site(tmp_path, "strict", APPROVE_LIVE_SEGMENTS="true") as (env, web, token):
+        strict = Site(env=env, web=web, token=token)
         strict.write("used", name="Used", rules=[])
         both = {**sites, "there": strict}
         examined = promote(both, "used", "unused", "--to", "--dry-run")
@@ -175,10 +177,10 @@ def test_a_change_of_somebody_else_in_between_stops_it(sites: dict[str, Site]) -
     program = (
         "from featureflags.editing.installations import *\n"
         "other = connected('staging')\n"
-        "sent = send(['between'], [], with_members=False)\n"
-        "found = examine_there(other, sent, with_members=False)\n"
+        "push = Push.of(other, ['between'], named=[], with_members=False)\n"
+        "found = push.examine()\n"
         "other.write({'segments': {'between': {'key': 'between', 'name': 'Second', 'rules': []}}, 'confirm': True})\n"
-        "try: push(other, sent, with_members=False, token=found.token, keys=[], note='')\n"
+        "try: push.write(token=found.token, keys=[], note='')\n"
         "except InstallationError as error: print('SAID', error.status, error)"
     )
     known = {
@@ -205,6 +207,7 @@ def test_the_key_is_nowhere_and_private_addresses_need_the_setting(
     assert "INSTALLATIONS has no 'staging'" in unknown.stderr
 
 
+@pytest.mark.django_db
 def test_the_page_examines_first_and_carries_in_both_directions(
     sites: dict[str, Site], client: Client, settings: Settings
 ) -> None:
@@ -234,7 +237,7 @@ def test_the_page_examines_first_and_carries_in_both_directions(
     assert "Something has changed since this was examined" in stale.content.decode()
     assert there.segment("of_here") == {}
     done = client.post(page, sent, follow=True)
-    assert "1 segment was written to staging." in done.content.decode()
+    assert "1 segment was promoted to staging." in done.content.decode()
     assert there.segment("of_here")["name"] == "Of here"
 
     asked = client.post(page, {"segment": ["of_there"], "way": "from"})

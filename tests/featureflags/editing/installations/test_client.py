@@ -7,7 +7,6 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
@@ -17,46 +16,12 @@ from featureflags.core.conf import app_settings, setting_problems
 from featureflags.editing.installations import (
     Installation,
     InstallationError,
+    Push,
     Sent,
     configured,
-    examine_there,
 )
 from featureflags.editing.installations import client as module
-
-KEY = "gdn_a-secret-that-is-nowhere"
-
-
-class Other(ThreadingHTTPServer):
-    """Answers what a test wants, in order; the last one again and again."""
-
-    daemon_threads = True
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), _Handler)
-        self.answers: list[tuple[int, dict[str, str], bytes]] = []
-        self.asked: list[tuple[str, str, dict[str, str]]] = []
-
-
-class _Handler(BaseHTTPRequestHandler):
-    server: Other
-
-    def do_GET(self) -> None:
-        self.rfile.read(int(self.headers.get("Content-Length", 0)))
-        headers = {name.lower(): value for name, value in self.headers.items()}
-        self.server.asked.append((self.command, self.path, headers))
-        answers = self.server.answers
-        status, extra, body = answers[0] if len(answers) == 1 else answers.pop(0)
-        self.send_response(status)
-        for name, value in extra.items():
-            self.send_header(name, value)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    do_POST = do_PATCH = do_GET  # noqa: N815 - names of http.server
-
-    def log_message(self, *_args: object) -> None:
-        """Nothing."""
+from tests.featureflags.editing.installations.another import KEY, Other
 
 
 @pytest.fixture
@@ -186,10 +151,10 @@ def test_what_is_no_answer_of_the_api_is_named(other: Other, body: bytes) -> Non
     other.answers = [(200, {}, body)]
     with pytest.raises(InstallationError, match="answered in another form"):
         installation(other).segments()
+    sent = Sent(segments={}, names={}, problems={})
+    push = Push(other=installation(other), sent=sent, with_members=False)
     with pytest.raises(InstallationError, match="answered in another form"):
-        examine_there(
-            installation(other), Sent(segments={}, names={}, problems={}), with_members=False
-        )
+        push.examine()
 
 
 @pytest.mark.parametrize(

@@ -10,16 +10,20 @@ import pytest
 from featureflags.editing.installations import (
     Difference,
     InstallationError,
+    Pull,
     Received,
     differences,
     exchange,
-    pull_document,
     receive,
     refuse_problems,
     send,
     send_page,
 )
+from featureflags.kinds.compiled import CompiledKind
 from featureflags.kinds.registry import USER
+from featureflags.models import SegmentMember
+from tests.customers.models import Company
+from tests.customers.organizations import ORGANIZATION
 from tests.factories import SegmentFactory, SegmentMemberFactory, UserFactory, clause, rule
 
 
@@ -52,7 +56,7 @@ def test_what_differs_is_found() -> None:
 
 
 def pulled(found: Difference, *, with_members: bool) -> dict[str, Any]:
-    document: Any = pull_document([found], with_members=with_members)
+    document: Any = Pull.of([found], with_members=with_members).document
     one: dict[str, Any] = document["segments"]["beta"]
     return one
 
@@ -71,7 +75,7 @@ def test_members_and_owners_are_the_same_by_address() -> None:
     [found] = [each for each in differences(received({"beta": more}, names)) if each.key == "beta"]
     assert found.left_out.titles == ("gone@example.com",)
     assert (found.left_out.unnamed, found.left_out.owner) == (1, "gone@example.com")
-    # Whose names are not known is not carried: the list here would lose them.
+    # Whose names are not known is not promoted: the list here would lose them.
     document = pulled(found, with_members=True)
     assert (document["included"], document["excluded"]) == ([str(ada.pk)], [])
     assert "owner" not in document
@@ -104,7 +108,7 @@ def test_what_cannot_be_read_here_is_a_difference_with_its_problem() -> None:
     assert found["broken"].problems == ("There: rule 1: no condition",)
     assert found["odd"].problems
     assert found["named"].problems
-    with pytest.raises(InstallationError, match="beta cannot be carried"):
+    with pytest.raises(InstallationError, match="beta cannot be promoted"):
         refuse_problems([found["beta"]])
 
 
@@ -135,3 +139,37 @@ def test_pages_of_segments_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     assert pages == [["zz1", "zz2"], ["zz3"]]
     monkeypatch.setattr(exchange, "MOST_MEMBERS", 1)
     assert list(send_page("zz", [])[0].segments) == ["zz1"]
+
+
+@pytest.mark.django_db
+def test_members_of_another_kind_are_the_same_by_title(organizations: CompiledKind) -> None:
+    """Their keys are numbers, which mean other companies there."""
+    acme, twin = (Company.objects.create(name=name) for name in ("Acme", "Twin"))
+    Company.objects.create(name="Twin")
+    rules = [rule(clause("seats", "greaterThan", 50))]
+    segment = SegmentFactory.create(key="large", name="Large", kind=ORGANIZATION, rules=rules)
+    for company in (acme, twin):
+        SegmentMember.objects.create(segment=segment, key=str(company.pk))
+    sent = send(["large"], [ORGANIZATION], with_members=True).to_dict()
+    names: Any = sent["names"]
+    assert names == {ORGANIZATION: {str(acme.pk): "Acme", str(twin.pk): "Twin"}}
+    there: Any = json.loads(json.dumps(sent).replace(f'"{acme.pk}"', '"71"'))
+    there["names"][ORGANIZATION]["72"] = "Nobody here"
+    there["segments"]["large"]["included"].append("72")
+    [found] = [each for each in differences(receive(there)) if each.key == "large"]
+    # Two companies here are called Twin: which one is meant is not known.
+    assert found.left_out.titles == ("Nobody here", "Twin")
+    pull = Pull.of([found], with_members=True)
+    document: Any = pull.document
+    assert document["segments"]["large"]["included"] == [str(acme.pk)]
+    [words] = pull.left_out(sees=[ORGANIZATION])
+    assert "Nobody here" in words
+    [words] = pull.left_out(sees=[USER])
+    assert "Nobody here" not in words
+    # Who may not see companies by title cannot find out by it either: the list here stays.
+    [found] = [each for each in differences(receive(there, seen=[USER])) if each.key == "large"]
+    assert (found.left_out.titles, found.left_out.unnamed) == ((), 3)
+    document = Pull.of([found], with_members=True).document
+    assert document["segments"]["large"]["included"] == sorted([str(acme.pk), str(twin.pk)])
+    [examined] = pull.examine()
+    assert (examined.moved.entering, examined.moved.leaving) == (0, 1)
