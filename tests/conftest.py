@@ -23,7 +23,7 @@ from pytest_django.fixtures import Settings
 from pytest_django.plugin import DjangoDbBlocker
 
 from featureflags.cache import compiled_rules, counters, protocol, snapshot_store
-from featureflags.core import monitoring
+from featureflags.core import monitoring, outages
 from featureflags.flags.overrides import forced_flags
 from featureflags.launchdarkly import client
 from featureflags.live import tickets
@@ -45,6 +45,8 @@ TRANSACTIONAL = {"transactional_db", "live_server", "django_db_reset_sequences"}
 """Fixtures that commit for real."""
 
 DATABASE = {"db", *TRANSACTIONAL}
+COUNTING = {"django_assert_num_queries", "django_assert_max_num_queries", "round_trips"}
+"""Fixtures that count what is asked for."""
 NOT_PURE = {"django_db", "production_stack", "embedded_stack"}
 ELSEWHERE = {
     "postgresql": pytest.mark.skip(
@@ -130,7 +132,15 @@ def django_db_setup(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -
 
 
 @pytest.fixture(autouse=True)
-def fresh_process(request: pytest.FixtureRequest) -> Iterator[None]:
+def no_renewal(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where queries are counted, the version of the cache lives as long as the slowest machine needs: each
+    renewal is a query."""
+    if COUNTING & set(request.fixturenames) or hasattr(request.module, "CaptureQueriesContext"):
+        monkeypatch.setattr(snapshot_store, "VERSION_SECONDS", 600.0)
+
+
+@pytest.fixture(autouse=True)
+def fresh_process(request: pytest.FixtureRequest, no_renewal: None) -> Iterator[None]:
     """Empty caches and nothing remembered, as in a process that has just started."""
     marker = request.node.get_closest_marker("django_db")
     transactional = bool(TRANSACTIONAL & set(request.fixturenames)) or (
@@ -150,8 +160,16 @@ def fresh_process(request: pytest.FixtureRequest) -> Iterator[None]:
     counters.forget()
     forced_flags.cache_clear()
     tickets.serve(on=False)
+    forget_outages()
     yield
     client.close()
+    forget_outages()
+
+
+def forget_outages() -> None:
+    """No server is known to be silent, and the counts of outages are zero."""
+    for server in outages.servers():
+        server.forget()
 
 
 @pytest.fixture(autouse=True)

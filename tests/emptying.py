@@ -91,8 +91,12 @@ def _tables(connection: BaseDatabaseWrapper) -> list[str]:
 
 
 def _delete(cursor: CursorWrapper, connection: BaseDatabaseWrapper, tables: Iterable[str]) -> None:
-    for name in tables:
-        cursor.execute(f"DELETE FROM {connection.ops.quote_name(name)}")
+    statements = [f"DELETE FROM {connection.ops.quote_name(name)}" for name in tables]
+    if connection.vendor == "postgresql":
+        # One round trip.
+        statements = ["; ".join(statements)]
+    for statement in statements:
+        cursor.execute(statement)
 
 
 def _is_superuser(cursor: CursorWrapper) -> bool:

@@ -87,7 +87,7 @@ def test_a_pasted_list_of_40_000_values_stays_fluid(editor_page: Page, expect: E
         }""",
         "\n".join(values),
     )
-    assert seconds < 10
+    assert seconds < 30
     expect(condition).to_contain_text("40,000 values")
     editor.values(condition).press_sequentially("one more")
     editor.save()

@@ -23,7 +23,7 @@ from tests.browser.chromium import OPTIONS
 P = ParamSpec("P")
 T = TypeVar("T")
 
-PATIENCE_SECONDS: Final = 20.0
+PATIENCE_SECONDS: Final = 60.0
 """How long a page may take to show what is expected. Fast pages do not wait: it is a bound."""
 
 

@@ -17,7 +17,8 @@ from tests.conftest import FlagFile
 from tests.factories import SegmentFactory, UserFactory, clause, rule, token_for
 from users.models import User
 
-pytestmark = pytest.mark.django_db(transaction=True)
+# A client sees HTTP and no database: what the answers hold is tested on both stacks elsewhere.
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.embedded_stack]
 
 STORY = [
     ["create", 201, 1, '"1"'],
@@ -99,7 +100,10 @@ def test_the_documented_typescript(folder: Path, documented: dict[str, str]) -> 
     where = folder / "typescript"
     where.mkdir(exist_ok=True)
     (where / "segments.ts").write_text(documented["segments.ts"])
-    generate.generate_typescript(folder)
+    if (where / "built").exists():
+        generate.run(["node_modules/.bin/tsc"], where)
+    else:
+        generate.generate_typescript(folder)
     assert output(["node", "built/segments.js"], where) == DOCUMENTED
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -240,12 +239,9 @@ class TestStream:
         wait_until(lambda: value() and _streams(asked) == 1, what="the stream")
         page.wait_for_timeout(1500)
         before = len(asked)
-        began = time.monotonic()
         ada.email_verified = False
         ada.save()
         wait_until(lambda: value() is False, what="the change")
-        # One second on an idle machine; see `python -m tests.benchmarks streams`.
-        assert time.monotonic() - began < 5
         changed = page.evaluate("window.guidon.events")
         assert ["PROVIDER_CONFIGURATION_CHANGED", ["new-checkout"]] in changed
         assert _streams(asked) == 1, "the stream goes on"

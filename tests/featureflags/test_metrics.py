@@ -1,9 +1,13 @@
-"""What Prometheus reads: of one process, of several, and what the dashboard and the alerts ask for."""
+"""What Prometheus reads: of one process, of several, and what the dashboard and the alerts ask for.
+
+The instruments of a process are never emptied: each test compares growth, or has names that no other test uses.
+"""
 
 from __future__ import annotations
 
 import json
 import re
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +38,10 @@ NAME = re.compile(r"\bguidon_[a-z_]+")
 @pytest.fixture(autouse=True)
 def counted_from_now(settings: Settings) -> None:
     settings.FEATUREFLAGS = {**settings.FEATUREFLAGS, "METRICS_TOKEN": "right"}
-    # The totals have begun anew with this test.
+    # The totals have begun anew with this test. No earlier publication may still write them down.
+    for thread in threading.enumerate():
+        if thread.name == "metrics":
+            thread.join()
     metrics.begin_anew()
     metrics.page()
 
@@ -88,20 +95,20 @@ def test_totals_that_begin_anew_are_counted_on(flag_file: FlagFile) -> None:
 
 def test_a_flag_that_a_visitor_made_up_never_becomes_a_label(flag_file: FlagFile) -> None:
     flag_file(boolean_flag("new-checkout"))
-    is_enabled("made-up-by-a-visitor", UserFactory.create())
-    assert "made-up" not in metrics.page().decode()
+    is_enabled("typed-by-a-visitor", UserFactory.create())
+    assert "typed-by-a-visitor" not in metrics.page().decode()
 
 
 def test_outages_of_a_server() -> None:
-    growth, server = Growth(), outages.Server("Testing")
+    growth, server = Growth(), outages.Server("Counted here")
     server.missed(0.1)
     assert not server.may_ask()
-    assert growth.of("guidon_server_silent", "testing") == 1
+    assert growth.of("guidon_server_silent", "counted here") == 1
     server.answered()
-    assert growth.of("guidon_server_silent", "testing") == 0
-    assert growth.of("guidon_server_failures_total", "testing", "missed") == 1
-    assert growth.of("guidon_server_failures_total", "testing", "refused") == 1
-    assert growth.of("guidon_server_outages_total", "testing") == 1
+    assert growth.of("guidon_server_silent", "counted here") == 0
+    assert growth.of("guidon_server_failures_total", "counted here", "missed") == 1
+    assert growth.of("guidon_server_failures_total", "counted here", "refused") == 1
+    assert growth.of("guidon_server_outages_total", "counted here") == 1
 
 
 def test_writes_by_way_and_compilations() -> None:
@@ -127,9 +134,9 @@ def test_the_figures_of_a_database_that_is_away_stay(flag_file: FlagFile) -> Non
 
 def test_events_have_bounded_names() -> None:
     for n in range(100):
-        monitoring.count(f"attribute_dropped:made-up-{n}")
-    names = [labels for name, labels in read() if name == "guidon_events_total"]
-    assert len([each for each in names if each[0].startswith("attribute_dropped:")]) <= 51
+        monitoring.count(f"of_many_names:{n}")
+    names = [labels[0] for name, labels in read() if name == "guidon_events_total"]
+    assert len([each for each in names if each.startswith("of_many_names:")]) == 51
 
 
 def test_waiting_timings_are_bounded() -> None:

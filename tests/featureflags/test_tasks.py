@@ -21,10 +21,10 @@ from featureflags.warming.worker import WarmingFailed
 from tests.factories import UserFactory
 from tests.services.processes import celery_worker
 from tests.services.redis import redis_server
-from tests.services.waiting import wait_until
+from tests.services.waiting import PATIENCE_SECONDS, wait_until
 from users.models import User
 
-WORKER_SECONDS = 60.0
+WORKER_SECONDS = PATIENCE_SECONDS
 
 
 def seen(days_ago: float) -> User:

@@ -80,7 +80,7 @@ def poll(server: LaunchDarklyServer, etag: str | None = None) -> tuple[int, str 
     headers = {"Authorization": server.sdk_key, **({"If-None-Match": etag} if etag else {})}
     request = urllib.request.Request(f"{server.url}/sdk/latest-all", headers=headers)
     try:
-        with urllib.request.urlopen(request, timeout=10) as response:
+        with urllib.request.urlopen(request, timeout=60) as response:
             return response.status, response.headers["ETag"]
     except urllib.error.HTTPError as error:
         return error.code, error.headers["ETag"]

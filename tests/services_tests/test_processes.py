@@ -26,9 +26,9 @@ from tests.services.processes import (
     running_server,
 )
 from tests.services.redis import redis_server
-from tests.services.waiting import wait_until
+from tests.services.waiting import PATIENCE_SECONDS, wait_until
 
-GONE_SECONDS = 30.0
+GONE_SECONDS = PATIENCE_SECONDS
 
 ECHO = "import os, time; print('up', os.environ.get('WORD'), flush=True); time.sleep(600)"
 

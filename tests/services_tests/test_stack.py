@@ -16,10 +16,10 @@ import pytest
 import redis
 
 from tests.services.guarded import HOST
-from tests.services.waiting import wait_until
+from tests.services.waiting import PATIENCE_SECONDS, wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
-GONE_SECONDS = 30.0
+GONE_SECONDS = PATIENCE_SECONDS
 
 REPORT = (
     "import json, os, sys; json.dump({**os.environ, 'PID': os.getpid()}, open(sys.argv[1], 'w'))"

@@ -8,19 +8,20 @@ import urllib.parse
 import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pytest
+from redis import Redis
 
 from tests.services.flag_json import boolean_flag, segment_rule
 from tests.services.postgres import PostgresServer, postgres_server
 from tests.services.processes import WebProcess, manage, running_server
 from tests.services.redis import RedisServer, redis_server
+from tests.services.waiting import PATIENCE_SECONDS
 
 pytestmark = pytest.mark.production_stack
 
-SECONDS = 60.0
+SECONDS = PATIENCE_SECONDS
 
 PEOPLE = """
 import json
@@ -94,8 +95,19 @@ def _answer(status: int, headers: Any, body: bytes) -> Answer:
     return Answer(status=status, headers=dict(headers), body=parsed)
 
 
-@pytest.fixture(params=["gunicorn", "uvicorn"])
-def site(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Site]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Servers:
+    """What the web servers of all tests share."""
+
+    env: dict[str, str | None]
+    postgres: PostgresServer
+    redis: RedisServer
+    people: dict[str, dict[str, str]]
+
+
+@pytest.fixture(scope="module")
+def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
+    folder = tmp_path_factory.mktemp("outage")
     flags = {
         flag["key"]: flag
         for flag in (
@@ -103,13 +115,13 @@ def site(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Site]:
             boolean_flag("internal-tools", rules=[segment_rule("employee")]),
         )
     }
-    flag_file = tmp_path / "flags.json"
+    flag_file = folder / "flags.json"
     flag_file.write_text(json.dumps({"flags": flags}))
     with postgres_server() as postgres, redis_server() as redis:
-        env = {
+        env: dict[str, str | None] = {
             "DJANGO_SETTINGS_MODULE": "config.settings.development",
             "GUIDON_IGNORE_DOTENV": "1",
-            "GUIDON_VAR_DIR": str(tmp_path / "var"),
+            "GUIDON_VAR_DIR": str(folder / "var"),
             "DEBUG": "false",
             "DATABASE_URL": postgres.url,
             "REDIS_URL": redis.url,
@@ -125,8 +137,19 @@ def site(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Site]:
         made = manage(env, "shell", "--command", PEOPLE)
         assert "PEOPLE " in made.stdout, made.stderr
         people = json.loads(made.stdout.partition("PEOPLE ")[2])
-        with running_server(env, server=request.param, path="/api/v1/flags/") as web:
-            yield Site(web=web, postgres=postgres, redis=redis, people=people)
+        yield Servers(env=env, postgres=postgres, redis=redis, people=people)
+
+
+@pytest.fixture(params=["gunicorn", "uvicorn"])
+def site(request: pytest.FixtureRequest, servers: Servers) -> Iterator[Site]:
+    """A web server of its own, with an empty cache. Servers that the last test has stopped run again."""
+    for server in (servers.postgres, servers.redis):
+        if not server.running:
+            server.start()
+    with Redis.from_url(servers.redis.url) as client:
+        client.flushall()
+    with running_server(servers.env, server=request.param, path="/api/v1/flags/") as web:
+        yield Site(web=web, postgres=servers.postgres, redis=servers.redis, people=servers.people)
 
 
 def test_flags_answer_while_postgresql_is_down(site: Site) -> None:

@@ -15,9 +15,9 @@ from tests.factories import SegmentFactory, SegmentMemberFactory
 from tests.featureflags.audience.sized import GERMANS, german, size
 from tests.services.processes import celery_worker, manage
 from tests.services.redis import redis_server
-from tests.services.waiting import wait_until
+from tests.services.waiting import PATIENCE_SECONDS, wait_until
 
-WORKER_SECONDS = 60.0
+WORKER_SECONDS = PATIENCE_SECONDS
 
 
 @pytest.mark.django_db

@@ -31,7 +31,7 @@ from tests.conftest import FlagFile
 from tests.services.guarded import free_port
 from tests.services.launchdarkly import boolean_flag
 from tests.services.processes import run_python
-from tests.services.waiting import wait_until
+from tests.services.waiting import PATIENCE_SECONDS, wait_until
 
 TODAY = datetime.datetime.now(datetime.UTC).date
 
@@ -173,8 +173,8 @@ def test_a_forked_child_starts_at_nothing() -> None:
 
     process = fork.Process(target=child)
     process.start()
-    assert queue.get(timeout=20) == 0
-    process.join(20)
+    assert queue.get(timeout=PATIENCE_SECONDS) == 0
+    process.join(PATIENCE_SECONDS)
     assert os.getpid() != process.pid
     assert flag_usage.pending == {"beta": 1}
 

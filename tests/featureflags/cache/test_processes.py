@@ -12,15 +12,15 @@ from featureflags.models import Segment
 from tests.factories import SegmentFactory, UserFactory, clause, rule
 from tests.featureflags.cache.probing import Probe
 from tests.profiles import DEEP
-from tests.services.waiting import wait_until
+from tests.services.waiting import PATIENCE_SECONDS, wait_until
 from users.models import User
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-TIMES = 1_000 if DEEP else 200
+TIMES = 1_000 if DEEP else 100
 """Writes. `make test-deep` makes a thousand; each costs two round trips to another process."""
 
-SECONDS = 60.0
+SECONDS = PATIENCE_SECONDS
 
 
 @pytest.fixture

@@ -18,6 +18,7 @@ from featureflags.core import publishing
 from featureflags.evaluation.resolve import contexts_for, resolve
 from featureflags.kinds.registry import user_kind
 from tests.factories import UserFactory
+from tests.services.waiting import PATIENCE_SECONDS
 from users.models import User
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -121,7 +122,7 @@ def test_rows_of_an_older_snapshot_are_for_their_reader_alone(
         found, is_current = snapshots_and(keys, *arguments, **options)
         if not begun.is_set():
             begun.set()
-            go.wait(20)
+            go.wait(PATIENCE_SECONDS)
             is_current = False
         return found, is_current
 
@@ -135,7 +136,7 @@ def test_rows_of_an_older_snapshot_are_for_their_reader_alone(
 
     with ThreadPoolExecutor(3) as pool:
         first = pool.submit(ask, key)
-        assert begun.wait(20)
+        assert begun.wait(PATIENCE_SECONDS)
         others = [pool.submit(ask, each) for each in (key, other)]
         time.sleep(0.1)
         go.set()

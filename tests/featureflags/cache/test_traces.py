@@ -33,7 +33,7 @@ from tests.services.standby import Standby
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-ORDERS = 100 if DEEP else 4
+ORDERS = 100 if DEEP else 2
 MOST_STEPS = 80
 ON_FILES = ("two readers and a writer", "eviction", "a flush")
 """On SQLite a write learns what it has changed from the outbox, and so notifies the cache of rows of

@@ -24,11 +24,12 @@ from featureflags.core.outgoing import post
 from featureflags.core.postgresql.base import DatabaseWrapper
 from featureflags.core.publishing import BROKER, publish
 from featureflags.tasks import count_changed_segments
+from tests.services.waiting import PATIENCE_SECONDS
 
 SLOW = "slow.guidon.test"
-HANGS_SECONDS = 3.0
-AT_MOST_SECONDS = 0.5
-"""A tenth of a second is the deadline of a flag check; the rest is for a busy machine."""
+HANGS_SECONDS = 2 * PATIENCE_SECONDS
+AT_MOST_SECONDS = PATIENCE_SECONDS
+"""The deadlines are tenths of a second; who waits for the name waits longer than a busy machine takes."""
 
 
 class Resolver:
@@ -54,8 +55,6 @@ def resolver(monkeypatch: pytest.MonkeyPatch) -> Iterator[Resolver]:
     monkeypatch.setattr(socket, "getaddrinfo", made)
     yield made
     made.answer.set()
-    for server in (DATABASE, REDIS, BROKER):
-        server.forget()
 
 
 def timed(call: Any) -> tuple[Any, float]:
@@ -74,7 +73,7 @@ def test_many_who_ask_share_one_look_up(resolver: Resolver) -> None:
         assert seconds < AT_MOST_SECONDS
     assert resolver.asked == 1
     resolver.answer.set()
-    assert addresses(SLOW, 80, seconds=5) == ["127.0.0.1"]
+    assert addresses(SLOW, 80, seconds=HANGS_SECONDS) == ["127.0.0.1"]
     assert not names._pending
 
 
@@ -98,12 +97,13 @@ def test_a_child_looks_by_itself(resolver: Resolver) -> None:
     child = os.fork()
     if not child:
         resolver.answer.set()
-        os._exit(0 if addresses(SLOW, 80, seconds=5) == ["127.0.0.1"] else 1)
+        os._exit(0 if addresses(SLOW, 80, seconds=HANGS_SECONDS) == ["127.0.0.1"] else 1)
     assert os.waitpid(child, 0)[1] == 0
 
 
 @pytest.mark.django_db
-def test_postgresql_by_that_name(resolver: Resolver) -> None:
+def test_postgresql_by_that_name(resolver: Resolver, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("featureflags.core.outages.RETRY_SECONDS", HANGS_SECONDS)
     mine = DatabaseWrapper(
         {
             **connections.settings["default"],
@@ -143,7 +143,7 @@ def test_the_broker_by_that_name(resolver: Resolver) -> None:
         taken, seconds = timed(lambda: publish(count_changed_segments))
     finally:
         current_app.conf.update(before)
-    assert (taken, seconds < 1) == (False, True)
+    assert (taken, seconds < AT_MOST_SECONDS) == (False, True)
     assert BROKER.is_silent
 
 

@@ -31,10 +31,10 @@ from tests.featureflags.inspection.counting import State, counted, outcomes_of
 from tests.services.flag_json import boolean_flag, rollout
 from tests.services.processes import celery_worker
 from tests.services.redis import redis_server
-from tests.services.waiting import wait_until
+from tests.services.waiting import PATIENCE_SECONDS, wait_until
 from users.models import User
 
-WORKER_SECONDS = 60.0
+WORKER_SECONDS = PATIENCE_SECONDS
 
 
 @pytest.mark.django_db

@@ -13,13 +13,13 @@ from tests.profiles import DEEP
 from tests.services.launchdarkly import LaunchDarklyServer
 from tests.services.processes import GuidonProcess, python, run_python
 from tests.services.redis import redis_server
-from tests.services.waiting import wait_until
+from tests.services.waiting import PATIENCE_SECONDS, wait_until
 
 FORKS = 200 if DEEP else 30
 """For each of the two ways to fork."""
 PROBES = "tests.featureflags.launchdarkly.probes"
 WORKERS = 2
-SECONDS = 60.0
+SECONDS = PATIENCE_SECONDS
 
 
 def environment(server: LaunchDarklyServer, folder: Path, **more: str) -> dict[str, str | None]:

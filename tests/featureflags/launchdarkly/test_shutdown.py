@@ -19,9 +19,10 @@ from tests.services.flag_json import flag
 from tests.services.guarded import free_port
 from tests.services.launchdarkly import LaunchDarklyServer
 from tests.services.processes import GuidonProcess, python, run_python
+from tests.services.waiting import PATIENCE_SECONDS
 
 PROBES = "tests.featureflags.launchdarkly.probes"
-SECONDS = 60.0
+SECONDS = PATIENCE_SECONDS
 
 
 @pytest.fixture

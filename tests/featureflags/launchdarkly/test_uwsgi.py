@@ -15,9 +15,9 @@ from featureflags.core import fork_hooks
 from tests.featureflags.launchdarkly.test_forks import PROBES, WORKERS, answers, environment
 from tests.services.launchdarkly import LaunchDarklyServer
 from tests.services.processes import GuidonProcess, python
-from tests.services.waiting import wait_until
+from tests.services.waiting import PATIENCE_SECONDS, wait_until
 
-SECONDS = 60.0
+SECONDS = PATIENCE_SECONDS
 
 
 class UWSGI(GuidonProcess):

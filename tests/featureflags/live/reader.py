@@ -43,10 +43,14 @@ class Reader:
         finally:
             self.has_ended.set()
 
-    def wait_for(self, number: int, seconds: float = 10.0) -> float:
+    def wait_for(self, number: int) -> float:
         """The moment of the message of this number, counted from 1."""
-        wait_until(lambda: len(self.messages) >= number, timeout=seconds, what="a message")
+        wait_until(lambda: len(self.messages) >= number, what="a message")
         return self.messages[number - 1]
+
+    def wait_for_one_after(self, moment: float) -> None:
+        """Wait for a message that comes at this moment of the monotonic clock, or later."""
+        wait_until(lambda: max(self.messages, default=0.0) >= moment, what="a later message")
 
     def close(self) -> None:
         # The thread holds the lock of what it reads: end that first.

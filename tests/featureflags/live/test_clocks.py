@@ -27,8 +27,10 @@ from users.models import User
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-SOON = 1.0
-"""Seconds from the change to the message. On a machine that is busy a test allows three times that."""
+SOON = 2.0
+"""Seconds from the write to the change by the clock. Of the write itself there is a message at once."""
+EARLIEST = 0.05
+"""A message of the change may come that much too early: two clocks measure it."""
 DAYS = 30
 TIME = CurrentTime()
 NOW = Attribute(
@@ -59,37 +61,36 @@ def value_of(web: WebProcess, user: User) -> object:
     return next(each["value"] for each in bulk(web, user)["flags"])
 
 
-def test_a_membership_that_ends_sends_a_message_within_a_second(
-    web: WebProcess, ada: User, beta: Segment
-) -> None:
-    ends = 5.0
-    SegmentMemberFactory.create(segment=beta, user=ada, expires_at=until(ends))
-    began = time.monotonic()
+def test_a_membership_that_ends_sends_a_message(web: WebProcess, ada: User, beta: Segment) -> None:
+    member = SegmentMemberFactory.create(segment=beta, user=ada)
     assert value_of(web, ada) is True
-    other = UserFactory.create()
-    with reading(stream_of(web, ada)) as mine, reading(stream_of(web, other)) as theirs:
-        count, of_other = settled(mine), settled(theirs)
-        heard = mine.wait_for(count + 1) - began
-        assert ends - 0.5 < heard < ends + 3 * SOON
+    with (
+        reading(stream_of(web, ada)) as mine,
+        reading(stream_of(web, UserFactory.create())) as theirs,
+    ):
+        settled(mine)
+        settled(theirs)
+        began = time.monotonic()
+        member.expires_at = until(SOON)
+        member.save()
+        mine.wait_for_one_after(began + SOON - EARLIEST)
         assert value_of(web, ada) is False
-        time.sleep(1.0)
-        assert (len(mine.messages), len(theirs.messages)) == (count + 1, of_other)
+        assert max(theirs.messages) < began + SOON - EARLIEST
 
 
-def test_an_account_that_enters_by_its_age_sends_a_message_within_a_second(
+def test_an_account_that_enters_by_its_age_sends_a_message(
     web: WebProcess, ada: User, beta: Segment
 ) -> None:
     beta.rules = [rule(clause("account_age_days", "greaterThanOrEqual", DAYS))]
     beta.save()
+    User.objects.filter(pk=ada.pk).update(created_at=timezone.now())
     # Written while the stream is open: what is known of the row is computed anew.
     with reading(stream_of(web, ada)) as mine:
         settled(mine)
-        began, enters = time.monotonic(), 5.0
-        User.objects.filter(pk=ada.pk).update(created_at=almost(DAYS, enters))
-        count = settled(mine)
         assert value_of(web, ada) is False
-        heard = mine.wait_for(count + 1) - began
-        assert enters - 0.5 < heard < enters + 3 * SOON
+        began = time.monotonic()
+        User.objects.filter(pk=ada.pk).update(created_at=almost(DAYS, SOON))
+        mine.wait_for_one_after(began + SOON - EARLIEST)
         assert value_of(web, ada) is True
 
 

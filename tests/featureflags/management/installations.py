@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from tests.services.flag_json import boolean_flag, segment_rule
-from tests.services.processes import WebProcess, manage, running_server
+from tests.services.processes import Piped, WebProcess, manage, running_server
 
 SETUP = """
 from featureflags.models import ApiKey, Segment
@@ -33,14 +34,14 @@ class Site:
     env: Mapping[str, str | None]
     web: WebProcess
     token: str
+    shell_process: Piped
 
     def run(self, *arguments: str, **env: str) -> Any:
         return manage({**self.env, **env}, *arguments)
 
     def shell(self, program: str) -> str:
-        done = self.run("shell", "--command", program)
-        assert done.returncode == 0, done.stderr
-        return str(done.stdout)
+        """What the program writes, in the site's own shell."""
+        return ask(self.shell_process, program)
 
     def write(self, key: str, **fields: Any) -> None:
         self.shell(
@@ -75,33 +76,47 @@ class Site:
         )
 
 
-class site:  # noqa: N801 - used as a statement
-    """A migrated database with users, and its server."""
+SHELL = """
+import contextlib, io, json, sys, traceback
+import django; django.setup()
+for line in sys.stdin:
+    written, failed = io.StringIO(), ""
+    with contextlib.redirect_stdout(written):
+        try:
+            exec(json.loads(line), {})
+        except Exception:
+            failed = traceback.format_exc()
+    print(json.dumps([written.getvalue(), failed]), flush=True)
+"""
+"""One process for many programs: `manage.py shell` takes a second to start for each."""
 
-    def __init__(self, folder: Path, name: str, **env: str) -> None:
-        flags = folder / f"{name}.json"
-        flag = boolean_flag("new-checkout", rules=[segment_rule("used")])
-        flags.write_text(json.dumps({"flags": {"new-checkout": flag}}))
-        self.env: dict[str, str | None] = {
-            "DATABASE_URL": f"sqlite:///{folder}/{name}.sqlite3",
-            "DJANGO_SETTINGS_MODULE": "config.settings.testing",
-            "GUIDON_VAR_DIR": str(folder / name),
-            "REDIS_URL": None,
-            "LAUNCHDARKLY_FLAG_FILE": str(flags),
-            **env,
-        }
 
-    def __enter__(self) -> tuple[dict[str, str | None], WebProcess, str]:
-        done = manage(self.env, "migrate", "--verbosity=0")
-        assert done.returncode == 0, done.stderr
-        made = manage(self.env, "shell", "--command", SETUP)
-        assert made.returncode == 0, made.stderr
-        self._web = running_server(self.env, path="/healthz")
-        self._web.__enter__()
-        return self.env, self._web, made.stdout.partition("TOKEN ")[2].split()[0]
+def ask(shell: Piped, program: str) -> str:
+    shell.write_line(json.dumps(program))
+    written, failed = json.loads(shell.read_line())
+    assert not failed, failed
+    return str(written)
 
-    def __exit__(self, *_exc: object) -> None:
-        self._web.__exit__(None, None, None)
+
+@contextmanager
+def site(folder: Path, name: str, **env: str) -> Iterator[Site]:
+    """A migrated database with users, its shell, and its server."""
+    flags = folder / f"{name}.json"
+    flag = boolean_flag("new-checkout", rules=[segment_rule("used")])
+    flags.write_text(json.dumps({"flags": {"new-checkout": flag}}))
+    known: dict[str, str | None] = {
+        "DATABASE_URL": f"sqlite:///{folder}/{name}.sqlite3",
+        "DJANGO_SETTINGS_MODULE": "config.settings.testing",
+        "GUIDON_VAR_DIR": str(folder / name),
+        "REDIS_URL": None,
+        "LAUNCHDARKLY_FLAG_FILE": str(flags),
+        **env,
+    }
+    done = manage(known, "migrate", "--verbosity=0")
+    assert done.returncode == 0, done.stderr
+    with Piped(known, "-c", SHELL) as shell, running_server(known, path="/healthz") as web:
+        token = ask(shell, SETUP).partition("TOKEN ")[2].split()[0]
+        yield Site(env=known, web=web, token=token, shell_process=shell)
 
 
 def promote(sites: dict[str, Site], *arguments: str, **env: str) -> Any:

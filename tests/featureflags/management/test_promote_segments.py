@@ -17,17 +17,16 @@ from tests.factories import SegmentFactory, UserFactory
 from tests.featureflags.admin.asking import answer, is_asked
 from tests.featureflags.management.installations import RULES, Site, promote, segment_match, site
 
+# The installations are on SQLite, whatever the stack is. Each test has a database, so that all run one after
+# another and share the installations.
+pytestmark = [pytest.mark.django_db, pytest.mark.embedded_stack]
+
 
 @pytest.fixture(scope="module")
 def sites(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Site]]:
     folder = tmp_path_factory.mktemp("installations")
-    found: dict[str, Site] = {}
-    here, there = (site(folder, name) for name in ("here", "there"))
-    with here as (env, web, token):
-        found["here"] = Site(env=env, web=web, token=token)
-        with there as (other_env, other_web, other_token):
-            found["there"] = Site(env=other_env, web=other_web, token=other_token)
-            yield found
+    with site(folder, "here") as here, site(folder, "there") as there:
+        yield {"here": here, "there": there}
 
 
 def test_segments_are_promoted_in_both_directions(sites: dict[str, Site]) -> None:
@@ -138,8 +137,7 @@ def test_what_needs_an_approval_becomes_a_proposal_there(
     here = sites["here"]
     here.write("used", name="Used", rules=RULES, is_active=True)
     here.write("unused", name="Unused", rules=RULES)
-    with site(tmp_path, "strict", APPROVE_LIVE_SEGMENTS="true") as (env, web, token):
-        strict = Site(env=env, web=web, token=token)
+    with site(tmp_path, "strict", APPROVE_LIVE_SEGMENTS="true") as strict:
         strict.write("used", name="Used", rules=[])
         both = {**sites, "there": strict}
         examined = promote(both, "used", "unused", "--to", "--dry-run")
@@ -207,7 +205,6 @@ def test_the_key_is_nowhere_and_private_addresses_need_the_setting(
     assert "INSTALLATIONS has no 'staging'" in unknown.stderr
 
 
-@pytest.mark.django_db
 def test_the_page_examines_first_and_carries_in_both_directions(
     sites: dict[str, Site], client: Client, settings: Settings
 ) -> None:

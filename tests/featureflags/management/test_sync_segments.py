@@ -18,11 +18,11 @@ from tests.featureflags.launchdarkly.segment_sync.processes import environment
 from tests.services.launchdarkly_api import LaunchDarklyApiServer
 from tests.services.launchdarkly_segments import clause
 from tests.services.processes import manage, manage_process
-from tests.services.waiting import wait_until
+from tests.services.waiting import PATIENCE_SECONDS, wait_until
 
 pytestmark = pytest.mark.django_db
 
-PROCESS_SECONDS = 60.0
+PROCESS_SECONDS = PATIENCE_SECONDS
 
 
 @pytest.fixture(autouse=True)

@@ -25,12 +25,12 @@ from featureflags.warming.scope import Scope
 from tests.factories import UserFactory
 from tests.featureflags.management.conftest import Call
 from tests.services.processes import Piped, manage, run_python
-from tests.services.waiting import wait_until
+from tests.services.waiting import PATIENCE_SECONDS, wait_until
 from users.models import User
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-SECONDS = 60.0
+SECONDS = PATIENCE_SECONDS
 
 
 def seen(days_ago: float) -> User:

@@ -9,11 +9,11 @@ from hypothesis import HealthCheck, event, settings
 
 from tests.profiles import PROFILE
 
-EXAMPLES = {"quick": 100, "deep": 20_000}.get(PROFILE, 250)
+EXAMPLES = {"quick": 100, "deep": 20_000}.get(PROFILE, 150)
 """For each operator family. `make quick` and `make test-deep` set the profile."""
 
-SMALLEST_SHARE = {"quick": 0.01}.get(PROFILE, 0.05)
-"""A hundred examples hold some operators rarely."""
+SMALLEST_SHARE = {"quick": 0.01, "deep": 0.05}.get(PROFILE, 0.03)
+"""A few hundred examples hold some operators rarely."""
 
 PROOF = settings(
     max_examples=EXAMPLES,

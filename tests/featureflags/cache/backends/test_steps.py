@@ -82,7 +82,7 @@ def test_leases_and_entries_expire() -> None:
     lease("a", seconds=0.3)
     lease("b")
     swap("b", LEASE, b"v1", seconds=0.3)
-    wait_until(lambda: read("a", "b") == [None, None], timeout=30, what="the end of both")
+    wait_until(lambda: read("a", "b") == [None, None], what="the end of both")
     assert swap("a", LEASE, b"v1") == 0
 
 
@@ -92,7 +92,7 @@ def test_publishing_keeps_the_lifetime_that_is_left() -> None:
     assert backend().publish("v", b"~other", b"1") is False
     assert backend().publish("v", LEASE, b"1") is True
     assert read("v") == [b"1"]
-    wait_until(lambda: read("v") == [None], timeout=30, what="the end of the lease")
+    wait_until(lambda: read("v") == [None], what="the end of the lease")
     assert backend().publish("v", LEASE, b"2") is False
 
 

@@ -20,11 +20,11 @@ from tests.services.launchdarkly_api import LaunchDarklyApiServer
 from tests.services.launchdarkly_segments import clause as remote_clause
 from tests.services.processes import celery_worker, manage
 from tests.services.redis import redis_server
-from tests.services.waiting import wait_until
+from tests.services.waiting import PATIENCE_SECONDS, wait_until
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-WORKER_SECONDS = 60.0
+WORKER_SECONDS = PATIENCE_SECONDS
 
 
 @pytest.fixture(autouse=True)
