@@ -32,6 +32,8 @@ EMAIL: Final = re.compile(
 )
 """Also one whose @ is encoded, as in a path."""
 TOKEN: Final = re.compile(r"\b(?:gdn_[a-z0-9]{12}_|sdk-|mob-|api-|whsec_)[A-Za-z0-9_+/=-]{16,}")
+PASSWORD: Final = re.compile(r"(://[^\s/@:]*:)\S+@")
+"""Of an address of a server, whatever signs it has: the last @ ends it."""
 OF_A_ROW: Final = re.compile(
     r"(?:^|(?<=\n))(?:DETAIL|CONTEXT|LINE \d+):.*?(?=\n\nThe above exception|\n\nDuring handling|\Z)",
     re.DOTALL,
@@ -142,6 +144,8 @@ def without_private(text: str) -> str:
         text = OF_A_VALUE.sub(r"\1: [value]", text)
     if ": " in text and ("DETAIL:" in text or "CONTEXT:" in text or "LINE " in text):
         text = OF_A_ROW.sub("[values]", text)
+    if "@" in text and "://" in text:
+        text = PASSWORD.sub(r"\1[password]@", text)
     if "@" in text or "%40" in text:
         text = EMAIL.sub("[e-mail]", text)
     return TOKEN.sub("[token]", text) if "-" in text or "_" in text else text

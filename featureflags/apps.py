@@ -22,7 +22,7 @@ class FeatureFlagsConfig(AppConfig):
         from featureflags.cache import celery_units, invalidation  # noqa: PLC0415
         from featureflags.capture import receivers as capture  # noqa: PLC0415
         from featureflags.checks import greenlets  # noqa: PLC0415
-        from featureflags.core import forks  # noqa: PLC0415
+        from featureflags.core import forks, sqlite_deadlines  # noqa: PLC0415
         from featureflags.evaluation import tracing  # noqa: PLC0415
         from featureflags.kinds import segmentation  # noqa: PLC0415
         from featureflags.launchdarkly import celery_shutdown  # noqa: PLC0415
@@ -31,6 +31,7 @@ class FeatureFlagsConfig(AppConfig):
         use_zone(settings.TIME_ZONE)
         setting_changed.connect(_use_zone_again, dispatch_uid="featureflags.apps")
         segmentation.register("featureflags.audience.querysets.Resolver")
+        sqlite_deadlines.listen()
         capture.connect()
         invalidation.listen()
         celery_units.connect()

@@ -13,12 +13,12 @@ import logging
 import sys
 from typing import Final
 
-from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse
 from django.template.loader import render_to_string
 from django.utils.deprecation import MiddlewareMixin
 from django.views.defaults import bad_request, server_error
 
+from featureflags.core.database import is_away
 from featureflags.core.monitoring import report
 from featureflags.core.outages import RETRY_AFTER
 from featureflags.core.requests import api_view
@@ -27,7 +27,7 @@ logger = logging.getLogger(__name__)
 
 
 TEMPLATES = ("503.html", "featureflags/503.html")
-AWAY: Final = "The database does not answer. Try again in a moment."
+AWAY: Final = "The database does not answer, or takes no writes. Try again in a moment."
 REFUSED: Final = "The request cannot be read: its host, its address or its parameters."
 FAILED: Final = "The service failed. The log has the id of this request."
 
@@ -36,9 +36,7 @@ class UnavailableMiddleware(MiddlewareMixin):
     """Answers what a view raises while the database is away."""
 
     def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
-        return (
-            unavailable(request) if isinstance(error, OperationalError | InterfaceError) else None
-        )
+        return unavailable(request) if is_away(error) else None
 
 
 def unavailable(request: HttpRequest) -> HttpResponse:
@@ -60,7 +58,7 @@ def handler400(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 def handler500(request: HttpRequest) -> HttpResponse:
     """Django's handler of what is raised: the page above where the database is why."""
-    if isinstance(sys.exc_info()[1], OperationalError | InterfaceError):
+    if is_away(sys.exc_info()[1]):
         return unavailable(request)
     return _of_the_api(request, 500, FAILED) or server_error(request)
 

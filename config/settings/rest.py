@@ -17,7 +17,7 @@ REST_FRAMEWORK = {
     "DEFAULT_PAGINATION_CLASS": "featureflags.api.pagination.Pages",
     "DEFAULT_FILTER_BACKENDS": [
         "django_filters.rest_framework.DjangoFilterBackend",
-        "rest_framework.filters.SearchFilter",
+        "featureflags.api.filters.WordsFilter",
         "featureflags.api.filters.StableOrderingFilter",
     ],
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",

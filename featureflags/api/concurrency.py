@@ -9,6 +9,7 @@ what others have changed, if the caller's version is not the stored one.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, Final, TypedDict
 
 from django.contrib.auth.base_user import AbstractBaseUser
@@ -19,8 +20,8 @@ from rest_framework import serializers, status
 from rest_framework.exceptions import APIException, PermissionDenied
 from rest_framework.request import Request
 
-from featureflags.api.key_kinds import allows_kind, require_kind
-from featureflags.api.planning import AT_ONCE, Plan, approval_or_plan, plan_in, plan_of_deletion
+from featureflags.api.key_kinds import allows_kind, entries_seen, may_ask, require_kind
+from featureflags.api.planning import AT_ONCE, Plan, approval_or_plan, plan_in
 from featureflags.audience import Part
 from featureflags.core.input_gate import whole_number
 from featureflags.core.times import to_microseconds, to_rfc3339
@@ -28,6 +29,7 @@ from featureflags.core.types import Account
 from featureflags.editing import (
     Change,
     Examination,
+    FlagEffects,
     apply,
     are_confirmed,
     change_in_words,
@@ -35,7 +37,7 @@ from featureflags.editing import (
     flag_effects,
     sign,
 )
-from featureflags.editing.history import describe, entries_of, state_at
+from featureflags.editing.history import describe, state_at
 from featureflags.kinds.compiled import CompiledKind
 from featureflags.kinds.registry import kind_or_user, kinds, user_kind
 from featureflags.models import Segment
@@ -85,17 +87,6 @@ def how_in(data: dict[str, Any]) -> How:
     return How(confirm=data.pop("confirm", ""), note=data.pop("note", ""), plan=plan_in(data))
 
 
-def how_of_deletion(request: Request) -> How:
-    """The fields of a deletion: in the body, or as parameters. Raises ValidationError."""
-    data = request.data if isinstance(request.data, Mapping) else {}
-    confirm = data.get("confirm", request.query_params.get("confirm", ""))
-    note = data.get("note", request.query_params.get("note", ""))
-    if not isinstance(note, str) or len(note) > LONGEST_NOTE:
-        words = _("A note is text of at most %d characters.") % LONGEST_NOTE
-        raise serializers.ValidationError({"note": [words]})
-    return How(confirm=confirm, note=note, plan=plan_of_deletion(request))
-
-
 def write(
     request: Request, change: Change, *, confirm: object, note: str, plan: Plan = AT_ONCE
 ) -> Segment:
@@ -111,7 +102,7 @@ def write_examined(
     require_kind(request, one.change.state.kind)
     is_proposed = plan.propose or (plan.due_at is not None and one.needs_approval)
     if one.needs_approval and not (is_proposed or plan.emergency):
-        raise Refused(_refusal(one, actor_of(request)))
+        raise Refused(_refusal(request, one))
     if not is_proposed:
         require_confirmed(request, one, confirm)
     sees = kinds_seen(request)
@@ -138,13 +129,18 @@ def require_confirmed(
         return
     if not one.needs_key and isinstance(confirm, str) and are_confirmed([one], confirm, actor):
         return
-    raise Refused(_refusal(one, actor, is_approval=always))
+    raise Refused(_refusal(request, one, is_approval=always))
 
 
-def examined_data(one: Examination, actor: Account, *, seconds: float = SECONDS) -> dict[str, Any]:
-    """An examination in JSON types, for its reader. `seconds`: for the values of flags."""
-    kind = kind_of(one.change.state)
-    may_see = _may_see(actor, kind)
+def examined_data(
+    request: Request, one: Examination, *, seconds: float = SECONDS
+) -> dict[str, Any]:
+    """An examination in JSON types, for the caller. `seconds`: for the values of flags.
+
+    Flags that the caller's key is not for are left out; `needs_key` and `reasons` count them all the same.
+    """
+    actor, kind = actor_of(request), kind_of(one.change.state)
+    may_see = sees_people(request, kind)
     effects = flag_effects(one, seconds=seconds)
     return {
         "needs_approval": one.needs_approval,
@@ -153,14 +149,19 @@ def examined_data(one: Examination, actor: Account, *, seconds: float = SECONDS)
         "entering": part_data(one.impact.entering, kind, may_see=may_see),
         "leaving": part_data(one.impact.leaving, kind, may_see=may_see),
         "flags_known": one.flags_known,
-        "flags": [use.to_dict() for use in one.uses],
-        "effects": None if effects is None else effects.to_dict(),
+        "flags": [use.to_dict() for use in one.uses if may_ask(request, use.flag)],
+        "effects": None if effects is None else _effects_data(request, effects),
         "needs_key": one.needs_key,
         "confirm": None if one.needs_key else sign([one], actor),
     }
 
 
-def _refusal(one: Examination, actor: Account, *, is_approval: bool = False) -> dict[str, Any]:
+def _effects_data(request: Request, effects: FlagEffects) -> dict[str, Any]:
+    seen = tuple(one for one in effects.flags if may_ask(request, one.flag))
+    return replace(effects, flags=seen).to_dict()
+
+
+def _refusal(request: Request, one: Examination, *, is_approval: bool = False) -> dict[str, Any]:
     """`is_approval`: to the person who approves it."""
     if one.needs_approval and not is_approval:
         text = _("Somebody else must approve this: send “propose”: true.")
@@ -172,7 +173,7 @@ def _refusal(one: Examination, actor: Account, *, is_approval: bool = False) -> 
             " for exactly this change."
         )
     detail = f"{_('Nothing is written yet.')} {text}"
-    return {"detail": detail, **examined_data(one, actor)}
+    return {"detail": detail, **examined_data(request, one)}
 
 
 def part_data(part: Part, kind: CompiledKind, *, may_see: bool) -> dict[str, Any]:
@@ -254,7 +255,7 @@ def _oldest(tags: list[str]) -> int:
 
 def _changed(request: Request, stored: SegmentState, since: int) -> dict[str, Any]:
     """What others have changed since a version."""
-    found = entries_of(stored.key).filter(version__gt=since)
+    found = entries_seen(request, stored.key).filter(version__gt=since)
     return {
         "detail": _("Somebody has changed this segment since version %d.") % since,
         "version": stored.version,

@@ -7,6 +7,7 @@ import json
 from typing import Any
 
 from django.utils.http import parse_etags
+from rest_framework.permissions import SAFE_METHODS
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -20,8 +21,15 @@ def etag_of(body: object) -> str:
 def with_etag(request: Request, body: dict[str, Any], *, tagged: object) -> Response:
     """The answer with its ETag, or 304. `tagged` is the part of it that the ETag depends on."""
     etag = etag_of(tagged)
-    tags = parse_etags(request.headers.get("If-None-Match", ""))
-    # A proxy that compresses makes a tag weak.
-    if etag in {tag.removeprefix("W/") for tag in tags}:
+    if has_tag(request, etag):
         return Response(status=304, headers={"ETag": etag})
     return Response(body, headers={"ETag": etag})
+
+
+def has_tag(request: Request, etag: str) -> bool:
+    """True if `If-None-Match` names the answer that the caller would get; `*` is any that is read."""
+    tags = parse_etags(request.headers.get("If-None-Match", ""))
+    if tags == ["*"]:
+        return request.method in SAFE_METHODS
+    # A proxy that compresses makes a tag weak.
+    return etag in {tag.removeprefix("W/") for tag in tags}

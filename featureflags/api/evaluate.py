@@ -33,7 +33,7 @@ from featureflags.api.evaluate_bodies import (
     read_asked,
 )
 from featureflags.api.exceptions import OverLimit
-from featureflags.api.flags import may_ask
+from featureflags.api.key_kinds import may_ask
 from featureflags.api.policy import ApiPolicy
 from featureflags.api.problems import problem
 from featureflags.contexts.results import Degradation

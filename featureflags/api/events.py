@@ -29,8 +29,8 @@ from featureflags.api.authentication import (
 )
 from featureflags.api.evaluate_bodies import LONGEST_KEY, SubjectField
 from featureflags.api.examples import request_example, response_example
-from featureflags.api.flags import AUTH, may_ask
-from featureflags.api.key_kinds import require_kind
+from featureflags.api.flags import AUTH
+from featureflags.api.key_kinds import may_ask, require_kind
 from featureflags.api.policy import ApiPolicy
 from featureflags.api.requests import http_request, is_staff
 from featureflags.api.serializers import AnyJSONField
@@ -171,7 +171,8 @@ class _EventsView(ApiPolicy):
         send: Callable[[Mapping[str, Any], SubjectContext], object],
     ) -> Response:
         """Send those that are new. `send` gets an event and whom it is about."""
-        subjects = [_subject_of(request, event) for event in events]
+        # All before the first id is kept: an event of which an id is kept must be sent.
+        subjects = [find() for find in [_subject_of(request, event) for event in events]]
         caller, accepted = _caller(request), 0
         for event, subject in zip(events, subjects, strict=True):
             digest = hashlib.sha256(f"{caller}:{event['id']}".encode()).hexdigest()
@@ -179,7 +180,7 @@ class _EventsView(ApiPolicy):
             if is_new is None:
                 raise Unsure
             if is_new:
-                send(event, subject())
+                send(event, subject)
                 accepted += 1
         taken = {"accepted": accepted, "duplicates": len(events) - accepted}
         return Response(taken, status=status.HTTP_202_ACCEPTED)

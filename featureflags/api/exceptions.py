@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from django.core.exceptions import NON_FIELD_ERRORS, RequestDataTooBig, ValidationError
-from django.db import IntegrityError, InterfaceError, OperationalError
+from django.db import IntegrityError
 from django.db.models import ProtectedError
 from django.http import UnreadablePostError
 from rest_framework import exceptions, status
@@ -22,6 +22,7 @@ from rest_framework.views import exception_handler as rest_exception_handler
 
 from featureflags.api.parsers import BodyTooLarge
 from featureflags.api.problems import CONTENT_TYPE, problem
+from featureflags.core.database import is_away
 from featureflags.core.outages import RETRY_AFTER
 from featureflags.core.types import REQUEST_ID
 from featureflags.models import StaleSegment
@@ -67,10 +68,10 @@ def exception_handler(error: Exception, context: dict[str, Any]) -> Response | N
 
 
 def _answer(error: Exception, context: dict[str, Any]) -> Response | None:
-    if isinstance(error, OperationalError | InterfaceError):
+    if is_away(error):
         logger.error("The API could not reach the database: %s", type(error).__name__)
         return Response(
-            {"detail": "The database does not answer. Try again in a moment."},
+            {"detail": "The database does not answer, or takes no writes. Try again in a moment."},
             status=status.HTTP_503_SERVICE_UNAVAILABLE,
             headers={"Retry-After": RETRY_AFTER},
         )

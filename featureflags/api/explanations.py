@@ -15,7 +15,7 @@ from rest_framework.response import Response
 
 from featureflags.api.contexts import without_unseen
 from featureflags.api.examples import response_example
-from featureflags.api.flags import may_ask
+from featureflags.api.key_kinds import may_ask
 from featureflags.api.pagination import PAGE_PARAMETERS, FlagPagination, Pages
 from featureflags.api.policy import ApiPolicy
 from featureflags.api.requests import required_parameter, true_or_false

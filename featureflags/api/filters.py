@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, Final
 
+from django.core.exceptions import ValidationError as FieldError
 from django.db.models import QuerySet
 from django_filters import rest_framework as filters
+from django_filters.fields import IsoDateTimeField
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema_field
 from rest_framework.exceptions import ValidationError
-from rest_framework.filters import OrderingFilter
+from rest_framework.filters import OrderingFilter, SearchFilter
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
 TRUE_OR_FALSE = (("true", "true"), ("false", "false"))
+MOST_WORDS: Final = 20
+"""Of a search. Each costs a look at every row, and a database reads no query of any depth."""
 
 
 @extend_schema_field(OpenApiTypes.BOOL)
@@ -23,6 +28,33 @@ class TrueOrFalseFilter(filters.TypedChoiceFilter):  # type: ignore[misc]  # it 
 
     def __init__(self, **options: Any) -> None:
         super().__init__(choices=TRUE_OR_FALSE, coerce=lambda text: text == "true", **options)
+
+
+class MomentField(IsoDateTimeField):  # type: ignore[misc]  # as above
+    """An instant that every time zone can show, such as UTC, in which databases compare."""
+
+    def to_python(self, value: Any) -> Any:
+        moment = super().to_python(value)
+        try:
+            return moment and moment.astimezone(datetime.UTC)
+        except OverflowError:
+            raise FieldError(self.error_messages["invalid"], code="invalid") from None
+
+
+class MomentFilter(filters.IsoDateTimeFilter):  # type: ignore[misc]  # as above
+    field_class = MomentField
+
+
+class WordsFilter(SearchFilter):
+    """As DRF's, for at most MOST_WORDS words."""
+
+    def get_search_terms(self, request: Request) -> list[str]:
+        """The words. Raises ValidationError for too many."""
+        words: list[str] = [*super().get_search_terms(request)]
+        if len(words) > MOST_WORDS:
+            why = f"Search for at most {MOST_WORDS} words."
+            raise ValidationError({self.search_param: [why]})
+        return words
 
 
 class StableOrderingFilter(OrderingFilter):

@@ -16,7 +16,7 @@ from rest_framework.response import Response
 from featureflags.api.concurrency import kinds_seen
 from featureflags.api.examples import response_example
 from featureflags.api.explanations import SUBJECT
-from featureflags.api.flags import may_ask
+from featureflags.api.key_kinds import may_ask
 from featureflags.api.policy import ApiPolicy
 from featureflags.api.requests import required_parameter
 from featureflags.api.serializers import AnyJSONField, EvaluationSerializer, evaluation_data

@@ -14,16 +14,14 @@ from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from featureflags.api.authentication import (
-    ApiKeyAuthentication,
-    FlagsSessionAuthentication,
-    service_key,
-)
+from featureflags.api.authentication import ApiKeyAuthentication, FlagsSessionAuthentication
 from featureflags.api.etags import with_etag
-from featureflags.api.ofrep_schema import ETAG, IF_NONE_MATCH, NOT_MODIFIED
+from featureflags.api.key_kinds import may_ask
+from featureflags.api.ofrep_schema import ETAG
 from featureflags.api.pagination import PAGE_PARAMETERS, FlagPagination
 from featureflags.api.policy import ApiPolicy
 from featureflags.api.requests import http_request, is_staff
+from featureflags.api.schema import IF_NONE_MATCH, NOT_MODIFIED
 from featureflags.api.serializers import BootstrapSerializer, EvaluationSerializer, evaluation_data
 from featureflags.contexts.results import Degradation
 from featureflags.core.deadlines import Purpose
@@ -102,12 +100,6 @@ class BootstrapView(ApiPolicy):
         body = bootstrap(http_request(request))
         tagged = {name: value for name, value in body.items() if name != "events"}
         return with_etag(request, body, tagged=tagged)
-
-
-def may_ask(request: Request, flag: str) -> bool:
-    """False if the caller's key is for other flags."""
-    key = service_key(request)
-    return key is None or key.allows_flag(flag)
 
 
 def _is_unknown(evaluation: Evaluation) -> bool:

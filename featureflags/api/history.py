@@ -21,6 +21,7 @@ from featureflags.api.concurrency import (
     write,
 )
 from featureflags.api.examples import request_example, response_example
+from featureflags.api.key_kinds import entries_seen
 from featureflags.api.pagination import PAGE_PARAMETERS
 from featureflags.api.policy import ApiPolicy
 from featureflags.api.proposal_serializers import PlanFieldsSerializer
@@ -28,7 +29,7 @@ from featureflags.api.segment_serializers import SegmentSerializer
 from featureflags.api.staff import StaffModelPermissions
 from featureflags.api.strict import StrictCharField
 from featureflags.api.subjects import StaffWhoMayLook
-from featureflags.editing.history import describe, entries_of, restoration
+from featureflags.editing.history import describe, restoration
 from featureflags.models import HistoryEntry, Segment
 
 
@@ -88,7 +89,7 @@ class HistoryView(ApiPolicy, generics.GenericAPIView[Any]):
 
     @extend_schema(operation_id="segments_history", responses=ChangeSerializer(many=True))
     def get(self, request: Request, key: str) -> Response:
-        entries = entries_of(key)
+        entries = entries_seen(request, key)
         if not entries.exists():
             raise Http404
         page = self.paginate_queryset(entries) or []
@@ -121,7 +122,7 @@ class RestoreView(ApiPolicy, generics.GenericAPIView[Any]):
     @extend_schema(operation_id="segments_restore", responses=SegmentSerializer)
     def post(self, request: Request, key: str) -> Response:
         data = RestoreSerializer.read(request.data)
-        planned = restoration(get_object_or_404(entries_of(key), pk=data["change"]))
+        planned = restoration(get_object_or_404(entries_seen(request, key), pk=data["change"]))
         # To change, or to add: it depends on the segment.
         if not request.user.has_perms(planned.permissions):
             raise PermissionDenied

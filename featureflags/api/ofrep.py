@@ -30,14 +30,13 @@ from featureflags.api.ofrep_bodies import (
 )
 from featureflags.api.ofrep_schema import (
     ETAG,
-    IF_NONE_MATCH,
-    NOT_MODIFIED,
     AnswerSerializer,
     AnswersSerializer,
     AskedSerializer,
     OfrepSchema,
 )
 from featureflags.api.policy import NOT_SHARED, ApiPolicy, UnknownAddress
+from featureflags.api.schema import IF_NONE_MATCH, NOT_MODIFIED
 from featureflags.contexts.new_visitors import unproven
 from featureflags.contexts.results import Degradation
 from featureflags.core.deadlines import Purpose

@@ -7,7 +7,6 @@ from typing import Any, Final
 
 from drf_spectacular.utils import (
     OpenApiParameter,
-    OpenApiResponse,
     PolymorphicProxySerializer,
     extend_schema_field,
     extend_schema_serializer,
@@ -26,11 +25,6 @@ ANSWER: Final = {
     "variant": "0",
     "metadata": {"source": "cache"},
 }
-IF_NONE_MATCH: Final = OpenApiParameter(
-    "If-None-Match",
-    location=OpenApiParameter.HEADER,
-    description="The `ETag` of an answer: 304 if nothing has changed since.",
-)
 ETAG: Final = OpenApiParameter(
     "ETag",
     location=OpenApiParameter.HEADER,
@@ -38,7 +32,6 @@ ETAG: Final = OpenApiParameter(
     required=True,
     description="For `If-None-Match`.",
 )
-NOT_MODIFIED: Final = OpenApiResponse(None, "Nothing has changed.")
 
 
 @extend_schema_field(

@@ -7,7 +7,6 @@ the approval that it needs, for callers with a permission of their own.
 from __future__ import annotations
 
 import datetime
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -18,11 +17,7 @@ from rest_framework.exceptions import PermissionDenied
 from rest_framework.request import Request
 
 from featureflags.api.exceptions import PlannedInstead
-from featureflags.api.proposal_serializers import (
-    PLAN_FIELDS,
-    PlanFieldsSerializer,
-    ProposalSerializer,
-)
+from featureflags.api.proposal_serializers import ProposalSerializer
 from featureflags.editing import Approval, Examination, check_due, describe_plan, make_plan
 
 BYPASS: Final = "featureflags.bypass_plannedchange"
@@ -47,18 +42,6 @@ def plan_in(data: dict[str, Any]) -> Plan:
         emergency=data.pop("emergency", False),
         due_at=data.pop("due_at", None),
     )
-
-
-def plan_of_deletion(request: Request) -> Plan:
-    """The fields of a deletion: in the body, or as parameters. Raises ValidationError."""
-    data = request.data if isinstance(request.data, Mapping) else {}
-    given: dict[str, Any] = {
-        name: {"true": True, "false": False}.get(text, text)
-        for name in PLAN_FIELDS
-        if (text := request.query_params.get(name)) is not None
-    }
-    given |= {name: data[name] for name in PLAN_FIELDS if name in data}
-    return plan_in(PlanFieldsSerializer.read(given))
 
 
 def approval_or_plan(

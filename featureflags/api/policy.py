@@ -20,20 +20,21 @@ from rest_framework.views import APIView
 from featureflags.api.authentication import ApiKeyAuthentication
 from featureflags.api.credentials import SessionAuthentication
 from featureflags.api.exceptions import PlannedInstead, exception_handler
-from featureflags.api.filters import StableOrderingFilter
+from featureflags.api.filters import StableOrderingFilter, WordsFilter
 from featureflags.api.idempotency import Handler, idempotency_key, once
 from featureflags.api.key_kinds import require_kind_of
 from featureflags.api.pagination import PAGE_PARAMETERS, Pages
-from featureflags.api.parsers import NOT_STORABLE, JSONParser
+from featureflags.api.parsers import NOT_STORABLE, JSONParser, prepare_body
 from featureflags.api.problems import CONTENT_TYPE, problem
 from featureflags.api.proposal_serializers import PLAN_FIELDS
+from featureflags.api.requests import require_heeded
 from featureflags.api.schema import ApiSchema
 from featureflags.api.throttling import CallerThrottle
 from featureflags.core.input_gate import is_storable
 from featureflags.core.types import REQUEST_ID
 from featureflags.models import Scope
 
-LIST_FILTERS: Final[list[Any]] = [DjangoFilterBackend, SearchFilter, StableOrderingFilter]
+LIST_FILTERS: Final[list[Any]] = [DjangoFilterBackend, WordsFilter, StableOrderingFilter]
 """`filter_backends` of a list."""
 
 NOT_SHARED: Final = "private, no-store"
@@ -79,6 +80,7 @@ class ApiPolicy(APIView):
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         """As DRF's. A parameter that there is not is refused: a misspelt filter would list everybody."""
+        prepare_body(request._request)  # noqa: SLF001 - DRF has no public name for it
         super().initial(request, *args, **kwargs)
         method = str(request.method).lower()
         if method not in self.http_method_names or not hasattr(self, method):
@@ -89,10 +91,16 @@ class ApiPolicy(APIView):
             require_kind_of(request, kwargs[self.names_segment])
         if self.is_confirmed and self._writes(request):
             setattr(self, method, _or_planned(getattr(self, method)))
+        if self._writes(request):
+            require_heeded(request, self._heeds(request))
         key = idempotency_key(request) if self._writes(request) else None
         if key is not None:
             # DRF asks the view for its handler next.
             setattr(self, method, once(getattr(self, method), key))
+        self._require_parameters(request)
+
+    def _require_parameters(self, request: Request) -> None:
+        """Raises ValidationError for a parameter that would be ignored, or read in part."""
         unknown = sorted(set(request.query_params) - self._parameters(request))
         if unknown:
             raise ValidationError({name: ["There is no such parameter."] for name in unknown})
@@ -102,6 +110,8 @@ class ApiPolicy(APIView):
             if "" in values and name not in MAY_BE_EMPTY:
                 # A filter without a value would list everybody.
                 raise ValidationError({name: ["Send a value, or leave the parameter out."]})
+            if len(values) > 1:
+                raise ValidationError({name: ["Send this parameter once."]})
 
     def check_permissions(self, request: Request) -> None:
         """As DRF's, after the limits of calls: who is refused has called too."""
@@ -110,6 +120,11 @@ class ApiPolicy(APIView):
 
     def check_throttles(self, request: Request) -> None:
         """Nothing: `check_permissions` has done it."""
+
+    def _heeds(self, request: Request) -> frozenset[str]:
+        """The conditions that this write looks at."""
+        is_of_a_version = self.has_versions and request.method != "POST"
+        return frozenset({"If-Match"}) if is_of_a_version else frozenset()
 
     def _writes(self, request: Request) -> bool:
         is_write = getattr(self, "needed_scope", Scope.WRITE) is Scope.WRITE

@@ -37,7 +37,6 @@ from featureflags.api.proposal_serializers import (
 )
 from featureflags.api.strict import StrictSerializer
 from featureflags.api.subjects import StaffWhoMayLook
-from featureflags.core.types import Account
 from featureflags.editing import (
     Decided,
     NotPossible,
@@ -79,15 +78,15 @@ class _ProposalView(ApiPolicy, generics.GenericAPIView[Any]):
     def answer(self, request: Request, plan: PlannedChange) -> Response:
         """The proposal as it is now, with what it would do."""
         described = describe_plan(plan, sees=kinds_seen(request))
-        body = {**ProposalSerializer(described).data, **_now(plan, actor_of(request))}
+        body = {**ProposalSerializer(described).data, **_now(request, plan)}
         return Response(body)
 
 
-def _now(plan: PlannedChange, actor: Account) -> dict[str, Any]:
+def _now(request: Request, plan: PlannedChange) -> dict[str, Any]:
     if not plan.is_open:
         return {"now": None, "not_possible": ""}
     try:
-        return {"now": examined_data(examine_plan(plan), actor), "not_possible": ""}
+        return {"now": examined_data(request, examine_plan(plan)), "not_possible": ""}
     except NotPossible as error:
         return {"now": None, "not_possible": str(error)}
 
@@ -190,6 +189,10 @@ class ProposalRefuseView(_ProposalView):
         return self.answer(request, plan)
 
 
+class NoFieldsSerializer(StrictSerializer[Any]):
+    """An empty body: a field would be ignored."""
+
+
 class ProposalWithdrawView(_ProposalView):
     """Withdraw one's own proposal, or any that one could make oneself."""
 
@@ -197,6 +200,7 @@ class ProposalWithdrawView(_ProposalView):
         operation_id="proposals_withdraw", request=None, responses=ProposalDetailSerializer
     )
     def post(self, request: Request, pk: int) -> Response:
+        NoFieldsSerializer.read(request.data)
         actor, plan = actor_of(request), self.stored(pk)
         if plan.author_id != actor.pk:
             require_permissions(request, plan)
@@ -210,6 +214,7 @@ class ProposalApplyView(_ProposalView):
 
     @extend_schema(operation_id="proposals_apply", request=None, responses=ProposalDetailSerializer)
     def post(self, request: Request, pk: int) -> Response:
+        NoFieldsSerializer.read(request.data)
         plan = self.stored(pk)
         require_permissions(request, plan)
         with as_conflict():

@@ -5,7 +5,8 @@ A wrong or missing parameter is a problem of its name, and is never ignored.
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Collection
+from typing import Any, Final
 
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.http import HttpRequest
@@ -32,6 +33,16 @@ def is_staff(request: Request) -> bool:
     return (
         isinstance(user, AbstractBaseUser) and user.is_active and getattr(user, "is_staff", False)
     )
+
+
+CONDITIONS: Final = ("If-Match", "If-None-Match")
+
+
+def require_heeded(request: Request, heeded: Collection[str]) -> None:
+    """Raises ValidationError for a condition that a write does not look at: it must not be written without."""
+    for name in CONDITIONS:
+        if name in request.headers and name not in heeded:
+            raise ValidationError({name: ["What is written here has no version of its own."]})
 
 
 def required_parameter(request: Request, name: str) -> str:

@@ -53,10 +53,16 @@ HEADERS: Final = (
 ETAG: Final = OpenApiParameter(
     "ETag",
     location=OpenApiParameter.HEADER,
-    response=["200", "201"],
+    response=["200", "201", "304"],
     required=True,
-    description="The version in quotes, for `If-Match`.",
+    description="The version in quotes, for `If-Match` and `If-None-Match`.",
 )
+IF_NONE_MATCH: Final = OpenApiParameter(
+    "If-None-Match",
+    location=OpenApiParameter.HEADER,
+    description="The `ETag` of an answer: 304 if nothing has changed since.",
+)
+NOT_MODIFIED: Final = OpenApiResponse(None, "Nothing has changed.")
 IF_MATCH: Final = OpenApiParameter(
     "If-Match",
     location=OpenApiParameter.HEADER,
@@ -117,6 +123,8 @@ class ApiSchema(AutoSchema):
             given += IDEMPOTENCY
         if getattr(self.view, "has_versions", False) and not self._is_list_view():
             given.append(ETAG)
+            if self._is_versioned_read():
+                given.append(IF_NONE_MATCH)
             if self.method in {"PUT", "PATCH", "DELETE"}:
                 given.append(IF_MATCH)
         if self._is_confirmed() and self.method == "DELETE":
@@ -129,6 +137,8 @@ class ApiSchema(AutoSchema):
         if self._is_planned():
             answer = OpenApiResponse(ProposalSerializer, "It is proposed or scheduled.")
             bodies["202"] = self._get_response_for_code(answer, "202")  # type: ignore[no-untyped-call]
+        if self._is_versioned_read():
+            bodies["304"] = self._get_response_for_code(NOT_MODIFIED, "304")  # type: ignore[no-untyped-call]
         for status in map(str, sorted(set(self._errors()))):
             if status not in bodies:
                 answer = OpenApiResponse(self._problem_of(status), _says(int(status)))
@@ -155,6 +165,11 @@ class ApiSchema(AutoSchema):
         """True if this may write, and so takes an `Idempotency-Key`."""
         needed = getattr(self.view, "needed_scope", Scope.WRITE)
         return self.method in UNSAFE and needed is Scope.WRITE
+
+    def _is_versioned_read(self) -> bool:
+        """True if this answers one row with its version as the `ETag`."""
+        is_read = self.method == "GET" and not self._is_list_view()
+        return is_read and getattr(self.view, "has_versions", False)
 
     def _is_confirmed(self) -> bool:
         """True if this writes what somebody may have to confirm."""

@@ -13,7 +13,7 @@ from rest_framework.exceptions import PermissionDenied
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from featureflags.api.concurrency import actor_of, examined_data
+from featureflags.api.concurrency import examined_data
 from featureflags.api.examples import request_example, response_example
 from featureflags.api.key_kinds import require_kind
 from featureflags.api.policy import ApiPolicy
@@ -131,4 +131,4 @@ class ExamineView(ApiPolicy):
         else:
             change = update_of(stored, given, expected=None)
         require_kind(request, change.state.kind)
-        return Response(examined_data(examine(change, with_flags=True), actor_of(request)))
+        return Response(examined_data(request, examine(change, with_flags=True)))

@@ -194,7 +194,7 @@ class SegmentDocumentView(ApiPolicy):
             raise PermissionDenied(f"This takes the permissions {', '.join(sorted(needed))}.")
         body = {
             "written": not data["dry_run"] and bool(examined),
-            "segments": _shown(examined, actor),
+            "segments": _shown(request, examined),
             "proposed": [one.key for one in examined if one.needs_approval],
             # The names are the caller's own.
             "left_out": {
@@ -239,10 +239,10 @@ def _import(document: object, **options: Any) -> list[Examination]:
         raise ValidationError({"segments": list(error.problems)}) from error
 
 
-def _shown(examined: Sequence[Examination], actor: AbstractBaseUser) -> list[dict[str, Any]]:
+def _shown(request: Request, examined: Sequence[Examination]) -> list[dict[str, Any]]:
     shown: list[dict[str, Any]] = []
     for one in examined:
-        data = examined_data(one, actor, seconds=EFFECT_SECONDS / len(examined))
+        data = examined_data(request, one, seconds=EFFECT_SECONDS / len(examined))
         del data["confirm"]
         shown.append({"key": one.key, **data})
     return shown

@@ -8,11 +8,10 @@ from typing import Any
 from django.db.models import QuerySet
 from django_filters import rest_framework as filters
 from rest_framework.exceptions import ValidationError
-from rest_framework.filters import SearchFilter
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
-from featureflags.api.filters import TrueOrFalseFilter
+from featureflags.api.filters import MomentFilter, TrueOrFalseFilter, WordsFilter
 from featureflags.editing import segments_with, unused_segments
 from featureflags.editing.history import changed_since
 from featureflags.kinds.registry import user_kind
@@ -21,7 +20,7 @@ from featureflags.models import Segment
 ME = "me"
 
 
-class SegmentSearchFilter(SearchFilter):
+class SegmentSearchFilter(WordsFilter):
     """The search of the admin: key, name and description, and inside the rules."""
 
     search_description = (
@@ -34,7 +33,8 @@ class SegmentSearchFilter(SearchFilter):
     ) -> QuerySet[Any]:
         del view
         text = request.query_params.get(self.search_param, "")
-        return queryset.filter(segments_with(text, queryset.db)) if text.strip() else queryset
+        has_words = bool(self.get_search_terms(request))
+        return queryset.filter(segments_with(text, queryset.db)) if has_words else queryset
 
 
 class SegmentFilter(filters.FilterSet):  # type: ignore[misc]  # it has no types
@@ -46,7 +46,7 @@ class SegmentFilter(filters.FilterSet):  # type: ignore[misc]  # it has no types
     )
     tag = filters.CharFilter(method="with_tag", label="With this tag.")
     owner = filters.CharFilter(method="of_owner", label="The id of a user, or `me`.")
-    changed_since = filters.IsoDateTimeFilter(
+    changed_since = MomentFilter(
         method="are_changed", label="It or its members changed at this instant or later."
     )
     empty = TrueOrFalseFilter(

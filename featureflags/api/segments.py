@@ -15,6 +15,7 @@ from django.shortcuts import get_object_or_404
 from django_filters import rest_framework as filters
 from drf_spectacular.utils import extend_schema, extend_schema_view
 from rest_framework import serializers, viewsets
+from rest_framework.permissions import SAFE_METHODS
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -22,10 +23,11 @@ from featureflags.api.concurrency import (
     How,
     etag,
     how_in,
-    how_of_deletion,
     require_version,
     write,
 )
+from featureflags.api.deletions import how_of_deletion
+from featureflags.api.etags import has_tag
 from featureflags.api.filters import StableOrderingFilter
 from featureflags.api.key_kinds import of_kinds
 from featureflags.api.policy import LIST_FILTERS, ApiPolicy
@@ -95,10 +97,12 @@ class SegmentViewSet(ApiPolicy, viewsets.ModelViewSet[Segment]):
     _expected_version: int | None = None
 
     def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:
-        """The version of a single segment is its `ETag`, for `If-Match`."""
+        """The version of a single segment is its `ETag`, for `If-Match`; 304 where the caller has it."""
         data = getattr(response, "data", None)
         if isinstance(data, dict) and response.status_code < 300 and "version" in data:
             response["ETag"] = etag(data["version"])
+            if request.method in SAFE_METHODS and has_tag(request, response["ETag"]):
+                response = Response(status=304, headers={"ETag": response["ETag"]})
         return super().finalize_response(request, response, *args, **kwargs)
 
     def perform_create(self, serializer: serializers.BaseSerializer[Any]) -> None:
@@ -130,7 +134,8 @@ class SegmentViewSet(ApiPolicy, viewsets.ModelViewSet[Segment]):
     def perform_destroy(self, instance: Segment) -> None:
         require_version(self.request, instance)
         instance.refuse_if_named()
-        write(self.request, deletion_of(instance), **how_of_deletion(self.request))
+        how = how_of_deletion(self.request, takes_version=True)
+        write(self.request, deletion_of(instance), **how)
 
 
 class MemberFilter(filters.FilterSet):  # type: ignore[misc]  # it has no types

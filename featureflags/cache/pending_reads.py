@@ -21,6 +21,7 @@ from featureflags.cache.snapshot_store import (
     report_failure,
 )
 from featureflags.capture.own_writes import is_writing, unsettled
+from featureflags.core.deadlines import current_budget
 from featureflags.kinds.snapshot import Address
 
 
@@ -82,7 +83,8 @@ def begin_get(keys: Collection[Address], *, leases: bool = False) -> PendingGet:
 
 
 SECONDS = 0.5
-"""How long a reply is awaited. Then the cache counts as failed, as after a time-out of a socket."""
+"""How long a reply is awaited, where no request has a budget. Then the cache counts as failed, as after a
+time-out of a socket."""
 
 
 async def aget(keys: Collection[Address]) -> CacheRead | None:
@@ -90,11 +92,18 @@ async def aget(keys: Collection[Address]) -> CacheRead | None:
     cache = backend()
     if cache is None or is_paused() or not cache.has_connection() or (unsettled and is_writing()):
         return None
+    budget, began = current_budget(), time.monotonic()
+    seconds = SECONDS if budget is None else min(SECONDS, max(0.0, budget.redis_seconds))
     pending = begin_get(keys)
     try:
-        if pending.is_ready() or await pending.ready(SECONDS):
+        if pending.is_ready():
             return decoded(pending.result())
-        return None
+        try:
+            is_ready = await pending.ready(seconds)
+        finally:
+            if budget is not None:
+                budget.redis_seconds -= time.monotonic() - began
+        return decoded(pending.result()) if is_ready else None
     finally:
         pending.discard()
 

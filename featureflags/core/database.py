@@ -1,10 +1,10 @@
-"""The primary database, and whether what a query has read may be kept for others."""
+"""The primary database, whether it is away, and whether what a query has read may be kept for others."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
-from django.db import connections, router
+from django.db import InterfaceError, InternalError, OperationalError, connections, router
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import BooleanField, Func, Model
 from django.db.models.sql.compiler import SQLCompiler
@@ -13,6 +13,19 @@ from django.db.models.sql.compiler import SQLCompiler
 def primary(model: type[Model]) -> str:
     """The alias that writes of this model go to. A router may send other reads to a replica."""
     return router.db_for_write(model)
+
+
+READ_ONLY: Final = "25006"
+"""PostgreSQL's code of a write that a standby refuses, or a server that is read-only."""
+
+
+def is_away(error: BaseException | None) -> bool:
+    """True if the database did not answer, or takes no writes: the primary of before a failover."""
+    if isinstance(error, OperationalError | InterfaceError):
+        return True
+    if not isinstance(error, InternalError):
+        return False
+    return getattr(error.__cause__, "sqlstate", None) == READ_ONLY
 
 
 def in_transaction(using: str) -> bool:

@@ -57,7 +57,7 @@ class Budget:
         """Have this purpose, and its whole budget, from now on."""
         self.purpose = purpose
         self.database_seconds = _DATABASE[purpose](self._settings)
-        """For each query, and for a connection."""
+        """For each query, and for a connection. On SQLite for all waits for another writer together."""
         self.redis_seconds = _REDIS[purpose](self._settings)
         """For all calls together: each takes off what it has waited, also below zero."""
 

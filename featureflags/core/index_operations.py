@@ -36,7 +36,12 @@ class AddIndexWhileInUse(migrations.AddIndex):
             message = f"The migration that adds the index {self.index.name} needs atomic = False."
             raise ValueError(message)
         drop_if_invalid(schema_editor, self.index.name)
-        schema_editor.execute(self.index.create_sql(model, schema_editor, concurrently=True))
+        # Nobody waits behind this one, which itself waits for old transactions: however long they last.
+        schema_editor.execute("SET lock_timeout = 0")
+        try:
+            schema_editor.execute(self.index.create_sql(model, schema_editor, concurrently=True))
+        finally:
+            schema_editor.execute("RESET lock_timeout")
 
 
 def drop_if_invalid(schema_editor: BaseDatabaseSchemaEditor, name: str) -> None:

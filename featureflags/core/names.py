@@ -12,7 +12,7 @@ from __future__ import annotations
 import ipaddress
 import socket
 import threading
-from typing import Final
+from typing import Any, Final
 
 from featureflags.core.fork_hooks import in_child
 
@@ -68,6 +68,19 @@ def is_name(host: str) -> bool:
     except ValueError:
         return True
     return False
+
+
+def looked_up_in_time(connection_class: type) -> type:
+    """A connection class of redis-py, whose host is looked up within its time-out for a connection."""
+
+    class Named(connection_class):  # type: ignore[misc]  # whatever is given
+        def _connect(self) -> Any:
+            host, seconds = str(getattr(self, "host", "")), self.socket_connect_timeout
+            if seconds is not None and is_name(host):
+                addresses(host, None, seconds=seconds)
+            return super()._connect()
+
+    return Named
 
 
 def _begin_anew() -> None:

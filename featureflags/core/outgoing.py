@@ -59,12 +59,11 @@ class TooLarge(Exception):
     """The answer is larger than the caller takes."""
 
 
-def post(url: str, body: bytes, headers: Mapping[str, str], *, private_too: bool = False) -> int:
-    """The status of the answer; its body is not read. Raises as `exchange`."""
-    answer = exchange(
+def post(url: str, body: bytes, headers: Mapping[str, str], *, private_too: bool = False) -> Answer:
+    """The answer without its body, which is not read. Raises as `exchange`."""
+    return exchange(
         "POST", url, body, headers, most_bytes=0, private_too=private_too, seconds=SECONDS
     )
-    return answer.status
 
 
 def exchange(

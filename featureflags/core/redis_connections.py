@@ -24,23 +24,42 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from featureflags.core.deadlines import current_budget
 from featureflags.core.names import addresses, is_name
-from featureflags.core.outages import REDIS
+from featureflags.core.outages import REDIS, Server
 
 SHORTEST_SECONDS: Final = 0.001
 """A socket's time-out of 0 would mean "do not block"."""
+LARGE_BYTES: Final = 65_536
+"""What is smaller fits into the buffers of a socket: to send it waits for nobody."""
 
 
 class _Deadlines(AbstractConnection):
     """What each of redis-py's connections gets beside its own."""
 
+    server: Server = REDIS
+    """Whose outages are counted, and who is not waited for while it is silent."""
     is_probe = False
     """True from the first word to a silent Redis until its answer: its steps are let through."""
 
     def send_packed_command(self, command: Any, check_health: bool = True) -> None:
-        """Raises TimeoutError at once while Redis is silent."""
+        """Raises TimeoutError at once while Redis is silent, and for a large command when the budget is spent."""
         self._ask()
         usual: Any = super()
-        usual.send_packed_command(command, check_health)
+        budget = current_budget()
+        sock: Any = self._sock
+        if budget is None or sock is None or _is_small(command):
+            usual.send_packed_command(command, check_health)
+            return
+        began = time.monotonic()
+        sock.settimeout(max(SHORTEST_SECONDS, budget.redis_seconds))
+        try:
+            usual.send_packed_command(command, check_health)
+        except RedisTimeoutError:
+            self._missed(began)
+            raise
+        else:
+            sock.settimeout(self.socket_timeout)
+        finally:
+            budget.redis_seconds -= time.monotonic() - began
 
     def read_response(self, *args: Any, **kwargs: Any) -> Any:
         """The answer. Raises TimeoutError when the budget of the request at hand is spent."""
@@ -57,46 +76,60 @@ class _Deadlines(AbstractConnection):
             self.is_probe = False
             if budget is not None:
                 budget.redis_seconds -= time.monotonic() - began
-        if REDIS.outage is not None:
-            REDIS.answered()
+        if self.server.outage is not None:
+            self.server.answered()
         return answer
 
     def _connect(self) -> Any:
-        """redis-py's own step from a name to a socket, within the budget."""
+        """redis-py's own step from a name to a socket (and through TLS), within the budget."""
         self._ask()
         began = time.monotonic()
         usual: Any = super()
-        budget, seconds = current_budget(), self.socket_connect_timeout
+        budget, usually = current_budget(), (self.socket_connect_timeout, self.socket_timeout)
+        seconds = self.socket_connect_timeout
         if budget is not None:
-            self.socket_connect_timeout = max(SHORTEST_SECONDS, budget.redis_seconds)
+            seconds = max(SHORTEST_SECONDS, budget.redis_seconds)
         try:
             host = str(getattr(self, "host", ""))
-            if budget is not None and is_name(host):
-                # redis-py asks the name servers without a time-out.
-                addresses(host, None, seconds=budget.redis_seconds)
-            return usual._connect()  # noqa: SLF001 - the step of redis-py that this one wraps
+            if seconds is not None and is_name(host):
+                # redis-py asks the name servers without a time-out, and tries each address for the whole of it.
+                seconds /= max(1, len(addresses(host, None, seconds=seconds)))
+            if budget is not None:
+                # The second one is for the handshake of TLS.
+                self.socket_connect_timeout = self.socket_timeout = seconds
+            sock = usual._connect()  # noqa: SLF001 - the step of redis-py that this one wraps
+            sock.settimeout(usually[1])
         except TimeoutError:
             self._missed(began)
             raise
         except OSError as error:
             self.is_probe = False
-            if not REDIS.is_silent:
-                REDIS.failed(error)
+            if not self.server.is_silent:
+                self.server.failed(error)
             raise
+        else:
+            return sock
         finally:
-            self.socket_connect_timeout = seconds
+            self.socket_connect_timeout, self.socket_timeout = usually
             if budget is not None:
                 budget.redis_seconds -= time.monotonic() - began
 
     def _ask(self) -> None:
-        if REDIS.outage is not None and not self.is_probe and REDIS.is_silent:
-            if not REDIS.may_ask():
-                raise RedisTimeoutError("Redis is known to be silent: it was not asked")
+        server = self.server
+        if server.outage is not None and not self.is_probe and server.is_silent:
+            if not server.may_ask():
+                raise RedisTimeoutError(f"{server.name} is known to be silent: it was not asked")
             self.is_probe = True
 
     def _missed(self, began: float) -> None:
         self.is_probe = False
-        REDIS.missed(time.monotonic() - began)
+        self.server.missed(time.monotonic() - began)
+
+
+def _is_small(command: Any) -> bool:
+    """Whether the packed command, one text or parts, is less than LARGE_BYTES."""
+    parts = (command,) if isinstance(command, str | bytes) else command
+    return sum(map(len, parts)) < LARGE_BYTES
 
 
 class DeadlineConnection(_Deadlines, Connection):

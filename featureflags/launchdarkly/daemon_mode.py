@@ -22,6 +22,7 @@ from ldclient.versioned_data_kind import FEATURES, SEGMENTS, VersionedDataKind
 
 from featureflags.core.conf import FeatureFlagsSettings
 from featureflags.core.monitoring import report
+from featureflags.core.names import looked_up_in_time
 from featureflags.core.times import now_in_microseconds
 from featureflags.flags.overrides import overridden_flags
 from featureflags.launchdarkly.feature_store import NAMES, RawData
@@ -34,6 +35,9 @@ TIMEOUT_SECONDS = 0.1
 RETRY_SECONDS = 1.0
 """After a failure one caller asks Redis in this time: a page asks for many flags, and many pages wait for none."""
 
+
+_OF_TCP: Final = {"redis": "redis.Connection", "rediss": "redis.SSLConnection"}
+"""Connections that begin with a name, by the scheme of the address."""
 
 MALFORMED: Final[Mapping[str, bool]] = MappingProxyType({"malformed": True})
 """In the place of what the SDK cannot parse. Its store asks whether it is deleted."""
@@ -60,6 +64,12 @@ def _same(item: Any) -> Any:
     return item
 
 
+def _connection_class(url: str) -> dict[str, type]:
+    """For Redis' client: one that waits for name servers no longer than for Redis itself."""
+    name = _OF_TCP.get(url.partition("://")[0])
+    return {} if name is None else {"connection_class": looked_up_in_time(import_string(name))}
+
+
 def _named(kind: VersionedDataKind, key: object) -> str:
     return f"{NAMES[kind]}/{key}"
 
@@ -77,6 +87,7 @@ class DaemonStore(FeatureStore):
             redis_opts={
                 "socket_timeout": TIMEOUT_SECONDS,
                 "socket_connect_timeout": TIMEOUT_SECONDS,
+                **_connection_class(settings.daemon_url),
                 # Each retry would wait once more.
                 "retry": retry(no_backoff(), 0),
             },

@@ -4,8 +4,9 @@
     retry: 2400
     data: {"type": "refetchEvaluation"}      the first one comes at once
 
-A stream ends when its client leaves, when it does not read for `SEND_SECONDS`, after about ten minutes
-(a browser connects again, and its ticket and key are looked at again), and when the server ends.
+A stream ends when its client leaves, when it does not read for `SEND_SECONDS`, when its API key is active no
+more (before the next message or heartbeat), after about ten minutes (a browser connects again, and its ticket
+is looked at again), and when the server ends.
 """
 
 from __future__ import annotations
@@ -76,7 +77,7 @@ async def _answer(scope: Any, receive: Receive, send: Send) -> None:
         _end_with_the_server()
         # What the client shows may be older than what changes are compared with.
         stream.changed.set()
-        await _serve(stream, receive, send)
+        await _serve(stream, ticket, receive, send)
     except (TooManyStreams, DatabaseError):
         await _refuse(send, 503)
     finally:
@@ -98,19 +99,41 @@ def _admit(ticket: Ticket, stream: Stream) -> bool:
 _active: dict[int, float] = {}
 
 
+def _is_known(pk: int) -> bool:
+    return time.monotonic() - _active.get(pk, float("-inf")) < KEY_SECONDS
+
+
 def _is_active(pk: int) -> bool:
-    now = time.monotonic()
-    if now - _active.get(pk, float("-inf")) < KEY_SECONDS:
+    if _is_known(pk):
         return True
     row = ApiKey.objects.filter(pk=pk, is_active=True).first()
     if row is None or row.as_service_key().has_expired(timezone.now()):
         _active.pop(pk, None)
         return False
-    _active[pk] = now
+    _active[pk] = time.monotonic()
     return True
 
 
-async def _serve(stream: Stream, receive: Receive, send: Send) -> None:
+async def _is_allowed(ticket: Ticket) -> bool:
+    """False once its API key is revoked or has expired. While no database can say, the stream stays."""
+    pk = ticket.api_key
+    if pk is None or _is_known(pk):
+        return True
+    try:
+        return await asyncio.to_thread(_look_again, pk)
+    except DatabaseError:
+        return True
+
+
+def _look_again(pk: int) -> bool:
+    try:
+        with within(Purpose.PAGE):
+            return _is_active(pk)
+    finally:
+        connections.close_all()
+
+
+async def _serve(stream: Stream, ticket: Ticket, receive: Receive, send: Send) -> None:
     await send({"type": "http.response.start", "status": 200, "headers": list(HEADERS)})
     # Each at another moment, so that not all come at once after a restart.
     await _write(send, f"retry: {random.randint(1000, 5000)}\n\n".encode())  # noqa: S311 - no secret
@@ -125,6 +148,9 @@ async def _serve(stream: Stream, receive: Receive, send: Send) -> None:
             woken.cancel()
             if left.done() or hub().is_ending:
                 break
+            if not await _is_allowed(ticket):
+                await _write(send, b"", more=False)
+                return
             is_news = stream.changed.is_set()
             stream.changed.clear()
             await _write(send, REFETCH if is_news else HEARTBEAT)
@@ -151,6 +177,8 @@ async def _refuse(send: Send, status: int) -> None:
     headers = [(b"content-length", b"0"), (b"cache-control", b"no-store"), HEADERS[-1]]
     if status == 503:
         headers.append((b"retry-after", RETRY_AFTER.encode()))
+    if status == 405:
+        headers.append((b"allow", b"GET"))
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": b""})
 

@@ -17,9 +17,11 @@ from typing import Final
 
 from django.db.models import QuerySet
 from django.utils import timezone
+from django.utils.http import parse_http_date_safe
 
 from featureflags.core.conf import app_settings
-from featureflags.core.outgoing import Refused, post
+from featureflags.core.input_gate import whole_number
+from featureflags.core.outgoing import Answer, Refused, post
 from featureflags.core.signals import deliveries_written
 from featureflags.models import Webhook, WebhookDelivery
 from featureflags.webhooks.signatures import headers
@@ -33,6 +35,11 @@ WAITS: Final = (
     *(2 * HOUR, 5 * HOUR, 10 * HOUR, 14 * HOUR, 20 * HOUR, 24 * HOUR),
 )
 """Seconds before each further attempt. After the last one a delivery is given up, three days on."""
+GONE: Final = 410
+"""The receiver wants nothing more at this address: the delivery is given up at once."""
+BUSY: Final = frozenset({429, 503})
+"""With these `Retry-After` counts, where it is longer than our own wait."""
+LONGEST_WAIT: Final = 24 * HOUR
 LEASE: Final = datetime.timedelta(minutes=2)
 RUN_SECONDS: Final = 45.0
 """How long one run goes on to a next delivery."""
@@ -97,7 +104,8 @@ def _claim(failing: Collection[int]) -> WebhookDelivery | None:
 def _attempt(row: WebhookDelivery) -> bool:
     """Send it, and write what came of it."""
     now, began = timezone.now(), time.monotonic()
-    status, problem = _send(row, int(now.timestamp()))
+    answer, problem = _send(row, int(now.timestamp()))
+    status = None if answer is None else answer.status
     attempt = {
         "at": now.isoformat(timespec="seconds"),
         "milliseconds": round((time.monotonic() - began) * 1000),
@@ -106,8 +114,10 @@ def _attempt(row: WebhookDelivery) -> bool:
     }
     is_done = not problem
     failures = 0 if is_done else row.failures + 1
-    is_over = is_done or failures > len(WAITS)
-    later = None if is_over else now + datetime.timedelta(seconds=WAITS[failures - 1])
+    is_over = is_done or failures > len(WAITS) or status == GONE
+    later = None
+    if not is_over:
+        later = now + datetime.timedelta(seconds=max(WAITS[failures - 1], _asked_for(answer)))
     states = WebhookDelivery.State
     # A person may have repeated it meanwhile, or another worker after our lease: theirs holds.
     WebhookDelivery.objects.filter(pk=row.pk, next_attempt_at=row.next_attempt_at).update(
@@ -122,17 +132,29 @@ def _attempt(row: WebhookDelivery) -> bool:
     return is_done
 
 
-def _send(row: WebhookDelivery, timestamp: int) -> tuple[int | None, str]:
-    """The status of the answer, if there was one, and what is wrong, if anything. Names no address."""
+def _asked_for(answer: Answer | None) -> int:
+    """The seconds of `Retry-After`, of a receiver that is busy; a number, or the instant."""
+    given = "" if answer is None else answer.headers.get("retry-after", "").strip()
+    if answer is None or answer.status not in BUSY or not given:
+        return 0
+    seconds = whole_number(given)
+    if seconds is None:
+        instant = parse_http_date_safe(given)
+        seconds = 0 if instant is None else max(0, instant - int(time.time()))
+    return min(seconds, LONGEST_WAIT)
+
+
+def _send(row: WebhookDelivery, timestamp: int) -> tuple[Answer | None, str]:
+    """The answer, if there was one, and what is wrong, if anything. Names no address."""
     signed = headers(row.webhook.secrets(), str(row.uid), timestamp, row.body)
     private_too = app_settings().webhook_private_addresses
     try:
-        status = post(row.webhook.url, row.body.encode(), signed, private_too=private_too)
+        answer = post(row.webhook.url, row.body.encode(), signed, private_too=private_too)
     except Refused as error:
         return None, str(error)
     except (OSError, http.client.HTTPException, ValueError) as error:
         return None, f"There was no answer ({type(error).__name__})."
-    return status, "" if 200 <= status < 300 else f"The answer was {status}."
+    return answer, "" if 200 <= answer.status < 300 else f"The answer was {answer.status}."
 
 
 def _delete_old() -> None:

@@ -144,6 +144,7 @@ def embedded_site() -> Iterator[EmbeddedSite]:
             "DEBUG": "false",
             "GUIDON_IGNORE_DOTENV": "1",
             "GUIDON_VAR_DIR": str(disk),
+            "TMPDIR": str(disk),
             "STATIC_ROOT": str(folder / "static"),
             **dict.fromkeys(("DATABASE_URL", "REDIS_URL", "CELERY_BROKER_URL")),
             **dict.fromkeys(("THROTTLE_KEY", "THROTTLE_USER", "THROTTLE_ADDRESS"), "0"),

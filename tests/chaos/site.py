@@ -131,7 +131,11 @@ def prepare(env: dict[str, str | None]) -> None:
 
 def serve(stack: ExitStack, env: dict[str, str | None]) -> tuple[int, WebProcess]:
     """gunicorn, and the control with its port."""
-    options = (f"--workers={WORKERS}", f"--threads={THREADS}", "--timeout=30")
+    options = (
+        # As it is deployed, without a line for each request: those of the outage are counted.
+        *("--config=config/gunicorn.py", "--access-logfile=/dev/null"),
+        *(f"--workers={WORKERS}", f"--threads={THREADS}", "--timeout=30"),
+    )
     control_port = free_port()
     command = python("-m", "tests.chaos.control", str(control_port))
     stack.enter_context(GuidonProcess(command, {}, "ready"))

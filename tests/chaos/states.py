@@ -10,6 +10,7 @@ from typing import Any, Generic, TypeVar
 
 import psycopg
 
+from tests.chaos import refusals
 from tests.chaos.harsh import (
     EmbeddedSite,
     HarshSite,
@@ -154,6 +155,7 @@ SERVED: tuple[State[ServedSite], ...] = (
     ),
     State(name="broker frozen", begin=lambda site: _frozen(site.broker)),
     State(name="LaunchDarkly 503", begin=_launchdarkly_503),
+    *(State(name=name, begin=begin) for name, begin in refusals.SERVED.items()),
 )
 
 HARSH: tuple[State[HarshSite], ...] = (
@@ -162,12 +164,19 @@ HARSH: tuple[State[HarshSite], ...] = (
     State(name="clock an hour behind", begin=partial(_clock, offset="-3600")),
     State(name="no DNS for LaunchDarkly", begin=_no_names, is_short=True),
 )
+NO_DISK = "" if may_mount() else "needs root, to mount a small disk"
 EMBEDDED: tuple[State[EmbeddedSite], ...] = (
     State(
         name="disk full, embedded",
         begin=_disk_full,
         is_short=True,
-        why_not="" if may_mount() else "needs root, to mount a small disk",
+        why_not=NO_DISK,
+    ),
+    State(
+        name="another writer, embedded",
+        begin=refusals.another_writer,
+        is_short=True,
+        why_not=NO_DISK,
     ),
 )
 

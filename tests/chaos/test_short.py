@@ -46,5 +46,5 @@ def test_a_slow_network_a_wrong_clock_and_no_names_are_survived() -> None:
 
 
 @pytest.mark.embedded_stack
-def test_a_full_disk_is_survived_by_the_embedded_default() -> None:
+def test_a_full_disk_and_another_writer_are_survived_by_the_embedded_default() -> None:
     survived(EMBEDDED_GROUP)

@@ -9,8 +9,9 @@ import pytest
 from django.contrib.staticfiles import finders
 from django.core.exceptions import ValidationError
 from django.core.management import call_command
-from django.db import IntegrityError, InterfaceError, OperationalError
+from django.db import IntegrityError, InterfaceError, InternalError, OperationalError
 from django.db.models import ProtectedError
+from psycopg.errors import ReadOnlySqlTransaction
 from rest_framework.test import APIClient
 
 from featureflags.api.exceptions import exception_handler
@@ -81,7 +82,14 @@ def test_the_page_asks_no_other_host() -> None:
         assert finders.find(address.removeprefix("/static/")), address
 
 
-@pytest.mark.parametrize("error", [OperationalError("gone"), InterfaceError("closed")])
+def read_only() -> InternalError:
+    """As Django raises it for a write that a standby refuses."""
+    error = InternalError("gone read-only")
+    error.__cause__ = ReadOnlySqlTransaction()
+    return error
+
+
+@pytest.mark.parametrize("error", [OperationalError("gone"), InterfaceError("closed"), read_only()])
 def test_a_database_that_is_down_is_503(error: Exception) -> None:
     answer = exception_handler(error, {})
     assert answer is not None
@@ -119,3 +127,4 @@ def test_a_write_that_is_refused_by_the_database_is_409(error: Exception, detail
 
 def test_a_mistake_of_ours_stays_one() -> None:
     assert exception_handler(ZeroDivisionError(), {}) is None
+    assert exception_handler(InternalError("another reason"), {}) is None

@@ -164,6 +164,21 @@ def test_other_forms_of_addresses_and_secrets(text: str) -> None:
     assert shown.startswith("not found: ")
 
 
+@pytest.mark.parametrize(
+    "address",
+    [
+        "redis://:{}@cache:6379/0",
+        "postgres://guidon:{}@db.example.com:5432/guidon",
+        "amqp://guidon:{}@[::1]//",
+        "unix://guidon:{}@/run/redis.sock",
+    ],
+)
+@pytest.mark.parametrize("password", ["correct-horse", "p@ss/w#rd?of:mine"])
+def test_the_address_of_a_server_has_no_password(address: str, password: str) -> None:
+    shown = request_log.without_private(f"cannot reach {address.format(password)} (refused)")
+    assert shown == f"cannot reach {address.format('[password]')} (refused)"
+
+
 @pytest.mark.production_stack
 @pytest.mark.django_db
 def test_an_error_of_postgresql_quotes_nobody(lines: Lines) -> None:

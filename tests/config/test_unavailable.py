@@ -8,8 +8,10 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
+from django.contrib.auth.models import Group
 from django.db import OperationalError, connection
 from django.test import Client
+from django.test.client import MULTIPART_CONTENT
 from django.urls import reverse
 
 from config.logs import OncePerMinute
@@ -64,6 +66,30 @@ def test_what_is_sent_gets_the_same_page(staff: Client) -> None:
     with database_away():
         answer = staff.post("/login/", {"username": "a@example.com", "password": "x"})
     assert answer.status_code == 503
+
+
+@pytest.mark.production_stack
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("way", ["page", "api"])
+def test_a_database_that_takes_no_writes(way: str) -> None:
+    """The primary of before a failover, or a disk that is full: pages are shown, and nothing is saved."""
+    group = Group.objects.create(name="before")
+    staff = Client(raise_request_exception=False)
+    staff.force_login(UserFactory.create(is_staff=True, is_superuser=True))
+    path = {"page": f"/admin/auth/group/{group.pk}/change/", "api": "/api/v1/segments/"}[way]
+    with connection.cursor() as cursor:
+        cursor.execute("SET default_transaction_read_only = on")
+    try:
+        assert staff.get(path).status_code == 200
+        rules = [{"clauses": [{"attribute": "role", "op": "in", "values": ["admin"]}]}]
+        sent = {"name": "after", "key": "after", "rules": rules}
+        kind = {"page": MULTIPART_CONTENT, "api": "application/json"}[way]
+        answer = staff.post(path, sent, content_type=kind)
+    finally:
+        with connection.cursor() as cursor:
+            cursor.execute("RESET default_transaction_read_only")
+    assert (answer.status_code, answer.headers["Retry-After"]) == (503, "5")
+    assert "takes no writes" in answer.content.decode()
 
 
 def test_another_failure_is_still_a_500(staff: Client, monkeypatch: pytest.MonkeyPatch) -> None:

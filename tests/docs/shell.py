@@ -131,10 +131,11 @@ class Shell:
                 url = word
         address = urlsplit(url)
         path = f"{address.path}?{address.query}" if address.query else address.path
-        kind = headers.pop("Content-Type", "application/json")
+        # As curl does.
+        kind = headers.pop("Content-Type", "application/x-www-form-urlencoded")
         self.answer = self.client.generic(method, path, body or "", kind, headers=headers)
         assert self.answer.status_code < 500, self.answer.content
-        return int(self.answer.status_code in {401, 403, 404}), self.answer.content.decode()
+        return int(self.answer.status_code in {401, 403, 404, 415}), self.answer.content.decode()
 
     def _make(self, words: list[str], _environment: dict[str, str]) -> tuple[int, str]:
         targets = [word for word in words[1:] if "=" not in word]

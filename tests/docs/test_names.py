@@ -47,6 +47,7 @@ OF_A_READER: Final = {
 NOT_SETTINGS: Final = {
     "SENTINEL_OPTIONS",
     "UNLINK",
+    "PGOPTIONS",
     *("UTC", "INFO", "WARNING", "ERROR"),
     "KEY",
     "LOCATION",

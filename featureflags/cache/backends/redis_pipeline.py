@@ -18,6 +18,8 @@ from django.core.cache.backends.base import default_key_func
 from redis import ConnectionPool, Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
 
+from featureflags.core.outages import REDIS
+
 Value = TypeVar("Value")
 
 FEW: Final = 3
@@ -106,17 +108,21 @@ class Sent(Generic[Value]):
         return bool(poll.poll(AT_ONCE_MILLISECONDS))
 
     async def ready(self, seconds: float) -> bool:
-        """Wait on the event loop until a reply has come; False: not within so many seconds."""
+        """Wait on the event loop until a reply has come; False: not within so many seconds, and until Redis
+        answers again nobody waits."""
         socket = cast("Loan", self._loan).connection._sock  # noqa: SLF001 - as above
         loop = asyncio.get_running_loop()
         reply: asyncio.Future[bool] = loop.create_future()
         loop.add_reader(socket, _settle, reply, True)
         timer = loop.call_later(seconds, _settle, reply, False)
         try:
-            return await reply
+            has_come = await reply
         finally:
             timer.cancel()
             loop.remove_reader(socket)
+        if not has_come:
+            REDIS.missed(seconds)
+        return has_come
 
     def discard(self) -> None:
         """Discard a pending reply. Does nothing after `result`."""

@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from typing import Any, TypeVar, cast
+from functools import cache
+from typing import Any, ClassVar, TypeVar, cast
 
 import psycopg
+from django.db import DEFAULT_DB_ALIAS
 from django.db.backends.postgresql import base
 from psycopg import errors
 from psycopg.abc import PQGen, PQGenConn
@@ -19,7 +21,7 @@ from psycopg.errors import _WaitTimeout
 
 from featureflags.core.deadlines import Purpose, current_budget
 from featureflags.core.names import addresses, is_name
-from featureflags.core.outages import DATABASE
+from featureflags.core.outages import DATABASE, Server
 
 Result = TypeVar("Result")
 ConnectionT = TypeVar("ConnectionT", bound="DeadlineConnection")
@@ -38,6 +40,8 @@ ADMIN_PING_SECONDS = 0.5
 class DeadlineConnection(psycopg.Connection[Any]):
     """A connection whose every wait has a deadline, if there is a budget. Then it is closed."""
 
+    server: ClassVar[Server] = DATABASE
+    """Whose outages are counted, and who is not waited for while it is silent."""
     ping = False
     """True while the server is only asked whether it is there."""
 
@@ -46,30 +50,31 @@ class DeadlineConnection(psycopg.Connection[Any]):
     ) -> Result:
         """psycopg's own `wait`. Raises OperationalError at the deadline, or at once while the
         server is silent."""
-        seconds = timeout if timeout is not None else _seconds(ping=self.ping)
+        server = self.server
+        seconds = timeout if timeout is not None else _seconds(server, ping=self.ping)
         if seconds is None:
             return super().wait(gen, interval)
         # Nearly always there is no outage: then nothing is asked of the breaker.
-        if DATABASE.outage is not None and not DATABASE.may_ask():
+        if server.outage is not None and not server.may_ask():
             self.pgconn.finish()
-            raise _silent()
+            raise _silent(server)
         try:
             found = super().wait(gen, interval, seconds)
         except _WaitTimeout:
             # What the server would say next belongs to nobody.
             self.pgconn.finish()
-            DATABASE.missed(seconds)
+            server.missed(seconds)
             raise errors.OperationalError(
-                f"PostgreSQL gave no answer within {seconds:.2f} s"
+                f"{server.name} gave no answer within {seconds:.2f} s"
             ) from None
-        if DATABASE.outage is not None:
-            DATABASE.answered()
+        if server.outage is not None:
+            server.answered()
         return found
 
     @classmethod
     def _connect_gen(cls: type[ConnectionT], conninfo: str = "") -> PQGenConn[ConnectionT]:
         """psycopg's own generator, ended at the deadline: libpq knows none below two seconds."""
-        seconds = _seconds(ping=False)
+        seconds = _seconds(cls.server, ping=False)
         over_at = None if seconds is None else time.monotonic() + seconds - CLOCK_SECONDS
         steps = super()._connect_gen(conninfo)
         wanted = next(steps)
@@ -78,9 +83,9 @@ class DeadlineConnection(psycopg.Connection[Any]):
                 ready = yield wanted
                 if seconds and over_at and not ready and time.monotonic() >= over_at:
                     steps.close()
-                    DATABASE.missed(seconds)
+                    cls.server.missed(seconds)
                     raise errors.ConnectionTimeout(
-                        f"PostgreSQL took no connection within {seconds:.2f} s"
+                        f"{cls.server.name} took no connection within {seconds:.2f} s"
                     )
                 wanted = steps.send(ready)
         except StopIteration as ended:
@@ -92,17 +97,19 @@ class DatabaseWrapper(base.DatabaseWrapper):
 
     def get_new_connection(self, conn_params: dict[str, Any]) -> DeadlineConnection:
         """Raises psycopg.OperationalError, at once while the server is silent."""
+        connection_class = _class_for(self.alias)
+        server = connection_class.server
         if current_budget() is not None:
-            if not DATABASE.may_ask():
-                raise _silent()
-            _find(conn_params)
+            if not server.may_ask():
+                raise _silent(server)
+            _find(conn_params, server)
         try:
-            connection = DeadlineConnection.connect(**conn_params)
+            connection = connection_class.connect(**conn_params)
         except psycopg.OperationalError as error:
-            if not DATABASE.is_silent:
-                DATABASE.failed(error)
+            if not server.is_silent:
+                server.failed(error)
             raise
-        DATABASE.answered()
+        server.answered()
         return connection
 
     def is_usable(self) -> bool:
@@ -115,26 +122,35 @@ class DatabaseWrapper(base.DatabaseWrapper):
             connection.ping = False
 
 
-def _find(conn_params: Mapping[str, Any]) -> None:
+@cache
+def _class_for(alias: str) -> type[DeadlineConnection]:
+    """Of the connections to this database: a replica that is silent is no reason not to ask the primary."""
+    if alias == DEFAULT_DB_ALIAS:
+        return DeadlineConnection
+    server = Server(f"PostgreSQL ({alias})")
+    return type("DeadlineConnection", (DeadlineConnection,), {"server": server})
+
+
+def _find(conn_params: Mapping[str, Any], server: Server) -> None:
     """Have the name servers answer in time, before libpq asks them without a deadline."""
-    seconds = _seconds(ping=False)
+    seconds = _seconds(server, ping=False)
     for host in filter(is_name, str(conn_params.get("host") or "").split(",")):
         try:
             addresses(host, None, seconds=seconds or 0.0)
         except TimeoutError as error:
-            DATABASE.missed(seconds or 0.0)
-            raise errors.ConnectionTimeout(f"PostgreSQL was not found: {error}") from None
+            server.missed(seconds or 0.0)
+            raise errors.ConnectionTimeout(f"{server.name} was not found: {error}") from None
         except OSError:
             return  # libpq says it in its own words
 
 
-def _seconds(*, ping: bool) -> float | None:
+def _seconds(server: Server, *, ping: bool) -> float | None:
     """How long the next wait may take; None outside a request."""
     budget = current_budget()
     if budget is None:
         return None
     seconds = budget.database_seconds
-    if DATABASE.outage is not None and DATABASE.is_silent:
+    if server.outage is not None and server.is_silent:
         return min(seconds, PING_SECONDS)
     if ping:
         is_admin = budget.purpose is Purpose.ADMIN
@@ -142,5 +158,5 @@ def _seconds(*, ping: bool) -> float | None:
     return seconds
 
 
-def _silent() -> errors.OperationalError:
-    return errors.OperationalError("PostgreSQL is known to be silent: it was not asked")
+def _silent(server: Server) -> errors.OperationalError:
+    return errors.OperationalError(f"{server.name} is known to be silent: it was not asked")

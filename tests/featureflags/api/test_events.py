@@ -8,12 +8,14 @@ from unittest.mock import patch
 
 import pytest
 from django.core.cache import cache
+from django.db import OperationalError
 from django.test import Client
 from pytest_django.fixtures import Settings
 
 from featureflags.api import throttling
 from featureflags.cache.counters import flag_usage
 from featureflags.evaluation import variation_detail
+from featureflags.evaluation.resolve import resolve
 from featureflags.launchdarkly.client import close
 from tests.factories import UserFactory, token_for
 from tests.featureflags.api.checked import every_answer_is_documented as checked
@@ -203,6 +205,25 @@ def test_while_nobody_knows_whether_it_is_new_it_is_not_taken(
         away.add.return_value = None
         assert send(client, TRACK, BOUGHT).status_code == 503
     assert send(client, TRACK, BOUGHT).json() == {"accepted": 1, "duplicates": 0}
+
+
+def test_an_event_that_was_not_sent_is_not_known(vendor: LaunchDarklyServer) -> None:
+    """Where nobody can say who it is about: it may be sent again, and so may those beside it."""
+    token = token_for()
+    events = [{**BOUGHT, "subject": "a"}, {**BOUGHT, "id": "aaaa-0002", "subject": "b"}]
+    asked: list[Any] = []
+
+    def failing(subject: Any, **options: Any) -> Any:
+        asked.append(subject)
+        if subject == "b" and len(asked) < 3:
+            raise OperationalError
+        return resolve(subject, **options)
+
+    client = Client()
+    with patch("featureflags.api.events.resolve", failing):
+        assert send(client, TRACK, *events, token=token).status_code == 503
+        again = send(client, TRACK, *events, token=token)
+    assert again.json() == {"accepted": 2, "duplicates": 0}
 
 
 class TestWhatABrowserMayMakeUp:

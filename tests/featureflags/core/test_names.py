@@ -12,19 +12,23 @@ from typing import Any
 import pytest
 from celery import current_app
 from django.core.cache import CacheHandler
-from django.db import OperationalError, connections
+from django.db import DEFAULT_DB_ALIAS, OperationalError, connections
+from ldclient.versioned_data_kind import FEATURES
+from pytest_django.fixtures import Settings
 from redis.exceptions import RedisError
 
 from config.settings.caches import redis_caches
 from featureflags.core import names
+from featureflags.core.conf import app_settings
 from featureflags.core.deadlines import Purpose, within
 from featureflags.core.names import addresses, is_name
 from featureflags.core.outages import DATABASE, REDIS
 from featureflags.core.outgoing import post
 from featureflags.core.postgresql.base import DatabaseWrapper
 from featureflags.core.publishing import BROKER, publish
+from featureflags.launchdarkly.daemon_mode import DaemonStore
 from featureflags.tasks import count_changed_segments
-from tests.services.waiting import PATIENCE_SECONDS
+from tests.services.waiting import PATIENCE_SECONDS, wait_until
 
 SLOW = "slow.guidon.test"
 HANGS_SECONDS = 2 * PATIENCE_SECONDS
@@ -55,6 +59,9 @@ def resolver(monkeypatch: pytest.MonkeyPatch) -> Iterator[Resolver]:
     monkeypatch.setattr(socket, "getaddrinfo", made)
     yield made
     made.answer.set()
+    wait_until(lambda: not names._pending, what="the end of the look-ups")
+    for server in (DATABASE, REDIS, BROKER):
+        server.forget()
 
 
 def timed(call: Any) -> tuple[Any, float]:
@@ -114,7 +121,7 @@ def test_postgresql_by_that_name(resolver: Resolver, monkeypatch: pytest.MonkeyP
             "PASSWORD": "",
             "OPTIONS": {"connect_timeout": 3},
         },
-        "mine",
+        DEFAULT_DB_ALIAS,
     )
     with within(Purpose.FLAG_CHECK) as budget:
         budget.database_seconds = 0.1
@@ -134,6 +141,19 @@ def test_redis_by_that_name(resolver: Resolver) -> None:
     assert isinstance(found, RedisError)
     assert seconds < AT_MOST_SECONDS
     assert REDIS.is_silent
+
+
+@pytest.mark.parametrize("scheme", ["redis", "rediss"])
+def test_the_redis_of_the_relay_proxy_by_that_name(
+    resolver: Resolver, settings: Settings, scheme: str
+) -> None:
+    given = {"DAEMON_URL": f"{scheme}://{SLOW}:6379/0"}
+    settings.FEATUREFLAGS = {**settings.FEATUREFLAGS, **given}
+    store = DaemonStore(app_settings())
+    found, seconds = timed(lambda: store.get(FEATURES, "new-checkout"))
+    assert found is None
+    assert seconds < HANGS_SECONDS / 2
+    assert not store.is_available()
 
 
 def test_the_broker_by_that_name(resolver: Resolver) -> None:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 import urllib.request
 from pathlib import Path
 from typing import Any
 
 import pytest
+from celery import Celery
 from celery.signals import worker_process_shutdown, worker_shutdown
 from pytest_django.fixtures import Settings
 
@@ -19,7 +21,8 @@ from tests.services.flag_json import flag
 from tests.services.guarded import free_port
 from tests.services.launchdarkly import LaunchDarklyServer
 from tests.services.processes import GuidonProcess, python, run_python
-from tests.services.waiting import PATIENCE_SECONDS
+from tests.services.redis import redis_server
+from tests.services.waiting import PATIENCE_SECONDS, wait_until
 
 PROBES = "tests.featureflags.launchdarkly.probes"
 SECONDS = PATIENCE_SECONDS
@@ -60,6 +63,60 @@ def test_a_command_that_ends_while_events_are_refused(
     done = run_python(env, "-m", f"{PROBES}.ending", timeout=SECONDS)
     assert done.returncode == 0
     assert "did not close in time" in done.stderr
+
+
+ENDS_SECONDS = 25.0
+"""The client has 3 s to deliver; gunicorn's and Celery's own limits are 30 s."""
+
+
+@pytest.mark.parametrize("server", ["gunicorn", "uvicorn"])
+def test_a_server_that_ends_while_events_are_taken_and_never_acknowledged(
+    env: dict[str, str | None], service: LaunchDarklyServer, server: str
+) -> None:
+    """The events endpoint is frozen: an orchestrator must not have to kill the process."""
+    port = free_port()
+    command, ready = {
+        "gunicorn": (["gunicorn", f"--bind=127.0.0.1:{port}", f"{PROBES}.web:wsgi"], "Booting"),
+        "uvicorn": (["uvicorn", f"--port={port}", f"{PROBES}.web:asgi"], "Uvicorn running on"),
+    }[server]
+    with GuidonProcess(python("-m", *command), env, ready=ready) as process:
+        wait_until(lambda: answers(port), what="an answer")
+        service.hang(paths=["/bulk"])
+        began = time.monotonic()
+        process.stop()
+        assert time.monotonic() - began < ENDS_SECONDS, process.log()
+        assert "did not close in time" in process.log()
+    assert contexts_sent(service) == []
+
+
+def answers(port: int) -> bool:
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}", timeout=30) as response:
+            return bool(response.status == 200)
+    except OSError:
+        return False
+
+
+@pytest.mark.production_stack
+def test_a_worker_of_celery_that_ends_while_events_are_never_acknowledged(
+    env: dict[str, str | None], service: LaunchDarklyServer, tmp_path: Path
+) -> None:
+    with redis_server() as broker:
+        written = tmp_path / "seen"
+        brokers = {"PROBE_BROKER": broker.url, "CELERY_BROKER_URL": broker.url}
+        env = {**env, **brokers, "PROBE_FILE": str(written)}
+        command = python(
+            *("-m", "celery", "-A", f"{PROBES}.tasks", "worker", "--pool=prefork"),
+            *("--concurrency=1", "--loglevel=INFO"),
+        )
+        with GuidonProcess(command, env, ready=" ready.") as worker:
+            Celery(broker=broker.url, set_as_current=False).send_task("probe.ask")
+            wait_until(lambda: " succeeded in " in worker.log(), what="the task")
+            service.hang(paths=["/bulk"])
+            began = time.monotonic()
+            worker.stop()
+            assert time.monotonic() - began < ENDS_SECONDS, worker.log()
+    assert contexts_sent(service) == []
 
 
 def test_a_command_that_gets_a_signal_to_end(

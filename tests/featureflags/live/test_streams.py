@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import time
+import urllib.error
+import urllib.request
 from pathlib import Path
 
 import psycopg
 import pytest
 from django.db import OperationalError, connection
+from django.utils import timezone
 from pytest_django.fixtures import Settings
 
 from featureflags.cache import protocol
@@ -17,6 +20,7 @@ from featureflags.live import asgi, tickets
 from featureflags.live.hub import Stream, hub
 from featureflags.live.tickets import Ticket
 from featureflags.models import ApiKey, Segment
+from featureflags.models.api_keys import prefix_of
 from tests.factories import UserFactory, clause, rule, token_for
 from tests.featureflags.live.asking import bulk, settled, stream_of, write
 from tests.featureflags.live.reader import Reader, reading
@@ -110,6 +114,33 @@ def test_the_ticket_and_the_key_decide(web: WebProcess, ada: User) -> None:
     ApiKey.objects.update(is_active=False)
     with reading(url) as revoked:
         assert revoked.status == 403
+
+
+@pytest.mark.parametrize("change", [{"is_active": False}, {"expires_at": timezone.now()}])
+def test_a_key_that_ends_ends_its_streams(
+    web: WebProcess, ada: User, change: dict[str, object]
+) -> None:
+    """Before the next message or heartbeat, and no others."""
+    token, other = token_for(), token_for()
+    with reading(stream_of(web, ada, token)) as mine, reading(stream_of(web, ada, other)) as theirs:
+        settled(mine)
+        count = settled(theirs)
+        # As another process does it, past what this one remembers of the key.
+        ApiKey.objects.filter(prefix=prefix_of(token)).update(**change)
+        time.sleep(asgi.KEY_SECONDS)
+        User.objects.filter(pk=ada.pk).update(name="Changed")
+        assert mine.has_ended.wait(asgi.HEARTBEAT_SECONDS + 10)
+        assert len(mine.messages) == 1, "it says nothing more"
+        theirs.wait_for(count + 1)
+        assert not theirs.has_ended.is_set()
+
+
+def test_other_methods_are_refused_with_those_that_there_are(web: WebProcess, ada: User) -> None:
+    request = urllib.request.Request(stream_of(web, ada), method="POST", data=b"")
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        urllib.request.urlopen(request, timeout=30)
+    assert (refused.value.code, refused.value.headers["Allow"]) == (405, "GET")
+    refused.value.close()
 
 
 def test_the_same_address_all_day(web: WebProcess, ada: User) -> None:

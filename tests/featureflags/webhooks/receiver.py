@@ -18,6 +18,7 @@ class Receiver:
 
     url: str = ""
     status: int = 204
+    retry_after: str | None = None
     headers: list[dict[str, str]] = field(default_factory=list)
     bodies: list[bytes] = field(default_factory=list)
     ended: threading.Event = field(default_factory=threading.Event)
@@ -37,6 +38,8 @@ def receiving() -> Iterator[Receiver]:
                 return
             self.send_response(receiver.status)
             self.send_header("Location", receiver.url)
+            if receiver.retry_after is not None:
+                self.send_header("Retry-After", receiver.retry_after)
             self.send_header("Content-Length", "0")
             self.end_headers()
 

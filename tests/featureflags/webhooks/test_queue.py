@@ -6,11 +6,13 @@ import datetime
 import json
 import logging
 import threading
+import time
 from typing import Any
 
 import pytest
 from django.db import connection, transaction
 from django.utils import timezone
+from django.utils.http import http_date
 from pytest_django.fixtures import Settings
 
 from featureflags.core import outgoing
@@ -120,6 +122,47 @@ def test_every_other_answer_is_tried_again_until_it_is_given_up(
     assert queue.send_due() == Sent(delivered=1)
     row.refresh_from_db()
     assert (row.state, row.failures) == (State.DELIVERED, 0)
+
+
+@pytest.mark.parametrize(
+    ("status", "retry_after", "seconds"),
+    [
+        (429, "3600", 3600),
+        (503, "3600", 3600),
+        (429, "in an hour", 3600),
+        # Our own wait is longer, and no receiver puts a delivery off for ever.
+        (429, "5", queue.MINUTE),
+        (429, "999999999", queue.LONGEST_WAIT),
+        # Nonsense, and another answer.
+        (429, "soon", queue.MINUTE),
+        (429, "-3600", queue.MINUTE),
+        (429, "9" * 5000, queue.MINUTE),
+        (429, http_date(0), queue.MINUTE),
+        (500, "3600", queue.MINUTE),
+    ],
+)
+def test_a_receiver_that_is_busy_says_for_how_long(
+    hook: Webhook, receiver: Receiver, status: int, retry_after: str, seconds: int
+) -> None:
+    if retry_after == "in an hour":
+        retry_after = http_date(time.time() + 3600)
+    receiver.status, receiver.retry_after = status, retry_after
+    announce()
+    assert queue.send_due() == Sent(failed=1)
+    later = WebhookDelivery.objects.get().next_attempt_at
+    assert later is not None
+    assert abs((later - timezone.now()).total_seconds() - seconds) < 30
+
+
+def test_a_receiver_that_is_gone_is_not_asked_again(hook: Webhook, receiver: Receiver) -> None:
+    receiver.status = 410
+    announce()
+    assert queue.send_due() == Sent(failed=1)
+    row = WebhookDelivery.objects.get()
+    assert (row.state, row.next_attempt_at, row.failures) == (State.FAILED, None, 1)
+    receiver.status = 204
+    assert queue.repeat(WebhookDelivery.objects.all()) == 1
+    assert queue.send_due() == Sent(delivered=1)
 
 
 def test_nobody_listens(hook: Webhook, caplog: pytest.LogCaptureFixture) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 import psycopg
 import pytest
-from django.db import OperationalError, connections
+from django.db import DEFAULT_DB_ALIAS, OperationalError, connections
 from kombu import Connection
 
 from config.settings.databases import KEEPALIVE, POSTGRES_OPTIONS
@@ -25,6 +25,7 @@ from tests.featureflags.core.frozen_servers.waits import (
 )
 from tests.services.postgres import PostgresServer, postgres_server
 from tests.services.redis import RedisServer
+from tests.services.silence import silent
 from tests.services.waiting import PATIENCE_SECONDS, wait_until
 
 pytestmark = [pytest.mark.production_stack, pytest.mark.django_db]
@@ -52,7 +53,7 @@ def database(postgres: PostgresServer) -> Iterator[DatabaseWrapper]:
             "PASSWORD": "",
             "OPTIONS": {"connect_timeout": 3},
         },
-        "mine",
+        DEFAULT_DB_ALIAS,
     )
     yield mine
     postgres.resume()
@@ -188,6 +189,19 @@ class TestPostgreSQL:
             assert ask(database, "SELECT 1 FROM pg_sleep(0.2)") == (1,)
             assert "within 1.00 s" in str(ask(database, "SELECT pg_sleep(5)"))
         assert ask(database, "SELECT 1 FROM pg_sleep(1.1)") == (1,)
+
+    def test_a_replica_that_is_frozen_is_no_reason_not_to_ask_the_primary(
+        self, database: DatabaseWrapper, no_second_try: None
+    ) -> None:
+        with silent() as frozen:
+            elsewhere = {**database.settings_dict, "PORT": frozen.port}
+            replica = DatabaseWrapper(elsewhere, "frozen replica")
+            with within(Purpose.FLAG_CHECK):
+                assert isinstance(ask(replica), str)
+                assert ask(database) == (1,)
+                assert not DATABASE.totals().missed
+                assert isinstance(ask(replica), str)
+            assert frozen.connections() == 1, "the primary's answer says nothing of the replica"
 
     def test_a_killed_server_costs_no_time_and_is_back_at_once(
         self, postgres: PostgresServer, database: DatabaseWrapper
