@@ -50,8 +50,10 @@ def prepare_body(request: HttpRequest) -> None:
     source = _source(meta) or inner._stream  # noqa: SLF001 - Django has no public name for it
     try:
         body = read_body(source)
-    except OSError:
-        raise exceptions.ParseError("The body ended too early.") from None
+    except BodyTooLarge:
+        raise
+    except Exception:  # noqa: BLE001 - servers of WSGI have errors of their own for chunks that are none
+        raise exceptions.ParseError("The body cannot be read, or ended too early.") from None
     inner._stream = BytesIO(body)  # noqa: SLF001 - as above
     meta["CONTENT_LENGTH"] = str(len(body))
 

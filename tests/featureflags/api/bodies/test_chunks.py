@@ -75,6 +75,22 @@ def test_it_is_a_body_like_any_other(web: WebProcess) -> None:
     assert status == 415
 
 
+def test_what_are_no_chunks_is_no_failure_of_the_service(web: WebProcess) -> None:
+    """The server itself may refuse it, before the API sees it."""
+    token = token_for(UserFactory.create(superuser=True))
+    connection = http.client.HTTPConnection("127.0.0.1", web.port, timeout=60)
+    connection.putrequest("POST", "/api/v1/segments/")
+    for name, text in (
+        ("Authorization", f"Bearer {token}"),
+        ("Content-Type", "application/json"),
+        ("Transfer-Encoding", "chunked"),
+    ):
+        connection.putheader(name, text)
+    connection.endheaders(b"zz\r\n{}\r\n0\r\n\r\n")
+    assert connection.getresponse().status == 400
+    connection.close()
+
+
 def test_no_charset_breaks_an_address(web: WebProcess) -> None:
     """Python has codecs that are none of text, and Django looks a codec up before any view does."""
     SegmentFactory.create(key="beta", name="Beta")
