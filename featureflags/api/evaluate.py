@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import msgspec
-from django.http import HttpResponse
+from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from drf_spectacular.utils import extend_schema
 from rest_framework.exceptions import PermissionDenied
@@ -33,6 +33,7 @@ from featureflags.api.evaluate_bodies import (
     read_asked,
 )
 from featureflags.api.exceptions import OverLimit
+from featureflags.api.flags import FlagView
 from featureflags.api.key_kinds import may_ask
 from featureflags.api.policy import ApiPolicy
 from featureflags.api.problems import problem
@@ -72,6 +73,18 @@ class EvaluateView(ApiPolicy):
     is_about_others = True
     permission_classes = [MayAskAboutAnybody]
     renderer_classes = [JSONRenderer, NDJSONRenderer]
+
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        """As DRF's. By GET this is the address of the flag that is called `evaluate`."""
+        if request.method in {"GET", "HEAD"}:
+            return FlagView.as_view()(request, key="evaluate")
+        return super().dispatch(request, *args, **kwargs)
+
+    @property
+    def default_response_headers(self) -> dict[str, str]:
+        """As DRF's, with the methods of the flag."""
+        headers = super().default_response_headers
+        return {**headers, "Allow": f"GET, HEAD, {headers['Allow']}"}
 
     @extend_schema(
         operation_id="flags_evaluate",

@@ -57,10 +57,12 @@ router.register(
 
 urlpatterns = [
     path("flags/", FlagListView.as_view(), name="flag-list"),
+    # By GET it is the flag of this name.
     path("flags/evaluate/", EvaluateView.as_view(), name="flag-evaluate"),
-    path("flags/bootstrap/", BootstrapView.as_view(), name="flag-bootstrap"),
     path("flags/<path:key>/explain/", FlagExplainView.as_view(), name="flag-explain"),
     path("flags/<path:key>/", FlagView.as_view(), name="flag-detail"),
+    # Not below `flags/`: a flag may be called `bootstrap`.
+    path("bootstrap/", BootstrapView.as_view(), name="bootstrap"),
     path("users/me/context/", OwnContextView.as_view(), name="user-me-context"),
     path("contexts/<str:kind>/<row_key:key>/", ContextView.as_view(), name="context"),
     # Not below `contexts/`: the key of a row may end with `/flags`.

@@ -11,7 +11,7 @@ window.guidon = {
   },
   // After a login without a new page: who it is now, as the server says.
   async become() {
-    const answer = await fetch("/api/v1/flags/bootstrap/", { credentials: "same-origin" });
+    const answer = await fetch("/api/v1/bootstrap/", { credentials: "same-origin" });
     const start = await answer.json();
     return window.guidon.client.identify(start.context, start.hash);
   },

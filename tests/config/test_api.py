@@ -26,13 +26,13 @@ def test_the_schema_is_valid_and_complete(tmp_path: Path) -> None:
 def test_the_schema_is_served_with_every_path() -> None:
     schema = APIClient().get("/api/v1/schema/", {"format": "json"}).json()
     assert sorted(schema["paths"]) == [
+        "/api/v1/bootstrap/",
         "/api/v1/context-flags/{kind}/{key}/",
         "/api/v1/context-segments/{kind}/{key}/",
         "/api/v1/contexts/{kind}/{key}/",
         "/api/v1/events/exposure/",
         "/api/v1/events/track/",
         "/api/v1/flags/",
-        "/api/v1/flags/bootstrap/",
         "/api/v1/flags/evaluate/",
         "/api/v1/flags/{key}/",
         "/api/v1/flags/{key}/explain/",

@@ -66,6 +66,26 @@ def test_a_visitor_sees_the_flags_for_browsers_and_gets_a_cookie() -> None:
     assert "sessionid" not in client.cookies
 
 
+@pytest.mark.parametrize("key", ["evaluate", "bootstrap", "explain", "flags", "me"])
+def test_no_address_hides_a_flag(
+    key: str, flag_file: FlagFile, by_session: Caller, by_key: Caller
+) -> None:
+    """Whatever a flag is called, it has an address and an explanation of its own."""
+    flag_file(boolean_flag(key, fallthrough=True))
+    root = UserFactory.create(superuser=True)
+    for caller in (by_session(root), by_key(root)):
+        shown = one(caller, key)
+        assert (shown["flag"], shown["value"]) == (key, True)
+        answer = caller.get(f"{URL}{key}/explain/", {"subject": str(root.pk)})
+        assert (answer.status_code, answer.json()["answer"]["flag"]) == (200, key)
+    assert APIClient().get(f"{URL}{key}/").status_code == 404
+
+
+def test_the_address_of_evaluate_names_the_methods_of_both() -> None:
+    answer = APIClient().put(f"{URL}evaluate/")
+    assert {each.strip() for each in answer["Allow"].split(",")} >= {"GET", "POST"}
+
+
 def test_users_see_the_flags_for_browsers_with_their_own_values(
     by_session: Caller, by_key: Caller
 ) -> None:

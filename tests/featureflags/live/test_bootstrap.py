@@ -21,7 +21,7 @@ from tests.services.flag_json import boolean_flag, segment_rule, string_flag
 
 pytestmark = pytest.mark.django_db
 
-PATH = "/api/v1/flags/bootstrap/"
+PATH = "/api/v1/bootstrap/"
 SCRIPT = re.compile(r'<script id="([^"]+)" type="application/json">(.*)</script>', re.DOTALL)
 
 
