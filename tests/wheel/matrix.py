@@ -1,10 +1,12 @@
 """The wheel with every Python, Django and PostgreSQL that it is for: `.ci/matrix`.
 
 For each Python, in a fresh environment from the package index: the oldest packages that the wheel allows,
-the newest of Django 5.2, and the newest Django. For each PostgreSQL: the shop of `tests/shop`, the triggers
-and their removal, and the proofs that SQL and memory agree. Python and PostgreSQL are those of this machine,
-and what it has not is fetched (`fetched.py`) into a folder for this run alone. What cannot be had is named
-as not run. Exits with 1 if one of them fails.
+the newest of Django 5.2, and the newest Django. Then the tests of kinds, triggers and SQL with the newest
+Django, on SQLite and PostgreSQL. For each PostgreSQL: the shop of `tests/shop`, the triggers and their removal,
+and all proofs of kinds and of SQL; for the oldest one every test that has a database. (`make test` has them
+all with the version that its packages bring.) Python and PostgreSQL are those of this machine, and what it
+has not is fetched (`fetched.py`) into a folder for this run alone. What cannot be had is named as not run.
+Exits with 1 if one of them fails.
 
 `python -m tests.wheel.matrix --only "PostgreSQL 14"` runs a part.
 """
@@ -24,6 +26,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from tests.run import EMBEDDED, PRODUCTION, embedded_environment
 from tests.services.environments import Environment, wheel
 from tests.services.postgres import CHOSEN, find_install, version_of
 from tests.services.processes import ROOT
@@ -35,14 +38,25 @@ PYTHONS: Final = ("3.11", "3.12", "3.13", "3.14")
 DATABASES: Final = ("14", "15", "16", "17", "18")
 """The versions of PostgreSQL that it is for."""
 DEBIAN: Final = Path("/usr/lib/postgresql")
-TRIED: Final = (
-    "tests/wheel/test_existing_project.py",
+OF_DJANGO: Final = (
     "tests/featureflags/test_removing.py",
     "tests/featureflags/capture",
     "tests/featureflags/audience/sql",
-    "tests/featureflags/kinds/test_related_writes.py",
-    "tests/featureflags/kinds/unusual_models",
+    "tests/featureflags/kinds",
 )
+"""What depends on Django's own insides."""
+OF_DATABASES: Final = (
+    *OF_DJANGO,
+    "tests/featureflags/audience",
+    "tests/featureflags/models",
+    "tests/wheel/test_existing_project.py",
+)
+"""What depends on the version of PostgreSQL."""
+WHOLE: Final = "14"
+"""The version with which every test runs that has a database: the one that lacks most."""
+NEWEST_DJANGO: Final = "Django"
+TESTED_BY: Final = "3.12"
+"""The Python of these tests: the newest with a Redis among its packages."""
 UV: Final = (sys.executable, "-m", "uv")
 DECLARED: Final[list[str]] = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"][
     "dependencies"
@@ -144,11 +158,34 @@ def databases(folder: Path, wanted: Sequence[str]) -> dict[str, Path]:
     return {version: found[version] for version in wanted if version in found}
 
 
-def try_database(install: Path) -> str:
+def try_database(version: str, install: Path) -> str:
     """What went wrong with it; empty if nothing did."""
-    tests = [sys.executable, "-m", "pytest", "-q", "-m", "not browser", *TRIED]
-    command = [sys.executable, "-m", "tests.services.stack", "--", *tests]
-    env = {**os.environ, CHOSEN: str(install)}
+    chosen = ["tests"] if version == WHOLE else OF_DATABASES
+    return _tested(sys.executable, chosen, servers={CHOSEN: str(install)})
+
+
+def try_django(folder: Path, python: str) -> str:
+    """What went wrong with the newest Django; empty if nothing did."""
+    folder.mkdir()
+    made = Environment(folder=folder / "venv")
+    newest = folder / "newest.txt"
+    newest.write_text("Django>=6\n")
+    try:
+        _must([*UV, "venv", "--quiet", "--python", python, str(made.folder)])
+        install = [*UV, "pip", "install", "--quiet", "--python", str(made.python)]
+        _must([*install, "--override", str(newest), "--requirement", "requirements/dev.in"])
+    except subprocess.CalledProcessError as error:
+        return str(error.stderr)
+    on_sqlite = _tested(str(made.python), OF_DJANGO, servers=None)
+    return on_sqlite or _tested(str(made.python), OF_DJANGO, servers={})
+
+
+def _tested(python: str, chosen: Sequence[str], servers: Mapping[str, str] | None) -> str:
+    """What the tests say that failed. `servers`: variables of the stack; None: on SQLite and files."""
+    stack = () if servers is None else (python, "-m", "tests.services.stack", "--")
+    marks = EMBEDDED if servers is None else f"({PRODUCTION}) and not browser"
+    command = [*stack, python, "-m", "pytest", "-q", "-m", marks, *chosen]
+    env = {**embedded_environment(os.environ), **(servers or {})}
     ended = subprocess.run(command, check=False, capture_output=True, text=True, cwd=ROOT, env=env)
     return "" if ended.returncode == 0 else ended.stdout + ended.stderr
 
@@ -163,10 +200,17 @@ def _asked(name: str, versions: Sequence[str], only: Sequence[str]) -> list[str]
 
 def main() -> int:
     every = [f"Python {each}" for each in PYTHONS] + [f"PostgreSQL {each}" for each in DATABASES]
+    every.append(NEWEST_DJANGO)
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--only", action="append", choices=every, default=[], metavar="NAME")
     only = parser.parse_args().only
     failed = False
+
+    def report(name: str, problem: str) -> None:
+        nonlocal failed
+        print(f"{name}:", f"FAILED\n{problem}" if problem else "ok", flush=True)
+        failed |= bool(problem)
+
     with tempfile.TemporaryDirectory(prefix="guidon-matrix-") as scratch:
         folder = Path(scratch)
         # PostgreSQL runs as another account than root.
@@ -175,12 +219,12 @@ def main() -> int:
         for outcome in outcomes(wheel(folder), here) if here else ():
             print(outcome, flush=True)
             failed |= bool(outcome.problem)
-        for version, install in databases(
-            folder / "postgres", _asked("PostgreSQL", DATABASES, only)
-        ).items():
-            problem = try_database(install)
-            print(f"PostgreSQL {version}:", f"FAILED\n{problem}" if problem else "ok", flush=True)
-            failed |= bool(problem)
+        if not only or NEWEST_DJANGO in only:
+            for python in pythons(folder / "tests", [TESTED_BY]).values():
+                report("The newest Django", try_django(folder / "django", python))
+        wanted = _asked("PostgreSQL", DATABASES, only)
+        for version, install in databases(folder / "postgres", wanted).items():
+            report(f"PostgreSQL {version}", try_database(version, install))
     return int(failed)
 
 

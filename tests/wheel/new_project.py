@@ -53,13 +53,27 @@ class UserKind(Kind):
 """
 
 
+WITHOUT_USERS = """
+from django.contrib.auth.models import Group, User
+
+admin.site.unregister([Group, User])
+"""
+"""A project whose admin shows no users."""
+
+
 def start_project(
-    folder: Path, installed: Environment, *, apps: str = "", cache: str = FILE_CACHE, more: str = ""
+    folder: Path,
+    installed: Environment,
+    *,
+    apps: str = "",
+    cache: str = FILE_CACHE,
+    more: str = "",
+    urls: str = "",
 ) -> None:
-    """A new project that has followed the page, as little as it can."""
+    """A new project that has followed the page, as little as it can. `urls`: more of its URLs' module."""
     installed.run("-m", "django", "startproject", "site1", str(folder), folder=folder)
     settings = SETTINGS.format(apps=apps, cache=cache, more=more)
-    for name, text in (("settings", settings), ("urls", URLS), ("kinds", KINDS)):
+    for name, text in (("settings", settings), ("urls", urls + URLS), ("kinds", KINDS)):
         with (folder / "site1" / f"{name}.py").open("a") as file:
             file.write(text)
     flag = boolean_flag("for-ada", rules=[segment_rule("ada_s")])

@@ -6,7 +6,7 @@ import json
 import os
 import sys
 import time
-from typing import Any
+from typing import Any, Final
 
 import django
 
@@ -17,12 +17,17 @@ from django.contrib.auth import get_user_model  # noqa: E402 - after the line ab
 from django.db import connection  # noqa: E402
 from django.test import Client  # noqa: E402
 
+from featureflags.audience.querysets import Resolver  # noqa: E402
+from featureflags.contexts.attributes import attributes_of  # noqa: E402
+from featureflags.core.times import now_in_microseconds  # noqa: E402
 from featureflags.evaluation import is_enabled, variation_detail  # noqa: E402
 from featureflags.evaluation.arguments import parse_subject  # noqa: E402
 from featureflags.evaluation.resolve import resolve  # noqa: E402
 from featureflags.kinds.registry import kind_or_user, kinds  # noqa: E402
 from featureflags.kinds.segmentation import resolver  # noqa: E402
 from featureflags.models import Segment  # noqa: E402
+from featureflags.segments.parsing import parse_definition  # noqa: E402
+from featureflags.segments.ruleset import Ruleset  # noqa: E402
 
 FLAG = "team-checkout"
 PLANNER = "seat-planner"
@@ -98,6 +103,48 @@ def compare() -> object:
         ]
         for key, kind in Segment.objects.values_list("key", "kind")
     }
+
+
+VALUES: Final[dict[str, list[tuple[str, list[Any]]]]] = {
+    "string": [
+        ("in", []),
+        ("startsWith", ["a", "p"]),
+        ("contains", ["o"]),
+        ("matches", ["[0-9]$"]),
+    ],
+    "number": [("in", []), ("lessThan", [1]), ("greaterThanOrEqual", [50])],
+    "boolean": [("in", [True]), ("in", [False])],
+    "datetime": [("before", ["2026-01-01T00:00:00Z"]), ("after", ["2020-01-01T00:00:00Z"])],
+    "list": [("in", []), ("contains", ["u"]), ("hasAtLeast", [1])],
+}
+"""Operators and values for each type of attribute; beside these, values that the rows have."""
+
+
+def prove() -> object:
+    """Every attribute of both kinds, by each of these operators, negated too: where SQL and memory differ."""
+    now, tried, differ = now_in_microseconds(), 0, list[object]()
+    for kind in kinds():
+        rows = {row.key: attributes_of(row, now) for row in kind.snapshots(kind.rows())}
+        for attribute in kind.attributes:
+            seen = [found.get(attribute.name) for found in rows.values()]
+            flat = [one for each in seen for one in (each if isinstance(each, list) else [each])]
+            known = [each for each in dict.fromkeys(flat) if each is not None][:3]
+            for op, values in [*VALUES[attribute.type.value], ("exists", [True])]:
+                for negate in (False, True):
+                    wanted = {**clause(attribute.name, op, *(values or known)), "negate": negate}
+                    tried += 1
+                    if found := difference(kind, rows, wanted, now):
+                        differ.append([kind.name, wanted, sorted(found)])
+    return {"tried": tried, "differ": differ}
+
+
+def difference(kind: Any, rows: dict[str, Any], wanted: dict[str, Any], now: int) -> set[str]:
+    """The rows that are in a segment of this one condition by SQL and not in memory, or the other way round."""
+    rules = [{"id": "r", "description": "", "clauses": [wanted]}]
+    definition = parse_definition({"key": "proof", "kind": kind.name, "rules": rules})
+    ruleset = Ruleset([definition])
+    memory = {key for key, row in rows.items() if ruleset.match(row, now=now, kind=kind.name)}
+    return memory ^ set(kind.keys(Resolver().members(kind.rows(), definition, now)))
 
 
 def change() -> object:

@@ -84,6 +84,12 @@ def test_sql_and_memory_name_the_same_rows(shop: Shop) -> None:
     assert found["large_organization"][0] == ["1"]
 
 
+def test_sql_and_memory_agree_on_every_attribute(shop: Shop) -> None:
+    found = shop.ask("prove")
+    assert found["differ"] == []
+    assert found["tried"] > 100
+
+
 def test_each_write_of_a_related_row_is_seen(shop: Shop) -> None:
     assert shop.ask("change") == {
         "before": True,

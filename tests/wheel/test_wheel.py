@@ -17,7 +17,7 @@ from featureflags.core.extras import EXTRAS
 from tests.services.environments import Environment, environment, wheel
 from tests.services.processes import ROOT
 from tests.services.redis import redis_server
-from tests.wheel.new_project import PROGRAM, REDIS_CACHE, start_project
+from tests.wheel.new_project import PROGRAM, REDIS_CACHE, WITHOUT_USERS, start_project
 
 ALONE = {"asgiref", "django", "featureflags", "ldclient", "msgspec", "re2", "sqlparse", "tqdm"}
 """Packages that the wheel brings, among others that these need."""
@@ -99,6 +99,12 @@ def test_with_redis(built: Path, tmp_path: Path, redis_url: str) -> None:
     found = run(tmp_path, installed)
     assert_all_is_well(found)
     assert {"redis", "django_redis"} <= set(found["loaded"])
+
+
+def test_in_a_project_whose_admin_has_no_users(built: Path, tmp_path: Path) -> None:
+    installed = environment(tmp_path / "venv", built)
+    start_project(tmp_path, installed, urls=WITHOUT_USERS)
+    assert_all_is_well(run(tmp_path, installed))
 
 
 def test_a_setting_without_its_extra_is_named(built: Path, tmp_path: Path) -> None:

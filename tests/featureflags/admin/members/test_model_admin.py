@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import datetime
 import json
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from cachalot.api import cachalot_disabled
+from django.contrib import admin
 from django.db import connection
 from django.test import Client, override_settings
 from django.test.utils import CaptureQueriesContext
@@ -15,13 +17,14 @@ from django.urls import reverse
 from django.utils import timezone
 from pytest_django.fixtures import Settings
 
-from featureflags.models import HistoryEntry, Segment, SegmentMember
+from featureflags.models import ApiKey, HistoryEntry, Segment, SegmentMember
 from featureflags.models.versions import RulesetVersion
 from tests.conftest import FlagFile
 from tests.factories import SegmentFactory, SegmentMemberFactory, UserFactory, user_of
 from tests.featureflags.admin.asking import answer, is_asked, reasons
 from tests.featureflags.api.using import use
 from tests.services.flag_json import boolean_flag, segment_rule
+from users.models import User
 
 pytestmark = pytest.mark.django_db
 
@@ -64,6 +67,38 @@ def test_users_and_segments_are_looked_up_as_they_are_typed(staff: Client) -> No
     page = staff.get(ADD, {"segment": segment.pk}).content.decode()
     assert user.email not in page
     assert f'<option value="{segment.pk}" selected>beta</option>' in page
+
+
+@pytest.fixture
+def registered() -> Iterator[dict[Any, Any]]:
+    """What the admin has; afterwards as before."""
+    found: dict[Any, Any] = admin.site._registry
+    before = dict(found)
+    yield found
+    found.clear()
+    found.update(before)
+
+
+Searchable = type("Searchable", (admin.ModelAdmin,), {"search_fields": ("email",)})
+
+
+@pytest.mark.parametrize(
+    ("of_users", "looks_up"), [(None, False), (admin.ModelAdmin, False), (Searchable, True)]
+)
+def test_a_project_whose_admin_has_no_users_or_cannot_find_them(
+    staff: Client, registered: dict[Any, Any], of_users: Any, looks_up: bool
+) -> None:
+    """Django refuses (E039, E040) a look-up in what an admin does not have: then the user is named by key."""
+    del registered[User]
+    if of_users is not None:
+        admin.site.register(User, of_users)
+    for model in (Segment, SegmentMember, ApiKey):
+        assert admin.site.get_model_admin(model).check() == []
+    page = staff.get(ADD).content.decode()
+    assert ('data-field-name="user"' in page) is looks_up
+    segment, user = SegmentFactory.create(), UserFactory.create()
+    assert staff.post(ADD, form(segment, user=user.pk, kind="exclude")).status_code == 302
+    assert SegmentMember.objects.get().user == user
 
 
 def test_an_error_of_the_model_is_shown_in_the_form(staff: Client) -> None:
