@@ -9,14 +9,18 @@ from django.apps import apps
 from django.conf import settings
 from django.core import checks
 from django.core.checks import CheckMessage, Tags, register
+from django.core.exceptions import FieldDoesNotExist
 from django.db import DatabaseError, connections, router
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.migrations.executor import MigrationExecutor
 from django.db.models import Model
 
-from featureflags.capture.installation import is_supported, problems
+from featureflags.capture.installation import is_supported, problems, views
 from featureflags.capture.watches import declared_watches
 from featureflags.core.conf import app_settings
+from featureflags.kinds.compiled import CompiledKind
+from featureflags.kinds.paths import split_path
+from featureflags.kinds.registry import kinds
 from featureflags.models import OutboxEvent
 
 HINT = "Run manage.py capture_triggers --install, or have the tables' owner run what --sql prints."
@@ -25,8 +29,8 @@ HINT = "Run manage.py capture_triggers --install, or have the tables' owner run 
 @register("featureflags", Tags.database)
 def check_triggers(databases: Collection[str] | None = None, **_: Any) -> list[CheckMessage]:
     """W040: a trigger is missing, old or disabled: some writes are not seen. A warning, since `migrate`
-    looks first and then repairs it. W042: the project has switched them off. Two queries and one for
-    each table."""
+    looks first and then repairs it. W042: the project has switched them off. W068: an attribute is read
+    from a view. Two queries and one for each table."""
     alias = router.db_for_write(OutboxEvent)
     if alias not in (databases or ()):
         return []
@@ -42,12 +46,39 @@ def check_triggers(databases: Collection[str] | None = None, **_: Any) -> list[C
     if not is_supported(connections[alias]):
         return []  # E050 says so.
     try:
-        found = problems(connections[alias])
+        found, unseen = problems(connections[alias]), views(connections[alias])
     except DatabaseError:
         return []  # Django's own checks say that the database cannot be asked.
     if found and not _is_migrated(connections[alias]):
         return []  # `migrate` looks first, and is what creates the tables and the triggers.
-    return [checks.Warning(str(problem), hint=HINT, id="featureflags.W040") for problem in found]
+    messages = [
+        checks.Warning(str(problem), hint=HINT, id="featureflags.W040") for problem in found
+    ]
+    return [*messages, *_of_views(unseen)]
+
+
+def _of_views(tables: Collection[str]) -> Iterator[CheckMessage]:
+    for kind in kinds():
+        for name, declared in kind.declared.declared.items():
+            read = set() if declared.watch else _tables_of(kind, declared.source)
+            for table in sorted(read.intersection(tables)):
+                text = (
+                    f"The kind {kind.name!r}, {name}: {table} is a view or a table of another server, which no "
+                    "trigger can watch: a change there is not noticed for up to a day."
+                )
+                hint = "Name the tables behind it: watch=WatchRows(model, path to the row)."
+                yield checks.Warning(text, hint=hint, id="featureflags.W068")
+
+
+def _tables_of(kind: CompiledKind, source: object) -> set[str]:
+    """The tables that the path of an attribute reads; what cannot be used has a check of its own."""
+    if not isinstance(source, str):
+        return set()
+    try:
+        steps, _ = split_path(kind.model, source)
+    except (FieldDoesNotExist, TypeError):
+        return set()
+    return {model._meta.db_table for model in (kind.model, *(step.model for step in steps))}
 
 
 def _is_migrated(connection: BaseDatabaseWrapper) -> bool:
@@ -56,11 +87,11 @@ def _is_migrated(connection: BaseDatabaseWrapper) -> bool:
     return not executor.migration_plan(executor.loader.graph.leaf_nodes())
 
 
-@register("featureflags", Tags.database)
-def check_router(databases: Collection[str] | None = None, **_: Any) -> list[CheckMessage]:
+@register("featureflags")
+def check_router(**_: Any) -> list[CheckMessage]:
     """E042: watched rows and the outbox lie in different databases. W043: a router sends reads of
-    watched rows or of the outbox to another database."""
-    if not databases or not settings.DATABASE_ROUTERS:
+    watched rows or of the outbox to another database. No query."""
+    if not settings.DATABASE_ROUTERS:
         return []
     home = router.db_for_write(OutboxEvent)
     watched = list(_watched_models())

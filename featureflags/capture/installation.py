@@ -20,7 +20,8 @@ from django.db.backends.utils import CursorWrapper
 from django.db.models import F
 
 from featureflags.capture import postgresql, sqlite
-from featureflags.capture.plan import Fault, Installed, fault_of, plan_for
+from featureflags.capture.catalogue import Installed
+from featureflags.capture.plan import Fault, fault_of, plan_for
 from featureflags.capture.statements import RULE_TABLES, Trigger
 from featureflags.capture.watches import declared_watches
 from featureflags.models import OutboxEvent
@@ -60,8 +61,8 @@ def install(connection: BaseDatabaseWrapper, *, exact: bool = True) -> list[str]
 
     Not `exact`: keep what other releases watch, which may serve beside this one (on PostgreSQL).
 
-    Returns the names of those that were written. What was changed while a trigger was missing is
-    made up for: everybody of its kind counts as changed. Raises DatabaseError, with everything as
+    Returns the names of those that were written. What was changed while a trigger was missing, and by
+    another type of a column, is made up for: everybody of its kind counts as changed. Raises DatabaseError, with everything as
     it was, e.g. where the right is missing or the table stays locked for LOCK_SECONDS.
     """
     if not is_supported(connection):
@@ -79,7 +80,7 @@ def install(connection: BaseDatabaseWrapper, *, exact: bool = True) -> list[str]
             _run(cursor, _removal(connection, name, plan.installed[name]))
         for trigger in plan.due:
             _run(cursor, _due(connection, trigger, plan.installed.get(trigger.name)))
-        _make_up_for(connection, {t.table for t in plan.due if t.name not in plan.installed})
+        _make_up_for(connection, plan.unseen)
     return [trigger.name for trigger in plan.due]
 
 
@@ -119,7 +120,13 @@ def problems(connection: BaseDatabaseWrapper) -> list[Problem]:
 def has_leftovers(connection: BaseDatabaseWrapper) -> bool:
     """True if another release's triggers or columns are watched too. Raises DatabaseError."""
     plan = plan_for(connection, declared_watches(), exact=True)
-    return bool(plan.stray) or any(t.name in plan.installed for t in plan.due)
+    faults = {fault_of(trigger, plan.installed) for trigger in plan.wanted}
+    return bool(plan.stray) or not faults <= {None, Fault.MISSING}
+
+
+def views(connection: BaseDatabaseWrapper) -> list[str]:
+    """Watched views and tables of other servers, which no trigger can watch. Raises DatabaseError."""
+    return plan_for(connection, declared_watches(), exact=False).views
 
 
 def self_test(connection: BaseDatabaseWrapper) -> list[Problem]:
@@ -139,8 +146,9 @@ def self_test(connection: BaseDatabaseWrapper) -> list[Problem]:
             continue
         with transaction.atomic(using=connection.alias), connection.cursor() as cursor:
             before = OutboxEvent.objects.using(connection.alias).count()
+            # To its default: no value may be given to some columns.
             column = names(watch.start)
-            cursor.execute(f"UPDATE {names(watch.table)} SET {column} = {column} WHERE false")
+            cursor.execute(f"UPDATE {names(watch.table)} SET {column} = DEFAULT WHERE false")
             if OutboxEvent.objects.using(connection.alias).count() != before:
                 found.append(Problem(table=watch.table, trigger="", fault=Fault.FAILS))
             transaction.set_rollback(True, using=connection.alias)

@@ -14,6 +14,7 @@ from enum import StrEnum
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from featureflags.capture import postgresql, sqlite
+from featureflags.capture.catalogue import Installed, described, installed_in
 from featureflags.capture.statements import OUTBOX, RULE_TABLES, Trigger
 from featureflags.capture.watches import Watch
 from featureflags.models import OutboxEvent
@@ -35,17 +36,6 @@ class Fault(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Installed:
-    schema: str
-    table: str
-    is_enabled: bool
-    source: str
-
-    def is_as(self, trigger: Trigger) -> bool:
-        return f"fingerprint {trigger.fingerprint}" in self.source
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
     wanted: list[Trigger]
     """Those that can work."""
@@ -54,23 +44,43 @@ class Plan:
     installed: dict[str, Installed]
     stray: list[str]
     """Installed, and to be removed."""
+    views: list[str]
+    """Watched, and no tables, so that no trigger can watch them."""
 
     @property
     def due(self) -> list[Trigger]:
-        """Those that are missing, old or disabled."""
-        return [trigger for trigger in self.wanted if fault_of(trigger, self.installed) is not None]
+        """Those that are missing, old or disabled, or that do not know the types of today."""
+        return [
+            trigger
+            for trigger in self.wanted
+            if fault_of(trigger, self.installed) is not None or self.is_retyped(trigger)
+        ]
+
+    @property
+    def unseen(self) -> set[str]:
+        """The tables whose rows may have changed without a trigger: one was missing, or a column was altered."""
+        found = {trigger.table for trigger in self.due if trigger.name not in self.installed}
+        return found | {trigger.table for trigger in self.wanted if self.is_retyped(trigger)}
+
+    def is_retyped(self, trigger: Trigger) -> bool:
+        """True if a column has another type than when the trigger was installed."""
+        found = self.installed.get(trigger.name)
+        if found is None:
+            return False
+        before, now = map(postgresql.types_seen, (found.source, trigger.create[0]))
+        return any(before[column] != now[column] for column in before.keys() & now.keys())
 
 
 def plan_for(connection: BaseDatabaseWrapper, watches: Sequence[Watch], *, exact: bool) -> Plan:
     """What these watches need there. Not `exact`: with all that other releases have installed."""
-    schemas, columns = _described(connection, _tables(watches))
-    installed = _installed_in(connection)
-    usable = [watch for watch in watches if watch.table in columns]
+    found = described(connection, _tables(watches))
+    columns, installed = found.columns, installed_in(connection)
+    usable = [watch for watch in watches if watch.table in columns.keys() - found.views]
     if connection.vendor == "postgresql":
         if not exact:
             usable = [_widened(watch, installed, columns) for watch in usable]
-        known = {table: schemas.get(table, ("", table)) for table in _tables(watches)}
-        triggers = postgresql.triggers(usable, known)
+        known = {table: found.schemas.get(table, ("", table)) for table in _tables(watches)}
+        triggers = postgresql.triggers(usable, known, found.types)
     else:
         triggers = sqlite.triggers(usable)
     absent = {
@@ -86,7 +96,11 @@ def plan_for(connection: BaseDatabaseWrapper, watches: Sequence[Watch], *, exact
     stray = installed.keys() - {trigger.name for trigger in wanted}
     keeps = not exact and connection.vendor == "postgresql" and OUTBOX in columns
     return Plan(
-        wanted=wanted, absent=absent, installed=installed, stray=[] if keeps else sorted(stray)
+        wanted=wanted,
+        absent=absent,
+        installed=installed,
+        stray=[] if keeps else sorted(stray),
+        views=sorted({watch.table for watch in watches} & found.views),
     )
 
 
@@ -112,33 +126,6 @@ def _lacking(needed: Mapping[str, frozenset[str]], columns: Columns) -> str:
         if missing := names - columns[table]:
             return f"{table}.{min(missing)}"
     return ""
-
-
-def _described(
-    connection: BaseDatabaseWrapper, tables: Sequence[str]
-) -> tuple[dict[str, tuple[str, str]], Columns]:
-    schemas: dict[str, tuple[str, str]] = {}
-    columns: dict[str, set[str]] = {}
-    with connection.cursor() as cursor:
-        for table in tables:
-            if connection.vendor == "postgresql":
-                cursor.execute(postgresql.COLUMNS, [connection.ops.quote_name(table)])
-            else:
-                cursor.execute(sqlite.COLUMNS, [sqlite.bare(table)])
-            for schema, name, column in cursor.fetchall():
-                schemas[table] = (schema, name)
-                columns.setdefault(table, set()).add(column)
-    return schemas, {table: frozenset(names) for table, names in columns.items()}
-
-
-def _installed_in(connection: BaseDatabaseWrapper) -> dict[str, Installed]:
-    query = postgresql.INSTALLED if connection.vendor == "postgresql" else sqlite.INSTALLED
-    with connection.cursor() as cursor:
-        cursor.execute(query)
-        return {
-            name: Installed(schema=schema, table=table, is_enabled=enabled == "A", source=source)
-            for name, schema, table, enabled, source in cursor.fetchall()
-        }
 
 
 def fault_of(trigger: Trigger, installed: dict[str, Installed]) -> Fault | None:

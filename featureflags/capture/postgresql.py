@@ -26,7 +26,6 @@ from featureflags.capture.statements import (
     KEYS_IN_A_ROW,
     MOST_KEYS,
     OUTBOX,
-    PREFIX,
     RULE_TABLES,
     VERSION,
     Trigger,
@@ -45,6 +44,8 @@ KEYS_IN_NOTICE: Final = 1_000
 
 Schemas = Mapping[str, tuple[str, str]]
 """Of each table, as a model names it: its schema, and its name there."""
+Types = Mapping[str, Mapping[str, str]]
+"""Of each table: the type of each column."""
 
 OLD, NEW = "old_rows", "new_rows"
 
@@ -57,6 +58,10 @@ $guidon$"""
 
 COMPARED: Final = "-- columns "
 """Before a JSON list of the columns whose change counts, in the function of an update."""
+
+TYPES: Final = "-- types "
+"""Before a JSON object: the type of each of these columns when the function was written. Another type does not
+make the function old, but a change of it has written rows that no trigger saw."""
 
 TELL = """\
 {compared}DECLARE
@@ -107,13 +112,13 @@ BEGIN
 END"""
 
 
-def triggers(watches: Iterable[Watch], schemas: Schemas) -> list[Trigger]:
+def triggers(watches: Iterable[Watch], schemas: Schemas, types: Types) -> list[Trigger]:
     """Every trigger of these watches, and those of the segment tables."""
     made = [
         trigger
         for watch in watches
         for trigger in (
-            _of_watch(watch, "update", schemas),
+            _of_watch(watch, "update", schemas, types.get(watch.table, {})),
             *(() if watch.is_own else (_of_watch(watch, "insert", schemas),)),
             _of_watch(watch, "delete", schemas),
             _of_watch(watch, "truncate", schemas),
@@ -130,28 +135,8 @@ def removal(name: str, schema: str, table: str) -> tuple[str, ...]:
     )
 
 
-INSTALLED = f"""
-SELECT trigger.tgname, space.nspname, relation.relname, trigger.tgenabled::text, function.prosrc
-FROM pg_catalog.pg_trigger AS trigger
-JOIN pg_catalog.pg_class AS relation ON relation.oid = trigger.tgrelid
-JOIN pg_catalog.pg_namespace AS space ON space.oid = relation.relnamespace
-JOIN pg_catalog.pg_proc AS function ON function.oid = trigger.tgfoid
-WHERE NOT trigger.tgisinternal AND pg_catalog.starts_with(trigger.tgname, '{PREFIX}')
-"""
-"""Name, schema, table, when it is enabled, and the body of its function."""
-
 ONE_AT_A_TIME = "SELECT pg_advisory_xact_lock(hashtext('guidon capture'))"
 """Two processes that migrate at once install after one another."""
-
-COLUMNS = """
-SELECT space.nspname, relation.relname, attribute.attname
-FROM pg_catalog.pg_class AS relation
-JOIN pg_catalog.pg_namespace AS space ON space.oid = relation.relnamespace
-JOIN pg_catalog.pg_attribute AS attribute ON attribute.attrelid = relation.oid
-WHERE relation.oid = pg_catalog.to_regclass(%s) AND attribute.attnum > 0
-    AND NOT attribute.attisdropped
-"""
-"""The schema, the name and the columns of a table as the connection's search path finds it."""
 
 
 def update_trigger(watch: Watch) -> str:
@@ -165,11 +150,20 @@ def compared_columns(source: str) -> frozenset[str]:
     return frozenset(json.loads(next(lines, COMPARED + "[]").removeprefix(COMPARED)))
 
 
-def _of_watch(watch: Watch, event: str, schemas: Schemas) -> Trigger:
+def types_seen(source: str) -> dict[str, str]:
+    """The types of the columns when the function of an installed trigger was written."""
+    lines = (line for line in source.splitlines() if line.startswith(TYPES))
+    found: dict[str, str] = json.loads(next(lines, TYPES + "{}").removeprefix(TYPES))
+    return found
+
+
+def _of_watch(
+    watch: Watch, event: str, schemas: Schemas, types: Mapping[str, str] | None = None
+) -> Trigger:
     columns = sorted(watch.columns)
     watch = replace(watch, columns=tuple(columns))
     body = TELL.format(
-        compared=f"{COMPARED}{json.dumps(columns)}\n" if event == "update" else "",
+        compared="" if types is None else _compared_lines(watch, types),
         find=_find(watch, event, schemas),
         most=MOST_KEYS,
         row=KEYS_IN_A_ROW,
@@ -181,6 +175,12 @@ def _of_watch(watch: Watch, event: str, schemas: Schemas) -> Trigger:
     needed = tuple(sorted({**watch.needed, OUTBOX: frozenset({"id", "kind", "keys"})}.items()))
     name, when, seen = _name_and_time(watch, event)
     return _trigger(name, watch.table, when, seen, body, needed, schemas)
+
+
+def _compared_lines(watch: Watch, types: Mapping[str, str]) -> str:
+    read = sorted({watch.start, *watch.columns} & types.keys())
+    found = json.dumps({column: types[column] for column in read})
+    return f"{TYPES}{found}\n{COMPARED}{json.dumps(watch.columns)}\n"
 
 
 def _name_and_time(watch: Watch, event: str) -> tuple[str, str, str]:
@@ -223,7 +223,8 @@ def _trigger(
     function = f"{quote(schemas[table][0])}.{quote(name)}"
     on = _qualified(table, schemas)
     head = f"CREATE TRIGGER {quote(name)} {when} ON {on}{seen}"
-    mark = fingerprint([head, body])
+    lasting = (line for line in body.splitlines() if not line.startswith(TYPES))
+    mark = fingerprint([head, *lasting])
     create = (
         FUNCTION.format(function=function, fingerprint=mark, body=body),
         f"{head} FOR EACH STATEMENT EXECUTE FUNCTION {function}()",

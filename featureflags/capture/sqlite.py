@@ -13,7 +13,6 @@ from typing import Final
 
 from featureflags.capture.statements import (
     OUTBOX,
-    PREFIX,
     RULE_TABLES,
     RULES,
     VERSION,
@@ -25,15 +24,6 @@ from featureflags.capture.statements import (
     version_defaults,
 )
 from featureflags.capture.watches import Watch
-
-INSTALLED: Final = (
-    f"SELECT name, '', tbl_name, 'A', sql FROM sqlite_master"
-    f" WHERE type = 'trigger' AND substr(name, 1, {len(PREFIX)}) = '{PREFIX}'"
-)
-"""In the form of `postgresql.INSTALLED`."""
-
-COLUMNS: Final = "SELECT '', '', name FROM pragma_table_xinfo(%s)"
-"""In the form of `postgresql.COLUMNS`, generated columns too."""
 
 NEW_UUID: Final = "lower(hex(randomblob(16)))"
 

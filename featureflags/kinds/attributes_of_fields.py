@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from django.db.models import Value
 from django.db.models.expressions import Combinable
 from django.db.models.functions import NullIf
+from django.utils.choices import flatten_choices, normalize_choices
 from django.utils.functional import Promise
 from django.utils.text import capfirst
 from django.utils.translation import gettext_lazy as _
@@ -63,14 +64,14 @@ def key_attribute(sql: Combinable, *, kind: str, lower_case: bool) -> Attribute:
 
 def attribute_of(name: str, declared: Declared, slot: Slot) -> Attribute:
     """The attribute that a field declares; `slot` is where its value lies."""
-    is_days, is_many = isinstance(declared, DaysSince), isinstance(declared, Many)
+    is_days = isinstance(declared, DaysSince)
     return Attribute(
         name=name,
         type=_TYPES[type(declared)],
         label=declared.label or _label(name, slot),
         value=_value(declared, slot),
-        sql=None if is_days or is_many else _sql(declared, slot),
-        sql_related=_related(slot) if is_many else None,
+        sql=None if is_days or slot.is_of_rows else _sql(declared, slot),
+        sql_related=_related(slot) if slot.is_of_rows else None,
         elapsed_days_since=slot.source if is_days else None,
         clock=_clock(slot.name) if is_days else None,
         privacy=_privacy(declared),
@@ -128,11 +129,12 @@ def _privacy(declared: Declared) -> Privacy:
 def _choices(declared: Declared, slot: Slot) -> tuple[tuple[str, str | Promise], ...]:
     if not isinstance(declared, Text):
         return ()
-    given = declared.choices if declared.choices is not None else slot.field.flatchoices
-    pairs = [tuple(pair) for pair in given]
-    if any(len(pair) != 2 or isinstance(pair[1], list | tuple) for pair in pairs):
+    given = declared.choices
+    pairs: Any = list(slot.field.flatchoices if given is None else normalize_choices(given))
+    if not all(isinstance(pair, list | tuple) and len(pair) == 2 for pair in pairs):
         raise TypeError("The choices must be pairs of a value and its label.")
-    return tuple((str(value), label) for value, label in pairs if value not in {None, ""})
+    flat: Iterable[tuple[Any, Any]] = flatten_choices(pairs)
+    return tuple((str(value), label) for value, label in flat if value not in {None, ""})
 
 
 def _always_known(declared: Declared, slot: Slot) -> bool:

@@ -24,12 +24,13 @@ from featureflags.kinds.functions import ManyTexts
 from featureflags.kinds.loaded_rows import LoadedRows
 from featureflags.kinds.names import Names
 from featureflags.kinds.paths import Step, field_of, split_path, steps_to_parent
-from featureflags.kinds.reads import path_of_key, paths_of, read_of, refuse_expression
+from featureflags.kinds.reads import columns_of, path_of_key, paths_of, read_of, refuse_expression
 from featureflags.kinds.slots import (
     LOADED,
     TYPES,
     Form,
     Slot,
+    refuse_path,
     refuse_type,
     source_of,
 )
@@ -108,13 +109,13 @@ class CompiledKind(Names):
         related = {
             LOOKUP_SEP.join(step.name for step in slot.steps if not step.is_parent)
             for slot in self.slots
-            if slot.steps and not slot.is_own and slot.form is not Form.TEXTS
+            if slot.steps and not slot.is_own and not slot.is_of_rows
         }
         extra: dict[str, Any] = {}
         for slot in self.slots:
             if slot.loaded_as is not None:
                 extra[slot.loaded_as] = ManyTexts(self.model, str(slot.path))
-            elif slot.path is None or slot.form is Form.TEXTS:
+            elif slot.path is None or slot.is_of_rows:
                 extra[LOADED + slot.name] = slot.column(self.model)
         rows = rows.select_related(*sorted(related)) if related else rows
         return rows.annotate(**extra) if extra else rows
@@ -189,12 +190,14 @@ class CompiledKind(Names):
             to_parent = steps_to_parent(self.model, model)
             found += watches_of_path(owner, to_parent, shown_by)
             own += [] if to_parent else [shown_by]
-        for steps, column in self._read():
+        for steps, field in self._read():
+            columns = [] if field is None else list(columns_of(field))
             if steps:
                 own += [here] if (here := steps[0].own_column) is not None else []
-                found += watches_of_path(owner, steps, column or steps[-1].there)
-            elif column is not None:
-                own.append(column)
+                for column in columns or [steps[-1].there]:
+                    found += watches_of_path(owner, steps, column)
+            else:
+                own += columns
         for name, declared in self.declared.declared.items():
             watched = declared.watch
             for rows in (watched,) if isinstance(watched, WatchRows | str) else watched:
@@ -206,11 +209,11 @@ class CompiledKind(Names):
                     self.problems.append((name, f"its watch: {error}"))
         return merged([watch_of_own(owner, dict.fromkeys(map(str, own))), *found])
 
-    def _read(self) -> Iterator[tuple[Sequence[Step], str | None]]:
-        """The steps to each column that the slots read, also by expressions."""
+    def _read(self) -> Iterator[tuple[Sequence[Step], Field[Any, Any] | None]]:
+        """The steps to each field that the slots read, also by expressions."""
         for slot in self.slots:
             if slot.path is not None:
-                yield slot.steps, str(slot.field.column)
+                yield slot.steps, slot.field
             else:
                 yield from (read_of(self.model, path) for path in paths_of(slot.source))
 
@@ -255,11 +258,7 @@ class CompiledKind(Names):
         if isinstance(declared, Related):
             source = self._path_of_key(declared, source)
         steps, field = split_path(self.model, source)
-        is_many = any(step.is_many for step in steps)
-        if is_many is not (form is Form.TEXTS):
-            why = "leads to many rows: use Many, or a subquery" if is_many else "leads to one row"
-            raise TypeError(f"{self.model.__name__}.{source} {why}.")
-        refuse_type(field, form, source)
+        refuse_path(steps, field, form, f"{self.model.__name__}.{source}")
         return Slot(
             name=self._name(name, field if all(step.is_parent for step in steps) else None),
             form=form,

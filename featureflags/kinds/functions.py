@@ -191,6 +191,18 @@ class JSONText(PerDatabase):
     templates = {"sqlite": "%(expressions)s", "postgresql": "(%(expressions)s)::text"}
 
 
+class ArrayTexts(PerDatabase):
+    """The texts of an array, each once and sorted by their characters, as a JSON list; of NULL an empty one."""
+
+    output_field = JSONField()
+    templates = {
+        "postgresql": (
+            'TO_JSONB(ARRAY(SELECT DISTINCT item::text COLLATE "C" AS item'
+            " FROM UNNEST(%(expressions)s) AS item WHERE item IS NOT NULL ORDER BY item))"
+        ),
+    }
+
+
 class Microseconds(PerDatabase):
     """An instant as microseconds since the epoch, exactly, as `featureflags.core.times.to_microseconds`."""
 

@@ -13,7 +13,7 @@ from django.db.models.expressions import Combinable
 
 from featureflags.kinds.declaration import Kind
 from featureflags.kinds.functions import NumberText, UUIDText
-from featureflags.kinds.paths import column_type, field_of
+from featureflags.kinds.paths import column_type, field_of, named
 from featureflags.kinds.slots import INTEGERS, SUITABLE, Form
 
 LARGEST_INTEGER: Final = 2**63 - 1
@@ -132,7 +132,7 @@ class Keys:
             )
         if (held := column_type(field)).get_internal_type() not in SUITABLE[Form.KEY]:
             why = "and a key is a whole number, a UUID or a text"
-            raise TypeError(f"{self.model.__name__}.{self.key} is a {type(held).__name__}, {why}.")
+            raise TypeError(f"{self.model.__name__}.{self.key} is {named(held)}, {why}.")
         return field
 
 
@@ -146,3 +146,5 @@ def _refuse(declared: type[Kind]) -> None:
         )
     if not isinstance(model, type) or not issubclass(model, Model) or model._meta.abstract:
         raise TypeError(f"the model is {model!r}, and no class of a model with a table")
+    if swapped := model._meta.swapped:
+        raise TypeError(f"{model.__name__} is swapped for {swapped}, and has no table")

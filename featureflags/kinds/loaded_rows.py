@@ -5,13 +5,13 @@ from __future__ import annotations
 import datetime
 import operator
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from decimal import Decimal
 from functools import partial
 from typing import Any, Final
 
 from django.core.exceptions import ValidationError
-from django.db.models import DateTimeField, Field, Model, QuerySet, UUIDField
+from django.db.models import DateTimeField, Field, GeneratedField, Model, QuerySet, UUIDField
 from django.utils import timezone
 from django.utils.functional import Promise
 
@@ -54,8 +54,11 @@ class LoadedRows:
             (place, convert) for place, slot in enumerate(own, 1) if (convert := _converter(slot))
         ]
         self._others = [(place, slot) for place, slot in enumerate(slots, 1) if not slot.is_own]
+        self._has_generated = any(isinstance(slot.field, GeneratedField) for slot in own)
 
     def snapshot(self, row: Any) -> Any:
+        if self._has_generated and row._state.adding:
+            return self._converted(row)
         values = self._read(row)
         types = tuple(map(type, values))
         is_plain = self._accepted.get(types)
@@ -123,7 +126,7 @@ def _lower(value: str | None) -> str | None:
 
 def _of_loaded(slot: Slot, row: Model) -> Any:
     """The value of a loaded row. Raises NotLoaded or UnreadableRow."""
-    if slot.form is Form.TEXTS:
+    if slot.is_of_rows:
         return _texts_of(slot, row)
     annotated = row.__dict__.get(LOADED + slot.name, row)
     if annotated is not row:
@@ -135,6 +138,8 @@ def _of_loaded(slot: Slot, row: Model) -> Any:
         if slot.path is None and not row._state.adding:
             raise NotLoaded(slot.name)
         return slot.empty
+    if isinstance(slot.field, GeneratedField) and holder._state.adding:
+        return slot.empty  # the database has not computed it yet
     return _converted(slot, _as_saved(holder, slot.field))
 
 
@@ -144,12 +149,8 @@ def _converted(slot: Slot, value: Any) -> Any:
         return slot.empty
     if slot.form is Form.INSTANT:
         return (value - EPOCH) // MICROSECOND
-    if slot.form is Form.OBJECT:
-        if not isinstance(value, dict):
-            raise UnreadableRow(slot.name)
-        # Only large floats are written in another way, and most metadata holds none.
-        is_plain = all(type(item) in PLAIN_TYPES for item in value.values())
-        return dict(value) if is_plain else dict(normalised(value))
+    if slot.form in {Form.OBJECT, Form.TEXTS}:
+        return _collection(slot, value)
     if slot.form in {Form.TEXT, Form.KEY}:
         text = str(value)
         return text.lower() if slot.lower_case else text
@@ -157,6 +158,20 @@ def _converted(slot: Slot, value: Any) -> Any:
         number = float(value)
         return number if abs(number) < float("inf") else None
     return value
+
+
+def _collection(slot: Slot, value: Any) -> Any:
+    if slot.form is Form.TEXTS and isinstance(value, list | tuple):
+        return _sorted_texts(value)
+    if slot.form is Form.TEXTS or not isinstance(value, dict):
+        raise UnreadableRow(slot.name)
+    # Only large floats are written in another way, and most metadata holds none.
+    is_plain = all(type(item) in PLAIN_TYPES for item in value.values())
+    return dict(value) if is_plain else dict(normalised(value))
+
+
+def _sorted_texts(values: Iterable[object]) -> tuple[str, ...]:
+    return tuple(sorted({str(each) for each in values if each is not None}))
 
 
 def _texts_of(slot: Slot, row: Model) -> tuple[str, ...]:
@@ -178,7 +193,7 @@ def _texts_of(slot: Slot, row: Model) -> tuple[str, ...]:
         rows: QuerySet[Any] = QuerySet(slot.steps[-1].model, using=row._state.db)
         rows = rows.filter(**{reverse_path(slot.steps): row.pk})
         texts = list(rows.values_list(slot.field.name, flat=True))
-    return tuple(sorted({str(text) for text in texts if text is not None}))
+    return _sorted_texts(texts)
 
 
 def _as_saved(row: Model, field: Field[Any, Any]) -> Any:

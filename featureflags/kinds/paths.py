@@ -10,10 +10,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final
 
 from django.db.models import Field, ForeignKey, ManyToManyField, ManyToManyRel, ManyToOneRel, Model
 from django.db.models.constants import LOOKUP_SEP
+
+NO_WAY: Final = (
+    "leads to no other row: a path goes through foreign keys, one-to-one and many-to-many relations"
+)
 
 
 class Relation(StrEnum):
@@ -94,9 +98,20 @@ def field_of(model: type[Model], name: str) -> Field[Any, Any]:
     return field
 
 
+def named(field: object) -> str:
+    """The type of a field, for people: `a CharField`, `an ArrayField`."""
+    name = type(field).__name__
+    return f"{'an' if name[0] in 'AEIOU' else 'a'} {name}"
+
+
 def column_of(model: type[Model], name: str) -> str:
     """The column of a field; see `field_of`."""
     return str(field_of(model, name).column)
+
+
+def identity_of(model: type[Model]) -> tuple[str, ...]:
+    """The columns of the primary key: more than one where it is composite."""
+    return tuple(str(field.column) for field in model._meta.pk_fields)
 
 
 def column_type(field: Field[Any, Any]) -> Field[Any, Any]:
@@ -134,7 +149,8 @@ def reverse_path(steps: Sequence[Step]) -> str:
     names: list[str] = []
     for step in reversed(steps):
         if step.reverse_name is None:
-            raise TypeError(f"{step.origin.__name__}.{step.name} has no name for the way back.")
+            why = "has no name for the way back: give it a related_name"
+            raise TypeError(f"{step.origin.__name__}.{step.name} {why}.")
         names.append(step.reverse_name)
     # By name: a foreign key may point to another unique column than the key.
     return LOOKUP_SEP.join((*names, "pk"))
@@ -171,7 +187,7 @@ def _step(model: type[Model], name: str) -> Step:
             accessor=str(field.get_accessor_name()),
             is_many=not field.one_to_one,
         )
-    raise TypeError(f"{model.__name__}.{name} leads to no other row.")
+    raise TypeError(f"{model.__name__}.{name} is {named(field)}, which {NO_WAY}.")
 
 
 def _of_foreign_key(field: ForeignKey[Any, Any], name: str) -> Step:
@@ -211,6 +227,8 @@ def _of_many(field: ManyToManyField[Any, Any], name: str) -> Step:
 
 
 def _way_back(field: ForeignKey[Any, Any] | ManyToManyField[Any, Any]) -> str | None:
+    if getattr(field.remote_field, "symmetrical", False):
+        return field.name
     return None if field.remote_field.hidden else field.related_query_name()
 
 

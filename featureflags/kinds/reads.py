@@ -6,14 +6,14 @@ from collections.abc import Iterator
 from typing import Any
 
 from django.core.exceptions import FieldDoesNotExist
-from django.db.models import F, ForeignKey, Model, Q, QuerySet
+from django.db.models import F, Field, ForeignKey, GeneratedField, Model, Q, QuerySet
 from django.db.models.constants import LOOKUP_SEP
 from django.db.models.expressions import Exists, OuterRef, ResolvedOuterRef, Subquery
 from django.db.models.sql import Query
 from django.db.models.sql.where import WhereNode
 
 from featureflags.kinds.declaration import Kind
-from featureflags.kinds.paths import Step, field_of, split_path, steps_of
+from featureflags.kinds.paths import Step, column_of, field_of, split_path, steps_of
 
 
 def paths_of(source: Any) -> Iterator[str]:
@@ -35,19 +35,30 @@ def tables_of(source: Any) -> set[str]:
     return found
 
 
-def read_of(model: type[Model], name: str) -> tuple[list[Step], str | None]:
-    """The steps to what a name reads, and the column there. Raises TypeError where they lead to many rows.
+def columns_of(field: Field[Any, Any]) -> Iterator[str]:
+    """The column of a field; of a generated one also those that it is computed from.
+
+    A trigger does not see the value of a column that is computed when it is read.
+    """
+    yield str(field.column)
+    if isinstance(field, GeneratedField):
+        for path in paths_of(field.expression):  # type: ignore[attr-defined]  # the stubs have none
+            yield column_of(field.model, path.split(LOOKUP_SEP)[0])
+
+
+def read_of(model: type[Model], name: str) -> tuple[list[Step], Field[Any, Any] | None]:
+    """The steps to what a name reads, and the field there. Raises TypeError where they lead to many rows.
 
     Transforms and lookups at its end, such as `__year`, are left out. An annotation has neither.
     """
     parts = name.split(LOOKUP_SEP)
     for number in range(len(parts), 0, -1):
         path = LOOKUP_SEP.join(parts[:number])
-        steps, column = _steps_and_column(model, path)
+        steps, field = _steps_and_field(model, path)
         if any(step.is_many for step in steps):
             raise TypeError(f"{model.__name__}.{path} leads to many rows: use a subquery.")
-        if column is not None or steps:
-            return steps, column
+        if field is not None or steps:
+            return steps, field
     return [], None
 
 
@@ -80,15 +91,14 @@ def path_of_key(model: type[Model], path: str, other: type[Kind]) -> str:
     return f"{path}{LOOKUP_SEP}{key.name}"
 
 
-def _steps_and_column(model: type[Model], path: str) -> tuple[list[Step], str | None]:
+def _steps_and_field(model: type[Model], path: str) -> tuple[list[Step], Field[Any, Any] | None]:
     try:
-        steps, field = split_path(model, path)
+        return split_path(model, path)
     except (FieldDoesNotExist, TypeError):
         try:
             return steps_of(model, path), None
         except (FieldDoesNotExist, TypeError):
             return [], None
-    return steps, str(field.column)
 
 
 def _parts(one: Any, is_inside: bool) -> Iterator[tuple[Any, bool]]:

@@ -7,7 +7,7 @@ texts, or a JSON object.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final
@@ -18,6 +18,7 @@ from django.db.models.expressions import Combinable
 
 from featureflags.core.json_numbers import normalised
 from featureflags.kinds.functions import (
+    ArrayTexts,
     Exact,
     FiniteDouble,
     JSONText,
@@ -28,7 +29,7 @@ from featureflags.kinds.functions import (
     Plain,
     UUIDText,
 )
-from featureflags.kinds.paths import Step, column_type
+from featureflags.kinds.paths import Step, column_type, named, reverse_path
 
 LOADED: Final = "_featureflags_"
 """What the annotations of `CompiledKind.loaded` begin with."""
@@ -98,14 +99,19 @@ class Slot:
         """Whether the row itself has the value, in its own table or in a parent's."""
         return self.path is not None and all(step.is_parent for step in self.steps)
 
+    @property
+    def is_of_rows(self) -> bool:
+        """Whether it is a list of texts in other rows, and not one array."""
+        return self.form is Form.TEXTS and any(step.is_many for step in self.steps)
+
     def column(self, model: type[Model]) -> Combinable:
         """How it is read. The casts are in SQL: converting each value would be most of Django's work."""
-        if self.form is Form.TEXTS:
+        if self.is_of_rows:
             return ManyTextsAsText(model, str(self.path))
         source = Plain(self.source) if self.form in {Form.BOOLEAN, Form.NUMBER} else self.source
         if self.form is Form.INSTANT:
             return Microseconds(self.source)
-        return JSONText(source) if self.form is Form.OBJECT else source
+        return JSONText(source) if self.form in {Form.OBJECT, Form.TEXTS} else source
 
     @property
     def decode(self) -> Callable[[Any], Any] | None:
@@ -124,23 +130,46 @@ class Slot:
         return {} if self.form is Form.OBJECT else () if self.form is Form.TEXTS else None
 
 
+def refuse_path(steps: Sequence[Step], field: Field[Any, Any], form: Form, source: str) -> None:
+    """Raises TypeError for a path that leads to more or fewer values than the form holds, or as `refuse_type`."""
+    is_many = any(step.is_many for step in steps)
+    if is_many and form is not Form.TEXTS:
+        raise TypeError(f"{source} leads to many rows: use Many, or a subquery.")
+    if is_many and is_array(field):
+        raise TypeError(f"{source} leads to an array in each of many rows.")
+    if form is Form.TEXTS and not is_many and not is_array(field):
+        raise TypeError(f"{source} leads to one row.")
+    if is_many:
+        reverse_path(steps)  # raises where there is none
+    refuse_type(field, form, source)
+
+
 def refuse_type(field: Field[Any, Any], form: Form, source: str) -> None:
     """Raises TypeError for a field whose values the form cannot hold, or the database cannot compare."""
-    name, plain = type(field).__name__, column_type(field)
+    name, plain = named(field), column_type(field)
     is_link = isinstance(field, ForeignKey) and form is not Form.KEY
+    if form is Form.TEXTS and is_array(plain):
+        plain = plain.base_field  # type: ignore[attr-defined]
     if is_link or plain.get_internal_type() not in SUITABLE[form]:
-        raise TypeError(f"{source} is a {name}, which does not fit {form}.")
+        raise TypeError(f"{source} is {name}, which does not fit {form}.")
     convert = getattr(plain, "from_db_value", None)
     if convert is not None and not convert.__module__.startswith("django."):
         raise TypeError(
-            f"{source} is a {name}, which converts what it reads (from_db_value), so that conditions would "
+            f"{source} is {name}, which converts what it reads (from_db_value), so that conditions would "
             "compare other values in the database: use an expression, such as Cast."
         )
+
+
+def is_array(field: Field[Any, Any]) -> bool:
+    """True for PostgreSQL's ArrayField, whose module needs psycopg."""
+    return hasattr(field, "base_field") and hasattr(field, "size")
 
 
 def source_of(field: Field[Any, Any], source: Combinable, form: Form) -> Combinable:
     """The value in SQL as conditions take it, for a field of this type."""
     field = column_type(field)
+    if is_array(field):
+        return ArrayTexts(source)
     if isinstance(field, UUIDField):
         return UUIDText(source)
     if form is Form.TEXT and getattr(field, "db_collation", None):

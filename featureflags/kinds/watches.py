@@ -28,9 +28,11 @@ from featureflags.kinds.paths import (
     column_of,
     column_type,
     field_of,
+    identity_of,
     steps_of,
     steps_to_parent,
 )
+from featureflags.kinds.reads import columns_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,7 +119,8 @@ def _filter_columns(model: type[Model]) -> list[tuple[type[Model], str]]:
     while waiting:
         one = waiting.pop()
         if isinstance(one, Col):
-            found.append((_concrete(one.target.model), str(one.target.column)))
+            owner = _concrete(one.target.model)
+            found += [(owner, column) for column in columns_of(one.target)]
         elif isinstance(one, Query):
             found.append((one.model or model, ""))
         elif isinstance(one, WhereNode):
@@ -132,7 +135,7 @@ def watch_of_own(owner: Owner, columns: Iterable[str]) -> Watch:
     return Watch(
         kind=owner.kind,
         table=owner.model._meta.db_table,
-        identity=(column_of(owner.model, "pk"),),
+        identity=identity_of(owner.model),
         columns=tuple(columns),
         start=owner.key_column,
         is_uuid=owner.is_uuid,
@@ -179,7 +182,7 @@ def watches_of_rows(
     names = (fields,) if isinstance(fields, str) else fields
     read = [field_of(model, name) for name in names] or list(model._meta.concrete_fields)
     back = [step.reversed() for step in reversed(steps)]
-    found = watches_of_path(owner, back, column_of(model, "pk"))
+    found = watches_of_path(owner, back, identity_of(model)[0])
     columns: list[str] = []
     behind: list[Watch] = []
     for field in read:
@@ -187,7 +190,7 @@ def watches_of_rows(
         if to_parent:
             behind += watches_of_path(owner, [*back, *to_parent], str(field.column))[len(found) :]
         else:
-            columns.append(str(field.column))
+            columns += columns_of(field)
     # The rows themselves come last.
     return [*found[:-1], replace(found[-1], columns=tuple(columns)), *behind]
 
@@ -225,7 +228,7 @@ def _watch(
     return Watch(
         kind=owner.kind,
         table=model._meta.db_table,
-        identity=(column_of(model, "pk"),),
+        identity=identity_of(model),
         columns=columns,
         start=start,
         path=hops,

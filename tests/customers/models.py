@@ -7,7 +7,7 @@ import uuid
 from django.db import models
 from django.utils import timezone
 
-from tests.customers import partners  # noqa: F401 - their tables
+from tests.customers import clerks, partners  # noqa: F401 - their tables
 
 
 class Company(models.Model):

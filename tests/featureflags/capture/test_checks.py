@@ -92,8 +92,8 @@ class UsersElsewhereRouter:
 def test_a_router_that_sends_rows_elsewhere_is_named(
     settings: Settings, name: str, expected: str
 ) -> None:
-    assert check_router(["default"]) == []
+    assert check_router() == []
     settings.DATABASE_ROUTERS = [f"tests.featureflags.capture.test_checks.{name}"]
-    found = check_router(["default"])
+    found = check_router()
     assert [message.id for message in found] == [expected]
     assert "User" in found[0].msg
