@@ -13,8 +13,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from django.db import connections
-
 from featureflags.cache import outbox, protocol
 from featureflags.cache.compiled_rules import forget_recent
 from featureflags.cache.outbox import OutboxRow
@@ -52,7 +50,7 @@ def _noted(kind: str | None, keys: Iterable[str] | None) -> None:
         unit.forget_rows(kind, keys)
 
 
-def _committed(using: str, written: Written) -> None:
+def _committed(_using: str, written: Written) -> None:
     """After the commit."""
     rows = [OutboxRow(id=None, kind=kind, keys=tuple(keys)) for kind, keys in written.keys.items()]
     if written.rules:
@@ -66,8 +64,5 @@ def _committed(using: str, written: Written) -> None:
         row = outbox.read(row_id)
         if row is not None:
             protocol.notify([row])
-    if written.unread and connections[using].vendor == "sqlite":
-        # Else each later write of this connection would read these rows again, and begin one more epoch.
-        protocol.delete_delivered()
     if written.many:
         protocol.notify_pending()

@@ -25,7 +25,7 @@ import msgspec
 from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from featureflags.capture.own_writes import LISTENER, Listener, listener_of
+from featureflags.capture.own_writes import LISTENER, Listener, Written, listener_of
 from featureflags.capture.postgresql import NOTICE
 from featureflags.capture.statements import OUTBOX, quote
 from featureflags.core.monitoring import report
@@ -208,6 +208,8 @@ class _DjangoListener(Listener):
         super().__init__(connection.alias)
         self._connection = connection
         self._seen_changes = 0
+        self._heeded: frozenset[int] = frozenset()
+        """Rows of the outbox that are no news. They stay until the next renewal, and each look reads them."""
 
     def attach(self) -> None:
         connection = self._connection
@@ -256,6 +258,9 @@ class _DjangoListener(Listener):
         self.forget()
         roll_back()
 
+    def heed(self, done: Written) -> None:
+        self._heeded |= {*done.rows, *done.unread}
+
     def _look(self) -> None:
         """Read from the outbox what the statement before has changed."""
         raw = self._connection.connection
@@ -266,7 +271,9 @@ class _DjangoListener(Listener):
             rows = raw.execute(ROWS).fetchall()
         except sqlite3.OperationalError:
             return  # There is no outbox, as before `migrate`.
+        self._heeded &= {number for number, _, _ in rows}
         for number, kind, keys in rows:
-            self.note(kind, None if keys is None else json.loads(keys), [number])
+            if number not in self._heeded:
+                self.note(kind, None if keys is None else json.loads(keys), [number])
         if len(rows) == ROWS_AT_ONCE and self.written is not None:
             self.written.many = True

@@ -91,6 +91,9 @@ class Listener:
     def end_notifying(self) -> None:
         """Leave the connection as idle as it was."""
 
+    def heed(self, done: Written) -> None:
+        """The cache is notified of this now."""
+
     def note(self, kind: str | None, keys: list[str] | None, rows: list[int]) -> None:
         written = self.written = self.written or Written()
         _writing.add(self)
@@ -116,6 +119,7 @@ class Listener:
             return
         done = self.written
         self.forget()
+        self.heed(done)
         self._is_notifying = True
         try:
             for committed in _committed:
