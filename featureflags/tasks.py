@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from typing import Any
+from typing import Any, Final
 
 from django.conf import settings
 from django.core.cache import caches
@@ -37,6 +37,9 @@ from featureflags.warming.worker import WarmingFailed, warm, work
 from featureflags.webhooks import mail, observing, queue
 
 logger = logging.getLogger(__name__)
+
+NAMED: Final = 20
+"""Segments that a line of the log names."""
 
 
 @shared_task
@@ -138,7 +141,8 @@ def count_changed_segments(self: Any) -> dict[str, Any]:
     seconds = app_settings().impact_seconds if self.request.is_eager else None
     counted = stored_sizes.count_changed(seconds)
     if counted.late:
-        logger.info("No time to count segments: %s", ", ".join(counted.late))
+        some = ", ".join(counted.late[:NAMED])
+        logger.info("No time to count %d segments: %s", len(counted.late), some)
     return counted.to_dict()
 
 

@@ -19,6 +19,8 @@ from users.querysets import UserQuerySet
 
 LINKS: Final = 20
 """Up to this many segments are shown as links, more of them as a drop-down."""
+MOST_LISTED: Final = 200
+"""Of more segments those are offered that fit what is typed."""
 
 
 class SegmentFilter(admin.SimpleListFilter):
@@ -27,17 +29,21 @@ class SegmentFilter(admin.SimpleListFilter):
 
     title = _("segment")
     parameter_name = "segment"
+    finder = ""
+    """The address that finds segments, where they are too many for a list."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         if len(self.lookup_choices) > LINKS:
             self.template = "admin/users/segment_filter.html"
+        if len(self.lookup_choices) > MOST_LISTED:
+            self.finder = segmentation.finder()
 
     def lookups(
         self, request: HttpRequest, model_admin: admin.ModelAdmin[Any]
     ) -> list[tuple[str, str]]:
         del model_admin
-        return segmentation.choices(request.user)
+        return segmentation.choices(request.user, MOST_LISTED + 1)
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[User]) -> QuerySet[User]:
         del request

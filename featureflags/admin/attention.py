@@ -58,7 +58,7 @@ def of_segments(segments: Segments) -> Iterator[Link]:
     """Segments that flags name and that do not exist, and sizes that are not counted any more."""
     with looking():
         named = flags_using_segment.named_segments(feature_store().raw())
-    known = set(Segment.objects.values_list("key", flat=True)) if named else set()
+    known = set(Segment.objects.filter(key__in=named).values_list("key", flat=True))
     for key in sorted(named.keys() - known):
         flag = named[key][0].flag
         text = _("The flag %(flag)s names the segment %(segment)s, which does not exist.")
@@ -69,11 +69,20 @@ def of_segments(segments: Segments) -> Iterator[Link]:
 
 
 def of_waiting(waiting: Waiting, reader: Account) -> Iterator[Link]:
-    """The changes that wait for an approval which the reader may give: never of their own."""
+    """Changes that cannot be made, and those that wait for an approval which the reader may give: never of
+    their own."""
+    lost = {plan.pk for plan, _why in waiting.unmade}
+    for plan, why in waiting.unmade:
+        text = _("A change of %(segment)s cannot be made: %(why)s")
+        if not plan.is_open:
+            text = _("A change of %(segment)s was not made when it was due: %(why)s")
+        address = reverse("admin:featureflags_proposal", args=[plan.pk])
+        yield Link(text=text % {"segment": plan.segment_key, "why": why}, href=address)
     if not reader.has_perm(APPROVE):
         return
     for plan in waiting.planned:
-        if plan.state == PlannedChange.State.PROPOSED and plan.author_id != reader.pk:
+        is_theirs = plan.state == PlannedChange.State.PROPOSED and plan.author_id != reader.pk
+        if is_theirs and plan.pk not in lost:
             text = _("A change of %(segment)s waits for your approval.")
             address = reverse("admin:featureflags_proposal", args=[plan.pk])
             yield Link(text=text % {"segment": plan.segment_key}, href=address)

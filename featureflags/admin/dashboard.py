@@ -1,8 +1,8 @@
 """The admin's first page: stored numbers only, so that it costs the same at any size.
 
 Hidden SQL: one query each for users by day, for the largest segments with their sizes, for their
-daily counts, for the number of segments, for changes that wait, for emergencies, and for the last cache
-warm-ups.
+daily counts, for the number of segments, for changes that wait, for those that were refused, for emergencies,
+and for the last cache warm-ups; and see `featureflags.editing.impossible`.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from featureflags.admin.charts import Point
 from featureflags.audience import KEPT_DAYS, daily_counts
 from featureflags.cache import counters
 from featureflags.cache.counters import AnswerCounts, today
-from featureflags.editing import plans
+from featureflags.editing import impossible, plans
 from featureflags.models import (
     HistoryEntry,
     PlannedChange,
@@ -35,6 +35,8 @@ SEGMENTS: Final = 12
 WARM_UPS: Final = 3
 PLANS: Final = 8
 """Changes that wait on the page; it links to the list of all."""
+EXAMINED: Final = 50
+"""Changes that wait, of which the page says whether they still can be made; the first due first."""
 WEEK: Final = 7
 USAGE_DAYS: Final = 30
 
@@ -172,6 +174,8 @@ class Waiting:
     more: int
     emergencies: tuple[HistoryEntry, ...]
     """Of seven days, the newest first."""
+    unmade: tuple[tuple[PlannedChange, str], ...]
+    """What cannot be made any more, and what was refused in seven days when it was due; with the reason."""
 
 
 def waiting_part() -> Waiting:
@@ -179,10 +183,17 @@ def waiting_part() -> Waiting:
     rows = list(plans("open").order_by(F("due_at").asc(nulls_first=True), "pk")[: PLANS + 1])
     since = timezone.now() - datetime.timedelta(days=WEEK)
     emergencies = HistoryEntry.objects.filter(is_emergency=True, at__gte=since)
+    refused = plans(PlannedChange.State.REFUSED).exclude(problem="").filter(decided_at__gte=since)
+    waiting = list(plans("open").order_by(F("due_at").asc(nulls_last=True), "pk")[:EXAMINED])
+    reasons = impossible(waiting)
     return Waiting(
         planned=tuple(rows[:PLANS]),
         more=max(0, len(rows) - PLANS),
         emergencies=tuple(emergencies.select_related("actor").order_by("-at")[:PLANS]),
+        unmade=(
+            *((plan, reasons[plan.pk]) for plan in waiting if plan.pk in reasons),
+            *((plan, plan.problem) for plan in refused.order_by("-decided_at")[:PLANS]),
+        ),
     )
 
 

@@ -38,6 +38,9 @@ from featureflags.editing.installations import (
     problem_of,
 )
 
+MOST_SHOWN = 200
+"""Segments that differ on one page."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DifferenceRow:
@@ -86,7 +89,8 @@ def installation(request: HttpRequest, name: str, *, site: AdminSite) -> HttpRes
         trail=[segments_link(), list_link()],
         name=name,
         is_known=found is not None,
-        rows=[_row(each, sees) for each in found or ()],
+        rows=[_row(each, sees) for each in (found or [])[:MOST_SHOWN]],
+        more=max(0, len(found or ()) - MOST_SHOWN),
         may_promote=may(request, SEGMENT, "add", "change"),
         may_promote_members=may(request, MEMBER, *MEMBER_VERBS),
     )

@@ -11,7 +11,8 @@ from django.http.response import HttpResponseBase
 from django.urls import URLPattern, path, register_converter
 from django.urls.converters import StringConverter
 
-from featureflags.admin.drafts.page import draft_page, draft_people, keep_draft
+from featureflags.admin.drafts.keep import keep_draft
+from featureflags.admin.drafts.page import draft_page, draft_people
 from featureflags.admin.drafts.trial import try_person
 from featureflags.admin.flag_previews import choose_flags
 from featureflags.admin.flags.detail import count_users, flag_page
@@ -28,6 +29,7 @@ from featureflags.admin.segments.audience import export_segment_members, segment
 from featureflags.admin.segments.more import more
 from featureflags.admin.segments.overlap import compare_segments, compared_people
 from featureflags.admin.segments.warnings import accept
+from featureflags.admin.shared.segment_finder import segments_found
 from featureflags.admin.shared.session import session
 from featureflags.admin.users.context_page import context_page
 from featureflags.admin.why.views import why_flag, why_search, why_segment
@@ -76,6 +78,7 @@ PAGES: tuple[tuple[str, Callable[..., HttpResponseBase], str], ...] = (
     ("preview/person/", try_person, "preview_person"),
     ("try-expression/", try_expression, "try_expression"),
     ("rule-warnings/<str:segment>/", accept, "segment_accept"),
+    ("found/", segments_found, "segments_found"),
     ("session/", session, "session"),
     ("testing/", choose_flags, "testing"),
     ("why/", why_search, "why"),

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from django.contrib.auth.models import PermissionsMixin
 from django.db.models import F, Q, QuerySet
+from django.urls import reverse
 
 from featureflags.audience.sql.bounds import Bounds, Condition, any_of, negation, to_q
 from featureflags.audience.sql.clauses import key_condition
@@ -44,15 +45,19 @@ class Resolver:
         """The users who are not in the segment."""
         return users.filter(to_q(negation(_finished(users, segment, now))))
 
-    def choices(self, viewer: object) -> list[tuple[str, str]]:
-        """Keys and names of all segments of users, if the viewer may see them."""
+    def choices(self, viewer: object, most: int) -> list[tuple[str, str]]:
+        """Keys and names of the first segments of users, if the viewer may see them."""
         if not isinstance(viewer, PermissionsMixin):
             return []
         permissions = ("featureflags.view_segment", "featureflags.change_segment")
         if not any(viewer.has_perm(permission) for permission in permissions):
             return []
         rows = Segment.objects.filter(kind=USER).order_by("key").values_list("key", "name")
-        return [(key, f"{name} ({key})") for key, name in rows]
+        return [(key, f"{name} ({key})") for key, name in rows[:most]]
+
+    def finder(self) -> str:
+        """See `featureflags.admin.shared.segment_finder`."""
+        return f"{reverse('admin:featureflags_segments_found')}?kind={USER}"
 
 
 def ruleset_with(segment: object) -> tuple[Ruleset, str]:

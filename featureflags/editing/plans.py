@@ -12,7 +12,8 @@ Each step swaps the state that it read for the next one, so that of two people w
 from __future__ import annotations
 
 import datetime
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 
 from django.core.exceptions import ValidationError
 from django.db import transaction
@@ -22,6 +23,7 @@ from django.utils.translation import gettext as _
 
 from featureflags.core.input_gate import LATEST
 from featureflags.core.types import Account
+from featureflags.core.uncached import fresh_rows
 from featureflags.editing.applying import refuse_invalid
 from featureflags.editing.changes import Change
 from featureflags.editing.examining import Examination, examine
@@ -36,7 +38,7 @@ from featureflags.editing.plan_documents import (
 )
 from featureflags.kinds.compiled import CompiledKind
 from featureflags.kinds.registry import USER
-from featureflags.models import EventType, PlanComment, PlannedChange, StaleSegment
+from featureflags.models import EventType, PlanComment, PlannedChange, Segment, StaleSegment
 from featureflags.models.changesets import Moved
 from featureflags.models.planned_changes import LONGEST_COMMENT, OPEN
 
@@ -112,12 +114,15 @@ def numbers_of(plan: PlannedChange) -> Moved:
 
 def examine_plan(plan: PlannedChange, *, seconds: float | None = None) -> Examination:
     """What the change would do now, to the segment as it is now. Raises NotPossible."""
-    change = on_what_is_stored(wanted_by(plan))
-    if change.is_nothing:
-        raise NotPossible(_("Nothing is left to change: the segment says this already."))
+    with _refusals():
+        return examine(_as_things_are(plan), seconds=seconds, with_flags=True)
+
+
+@contextmanager
+def _refusals() -> Iterator[None]:
+    """Raises NotPossible for what the models refuse."""
     try:
-        refuse_invalid(change)
-        return examine(change, seconds=seconds, with_flags=True)
+        yield
     except StaleSegment as error:
         # Since it was read, a moment ago.
         raise NotPossible(_("The segment was deleted in the meantime.")) from error
@@ -125,6 +130,38 @@ def examine_plan(plan: PlannedChange, *, seconds: float | None = None) -> Examin
         raise NotValid(str(error.args[0])) from error
     except ValidationError as error:
         raise NotValid(" ".join(error.messages)) from error
+
+
+def _as_things_are(plan: PlannedChange) -> Change:
+    """The change of what is stored now. Raises NotPossible, and what the models raise."""
+    change = on_what_is_stored(wanted_by(plan))
+    if change.is_nothing:
+        raise NotPossible(_("Nothing is left to change: the segment says this already."))
+    refuse_invalid(change)
+    return change
+
+
+def impossible(found: Collection[PlannedChange]) -> dict[int, str]:
+    """Why those of these open plans cannot be made that cannot, by id.
+
+    One query, and up to three for each plan whose segment has changed since, or that is about members.
+    """
+    keys = {plan.segment_key for plan in found}
+    with fresh_rows():
+        versions = dict(Segment.objects.filter(key__in=keys).values_list("key", "version"))
+    reasons = {}
+    for plan in found:
+        before = plan.change["before"]
+        is_same = versions.get(plan.segment_key) == (before and before["version"])
+        # A membership changes without a new version.
+        if is_same and not plan.change["members"]:
+            continue
+        try:
+            with _refusals():
+                _as_things_are(plan)
+        except NotPossible as error:
+            reasons[plan.pk] = str(error)
+    return reasons
 
 
 def approve(plan: PlannedChange, examined: Examination, *, approver: Account) -> None:

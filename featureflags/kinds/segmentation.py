@@ -28,8 +28,12 @@ class SegmentResolver(Protocol):
         """The users outside the segment."""
         ...
 
-    def choices(self, viewer: object) -> list[tuple[str, str]]:
-        """Key and name of each segment that the viewer may see; at most one query."""
+    def choices(self, viewer: object, most: int) -> list[tuple[str, str]]:
+        """Key and name of segments that the viewer may see, at most so many; at most one query."""
+        ...
+
+    def finder(self) -> str:
+        """The address that finds segments as they are typed."""
         ...
 
 
@@ -51,9 +55,15 @@ def resolver() -> SegmentResolver:
     return found
 
 
-def choices(viewer: object) -> list[tuple[str, str]]:
-    """Key and name of each segment that `viewer` may see; none without a resolver."""
-    return resolver().choices(viewer) if _registered else []
+def choices(viewer: object, most: int) -> list[tuple[str, str]]:
+    """Key and name of segments that `viewer` may see, at most so many; none without a resolver."""
+    return resolver().choices(viewer, most) if _registered else []
+
+
+def finder() -> str:
+    """The address of the admin that finds segments as they are typed, as JSON. Raises ImproperlyConfigured without
+    a resolver."""
+    return resolver().finder()
 
 
 class SegmentQuerySet(QuerySet[Row]):

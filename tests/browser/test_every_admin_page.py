@@ -19,6 +19,7 @@ from pytest_django.fixtures import Settings
 from featureflags.editing import change_to, comment, dump_state, examine, make_plan
 from featureflags.models import HistoryEntry, PlannedChange, Segment, SegmentDraft, Webhook
 from tests.browser.conftest import DESKTOP, PHONE, CheckAccessibility
+from tests.browser.fitting import ZOOMED, unfit
 from tests.conftest import FlagFile
 from tests.factories import SegmentMemberFactory, UserFactory, clause, rule, token_for
 from tests.services.flag_json import boolean_flag, segment_rule
@@ -31,7 +32,8 @@ NO_PAGES = {
     # Needs segments and a part, see `test_around.py`.
     "featureflags_segment_overlap_people",
     # Answers for scripts, and addresses that only lead elsewhere.
-    *("autocomplete", "jsi18n", "featureflags_session", "view_on_site", "logout", None),
+    *("autocomplete", "jsi18n", "featureflags_session", "featureflags_segments_found"),
+    *("view_on_site", "logout", None),
     # Warm-ups cannot be added there, and cancelling one needs a form.
     *("featureflags_warmrun_add", "featureflags_warmrun_cancel"),
     # Deliveries are neither added nor deleted there.
@@ -142,7 +144,7 @@ def test_every_page_keeps_to_the_policy_and_is_accessible(
     check_accessibility: CheckAccessibility,
     half: int,
 ) -> None:
-    """In the light and in the dark, on a desk and on a phone."""
+    """In the light and in the dark, on a desk, on a phone and in a window at 400 %."""
     page, addresses = superuser_page, sorted(set(admin_pages(samples)))
     assert len(addresses) >= 30
     wrong = []
@@ -161,10 +163,7 @@ def test_every_page_keeps_to_the_policy_and_is_accessible(
             check_accessibility(page, only="color-contrast")
         except AssertionError as error:
             wrong.append(f"{address}: {error}")
-        page.set_viewport_size(PHONE)
-        width = page.evaluate("() => document.documentElement.scrollWidth")
-        if width > PHONE["width"]:
-            wrong.append(f"{address}: {width} pixels wide on a phone of {PHONE['width']}")
+        wrong += unfit(page, address, PHONE, ZOOMED)
         page.set_viewport_size(DESKTOP)
         page.emulate_media(color_scheme="light")
     assert not wrong, "\n".join(wrong)

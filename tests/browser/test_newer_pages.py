@@ -12,6 +12,7 @@ from playwright.sync_api import Page, ViewportSize
 from pytest_django.fixtures import Settings
 
 from tests.browser.conftest import DESKTOP, PHONE, CheckAccessibility, OpenPage, Shot
+from tests.browser.fitting import ZOOMED, unfit
 from tests.browser.newer_pages import Site, another_installation, fill
 from tests.conftest import FlagFile
 
@@ -19,23 +20,9 @@ RIGHT_TO_LEFT: Final = "ar"
 VIEWS: Final[tuple[tuple[ViewportSize, Literal["light", "dark"]], ...]] = (
     (DESKTOP, "light"),
     (PHONE, "dark"),
+    (ZOOMED, "light"),
 )
 MOST_KEYS: Final = 400
-WIDTH: Final = "() => document.documentElement.scrollWidth"
-CUT: Final = """() => {
-    // Texts that their own box cuts off, and that nobody can scroll to. The rows of Django's forms always hide.
-    const cuts = each => {
-        const style = getComputedStyle(each);
-        return ['hidden', 'clip'].includes(style.overflowX) && each.clientWidth > 1
-            && style.textOverflow !== 'ellipsis' && !each.matches('input, .form-row') && each.scrollWidth > each.clientWidth + 1;
-    };
-    return [...document.querySelectorAll('#content, #content *')].filter(cuts)
-        .map(each => `${each.tagName}.${each.className}: ${each.textContent.slice(0, 40)}`);
-}"""
-SCROLLED: Final = """() => {
-    const box = document.querySelector('.scroll');
-    return box.scrollWidth > box.clientWidth;
-}"""
 REACHABLE: Final = """() => {
     const sorts = 'a[href], button, input:not([type=hidden]), select, textarea, summary, [tabindex="0"]';
     const isShown = each => each.checkVisibility({ visibilityProperty: true })
@@ -84,12 +71,7 @@ def test_they_fit_and_can_be_read(
             page.emulate_media(color_scheme=scheme)
             where = f"{name}-{language}-{size['width']}"
             shot(page, f"newer/{where}")
-            width = page.evaluate(WIDTH)
-            if width > size["width"]:
-                wrong.append(f"{where}: {width} pixels wide")
-            wrong += [f"{where} is cut: {text}" for text in page.evaluate(CUT)]
-            if page.locator(".stacked").count() and page.evaluate(SCROLLED):
-                wrong.append(f"{where}: what differs must be scrolled to")
+            wrong += unfit(page, where, size)
             try:
                 check_accessibility(page)
             except AssertionError as error:

@@ -33,11 +33,19 @@ class BrowserThread:
     def __init__(self, executable: str) -> None:
         self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="playwright")
         self._ident = self._pool.submit(threading.get_ident).result()
+        self._executable = executable
         self._playwright: Playwright = self.run(lambda: sync_playwright().start())
-        self.browser: Browser = self.run(
-            self._playwright.chromium.launch, executable_path=executable, args=list(OPTIONS)
-        )
+        self.browser = self.launch()
         self.run(expect.set_options, timeout=PATIENCE_SECONDS * 1000)
+
+    def launch(self, **options: Any) -> Browser:
+        """Another Chromium, with options of Playwright's `launch`. The caller closes it."""
+        return self.run(
+            self._playwright.chromium.launch,
+            executable_path=self._executable,
+            args=list(OPTIONS),
+            **options,
+        )
 
     def run(self, do: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Call it over there; what it raises is raised here."""

@@ -6,26 +6,21 @@ view segments, and the one to view its rows to see people.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Final
 
 from django.contrib.admin import AdminSite
 from django.core.exceptions import ValidationError
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils.translation import gettext as _
-from django.views.decorators.http import require_POST
 
+from featureflags.admin.drafts.keep import BESIDE
 from featureflags.admin.drafts.trial import NEW_SEGMENT, tried
-from featureflags.admin.members.panel import PREFIX, member_form
-from featureflags.admin.rule_editor.preview import (
-    NotYetJSON,
-    impact_in_words,
-    may_preview,
-    sent_rules,
-)
+from featureflags.admin.members.panel import member_form, member_kept
+from featureflags.admin.rule_editor.impact_words import impact_in_words
 from featureflags.admin.segments.owners import owner_name
-from featureflags.admin.segments.save import LONGEST_NOTE
 from featureflags.admin.shared.confirm import NOTE
 from featureflags.admin.shared.json_forms import pretty_json
 from featureflags.admin.shared.pages import (
@@ -37,26 +32,23 @@ from featureflags.admin.shared.pages import (
     respond,
     segment_trail,
     segments_link,
-    user_of,
 )
 from featureflags.admin.shared.people import people_page
 from featureflags.audience import impact_of, made_of, unsaved_segment, with_segments
 from featureflags.cache.compiled_rules import current_ruleset
 from featureflags.contexts.attributes import attributes_of
-from featureflags.core.input_gate import whole_number
 from featureflags.core.times import now_in_microseconds
 from featureflags.editing import (
-    dump_state,
+    change_in_words,
     load_state,
+    membership_change,
     moment_in_words,
     rules_in_words,
     segment_in_words,
 )
-from featureflags.kinds.registry import USER, kind_named, kind_or_user
-from featureflags.models import Segment, SegmentDraft, segment_graph
-from featureflags.models.changesets import SegmentState
-from featureflags.models.stored_forms import in_stored_form, in_tag_form
-from featureflags.models.validation import find_problems
+from featureflags.kinds.registry import USER, kind_or_user
+from featureflags.models import Segment, SegmentDraft
+from featureflags.models.changesets import MemberState, SegmentState
 from featureflags.segments.definitions import SegmentDefinition
 from featureflags.segments.ruleset import Ruleset
 
@@ -64,78 +56,6 @@ DRAFT, ENTERING, LEAVING, EITHER = "~draft", "~entering", "~leaving", "~either"
 """Keys that no stored segment can have."""
 SHOWN: Final = {"": EITHER, "entering": ENTERING, "leaving": LEAVING}
 """The parts of the list of people, by the value of the parameter `show`."""
-BESIDE: Final = "beside"
-"""What the form holds beside the segment itself, in the JSON of the draft."""
-BY_NAME: Final = f"{PREFIX}-"
-
-
-@require_POST
-def keep_draft(request: HttpRequest, *, site: AdminSite) -> HttpResponse:
-    """Store the form of a segment as a draft, and go to its page; or what must be corrected first.
-
-    `segment` in the address: the key of the one that is changed. Without it: a new one, of the `kind` there.
-    """
-    may_preview(request)
-    key = request.GET.get("segment", "")
-    stored = Segment.objects.filter(key=key).first() if key else None
-    try:
-        state = _sent_state(request, stored)
-    except NotYetJSON:
-        return _refused(request, site, stored, [_("This is not JSON yet.")])
-    graph = segment_graph(without=None if stored is None else stored.pk, kind=state.kind)
-    problems = [str(one) for one in find_problems(key, state.rules, graph, state.kind)]
-    if problems:
-        return _refused(request, site, stored, problems)
-    draft = SegmentDraft(segment_key=key if stored else "", author=user_of(request))
-    draft.state = {**dump_state(state), BESIDE: _sent_beside(request)}
-    SegmentDraft.objects.keep(draft)
-    return HttpResponseRedirect(reverse("admin:featureflags_draft", args=[draft.token]))
-
-
-def _refused(
-    request: HttpRequest, site: AdminSite, stored: Segment | None, problems: list[str]
-) -> HttpResponse:
-    return respond(
-        request,
-        site,
-        "admin/featureflags/segments/draft_refused.html",
-        title=_("The draft is not finished yet"),
-        trail=[segments_link()] if stored is None else segment_trail(stored),
-        problems=problems,
-    )
-
-
-def _sent_state(request: HttpRequest, stored: Segment | None) -> SegmentState:
-    """What the form holds, its rules in stored form. Raises NotYetJSON."""
-    sent = request.POST
-    asked = request.GET.get("kind", USER) if stored is None else stored.kind
-    kind = asked if kind_named(asked) is not None else USER
-    try:
-        tags = tuple(in_tag_form(sent.get("tags", "").replace(",", " ").split()))
-    except ValidationError:
-        tags = ()
-    return SegmentState(
-        key=sent.get("key", "").strip()[:100] if stored is None else stored.key,
-        kind=kind,
-        name=sent.get("name", "").strip()[:200],
-        description=sent.get("description", ""),
-        is_active=bool(sent.get("is_active")),
-        rules=in_stored_form(sent_rules(sent.get("rules")), kind)[0],
-        version=whole_number(sent.get("_version")) or 0,
-        salt=sent.get("salt", "" if stored is None else stored.salt)[:255],
-        tags=tags,
-        owner=sent.get("owner", "")[:255],
-        is_archived=stored is not None and stored.is_archived,
-    )
-
-
-def _sent_beside(request: HttpRequest) -> dict[str, str]:
-    """The note, and the member by name, as they were typed."""
-    return {
-        name: request.POST.get(name, "")[:LONGEST_NOTE]
-        for name in request.POST
-        if name == NOTE or name.startswith(BY_NAME)
-    }
 
 
 def draft_page(request: HttpRequest, token: str, *, site: AdminSite) -> HttpResponse:
@@ -144,12 +64,14 @@ def draft_page(request: HttpRequest, token: str, *, site: AdminSite) -> HttpResp
     draft, state, stored = _draft(token)
     kind = kind_or_user(state.kind)
     before = None if stored is None else stored.stored_state()
-    impact = impact_of(_definition(state, draft.segment_key))
+    member = member_kept(stored, draft.state.get(BESIDE, {}))
+    definition = _definition(state, draft.segment_key, member)
+    impact = impact_of(definition)
     who = request.POST.get("who", "") if request.method == "POST" else ""
     found: dict[str, Any] = impact_in_words(request, impact, kind, is_new=stored is None)
     if who and found["may_test"]:
         about = Segment(**_row(state, stored))
-        found |= tried(about, _definition(state, draft.segment_key), who)
+        found |= tried(about, definition, who)
     return respond(
         request,
         site,
@@ -163,7 +85,10 @@ def draft_page(request: HttpRequest, token: str, *, site: AdminSite) -> HttpResp
         address=request.build_absolute_uri(request.path),
         is_old=before is not None and before.version != state.version,
         is_gone=stored is None and state.version > 0,
-        lines=segment_in_words(before, state),
+        lines=[
+            *segment_in_words(before, state),
+            *_member_in_words(stored, member, sees=bool(found["may_test"])),
+        ],
         sentences=rules_in_words(state),
         who=who,
         people=reverse("admin:featureflags_draft_people", args=[token]),
@@ -180,7 +105,7 @@ def draft_people(request: HttpRequest, token: str, *, site: AdminSite) -> HttpRe
     require(request, model_of(kind))
     show = request.GET.get("show", "")
     show = show if show in SHOWN else ""
-    ruleset = _ruleset(draft, state)
+    ruleset = _ruleset(draft, state, member_kept(stored, draft.state.get(BESIDE, {})))
     now = now_in_microseconds()
 
     def mark(row: Any) -> str:
@@ -225,8 +150,22 @@ def _draft(token: str) -> tuple[SegmentDraft, SegmentState, Segment | None]:
     return draft, state, stored
 
 
-def _definition(state: SegmentState, key: str) -> SegmentDefinition:
-    """The draft with the members that are stored."""
+def _member_in_words(
+    stored: Segment | None, member: Mapping[str, MemberState], *, sees: bool
+) -> list[str]:
+    """The sentence about the member by name, if there is one; why it cannot be saved, if it cannot."""
+    if stored is None or not member:
+        return []
+    try:
+        return change_in_words(membership_change(stored, member), with_addresses=sees)
+    except ValidationError as error:
+        return list(error.messages)
+
+
+def _definition(
+    state: SegmentState, key: str, member: Mapping[str, MemberState]
+) -> SegmentDefinition:
+    """The draft with the members that are stored, and the one that was typed."""
     return unsaved_segment(
         key,
         state.rules,
@@ -234,14 +173,17 @@ def _definition(state: SegmentState, key: str) -> SegmentDefinition:
         is_active=state.is_active,
         bucket_key=key or state.key,
         salt=state.salt,
+        members=member,
     )
 
 
-def _ruleset(draft: SegmentDraft, state: SegmentState) -> Ruleset:
+def _ruleset(
+    draft: SegmentDraft, state: SegmentState, member: Mapping[str, MemberState]
+) -> Ruleset:
     """The rules in force, with the draft beside them, and with who enters and who leaves."""
     key, kind = draft.segment_key, state.kind
     ruleset = current_ruleset().ruleset
-    wanted = replace(_definition(state, key), key=DRAFT)
+    wanted = replace(_definition(state, key, member), key=DRAFT)
     is_stored = key in ruleset.definitions
     old = [key] if is_stored else []
     nobody = SegmentDefinition(key=LEAVING, kind=kind)

@@ -15,7 +15,12 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_POST
 
-from featureflags.admin.rule_editor.preview import NotYetJSON, may_preview, sent_draft
+from featureflags.admin.rule_editor.preview import (
+    NotYetJSON,
+    asked_member,
+    may_preview,
+    sent_draft,
+)
 from featureflags.admin.shared.pages import heading_of, model_of, require
 from featureflags.admin.shared.people import MOST_CANDIDATES, people_named
 from featureflags.admin.why.segment import segment_sections
@@ -55,6 +60,7 @@ def try_person(request: HttpRequest, *, site: AdminSite) -> HttpResponse:
         is_active=sent.is_active,
         bucket_key=sent.key or request.POST.get("key", ""),
         salt=sent.salt,
+        members=asked_member(request, sent if sent.key else None)[0],
     )
     if not sent.key:
         sent.key = str(NEW_SEGMENT)

@@ -111,7 +111,8 @@ def _remove(request: HttpRequest, site: AdminSite, segment: Segment) -> HttpResp
 def _list(
     request: HttpRequest, site: AdminSite, segment: Segment, form: MemberForm | KeyForm
 ) -> HttpResponse:
-    filters = FilterForm(request.GET)
+    # The form above it has a field of the same name.
+    filters = FilterForm(request.GET, auto_id="filter_%s")
     paginator = Paginator(_filtered(segment, filters).select_related("user"), PAGE_SIZE)
     now = timezone.now()
     with fresh_rows():

@@ -21,6 +21,7 @@ from featureflags.admin.members.forms import expiry_help, start_help
 from featureflags.admin.shared.confirm import BACK, HeldForm, write
 from featureflags.admin.shared.guarded_admin import GuardedModelAdmin
 from featureflags.admin.shared.pages import Link, segments_link
+from featureflags.admin.shared.segment_finder import listed_segments
 from featureflags.editing import membership_change
 from featureflags.kinds.registry import kinds, user_kind
 from featureflags.models import Segment, SegmentMember
@@ -81,6 +82,11 @@ class SegmentMemberAdmin(GuardedModelAdmin[SegmentMember]):
     @property
     def raw_id_fields(self) -> tuple[str, ...]:  # type: ignore[override]
         return () if "user" in self.autocomplete_fields else ("user",)
+
+    def get_list_filter(self, request: HttpRequest) -> Any:
+        """By segment too, where they are few: of many the search finds one by its key."""
+        found = super().get_list_filter(request)
+        return found if listed_segments(with_archived=True) is not None else found[:1]
 
     def get_search_fields(self, request: HttpRequest) -> tuple[str, ...]:
         """Those of the user's kind."""

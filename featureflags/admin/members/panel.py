@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -16,6 +17,7 @@ from featureflags.admin.shared.pages import MEMBER, Link, may, may_see, model_of
 from featureflags.core.uncached import fresh_rows
 from featureflags.kinds.registry import kind_or_user
 from featureflags.models import Segment, SegmentMember
+from featureflags.models.changesets import MemberState
 
 PREFIX: Final = "by_name"
 """Begins the names of the member's fields in the segment's form."""
@@ -71,7 +73,23 @@ def member_form(request: HttpRequest, segment: Segment | None) -> MemberForm | K
     if request.method != "POST":
         return empty
     sent = form_for(segment, request.POST, prefix=PREFIX, use_required_attribute=False)
-    return sent if any(name != "kind" for name in sent.changed_data) else empty
+    return sent if _is_typed(sent) else empty
+
+
+def _is_typed(form: MemberForm | KeyForm) -> bool:
+    return any(name != "kind" for name in form.changed_data)
+
+
+def member_in(form: MemberForm | KeyForm | None) -> dict[str, MemberState]:
+    """The membership that a form holds, by key; none where nobody is chosen, or something is wrong."""
+    if form is None or not form.is_bound or not _is_typed(form) or not form.is_valid():
+        return {}
+    return {form.row_key(): form.state()}
+
+
+def member_kept(segment: Segment | None, typed: Mapping[str, str]) -> dict[str, MemberState]:
+    """The same of fields that were kept with a draft."""
+    return {} if segment is None else member_in(form_for(segment, typed, prefix=PREFIX))
 
 
 def add_member_panel(

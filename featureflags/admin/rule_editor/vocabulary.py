@@ -13,12 +13,11 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from featureflags.admin.rule_editor.texts import editor_texts
+from featureflags.admin.shared.segment_finder import finder, listed_segments
 from featureflags.audience import Suggestion, suggestions
 from featureflags.contexts.attributes import CUSTOM_PREFIX, Attribute, catalogue
 from featureflags.core.types import JSONValue
-from featureflags.core.uncached import fresh_rows
 from featureflags.kinds.registry import USER
-from featureflags.models import Segment
 from featureflags.segments.attribute_types import OPERATORS_BY_TYPE, AttributeType
 from featureflags.segments.date_values import PERIODS, TODAY
 from featureflags.segments.definitions import SEGMENT_MATCH
@@ -90,7 +89,7 @@ def vocabulary(own_key: str, kind: str = USER) -> dict[str, JSONValue]:
         "booleanLabels": {"label": _(IS.label), "negated": _(IS.negated_label)},
         "segmentMatch": SEGMENT_MATCH,
         "tryAddress": reverse("admin:featureflags_try_expression"),
-        "segments": _segments(own_key, kind),
+        **_segments(own_key, kind),
         **_dates(),
         "texts": editor_texts(),
     }
@@ -134,13 +133,12 @@ def _inputs(kind: AttributeType) -> dict[str, JSONValue]:
     return inputs
 
 
-def _segments(own_key: str, kind: str) -> list[JSONValue]:
-    """Segments that a rule may name: all others of the kind that are not archived."""
-    with fresh_rows():
-        rows = list(
-            Segment.objects.filter(kind=kind, is_archived=False)
-            .exclude(key=own_key)
-            .order_by("name")
-            .values_list("key", "name")
-        )
-    return [{"key": key, "label": f"{name} ({key})"} for key, name in rows]
+def _segments(own_key: str, kind: str) -> dict[str, JSONValue]:
+    """Segments that a rule may name: all others of the kind that are not archived, or the address that finds them."""
+    rows = listed_segments(kind=kind, without=own_key)
+    if rows is None:
+        return {"segments": [], "segmentFinder": finder(kind=kind, without=own_key)}
+    return {
+        "segments": [{"key": key, "label": f"{name} ({key})"} for key, name in rows],
+        "segmentFinder": "",
+    }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
 from django import forms
 from django.contrib import admin, messages
@@ -18,6 +18,9 @@ from featureflags.admin.shared.guarded_admin import BaseModelAdmin
 from featureflags.admin.shared.pages import log_change
 from featureflags.editing import Change, archival_of, tagged
 from featureflags.models import Segment
+
+MOST_AT_ONCE = 200
+"""Segments that one request may change: a page of the list, twice. A server ends a request that takes too long."""
 
 
 class TagActionForm(ActionForm):
@@ -66,10 +69,14 @@ class OrganisingActions(BaseModelAdmin[Segment]):
     def _change(
         self,
         request: HttpRequest,
-        chosen: Iterable[Segment],
+        chosen: QuerySet[Segment],
         change_of: Callable[[Segment], Change],
     ) -> None:
         """All of them, or none, with the reason as a message. Raises NeedsConfirmation."""
+        if chosen.count() > MOST_AT_ONCE:
+            text = _("Choose at most %d segments at once.") % MOST_AT_ONCE
+            self.message_user(request, text, messages.ERROR)
+            return
         try:
             changes = {segment.pk: change_of(segment) for segment in chosen}
             real = {pk: one for pk, one in changes.items() if not one.is_nothing}

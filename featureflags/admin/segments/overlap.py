@@ -22,6 +22,7 @@ from featureflags.admin.shared.pages import (
     segments_link,
 )
 from featureflags.admin.shared.people import people_page
+from featureflags.admin.shared.segment_finder import finder, listed_segments
 from featureflags.audience import (
     NotComparable,
     Overlap,
@@ -95,7 +96,7 @@ def compare_segments(request: HttpRequest, *, site: AdminSite) -> HttpResponse:
         "admin/featureflags/segments/overlap.html",
         title=_("Compare segments"),
         trail=[segments_link()],
-        choices=_choices(keys),
+        **_choices(keys),
         selected=list(zip(NAMES, [*keys, "", "", ""][:3], strict=True)),
         problem=problem,
         found=found,
@@ -140,13 +141,17 @@ def compared_people(request: HttpRequest, *, site: AdminSite) -> HttpResponse:
 
 
 def _keys(request: HttpRequest) -> list[str]:
-    return [key for name in NAMES if (key := request.GET.get(name, ""))]
+    return [key for name in NAMES if (key := request.GET.get(name, "").strip())]
 
 
-def _choices(keys: list[str]) -> list[tuple[str, str]]:
-    """Segments that are not archived, and those that were chosen."""
-    rows = Segment.objects.order_by("key").values_list("key", "name", "is_archived")
-    return [(key, f"{name} ({key})") for key, name, gone in rows if not gone or key in keys]
+def _choices(keys: list[str]) -> dict[str, Any]:
+    """Segments that are not archived, and those that were chosen; or the address that finds them."""
+    rows = listed_segments()
+    if rows is None:
+        return {"finder": finder()}
+    chosen = Segment.objects.filter(key__in=keys).values_list("key", "name")
+    named = sorted({*rows, *chosen})
+    return {"choices": [(key, f"{name} ({key})") for key, name in named]}
 
 
 def _shown(request: HttpRequest, found: Overlap) -> dict[str, Any]:

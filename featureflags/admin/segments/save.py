@@ -54,6 +54,7 @@ HOLDS: Final = (BACK, TAKE, HELD)
 
 NOTE_FIELDSET: Final = (gettext_lazy("Note"), {"fields": (NOTE,)})
 LONGEST_NOTE: Final = 1000
+POPUPS: Final = "admin/RelatedObjectLookups.js"
 KEY_HELP: Final = gettext_lazy(
     "Proposed from the name. Letters, digits, dots, dashes and underscores, 100 at most. LaunchDarkly's"
     " rules name the segment by it, so it cannot change once the segment is saved."
@@ -132,6 +133,16 @@ class SavingSegmentAdmin(GuardedModelAdmin[Segment]):
     """Asks before a segment is saved, and shows a conflict instead of overwriting."""
 
     form = SegmentForm
+
+    @property
+    def media(self) -> forms.Media:
+        """As Django's, without its script for the windows of related rows, which no field here opens: it listens for
+        `unload`, and browsers keep no page that does, for the way back to it."""
+        found: Any = super().media
+        # Django has no other way to leave a script out.
+        sheets, all_scripts = found._css, found._js  # noqa: SLF001
+        scripts = [each for each in all_scripts if not str(each).endswith(POPUPS)]
+        return forms.Media(css=sheets, js=scripts)
 
     def confirm_trail(self, object_id: str | None, keys: str) -> list[Link]:
         trail = [segments_link()]

@@ -54,6 +54,8 @@ from featureflags.models import Segment
 from featureflags.segments.formatting import show
 
 CHANGES_TOLD = 3
+MOST_SEGMENTS = 200
+"""That a list holds; the search finds the others."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,6 +65,18 @@ class SegmentRow:
     key: str
     name: str
     why: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SegmentList:
+    """The first segments, and how many there are."""
+
+    rows: tuple[SegmentRow, ...]
+    total: int
+
+    @property
+    def more(self) -> int:
+        return self.total - len(self.rows)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,20 +159,22 @@ class _Page:
     wanted: str
     may_explain: bool
 
-    def segments(self, within: tuple[str, ...]) -> tuple[list[SegmentRow], list[SegmentRow]]:
+    def segments(self, within: tuple[str, ...]) -> tuple[SegmentList, SegmentList]:
         """The segments that the row is in, and all others of its kind, by key."""
-        rows = [
-            SegmentRow(key=key, name=name, why=self._why_segment(key))
-            for key, name in Segment.objects.filter(kind=self.kind.name)
-            .order_by("key")
-            .values_list("key", "name")
-            if self._is_wanted(key, name)
-        ]
+        named = Segment.objects.filter(kind=self.kind.name).order_by("key")
+        wanted = [row for row in named.values_list("key", "name") if self._is_wanted(*row)]
         inside = frozenset(within)
         return (
-            [row for row in rows if row.key in inside],
-            [row for row in rows if row.key not in inside],
+            self._list([row for row in wanted if row[0] in inside]),
+            self._list([row for row in wanted if row[0] not in inside]),
         )
+
+    def _list(self, named: Sequence[tuple[str, str]]) -> SegmentList:
+        rows = (
+            SegmentRow(key=key, name=name, why=self._why_segment(key))
+            for key, name in named[:MOST_SEGMENTS]
+        )
+        return SegmentList(rows=tuple(rows), total=len(named))
 
     def flags(
         self,

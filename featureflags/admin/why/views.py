@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from django import forms
 from django.contrib.admin import AdminSite
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
 
 from featureflags.admin.flags.list import flag_link
 from featureflags.admin.shared.pages import (
@@ -28,16 +26,14 @@ from featureflags.admin.shared.pages import (
     row_or_404,
     rows_link,
     segments_link,
-    why_flag_page,
-    why_segment_page,
 )
-from featureflags.admin.shared.people import MOST_CANDIDATES, people_named
 from featureflags.admin.why.flag import (
     launchdarkly_sections,
     prerequisite_rows,
     reason_sentences,
     rule_rows,
 )
+from featureflags.admin.why.form import WhyForm
 from featureflags.admin.why.rows import Section, Step
 from featureflags.admin.why.segment import next_step, segment_sections
 from featureflags.audience import next_transitions
@@ -54,7 +50,7 @@ from featureflags.flags.declared import declared_flags
 from featureflags.inspection.flag_explanation import FlagExplanation, explain_flag
 from featureflags.kinds.compiled import CompiledKind
 from featureflags.kinds.registry import USER as USER_KIND
-from featureflags.kinds.registry import kind_and_text, kind_or_user, kinds, user_kind
+from featureflags.kinds.registry import kind_or_user, user_kind
 from featureflags.launchdarkly.client import feature_store
 from featureflags.models import Segment
 from featureflags.segments.explain import explain
@@ -206,71 +202,6 @@ def _django_sections(explanation: FlagExplanation, rows: Mapping[str, Any]) -> l
         ]
         sections += segment_sections(explanations, row, kind=kind) if explanations else []
     return sections
-
-
-class WhyForm(forms.Form):
-    """The row, by default a user, and the segment or flag to explain."""
-
-    user = forms.CharField(
-        label=gettext_lazy("User"),
-        widget=forms.TextInput(attrs={"class": "vTextField", "autocomplete": "off"}),
-    )
-    about = forms.ChoiceField(label=gettext_lazy("Segment or flag"))
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        help_text = _("%s, a part of it or of the name, or key.") % user_kind().title_label
-        if others := [kind.name for kind in kinds()[1:]]:
-            text = _("For a flag, the row of another kind is named as %s.")
-            help_text += " " + text % ", ".join(f"{name}:…" for name in others)
-        self.fields["user"].help_text = help_text
-        with looking():
-            served = feature_store().raw()["flags"]
-        segments = Segment.objects.order_by("key").values_list("key", "name")
-        flags = sorted({*declared_flags(), *served})
-        self.fields["about"].choices = [  # type: ignore[attr-defined]  # a ChoiceField has them
-            ("", _("Choose one")),
-            (_("Segments"), [(f"segment:{key}", f"{key}: {name}") for key, name in segments]),
-            (_("Flags"), [(f"flag:{key}", key) for key in flags]),
-        ]
-
-    candidates: Sequence[Any] = ()
-    """The rows that a part of a name or address finds, if there are several."""
-
-    def clean_user(self) -> Any:
-        """The user with this key or address, or the only one whose name or address has this part.
-
-        For a segment of another kind, and after `organization:`, the row of that kind.
-        """
-        kind, text = self.row_kind(), self._named()[1]
-        first, *others = people_named(kind, text) or [None]
-        if first is None:
-            raise forms.ValidationError(_("Nobody has this key, or this in their name or address."))
-        if others:
-            self.candidates = [first, *others][:MOST_CANDIDATES]
-            raise forms.ValidationError(_("Several users have this: choose one below."))
-        return first
-
-    def row_kind(self) -> CompiledKind:
-        """Of the segment that was chosen; for a flag, the kind that is written before a colon."""
-        about = self.data.get("about") or self.initial.get("about", "")
-        what, _colon, key = about.partition(":")
-        chosen = Segment.objects.filter(key=key).first() if what == "segment" else None
-        return self._named()[0] if chosen is None else kind_or_user(chosen.kind)
-
-    def _named(self) -> tuple[CompiledKind, str]:
-        """The kind that is written before a colon, else the user's, and the rest of the text."""
-        kind, text = kind_and_text(self.data.get("user", "").strip())
-        return kind, text.strip()
-
-    def address(self) -> str:
-        """The address of the answer."""
-        what, _colon, about = self.cleaned_data["about"].partition(":")
-        kind = self.row_kind()
-        key = kind.key_of(self.cleaned_data["user"])
-        return (
-            why_segment_page(about, key) if what == "segment" else why_flag_page(kind, about, key)
-        )
 
 
 def why_search(request: HttpRequest, *, site: AdminSite) -> HttpResponse:

@@ -16,7 +16,11 @@
                     return;
                 }
                 for (const shown of document.querySelectorAll("[data-live]")) {
-                    shown.replaceWith(page.getElementById(shown.id));
+                    const now = page.getElementById(shown.id);
+                    // What is the same stays, with the focus that may be in it.
+                    if (now !== null && !now.isEqualNode(shown)) {
+                        shown.replaceWith(now);
+                    }
                 }
             }
         } catch {

@@ -122,6 +122,33 @@
         document.cookie = 'guidon_saved=; path=/; max-age=0; samesite=lax';
     };
 
+    const isTouched = control => {
+        if (control.type === 'hidden' || control.type === 'submit' || control.readOnly) {
+            return false;
+        }
+        if (control.type === 'checkbox' || control.type === 'radio') {
+            return control.checked !== control.defaultChecked;
+        }
+        if (control.type === 'select-one') {
+            const served = [...control.options].findIndex(each => each.defaultSelected);
+            // None is chosen in a list that is filled while somebody types.
+            return Math.max(control.selectedIndex, 0) !== Math.max(served, 0);
+        }
+        return control.options ? [...control.options].some(each => each.selected !== each.defaultSelected)
+            : control.value !== control.defaultValue;
+    };
+    /** A page from the browser's own cache has an old token, and old numbers: it is asked for anew, unless
+        something is typed there, or it was the answer to a form. The editor renews its numbers by itself. */
+    window.addEventListener('pageshow', ({ persisted }) => {
+        if (!persisted) {
+            return;
+        }
+        const controls = document.querySelectorAll('#content :is(input, select, textarea)');
+        const isKept = ours().method !== 'GET' || [...controls].some(isTouched)
+            || document.querySelector('rule-builder');
+        isKept ? ask() : location.reload();
+    });
+
     forgetSaved();
     window.guidonSession = { ask, loggedOut, forgetSaved };
 }

@@ -10,10 +10,10 @@ from django.urls import reverse
 from django.utils import timezone
 
 from featureflags.audience.stored_sizes import count_everything
-from featureflags.editing import change_to, examine, make_plan, withdraw
-from featureflags.models import SegmentSize, WarmRun
+from featureflags.editing import change_to, examine, make_plan, membership_change, withdraw
+from featureflags.models import PlannedChange, SegmentSize, WarmRun
 from tests.conftest import FlagFile
-from tests.factories import SegmentFactory, UserFactory
+from tests.factories import SegmentFactory, SegmentMemberFactory, UserFactory
 from tests.featureflags.admin.flags.pages import as_one_who_may
 from tests.services.flag_json import boolean_flag, segment_rule
 
@@ -83,6 +83,50 @@ def test_a_change_that_waits_for_the_reader(client: Client, flag_file: FlagFile)
     assert needs(as_one_who_may(Client(), "view_segment")) == ["Nothing."]
     withdraw(plan)
     assert needs(may_approve) == ["Nothing."]
+
+
+def test_a_change_that_cannot_be_made_any_more(staff: Client, flag_file: FlagFile) -> None:
+    flag_file(boolean_flag("beta"))
+    segment = SegmentFactory.create(key="beta", name="Beta")
+    kept = SegmentFactory.create(key="kept", name="Kept")
+    count_everything()
+    tomorrow = timezone.now() + datetime.timedelta(days=1)
+    for each in (segment, kept):
+        each.name = "Later"
+        make_plan(examine(change_to(each)), author=None, source="admin", due_at=tomorrow)
+    assert needs(staff) == ["Nothing."]
+    for each in (segment, kept):
+        each.refresh_from_db()
+    segment.name = "Meanwhile"
+    segment.save()
+    # What somebody has changed elsewhere in the segment hinders nothing.
+    kept.description = "Also changed"
+    kept.save()
+    problem = "The same field was changed in the meantime: name."
+    assert needs(staff) == [f"A change of beta cannot be made: {problem}"]
+    PlannedChange.objects.filter(segment_key="beta").update(
+        state=PlannedChange.State.REFUSED, problem=problem, decided_at=timezone.now()
+    )
+    assert needs(staff) == [f"A change of beta was not made when it was due: {problem}"]
+    PlannedChange.objects.update(decided_at=timezone.now() - datetime.timedelta(days=8))
+    assert needs(staff) == ["Nothing."]
+
+
+def test_a_membership_that_was_changed_meanwhile(staff: Client, flag_file: FlagFile) -> None:
+    flag_file(boolean_flag("beta"))
+    segment = SegmentFactory.create(key="beta", name="Beta")
+    member = SegmentMemberFactory.create(segment=segment)
+    count_everything()
+    wanted = membership_change(segment, {str(member.user_id): None})
+    tomorrow = timezone.now() + datetime.timedelta(days=1)
+    make_plan(examine(wanted), author=None, source="admin", due_at=tomorrow)
+    assert needs(staff) == ["Nothing."]
+    member.reason = "Changed"
+    member.save()
+    [said] = needs(staff)
+    assert said == (
+        "A change of beta cannot be made: The same membership was changed in the meantime."
+    )
 
 
 def test_a_warm_up_that_has_failed(staff: Client, flag_file: FlagFile) -> None:

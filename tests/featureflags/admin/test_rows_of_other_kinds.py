@@ -78,8 +78,8 @@ def test_context_segments_and_flags(root: Client, acme: Company) -> None:
     assert "User key" not in text
     assert "user" not in text[text.index('id="changes"') : text.index('id="attributes"')]
     shown = answer(root, "rowcontext", ORGANIZATION, acme.pk).context
-    assert [row.key for row in shown["inside"]] == ["large"]
-    assert [row.key for row in shown["outside"]] == ["tiny"]
+    assert [row.key for row in shown["inside"].rows] == ["large"]
+    assert [row.key for row in shown["outside"].rows] == ["tiny"]
     assert {row.key: row.value for row in shown["flags"]}["seat-planner"] == "true"
     why = reverse("admin:featureflags_why_flag_for", args=[ORGANIZATION, "seat-planner", acme.pk])
     assert f'href="{why}"' in text
@@ -199,5 +199,5 @@ def test_any_text_may_be_a_key(root: Client, devices: CompiledKind, serial: str)
     assert f'href="{own}"' in page(root, "segment_members", "beamers")
     shown = root.get(own)
     assert shown.context["person"].key == serial
-    assert [row.key for row in shown.context["inside"]] == ["beamers"]
+    assert [row.key for row in shown.context["inside"].rows] == ["beamers"]
     assert page(root, "why_segment", "beamers", serial)

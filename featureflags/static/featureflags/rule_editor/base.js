@@ -36,6 +36,22 @@ window.guidon = {
         return `\u2068${guidon.visible(JSON.stringify(value))}\u2069`;
     },
 
+    /** Show a fragment of our own templates, which escape all values, in `box`. The same again changes nothing,
+        which screen readers would repeat; and the focus stays on the same link, or goes to `other`. */
+    renew(box, html, other) {
+        const made = document.createElement('div');
+        made.innerHTML = html;
+        if (made.innerHTML === box.innerHTML) {
+            return;
+        }
+        const all = () => [...box.querySelectorAll('a, button, input, summary')];
+        const at = all().indexOf(document.activeElement);
+        box.replaceChildren(...made.childNodes);
+        if (at >= 0) {
+            (all()[at] ?? other).focus();
+        }
+    },
+
     /** A text of the vocabulary with its `%(name)s` filled in. */
     fill(text, values) {
         return text.replace(/%\((\w+)\)s/g, (_, name) => values[name]);

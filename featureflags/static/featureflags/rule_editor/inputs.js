@@ -113,8 +113,15 @@
         };
     };
 
+    /** Many segments: found as they are typed, by their key or name. */
+    const foundSegment = field => {
+        const made = chips(field, { read: asText, parts: split, problem: () => '' });
+        made.element.querySelector('[list]').dataset.segments = field.vocabulary.segmentFinder;
+        return made;
+    };
+
     /** One list for each segment; a choice makes room for another one. */
-    const segment = field => {
+    const listedSegment = field => {
         const { texts, segments } = field.vocabulary;
         const whole = element(
             'div', { className: 'rule-values', role: 'group', 'aria-label': field.label });
@@ -144,6 +151,8 @@
             focus: () => selects[0].focus(),
         };
     };
+
+    const segment = field => field.vocabulary.segmentFinder ? foundSegment(field) : listedSegment(field);
 
     const nothing = () => ({
         element: element('div', { className: 'rule-values' }),

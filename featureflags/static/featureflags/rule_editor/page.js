@@ -1,7 +1,7 @@
 /* The page around the editor of rules: what to correct, the preview, and changes not yet saved. */
 'use strict';
 {
-    const { element } = guidon;
+    const { element, renew } = guidon;
     const PAUSE = 350;
 
     /** A list of links to everything that is wrong, on top of the form. */
@@ -53,21 +53,60 @@
         }
     };
 
+    const BY_NAME = 'by_name-';
+    const byName = form => [...new FormData(form)].filter(([name]) => name.startsWith(BY_NAME));
+
+    /** Calls `changed` once the member by name is another one. Django's widgets send no event of the browser's own
+        for all of it, so each event near them is an occasion to look. */
+    const watchMember = (form, changed) => {
+        const part = form.querySelector('#by-name');
+        const state = () => JSON.stringify(byName(form));
+        let last = part && state();
+        const look = () => {
+            const now = state();
+            if (now !== last) {
+                last = now;
+                changed();
+            }
+        };
+        for (const event of part ? ['change', 'input', 'focusin', 'focusout', 'click'] : []) {
+            part.addEventListener(event, look);
+        }
+        if (part && window.django?.jQuery) {
+            django.jQuery(part).on('change', look);
+        }
+    };
+
     /** What the server says of the rules as they are, a moment after the last change. Without
         rules it says it of those that are saved. */
     const preview = (form, panel, rules = null) => {
         const shown = panel.querySelector('.impact-shown');
         const status = panel.querySelector('.impact-status');
         const lint = panel.querySelector('.lint');
+        const bar = panel.parentElement.querySelector('.impact-bar');
+        const title = panel.querySelector('h3');
         let waiting = null;
         let running = null;
         let isLoggedOut = false;
 
+        /** In short, to screen readers and below the rules of a narrow page. What is the same is not said again. */
+        const summarise = text => {
+            if (status.textContent !== text) {
+                status.textContent = text;
+            }
+            bar.querySelector('span').textContent = text;
+        };
         const say = (...parts) => {
             const line = element('p', {}, ...parts);
             shown.replaceChildren(line);
-            status.textContent = line.textContent;
+            summarise(line.textContent);
         };
+        const isBusy = isIt => [panel, bar].forEach(
+            part => isIt ? part.setAttribute('aria-busy', 'true') : part.removeAttribute('aria-busy'));
+        bar.addEventListener('click', () => {
+            panel.scrollIntoView();
+            title.focus();
+        });
         const fields = isQuick => {
             const body = new FormData();
             if (isQuick) {
@@ -81,6 +120,7 @@
                     body.set('salt', form.elements.salt.value);
                 }
                 body.set('is_active', form.elements.is_active?.checked ? 'on' : '');
+                byName(form).forEach(([name, value]) => body.set(name, value));
             }
             return body;
         };
@@ -97,25 +137,29 @@
                 say(...isLoggedOut ? guidonSession.loggedOut() : [panel.dataset.failed]);
                 return;
             }
-            // From our own template, which escapes all values.
-            shown.innerHTML = await answer.text();
-            status.textContent = shown.querySelector('[data-summary]')?.dataset.summary ?? '';
+            renew(shown, await answer.text(), title);
+            const summary = shown.querySelector('[data-summary]')?.dataset.summary ?? '';
             trial.allow(Boolean(shown.querySelector('[data-may-test]')));
             if (shown.querySelector('[data-first]')) {
+                bar.querySelector('span').textContent = summary;
                 await show({ signal }, false);
+            }
+            // After the exact number, or where there is none: one announcement for one change.
+            if (!signal.aborted && shown.querySelector('[data-summary]')?.dataset.summary === summary) {
+                summarise(summary);
             }
         };
         /** What is odd about the rules: asked after the preview, which must not wait for it. */
         const look = async ({ signal }) => {
             const answer = await send(signal, false, panel.dataset.lint);
             if (answer.ok) {
-                lint.innerHTML = await answer.text();
+                renew(lint, await answer.text(), title);
             }
         };
         const ask = async () => {
             running?.abort();
             const mine = running = new AbortController();
-            panel.setAttribute('aria-busy', 'true');
+            isBusy(true);
             try {
                 await show(mine, true);
             } catch {
@@ -124,7 +168,7 @@
                 }
             }
             if (running === mine) {
-                panel.removeAttribute('aria-busy');
+                isBusy(false);
                 look(mine).catch(() => {});
             }
         };
@@ -134,12 +178,20 @@
                 ask();
             }
         });
-        panel.hidden = false;
+        window.addEventListener('pageshow', ({ persisted }) => {
+            if (persisted) {
+                // Numbers of a page from the browser's own cache are old.
+                ask();
+            }
+        });
+        panel.hidden = bar.hidden = false;
         ask();
-        return () => {
+        const soon = () => {
             clearTimeout(waiting);
             waiting = setTimeout(ask, PAUSE);
         };
+        watchMember(form, soon);
+        return soon;
     };
 
     /** The salt is shown where a rule has a percentage, and where it is set or refused. */

@@ -18,12 +18,13 @@ from featureflags.audience.sql.statement_timeout import TimeIsUp
 from featureflags.evaluation import is_enabled
 from featureflags.kinds.registry import user_kind
 from featureflags.launchdarkly.client import close
-from featureflags.models import HistoryEntry, SegmentMember
+from featureflags.models import HistoryEntry, Segment, SegmentMember
 from featureflags.models.versions import RulesetVersion
 from tests.browser.conftest import person_with
 from tests.factories import SegmentFactory, SegmentMemberFactory, UserFactory, clause, rule
 from tests.services.flag_json import boolean_flag, segment_rule
 from tests.services.launchdarkly import LaunchDarklyServer
+from users.models import User
 
 pytestmark = pytest.mark.django_db
 
@@ -88,6 +89,45 @@ def test_members_count_and_an_inactive_segment_is_left_by_all(looker: Client, pe
     page = text(ask(looker, PRO, segment="s", is_active=""))
     assert "0 users match" in page
     assert "−2 leave" in page
+
+
+class TestTheMemberByNameThatIsTyped:
+    @pytest.fixture
+    def bob(self, people: None) -> User:
+        SegmentFactory.create(key="s", rules=[PRO])
+        return User.objects.get(email="bob@example.com")
+
+    def sent(self, client: Client, **typed: str) -> str:
+        named = {f"by_name-{name}": value for name, value in typed.items()}
+        rules = {"segment": "s", "rules": json.dumps([PRO]), "is_active": "on"}
+        return text(client.post(PREVIEW, {**rules, **named}))
+
+    def test_is_counted(self, client: Client, bob: User) -> None:
+        client.force_login(UserFactory.create(superuser=True))
+        page = self.sent(client, user=str(bob.pk), kind="include", reason="Asked")
+        assert "2 users match" in page
+        assert "+1 enter" in page
+        ann = User.objects.get(email="ann@example.com")
+        assert "−1 leave" in self.sent(client, user=str(ann.pk), kind="exclude")
+        later = {"starts_at_0": "2099-01-01", "starts_at_1": "00:00"}
+        assert "Nobody enters" in self.sent(client, user=str(bob.pk), kind="include", **later)
+
+    def test_takes_the_place_of_the_stored_one(self, client: Client, bob: User) -> None:
+        client.force_login(UserFactory.create(superuser=True))
+        SegmentMemberFactory.create(segment=Segment.objects.get(key="s"), user=bob)
+        assert "2 users match" in self.sent(client)
+        assert "−1 leave" in self.sent(client, user=str(bob.pk), kind="exclude")
+
+    def test_that_is_not_complete_is_left_out_and_said(self, client: Client, bob: User) -> None:
+        client.force_login(UserFactory.create(superuser=True))
+        for typed in ({"reason": "Asked"}, {"user": str(bob.pk), "expires_at_0": "1999-01-01"}):
+            page = self.sent(client, kind="include", **typed)
+            assert "is not complete, and not counted" in page
+            assert "Nobody enters" in page
+        assert "not counted" not in self.sent(client, kind="exclude")
+
+    def test_takes_the_permission_to_add_members(self, looker: Client, bob: User) -> None:
+        assert "Nobody enters" in self.sent(looker, user=str(bob.pk), kind="include")
 
 
 def test_without_rules_those_that_are_saved_are_shown(looker: Client, people: None) -> None:
