@@ -60,6 +60,11 @@ ELSEWHERE = {
 ANY_MIDNIGHT = 15 * 60
 """Midnight in each time zone is at the beginning of a quarter of an hour."""
 LAST_SECONDS = 5.0
+LONG = (
+    *("tests/deploy/", "tests/chaos/", "tests/wheel/test_existing_project.py"),
+    *("tests/featureflags/warming/test_celery.py", "tests/featureflags/api/fuzzing/"),
+)
+"""Tests of a minute run first: one that began last would keep the run waiting for it alone."""
 STARTERS = {f"tests.services.{name}" for name in ("processes", "postgres", "redis", "stack")}
 
 
@@ -91,9 +96,10 @@ def pytest_configure() -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark as `pure` what asks for no database: it runs once, on the embedded stack. Mark as
     `processes` the tests of modules that start processes: `make quick` leaves them out. Skip what
-    another stack must run."""
+    another stack must run. Let long tests begin first."""
     of_another = "production_stack" if connection.vendor == "sqlite" else "embedded_stack"
     slow = {item.path for item in items if starts_processes(getattr(item, "module", pytest))}
+    items.sort(key=lambda item: not item.nodeid.startswith(LONG))
     for item in items:
         if item.path in slow:
             item.add_marker(pytest.mark.processes)

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Final
 
+from django.contrib.auth.models import Group
 from django.core.cache import caches
 from django.core.management import call_command
 from django.db import connections, transaction
@@ -18,8 +19,10 @@ from featureflags.models import HistoryEntry, Segment
 
 KEPT: Final = ("django_content_type", "auth_permission")
 """`migrate` has filled them, and no test should: to fill them anew is most of the time of `flush`."""
-MIGRATED: Final = (Segment._meta.db_table, HistoryEntry._meta.db_table)
-"""A migration makes segments, and their first entries of the history."""
+MIGRATED: Final = tuple(
+    model._meta.db_table for model in (Segment, HistoryEntry, Group, Group.permissions.through)
+)
+"""Migrations make segments, their first entries of the history, and groups of editors and viewers."""
 FILLED_BY_TRIGGERS: Final = (VERSION, OUTBOX)
 
 Row = tuple[Any, ...]

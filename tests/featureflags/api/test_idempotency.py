@@ -13,6 +13,7 @@ from rest_framework.test import APIClient
 
 from featureflags.models import AnsweredWrite, HistoryEntry, Segment
 from featureflags.tasks import delete_answered_writes
+from tests.conftest import FlagFile
 from tests.factories import SegmentFactory, UserFactory, token_for
 from tests.users.api.conftest import Caller
 
@@ -20,6 +21,12 @@ pytestmark = pytest.mark.django_db
 
 URL = "/api/v1/segments/"
 BODY = {"key": "beta", "name": "Beta"}
+
+
+@pytest.fixture(autouse=True)
+def no_flags(flag_file: FlagFile) -> None:
+    """No flag uses a segment, so that no write must be confirmed."""
+    flag_file()
 
 
 @pytest.fixture
