@@ -14,6 +14,11 @@ def end(apps: StateApps, _schema_editor: BaseDatabaseSchemaEditor) -> None:
         model._default_manager.filter(state="running").update(state="cancelled")
 
 
+def forget_versions(apps: StateApps, _schema_editor: BaseDatabaseSchemaEditor) -> None:
+    """On the way back: the version was a number, which no text of today is."""
+    apps.get_model("featureflags", "WarmRun")._default_manager.update(snapshot_version="0")
+
+
 class Migration(migrations.Migration):
     dependencies = [("featureflags", "0015_api_keys")]
 
@@ -40,4 +45,5 @@ class Migration(migrations.Migration):
             "snapshot_version",
             models.CharField(max_length=8, verbose_name="version of the snapshots"),
         ),
+        migrations.RunPython(migrations.RunPython.noop, forget_versions),
     ]

@@ -3,6 +3,14 @@
 import django.db.models.deletion
 from django.conf import settings
 from django.db import migrations, models
+from django.db.backends.base.schema import BaseDatabaseSchemaEditor
+from django.db.migrations.state import StateApps
+
+
+def forget_other_kinds(apps: StateApps, schema_editor: BaseDatabaseSchemaEditor) -> None:
+    """On the way back: a member was a user."""
+    del schema_editor
+    apps.get_model("featureflags", "SegmentMember")._default_manager.filter(user=None).delete()
 
 
 class Migration(migrations.Migration):
@@ -64,4 +72,5 @@ class Migration(migrations.Migration):
                 violation_error_message="A member is a user, or the key of a row.",
             ),
         ),
+        migrations.RunPython(migrations.RunPython.noop, forget_other_kinds),
     ]
