@@ -19,8 +19,10 @@ from featureflags.models import HistoryEntry, Segment
 
 KEPT: Final = ("django_content_type", "auth_permission")
 """`migrate` has filled them, and no test should: to fill them anew is most of the time of `flush`."""
-MIGRATED: Final = tuple(
-    model._meta.db_table for model in (Segment, HistoryEntry, Group, Group.permissions.through)
+PERMISSIONS: Final = Group.permissions.through._meta.db_table
+MIGRATED: Final = (
+    *(model._meta.db_table for model in (Segment, HistoryEntry, Group)),
+    PERMISSIONS,
 )
 """Migrations make segments, their first entries of the history, and groups of editors and viewers."""
 FILLED_BY_TRIGGERS: Final = (VERSION, OUTBOX)
@@ -36,6 +38,8 @@ class New:
     """Number and last key of the kept rows; None where the rights to leave them are missing."""
     rows: dict[str, list[Row]]
     """Those of MIGRATED, by table."""
+    permissions: dict[int, Row]
+    """By key: what each permission is."""
 
 
 _new: dict[str, New] = {}
@@ -60,7 +64,8 @@ def remember_new(alias: str) -> None:
     with connection.cursor() as cursor:
         rows = {name: _rows(cursor, name) for name in MIGRATED}
         may = connection.vendor == "sqlite" or _is_superuser(cursor)
-        _new[alias] = New(kept=_kept(cursor) if may else None, rows=rows)
+        kept, permissions = _kept(cursor) if may else None, _permissions(cursor)
+        _new[alias] = New(kept=kept, rows=rows, permissions=permissions)
 
 
 def empty_database(alias: str) -> None:
@@ -75,12 +80,31 @@ def empty_database(alias: str) -> None:
             # No trigger runs, of foreign keys or ours.
             cursor.execute("SET LOCAL session_replication_role = replica")
         _delete(cursor, connection, set(_tables(connection)).difference(FILLED_BY_TRIGGERS, KEPT))
-        for name, rows in new.rows.items():
+        of_groups = new.rows[PERMISSIONS] if is_quick else _with_keys_of_today(cursor, new)
+        for name, rows in {**new.rows, PERMISSIONS: of_groups}.items():
             if rows:
                 places = ", ".join(["%s"] * len(rows[0]))
                 cursor.executemany(f"INSERT INTO {name} VALUES ({places})", rows)
         _delete(cursor, connection, FILLED_BY_TRIGGERS)
     installation.install(connection, exact=False)
+
+
+def _permissions(cursor: CursorWrapper) -> dict[int, Row]:
+    cursor.execute(
+        "SELECT permission.id, type.app_label, type.model, permission.codename"
+        " FROM auth_permission AS permission"
+        " JOIN django_content_type AS type ON type.id = permission.content_type_id"
+    )
+    return {key: tuple(rest) for key, *rest in cursor.fetchall()}
+
+
+def _with_keys_of_today(cursor: CursorWrapper, new: New) -> list[Row]:
+    """The permissions of groups, after these have been made anew: by other keys."""
+    keys = {permission: key for key, permission in _permissions(cursor).items()}
+    return [
+        (number, group, keys[new.permissions[permission]])
+        for number, group, permission in new.rows[PERMISSIONS]
+    ]
 
 
 def _rows(cursor: CursorWrapper, table: str) -> list[Row]:
