@@ -84,7 +84,9 @@ WRITES: dict[str, Callable[[User, Group], Any]] = {
         [with_role(user)], update_conflicts=True, update_fields=["role"], unique_fields=["id"]
     ),
     "raw SQL": lambda user, group: execute("UPDATE users_user SET role = 'admin'"),
-    "raw SQL of groups": lambda user, group: execute("UPDATE auth_group SET name = 'authors'"),
+    "raw SQL of groups": lambda user, group: execute(
+        "UPDATE auth_group SET name = 'authors' WHERE name = 'writers'"
+    ),
     "last_seen_at": lambda user, group: User.objects.mark_seen(str(user.pk), timezone.now()),
     "groups.add": lambda user, group: user.groups.add(Group.objects.create(name="x")),
     "groups.remove": lambda user, group: user.groups.remove(group),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from django.db import connection
 
 from featureflags.kinds.registry import user_kind
 from featureflags.models import Segment
@@ -19,9 +20,9 @@ MOST_MODULES = {
     "a check by request": 15,  # the user of the request, and the visitor that they were
     "a later check": 6,
 }
-MOST_MODULES_OF_A_SAVE = 70
-MOST_CHANGES_OF_A_SAVE = 320
-"""On files each write of the cache takes a lock: one module and 15 changes."""
+MOST_OF_A_SAVE = {"postgresql": (70, 320), "sqlite": (71, 345)}
+"""Modules, and changes of module, by database. On SQLite and files each statement and each write of the
+cache takes a lock that may be waited for."""
 
 
 def test_a_warm_check_goes_straight_on() -> None:
@@ -49,8 +50,9 @@ def test_a_segment_saved_in_the_admin() -> None:
         counted = sizes_counted()
     assert Segment.objects.get().name == "Employees"
     steps = "\n".join(way.steps)
-    assert way.modules <= MOST_MODULES_OF_A_SAVE, steps
-    assert way.changes <= MOST_CHANGES_OF_A_SAVE, steps
+    modules, changes = MOST_OF_A_SAVE[connection.vendor]
+    assert way.modules <= modules, steps
+    assert way.changes <= changes, steps
     assert _parsed(way) == 1, steps
     assert "featureflags/tasks.py: count_changed_segments" not in way.steps
     assert "featureflags/tasks.py: count_changed_segments" in counted.steps
