@@ -12,7 +12,7 @@ from typing import Any, Final, Literal, TypeAlias
 
 from django.db.models import BooleanField, Expression, Q, Value
 
-from featureflags.audience.sql.expressions import Part, Sql, Template, Written
+from featureflags.audience.sql.expressions import Part, Sql, Template, Where, Written
 
 Condition: TypeAlias = bool | Expression | Q
 """A constant, or a boolean expression, which may be NULL where it does not hold."""
@@ -81,7 +81,7 @@ def negation(one: Condition) -> Condition:
 def to_q(one: Condition) -> Q:
     """For a queryset's filter. False costs no query."""
     if not isinstance(one, bool):
-        return Q(one)
+        return Q(Where(one))
     return Q(_TRUE) if one else Q(pk__in=[])
 
 
