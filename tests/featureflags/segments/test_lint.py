@@ -145,7 +145,7 @@ def test_no_context_matches_a_rule_that_is_called_dead_or_only_one_that_is_insid
 
     prove()
     seen = [counts[code] for code in ("contradiction", "percentage", "duplicate", "inside")]
-    assert min(seen) >= EXAMPLES // 50, counts
+    assert min(seen) > EXAMPLES // 100, counts
 
 
 @pytest.mark.parametrize(
