@@ -6,6 +6,7 @@ texts, or a JSON object.
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -93,16 +94,17 @@ class Slot:
     steps: tuple[Step, ...] = ()
     loaded_as: str | None = None
     lower_case: bool = False
+    is_of_rows: bool = dataclasses.field(init=False)
+    """Whether it is a list of texts in other rows, and not one array. Known once: each check of a row asks."""
+
+    def __post_init__(self) -> None:
+        of_rows = self.form is Form.TEXTS and any(step.is_many for step in self.steps)
+        object.__setattr__(self, "is_of_rows", of_rows)
 
     @property
     def is_own(self) -> bool:
         """Whether the row itself has the value, in its own table or in a parent's."""
         return self.path is not None and all(step.is_parent for step in self.steps)
-
-    @property
-    def is_of_rows(self) -> bool:
-        """Whether it is a list of texts in other rows, and not one array."""
-        return self.form is Form.TEXTS and any(step.is_many for step in self.steps)
 
     def column(self, model: type[Model]) -> Combinable:
         """How it is read. The casts are in SQL: converting each value would be most of Django's work."""
