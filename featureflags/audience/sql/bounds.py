@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal, TypeAlias
 
 from django.db.models import BooleanField, Expression, Q, Value
+from django.db.models.sql.where import WhereNode
 
-from featureflags.audience.sql.expressions import Part, Sql, Template, Where, Written
+from featureflags.audience.sql.expressions import Part, Sql, Template, Written
 
 Condition: TypeAlias = bool | Expression | Q
 """A constant, or a boolean expression, which may be NULL where it does not hold."""
@@ -76,6 +77,22 @@ def _joined_by(word: Literal["AND", "OR"], parts: list[Expression | Q]) -> Condi
 def negation(one: Condition) -> Condition:
     """Holds exactly where the condition does not: NULL counts as false."""
     return not one if isinstance(one, bool) else IsNotTrue(one)
+
+
+class Where(Expression):
+    """A condition as the WHERE of a query has it.
+
+    On SQLite newer versions of Django write `(…) = true` around any other condition, which no index serves.
+    """
+
+    output_field = BooleanField()
+
+    def __init__(self, condition: Any) -> None:
+        super().__init__()
+        self.condition = condition
+
+    def resolve_expression(self, *args: Any, **options: Any) -> Any:
+        return WhereNode([self.condition.resolve_expression(*args, **options)])
 
 
 def to_q(one: Condition) -> Q:

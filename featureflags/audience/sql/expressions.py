@@ -16,7 +16,6 @@ from typing import Any, Final, TypeAlias
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import BooleanField, Expression, F, Field, Func, TextField
 from django.db.models.sql.compiler import SQLCompiler
-from django.db.models.sql.where import WhereNode
 
 Sql: TypeAlias = tuple[str, list[Any]]
 Part: TypeAlias = Callable[[int], Sql]
@@ -44,22 +43,6 @@ class Written(Expression):
     def write(self, part: Part, *, sqlite: bool) -> Sql:
         """The SQL, for SQLite or else for PostgreSQL."""
         raise NotImplementedError
-
-
-class Where(Expression):
-    """A condition as the WHERE of a query has it.
-
-    On SQLite newer versions of Django write `(…) = true` around any other condition, which no index serves.
-    """
-
-    output_field = BooleanField()
-
-    def __init__(self, condition: Any) -> None:
-        super().__init__()
-        self.condition = condition
-
-    def resolve_expression(self, *args: Any, **options: Any) -> Any:
-        return WhereNode([self.condition.resolve_expression(*args, **options)])
 
 
 class _Tree(Expression):
