@@ -1,7 +1,7 @@
 """Takes the `charset` out of what a request says of its body: all texts here are UTF-8.
 
-Django looks the codec up while it makes the request, before any view or middleware. Python has codecs that are
-none of text (`rot13`, `zlib`): with one of them, and parameters in the address, Django fails with a 500.
+Django looks the codec up while it makes the request, before any view or middleware. Python has codecs for
+other things than text (`rot13`, `zlib`): with one of them, and parameters in the address, Django fails with a 500.
 """
 
 from __future__ import annotations

@@ -52,7 +52,7 @@ def prepare_body(request: HttpRequest) -> None:
         body = read_body(source)
     except BodyTooLarge:
         raise
-    except Exception:  # noqa: BLE001 - servers of WSGI have errors of their own for chunks that are none
+    except Exception:  # noqa: BLE001 - each WSGI server has its own error for broken chunks
         raise exceptions.ParseError("The body cannot be read, or ended too early.") from None
     inner._stream = BytesIO(body)  # noqa: SLF001 - as above
     meta["CONTENT_LENGTH"] = str(len(body))

@@ -149,7 +149,7 @@ def _values(clause: object) -> tuple[list[Any] | None, list[Any]]:
     op, values = clause["op"], clause.get("values") or []
     if not isinstance(values, list):
         return None, []
-    # An expression that RE2 lacks may match in the SDK: only what is no text is left out.
+    # An expression that RE2 lacks may match in the SDK: only values of other types are left out.
     if op in {"in", SEGMENT_MATCH}:
         return values, []
     kept, left_out = list[Any](), list[Any]()

@@ -124,7 +124,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
 
 @cache
 def _class_for(alias: str) -> type[DeadlineConnection]:
-    """Of the connections to this database: a replica that is silent is no reason not to ask the primary."""
+    """Of the connections to this database: the primary is still asked while a replica is silent."""
     if alias == DEFAULT_DB_ALIAS:
         return DeadlineConnection
     server = Server(f"PostgreSQL ({alias})")

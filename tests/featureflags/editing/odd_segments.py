@@ -98,7 +98,9 @@ CASES: Final[Mapping[str, list[Json]]] = {
     ),
     "a path into an object": matching(negated("/custom_o/a.b", "in", "a", **OF_USER)),
     "a path through a list": matching(negated("/custom_o/x/0", "in", "a", **OF_USER)),
-    "a path that is no path without a kind": matching(negated("custom_o/x", "in", "a")),
+    "a reference without a kind, which is a name and not a path": matching(
+        negated("custom_o/x", "in", "a")
+    ),
     "before and after, as text and as number": matching(
         condition(A, "before", MILLISECONDS, "2025-01-31T13:00:00.5+01:00"),
         negated(A, "after", "2025-01-30T23:59:60Z", "2025-01-31T11:59:59Z"),

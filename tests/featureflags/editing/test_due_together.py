@@ -77,8 +77,8 @@ def test_of_two_that_change_the_same_the_first_is_made(segment: Segment) -> None
     assert make_due() == Made(applied=1, refused=1)
     assert outcomes() == [State.APPLIED, State.REFUSED]
     assert Segment.objects.get(key="beta").rules == TEAM
-    told = WebhookDelivery.objects.get(event="change.refused")
-    assert '"reason": "conflict"' in told.body or '"reason":"conflict"' in told.body
+    delivery = WebhookDelivery.objects.get(event="change.refused")
+    assert '"reason": "conflict"' in delivery.body or '"reason":"conflict"' in delivery.body
 
 
 def test_two_that_change_different_fields_are_both_made(segment: Segment) -> None:

@@ -72,8 +72,8 @@ def test_each_write_is_seen_when_it_returns(
 def test_what_the_contexts_say(watched: None) -> None:
     ada, _ = some_clerks()
     found = resolve_clerk(ada)
-    told = {name: found.get(name) for name in ("name", "level", "loud", "friends", "plots")}
-    assert told == {
+    values = {name: found.get(name) for name in ("name", "level", "loud", "friends", "plots")}
+    assert values == {
         "name": "ada",
         "level": "jr",
         "loud": "ADA",

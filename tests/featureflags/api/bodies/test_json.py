@@ -125,7 +125,7 @@ def test_a_parameter_that_is_sent_twice_is_refused(root: APIClient) -> None:
 
 @pytest.mark.parametrize("path", ["/api/v1/segments/", "/api/v1/users/"])
 def test_a_search_has_a_bounded_number_of_words(root: APIClient, path: str) -> None:
-    """SQLite reads no expression of more than 1,000 levels, which is no outage."""
+    """SQLite refuses an expression of more than 1,000 levels, though it is not away."""
     assert root.get(path, {"search": "a " * 20}).status_code == 200
     answer = root.get(path, {"search": "a " * 1500})
     assert (answer.status_code, list(answer.json()["errors"])) == (400, ["search"])
