@@ -35,9 +35,10 @@ WAITS: Final = (
     *(2 * HOUR, 5 * HOUR, 10 * HOUR, 14 * HOUR, 20 * HOUR, 24 * HOUR),
 )
 """Seconds before each further attempt. After the last one a delivery is given up, three days on."""
-GONE: Final = 410
-"""The receiver wants nothing more at this address: the delivery is given up at once."""
-BUSY: Final = frozenset({429, 503})
+TOO_MANY: Final = 429
+"""The only status of 400 to 499 that gets better by itself. After any other one a delivery is given up at once;
+the admin can send it again."""
+BUSY: Final = frozenset({TOO_MANY, 503})
 """With these `Retry-After` counts, where it is longer than our own wait."""
 LONGEST_WAIT: Final = 24 * HOUR
 LEASE: Final = datetime.timedelta(minutes=2)
@@ -114,7 +115,8 @@ def _attempt(row: WebhookDelivery) -> bool:
     }
     is_done = not problem
     failures = 0 if is_done else row.failures + 1
-    is_over = is_done or failures > len(WAITS) or status == GONE
+    is_refused = status is not None and 400 <= status < 500 and status != TOO_MANY
+    is_over = is_done or failures > len(WAITS) or is_refused
     later = None
     if not is_over:
         later = now + datetime.timedelta(seconds=max(WAITS[failures - 1], _asked_for(answer)))
