@@ -105,7 +105,7 @@ def harsh_site() -> Iterator[HarshSite]:
             "GUIDON_CHAOS_RESOLVER": str(gone),
             "GUIDON_CHAOS_CLOCK": str(clock),
         }
-        port, web = serve(stack, env)
+        web = serve(stack, env)
         yield HarshSite(
             web=web,
             postgres=postgres,
@@ -114,7 +114,6 @@ def harsh_site() -> Iterator[HarshSite]:
             launchdarkly=service,
             accounts=accounts,
             env=env,
-            control_port=port,
             network=network,
             clock=clock,
             resolver_gone=gone,
@@ -155,12 +154,11 @@ def embedded_site() -> Iterator[EmbeddedSite]:
         }
         prepare(env)
         accounts = accounts_of(env)
-        port, web = serve(stack, env)
+        web = serve(stack, env)
         yield EmbeddedSite(
             web=web,
             launchdarkly=service,
             accounts=accounts,
             env=env,
-            control_port=port,
             disk=disk,
         )

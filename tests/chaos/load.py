@@ -18,8 +18,6 @@ from typing import Any
 from tests.chaos.site import FLAG, Site
 from tests.services.guarded import HOST
 
-CONTROL = "control"
-"""The surface that asks nobody."""
 CLIENTS = 64
 TIMEOUT_SECONDS = 35.0
 
@@ -47,7 +45,6 @@ def surfaces() -> list[Surface]:
     """What the load asks, in turn."""
     maybe = frozenset({200, 503})
     return [
-        Surface(name=CONTROL, path="/"),
         Surface(name="home, visitor", path="/", evaluates=True),
         Surface(name="home, session", path="/", account="ada", by="session", evaluates=True),
         Surface(name="flags, visitor", path="/api/v1/flags/", evaluates=True, value=False),
@@ -128,6 +125,10 @@ class Load:
         """Seconds since the load began."""
         return time.monotonic() - self._began
 
+    def finished(self) -> list[Sample]:
+        """The requests that were answered until now, in the order in which they were due."""
+        return [future.result() for future in list(self._pending) if future.done()]
+
     def __enter__(self) -> Load:
         self._thread.start()
         return self
@@ -155,8 +156,7 @@ class Load:
 def ask(site: Site, surface: Surface, at: float = 0.0, began: float | None = None) -> Sample:
     """One request, timed from when it was due (`began` + `at`) until its last byte."""
     due = time.monotonic() if began is None else began + at
-    port = site.control_port if surface.name == CONTROL else site.web.port
-    connection = http.client.HTTPConnection(HOST, port, timeout=TIMEOUT_SECONDS)
+    connection = http.client.HTTPConnection(HOST, site.web.port, timeout=TIMEOUT_SECONDS)
     try:
         body = _body(site, surface)
         method = "POST" if body else "GET"

@@ -14,10 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.services.flag_json import boolean_flag, segment_rule
-from tests.services.guarded import free_port
 from tests.services.launchdarkly import LaunchDarklyServer
 from tests.services.postgres import PostgresServer, postgres_server
-from tests.services.processes import GuidonProcess, WebProcess, manage, python, running_server
+from tests.services.processes import WebProcess, manage, running_server
 from tests.services.redis import RedisServer, redis_server
 
 WORKERS = 2
@@ -68,8 +67,6 @@ class Site:
     launchdarkly: LaunchDarklyServer
     accounts: dict[str, Account]
     env: dict[str, str | None]
-    control_port: int
-    """Of the site that asks nobody; see `tests.chaos.control`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,7 +90,7 @@ def running_site() -> Iterator[ServedSite]:
         env = production_env(folder, postgres, cache, broker, service)
         prepare(env)
         accounts = accounts_of(env)
-        port, web = serve(stack, env)
+        web = serve(stack, env)
         yield ServedSite(
             web=web,
             postgres=postgres,
@@ -102,7 +99,6 @@ def running_site() -> Iterator[ServedSite]:
             launchdarkly=service,
             accounts=accounts,
             env=env,
-            control_port=port,
         )
 
 
@@ -129,18 +125,15 @@ def prepare(env: dict[str, str | None]) -> None:
             raise RuntimeError(done.stderr)
 
 
-def serve(stack: ExitStack, env: dict[str, str | None]) -> tuple[int, WebProcess]:
-    """gunicorn, and the control with its port."""
+def serve(stack: ExitStack, env: dict[str, str | None]) -> WebProcess:
+    """gunicorn, as it is deployed."""
     options = (
         # As it is deployed, without a line for each request: those of the outage are counted.
         *("--config=config/gunicorn.py", "--access-logfile=/dev/null"),
         *(f"--workers={WORKERS}", f"--threads={THREADS}", "--timeout=30"),
     )
-    control_port = free_port()
-    command = python("-m", "tests.chaos.control", str(control_port))
-    stack.enter_context(GuidonProcess(command, {}, "ready"))
     web = running_server(env, server="gunicorn", options=options, path="/healthz")
-    return control_port, stack.enter_context(web)
+    return stack.enter_context(web)
 
 
 def production_env(
