@@ -20,6 +20,7 @@ from typing import Final
 
 from tests.services.launchdarkly import LaunchDarklyServer, boolean_flag
 from tests.services.processes import ROOT, run_python
+from tests.services.variables import of_embedded
 
 QUARTERS: Final = 4
 MOST_GROWTH: Final = 1.03
@@ -66,21 +67,13 @@ def measure(number: int) -> list[float]:
         tempfile.TemporaryDirectory() as folder,
         LaunchDarklyServer(boolean_flag("beta")) as server,
     ):
-        environment = {
-            "DATABASE_URL": None,
-            "REDIS_URL": None,
-            "CELERY_BROKER_URL": None,
-            "GUIDON_IGNORE_DOTENV": "1",
-            "GUIDON_VAR_DIR": folder,
-            "DJANGO_SETTINGS_MODULE": "config.settings.development",
-            "LAUNCHDARKLY_SDK_KEY": server.sdk_key,
-            "LAUNCHDARKLY_BASE_URI": server.url,
-            "LAUNCHDARKLY_STREAM_URI": server.url,
-            "LAUNCHDARKLY_EVENTS_URI": server.url,
-            "LAUNCHDARKLY_CONTEXT_KEYS_CAPACITY": str(number // 8),
-            "DEBUG": "false",
-            "PYTHONPATH": str(ROOT),
-        }
+        environment = of_embedded(
+            server,
+            folder,
+            LAUNCHDARKLY_CONTEXT_KEYS_CAPACITY=str(number // 8),
+            DEBUG="false",
+            PYTHONPATH=str(ROOT),
+        )
         migrated = run_python(environment, "manage.py", "migrate", "--verbosity=0")
         assert migrated.returncode == 0, migrated.stderr
         done = run_python(environment, "-c", WORKER, str(number), timeout=1800)

@@ -16,13 +16,14 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from tests.chaos.site import FLAG, Account, accounts_of, prepare, production_env
+from tests.chaos.site import FLAG, prepare, production_env
 from tests.services.flag_json import boolean_flag, segment_rule
 from tests.services.guarded import HOST, free_port
 from tests.services.launchdarkly import LaunchDarklyServer
 from tests.services.postgres import postgres_server
 from tests.services.processes import GuidonProcess, manage, python
 from tests.services.redis import redis_server
+from tests.services.variables import Account, accounts_of
 from tests.services.waiting import wait_until
 
 THREADS = 4

@@ -33,6 +33,7 @@ from tests.services.flag_json import boolean_flag, flag, segment_rule
 from tests.services.guarded import free_port
 from tests.services.launchdarkly import LaunchDarklyServer
 from tests.services.processes import GuidonProcess, python
+from tests.services.variables import of_embedded
 from tests.services.waiting import wait_until
 
 KEY = "benchmark"
@@ -150,18 +151,7 @@ def measure_page_flips() -> Flips:
     server = LaunchDarklyServer(counter(0))
     with server, tempfile.TemporaryDirectory() as folder:
         port = free_port()
-        env = {
-            "DATABASE_URL": None,
-            "REDIS_URL": None,
-            "CELERY_BROKER_URL": None,
-            "GUIDON_IGNORE_DOTENV": "1",
-            "GUIDON_VAR_DIR": folder,
-            "DJANGO_SETTINGS_MODULE": "config.settings.development",
-            "LAUNCHDARKLY_SDK_KEY": server.sdk_key,
-            "LAUNCHDARKLY_BASE_URI": server.url,
-            "LAUNCHDARKLY_STREAM_URI": server.url,
-            "LAUNCHDARKLY_EVENTS_URI": server.url,
-        }
+        env = of_embedded(server, folder)
         command = python("-m", "gunicorn", f"--bind=127.0.0.1:{port}", PAGE)
         with GuidonProcess(command, env, ready="Booting worker with pid"):
             url = f"http://127.0.0.1:{port}/"

@@ -14,7 +14,6 @@ from pathlib import Path
 from tests.chaos.site import (
     ServedSite,
     Site,
-    accounts_of,
     launchdarkly,
     prepare,
     production_env,
@@ -25,6 +24,7 @@ from tests.services.guarded import free_port
 from tests.services.postgres import postgres_server
 from tests.services.processes import Piped
 from tests.services.redis import redis_server
+from tests.services.variables import accounts_of, of_launchdarkly
 
 INSIDE = Path(__file__).with_name("inside")
 NAME = "launchdarkly.guidon.test"
@@ -147,10 +147,7 @@ def embedded_site() -> Iterator[EmbeddedSite]:
             "STATIC_ROOT": str(folder / "static"),
             **dict.fromkeys(("DATABASE_URL", "REDIS_URL", "CELERY_BROKER_URL")),
             **dict.fromkeys(("THROTTLE_KEY", "THROTTLE_USER", "THROTTLE_ADDRESS"), "0"),
-            "LAUNCHDARKLY_SDK_KEY": service.sdk_key,
-            "LAUNCHDARKLY_BASE_URI": service.url,
-            "LAUNCHDARKLY_STREAM_URI": service.url,
-            "LAUNCHDARKLY_EVENTS_URI": service.url,
+            **of_launchdarkly(service),
         }
         prepare(env)
         accounts = accounts_of(env)

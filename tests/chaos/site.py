@@ -5,7 +5,6 @@ The settings are production's, so that what is measured is what is deployed.
 
 from __future__ import annotations
 
-import json
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -18,45 +17,12 @@ from tests.services.launchdarkly import LaunchDarklyServer
 from tests.services.postgres import PostgresServer, postgres_server
 from tests.services.processes import WebProcess, manage, running_server
 from tests.services.redis import RedisServer, redis_server
+from tests.services.variables import Account, accounts_of, of_launchdarkly
 
 WORKERS = 2
 THREADS = 4
 FLAG = "new-checkout"
 """True for an employee, False for anybody else."""
-
-ACCOUNTS = """
-import json
-from importlib import import_module
-from django.conf import settings
-from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
-from featureflags.models import ApiKey
-from users.models import User
-sessions = import_module(settings.SESSION_ENGINE)
-people = {}
-for name in ("ada", "root"):
-    user = User.objects.create_user(f"{name}@agpt.co", email_verified=True, is_staff=name == "root",
-        is_superuser=name == "root")
-    session = sessions.SessionStore()
-    session[SESSION_KEY] = str(user.pk)
-    session[BACKEND_SESSION_KEY] = settings.AUTHENTICATION_BACKENDS[-1]
-    session[HASH_SESSION_KEY] = user.get_session_auth_hash()
-    session.create()
-    key = ApiKey(name=name, scope="read", owner=user)
-    people[name] = {"key": str(user.pk), "session": session.session_key, "token": key.issue()}
-    key.save()
-key = ApiKey(name="program", scope="evaluate")
-people["program"] = {"key": "", "session": "", "token": key.issue()}
-key.save()
-print("ACCOUNTS " + json.dumps(people))
-"""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Account:
-    key: str
-    """Of the user; empty for the program."""
-    session: str
-    token: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -159,18 +125,6 @@ def production_env(
         "REDIS_URL": cache.url,
         "CELERY_BROKER_URL": broker.url,
         "LAUNCHDARKLY_SPARE_URL": broker.url,
-        "LAUNCHDARKLY_SDK_KEY": service.sdk_key,
-        "LAUNCHDARKLY_BASE_URI": service.url,
-        "LAUNCHDARKLY_STREAM_URI": service.url,
-        "LAUNCHDARKLY_EVENTS_URI": service.url,
+        **of_launchdarkly(service),
         "SECURE_SSL_REDIRECT": "false",
     }
-
-
-def accounts_of(env: dict[str, str | None]) -> dict[str, Account]:
-    """Make all of them, each with a key, and the users with a session."""
-    made = manage(env, "shell", "--command", ACCOUNTS)
-    _, found, text = made.stdout.partition("ACCOUNTS ")
-    if not found:
-        raise RuntimeError(made.stderr)
-    return {name: Account(**each) for name, each in json.loads(text).items()}

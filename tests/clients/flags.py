@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from openfeature.evaluation_context import EvaluationContext
+from openfeature.exception import ErrorCode
+
 from tests.services.flag_json import (
     boolean_flag,
     clause,
@@ -15,6 +18,15 @@ from tests.services.flag_json import (
 )
 
 OBJECT: Final = {"a": [1, 2.5, None], "b": {"c": "d"}}
+ERRORS: Final = [
+    ("no-such-flag", EvaluationContext("x"), ErrorCode.FLAG_NOT_FOUND),
+    ("malformed", EvaluationContext("x"), ErrorCode.PARSE_ERROR),
+    ("new-checkout", EvaluationContext(), ErrorCode.TARGETING_KEY_MISSING),
+    ("new-checkout", EvaluationContext("ada@agpt.co"), ErrorCode.INVALID_CONTEXT),
+    ("new-checkout", EvaluationContext("x", {"kind": "?"}), ErrorCode.INVALID_CONTEXT),
+    ("colour", EvaluationContext("x"), ErrorCode.TYPE_MISMATCH),
+]
+"""What is asked for as a boolean, by whom, and OpenFeature's code of the error."""
 
 
 def flags() -> list[dict[str, Any]]:

@@ -16,7 +16,7 @@ from openfeature.flag_evaluation import FlagEvaluationDetails, Reason
 from pytest_django.live_server_helper import LiveServer
 
 from featureflags.api import throttling
-from tests.clients.flags import OBJECT
+from tests.clients.flags import ERRORS, OBJECT
 from tests.factories import UserFactory, token_for
 from tests.featureflags.api.using import use
 from users.models import User
@@ -76,17 +76,7 @@ def test_every_reason(live_server: LiveServer, ada: User) -> None:
     assert (without.value, without.reason) == (True, Reason.DISABLED)
 
 
-@pytest.mark.parametrize(
-    ("flag", "context", "code"),
-    [
-        ("no-such-flag", EvaluationContext("x"), ErrorCode.FLAG_NOT_FOUND),
-        ("malformed", EvaluationContext("x"), ErrorCode.PARSE_ERROR),
-        ("new-checkout", EvaluationContext(), ErrorCode.TARGETING_KEY_MISSING),
-        ("new-checkout", EvaluationContext("ada@agpt.co"), ErrorCode.INVALID_CONTEXT),
-        ("new-checkout", EvaluationContext("x", {"kind": "?"}), ErrorCode.INVALID_CONTEXT),
-        ("colour", EvaluationContext("x"), ErrorCode.TYPE_MISMATCH),
-    ],
-)
+@pytest.mark.parametrize(("flag", "context", "code"), ERRORS)
 def test_every_error(
     live_server: LiveServer, ada: User, flag: str, context: EvaluationContext, code: ErrorCode
 ) -> None:

@@ -25,7 +25,7 @@ from featureflags.cache.unit_of_work import unit_of_work
 from featureflags.launchdarkly import client as launchdarkly
 from featureflags.launchdarkly import listeners
 from featureflags.openfeature import GuidonProvider, RequestContext
-from tests.clients.flags import OBJECT, flags
+from tests.clients.flags import ERRORS, OBJECT, flags
 from tests.conftest import FlagFile
 from tests.factories import UserFactory
 from tests.featureflags.api.using import use
@@ -95,17 +95,7 @@ def test_every_type_of_value_sync_and_async(client: OpenFeatureClient, ada: User
     ]
 
 
-@pytest.mark.parametrize(
-    ("flag", "context", "code"),
-    [
-        ("no-such-flag", EvaluationContext("x"), ErrorCode.FLAG_NOT_FOUND),
-        ("malformed", EvaluationContext("x"), ErrorCode.PARSE_ERROR),
-        ("new-checkout", EvaluationContext(), ErrorCode.TARGETING_KEY_MISSING),
-        ("new-checkout", EvaluationContext("ada@agpt.co"), ErrorCode.INVALID_CONTEXT),
-        ("new-checkout", EvaluationContext("x", {"kind": "?"}), ErrorCode.INVALID_CONTEXT),
-        ("colour", EvaluationContext("x"), ErrorCode.TYPE_MISMATCH),
-    ],
-)
+@pytest.mark.parametrize(("flag", "context", "code"), ERRORS)
 def test_every_error(
     client: OpenFeatureClient, flag: str, context: EvaluationContext, code: ErrorCode
 ) -> None:

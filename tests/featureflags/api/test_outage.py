@@ -17,34 +17,12 @@ from tests.services.flag_json import boolean_flag, segment_rule
 from tests.services.postgres import PostgresServer, postgres_server
 from tests.services.processes import WebProcess, manage, running_server
 from tests.services.redis import RedisServer, redis_server
+from tests.services.variables import Account, accounts_of
 from tests.services.waiting import PATIENCE_SECONDS
 
 pytestmark = pytest.mark.production_stack
 
 SECONDS = PATIENCE_SECONDS
-
-PEOPLE = """
-import json
-from importlib import import_module
-from django.conf import settings
-from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
-from featureflags.models import ApiKey
-from users.models import User
-sessions = import_module(settings.SESSION_ENGINE)
-people = {}
-for name in ("ada", "root"):
-    user = User.objects.create_user(f"{name}@agpt.co", email_verified=True, is_staff=name == "root",
-        is_superuser=name == "root")
-    session = sessions.SessionStore()
-    session[SESSION_KEY] = str(user.pk)
-    session[BACKEND_SESSION_KEY] = settings.AUTHENTICATION_BACKENDS[-1]
-    session[HASH_SESSION_KEY] = user.get_session_auth_hash()
-    session.create()
-    key = ApiKey(name=name, scope="read", owner=user)
-    people[name] = {"session": session.session_key, "key": key.issue()}
-    key.save()
-print("PEOPLE " + json.dumps(people))
-"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,15 +39,15 @@ class Site:
     web: WebProcess
     postgres: PostgresServer
     redis: RedisServer
-    people: dict[str, dict[str, str]]
+    accounts: dict[str, Account]
 
     def get(self, path: str, *, session: str = "", key: str = "") -> Answer:
         """Ask as the person of this name, by session or key; else as a visitor."""
         headers = {}
         if session:
-            headers["Cookie"] = f"sessionid={self.people[session]['session']}"
+            headers["Cookie"] = f"sessionid={self.accounts[session].session}"
         if key:
-            headers["Authorization"] = f"Bearer {self.people[key]['key']}"
+            headers["Authorization"] = f"Bearer {self.accounts[key].token}"
         url = urllib.parse.urljoin(f"{self.web.url}/api/v1/", path)
         request = urllib.request.Request(url, headers=headers)
         try:
@@ -102,7 +80,7 @@ class Servers:
     env: dict[str, str | None]
     postgres: PostgresServer
     redis: RedisServer
-    people: dict[str, dict[str, str]]
+    accounts: dict[str, Account]
 
 
 @pytest.fixture(scope="module")
@@ -134,10 +112,7 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
         }
         migrated = manage(env, "migrate", "--verbosity=0")
         assert migrated.returncode == 0, migrated.stderr
-        made = manage(env, "shell", "--command", PEOPLE)
-        assert "PEOPLE " in made.stdout, made.stderr
-        people = json.loads(made.stdout.partition("PEOPLE ")[2])
-        yield Servers(env=env, postgres=postgres, redis=redis, people=people)
+        yield Servers(env=env, postgres=postgres, redis=redis, accounts=accounts_of(env))
 
 
 @pytest.fixture(params=["gunicorn", "uvicorn"])
@@ -149,7 +124,9 @@ def site(request: pytest.FixtureRequest, servers: Servers) -> Iterator[Site]:
     with Redis.from_url(servers.redis.url) as client:
         client.flushall()
     with running_server(servers.env, server=request.param, path="/api/v1/flags/") as web:
-        yield Site(web=web, postgres=servers.postgres, redis=servers.redis, people=servers.people)
+        yield Site(
+            web=web, postgres=servers.postgres, redis=servers.redis, accounts=servers.accounts
+        )
 
 
 def test_flags_answer_while_postgresql_is_down(site: Site) -> None:

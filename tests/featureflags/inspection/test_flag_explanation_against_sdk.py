@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from featureflags.inspection.flag_explanation import explain_flag
 from tests.featureflags.inspection.explaining import ADA, RULE_MATCH, data
+from tests.featureflags.inspection.odd_json import ODD_ITEMS
 from tests.featureflags.segments.sdk import Sdk
 from tests.services.flag_json import clause, flag, segment
 
@@ -160,26 +161,7 @@ def test_it_leads_to_what_the_sdk_answers(
     assert serving.value == detail.value
 
 
-NAMES = (
-    *("rules", "clauses", "values", "prerequisites", "op", "key", "included", "rollout"),
-    *("variations", "variation", "weight", "bucketBy", "fallthrough", "attribute"),
-)
-
-JSON: st.SearchStrategy[Any] = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.text(max_size=3),
-    lambda inner: (
-        st.lists(inner, max_size=3)
-        | st.dictionaries(
-            st.sampled_from(NAMES),
-            inner,
-            max_size=4,
-        )
-    ),
-    max_leaves=12,
-)
-
-
-@given(st.dictionaries(st.text(max_size=2), JSON.filter(lambda raw: isinstance(raw, dict))))
+@given(ODD_ITEMS)
 def test_json_of_another_shape_raises_nothing(raw: Any) -> None:
     odd = {"flags": raw, "segments": raw}
     for key in raw:

@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 from hypothesis import given
-from hypothesis import strategies as st
 
 from featureflags.inspection.deciding_rule import decision
 from featureflags.inspection.flag_parsing import flag_in_words, flags, segments
 from featureflags.inspection.flags_using_segment import named_segments, uses_of
 from featureflags.inspection.misleading_rules import find_traps
 from tests.featureflags.inspection.building import data, on
+from tests.featureflags.inspection.odd_json import ODD_ITEMS
 from tests.services.flag_json import (
     boolean_flag,
     clause,
@@ -115,25 +115,7 @@ class TestReading:
         assert (found.included, found.excluded, found.unbounded) == (3, 1, False)
 
 
-NAMES = (
-    *("rules", "clauses", "values", "prerequisites", "op", "key", "included", "targets"),
-    *("rollout", "variations", "variation", "fallthrough", "weight"),
-)
-JSON: st.SearchStrategy[Any] = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.text(max_size=3),
-    lambda inner: (
-        st.lists(inner, max_size=3)
-        | st.dictionaries(
-            st.sampled_from(NAMES),
-            inner,
-            max_size=4,
-        )
-    ),
-    max_leaves=12,
-)
-
-
-@given(st.dictionaries(st.text(max_size=2), JSON.filter(lambda raw: isinstance(raw, dict))))
+@given(ODD_ITEMS)
 def test_json_of_another_shape_raises_nothing(raw: Any) -> None:
     odd = {"flags": raw, "segments": raw}
     json.dumps([each.to_dict() for each in flags(odd)])

@@ -13,6 +13,7 @@ from tests.profiles import DEEP
 from tests.services.launchdarkly import LaunchDarklyServer
 from tests.services.processes import GuidonProcess, python, run_python
 from tests.services.redis import redis_server
+from tests.services.variables import of_embedded
 from tests.services.waiting import PATIENCE_SECONDS, wait_until
 
 FORKS = 200 if DEEP else 30
@@ -20,22 +21,6 @@ FORKS = 200 if DEEP else 30
 PROBES = "tests.featureflags.launchdarkly.probes"
 WORKERS = 2
 SECONDS = PATIENCE_SECONDS
-
-
-def environment(server: LaunchDarklyServer, folder: Path, **more: str) -> dict[str, str | None]:
-    return {
-        "DATABASE_URL": None,
-        "REDIS_URL": None,
-        "CELERY_BROKER_URL": None,
-        "GUIDON_IGNORE_DOTENV": "1",
-        "GUIDON_VAR_DIR": str(folder),
-        "DJANGO_SETTINGS_MODULE": "config.settings.development",
-        "LAUNCHDARKLY_SDK_KEY": server.sdk_key,
-        "LAUNCHDARKLY_BASE_URI": server.url,
-        "LAUNCHDARKLY_STREAM_URI": server.url,
-        "LAUNCHDARKLY_EVENTS_URI": server.url,
-        **more,
-    }
 
 
 def contexts_sent(server: LaunchDarklyServer) -> set[str]:
@@ -47,7 +32,7 @@ def contexts_sent(server: LaunchDarklyServer) -> set[str]:
 def test_forks_under_load_neither_hang_nor_freeze(
     server: LaunchDarklyServer, tmp_path: Path, way: str
 ) -> None:
-    env = environment(server, tmp_path)
+    env = of_embedded(server, tmp_path)
     program = ("-m", f"{PROBES}.forking", str(FORKS), way)
     done = run_python(env, *program, timeout=SECONDS + 5 * FORKS)
     assert done.stdout.splitlines() == ["ok"] * FORKS, done.stderr
@@ -77,7 +62,7 @@ def answers(url: str) -> dict[int, int]:
 def test_gunicorn_s_workers_are_live_and_lose_no_event(
     server: LaunchDarklyServer, tmp_path: Path, options: tuple[str, ...]
 ) -> None:
-    env = environment(server, tmp_path, PROBE_EARLY="1" if "--preload" in options else "")
+    env = of_embedded(server, tmp_path, PROBE_EARLY="1" if "--preload" in options else "")
     with Gunicorn(env, options) as web:
         first = answers(web.url)
         assert all(isinstance(value, int) for value in first.values())
@@ -122,7 +107,7 @@ def test_celery_s_pool_is_live_and_loses_no_event(
         written = tmp_path / "written"
         # The settings' broker too: without one Celery's loggers write only warnings, not "ready".
         brokers = {"PROBE_BROKER": broker.url, "CELERY_BROKER_URL": broker.url}
-        env = environment(server, tmp_path, PROBE_EARLY="1", PROBE_FILE=str(written), **brokers)
+        env = of_embedded(server, tmp_path, PROBE_EARLY="1", PROBE_FILE=str(written), **brokers)
         command = python(
             *("-m", "celery", "-A", f"{PROBES}.tasks", "worker", "--pool=prefork"),
             *("--concurrency=2", "--loglevel=INFO"),

@@ -22,6 +22,7 @@ from tests.services.guarded import free_port
 from tests.services.launchdarkly import LaunchDarklyServer
 from tests.services.processes import GuidonProcess, python, run_python
 from tests.services.redis import redis_server
+from tests.services.variables import of_embedded
 from tests.services.waiting import PATIENCE_SECONDS, wait_until
 
 PROBES = "tests.featureflags.launchdarkly.probes"
@@ -31,18 +32,7 @@ SECONDS = PATIENCE_SECONDS
 @pytest.fixture
 def env(service: LaunchDarklyServer, tmp_path: Path) -> dict[str, str | None]:
     service.set_flag(flag("counter", [1], on=True, fallthrough=0, off_variation=0))
-    return {
-        "DATABASE_URL": None,
-        "REDIS_URL": None,
-        "CELERY_BROKER_URL": None,
-        "GUIDON_IGNORE_DOTENV": "1",
-        "GUIDON_VAR_DIR": str(tmp_path),
-        "DJANGO_SETTINGS_MODULE": "config.settings.development",
-        "LAUNCHDARKLY_SDK_KEY": service.sdk_key,
-        "LAUNCHDARKLY_BASE_URI": service.url,
-        "LAUNCHDARKLY_STREAM_URI": service.url,
-        "LAUNCHDARKLY_EVENTS_URI": service.url,
-    }
+    return of_embedded(service, tmp_path)
 
 
 def contexts_sent(server: LaunchDarklyServer) -> list[str]:

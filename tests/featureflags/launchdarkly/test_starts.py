@@ -9,6 +9,7 @@ import pytest
 from tests.services.launchdarkly import LaunchDarklyServer
 from tests.services.processes import WebServer, celery_worker, running_server
 from tests.services.redis import redis_server
+from tests.services.variables import of_embedded
 
 WITHOUT_FLAGS = "/metrics"
 """A page that asks for no flag."""
@@ -16,18 +17,7 @@ WITHOUT_FLAGS = "/metrics"
 
 @pytest.fixture
 def env(service: LaunchDarklyServer, tmp_path: Path) -> dict[str, str | None]:
-    return {
-        "DATABASE_URL": None,
-        "REDIS_URL": None,
-        "CELERY_BROKER_URL": None,
-        "GUIDON_IGNORE_DOTENV": "1",
-        "GUIDON_VAR_DIR": str(tmp_path),
-        "DJANGO_SETTINGS_MODULE": "config.settings.development",
-        "LAUNCHDARKLY_SDK_KEY": service.sdk_key,
-        "LAUNCHDARKLY_BASE_URI": service.url,
-        "LAUNCHDARKLY_STREAM_URI": service.url,
-        "LAUNCHDARKLY_EVENTS_URI": service.url,
-    }
+    return of_embedded(service, tmp_path)
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ from tests.featureflags.launchdarkly.asking import ARRIVES, ask, wait_for
 from tests.services.flag_json import boolean_flag, segment
 from tests.services.launchdarkly import LaunchDarklyServer
 from tests.services.processes import manage
+from tests.services.variables import of_embedded
 from tests.services.waiting import wait_until
 
 
@@ -104,19 +105,7 @@ class TestStates:
 class TestCommand:
     @pytest.fixture
     def env(self, service: LaunchDarklyServer, tmp_path: Path) -> dict[str, str | None]:
-        return {
-            "DATABASE_URL": None,
-            "REDIS_URL": None,
-            "CELERY_BROKER_URL": None,
-            "GUIDON_IGNORE_DOTENV": "1",
-            "GUIDON_VAR_DIR": str(tmp_path),
-            "DJANGO_SETTINGS_MODULE": "config.settings.development",
-            "LAUNCHDARKLY_SDK_KEY": service.sdk_key,
-            "LAUNCHDARKLY_BASE_URI": service.url,
-            "LAUNCHDARKLY_STREAM_URI": service.url,
-            "LAUNCHDARKLY_EVENTS_URI": service.url,
-            "LAUNCHDARKLY_START_WAIT": "10",
-        }
+        return of_embedded(service, tmp_path, LAUNCHDARKLY_START_WAIT="10")
 
     def test_valid_ends_with_0(
         self, env: dict[str, str | None], service: LaunchDarklyServer

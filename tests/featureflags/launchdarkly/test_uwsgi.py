@@ -12,9 +12,10 @@ from types import SimpleNamespace
 import pytest
 
 from featureflags.core import fork_hooks
-from tests.featureflags.launchdarkly.test_forks import PROBES, WORKERS, answers, environment
+from tests.featureflags.launchdarkly.test_forks import PROBES, WORKERS, answers
 from tests.services.launchdarkly import LaunchDarklyServer
 from tests.services.processes import GuidonProcess, python
+from tests.services.variables import of_embedded
 from tests.services.waiting import PATIENCE_SECONDS, wait_until
 
 SECONDS = PATIENCE_SECONDS
@@ -54,7 +55,7 @@ def test_its_workers_hear_of_changes(server: LaunchDarklyServer, tmp_path: Path,
     fork, so the documentation describes what a project must do.
     """
     options = ("--enable-threads", *(("--lazy-apps",) if how == "lazy-apps" else ()))
-    with UWSGI(environment(server, tmp_path), options) as web:
+    with UWSGI(of_embedded(server, tmp_path), options) as web:
         first = answers(web.url)
         assert all(isinstance(value, int) for value in first.values()), web.log()
         wait_until(
@@ -78,7 +79,7 @@ def test_the_hook_of_uwsgi_runs_what_python_s_hooks_would(monkeypatch: pytest.Mo
 
 def test_without_threads_it_logs_what_to_do(server: LaunchDarklyServer, tmp_path: Path) -> None:
     """uWSGI runs no threads unless an option allows it: LaunchDarkly's would never hear of a change."""
-    with UWSGI(environment(server, tmp_path), ("--lazy-apps",)) as web:
+    with UWSGI(of_embedded(server, tmp_path), ("--lazy-apps",)) as web:
         with urllib.request.urlopen(web.url, timeout=SECONDS) as response:
             json.load(response)
         assert web.log().count("--enable-threads") == 1, web.log()
