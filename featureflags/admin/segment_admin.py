@@ -52,9 +52,8 @@ SHOWN = {"tags": "shown_tags", "owner": "shown_owner"}
 """What stands for a field where it is only shown: Django would show an address."""
 
 PRECEDENCE = gettext_lazy(
-    "A user is in the segment if all conditions of any rule hold. Users who are included by name are"
-    " in, and users who are excluded by name are out, whatever the rules say; included beats"
-    " excluded."
+    "Who meets all conditions of any rule is in the segment. Those who are included by name are in, and"
+    " those who are excluded by name are out, whatever the rules say; included beats excluded."
 )
 
 DRAWN_BY = gettext_lazy(

@@ -24,7 +24,7 @@ from featureflags.api.concurrency import (
 from featureflags.api.exceptions import OverLimit
 from featureflags.api.parsers import CSVParser, JSONParser
 from featureflags.api.policy import ApiPolicy
-from featureflags.api.problem_serializers import PartSerializer
+from featureflags.api.problem_serializers import PartSerializer, ReasonsField
 from featureflags.api.proposal_serializers import PROPOSED, PlanFieldsSerializer
 from featureflags.api.requests import true_or_false
 from featureflags.api.strict import (
@@ -40,7 +40,6 @@ from featureflags.editing import (
     LineRemark,
     MemberLine,
     MemberList,
-    Reason,
     TooManyLines,
     UnreadableFile,
     decode_file,
@@ -96,10 +95,7 @@ class BulkDoneSerializer(serializers.Serializer[Any]):
     removed = serializers.IntegerField()
     entering = PartSerializer()
     leaving = PartSerializer()
-    reasons = serializers.ListField(
-        child=serializers.ChoiceField(choices=[reason.value for reason in Reason]),
-        help_text="Why it must be confirmed; empty: it need not be.",
-    )
+    reasons = ReasonsField()
     remarks = serializers.ListField(
         child=serializers.CharField(), help_text="Users who are listed more than once."
     )

@@ -13,9 +13,15 @@ from rest_framework import serializers
 
 from featureflags.api.problems import CONTENT_TYPE, TITLES, URN, problem
 from featureflags.api.serializers import AnyJSONField
+from featureflags.editing import Reason
 
 CONFIRMATION: Final = "confirmation-required"
 CHANGED_MEANWHILE: Final = "changed-meanwhile"
+WHY: Final = (
+    "Why it must be confirmed; empty: it need not be. `many`: it moves more than the settings allow."
+    " `uncounted`: there was no time to count, it may move many. `flags`: a flag that is on uses the segment."
+    " `disappears`: flags will find nobody in it."
+)
 REQUEST_ID: Final = "0f8a1c52-7d1e-4c0b-9a55-2f6c1d3e4b5a"
 
 
@@ -61,6 +67,16 @@ class ProblemSerializer(serializers.Serializer[Any]):
     errors = serializers.DictField(  # type: ignore[assignment]  # a field of this name
         child=AnyJSONField(), required=False, help_text="The messages by field."
     )
+
+
+class ReasonsField(serializers.ListField):
+    """The codes of `Reason`."""
+
+    child = serializers.ChoiceField(choices=[reason.value for reason in Reason])
+
+    def __init__(self, **options: Any) -> None:
+        options.setdefault("help_text", WHY)
+        super().__init__(**options)
 
 
 class EstimateSerializer(serializers.Serializer[Any]):
@@ -139,10 +155,13 @@ class EffectsSerializer(RowsEffectsSerializer):
             "To be confirmed",
             409,
             {
-                "detail": "Nothing is written yet. To do this, send “confirm”: true, or …",
+                "detail": "Nothing is written yet. To do this, send “confirm”: true, or the text of “confirm” in"
+                " this answer, which holds for exactly this change.",
                 "needs_approval": False,
-                "reasons": ["12 of 40 users would leave."],
-                "changes": ["Rule 1 changed: plan is any of pro (was: pro, team)"],
+                "reasons": ["many", "flags"],
+                "changes": [
+                    'Rule 1: changed condition: plan is any of "pro" or "team" → plan is any of "pro"'
+                ],
                 "entering": {"at_least": 0, "exact": True},
                 "leaving": {"at_least": 12, "exact": True},
                 "flags_known": True,
@@ -181,7 +200,7 @@ class ConfirmationRequiredSerializer(ProblemSerializer):
     needs_approval = serializers.BooleanField(
         help_text="true: somebody else must approve it. Send it again with `propose`."
     )
-    reasons = serializers.ListField(child=serializers.CharField())
+    reasons = ReasonsField()
     changes = serializers.ListField(child=serializers.CharField(), help_text="In words.")
     entering = PartSerializer()
     leaving = PartSerializer()

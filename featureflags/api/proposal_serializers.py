@@ -12,6 +12,7 @@ from featureflags.api.problem_serializers import (
     EffectsSerializer,
     FlagUseSerializer,
     PartSerializer,
+    ReasonsField,
 )
 from featureflags.api.strict import (
     StrictBooleanField,
@@ -62,7 +63,7 @@ class ProposalNowSerializer(serializers.Serializer[Any]):
 
     changes = serializers.ListField(child=serializers.CharField(), help_text="In words.")
     needs_approval = serializers.BooleanField()
-    reasons = serializers.ListField(child=serializers.CharField())
+    reasons = ReasonsField()
     entering = PartSerializer()
     leaving = PartSerializer()
     flags_known = serializers.BooleanField()

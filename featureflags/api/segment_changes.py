@@ -21,12 +21,13 @@ from featureflags.api.problem_serializers import (
     EffectsSerializer,
     FlagUseSerializer,
     PartSerializer,
+    ReasonsField,
 )
 from featureflags.api.rule_serializers import RULE
 from featureflags.api.segment_serializers import SegmentUpdateSerializer
 from featureflags.api.subjects import StaffWhoMayLook
 from featureflags.core.uncached import fresh_rows
-from featureflags.editing import Change, Reason, change_to, examine
+from featureflags.editing import Change, change_to, examine
 from featureflags.models import Segment
 
 
@@ -58,7 +59,7 @@ def update_of(stored: Segment, given: dict[str, Any], *, expected: int | None) -
     {
         "needs_approval": False,
         "reasons": ["flags"],
-        "changes": ["Added rule 1: plan is any of pro"],
+        "changes": ['Added rule 1: plan is any of "pro"'],
         "entering": {"at_least": 1, "exact": True},
         "leaving": {"at_least": 0, "exact": True},
         "flags_known": True,
@@ -74,10 +75,7 @@ class ExaminationSerializer(serializers.Serializer[Any]):
     needs_approval = serializers.BooleanField(
         help_text="true: somebody else must approve it. Send it with `propose`."
     )
-    reasons = serializers.ListField(
-        child=serializers.ChoiceField(choices=[reason.value for reason in Reason]),
-        help_text="Why it must be confirmed; empty: it need not be.",
-    )
+    reasons = ReasonsField()
     changes = serializers.ListField(child=serializers.CharField(), help_text="In words.")
     entering = PartSerializer()
     leaving = PartSerializer()

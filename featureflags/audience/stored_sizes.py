@@ -156,11 +156,12 @@ def _store(found: SegmentSizes, fingerprints: dict[str, str]) -> None:
 
 def _store_once(found: SegmentSizes, fingerprints: dict[str, str]) -> None:
     with fresh_rows():
-        ids = dict(Segment.objects.filter(key__in=fingerprints).values_list("key", "pk"))
+        rows = list(Segment.objects.filter(key__in=fingerprints).values_list("key", "pk", "kind"))
+    ids, kinds = {key: pk for key, pk, _ in rows}, {key: kind for key, _, kind in rows}
     # A segment may be gone by now.
     sizes = [size for size in found.sizes if size.key in ids]
     counted_at = timezone.now()
-    recent = _announce_jumps(sizes, ids, int(counted_at.timestamp()))
+    recent = _announce_jumps(sizes, ids, kinds, int(counted_at.timestamp()))
     SegmentSize.objects.bulk_create(
         [
             SegmentSize(
@@ -193,7 +194,7 @@ def _store_once(found: SegmentSizes, fingerprints: dict[str, str]) -> None:
 
 
 def _announce_jumps(
-    sizes: Sequence[Counted], ids: Mapping[str, int], now: int
+    sizes: Sequence[Counted], ids: Mapping[str, int], kinds: Mapping[str, str], now: int
 ) -> dict[str, list[Count]]:
     """Announce each size that jumped within the hour before `now` (seconds): one query, and one more if
     there are jumps. The counts to keep of each segment, by key."""
@@ -211,6 +212,7 @@ def _announce_jumps(
             jumps.append(
                 {
                     "segment": size.key,
+                    "kind": kinds[size.key],
                     "before": {**before.as_bounds()},
                     "now": {**count.as_bounds()},
                 }

@@ -148,7 +148,7 @@ def about_in_words(old: SegmentState, new: SegmentState) -> Iterator[str]:
     if old.is_archived != new.is_archived:
         yield _("Archived") if new.is_archived else _("Taken out of the archive")
     if old.salt != new.salt:
-        yield _("Salt changed to %s: percentages take other users") % show(new.salt)
+        yield _("Salt changed to %s: percentages take others") % show(new.salt)
 
 
 def owner_in_words(key: str) -> str:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from django.utils.translation import gettext as _
-from django.utils.translation import ngettext, ngettext_lazy
+from django.utils.translation import gettext_lazy, ngettext
 
 from featureflags.core.types import AccountKey
 from featureflags.editing.about import about_in_words
@@ -26,6 +26,7 @@ from featureflags.editing.condition_sentences import (
     share_change_in_words,
 )
 from featureflags.editing.rule_pairs import clauses_left_over, rule_pairs
+from featureflags.kinds.nouns import noun
 from featureflags.kinds.registry import USER, kind_named
 from featureflags.models.changesets import MemberState, Moved, SegmentState
 from featureflags.segments.definitions import Clause, Rule
@@ -40,40 +41,16 @@ NAMED: Final = 5
 
 INCLUDE, EXCLUDE = "include", "exclude"
 
-_CHANGED = ngettext_lazy(
-    "Changed beginning, end or reason of %(count)s user: %(names)s",
-    "Changed beginning, end or reason of %(count)s users: %(names)s",
-    "n",
-)
+_CHANGED = gettext_lazy("Changed beginning, end or reason of %(count)s %(rows)s: %(names)s")
 _SENTENCES: Final[Mapping[tuple[str, str], Any]] = {
     (INCLUDE, INCLUDE): _CHANGED,
     (EXCLUDE, EXCLUDE): _CHANGED,
-    ("", INCLUDE): ngettext_lazy(
-        "Included %(count)s user: %(names)s", "Included %(count)s users: %(names)s", "n"
-    ),
-    (EXCLUDE, INCLUDE): ngettext_lazy(
-        "Included %(count)s user who was excluded: %(names)s",
-        "Included %(count)s users who were excluded: %(names)s",
-        "n",
-    ),
-    ("", EXCLUDE): ngettext_lazy(
-        "Excluded %(count)s user: %(names)s", "Excluded %(count)s users: %(names)s", "n"
-    ),
-    (INCLUDE, EXCLUDE): ngettext_lazy(
-        "Excluded %(count)s user who was included: %(names)s",
-        "Excluded %(count)s users who were included: %(names)s",
-        "n",
-    ),
-    (INCLUDE, ""): ngettext_lazy(
-        "No longer includes %(count)s user: %(names)s",
-        "No longer includes %(count)s users: %(names)s",
-        "n",
-    ),
-    (EXCLUDE, ""): ngettext_lazy(
-        "No longer excludes %(count)s user: %(names)s",
-        "No longer excludes %(count)s users: %(names)s",
-        "n",
-    ),
+    ("", INCLUDE): gettext_lazy("Included %(count)s %(rows)s: %(names)s"),
+    (EXCLUDE, INCLUDE): gettext_lazy("Included %(count)s %(rows)s, excluded before: %(names)s"),
+    ("", EXCLUDE): gettext_lazy("Excluded %(count)s %(rows)s: %(names)s"),
+    (INCLUDE, EXCLUDE): gettext_lazy("Excluded %(count)s %(rows)s, included before: %(names)s"),
+    (INCLUDE, ""): gettext_lazy("No longer includes %(count)s %(rows)s: %(names)s"),
+    (EXCLUDE, ""): gettext_lazy("No longer excludes %(count)s %(rows)s: %(names)s"),
 }
 """By the kind of membership before and after; empty: none."""
 
@@ -109,7 +86,7 @@ def change_in_words(change: Change, *, with_addresses: bool) -> list[str]:
         kind = kind_named(change.state.kind)
         names = {} if kind is None else kind.titles(named)
     lines = segment_in_words(change.before, change.after)
-    return lines + members_in_words(groups, lambda key: names.get(key, key))
+    return lines + members_in_words(groups, change.state.kind, lambda key: names.get(key, key))
 
 
 def segment_in_words(old: SegmentState | None, new: SegmentState | None) -> list[str]:
@@ -145,14 +122,14 @@ def member_groups(members: Mapping[AccountKey, MemberChange]) -> list[MemberGrou
 
 
 def members_in_words(
-    groups: Iterable[MemberGroup], name_of: Callable[[str], str] = str
+    groups: Iterable[MemberGroup], kind: str, name_of: Callable[[str], str] = str
 ) -> list[str]:
-    """One sentence for each group. `name_of`: from a user's key to the name that is shown."""
-    return [_group_in_words(group, name_of) for group in groups]
+    """One sentence for each group. `kind`: that of the rows; `name_of`: from a key to the name that is shown."""
+    return [_group_in_words(group, kind, name_of) for group in groups]
 
 
 def moved_in_words(moved: Moved) -> str:
-    """How many users enter and leave: `+1,200, \u22123`, or `at least +1,200, \u22123`."""
+    """How many enter and leave: `+1,200, \u22123`, or `at least +1,200, \u22123`."""
     text = f"+{moved.entering:,}, \u2212{moved.leaving:,}"
     return _("at least %s") % text if moved.at_least else text
 
@@ -279,17 +256,22 @@ def _short(text: str) -> str:
     return visible(flat if len(flat) <= LONGEST else flat[: LONGEST - 1] + "…")
 
 
-def _group_in_words(group: MemberGroup, name_of: Callable[[str], str]) -> str:
-    names = [_member_in_words(one, name_of) for one in group.some]
+def _group_in_words(group: MemberGroup, kind: str, name_of: Callable[[str], str]) -> str:
+    names = [_member_in_words(one, kind, name_of) for one in group.some]
     more = group.count - len(names)
     if more > 0:
         names.append(ngettext("%s more", "%s more", more) % f"{more:,}")
-    values = {"n": group.count, "count": f"{group.count:,}", "names": ", ".join(names)}
+    values = {
+        "count": f"{group.count:,}",
+        "rows": noun(kind, group.count),
+        "names": ", ".join(names),
+    }
     return str(_SENTENCES[group.before, group.after] % values)
 
 
-def _member_in_words(one: NamedMember, name_of: Callable[[str], str]) -> str:
-    name = _("(deleted user)") if one.user is None else visible(name_of(one.user))
+def _member_in_words(one: NamedMember, kind: str, name_of: Callable[[str], str]) -> str:
+    deleted = _("(deleted %s)") % noun(kind, 1)
+    name = deleted if one.user is None else visible(name_of(one.user))
     if one.after is None:
         return name
     bounds = ((_("from %s"), one.after.starts_at), (_("until %s"), one.after.expires_at))

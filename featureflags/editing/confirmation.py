@@ -20,6 +20,7 @@ from featureflags.core.conf import app_settings
 from featureflags.core.types import Account
 from featureflags.editing.about import dump_state
 from featureflags.editing.examining import Examination, Reason
+from featureflags.kinds.nouns import noun
 from featureflags.models.changesets import MemberState
 
 SALT: Final = "featureflags.editing.confirmation"
@@ -31,17 +32,21 @@ TOLERANCE: Final = 100
 
 def why_in_words(one: Examination) -> Iterator[str]:
     """Why a change must be confirmed, in sentences."""
-    settings = app_settings()
+    settings, rows = app_settings(), noun(one.change.state.kind)
     if Reason.DISAPPEARS in one.reasons:
         yield _disappears(one)
     if Reason.MANY in one.reasons:
         limits = {
             "percent": f"{settings.confirm_percent:g}",
             "users": f"{settings.confirm_users:,}",
+            "rows": rows,
         }
-        yield _("It moves more than %(percent)s %% of all users, or more than %(users)s.") % limits
+        yield (
+            _("It moves more than %(percent)s %% of all %(rows)s, or more than %(users)s.") % limits
+        )
     if Reason.UNCOUNTED in one.reasons:
-        yield _("There was no time to count all users: it may move more than these numbers show.")
+        text = _("There was no time to count all %s: it may move more than these numbers show.")
+        yield text % rows
     if Reason.FLAGS in one.reasons:
         live = one.live_flags
         text = ngettext(

@@ -33,6 +33,7 @@ from featureflags.editing.plans import (
     refuse_unmade,
     wait_for_approval,
 )
+from featureflags.kinds.nouns import noun
 from featureflags.models import EventType, HistoryEntry, PlannedChange, StaleSegment
 from featureflags.models.changesets import Moved
 
@@ -122,8 +123,12 @@ def is_beyond(approved: Moved, now: Moved) -> bool:
 
 
 def _moved_since(plan: PlannedChange, moved: Moved) -> str:
-    text = _("It would move %(now)s users; %(then)s were approved.")
-    return text % {"now": moved_in_words(moved), "then": moved_in_words(numbers_of(plan))}
+    text = _("It would move %(now)s %(rows)s; %(then)s were approved.")
+    return text % {
+        "now": moved_in_words(moved),
+        "rows": noun(plan.kind_of_segment),
+        "then": moved_in_words(numbers_of(plan)),
+    }
 
 
 def _claim() -> PlannedChange | None:

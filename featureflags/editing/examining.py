@@ -25,7 +25,7 @@ from featureflags.editing.moved_users import impact_of_change
 from featureflags.inspection.flags_using_segment import Use, named_segments, uses_of_each
 from featureflags.kinds.registry import kind_named, user_kind
 from featureflags.launchdarkly.client import feature_store, has_flags, looking
-from featureflags.models import segment_graph
+from featureflags.models import Segment, segment_graph
 from featureflags.models.changesets import Moved
 from featureflags.segments.references import reachable
 
@@ -126,14 +126,16 @@ def examine(
     impact: Impact | None = None,
     seconds: float | None = None,
     with_flags: bool = False,
+    together: Collection[str] = (),
 ) -> Examination:
     """What this change would do.
 
     `impact`: who enters and leaves, if the caller has counted already. Else counting takes `seconds` at
     most (default: the setting `IMPACT_SECONDS`); past that the numbers are lower bounds.
     `with_flags`: look up the flags that use the segment also for a change that moves nobody.
+    `together`: segments that go into the archive in the same write.
     Raises ValidationError for a segment that goes into the archive while a flag that is on, or another
-    segment, uses it.
+    segment that stays out of it, uses it.
     """
     if impact is None:
         seconds = app_settings().impact_seconds if seconds is None else seconds
@@ -143,16 +145,19 @@ def examine(
     found = flag_uses(change.key)
     uses = tuple(found or ())
     if change.archives:
-        _refuse_archive(change.key, uses)
+        _refuse_archive(change.key, uses, together)
     reasons = tuple(_reasons(change, impact, uses, flags_known=found is not None))
     return Examination(
         change=change, impact=impact, uses=uses, flags_known=found is not None, reasons=reasons
     )
 
 
-def _refuse_archive(key: str, uses: Collection[FlagUse]) -> None:
+def _refuse_archive(key: str, uses: Collection[FlagUse], together: Collection[str]) -> None:
     live = sorted({use.flag for use in uses if use.live})
-    named = sorted(name for name, names in segment_graph().items() if key in names)
+    naming = {name for name, names in segment_graph().items() if key in names} - {*together}
+    # One that is archived matches nobody, whatever its rules name.
+    archived = Segment.objects.filter(key__in=naming, is_archived=True)
+    named = sorted(naming.difference(archived.values_list("key", flat=True)) if naming else ())
     for text, who in (
         (_("“%(key)s” is not archived: flags that are on use it: %(who)s."), live),
         (_("“%(key)s” is not archived: the rules of other segments name it: %(who)s."), named),

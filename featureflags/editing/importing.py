@@ -110,9 +110,14 @@ def _examine(
             found = moved_between(old, new, list(changes), now=now_in_microseconds(), limit=limit)
     except TimeIsUp:
         found = dict.fromkeys(changes, Moved(entering=0, leaving=0, at_least=True))
+    archived = {key for key, change in changes.items() if change.archives}
     try:
         return [
-            examine(change, impact=_impact(key, found[key], rows[change.state.kind]))
+            examine(
+                change,
+                impact=_impact(key, found[key], rows[change.state.kind]),
+                together=archived,
+            )
             for key, change in changes.items()
         ]
     except ValidationError as error:

@@ -26,6 +26,7 @@ from django.utils.translation import gettext as _
 from featureflags.core.conf import app_settings
 from featureflags.core.input_gate import LATEST
 from featureflags.kinds.compiled import CompiledKind
+from featureflags.kinds.nouns import noun
 from featureflags.kinds.registry import USER, user_kind
 from featureflags.models import SegmentMember
 
@@ -151,8 +152,14 @@ def read_member_list(text: str, kind: CompiledKind | None = None) -> MemberList:
                 problems.append(each)
     limit = app_settings().max_members
     if len(lines) > limit:
-        values = {"count": f"{len(lines):,}", "limit": f"{limit:,}"}
-        message = _("The list names %(count)s users; a segment holds at most %(limit)s.") % values
+        values = {
+            "count": f"{len(lines):,}",
+            "rows": noun(kind.name, len(lines)),
+            "limit": f"{limit:,}",
+        }
+        message = (
+            _("The list names %(count)s %(rows)s; a segment holds at most %(limit)s.") % values
+        )
         raise TooManyLines(message)
     return MemberList(lines=tuple(lines), problems=tuple(problems))
 

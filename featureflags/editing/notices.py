@@ -34,6 +34,7 @@ def _announced(plan: PlannedChange, reason: str, actor: Account | None) -> dict[
     due = plan.due_at
     found: dict[str, JSONValue] = {
         "segment": plan.segment_key,
+        "kind": plan.kind_of_segment,
         "proposal": plan.pk,
         "state": str(plan.state),
         "entering": plan.entering,

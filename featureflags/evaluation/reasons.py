@@ -16,7 +16,7 @@ from featureflags.contexts.results import ContextSource, Degradation, Evaluation
 _KINDS: Mapping[str, Promise] = {
     "OFF": gettext_lazy("Targeting is off."),
     "FALLTHROUGH": gettext_lazy("No rule matched: the default rule."),
-    "TARGET_MATCH": gettext_lazy("The user is targeted by key."),
+    "TARGET_MATCH": gettext_lazy("Targeted by key."),
     "OVERRIDE": gettext_lazy("Overridden by a test."),
     "FORCED": gettext_lazy("Forced by an environment variable."),
 }

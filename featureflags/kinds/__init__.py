@@ -45,6 +45,7 @@ __all__ = [
     "compiled",
     "declaration",
     "functions",
+    "nouns",
     "reads",
     "registry",
     "segmentation",

@@ -23,7 +23,7 @@ def examined_there(name: str, examined: Examined) -> Iterator[str]:
     for one in examined.segments:
         yield one.key
         yield from (f"  {line}" for line in one.lines)
-        yield f"  users entering there: {one.entering}, leaving: {one.leaving}"
+        yield f"  entering there: {one.entering}, leaving: {one.leaving}"
         if one.flags:
             yield f"  ! flags there use it: {', '.join(one.flags)}"
         yield from (f"  {line}" for line in one.effects)
@@ -33,8 +33,8 @@ def examined_there(name: str, examined: Examined) -> Iterator[str]:
 
 
 _WHY: Final = {
-    "many": "It moves many of the users there.",
-    "uncounted": "There was no time to count all users there: it may move many.",
+    "many": "It moves many there.",
+    "uncounted": "There was no time to count all there: it may move many.",
     "flags": "A flag that is on there uses this segment.",
     "disappears": "Flags there use this segment, or no flags are known there, and it disappears.",
 }

@@ -17,6 +17,7 @@ from featureflags.editing import (
     flag_effects,
     why_in_words,
 )
+from featureflags.kinds.nouns import noun
 from featureflags.kinds.registry import user_kind
 
 
@@ -145,7 +146,8 @@ def examined_in_words(one: Examination) -> Iterator[str]:
     for line in change_in_words(one.change, with_addresses=False):
         yield f"  {line}"
     least = "at least " if one.moved.at_least else ""
-    yield f"  users entering: {least}{one.moved.entering:,}, leaving: {least}{one.moved.leaving:,}"
+    rows = noun(one.change.state.kind)
+    yield f"  {rows} entering: {least}{one.moved.entering:,}, leaving: {least}{one.moved.leaving:,}"
     yield from (f"  ! {sentence}" for sentence in why_in_words(one))
     effects = flag_effects(one)
     yield from (f"  {line}" for line in (() if effects is None else effects.lines))

@@ -12,10 +12,13 @@ from typing import Any, Final
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from featureflags.kinds.nouns import noun
+from featureflags.kinds.registry import USER
+
 _TEXTS: Final[Mapping[str, Any]] = {
     "segment.changed": gettext_lazy("The segment %(segment)s was %(change)s: %(numbers)s."),
     "segment.size_jumped": gettext_lazy(
-        "The segment %(segment)s went from %(before)s to %(now)s users."
+        "The segment %(segment)s went from %(before)s to %(now)s %(rows)s."
     ),
     "segment.used": gettext_lazy("The flag %(flag)s begins to use the segment %(segment)s."),
     "segment.unused": gettext_lazy("The flag %(flag)s no longer uses the segment %(segment)s."),
@@ -42,7 +45,7 @@ _TEXTS: Final[Mapping[str, Any]] = {
 }
 _REASONS: Final[Mapping[str, Any]] = {
     "person": gettext_lazy("somebody refused it"),
-    "numbers": gettext_lazy("when it was due, more users would have moved than were approved"),
+    "numbers": gettext_lazy("when it was due, more would have moved than were approved"),
     "conflict": gettext_lazy("something else was changed in the meantime"),
     "invalid": gettext_lazy("it is not valid any more"),
 }
@@ -50,7 +53,8 @@ _REASONS: Final[Mapping[str, Any]] = {
 
 def sentence(event: str, data: Mapping[str, Any]) -> str:
     """What happened. `data` as the body of a webhook has it."""
-    shown = {"numbers": _numbers(data), "why": _REASONS.get(str(data.get("reason")), ""), **data}
+    why = _REASONS.get(str(data.get("reason")), "")
+    shown = {"numbers": _numbers(data), "rows": _rows(data), "why": why, **data}
     for name in ("before", "now"):
         if isinstance(data.get(name), Mapping):
             shown[name] = f"{data[name]['at_least']:,}"
@@ -58,10 +62,15 @@ def sentence(event: str, data: Mapping[str, Any]) -> str:
     return f"{_('Emergency, without approval')}: {text}" if data.get("is_emergency") else text
 
 
+def _rows(data: Mapping[str, Any]) -> str:
+    """What moves. A notice of a release before this one names no kind."""
+    return noun(str(data.get("kind", USER)))
+
+
 def _numbers(data: Mapping[str, Any]) -> str:
     entering, leaving = data.get("entering"), data.get("leaving")
     if entering is None or leaving is None:
         return _("not counted")
-    text = _("+%(entering)s, \u2212%(leaving)s users")
-    text %= {"entering": f"{entering:,}", "leaving": f"{leaving:,}"}
+    text = _("+%(entering)s, \u2212%(leaving)s %(rows)s")
+    text %= {"entering": f"{entering:,}", "leaving": f"{leaving:,}", "rows": _rows(data)}
     return _("at least %s") % text if data.get("at_least") else text

@@ -18,6 +18,7 @@ from django.utils.translation import gettext_lazy as _
 
 from featureflags.core.conf import app_settings
 from featureflags.core.types import Account, JSONValue
+from featureflags.kinds.registry import USER
 from featureflags.models.history import HistoryEntry
 from featureflags.models.segments import Segment
 
@@ -97,6 +98,12 @@ class PlannedChange(models.Model):
 
     def __str__(self) -> str:
         return f"{self.segment_key}, {self.created_at:%Y-%m-%d %H:%M}"
+
+    @property
+    def kind_of_segment(self) -> str:
+        """The kind of the rows that it moves."""
+        state = self.change["after"] or self.change["before"]
+        return str(state.get("kind", USER))
 
     @property
     def is_open(self) -> bool:

@@ -84,7 +84,10 @@ def words(clause: Clause) -> str:
     label = clause.op
     if info is not None:
         label = gettext(info.negated_label if clause.negate else info.label)
-    subject = gettext("the user") if clause.op == SEGMENT_MATCH else clause.attribute
+    subject = clause.attribute
+    if clause.op == SEGMENT_MATCH:
+        is_user = clause.context_kind in {None, USER_KIND}
+        subject = gettext("the user") if is_user else gettext("the %s") % clause.context_kind
     if clause.op != SEGMENT_MATCH and clause.context_kind not in {None, USER_KIND}:
         said = {"attribute": subject, "kind": clause.context_kind}
         subject = gettext("%(attribute)s of the %(kind)s") % said

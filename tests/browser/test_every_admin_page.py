@@ -18,6 +18,7 @@ from pytest_django.fixtures import Settings
 
 from featureflags.editing import change_to, comment, dump_state, examine, make_plan
 from featureflags.models import HistoryEntry, PlannedChange, Segment, SegmentDraft, Webhook
+from tests.browser.colours import lost_in_forced_colours
 from tests.browser.conftest import DESKTOP, PHONE, CheckAccessibility
 from tests.browser.fitting import ZOOMED, unfit
 from tests.conftest import FlagFile
@@ -163,6 +164,7 @@ def test_every_page_keeps_to_the_policy_and_is_accessible(
             check_accessibility(page, only="color-contrast")
         except AssertionError as error:
             wrong.append(f"{address}: {error}")
+        wrong += lost_in_forced_colours(page, address)
         wrong += unfit(page, address, PHONE, ZOOMED)
         page.set_viewport_size(DESKTOP)
         page.emulate_media(color_scheme="light")

@@ -11,6 +11,7 @@ from django.utils.translation import trans_real
 from playwright.sync_api import Page, ViewportSize
 from pytest_django.fixtures import Settings
 
+from tests.browser.colours import lost_in_forced_colours
 from tests.browser.conftest import DESKTOP, PHONE, CheckAccessibility, OpenPage, Shot
 from tests.browser.fitting import ZOOMED, unfit
 from tests.browser.newer_pages import Site, another_installation, fill
@@ -33,10 +34,10 @@ REACHABLE: Final = """() => {
 }"""
 FOCUSED: Final = """() => {
     const each = document.activeElement;
-    const style = getComputedStyle(each);
+    const style = getComputedStyle(each.closest('.rule-box') ?? each);
     const isMarked = style.outlineStyle !== 'none' && parseFloat(style.outlineWidth) > 0
         || style.boxShadow !== 'none' || each.matches(':focus-visible') && each.tagName === 'BODY';
-    return [each.dataset.reached ?? null, isMarked || each.matches('input, select, textarea')];
+    return [each.dataset.reached ?? null, isMarked];
 }"""
 
 
@@ -66,6 +67,8 @@ def test_they_fit_and_can_be_read(
         show(page)
         side = page.evaluate("document.documentElement.dir")
         assert side == ("rtl" if language == RIGHT_TO_LEFT else "ltr")
+        wrong += unfit(page, name, DESKTOP)
+        wrong += lost_in_forced_colours(page, name)
         for size, scheme in VIEWS:
             page.set_viewport_size(size)
             page.emulate_media(color_scheme=scheme)

@@ -36,7 +36,7 @@ def test_a_tenth_of_those_who_match_is_taken_by_keyboard_alone(
     expect(editor.impact).not_to_contain_text("40 users match")
     page.keyboard.press("Tab")
     page.keyboard.type("company")
-    expect(editor.rule(1)).to_contain_text("Users without “company” are all taken.")
+    expect(editor.rule(1)).to_contain_text("Those without “company” are all taken.")
     editor.save("Save and continue editing")
     assert stored("paying")[0]["weight"] == 50_000
     assert stored("paying")[0]["bucketBy"] == "custom_company"

@@ -28,6 +28,7 @@ from tests.browser.conftest import (
     person_with,
 )
 from tests.browser.editing import Editor
+from tests.browser.keyboard import Keyboard
 from tests.conftest import FlagFile
 from tests.factories import SegmentFactory, UserFactory, clause, rule
 from tests.featureflags.api.using import use
@@ -216,20 +217,75 @@ def test_without_scripts_in_the_dark_on_a_phone(
 def test_with_the_keyboard_alone(
     segment: Segment, mia: User, ben: User, open_page: OpenPage, expect: Expect
 ) -> None:
-    page = open_page(mia)
-    narrow_down(page, segment)
-    page.get_by_role("button", name="Propose", exact=True).focus()
-    page.keyboard.press("Enter")
-    expect(page.get_by_role("heading", name="Please confirm: premium")).to_be_visible()
-    page.get_by_role("button", name="Propose", exact=True).focus()
-    page.keyboard.press("Enter")
-    expect(page.get_by_role("main")).to_contain_text("Waits for approval")
-    boss = open_page(ben)
+    """From the first page to the last. Ben has chosen all colours himself."""
+    mias, bens = (
+        Keyboard(open_page(mia)),
+        Keyboard(open_page(ben, forced_colors="active")),
+    )
+    page, boss = mias.page, bens.page
+    page.goto("/admin/")
+    mias.press("Segments")
+    mias.press("premium")
+    narrow_down_with_keys(mias, expect)
+    mias.press("Propose")
+    mias.type("Note for the history", "Only Germany")
+    mias.type("Not before", typed_tomorrow())
+    mias.press("Propose")
+    expect(page.locator(".messagelist")).to_contain_text("is proposed for")
+
+    boss.goto("/admin/")
+    bens.press("Proposed changes")
+    bens.press("premium, proposal")
+    expect(boss.get_by_role("main")).to_contain_text("true → false: 2")
+    bens.type("Comment", "As agreed")
+    bens.press("Approve")
+    expect(boss.locator(".messagelist")).to_contain_text("It is made when it is due")
+    come()
+
+    page.goto("/admin/")
+    mias.press("Why does somebody see this?")
+    mias.type("User:", "theo@example.com")
+    mias.to("Segment or flag")
+    page.keyboard.type("premium")
+    mias.press("Explain")
+    expect(page.get_by_role("main")).to_contain_text("88.876 %")
+    mias.press("Segments")
+    mias.press("Compare segments")
+    for part, name in (("Segment A", "Premium"), ("Segment B", "Germans")):
+        mias.to(part)
+        page.keyboard.type(name)
+    mias.press("Compare")
+    mias.press("In germans, not in premium")
+    expect(page.get_by_role("row", name="Theo Traut")).to_be_visible()
+
+    page.goto(f"/admin/featureflags/segment/{segment.pk}/change/")
+    mias.press("History")
+    mias.press("Restore this version")
+    mias.press("Propose")
     boss.goto(page.url)
-    boss.get_by_label("Comment:").focus()
-    for _key in range(3):
-        boss.keyboard.press("Tab")
-        if boss.evaluate("document.activeElement.value") == "approve":
-            break
-    boss.keyboard.press("Enter")
+    bens.press("Approve")
     expect(boss.locator(".messagelist")).to_contain_text("The change is made")
+    assert Segment.objects.get(key="premium").rules == PRO
+    assert not mias.wrong + bens.wrong, "\n".join(mias.wrong + bens.wrong)
+
+
+def narrow_down_with_keys(keys: Keyboard, expect: Expect) -> None:
+    """As `narrow_down`, without the date."""
+    page = keys.page
+    keys.to("+ Add a condition")
+    page.keyboard.press("Enter")
+    expect(page.get_by_label("Attribute", exact=True).last).to_be_focused()
+    page.keyboard.type("country")
+    keys.type("Values", "DE", end="Enter")
+    keys.to("Take only a percentage of them")
+    page.keyboard.press("Enter")
+    expect(page.get_by_label("Percentage of rule 1: per cent")).to_be_focused()
+    page.keyboard.press("Control+a")
+    page.keyboard.type("20")
+    keys.type("Test one person", "theo", end="Enter")
+    expect(page.get_by_role("region", name="Premium")).to_contain_text("is not in “premium”")
+
+
+def typed_tomorrow() -> str:
+    """As the field takes it with the language of the browser itself, which is American."""
+    return (timezone.localtime() + datetime.timedelta(days=1)).strftime("%m%d00%Y0900AM")

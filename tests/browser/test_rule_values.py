@@ -88,7 +88,7 @@ def test_an_expression_keeps_its_commas(editor: Editor) -> None:
 def test_a_negated_condition_says_who_is_left_out(editor: Editor, expect: Expect) -> None:
     editor.add().add_rule()
     condition = editor.say(1, 1, "Name", "does not contain")
-    expect(condition).to_contain_text("Users without “Name” do not match.")
+    expect(condition).to_contain_text("Those without “Name” do not match.")
     editor.say(1, 1, "Name", "contains")
     expect(condition).not_to_contain_text("do not match")
     editor.say(1, 1, "Name", "is not known")

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import Final
 
+from django.utils.text import capfirst
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from featureflags.core.types import JSONValue
+from featureflags.kinds.nouns import noun
 
 _TEXTS: Final = {
     "rules": _("Rules"),
@@ -15,7 +18,7 @@ _TEXTS: Final = {
     "if": _("If"),
     "and": _("and"),
     "or": _("or"),
-    "noRules": _("No rules yet: only users who are included by name are in the segment."),
+    "noRules": _("No rules yet: nobody is in the segment but those who are included by name."),
     "noConditions": _("This rule has no condition yet, so nobody matches it."),
     "ruleDescription": _("What this rule is for (optional)"),
     "addRule": _("Add a rule"),
@@ -33,12 +36,9 @@ _TEXTS: Final = {
     "undo": _("Undo"),
     "attribute": _("Attribute"),
     "chooseAttribute": _("Choose an attribute…"),
-    "groupUser": _("User"),
     "groupMetadata": _("Metadata"),
-    "inSegment": _("The user (by segment)"),
     "otherMetadata": _("Another metadata field…"),
     "metadataKey": _("Name of the metadata field"),
-    "theUser": _("The user"),
     "operator": _("Comparison"),
     "values": _("Values"),
     "value": _("Value"),
@@ -59,7 +59,7 @@ _TEXTS: Final = {
     "shareFirst": _("Of these, the first"),
     "sharePercent": _("per cent"),
     "shareBy": _("by"),
-    "shareMissing": _("Users without “%(attribute)s” are all taken."),
+    "shareMissing": _("Those without “%(attribute)s” are all taken."),
     "noPercent": _("The percentage must be a number from 0 to 100, with at most three decimals."),
     "valuesHelp": _("Enter or a comma adds a value; a pasted list adds them all."),
     "expressionHelp": _("A regular expression (RE2). Enter adds it."),
@@ -89,13 +89,13 @@ _TEXTS: Final = {
     "noNumber": _("%(value)s is not a number."),
     "addSegment": _("or another one…"),
     "unknownSegment": _("%(value)s (this segment does not exist)"),
-    "missing": _("Users without “%(attribute)s” do not match."),
+    "missing": _("Those without “%(attribute)s” do not match."),
     "ignoreCase": _("in upper or lower case"),
     "orMissing": _("or has no “%(attribute)s”"),
     "example": _("Try it on an example…"),
     "notTried": _("It could not be tried. Is your session still there?"),
     "sameRule": _("The same as rule %(rule)s: one of them is enough."),
-    "unknownField": _("In a random sample of all users nobody has the field %(field)s."),
+    "unknownField": _("In a random sample nobody has the field %(field)s."),
     "meant": _("Is %(field)s meant?"),
     "asJson": _("This condition has no form here. It is kept as it is."),
     "conditionJson": _("Condition as JSON"),
@@ -107,6 +107,12 @@ _TEXTS: Final = {
 }
 
 
-def editor_texts() -> dict[str, JSONValue]:
-    """The texts by their names in the scripts; `%(name)s` is filled in there."""
-    return {name: str(text) for name, text in _TEXTS.items()}
+def editor_texts(kind: str) -> dict[str, JSONValue]:
+    """The texts by their names in the scripts; `%(name)s` is filled in there. `kind`: of the segment."""
+    row = noun(kind, 1)
+    by_kind = {
+        "groupUser": capfirst(row),
+        "theUser": gettext("The %s") % row,
+        "inSegment": gettext("The %s (by segment)") % row,
+    }
+    return {**{name: str(text) for name, text in _TEXTS.items()}, **by_kind}

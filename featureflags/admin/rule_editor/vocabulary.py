@@ -91,7 +91,7 @@ def vocabulary(own_key: str, kind: str = USER) -> dict[str, JSONValue]:
         "tryAddress": reverse("admin:featureflags_try_expression"),
         **_segments(own_key, kind),
         **_dates(),
-        "texts": editor_texts(),
+        "texts": editor_texts(kind),
     }
 
 

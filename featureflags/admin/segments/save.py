@@ -42,6 +42,7 @@ from featureflags.admin.shared.session import name_saved_form
 from featureflags.core.input_gate import whole_number
 from featureflags.core.types import AccountKey
 from featureflags.editing import MemberChange, change_to, membership_change, open_warnings
+from featureflags.kinds.nouns import noun
 from featureflags.kinds.registry import USER, kinds
 from featureflags.models import Segment
 from featureflags.models.changesets import SegmentState
@@ -113,7 +114,8 @@ class SegmentForm(HeldForm, SegmentModelForm):
         cleaned: dict[str, Any] | None = super().clean()
         member = self.member_form
         if member is not None and member.is_bound and not member.is_valid():
-            self.add_error(None, _("Correct the user under “Included and excluded by name”."))
+            said = _("Correct the %s under “Included and excluded by name”.")
+            self.add_error(None, said % noun(self.instance.kind, 1))
         return cleaned
 
     @cached_property

@@ -125,7 +125,8 @@ def write(
     `row`: the segment's object, where a form has one to save. `note`: by default the one that was
     sent. Raises NeedsConfirmation, Planned, and what `apply` raises.
     """
-    examined = [examine(change) for change in changes]
+    archived = {change.key for change in changes if change.archives}
+    examined = [examine(change, together=archived) for change in changes]
     is_later = LATER in request.POST
     asking = [one for one in examined if is_later or one.needs_confirmation or one.needs_approval]
     if asking and not is_confirmed_here(request, asking):

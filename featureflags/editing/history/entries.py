@@ -109,7 +109,7 @@ def describe(entries: Iterable[HistoryEntry], *, sees: Collection[str]) -> list[
             lines=(
                 *_accepted_in_words(entry),
                 *segment_in_words(state_before(entry), state_after(entry)),
-                *members_in_words(groups.get(entry.pk, [])),
+                *members_in_words(groups.get(entry.pk, []), kind_of_entry(entry)),
             ),
             named=tuple(
                 (one.key, one.user)

@@ -34,8 +34,11 @@ def record(changeset: Changeset) -> None:
     if not changes:
         return
     moved = _moved(changeset, changes)
-    entries = [_write(changeset, change, moved.get(pk)) for pk, change in changes.items()]
-    Webhook.objects.announce(EventType.SEGMENT_CHANGED, [_announced(entry) for entry in entries])
+    announced = [
+        _announced(_write(changeset, change, moved.get(pk)), change.state.kind)
+        for pk, change in changes.items()
+    ]
+    Webhook.objects.announce(EventType.SEGMENT_CHANGED, announced)
 
 
 def _moved(changeset: Changeset, changes: Mapping[int, Change]) -> dict[int, Moved]:
@@ -77,11 +80,12 @@ def _member_changes(changeset: Changeset) -> Iterator[tuple[Place, MemberChange]
             yield place, MemberChange(before=before, after=after, account_deleted=gone)
 
 
-def _announced(entry: HistoryEntry) -> dict[str, JSONValue]:
+def _announced(entry: HistoryEntry, kind: str) -> dict[str, JSONValue]:
     """Without the note, which may name people."""
     actor, approver = entry.actor, entry.approved_by
     return {
         "segment": entry.segment_key,
+        "kind": kind,
         "change": str(entry.kind),
         "version": entry.version,
         "entering": entry.entering,

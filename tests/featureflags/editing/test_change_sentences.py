@@ -196,8 +196,8 @@ MEMBERS: list[tuple[MemberState | None, MemberState | None, list[str]]] = [
     (None, EXCLUDED, ["Excluded 1 user: ada"]),
     (INCLUDED, None, ["No longer includes 1 user: ada"]),
     (EXCLUDED, None, ["No longer excludes 1 user: ada"]),
-    (EXCLUDED, INCLUDED, ["Included 1 user who was excluded: ada"]),
-    (INCLUDED, EXCLUDED, ["Excluded 1 user who was included: ada"]),
+    (EXCLUDED, INCLUDED, ["Included 1 user, excluded before: ada"]),
+    (INCLUDED, EXCLUDED, ["Excluded 1 user, included before: ada"]),
     (
         INCLUDED,
         FOR_A_WHILE,
@@ -216,7 +216,7 @@ def test_what_happened_to_a_member_is_said(
 ) -> None:
     one = MemberChange(before=before, after=after)
     groups = member_groups({ADA: one})
-    assert members_in_words(groups, {str(ADA): "ada"}.__getitem__) == expected
+    assert members_in_words(groups, "user", {str(ADA): "ada"}.__getitem__) == expected
 
 
 def test_many_are_counted_and_a_few_named() -> None:
@@ -226,7 +226,7 @@ def test_many_are_counted_and_a_few_named() -> None:
         before="exclude", after="", count=1, some=(NamedMember(user=None, after=None),)
     )
     names = ", ".join(str(uuid.UUID(int=number)) for number in range(5))
-    assert members_in_words([*member_groups(many), gone]) == [
+    assert members_in_words([*member_groups(many), gone], "user") == [
         f"Included 5,000 users: {names}, 4,995 more",
         "No longer excludes 1 user: (deleted user)",
     ]

@@ -89,6 +89,11 @@ class TestArchive:
         SegmentFactory.create(key="other", rules=[rule(clause("", "segmentMatch", "paying"))])
         with pytest.raises(ValidationError, match="other segments name it: other"):
             examine(archival_of(paying, archived=True))
+        both = {"paying", "other"}
+        assert examine(archival_of(paying, archived=True), together=both).impact.is_exact
+        apply(examine(archival_of(stored("other"), archived=True)), source="admin")
+        apply(examine(archival_of(paying, archived=True)), source="admin")
+        assert stored("paying").is_archived
 
     def test_an_archived_segment_cannot_be_active(self) -> None:
         with pytest.raises(ValidationError, match="out of the archive first"):

@@ -56,7 +56,7 @@ def test_a_member_is_examined_written_and_described(segment: Segment) -> None:
     examined = examine(membership_change(segment, {str(small.pk): INCLUDED}))
     assert (examined.moved.entering, examined.moved.leaving) == (1, 0)
     assert change_in_words(examined.change, with_addresses=True) == [
-        "Included 1 user: Small (“A pilot”)"
+        "Included 1 company: Small (“A pilot”)"
     ]
     apply(examined, source="test")
     assert SegmentMember.objects.get().key == str(small.pk)
@@ -64,9 +64,9 @@ def test_a_member_is_examined_written_and_described(segment: Segment) -> None:
     assert entry is not None
     assert members_after(entry) == {str(small.pk): INCLUDED}
     [described, _created] = describe(entries_of("large"), sees={"user", "organization"})
-    assert described.lines == ("Included 1 user: Small (“A pilot”)",)
+    assert described.lines == ("Included 1 company: Small (“A pilot”)",)
     [hidden, _created] = describe(entries_of("large"), sees={"user"})
-    assert hidden.lines == (f"Included 1 user: {small.pk} (“A pilot”)",)
+    assert hidden.lines == (f"Included 1 company: {small.pk} (“A pilot”)",)
 
 
 def test_a_changed_and_a_removed_member(segment: Segment) -> None:
@@ -173,7 +173,7 @@ def test_a_deleted_row_is_forgotten(segment: Segment, acme: Company) -> None:
     last = entries_of("large").first()
     assert last is not None
     [described] = describe([last], sees={"user", "organization"})
-    assert described.lines == ("No longer includes 1 user: (deleted user)",)
+    assert described.lines == ("No longer includes 1 company: (deleted company)",)
     assert (last.source, last.actor) == ("forget_deleted_rows", None)
     assert forget_deleted_rows() == 0
 

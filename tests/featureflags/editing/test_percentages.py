@@ -44,7 +44,7 @@ PART = state(rule(CONDITION, weight=10_000))
             state(rule(CONDITION, weight=12_500, bucketBy="custom_company")),
             [f"Rule 1: changed percentage: {TENTH} → of these the first 12.5 % by company"],
         ),
-        (PART, replace(PART, salt="x"), ['Salt changed to "x": percentages take other users']),
+        (PART, replace(PART, salt="x"), ['Salt changed to "x": percentages take others']),
     ],
 )
 def test_a_change_is_told_in_words(

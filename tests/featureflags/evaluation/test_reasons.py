@@ -18,7 +18,7 @@ REASONS: list[tuple[dict[str, Any], str]] = [
         {"kind": "FALLTHROUGH", "inExperiment": True},
         "No rule matched: the default rule. Part of an experiment.",
     ),
-    ({"kind": "TARGET_MATCH"}, "The user is targeted by key."),
+    ({"kind": "TARGET_MATCH"}, "Targeted by key."),
     ({"kind": "RULE_MATCH", "ruleIndex": 0, "ruleId": "plan"}, "Rule 1 (plan) matched."),
     ({"kind": "RULE_MATCH", "ruleIndex": 2}, "Rule 3 matched."),
     (

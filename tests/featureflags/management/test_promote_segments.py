@@ -42,7 +42,7 @@ def test_segments_are_promoted_in_both_directions(sites: dict[str, Site]) -> Non
     assert [differ[key] for key in ours] == ["only here", "only here", "only there"]
 
     examined = promote(sites, "beta", "--to", "--dry-run")
-    assert "users entering there: 5, leaving: 0" in examined.stdout
+    assert "entering there: 5, leaving: 0" in examined.stdout
     assert there.segment("beta") == {}
     # `a_first` names `beta`, which is not there yet: it is written after it.
     done = promote(sites, "a_first", "beta", "--to", "--confirm", "--note", "Autumn", "--json")

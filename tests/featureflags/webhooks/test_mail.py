@@ -120,6 +120,7 @@ def test_every_event_has_a_sentence() -> None:
     for event in (*EventType.values, "webhook.test"):
         assert "%(" not in sentence(event, data)
     assert sentence("segment.size_jumped", data) == "The segment beta went from 5 to 9 users."
+    assert "1 company" in sentence("segment.changed", {**data, "kind": "company", "leaving": 1})
     assert sentence("segment.changed", {**data, "is_emergency": True}).startswith("Emergency")
 
 

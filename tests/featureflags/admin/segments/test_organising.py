@@ -129,9 +129,13 @@ class TestActions:
         assert HistoryEntry.objects.count() == before
 
     def test_several_are_archived_and_taken_out_again(self, client: Client, owner: User) -> None:
-        SegmentFactory.create(key="quiet")
+        naming = [rule(clause("", "segmentMatch", "paying"))]
+        quiet = SegmentFactory.create(key="quiet", rules=naming)
+        # One that names the other, and goes with it.
         act(client, "archive_chosen", "paying", "quiet")
         assert listed(client) == []
+        change = reverse("admin:featureflags_segment_change", args=[quiet.pk])
+        assert "It is archived: nobody is in it." in client.get(change).content.decode()
         act(client, "unarchive_chosen", "paying", "old")
         assert listed(client) == ["old", "paying"]
         assert not Segment.objects.get(key="old").is_active

@@ -98,7 +98,7 @@ class TestFlag:
         flag_file({**beta, "targets": [{"values": [str(user.pk)], "variation": 0}]})
         response = viewer.get(why_flag("beta", user))
         assert response.context["value"] == "true"
-        assert response.context["sentences"] == ["The user is targeted by key."]
+        assert response.context["sentences"] == ["Targeted by key."]
 
     def test_the_default_rule_and_the_place_in_a_rollout(
         self, viewer: Client, flag_file: FlagFile
