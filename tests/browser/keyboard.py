@@ -17,7 +17,9 @@ STOP: Final = """async () => {
     const style = getComputedStyle(each);
     const box = each.closest('.rule-box');
     const hasOutline = one => one.outlineStyle !== 'none' && parseFloat(one.outlineWidth) > 0;
-    const isMarked = hasOutline(style) || style.boxShadow !== 'none' || box && hasOutline(getComputedStyle(box));
+    // The parts of a date, its button among them, are marked inside the field, where no script sees.
+    const isMarked = hasOutline(style) || style.boxShadow !== 'none' || box && hasOutline(getComputedStyle(box))
+        || each.matches('[type="datetime-local"]');
     const ids = (each.getAttribute('aria-labelledby') ?? '').split(' ').filter(Boolean);
     const named = ids.map(id => document.getElementById(id)?.textContent).join(' ');
     const name = named || each.getAttribute('aria-label') || each.labels?.[0]?.textContent

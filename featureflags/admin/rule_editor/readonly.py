@@ -48,5 +48,6 @@ def readonly_rules(segment: Segment) -> SafeString:
         for rule in rules
     ]
     return render_to_string(
-        "admin/featureflags/rule_editor/readonly.html", {"rules": shown, "segment": segment.key}
+        "admin/featureflags/rule_editor/readonly.html",
+        {"rules": shown, "segment": segment.key, "kind": segment.kind},
     )

@@ -51,20 +51,21 @@ class OrganisingActions(BaseModelAdmin[Segment]):
 
     @admin.action(description=gettext_lazy("Add the tag"), permissions=["change"])
     def add_tag(self, request: HttpRequest, chosen: QuerySet[Segment]) -> None:
-        if tag := self._tag(request):
-            self._change(request, chosen, lambda segment: tagged(segment, add=[tag]))
+        if tags := self._tags(request):
+            self._change(request, chosen, lambda segment: tagged(segment, add=tags))
 
     @admin.action(description=gettext_lazy("Remove the tag"), permissions=["change"])
     def remove_tag(self, request: HttpRequest, chosen: QuerySet[Segment]) -> None:
-        if tag := self._tag(request):
-            self._change(request, chosen, lambda segment: tagged(segment, remove=[tag]))
+        if tags := self._tags(request):
+            self._change(request, chosen, lambda segment: tagged(segment, remove=tags))
 
-    def _tag(self, request: HttpRequest) -> str:
-        """What was typed beside the actions; empty, with a message, where nothing was."""
-        tag = request.POST.get("tag", "").strip()
-        if not tag:
+    def _tags(self, request: HttpRequest) -> list[str]:
+        """What was typed beside the actions, as the form of a segment takes it; empty, with a message, where
+        nothing was."""
+        tags = request.POST.get("tag", "").replace(",", " ").split()
+        if not tags:
             self.message_user(request, _("Type the tag beside the action."), messages.ERROR)
-        return tag
+        return tags
 
     def _change(
         self,

@@ -20,8 +20,6 @@ from featureflags.admin.segments.owners import owner_in_short
 from featureflags.admin.segments.used_by_flags import used_by_in_short, uses_by_segment
 from featureflags.audience import daily_counts
 from featureflags.editing import moment_in_words, rule_in_words
-from featureflags.kinds.nouns import noun
-from featureflags.kinds.registry import USER
 from featureflags.models import Segment, SegmentCount, SegmentSize
 from featureflags.segments.parsing import load_rules
 
@@ -69,7 +67,7 @@ def size_in_words(segment: Segment) -> str:
         '<a href="{}" title="{}">{}</a>{}',
         reverse("admin:featureflags_segment_members", args=[segment.key]),
         counted_in_words(size),
-        _numbered(segment, size),
+        number_in_words(size),
         _trend(segment),
     )
 
@@ -102,12 +100,6 @@ def in_words(segment: Segment) -> str:
     if more:
         text += " " + ngettext("(and %d more rule)", "(and %d more rules)", more) % more
     return text
-
-
-def _numbered(segment: Segment, size: SegmentSize) -> str:
-    """The number; with what it counts, where that is not users."""
-    number = number_in_words(size)
-    return number if segment.kind == USER else f"{number} {noun(segment.kind, size.at_least)}"
 
 
 def _trend(segment: Segment) -> str:

@@ -124,6 +124,10 @@ class TestActions:
         self, client: Client, owner: User
     ) -> None:
         before = HistoryEntry.objects.count()
+        act(client, "add_tag", "paying", tag="one, two")
+        assert {"one", "two"} <= set(Segment.objects.get(key="paying").tags)
+        act(client, "remove_tag", "paying", tag="two one")
+        before = HistoryEntry.objects.count()
         assert messages_of(act(client, "add_tag", "paying")) == ["Type the tag beside the action."]
         assert "A tag has letters" in messages_of(act(client, "add_tag", "paying", tag="ü"))[0]
         assert HistoryEntry.objects.count() == before
