@@ -5,8 +5,9 @@ from __future__ import annotations
 from csp.constants import SELF
 from csp.decorators import csp_update
 from django.urls import include, path, re_path
-from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
+from drf_spectacular.views import SpectacularSwaggerSplitView
 
+from config.schema_view import SchemaView
 from featureflags.api.policy import UnknownAddress
 
 app_name = "api"
@@ -16,7 +17,7 @@ swagger = SpectacularSwaggerSplitView.as_view(url_name="api:schema", template_na
 docs = csp_update({"img-src": [SELF, "data:"]})(swagger)
 
 urlpatterns = [
-    path("schema/", SpectacularAPIView.as_view(), name="schema"),
+    path("schema/", SchemaView.as_view(), name="schema"),
     path("docs/", docs, name="docs"),
     path("", include("featureflags.api.urls")),
     path("", include("users.api.urls")),

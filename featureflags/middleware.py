@@ -7,12 +7,14 @@ from typing import cast
 
 from asgiref.sync import iscoroutinefunction, sync_to_async
 from django.core.exceptions import SuspiciousOperation
+from django.db import Error
 from django.http import Http404, HttpRequest
 from django.http.response import HttpResponseBase
 from django.utils.decorators import sync_and_async_middleware
 from django.views.defaults import bad_request, page_not_found
 
 from featureflags.cache.unit_of_work import unit_of_work
+from featureflags.core.database import is_away
 from featureflags.core.input_gate import is_storable
 from featureflags.core.requests import api_view
 from featureflags.core.timings import publish_if_due
@@ -72,6 +74,13 @@ def _refused(request: HttpRequest) -> HttpResponseBase | None:
     return None
 
 
+def _process_exception(request: HttpRequest, error: Exception) -> HttpResponseBase | None:
+    """400 for parameters with which a page of Django's admin makes a query that no database takes."""
+    is_admin = hasattr(getattr(request.resolver_match, "func", None), "model_admin")
+    is_refused = isinstance(error, OverflowError | Error) and not is_away(error)
+    return bad_request(request, error) if is_admin and request.GET and is_refused else None
+
+
 @sync_and_async_middleware
 def InputGateMiddleware(  # noqa: N802 - Django's name for a middleware
     get_response: SyncResponse | AsyncResponse,
@@ -87,6 +96,7 @@ def InputGateMiddleware(  # noqa: N802 - Django's name for a middleware
             found = _refused(request)
             return await answer_async(request) if found is None else found
 
+        middleware_async.process_exception = _process_exception  # type: ignore[attr-defined]  # Django's hook
         return middleware_async
 
     answer = cast("SyncResponse", get_response)
@@ -95,4 +105,5 @@ def InputGateMiddleware(  # noqa: N802 - Django's name for a middleware
         found = _refused(request)
         return answer(request) if found is None else found
 
+    middleware.process_exception = _process_exception  # type: ignore[attr-defined]  # Django's hook
     return middleware

@@ -15,6 +15,7 @@ from django.utils import formats, timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from featureflags.admin.shared.checked_lookups import CheckedLookups
 from featureflags.admin.shared.json_forms import JSONTextField
 from users.admin_filters import LastSeenFilter, SegmentFilter
 from users.fields import MetadataField
@@ -28,7 +29,7 @@ else:
 
 
 @admin.register(User)
-class UserAdmin(BaseUserAdmin):
+class UserAdmin(CheckedLookups[User], BaseUserAdmin):
     """Accounts by e-mail. A search for a key, as LaunchDarkly shows it, finds its account."""
 
     form = UserEditForm

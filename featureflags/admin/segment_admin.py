@@ -35,6 +35,7 @@ from featureflags.admin.segments.save import SavingSegmentAdmin, chosen_kind
 from featureflags.admin.segments.used_by_flags import used_by_in_words
 from featureflags.admin.shared.pages import may_see, model_of, respond, segments_link
 from featureflags.admin.urls import page_urls
+from featureflags.core.input_gate import MOST_WORDS
 from featureflags.core.uncached import fresh_rows
 from featureflags.editing import (
     SEARCH_FIELDS,
@@ -211,8 +212,8 @@ class SegmentAdmin(SavingSegmentAdmin, DeletingSegmentAdmin, OrganisingActions):
         self, request: HttpRequest, queryset: QuerySet[Segment], search_term: str
     ) -> tuple[QuerySet[Segment], bool]:
         """The segments that `search` of the API finds, inside their rules too."""
-        if not search_term.strip():
-            return queryset, False
+        if not 0 < len(search_term.split()) <= MOST_WORDS:
+            return super().get_search_results(request, queryset, search_term)
         # The list counts members, so that a condition of its own would be asked of each group.
         found = Segment.objects.filter(segments_with(search_term, queryset.db))
         return queryset.filter(pk__in=found.values("pk")), False

@@ -26,7 +26,7 @@ from featureflags.api.serializers import (
     evaluation_data,
 )
 from featureflags.api.subjects import Staff, StaffWhoMayLook, SubjectRow, row_of
-from featureflags.cache.compiled_rules import current_ruleset
+from featureflags.cache.compiled_rules import known_ruleset
 from featureflags.contexts.attributes import clocks_of
 from featureflags.core.times import now_in_microseconds, to_rfc3339
 from featureflags.evaluation import all_flags, looking
@@ -167,7 +167,7 @@ class ContextSegmentsView(ApiPolicy):
     def get(self, request: Request, kind: str, key: str) -> Response:
         wanted = true_or_false(request, VERDICT.name)
         subject, now = row_of(request, kind, key), now_in_microseconds()
-        ruleset = current_ruleset().ruleset
+        ruleset = known_ruleset().ruleset
         within = ruleset.match(subject.attributes(now), now=now, kind=kind)
         keys = sorted(
             one.key
@@ -191,11 +191,11 @@ class SegmentExplainView(ApiPolicy):
         operation_id="segments_explain", parameters=[SUBJECT], responses=ExplanationSerializer
     )
     def get(self, request: Request, key: str) -> Response:
-        definition = current_ruleset().ruleset.definitions.get(key)
+        definition = known_ruleset().ruleset.definitions.get(key)
         if definition is None:
             raise Http404
         subject = row_of(request, definition.kind, required_parameter(request, SUBJECT.name))
-        return Response(explained(current_ruleset().ruleset, key, subject, now_in_microseconds()))
+        return Response(explained(known_ruleset().ruleset, key, subject, now_in_microseconds()))
 
 
 def explained(ruleset: Ruleset, key: str, subject: SubjectRow, now: int) -> dict[str, Any]:

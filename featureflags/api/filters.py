@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Iterable, Sequence
-from typing import Any, Final
+from typing import Any
 
 from django.core.exceptions import ValidationError as FieldError
 from django.db.models import QuerySet
@@ -17,9 +17,9 @@ from rest_framework.filters import OrderingFilter, SearchFilter
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
+from featureflags.core.input_gate import MOST_WORDS
+
 TRUE_OR_FALSE = (("true", "true"), ("false", "false"))
-MOST_WORDS: Final = 20
-"""Of a search. Each costs a look at every row, and a database reads no query of any depth."""
 
 
 @extend_schema_field(OpenApiTypes.BOOL)

@@ -18,7 +18,7 @@ from featureflags.api.policy import ApiPolicy
 from featureflags.api.requests import required_parameter
 from featureflags.api.subjects import StaffWhoMayLook
 from featureflags.audience import NotComparable, Overlap, Place, overlap_of
-from featureflags.cache.compiled_rules import current_ruleset
+from featureflags.cache.compiled_rules import known_ruleset
 
 SECONDS: Final = 5.0
 
@@ -70,7 +70,7 @@ class OverlapView(ApiPolicy):
         responses=OverlapSerializer,
     )
     def get(self, request: Request, key: str) -> Response:
-        ruleset = current_ruleset().ruleset
+        ruleset = known_ruleset().ruleset
         if key not in ruleset.definitions:
             raise NotFound
         named = [key, required_parameter(request, "other")]

@@ -15,7 +15,7 @@ from time import perf_counter
 
 import msgspec
 from django.core.cache import caches
-from django.db import DatabaseError
+from django.db import DatabaseError, OperationalError
 
 from featureflags.cache import protocol
 from featureflags.cache.snapshot_store import CacheRead
@@ -107,6 +107,14 @@ def current_ruleset(known: CacheRead | None = None) -> LoadedRuleset:
             logger, "ruleset_unreadable", "The segments are unreadable: %s", type(error).__name__
         )
         return _last_known(read.version)
+
+
+def known_ruleset() -> LoadedRuleset:
+    """As `current_ruleset`. Raises OperationalError for NO_RULESET, which would say "no such segment"."""
+    loaded = current_ruleset()
+    if loaded.degraded is Degradation.SEGMENTS_UNAVAILABLE:
+        raise OperationalError("the segments cannot be read")
+    return loaded
 
 
 def last_ruleset() -> LoadedRuleset | None:

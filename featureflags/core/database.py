@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import sqlite3
 from typing import Any, Final
 
-from django.db import InterfaceError, InternalError, OperationalError, connections, router
+from django.db import (
+    InterfaceError,
+    InternalError,
+    OperationalError,
+    connections,
+    router,
+)
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import BooleanField, Func, Model
 from django.db.models.sql.compiler import SQLCompiler
@@ -19,10 +26,23 @@ READ_ONLY: Final = "25006"
 """PostgreSQL's code of a write that a standby refuses, or a server that is read-only."""
 
 
+TOO_MUCH: Final = "54"
+"""PostgreSQL's class of codes for statements that are too long or too deep."""
+
+
+def _is_an_answer(error: InterfaceError | OperationalError) -> bool:
+    """Whether the database did answer, that it does not take such a statement: thousands of words, or a text that
+    is no regular expression."""
+    cause = error.__cause__
+    if isinstance(cause, sqlite3.OperationalError):
+        return getattr(cause, "sqlite_errorcode", None) == sqlite3.SQLITE_ERROR
+    return str(getattr(cause, "sqlstate", None)).startswith(TOO_MUCH)
+
+
 def is_away(error: BaseException | None) -> bool:
     """True if the database did not answer, or takes no writes: the primary of before a failover."""
     if isinstance(error, OperationalError | InterfaceError):
-        return True
+        return not _is_an_answer(error)
     if not isinstance(error, InternalError):
         return False
     return getattr(error.__cause__, "sqlstate", None) == READ_ONLY

@@ -15,6 +15,10 @@ MOST_DIGITS: Final = 18
 """Every number of so many digits is a 64-bit integer; Python itself reads at most 4,300 digits."""
 
 
+MOST_WORDS: Final = 20
+"""Of a search. Each costs a look at every row, and a database reads no query of any depth."""
+
+
 LATEST: Final = datetime.datetime(9999, 1, 1, tzinfo=datetime.UTC)
 """No moment that is stored lies later: any time zone can show it."""
 

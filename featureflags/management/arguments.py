@@ -10,7 +10,7 @@ from typing import Any
 from django.core.management.base import CommandError
 from django.db import DatabaseError
 
-from featureflags.cache.compiled_rules import current_ruleset
+from featureflags.cache.compiled_rules import known_ruleset
 from featureflags.evaluation import looking
 from featureflags.inspection.flag_parsing import RawData
 from featureflags.kinds.compiled import CompiledKind
@@ -85,7 +85,7 @@ KEY_HELP = "the segment's key"
 
 def ruleset_with_segment(key: str) -> Ruleset:
     """The rules in force. Raises CommandError if they hold no such segment."""
-    ruleset = current_ruleset().ruleset
+    ruleset = known_ruleset().ruleset
     if key not in ruleset.definitions:
         near = difflib.get_close_matches(key, ruleset.definitions, n=1)
         hint = f" Did you mean {near[0]!r}?" if near else ""

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import re
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -11,9 +14,11 @@ from django.core.exceptions import ValidationError
 from django.core.management import call_command
 from django.db import IntegrityError, InterfaceError, InternalError, OperationalError
 from django.db.models import ProtectedError
+from drf_spectacular.generators import SchemaGenerator
 from psycopg.errors import ReadOnlySqlTransaction
 from rest_framework.test import APIClient
 
+from config.schema_view import DrawnOnce
 from featureflags.api.exceptions import exception_handler
 from tests.factories import UserFactory
 
@@ -128,3 +133,41 @@ def test_a_write_that_is_refused_by_the_database_is_409(error: Exception, detail
 def test_a_mistake_of_ours_stays_one() -> None:
     assert exception_handler(ZeroDivisionError(), {}) is None
     assert exception_handler(InternalError("another reason"), {}) is None
+
+
+def schema_of_a_thread() -> object:
+    made: DrawnOnce = DrawnOnce()  # type: ignore[no-untyped-call]  # it has no types
+    return made.get_schema()
+
+
+def test_threads_that_ask_at_once_draw_the_schema_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    inside, drawn = [], []
+
+    def draw(*_args: object, **_kwargs: object) -> dict[str, str]:
+        inside.append(1)
+        time.sleep(0.02)
+        drawn.append(len(inside))
+        inside.pop()
+        return {}
+
+    monkeypatch.setattr(SchemaGenerator, "get_schema", draw)
+    monkeypatch.setattr("config.schema_view._drawn", {})
+    together = threading.Barrier(4)
+
+    def ask(_number: int) -> object:
+        together.wait()
+        return schema_of_a_thread()
+
+    with ThreadPoolExecutor(4) as threads:
+        assert list(threads.map(ask, range(4))) == [{}] * 4
+    assert drawn == [1]
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("odd", ["version=a%0Ab", "version=%22%3B", "lang=" + "a" * 5000])
+def test_parameters_do_not_change_the_headers_of_the_schema(odd: str) -> None:
+    answer = APIClient().get(f"/api/v1/schema/?{odd}")
+    assert (answer.status_code, answer["Content-Disposition"]) == (
+        200,
+        'inline; filename="Guidon.yaml"',
+    )

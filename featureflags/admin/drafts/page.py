@@ -35,7 +35,7 @@ from featureflags.admin.shared.pages import (
 )
 from featureflags.admin.shared.people import people_page
 from featureflags.audience import impact_of, made_of, unsaved_segment, with_segments
-from featureflags.cache.compiled_rules import current_ruleset
+from featureflags.cache.compiled_rules import known_ruleset
 from featureflags.contexts.attributes import attributes_of
 from featureflags.core.times import now_in_microseconds
 from featureflags.editing import (
@@ -182,7 +182,7 @@ def _ruleset(
 ) -> Ruleset:
     """The rules in force, with the draft beside them, and with who enters and who leaves."""
     key, kind = draft.segment_key, state.kind
-    ruleset = current_ruleset().ruleset
+    ruleset = known_ruleset().ruleset
     wanted = replace(_definition(state, key, member), key=DRAFT)
     is_stored = key in ruleset.definitions
     old = [key] if is_stored else []

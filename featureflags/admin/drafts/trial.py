@@ -25,7 +25,7 @@ from featureflags.admin.shared.pages import heading_of, model_of, require
 from featureflags.admin.shared.people import MOST_CANDIDATES, people_named
 from featureflags.admin.why.segment import segment_sections
 from featureflags.audience import unsaved_segment, with_segments
-from featureflags.cache.compiled_rules import current_ruleset
+from featureflags.cache.compiled_rules import known_ruleset
 from featureflags.contexts.attributes import attributes_of
 from featureflags.core.times import now_in_microseconds
 from featureflags.kinds.registry import kind_or_user
@@ -81,7 +81,7 @@ def tried(segment: Segment, draft: SegmentDefinition, who: str) -> dict[str, Any
             "candidates": [heading_of(row, kind) for row in found[:MOST_CANDIDATES]],
             "has_more": len(found) > MOST_CANDIDATES,
         }
-    stored = current_ruleset().ruleset
+    stored = known_ruleset().ruleset
     now = now_in_microseconds()
     named = replace(draft, key=segment.key)
     attributes = attributes_of(kind.snapshot_of(found[0]), now)

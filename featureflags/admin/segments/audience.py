@@ -32,7 +32,7 @@ from featureflags.admin.shared.pages import (
 )
 from featureflags.admin.streaming import csv_response
 from featureflags.audience import AudienceFilter, How, Member, SegmentAudience
-from featureflags.cache.compiled_rules import LoadedRuleset, current_ruleset
+from featureflags.cache.compiled_rules import LoadedRuleset, known_ruleset
 from featureflags.core.times import now_in_microseconds, to_datetime
 from featureflags.editing import moment_in_words
 from featureflags.evaluation.reasons import degradation_in_words
@@ -161,7 +161,7 @@ def export_segment_members(
 def _segment(key: str) -> tuple[Segment, LoadedRuleset]:
     """The segment with its size, and the rules in force; raises Http404."""
     stored = get_object_or_404(Segment.objects.select_related("size"), key=key)
-    loaded = current_ruleset()
+    loaded = known_ruleset()
     if key not in loaded.ruleset.definitions:
         raise Http404(_("There is no segment with this key."))
     return stored, loaded

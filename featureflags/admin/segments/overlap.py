@@ -32,7 +32,7 @@ from featureflags.audience import (
     places,
     with_segments,
 )
-from featureflags.cache.compiled_rules import current_ruleset
+from featureflags.cache.compiled_rules import known_ruleset
 from featureflags.kinds.registry import kind_or_user
 from featureflags.models import Segment
 
@@ -83,7 +83,7 @@ def compare_segments(request: HttpRequest, *, site: AdminSite) -> HttpResponse:
     """The page. `a`, `b` and `c` are keys; without two of them it asks for them."""
     require(request, SEGMENT)
     keys = _keys(request)
-    ruleset = current_ruleset().ruleset
+    ruleset = known_ruleset().ruleset
     found, problem = None, ""
     if len(keys) > 1:
         try:
@@ -108,7 +108,7 @@ def compared_people(request: HttpRequest, *, site: AdminSite) -> HttpResponse:
     """The people of one part, page by page. `part`: `1` for each segment they are in, `0` for each other."""
     require(request, SEGMENT)
     keys, part = _keys(request), request.GET.get("part", "")
-    ruleset = current_ruleset().ruleset
+    ruleset = known_ruleset().ruleset
     kinds = {ruleset.definitions[key].kind for key in keys if key in ruleset.definitions}
     if len(keys) < 2 or len(kinds) != 1 or len(part) != len(keys) or not {*part} <= {*"01"}:
         raise Http404(_("There is no such part."))
@@ -155,7 +155,7 @@ def _choices(keys: list[str]) -> dict[str, Any]:
 
 
 def _shown(request: HttpRequest, found: Overlap) -> dict[str, Any]:
-    kind = kind_or_user(current_ruleset().ruleset.definitions[found.keys[0]].kind)
+    kind = kind_or_user(known_ruleset().ruleset.definitions[found.keys[0]].kind)
     sees = may_see(request, model_of(kind))
     address = reverse("admin:featureflags_segment_overlap_people")
     chosen = dict(zip(NAMES, found.keys, strict=False))

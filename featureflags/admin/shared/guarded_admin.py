@@ -16,6 +16,7 @@ from django.db.models import ProtectedError
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.utils.translation import gettext as _
 
+from featureflags.admin.shared.checked_lookups import CheckedLookups
 from featureflags.admin.shared.confirm import NeedsConfirmation, Question, confirmation_page
 from featureflags.admin.shared.pages import Link
 from featureflags.admin.shared.planning import Planned, plan_instead
@@ -28,14 +29,18 @@ SURE: Final = {"post": "yes"}
 """What Django's own page sends to confirm a deletion."""
 
 if TYPE_CHECKING:
-    BaseModelAdmin = admin.ModelAdmin
+    DjangoAdmin = admin.ModelAdmin
 else:
 
-    class BaseModelAdmin(admin.ModelAdmin):
+    class DjangoAdmin(admin.ModelAdmin):
         """Django's own, which can be subscripted only for the type checker."""
 
         def __class_getitem__(cls, _model: object) -> type[admin.ModelAdmin]:
             return cls
+
+
+class BaseModelAdmin(CheckedLookups[ModelT], DjangoAdmin[ModelT]):
+    """Django's, with lists for any address."""
 
 
 class GuardedModelAdmin(BaseModelAdmin[ModelT]):

@@ -37,7 +37,7 @@ from featureflags.admin.why.form import WhyForm
 from featureflags.admin.why.rows import Section, Step
 from featureflags.admin.why.segment import next_step, segment_sections
 from featureflags.audience import next_transitions
-from featureflags.cache.compiled_rules import LoadedRuleset, current_ruleset
+from featureflags.cache.compiled_rules import LoadedRuleset, known_ruleset
 from featureflags.cache.unit_of_work import unit_of_work
 from featureflags.contexts.attributes import attributes_of
 from featureflags.contexts.subject_context import SubjectContext
@@ -63,7 +63,7 @@ MOST_SECTIONS = 20
 def why_segment(request: HttpRequest, segment: str, key: str, *, site: AdminSite) -> HttpResponse:
     """Why a user, or the row of another kind, is in a segment, or not."""
     require(request, SEGMENT)
-    loaded = current_ruleset()
+    loaded = known_ruleset()
     ruleset = loaded.ruleset
     found = ruleset.definitions.get(segment)
     kind = user_kind() if found is None else kind_or_user(found.kind)
@@ -188,7 +188,7 @@ def _explained(
 def _django_sections(explanation: FlagExplanation, rows: Mapping[str, Any]) -> list[Section]:
     """A section for each segment, about the row of its kind: the user, or what belongs to them."""
     now = now_in_microseconds()
-    ruleset = current_ruleset().ruleset
+    ruleset = known_ruleset().ruleset
     definitions = ruleset.definitions
     keys = explanation.django_segments[:MOST_SECTIONS]
     sections: list[Section] = []

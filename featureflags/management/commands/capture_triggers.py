@@ -10,6 +10,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 from featureflags.capture import installation
 from featureflags.capture.installation import Problem
+from featureflags.core.database import is_away
 from featureflags.management.command import FlagCommand
 
 HELP = """\
@@ -57,6 +58,8 @@ class Command(FlagCommand):
             else:
                 self._check(connection)
         except DatabaseError as error:
+            if is_away(error):
+                raise
             raise CommandError(
                 f"{str(error).strip()}\nNothing was changed. The triggers belong to the owner of the "
                 "tables: run this as the owner, or have the owner run what --sql prints."

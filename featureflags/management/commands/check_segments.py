@@ -9,7 +9,7 @@ from typing import Any, Final
 from django.core.management.base import CommandError, CommandParser
 
 from featureflags.audience import lint_segment
-from featureflags.cache.compiled_rules import current_ruleset
+from featureflags.cache.compiled_rules import known_ruleset
 from featureflags.core.times import now_in_microseconds
 from featureflags.management.arguments import read_json
 from featureflags.management.command import FlagCommand
@@ -62,7 +62,7 @@ class Command(FlagCommand):
 
     def _lint(self, *, as_json: bool) -> None:
         """Raises CommandError if something is found, or could not be looked for."""
-        definitions = current_ruleset().ruleset.definitions
+        definitions = known_ruleset().ruleset.definitions
         linted = {
             key: lint_segment(definitions[key], seconds=LINT_SECONDS) for key in sorted(definitions)
         }
@@ -91,7 +91,7 @@ class Command(FlagCommand):
     def _run_cases(self, **options: Any) -> None:
         definitions = None
         if options["live"]:
-            definitions = list(current_ruleset().ruleset.definitions.values())
+            definitions = list(known_ruleset().ruleset.definitions.values())
         now, results, problems = now_in_microseconds(), list[CaseResult](), 0
         for path in options["files"]:
             try:

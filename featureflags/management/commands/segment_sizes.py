@@ -8,7 +8,7 @@ from typing import Any
 from django.core.management.base import CommandParser
 
 from featureflags.audience import ClauseCost, SegmentSize, clause_costs, segment_sizes
-from featureflags.cache.compiled_rules import current_ruleset
+from featureflags.cache.compiled_rules import known_ruleset
 from featureflags.core.times import now_in_microseconds
 from featureflags.kinds.registry import USER
 from featureflags.management.arguments import as_json, in_columns
@@ -40,7 +40,7 @@ class Command(FlagCommand):
         )
 
     def handle(self, *_args: Any, **options: Any) -> None:
-        now, ruleset = now_in_microseconds(), current_ruleset().ruleset
+        now, ruleset = now_in_microseconds(), known_ruleset().ruleset
         found = segment_sizes(now=now, ruleset=ruleset, finish=not options["estimate"])
         costs = clause_costs(ruleset, now=now) if options["explain"] else []
         if options["json"]:
