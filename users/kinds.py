@@ -29,8 +29,17 @@ class UserKind(Kind):
     last_seen = "last_seen_at"
     created = "created_at"
 
-    email = Text("email", label=_("E-mail"), lower_case=True, private=True, user_writable=True)
-    email_domain = Domain("email", label=_("E-mail domain"), user_writable=True)
+    email = Text(
+        "email",
+        label=_("E-mail"),
+        lower_case=True,
+        private=True,
+        user_writable=True,
+        verified_by="email_verified",
+    )
+    email_domain = Domain(
+        "email", label=_("E-mail domain"), user_writable=True, verified_by="email_verified"
+    )
     email_verified = Boolean("email_verified", label=_("E-mail verified"))
     name_ = Text("name", label=_("Name"), blank_is_missing=True, private=True, user_writable=True)
     role = Text("role", label=_("Role"))

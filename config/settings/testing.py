@@ -42,6 +42,9 @@ from config.settings.environment import VAR_DIR  # noqa: E402
 AXES_ENABLED = False
 # Models of another project; it has no migrations.
 INSTALLED_APPS = [*INSTALLED_APPS, "tests.customers"]
+if "sqlite" not in DATABASES["default"]["ENGINE"]:
+    # One of these models has an ArrayField, for which the newest Django asks for this app. Guidon needs none.
+    INSTALLED_APPS.append("django.contrib.postgres")
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 FEATUREFLAGS = {
     **FEATUREFLAGS,

@@ -58,7 +58,7 @@ class EvaluationSerializer(serializers.Serializer[Any]):
         "key": "6d0c3a52-0000-4000-8000-000000000000",
         "attributes": {
             "email": "ada@agpt.co",
-            "email_verified": True,
+            "plan": "pro",
             "segments": ["employee"],
         },
         "private_attributes": ["email"],

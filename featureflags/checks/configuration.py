@@ -59,8 +59,8 @@ def check_time_zones(**_: Any) -> list[CheckMessage]:
     """E024: a database without time zones keeps instants in another zone than UTC."""
     return [
         Error(
-            f"DATABASES[{alias!r}]['TIME_ZONE'] is {zone!r}, so that rules on created_at and "
-            "last_seen_at would be wrong by its offset.",
+            f"DATABASES[{alias!r}]['TIME_ZONE'] is {zone!r}, so that rules on dates "
+            "would be wrong by its offset.",
             hint="Remove it: instants are stored in UTC.",
             id="featureflags.E024",
         )

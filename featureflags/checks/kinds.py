@@ -23,6 +23,7 @@ from featureflags.kinds.declaration import Declared, Kind
 from featureflags.kinds.reads import tables_of
 from featureflags.kinds.registry import USER, doubles, kinds, unusable
 from featureflags.kinds.watches import filters_by_others
+from featureflags.segments.attribute_types import AttributeType
 
 HINT = "The attribute is left out until then, and its rules match nobody."
 
@@ -32,7 +33,7 @@ def check_kinds(**_: Any) -> list[CheckMessage]:
     """E060: a field of a kind cannot be used. E061: two kinds of one name, or a kind that cannot be
     used at all. E062: a name that is reserved or no name. E063: the kind `user` is of another model than
     those who log in, or its key is not their primary key. E064: a field that the kind's own options name
-    does not exist. W065: lists are in the order of a column without an index. W066: the default manager
+    does not exist, or a `verified_by`. W065: lists are in the order of a column without an index. W066: the default manager
     leaves rows out by what is in other tables. W067: an expression reads rows that nothing watches."""
     found: list[CheckMessage] = [
         Error(f"More than one kind is called {name!r}.", id="featureflags.E061")
@@ -151,6 +152,7 @@ def _of_options(kind: CompiledKind, about: str) -> Iterator[CheckMessage]:
     for name in () if isinstance(listed, str) else listed:
         if name not in {attribute.name for attribute in kind.attributes}:
             yield Error(f"{about}, listed: there is no attribute {name!r}.", id="featureflags.E064")
+    yield from _of_proofs(kind, about)
     if filters_by_others(kind.model):
         yield Warning(
             f"{about}: the default manager of {kind.model.__name__} leaves rows out by other tables, whose "
@@ -165,6 +167,16 @@ def _of_options(kind: CompiledKind, about: str) -> Iterator[CheckMessage]:
             hint="With more than some thousand rows, give the field unique=True or db_index=True.",
             id="featureflags.W065",
         )
+
+
+def _of_proofs(kind: CompiledKind, about: str) -> Iterator[CheckMessage]:
+    """Each `verified_by` names an attribute that is true or false."""
+    types = {attribute.name: attribute.type for attribute in kind.attributes}
+    for name, declared in kind.declared.declared.items():
+        proof = declared.verified_by
+        if proof is not None and types.get(proof) is not AttributeType.BOOLEAN:
+            why = f"verified_by: {proof!r} is not a Boolean of this kind."
+            yield Error(f"{about}, {name}, {why}", id="featureflags.E064")
 
 
 def _suits(option: str, field: Field[Any, Any]) -> bool:

@@ -36,12 +36,15 @@ __all__ = [
     "catalogue",
     "clocks_of",
     "declaration_problems",
+    "is_domain",
     "is_lower_case",
     "is_shown_to_self",
     "is_user_writable",
     "private_names",
     "related_rows",
     "type_of",
+    "verifier_of",
+    "verifiers",
 ]
 
 logger = logging.getLogger(__name__)
@@ -155,6 +158,23 @@ def is_lower_case(name: str, kind: str = USER) -> bool:
     """Whether every value of the attribute is stored in lower case."""
     attribute = catalogue(kind).get(name)
     return attribute is not None and attribute.is_lower_case
+
+
+def is_domain(name: str, kind: str = USER) -> bool:
+    """Whether every value of the attribute is the domain of an address."""
+    attribute = catalogue(kind).get(name)
+    return attribute is not None and attribute.is_domain
+
+
+def verifier_of(name: str, kind: str = USER) -> str | None:
+    """The attribute that is true once the value of this one is proven; None: there is no such attribute."""
+    attribute = catalogue(kind).get(name)
+    return None if attribute is None else attribute.verified_by
+
+
+def verifiers(kind: str = USER) -> frozenset[str]:
+    """The attributes that say that values of others are proven."""
+    return frozenset(found.verified_by for found in catalogue(kind).values() if found.verified_by)
 
 
 @cache

@@ -35,15 +35,15 @@ LARGEST_FILE: Final = 2 * 1024 * 1024
 LONGEST_CELL: Final = 500
 DELIMITERS: Final = ",;\t"
 
-EMAIL, KEY = "email", "key"
+TITLE, KEY = "title", "key"
 HEADERS: Final[Mapping[str, str]] = {
-    "email": EMAIL,
-    "e-mail": EMAIL,
-    "email address": EMAIL,
-    "username": EMAIL,
-    "title": EMAIL,
-    "e-mail address": EMAIL,
-    "mail": EMAIL,
+    "email": TITLE,
+    "e-mail": TITLE,
+    "email address": TITLE,
+    "username": TITLE,
+    "title": TITLE,
+    "e-mail address": TITLE,
+    "mail": TITLE,
     "key": KEY,
     "id": KEY,
     "user": KEY,
@@ -192,12 +192,12 @@ def _bare(cell: str) -> str:
 def _header(cells: Sequence[str], kind: CompiledKind) -> dict[str, int]:
     """The place of each column, if this row names a column with users; else empty."""
     found: dict[str, int] = {}
-    names = HEADERS if kind.name == USER else {**HEADERS, kind.title: EMAIL, kind.name: KEY}
+    names = {**dict.fromkeys(kind.addresses, TITLE), **HEADERS, kind.title: TITLE, kind.name: KEY}
     for number, cell in enumerate(cells):
         name = names.get(_bare(cell).lower())
         if name is not None:
             found.setdefault(name, number)
-    return found if EMAIL in found or KEY in found else {}
+    return found if TITLE in found or KEY in found else {}
 
 
 def _named(
@@ -213,7 +213,7 @@ def _named(
         return _bare(exact(name))
 
     # The key stays when an address changes.
-    text = _as_key(cell(KEY), kind) or _as_email(cell(EMAIL), kind) or _as_email(cell(KEY), kind)
+    text = _as_key(cell(KEY), kind) or _as_title(cell(TITLE), kind) or _as_title(cell(KEY), kind)
     side = cell("kind").lower()
     moments = {name: _as_moment(cell(name)) for name in ("starts_at", "expires_at")}
     unread = [cell(name) for name, moment in moments.items() if cell(name) and moment is None]
@@ -245,7 +245,7 @@ def _unnamed(
         for cell in cells
         # Names of other kinds than people's addresses hold spaces.
         for word in re.split(r"[\s,;]+" if kind.name == USER else r"[,;\t]+", _bare(cell))
-        if (text := _as_key(word, kind) or _as_email(word, kind)) is not None
+        if (text := _as_key(word, kind) or _as_title(word, kind)) is not None
     ]
     if not found:
         yield LineRemark(line, _nobody_in(cells, kind))
@@ -264,7 +264,7 @@ def _as_key(cell: str, kind: CompiledKind) -> str | None:
     return None if not key or kind.has_text_keys or kind.parse_key(key) is None else key
 
 
-def _as_email(cell: str, kind: CompiledKind) -> str | None:
+def _as_title(cell: str, kind: CompiledKind) -> str | None:
     """An address, also as mail programs and links write it: `Ada Adler <ada@agpt.co>`,
     `mailto:ada@agpt.co`; or another title."""
     if not kind.has_addresses and ("@" not in cell or kind.name != USER):

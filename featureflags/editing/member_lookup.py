@@ -50,7 +50,7 @@ def find_members(
     keys = {text for text in texts if kind.parse_key(text) is not None}
     now = timezone.now()
     titles = texts if kind.has_text_keys else texts - keys
-    by_text = {**keys_of_titles(sorted(titles), kind), **_by_key(sorted(keys), kind)}
+    by_text = {**_by_title(sorted(titles), kind), **_by_key(sorted(keys), kind)}
     members: dict[str, MemberState] = {}
     first: dict[str, int] = {}
     problems: list[LineRemark] = []
@@ -128,6 +128,13 @@ def keys_of_titles(texts: Sequence[str], kind: CompiledKind) -> dict[str, Sequen
         }
         for some in chunks(sorted(others)):
             found |= {others[title]: keys for title, keys in kind.keys_by_title(some).items()}
+    return found
+
+
+def _by_title(titles: Sequence[str], kind: CompiledKind) -> dict[str, Sequence[str]]:
+    found = keys_of_titles(titles, kind)
+    for some in chunks([text for text in titles if "@" in text and text not in found]):
+        found |= kind.keys_by_address(some)
     return found
 
 

@@ -61,11 +61,15 @@ class Attribute:
     privacy: Privacy = Privacy.PUBLIC
     user_writable: bool = False
     """Whether users choose the value themselves, so that no rule should use it alone."""
+    verified_by: str | None = None
+    """The attribute that is true once such a value is proven."""
     shown_to_self: bool = True
     """Whether users see it of themselves."""
     choices: tuple[tuple[str, str | Promise], ...] = ()
     is_lower_case: bool = False
     """Whether every value is stored in lower case, so that a rule with capitals matches nobody."""
+    is_domain: bool = False
+    """Whether every value is the domain of an address, so that a rule with an @ matches nobody."""
     always_known: bool = False
     """Whether every user has it. A user without an attribute matches no condition on it, negated
     or not; the editor says so for all other attributes."""

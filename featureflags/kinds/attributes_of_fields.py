@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from django.db.models import Value
+from django.db.models import EmailField, Value
 from django.db.models.expressions import Combinable
 from django.db.models.functions import NullIf
 from django.utils.choices import flatten_choices, normalize_choices
@@ -76,9 +76,11 @@ def attribute_of(name: str, declared: Declared, slot: Slot) -> Attribute:
         clock=_clock(slot.name) if is_days else None,
         privacy=_privacy(declared),
         user_writable=declared.user_writable,
+        verified_by=declared.verified_by,
         shown_to_self=declared.shown_to_self is not False,
         choices=_choices(declared, slot),
         is_lower_case=isinstance(declared, Domain) or bool(getattr(declared, "lower_case", False)),
+        is_domain=isinstance(declared, Domain),
         always_known=_always_known(declared, slot),
     )
 
@@ -159,7 +161,7 @@ def sample_of(slot: Slot, now: int) -> Any:
     if choices:
         return str(choices[0][0])
     return {
-        Form.TEXT: "ada@example.com" if "email" in slot.name else "text",
+        Form.TEXT: "ada@example.com" if isinstance(slot.field, EmailField) else "text",
         Form.BOOLEAN: True,
         Form.NUMBER: 3,
         Form.INSTANT: now - 86_400_000_000,

@@ -53,6 +53,8 @@ class Declared:
     """Only segments see it."""
     user_writable: bool = field(default=False, kw_only=True)
     """Users choose the value themselves: a rule that tests nothing else is named by a warning."""
+    verified_by: str | None = field(default=None, kw_only=True)
+    """The attribute of this kind that is true once the value is proven: a rule that asks for it too is safe."""
     shown_to_self: bool | None = field(default=None, kw_only=True)
     """Users see it of themselves in the API. None: yes, but for `Metadata`."""
     always_known: bool | None = field(default=None, kw_only=True)

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from django.db.models import EmailField, Q, QuerySet
+from django.db.models.functions import Lower
 from django.utils.text import capfirst
 
 from featureflags.kinds.attribute import Attribute
@@ -56,6 +57,26 @@ class Names(Keys):
         for title, key in rows.values_list(self.title, self.key):
             found.setdefault(str(title), []).append(str(key))
         return found
+
+    def keys_by_address(self, texts: Iterable[str]) -> dict[str, list[str]]:
+        """The keys of the rows with these e-mail addresses, in lower case; one query for each such field.
+
+        By the addresses that name a row or find it, in any case, other than those that `keys_by_title` knows.
+        """
+        wanted, found = list(texts), dict[str, list[str]]()
+        lower = {attribute.name for attribute in self.attributes if attribute.is_lower_case}
+        for name in self.addresses if wanted else ():
+            if name != self.title or name not in lower:
+                rows = self.rows().annotate(_address=Lower(name)).filter(_address__in=wanted)
+                for address, key in rows.order_by(self.key).values_list("_address", self.key):
+                    found.setdefault(address, []).append(str(key))
+        return found
+
+    @property
+    def addresses(self) -> list[str]:
+        """The fields with e-mail addresses by which people know or find a row."""
+        names = dict.fromkeys((self.title, *self.search))
+        return [name for name in names if isinstance(field_of(self.model, name), EmailField)]
 
     @property
     def has_addresses(self) -> bool:
@@ -116,13 +137,20 @@ class Names(Keys):
         return found
 
     def find(self, text: str) -> Any:
-        """The row with this key, or whose first `search` field is this text in any case; or None.
+        """The row with this key, or the only one whose first `search` field, or an e-mail address by which
+        people find a row, is this text: in any case, or as it is written where several differ by that; or None.
 
         All that `snapshot_of` needs comes with the row.
         """
         rows = self.loaded(self.rows())
         key = self.parse_key(self.canonical(text))
         found = None if key is None else rows.filter(**{self.key: key}).first()
-        if found is None and self.search and "\0" not in text:
-            found = rows.filter(**{f"{self.search[0]}__iexact": text}).first()
-        return found
+        if found is not None or "\0" in text:
+            return found
+        for name in dict.fromkeys((*self.search[:1], *(self.addresses if "@" in text else ()))):
+            some = list(rows.filter(**{f"{name}__iexact": text})[:2])
+            if len(some) > 1:
+                some = list(rows.filter(**{name: text})[:2])
+            if some:
+                return some[0] if len(some) == 1 else None
+        return None

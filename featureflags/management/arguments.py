@@ -7,14 +7,14 @@ import json
 from pathlib import Path
 from typing import Any
 
-from django.core.management.base import CommandError
+from django.core.management.base import CommandError, CommandParser
 from django.db import DatabaseError
 
 from featureflags.cache.compiled_rules import known_ruleset
 from featureflags.evaluation import looking
 from featureflags.inspection.flag_parsing import RawData
 from featureflags.kinds.compiled import CompiledKind
-from featureflags.kinds.registry import kind_and_text, kinds
+from featureflags.kinds.registry import kind_and_text, kind_named, kinds
 from featureflags.kinds.snapshot import address
 from featureflags.launchdarkly.client import feature_store, has_flags
 from featureflags.segments.ruleset import Ruleset
@@ -44,7 +44,10 @@ def subject(text: str) -> Any:
 
 
 def no_such_row(kind: CompiledKind, text: str) -> str:
-    """That there is no such row, and which kinds there are if there are several."""
+    """That there is no such row, or more than one; and which kinds there are if there are several."""
+    same = len(kind.keys_by_title([text]).get(text, [])) if "\0" not in text else 0
+    if same > 1:
+        return f"{same} rows of the kind {kind.name!r} are called {text!r}: write the key of one."
     names = [each.name for each in kinds()]
     hint = f" The kinds are: {', '.join(names)}." if len(names) > 1 else ""
     return f"There is no {kind.name} {text!r}.{hint}"
@@ -63,6 +66,20 @@ def row_named(text: str) -> tuple[CompiledKind, Any]:
     if row is None:
         raise CommandError(no_such_row(kind, rest))
     return kind, row
+
+
+def add_kind(parser: CommandParser) -> None:
+    """The option `--kind`, which `kind_wanted` reads."""
+    parser.add_argument("--kind", default="", metavar="KIND", help="one kind; otherwise all")
+
+
+def kind_wanted(name: str) -> CompiledKind | None:
+    """The kind of this name; None for the empty text. Raises CommandError if there is no such kind."""
+    kind = kind_named(name)
+    if name and kind is None:
+        known = ", ".join(each.name for each in kinds())
+        raise CommandError(f"There is no kind {name!r}. The kinds are: {known}.")
+    return kind
 
 
 def as_json(value: object) -> str:

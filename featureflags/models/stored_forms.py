@@ -14,7 +14,7 @@ from typing import Any, Final
 from django.core.exceptions import ValidationError
 from django.utils.translation import gettext
 
-from featureflags.contexts.attributes import is_lower_case
+from featureflags.contexts.attributes import is_domain, is_lower_case
 from featureflags.core.json_numbers import normalised
 from featureflags.kinds.registry import USER
 from featureflags.segments.definitions import Problem
@@ -24,8 +24,6 @@ from featureflags.segments.references import attribute_path
 
 TEXT_OPERATORS: Final = frozenset({"in", "startsWith", "endsWith", "contains"})
 """The operators that compare a text as it is. A regular expression may ignore case by itself."""
-
-DOMAIN: Final = "email_domain"
 
 MOST_TAGS: Final = 50
 _TAG: Final = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}\Z")
@@ -47,11 +45,11 @@ def in_stored_form(raw_rules: Any, kind: str = USER) -> tuple[Any, list[Problem]
     return (raw_rules if is_unchanged else rules), remarks
 
 
-def stored_form(attribute: str, value: str) -> str:
+def stored_form(attribute: str, value: str, kind: str) -> str:
     """A text as users have it: in lower case, and a domain without the @ before it."""
     form = value.lower()
     # What is before the @ is not dropped: it would widen the rule to everybody of that domain.
-    return form[1:] if attribute == DOMAIN and len(form) > 1 and form[0] == "@" else form
+    return form[1:] if form[:1] == "@" != form and is_domain(attribute, kind) else form
 
 
 def lower_case_attribute(
@@ -85,7 +83,7 @@ def _clause(clause: Any, kind: str, number: int, position: int, remarks: list[Pr
     name = lower_case_attribute(
         clause.get("attribute"), clause.get("contextKind"), clause.get("op"), kind
     )
-    written = [_value(name, value) for value in values]
+    written = [_value(name, value, kind) for value in values]
     for value, form in zip(values, written, strict=True):
         if isinstance(value, str) and name is not None and form != value:
             message = _remark(name, value, form)
@@ -95,9 +93,9 @@ def _clause(clause: Any, kind: str, number: int, position: int, remarks: list[Pr
     return clause if all(map(operator.is_, written, values)) else {**clause, "values": written}
 
 
-def _value(name: str | None, value: Any) -> Any:
+def _value(name: str | None, value: Any, kind: str) -> Any:
     if isinstance(value, str):
-        form = value if name is None else stored_form(name, value)
+        form = value if name is None else stored_form(name, value, kind)
         return value if form == value else form
     # What is no JSON may nest without end. Validation names it.
     return value if json_problem(value) is not None else normalised(value)

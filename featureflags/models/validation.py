@@ -8,21 +8,22 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
 
 from django.utils.translation import gettext
 
 from featureflags.contexts.attributes import (
     CUSTOM_PREFIX,
     catalogue,
+    is_domain,
     is_user_writable,
     type_of,
+    verifier_of,
+    verifiers,
 )
 from featureflags.core.types import JSONValue
 from featureflags.kinds.registry import USER
 from featureflags.models.limits import TOO_MANY_VALUES, limit_problem
 from featureflags.models.stored_forms import (
-    DOMAIN,
     in_stored_form,
     lower_case_attribute,
     stored_form,
@@ -158,35 +159,35 @@ def _without_what_follows(problems: Sequence[Problem]) -> list[Problem]:
     ]
 
 
-VERIFIED: Final = "email_verified"
-
-
 def _is_user_written(rule: Rule, kind: str) -> bool:
-    """True if every clause tests a user-written attribute, or asks for an unverified address."""
+    """True if every clause tests a user-written attribute, or asks for a value that is not proven."""
+    proving = verifiers(kind)
 
     def is_written(clause: Clause) -> bool:
-        if clause.attribute == VERIFIED:
+        if clause.attribute in proving:
             return clause.negate or clause.values != (True,)
         name = attribute_path(clause.attribute, clause.context_kind)[0] if clause.attribute else ""
         return is_user_writable(name, kind)
 
-    tested = [clause for clause in rule.clauses if clause.attribute != VERIFIED]
+    tested = [clause for clause in rule.clauses if clause.attribute not in proving]
     return bool(tested) and all(map(is_written, rule.clauses))
 
 
 def _advice(rule: Rule, kind: str) -> str:
     """What is wrong, naming the attributes, and what would make the rule safe."""
+    proving = verifiers(kind)
     names = dict.fromkeys(
         attribute_path(clause.attribute, clause.context_kind)[0]
         for clause in rule.clauses
-        if clause.attribute != VERIFIED
+        if clause.attribute not in proving
     )
     said = gettext("it tests only what users write themselves (%(labels)s).") % {
         "labels": ", ".join(_label(name, kind) for name in names)
     }
-    if VERIFIED in catalogue(kind) and all(name.startswith("email") for name in names):
+    proofs = {verifier_of(name, kind) for name in names}
+    if len(proofs) == 1 and (proof := proofs.pop()) is not None:
         advice = gettext("Add the condition “%(label)s is true” before it grants anything.") % {
-            "label": _label(VERIFIED, kind)
+            "label": _label(proof, kind)
         }
     elif all(name.startswith(CUSTOM_PREFIX) for name in names):
         advice = gettext(
@@ -214,7 +215,7 @@ def _never_stored(rules: tuple[Rule, ...], kind: str) -> list[Problem]:
         for position, clause in enumerate(rule.clauses, start=1)
         if (name := lower_case_attribute(clause.attribute, clause.context_kind, clause.op, kind))
         for value in clause.values
-        if isinstance(value, str) and (why := _form_problem(name, value)) is not None
+        if isinstance(value, str) and (why := _form_problem(name, value, kind)) is not None
     ]
 
 
@@ -229,16 +230,17 @@ def _too_many_values(rules: tuple[Rule, ...]) -> list[Problem]:
     return [Problem(code=TOO_MANY_VALUES, message=message % shown)]
 
 
-def _form_problem(name: str, value: str) -> str | None:
-    form = stored_form(name, value)
-    if name == DOMAIN and "@" in form:
+def _form_problem(name: str, value: str, kind: str) -> str | None:
+    form = stored_form(name, value, kind)
+    domains = is_domain(name, kind)
+    if domains and "@" in form:
         domain = form.rpartition("@")[2]
         if domain:
             text = gettext("%(value)s matches nobody, since a domain has no @. Write %(form)s")
         else:
             text = gettext("%(value)s matches nobody, since a domain has no @")
         form = domain
-    elif name == DOMAIN and "@" in value:
+    elif domains and "@" in value:
         text = gettext("%(value)s matches nobody, since a domain has no @. Write %(form)s")
     elif form != value:
         text = gettext(

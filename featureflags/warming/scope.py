@@ -30,7 +30,7 @@ class Scope:
         return self.days is None or (other.days is not None and self.days >= other.days)
 
     def seen_since(self, now: datetime.datetime) -> datetime.datetime | None:
-        """The earliest `last_seen_at` of its users; None: no limit."""
+        """The earliest last visit of its users; None: no limit."""
         return None if self.days is None else now - datetime.timedelta(days=self.days)
 
     def kinds(self) -> tuple[CompiledKind, ...]:

@@ -23,7 +23,7 @@ class Person:
     """An example. Without a `href`, `name` is the key."""
 
     name: str
-    email: str = ""
+    title: str = ""
     href: str = ""
 
 
@@ -80,7 +80,7 @@ def _people(part: Part, kind: CompiledKind, shows_people: bool) -> tuple[Person,
     return tuple(
         Person(
             name=user.name or user.title,
-            email=user.title if user.name else "",
+            title=user.title if user.name else "",
             href=row_page(kind, user.key),
         )
         for user in part.samples

@@ -19,10 +19,10 @@ HELP = """\
 Run cases for segments: definitions, a context, and in which segments it is expected to be.
 With --lint: name what is odd about the segments of the database, and how to mend it.
 
-  {"cases": [{"name": "an employee",
-              "segments": [{"key": "employee", "rules": […]}],
-              "context": {"kind": "user", "key": "u1", "email_domain": "agpt.co"},
-              "expect": {"employee": true}}]}
+  {"cases": [{"name": "who pays",
+              "segments": [{"key": "paying", "rules": […]}],
+              "context": {"kind": "user", "key": "u1", "plan": "pro"},
+              "expect": {"paying": true}}]}
 
   manage.py check_segments cases/*.json          with the definitions of the cases
   manage.py check_segments --live cases.json     with the segments of the database

@@ -11,8 +11,7 @@ from tqdm import tqdm
 
 from featureflags.core.conf import app_settings
 from featureflags.core.publishing import BrokerError, has_broker
-from featureflags.kinds.registry import kind_named, kinds
-from featureflags.management.arguments import as_json
+from featureflags.management.arguments import add_kind, as_json, kind_wanted
 from featureflags.management.command import FlagCommand
 from featureflags.tasks import send_due
 from featureflags.warming.progress import Report, report
@@ -54,7 +53,7 @@ class Command(FlagCommand):
         )
         whom.add_argument("--all", action="store_true", help="every user, inactive ones included")
         whom.add_argument("--cancel", action="store_true", help="cancel the current warm-up")
-        parser.add_argument("--kind", default="", metavar="KIND", help="one kind; otherwise all")
+        add_kind(parser)
         parser.add_argument("--force", action="store_true", help="write good entries too")
         parser.add_argument("--celery", action="store_true", help="let the workers do it")
         parser.add_argument(
@@ -70,9 +69,7 @@ class Command(FlagCommand):
         if options["cancel"]:
             self._cancel()
             return
-        if options["kind"] and kind_named(options["kind"]) is None:
-            known = ", ".join(kind.name for kind in kinds())
-            raise CommandError(f"There is no kind {options['kind']!r}. The kinds are: {known}.")
+        kind_wanted(options["kind"])
         scope = scope_for(
             options["active_within"],
             everyone=options["all"],

@@ -185,6 +185,11 @@ def test_names_that_mean_something_else(name: str) -> None:
         ({"last_seen": "email"}, "E064", "last_seen"),
         ({"search": "email"}, "E064", "tuple"),
         ({"active": Q(nobody=1)}, "E064", "nobody"),
+        (
+            {"email": Text("email", verified_by="role")},
+            "E064",
+            "verified_by: 'role' is not a Boolean",
+        ),
         ({"titel": "email"}, "E064", "titel: it is neither"),
         ({"role": Text}, "E064", "write Text"),
         ({"role": unwatched()}, "W067", "customers_order"),

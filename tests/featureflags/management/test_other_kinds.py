@@ -47,6 +47,22 @@ def test_segment_members_and_sizes(call: Call, acme: Company) -> None:
     assert "all of the kind organization" in shown
 
 
+def test_the_segments_of_one_kind(call: Call, acme: Company) -> None:
+    SegmentFactory.create(key="beta")
+    sizes = json.loads(call("segment_sizes", "--kind", ORGANIZATION, "--explain", "--json").out)
+    assert (sizes["rows"], [*sizes["segments"]]) == ({ORGANIZATION: 2}, ["large"])
+    assert {cost["segment_key"] for cost in sizes["costs"]} == {"large"}
+    assert [*json.loads(call("export_segments", "--kind", ORGANIZATION).out)["segments"]] == [
+        "large"
+    ]
+    refused = call("export_segments", "large", "beta", "--kind", ORGANIZATION).error
+    assert refused == "On the kind 'organization' there is no segment beta."
+    for command in ("segment_sizes", "export_segments", "warm_contexts"):
+        assert call(command, "--kind", "firm").error == (
+            "There is no kind 'firm'. The kinds are: user, organization."
+        )
+
+
 def test_the_check_names_a_kind_that_is_gone(db: None) -> None:
     SegmentFactory.create(key="large")
     Segment.objects.filter(key="large").update(name="Large")
