@@ -64,9 +64,13 @@ def identify(subject: Subject, request: HttpRequest | None, anonymous_key: str |
     """`subject`; without one, the user or visitor behind `request`; else a visitor of that key."""
     # DRF wraps the request; its memos and the visitor's cookie belong to Django's own.
     request = getattr(request, "_request", request)
-    if request is None and _is_lazy(subject):
-        request = _request_of(subject)
-    if request is not None and (subject is None or _is_lazy(subject)):
+    if _is_lazy(subject):
+        own = request if request is not None else _request_of(subject)
+        if own is not None and own.__dict__.get("user") is subject:
+            return _of_request(own)
+        # Any other one: a lazy `request.organization` is not the user.
+        subject = _within(subject)
+    if request is not None and subject is None:
         return _of_request(request)
     if subject is None or isinstance(subject, AnonymousUser):
         if request is not None:
@@ -120,8 +124,14 @@ def _of_session(request: HttpRequest) -> Who:
 
 
 def _is_lazy(subject: object) -> bool:
-    """Whether it is Django's `request.user`, which loads the user when it is looked at."""
+    """Whether it is loaded when it is looked at, as Django's `request.user` is."""
     return issubclass(type(subject), LazyObject)
+
+
+def _within(lazy: object) -> Subject:
+    """What it holds, read now. What the project's own function raises goes on."""
+    _, (held,) = cast("tuple[object, tuple[Subject]]", lazy.__reduce__())
+    return held
 
 
 def _request_of(subject: object) -> HttpRequest | None:

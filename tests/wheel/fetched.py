@@ -21,7 +21,7 @@ HERE: Final = Path(__file__).parent / "postgres"
 LOCKED: Final = ("package.json", "package-lock.json")
 SERVERS: Final = "postgres-"
 """How the packages of `postgres/package.json` are named: with the version after it."""
-CLIENTS: Final = ("psql", "pg_dump")
+CLIENTS: Final = ("psql", "pg_dump", "pg_restore", "pg_basebackup")
 """Programs that the packages of npm leave out."""
 
 KEYS: Final = Path("/usr/share/keyrings/debian-archive-keyring.gpg")

@@ -232,7 +232,10 @@ def test_so_is_a_fixture_that_is_loaded(seen: None, tmp_path: Path) -> None:
 
 @pytest.mark.production_stack
 @pytest.mark.parametrize("write", POSTGRESQL.values(), ids=POSTGRESQL)
-def test_so_is_each_that_postgresql_alone_has(seen: None, write: Callable[[], object]) -> None:
+def test_so_is_each_that_postgresql_alone_has(
+    request: pytest.FixtureRequest, write: Callable[[], object]
+) -> None:
     if write is merged and connection.pg_version < 150000:  # type: ignore[attr-defined]
         pytest.skip("MERGE came with PostgreSQL 15")
+    request.getfixturevalue("seen")
     write()

@@ -10,6 +10,7 @@ from django.contrib.auth.models import AnonymousUser
 from django.http import Http404, HttpRequest, HttpResponse
 from django.template import Context, Template, TemplateSyntaxError
 from django.test import AsyncRequestFactory, RequestFactory
+from django.utils.functional import SimpleLazyObject
 from django.views import View
 from rest_framework.request import Request
 from rest_framework.views import APIView
@@ -187,6 +188,11 @@ def company(request: HttpRequest) -> Any:
     return [None, Company.objects.get(name=request.GET["company"])]
 
 
+def lazy_company(request: HttpRequest) -> Any:
+    """As a middleware keeps one: it is not the lazy user of the request."""
+    return SimpleLazyObject(lambda: Company.objects.filter(name=request.GET["company"]).first())
+
+
 class TestViews:
     @pytest.fixture(autouse=True)
     def companies(self, flag_file: FlagFile, acme: Company) -> None:
@@ -199,7 +205,12 @@ class TestViews:
         return request
 
     @pytest.mark.parametrize(
-        "guarded", [flag_required("large", subject=company)(view), Guarded.as_view()]
+        "guarded",
+        [
+            flag_required("large", subject=company)(view),
+            flag_required("large", subject=lazy_company)(view),
+            Guarded.as_view(),
+        ],
     )
     def test_sync(self, guarded: Any) -> None:
         assert guarded(self.request("Acme")).content == b"seen"
@@ -208,7 +219,11 @@ class TestViews:
 
     @pytest.mark.parametrize(
         "guarded",
-        [flag_required("large", subject=company)(awaited_view), GuardedAsync.as_view()],
+        [
+            flag_required("large", subject=company)(awaited_view),
+            flag_required("large", subject=lazy_company)(awaited_view),
+            GuardedAsync.as_view(),
+        ],
     )
     def test_async(self, guarded: Any) -> None:
         async def answer(name: str) -> bytes:
@@ -218,6 +233,12 @@ class TestViews:
         assert asyncio.run(answer("Acme")) == b"seen"
         with pytest.raises(Http404):
             asyncio.run(answer("Small"))
+
+    def test_a_lazy_one_that_is_nobody(self) -> None:
+        request = self.request("None")
+        assert is_enabled("large", lazy_company(request), request=request) is False
+        assert is_enabled("large", lazy_company(request)) is False
+        assert is_enabled("large", [None, lazy_company(self.request("Acme"))]) is True
 
     def test_a_permission(self) -> None:
         permission = flag_permission("large", hidden=False, subject=company)()
