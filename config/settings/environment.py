@@ -9,7 +9,7 @@ import os
 import re
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 import environ
 from django.core.exceptions import ImproperlyConfigured
@@ -67,9 +67,27 @@ def quoted_url(address: str) -> str:
     return f"{found['scheme']}://{found['user']}:{password}@{found['rest']}"
 
 
+def _is_readable(address: str) -> bool:
+    """A broker may have several, with a mark between them: those are its client's to read."""
+    try:
+        return bool({";", ","} & {*address}) or urlsplit(address).port != 0
+    except ValueError:
+        return False
+
+
 def url(name: str, default: str = "") -> str:
-    """The address in a variable, ready to be parsed."""
-    return quoted_url(env.str(name, default=default))
+    """The address in a variable, ready to be parsed.
+
+    Raises ImproperlyConfigured where its host or port cannot be read. It does not repeat the address, which may
+    hold a password.
+    """
+    address = quoted_url(env.str(name, default=default))
+    if not _is_readable(address):
+        raise ImproperlyConfigured(
+            f"{name} is no address: its host or its port cannot be read."
+            " Write scheme://user:password@host:port/name."
+        )
+    return address
 
 
 VAR_DIR = Path(env.str("GUIDON_VAR_DIR", default=str(BASE_DIR / "var"))).resolve()

@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 import redis
+from django.core.exceptions import ImproperlyConfigured
 
-from config.settings.environment import quoted_url
+from config.settings.environment import quoted_url, url
 from tests.config.composed import GIVEN, PASSWORD, environment_of, services
 from tests.services.guarded import free_port
 from tests.services.processes import ROOT, environment_with, python
@@ -76,6 +77,38 @@ def test_production_starts_with_it_and_any_passwords(tmp_path: Path) -> None:
 )
 def test_passwords_in_addresses(address: str, quoted: str) -> None:
     assert quoted_url(address) == quoted
+
+
+@pytest.mark.parametrize("name", ["DATABASE_URL", "REDIS_URL", "CELERY_BROKER_URL"])
+@pytest.mark.parametrize("rest", ["host:port", "host:99999", "[::1:5432", "host:0"])
+def test_an_address_that_cannot_be_read_is_named_and_not_repeated(
+    name: str, rest: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(name, f"redis://user:secret@{rest}/0")
+    with pytest.raises(ImproperlyConfigured, match=f"^{name} is no address: ") as refused:
+        url(name)
+    assert "secret" not in str(refused.value)
+    assert refused.value.__context__ is None, "its text would repeat a part of the password"
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        *(
+            "redis://[::1]:6379/0",
+            "unix:///tmp/x.sock?db=1",
+            "rediss://:p%40@host:1/0?ssl_cert_reqs=none",
+        ),
+        *(
+            "sentinel://one:26379;sentinel://two:26379",
+            "postgres://u:p@%2Frun%2Fpostgresql/name",
+            "",
+        ),
+    ],
+)
+def test_addresses_of_every_form_are_taken(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REDIS_URL", address)
+    assert url("REDIS_URL") == address
 
 
 @pytest.mark.parametrize(
