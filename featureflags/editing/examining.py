@@ -27,6 +27,7 @@ from featureflags.kinds.registry import kind_named, user_kind
 from featureflags.launchdarkly.client import feature_store, has_flags, looking
 from featureflags.models import Segment, segment_graph
 from featureflags.models.changesets import Moved
+from featureflags.models.validation import Graph
 from featureflags.segments.references import reachable
 
 
@@ -127,13 +128,15 @@ def examine(
     seconds: float | None = None,
     with_flags: bool = False,
     together: Collection[str] = (),
+    graph: Graph | None = None,
 ) -> Examination:
     """What this change would do.
 
     `impact`: who enters and leaves, if the caller has counted already. Else counting takes `seconds` at
     most (default: the setting `IMPACT_SECONDS`); past that the numbers are lower bounds.
     `with_flags`: look up the flags that use the segment also for a change that moves nobody.
-    `together`: segments that go into the archive in the same write.
+    `together`: segments that go into the archive in the same write. `graph`: which stored segment names
+    which, if the caller examines many changes.
     Raises ValidationError for a segment that goes into the archive while a flag that is on, or another
     segment that stays out of it, uses it.
     """
@@ -142,19 +145,22 @@ def examine(
         impact = impact_of_change(change, seconds=seconds)
     if not (with_flags or change.moves_users or change.disappears or change.archives):
         return Examination(change=change, impact=impact)
-    found = flag_uses(change.key)
+    found = flag_uses(change.key, graph)
     uses = tuple(found or ())
     if change.archives:
-        _refuse_archive(change.key, uses, together)
+        named = segment_graph() if graph is None else graph
+        _refuse_archive(change.key, uses, named, together)
     reasons = tuple(_reasons(change, impact, uses, flags_known=found is not None))
     return Examination(
         change=change, impact=impact, uses=uses, flags_known=found is not None, reasons=reasons
     )
 
 
-def _refuse_archive(key: str, uses: Collection[FlagUse], together: Collection[str]) -> None:
+def _refuse_archive(
+    key: str, uses: Collection[FlagUse], graph: Graph, together: Collection[str]
+) -> None:
     live = sorted({use.flag for use in uses if use.live})
-    naming = {name for name, names in segment_graph().items() if key in names} - {*together}
+    naming = {name for name, names in graph.items() if key in names} - {*together}
     # One that is archived matches nobody, whatever its rules name.
     archived = Segment.objects.filter(key__in=naming, is_archived=True)
     named = sorted(naming.difference(archived.values_list("key", flat=True)) if naming else ())
@@ -197,16 +203,16 @@ def _moves_many(change: Change, impact: Impact) -> bool:
     return users < enough
 
 
-def flag_uses(key: str) -> list[FlagUse] | None:
+def flag_uses(key: str, graph: Graph | None = None) -> list[FlagUse] | None:
     """The flags that use a segment, those that are on first; None if no flags are known.
 
-    A flag also uses it by naming another segment whose rules name this one.
+    A flag also uses it by naming another segment whose rules name this one. `graph`: as `examine` takes it.
     """
     with looking():
         if not has_flags():
             return None
         data = feature_store().raw()
-    users_of_key = reachable(_named_by(segment_graph()), [key])
+    users_of_key = reachable(_named_by(segment_graph() if graph is None else graph), [key])
     found = [
         FlagUse(use=use, through="" if segment == key else segment)
         for segment, uses in uses_of_each([key, *sorted(users_of_key - {key})], data).items()

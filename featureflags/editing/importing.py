@@ -103,6 +103,7 @@ def _examine(
         name: (kind_named(name) or user_kind()).rows().count()
         for name in {change.state.kind for change in changes.values()}
     }
+    graph = segment_graph()
     # Others wait for the lock of the rules while this counts.
     limit = TimeLimit(user_kind().rows().db, app_settings().impact_seconds * len(changes))
     try:
@@ -117,6 +118,7 @@ def _examine(
                 change,
                 impact=_impact(key, found[key], rows[change.state.kind]),
                 together=archived,
+                graph=graph,
             )
             for key, change in changes.items()
         ]

@@ -31,6 +31,7 @@ from featureflags.models.segments import (
     RuleProblem,
     Segment,
     StaleSegment,
+    problems_now,
     segment_graph,
 )
 from featureflags.models.versions import RulesetVersion
@@ -71,6 +72,7 @@ __all__ = [
     "changesets",
     "limits",
     "planned_changes",
+    "problems_now",
     "segment_graph",
     "stored_forms",
     "validation",

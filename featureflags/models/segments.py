@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from django.conf import settings
@@ -26,7 +26,7 @@ from featureflags.models.changesets import SegmentState, open_changeset
 from featureflags.models.history import HistoryEntry
 from featureflags.models.querysets import SegmentQuerySet
 from featureflags.models.stored_forms import in_tag_form
-from featureflags.models.validation import Graph, StoredRules, store
+from featureflags.models.validation import CheckedRules, Graph, StoredRules, store
 from featureflags.models.versions import RulesetVersion
 from featureflags.segments.definitions import SEGMENT_MATCH, Problem
 from featureflags.segments.parsing import load_rules
@@ -160,8 +160,7 @@ class Segment(models.Model):
             errors["is_active"] = [str(_("It is archived: take it out of the archive first."))]
         stored_rules = self.stored_rules()
         self.rules = stored_rules.raw
-        graph = segment_graph(without=self.pk, kind=self.kind)
-        problems = stored_rules.checked.problems_of(self.key, graph)
+        problems = problems_now(self.key, stored_rules.checked, without=self.pk)
         if problems:
             errors["rules"] = [RuleProblem(problem) for problem in problems]
         if errors:
@@ -251,13 +250,38 @@ class Segment(models.Model):
         return sorted(key for key, names in segment_graph().items() if self.key in names)
 
 
-def segment_graph(*, without: int | None = None, kind: str | None = None) -> Graph:
+def problems_now(key: str, checked: CheckedRules, *, without: int | None = None) -> list[Problem]:
+    """All problems of these rules as those of segment `key`, beside the segments that are stored now.
+
+    `without`: the primary key of that segment. A query for each step from one segment to those that it names.
+    """
+    below = references(checked.rules)
+    return checked.problems_of(key, segment_graph(without=without, kind=checked.kind, below=below))
+
+
+def segment_graph(
+    *, without: int | None = None, kind: str | None = None, below: Collection[str] | None = None
+) -> Graph:
     """Which segment names which, over all segments of a kind (None: of all kinds) but one.
 
-    One query, never from a cache.
+    `below`: over these alone and those that they lead to, so that a save of one does not read all. One
+    query, or with `below` one for each step; never from a cache.
     """
     segments = Segment.objects.all() if without is None else Segment.objects.exclude(pk=without)
     segments = segments if kind is None else segments.filter(kind=kind)
+    if below is None:
+        return _graph_of(segments)
+    found: dict[str, frozenset[str]] = {}
+    asked, wanted = set[str](), set(below)
+    while wanted:
+        step = _graph_of(segments.filter(key__in=wanted))
+        found |= step
+        asked |= wanted
+        wanted = {name for names in step.values() for name in names} - asked
+    return found
+
+
+def _graph_of(segments: models.QuerySet[Segment]) -> dict[str, frozenset[str]]:
     with fresh_rows():
         rows = list(segments.values_list("key", "rules", "kind"))
     return {key: _named_by(rules, of) for key, rules, of in rows}

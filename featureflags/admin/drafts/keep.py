@@ -19,10 +19,10 @@ from featureflags.admin.shared.pages import respond, segment_trail, segments_lin
 from featureflags.core.input_gate import whole_number
 from featureflags.editing import dump_state
 from featureflags.kinds.registry import USER, kind_named
-from featureflags.models import Segment, SegmentDraft, segment_graph
+from featureflags.models import Segment, SegmentDraft, problems_now
 from featureflags.models.changesets import SegmentState
 from featureflags.models.stored_forms import in_stored_form, in_tag_form
-from featureflags.models.validation import find_problems
+from featureflags.models.validation import check_rules
 
 BESIDE: Final = "beside"
 """What the form holds beside the segment itself, in the JSON of the draft."""
@@ -42,8 +42,8 @@ def keep_draft(request: HttpRequest, *, site: AdminSite) -> HttpResponse:
         state = _sent_state(request, stored)
     except NotYetJSON:
         return _refused(request, site, stored, [_("This is not JSON yet.")])
-    graph = segment_graph(without=None if stored is None else stored.pk, kind=state.kind)
-    problems = [str(one) for one in find_problems(key, state.rules, graph, state.kind)]
+    checked, pk = check_rules(state.rules, state.kind), None if stored is None else stored.pk
+    problems = [str(one) for one in problems_now(key, checked, without=pk)]
     if problems:
         return _refused(request, site, stored, problems)
     draft = SegmentDraft(segment_key=key if stored else "", author=user_of(request))

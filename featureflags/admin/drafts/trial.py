@@ -29,8 +29,8 @@ from featureflags.cache.compiled_rules import known_ruleset
 from featureflags.contexts.attributes import attributes_of
 from featureflags.core.times import now_in_microseconds
 from featureflags.kinds.registry import kind_or_user
-from featureflags.models import Segment, segment_graph
-from featureflags.models.validation import find_problems
+from featureflags.models import Segment, problems_now
+from featureflags.models.validation import check_rules
 from featureflags.segments.definitions import SegmentDefinition
 from featureflags.segments.explain import explain
 
@@ -49,8 +49,7 @@ def try_person(request: HttpRequest, *, site: AdminSite) -> HttpResponse:
         return render(request, TEMPLATE, {"problem": _("This is not JSON yet.")})
     kind = kind_or_user(sent.kind)
     require(request, model_of(kind))
-    graph = segment_graph(without=sent.pk, kind=kind.name)
-    problems = find_problems(sent.key, sent.rules, graph, kind.name)
+    problems = problems_now(sent.key, check_rules(sent.rules, kind.name), without=sent.pk)
     if problems:
         return render(request, TEMPLATE, {"problem": _("Not finished yet: %s") % problems[0]})
     definition = unsaved_segment(

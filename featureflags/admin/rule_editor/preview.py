@@ -25,10 +25,10 @@ from featureflags.core.monitoring import report
 from featureflags.kinds.compiled import CompiledKind
 from featureflags.kinds.registry import USER as USER_KIND
 from featureflags.kinds.registry import kind_or_user
-from featureflags.models import Segment, segment_graph
+from featureflags.models import Segment, problems_now
 from featureflags.models.changesets import MemberState
 from featureflags.models.stored_forms import in_stored_form
-from featureflags.models.validation import find_problems
+from featureflags.models.validation import check_rules
 from featureflags.segments.definitions import Problem, SegmentDefinition
 
 logger = logging.getLogger(__name__)
@@ -108,8 +108,8 @@ def asked_rules(request: HttpRequest) -> AskedRules:
     asked, is_active = _asked(request, stored)
     kind = kind_or_user(request.GET.get("kind", USER_KIND) if stored is None else stored.kind)
     raw, remarks = in_stored_form(asked, kind.name)
-    graph = segment_graph(without=None if stored is None else stored.pk, kind=kind.name)
-    problems = [str(problem) for problem in find_problems(key, raw, graph, kind.name)]
+    checked, pk = check_rules(raw, kind.name), None if stored is None else stored.pk
+    problems = [str(problem) for problem in problems_now(key, checked, without=pk)]
     definition = None
     member, not_counted = asked_member(request, stored)
     if not problems:

@@ -61,7 +61,8 @@ class DeletingSegmentAdmin(GuardedModelAdmin[Segment]):
     def _ask_about(
         self, request: HttpRequest, segments: Sequence[Segment], object_id: str | None = None
     ) -> HttpResponse:
-        examined = [examine(deletion_of(segment)) for segment in segments]
+        graph = segment_graph()
+        examined = [examine(deletion_of(segment), graph=graph) for segment in segments]
         return self.ask(request, examined, object_id, deletes=True)
 
     def delete_model(self, request: HttpRequest, obj: Segment) -> None:

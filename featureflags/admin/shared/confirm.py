@@ -40,7 +40,7 @@ from featureflags.editing import (
     sign,
     why_in_words,
 )
-from featureflags.models import Segment
+from featureflags.models import Segment, segment_graph
 
 SOURCE: Final = "admin"
 """What the history stores as the source of a change."""
@@ -126,7 +126,8 @@ def write(
     sent. Raises NeedsConfirmation, Planned, and what `apply` raises.
     """
     archived = {change.key for change in changes if change.archives}
-    examined = [examine(change, together=archived) for change in changes]
+    graph = segment_graph() if len(changes) > 1 else None
+    examined = [examine(change, together=archived, graph=graph) for change in changes]
     is_later = LATER in request.POST
     asking = [one for one in examined if is_later or one.needs_confirmation or one.needs_approval]
     if asking and not is_confirmed_here(request, asking):

@@ -14,7 +14,7 @@ from pytest_django.fixtures import Settings
 
 from featureflags.cache.compiled_rules import current_ruleset
 from featureflags.evaluation.resolve import resolve
-from featureflags.models import RuleProblem, Segment, SegmentMember, validation
+from featureflags.models import RuleProblem, Segment, SegmentMember, segments, validation
 from featureflags.models.versions import RulesetVersion
 from featureflags.segments.parsing import parse_rules
 from tests.factories import (
@@ -133,6 +133,26 @@ class TestValidation:
         first.rules = [rule(GOOD), rule(GOOD, clause("", "segmentMatch", "b"))]
         with pytest.raises(ValidationError, match=r"Rule 2, condition 2: .*a → b → a"):
             first.save()
+
+    def test_a_save_reads_only_the_segments_that_it_leads_to(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """All of them for each of many would take the square of their number."""
+        for n in range(8):
+            named = [clause("", "segmentMatch", f"s{n - 1}")] if n % 4 else []
+            SegmentFactory.create(key=f"s{n}", rules=[rule(GOOD, *named)])
+        read: list[object] = []
+        real = segments._named_by
+
+        def noted(rules: object, kind: str) -> frozenset[str]:
+            read.append(rules)
+            return real(rules, kind)
+
+        monkeypatch.setattr(segments, "_named_by", noted)
+        SegmentFactory.create(key="leads", rules=[rule(clause("", "segmentMatch", "s2"))])
+        assert len(read) == 3
+        SegmentFactory.create(key="alone", rules=[rule(GOOD)])
+        assert len(read) == 3
 
     def test_the_key_cannot_change(self) -> None:
         segment = SegmentFactory.create(key="old")
