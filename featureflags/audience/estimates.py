@@ -3,8 +3,9 @@
     preview_of(unsaved_segment("paying", rules), quick=True)
 
 It counts 20,000 random rows. If few of them match, or move, the exact count gets its chance: an index
-may give it at once. Else up to 80,000 more rows, as there is time, make the interval narrower. Without a
-sample (a table of at most 102,000 rows, or none drawn yet) the preview is the exact one.
+may give it at once. Else more rows, as there is time, make the interval narrower: up to 80,000, or 260,000
+where keys are random. Without a sample (a table of at most 102,000 rows, or none drawn yet) the preview is
+the exact one.
 
 Hidden SQL: for a sample, a statement for each part of it, and up to three for examples; for the chance,
 one statement more. Users for whom SQL cannot decide are judged in Python, in a sample of 2,000.

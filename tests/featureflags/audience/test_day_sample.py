@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import json
+import uuid
 
 import pytest
 from django.db import connection
@@ -28,6 +29,18 @@ PARTS = (SMALL, MIDDLE, 2)
 @pytest.fixture(autouse=True)
 def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "SIZES", (3, 5, 12))
+
+
+@pytest.fixture(autouse=True)
+def by_hashes(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As where keys are not random, but for tests of those that are."""
+    if "random_keys" not in request.fixturenames:
+        monkeypatch.setattr(module, "_are_random", lambda _keys: False)
+
+
+@pytest.fixture
+def random_keys() -> None:
+    """The keys of users are: UUIDs of version 4."""
 
 
 def keys(sample: DaySample) -> list[set[str]]:
@@ -85,6 +98,49 @@ def test_each_row_has_the_same_chance_whatever_its_age(monkeypatch: pytest.Monke
             found[places[key] // 50] += 1
     assert sum(found) == 50 * 20
     assert all(0.2 < number / sum(found) < 0.3 for number in found), found
+
+
+@pytest.mark.usefixtures("random_keys")
+def test_of_random_keys_the_parts_are_ranges(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also of rows that are newer than the sample. No two parts share a row."""
+    monkeypatch.setattr(module, "SIZES", (3, 20, 1))
+    # Evenly spread, which a test of chance may be refused.
+    keys_of = [uuid.UUID(int=n * (module.KEYS // 400), version=4) for n in range(400)]
+    User.objects.bulk_create(
+        User(pk=key, email=f"{n}@example.com") for n, key in enumerate(keys_of[::2])
+    )
+    sample = draw(user_kind())
+    assert (sample.total, sample.is_random, len(sample.parts)) == (200, True, 9)
+    assert day_sample(user_kind()) == sample
+    few, *parts = [user_kind().keys(sample.rows(part)) for part in sample.parts]
+    assert len(few) == 3
+    assert all(19 <= len(part) <= 21 for part in parts)
+    assert len({key for part in parts for key in part}) == sum(map(len, parts))
+    assert [key for part in parts for key in part] == sorted(key for part in parts for key in part)
+    User.objects.bulk_create(
+        User(pk=key, email=f"new{n}@example.com") for n, key in enumerate(keys_of[1::2])
+    )
+    assert all(38 <= sample.rows(part).count() <= 42 for part in sample.parts[1:])
+    assert draw(user_kind(), day="another").rows(MIDDLE).first() != sample.rows(MIDDLE).first()
+
+
+EVEN = [str(uuid.UUID(int=n * 2**118, version=4)) for n in range(1024)]
+
+
+@pytest.mark.usefixtures("random_keys")
+@pytest.mark.parametrize(
+    ("keys", "are"),
+    [
+        (EVEN, True),
+        ([], False),
+        ([*EVEN, str(uuid.UUID(int=2**127, version=1))], False),
+        ([str(uuid.UUID(int=n * 2**96, version=4)) for n in range(1024)], False),
+        (EVEN[:512], False),
+    ],
+    ids=["even", "nobody", "one follows the time", "counted up", "half of the room is empty"],
+)
+def test_whether_keys_are_random(keys: list[str], are: bool) -> None:
+    assert module._are_random([json.dumps(key) for key in keys]) is are
 
 
 def test_integer_keys(organizations: CompiledKind) -> None:
