@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 from django.core.exceptions import ValidationError
@@ -141,18 +142,12 @@ class TestValidation:
         for n in range(8):
             named = [clause("", "segmentMatch", f"s{n - 1}")] if n % 4 else []
             SegmentFactory.create(key=f"s{n}", rules=[rule(GOOD, *named)])
-        read: list[object] = []
-        real = segments._named_by
-
-        def noted(rules: object, kind: str) -> frozenset[str]:
-            read.append(rules)
-            return real(rules, kind)
-
-        monkeypatch.setattr(segments, "_named_by", noted)
+        read = Mock(wraps=segments._named_by)
+        monkeypatch.setattr(segments, "_named_by", read)
         SegmentFactory.create(key="leads", rules=[rule(clause("", "segmentMatch", "s2"))])
-        assert len(read) == 3
+        assert read.call_count == 3
         SegmentFactory.create(key="alone", rules=[rule(GOOD)])
-        assert len(read) == 3
+        assert read.call_count == 3
 
     def test_the_key_cannot_change(self) -> None:
         segment = SegmentFactory.create(key="old")
