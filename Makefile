@@ -2,6 +2,9 @@
 # .venv, pinned and checked by hash. `make run` and `make docs` install only what they need.
 
 PORT ?= 8000
+# What Python compiles it keeps, whatever the shell says: tests start hundreds of processes.
+unexport PYTHONDONTWRITEBYTECODE
+
 VENV ?= .venv
 BIN := $(VENV)/bin
 MANAGE := $(BIN)/python manage.py

@@ -65,6 +65,20 @@ LONG = (
     *("tests/featureflags/warming/test_celery.py", "tests/featureflags/api/fuzzing/"),
 )
 """Tests of a minute run first: one that began last would keep the run waiting for it alone."""
+PAGES = tuple(
+    f"tests/featureflags/{name}"
+    for name in (
+        "admin/",
+        "api/test_events.py",
+        "api/test_parameters.py",
+        "api/ofrep/",
+        "api/keys/",
+        "api/confirming/",
+    )
+)
+"""Tests of what is said and to whom. They run on the embedded stack, unless they commit for real: the rows come
+from rooms that are tested on both stacks, browser tests open each page of the admin on PostgreSQL, and schemathesis
+asks each operation of the API there."""
 STARTERS = {f"tests.services.{name}" for name in ("processes", "postgres", "redis", "stack")}
 
 
@@ -80,6 +94,19 @@ def starts_processes(module: ModuleType) -> bool:
         if is_ours and helper is not module and starts_processes(helper):
             return True
     return False
+
+
+def asks_database(item: pytest.Item) -> bool:
+    """True if a mark or a fixture asks for it."""
+    has_fixture = not DATABASE.isdisjoint(getattr(item, "fixturenames", ()))
+    return has_fixture or item.get_closest_marker("django_db") is not None
+
+
+def commits(item: pytest.Item) -> bool:
+    """True if the test commits for real."""
+    marker = item.get_closest_marker("django_db")
+    is_asked_for = marker is not None and bool(marker.kwargs.get("transaction", False))
+    return is_asked_for or bool(TRANSACTIONAL & set(getattr(item, "fixturenames", ())))
 
 
 def pytest_configure() -> None:
@@ -103,10 +130,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.path in slow:
             item.add_marker(pytest.mark.processes)
+        is_page = item.nodeid.startswith(PAGES) and not commits(item) and asks_database(item)
+        if is_page and item.get_closest_marker("production_stack") is None:
+            item.add_marker(pytest.mark.embedded_stack)
         if item.get_closest_marker(of_another) is not None:
             item.add_marker(ELSEWHERE[connection.vendor])
-        fixtures = set(getattr(item, "fixturenames", ()))
-        if DATABASE.isdisjoint(fixtures) and not NOT_PURE & {m.name for m in item.iter_markers()}:
+        if not asks_database(item) and not NOT_PURE & {m.name for m in item.iter_markers()}:
             item.add_marker(pytest.mark.pure)
 
 
@@ -149,9 +178,7 @@ def no_renewal(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) 
 def fresh_process(request: pytest.FixtureRequest, no_renewal: None) -> Iterator[None]:
     """Empty caches and nothing remembered, as in a process that has just started."""
     marker = request.node.get_closest_marker("django_db")
-    transactional = bool(TRANSACTIONAL & set(request.fixturenames)) or (
-        marker is not None and marker.kwargs.get("transaction", False)
-    )
+    transactional = commits(request.node)
     if transactional:
         request.getfixturevalue("transactional_db")
         # The database names the cache, as after the first check of a new site.

@@ -30,9 +30,10 @@ BEGIN, END = "Zq7Zq7", "7qZ"
 TEXTS: Final = {
     "markup": "</title></textarea></script><script>pwned=1</script><img src=x onerror='pwned=1'>",
     "attributes": '"\'` autofocus onfocus=pwned=1 x="&lt;&amp;&#39; javascript:pwned=1',
-    "templates": "{{7*7}}{% now 'Y' %}${7*7}%s%(x)s\\u003c\\\\ {0}",
-    "letters": "\u202eabc\u202c 💥 Zoe\u0308 \u00ad\u200d ﷽ \ufffd",
+    "others": "{{7*7}}{% now 'Y' %}${7*7}%s%(x)s\\u003c\\\\ {0}"
+    "\u202eabc\u202c 💥 Zoe\u0308 \u00ad\u200d ﷽ \ufffd",
 }
+"""The last: of templates and escapes, and letters that are not what they seem. A name has 100 letters."""
 
 SHOWN = """() => {
     const found = [];
@@ -103,17 +104,22 @@ def proposed(segment: Segment, author: User, text: str) -> PlannedChange:
     return plan
 
 
+def visible(text: str) -> str:
+    """As sentences write letters that cannot be seen."""
+    return re.sub("[\\u202e\\u202c\\u00ad]", lambda one: f"\\u{ord(one.group()):04x}", text)
+
+
 def broken(shown: list[str], text: str) -> Iterator[str]:
     """What is shown of the text and is not all of it, letter by letter.
 
     JSON may be shown as JSON, a cell may end with an ellipsis, and sentences write letters that cannot
     be seen as escapes.
     """
-    seen = re.sub("[\\u202e\\u202c\\u00ad]", lambda one: f"\\u{ord(one.group()):04x}", text)
+    json_text = json.dumps(text, ensure_ascii=False)[1:-1]
     for found in shown:
         for part in found.split(BEGIN)[1:]:
             whole = BEGIN + part
-            forms = (text, seen, json.dumps(text)[1:-1], json.dumps(text, ensure_ascii=False)[1:-1])
+            forms = (text, visible(text), json.dumps(text)[1:-1], json_text, visible(json_text))
             is_cut = "…" in whole and text.startswith(whole[: whole.index("…")])
             if not is_cut and not whole.startswith(forms):
                 yield whole[:200]

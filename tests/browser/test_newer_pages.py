@@ -23,6 +23,8 @@ VIEWS: Final[tuple[tuple[ViewportSize, Literal["light", "dark"]], ...]] = (
     (PHONE, "dark"),
     (ZOOMED, "light"),
 )
+READ: Final = (("en", DESKTOP), ("en", PHONE), (RIGHT_TO_LEFT, PHONE))
+"""Where axe-core reads each page: one second each time. Another direction changes no color and no name."""
 MOST_KEYS: Final = 400
 REACHABLE: Final = """() => {
     const sorts = 'a[href], button, input:not([type=hidden]), select, textarea, summary, [tabindex="0"]';
@@ -75,6 +77,8 @@ def test_they_fit_and_can_be_read(
             where = f"{name}-{language}-{size['width']}"
             shot(page, f"newer/{where}")
             wrong += unfit(page, where, size)
+            if (language, size) not in READ:
+                continue
             try:
                 check_accessibility(page)
             except AssertionError as error:

@@ -69,7 +69,6 @@ class Seen:
     stale: list[str] = field(default_factory=list)
     refused: list[str] = field(default_factory=list)
     """Statuses other than 200, and no answer."""
-    seconds: list[float] = field(default_factory=list)
 
     @property
     def faults(self) -> list[str]:
@@ -167,11 +166,10 @@ class Crowd:
         self, release: Release, key: str, state: Mapping[str, Any], until: float, what: str
     ) -> None:
         while True:
-            asked = time.monotonic()
+            is_last = time.monotonic() >= until
             self._hold(release, 1)
             status, flags, degraded = ask(release.web.port, key, self._token)
             self._hold(release, -1)
-            self.seen.seconds.append(time.monotonic() - asked)
             about = f"{what}, asked of {release.name}"
             if status != 200:
                 self.seen.refused.append(f"{about}: {status}")
@@ -181,7 +179,7 @@ class Crowd:
             if found == expected:
                 self.seen.right[f"{self.phase}, {release.name}"] += 1
                 return
-            if asked >= until:
+            if is_last:
                 differs = {name: found[name] for name in found if found[name] != expected[name]}
                 kind = self.seen.stale if degraded else self.seen.wrong
                 kind.append(f"{about}: {differs} {degraded}")

@@ -31,6 +31,8 @@ port of a server that is stopped."""
 
 START_SECONDS = PATIENCE_SECONDS
 STOP_SECONDS = 60.0
+KILLED = 128 + signal.SIGKILL
+"""The exit code of a server that did not end within `STOP_SECONDS` of the signal to end."""
 PORT_TRIES = 3
 
 

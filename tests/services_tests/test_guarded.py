@@ -60,7 +60,7 @@ def test_a_forked_child_that_leaves_does_not_take_the_servers_along() -> None:
         assert os.waitpid(child, 0) == (child, 0)
         assert server.is_ready()
         assert server.directory.exists()
-        with socket.create_connection((HOST, launchdarkly.port), timeout=5):
+        with socket.create_connection((HOST, launchdarkly.port), timeout=60):
             pass
 
 
@@ -73,9 +73,9 @@ def test_servers_return_to_their_port_while_a_forked_child_lives() -> None:
         try:
             launchdarkly.stop()
             with pytest.raises(ConnectionRefusedError):
-                socket.create_connection((HOST, launchdarkly.port), timeout=5)
+                socket.create_connection((HOST, launchdarkly.port), timeout=60)
             launchdarkly.start()
-            with socket.create_connection((HOST, launchdarkly.port), timeout=5):
+            with socket.create_connection((HOST, launchdarkly.port), timeout=60):
                 pass
             server.restart()
             assert server.is_ready()

@@ -73,7 +73,7 @@ def postgres_is_down(url: str) -> bool:
 
 
 def redis_is_down(url: str) -> bool:
-    with redis.Redis.from_url(url, socket_timeout=2) as client:
+    with redis.Redis.from_url(url, socket_timeout=60) as client:
         try:
             client.ping()
         except redis.ConnectionError:

@@ -25,7 +25,8 @@ from tests.services.flag_json import string_flag
 from tests.services.processes import on_this_database, running_server
 from tests.services.server_memory import peak_memory
 
-pytestmark = pytest.mark.django_db(transaction=True)
+# Here it is tested how the lines leave; what they say is tested on both stacks.
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.embedded_stack]
 
 LONG = "x" * 2_000
 """A value: so that an answer is larger than anything on its way may hold."""

@@ -19,13 +19,15 @@ from tests.services.guarded import free_port
 from tests.services.redis import RedisServer, redis_server
 from tests.services.sentinel import PRIMARY, ReplicaServer, Sentinel
 from tests.services.silence import Silent, silent
+from tests.services.waiting import PATIENCE_SECONDS
 
 pytestmark = pytest.mark.production_stack
 
 BUDGET_SECONDS = 0.6
-OWN_SECONDS = 5.0
+PLENTY_SECONDS = 6.0
+"""A budget of which a busy machine leaves enough for the second Sentinel."""
+OWN_SECONDS = 2 * PATIENCE_SECONDS
 """The time-outs of the connections themselves, so that a wait for these is seen."""
-BOUND_SECONDS = 2.0
 LARGE_BYTES = 32 * 2**20
 
 
@@ -61,11 +63,13 @@ def cache_at(url: str, *sentinels: str) -> Any:
     return CacheHandler(settings)["featureflags"]
 
 
-def timed(cache: Any, value: bytes = b"") -> tuple[object, float]:
+def timed(
+    cache: Any, value: bytes = b"", budget_seconds: float = BUDGET_SECONDS
+) -> tuple[object, float]:
     """What a flag check gets, or the error; and after how long. Seconds."""
     began = time.monotonic()
     with within(Purpose.FLAG_CHECK) as budget:
-        budget.redis_seconds = BUDGET_SECONDS
+        budget.redis_seconds = budget_seconds
         try:
             found: object = cache.set("key", value) if value else cache.get("key", "nothing")
         except RedisError as error:
@@ -78,24 +82,27 @@ def test_a_frozen_sentinel_is_waited_for_once(
 ) -> None:
     """And the other one is asked within the same budget."""
     cache = cache_at(f"redis://{PRIMARY}/0", f"127.0.0.1:{frozen.port}", watched[1].url)
-    found, seconds = timed(cache)
+    found, seconds = timed(cache, budget_seconds=PLENTY_SECONDS)
     assert found == "nothing"
-    assert seconds < BOUND_SECONDS
+    assert seconds < PATIENCE_SECONDS
     assert frozen.connections() == 1
     assert not REDIS.is_silent
     (silent_one,) = (each for each in servers() if each.name.endswith(f":{frozen.port}"))
     assert silent_one.is_silent
     cast("Any", cache).client.get_client().connection_pool.disconnect()
-    assert timed(cache)[0] == "nothing"
+    assert timed(cache, budget_seconds=PLENTY_SECONDS)[0] == "nothing"
     assert frozen.connections() == 1, "the one that answered is asked first"
 
 
-def test_a_killed_sentinel_costs_no_pause(watched: tuple[RedisServer, Sentinel]) -> None:
+def test_a_killed_sentinel_costs_no_pause(
+    watched: tuple[RedisServer, Sentinel], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """redis-py would ask it four times, with pauses of seconds."""
+    monkeypatch.setattr("redis.retry.sleep", pytest.fail)
     gone = f"127.0.0.1:{free_port()}"
-    found, seconds = timed(cache_at(f"redis://{PRIMARY}/0", gone, watched[1].url))
+    cache = cache_at(f"redis://{PRIMARY}/0", gone, watched[1].url)
+    found, _seconds = timed(cache, budget_seconds=PLENTY_SECONDS)
     assert found == "nothing"
-    assert seconds < BOUND_SECONDS
 
 
 def test_where_every_sentinel_is_frozen_the_next_caller_does_not_wait(frozen: Silent) -> None:
@@ -104,7 +111,7 @@ def test_where_every_sentinel_is_frozen_the_next_caller_does_not_wait(frozen: Si
         cache = cache_at(f"redis://{PRIMARY}/0", *addresses)
         found, seconds = timed(cache)
         assert isinstance(found, RedisError)
-        assert seconds < BOUND_SECONDS
+        assert seconds < PATIENCE_SECONDS
         before = frozen.connections() + other.connections()
         assert isinstance(timed(cache)[0], RedisError)
         assert frozen.connections() + other.connections() == before
@@ -115,25 +122,25 @@ def test_tls_to_a_frozen_redis(frozen: Silent) -> None:
     """The kernel takes the connection, and nobody shakes hands."""
     found, seconds = timed(cache_at(f"rediss://127.0.0.1:{frozen.port}/0?ssl_cert_reqs=none"))
     assert isinstance(found, RedisError)
-    assert seconds < BOUND_SECONDS
+    assert seconds < PATIENCE_SECONDS
     assert REDIS.is_silent
 
 
 def test_a_command_that_fills_the_buffers(redis: RedisServer) -> None:
     """What no buffer holds waits for the server already while it is sent."""
     cache = cache_at(redis.url)
-    assert timed(cache)[0] == "nothing"
+    assert cache.get("key", "nothing") == "nothing"
     redis.pause()
     found, seconds = timed(cache, b"x" * LARGE_BYTES)
     assert isinstance(found, RedisError)
-    assert seconds < BOUND_SECONDS
+    assert seconds < PATIENCE_SECONDS
     assert REDIS.is_silent
     redis.resume()
 
 
 def test_a_large_command_leaves_the_connection_as_it_was(redis: RedisServer) -> None:
     cache = cache_at(redis.url)
-    assert timed(cache, b"x" * LARGE_BYTES)[0] is True
+    assert timed(cache, b"x" * LARGE_BYTES, budget_seconds=PATIENCE_SECONDS)[0] is True
     connection = cast("Any", cache).client.get_client().connection_pool.get_connection()
     assert connection._sock.gettimeout() == OWN_SECONDS
     assert cache.get("key") == b"x" * LARGE_BYTES

@@ -78,6 +78,8 @@ def alone(context: Json, kind: str, other: Json) -> list[Json]:
     return [context, {"kind": "multi", **parts}]
 
 
+# What is compared is computed in memory, by the SDK and by us.
+@pytest.mark.embedded_stack
 @pytest.mark.parametrize("kind", [USER, ORGANIZATION])
 def test_every_segment_of_a_kind_imports_and_answers_as_the_sdk_does(
     sdk: Sdk, rows: Mapping[str, list[str]], kind: str

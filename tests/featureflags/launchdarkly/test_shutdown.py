@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import time
 import urllib.request
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,7 @@ from config import asgi
 from featureflags.launchdarkly.client import current_clients
 from tests.featureflags.launchdarkly.asking import ask
 from tests.services.flag_json import flag
-from tests.services.guarded import free_port
+from tests.services.guarded import KILLED, free_port
 from tests.services.launchdarkly import LaunchDarklyServer
 from tests.services.processes import GuidonProcess, python, run_python
 from tests.services.redis import redis_server
@@ -55,10 +54,6 @@ def test_a_command_that_ends_while_events_are_refused(
     assert "did not close in time" in done.stderr
 
 
-ENDS_SECONDS = 25.0
-"""The client has 3 s to deliver; gunicorn's and Celery's own limits are 30 s."""
-
-
 @pytest.mark.parametrize("server", ["gunicorn", "uvicorn"])
 def test_a_server_that_ends_while_events_are_taken_and_never_acknowledged(
     env: dict[str, str | None], service: LaunchDarklyServer, server: str
@@ -72,10 +67,10 @@ def test_a_server_that_ends_while_events_are_taken_and_never_acknowledged(
     with GuidonProcess(python("-m", *command), env, ready=ready) as process:
         wait_until(lambda: answers(port), what="an answer")
         service.hang(paths=["/bulk"])
-        began = time.monotonic()
         process.stop()
-        assert time.monotonic() - began < ENDS_SECONDS, process.log()
+        assert process.exit_code != KILLED, process.log()
         assert "did not close in time" in process.log()
+        assert "SIGKILL" not in process.log(), "gunicorn did not have to end its worker"
     assert contexts_sent(service) == []
 
 
@@ -103,9 +98,9 @@ def test_a_worker_of_celery_that_ends_while_events_are_never_acknowledged(
             Celery(broker=broker.url, set_as_current=False).send_task("probe.ask")
             wait_until(lambda: " succeeded in " in worker.log(), what="the task")
             service.hang(paths=["/bulk"])
-            began = time.monotonic()
             worker.stop()
-            assert time.monotonic() - began < ENDS_SECONDS, worker.log()
+            assert worker.exit_code != KILLED, worker.log()
+            assert "did not close in time" in worker.log()
     assert contexts_sent(service) == []
 
 

@@ -119,15 +119,47 @@ def site(folder: Path, name: str, **env: str) -> Iterator[Site]:
         yield Site(env=known, web=web, token=token, shell_process=shell)
 
 
-def promote(sites: dict[str, Site], *arguments: str, **env: str) -> Any:
-    """From the one called `here`, which knows the other as `staging`."""
-    there = sites["there"]
-    known = {
-        "INSTALLATIONS": f"staging {there.web.url}/api/v1 {there.token}",
-        "WEBHOOK_PRIVATE_ADDRESSES": "true",
-        **env,
-    }
-    return sites["here"].run("promote_segments", "staging", *arguments, **known)
+COMMAND = """
+import io, json
+from django.conf import settings
+from django.core.management import CommandError, call_command
+from django.test import override_settings
+arguments, known = json.loads({given!r})
+written, code, said = io.StringIO(), 0, ""
+with override_settings(FEATUREFLAGS={{**settings.FEATUREFLAGS, **known}}):
+    try:
+        call_command("promote_segments", "staging", *arguments, stdout=written, stderr=written)
+    except CommandError as error:
+        code, said = error.returncode, str(error)
+print(json.dumps([code, written.getvalue(), said]))
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ended:
+    """As `subprocess.CompletedProcess`."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+def promote(sites: dict[str, Site], *arguments: str, **env: str) -> Ended:
+    """From the one called `here`, which knows the other as `staging`.
+
+    With variables of its own it is a process; otherwise it runs in the shell of `here`, which has started
+    already.
+    """
+    here, there = sites["here"], sites["there"]
+    installation = f"staging {there.web.url}/api/v1 {there.token}"
+    if not env:
+        known = {"INSTALLATIONS": [installation], "WEBHOOK_PRIVATE_ADDRESSES": True}
+        ended = here.shell(COMMAND.format(given=json.dumps([arguments, known])))
+        code, stdout, stderr = json.loads(ended)
+        return Ended(returncode=code, stdout=stdout, stderr=stderr)
+    variables = {"INSTALLATIONS": installation, "WEBHOOK_PRIVATE_ADDRESSES": "true", **env}
+    done = here.run("promote_segments", "staging", *arguments, **variables)
+    return Ended(returncode=done.returncode, stdout=done.stdout, stderr=done.stderr)
 
 
 def segment_match(key: str) -> dict[str, Any]:

@@ -9,10 +9,10 @@ from hypothesis import HealthCheck, event, settings
 
 from tests.profiles import PROFILE
 
-EXAMPLES = {"quick": 100, "deep": 20_000}.get(PROFILE, 150)
+EXAMPLES = {"quick": 100, "deep": 20_000}.get(PROFILE, 100)
 """For each operator family. `make quick` and `make test-deep` set the profile."""
 
-SMALLEST_SHARE = {"quick": 0.01, "deep": 0.05}.get(PROFILE, 0.03)
+SMALLEST_SHARE = {"quick": 0.01, "deep": 0.05}.get(PROFILE, 0.02)
 """A few hundred examples hold some operators rarely."""
 
 PROOF = settings(

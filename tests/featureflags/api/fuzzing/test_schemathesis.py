@@ -99,11 +99,15 @@ def configuration(folder: Path) -> Path:
     return found
 
 
+QUICK: Final = {"anonymous", "evaluate", "write", MIGHTIEST}
+"""Who asks in `make test`; the deep run has the others too, each of whom gets a part of what these get. What each
+one may do is in `test_matrix`."""
 ASKED: Final = [
     caller
     if caller == MIGHTIEST
     else pytest.param(caller, marks=pytest.mark.embedded_stack, id=caller)
     for caller in CALLERS
+    if DEEP or caller in QUICK
 ]
 """Each database refuses other values, and who may do all asks it for all; the others get a part of these
 answers on both."""
