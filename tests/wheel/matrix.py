@@ -3,8 +3,8 @@
 For each Python, in a fresh environment from the package index: the oldest packages that the wheel allows,
 the newest of Django 5.2, and the newest Django. Then the tests of kinds, triggers and SQL with the newest
 Django, on SQLite and PostgreSQL. For each PostgreSQL: the shop of `tests/shop`, the triggers and their removal,
-and all proofs of kinds and of SQL; for the oldest one every test that has a database. (`make test` has them
-all with the version that its packages bring.) Python and PostgreSQL are those of this machine, and what it
+and all proofs of kinds and of SQL; for the oldest one every test that has a database, but for those in a
+browser. (`make test` has them all with the version that its packages bring.) Python and PostgreSQL are those of this machine, and what it
 has not is fetched (`fetched.py`) into a folder for this run alone. What cannot be had is named as not run.
 Exits with 1 if one of them fails.
 
