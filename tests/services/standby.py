@@ -36,9 +36,14 @@ class Standby(PostgresServer):
         self._run(
             "pg_basebackup",
             *pairs,
-            *("-D", str(self._data), "--write-recovery-conf", "--wal-method=stream"),
+            *("-D", str(self._data), "--wal-method=stream"),
             *("--checkpoint=fast", "--no-sync", "--no-password"),
         )
+        # Not by `--write-recovery-conf`: a newer program writes options that an older server does not know.
+        reached = " ".join(f"{name}={value}" for name, value in self._primary.items())
+        (self._data / "standby.signal").touch()
+        with (self._data / "postgresql.auto.conf").open("a") as settings:
+            settings.write(f"primary_conninfo = '{reached}'\n")
 
     def _create_database(self) -> None:
         """It has those of the primary."""
