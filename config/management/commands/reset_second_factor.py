@@ -6,12 +6,13 @@ from typing import Any
 
 from django.conf import settings
 from django.contrib.auth import get_user_model
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 
 from config.second_factor import devices
+from featureflags.management.command import FlagCommand
 
 
-class Command(BaseCommand):
+class Command(FlagCommand):
     help = (
         "Delete the second factor of one person. They register a new one after"
         " their next login: make sure first that it is them who asks."
