@@ -70,9 +70,13 @@ def paying(transactional_db: None) -> Segment:
     return found
 
 
+def leave(page: Page, way: str) -> None:
+    """As the buttons of the browser do. Not at once: the page has to answer before it is gone."""
+    page.evaluate(f"() => {{ setTimeout(() => history.{way}()); }}")
+
+
 def go(page: Page, way: str, *, is_kept: bool, title: str) -> None:
-    """As the buttons of the browser do."""
-    page.evaluate(f"history.{way}()")
+    leave(page, way)
     page.wait_for_function(f"() => document.title.includes({title!r})")
     assert page.evaluate(KEPT) is is_kept
 
@@ -93,7 +97,7 @@ def test_the_editor_keeps_what_is_typed_and_renews_its_numbers(
     expect(page.get_by_label("Name:")).to_have_value("Teams")
     assert editor.chips(editor.condition(1, 1)) == ["pro", "team"]
     expect(editor.impact).to_contain_text("3 users match")
-    page.evaluate("history.forward()")
+    leave(page, "forward")
     # Kept or not, it is asked for anew in the end: its numbers are old.
     page.wait_for_function("() => location.pathname === '/admin/' && window.wasKept === false")
     go(page, "back", is_kept=is_kept, title="Change segment")
@@ -110,7 +114,7 @@ def test_a_list_shows_what_is_there_now(
     page.get_by_role("link", name="Home").first.click()
     page.wait_for_url("**/admin/")
     paying.members.create(user=UserFactory.create(email="ada@x.io"), kind="include")
-    page.evaluate("history.back()")
+    leave(page, "back")
     expect(page.get_by_text("Included: 1. Excluded: 0.")).to_be_visible()
     expect(page.get_by_role("row", name="ada@x.io")).to_be_visible()
 
@@ -140,7 +144,7 @@ def test_the_answer_to_a_form_is_not_sent_again(
     expect(page.get_by_text("Nothing is saved yet.")).to_be_visible()
     page.get_by_role("link", name="Home").first.click()
     page.wait_for_url("**/admin/")
-    page.evaluate("history.back()")
+    leave(page, "back")
     page.wait_for_timeout(500)
     paying.refresh_from_db()
     assert paying.version == version

@@ -84,7 +84,7 @@ def test_search_and_filters(
     page.get_by_role("button", name="Show", exact=True).click()
     expect(rows).to_have_count(1)
     expect(rows).to_contain_text("user07@example.com")
-    expect(page.get_by_text("users whose account is younger than that")).to_be_visible()
+    expect(page.get_by_text("who was created since then")).to_be_visible()
     check_accessibility(page)
     rows.get_by_role("link", name="Why? user07@example.com").click()
     expect(page.get_by_role("heading", level=1)).to_have_text("Why is Person 7 in pro?")
