@@ -52,6 +52,9 @@ VERSION_PLACE: Final = 15
 MOST_DISTANCE: Final = 2.5
 """Kolmogorov's and Smirnov's distance of a sample from evenly spread keys, times the root of its size: chance
 exceeds it once in 100,000 times."""
+NEIGHBOURS: Final = 20
+CLOSEST: Final = 2.0
+"""So many neighbours in a sample share at least the room of two: less is chance once in 10⁸ samples (Poisson)."""
 
 SECONDS: Final = 0.5
 """A page draws a sample itself if that takes no longer."""
@@ -156,14 +159,18 @@ def draw(
 def _are_random(keys: list[str]) -> bool:
     """Whether UUIDs, as JSON, are all of version 4 and evenly spread. They must be a sample by their hashes.
 
-    Keys of another version follow the time, and others may be counted up whatever their version is.
+    Keys of another version follow the time, and others may be counted up whatever their version is, be it only
+    those of one import, which a range would have all of or none.
     """
     if not keys or any(key[VERSION_PLACE] != "4" for key in keys):
         return False
     places = sorted(int(key[1:9], 16) / HASHES for key in keys)
     size = len(places)
     apart = max(max(place - n / size, (n + 1) / size - place) for n, place in enumerate(places))
-    return apart * math.sqrt(size) < MOST_DISTANCE
+    closest = min(
+        (b - a for a, b in zip(places, places[NEIGHBOURS - 1 :], strict=False)), default=1
+    )
+    return apart * math.sqrt(size) < MOST_DISTANCE and closest * size > CLOSEST
 
 
 def _name(kind: CompiledKind, *of_part: object) -> str:

@@ -136,8 +136,12 @@ EVEN = [str(uuid.UUID(int=n * 2**118, version=4)) for n in range(1024)]
         ([*EVEN, str(uuid.UUID(int=2**127, version=1))], False),
         ([str(uuid.UUID(int=n * 2**96, version=4)) for n in range(1024)], False),
         (EVEN[:512], False),
+        ([*EVEN, *(f"00000000-0000-4000-8000-{n:012}" for n in range(20))], False),
     ],
-    ids=["even", "nobody", "one follows the time", "counted up", "half of the room is empty"],
+    ids=[
+        *("even", "nobody", "one follows the time", "counted up", "half of the room is empty"),
+        "an import counted up",
+    ],
 )
 def test_whether_keys_are_random(keys: list[str], are: bool) -> None:
     assert module._are_random([json.dumps(key) for key in keys]) is are
