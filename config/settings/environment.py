@@ -84,7 +84,7 @@ def url(name: str, default: str = "") -> str:
     address = quoted_url(env.str(name, default=default))
     if not _is_readable(address):
         raise ImproperlyConfigured(
-            f"{name} is no address: its host or its port cannot be read."
+            f"{name} cannot be read as an address: look at its host and its port."
             " Write scheme://user:password@host:port/name."
         )
     return address

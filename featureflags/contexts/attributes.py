@@ -167,7 +167,7 @@ def is_domain(name: str, kind: str = USER) -> bool:
 
 
 def verifier_of(name: str, kind: str = USER) -> str | None:
-    """The attribute that is true once the value of this one is proven; None: there is no such attribute."""
+    """The attribute that is true once the value of this one is proven; None where it has none."""
     attribute = catalogue(kind).get(name)
     return None if attribute is None else attribute.verified_by
 

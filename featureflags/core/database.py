@@ -32,7 +32,7 @@ TOO_MUCH: Final = "54"
 
 def _is_an_answer(error: InterfaceError | OperationalError) -> bool:
     """Whether the database did answer, that it does not take such a statement: thousands of words, or a text that
-    is no regular expression."""
+    cannot be a regular expression."""
     cause = error.__cause__
     if isinstance(cause, sqlite3.OperationalError):
         return getattr(cause, "sqlite_errorcode", None) == sqlite3.SQLITE_ERROR

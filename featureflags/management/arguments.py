@@ -44,7 +44,7 @@ def subject(text: str) -> Any:
 
 
 def no_such_row(kind: CompiledKind, text: str) -> str:
-    """That there is no such row, or more than one; and which kinds there are if there are several."""
+    """That the row is missing, or that several have this name; and the kinds, where there are several."""
     same = len(kind.keys_by_title([text]).get(text, [])) if "\0" not in text else 0
     if same > 1:
         return f"{same} rows of the kind {kind.name!r} are called {text!r}: write the key of one."
@@ -74,7 +74,7 @@ def add_kind(parser: CommandParser) -> None:
 
 
 def kind_wanted(name: str) -> CompiledKind | None:
-    """The kind of this name; None for the empty text. Raises CommandError if there is no such kind."""
+    """The kind of this name; None for the empty text. Raises CommandError for any other name."""
     kind = kind_named(name)
     if name and kind is None:
         known = ", ".join(each.name for each in kinds())

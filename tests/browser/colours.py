@@ -11,7 +11,7 @@ from typing import Final
 from playwright.sync_api import Page
 
 MARK: Final = """() => {
-    // What differs from the ground below it. Rows of tables are told apart by their lines.
+    // What differs from the ground below it. Rows of tables are separated by their lines.
     const ground = each => getComputedStyle(each).backgroundColor;
     const isClear = each => ground(each).endsWith(', 0)');
     const below = each => {

@@ -85,7 +85,9 @@ def test_an_address_that_cannot_be_read_is_named_and_not_repeated(
     name: str, rest: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(name, f"redis://user:secret@{rest}/0")
-    with pytest.raises(ImproperlyConfigured, match=f"^{name} is no address: ") as refused:
+    with pytest.raises(
+        ImproperlyConfigured, match=f"^{name} cannot be read as an address: "
+    ) as refused:
         url(name)
     assert "secret" not in str(refused.value)
     assert refused.value.__context__ is None, "its text would repeat a part of the password"

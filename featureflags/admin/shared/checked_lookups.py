@@ -46,7 +46,7 @@ class CheckedLookups(Mixed[ModelT]):
             raise IncorrectLookupParameters(error) from error
 
     def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
-        """As Django's, without what is no date, or no row, of its field."""
+        """As Django's, without values that their fields cannot show: odd dates, and keys without a row."""
         given = super().get_changeform_initial_data(request)
         found = {name: self._initial(name, value) for name, value in given.items()}
         return {name: value for name, value in found.items() if value is not None}

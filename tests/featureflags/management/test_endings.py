@@ -39,7 +39,7 @@ ARGUMENTS: Final[dict[str, tuple[str, ...]]] = {
     "show_context": (KEY,),
 }
 WITHOUT_IT: Final = {
-    # They say what LaunchDarkly's SDK knows, or what the cache and the key alone give.
+    # They show what LaunchDarkly's SDK knows, or what the cache and the key alone give.
     *("evaluate_flag", "launchdarkly_status", "list_flags", "show_context"),
 }
 
