@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import psycopg
@@ -83,11 +84,18 @@ def test_what_wakes_a_stream_at_once(web: WebProcess, ada: User, flags: Path) ->
         mine.wait_for(count + 1)
 
 
+def outside() -> sqlite3.Connection | psycopg.Connection:
+    """A connection that Django knows nothing of. As a context manager it commits."""
+    if connection.vendor == "sqlite":
+        return sqlite3.connect(connection.settings_dict["NAME"], timeout=PATIENCE_SECONDS)
+    return psycopg.connect(**connection.get_connection_params())
+
+
 def test_a_foreign_write_is_seen(web: WebProcess, ada: User) -> None:
     with reading(stream_of(web, ada)) as mine:
         count = settled(mine)
-        with connection.cursor() as cursor:
-            cursor.execute("UPDATE users_user SET name = 'Foreign' WHERE name = 'Ada'")
+        with closing(outside()) as other, other:
+            other.execute("UPDATE users_user SET name = 'Foreign' WHERE name = 'Ada'")
         mine.wait_for(count + 1)
 
 
