@@ -10,11 +10,13 @@ import importlib.util
 import os
 import shutil
 import signal
+from contextlib import suppress
 from pathlib import Path
 
 import redis
 
 from tests.services.guarded import HOST, GuardedServer
+from tests.services.waiting import wait_until
 
 DATABASES = 64
 """Redis' own 16 are too few for one database for each parallel test worker and purpose."""
@@ -86,13 +88,28 @@ class RedisServer(GuardedServer):
         """Does nothing: Redis makes its own files."""
 
     def is_ready(self) -> bool:
-        with redis.Redis.from_url(
-            self.url, socket_timeout=PROBE_SECONDS, socket_connect_timeout=PROBE_SECONDS
-        ) as client:
+        with self._client() as client:
             try:
                 return client.ping() is True
             except redis.RedisError:
                 return False
+
+    def stop(self) -> None:
+        """As for every server, once no first append-only file is on its way: until then Redis does not end."""
+        self.resume()
+        with suppress(redis.RedisError, TimeoutError):
+            wait_until(self._may_end, timeout=PROBE_SECONDS, what="the append-only file")
+        super().stop()
+
+    def _may_end(self) -> bool:
+        with self._client() as client:
+            facts = client.info("persistence")
+        return not (facts["aof_rewrite_in_progress"] or facts["aof_rewrite_scheduled"])
+
+    def _client(self) -> redis.Redis:
+        return redis.Redis.from_url(
+            self.url, socket_timeout=PROBE_SECONDS, socket_connect_timeout=PROBE_SECONDS
+        )
 
     def kill(self) -> None:
         """End it with SIGKILL, as the kernel does when memory runs out. The data stay."""
