@@ -25,8 +25,9 @@ from featureflags.admin.dashboard import (
     waiting_part,
     warm_ups_part,
 )
+from featureflags.admin.shared.pages import model_of
 from featureflags.evaluation.reasons import degradation_in_words
-from featureflags.kinds.registry import user_kind
+from featureflags.kinds.registry import kinds, user_kind
 
 register = template.Library()
 
@@ -68,6 +69,8 @@ def dashboard(context: Context) -> dict[str, Any]:
         "zone": timezone.get_current_timezone_name(),
         "sees_segments": sees_segments,
         "sees_users": sees_users,
+        "may_explain": sees_segments
+        and any(may_see(*model_of(kind).split(".")) for kind in kinds()),
         **_answers(answers),
     }
     if sees_users:

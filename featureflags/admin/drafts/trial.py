@@ -22,7 +22,7 @@ from featureflags.admin.rule_editor.preview import (
     sent_draft,
 )
 from featureflags.admin.shared.pages import heading_of, model_of, require
-from featureflags.admin.shared.people import MOST_CANDIDATES, people_named
+from featureflags.admin.shared.people import MOST_CANDIDATES, not_found, people_named, too_many
 from featureflags.admin.why.segment import segment_sections
 from featureflags.audience import unsaved_segment, with_segments
 from featureflags.cache.compiled_rules import known_ruleset
@@ -46,12 +46,12 @@ def try_person(request: HttpRequest, *, site: AdminSite) -> HttpResponse:
     try:
         sent = sent_draft(request)
     except NotYetJSON:
-        return render(request, TEMPLATE, {"problem": _("This is not JSON yet.")})
+        return render(request, TEMPLATE, {"said": _("This is not JSON yet.")})
     kind = kind_or_user(sent.kind)
     require(request, model_of(kind))
     problems = problems_now(sent.key, check_rules(sent.rules, kind.name), without=sent.pk)
     if problems:
-        return render(request, TEMPLATE, {"problem": _("Not finished yet: %s") % problems[0]})
+        return render(request, TEMPLATE, {"said": _("Not finished yet: %s") % problems[0]})
     definition = unsaved_segment(
         sent.key,
         sent.rules,
@@ -76,9 +76,8 @@ def tried(segment: Segment, draft: SegmentDefinition, who: str) -> dict[str, Any
     found = people_named(kind, who)
     if len(found) != 1:
         return {
-            "nobody": not found,
+            "said": too_many(len(found)) if found else not_found([kind]),
             "candidates": [heading_of(row, kind) for row in found[:MOST_CANDIDATES]],
-            "has_more": len(found) > MOST_CANDIDATES,
         }
     stored = known_ruleset().ruleset
     now = now_in_microseconds()

@@ -33,10 +33,9 @@ from featureflags.admin.flags.list import (
 from featureflags.admin.segments.columns import number_in_words, size_of
 from featureflags.admin.shared.pages import (
     SEGMENT,
-    USER,
     Link,
+    kinds_seen,
     may,
-    may_see,
     require,
     require_to,
     respond,
@@ -93,7 +92,7 @@ def flag_page(request: HttpRequest, flag: str, *, site: AdminSite) -> HttpRespon
         segments=_segments(flag, known),
         count=None if count is None else count_view(count, known),
         may_count_all=may(request, SEGMENT, "change"),
-        may_explain=may_see(request, USER),
+        may_explain=bool(kinds_seen(request)),
         sample_size=variation_counts.SAMPLE,
         launchdarkly=launchdarkly_address(flag) if served is not None else "",
         testers=app_settings().testers,

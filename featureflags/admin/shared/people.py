@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import urlencode
 
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 from django.http import HttpRequest
+from django.utils.translation import gettext as _
 
 from featureflags.admin.shared.pages import row_page
 from featureflags.audience import AudienceFilter, SegmentAudience
 from featureflags.core.times import now_in_microseconds
 from featureflags.kinds.compiled import CompiledKind
-from featureflags.kinds.registry import kind_or_user
+from featureflags.kinds.nouns import noun
+from featureflags.kinds.registry import USER, kind_or_user
 from featureflags.segments.ruleset import Ruleset
 
 MOST_CANDIDATES: Final = 20
@@ -25,17 +27,44 @@ SECONDS: Final = 5.0
 
 
 def people_named(kind: CompiledKind, text: str) -> list[Any]:
-    """The row with this key or title, or those whose title or name has this part: one more than
-    `MOST_CANDIDATES` at most. All that a snapshot needs comes with a row that is the only one."""
+    """As `rows_named`, of one kind."""
+    return [row for _kind, row in rows_named([kind], text)]
+
+
+def rows_named(kinds: Collection[CompiledKind], text: str) -> list[tuple[CompiledKind, Any]]:
+    """The rows of these kinds with this key or title; without any, those whose title or name has this part: one
+    more than `MOST_CANDIDATES` of each at most. All that a snapshot needs comes with a row that is the only one."""
     text = text.strip()
-    row = kind.find(text) if text else None
-    if row is not None or not text or "\0" in text:
-        return [] if row is None else [row]
+    if not text or "\0" in text:
+        return []
+    if exact := [(kind, row) for kind in kinds if (row := kind.find(text)) is not None]:
+        return exact
+    found = [(kind, row) for kind in kinds for row in _with_part(kind, text)]
+    return (
+        [(kind, kind.find(kind.key_of(row))) for kind, row in found] if len(found) == 1 else found
+    )
+
+
+def _with_part(kind: CompiledKind, text: str) -> QuerySet[Any]:
     part = Q()
     for name in dict.fromkeys((kind.title, *kind.search)):
         part |= Q(**{f"{name}__icontains": text})
-    found = list(kind.rows().filter(part).order_by(kind.title)[: MOST_CANDIDATES + 1])
-    return [kind.find(kind.key_of(found[0]))] if len(found) == 1 else found
+    return kind.rows().filter(part).order_by(kind.title)[: MOST_CANDIDATES + 1]
+
+
+def not_found(kinds: Collection[CompiledKind]) -> str:
+    """What is said where `rows_named` finds none."""
+    if [kind.name for kind in kinds] == [USER]:
+        return _("Nobody has this key, or this in their name or address.")
+    text = _("None of the %(kinds)s has this key, or this in the name or address.")
+    return text % {"kinds": ", ".join(noun(kind.name) for kind in kinds)}
+
+
+def too_many(number: int) -> str:
+    """What is said where `rows_named` finds several."""
+    if number > MOST_CANDIDATES:
+        return _("Many have this: write more of it, or choose one.")
+    return _("Several have this: choose one.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from django import forms
+from django.utils.text import capfirst
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
 
 from featureflags.admin.shared.pages import why_flag_page, why_segment_page
-from featureflags.admin.shared.people import MOST_CANDIDATES, people_named
+from featureflags.admin.shared.people import MOST_CANDIDATES, not_found, rows_named, too_many
 from featureflags.admin.shared.segment_finder import (
     MOST_LISTED,
     finder,
@@ -18,7 +18,8 @@ from featureflags.admin.shared.segment_finder import (
     served_flags,
 )
 from featureflags.kinds.compiled import CompiledKind
-from featureflags.kinds.registry import kind_and_text, kind_or_user, kinds, user_kind
+from featureflags.kinds.nouns import noun
+from featureflags.kinds.registry import kind_named, kind_or_user, kinds
 from featureflags.models import Segment
 
 ABOUT_LIST = "about-found"
@@ -26,45 +27,44 @@ ABOUT_LIST = "about-found"
 
 
 class WhyForm(forms.Form):
-    """The row, by default a user, and the segment or flag to explain."""
+    """The row of a kind, and the segment or flag to explain."""
 
     user = forms.CharField(
-        label=gettext_lazy("User"),
         widget=forms.TextInput(attrs={"class": "vTextField", "autocomplete": "off"}),
     )
     about = forms.CharField()
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, seen: Collection[str], **kwargs: Any) -> None:
+        """`seen`: the kinds whose rows the reader may see."""
         super().__init__(*args, **kwargs)
-        help_text = _("%s, a part of it or of the name, or key.") % user_kind().title_label
-        if others := [kind.name for kind in kinds()[1:]]:
-            text = _("For a flag, the row of another kind is named as %s.")
-            help_text += " " + text % ", ".join(f"{name}:…" for name in others)
-        self.fields["user"].help_text = help_text
+        self._seen = seen
+        self.fields["user"].label, self.fields["user"].help_text = _who(self.kinds_asked())
         self.fields["about"] = _about_field()
 
-    candidates: Sequence[Any] = ()
+    candidates: Sequence[tuple[CompiledKind, Any]] = ()
     """The rows that a part of a name or address finds, if there are several."""
 
-    def clean_user(self) -> Any:
-        """The user with this key or address, or the only one whose name or address has this part.
+    def clean_user(self) -> tuple[CompiledKind, Any]:
+        """The row with this key or title, or the only one whose name or address has this part, and its kind."""
+        asked = self.kinds_asked()
+        found = rows_named(asked, self._named()[1])
+        if not found:
+            raise forms.ValidationError(not_found(asked))
+        if len(found) > 1:
+            self.candidates = found[:MOST_CANDIDATES]
+            raise forms.ValidationError(too_many(len(found)))
+        return found[0]
 
-        For a segment of another kind, and after `organization:`, the row of that kind.
+    def kinds_asked(self) -> list[CompiledKind]:
+        """The kind of the segment that was chosen. For a flag, the kind before a colon, as `organization:acme`
+        has it, else all whose rows the reader may see: a flag answers each of them.
         """
-        kind, text = self.row_kind(), self._named()[1]
-        first, *others = people_named(kind, text) or [None]
-        if first is None:
-            raise forms.ValidationError(_("Nobody has this key, or this in their name or address."))
-        if others:
-            self.candidates = [first, *others][:MOST_CANDIDATES]
-            raise forms.ValidationError(_("Several users have this: choose one below."))
-        return first
-
-    def row_kind(self) -> CompiledKind:
-        """Of the segment that was chosen; for a flag, the kind that is written before a colon."""
         what, key = self._about()
         chosen = Segment.objects.filter(key=key).first() if what == "segment" else None
-        return self._named()[0] if chosen is None else kind_or_user(chosen.kind)
+        if chosen is not None:
+            return [kind_or_user(chosen.kind)]
+        named = self._named()[0]
+        return [kind for kind in kinds() if kind.name in self._seen] if named is None else [named]
 
     def clean_about(self) -> str:
         """As `segment:paying` or `flag:beta`. Raises ValidationError for what there is not."""
@@ -83,19 +83,30 @@ class WhyForm(forms.Form):
     def _is_segment(self, key: str) -> bool:
         return Segment.objects.filter(key=key).exists()
 
-    def _named(self) -> tuple[CompiledKind, str]:
-        """The kind that is written before a colon, else the user's, and the rest of the text."""
-        kind, text = kind_and_text(self.data.get("user", "").strip())
-        return kind, text.strip()
+    def _named(self) -> tuple[CompiledKind | None, str]:
+        """The kind that is written before a colon, if there is one, and the rest of the text."""
+        text = str(self.data.get("user", "")).strip()
+        name, colon, rest = text.partition(":")
+        kind = kind_named(name) if colon else None
+        return (None, text) if kind is None else (kind, rest.strip())
 
     def address(self) -> str:
         """The address of the answer."""
         what, _colon, about = self.cleaned_data["about"].partition(":")
-        kind = self.row_kind()
-        key = kind.key_of(self.cleaned_data["user"])
+        kind, row = self.cleaned_data["user"]
+        key = kind.key_of(row)
         return (
             why_segment_page(about, key) if what == "segment" else why_flag_page(kind, about, key)
         )
+
+
+def _who(asked: Sequence[CompiledKind]) -> tuple[str, str]:
+    """The label of the field that names a row of these kinds, and its help text."""
+    help_text = _("A part of a name or address, or a key.")
+    if len(asked) == 1:
+        return capfirst(noun(asked[0].name, 1)), help_text
+    named = ", ".join(f"{kind.name}:…" for kind in asked)
+    return _("Who or what"), f"{help_text} {_('Of one kind only: %s.') % named}"
 
 
 def _about_field() -> forms.Field:

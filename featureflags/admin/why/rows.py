@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from featureflags.admin.shared.pages import Link
+from featureflags.admin.shared.pages import Heading, Link
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +32,17 @@ class RuleRow:
     serves: str = ""
     href: str = ""
     """To the rule in the editor."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Candidate:
+    """One of several rows that a text finds."""
+
+    value: str
+    """What is sent where it is chosen: kind and key."""
+    person: Heading
+    kind: str
+    """What its kind is called; empty where all are of one kind."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.contrib.admin import AdminSite
+from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.utils.translation import gettext as _
 
@@ -34,7 +35,7 @@ from featureflags.admin.why.flag import (
     rule_rows,
 )
 from featureflags.admin.why.form import WhyForm
-from featureflags.admin.why.rows import Section, Step
+from featureflags.admin.why.rows import Candidate, Section, Step
 from featureflags.admin.why.segment import next_step, segment_sections
 from featureflags.audience import next_transitions
 from featureflags.cache.compiled_rules import LoadedRuleset, known_ruleset
@@ -49,6 +50,7 @@ from featureflags.evaluation.resolve import resolve
 from featureflags.flags.declared import declared_flags
 from featureflags.inspection.flag_explanation import FlagExplanation, explain_flag
 from featureflags.kinds.compiled import CompiledKind
+from featureflags.kinds.nouns import noun
 from featureflags.kinds.registry import USER as USER_KIND
 from featureflags.kinds.registry import kind_or_user, user_kind
 from featureflags.launchdarkly.client import feature_store
@@ -205,12 +207,14 @@ def _django_sections(explanation: FlagExplanation, rows: Mapping[str, Any]) -> l
 
 
 def why_search(request: HttpRequest, *, site: AdminSite) -> HttpResponse:
-    """Ask for a user by key or a part of their name or address. A POST, so that a server logs no address."""
+    """Ask for a row by key or a part of its name or address. A POST, so that a server logs no address."""
     require(request, SEGMENT)
-    about = request.GET.get("about", "")
-    form = WhyForm(request.POST if request.method == "POST" else None, initial={"about": about})
-    kind = form.row_kind()
-    require(request, model_of(kind))
+    seen, about = kinds_seen(request), request.GET.get("about", "")
+    data = request.POST if request.method == "POST" else None
+    form = WhyForm(data, initial={"about": about}, seen=seen)
+    asked = form.kinds_asked()
+    if not asked or any(kind.name not in seen for kind in asked):
+        raise PermissionDenied
     if form.is_valid():
         return HttpResponseRedirect(form.address())
     return respond(
@@ -220,5 +224,13 @@ def why_search(request: HttpRequest, *, site: AdminSite) -> HttpResponse:
         title=_("Why does somebody see this?"),
         trail=[segments_link()],
         form=form,
-        candidates=[heading_of(row, kind) for row in form.candidates],
+        is_of_users=[kind.name for kind in asked] == [USER_KIND],
+        candidates=[
+            Candidate(
+                value=f"{of.name}:{of.key_of(row)}",
+                person=heading_of(row, of),
+                kind=noun(of.name, 1) if len(asked) > 1 else "",
+            )
+            for of, row in form.candidates
+        ],
     )

@@ -145,7 +145,37 @@ def test_the_search_takes_a_kind(root: Client, acme: Company) -> None:
         "admin:featureflags_why_flag_for", args=[ORGANIZATION, "half", acme.pk]
     )
     found = root.post(search, {"about": "flag:half", "user": "organization:nothing"})
-    assert "Nobody has this key" in found.content.decode()
+    assert "None of the companies has this key" in found.content.decode()
+
+
+def test_the_search_finds_rows_of_what_it_is_about(root: Client, acme: Company) -> None:
+    """For a segment those of its kind, for a flag all: it answers each."""
+    search = reverse("admin:featureflags_why")
+    asked = root.get(search, {"about": "segment:large"}).context["form"]
+    assert asked.fields["user"].label == "Company"
+    found = root.post(search, {"about": "segment:large", "user": "cm"})
+    assert found["Location"] == reverse("admin:featureflags_why_segment", args=["large", acme.pk])
+    own = reverse("admin:featureflags_why_flag_for", args=[ORGANIZATION, "half", acme.pk])
+    assert root.post(search, {"about": "flag:half", "user": "cm"})["Location"] == own
+    Company.objects.create(name="Acme Two")
+    person = UserFactory.create(name="Jo Acme", email="jo@example.com")
+    found = root.post(search, {"about": "segment:large", "user": "cme"})
+    assert [one.person.name for one in found.context["candidates"]] == ["Acme", "Acme Two"]
+    found = root.post(search, {"about": "flag:half", "user": "cme"})
+    first, *others = found.context["candidates"]
+    assert (first.person.name, first.kind) == ("Jo Acme", "user")
+    assert [(one.person.name, one.kind) for one in others] == [
+        ("Acme", "company"),
+        ("Acme Two", "company"),
+    ]
+    chosen = {"about": "flag:half", "user": ["cme", others[0].value]}
+    assert root.post(search, chosen)["Location"] == own, "the choice says of which kind"
+    chosen = {"about": "flag:half", "user": ["cme", first.value]}
+    assert root.post(search, chosen)["Location"] == reverse(
+        "admin:featureflags_why_flag", args=["half", person.pk]
+    )
+    found = root.post(search, {"about": "flag:half", "user": "ACME"})
+    assert found["Location"] == own, "the whole name goes before a part of one"
 
 
 def test_only_for_those_who_may_see_the_kind(client: Client, acme: Company) -> None:
@@ -168,6 +198,12 @@ def test_only_for_those_who_may_see_the_kind(client: Client, acme: Company) -> N
     )
     assert answer(client, "rowcontext", ORGANIZATION, acme.pk).status_code == 200
     assert answer(client, "usercontext", viewer.pk).status_code == 403
+    UserFactory.create(name="Jo Acme")
+    found = client.post(search, {"about": "flag:half", "user": "cme"})
+    assert "organization" in found["Location"], "users are not seen and not found"
+    assert search in page(client, "flag", "half")
+    viewer.user_permissions.set(Permission.objects.filter(codename="view_segment"))
+    assert client.get(search).status_code == 403
 
 
 def test_rows_and_kinds_that_there_are_not(root: Client, acme: Company) -> None:

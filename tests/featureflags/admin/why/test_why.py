@@ -217,7 +217,8 @@ class TestSearch:
             assert response.headers["Location"] == why_segment("employee", user)
         other = UserFactory.create(email="adam@x.io", name="Adam Ant")
         response = viewer.post(SEARCH, {"user": "ada", "about": "segment:employee"})
-        assert [one.title for one in response.context["candidates"]] == ["ada@agpt.co", "adam@x.io"]
+        titles = [one.person.title for one in response.context["candidates"]]
+        assert titles == ["ada@agpt.co", "adam@x.io"]
         # The button of one comes after the field with the part.
         chosen = {"user": ["ada", str(other.pk)], "about": "segment:employee"}
         response = viewer.post(SEARCH, chosen)
