@@ -17,13 +17,19 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from django.db import transaction
+from django.db import close_old_connections, transaction
 from django.utils import timezone
 
 from featureflags import tasks as tasks  # registers them when imported
 from featureflags.core import publishing
+from featureflags.core.database import is_away
+from featureflags.core.publishing import BrokerError
 from featureflags.core.timetable import TIMETABLE, Entry
+from featureflags.launchdarkly.rest.errors import ManagementError
+from featureflags.launchdarkly.segment_sync.apply import SyncFailed
 from featureflags.models import ScheduledRun
+from featureflags.warming.runs import AnotherRun
+from featureflags.warming.worker import WarmingFailed
 
 try:
     from celery import current_app
@@ -34,6 +40,9 @@ else:
     HAS_CELERY = True
 
 logger = logging.getLogger(__name__)
+
+SAY_ENOUGH = (AnotherRun, BrokerError, ManagementError, SyncFailed, WarmingFailed)
+"""Failures of servers and plans: their words say it all. Any other one is logged with its traceback."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -167,8 +176,13 @@ def _run(task: ScheduledTask, claim: _Claim) -> TaskResult:
     try:
         publishing.run(task.task, task.args, task.kwargs)
     except Exception as failure:
-        logger.exception("The scheduled task %s failed.", task.name)
         error = f"{type(failure).__name__}: {failure}"
+        is_clear = isinstance(failure, SAY_ENOUGH) or is_away(failure)
+        logger.exception(
+            "The scheduled task %s failed: %s", task.name, error, exc_info=not is_clear
+        )
+        if is_away(failure):
+            close_old_connections()  # Those that are broken: the next task has new ones.
         _give_back(claim)
     return TaskResult(name=task.name, task=task.task, seconds=time.monotonic() - began, error=error)
 

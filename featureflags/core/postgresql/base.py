@@ -3,6 +3,9 @@
 A psycopg pool would take such a connection class too, without a backend of our own. It was not
 taken: its `getconn` waits for its whole time-out where a killed server refuses at once, and while
 the server is known to be silent; and its worker threads live in no forked child.
+
+Outside of requests a query may take hours, so that its silence proves nothing. Another connection is
+tried then, now and again: a server that takes none is frozen.
 """
 
 from __future__ import annotations
@@ -37,8 +40,17 @@ ADMIN_PING_SECONDS = 0.5
 """The same for a page of the admin, which has nothing to fall back to: a busy machine is not a silent one."""
 
 
+QUIET_SECONDS = 30.0
+"""Where there is no budget: after so long without a byte another connection is tried."""
+CONNECT_SECONDS = 30
+"""For that connection. Both together are the minute that keep-alive gives a server that is gone."""
+
+
 class DeadlineConnection(psycopg.Connection[Any]):
-    """A connection whose every wait has a deadline, if there is a budget. Then it is closed."""
+    """A connection whose every wait has a deadline, if there is a budget. Then it is closed.
+
+    Without a budget a wait ends where the server takes no other connection either.
+    """
 
     server: ClassVar[Server] = DATABASE
     """Whose outages are counted, and who is not waited for while it is silent."""
@@ -53,7 +65,7 @@ class DeadlineConnection(psycopg.Connection[Any]):
         server = self.server
         seconds = timeout if timeout is not None else _seconds(server, ping=self.ping)
         if seconds is None:
-            return super().wait(gen, interval)
+            return super().wait(self._while_it_is_there(gen), interval)
         # Nearly always there is no outage: then nothing is asked of the breaker.
         if server.outage is not None and not server.may_ask():
             self.pgconn.finish()
@@ -70,6 +82,46 @@ class DeadlineConnection(psycopg.Connection[Any]):
         if server.outage is not None:
             server.answered()
         return found
+
+    def _while_it_is_there(self, gen: PQGen[Result]) -> PQGen[Result]:
+        """psycopg's own generator, ended where the server takes no other connection."""
+        try:
+            wanted = next(gen)
+            heard_at = time.monotonic()
+            while True:
+                ready = yield wanted
+                now = time.monotonic()
+                if ready:
+                    heard_at = now
+                elif now - heard_at >= QUIET_SECONDS:
+                    self._try_another()
+                    heard_at = time.monotonic()
+                wanted = gen.send(ready)
+        except StopIteration as ended:
+            return cast("Result", ended.value)
+
+    def _try_another(self) -> None:
+        """Close this connection and raise OperationalError where the server takes no other one."""
+        info = self.info
+        given: dict[str, Any] = {
+            **info.get_parameters(),
+            "host": info.host,
+            "hostaddr": info.hostaddr,
+            "port": info.port,
+            "password": info.password,
+            "connect_timeout": CONNECT_SECONDS,
+        }
+        try:
+            psycopg.connect(**given).close()
+        except errors.ConnectionTimeout:
+            self.pgconn.finish()
+            seconds = QUIET_SECONDS + CONNECT_SECONDS
+            self.server.missed(seconds)
+            raise errors.OperationalError(
+                f"{self.server.name} gave no answer within {seconds:.2f} s, and took no other connection"
+            ) from None
+        except psycopg.OperationalError:
+            return  # A refusal is an answer: too many connections, another password.
 
     @classmethod
     def _connect_gen(cls: type[ConnectionT], conninfo: str = "") -> PQGenConn[ConnectionT]:

@@ -6,7 +6,6 @@ import time
 from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
-from django.db import DatabaseError
 from tqdm import tqdm
 
 from featureflags.core.conf import app_settings
@@ -80,8 +79,6 @@ class Command(FlagCommand):
             ended = self._run(scope, celery=options["celery"], patience=options["give_up_after"])
         except AnotherRun as error:
             raise CommandError(str(error)) from error
-        except DatabaseError as error:
-            raise CommandError(f"The database failed: {type(error).__name__}.") from error
         self.stdout.write(as_json(ended.to_dict()) if options["json"] else _in_words(ended))
         if not ended.succeeded:
             raise CommandError("Some users, or the rules, are not in the cache.")

@@ -10,20 +10,28 @@ import pytest
 from celery import current_app
 from celery.schedules import crontab
 from django.conf import settings as django_settings
-from django.db import connection
+from django.db import OperationalError, connection
 from django.utils import timezone
 
+from featureflags.launchdarkly.rest.errors import ManagementError
+from featureflags.management import due_tasks
 from featureflags.management.due_tasks import run_due, scheduled_tasks, statuses
 from featureflags.models import ScheduledRun
+from featureflags.warming.worker import WarmingFailed
 
 RUNS: list[str] = []
 FAILING: set[str] = set()
+ERRORS: dict[str, Exception] = {
+    "warm-up": WarmingFailed("the cache did not take the segments"),
+    "database": OperationalError("the server closed the connection"),
+    "launchdarkly": ManagementError("no answer"),
+}
 
 
 def record(name: str) -> None:
     RUNS.append(name)
     if name in FAILING:
-        raise ValueError("out of luck")
+        raise ERRORS.get(name, ValueError("out of luck"))
 
 
 @pytest.fixture
@@ -94,6 +102,37 @@ def test_a_failure_is_reported_stops_no_other_task_and_is_tried_again(
     assert not ScheduledRun.objects.filter(name="worse").exists()
     FAILING.clear()
     assert [outcome.name for outcome in run_due()] == ["bad", "worse"]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_server_that_is_away_is_logged_without_a_traceback(
+    schedule: Callable[..., None], caplog: pytest.LogCaptureFixture
+) -> None:
+    names = [*sorted(ERRORS), "programmed wrongly"]
+    schedule(**dict.fromkeys(names, 60))
+    FAILING.update(names)
+    list(run_due())
+    lines = [record for record in caplog.records if record.name == due_tasks.__name__]
+    assert [bool(record.exc_info) for record in lines] == [False, False, True, False]
+    assert "the cache did not take the segments" in lines[-1].getMessage()
+
+
+@pytest.mark.production_stack
+@pytest.mark.django_db(transaction=True)
+def test_a_connection_that_a_task_has_broken_is_not_the_next_one_s(
+    schedule: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    schedule(database=60, good=60)
+    FAILING.add("database")
+
+    def lost(name: str) -> None:
+        if name in FAILING:
+            with pytest.raises(OperationalError), connection.cursor() as cursor:
+                cursor.execute("SELECT pg_terminate_backend(pg_backend_pid())")
+        record(name)
+
+    monkeypatch.setattr(current_app.tasks["tests.scheduling.record"], "run", lost)
+    assert [outcome.error is None for outcome in run_due()] == [False, True]
 
 
 @pytest.mark.django_db

@@ -17,7 +17,7 @@ from config.settings.databases import KEEPALIVE, POSTGRES_OPTIONS
 from featureflags.core.deadlines import Purpose, within
 from featureflags.core.outages import DATABASE
 from featureflags.core.postgresql import base
-from featureflags.core.postgresql.base import DatabaseWrapper
+from featureflags.core.postgresql.base import DatabaseWrapper, DeadlineConnection
 from tests.featureflags.core.frozen_servers.waits import (
     DATABASE_SECONDS,
     a_second_later,
@@ -58,6 +58,21 @@ def database(postgres: PostgresServer) -> Iterator[DatabaseWrapper]:
     yield mine
     postgres.resume()
     mine.close()
+
+
+@pytest.fixture
+def tries(monkeypatch: pytest.MonkeyPatch) -> list[DeadlineConnection]:
+    """The connections that have tried another one. They do so soon."""
+    found: list[DeadlineConnection] = []
+    really = DeadlineConnection._try_another
+
+    def try_another(connection: DeadlineConnection) -> None:
+        found.append(connection)
+        really(connection)
+
+    monkeypatch.setattr(base, "QUIET_SECONDS", 0.1)
+    monkeypatch.setattr(DeadlineConnection, "_try_another", try_another)
+    return found
 
 
 def ask(database: DatabaseWrapper, statement: str = "SELECT 1") -> object:
@@ -189,6 +204,44 @@ class TestPostgreSQL:
             assert ask(database, "SELECT 1 FROM pg_sleep(0.2)") == (1,)
             assert "within 1.00 s" in str(ask(database, "SELECT pg_sleep(5)"))
         assert ask(database, "SELECT 1 FROM pg_sleep(1.1)") == (1,)
+
+    def test_a_command_ends_where_the_server_takes_no_other_connection(
+        self,
+        postgres: PostgresServer,
+        database: DatabaseWrapper,
+        monkeypatch: pytest.MonkeyPatch,
+        tries: list[DeadlineConnection],
+    ) -> None:
+        monkeypatch.setattr(base, "CONNECT_SECONDS", 2)  # libpq's shortest
+        with database.cursor() as cursor:
+            cursor.execute("SELECT 1")
+            postgres.pause()
+            with pytest.raises(OperationalError, match="took no other connection"):
+                cursor.execute("SELECT count(*) FROM pg_class")
+        assert tries
+        assert DATABASE.is_silent
+        postgres.resume()
+        assert ask(database) == (1,), "a connection of its own, at once"
+        assert not DATABASE.is_silent
+
+    def test_a_command_waits_for_a_server_that_only_works(
+        self,
+        postgres: PostgresServer,
+        database: DatabaseWrapper,
+        tries: list[DeadlineConnection],
+    ) -> None:
+        with psycopg.connect(postgres.url, autocommit=True) as other:
+            other.execute("SELECT pg_advisory_lock(1)")
+
+            def let_go() -> None:
+                wait_until(lambda: len(tries) > 1, what="another connection")
+                other.execute("SELECT pg_advisory_unlock(1)")
+
+            letting_go = threading.Thread(target=let_go)
+            letting_go.start()
+            assert ask(database, "SELECT 1 FROM pg_advisory_lock(1)") == (1,)
+            letting_go.join()
+        assert DATABASE.totals().missed == 0
 
     def test_a_replica_that_is_frozen_is_no_reason_not_to_ask_the_primary(
         self, database: DatabaseWrapper, no_second_try: None
