@@ -123,9 +123,11 @@ def test_deleted_by_typing_the_key_and_restored(
     page.get_by_label("Type the key").fill("paying")
     page.keyboard.press("Enter")
     expect(page.locator(".messagelist")).to_contain_text("was deleted successfully")
-    page.get_by_role("link", name="Deleted segments").click()
+    with page.expect_navigation():
+        page.get_by_role("link", name="Deleted segments").click()
     check_accessibility(page)
-    page.get_by_role("link", name="Restore paying").click()
+    with page.expect_navigation():
+        page.get_by_role("link", name="Restore paying").click()
     check_accessibility(page)
     page.get_by_role("button", name="Restore").click()
     expect(page.locator(".messagelist")).to_contain_text("The segment “paying” was restored.")
@@ -157,7 +159,8 @@ def test_an_older_version_is_compared_and_restored_on_a_phone(
     check_accessibility(page)
     shot(page, f"compare-{scheme}")
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
-    page.get_by_role("link", name="Restore version 1").click()
+    with page.expect_navigation():
+        page.get_by_role("link", name="Restore version 1").click()
     check_accessibility(page)
     shot(page, f"restore-{scheme}")
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
@@ -173,7 +176,8 @@ def test_all_of_it_works_without_javascript(
     page.goto(address("segment_change", paying.pk))
     page.get_by_role("textbox", name="Rules").fill(json.dumps(TEAM))
     save(page)
-    page.get_by_role("button", name="Back").click()
+    with page.expect_navigation():
+        page.get_by_role("button", name="Back").click()
     assert json.loads(page.get_by_role("textbox", name="Rules").input_value()) == TEAM
     save(page)
     page.get_by_role("button", name="Save").click()

@@ -99,7 +99,8 @@ def test_a_change_is_proposed_approved_made_by_the_clock_and_undone(
 
     boss = open_page(ben)
     boss.goto("/admin/")
-    boss.get_by_role("link", name="Proposed changes").first.click()
+    with boss.expect_navigation():
+        boss.get_by_role("link", name="Proposed changes").first.click()
     check_accessibility(boss)
     shot(boss, "proposing-4-the-list")
     boss.get_by_role("link", name="premium, proposal").click()

@@ -96,7 +96,8 @@ def test_a_segment_is_made_understood_and_taken_back(
     expect(page.get_by_role("main")).to_contain_text("Clara belongs to them")
     check_accessibility(page)
     shot(page, "story-5-the-history")
-    page.get_by_role("link", name="Restore this version").click()
+    with page.expect_navigation():
+        page.get_by_role("link", name="Restore this version").click()
     shot(page, "story-6-back-to-the-first-version")
     page.get_by_role("button", name="Restore").click()
     expect(page.locator(".messagelist")).to_contain_text("was restored")
