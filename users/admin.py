@@ -17,6 +17,7 @@ from django.utils.translation import gettext_lazy
 
 from featureflags.admin.shared.checked_lookups import CheckedLookups
 from featureflags.admin.shared.json_forms import JSONTextField
+from featureflags.admin.shared.kept_choice import KeptChoice
 from users.admin_filters import LastSeenFilter, SegmentFilter
 from users.fields import MetadataField
 from users.forms import UserCreateForm, UserEditForm
@@ -29,7 +30,7 @@ else:
 
 
 @admin.register(User)
-class UserAdmin(CheckedLookups[User], BaseUserAdmin):
+class UserAdmin(KeptChoice[User], CheckedLookups[User], BaseUserAdmin):
     """Accounts by e-mail. A search for a key, as LaunchDarkly shows it, finds its account."""
 
     form = UserEditForm

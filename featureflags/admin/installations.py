@@ -17,10 +17,13 @@ from django.utils.translation import gettext as _
 from featureflags.admin.promoting import (
     MEMBER_VERBS,
     TOKEN,
+    back_to,
+    choice_of,
     list_link,
     promote,
     push_confirmed,
 )
+from featureflags.admin.shared.confirm import BACK
 from featureflags.admin.shared.pages import (
     MEMBER,
     SEGMENT,
@@ -72,6 +75,8 @@ def installation(request: HttpRequest, name: str, *, site: AdminSite) -> HttpRes
     if other is None:
         raise Http404(_("The setting INSTALLATIONS has no such name."))
     found: list[Difference] | None = None
+    if BACK in request.POST:
+        return back_to(request, other)
     try:
         if request.method == "POST" and TOKEN in request.POST:
             return push_confirmed(request, site, other)
@@ -90,6 +95,7 @@ def installation(request: HttpRequest, name: str, *, site: AdminSite) -> HttpRes
         name=name,
         is_known=found is not None,
         rows=[_row(each, sees) for each in (found or [])[:MOST_SHOWN]],
+        chosen=choice_of(request),
         more=max(0, len(found or ()) - MOST_SHOWN),
         may_promote=may(request, SEGMENT, "add", "change"),
         may_promote_members=may(request, MEMBER, *MEMBER_VERBS),

@@ -22,6 +22,7 @@ from featureflags.admin.shared.confirm import (
     is_confirmed_here,
     note_of,
 )
+from featureflags.admin.shared.kept_choice import Choice, keep, take
 from featureflags.admin.shared.pages import (
     MEMBER,
     SEGMENT,
@@ -61,7 +62,7 @@ def promote(
     chosen = [each for each in found if each.key in keys and each.may_go(to_there=to_there)]
     if not chosen:
         messages.error(request, _("Choose segments that are on the side that is read."))
-        return HttpResponseRedirect(address_of(other.name))
+        return back_to(request, other)
     if not to_there:
         return _pull(request, site, other, Pull.of(chosen, with_members=MEMBERS in request.POST))
     refuse_problems(chosen)
@@ -76,7 +77,7 @@ def _require_to_promote(request: HttpRequest) -> None:
 
 
 def _pull(request: HttpRequest, site: AdminSite, other: Installation, pull: Pull) -> HttpResponse:
-    back, note = address_of(other.name), note_of(request)
+    note = note_of(request)
     try:
         planned = pull.examine()
         if planned and not is_confirmed_here(request, planned):
@@ -85,7 +86,6 @@ def _pull(request: HttpRequest, site: AdminSite, other: Installation, pull: Pull
                 title=_("Promote from %s to here?") % other.name,
                 remarks=[f"{line}." for line in pull.left_out(sees=kinds_seen(request))],
                 trail=[segments_link(), list_link(), _link(other.name)],
-                back=back,
                 verb=_("Promote to here"),
             )
             return confirmation_page(request, site, question)
@@ -98,7 +98,7 @@ def _pull(request: HttpRequest, site: AdminSite, other: Installation, pull: Pull
     except NotImportable as error:
         return _not_written(request, other, error)
     _say_written(request, len(planned))
-    return HttpResponseRedirect(back)
+    return HttpResponseRedirect(address_of(other.name))
 
 
 def _propose_here(
@@ -120,7 +120,22 @@ def _propose_here(
 def _not_written(request: HttpRequest, other: Installation, error: NotImportable) -> HttpResponse:
     for problem in error.problems:
         messages.error(request, problem)
+    return back_to(request, other)
+
+
+def back_to(request: HttpRequest, other: Installation) -> HttpResponse:
+    """Back to the page that compares, with the segments that were chosen there."""
+    choice = choice_of(request)
+    keep(request, sorted(choice.rows), choice.typed)
     return HttpResponseRedirect(address_of(other.name))
+
+
+def choice_of(request: HttpRequest) -> Choice:
+    """What was chosen on the page that compares; for a GET, what was kept."""
+    if request.method != "POST":
+        return take(request)
+    typed = {MEMBERS: "1"} if MEMBERS in request.POST else {}
+    return Choice(rows=frozenset(request.POST.getlist("segment")), typed=typed)
 
 
 def _say_written(request: HttpRequest, number: int) -> None:
@@ -157,7 +172,6 @@ def _ask_there(
         name=other.name,
         problem=problem,
         wrong=set(examined.keys_to_type) - typed if TOKEN in request.POST else set(),
-        back=address_of(other.name),
         note=note_of(request),
     )
 

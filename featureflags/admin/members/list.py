@@ -23,9 +23,10 @@ from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_POST
 
 from featureflags.admin.members.forms import KeyForm, MemberForm, form_for, is_key
-from featureflags.admin.members.panel import list_address, member_counts
+from featureflags.admin.members.panel import member_counts
 from featureflags.admin.members.write import write_members
 from featureflags.admin.shared.confirm import BACK
+from featureflags.admin.shared.kept_choice import keep, take
 from featureflags.admin.shared.pages import (
     MEMBER,
     SEGMENT,
@@ -99,11 +100,13 @@ def _remove(request: HttpRequest, site: AdminSite, segment: Segment) -> HttpResp
     kind = kind_or_user(segment.kind)
     chosen = [key for key in request.POST.getlist("user") if is_key(key, kind)]
     if not chosen or BACK in request.POST:
-        return HttpResponseRedirect(list_address(segment))
+        keep(request, chosen)
+        return HttpResponseRedirect(request.get_full_path())
 
     def refuse(why: str) -> HttpResponse:
         messages.error(request, why)
-        return HttpResponseRedirect(list_address(segment))
+        keep(request, chosen)
+        return HttpResponseRedirect(request.get_full_path())
 
     return write_members(request, site, segment, dict.fromkeys(chosen), refuse=refuse)
 
@@ -132,6 +135,7 @@ def _list(
         filters=filters,
         is_filtered=filters.has_changed(),
         rows=rows,
+        chosen=take(request).rows,
         page=page,
         pages=paginator.get_elided_page_range(page.number),
         form=form,

@@ -15,6 +15,7 @@ from django.utils.translation import gettext_lazy, ngettext
 
 from featureflags.admin.shared.confirm import write
 from featureflags.admin.shared.guarded_admin import BaseModelAdmin
+from featureflags.admin.shared.kept_choice import ActionRefused
 from featureflags.admin.shared.pages import log_change
 from featureflags.editing import Change, archival_of, tagged
 from featureflags.models import Segment
@@ -51,20 +52,19 @@ class OrganisingActions(BaseModelAdmin[Segment]):
 
     @admin.action(description=gettext_lazy("Add the tag"), permissions=["change"])
     def add_tag(self, request: HttpRequest, chosen: QuerySet[Segment]) -> None:
-        if tags := self._tags(request):
-            self._change(request, chosen, lambda segment: tagged(segment, add=tags))
+        tags = self._tags(request)
+        self._change(request, chosen, lambda segment: tagged(segment, add=tags))
 
     @admin.action(description=gettext_lazy("Remove the tag"), permissions=["change"])
     def remove_tag(self, request: HttpRequest, chosen: QuerySet[Segment]) -> None:
-        if tags := self._tags(request):
-            self._change(request, chosen, lambda segment: tagged(segment, remove=tags))
+        tags = self._tags(request)
+        self._change(request, chosen, lambda segment: tagged(segment, remove=tags))
 
     def _tags(self, request: HttpRequest) -> list[str]:
-        """What was typed beside the actions, as the form of a segment takes it; empty, with a message, where
-        nothing was."""
+        """What was typed beside the actions, as the form of a segment takes it. Raises ActionRefused."""
         tags = request.POST.get("tag", "").replace(",", " ").split()
         if not tags:
-            self.message_user(request, _("Type the tag beside the action."), messages.ERROR)
+            raise ActionRefused(_("Type the tag beside the action."))
         return tags
 
     def _change(
@@ -73,19 +73,15 @@ class OrganisingActions(BaseModelAdmin[Segment]):
         chosen: QuerySet[Segment],
         change_of: Callable[[Segment], Change],
     ) -> None:
-        """All of them, or none, with the reason as a message. Raises NeedsConfirmation."""
+        """All of them, or none. Raises NeedsConfirmation and ActionRefused."""
         if chosen.count() > MOST_AT_ONCE:
-            text = _("Choose at most %d segments at once.") % MOST_AT_ONCE
-            self.message_user(request, text, messages.ERROR)
-            return
+            raise ActionRefused(_("Choose at most %d segments at once.") % MOST_AT_ONCE)
         try:
             changes = {segment.pk: change_of(segment) for segment in chosen}
             real = {pk: one for pk, one in changes.items() if not one.is_nothing}
             write(request, *real.values())
         except ValidationError as error:
-            for problem in error.messages:
-                self.message_user(request, problem, messages.ERROR)
-            return
+            raise ActionRefused(*error.messages) from error
         for pk in real:
             log_change(request, pk, "Changed in the list.")
         text = ngettext("%d segment was changed.", "%d segments were changed.", len(real))

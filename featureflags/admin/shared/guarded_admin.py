@@ -18,6 +18,7 @@ from django.utils.translation import gettext as _
 
 from featureflags.admin.shared.checked_lookups import CheckedLookups
 from featureflags.admin.shared.confirm import NeedsConfirmation, Question, confirmation_page
+from featureflags.admin.shared.kept_choice import KeptChoice
 from featureflags.admin.shared.pages import Link
 from featureflags.admin.shared.planning import Planned, plan_instead
 from featureflags.admin.shared.session import name_saved_form
@@ -39,8 +40,8 @@ else:
             return cls
 
 
-class BaseModelAdmin(CheckedLookups[ModelT], DjangoAdmin[ModelT]):
-    """Django's, with lists for any address."""
+class BaseModelAdmin(KeptChoice[ModelT], CheckedLookups[ModelT], DjangoAdmin[ModelT]):
+    """Django's, with lists for any address, which keep the chosen rows."""
 
 
 class GuardedModelAdmin(BaseModelAdmin[ModelT]):
@@ -96,10 +97,10 @@ class GuardedModelAdmin(BaseModelAdmin[ModelT]):
             with transaction.atomic():
                 return super().changelist_view(request, extra_context)
         except ProtectedError as error:
-            return self._refused(request, [str(error.args[0])])
+            return self.keep_choice(request, [str(error.args[0])])
         except NeedsConfirmation as asked:
             deletes = any(each.change.after is None for each in asked.examinations)
-            return self.ask(request, asked.examinations, deletes=deletes, back=True)
+            return self.ask(request, asked.examinations, deletes=deletes)
         except Planned as planned:
             return plan_instead(request, planned)
 
@@ -110,18 +111,14 @@ class GuardedModelAdmin(BaseModelAdmin[ModelT]):
         object_id: str | None = None,
         *,
         deletes: bool = False,
-        back: bool = False,
     ) -> HttpResponse:
-        """The page that asks, about a form that was sent or a deletion.
-
-        `back`: there is no form to show again, as for an action of the list.
-        """
+        """The page that asks, about a form that was sent, an action of the list or a deletion."""
         keys = ", ".join(each.key for each in examinations)
         trail = self.confirm_trail(object_id, keys)
         question = Question(
             examinations=examinations,
             trail=trail,
-            back=trail[-1].href if deletes or back else "",
+            back=trail[-1].href if deletes and object_id is not None else "",
             carried=SURE if deletes and "post" not in request.POST else {},
             verb=_("Delete") if deletes else "",
         )

@@ -170,6 +170,7 @@ def test_a_deletion_that_is_refused_late_is_a_message_and_leaves_no_log(
         staff.post(LIST, action, follow=True),
     ):
         assert messages_of(response) == ["The segment “base” is used by above."]
+    assert response.content.decode().count("<input checked") == 1, "it stays chosen in the list"
     assert Segment.objects.filter(key="base").exists()
     assert not LogEntry.objects.exists()
 

@@ -53,6 +53,16 @@ def come() -> None:
     PlannedChange.objects.update(due_at=now, next_attempt_at=now)
 
 
+def test_what_was_chosen_stays_chosen_after_back(ada: Client, paying: Segment) -> None:
+    asked = pull(ada, "quiet", members="1")
+    assert answer(ada, asked, _back="1")["Location"] == PAGE
+    text = text_of(ada.get(PAGE))
+    assert 'value="quiet" checked' in text
+    assert 'name="members" value="1" checked' in text
+    assert text.count(" checked") == 2
+    assert " checked" not in text_of(ada.get(PAGE))
+
+
 def test_what_needs_an_approval_is_proposed_and_the_rest_is_written(
     ada: Client, ben: Client, paying: Segment
 ) -> None:

@@ -111,6 +111,21 @@ class TestOne:
         assert User.objects.filter(pk__in=chosen).count() == 3
         assert staff.post(LIST, {"_remove": "1"}).status_code == 302
 
+    def test_who_was_chosen_stays_chosen_after_back(
+        self, staff: Client, beta: Segment, a_quiet_site: FlagFile
+    ) -> None:
+        a_quiet_site(boolean_flag("new-checkout", rules=[segment_rule("beta")]))
+        first, _other = SegmentMemberFactory.create_batch(2, segment=beta)
+        address = f"{LIST}?kind=include"
+        asked = staff.post(address, {"_remove": "1", "user": [str(first.user_id)]})
+        back = answer(staff, asked, _back="1")
+        assert back["Location"] == address
+        assert staff.get(address).context["chosen"] == {str(first.user_id)}
+        assert f'value="{first.user_id}" checked' not in staff.get(address).content.decode()
+        answer(staff, asked, _back="1")
+        page = staff.get(address).content.decode()
+        assert (page.count(f'value="{first.user_id}" checked'), page.count(" checked")) == (1, 1)
+
 
 class TestList:
     def test_it_shows_who_is_in_and_out_until_when_and_why(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import re
 from typing import Any
 
 import pytest
@@ -52,6 +53,14 @@ def act(client: Client, action: str, *keys: str, tag: str = "") -> Any:
     chosen = [str(pk) for pk in Segment.objects.filter(key__in=keys).values_list("pk", flat=True)]
     sent = {"action": action, "_selected_action": chosen, "tag": tag}
     return client.post(f"{LIST}?archived=any", sent, follow=True)
+
+
+def chosen_in(response: Any) -> list[str]:
+    """The segments whose rows the list shows as chosen."""
+    page = response.content.decode()
+    boxes = re.findall(r'<input checked [^>]*name="_selected_action" value="(\d+)"', page)
+    found: list[str] = list(Segment.objects.filter(pk__in=boxes).values_list("key", flat=True))
+    return found
 
 
 def messages_of(response: Any) -> list[str]:
@@ -129,8 +138,16 @@ class TestActions:
         act(client, "remove_tag", "paying", tag="two one")
         before = HistoryEntry.objects.count()
         assert messages_of(act(client, "add_tag", "paying")) == ["Type the tag beside the action."]
-        assert "A tag has letters" in messages_of(act(client, "add_tag", "paying", tag="ü"))[0]
+        refused = act(client, "add_tag", "paying", tag="ü")
+        assert "A tag has letters" in messages_of(refused)[0]
         assert HistoryEntry.objects.count() == before
+        assert chosen_in(refused) == ["paying"]
+        typed = refused.context["action_form"].initial
+        assert (typed["action"], typed["tag"]) == ("add_tag", "ü")
+        assert chosen_in(act(client, "", "paying")) == ["paying"], "no action was chosen"
+        assert chosen_in(client.get(f"{LIST}?archived=any")) == [], "it is shown once"
+        act(client, "add_tag", "paying")
+        assert chosen_in(client.get(LIST)) == [], "it is shown in that list"
 
     def test_several_are_archived_and_taken_out_again(self, client: Client, owner: User) -> None:
         naming = [rule(clause("", "segmentMatch", "paying"))]
@@ -148,6 +165,7 @@ class TestActions:
         SegmentFactory.create(key="other")
         response = act(client, "archive_chosen", "paying", "other")
         assert "flags that are on use it: new-checkout" in messages_of(response)[0]
+        assert sorted(chosen_in(response)) == ["other", "paying"]
         assert not Segment.objects.get(key="paying").is_archived
 
     def test_it_asks_where_a_change_must_be_confirmed(
@@ -157,7 +175,10 @@ class TestActions:
         asked = act(client, "archive_chosen", "paying")
         assert is_asked(asked)
         assert not Segment.objects.get(key="paying").is_archived
+        back = answer(client, asked, _back="1")
+        assert chosen_in(client.get(back["Location"])) == ["paying"]
         answer(client, asked, keys=("paying",))
+        assert chosen_in(client.get(f"{LIST}?archived=any")) == []
         assert Segment.objects.get(key="paying").is_archived
 
 
