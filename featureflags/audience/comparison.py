@@ -8,7 +8,7 @@ from typing import Any
 from featureflags.audience.sql.bounds import Bounds, Condition, all_of, any_of, negation
 from featureflags.audience.sql.compiler import SegmentCompiler, kind_of_segment
 from featureflags.audience.sql.operands import Source
-from featureflags.cache.compiled_rules import current_ruleset
+from featureflags.cache.compiled_rules import known_ruleset
 from featureflags.contexts.attributes import attributes_of
 from featureflags.core.times import now_in_microseconds
 from featureflags.kinds.compiled import CompiledKind
@@ -41,7 +41,7 @@ class Comparison:
     ) -> Comparison:
         """`after` takes the place of the definition with its key in `before` (None: the rules in
         force)."""
-        before = current_ruleset().ruleset if before is None else before
+        before = known_ruleset().ruleset if before is None else before
         definitions = {**before.definitions, after.key: after}
         return cls(
             key=after.key,

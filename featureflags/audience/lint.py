@@ -16,7 +16,7 @@ from django.utils.translation import gettext as _
 from featureflags.audience.attribute_values import Suggestion, suggestions
 from featureflags.audience.sizes import segment_sizes
 from featureflags.audience.sql.statement_timeout import TimeIsUp, TimeLimit
-from featureflags.cache.compiled_rules import current_ruleset
+from featureflags.cache.compiled_rules import known_ruleset
 from featureflags.contexts.attributes import CUSTOM_PREFIX, catalogue, type_of
 from featureflags.core.conf import app_settings
 from featureflags.core.times import now_in_microseconds
@@ -105,7 +105,7 @@ def _answered(definition: SegmentDefinition, questions: Sequence[_Question]) -> 
     }
     ruleset = Ruleset(segments.values())
     if any(segment.names for segment in map(ruleset.segment, asked) if segment is not None):
-        current = current_ruleset().ruleset
+        current = known_ruleset().ruleset
         ruleset = current.evolve([*current.definitions.values(), *segments.values()], version=0)
     counted = segment_sizes(
         now=now_in_microseconds(), ruleset=ruleset, keys=list(asked), finish=False

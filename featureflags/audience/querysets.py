@@ -16,7 +16,7 @@ from django.urls import reverse
 from featureflags.audience.sql.bounds import Bounds, Condition, any_of, negation, to_q
 from featureflags.audience.sql.clauses import key_condition
 from featureflags.audience.sql.compiler import SegmentCompiler, kind_of_segment
-from featureflags.cache.compiled_rules import current_ruleset
+from featureflags.cache.compiled_rules import known_ruleset
 from featureflags.contexts.attributes import attributes_of
 from featureflags.core.times import now_in_microseconds
 from featureflags.kinds.compiled import CompiledKind
@@ -65,7 +65,7 @@ def ruleset_with(segment: object) -> tuple[Ruleset, str]:
 
     Raises InvalidDefinition for JSON that is not a definition, and TypeError for anything else.
     """
-    ruleset = current_ruleset().ruleset
+    ruleset = known_ruleset().ruleset
     if isinstance(segment, str):
         return ruleset, segment
     if isinstance(segment, Mapping):

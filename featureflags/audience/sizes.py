@@ -27,7 +27,7 @@ from featureflags.audience.sql.compiler import SegmentCompiler, kind_of_segment
 from featureflags.audience.sql.counting import Columns, TooWide, count_in_one_pass
 from featureflags.audience.sql.operands import Inline, Source
 from featureflags.audience.sql.statement_timeout import TimeIsUp, TimeLimit
-from featureflags.cache.compiled_rules import current_ruleset
+from featureflags.cache.compiled_rules import known_ruleset
 from featureflags.contexts.attributes import attributes_of
 from featureflags.core.times import now_in_microseconds
 from featureflags.core.types import Attributes
@@ -86,7 +86,7 @@ def segment_sizes(
     statements are run, and a size may lie between two bounds.
     """
     now = now_in_microseconds() if now is None else now
-    ruleset = current_ruleset().ruleset if ruleset is None else ruleset
+    ruleset = known_ruleset().ruleset if ruleset is None else ruleset
     asked = _by_kind(ruleset, ruleset.definitions if keys is None else keys)
     if keys is None:
         asked.setdefault(user_kind(), [])

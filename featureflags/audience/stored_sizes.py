@@ -23,7 +23,7 @@ from featureflags.audience.size_jumps import Count, add_count, dump_counts, jump
 from featureflags.audience.sizes import SegmentSize as Counted
 from featureflags.audience.sizes import SegmentSizes, segment_sizes
 from featureflags.audience.sql.statement_timeout import TimeIsUp, TimeLimit
-from featureflags.cache.compiled_rules import current_ruleset
+from featureflags.cache.compiled_rules import known_ruleset
 from featureflags.core.conf import app_settings
 from featureflags.core.times import now_in_microseconds
 from featureflags.core.types import JSONValue
@@ -64,7 +64,7 @@ class Recounted:
 
 def count_everything() -> Recounted:
     """Count all users and all segments, renew samples and suggestions, and delete old daily counts."""
-    ruleset = current_ruleset().ruleset
+    ruleset = known_ruleset().ruleset
     _store_users()
     for kind in kinds():
         draw(kind)
@@ -86,7 +86,7 @@ def count_changed(seconds: float | None = None) -> Recounted:
     counted: set[str] = set()
     late: set[str] = set()
     for _ in range(1 if seconds is not None else LOOKS):
-        ruleset = current_ruleset().ruleset
+        ruleset = known_ruleset().ruleset
         known = dict(SegmentSize.objects.values_list("segment__key", "fingerprint"))
         changed = [
             key for key in ruleset.definitions if known.get(key) != fingerprint(ruleset, key)

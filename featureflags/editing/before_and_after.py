@@ -20,7 +20,7 @@ from featureflags.audience.comparison import Comparison
 from featureflags.audience.parts import SampleUser
 from featureflags.audience.sets import with_segments
 from featureflags.audience.sql.statement_timeout import TimeIsUp, TimeLimit
-from featureflags.cache.compiled_rules import current_ruleset
+from featureflags.cache.compiled_rules import known_ruleset
 from featureflags.contexts.subject_context import SubjectContext
 from featureflags.core.times import now_in_microseconds
 from featureflags.editing.effects import FlagEffect, FlagEffects, ValueChange
@@ -60,7 +60,7 @@ def flag_effects(
         return None
     before, after = definitions_of(one.change)
     comparison = Comparison.with_definition(
-        after, before=with_segments(current_ruleset().ruleset, before), now=None
+        after, before=with_segments(known_ruleset().ruleset, before), now=None
     )
     kind, flags = comparison.kind, one.flags[:MOST_FLAGS]
     below = kinds_below(kind)

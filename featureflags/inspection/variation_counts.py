@@ -23,7 +23,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_noop
 
 from featureflags.audience.day_sample import SIZES, SMALL, day_sample
-from featureflags.cache.compiled_rules import current_ruleset
+from featureflags.cache.compiled_rules import known_ruleset
 from featureflags.core.times import now_in_microseconds
 from featureflags.core.types import Account
 from featureflags.evaluation import looking
@@ -170,7 +170,7 @@ def _claim(pk: int) -> FlagCount | None:
 
 def _add(count: FlagCount, users: list[Any]) -> bool:
     """Count a batch and store it; False if the lease was lost. Changes `count`."""
-    loaded = current_ruleset()
+    loaded = known_ruleset()
     version = _version_of(count.flag)
     if users:
         now = now_in_microseconds()

@@ -89,11 +89,25 @@ class TestArchive:
         SegmentFactory.create(key="other", rules=[rule(clause("", "segmentMatch", "paying"))])
         with pytest.raises(ValidationError, match="other segments name it: other"):
             examine(archival_of(paying, archived=True))
-        both = {"paying", "other"}
-        assert examine(archival_of(paying, archived=True), together=both).impact.is_exact
         apply(examine(archival_of(stored("other"), archived=True)), source="admin")
         apply(examine(archival_of(paying, archived=True)), source="admin")
         assert stored("paying").is_archived
+
+    @pytest.mark.parametrize("on", [False, True])
+    def test_together_with_all_that_name_it_unless_a_flag_that_is_on_uses_one(
+        self, paying: Segment, flag_file: FlagFile, on: bool
+    ) -> None:
+        for key in ("one", "two"):
+            SegmentFactory.create(key=key, rules=[rule(clause("", "segmentMatch", "paying"))])
+        flag_file(boolean_flag("new-checkout", on=on, rules=[segment_rule("one")]))
+        archival, all_of_them = archival_of(paying, archived=True), {"paying", "one", "two"}
+        if on:
+            with pytest.raises(ValidationError, match="flags that are on use it: new-checkout"):
+                examine(archival, together=all_of_them)
+            return
+        assert examine(archival, together=all_of_them).flags == ("new-checkout",)
+        with pytest.raises(ValidationError, match="other segments name it: two"):
+            examine(archival, together={"paying", "one"})
 
     def test_an_archived_segment_cannot_be_active(self) -> None:
         with pytest.raises(ValidationError, match="out of the archive first"):
