@@ -1,12 +1,13 @@
 """Writes changes that were examined: all of them in one changeset, or none.
 
 Hidden SQL for each change: the row of the segment, one statement that writes it with the ruleset
-version, and three for the memberships that differ, however many.
+version, and three for the memberships that differ, however many. Several rows are written together: see
+`featureflags.models.saving`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -18,7 +19,7 @@ from featureflags.core.uncached import fresh_rows
 from featureflags.editing.changes import Change, MemberChange
 from featureflags.editing.examining import Examination
 from featureflags.kinds.registry import USER, user_kind
-from featureflags.models import Segment, SegmentMember, StaleSegment
+from featureflags.models import RulesetVersion, Segment, SegmentMember, StaleSegment, save_all
 from featureflags.models.changesets import CURRENT_USER, SegmentState, open_changeset
 
 BATCH: Final = 500
@@ -79,7 +80,10 @@ def apply(
         approved_by=approver,
         emergencies=unapproved if is_emergency else (),
     ):
-        return [_write(each.change, row) for each in examined]
+        changes = [each.change for each in examined]
+        if len(changes) > 1 and all(change.after is not None for change in changes):
+            return _write_together(changes)
+        return [_write(change, row) for change in changes]
 
 
 def refuse_invalid(change: Change) -> None:
@@ -103,8 +107,37 @@ def _write(change: Change, row: Segment | None) -> Segment:
         _fill(segment, change, change.after)
         only = {} if change.columns is None else {"update_fields": change.columns}
         segment.save(expected_version=change.expected_version, **only)
-    _write_members(segment, change.members)
+    _write_members([(segment, change.members)])
     return segment
+
+
+def _write_together(changes: Sequence[Change]) -> list[Segment]:
+    RulesetVersion.lock()
+    found: dict[str, Segment] = {}
+    keys = [change.key for change in changes if change.before is not None]
+    with fresh_rows():
+        for start in range(0, len(keys), BATCH):
+            rows = Segment.objects.filter(key__in=keys[start : start + BATCH])
+            found |= {row.key: row for row in rows}
+    segments = []
+    for change in changes:
+        if change.before is None:
+            segment = Segment(key=change.key, kind=change.state.kind)
+        elif change.key in found:
+            segment = found[change.key]
+        else:
+            raise StaleSegment(change.key, change.before.version)
+        segments.append(segment)
+        if change.after is not None and not change.is_of_members_only:
+            _fill(segment, change, change.after)
+    both = list(zip(segments, changes, strict=True))
+    save_all(
+        [segment for segment, change in both if not change.is_of_members_only],
+        columns={name for change in changes for name in change.columns or COLUMNS},
+        versions={change.key: change.expected_version for change in changes},
+    )
+    _write_members([(segment, change.members) for segment, change in both])
+    return segments
 
 
 def _fill(segment: Segment, change: Change, state: SegmentState) -> None:
@@ -130,36 +163,41 @@ def _stored_row(change: Change) -> Segment:
     return row or new
 
 
-def _write_members(segment: Segment, members: Mapping[AccountKey, MemberChange]) -> None:
+def _write_members(wanted: Sequence[tuple[Segment, Mapping[AccountKey, MemberChange]]]) -> None:
     """Update a membership in place, so that it keeps the time at which it was made."""
-    if not members:
-        return
-    column = "user" if segment.kind == USER else "key"
-    named = "user_id" if segment.kind == USER else "key"
-    with fresh_rows():
-        rows = {
-            row.row_key: row
-            for start in range(0, len(members), BATCH)
-            for row in SegmentMember.objects.filter(
-                segment=segment, **{f"{column}__in": list(members)[start : start + BATCH]}
-            )
-        }
-    gone = [rows[user].pk for user, one in members.items() if one.after is None and user in rows]
-    if gone:
-        SegmentMember.objects.filter(pk__in=gone).delete()
+    gone: list[int] = []
     changed: list[SegmentMember] = []
     new: list[SegmentMember] = []
-    for user, one in members.items():
-        if one.after is None:
-            continue
-        row = rows.get(user)
-        (new if row is None else changed).append(
-            _filled(row or SegmentMember(segment=segment, **{named: user}), one)
-        )
+    for segment, members in wanted:
+        rows = _stored_members(segment, list(members))
+        named = "user_id" if segment.kind == USER else "key"
+        for user, one in members.items():
+            row = rows.get(user)
+            if one.after is None:
+                gone += [] if row is None else [row.pk]
+                continue
+            made = row or SegmentMember(segment=segment, **{named: user})
+            (new if row is None else changed).append(_filled(made, one))
+    if gone:
+        SegmentMember.objects.filter(pk__in=gone).delete()
     if changed:
         SegmentMember.objects.bulk_update(changed, MEMBER_COLUMNS, BATCH)
     if new:
         SegmentMember.objects.bulk_create(new)
+
+
+def _stored_members(
+    segment: Segment, keys: Sequence[AccountKey]
+) -> dict[AccountKey, SegmentMember]:
+    column = "user" if segment.kind == USER else "key"
+    with fresh_rows():
+        return {
+            row.row_key: row
+            for start in range(0, len(keys), BATCH)
+            for row in SegmentMember.objects.filter(
+                segment=segment, **{f"{column}__in": keys[start : start + BATCH]}
+            )
+        }
 
 
 def _filled(row: SegmentMember, one: MemberChange) -> SegmentMember:

@@ -189,16 +189,14 @@ def _in_order(documents: Mapping[str, SegmentDocument]) -> list[str]:
 def _write(
     examined: Collection[Examination], approval: Approval | None, source: str, note: str
 ) -> None:
-    is_emergency = approval is not None and approval.is_emergency
-    problems: list[str] = []
+    proposes = approval is not None and not approval.is_emergency
+    written = [one for one in examined if not (proposes and one.needs_approval)]
+    try:
+        apply(*written, source=source, approval=approval)
+    except ValidationError as error:
+        # One alone is saved as by itself, without its key before each message.
+        key = f"{written[0].key}: " if len(written) == 1 else ""
+        raise NotImportable([key + message for message in error.messages]) from error
     for one in examined:
-        try:
-            with transaction.atomic():
-                if one.needs_approval and approval is not None and not is_emergency:
-                    make_plan(one, author=approval.author, source=source, note=note)
-                else:
-                    apply(one, source=source, approval=approval)
-        except ValidationError as error:
-            problems += [f"{one.key}: {message}" for message in error.messages]
-    if problems:
-        raise NotImportable(problems)
+        if approval is not None and proposes and one.needs_approval:
+            make_plan(one, author=approval.author, source=source, note=note)

@@ -24,16 +24,11 @@ from featureflags.models.history import AppendOnly, HistoryEntry, HistoryMember
 from featureflags.models.members import SegmentMember
 from featureflags.models.outbox import OutboxEvent
 from featureflags.models.planned_changes import MailNotice, PlanComment, PlannedChange
+from featureflags.models.refusals import RuleProblem, StaleSegment
+from featureflags.models.saving import save_all
 from featureflags.models.scheduled_runs import ScheduledRun
 from featureflags.models.segment_sizes import SegmentCount, SegmentSize, UserCount
-from featureflags.models.segments import (
-    KEY,
-    RuleProblem,
-    Segment,
-    StaleSegment,
-    problems_now,
-    segment_graph,
-)
+from featureflags.models.segments import KEY, Segment, problems_now, segment_graph
 from featureflags.models.versions import RulesetVersion
 from featureflags.models.warm_runs import WarmRange, WarmRun
 from featureflags.models.webhooks import EventType, ObservedState, Webhook, WebhookDelivery
@@ -73,6 +68,7 @@ __all__ = [
     "limits",
     "planned_changes",
     "problems_now",
+    "save_all",
     "segment_graph",
     "stored_forms",
     "validation",

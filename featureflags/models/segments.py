@@ -25,6 +25,7 @@ from featureflags.kinds.registry import USER, kind_named, kinds
 from featureflags.models.changesets import SegmentState, open_changeset
 from featureflags.models.history import HistoryEntry
 from featureflags.models.querysets import SegmentQuerySet
+from featureflags.models.refusals import RuleProblem, StaleSegment
 from featureflags.models.stored_forms import in_tag_form
 from featureflags.models.validation import CheckedRules, Graph, StoredRules, store
 from featureflags.models.versions import RulesetVersion
@@ -34,24 +35,6 @@ from featureflags.segments.references import references
 
 KEY = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]*\Z")
 """What LaunchDarkly accepts as a key."""
-
-
-class StaleSegment(ValidationError):
-    """Somebody else saved or deleted the segment after the caller read it."""
-
-    def __init__(self, key: str, expected_version: int) -> None:
-        message = _("The segment “%(key)s” was changed in the meantime. Look at it again.")
-        super().__init__(message % {"key": key}, code="stale")
-        self.key = key
-        self.expected_version = expected_version
-
-
-class RuleProblem(ValidationError):
-    """One problem of a segment's rules, with its place."""
-
-    def __init__(self, problem: Problem) -> None:
-        super().__init__(str(problem), code=problem.code)
-        self.problem = problem
 
 
 class Segment(models.Model):
@@ -132,14 +115,22 @@ class Segment(models.Model):
     @classmethod
     def from_db(cls, *args: Any, **options: Any) -> Segment:
         segment = super().from_db(*args, **options)
-        segment._stored_key = segment.__dict__.get("key")  # noqa: SLF001 - our own
-        segment._stored_kind = segment.__dict__.get("kind")  # noqa: SLF001 - our own
+        segment.remember_stored()
         return segment
 
+    def remember_stored(self) -> None:
+        """What is stored of it now, where it was loaded with it: neither may change."""
+        self._stored_key: str | None = self.__dict__.get("key")
+        self._stored_kind: str | None = self.__dict__.get("kind")
+
     def clean(self) -> None:
+        self.refuse_invalid()
+
+    def refuse_invalid(self, others: Graph | None = None) -> None:
         """Refuse a changed key and invalid rules, each problem by its place.
 
-        The rules are brought into the form that is stored: see `stored_forms`.
+        The rules are brought into the form that is stored: see `stored_forms`. `others`: which segment of its
+        kind names which; None: as they are stored.
         """
         errors: dict[str, Sequence[ValidationError | str]] = {}
         stored = getattr(self, "_stored_key", None)
@@ -160,7 +151,10 @@ class Segment(models.Model):
             errors["is_active"] = [str(_("It is archived: take it out of the archive first."))]
         stored_rules = self.stored_rules()
         self.rules = stored_rules.raw
-        problems = problems_now(self.key, stored_rules.checked, without=self.pk)
+        if others is None:
+            problems = problems_now(self.key, stored_rules.checked, without=self.pk)
+        else:
+            problems = stored_rules.checked.problems_of(self.key, others)
         if problems:
             errors["rules"] = [RuleProblem(problem) for problem in problems]
         if errors:
@@ -197,8 +191,7 @@ class Segment(models.Model):
             RulesetVersion.raise_version()
             super().save(*args, **options)
             changeset.remember_segment(self.pk, before)
-        self._stored_key: str | None = self.key
-        self._stored_kind: str | None = self.kind
+        self.remember_stored()
 
     def delete(self, *args: Any, **options: Any) -> tuple[int, dict[str, int]]:
         """As Django's, as one change. Raises ProtectedError if another segment uses it."""

@@ -8,6 +8,7 @@ changeset knows the numbers.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from typing import Final
 
 from django.contrib.auth.base_user import AbstractBaseUser
 
@@ -27,6 +28,9 @@ from featureflags.models import (
 )
 from featureflags.models.changesets import Changeset, Moved, Place
 
+AT_ONCE: Final = 1_000
+"""Rows of one statement."""
+
 
 def record(changeset: Changeset) -> None:
     """Write the entries of a changeset that is closing. What did not change leaves no entry."""
@@ -34,10 +38,19 @@ def record(changeset: Changeset) -> None:
     if not changes:
         return
     moved = _moved(changeset, changes)
-    announced = [
-        _announced(_write(changeset, change, moved.get(pk)), change.state.kind)
-        for pk, change in changes.items()
-    ]
+    entries = HistoryEntry.objects.bulk_create(
+        [_entry(changeset, change, moved.get(pk)) for pk, change in changes.items()], AT_ONCE
+    )
+    both = list(zip(entries, changes.values(), strict=True))
+    HistoryMember.objects.bulk_create(
+        (
+            _member(entry, user, one, of_users=change.state.kind == USER)
+            for entry, change in both
+            for user, one in change.members.items()
+        ),
+        AT_ONCE,
+    )
+    announced = [_announced(entry, change.state.kind) for entry, change in both]
     Webhook.objects.announce(EventType.SEGMENT_CHANGED, announced)
 
 
@@ -99,8 +112,8 @@ def _announced(entry: HistoryEntry, kind: str) -> dict[str, JSONValue]:
     }
 
 
-def _write(changeset: Changeset, change: Change, moved: Moved | None) -> HistoryEntry:
-    entry = HistoryEntry.objects.create(
+def _entry(changeset: Changeset, change: Change, moved: Moved | None) -> HistoryEntry:
+    return HistoryEntry(
         segment_key=change.key,
         kind=change.kind,
         version=change.state.version,
@@ -116,12 +129,6 @@ def _write(changeset: Changeset, change: Change, moved: Moved | None) -> History
         approved_by=changeset.approved_by,
         is_emergency=change.key in changeset.emergencies,
     )
-    if change.members:
-        HistoryMember.objects.bulk_create(
-            _member(entry, user, one, of_users=change.state.kind == USER)
-            for user, one in change.members.items()
-        )
-    return entry
 
 
 def _member(
