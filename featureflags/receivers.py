@@ -113,6 +113,7 @@ def make_history_of_segments_anonymous(instance: Account, **_kwargs: Any) -> Non
     HistoryMember.objects.filter(user=instance).forget(user=None, reason_before="", reason_after="")
     _forget_owner(instance)
     _loaded("editing.plans.forget_user")(str(user_kind().key_of(instance)))
+    _loaded("editing.vouching.hold_plans_of")(instance)
     for role in ("actor", "approved_by"):
         done = HistoryEntry.objects.filter(**{role: instance})
         if done.exists():

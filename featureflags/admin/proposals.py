@@ -35,6 +35,7 @@ from featureflags.admin.shared.pages import (
 from featureflags.admin.shared.planning import proposal_address
 from featureflags.core.types import Account
 from featureflags.editing import (
+    APPROVE,
     Decided,
     Examination,
     NotPossible,
@@ -55,7 +56,6 @@ from featureflags.editing import (
 from featureflags.models import PlannedChange, Segment
 
 PAGE_SIZE: Final = 25
-APPROVE: Final = "featureflags.approve_plannedchange"
 DO: Final = "_do"
 TEXT: Final = "text"
 WITH_TEXT: Final = frozenset({"comment", "refuse"})

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, Final
+from typing import Any
 
 from django.db.models import QuerySet
 from django.shortcuts import get_object_or_404
@@ -38,6 +38,7 @@ from featureflags.api.proposal_serializers import (
 from featureflags.api.strict import StrictSerializer
 from featureflags.api.subjects import StaffWhoMayLook
 from featureflags.editing import (
+    APPROVE,
     Decided,
     NotPossible,
     OwnPlan,
@@ -53,8 +54,6 @@ from featureflags.editing import (
     withdraw,
 )
 from featureflags.models import PlannedChange, Segment
-
-APPROVE: Final = "featureflags.approve_plannedchange"
 
 
 class ProposalFilter(filters.FilterSet):  # type: ignore[misc]  # it has no types

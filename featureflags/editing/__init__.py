@@ -121,8 +121,10 @@ from featureflags.editing.plans import (
     withdraw,
 )
 from featureflags.editing.segment_search import SEARCH_FIELDS, segments_with
+from featureflags.editing.vouching import APPROVE
 
 __all__ = [
+    "APPROVE",
     "LARGEST_FILE",
     "SEARCH_FIELDS",
     "Approval",

@@ -6,6 +6,7 @@ make theirs from states. A change is a value: to make it reads the database, and
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -104,6 +105,12 @@ class Change:
             state is not None and state.is_active for state in (self.before, self.after)
         )
         return is_active and (self.moves_by_rules or self.moves_by_name)
+
+    def ends_within(self, first: datetime.datetime, last: datetime.datetime) -> bool:
+        """True if every membership in it ends after the first instant, and by the last one."""
+        states = (one.after for one in self.members.values())
+        ends = [None if state is None else state.expires_at for state in states]
+        return all(at is not None and first < at <= last for at in ends)
 
     @property
     def archives(self) -> bool:

@@ -33,6 +33,7 @@ from featureflags.editing.plans import (
     refuse_unmade,
     wait_for_approval,
 )
+from featureflags.editing.vouching import why_to_wait
 from featureflags.kinds.nouns import noun
 from featureflags.models import EventType, HistoryEntry, PlannedChange, StaleSegment
 from featureflags.models.changesets import Moved
@@ -54,6 +55,8 @@ class Made:
 
     applied: int = 0
     refused: int = 0
+    failed: int = 0
+    """These are tried again."""
 
     def to_dict(self) -> dict[str, int]:
         return asdict(self)
@@ -62,31 +65,44 @@ class Made:
 def make_due() -> Made:
     """Make what is due, until `RUN_SECONDS` are over."""
     ends = time.monotonic() + RUN_SECONDS
-    applied = refused = 0
+    applied = refused = failed = 0
     while time.monotonic() < ends and (claimed := _claim()) is not None:
-        attempt(claimed, seconds=COUNT_SECONDS)
-        applied += claimed.state == State.APPLIED
-        refused += claimed.state == State.REFUSED
-    return Made(applied=applied, refused=refused)
+        try:
+            attempt(claimed, seconds=COUNT_SECONDS)
+        except Exception:
+            # The others are made all the same. Without a database the next claim ends this run.
+            logger.exception("The planned change %s was not made, and is tried again.", claimed.pk)
+            failed += 1
+        else:
+            applied += claimed.state == State.APPLIED
+            refused += claimed.state == State.REFUSED
+    return Made(applied=applied, refused=refused, failed=failed)
 
 
 def attempt_now(plan: PlannedChange) -> None:
-    """Make a scheduled change here and now, while a person waits; its state afterwards is in `plan`."""
+    """Make a scheduled change here and now, while a person waits who may approve or make it.
+
+    Its state afterwards is in `plan`.
+    """
     now = timezone.now()
     rows = PlannedChange.objects.filter(pk=plan.pk, state=State.SCHEDULED)
     if rows.filter(next_attempt_at=plan.next_attempt_at).update(next_attempt_at=now + LEASE):
         plan.next_attempt_at = now + LEASE
-        attempt(plan)
+        attempt(plan, by_hand=True)
     else:
         plan.refresh_from_db()
 
 
-def attempt(plan: PlannedChange, *, seconds: float | None = None) -> None:
-    """Examine a claimed change once more, and make it or refuse it. `plan` holds its state afterwards."""
+def attempt(plan: PlannedChange, *, seconds: float | None = None, by_hand: bool = False) -> None:
+    """Examine a claimed change once more, and make it, refuse it, or let it wait for an approval.
+
+    `plan` holds its state afterwards.
+    """
     try:
         examined = examine_plan(plan, seconds=seconds)
-        if examined.needs_approval and plan.approver_id is None:
-            wait_for_approval(plan, examined)
+        why = why_to_wait(plan, examined, by_hand=by_hand)
+        if why:
+            wait_for_approval(plan, why, examined.moved)
         elif is_beyond(numbers_of(plan), examined.moved):
             refuse_unmade(plan, "numbers", _moved_since(plan, examined.moved))
         else:

@@ -137,6 +137,8 @@ def _as_things_are(plan: PlannedChange) -> Change:
     change = on_what_is_stored(wanted_by(plan))
     if change.is_nothing:
         raise NotPossible(_("Nothing is left to change: the segment says this already."))
+    if change.is_of_members_only and change.ends_within(plan.created_at, timezone.now()):
+        raise NotPossible(_("The time of its members has ended in the meantime."))
     refuse_invalid(change)
     return change
 
@@ -184,6 +186,7 @@ def approve(plan: PlannedChange, examined: Examination, *, approver: Account) ->
             leaving=moved.leaving,
             at_least=moved.at_least,
             next_attempt_at=now if due else plan.due_at,
+            problem="",
         )
         announce_plan(EventType.CHANGE_APPROVED, plan)
 
@@ -223,18 +226,20 @@ def propose_again(plan: PlannedChange, examined: Examination, *, author: Account
     return make_plan(examined, author=author, source=plan.source, note=plan.note, due_at=due_at)
 
 
-def wait_for_approval(plan: PlannedChange, examined: Examination) -> None:
-    """A scheduled change needs an approval now, because a flag that is on has begun to use the segment."""
-    moved = examined.moved
+def wait_for_approval(plan: PlannedChange, why: str, moved: Moved | None = None) -> None:
+    """A scheduled change needs an approval now; `why` is shown. `moved`: the numbers of now. Raises Decided."""
+    shown = numbers_of(plan) if moved is None else moved
     with transaction.atomic():
         _swap(
             plan,
             [State.SCHEDULED],
             state=State.PROPOSED,
             needs_approval=True,
-            entering=moved.entering,
-            leaving=moved.leaving,
-            at_least=moved.at_least,
+            approver=None,
+            problem=why,
+            entering=shown.entering,
+            leaving=shown.leaving,
+            at_least=shown.at_least,
             next_attempt_at=None,
         )
         announce_plan(EventType.CHANGE_PROPOSED, plan)

@@ -15,7 +15,7 @@ import logging
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Final
 
 from django.db import close_old_connections, transaction
 from django.utils import timezone
@@ -44,6 +44,10 @@ logger = logging.getLogger(__name__)
 SAY_ENOUGH = (AnotherRun, BrokerError, ManagementError, SyncFailed, WarmingFailed)
 """Failures of servers and plans: their words say it all. Any other one is logged with its traceback."""
 
+CLOCK_SKEW: Final = datetime.timedelta(minutes=1)
+"""Clocks of several hosts differ by less. A task that ran later than this from now ran before the clock was set
+back, and must not wait until the clock is there again."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScheduledTask:
@@ -57,8 +61,8 @@ class ScheduledTask:
     kwargs: dict[str, Any]
 
     def is_due(self, last_run_at: datetime.datetime | None) -> bool:
-        """By the schedule's own word; what never ran is due."""
-        if last_run_at is None:
+        """By the schedule's own word; what never ran is due, or ran in what is the future by now."""
+        if last_run_at is None or last_run_at > timezone.now() + CLOCK_SKEW:
             return True
         if isinstance(self.schedule, Entry):
             return self.schedule.is_due(last_run_at)

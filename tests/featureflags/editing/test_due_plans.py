@@ -26,6 +26,7 @@ from tests.factories import SegmentFactory, UserFactory
 from tests.featureflags.editing.changing import PRO, TEAM, change, people
 from tests.services.flag_json import boolean_flag, segment_rule
 from tests.services.processes import Piped, manage, on_this_database
+from users.models import User
 
 pytestmark = pytest.mark.django_db(transaction=True)
 State = PlannedChange.State
@@ -43,11 +44,15 @@ def segment() -> Segment:
     return SegmentFactory.create(key="beta", name="Beta", rules=PRO)
 
 
+def somebody() -> User:
+    return UserFactory.create(superuser=True)
+
+
 def scheduled(segment: Segment, **fields: Any) -> PlannedChange:
     examined = change(segment, **fields)
     segment.refresh_from_db()
     due_at = timezone.now() + TOMORROW
-    return make_plan(examined, author=UserFactory.create(), source="admin", due_at=due_at)
+    return make_plan(examined, author=somebody(), source="admin", due_at=due_at)
 
 
 def come(plan: PlannedChange) -> None:
@@ -160,6 +165,27 @@ class TestWhatMoved:
         assert is_beyond(approved, now) is beyond
 
 
+def test_one_that_fails_is_tried_again_and_the_others_are_made(
+    segment: Segment, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    plan = scheduled(segment, rules=TEAM)
+    other = scheduled(SegmentFactory.create(key="other", rules=PRO), rules=TEAM)
+    come(plan)
+    come(other)
+
+    def fail(of: PlannedChange, **options: Any) -> Any:
+        if of.pk == plan.pk:
+            raise RuntimeError("odd")
+        return examine_plan(of, **options)
+
+    monkeypatch.setattr("featureflags.editing.due_plans.examine_plan", fail)
+    assert make_due() == Made(applied=1, failed=1)
+    assert f"The planned change {plan.pk} " in caplog.text
+    monkeypatch.undo()
+    PlannedChange.objects.filter(pk=plan.pk).update(next_attempt_at=timezone.now())
+    assert make_due() == Made(applied=1)
+
+
 def test_what_needs_an_approval_only_when_it_is_due_waits_for_it(
     segment: Segment, settings: Settings, no_flags: FlagFile
 ) -> None:
@@ -171,7 +197,7 @@ def test_what_needs_an_approval_only_when_it_is_due_waits_for_it(
     assert make_due() == Made()
     plan.refresh_from_db()
     assert (plan.state, plan.needs_approval) == (State.PROPOSED, True)
-    approve(plan, examine_plan(plan), approver=UserFactory.create())
+    approve(plan, examine_plan(plan), approver=somebody())
     assert make_due() == Made(applied=1)
 
 
@@ -182,7 +208,7 @@ def test_an_approved_change_waits_for_its_instant(
     no_flags(boolean_flag("new", rules=[segment_rule("beta")]))
     plan = scheduled(segment, rules=TEAM)
     assert plan.state == State.PROPOSED
-    approve(plan, examine_plan(plan), approver=UserFactory.create())
+    approve(plan, examine_plan(plan), approver=somebody())
     assert (plan.state, plan.next_attempt_at) == (State.SCHEDULED, plan.due_at)
     assert make_due() == Made()
     come(plan)

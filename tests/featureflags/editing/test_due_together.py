@@ -18,7 +18,6 @@ from featureflags.editing import (
 )
 from featureflags.editing.due_plans import Made, make_due
 from featureflags.models import (
-    HistoryEntry,
     PlannedChange,
     Segment,
     SegmentMember,
@@ -108,17 +107,6 @@ def test_one_of_a_segment_that_is_created_at_the_same_instant(segment: Segment) 
     scheduled(changed(rules=names))
     come()
     assert make_due() == Made(applied=2)
-
-
-def test_the_author_is_gone(segment: Segment) -> None:
-    author = UserFactory.create()
-    plan = scheduled(changed(rules=TEAM), author)
-    author.delete()
-    come()
-    assert make_due() == Made(applied=1)
-    plan.refresh_from_db()
-    assert plan.author is None
-    assert HistoryEntry.objects.latest("pk").actor is None
 
 
 def test_a_member_begins_at_an_instant_of_their_own(segment: Segment) -> None:

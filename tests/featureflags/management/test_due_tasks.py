@@ -73,6 +73,20 @@ def test_what_never_ran_is_due_and_then_is_not(schedule: Callable[..., None]) ->
 
 
 @pytest.mark.django_db
+@pytest.mark.parametrize("has_beat", [True, False])
+def test_nothing_waits_for_an_hour_after_the_clock_was_set_back_by_one(
+    schedule: Callable[..., None], has_beat: bool
+) -> None:
+    schedule(**({"each": 60} if has_beat else {}))
+    (name, *_) = [task.name for task in scheduled_tasks()]
+    ran(name, hours=-1)
+    assert {status.name: status.due for status in statuses()}[name]
+    # The clock of another host is ahead by a little.
+    ran(name, seconds=-30)
+    assert not {status.name: status.due for status in statuses()}[name]
+
+
+@pytest.mark.django_db
 def test_the_schedule_lists_what_is_overdue(schedule: Callable[..., None]) -> None:
     schedule(nightly=crontab(hour="3", minute="15"), hourly=3600, slow=7 * 86_400)
     ran("nightly", days=1, hours=1)

@@ -32,4 +32,5 @@ def ada() -> User:
 
 @pytest.fixture
 def ben() -> User:
-    return UserFactory.create()
+    """Who may approve."""
+    return UserFactory.create(superuser=True)

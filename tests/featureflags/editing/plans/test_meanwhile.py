@@ -100,6 +100,22 @@ class TestWhatChangedMeanwhile:
         decide(plan, ben)
         assert SegmentMember.objects.get().starts_at == soon
 
+    def test_memberships_whose_time_has_ended(self, segment: Segment, ada: User) -> None:
+        """Nothing is left of the change, unless one of them still counts, or all had ended before."""
+        day = datetime.timedelta(days=1)
+        until = timezone.now() - day
+        brief = MemberState(kind="include", reason="", expires_at=until)
+        alone, mixed = {str(ada.pk): brief}, {str(ada.pk): brief, str(people(1)[0].pk): INCLUDED}
+        plans = [
+            make_plan(examine(membership_change(segment, wanted)), author=ada, source="admin")
+            for wanted in (alone, mixed, alone)
+        ]
+        for plan in plans[:2]:
+            plan.created_at = until - day
+        with pytest.raises(NotPossible, match="has ended in the meantime"):
+            examine_plan(plans[0])
+        assert [examine_plan(plan).moved.entering for plan in plans[1:]] == [1, 0]
+
     def test_the_same_membership(self, segment: Segment, ada: User) -> None:
         examined = examine(membership_change(segment, {str(ada.pk): INCLUDED}))
         plan = make_plan(examined, author=ada, source="admin")

@@ -91,7 +91,7 @@ class TestWhatNeedsAnApproval:
             apply(examine(wanted), source="admin")
         assert last().pk == before
         plan = make_plan(examine(wanted), author=ada, source="admin")
-        decide(plan, UserFactory.create())
+        decide(plan, UserFactory.create(superuser=True))
         assert plan.state == State.APPLIED
         assert last().pk == plan.entry_id == before + 1
 
@@ -217,7 +217,7 @@ def test_programs_are_notified_without_notes_or_addresses(
 
 
 def test_people_are_sent_an_e_mail_only_where_it_is_on(
-    segment: Segment, ada: User, ben: User, settings: Settings
+    segment: Segment, ada: User, settings: Settings
 ) -> None:
     staff = UserFactory.create(is_staff=True, is_superuser=True)
     proposed(segment, ada, rules=TEAM)
@@ -225,7 +225,7 @@ def test_people_are_sent_an_e_mail_only_where_it_is_on(
     settings.FEATUREFLAGS = {**settings.FEATUREFLAGS, "MAIL_NOTICES": True}
     plan = proposed(segment, staff, rules=TEAM)
     assert not MailNotice.objects.exists(), "nobody but its author may approve it"
-    refuse(plan, ben)
+    refuse(plan, ada)
     assert [each.user for each in MailNotice.objects.all()] == [staff]
     proposed(segment, ada, rules=TEAM)
     assert [each.event for each in MailNotice.objects.all()] == [
