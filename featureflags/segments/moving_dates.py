@@ -86,4 +86,5 @@ def next_change_in(windows: Iterable[Window], value: object, now: int) -> int | 
     if moment is None:
         return None
     found = (window.next_change(moment, now) for window in windows)
-    return min((at for at in found if at is not None), default=None)
+    # East of Greenwich the last hours of the calendar lie in a year without a name.
+    return min((at for at in found if at is not None and at > now), default=None)

@@ -18,9 +18,10 @@ from tests.featureflags.segments.proof import SAMPLE
 ZONES = (
     *("UTC", "Europe/Berlin", "America/New_York", "America/St_Johns", "Pacific/Apia"),
     *("America/Havana", "America/Sao_Paulo", "Asia/Kathmandu", "Australia/Lord_Howe"),
+    *("Africa/Casablanca", "Antarctica/Troll"),
 )
 """St John's turned its clocks at 0:01, Havana and São Paulo turn or turned them at midnight, Apia left out
-30 December 2011, Lord Howe turns them by half an hour."""
+30 December 2011, Lord Howe turns them by half an hour, Troll by two; Casablanca has its winter time in Ramadan."""
 
 CALENDARS = {zone: SiteCalendar(ZoneInfo(zone)) for zone in ZONES}
 

@@ -165,27 +165,6 @@ class TestWhatMoved:
         assert is_beyond(approved, now) is beyond
 
 
-def test_one_that_fails_is_tried_again_and_the_others_are_made(
-    segment: Segment, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    plan = scheduled(segment, rules=TEAM)
-    other = scheduled(SegmentFactory.create(key="other", rules=PRO), rules=TEAM)
-    come(plan)
-    come(other)
-
-    def fail(of: PlannedChange, **options: Any) -> Any:
-        if of.pk == plan.pk:
-            raise RuntimeError("odd")
-        return examine_plan(of, **options)
-
-    monkeypatch.setattr("featureflags.editing.due_plans.examine_plan", fail)
-    assert make_due() == Made(applied=1, failed=1)
-    assert f"The planned change {plan.pk} " in caplog.text
-    monkeypatch.undo()
-    PlannedChange.objects.filter(pk=plan.pk).update(next_attempt_at=timezone.now())
-    assert make_due() == Made(applied=1)
-
-
 def test_what_needs_an_approval_only_when_it_is_due_waits_for_it(
     segment: Segment, settings: Settings, no_flags: FlagFile
 ) -> None:

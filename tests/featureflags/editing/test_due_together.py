@@ -13,6 +13,7 @@ from featureflags.editing import (
     change_to,
     deletion_of,
     examine,
+    examine_plan,
     make_plan,
     membership_change,
 )
@@ -107,6 +108,26 @@ def test_one_of_a_segment_that_is_created_at_the_same_instant(segment: Segment) 
     scheduled(changed(rules=names))
     come()
     assert make_due() == Made(applied=2)
+
+
+def test_one_that_fails_is_tried_again_and_the_others_are_made(
+    segment: Segment, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    SegmentFactory.create(key="other", rules=PRO)
+    plan, _ = scheduled(changed(rules=TEAM)), scheduled(changed("other", rules=TEAM))
+
+    def fail(of: PlannedChange, **options: Any) -> Any:
+        if of.pk == plan.pk:
+            raise RuntimeError("odd")
+        return examine_plan(of, **options)
+
+    monkeypatch.setattr("featureflags.editing.due_plans.examine_plan", fail)
+    come()
+    assert make_due() == Made(applied=1, failed=1)
+    assert f"The planned change {plan.pk} " in caplog.text
+    monkeypatch.undo()
+    PlannedChange.objects.filter(pk=plan.pk).update(next_attempt_at=timezone.now())
+    assert make_due() == Made(applied=1)
 
 
 def test_a_member_begins_at_an_instant_of_their_own(segment: Segment) -> None:

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import event, given
 from hypothesis import strategies as st
 
+from featureflags.core.site_calendar import use_zone
 from featureflags.core.types import MICROSECONDS_PER_DAY as DAY
 from featureflags.core.types import JSONValue
 from featureflags.segments.definitions import Clause, Rule, SegmentDefinition
@@ -260,3 +261,16 @@ def test_before_that_instant_no_answer_changes(
         at, steps = instant, steps + 1
         assert steps < 200
     event(f"{min(steps, 3)} or more changes")
+
+
+def test_it_lies_ahead_at_the_end_of_the_calendar_too() -> None:
+    """East of Greenwich it is the year 10000 there."""
+    use_zone("Africa/Casablanca")
+    try:
+        rules = Ruleset([segment("s", (on("a", "within", "thisMonth"),))])
+        last: dict[str, JSONValue] = {"a": "9999-12-31T23:59:59Z"}
+        begins = next_change(rules, last, {}, now=NOW)
+        assert begins is not None
+        assert next_change(rules, last, {}, now=begins) is None
+    finally:
+        use_zone("UTC")
