@@ -92,11 +92,12 @@ class Hub:
     def open(self, stream: Stream) -> None:
         """Have it woken from now on. What its keys hold now is what changes are compared with.
 
-        Raises TooManyStreams. Waits for the cache: not for an event loop.
+        Raises TooManyStreams. Waits for the cache: not for an event loop. While the server ends a stream is taken,
+        and ends at once: a browser comes again then, and never after a refusal.
         """
         with self._lock:
             is_full = len(self._streams) >= app_settings().live_streams
-            if is_full or self.is_ending or self._of_each[stream.who] >= MOST_OF_ONE:
+            if is_full or self._of_each[stream.who] >= MOST_OF_ONE:
                 raise TooManyStreams
             self._streams.add(stream)
             self._of_each[stream.who] += 1

@@ -20,7 +20,8 @@ from pytest_django.fixtures import Settings
 from featureflags.cache import protocol, snapshot_store
 from featureflags.cache.outbox import OutboxRow
 from featureflags.live import asgi, tickets
-from featureflags.live.hub import Stream, hub
+from featureflags.live.asgi import Message
+from featureflags.live.hub import Hub, Stream, hub
 from featureflags.live.tickets import Ticket
 from featureflags.models import ApiKey, Segment
 from featureflags.models.api_keys import prefix_of
@@ -266,3 +267,28 @@ def test_the_key_of_a_stream_is_not_waited_for(settings: Settings) -> None:
         with pytest.raises(OperationalError, match=r"within 0\.20 s"):
             asgi._admit(ticket, stream)
     assert stream not in hub()._streams
+
+
+def test_a_stream_that_comes_while_the_server_ends_is_told_to_come_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A browser never connects again after a refusal."""
+    ended, sent = Hub(), list[Message]()
+    ended.end()
+    monkeypatch.setattr(asgi, "hub", lambda: ended)
+    monkeypatch.setattr(tickets, "is_served", lambda: True)
+    path, _, query = str(tickets.stream_path(who="a", keys=[])).partition("?")
+    scope = {"type": "http", "method": "GET", "path": path, "query_string": query.encode()}
+
+    async def receive() -> Message:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    asyncio.run(asgi._answer(scope, receive, send))
+    assert sent[0]["status"] == 200
+    assert sent[1]["body"].startswith(b"retry: ")
+    assert sent[-1]["more_body"] is False
+    assert not len(ended)
