@@ -10,6 +10,7 @@ from typing import Any
 from django.core.management.base import CommandError, CommandParser
 from django.db import DatabaseError
 
+from featureflags.audience.sql.compiler import kind_of_segment
 from featureflags.cache.compiled_rules import known_ruleset
 from featureflags.evaluation import looking
 from featureflags.inspection.flag_parsing import RawData
@@ -80,6 +81,14 @@ def kind_wanted(name: str) -> CompiledKind | None:
         known = ", ".join(each.name for each in kinds())
         raise CommandError(f"There is no kind {name!r}. The kinds are: {known}.")
     return kind
+
+
+def segments_of_kind(ruleset: Ruleset, name: str) -> list[str] | None:
+    """The keys of the segments of the kind; None: no kind is named. Raises CommandError."""
+    kind = kind_wanted(name)
+    if kind is None:
+        return None
+    return [key for key in ruleset.definitions if kind_of_segment(ruleset, key) is kind]
 
 
 def as_json(value: object) -> str:

@@ -11,7 +11,7 @@ from django.core.management.base import CommandError, CommandParser
 from featureflags.audience import lint_segment
 from featureflags.cache.compiled_rules import known_ruleset
 from featureflags.core.times import now_in_microseconds
-from featureflags.management.arguments import read_json
+from featureflags.management.arguments import add_kind, read_json, segments_of_kind
 from featureflags.management.command import FlagCommand
 from featureflags.segments.case_files import CaseResult, InvalidCases, run_cases
 
@@ -27,6 +27,7 @@ With --lint: name what is odd about the segments of the database, and how to men
   manage.py check_segments cases/*.json          with the definitions of the cases
   manage.py check_segments --live cases.json     with the segments of the database
   manage.py check_segments --lint --json         contradictions, duplicates, values that nobody has
+  manage.py check_segments --lint --kind organization
 """
 
 LINT_SECONDS: Final = 60.0
@@ -44,6 +45,7 @@ class Command(FlagCommand):
             action="store_true",
             help="name what is odd about the rules of the segments in the database",
         )
+        add_kind(parser)
         parser.add_argument(
             "--live",
             action="store_true",
@@ -55,16 +57,20 @@ class Command(FlagCommand):
             raise CommandError("Name files with cases, or ask for --lint.")
         if options["json"] and not options["lint"]:
             raise CommandError("--json belongs to --lint.")
+        if options["kind"] and not options["lint"]:
+            raise CommandError("--kind belongs to --lint.")
         if options["files"]:
             self._run_cases(**options)
         if options["lint"]:
-            self._lint(as_json=options["json"])
+            self._lint(options["kind"], as_json=options["json"])
 
-    def _lint(self, *, as_json: bool) -> None:
+    def _lint(self, kind: str, *, as_json: bool) -> None:
         """Raises CommandError if something is found, or could not be looked for."""
-        definitions = known_ruleset().ruleset.definitions
+        ruleset = known_ruleset().ruleset
+        definitions, keys = ruleset.definitions, segments_of_kind(ruleset, kind)
         linted = {
-            key: lint_segment(definitions[key], seconds=LINT_SECONDS) for key in sorted(definitions)
+            key: lint_segment(definitions[key], seconds=LINT_SECONDS)
+            for key in sorted(definitions if keys is None else keys)
         }
         if as_json:
             shown = {

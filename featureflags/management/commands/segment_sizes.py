@@ -8,13 +8,11 @@ from typing import Any
 from django.core.management.base import CommandParser
 
 from featureflags.audience import ClauseCost, SegmentSize, clause_costs, segment_sizes
-from featureflags.audience.sql.compiler import kind_of_segment
 from featureflags.cache.compiled_rules import known_ruleset
 from featureflags.core.times import now_in_microseconds
 from featureflags.kinds.registry import USER
-from featureflags.management.arguments import add_kind, as_json, in_columns, kind_wanted
+from featureflags.management.arguments import add_kind, as_json, in_columns, segments_of_kind
 from featureflags.management.command import FlagCommand
-from featureflags.segments.ruleset import Ruleset
 
 MOST_EXPLAINED = 5
 
@@ -45,7 +43,7 @@ class Command(FlagCommand):
 
     def handle(self, *_args: Any, **options: Any) -> None:
         now, ruleset = now_in_microseconds(), known_ruleset().ruleset
-        keys = _of_kind(ruleset, options["kind"])
+        keys = segments_of_kind(ruleset, options["kind"])
         found = segment_sizes(now=now, ruleset=ruleset, keys=keys, finish=not options["estimate"])
         costs = clause_costs(ruleset, keys, now=now) if options["explain"] else []
         if options["json"]:
@@ -71,14 +69,6 @@ class Command(FlagCommand):
         self.stdout.write("\n".join(in_columns([*sizes, *totals])))
         for line in _explained(costs):
             self.stdout.write(line)
-
-
-def _of_kind(ruleset: Ruleset, name: str) -> list[str] | None:
-    """The segments of the kind; None: no kind is named. Raises CommandError."""
-    kind = kind_wanted(name)
-    if kind is None:
-        return None
-    return [key for key in ruleset.definitions if kind_of_segment(ruleset, key) is kind]
 
 
 def _all_of(kind: str) -> str:

@@ -57,6 +57,12 @@ def test_the_segments_of_one_kind(call: Call, acme: Company) -> None:
     ]
     refused = call("export_segments", "large", "beta", "--kind", ORGANIZATION).error
     assert refused == "On the kind 'organization' there is no segment beta."
+    linted = json.loads(call("check_segments", "--lint", "--kind", ORGANIZATION, "--json").out)
+    assert [*linted] == ["large"]
+    assert (
+        call("check_segments", "--kind", ORGANIZATION, "x.json").error
+        == "--kind belongs to --lint."
+    )
     for command in ("segment_sizes", "export_segments", "warm_contexts"):
         assert call(command, "--kind", "firm").error == (
             "There is no kind 'firm'. The kinds are: user, organization."
