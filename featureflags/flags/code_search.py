@@ -2,7 +2,7 @@
 
 This app itself is not searched. In Python: calls of this app's functions with a literal first argument, where the imports of the file
 name the function, and `flag_required = "…"` in a class. In templates: `{% flag "…" %}` and
-`{% flag_value "…" %}` outside of comments. It reads files, and neither the declared flags nor the
+`{% flag_value "…" %}` outside of comments, and in those of Jinja2 calls of these functions. It reads files, and neither the declared flags nor the
 database.
 """
 
@@ -39,13 +39,17 @@ NOT_THE_PROJECT = frozenset({"tests", "migrations", "node_modules", "__pycache__
 CLOSE = 0.8
 """The least ratio of difflib at which one key may be a misspelling of another."""
 
-TEMPLATE_SUFFIXES = frozenset({".html", ".txt", ".xml", ".js", ".md"})
+TEMPLATE_SUFFIXES = frozenset({".html", ".txt", ".xml", ".js", ".md", ".j2", ".jinja", ".jinja2"})
 COMMENT = re.compile(
     r"\{#.*?#\}|\{%-?\s*comment\b.*?%\}.*?\{%\s*endcomment\s*%\}"
     r"|\{%\s*verbatim\b.*?%\}.*?\{%\s*endverbatim.*?%\}",
     re.DOTALL,
 )
-TAG = re.compile(r"""\{%\s*flag(?:_value)?\s+(?P<quote>["'])(?P<key>[^"']+)(?P=quote)""")
+KEY = r"""(?P<quote>["'])(?P<key>[^"']+)(?P=quote)"""
+TAG = re.compile(rf"\{{%\s*flag(?:_value)?\s+{KEY}")
+CALL = re.compile(rf"\b(?:{'|'.join(sorted(ASKING))})\(\s*{KEY}")
+"""In an expression of Jinja2: Django's own templates pass no arguments."""
+EXPRESSION = re.compile(r"\{[{%].*?[%}]\}", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,9 +86,13 @@ def uses_in_template(text: str, path: Path) -> Iterator[Use]:
     """The uses in the text of a template. `path` is only copied into them."""
     # A comment leaves its line ends behind, so that the line numbers stay right.
     bare = COMMENT.sub(lambda found: "\n" * found.group().count("\n"), text)
-    for tag in TAG.finditer(bare):
-        line = bare.count("\n", 0, tag.start()) + 1
-        yield Use(key=tag["key"], path=path, line=line)
+    calls = (
+        call
+        for each in EXPRESSION.finditer(bare)
+        for call in CALL.finditer(bare, each.start(), each.end())
+    )
+    for use in (*TAG.finditer(bare), *calls):
+        yield Use(key=use["key"], path=path, line=bare.count("\n", 0, use.start()) + 1)
 
 
 def uses_in_python(text: str, path: Path) -> Iterator[Use]:

@@ -228,6 +228,19 @@ def test_template_uses_are_found_outside_of_comments() -> None:
     assert found == [("a", 2), ("b", 2), ("c", 6)]
 
 
+JINJA = """{{ is_enabled("a", request=request) }}
+{% if is_enabled( 'b', request=request) and
+      variation("c", "blue", user) == "red" %}{# is_enabled("hidden") #}
+<script>client.variation("theirs")</script>{{ is_enabled(key) }} is_enabled("text")
+{{ not_is_enabled("other") }}
+"""
+
+
+def test_expressions_of_jinja2_ask_for_flags_too() -> None:
+    found = [(use.key, use.line) for use in uses_in_template(JINJA, PATH)]
+    assert found == [("a", 1), ("b", 2), ("c", 3)]
+
+
 @pytest.mark.parametrize(
     ("key", "meant"),
     [
