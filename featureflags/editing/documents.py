@@ -30,6 +30,7 @@ from featureflags.editing.about import (
     read_about,
 )
 from featureflags.editing.foreign_documents import rules_of_document, with_kinds
+from featureflags.editing.several_kinds import in_one_kind
 from featureflags.kinds.registry import kind_named, kinds
 from featureflags.models import Segment, SegmentMember
 from featureflags.models.changesets import MemberState, SegmentState
@@ -228,6 +229,8 @@ def read_segment(key: str, raw: object) -> SegmentDocument:
         problem = limit_problem(fields["rules"])
         if problem is not None:
             raise InvalidDefinition([problem])
+    fields = {**in_one_kind(fields)[0]}
+    if "rules" in fields:
         fields["rules"], _remarks = rules_of_document(fields)
     is_active = fields.pop(ACTIVE, True)
     about, reasons = read_about(fields), fields.pop(REASONS, None)

@@ -13,11 +13,18 @@ from django.utils.translation import gettext as _
 from featureflags.core.uncached import fresh_rows
 from featureflags.editing.about import unknown_owners
 from featureflags.editing.condition_sentences import condition_in_words
+from featureflags.editing.several_kinds import in_one_kind, kind_of_several
 from featureflags.kinds.registry import USER
 from featureflags.models import Segment
 from featureflags.models.stored_forms import in_stored_form
 from featureflags.segments.clause_values import values_of
-from featureflags.segments.definitions import EXISTS, SEGMENT_MATCH, Clause, Problem
+from featureflags.segments.definitions import (
+    EXISTS,
+    SEGMENT_MATCH,
+    Clause,
+    InvalidDefinition,
+    Problem,
+)
 from featureflags.segments.document_kinds import kind_of_document, kinds_of_document
 from featureflags.segments.formatting import show
 from featureflags.segments.operator_labels import LAUNCHDARKLY
@@ -37,8 +44,16 @@ def import_remarks(raw: object) -> list[str]:
         f"{key}: {remark}"
         for key, segment in (with_kinds(listed).items() if isinstance(listed, dict) else ())
         if isinstance(segment, dict)
-        for remark in rules_of_document(segment)[1]
+        for remark in _remarks_on(segment)
     ]
+
+
+def _remarks_on(segment: Mapping[str, Any]) -> list[Problem]:
+    try:
+        written, remarks = in_one_kind(segment)
+    except InvalidDefinition:
+        return []
+    return [*remarks, *rules_of_document(written)[1]]
 
 
 def with_kinds(listed: Mapping[str, Any]) -> dict[str, Any]:
@@ -46,7 +61,7 @@ def with_kinds(listed: Mapping[str, Any]) -> dict[str, Any]:
     with fresh_rows():
         kinds = dict(Segment.objects.values_list("key", "kind"))
     found = {key: raw for key, raw in listed.items() if isinstance(raw, dict)}
-    kinds |= {key: kind_of_document(raw) for key, raw in found.items() if kinds_of_document(raw)}
+    kinds |= {key: kind_of_several(raw) for key, raw in found.items() if kinds_of_document(raw)}
     rest = {key: _used_by(raw) for key, raw in found.items() if not kinds_of_document(raw)}
     written = dict(listed)
     for key in (key for layer in levels(rest)[0] for key in layer):

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Final
+from typing import Final, TypeAlias
 
 from featureflags.core.i18n import gettext
 from featureflags.core.input_gate import LATEST
@@ -88,6 +88,27 @@ def listed_kinds(raw: Mapping[str, object]) -> set[str]:
                 kind = target.get("contextKind") or USER_KIND
                 kinds.update({kind} if isinstance(kind, str) else ())
     return kinds
+
+
+Targets: TypeAlias = dict[str, list[str]]
+"""Keys by kind."""
+
+
+def targets_of(raw: Mapping[str, object], *, included: bool) -> Targets | None:
+    """The members of all kinds that LaunchDarkly's lists name; None: they are of another form."""
+    found: Targets = {}
+    contexts = raw.get(_CONTEXTS[included]) or []
+    listed = contexts if isinstance(contexts, list | tuple) else [contexts]
+    for target in ({"values": raw.get(_FIELDS[included][0])}, *listed):
+        if not isinstance(target, dict):
+            return None
+        kind, keys = target.get("contextKind") or USER_KIND, target.get("values") or []
+        is_list = isinstance(keys, list | tuple) and all(isinstance(key, str) for key in keys)
+        if not isinstance(kind, str) or not is_list:
+            return None
+        if keys:
+            found[kind] = list(dict.fromkeys((*found.get(kind, ()), *keys)))
+    return found
 
 
 def _contexts(

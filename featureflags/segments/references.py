@@ -6,7 +6,7 @@ Imports only the definitions.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
 from featureflags.core.i18n import gettext
 from featureflags.segments.definitions import SEGMENT_MATCH, Rule
@@ -35,6 +35,13 @@ def attribute_path(attribute: str, context_kind: str | None) -> tuple[str, ...]:
             % {"attribute": attribute}
         )
     return tuple(part.replace("~1", "/").replace("~0", "~") for part in components)
+
+
+def attribute_reference(path: Sequence[str]) -> str:
+    """The inverse, for a clause that names its kind."""
+    if len(path) == 1 and not path[0].startswith("/"):
+        return path[0]
+    return "".join(f"/{part.replace('~', '~0').replace('/', '~1')}" for part in path)
 
 
 def references(rules: Iterable[Rule]) -> frozenset[str]:

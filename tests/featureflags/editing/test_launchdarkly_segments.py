@@ -145,6 +145,10 @@ RULE: Json = {"clauses": [{"attribute": "custom_a", "op": "in", "values": [1]}]}
 ORGANIZATIONS: Json = {
     "clauses": [{"attribute": "seats", "op": "in", "values": [1], "contextKind": "organization"}]
 }
+UNRELATED = (
+    ": say which 'organization' belongs to a row of 'user', with"
+    ' organization = Related("…", kind="organization") in kinds.py'
+)
 
 
 @pytest.mark.parametrize(
@@ -153,22 +157,25 @@ ORGANIZATIONS: Json = {
         ({"unbounded": True}, "Unbounded: big segments are not supported"),
         (
             {"rules": [RULE, ORGANIZATIONS]},
-            "Rule 2, condition 1: the condition is on 'organization', and the segment on 'user'",
+            "Rule 2, condition 1: the condition is on 'organization', and the segment on 'user'"
+            + UNRELATED,
         ),
         (
             {"rules": [{**ORGANIZATIONS, "weight": 1}]},
-            "Rule 1, condition 1: the condition is on 'organization', and the segment on 'user'",
+            "Rule 1, condition 1: the condition is on 'organization', and the segment on 'user'"
+            + UNRELATED,
         ),
         (
             {"rules": [{**RULE, "weight": 1, "rolloutContextKind": "organization"}]},
-            "Rule 1: the percentage is of 'organization', and the segment on 'user'",
+            "Rule 1: the percentage is of 'organization', and the segment on 'user'" + UNRELATED,
         ),
         (
             {
                 "rules": [RULE],
                 "includedContexts": [{"contextKind": "organization", "values": ["1"]}],
             },
-            "IncludedContexts: the members are of 'organization', and the segment of 'user'",
+            "IncludedContexts: the members are of 'organization', and the segment of 'user'"
+            + UNRELATED,
         ),
     ],
 )

@@ -130,7 +130,9 @@ def test_what_cannot_be_imported(segment: Segment) -> None:
         rule(clause("seats", "in", 1) | {"contextKind": ORGANIZATION}, clause("email", "in", "a"))
     ]
     assert problems(rules=mixed) == (
-        "large: Rule 1, condition 1: the condition is on 'organization', and the segment on 'user'",
+        "large: Rule 1, condition 1: the condition is on 'organization', and the segment on 'user':"
+        " say which 'organization' belongs to a row of 'user', with"
+        ' organization = Related("…", kind="organization") in kinds.py',
     )
     assert problems(includedContexts=["1"]) == (
         "large: IncludedContexts must be a list of objects with contextKind and values",
