@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ipaddress
+import re
+from typing import Final
 
 from django.http import HttpRequest
 
@@ -10,6 +12,9 @@ from featureflags.core.conf import app_settings
 
 PREFIX_OF_ONE_CLIENT = 64
 """The bits of an IPv6 address that a provider gives to one customer (RFC 6177)."""
+
+WITH_PORT: Final = re.compile(r"(?:\[([^\]]*)\]|([^:]*))(?::\d*)?")
+"""As some proxies write it: 192.0.2.1:50000, [2001:db8::1]:50000."""
 
 
 def client_address(request: HttpRequest) -> str:
@@ -28,8 +33,9 @@ def client_address(request: HttpRequest) -> str:
 
 
 def _network(address: str) -> str:
+    found = WITH_PORT.fullmatch(address)
     try:
-        parsed = ipaddress.ip_address(address)
+        parsed = ipaddress.ip_address(address if found is None else found[1] or found[2])
     except ValueError:
         return ""
     if isinstance(parsed, ipaddress.IPv4Address):
