@@ -188,3 +188,13 @@ def test_nobody_of_a_kind_is_whoever_has_no_such_row(rows: Rows) -> None:
     assert import_remarks({"segments": {"s": segment}}) == [
         "s: Rule 1: 0 % of 'organization' takes whoever has none: saved as a condition on company_id"
     ]
+
+
+def test_a_segment_that_only_uses_it_is_of_its_kind(rows: Rows) -> None:
+    del rows
+    several = segment_of(condition(ORDER, "state", "in", "open"), STAFF)
+    uses = segment_of({"attribute": "", "op": "segmentMatch", "values": ["s"]}) | {"key": "uses"}
+
+    found = imported(several, uses)
+
+    assert {key: one.kind for key, one in found.items()} == {"s": ORDER, "uses": ORDER}
