@@ -110,7 +110,8 @@ def take(request: HttpRequest) -> Choice:
 
 
 def _kept(request: HttpRequest) -> Choice:
-    kept: dict[str, Any] = request.session.get(KEPT, {})
+    # A list can be made of a request that no middleware has seen, as by a script.
+    kept: dict[str, Any] = getattr(request, "session", {}).get(KEPT, {})
     if request.method == "POST" or kept.get("address") != request.get_full_path():
         return Choice()
     return Choice(rows=frozenset(kept["rows"]), typed=kept["typed"])
