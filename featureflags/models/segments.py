@@ -239,8 +239,9 @@ class Segment(models.Model):
             raise ProtectedError(message, set(Segment.objects.filter(key__in=names)))
 
     def used_by(self) -> list[str]:
-        """The keys of the segments whose rules name this one: one query."""
-        return sorted(key for key, names in segment_graph().items() if self.key in names)
+        """The keys of the segments whose rules name this one: one query, which reads those that hold its key."""
+        holding = Segment.objects.filter(rules__icontains=json.dumps(self.key))
+        return sorted(key for key, names in _graph_of(holding).items() if self.key in names)
 
 
 def problems_now(key: str, checked: CheckedRules, *, without: int | None = None) -> list[Problem]:

@@ -7,12 +7,13 @@ from typing import Any
 import pytest
 from django.core.exceptions import ValidationError
 from django.db import connection
+from django.db.models import ProtectedError
 from django.db.models.signals import post_save, pre_save
 from django.test.utils import CaptureQueriesContext
 
 from featureflags.editing import NotImportable, apply, change_to, examine, import_segments
 from featureflags.editing.examining import Examination
-from featureflags.models import HistoryEntry, Segment, StaleSegment, save_all
+from featureflags.models import HistoryEntry, Segment, StaleSegment, save_all, segments
 from tests.conftest import FlagFile
 from tests.factories import SegmentFactory, clause, rule
 from tests.featureflags.editing.changing import PRO, TEAM
@@ -169,3 +170,23 @@ def test_several_changes_of_members_and_rows() -> None:
         ("Both", "script")
     ] * 2
     assert Segment.objects.get(key="one").description == "Theirs"
+
+
+def test_a_deletion_looks_at_no_rules_that_do_not_hold_its_key(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """That of many would look at all of them for each."""
+    save(new("a_b"), new("axb"), *(new(f"x{number}", PRO) for number in range(9)))
+    save(new("uses", naming("a_b")), new("says", [rule(clause("custom_plan", "in", "a_b"))]))
+    seen: list[object] = []
+    named_by = segments._named_by
+
+    def look(rules: Any, kind: str) -> frozenset[str]:
+        seen.append(rules)
+        return named_by(rules, kind)
+
+    monkeypatch.setattr(segments, "_named_by", look)
+    with pytest.raises(ProtectedError, match=r"a_b.* is used by uses"):
+        Segment.objects.get(key="a_b").delete()
+    Segment.objects.filter(key__startswith="x").delete()
+    assert len(seen) == 2
