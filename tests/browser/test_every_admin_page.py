@@ -19,7 +19,14 @@ from playwright.sync_api import Page
 from pytest_django.fixtures import Settings
 
 from featureflags.editing import change_to, comment, dump_state, examine, make_plan
-from featureflags.models import HistoryEntry, PlannedChange, Segment, SegmentDraft, Webhook
+from featureflags.models import (
+    HistoryEntry,
+    PlannedChange,
+    Segment,
+    SegmentDraft,
+    SegmentMember,
+    Webhook,
+)
 from tests.browser.colours import lost_in_forced_colours
 from tests.browser.conftest import DESKTOP, PHONE, CheckAccessibility
 from tests.browser.fitting import ZOOMED, unfit
@@ -52,6 +59,8 @@ NO_PAGES = {
 
 LONG = datetime.datetime(2026, 9, 30, 22, 58, tzinfo=datetime.UTC)
 """“Sept. 30, 2026, 10:58 p.m.” No other hour or month has a longer text."""
+UNBROKEN = "n" * 60
+"""What people type has no place to break a line at."""
 OTHER = "staging https://127.0.0.1:1/api/v1 gdn_of-nobody"
 """An installation that is never reached."""
 
@@ -64,15 +73,21 @@ def samples(
     # The testers' page is there only where it is switched on.
     settings.FEATUREFLAGS = {**settings.FEATUREFLAGS, "TESTERS": True, "INSTALLATIONS": [OTHER]}
     flag_file(boolean_flag("new-checkout", rules=[segment_rule("rich")]))
-    person = UserFactory.create(name="Ann", metadata={"plan": "pro"})
+    person = UserFactory.create(
+        name=UNBROKEN, email=f"{UNBROKEN}@example.com", metadata={"plan": "pro"}
+    )
     segment = Segment.objects.get(key="employee")
-    SegmentMemberFactory.create(segment=segment, user=person, reason="Asked for it")
+    SegmentMemberFactory.create(segment=segment, user=person, reason=f"Asked for {UNBROKEN}")
     Group.objects.create(name="Editors")
     token_for()
-    Webhook.objects.test(Webhook.objects.create(name="chat", url="https://hooks.example.com/"))
+    Webhook.objects.test(Webhook.objects.create(name=UNBROKEN, url="https://hooks.example.com/"))
     Segment.objects.create(
         key="rich", name="Rich", rules=[rule(clause("custom_plan", "in", "pro", "team"))]
     )
+    rich = Segment.objects.get(key="rich")
+    SegmentMemberFactory.create(segment=rich, user=person, reason=f"Asked for {UNBROKEN}")
+    ended = {"starts_at": LONG - datetime.timedelta(days=365), "expires_at": LONG}
+    QuerySet(SegmentMember).filter(segment=rich).update(**ended)
     renamed = Segment.objects.get(key="employee")
     renamed.name = "Colleagues"
     renamed.save()
@@ -183,7 +198,7 @@ def test_every_page_keeps_to_the_policy_and_is_accessible(
         except AssertionError as error:
             wrong.append(f"{address}: {error}")
         wrong += lost_in_forced_colours(page, address)
-        wrong += unfit(page, address, PHONE, ZOOMED)
+        wrong += unfit(page, address, DESKTOP, PHONE, ZOOMED)
         page.set_viewport_size(DESKTOP)
         page.emulate_media(color_scheme="light")
     assert not wrong, "\n".join(wrong)
