@@ -19,7 +19,14 @@ from featureflags.core.uncached import fresh_rows
 from featureflags.editing.changes import Change, MemberChange
 from featureflags.editing.examining import Examination
 from featureflags.kinds.registry import USER, user_kind
-from featureflags.models import RulesetVersion, Segment, SegmentMember, StaleSegment, save_all
+from featureflags.models import (
+    RulesetVersion,
+    Segment,
+    SegmentMember,
+    StaleSegment,
+    save_all,
+    segment_graph,
+)
 from featureflags.models.changesets import CURRENT_USER, SegmentState, open_changeset
 
 BATCH: Final = 500
@@ -83,7 +90,16 @@ def apply(
         changes = [each.change for each in examined]
         if len(changes) > 1 and all(change.after is not None for change in changes):
             return _write_together(changes)
-        return [_write(change, row) for change in changes]
+        graph = _graph_of_deletions(changes)
+        return [_write(change, row, graph) for change in changes]
+
+
+def _graph_of_deletions(changes: Sequence[Change]) -> dict[str, frozenset[str]] | None:
+    """Which segment names which, read once where nothing but several deletions is written, else None."""
+    if len(changes) < 2 or any(change.after is not None for change in changes):
+        return None
+    RulesetVersion.lock()
+    return dict(segment_graph())
 
 
 def refuse_invalid(change: Change) -> None:
@@ -97,11 +113,15 @@ def refuse_invalid(change: Change) -> None:
             segment.clean()
 
 
-def _write(change: Change, row: Segment | None) -> Segment:
+def _write(change: Change, row: Segment | None, graph: dict[str, frozenset[str]] | None) -> Segment:
     segment = row or _stored_row(change)
     if change.after is None:
         if segment.pk is not None:
+            segment.known_graph = graph
             segment.delete()
+            segment.known_graph = None
+            if graph is not None:
+                graph.pop(change.key, None)
         return segment
     if not change.is_of_members_only:
         _fill(segment, change, change.after)

@@ -104,6 +104,9 @@ class Segment(models.Model):
 
     objects = SegmentQuerySet["Segment"].as_manager()
 
+    known_graph: Graph | None = None
+    """As `segment_graph` reads it, for segments that are deleted together."""
+
     class Meta:
         verbose_name = _("segment")
         verbose_name_plural = _("segments")
@@ -231,7 +234,7 @@ class Segment(models.Model):
         return changes.aggregate(last=models.Max("version"))["last"] or 0
 
     def refuse_if_named(self) -> None:
-        """Raises ProtectedError if another segment's rules name this one: one query."""
+        """Raises ProtectedError if another segment's rules name this one: one query, or none."""
         names = self.used_by()
         if names:
             shown = {"key": self.key, "names": ", ".join(names)}
@@ -239,9 +242,12 @@ class Segment(models.Model):
             raise ProtectedError(message, set(Segment.objects.filter(key__in=names)))
 
     def used_by(self) -> list[str]:
-        """The keys of the segments whose rules name this one: one query, which reads those that hold its key."""
-        holding = Segment.objects.filter(rules__icontains=json.dumps(self.key))
-        return sorted(key for key, names in _graph_of(holding).items() if self.key in names)
+        """The keys of the segments whose rules name this one: one query, which reads those that hold its key;
+        none with `known_graph`."""
+        graph = self.known_graph
+        if graph is None:
+            graph = _graph_of(Segment.objects.filter(rules__icontains=json.dumps(self.key)))
+        return sorted(key for key, names in graph.items() if self.key in names)
 
 
 def problems_now(key: str, checked: CheckedRules, *, without: int | None = None) -> list[Problem]:

@@ -33,7 +33,8 @@ from featureflags.audience import (
     with_segments,
 )
 from featureflags.cache.compiled_rules import known_ruleset
-from featureflags.kinds.registry import kind_or_user
+from featureflags.kinds.nouns import noun
+from featureflags.kinds.registry import USER, kind_or_user
 from featureflags.models import Segment
 
 NAMES: Final = ("a", "b", "c")
@@ -174,7 +175,7 @@ def _shown(request: HttpRequest, found: Overlap) -> dict[str, Any]:
     return {
         "parts": [row(place) for place in places(len(found.keys))],
         "sizes": [(key, _number(found.size(key))) for key in found.keys],
-        "sentences": list(_sentences(found)),
+        "sentences": _sentences(found, kind.name),
         "circles": [(number, x, y) for number, (x, y) in enumerate(circles, start=1)],
         "radius": RADIUS,
         "height": 200 if len(circles) == 2 else 270,
@@ -192,23 +193,32 @@ def _shown(request: HttpRequest, found: Overlap) -> dict[str, Any]:
     }
 
 
-def _sentences(found: Overlap) -> list[str]:
-    """Sentences for the reader: one segment is within another, or two have nobody in common."""
+def _sentences(found: Overlap, kind: str) -> list[str]:
+    """Sentences for the reader: one segment is empty or within another, or nobody is in all of some."""
     if not found.is_exact:
         return []
-    text = _("Everybody in “%(one)s” is in “%(other)s”.")
-    said = [
-        text % {"one": one, "other": other}
-        for one, other in permutations(found.keys, 2)
-        if found.size(one) and found.is_within(one, other)
-    ]
-    text = _("Nobody is in both “%(one)s” and “%(other)s”.")
+    filled = [key for key in found.keys if found.size(key)]
+    said = [_nobody(kind, key) for key in found.keys if key not in filled]
+    text = _("All of “%(one)s” are in “%(other)s”.")
     said += [
         text % {"one": one, "other": other}
-        for one, other in combinations(found.keys, 2)
-        if found.size(one) and found.size(other) and not found.shared(one, other)
+        for one, other in permutations(filled, 2)
+        if found.is_within(one, other)
     ]
-    return said
+    apart = [pair for pair in combinations(filled, 2) if not found.shared(*pair)]
+    if len(filled) == 3 and not apart and not found.counts[True, True, True]:
+        return [*said, _nobody(kind, *filled)]
+    return said + [_nobody(kind, *pair) for pair in apart]
+
+
+def _nobody(kind: str, *keys: str) -> str:
+    texts = {
+        1: (_("Nobody is in %(keys)s."), _("No %(kind)s is in %(keys)s.")),
+        2: (_("Nobody is in both %(keys)s."), _("No %(kind)s is in both %(keys)s.")),
+        3: (_("Nobody is in all of %(keys)s."), _("No %(kind)s is in all of %(keys)s.")),
+    }
+    named = _(" and ").join(f"“{key}”" for key in keys)
+    return texts[len(keys)][kind != USER] % {"kind": noun(kind, 1), "keys": named}
 
 
 def _in_words(keys: list[str] | tuple[str, ...], place: Place) -> str:

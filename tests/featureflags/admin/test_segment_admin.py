@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -12,8 +13,9 @@ import pytest
 from django.contrib.admin import ModelAdmin
 from django.contrib.admin.models import LogEntry
 from django.core.exceptions import ValidationError
-from django.db import connections
+from django.db import connection, connections
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from featureflags.admin.segment_admin import SegmentAdmin
@@ -153,6 +155,23 @@ def test_segments_are_deleted_by_page_and_by_action(
     staff.post(reverse("admin:featureflags_segment_delete", args=[one.pk]), {"post": "yes"})
     staff.post(LIST, {"action": "delete_selected", "_selected_action": [two.pk], "post": "yes"})
     assert not Segment.objects.filter(pk__in=[one.pk, two.pk]).exists()
+
+
+def test_what_names_what_is_read_once_however_many_are_deleted(
+    staff: Client, flag_file: Callable[..., Path]
+) -> None:
+    UserFactory.create_batch(20)
+
+    def reads(number: int) -> int:
+        chosen = [each.pk for each in SegmentFactory.create_batch(number)]
+        action = {"action": "delete_selected", "_selected_action": chosen, "post": "yes"}
+        with CaptureQueriesContext(connection) as captured:
+            assert staff.post(LIST, action).status_code == 302
+        assert not Segment.objects.filter(pk__in=chosen).exists()
+        whole = r'SELECT .*"rules".* FROM "featureflags_segment"( WHERE .*LIKE.*)?( ORDER BY .*)?$'
+        return len([each for each in captured if re.search(whole, each["sql"])])
+
+    assert reads(6) == reads(2) > 0
 
 
 def test_a_deletion_that_is_refused_late_is_a_message_and_leaves_no_log(

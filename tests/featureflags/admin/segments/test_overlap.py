@@ -54,12 +54,19 @@ def test_the_numbers_and_the_people_of_each_part(viewer: Client) -> None:
 def test_three_segments_and_what_stands_out(viewer: Client) -> None:
     page = viewer.get(PAGE, {"a": "paying", "b": "germans", "c": "nobody"})
     assert len(page.context["parts"]) == 8
-    assert page.context["sentences"] == []
+    assert page.context["sentences"] == ["Nobody is in “nobody”."]
     SegmentFactory.create(key="free", rules=[rule(clause("custom_plan", "in", "free"))])
     page = viewer.get(PAGE, {"a": "free", "b": "germans", "c": "paying"})
     assert page.context["sentences"] == [
-        "Everybody in “free” is in “germans”.",
+        "All of “free” are in “germans”.",
         "Nobody is in both “free” and “paying”.",
+    ]
+    others = [("custom_plan", "free"), ("custom_country", "FR")]
+    either = [rule(clause(name, "in", value)) for name, value in others]
+    SegmentFactory.create(key="either", rules=either)
+    page = viewer.get(PAGE, {"a": "either", "b": "germans", "c": "paying"})
+    assert page.context["sentences"] == [
+        "Nobody is in all of “either” and “germans” and “paying”.",
     ]
 
 
