@@ -117,7 +117,7 @@ class WarmRunAdmin(BaseModelAdmin[WarmRun]):
             self.message_user(request, _("It had ended already."), messages.WARNING)
         return HttpResponseRedirect(reverse(RUN, args=[run]))
 
-    @admin.display(description=gettext_lazy("which users"))
+    @admin.display(description=gettext_lazy("which rows"))
     def scope_in_words(self, run: WarmRun) -> str:
         return users_in_words(run)
 
@@ -134,11 +134,11 @@ class WarmRunAdmin(BaseModelAdmin[WarmRun]):
             text,
         )
 
-    @admin.display(description=gettext_lazy("users"))
+    @admin.display(description=gettext_lazy("rows"))
     def users(self, run: WarmRun) -> str:
         return f"{getattr(run, 'sum_read', 0):,}"
 
-    @admin.display(description=gettext_lazy("users a second"))
+    @admin.display(description=gettext_lazy("rows a second"))
     def rate(self, run: WarmRun) -> str:
         seconds = ((run.finished_at or timezone.now()) - run.started_at).total_seconds()
         return f"{round(getattr(run, 'sum_read', 0) / max(seconds, 0.001)):,}"
@@ -160,9 +160,9 @@ def numbers_of(now: Report) -> list[tuple[str, str]]:
     }
     return [
         (_("Ranges"), ranges),
-        (_("Users"), users),
+        (_("Rows"), users),
         (_("Entries"), entries),
-        (_("Rate"), _("%s users a second") % f"{now.rate:,}"),
+        (_("Rate"), _("%s rows a second") % f"{now.rate:,}"),
         (_("Time"), _("%s seconds") % f"{now.seconds:,.0f}"),
     ]
 
@@ -170,7 +170,7 @@ def numbers_of(now: Report) -> list[tuple[str, str]]:
 def facts_of(run: WarmRun) -> list[tuple[str, str]]:
     """What does not change during a warm-up, as label and text."""
     facts = [
-        (_("Which users"), users_in_words(run)),
+        (_("Which rows"), users_in_words(run)),
         (_("Started"), moment_in_words(run.started_at)),
     ]
     if run.finished_at:

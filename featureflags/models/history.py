@@ -78,8 +78,8 @@ class HistoryEntry(_AppendOnlyModel):
     """The segment without members, as `featureflags.editing.about.dump_state` writes it; None:
     there was no segment."""
     after = models.JSONField(_("after"), null=True)
-    entering = models.PositiveBigIntegerField(_("users entering"), null=True)
-    leaving = models.PositiveBigIntegerField(_("users leaving"), null=True)
+    entering = models.PositiveBigIntegerField(_("entering"), null=True)
+    leaving = models.PositiveBigIntegerField(_("leaving"), null=True)
     """None: there was no time to count."""
     at_least = models.BooleanField(_("at least"), default=False)
     restored = models.ForeignKey(

@@ -53,8 +53,8 @@ class PlannedChange(models.Model):
     needs_approval = models.BooleanField(_("needs approval"), default=False)
     due_at = models.DateTimeField(_("due"), null=True)
     """None: as soon as it is approved."""
-    entering = models.PositiveBigIntegerField(_("users entering"), default=0)
-    leaving = models.PositiveBigIntegerField(_("users leaving"), default=0)
+    entering = models.PositiveBigIntegerField(_("entering"), default=0)
+    leaving = models.PositiveBigIntegerField(_("leaving"), default=0)
     at_least = models.BooleanField(_("at least"), default=False)
     """The numbers that were last shown: when it was proposed, approved or scheduled."""
     approver = models.ForeignKey(

@@ -23,7 +23,7 @@ class SegmentSize(models.Model):
     )
     at_least = models.PositiveBigIntegerField(_("at least"))
     at_most = models.PositiveBigIntegerField(_("at most"))
-    users = models.PositiveBigIntegerField(_("all users"))
+    users = models.PositiveBigIntegerField(_("all rows"))
     fingerprint = models.CharField(max_length=64)
     """A hash of the rules and members that were counted, including those of the segments that they
     name. Empty: they have changed since, and the time for counting was over."""

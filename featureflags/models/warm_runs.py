@@ -46,7 +46,7 @@ class WarmRun(models.Model):
     )
     snapshot_version = models.CharField(_("version of the snapshots"), max_length=8)
     ranges_planned = models.PositiveIntegerField(_("ranges"))
-    users_planned = models.PositiveBigIntegerField(_("users"))
+    users_planned = models.PositiveBigIntegerField(_("rows"))
     spare = models.BooleanField(_("segments kept"))
     started_at = models.DateTimeField(_("started at"), auto_now_add=True)
     progressed_at = models.DateTimeField(_("last progress at"), auto_now_add=True)
@@ -87,7 +87,7 @@ class WarmRange(models.Model):
     """Empty: from the lowest key there is."""
     until = models.CharField(_("to before key"), max_length=255, blank=True, default="")
     """Empty: to the highest key there is."""
-    users_planned = models.PositiveIntegerField(_("users"))
+    users_planned = models.PositiveIntegerField(_("rows"))
     state = models.CharField(_("state"), max_length=7, choices=State, default=State.WAITING)
     attempts = models.PositiveSmallIntegerField(_("attempts"), default=0)
     claim = models.UUIDField(null=True)

@@ -237,7 +237,7 @@ class ImportForm(MembershipForm):
         if cleaned.get("file"):
             text = self.text_of_file()
         if not text.strip():
-            raise ValidationError(_("Paste a list of users, or choose a file."))
+            raise ValidationError(_("Paste a list, or choose a file."))
         if not self.errors:
             self._find(text)
         return cleaned

@@ -15,7 +15,7 @@ from featureflags.management.arguments import ROW_HELP, as_json, in_columns, on_
 from featureflags.management.command import FlagCommand
 
 HELP = """\
-Show what a user gets for a flag, and why. No events are sent to LaunchDarkly.
+Show what a user, or another row, gets for a flag, and why. No events are sent to LaunchDarkly.
 
   manage.py evaluate_flag new-checkout --user ada@agpt.co
   manage.py evaluate_flag new-checkout --user 6d0c…-…-…  --json

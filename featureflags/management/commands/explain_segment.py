@@ -20,7 +20,7 @@ from featureflags.segments.explain import explain
 from featureflags.segments.next_change import next_change
 
 HELP = """\
-Explain why a user is in a segment, or not: each rule, each condition, and what was seen.
+Explain why a user, or another row, is in a segment, or not: each rule, each condition, and what was seen.
 
   manage.py explain_segment employee ada@agpt.co
   manage.py explain_segment employee ada@agpt.co --json | jq .verdict

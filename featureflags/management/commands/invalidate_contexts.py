@@ -14,7 +14,7 @@ from featureflags.management.command import FlagCommand
 from featureflags.models.versions import RulesetVersion
 
 HELP = """\
-Drop the cached entries of users, or of all segments, after a write to the database that bypassed
+Drop the cached entries of users and other rows, or of all segments, after a write to the database that bypassed
 Django (psql, an import, another program). Run it after that write has been committed. With --everything
 no entry of before is used any more: after a database was restored from a backup.
 
@@ -37,12 +37,12 @@ class Command(FlagCommand):
             "--all-segments", action="store_true", help="the compiled rules of every process"
         )
         parser.add_argument(
-            "--everything", action="store_true", help="all users and all segments, at once"
+            "--everything", action="store_true", help="all rows and all segments, at once"
         )
 
     def handle(self, *_args: Any, **options: Any) -> None:
         if not options["users"] and not options["all_segments"] and not options["everything"]:
-            raise CommandError("Name users, --all-segments, or --everything.")
+            raise CommandError("Name users or other rows, --all-segments, or --everything.")
         rows = [_address_of(text) for text in options["users"]]
         if rows:
             for kind in {kind for kind, _ in rows}:
@@ -59,7 +59,7 @@ class Command(FlagCommand):
             invalidation.raise_epoch()
             self.stdout.write("No entry of before is used any more.")
         if rows:
-            self.stdout.write(f"{len(rows)} users forgotten.")
+            self.stdout.write(f"{len(rows)} {'row' if len(rows) == 1 else 'rows'} forgotten.")
 
 
 def _address_of(text: str) -> tuple[str, str]:

@@ -34,7 +34,7 @@ class Command(FlagCommand):
         how.add_argument(
             "--csv", action="store_true", help="as CSV: key, title, name and what the kind lists"
         )
-        parser.add_argument("--limit", type=_limit, metavar="N", help="at most so many users")
+        parser.add_argument("--limit", type=_limit, metavar="N", help="at most so many of them")
 
     def handle(self, *_args: Any, **options: Any) -> None:
         found = ruleset_with_segment(options["key"]).definitions[options["key"]]

@@ -35,7 +35,7 @@ class Command(FlagCommand):
         parser.add_argument(
             "--estimate",
             action="store_true",
-            help="never read users into Python: give bounds where SQL alone cannot decide",
+            help="never read rows into Python: give bounds where SQL alone cannot decide",
         )
         parser.add_argument(
             "--explain", action="store_true", help="also run each condition by itself, and time it"

@@ -14,7 +14,7 @@ from featureflags.management.arguments import ROW_HELP, as_json, in_columns, on_
 from featureflags.management.command import FlagCommand
 
 HELP = """\
-Show a user as LaunchDarkly sees them: attributes, which of them are private, and segments.
+Show a user, or another row, as LaunchDarkly sees them: attributes, which of them are private, and segments.
 
   manage.py show_context ada@agpt.co
   manage.py show_context ada@agpt.co --json | jq .segments

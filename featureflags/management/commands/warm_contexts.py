@@ -19,10 +19,10 @@ from featureflags.warming.scope import Scope, scope_for
 from featureflags.warming.worker import work_on
 
 HELP = """\
-Cache the users who were seen lately, so that their next flag check needs no database, and the rules,
+Cache the rows of all kinds, and of users those who were seen lately, so that their next flag check needs no database, and the rules,
 so that a process can start while the database is down. Only entries that are missing, differ from the
 database or expire soon are written. If a cache warm-up with an equal or wider scope is running, the
-command joins it. Exits with 1 if some users could not be cached.
+command joins it. Exits with 1 if some rows could not be cached.
 
   manage.py warm_contexts                     users of the last WARM_ACTIVE_DAYS days
   manage.py warm_contexts --active-within 30
@@ -50,7 +50,7 @@ class Command(FlagCommand):
             metavar="DAYS",
             help=f"active users seen within DAYS of 24 hours (now {app_settings().warm_active_days})",
         )
-        whom.add_argument("--all", action="store_true", help="every user, inactive ones included")
+        whom.add_argument("--all", action="store_true", help="every row, inactive ones included")
         whom.add_argument("--cancel", action="store_true", help="cancel the current warm-up")
         add_kind(parser)
         parser.add_argument("--force", action="store_true", help="write good entries too")
@@ -81,7 +81,7 @@ class Command(FlagCommand):
             raise CommandError(str(error)) from error
         self.stdout.write(as_json(ended.to_dict()) if options["json"] else _in_words(ended))
         if not ended.succeeded:
-            raise CommandError("Some users, or the rules, are not in the cache.")
+            raise CommandError("Some rows, or the rules, are not in the cache.")
 
     def _cancel(self) -> None:
         cancelled = [run for run in under_way() if cancel(run)]
@@ -99,7 +99,7 @@ class Command(FlagCommand):
             self.stderr.write(f"Joined cache warm-up {begun.run}, which was running already.")
         try:
             # `disable=None`: a bar on a terminal, and nothing anywhere else.
-            with tqdm(unit=" users", disable=None, file=self.stderr) as bar:
+            with tqdm(unit=" rows", disable=None, file=self.stderr) as bar:
                 _show(bar, report(begun.run))
                 if celery:
                     return self._follow(begun.run, bar, patience)

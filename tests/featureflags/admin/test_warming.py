@@ -72,7 +72,7 @@ def test_the_page_shows_progress_rate_failures_and_unfinished_ranges(
     assert "1 of 3 done, 0 running, 0 failed" in page
     assert "3 of 6 read" in page
     assert "1 written, 1 kept, 1 failed" in page
-    assert re.search(r"\d+ users a second", page)
+    assert re.search(r"\d+ rows a second", page)
     assert "Everybody" in page
     left = re.findall(r'<th scope="row">(\d+)</th><td>(\w+)</td>', page)
     assert left == [("2", "Waiting"), ("3", "Waiting")]

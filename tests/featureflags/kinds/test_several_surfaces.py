@@ -118,7 +118,7 @@ class TestCommands:
         )
 
     def test_forgetting_an_organization(self, acme: Company) -> None:
-        assert "1 users forgotten" in self.output("invalidate_contexts", "organization:acme")
+        assert "1 row forgotten" in self.output("invalidate_contexts", "organization:acme")
 
     def test_a_row_that_there_is_not(self) -> None:
         with pytest.raises(CommandError, match="There is no organization 'nobody'"):

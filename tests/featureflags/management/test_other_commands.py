@@ -99,7 +99,7 @@ def test_a_write_without_triggers_is_seen_after_the_command(call: Call, settings
         return resolve(str(someone.pk)).context.get("name")
 
     assert name_of(user) == "Before"
-    assert call("invalidate_contexts", user.email).out == "1 users forgotten.\n"
+    assert call("invalidate_contexts", user.email).out == "1 row forgotten.\n"
     assert (name_of(user), name_of(other)) == ("After", "Before")
     call("invalidate_contexts", str(other.pk), str(user.pk))
     assert name_of(other) == "After"
@@ -128,7 +128,10 @@ def test_whom_nobody_knows_cannot_be_forgotten_by_address(call: Call) -> None:
     assert "nothing was forgotten" in ended.error
     assert protocol.read([str(user.pk)]).fresh
     assert call("invalidate_contexts", str(uuid.uuid4())).error is None
-    assert call("invalidate_contexts").error == "Name users, --all-segments, or --everything."
+    assert (
+        call("invalidate_contexts").error
+        == "Name users or other rows, --all-segments, or --everything."
+    )
 
 
 @pytest.mark.django_db(transaction=True)

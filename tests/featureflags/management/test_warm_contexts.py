@@ -74,7 +74,7 @@ def test_a_dead_cache_is_a_failure(call: Call, settings: Settings) -> None:
     seen(1)
     ended = call("warm_contexts")
     assert "1 failed" in ended.out
-    assert ended.error == "Some users, or the rules, are not in the cache."
+    assert ended.error == "Some rows, or the rules, are not in the cache."
 
 
 def test_a_run_that_is_under_way_is_joined_or_refused_or_cancelled(call: Call) -> None:

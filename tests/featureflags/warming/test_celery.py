@@ -256,6 +256,6 @@ def test_the_follower_lists_what_is_left_without_workers(env: Environment) -> No
     assert process.returncode == 1
     assert data["state"] == "running"
     assert [each["number"] for each in data["unfinished"]] == [1, 2]
-    assert "Some users, or the rules, are not in the cache." in error
+    assert "Some rows, or the rules, are not in the cache." in error
     with worker(env):
         wait_until(lambda: (now := the_run()) and now.ended, timeout=SECONDS, what="the end")

@@ -172,7 +172,7 @@ class TestImport:
     @pytest.mark.parametrize(
         ("data", "problem"),
         [
-            (listed(""), "Paste a list of users, or choose a file."),
+            (listed(""), "Paste a list, or choose a file."),
             (listed("a@x.io\0"), "Null characters are not allowed."),
             (listed("x" * (2 * 1024 * 1024 + 1)), "The list is larger than 2 MB."),
         ],
