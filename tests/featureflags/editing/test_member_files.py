@@ -121,14 +121,22 @@ WORDS = st.text(
 ) | st.text("'=+-@\t\r\n ,;\"\u2028\x0b\x85\u200b\u202ea", max_size=12)
 
 
+INSTANTS = st.none() | st.datetimes(timezones=st.just(UTC)).filter(lambda at: at < LATEST)
+
+
 @given(
     reasons=st.lists(WORDS, min_size=1, max_size=4),
     name=WORDS,
     kind=st.sampled_from(["include", "exclude"]),
-    expires_at=st.none() | st.datetimes(timezones=st.just(UTC)).filter(lambda at: at < LATEST),
+    starts_at=INSTANTS,
+    expires_at=INSTANTS,
 )
 def test_every_export_comes_back_as_it_was(
-    reasons: list[str], name: str, kind: str, expires_at: datetime.datetime | None
+    reasons: list[str],
+    name: str,
+    kind: str,
+    starts_at: datetime.datetime | None,
+    expires_at: datetime.datetime | None,
 ) -> None:
     """A reason with U+2028 or a vertical tab broke the row in two; blanks at its ends were lost."""
     members = [
@@ -136,6 +144,7 @@ def test_every_export_comes_back_as_it_was(
             user=User(id=uuid.UUID(int=number), email=f"{number}@x.io", name=name),
             kind=kind,
             reason=reason,
+            starts_at=starts_at,
             expires_at=expires_at,
         )
         for number, reason in enumerate(reasons)
@@ -146,8 +155,10 @@ def test_every_export_comes_back_as_it_was(
     )
     read = read_member_list(decode_file(answer.getvalue()))
     assert read.problems == ()
-    assert [(line.text, line.kind, line.reason, line.expires_at) for line in read.lines] == [
-        (str(one.user_id), one.kind, one.reason, one.expires_at) for one in members
+    assert [
+        (line.text, line.kind, line.reason, line.starts_at, line.expires_at) for line in read.lines
+    ] == [
+        (str(one.user_id), one.kind, one.reason, one.starts_at, one.expires_at) for one in members
     ]
 
 
