@@ -40,7 +40,9 @@ def type_rules(page: Page, rules: object) -> None:
 
 
 def save(page: Page) -> None:
-    page.get_by_role("button", name="Save", exact=True).click()
+    """The page that follows is there then."""
+    with page.expect_navigation():
+        page.get_by_role("button", name="Save", exact=True).click()
 
 
 def test_asked_before_saving_back_and_confirmed(

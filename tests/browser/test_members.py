@@ -74,7 +74,8 @@ def test_search_and_filters(
     page.get_by_label("Search:").fill("person 7")
     page.keyboard.press("Enter")
     expect(rows).to_have_count(1)
-    page.get_by_role("link", name="Show all").click()
+    with page.expect_navigation():
+        page.get_by_role("link", name="Show all").click()
     page.get_by_label("In by:").select_option("name")
     page.get_by_role("button", name="Show", exact=True).click()
     expect(rows).to_have_count(1)
