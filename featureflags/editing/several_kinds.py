@@ -225,7 +225,7 @@ class _Conversion:
             if weight == 0 and type(weight) is int:
                 # LaunchDarkly's bucket of who has no such row is before the first one.
                 text = _(
-                    "0 %% of %(other)r takes whoever has none: saved as a condition on %(own)s"
+                    "0 %% of %(other)r takes those who have none: saved as a condition on %(own)s"
                 )
                 self._remark(text % {"other": other, "own": way.key}, number)
                 nobody = {"weight": None, "bucketBy": "", "rolloutContextKind": ""}

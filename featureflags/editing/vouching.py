@@ -30,12 +30,12 @@ def why_to_wait(plan: PlannedChange, examined: Examination, *, by_hand: bool) ->
     if approver is not None and may(approver, [APPROVE]):
         return ""
     if examined.needs_approval and approver is not None:
-        return _("Whoever approved it may not approve changes any more.")
+        return _("The person who approved it may no longer approve changes.")
     if examined.needs_approval:
         return _("It needs an approval now: a flag that is on uses the segment, or none are known.")
     if by_hand or author is None or may(author, permissions_for(examined.change)):
         return ""
-    return _("Whoever planned it may not make this change any more.")
+    return _("The person who planned it may no longer make this change.")
 
 
 def may(account: Account, permissions: Collection[str]) -> bool:
@@ -48,4 +48,4 @@ def hold_plans_of(account: Account) -> None:
     """Before an account is deleted: what it alone stands for waits for an approval."""
     alone = Q(author=account, approver=None) | Q(author=None, approver=account)
     for plan in PlannedChange.objects.filter(alone, state=PlannedChange.State.SCHEDULED):
-        wait_for_approval(plan, _("The account of whoever planned or approved it was deleted."))
+        wait_for_approval(plan, _("The account that planned or approved it was deleted."))

@@ -35,13 +35,6 @@ from tests.featureflags.segments.strategies import FAMILIES, Json
 NOW = 1_750_000_000_000_000
 
 
-@pytest.fixture(scope="module")
-def sdk() -> Iterator[Sdk]:
-    oracle = Sdk()
-    yield oracle
-    oracle.close()
-
-
 @pytest.fixture
 def rows(db: None) -> Iterator[Mapping[str, list[str]]]:
     del db

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
 import pytest
 from django.db import transaction
@@ -22,13 +22,6 @@ from tests.featureflags.editing.odd_segments import CASES, REFUSED, Json
 from tests.featureflags.segments.sdk import Sdk
 
 Rows = Mapping[str, Mapping[str, Attributes]]
-
-
-@pytest.fixture(scope="module")
-def sdk() -> Iterator[Sdk]:
-    oracle = Sdk()
-    yield oracle
-    oracle.close()
 
 
 @pytest.fixture

@@ -46,13 +46,6 @@ pytestmark = pytest.mark.django_db
 Rows = Mapping[str, Mapping[str, Attributes]]
 
 
-@pytest.fixture(scope="module")
-def sdk() -> Iterator[Sdk]:
-    oracle = Sdk()
-    yield oracle
-    oracle.close()
-
-
 @pytest.fixture
 def rows() -> Iterator[Rows]:
     """The attributes of all rows, by kind and key."""
@@ -186,7 +179,7 @@ def test_nobody_of_a_kind_is_whoever_has_no_such_row(rows: Rows) -> None:
         True,
     )
     assert import_remarks({"segments": {"s": segment}}) == [
-        "s: Rule 1: 0 % of 'organization' takes whoever has none: saved as a condition on company_id"
+        "s: Rule 1: 0 % of 'organization' takes those who have none: saved as a condition on company_id"
     ]
 
 
