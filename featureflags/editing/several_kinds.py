@@ -86,7 +86,7 @@ class _Conversion:
         own_included, own_excluded = included.pop(own, []), excluded.pop(own, [])
         everywhere: list[Json] = []
         if included and own_excluded:
-            # Whoever is excluded by name would be so in spite of an included organization.
+            # Else a user who is excluded by name would stay so in spite of an included organization.
             keys = [key for key in own_excluded if self.kind.parse_key(key) is not None]
             everywhere += [self._clause_of(KEY, "in", keys, negate=True)] if keys else []
             text = _(

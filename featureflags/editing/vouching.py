@@ -1,4 +1,4 @@
-"""Who stands for a planned change when it is made: whoever approved it, else whoever planned it.
+"""Who stands for a planned change when it is made: its approver, else its author.
 
 Weeks may lie in between: an account is deactivated or deleted, or loses the permission. Then the change is not
 made, and waits for somebody's approval.

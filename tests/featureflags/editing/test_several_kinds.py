@@ -167,7 +167,7 @@ def test_each_change_is_said_and_saved(rows: Rows) -> None:
     ]
 
 
-def test_nobody_of_a_kind_is_whoever_has_no_such_row(rows: Rows) -> None:
+def test_a_share_of_zero_takes_those_without_such_a_row(rows: Rows) -> None:
     del rows
     segment = segment_of(STAFF, weight=0, rolloutContextKind=ORGANIZATION, bucketBy="seats")
 

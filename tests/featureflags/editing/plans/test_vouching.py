@@ -96,7 +96,7 @@ def test_the_author_of_one_that_needed_no_approval_is_gone(
     assert (plan.state, rules(plan)) == (State.APPLIED, TEAM)
 
 
-def test_whoever_approved_it_stands_for_it_without_its_author(
+def test_the_approver_stands_for_it_without_its_author(
     segment: Segment, author: User, approver: User
 ) -> None:
     plan = scheduled("beta", author)
@@ -117,7 +117,7 @@ def test_an_approver_who_is_gone_matters_only_where_an_approval_is_needed(
     assert (plan.state, rules(plan)) == (State.APPLIED, TEAM)
 
 
-def test_whoever_makes_it_now_stands_for_it(author: User) -> None:
+def test_the_person_who_makes_it_now_stands_for_it(author: User) -> None:
     plan = scheduled("quiet", author)
     author.groups.clear()
     plan = PlannedChange.objects.get(pk=plan.pk)
