@@ -91,6 +91,8 @@ class Installation:
             if not isinstance(goes_on, str) or goes_on == after:
                 raise self.another_form()
             after = goes_on
+            if time.monotonic() > ends:
+                raise self._too_long()
 
     def write(self, sent: Mapping[str, Any], *, is_dry: bool = False) -> dict[str, Any]:
         """Write segments, all of them or none. `is_dry`: the body asks only what it would do.
@@ -106,6 +108,10 @@ class Installation:
             "%s answered in another form. Is this the address of its REST API, of this release?"
         )
         return InstallationError(text % self.name)
+
+    def _too_long(self) -> InstallationError:
+        text = _("%(name)s has more pages of segments than can be read in %(seconds)d seconds.")
+        return InstallationError(text % {"name": self.name, "seconds": READ_SECONDS})
 
     def _call(
         self,

@@ -191,6 +191,8 @@ def test_a_frozen_one_is_left_in_time(other: Other, monkeypatch: pytest.MonkeyPa
 
 def test_endless_pages_end(other: Other, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "READ_SECONDS", 0.3)
-    other.answers = [page("a", after="a"), page("b", after="b")] * 5_000
-    with pytest.raises(InstallationError):
+    pages = [page("a", after="a"), page("b", after="b")] * 50_000
+    other.answers = list(pages)
+    with pytest.raises(InstallationError, match=r"staging has more pages"):
         installation(other).segments()
+    assert len(other.asked) < len(pages)
