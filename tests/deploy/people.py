@@ -26,6 +26,8 @@ FOREIGN_SECONDS = 20.0
 HONEST_SECONDS = 30.0
 """How long an answer may say that a server did not answer in time. A release that cannot read says so for ever."""
 PAUSE_SECONDS = 0.05
+AGAIN_SECONDS = 0.25
+"""Between two questions for the same write of another program."""
 VALUES: Mapping[str, tuple[Any, Any]] = {
     "email_verified": (False, True),
     "role": ("user", "admin"),
@@ -154,24 +156,32 @@ class Crowd:
             patience = FOREIGN_SECONDS
         else:
             self._hold(release, 1)
-            release.write(key, name, value, way)
-            self._hold(release, -1)
+            try:
+                if release not in self.serving:
+                    return
+                release.write(key, name, value, way)
+            finally:
+                self._hold(release, -1)
             patience = 0.0
         state[name] = value
         until = time.monotonic() + patience
         # Not always all of them: what one reads is put into the cache for the other.
         for each in chance.sample(releases, chance.randint(1, len(releases))):
-            if each in self.serving:
-                self._check(each, key, state, until, f"{self.phase}: {name} by {way}")
+            self._check(each, key, state, until, f"{self.phase}: {name} by {way}")
 
     def _check(
         self, release: Release, key: str, state: Mapping[str, Any], until: float, what: str
     ) -> None:
+        """Ask until the answer is right or late, or the release serves no more."""
         while True:
             began = time.monotonic()
             self._hold(release, 1)
-            status, flags, degraded = ask(release.web.port, key, self._token)
-            self._hold(release, -1)
+            try:
+                if release not in self.serving:
+                    return
+                status, flags, degraded = ask(release.web.port, key, self._token)
+            finally:
+                self._hold(release, -1)
             about = f"{what}, asked of {release.name}"
             if status != 200:
                 self.seen.refused.append(f"{about}: {status}")
@@ -186,6 +196,7 @@ class Crowd:
                 kind = self.seen.stale if degraded else self.seen.wrong
                 kind.append(f"{about}: {differs} {degraded}")
                 return
+            time.sleep(AGAIN_SECONDS)
 
     def _hold(self, release: Release, by: int) -> None:
         with self._lock:

@@ -49,11 +49,14 @@ CHANGES = {
 
 
 def next_release(folder: Path) -> Path:
-    """Copy the project into `folder` and change it; the copy's root."""
+    """Copy the project into `folder` and change it; the copy's root.
+
+    With what Python has compiled: it is used for the files that stay as they are.
+    """
     for name in COPIED:
         source = ROOT / name
         if source.is_dir():
-            shutil.copytree(source, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+            shutil.copytree(source, folder / name)
         else:
             folder.mkdir(parents=True, exist_ok=True)
             shutil.copy(source, folder / name)

@@ -21,7 +21,7 @@ from tests.services.postgres import PostgresServer, postgres_server
 from tests.services.processes import ROOT, Piped, manage, running_server
 from tests.services.redis import redis_server
 
-PEOPLE = 4
+PEOPLE = 8
 WRITER = str(Path(__file__).with_name("writer.py"))
 GUNICORN = ("--config=config/gunicorn.py", "--workers=2", "--threads=4")
 
@@ -140,7 +140,6 @@ def deployment() -> Iterator[Deployment]:
             token="",
         )
         made.manage(ROOT, "migrate", "--verbosity=0")
-        made.manage(ROOT, "collectstatic", "--noinput", "--verbosity=0")
         _, _, text = made.manage(ROOT, "shell", "--command", SETUP % PEOPLE).partition("MADE ")
         people, token = json.loads(text)
         made.add_segments(ROOT, *sorted(OLD_FIELDS))
