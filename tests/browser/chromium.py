@@ -13,6 +13,9 @@ PATH_VARIABLE: Final = "GUIDON_CHROMIUM"
 REQUIRED_VARIABLE: Final = "GUIDON_BROWSER_REQUIRED"
 """Set by `.ci/run`: without a browser the run fails."""
 
+PICTURES_VARIABLE: Final = "GUIDON_PICTURES"
+"""Set where pages are to be looked at: `shot` keeps them. A picture takes as long as the page did."""
+
 MISSING: Final = (
     "NO BROWSER TESTS WERE RUN: there is no Chromium (apt-get install chromium,"
     f" or name one in {PATH_VARIABLE})"
@@ -36,6 +39,11 @@ def find_chromium() -> str | None:
     if named:
         return shutil.which(named)
     return next(filter(None, map(shutil.which, NAMES)), None)
+
+
+def keeps_pictures() -> bool:
+    """Whether `shot` keeps pictures."""
+    return bool(os.environ.get(PICTURES_VARIABLE))
 
 
 def is_required() -> bool:

@@ -20,7 +20,7 @@ from django.test import Client
 from playwright.sync_api import BrowserContext, Expect, Page, ViewportSize
 from pytest_django.live_server_helper import LiveServer
 
-from tests.browser.chromium import MISSING, find_chromium, is_required
+from tests.browser.chromium import MISSING, find_chromium, is_required, keeps_pictures
 from tests.browser.editing import Editor
 from tests.browser.thread import PATIENCE_SECONDS, BrowserThread
 from tests.browser.watching import Watch
@@ -62,8 +62,8 @@ class OpenPage(Protocol):
 
 
 class Shot(Protocol):
-    def __call__(self, page: Page, name: str) -> Path:
-        """Keep a picture of the whole page in `artefacts/`, which git ignores."""
+    def __call__(self, page: Page, name: str) -> None:
+        """With GUIDON_PICTURES=1, keep a picture of the whole page in `artefacts/`, which git ignores."""
         ...
 
 
@@ -205,10 +205,9 @@ def viewer_page(open_page: OpenPage) -> Page:
 def shot() -> Shot:
     """See `Shot`."""
 
-    def keep(page: Page, name: str) -> Path:
-        path = ARTEFACTS / "screenshots" / f"{name}.png"
-        page.screenshot(path=path, full_page=True)
-        return path
+    def keep(page: Page, name: str) -> None:
+        if keeps_pictures():
+            page.screenshot(path=ARTEFACTS / "screenshots" / f"{name}.png", full_page=True)
 
     return keep
 
