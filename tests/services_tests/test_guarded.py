@@ -9,6 +9,7 @@ import socket
 
 import pytest
 
+from tests.services import redis
 from tests.services.guarded import HOST, PORTS, free_port, is_free
 from tests.services.launchdarkly import LaunchDarklyServer
 from tests.services.redis import redis_server
@@ -28,7 +29,11 @@ def test_a_port_on_which_somebody_listens_is_not_free() -> None:
         assert not is_free(listener.getsockname()[1])
 
 
-def test_a_port_that_was_taken_meanwhile_is_left_to_its_owner() -> None:
+def test_a_port_that_was_taken_meanwhile_is_left_to_its_owner(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # Its owner accepts, and never answers whoever asks whether Redis is ready.
+    monkeypatch.setattr(redis, "PROBE_SECONDS", 0.5)
     with socket.socket() as listener:
         listener.bind((HOST, free_port()))
         listener.listen()
