@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import json
-import time
 import urllib.request
 from pathlib import Path
 from typing import Any
 
-from tests.factories import token_for
-from tests.featureflags.live.reader import Reader
-from tests.services.processes import WebProcess
+from tests.factories import UserFactory, token_for
+from tests.featureflags.live.reader import Reader, reading
+from tests.services.processes import WebProcess, on_this_database
 from users.models import User
 
 
 def write(path: Path, *flags: dict[str, Any]) -> None:
     path.write_text(json.dumps({"flags": {flag["key"]: flag for flag in flags}}))
+
+
+def environment(flags: Path) -> dict[str, str | None]:
+    return {**on_this_database(), "LAUNCHDARKLY_FLAG_FILE": str(flags), "LIVE_STREAMS": "25"}
 
 
 def bulk(web: WebProcess, user: User | str, token: str = "") -> dict[str, Any]:
@@ -37,8 +40,16 @@ def stream_of(web: WebProcess, user: User | str, token: str = "") -> str:
     return str(stream["url"])
 
 
-def settled(reader: Reader) -> int:
-    """Wait for the first message, which comes at once; how many there are."""
+def settled(web: WebProcess, reader: Reader) -> int:
+    """Wait for the first message, and for all that is on its way; how many have come.
+
+    The server tells all streams in turn what it has found: what it tells another one now comes after.
+    """
     reader.wait_for(1)
-    time.sleep(1.0)
+    other = UserFactory.create()
+    with reading(stream_of(web, other)) as last:
+        last.wait_for(1)
+        for number in (2, 3):
+            User.objects.filter(pk=other.pk).update(name=f"Changed {number}")
+            last.wait_for(number)
     return len(reader.messages)

@@ -1,4 +1,4 @@
-"""A real ASGI server on the database of the test, and a user."""
+"""A real ASGI server on the database of the tests, and a user."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from pathlib import Path
 import pytest
 
 from tests.factories import UserFactory
-from tests.featureflags.live.asking import write
+from tests.featureflags.live.asking import environment, write
 from tests.services.flag_json import boolean_flag, segment_rule
-from tests.services.processes import WebProcess, on_this_database, running_server
+from tests.services.processes import WebProcess, running_server
 from users.models import User
 
 
-@pytest.fixture
-def flags(tmp_path: Path) -> Path:
-    path = tmp_path / "flags.json"
+@pytest.fixture(scope="package")
+def flags(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("live") / "flags.json"
     write(path, boolean_flag("new-checkout", rules=[segment_rule("beta")]))
     return path
 
@@ -26,8 +26,13 @@ def ada(transactional_db: None) -> User:
     return UserFactory.create(name="Ada")
 
 
+@pytest.fixture(scope="package")
+def server(django_db_setup: None, flags: Path) -> Iterator[WebProcess]:
+    """One for all tests: to start it takes longer than most of them."""
+    with running_server(environment(flags), server="uvicorn", path="/healthz") as started:
+        yield started
+
+
 @pytest.fixture
-def web(flags: Path, ada: User) -> Iterator[WebProcess]:
-    env = {**on_this_database(), "LAUNCHDARKLY_FLAG_FILE": str(flags), "LIVE_STREAMS": "25"}
-    with running_server(env, server="uvicorn", path="/healthz") as server:
-        yield server
+def web(server: WebProcess, ada: User) -> WebProcess:
+    return server

@@ -68,8 +68,8 @@ def test_a_membership_that_ends_sends_a_message(web: WebProcess, ada: User, beta
         reading(stream_of(web, ada)) as mine,
         reading(stream_of(web, UserFactory.create())) as theirs,
     ):
-        settled(mine)
-        settled(theirs)
+        settled(web, mine)
+        settled(web, theirs)
         began = time.monotonic()
         member.expires_at = until(SOON)
         member.save()
@@ -86,7 +86,7 @@ def test_an_account_that_enters_by_its_age_sends_a_message(
     User.objects.filter(pk=ada.pk).update(created_at=timezone.now())
     # Written while the stream is open: what is known of the row is computed anew.
     with reading(stream_of(web, ada)) as mine:
-        settled(mine)
+        settled(web, mine)
         assert value_of(web, ada) is False
         began = time.monotonic()
         User.objects.filter(pk=ada.pk).update(created_at=almost(DAYS, SOON))

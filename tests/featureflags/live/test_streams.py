@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import sqlite3
 import time
 import urllib.error
@@ -26,11 +27,11 @@ from featureflags.live.tickets import Ticket
 from featureflags.models import ApiKey, Segment
 from featureflags.models.api_keys import prefix_of
 from tests.factories import UserFactory, clause, rule, token_for
-from tests.featureflags.live.asking import bulk, settled, stream_of, write
+from tests.featureflags.live.asking import bulk, environment, settled, stream_of, write
 from tests.featureflags.live.reader import Reader, reading
 from tests.services.flag_json import boolean_flag
 from tests.services.guarded import KILLED
-from tests.services.processes import WebProcess, on_this_database, running_server
+from tests.services.processes import WebProcess, running_server
 from tests.services.waiting import PATIENCE_SECONDS
 from users.models import User
 
@@ -62,26 +63,26 @@ def test_what_wakes_a_stream_at_once(web: WebProcess, ada: User, flags: Path) ->
             200,
             "text/event-stream; charset=utf-8",
         )
-        count, of_other = settled(mine), settled(theirs)
+        count, of_other = settled(web, mine), settled(web, theirs)
 
         ada.name = "Ada Lovelace"
         with seen_at_once(ada, (mine, count)):
             ada.save()
-        time.sleep(1.0)
-        assert len(theirs.messages) == of_other, "another user's change"
+        assert settled(web, theirs) == of_other, "another user's change"
         count = len(mine.messages)
         assert count <= of_other + 1, "one change is one message"
 
         with seen_at_once(ada, (mine, count)):
             User.objects.filter(pk=ada.pk).update(name="Countess")
 
-        count, of_other = settled(mine), settled(theirs)
+        count, of_other = settled(web, mine), settled(web, theirs)
         with seen_at_once(ada, (mine, count), (theirs, of_other)):
             Segment.objects.create(key="beta", name="Beta", rules=[rule(clause("name", "in", "x"))])
 
-        count = settled(mine)
-        # The file is looked at once a second.
-        write(flags, {**boolean_flag("new-checkout", on=False), "version": 9})
+        count = settled(web, mine)
+        # The file is looked at once a second. Other tests ask for the flag that was there.
+        document = json.loads(flags.read_text())
+        write(flags, *document["flags"].values(), boolean_flag("another"))
         mine.wait_for(count + 1)
 
 
@@ -94,7 +95,7 @@ def outside() -> sqlite3.Connection | psycopg.Connection:
 
 def test_a_foreign_write_is_seen(web: WebProcess, ada: User) -> None:
     with reading(stream_of(web, ada)) as mine:
-        count = settled(mine)
+        count = settled(web, mine)
         with closing(outside()) as other, other:
             other.execute("UPDATE users_user SET name = 'Foreign' WHERE name = 'Ada'")
         mine.wait_for(count + 1)
@@ -107,13 +108,12 @@ def test_a_user_whom_the_cache_does_not_have(
     monkeypatch.setattr(tickets, "is_served", lambda: True)
     path = tickets.stream_path(who="cold", keys=[str(ada.pk)])
     with reading(f"{web.url}{path}") as reader:
-        count = settled(reader)
+        count = settled(web, reader)
         User.objects.filter(pk=ada.pk).update(name="Changed")
         reader.wait_for(count + 1)
         # As an eviction does.
         protocol.notify([OutboxRow(id=None, keys=(str(ada.pk),))])
-        time.sleep(1.0)
-        count = settled(reader)
+        count = settled(web, reader)
         User.objects.filter(pk=ada.pk).update(name="Once more")
         reader.wait_for(count + 1)
 
@@ -121,7 +121,7 @@ def test_a_user_whom_the_cache_does_not_have(
 def test_a_user_who_is_made_later(web: WebProcess, ada: User) -> None:
     later = UserFactory.build()
     with reading(stream_of(web, str(later.pk))) as reader:
-        count = settled(reader)
+        count = settled(web, reader)
         later.save()
         reader.wait_for(count + 1)
 
@@ -139,21 +139,24 @@ def test_the_ticket_and_the_key_decide(web: WebProcess, ada: User) -> None:
 
 
 @of_http
-@pytest.mark.parametrize("change", [{"is_active": False}, {"expires_at": timezone.now()}])
-def test_a_key_that_ends_ends_its_streams(
-    web: WebProcess, ada: User, change: dict[str, object]
-) -> None:
+def test_a_key_that_ends_ends_its_streams(web: WebProcess, ada: User) -> None:
     """Before the next message or heartbeat, and no others."""
-    token, other = token_for(), token_for()
-    with reading(stream_of(web, ada, token)) as mine, reading(stream_of(web, ada, other)) as theirs:
-        settled(mine)
-        count = settled(theirs)
-        # As another process does it, past what this one remembers of the key.
-        ApiKey.objects.filter(prefix=prefix_of(token)).update(**change)
+    revoked, expired, good = (token_for() for _index in range(3))
+    with (
+        reading(stream_of(web, ada, revoked)) as first,
+        reading(stream_of(web, ada, expired)) as second,
+        reading(stream_of(web, ada, good)) as theirs,
+    ):
+        said = [settled(web, each) for each in (first, second)]
+        count = settled(web, theirs)
+        # As another process does it, past what this one remembers of the keys.
+        ApiKey.objects.filter(prefix=prefix_of(revoked)).update(is_active=False)
+        ApiKey.objects.filter(prefix=prefix_of(expired)).update(expires_at=timezone.now())
         time.sleep(asgi.KEY_SECONDS)
         User.objects.filter(pk=ada.pk).update(name="Changed")
-        assert mine.has_ended.wait(PATIENCE_SECONDS)
-        assert len(mine.messages) == 1, "it says nothing more"
+        for ended in (first, second):
+            assert ended.has_ended.wait(PATIENCE_SECONDS)
+        assert [len(each.messages) for each in (first, second)] == said, "they say nothing more"
         theirs.wait_for(count + 1)
         assert not theirs.has_ended.is_set()
 
@@ -174,36 +177,34 @@ def test_the_same_address_all_day(web: WebProcess, ada: User) -> None:
 
 
 @of_http
-def test_one_subject_and_one_process_have_a_limit(web: WebProcess, ada: User) -> None:
-    url, other = stream_of(web, ada), stream_of(web, UserFactory.create())
-    open_ones = [Reader(url) for _index in range(20)]
-    try:
-        assert {reader.status for reader in open_ones} == {200}
-        with reading(url) as one_more:
-            assert one_more.status == 503
-            assert one_more.answer.getheader("Retry-After") is not None
-        open_ones += [Reader(other) for _index in range(5)]
-        assert {reader.status for reader in open_ones} == {200}
-        with reading(other) as one_more:
-            assert one_more.status == 503
-    finally:
-        for reader in open_ones:
-            reader.close()
-
-
-@of_http
-def test_the_server_ends_without_waiting_for_its_streams(web: WebProcess, ada: User) -> None:
-    with reading(stream_of(web, ada)) as reader:
-        settled(reader)
-        web.stop()
-        assert reader.has_ended.wait(PATIENCE_SECONDS)
-        assert web.exit_code != KILLED
+def test_streams_have_limits_and_a_server_ends_without_waiting_for_them(
+    flags: Path, ada: User
+) -> None:
+    """Of one subject, and of one process."""
+    with running_server(environment(flags), server="uvicorn", path="/healthz") as web:
+        url, other = stream_of(web, ada), stream_of(web, UserFactory.create())
+        open_ones = [Reader(url) for _index in range(20)]
+        try:
+            assert {reader.status for reader in open_ones} == {200}
+            with reading(url) as one_more:
+                assert one_more.status == 503
+                assert one_more.answer.getheader("Retry-After") is not None
+            open_ones += [Reader(other) for _index in range(5)]
+            assert {reader.status for reader in open_ones} == {200}
+            with reading(other) as one_more:
+                assert one_more.status == 503
+            web.stop()
+            for reader in open_ones:
+                assert reader.has_ended.wait(PATIENCE_SECONDS)
+            assert web.exit_code != KILLED
+        finally:
+            for reader in open_ones:
+                reader.close()
 
 
 @of_http
 def test_under_wsgi_there_is_no_stream(flags: Path, ada: User) -> None:
-    env = {**on_this_database(), "LAUNCHDARKLY_FLAG_FILE": str(flags)}
-    with running_server(env, server="gunicorn", path="/healthz") as server:
+    with running_server(environment(flags), server="gunicorn", path="/healthz") as server:
         assert "eventStreams" not in bulk(server, ada)
 
 
@@ -239,16 +240,12 @@ def test_a_wsgi_server_names_the_streams_of_a_process_beside_it(
     web: WebProcess, ada: User, flags: Path
 ) -> None:
     """As in compose.yaml: one address, and a proxy that leads streams to the other process."""
-    env = {
-        **on_this_database(),
-        "LAUNCHDARKLY_FLAG_FILE": str(flags),
-        "LIVE_STREAMS_ELSEWHERE": "true",
-    }
+    env = {**environment(flags), "LIVE_STREAMS_ELSEWHERE": "true"}
     with running_server(env, server="gunicorn", path="/healthz") as beside:
         address = stream_of(beside, ada)
     with reading(address.replace(beside.url, web.url)) as mine:
         assert mine.status == 200
-        count = settled(mine)
+        count = settled(web, mine)
         User.objects.filter(pk=ada.pk).update(name="Countess")
         mine.wait_for(count + 1)
 
