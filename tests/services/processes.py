@@ -163,10 +163,23 @@ def running_server(
     return WebProcess(env, port=port, server=server, options=options, path=path, folder=folder)
 
 
-def celery_worker(env: Mapping[str, str | None], *options: str) -> GuidonProcess:
-    """A context manager: a Celery worker that takes tasks; `options` such as `--concurrency=2`."""
-    command = python("-m", "celery", "-A", "config", "worker", "--loglevel=INFO", *options)
-    return GuidonProcess(command, env, ready=" ready.")
+class WorkerProcess(GuidonProcess):
+    """A Celery worker. The end of its test kills it: to end by itself takes it two seconds. A test of its end
+    calls `stop`."""
+
+    def close(self) -> None:
+        self.kill()
+        super().close()
+
+
+def celery_worker(env: Mapping[str, str | None], *options: str) -> WorkerProcess:
+    """A context manager: a Celery worker that takes tasks; `options` such as `--concurrency=2`.
+
+    It does not look for other workers when it starts: it would wait a second for their answers.
+    """
+    alone = ("--without-mingle", "--without-gossip")
+    command = python("-m", "celery", "-A", "config", "worker", "--loglevel=INFO", *alone, *options)
+    return WorkerProcess(command, env, ready=" ready.")
 
 
 def manage_process(env: Mapping[str, str | None], *arguments: str, ready: str) -> GuidonProcess:

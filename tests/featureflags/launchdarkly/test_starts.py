@@ -39,7 +39,8 @@ def test_a_web_worker(
 def test_a_celery_worker(env: dict[str, str | None], service: LaunchDarklyServer) -> None:
     with (
         redis_server() as broker,
-        celery_worker({**env, "CELERY_BROKER_URL": broker.url}, "--concurrency=2"),
+        celery_worker({**env, "CELERY_BROKER_URL": broker.url}, "--concurrency=2") as worker,
     ):
         assert service.requests() == []
+        worker.stop()
     assert service.requests() == [], "nor when it ends"

@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 import redis
 from celery import current_app
+from django.core.management import CommandError, call_command
 from django.utils import timezone
 
 from featureflags.models import WarmRange, WarmRun
@@ -29,7 +30,6 @@ from tests.services.processes import (
     GuidonProcess,
     Piped,
     celery_worker,
-    manage,
     on_this_database,
     run_python,
 )
@@ -41,7 +41,8 @@ pytestmark = [pytest.mark.production_stack, pytest.mark.django_db(transaction=Tr
 MOST_KILLS = 12
 SECONDS = 240.0 if DEEP else 90.0
 SLOWLY: dict[str, str | None] = {"WARM_USERS_PER_SECOND": "20"}
-"""Ranges of 20 users, one each second: time enough to kill a worker in the midst of it."""
+"""Ranges of 20 users, one each second: time enough to kill a worker in the midst of it. The worker that goes on
+is not held back."""
 
 Environment = dict[str, str | None]
 
@@ -140,7 +141,7 @@ def a_terminal() -> Iterator[tuple[int, list[bytes]]]:
 
 
 def test_workers_share_a_run_which_the_command_follows_with_a_bar(env: Environment) -> None:
-    users = crowd(2000)
+    users = crowd(600)
     with worker(env) as one, worker(env) as other, a_terminal() as (end, seen):
         ended = run_python(env, *FOLLOW, timeout=SECONDS, stderr=end)
         assert ended.returncode == 0
@@ -148,32 +149,32 @@ def test_workers_share_a_run_which_the_command_follows_with_a_bar(env: Environme
             assert "featureflags.tasks.warm_range" in each.log().partition(" ready.")[2]
     assert "100%|" in b"".join(seen).decode()
     data = json.loads(ended.stdout)
-    assert (data["state"], data["ranges"], data["ranges_done"]) == ("done", 100, 100)
-    assert (data["read"], data["written"], data["failed"]) == (2000, 2000, 0)
+    assert (data["state"], data["ranges"], data["ranges_done"]) == ("done", 30, 30)
+    assert (data["read"], data["written"], data["failed"]) == (600, 600, 0)
     assert cached(*users) == as_stored(*users)
 
 
-@pytest.mark.parametrize("killed", ["worker", "pool process"])
-def test_kill_9_in_the_midst_of_a_run_loses_nothing(
-    env: Environment, tmp_path: Path, killed: str
-) -> None:
+def test_kill_9_in_the_midst_of_a_run_loses_nothing(env: Environment, tmp_path: Path) -> None:
     """The command that follows sends the lost range again, long before Redis would."""
-    users = crowd(140)
+    users = crowd(800)
     pidfile = tmp_path / "pid"
-    slowly = {**env, **SLOWLY}
-    first = celery_worker(slowly, "--concurrency=1", f"--pidfile={pidfile}")
-    with first, follower(slowly) as process:
-        await_midst(140)
-        if killed == "worker":
-            first.kill()
-            with worker(slowly):
-                data = line_of(process)
-        else:
-            os.kill(pool_process(pidfile), signal.SIGKILL)
+    first = celery_worker({**env, **SLOWLY}, "--concurrency=1", f"--pidfile={pidfile}")
+    with first, follower(env) as process:
+        await_midst(800)
+        os.kill(pool_process(pidfile), signal.SIGKILL)
+        wait_until(lambda: interrupted_and_done() >= 1, timeout=SECONDS, what="the range again")
+        await_midst(800)
+        first.kill()
+        with worker(env):
             data = line_of(process)
-    assert (data["state"], data["ranges_done"], data["read"]) == ("done", 7, 140)
-    assert max(WarmRange.objects.values_list("attempts", flat=True)) == 2, "one was interrupted"
+    assert (data["state"], data["ranges_done"], data["read"]) == ("done", 40, 800)
+    assert interrupted_and_done() >= 2
     assert cached(*users) == as_stored(*users)
+
+
+def interrupted_and_done() -> int:
+    """Of the ranges that are done, those that were begun again."""
+    return WarmRange.objects.filter(state=WarmRange.State.DONE, attempts__gt=1).count()
 
 
 @pytest.mark.skipif(not DEEP, reason="only in `make test-deep`")
@@ -197,20 +198,25 @@ def test_workers_killed_at_any_moment_lose_nothing(env: Environment) -> None:
 
 def test_a_run_that_nobody_follows_goes_on_after_its_worker_was_killed(env: Environment) -> None:
     """As at night: the task of the schedule begins it, and another one looks after it."""
-    users = crowd(140, last_seen_at=timezone.now())
-    slowly = {**env, **SLOWLY}
-    with worker(slowly) as first:
+    users = crowd(800, last_seen_at=timezone.now())
+    with worker({**env, **SLOWLY}) as first:
         send(env, "warm_contexts")
-        await_midst(140)
+        await_midst(800)
         first.kill()
-    with worker(slowly):
+    with worker(env):
 
         def has_ended() -> bool:
-            send(env, "tend_warm_runs")
             now = the_run()
             return now is not None and now.ended
 
-        wait_until(has_ended, timeout=SECONDS, what="the end of the run")
+        def is_tended() -> bool:
+            """Each second, as beat does it each minute: many messages would keep the worker busy."""
+            send(env, "tend_warm_runs")
+            with suppress(TimeoutError):
+                wait_until(has_ended, timeout=1.0, what="the end")
+            return has_ended()
+
+        wait_until(is_tended, timeout=SECONDS, what="the end of the run")
     ended = the_run()
     assert ended is not None
     assert ended.succeeded
@@ -222,10 +228,9 @@ def test_an_equal_run_joins_the_current_one_which_can_be_cancelled(env: Environm
     slowly = {**env, **SLOWLY}
     with worker(slowly), follower(slowly) as first, follower(slowly) as second:
         await_midst(2000)
-        refused = manage(slowly, "warm_contexts", "--all", "--force", "--celery")
-        assert "is running with a narrower scope" in refused.stderr
-        done = manage(slowly, "warm_contexts", "--cancel")
-        assert done.returncode == 0, done.stderr
+        with pytest.raises(CommandError, match="is running with a narrower scope"):
+            call_command("warm_contexts", "--all", "--force", verbosity=0)
+        call_command("warm_contexts", "--cancel", verbosity=0)
         ends = [process.communicate(timeout=SECONDS) for process in (first, second)]
         assert [first.returncode, second.returncode] == [1, 1]
     data = [json.loads(out) for out, _ in ends]

@@ -63,4 +63,5 @@ def test_a_worker_sends_and_a_frozen_broker_loses_nothing(
                 call_command("run_due_tasks", verbosity=0)
             finally:
                 broker.resume()
+            worker.stop()
         assert len(receiver.bodies) == 2
