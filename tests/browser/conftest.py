@@ -20,6 +20,7 @@ from django.test import Client
 from playwright.sync_api import BrowserContext, Expect, Page, ViewportSize
 from pytest_django.live_server_helper import LiveServer
 
+from featureflags.core.postgresql import base
 from tests.browser.chromium import MISSING, find_chromium, is_required, keeps_pictures
 from tests.browser.editing import Editor
 from tests.browser.thread import PATIENCE_SECONDS, BrowserThread
@@ -121,6 +122,13 @@ def expect(browser_thread: BrowserThread) -> Expect:
 def watch() -> Watch:
     """What went wrong in the browser; `watch.expect(…)` lists the errors that a test expects."""
     return Watch()
+
+
+@pytest.fixture(autouse=True)
+def patient_server(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A busy machine is no reason for a page that says that PostgreSQL is away: the settings of tests say the rest."""
+    monkeypatch.setattr(base, "PING_SECONDS", PATIENCE_SECONDS)
+    monkeypatch.setattr(base, "ADMIN_PING_SECONDS", PATIENCE_SECONDS)
 
 
 @pytest.fixture

@@ -63,7 +63,8 @@ def test_asked_before_saving_back_and_confirmed(
     expect(page.get_by_text("and 2 more")).to_be_visible()
     check_accessibility(page)
     shot(page, "confirm")
-    page.get_by_role("button", name="Back").click()
+    with page.expect_navigation():
+        page.get_by_role("button", name="Back").click()
     expect(page.get_by_label("Note for the history")).to_have_value("Teams pay too")
     assert json.loads(page.locator("[name=rules]").input_value()) == TEAM
     assert Segment.objects.get(pk=paying.pk).rules == PRO
