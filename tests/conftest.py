@@ -79,7 +79,9 @@ PAGES = tuple(
 """Tests of what is said and to whom. They run on the embedded stack, unless they commit for real: the rows come
 from rooms that are tested on both stacks, browser tests open each page of the admin on PostgreSQL, and schemathesis
 asks each operation of the API there."""
-STARTERS = {f"tests.services.{name}" for name in ("processes", "postgres", "redis", "stack")}
+STARTERS = {
+    f"tests.services.{name}" for name in ("processes", "forking", "postgres", "redis", "stack")
+}
 
 
 def starts_processes(module: ModuleType) -> bool:

@@ -1,8 +1,7 @@
-"""A process of its own that asks and writes what a line of JSON says.
+"""Processes of their own that ask and write what a line of JSON says.
 
-`python -m tests.featureflags.cache.probe` reads `[name, arguments…]` and answers with one line.
-Each question is a unit of work of its own, as a request would be. With `fork` it only forks such processes,
-each of which talks over the socket whose path is the line that asked for it: to fork takes a hundredth of a start.
+Each is forked by `python -m tests.featureflags.cache.probe`, reads `[name, arguments…]` and answers with one
+line. Each question is a unit of work of its own, as a request would be.
 """
 
 from __future__ import annotations
@@ -10,8 +9,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import socket
-import sys
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -33,6 +30,7 @@ from featureflags.kinds.snapshot import Address
 from featureflags.models import Segment, SegmentMember
 from tests.featureflags.cache.switches import SWITCHES
 from tests.featureflags.undelivered import undelivered
+from tests.services.forking import fork_processes
 from users.models import User
 
 _stack = ExitStack()
@@ -157,28 +155,10 @@ DOES: dict[str, Callable[..., Any]] = {
 
 
 def serve(lines: IO[str], answers: IO[str]) -> None:
-    print(json.dumps(os.getpid()), file=answers, flush=True)
     for line in lines:
         name, arguments, options = json.loads(line)
         print(json.dumps(DOES[name](*arguments, **options)), file=answers, flush=True)
 
 
-def fork_probes() -> None:
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
-    # No buffer: a child would have what the parent has read ahead.
-    with open(0, "rb", buffering=0) as asked:
-        while path := asked.readline().decode().strip():
-            if not os.fork():
-                asked.close()
-                signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-                with socket.socket(socket.AF_UNIX) as link:
-                    link.connect(path)
-                    serve(link.makefile("r"), link.makefile("w"))
-                os._exit(0)
-
-
 if __name__ == "__main__":
-    if sys.argv[1:] == ["fork"]:
-        fork_probes()
-    else:
-        serve(sys.stdin, sys.stdout)
+    fork_processes(serve)

@@ -4,18 +4,12 @@ from __future__ import annotations
 
 import atexit
 import json
-import os
-import signal
-import socket
-import tempfile
-from contextlib import suppress
 from functools import cache
-from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from tests.services.processes import Piped, on_this_database
-from tests.services.waiting import PATIENCE_SECONDS
+from tests.services.forking import Forked, Forking
+from tests.services.processes import on_this_database
 
 MODULE = "tests.featureflags.cache.probe"
 
@@ -24,48 +18,10 @@ class ProbeDiedError(Exception):
     """The process ended before it answered; a test may have asked it to."""
 
 
-class Forked:
-    """A child of the one process that has loaded everything. Speaks as `Piped` does."""
-
-    def __init__(self) -> None:
-        with (
-            tempfile.TemporaryDirectory(prefix="probe-") as folder,
-            socket.socket(socket.AF_UNIX) as listening,
-        ):
-            path = Path(folder) / "socket"
-            listening.bind(str(path))
-            listening.listen(1)
-            listening.settimeout(PATIENCE_SECONDS)
-            forking().write_line(str(path))
-            self._link, _ = listening.accept()
-        self._link.settimeout(PATIENCE_SECONDS)
-        self._lines, self._answers = self._link.makefile("w"), self._link.makefile("r")
-        self.pid = 0
-
-    def write_line(self, line: str) -> None:
-        print(line, file=self._lines, flush=True)
-
-    def read_line(self) -> str:
-        try:
-            return self._answers.readline()
-        except ConnectionError:
-            return ""
-
-    def wait(self, _seconds: float) -> None:
-        """Its socket was closed: it has ended."""
-
-    def end(self) -> None:
-        with suppress(ProcessLookupError):
-            os.kill(self.pid, signal.SIGKILL)
-        for each in (self._lines, self._answers, self._link):
-            with suppress(OSError):
-                each.close()
-
-
 @cache
-def forking() -> Piped:
-    """The process that forks the probes of this database. It ends with the tests."""
-    process = Piped(on_this_database(), "-m", MODULE, "fork")
+def forking(**environment: str) -> Forking:
+    """The process that forks the probes of this database and environment. It ends with the tests."""
+    process = Forking({**on_this_database(), **environment}, MODULE)
     atexit.register(process.end)
     return process
 
@@ -74,14 +30,7 @@ class Probe:
     """Another process: `probe.ask(key)` is done there, and answered here."""
 
     def __init__(self, **environment: str) -> None:
-        """With variables of its own it is started, else forked."""
-        self._process: Piped | Forked
-        if environment:
-            self._process = Piped({**on_this_database(), **environment}, "-m", MODULE)
-            self._answer()
-        else:
-            self._process = Forked()
-            self._process.pid = self._answer()
+        self._process = Forked(forking(**environment))
 
     def __enter__(self) -> Self:
         return self
@@ -113,7 +62,6 @@ class Probe:
         try:
             answer = self._answer()
         except ProbeDiedError:
-            self._process.wait(PATIENCE_SECONDS)
             return
         raise AssertionError(f"it is alive, and answers {answer!r}")
 

@@ -1,8 +1,8 @@
 """One of several processes that read, write and warm the same few rows until their input ends.
 
-`python -m tests.featureflags.cache.stress ROLE SEED RELEASE WITHOUT WORLD` works from one line of its
-standard input to the next, then says how many rounds it has done, and so on until the input ends. A
-writer that finds an old entry after its write has returned says so, and ends.
+`python -m tests.featureflags.cache.stress` forks them. The first line says ROLE SEED RELEASE WORLD WITHOUT.
+Then each works from one line to the next, says how many rounds it has done, and so on until the input ends.
+A writer that finds an old entry after its write has returned says so, and ends.
 Between the read of a row and what follows it lies a pause, so that races that are rare become
 frequent. RELEASE is added to the version of the snapshots, as in a later release. WITHOUT names a
 protection that is switched off, or is empty; see `switches`. WORLD names what is written; see `WORLDS`.
@@ -11,21 +11,13 @@ protection that is switched off, or is empty; see `switches`. WORLD names what i
 from __future__ import annotations
 
 import queue
-import sys
 import threading
 import time
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
-from typing import Any, Final
+from typing import IO, Any, Final
 
 import django
-
-from featureflags.kinds import snapshot
-
-if __name__ == "__main__":
-    if int(sys.argv[3]):
-        # Before anything imports it by name.
-        snapshot.fingerprint_of = lambda fields: "NEXT_"
 
 django.setup()
 
@@ -45,13 +37,18 @@ from featureflags.kinds.registry import kinds
 from featureflags.kinds.snapshot import Address, Snapshot
 from featureflags.warming import batches
 from tests.featureflags.cache import stress_customers, stress_users
-from tests.featureflags.cache.stress_crew import everybody, rows_of
+from tests.featureflags.cache.stress_crew import RELEASES, STALE, everybody, rows_of
 from tests.featureflags.cache.stress_tools import PAUSE_SECONDS, chance
 from tests.featureflags.cache.switches import SWITCHES
 from tests.featureflags.kinds.conftest import declared
+from tests.services.forking import fork_processes
 
 WORLDS: Final[dict[str, Any]] = {"users": stress_users, "customers": stress_customers}
 """Users with their groups; another project's users with related rows, and their organizations."""
+
+
+class StaleError(Exception):
+    """The cache answers with what was there before a write that has returned."""
 
 
 def paused(read: Callable[..., Any]) -> Callable[..., Any]:
@@ -102,8 +99,7 @@ def expect_other_than(address: Address, before: Snapshot, what: str) -> None:
     """The write has returned: no process may answer with what was there before it."""
     cached = protocol.read([address]).fresh.get(address)
     if cached == before != rows_of([address]).get(address):
-        print(f"STALE: {what} has returned, and the cache answers {before}", flush=True)
-        sys.exit(1)
+        raise StaleError(f"{STALE}: {what} has returned, and the cache answers {before}")
 
 
 def failures_of_the_cache() -> int:
@@ -126,13 +122,8 @@ ROLES: dict[str, Callable[[list[Address], Any], None]] = {
 }
 
 
-def lines_of(lines: queue.Queue[str]) -> None:
-    for line in sys.stdin:
-        lines.put(line)
-    lines.put("")
-
-
-def main(role: str, seed: str, _release: str, without: str, name: str) -> None:
+def serve(lines: IO[str], answers: IO[str]) -> None:
+    role, seed, release, name, without = lines.readline().rstrip("\n").split(" ")
     chance.seed(int(seed))
     world = WORLDS[name]
     with ExitStack() as stack:
@@ -142,8 +133,12 @@ def main(role: str, seed: str, _release: str, without: str, name: str) -> None:
         read_through._gathered = GatheredReads(read_through._rows)
         for kind in kinds():
             pause_values(kind)
+            kind.fingerprint = RELEASES.get(int(release), kind.fingerprint)
         SWITCHES[without]()
-        work(role, world)
+        try:
+            work(role, world, lines, answers)
+        except StaleError as stale:
+            print(stale, file=answers, flush=True)
 
 
 def pause_values(kind: Any) -> None:
@@ -151,21 +146,27 @@ def pause_values(kind: Any) -> None:
     kind.values = paused(lambda rows: list(values_of(rows)))
 
 
-def work(role: str, world: Any) -> None:
+def work(role: str, world: Any, lines: IO[str], answers: IO[str]) -> None:
     """A round after another, while there are lines."""
-    lines: queue.Queue[str] = queue.Queue()
-    threading.Thread(target=lines_of, args=(lines,), daemon=True).start()
+    told: queue.Queue[str] = queue.Queue()
+    threading.Thread(target=pass_on, args=(lines, told), daemon=True).start()
     rows = everybody()
-    print("ready", flush=True)
-    while lines.get():
+    print("ready", file=answers, flush=True)
+    while told.get():
         rounds = 0
-        while lines.empty():
+        while told.empty():
             ROLES[role](rows, world)
             rounds += 1
-        if not lines.get():
+        if not told.get():
             return
-        print(rounds, flush=True)
+        print(rounds, file=answers, flush=True)
+
+
+def pass_on(lines: IO[str], told: queue.Queue[str]) -> None:
+    for line in lines:
+        told.put(line)
+    told.put("")
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    fork_processes(serve)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import random
 import signal
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Final
 
 import pytest
@@ -15,7 +14,7 @@ import pytest
 from featureflags.cache import entries, protocol
 from featureflags.kinds.registry import kinds
 from featureflags.kinds.snapshot import Address, Snapshot, address, kind_and_key
-from tests.services.processes import Piped, on_this_database
+from tests.services.forking import Forked, Forking
 
 ROLES = (("reader", 0), ("reader", 1), ("writer", 0), ("writer", 1), ("warmer", 0))
 """Each with its release: two serve side by side."""
@@ -32,13 +31,10 @@ class OldAnswerError(Exception):
 class Crew:
     """Processes of these roles, which work within `at_work()`, and end with the block."""
 
-    def __init__(
-        self, environment: Mapping[str, str | None], without: str = "", *, world: str = "users"
-    ) -> None:
-        self._environment = {**on_this_database(), **environment}
-        self._without, self._world = without, world
+    def __init__(self, forking: Forking, without: str = "", *, world: str = "users") -> None:
+        self._forking, self._without, self._world = forking, without, world
         self._seeds = iter(range(1_000_000))
-        self._processes: dict[int, tuple[str, Piped]] = {}
+        self._processes: dict[int, tuple[str, Forked]] = {}
         self.rounds: dict[str, int] = {role: 0 for role, _ in ROLES}
 
     def __enter__(self) -> Crew:
@@ -73,11 +69,11 @@ class Crew:
     def one_paused(self) -> Iterator[None]:
         """SIGSTOP one of them, wherever it is, until the end of the block."""
         _, process = random.choice(list(self._processes.values()))
-        os.kill(process.pid, signal.SIGSTOP)
+        process.send_signal(signal.SIGSTOP)
         try:
             yield
         finally:
-            os.kill(process.pid, signal.SIGCONT)
+            process.send_signal(signal.SIGCONT)
 
     def kill_one(self) -> None:
         """SIGKILL one of them, wherever it is, and start another in its place."""
@@ -88,14 +84,15 @@ class Crew:
 
     def _tell_all(self) -> None:
         for _, process in self._processes.values():
-            if process.poll() is None:
+            # One that has found an old entry has ended; its answer says so.
+            with suppress(OSError):
                 process.write_line()
 
     def _start(self, place: int) -> None:
         role, release = ROLES[place]
-        arguments = (role, str(next(self._seeds)), str(release), self._without, self._world)
-        program = ("-m", "tests.featureflags.cache.stress")
-        self._processes[place] = (role, Piped(self._environment, *program, *arguments))
+        process = Forked(self._forking)
+        process.write_line(f"{role} {next(self._seeds)} {release} {self._world} {self._without}")
+        self._processes[place] = (role, process)
 
 
 def everybody() -> list[Address]:

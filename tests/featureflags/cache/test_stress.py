@@ -24,6 +24,7 @@ from featureflags.cache import outbox, protocol
 from featureflags.cache.backends.redis import SharedRedisCache
 from featureflags.capture import installation
 from featureflags.kinds.snapshot import Address
+from tests.emptying import empty_caches
 from tests.factories import UserFactory
 from tests.featureflags.cache import stress_customers
 from tests.featureflags.cache.stress_crew import (
@@ -35,7 +36,9 @@ from tests.featureflags.cache.stress_crew import (
 )
 from tests.featureflags.kinds.conftest import declared
 from tests.profiles import DEEP
-from tests.services.redis import redis_server
+from tests.services.forking import Forking
+from tests.services.processes import on_this_database
+from tests.services.redis import RedisServer, redis_server
 from tests.services.waiting import wait_until
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -53,8 +56,6 @@ ENOUGH_ROUNDS = 5
 END_SECONDS = 60.0
 QUICKLY_CAUGHT = ("compare", "notifying")
 """By chance, within seconds. `test_switched_off` has the others, each in the order that needs it."""
-
-Environment = dict[str, str | None]
 
 
 @pytest.fixture
@@ -74,15 +75,31 @@ def customers(transactional_db: None) -> Iterator[list[Address]]:
     installation.install(connection)
 
 
-@pytest.fixture
-def environment(settings: Settings) -> Iterator[Environment]:
+@pytest.fixture(scope="module")
+def redis(django_db_setup: None) -> Iterator[RedisServer | None]:
     """A Redis of their own, which may be flushed, where the tests use Redis at all."""
     if not isinstance(caches["featureflags"], SharedRedisCache):
-        yield {}
+        yield None
         return
     with redis_server() as server:
-        settings.CACHES = redis_caches(server.url, key_prefix=f"test-{WORKER}")
-        yield {"REDIS_URL": server.url}
+        yield server
+
+
+@pytest.fixture(scope="module")
+def loaded(redis: RedisServer | None) -> Iterator[Forking]:
+    """Loaded once for all tests, on this database."""
+    variables = {} if redis is None else {"REDIS_URL": redis.url}
+    program = "tests.featureflags.cache.stress"
+    with Forking({**on_this_database(), **variables}, program) as process:
+        yield process
+
+
+@pytest.fixture
+def forking(loaded: Forking, redis: RedisServer | None, settings: Settings) -> Forking:
+    if redis is not None:
+        settings.CACHES = redis_caches(redis.url, key_prefix=f"test-{WORKER}")
+        empty_caches()
+    return loaded
 
 
 def settle() -> None:
@@ -113,9 +130,9 @@ def work_once(crew: Crew, ages: Ages) -> None:
     expect_right_entries(ages.watched)
 
 
-def work(rows: list[Address], environment: Environment, world: str) -> None:
+def work(rows: list[Address], forking: Forking, world: str) -> None:
     ages = Ages(rows)
-    with Crew(environment, world=world) as crew:
+    with Crew(forking, world=world) as crew:
         ends = time.monotonic() + SECONDS
         # A busy machine needs longer until each has done enough.
         while time.monotonic() < ends or min(crew.rounds.values()) <= ENOUGH_ROUNDS:
@@ -124,15 +141,15 @@ def work(rows: list[Address], environment: Environment, world: str) -> None:
     assert everybody() == rows
 
 
-def test_no_answer_is_older_than_promised(keys: list[Address], environment: Environment) -> None:
-    work(sorted(keys, key=str), environment, "users")
+def test_no_answer_is_older_than_promised(keys: list[Address], forking: Forking) -> None:
+    work(sorted(keys, key=str), forking, "users")
 
 
 def test_no_answer_of_related_rows_and_organizations_is_either(
-    customers: list[Address], environment: Environment
+    customers: list[Address], forking: Forking
 ) -> None:
     assert len(customers) == USERS + 2
-    work(customers, environment, "customers")
+    work(customers, forking, "customers")
 
 
 @pytest.mark.parametrize(
@@ -143,11 +160,11 @@ def test_no_answer_of_related_rows_and_organizations_is_either(
     ],
 )
 def test_without_a_protection_one_is(
-    request: pytest.FixtureRequest, environment: Environment, rows: str, world: str, without: str
+    request: pytest.FixtureRequest, forking: Forking, rows: str, world: str, without: str
 ) -> None:
     """The same processes, so that the tests above are known to be able to fail."""
     ages = Ages(request.getfixturevalue(rows))
-    with Crew(environment, without, world=world) as crew:
+    with Crew(forking, without, world=world) as crew:
         ends = time.monotonic() + UNPROTECTED_SECONDS
         while time.monotonic() < ends:
             try:
@@ -158,9 +175,9 @@ def test_without_a_protection_one_is(
 
 
 @pytest.mark.skipif(not DEEP, reason="kills at random: in `make test-deep`")
-def test_a_process_may_be_killed_at_any_step(keys: list[Address], environment: Environment) -> None:
+def test_a_process_may_be_killed_at_any_step(keys: list[Address], forking: Forking) -> None:
     ages = Ages(keys)
-    with Crew(environment) as crew:
+    with Crew(forking) as crew:
         ends = time.monotonic() + SECONDS
         while time.monotonic() < ends:
             with crew.at_work():

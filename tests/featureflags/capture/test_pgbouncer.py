@@ -22,13 +22,17 @@ pytestmark = [
 WRITES = 20
 
 
-@pytest.fixture(params=["transaction", "session"])
-def probes(request: pytest.FixtureRequest) -> Iterator[list[Probe]]:
-    """Three processes that share two connections in transaction mode, and have one each otherwise."""
+@pytest.fixture(scope="module", params=["transaction", "session"])
+def bouncer(request: pytest.FixtureRequest, django_db_setup: None) -> Iterator[PgBouncer]:
+    """Three processes share two connections in transaction mode, and have one each otherwise."""
     url = str(on_this_database()["DATABASE_URL"])
+    with PgBouncer(url, request.param, 2 if request.param == "transaction" else 4) as started:
+        yield started
+
+
+@pytest.fixture
+def probes(bouncer: PgBouncer) -> Iterator[list[Probe]]:
     with ExitStack() as stack:
-        size = 2 if request.param == "transaction" else 4
-        bouncer = stack.enter_context(PgBouncer(url, request.param, size))
         yield [stack.enter_context(Probe(DATABASE_URL=bouncer.url)) for _ in range(3)]
 
 
