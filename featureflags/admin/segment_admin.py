@@ -53,14 +53,13 @@ SHOWN = {"tags": "shown_tags", "owner": "shown_owner"}
 """What stands for a field where it is only shown: Django would show an address."""
 
 PRECEDENCE = gettext_lazy(
-    "Who meets all conditions of any rule is in the segment. Those who are included by name are in, and"
-    " those who are excluded by name are out, whatever the rules say; included beats excluded."
+    "Everybody who meets all conditions of any rule is in the segment. Those who are included by name are in,"
+    " and those who are excluded by name are out, whatever the rules say; included beats excluded."
 )
 
 DRAWN_BY = gettext_lazy(
-    "Whom a percentage takes follows from the key of the segment and its salt. Another salt draws anew: about"
-    " as many are taken, but others, so that some leave and others enter. The preview counts them. Where"
-    " nobody asked for that, leave it as it is."
+    "The key of the segment and its salt decide who is in a percentage. With another salt it is about as many, but"
+    " others: some leave and some enter. The preview counts them. Change it only where you want that."
 )
 
 

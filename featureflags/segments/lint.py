@@ -178,10 +178,10 @@ def _overlaps(
 
 def _overlap(number: int, other: int, *, is_same: bool) -> Finding:
     if is_same:
-        message = gettext("it takes exactly those whom rule %(other)s takes")
+        message = gettext("it matches exactly those whom rule %(other)s matches")
         advice = gettext("Remove one of the two.")
     else:
-        message = gettext("everybody whom it takes is taken by rule %(other)s already")
+        message = gettext("rule %(other)s already matches everybody whom it matches")
         advice = gettext("Remove it, or add a condition to rule %(other)s.")
     return Finding(
         code="duplicate" if is_same else "inside",

@@ -117,7 +117,7 @@ def test_what_is_odd_is_named_with_the_way_to_mend_it(editor: Editor, expect: Ex
     editor.values(editor.condition(1, 1)).fill("pro")
     expect(editor.impact).not_to_contain_text("What to look at")
     editor.rule(1).get_by_role("button", name="Duplicate").click()
-    expect(editor.impact).to_contain_text("Rule 2: it takes exactly those whom rule 1 takes")
+    expect(editor.impact).to_contain_text("Rule 2: it matches exactly those whom rule 1 matches")
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -5,7 +5,7 @@
      "problems": {"old": ["rule 1: …"]}}
 
 A key is of one installation alone; an e-mail address, or the title of another kind, both know. What is received
-gets the keys of here. A member whom nobody here is, is left out, and named.
+gets the keys of here. A member who is not known here is left out, and named.
 
 Hidden SQL: all segments and members of a document, and one query for each thousand titles.
 """
@@ -83,8 +83,8 @@ class LeftOut:
         if self.titles:
             number = len(self.titles)
             text = ngettext(
-                "%(count)s member is left out, whom nobody here is",
-                "%(count)s members are left out, whom nobody here is",
+                "%(count)s member is left out, who is not known here",
+                "%(count)s members are left out, who are not known here",
                 number,
             ) % {"count": f"{number:,}"}
             if with_names:
