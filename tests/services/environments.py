@@ -3,8 +3,8 @@
     with_wheel = environment(tmp_path / "venv", wheel(tmp_path), extras=["redis"])
     with_wheel.run("manage.py", "migrate", folder=project, env={})
 
-They hold what the wheel's metadata asks for and nothing else: each distribution is linked from the
-environment of the tests, in the same version.
+They hold what the wheel's metadata asks for and nothing else: the wheel is installed once and linked, and each
+distribution is linked from the environment of the tests, in the same version.
 """
 
 from __future__ import annotations
@@ -73,10 +73,9 @@ def environment(
 ) -> Environment:
     """A new environment with the wheel, its extras, and other distributions of the project."""
     venv.create(folder, symlinks=True, with_pip=False)
-    made = Environment(folder=folder)
-    install = [sys.executable, "-m", "uv", "pip", "install", "--quiet", "--offline", "--no-deps"]
-    subprocess.run([*install, "--python", str(made.python), str(built)], check=True)
     [site] = (folder / "lib").glob("python*/site-packages")
+    for path in installed(built).iterdir():
+        (site / path.name).symlink_to(path)
     [metadata] = site.glob("guidon-*.dist-info")
     wanted = set(extras)
     needed = [
@@ -85,7 +84,16 @@ def environment(
         if _holds(requirement := Requirement(line), wanted)
     ]
     link([*needed, *map(Requirement, others)], site)
-    return made
+    return Environment(folder=folder)
+
+
+def installed(built: Path) -> Path:
+    """The folder into which the wheel is installed once, so that Python compiles it once for all environments."""
+    folder = built.with_suffix(".installed")
+    if not folder.exists():
+        install = [sys.executable, "-m", "uv", "pip", "install", "--quiet", "--offline"]
+        subprocess.run([*install, "--no-deps", f"--target={folder}", str(built)], check=True)
+    return folder
 
 
 def link(requirements: Iterable[Requirement], site: Path) -> None:

@@ -20,11 +20,15 @@ Found = TypeVar("Found")
 
 
 def wait_until(
-    condition: Callable[[], Found], *, what: str, timeout: float = PATIENCE_SECONDS
+    condition: Callable[[], Found],
+    *,
+    what: str,
+    timeout: float = PATIENCE_SECONDS,
+    pause: float = POLL_SECONDS,
 ) -> Found:
     """Call `condition` until it returns something truthy, and return that.
 
-    `timeout` is in seconds. Raises `TimeoutError` with the text `what`. Errors of `condition`
+    `timeout` is in seconds, and so is `pause`: longer where a look is work for another process. Raises `TimeoutError` with the text `what`. Errors of `condition`
     pass through.
     """
     deadline = time.monotonic() + timeout
@@ -34,4 +38,4 @@ def wait_until(
             return found
         if time.monotonic() >= deadline:
             raise TimeoutError(f"waited {timeout:g} s for {what}")
-        time.sleep(POLL_SECONDS)
+        time.sleep(pause)

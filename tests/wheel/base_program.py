@@ -50,7 +50,7 @@ def main() -> dict[str, Any]:
     call_command("check", databases=["default"])
     call_command("makemigrations", check_changes=True, dry_run=True, verbosity=0)
     people: Any = get_user_model().objects
-    boss = people.create_superuser("boss", "boss@example.com", "secret")
+    boss = people.create_superuser("boss", "boss@example.com")
     people.create_user("ada", "ada@example.com", first_name="Ada")
     found: dict[str, Any] = {
         "is_enabled": is_enabled("for-ada", "2"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,6 +38,10 @@ FEATUREFLAGS = {**FEATUREFLAGS, "FLAG_FILE": str(BASE_DIR / "flags.json")}
 """
 
 
+Ask = Callable[[str], Any]
+"""What a function of `shop_program.py` of this name returns."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shop:
     """The shop after it has followed the page."""
@@ -52,8 +56,30 @@ class Shop:
     def manage(self, *arguments: str) -> str:
         return self.run("manage.py", *arguments)
 
-    def ask(self, what: str) -> Any:
-        return json.loads(self.run("shop_program.py", what).splitlines()[-1])
+    @contextmanager
+    def asking(self) -> Iterator[Ask]:
+        """A process of the shop that answers until the end."""
+        with subprocess.Popen(
+            [str(self.installed.python), "shop_program.py"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            cwd=self.folder,
+            env=self.installed.variables(self.env),
+        ) as process:
+
+            def ask(what: str) -> Any:
+                assert process.stdin is not None
+                assert process.stdout is not None
+                print(what, file=process.stdin, flush=True)
+                line = process.stdout.readline()
+                assert line, "It has ended; its errors are in the output of the test."
+                return json.loads(line)
+
+            try:
+                yield ask
+            finally:
+                process.kill()
 
     def run(self, *arguments: str) -> str:
         ended = self.installed.run(*arguments, folder=self.folder, env=self.env)
@@ -73,7 +99,7 @@ def adopt(shop: Shop) -> None:
     assert "no issues" in shop.manage("check", "--fail-level=WARNING")
     shop.manage("migrate", "--verbosity=0")
     shop.manage("check", "--database=default")
-    shop.ask("write_segments")
+    shop.run("shop_program.py", "write_segments")
 
 
 def write_flags(shop: Shop, *, people: str, companies: str) -> None:

@@ -7,28 +7,32 @@ there before. Its apps are called `users` and `config`, as ours are.
 from __future__ import annotations
 
 import shutil
-import subprocess
-import time
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from tests.services.waiting import wait_until
 from tests.wheel import page
-from tests.wheel.shop import Shop, adopted_shop, psql
+from tests.wheel.shop import Ask, Shop, adopted_shop, psql
 
 pytestmark = pytest.mark.production_stack
 
 MOST_LINES = 12
-SEEN_WITHIN = 5.0
-"""Seconds until a write of another program is seen."""
+LOOK_SECONDS = 0.1
 
 
 @pytest.fixture(scope="module")
 def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
     with adopted_shop(tmp_path_factory.mktemp("shop")) as adopted:
         yield adopted
+
+
+@pytest.fixture(scope="module")
+def ask(shop: Shop) -> Iterator[Ask]:
+    with shop.asking() as ask:
+        yield ask
 
 
 def test_the_page_adds_few_lines_and_one_file() -> None:
@@ -43,8 +47,8 @@ def test_no_model_and_no_row_of_the_shop_has_changed(shop: Shop) -> None:
     assert not [name for name in ours if name.startswith(("relation users_", "column users_"))]
 
 
-def test_answers_for_a_loaded_person_and_by_key(shop: Shop) -> None:
-    found = shop.ask("answer")
+def test_answers_for_a_loaded_person_and_by_key(ask: Ask) -> None:
+    found = ask("answer")
     assert found["key"] == "42"
     assert (found["loaded"], found["by_key"]) == (True, True)
     assert (found["another"], found["nobody"]) == (False, False)
@@ -55,8 +59,8 @@ def test_answers_for_a_loaded_person_and_by_key(shop: Shop) -> None:
     assert {"large_company", "pro_of_large_company"} <= set(attributes["segments"])
 
 
-def test_a_company_is_a_context_of_its_own(shop: Shop) -> None:
-    found = shop.ask("planner")
+def test_a_company_is_a_context_of_its_own(ask: Ask) -> None:
+    found = ask("planner")
     attributes = found.pop("attributes")
     assert found == {
         "acme": True,
@@ -74,8 +78,8 @@ def test_a_company_is_a_context_of_its_own(shop: Shop) -> None:
     assert attributes["segments"] == ["large_organization"]
 
 
-def test_sql_and_memory_name_the_same_rows(shop: Shop) -> None:
-    found = shop.ask("compare")
+def test_sql_and_memory_name_the_same_rows(ask: Ask) -> None:
+    found = ask("compare")
     assert {key: sorted(pair[0]) for key, pair in found.items()} == {
         key: pair[1] for key, pair in found.items()
     }
@@ -84,14 +88,14 @@ def test_sql_and_memory_name_the_same_rows(shop: Shop) -> None:
     assert found["large_organization"][0] == ["1"]
 
 
-def test_sql_and_memory_agree_on_every_attribute(shop: Shop) -> None:
-    found = shop.ask("prove")
+def test_sql_and_memory_agree_on_every_attribute(ask: Ask) -> None:
+    found = ask("prove")
     assert found["differ"] == []
     assert found["tried"] > 100
 
 
-def test_each_write_of_a_related_row_is_seen(shop: Shop) -> None:
-    assert shop.ask("change") == {
+def test_each_write_of_a_related_row_is_seen(ask: Ask) -> None:
+    assert ask("change") == {
         "before": True,
         "profile": False,
         "update": True,
@@ -111,44 +115,28 @@ PROFILE = "UPDATE users_profile SET plan = '{}' WHERE user_id = 42"
 COMPANY = "UPDATE users_company SET seats = {} WHERE name = 'Acme'"
 
 
-@pytest.mark.parametrize(
-    ("flag", "subject", "statement", "values"),
-    [
-        ("team-checkout", "42", PROFILE, ("free", "pro")),
-        ("seat-planner", "organization:1", COMPANY, (8, 80)),
-        ("seat-planner", "42", COMPANY, (8, 80)),
-    ],
-)
-def test_a_write_of_psql_is_seen_within_seconds(
-    shop: Shop, flag: str, subject: str, statement: str, values: tuple[object, object]
-) -> None:
+def test_a_write_of_psql_is_seen_within_seconds(shop: Shop, ask: Ask) -> None:
     """It moves a person, a company, and a person by their company."""
-    watching = subprocess.Popen(
-        [str(shop.installed.python), "shop_program.py", "watch", flag, subject],
-        stdout=subprocess.PIPE,
-        text=True,
-        cwd=shop.folder,
-        env=shop.installed.variables(shop.env),
-    )
-    try:
-        assert watching.stdout is not None
-        assert watching.stdout.readline() == "true\n"
-        for value, expected in zip(values, ("false\n", "true\n"), strict=True):
-            psql(shop.postgres, statement.format(value))
-            # The program that watches gives up after a minute.
-            assert watching.stdout.readline() == expected
-    finally:
-        watching.kill()
-        watching.communicate()
+    seen = {"person": True, "company": True, "person of the company": True}
+    assert ask("answers") == seen
+    for statements, changed in (
+        ([PROFILE.format("free")], {"person": False}),
+        ([COMPANY.format(8)], {"company": False, "person of the company": False}),
+        ([COMPANY.format(80), PROFILE.format("pro")], dict.fromkeys(seen, True)),
+    ):
+        for statement in statements:
+            psql(shop.postgres, statement)
+        seen.update(changed)
+        wait_until(lambda: ask("answers") == seen, what=f"{seen}", pause=LOOK_SECONDS)
 
 
-def test_every_page_opens(shop: Shop) -> None:
-    statuses = shop.ask("open_pages")
+def test_every_page_opens(ask: Ask) -> None:
+    statuses = ask("open_pages")
     assert {page for page, status in statuses.items() if status != 200} == set()
 
 
-def test_the_tasks_are_those_of_the_shop_s_own_celery(shop: Shop) -> None:
-    assert shop.ask("list_tasks") == {"known": True, "lacking": [], "counted": True}
+def test_the_tasks_are_those_of_the_shop_s_own_celery(ask: Ask) -> None:
+    assert ask("list_tasks") == {"known": True, "lacking": [], "counted": True}
 
 
 def next_release(shop: Shop) -> Shop:
@@ -170,31 +158,37 @@ def next_release(shop: Shop) -> Shop:
     return replace(shop, folder=folder)
 
 
-def company_of(seen: dict[str, Any]) -> dict[str, Any]:
-    """The declared attributes of the company."""
+def await_company(ask: Ask, company: dict[str, Any]) -> dict[str, Any]:
+    """What a release says of person 42, once it says so of their company."""
     names = ("name", "seats", "size")
-    return {name: seen["organization"][name] for name in names if name in seen["organization"]}
+    seen: dict[str, Any] = {}
+
+    def is_seen() -> bool:
+        seen.update(ask("describe"))
+        declared = {name: seen["organization"].get(name) for name in names}
+        return declared == {**dict.fromkeys(names), **company}
+
+    wait_until(is_seen, what=f"{company}", pause=LOOK_SECONDS)
+    return seen
 
 
-def test_an_old_and_a_new_release_serve_side_by_side(shop: Shop) -> None:
+def test_an_old_and_a_new_release_serve_side_by_side(shop: Shop, ask: Ask) -> None:
     """Each reads what it declares, also where the other has filled the cache or writes."""
     new = next_release(shop)
     psql(shop.postgres, "UPDATE users_user SET last_name = 'de' WHERE id = 42")
     new.manage("migrate", "--verbosity=0")
-    for plan, seats in (("free", 81), ("pro", 80)):
-        psql(shop.postgres, PROFILE.format(plan))
-        psql(shop.postgres, COMPANY.format(seats))
-        time.sleep(SEEN_WITHIN)
-        for _ in range(2):
-            seen = shop.ask("describe")
-            assert (seen["plan"], seen["country"], seen.get("tier")) == (plan, "FR", None)
-            assert "language" not in seen
-            assert company_of(seen) == {"name": "Acme", "seats": seats}
-            seen = new.ask("describe")
-            assert (seen["tier"], seen["language"], seen.get("plan")) == (plan, "de", None)
-            assert "country" not in seen
-            assert company_of(seen) == {"size": seats}
-    assert new.ask("describe")["source"] == "cache"
+    with new.asking() as ask_new:
+        for plan, seats in (("free", 81), ("pro", 80)):
+            psql(shop.postgres, PROFILE.format(plan))
+            psql(shop.postgres, COMPANY.format(seats))
+            for _ in range(2):
+                seen = await_company(ask, {"name": "Acme", "seats": seats})
+                assert (seen["plan"], seen["country"], seen.get("tier")) == (plan, "FR", None)
+                assert "language" not in seen
+                seen = await_company(ask_new, {"size": seats})
+                assert (seen["tier"], seen["language"], seen.get("plan")) == (plan, "de", None)
+                assert "country" not in seen
+        assert ask_new("describe")["source"] == "cache"
 
 
 def test_z_it_can_be_removed_again(shop: Shop) -> None:
