@@ -16,14 +16,12 @@ from tests.chaos.site import (
     Site,
     launchdarkly,
     prepare,
-    production_env,
+    running_site,
     scratch_folder,
     serve,
 )
 from tests.services.guarded import free_port
-from tests.services.postgres import postgres_server
 from tests.services.processes import Piped
-from tests.services.redis import redis_server
 from tests.services.variables import accounts_of, of_launchdarkly
 
 INSIDE = Path(__file__).with_name("inside")
@@ -81,38 +79,38 @@ class HarshSite(ServedSite):
 @contextmanager
 def harsh_site() -> Iterator[HarshSite]:
     """Production's servers behind a network, a clock and a name server of our own."""
+    with running_site() as served, harsh_beside(served) as site:
+        yield site
+
+
+@contextmanager
+def harsh_beside(served: ServedSite) -> Iterator[HarshSite]:
+    """Another web server for the servers of this site, behind a network, a clock and a name server of our own."""
     with ExitStack() as stack:
         folder = scratch_folder(stack)
-        postgres = stack.enter_context(postgres_server())
-        cache = stack.enter_context(redis_server())
-        broker = stack.enter_context(redis_server())
-        service = stack.enter_context(launchdarkly())
-        ports = {free_port(): postgres.port, free_port(): cache.port}
+        ports = {free_port(): served.postgres.port, free_port(): served.cache.port}
         network = stack.enter_context(Network(ports))
-        env = production_env(folder, postgres, cache, broker, service)
-        prepare(env)
-        accounts = accounts_of(env)
         clock, gone = folder / "clock", folder / "no-names"
         clock.write_text("+0")
+        env = dict(served.env)
         for port, target in ports.items():
             for name in ("DATABASE_URL", "REDIS_URL"):
                 env[name] = str(env[name]).replace(f":{target}/", f":{port}/")
         for name in ("BASE", "STREAM", "EVENTS"):
-            env[f"LAUNCHDARKLY_{name}_URI"] = service.url.replace("127.0.0.1", NAME)
+            env[f"LAUNCHDARKLY_{name}_URI"] = served.launchdarkly.url.replace("127.0.0.1", NAME)
         env |= {
             "PYTHONPATH": str(INSIDE),
             "GUIDON_CHAOS_NAME": NAME,
             "GUIDON_CHAOS_RESOLVER": str(gone),
             "GUIDON_CHAOS_CLOCK": str(clock),
         }
-        web = serve(stack, env)
         yield HarshSite(
-            web=web,
-            postgres=postgres,
-            cache=cache,
-            broker=broker,
-            launchdarkly=service,
-            accounts=accounts,
+            web=serve(stack, env),
+            postgres=served.postgres,
+            cache=served.cache,
+            broker=served.broker,
+            launchdarkly=served.launchdarkly,
+            accounts=served.accounts,
             env=env,
             network=network,
             clock=clock,

@@ -5,9 +5,15 @@ Other tests run on the same machine, so the bounds in seconds are left to `make 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import nullcontext
+from dataclasses import replace
+
 import pytest
 
 from tests.chaos.__main__ import warm_up
+from tests.chaos.harsh import harsh_beside
+from tests.chaos.site import ServedSite, running_site
 from tests.chaos.states import (
     EMBEDDED_GROUP,
     HARSH_GROUP,
@@ -39,14 +45,20 @@ def survived(group: Group[Where]) -> None:
         pytest.skip("; ".join(left_out))
 
 
-@pytest.mark.production_stack
-def test_killed_and_frozen_servers_are_survived() -> None:
-    survived(SERVED_GROUP)
+@pytest.fixture(scope="module")
+def served() -> Iterator[ServedSite]:
+    with running_site() as site:
+        yield site
 
 
 @pytest.mark.production_stack
-def test_a_slow_network_a_wrong_clock_and_no_names_are_survived() -> None:
-    survived(HARSH_GROUP)
+def test_killed_and_frozen_servers_are_survived(served: ServedSite) -> None:
+    survived(replace(SERVED_GROUP, site=lambda: nullcontext(served)))
+
+
+@pytest.mark.production_stack
+def test_a_slow_network_a_wrong_clock_and_no_names_are_survived(served: ServedSite) -> None:
+    survived(replace(HARSH_GROUP, site=lambda: harsh_beside(served)))
 
 
 @pytest.mark.embedded_stack
