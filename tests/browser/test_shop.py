@@ -15,11 +15,12 @@ from tests.browser.thread import PATIENCE_SECONDS, BrowserThread
 from tests.browser.watching import Watch
 from tests.services.guarded import HOST
 from tests.services.processes import WebProcess
-from tests.wheel.shop import Shop, adopted_shop, psql, write_flags
+from tests.services.waiting import wait_until
+from tests.wheel.shop import Ask, Shop, adopted_shop, psql, write_flags
 
 pytestmark = pytest.mark.production_stack
 
-SEEN_WITHIN_MS = 5_000
+LOOK_SECONDS = 0.1
 ORDER = "INSERT INTO orders_order (customer_id, placed_at, total) VALUES (42, now(), 1)"
 
 
@@ -47,12 +48,22 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
 
 
 @pytest.fixture
+def ask(shop: Shop) -> Iterator[Ask]:
+    write_flags(shop, people="buyers", companies="large")
+    with shop.asking() as ask:
+        yield ask
+
+
+@pytest.fixture
 def page(
-    shop: Shop, browser_thread: BrowserThread, browser_contexts: list[BrowserContext], watch: Watch
+    shop: Shop,
+    ask: Ask,
+    browser_thread: BrowserThread,
+    browser_contexts: list[BrowserContext],
+    watch: Watch,
 ) -> Iterator[Page]:
     """The admin of the shop, after somebody has logged in."""
-    write_flags(shop, people="buyers", companies="large")
-    shop.ask("open_pages")  # which makes the superuser
+    ask("open_pages")  # which makes the superuser
     watch.expect("favicon.ico")  # the shop has none
     with ShopServer(shop) as server:
         context = browser_thread.browser.new_context(
@@ -72,7 +83,7 @@ def page(
 
 
 def test_segments_of_companies_and_orders(
-    page: Page, shop: Shop, expect: Expect, shot: Shot
+    page: Page, shop: Shop, ask: Ask, expect: Expect, shot: Shot
 ) -> None:
     page.goto("/admin/featureflags/segment/add/")
     shot(page, "shop-0-kinds")
@@ -85,7 +96,7 @@ def test_segments_of_companies_and_orders(
     shot(page, "shop-1-companies")
     editor.save()
     expect(page.locator(".messagelist")).to_contain_text("was added successfully")
-    planner = shop.ask("planner")
+    planner = ask("planner")
     assert (planner["acme"], planner["bolt"]) == (True, False)
     assert (planner["person of acme"], planner["person of bolt"]) == (True, False)
 
@@ -94,11 +105,11 @@ def test_segments_of_companies_and_orders(
     shot(page, "shop-2-nobody-yet")
     editor.save()
     expect(page.locator(".messagelist")).to_contain_text("was added successfully")
-    assert shop.ask("answer")["by_key"] is False
+    assert ask("answer")["by_key"] is False
 
     psql(shop.postgres, ORDER)
-    page.wait_for_timeout(SEEN_WITHIN_MS)
-    answer = shop.ask("answer")
+    wait_until(lambda: ask("answer")["by_key"], what="the order", pause=LOOK_SECONDS)
+    answer = ask("answer")
     assert (answer["by_key"], answer["loaded"], answer["another"]) == (True, True, False)
     assert "buyers" in answer["attributes"]["segments"]
 
@@ -117,10 +128,10 @@ def test_segments_of_companies_and_orders(
     expect(page.get_by_role("main")).to_contain_text("In the segments large, large_organization.")
     shot(page, "shop-5-person")
     page.get_by_role("link", name="Acme", exact=True).click()
-    look_at_a_company(page, shop, expect, shot)
+    look_at_a_company(page, shop, ask, expect, shot)
 
 
-def look_at_a_company(page: Page, shop: Shop, expect: Expect, shot: Shot) -> None:
+def look_at_a_company(page: Page, shop: Shop, ask: Ask, expect: Expect, shot: Shot) -> None:
     """Its page, why it has its flag, and why not any more, once psql has made it smaller."""
     main, heading = page.get_by_role("main"), page.get_by_role("heading", level=1)
     expect(heading).to_have_text("Segments and flags of Acme")
@@ -131,11 +142,11 @@ def look_at_a_company(page: Page, shop: Shop, expect: Expect, shot: Shot) -> Non
     expect(main).to_contain_text("Seats: 80")
     shot(page, "shop-7-why-company")
     psql(shop.postgres, "UPDATE users_company SET seats = 8 WHERE name = 'Acme'")
-    page.wait_for_timeout(SEEN_WITHIN_MS)
+    wait_until(lambda: not ask("planner")["by_key"], what="the company", pause=LOOK_SECONDS)
     page.reload()
     expect(heading).to_have_text("Why is seat-planner false for Acme?")
     expect(main).to_contain_text("Seats: 8")
-    planner = shop.ask("planner")
+    planner = ask("planner")
     assert (planner["acme"], planner["person of acme"]) == (False, False)
     page.goto("/admin/featureflags/segment/members/large/")
     expect(main).to_contain_text("Nobody")

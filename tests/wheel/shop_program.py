@@ -184,7 +184,7 @@ def change() -> object:
 
 def open_pages() -> object:
     """The status of every page of ours in the admin, and of those that come with the URLs."""
-    boss = PEOPLE.create_superuser("boss", "boss@example.com")
+    boss = PEOPLE.create_superuser("boss", "boss@example.com", "secret")
     client = Client(raise_request_exception=False)
     client.force_login(boss)
     segment = Segment.objects.get(key="pro_of_large_company")
