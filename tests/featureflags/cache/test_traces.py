@@ -28,7 +28,7 @@ from tests.featureflags.cache.model.scenarios import RULES, SCENARIOS
 from tests.featureflags.cache.model.search import search
 from tests.featureflags.cache.model.state import State
 from tests.profiles import DEEP
-from tests.services.redis import redis_server
+from tests.services.redis import RedisServer, redis_server
 from tests.services.standby import Standby
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -51,24 +51,35 @@ class Stores:
     restart: Callable[[], None] | None = None
 
 
-@pytest.fixture
-def stores(settings: Settings, tmp_path: Path, standbys: Callable[[], Standby]) -> Iterator[Stores]:
-    if connection.vendor == "sqlite":
-        yield Stores(caches=[SharedFileCache(str(tmp_path), {})], standby=standbys)
-        return
+@pytest.fixture(scope="module")
+def servers() -> Iterator[list[RedisServer]]:
+    """Each case empties them."""
     with ExitStack() as stack:
-        first, second = (stack.enter_context(redis_server()) for _ in range(2))
-        settings.CACHES = {
-            **redis_caches(first.url, key_prefix="first"),
-            "second": redis_caches(second.url, key_prefix="second")["featureflags"],
-        }
+        is_used = connection.vendor != "sqlite"
+        yield [stack.enter_context(redis_server()) for _ in range(2) if is_used]
 
-        def restart() -> None:
-            first.stop()
-            first.start()
 
-        found = [cast("SharedCache", caches[alias]) for alias in ("featureflags", "second")]
-        yield Stores(caches=found, standby=standbys, restart=restart)
+@pytest.fixture
+def stores(
+    settings: Settings,
+    tmp_path: Path,
+    standbys: Callable[[], Standby],
+    servers: list[RedisServer],
+) -> Stores:
+    if not servers:
+        return Stores(caches=[SharedFileCache(str(tmp_path), {})], standby=standbys)
+    first, second = servers
+    settings.CACHES = {
+        **redis_caches(first.url, key_prefix="first"),
+        "second": redis_caches(second.url, key_prefix="second")["featureflags"],
+    }
+
+    def restart() -> None:
+        first.stop()
+        first.start()
+
+    found = [cast("SharedCache", caches[alias]) for alias in ("featureflags", "second")]
+    return Stores(caches=found, standby=standbys, restart=restart)
 
 
 def orders_of(start: State, count: int, seed: str) -> Iterator[list[str]]:

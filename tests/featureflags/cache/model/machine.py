@@ -45,7 +45,8 @@ def tick(state: State) -> State:
     """Two seconds pass: what was committed before the tick before this one must be seen now."""
     now = state.now + 1
     floor = state.floor if now < state.promised_from else max(state.floor, state.at_tick)
-    return state._replace(now=now, at_tick=state.database.value, floor=floor)
+    redis = tuple(each._replace(version=living(each, now)) for each in state.redis)
+    return state._replace(now=now, at_tick=state.database.value, floor=floor, redis=redis)
 
 
 def evict_version(state: State) -> State:
@@ -75,7 +76,9 @@ def restore(state: State) -> State:
     """An older image is restored; or that replica takes over. What was acknowledged since is lost."""
     image = state.image or Redis(0)
     actors = tuple(each._replace(floor=0) for each in state.actors)
-    return _reborn(state._replace(floor=0, actors=actors, promised_from=state.now + LIFE), image)
+    promised_from = state.now + LIFE
+    state = state._replace(floor=0, actors=actors, promised_from=promised_from, image=None)
+    return _reborn(state, image)
 
 
 EVENTS = {

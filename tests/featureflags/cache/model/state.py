@@ -55,7 +55,6 @@ class Actor(NamedTuple):
     """What it must not answer less than."""
     epoch: int | None = None
     version_token: str | None = None
-    born: int = 0
     token: str | None = None
     seen: Entry | None = None
     rows: frozenset[int] = frozenset()

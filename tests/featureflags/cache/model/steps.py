@@ -26,7 +26,8 @@ def begin_get(state: State, number: int, actor: Actor, without: Rules) -> State:
     if actor.kind == "undecided" and "own_writes" not in without:
         return _next(state, number, actor, "snapshots_and")
     version = living(redis, state.now)
-    actor = actor._replace(seen=redis.entry)
+    if "get_again" in without:
+        actor = actor._replace(seen=redis.entry)
     if version is None or version.epoch is None:
         return _next(state, number, actor, "lease_version")
     return _found(state, number, actor._replace(epoch=version.epoch), redis.entry, without)
@@ -42,7 +43,7 @@ def lease_version(state: State, number: int, actor: Actor, without: Rules) -> St
     if version is None:
         version = Version(f"v{number}.{actor.round}", state.now)
         state = with_redis(state, actor.redis, redis._replace(version=version))
-    actor = actor._replace(version_token=version.token, born=version.born)
+    actor = actor._replace(version_token=version.token)
     return _next(state, number, actor, "in_force")
 
 
@@ -55,7 +56,7 @@ def in_force(state: State, number: int, actor: Actor, without: Rules) -> State:
     actor = actor._replace(epoch=database.epoch, rows=database.outbox)
     if database.identity != actor.identity and "identity" not in without:
         return _next(state, number, actor, "adopt")
-    return _next(state, number, actor, _after_epoch(actor, without))
+    return _after_epoch(state, number, actor, without)
 
 
 def adopt(state: State, number: int, actor: Actor, without: Rules) -> State:
@@ -68,7 +69,7 @@ def adopt(state: State, number: int, actor: Actor, without: Rules) -> State:
     database = database._replace(epoch=epoch, identity=actor.identity)
     state = state._replace(database=database)
     actor = actor._replace(epoch=epoch)
-    return _next(state, number, actor, _after_epoch(actor, without))
+    return _after_epoch(state, number, actor, without)
 
 
 def take_delivered(state: State, number: int, actor: Actor, without: Rules) -> State:
@@ -191,6 +192,9 @@ def put(state: State, number: int, actor: Actor, without: Rules) -> State:
     return _next(state, number, actor, "done")
 
 
+AFTER_RENEWAL = {"begin_get_again", "lease", "snapshots_and", "put"}
+"""Steps of a reader that has a version, or does without one."""
+
 # A writer. A foreign one only commits: triggers fill the outbox.
 
 
@@ -209,18 +213,30 @@ def commit(state: State, number: int, actor: Actor, without: Rules) -> State:
 
 
 def _next(state: State, number: int, actor: Actor, at: str) -> State:
-    """After the step of this process, which goes on with `at`."""
+    """After the step of this process, which goes on with `at`.
+
+    It forgets what matters no more: so there are fewer states.
+    """
     if at == "done":
-        # Nothing but its last round matters any more: fewer states.
         actor = Actor(actor.kind, "done", redis=actor.redis, round=actor.round, view=actor.view)
+    elif at in AFTER_RENEWAL:
+        actor = actor._replace(
+            at=at, version_token=None, identity=0, rows=frozenset(), has_deleted=False
+        )
     else:
         actor = actor._replace(at=at)
     actors = (*state.actors[:number], actor, *state.actors[number + 1 :])
     return state._replace(actors=actors)
 
 
-def _after_epoch(actor: Actor, without: Rules) -> str:
-    return "take_delivered" if actor.rows and "pump" not in without else "publish"
+def _after_epoch(state: State, number: int, actor: Actor, without: Rules) -> State:
+    at = "take_delivered" if actor.rows and "pump" not in without else "publish"
+    return _next(state, number, _without_rows(actor), at)
+
+
+def _without_rows(actor: Actor) -> Actor:
+    """Which rows it had, and of which cache, matters no more."""
+    return actor._replace(rows=frozenset(), identity=0)
 
 
 def _first_of_notify(without: Rules) -> str:
@@ -231,7 +247,8 @@ def _after_delete(state: State, number: int, actor: Actor, without: Rules) -> St
     """A writer has nothing left to do; a renewal deletes before and after it notifies."""
     if actor.kind == "writer":
         return _next(state, number, actor, "done")
-    return _next(state, number, actor, "in_force_again" if actor.has_deleted else "pending")
+    at = "in_force_again" if actor.has_deleted else "pending"
+    return _next(state, number, _without_rows(actor), at)
 
 
 def _returned(state: State, number: int, actor: Actor) -> State:
