@@ -11,6 +11,7 @@ from typing import Any
 
 from tests.services.flag_json import boolean_flag, segment_rule
 from tests.services.processes import Piped, WebProcess, manage, running_server
+from tests.services.tables import make_tables
 
 SETUP = """
 from featureflags.models import ApiKey, Segment
@@ -112,8 +113,7 @@ def site(folder: Path, name: str, **env: str) -> Iterator[Site]:
         "LAUNCHDARKLY_FLAG_FILE": str(flags),
         **env,
     }
-    done = manage(known, "migrate", "--verbosity=0")
-    assert done.returncode == 0, done.stderr
+    make_tables(folder / f"{name}.sqlite3")
     with Piped(known, "-c", SHELL) as shell, running_server(known, path="/healthz") as web:
         token = ask(shell, SETUP).partition("TOKEN ")[2].split()[0]
         yield Site(env=known, web=web, token=token, shell_process=shell)
@@ -144,22 +144,21 @@ class Ended:
     stderr: str
 
 
-def promote(sites: dict[str, Site], *arguments: str, **env: str) -> Ended:
-    """From the one called `here`, which knows the other as `staging`.
+def promote(sites: dict[str, Site], *arguments: str, **known: Any) -> Ended:
+    """From the one called `here`, which knows the other as `staging`, in the shell of `here`, which has started
+    already. `known`: other values of settings."""
+    ended = sites["here"].shell(
+        COMMAND.format(given=json.dumps([arguments, {**installations(sites), **known}]))
+    )
+    code, stdout, stderr = json.loads(ended)
+    return Ended(returncode=code, stdout=stdout, stderr=stderr)
 
-    With variables of its own it is a process; otherwise it runs in the shell of `here`, which has started
-    already.
-    """
-    here, there = sites["here"], sites["there"]
-    installation = f"staging {there.web.url}/api/v1 {there.token}"
-    if not env:
-        known = {"INSTALLATIONS": [installation], "WEBHOOK_PRIVATE_ADDRESSES": True}
-        ended = here.shell(COMMAND.format(given=json.dumps([arguments, known])))
-        code, stdout, stderr = json.loads(ended)
-        return Ended(returncode=code, stdout=stdout, stderr=stderr)
-    variables = {"INSTALLATIONS": installation, "WEBHOOK_PRIVATE_ADDRESSES": "true", **env}
-    done = here.run("promote_segments", "staging", *arguments, **variables)
-    return Ended(returncode=done.returncode, stdout=done.stdout, stderr=done.stderr)
+
+def installations(sites: dict[str, Site]) -> dict[str, Any]:
+    """The settings by which one knows the other."""
+    there = sites["there"]
+    address = f"staging {there.web.url}/api/v1 {there.token}"
+    return {"INSTALLATIONS": [address], "WEBHOOK_PRIVATE_ADDRESSES": True}
 
 
 def segment_match(key: str) -> dict[str, Any]:

@@ -15,7 +15,14 @@ from pytest_django.fixtures import Settings
 from featureflags.models import Segment
 from tests.factories import SegmentFactory, UserFactory
 from tests.featureflags.admin.asking import answer, is_asked
-from tests.featureflags.management.installations import RULES, Site, promote, segment_match, site
+from tests.featureflags.management.installations import (
+    RULES,
+    Site,
+    installations,
+    promote,
+    segment_match,
+    site,
+)
 
 # The installations are on SQLite, whatever the stack is. Each test has a database, so that all run one after
 # another and share the installations.
@@ -55,7 +62,9 @@ def test_segments_are_promoted_in_both_directions(sites: dict[str, Site]) -> Non
     assert done.returncode == 0, done.stderr
     assert here.segment("theirs") == there.segment("theirs")
     # As a process, as people run it.
-    shown = promote(sites, "--json", LOG_LEVEL="WARNING")
+    [address] = installations(sites)["INSTALLATIONS"]
+    variables = {"INSTALLATIONS": address, "WEBHOOK_PRIVATE_ADDRESSES": "true"}
+    shown = here.run("promote_segments", "staging", "--json", **variables)
     assert shown.returncode == 0, shown.stderr
     left = json.loads(shown.stdout)["differences"]
     assert not {each["key"] for each in left} & set(ours)
@@ -159,7 +168,7 @@ def test_what_needs_an_approval_becomes_a_proposal_there(
         )
         assert "PLAN used proposed root@example.com Release 12" in plan
 
-    strictly = {"APPROVE_LIVE_SEGMENTS": "true"}
+    strictly = {"APPROVE_LIVE_SEGMENTS": True}
     sites["there"].write("used", name="Used", rules=[], is_active=True)
     refused = promote(sites, "used", "--from", "--confirm", **strictly)
     assert refused.returncode == 1
@@ -196,15 +205,17 @@ def test_a_change_of_somebody_else_in_between_stops_it(sites: dict[str, Site]) -
 def test_the_key_is_nowhere_and_private_addresses_need_the_setting(
     sites: dict[str, Site],
 ) -> None:
-    wrong = promote(sites, INSTALLATIONS=f"staging {sites['there'].web.url}/api/v1 gdn_wrong-key-x")
+    wrong = promote(
+        sites, INSTALLATIONS=[f"staging {sites['there'].web.url}/api/v1 gdn_wrong-key-x"]
+    )
     assert wrong.returncode == 1
     assert "answered 401" in wrong.stderr
     assert "wrong-key-x" not in wrong.stderr + wrong.stdout
-    closed = promote(sites, WEBHOOK_PRIVATE_ADDRESSES="false")
+    closed = promote(sites, WEBHOOK_PRIVATE_ADDRESSES=False)
     assert closed.returncode == 1
     assert "must begin with https://" in closed.stderr
     assert sites["there"].token not in closed.stderr + sites["there"].web.log()
-    unknown = promote(sites, INSTALLATIONS="")
+    unknown = promote(sites, INSTALLATIONS=[])
     assert "INSTALLATIONS has no 'staging'" in unknown.stderr
 
 
