@@ -6,7 +6,6 @@ from __future__ import annotations
 import http.client
 import json
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,15 +18,19 @@ from tests.factories import SegmentFactory, UserFactory, token_for
 from tests.services.flag_json import boolean_flag
 from tests.services.processes import WebProcess, WebServer, on_this_database, running_server
 
-pytestmark = pytest.mark.django_db(transaction=True)
+# How a server passes a body on has nothing to do with the database.
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.embedded_stack]
 
 LIMIT = 2_621_440
 """DATA_UPLOAD_MAX_MEMORY_SIZE."""
 
 
-@pytest.fixture(params=["gunicorn", "uvicorn"])
-def web(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[WebProcess]:
-    flags = tmp_path / "flags.json"
+@pytest.fixture(scope="module", params=["gunicorn", "uvicorn"])
+def web(
+    request: pytest.FixtureRequest, django_db_setup: None, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[WebProcess]:
+    """One for all tests: to start it takes longer than they do."""
+    flags = tmp_path_factory.mktemp("chunks") / "flags.json"
     flags.write_text(json.dumps({"flags": {"new-checkout": boolean_flag("new-checkout")}}))
     env = {**on_this_database(), "LAUNCHDARKLY_FLAG_FILE": str(flags)}
     kind: WebServer = request.param
