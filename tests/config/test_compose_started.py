@@ -145,7 +145,8 @@ def test_the_two_redis_as_they_are_started_there(
         with pytest.raises(redis.AuthenticationError):
             stranger.ping()
     finally:
-        process.terminate()
+        # Asked to end, it waits for its first append-only file.
+        process.kill()
         process.wait(60)
         client.close()
         stranger.close()

@@ -74,7 +74,8 @@ def serving(upstream: Upstream, port: int, host: str = HOST) -> Iterator[None]:
         block_on_close = False
 
     server = Server((host, port), Handler)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    # It looks for its end every so many seconds.
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
     thread.start()
     try:
         yield

@@ -14,7 +14,7 @@ from django.db import connection
 from django.utils import timezone
 from pytest_django.fixtures import Settings
 
-from featureflags.cache import protocol
+from featureflags.cache import protocol, snapshot_store
 from featureflags.cache.backends.file import SharedFileCache
 from featureflags.tasks import sweep_file_caches, warm_contexts
 from featureflags.warming.worker import WarmingFailed
@@ -54,7 +54,10 @@ def test_the_setting_decides_who_is_active(settings: Settings) -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_what_is_not_warmed_fails_the_task(settings: Settings) -> None:
+def test_what_is_not_warmed_fails_the_task(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(snapshot_store, "PAUSE_SECONDS", 0.01)
     dead = {"BACKEND": "django_redis.cache.RedisCache", "LOCATION": "redis://127.0.0.1:1/0"}
     settings.CACHES = {**settings.CACHES, "featureflags": dead}
     seen(1)

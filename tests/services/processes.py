@@ -172,13 +172,15 @@ class WorkerProcess(GuidonProcess):
         super().close()
 
 
-def celery_worker(env: Mapping[str, str | None], *options: str) -> WorkerProcess:
+def celery_worker(
+    env: Mapping[str, str | None], *options: str, app: str = "config"
+) -> WorkerProcess:
     """A context manager: a Celery worker that takes tasks; `options` such as `--concurrency=2`.
 
     It does not look for other workers when it starts: it would wait a second for their answers.
     """
     alone = ("--without-mingle", "--without-gossip")
-    command = python("-m", "celery", "-A", "config", "worker", "--loglevel=INFO", *alone, *options)
+    command = python("-m", "celery", "-A", app, "worker", "--loglevel=INFO", *alone, *options)
     return WorkerProcess(command, env, ready=" ready.")
 
 

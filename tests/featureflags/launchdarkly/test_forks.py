@@ -11,7 +11,7 @@ from celery import Celery
 
 from tests.profiles import DEEP
 from tests.services.launchdarkly import LaunchDarklyServer
-from tests.services.processes import GuidonProcess, python, run_python
+from tests.services.processes import GuidonProcess, celery_worker, python, run_python
 from tests.services.redis import redis_server
 from tests.services.variables import of_embedded
 from tests.services.waiting import PATIENCE_SECONDS, wait_until
@@ -108,12 +108,8 @@ def test_celery_s_pool_is_live_and_loses_no_event(
         # The settings' broker too: without one Celery's loggers write only warnings, not "ready".
         brokers = {"PROBE_BROKER": broker.url, "CELERY_BROKER_URL": broker.url}
         env = of_embedded(server, tmp_path, PROBE_EARLY="1", PROBE_FILE=str(written), **brokers)
-        command = python(
-            *("-m", "celery", "-A", f"{PROBES}.tasks", "worker", "--pool=prefork"),
-            *("--concurrency=2", "--loglevel=INFO"),
-        )
         queue = Celery(broker=broker.url, set_as_current=False)
-        with GuidonProcess(command, env, ready=" ready.") as worker:
+        with celery_worker(env, "--concurrency=2", app=f"{PROBES}.tasks") as worker:
             seen: dict[str, set[str]] = {}
             sent: list[str] = []
 

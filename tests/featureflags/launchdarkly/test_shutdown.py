@@ -19,13 +19,15 @@ from tests.featureflags.launchdarkly.asking import ask
 from tests.services.flag_json import flag
 from tests.services.guarded import KILLED, free_port
 from tests.services.launchdarkly import LaunchDarklyServer
-from tests.services.processes import GuidonProcess, python, run_python
+from tests.services.processes import GuidonProcess, celery_worker, python, run_python
 from tests.services.redis import redis_server
 from tests.services.variables import of_embedded
 from tests.services.waiting import PATIENCE_SECONDS, wait_until
 
 PROBES = "tests.featureflags.launchdarkly.probes"
 SECONDS = PATIENCE_SECONDS
+IMPATIENT = {"DJANGO_SETTINGS_MODULE": "tests.featureflags.launchdarkly.impatient"}
+"""The process waits for a shorter time than by default. That one is tried with a command."""
 
 
 @pytest.fixture
@@ -64,7 +66,7 @@ def test_a_server_that_ends_while_events_are_taken_and_never_acknowledged(
         "gunicorn": (["gunicorn", f"--bind=127.0.0.1:{port}", f"{PROBES}.web:wsgi"], "Booting"),
         "uvicorn": (["uvicorn", f"--port={port}", f"{PROBES}.web:asgi"], "Uvicorn running on"),
     }[server]
-    with GuidonProcess(python("-m", *command), env, ready=ready) as process:
+    with GuidonProcess(python("-m", *command), {**env, **IMPATIENT}, ready=ready) as process:
         wait_until(lambda: answers(port), what="an answer")
         service.hang(paths=["/bulk"])
         process.stop()
@@ -89,12 +91,8 @@ def test_a_worker_of_celery_that_ends_while_events_are_never_acknowledged(
     with redis_server() as broker:
         written = tmp_path / "seen"
         brokers = {"PROBE_BROKER": broker.url, "CELERY_BROKER_URL": broker.url}
-        env = {**env, **brokers, "PROBE_FILE": str(written)}
-        command = python(
-            *("-m", "celery", "-A", f"{PROBES}.tasks", "worker", "--pool=prefork"),
-            *("--concurrency=1", "--loglevel=INFO"),
-        )
-        with GuidonProcess(command, env, ready=" ready.") as worker:
+        env = {**env, **IMPATIENT, **brokers, "PROBE_FILE": str(written)}
+        with celery_worker(env, "--concurrency=1", app=f"{PROBES}.tasks") as worker:
             Celery(broker=broker.url, set_as_current=False).send_task("probe.ask")
             wait_until(lambda: " succeeded in " in worker.log(), what="the task")
             service.hang(paths=["/bulk"])

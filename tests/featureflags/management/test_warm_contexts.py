@@ -17,7 +17,7 @@ from django.core.management.base import CommandError
 from django.utils import timezone
 from pytest_django.fixtures import Settings
 
-from featureflags.cache import protocol
+from featureflags.cache import protocol, snapshot_store
 from featureflags.models import WarmRun
 from featureflags.warming.progress import report
 from featureflags.warming.runs import begin
@@ -69,7 +69,10 @@ def test_options_that_make_no_sense_are_refused(call: Call, arguments: list[str]
     assert ended.out == ""
 
 
-def test_a_dead_cache_is_a_failure(call: Call, settings: Settings) -> None:
+def test_a_dead_cache_is_a_failure(
+    call: Call, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(snapshot_store, "PAUSE_SECONDS", 0.01)
     dead = {"BACKEND": "django_redis.cache.RedisCache", "LOCATION": "redis://127.0.0.1:1/0"}
     settings.CACHES = {**settings.CACHES, "featureflags": dead}
     seen(1)
