@@ -207,8 +207,10 @@ def test_each_caller_gets_what_the_table_says(
 
 def include(user: User) -> None:
     """Also after a caller has removed or excluded them."""
-    SegmentMember.objects.filter(segment=segment(), user=user).delete()
-    SegmentMember.objects.create(segment=segment(), user=user, kind="include")
+    stored = SegmentMember.objects.filter(segment=segment(), user=user)
+    if not stored.filter(kind="include").exists():
+        stored.delete()
+        SegmentMember.objects.create(segment=segment(), user=user, kind="include")
 
 
 def segment() -> Segment:
