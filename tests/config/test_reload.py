@@ -90,6 +90,8 @@ def test_a_reload_leaves_no_gap(tmp_path: Path) -> None:
         # And once more: the workers of the reload are old ones now.
         web.send_signal(signal.SIGHUP)
         wait_until(lambda: len(pids(web.log())) == 6, what="newer workers")
+        # Those that are still loading end at once by it.
+        web.stop_signal = signal.SIGQUIT
 
 
 class Master:

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from tests.services.flag_json import boolean_flag, segment_rule
-from tests.services.processes import Piped, WebProcess, manage, running_server
+from tests.services.processes import WebProcess, manage, running_server
+from tests.services.shell import Shell, running_shell
 from tests.services.tables import make_tables
 
 SETUP = """
@@ -35,14 +36,11 @@ class Site:
     env: Mapping[str, str | None]
     web: WebProcess
     token: str
-    shell_process: Piped
+    shell: Shell
+    """Runs programs in the site's own process."""
 
     def run(self, *arguments: str, **env: str) -> Any:
         return manage({**self.env, **env}, *arguments)
-
-    def shell(self, program: str) -> str:
-        """What the program writes, in the site's own shell."""
-        return ask(self.shell_process, program)
 
     def write(self, key: str, **fields: Any) -> None:
         self.shell(
@@ -77,28 +75,6 @@ class Site:
         )
 
 
-SHELL = """
-import contextlib, io, json, sys, traceback
-import django; django.setup()
-for line in sys.stdin:
-    written, failed = io.StringIO(), ""
-    with contextlib.redirect_stdout(written):
-        try:
-            exec(json.loads(line), {})
-        except Exception:
-            failed = traceback.format_exc()
-    print(json.dumps([written.getvalue(), failed]), flush=True)
-"""
-"""One process for many programs: `manage.py shell` takes a second to start for each."""
-
-
-def ask(shell: Piped, program: str) -> str:
-    shell.write_line(json.dumps(program))
-    written, failed = json.loads(shell.read_line())
-    assert not failed, failed
-    return str(written)
-
-
 @contextmanager
 def site(folder: Path, name: str, **env: str) -> Iterator[Site]:
     """A migrated database with users, its shell, and its server."""
@@ -114,9 +90,9 @@ def site(folder: Path, name: str, **env: str) -> Iterator[Site]:
         **env,
     }
     make_tables(folder / f"{name}.sqlite3")
-    with Piped(known, "-c", SHELL) as shell, running_server(known, path="/healthz") as web:
-        token = ask(shell, SETUP).partition("TOKEN ")[2].split()[0]
-        yield Site(env=known, web=web, token=token, shell_process=shell)
+    with running_shell(known) as shell, running_server(known, path="/healthz") as web:
+        token = shell(SETUP).partition("TOKEN ")[2].split()[0]
+        yield Site(env=known, web=web, token=token, shell=shell)
 
 
 COMMAND = """
