@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -32,10 +33,13 @@ DOCUMENTED = ["leaving: 2", "Payers"]
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     found = tmp_path_factory.mktemp("api-client")
     generate.fetch(found, None)
-    return found
+    with pytest.MonkeyPatch.context() as patch:
+        # What a client imports is checked once for all clients.
+        patch.setenv("MYPY_CACHE_DIR", str(found / "mypy"))
+        yield found
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from playwright.sync_api import Page
 from pytest_django.live_server_helper import LiveServer
 
 from featureflags.api import throttling
+from tests.browser.thread import BrowserThread
 from tests.clients import node
 from tests.clients.flags import OBJECT, flags
 from tests.clients.serving import Answering, chromium, listening
@@ -109,11 +111,17 @@ def shop() -> Iterator[str]:
         yield url
 
 
+@pytest.fixture(scope="module")
+def thread() -> Iterator[BrowserThread]:
+    with chromium() as started:
+        yield started
+
+
 @pytest.fixture
-def page(script: str, shop: str) -> Iterator[Page]:
-    """A page of another origin, with the web provider's script."""
-    with chromium() as thread:
-        page = thread.browser.new_page()
+def page(thread: BrowserThread, script: str, shop: str) -> Iterator[Page]:
+    """A page of another origin, with the web provider's script, and nothing of the page before."""
+    with closing(thread.browser.new_context()) as context:
+        page = context.new_page()
         page.goto(shop)
         page.add_script_tag(content=script)
         yield page
