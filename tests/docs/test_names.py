@@ -17,6 +17,7 @@ from django.conf import settings
 from django.core.management import get_commands, load_command_class
 
 from featureflags.core.conf import FeatureFlagsSettings
+from tests.browser.chromium import PICTURES_VARIABLE
 from tests.docs.fences import PAGES, fences_of, name_of
 from tests.services.processes import ROOT
 
@@ -56,6 +57,7 @@ NOT_SETTINGS: Final = {
     "CONTENT_TYPE",
     "COMMAND",
     "EMAIL_OR_ID",
+    PICTURES_VARIABLE,
     "ARGS",
     "PORT",
     "DISABLED",
