@@ -10,11 +10,12 @@ import base64
 import binascii
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass, fields
 from difflib import get_close_matches
 from enum import StrEnum
-from typing import Any, Final, get_type_hints
+from functools import cache
+from typing import Any, Final, cast, get_type_hints
 from urllib.parse import urlsplit
 
 WRONG_TYPE: Final = "featureflags.E016"
@@ -115,7 +116,7 @@ def examine(given: object, model: type[Any]) -> Examined:
             setting="private_attributes", words=words, hint=hint, id=WRONG_TYPE
         )
         return Examined(values=_fallbacks(["private_attributes", "source"]), problems=(problem,))
-    types = get_type_hints(model)
+    types = _types(cast("Hashable", model))
     known = {each.name: types[each.name] for each in fields(model)}
     values: dict[str, Any] = {}
     problems: list[SettingProblem] = []
@@ -130,6 +131,12 @@ def examine(given: object, model: type[Any]) -> Examined:
             problems += found
     wrong = [each.setting for each in problems]
     return Examined(values={**values, **_fallbacks(wrong)}, problems=tuple(problems))
+
+
+@cache
+def _types(model: Any) -> Mapping[str, Any]:
+    """The types of its fields. Python compiles each of them anew when it is asked."""
+    return get_type_hints(model)
 
 
 def _fallbacks(wrong: Iterable[str]) -> dict[str, Any]:

@@ -277,6 +277,9 @@ class SharedFileCache(FileBasedCache):
         return expiry is not None and expiry < time.time()
 
     def _entries(self) -> Iterator[Path]:
-        for shard in Path(self._dir).iterdir():
-            if shard.is_dir():
-                yield from sorted(shard.glob(f"*{self.cache_suffix}"))
+        with os.scandir(self._dir) as shards:
+            folders = [shard.path for shard in shards if shard.is_dir()]
+        for folder in folders:
+            for name in sorted(os.listdir(folder)):  # noqa: PTH208 - half of the time of `Path.glob`
+                if name.endswith(self.cache_suffix):
+                    yield Path(folder, name)
