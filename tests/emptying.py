@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from django.contrib.auth.models import Group
 from django.core.cache import caches
@@ -70,6 +71,22 @@ def remember_new(alias: str) -> None:
 
 def empty_database(alias: str) -> None:
     """Leave the segments that a migration made, and what Django's `flush` leaves, in a tenth of its time."""
+    with without_cachalot(connections[alias]):
+        _empty(alias)
+
+
+@contextmanager
+def without_cachalot(connection: BaseDatabaseWrapper) -> Iterator[None]:
+    """It looks for the tables of each statement, which takes as long as the statement. Caches are emptied anyway."""
+    marked = cast("Any", connection)
+    marked.raw = False
+    try:
+        yield
+    finally:
+        marked.raw = True
+
+
+def _empty(alias: str) -> None:
     connection, new = connections[alias], _new[alias]
     with connection.cursor() as cursor:
         is_quick = _kept(cursor) == new.kept
