@@ -23,7 +23,7 @@ SECONDS = 5.0
 """So long after Redis answers again, all is new."""
 MORE_SECONDS = 3.0
 """And stays so."""
-PAUSE_SECONDS = 0.05
+PAUSE_SECONDS = 0.2
 """Between two questions to everybody: other tests need the processors too."""
 
 
