@@ -28,7 +28,7 @@ from tests.services.server_memory import peak_memory
 # Here it is tested how the lines leave; what they say is tested on both stacks.
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.embedded_stack]
 
-LONG = "x" * 2_000
+LONG = "x" * 4_000
 """A value: so that an answer is larger than anything on its way may hold."""
 
 
@@ -207,7 +207,7 @@ class TestAsgi:
 def test_a_server_holds_a_part_of_a_large_answer_for_a_client_that_does_not_read(
     path: Path,
 ) -> None:
-    number = 20_000
+    number = 10_000
     env = {**on_this_database(), "LAUNCHDARKLY_FLAG_FILE": str(path)}
     with running_server(env, server="uvicorn", path="/healthz") as web:
         address, token = urlsplit(web.url), token_for()
