@@ -10,7 +10,7 @@ A trigger whose tables or columns are absent (in the middle of a migration, or a
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -76,10 +76,12 @@ def install(connection: BaseDatabaseWrapper, *, exact: bool = True) -> list[str]
             cursor.execute(f"SET LOCAL lock_timeout = '{LOCK_SECONDS}s'")
         # Somebody else may have installed them while we waited.
         plan = plan_for(connection, declared_watches(), exact=exact)
-        for name in plan.stray:
-            _run(cursor, _removal(connection, name, plan.installed[name]))
+        lines = [
+            line for name in plan.stray for line in _removal(connection, name, plan.installed[name])
+        ]
         for trigger in plan.due:
-            _run(cursor, _due(connection, trigger, plan.installed.get(trigger.name)))
+            lines += _due(connection, trigger, plan.installed.get(trigger.name))
+        _run(cursor, lines)
         _make_up_for(connection, plan.unseen)
     return [trigger.name for trigger in plan.due]
 
@@ -91,8 +93,8 @@ def remove(connection: BaseDatabaseWrapper) -> list[str]:
     installed = plan_for(connection, declared_watches(), exact=True).installed
     if installed:
         with transaction.atomic(using=connection.alias), connection.cursor() as cursor:
-            for name, found in installed.items():
-                _run(cursor, _removal(connection, name, found))
+            removals = (_removal(connection, *one) for one in installed.items())
+            _run(cursor, [line for lines in removals for line in lines])
     return list(installed)
 
 
@@ -172,7 +174,10 @@ def _removal(connection: BaseDatabaseWrapper, name: str, found: Installed) -> tu
     return sqlite.removal(name)
 
 
-def _run(cursor: CursorWrapper, lines: Iterable[str]) -> None:
+def _run(cursor: CursorWrapper, lines: Sequence[str]) -> None:
+    if lines and cursor.db.vendor == "postgresql":
+        # One round trip.
+        lines = [";\n".join(lines)]
     for line in lines:
         cursor.execute(line)
 
