@@ -22,7 +22,7 @@ class FeatureFlagsConfig(AppConfig):
         from featureflags.cache import celery_units, invalidation  # noqa: PLC0415
         from featureflags.capture import receivers as capture  # noqa: PLC0415
         from featureflags.checks import greenlets  # noqa: PLC0415
-        from featureflags.core import forks, sqlite_deadlines  # noqa: PLC0415
+        from featureflags.core import forks, sqlite_deadlines, uncached  # noqa: PLC0415
         from featureflags.evaluation import tracing  # noqa: PLC0415
         from featureflags.kinds import segmentation  # noqa: PLC0415
         from featureflags.launchdarkly import celery_shutdown  # noqa: PLC0415
@@ -37,6 +37,7 @@ class FeatureFlagsConfig(AppConfig):
         celery_units.connect()
         celery_shutdown.connect()
         forks.register()
+        uncached.forget_transactions_that_never_began()
         greenlets.log_greenlets()
         tracing.configure()
         preload.preload()

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from unittest.mock import Mock
+
 import pytest
-from django.db import connection
+from django.core.cache import caches
+from django.db import OperationalError, connection, transaction
 from django.test.utils import CaptureQueriesContext
 
 from featureflags.cache import compiled_rules
@@ -39,3 +42,22 @@ def test_compiled_rules_come_past_cachalot() -> None:
     with CaptureQueriesContext(connection) as found:
         compiled_rules.current_ruleset()
     assert any('FROM "featureflags_segment"' in query["sql"] for query in found)
+
+
+def test_a_transaction_that_could_not_begin_keeps_no_rows_in_memory(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Rows that the thread would keep for as long as it lives, whatever others write."""
+    with monkeypatch.context() as away:
+        away.setattr(connection, "set_autocommit", Mock(side_effect=OperationalError))
+        for _ in range(2):
+            with pytest.raises(OperationalError), transaction.atomic():
+                pytest.fail("it has begun")
+    assert [queries(), queries()] == [1, 0]
+    caches["cachalot"].clear()
+    assert queries() == 1
+    with transaction.atomic():
+        queries()
+        with pytest.raises(LookupError), transaction.atomic():
+            raise LookupError
+    assert queries() == 0
