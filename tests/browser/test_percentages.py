@@ -137,7 +137,7 @@ def test_it_is_accessible_and_fits_a_phone(
     editor.rule(1).get_by_role("button", name="Take only a percentage of them").click()
     editor.rule(1).get_by_role("button", name="Duplicate").click()
     editor.rule(2).get_by_label("Percentage of rule 2: per cent").fill("5")
-    expect(editor.impact).to_contain_text("is taken by rule 1 already")
+    expect(editor.impact).to_contain_text("rule 1 already matches everybody whom it matches")
     width = page.evaluate("document.documentElement.scrollWidth")
     assert width <= page.evaluate("window.innerWidth")
     shot(page, f"percentage-{scheme}-{'phone' if is_phone else 'desk'}")
