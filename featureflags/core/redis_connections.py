@@ -90,7 +90,8 @@ class _Deadlines(AbstractConnection):
         if budget is not None:
             seconds = max(SHORTEST_SECONDS, budget.redis_seconds)
         try:
-            host = str(getattr(self, "host", ""))
+            # None where Redis is a Unix socket.
+            host = str(getattr(self, "host", None) or "")
             if seconds is not None and is_name(host):
                 # redis-py asks the name servers without a time-out, and tries each address for the whole of it.
                 seconds /= max(1, len(addresses(host, None, seconds=seconds)))
@@ -142,6 +143,9 @@ class DeadlineSSLConnection(_Deadlines, SSLConnection):
 
 class DeadlineUnixConnection(_Deadlines, UnixDomainSocketConnection):
     """Over a Unix socket."""
+
+    port = None
+    """redis-py (8.1) reads it where a connection is late, and has none: an AttributeError instead of a time-out."""
 
 
 _GUARDED: Final[dict[type, type]] = {
