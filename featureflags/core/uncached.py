@@ -1,4 +1,5 @@
-"""Reads past django-cachalot. The only module that knows of it; without it installed, a no-op."""
+"""Reads past django-cachalot, and closes what it leaves open. The only module that knows of it; without it
+installed, a no-op."""
 
 from __future__ import annotations
 

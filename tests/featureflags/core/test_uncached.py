@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from unittest.mock import Mock
-
 import pytest
 from django.core.cache import caches
 from django.db import OperationalError, connection, transaction
@@ -49,7 +47,8 @@ def test_a_transaction_that_could_not_begin_keeps_no_rows_in_memory(
 ) -> None:
     """Rows that the thread would keep for as long as it lives, whatever others write."""
     with monkeypatch.context() as away:
-        away.setattr(connection, "set_autocommit", Mock(side_effect=OperationalError))
+        connection.close()
+        away.setitem(connection.settings_dict, "NAME", "/nowhere/at-all")
         for _ in range(2):
             with pytest.raises(OperationalError), transaction.atomic():
                 pytest.fail("it has begun")
