@@ -178,10 +178,10 @@ def _overlaps(
 
 def _overlap(number: int, other: int, *, is_same: bool) -> Finding:
     if is_same:
-        message = gettext("it matches exactly those whom rule %(other)s matches")
+        message = gettext("it matches exactly the same as rule %(other)s")
         advice = gettext("Remove one of the two.")
     else:
-        message = gettext("rule %(other)s already matches everybody whom it matches")
+        message = gettext("rule %(other)s already matches all that it matches")
         advice = gettext("Remove it, or add a condition to rule %(other)s.")
     return Finding(
         code="duplicate" if is_same else "inside",

@@ -14,7 +14,7 @@ REQUIRED_VARIABLE: Final = "GUIDON_BROWSER_REQUIRED"
 """Set by `.ci/run`: without a browser the run fails."""
 
 PICTURES_VARIABLE: Final = "GUIDON_PICTURES"
-"""Set where pages are to be looked at: `shot` keeps them. A picture takes as long as the page did."""
+"""Set where pages are to be looked at: `shot` keeps them. They are a fifth of the time of such tests."""
 
 MISSING: Final = (
     "NO BROWSER TESTS WERE RUN: there is no Chromium (apt-get install chromium,"

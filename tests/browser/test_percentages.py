@@ -117,7 +117,7 @@ def test_what_is_odd_is_named_with_the_way_to_mend_it(editor: Editor, expect: Ex
     editor.values(editor.condition(1, 1)).fill("pro")
     expect(editor.impact).not_to_contain_text("What to look at")
     editor.rule(1).get_by_role("button", name="Duplicate").click()
-    expect(editor.impact).to_contain_text("Rule 2: it matches exactly those whom rule 1 matches")
+    expect(editor.impact).to_contain_text("Rule 2: it matches exactly the same as rule 1")
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -137,7 +137,7 @@ def test_it_is_accessible_and_fits_a_phone(
     editor.rule(1).get_by_role("button", name="Take only a percentage of them").click()
     editor.rule(1).get_by_role("button", name="Duplicate").click()
     editor.rule(2).get_by_label("Percentage of rule 2: per cent").fill("5")
-    expect(editor.impact).to_contain_text("rule 1 already matches everybody whom it matches")
+    expect(editor.impact).to_contain_text("rule 1 already matches all that it matches")
     width = page.evaluate("document.documentElement.scrollWidth")
     assert width <= page.evaluate("window.innerWidth")
     shot(page, f"percentage-{scheme}-{'phone' if is_phone else 'desk'}")

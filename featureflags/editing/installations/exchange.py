@@ -83,8 +83,8 @@ class LeftOut:
         if self.titles:
             number = len(self.titles)
             text = ngettext(
-                "%(count)s member is left out, who is not known here",
-                "%(count)s members are left out, who are not known here",
+                "%(count)s member is not known here and is left out",
+                "%(count)s members are not known here and are left out",
                 number,
             ) % {"count": f"{number:,}"}
             if with_names:

@@ -220,7 +220,7 @@ MORE = clause("greaterThan", 5, attribute="number")
 def test_a_rule_inside_another_is_named_with_the_other(narrow: Rule, wide: Rule) -> None:
     assert [(one.code, one.rule) for one in lint(narrow, wide)] == [("inside", 1)]
     assert [str(one) for one in lint(wide, narrow)] == [
-        "Rule 2: rule 1 already matches everybody whom it matches."
+        "Rule 2: rule 1 already matches all that it matches."
         " Remove it, or add a condition to rule 1."
     ]
 

@@ -91,7 +91,7 @@ def site(flag_file: FlagFile, transactional_db: None, settings: Settings) -> Non
 
 
 CLOSED: Final = [name for name, line in TABLE.items() if line["anonymous"] == 401]
-"""Operations that say 401 to whoever is not known, whatever is sent."""
+"""Operations that answer 401 without a login, whatever is sent."""
 NO_COVERAGE: Final = """
 [[operations]]
 include-operation-id = {names}
